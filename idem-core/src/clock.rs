@@ -1,0 +1,214 @@
+//! Time, in one place: the only file that asks the operating system.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+/// Microseconds since 1970-01-01 UTC by a store's clock.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// A timestamp from microseconds since 1970-01-01 UTC.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since 1970-01-01 UTC.
+    #[must_use]
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// The time from `earlier` to this, zero when `earlier` is the later one.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    /// Saturates at the end of time.
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(micros(duration)))
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    /// Saturates at 1970.
+    fn sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(duration)))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:06}s", self.0 / 1_000_000, self.0 % 1_000_000)
+    }
+}
+
+/// A duration in whole microseconds, rounded up so that no lease ends before its time.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX)
+}
+
+/// Where a store and a lease get the time from.
+///
+/// The two readings are apart on purpose: the wall clock can be stepped, the monotonic one cannot.
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// The wall clock. May jump in either direction.
+    fn wall(&self) -> Timestamp;
+
+    /// Time since some fixed moment in the past. Never goes back.
+    fn monotonic(&self) -> Duration;
+}
+
+/// A clock that many parts share.
+pub type SharedClock = Arc<dyn Clock>;
+
+/// The operating system's clocks.
+///
+/// On Linux the monotonic one stands still while the machine sleeps: leases then last longer, never shorter.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl SystemClock {
+    /// The system clock, ready to be shared.
+    #[must_use]
+    pub fn shared() -> SharedClock {
+        static SHARED: LazyLock<SharedClock> = LazyLock::new(|| Arc::new(SystemClock));
+        Arc::clone(&SHARED)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that may ask the operating system")]
+impl Clock for SystemClock {
+    fn wall(&self) -> Timestamp {
+        let since_epoch =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Timestamp(micros(since_epoch))
+    }
+
+    fn monotonic(&self) -> Duration {
+        static START: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+        START.elapsed()
+    }
+}
+
+/// A clock that a test moves by hand. Clones share their hands.
+///
+/// ```
+/// use std::time::Duration;
+/// use idem_core::{Clock, ManualClock, Timestamp};
+///
+/// let clock = ManualClock::new(Timestamp::from_micros(1_000_000));
+/// clock.advance(Duration::from_secs(1));
+/// assert_eq!(clock.wall(), Timestamp::from_micros(2_000_000));
+/// clock.set_wall(Timestamp::from_micros(5)); // an operator sets the date back
+/// assert_eq!(clock.monotonic(), Duration::from_secs(1));
+/// ```
+#[derive(Debug, Clone)]
+pub struct ManualClock(Arc<Hands>);
+
+#[derive(Debug)]
+struct Hands {
+    wall: AtomicU64,
+    monotonic: AtomicU64,
+}
+
+impl ManualClock {
+    /// A clock that stands at `wall`.
+    #[must_use]
+    pub fn new(wall: Timestamp) -> Self {
+        Self(Arc::new(Hands { wall: AtomicU64::new(wall.0), monotonic: AtomicU64::new(0) }))
+    }
+
+    /// Moves both readings on.
+    pub fn advance(&self, duration: Duration) {
+        self.0.wall.fetch_add(micros(duration), Ordering::SeqCst);
+        self.0.monotonic.fetch_add(micros(duration), Ordering::SeqCst);
+    }
+
+    /// Steps the wall clock alone, in either direction.
+    pub fn set_wall(&self, wall: Timestamp) {
+        self.0.wall.store(wall.0, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp(self.0.wall.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_micros(self.0.monotonic.load(Ordering::SeqCst))
+    }
+}
+
+/// A store's own time: never goes back, and a step of the wall clock neither freezes nor ends leases.
+///
+/// It starts at the later of the wall clock and the highest time that the store has acted on before
+/// (its high-water mark), and then follows the monotonic clock alone.
+#[derive(Debug, Clone)]
+pub struct StoreClock {
+    clock: SharedClock,
+    start: Timestamp,
+    started: Duration,
+}
+
+impl StoreClock {
+    /// Starts a store's time at the later of `clock`'s wall reading and `high_water`.
+    #[must_use]
+    pub fn start(clock: SharedClock, high_water: Timestamp) -> Self {
+        let start = clock.wall().max(high_water);
+        let started = clock.monotonic();
+        Self { clock, start, started }
+    }
+
+    /// The store's time now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.start + self.clock.monotonic().saturating_sub(self.started)
+    }
+
+    /// The clock underneath, for the leases that the store grants.
+    #[must_use]
+    pub fn source(&self) -> &SharedClock {
+        &self.clock
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn store_time_follows_no_step_of_the_wall_clock() {
+        let manual = ManualClock::new(Timestamp::from_micros(10_000_000));
+        let time = StoreClock::start(Arc::new(manual.clone()), Timestamp::default());
+        manual.set_wall(Timestamp::from_micros(0));
+        manual.advance(Duration::from_secs(3));
+        assert_eq!(time.now(), Timestamp::from_micros(13_000_000));
+        manual.set_wall(Timestamp::from_micros(900_000_000));
+        assert_eq!(time.now(), Timestamp::from_micros(13_000_000));
+    }
+
+    #[test]
+    fn store_time_starts_no_earlier_than_its_high_water_mark() {
+        let manual = ManualClock::new(Timestamp::from_micros(5));
+        let time = StoreClock::start(Arc::new(manual), Timestamp::from_micros(70));
+        assert_eq!(time.now(), Timestamp::from_micros(70));
+    }
+
+    #[test]
+    fn durations_round_up_to_a_microsecond() {
+        assert_eq!(Timestamp::default() + Duration::from_nanos(1), Timestamp::from_micros(1));
+    }
+}

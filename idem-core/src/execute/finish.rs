@@ -1,0 +1,121 @@
+//! Ending an attempt after its work has run. From here on nothing may be released that was done.
+
+use super::Policy;
+use super::resend::resend;
+use crate::{
+    Claim, Error, ErrorKind, Fenced, Lease, LockOutcome, LostReason, Operation, Outcome, Reason, Result,
+    Store,
+};
+
+/// How an attempt ended.
+pub(super) enum Finished {
+    /// The store keeps the outcome.
+    Kept,
+    /// The work had completed the key itself; this is what it kept.
+    ByWork(Outcome),
+    /// The lease was lost, and the outcome is not kept.
+    Lost,
+    /// It is unknown whether the outcome is kept.
+    Unknown(Error),
+}
+
+/// Completes the key with `outcome`; when it is too large, with the note that it was.
+pub(super) async fn complete<S: Store + ?Sized>(
+    store: &S,
+    lease: &Lease,
+    claim: &Claim,
+    outcome: Outcome,
+    policy: &Policy,
+) -> Finished {
+    if lease.is_completed() {
+        return by_work(store, lease, policy).await;
+    }
+    match send(store, lease, outcome.clone(), policy).await {
+        Ok(Fenced::Lost(LostReason::Gone)) => complete_again(store, lease, claim, outcome, policy).await,
+        Err(error) if error.kind() == ErrorKind::TooLarge => {
+            tracing::warn!(key = %lease.key(), %error, "the result is not kept; a retry will be told so");
+            let kept = send(store, lease, Outcome::Unavailable(Reason::TooLarge), policy).await;
+            finished(kept)
+        }
+        answer => finished(answer),
+    }
+}
+
+/// The record is gone, but the work is done: keep its result if nobody else has begun meanwhile.
+async fn complete_again<S: Store + ?Sized>(
+    store: &S,
+    lease: &Lease,
+    claim: &Claim,
+    outcome: Outcome,
+    policy: &Policy,
+) -> Finished {
+    let lock =
+        resend(policy.resend_for, Operation::Lock, || store.lock(lease.key(), lease.fingerprint(), claim))
+            .await;
+    match lock {
+        Ok(LockOutcome::Acquired(again)) if again.attempt() == 1 && again.checkpoint().is_none() => {
+            finished(send(store, &again, outcome, policy).await)
+        }
+        Ok(LockOutcome::Acquired(again)) => {
+            // Another attempt has been here: what it did is not ours to overwrite.
+            if let Err(error) = store.release(&again).await {
+                tracing::warn!(key = %lease.key(), %error, "a lease taken in vain could not be released");
+            }
+            Finished::Lost
+        }
+        Ok(LockOutcome::Completed(_) | LockOutcome::InProgress { .. } | LockOutcome::FingerprintMismatch) => {
+            Finished::Lost
+        }
+        Err(error) => Finished::Unknown(error),
+    }
+}
+
+/// Gives the key back after the work answered `Err`; answers what is on record when the work had completed
+/// the key all the same.
+pub(super) async fn release<S: Store + ?Sized>(
+    store: &S,
+    lease: &Lease,
+    policy: &Policy,
+) -> Option<Finished> {
+    if lease.is_completed() {
+        return Some(by_work(store, lease, policy).await);
+    }
+    let released = resend(policy.resend_for, Operation::Release, || store.release(lease)).await;
+    match released {
+        Ok(Fenced::Lost(LostReason::Completed)) => Some(by_work(store, lease, policy).await),
+        Ok(_) => None,
+        Err(error) => {
+            tracing::warn!(key = %lease.key(), %error, "a release failed, the lease ends by itself");
+            None
+        }
+    }
+}
+
+async fn by_work<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &Policy) -> Finished {
+    match resend(policy.resend_for, Operation::Get, || store.get(lease.key())).await {
+        Ok(Some(record)) if record.token == lease.token() => match record.outcome() {
+            Some(outcome) => Finished::ByWork(outcome.clone()),
+            None => Finished::Lost,
+        },
+        Ok(_) => Finished::Lost,
+        Err(error) => Finished::Unknown(error),
+    }
+}
+
+async fn send<S: Store + ?Sized>(
+    store: &S,
+    lease: &Lease,
+    outcome: Outcome,
+    policy: &Policy,
+) -> Result<Fenced> {
+    let complete = || store.complete(lease, outcome.clone(), policy.retention);
+    resend(policy.resend_for, Operation::Complete, complete).await
+}
+
+fn finished(answer: Result<Fenced>) -> Finished {
+    match answer {
+        Ok(Fenced::Applied) => Finished::Kept,
+        Ok(Fenced::Lost(_)) => Finished::Lost,
+        Err(error) => Finished::Unknown(error),
+    }
+}

@@ -1,0 +1,202 @@
+//! Run the work of a key once: the comfort over the store contract.
+
+mod begin;
+mod finish;
+mod heartbeat;
+mod policy;
+mod resend;
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Error, Fingerprint, Key, Lease, Outcome, Reason, Result, Store, decode_value, encode_value};
+use begin::{Begun, begin};
+use finish::Finished;
+
+pub use policy::{OnError, Policy};
+
+/// How [`StoreExt::execute`] ended.
+#[derive(Debug)]
+#[must_use = "only `Executed` and `Replayed` carry the key's one result"]
+pub enum Execution<T, E> {
+    /// The work ran here, and its result is the key's.
+    Executed(T),
+    /// The work ran before; this is its result.
+    Replayed(T),
+    /// Another caller is running it, and did not finish within the policy's wait.
+    InProgress {
+        /// What is left of its lease, a hint.
+        remaining: Duration,
+    },
+    /// The key was used for a different request.
+    FingerprintMismatch,
+    /// The work ran here, but the lease was lost meanwhile: this result is not the key's. Another attempt may
+    /// have run the work as well; the store keeps that one's.
+    Fenced(T),
+    /// The work ran to its end before, and its result could not be kept. It is not run again.
+    Unavailable(Reason),
+    /// The work ran here, and whether the store keeps its result is unknown, for this reason. Nothing was
+    /// released: ask again with the same key.
+    Unknown(T, Error),
+    /// The work ran here and answered `Err`. What became of the key is the policy's choice ([`OnError`]).
+    Failed(E),
+}
+
+impl<T, E> Execution<T, E> {
+    /// The key's one result, whether it was made here or before.
+    #[must_use]
+    pub fn into_value(self) -> Option<T> {
+        match self {
+            Self::Executed(value) | Self::Replayed(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+/// Comfort over the contract, for every [`Store`], `dyn Store` included.
+pub trait StoreExt: Store {
+    /// Locks `key`, runs `work` once, renews the lease while it runs, and completes the key with its result.
+    ///
+    /// # Contract
+    /// - `work` runs only under an acquired lease; [`Policy::renew_for`] bounds how long it is kept alive.
+    /// - The result is kept with [`encode_value`]; one that is too large for the store, or that cannot be
+    ///   encoded, is answered here and recorded as unavailable, so that it never runs again.
+    /// - Work that completed the lease itself (in its own transaction, say) is accepted: the answer comes from
+    ///   the record.
+    /// - A `lock` of unknown effect is sent again, then released as best it can. A `complete` of unknown effect
+    ///   is sent again and never released.
+    /// - Lost because the record was gone, the completion is tried once more under the same owner, and accepted
+    ///   when nobody else has begun.
+    ///
+    /// # Errors
+    /// The store's own, when the work has not run. Once it has run, a store failure is
+    /// [`Execution::Unknown`]. [`Incompatible`](crate::ErrorKind::Incompatible) when the result on record is not
+    /// a `T`.
+    ///
+    /// # Panics
+    /// When `work` panics. The lease then ends by itself, as after a crash.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops `work` where it stands and leaves the lease to end by itself, because nobody
+    /// knows what the work had done: a retry before that is told `InProgress`, one after it is a new attempt.
+    /// The record is never half written. To let work outlive its caller, run `execute` in a task of its own.
+    ///
+    /// # Example
+    /// ```
+    /// use std::time::Duration;
+    /// use idem_core::{Execution, Fingerprint, Key, Policy, Scope, Store, StoreExt};
+    ///
+    /// async fn pay(store: &dyn Store, client_key: &str, cents: u64) -> idem_core::Result<String> {
+    ///     let key = Key::new(&Scope::new("tenant-7")?, client_key)?;
+    ///     let fingerprint = Fingerprint::builder("payments v1").part(cents.to_le_bytes()).finish();
+    ///     let policy = Policy::new(Duration::from_secs(30), Duration::from_secs(24 * 3600));
+    ///     let execution = store
+    ///         .execute(&key, &fingerprint, &policy, |_lease| async move {
+    ///             Ok::<_, std::io::Error>(format!("charged {cents} cents"))
+    ///         })
+    ///         .await?;
+    ///     Ok(match execution {
+    ///         Execution::Executed(receipt) | Execution::Replayed(receipt) => receipt,
+    ///         other => format!("{other:?}"),
+    ///     })
+    /// }
+    /// ```
+    fn execute<T, E, F, W>(
+        &self,
+        key: &Key,
+        fingerprint: &Fingerprint,
+        policy: &Policy,
+        work: F,
+    ) -> impl Future<Output = Result<Execution<T, E>>> + Send
+    where
+        T: Serialize + DeserializeOwned + Send + Sync,
+        E: Send,
+        F: FnOnce(Lease) -> W + Send,
+        W: Future<Output = Result<T, E>> + Send,
+    {
+        let shown = *key;
+        let encode = move |value: &T| match encode_value(value) {
+            Ok(bytes) => Outcome::Value(bytes),
+            Err(error) => {
+                tracing::error!(key = %shown, %error, "the result is not kept; a retry will be told so");
+                Outcome::Unavailable(Reason::NotEncodable)
+            }
+        };
+        execute(self, key, fingerprint, policy, work, encode, |bytes| decode_value(&bytes))
+    }
+
+    /// [`execute`](StoreExt::execute) for work that makes its [`Outcome`] itself, bytes and all.
+    ///
+    /// Contract, errors and cancel safety are those of `execute`. An executed or replayed outcome is always
+    /// [`Outcome::Value`]; an unavailable one that was replayed is [`Execution::Unavailable`].
+    fn execute_outcome<E, F, W>(
+        &self,
+        key: &Key,
+        fingerprint: &Fingerprint,
+        policy: &Policy,
+        work: F,
+    ) -> impl Future<Output = Result<Execution<Outcome, E>>> + Send
+    where
+        E: Send,
+        F: FnOnce(Lease) -> W + Send,
+        W: Future<Output = Result<Outcome, E>> + Send,
+    {
+        execute(self, key, fingerprint, policy, work, Outcome::clone, |bytes| Ok(Outcome::Value(bytes)))
+    }
+}
+
+impl<S: Store + ?Sized> StoreExt for S {}
+
+async fn execute<S, T, E, F, W>(
+    store: &S,
+    key: &Key,
+    fingerprint: &Fingerprint,
+    policy: &Policy,
+    work: F,
+    encode: impl Fn(&T) -> Outcome + Send,
+    decode: impl Fn(Bytes) -> Result<T> + Send,
+) -> Result<Execution<T, E>>
+where
+    S: Store + ?Sized,
+    F: FnOnce(Lease) -> W,
+    W: Future<Output = Result<T, E>>,
+{
+    let (lease, claim) = match begin(store, key, fingerprint, policy).await? {
+        Begun::Acquired(lease, claim) => (lease, claim),
+        Begun::InProgress(remaining) => return Ok(Execution::InProgress { remaining }),
+        Begun::FingerprintMismatch => return Ok(Execution::FingerprintMismatch),
+        Begun::Completed(completion) => {
+            return match completion.outcome {
+                Outcome::Value(bytes) => Ok(Execution::Replayed(decode(bytes)?)),
+                Outcome::Unavailable(reason) => Ok(Execution::Unavailable(reason)),
+            };
+        }
+    };
+    let kept_by_work = |outcome| match outcome {
+        Outcome::Value(bytes) => Ok(Execution::Executed(decode(bytes)?)),
+        Outcome::Unavailable(reason) => Ok(Execution::Unavailable(reason)),
+    };
+    match heartbeat::run(store, &lease, policy, work(lease.clone())).await {
+        Ok(value) => match finish::complete(store, &lease, &claim, encode(&value), policy).await {
+            Finished::Kept => Ok(Execution::Executed(value)),
+            Finished::ByWork(outcome) => kept_by_work(outcome),
+            Finished::Lost => Ok(Execution::Fenced(value)),
+            Finished::Unknown(error) => Ok(Execution::Unknown(value, error)),
+        },
+        Err(error) => {
+            let released = match policy.on_error {
+                OnError::Release => finish::release(store, &lease, policy).await,
+                OnError::Keep if lease.is_completed() => finish::release(store, &lease, policy).await,
+                OnError::Keep => None,
+            };
+            match released {
+                Some(Finished::ByWork(outcome)) => kept_by_work(outcome),
+                _ => Ok(Execution::Failed(error)),
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What `execute` may do, and for how long.
+
+use std::time::Duration;
+
+/// How [`StoreExt::execute`](crate::StoreExt::execute) goes about the work of a key.
+///
+/// ```
+/// use std::time::Duration;
+/// use idem_core::{OnError, Policy};
+///
+/// let policy = Policy::new(Duration::from_secs(30), Duration::from_secs(24 * 3600))
+///     .wait(Duration::from_secs(5))
+///     .on_error(OnError::Keep);
+/// assert_eq!(policy.lease(), Duration::from_secs(30));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    pub(super) lease: Duration,
+    pub(super) retention: Duration,
+    pub(super) wait: Duration,
+    pub(super) renew_for: Duration,
+    pub(super) resend_for: Duration,
+    pub(super) on_error: OnError,
+}
+
+/// What becomes of the key when the work answers `Err`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnError {
+    /// The key is released: the next attempt may run at once, from the last checkpoint. For errors that mean
+    /// that nothing happened.
+    #[default]
+    Release,
+    /// The key stays locked until its lease is over: a retry before that is told `InProgress`, one after it is
+    /// a new attempt. For errors after which it is unclear what happened. (An error that every retry shall
+    /// see is a result: put it into the value.)
+    Keep,
+}
+
+impl Policy {
+    /// A policy with this lease and retention, that does not wait, releases on `Err`, renews the lease for up
+    /// to ten times its length, and resends a store call for up to 10 s.
+    ///
+    /// The limits of [`Claim`](crate::Claim) apply, and are checked when the policy is used.
+    #[must_use]
+    pub fn new(lease: Duration, retention: Duration) -> Self {
+        Self {
+            lease,
+            retention,
+            wait: Duration::ZERO,
+            renew_for: lease.saturating_mul(10),
+            resend_for: Duration::from_secs(10),
+            on_error: OnError::Release,
+        }
+    }
+
+    /// Waits up to `limit` for a result that another caller is working on. Default: not at all.
+    #[must_use]
+    pub fn wait(self, limit: Duration) -> Self {
+        Self { wait: limit, ..self }
+    }
+
+    /// Keeps the lease alive by renewals for up to `ceiling` from its start, so that work that hangs does not
+    /// hold its key for ever. Default: ten times the lease. Zero: the lease is never renewed.
+    #[must_use]
+    pub fn renew_for(self, ceiling: Duration) -> Self {
+        Self { renew_for: ceiling, ..self }
+    }
+
+    /// Gives a store call and its resends up to `limit` altogether. Default: 10 s.
+    #[must_use]
+    pub fn resend_for(self, limit: Duration) -> Self {
+        Self { resend_for: limit, ..self }
+    }
+
+    /// What becomes of the key when the work answers `Err`. Default: [`OnError::Release`].
+    #[must_use]
+    pub fn on_error(self, on_error: OnError) -> Self {
+        Self { on_error, ..self }
+    }
+
+    /// How long a holder may be silent.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    /// How long a completed outcome is replayed.
+    #[must_use]
+    pub fn retention(&self) -> Duration {
+        self.retention
+    }
+}

@@ -1,0 +1,42 @@
+//! The contract behind idempotency keys.
+//!
+//! A client that lost an answer retries; the server cannot tell the retry from a second order. An
+//! *idempotency key* chosen by the client tells it. This crate is what every idem store promises:
+//! **for one key, one unexpired lease at a time, one accepted completion, and the same answer for every
+//! retry until it expires.**
+//!
+//! - [`Store`] is the contract, [`StoreExt::execute`] the comfort over it.
+//! - [`Registry`] opens a store by a URI or a table of a configuration file.
+//! - [`decide`] is the one pure transition that every backend makes atomic; [`codec`] the bytes in a store.
+
+mod clock;
+pub mod codec;
+pub mod decide;
+mod digest;
+mod error;
+mod execute;
+mod fingerprint;
+mod key;
+pub mod limits;
+mod lock;
+mod record;
+mod registry;
+pub mod setting;
+mod store;
+mod token;
+mod typed;
+mod wait;
+
+pub use clock::{Clock, ManualClock, SharedClock, StoreClock, SystemClock, Timestamp};
+pub use decide::decide;
+pub use error::{Error, ErrorKind, Operation, Result};
+pub use execute::{Execution, OnError, Policy, StoreExt};
+pub use fingerprint::{Fingerprint, FingerprintBuilder};
+pub use key::{Key, Scope};
+pub use lock::{Claim, Completion, Fenced, Grant, Lease, LockOutcome, LostReason, Sent};
+pub use record::{Checkpoint, Completed, Locked, Outcome, Reason, Record, State};
+pub use registry::{Driver, Opening, Options, Registry, StoreConfig};
+pub use store::{Capabilities, Expired, Store};
+pub use token::{Owner, Token};
+pub use typed::{decode_value, encode_value};
+pub use wait::Waiters;

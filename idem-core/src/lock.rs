@@ -1,0 +1,241 @@
+//! The values that go into a store call and come out of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::micros;
+use crate::{Checkpoint, Fingerprint, Key, Outcome, Owner, Record, SharedClock, State, Timestamp, Token};
+
+/// What a caller asks for when it wants to run the work of a key.
+///
+/// Two separate times, always: `lease` is how long a holder may be silent before another may take over
+/// (1 ms to 24 h; seconds to minutes make sense), `retention` is how long the completed outcome is replayed
+/// (from the lease to 3,660 days; hours to days make sense).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Made once per attempt; a resent `lock` carries the same one.
+    pub owner: Owner,
+    /// How long the holder may be silent.
+    pub lease: Duration,
+    /// How long the record outlasts an unfinished lease, and how long a completed outcome is kept.
+    pub retention: Duration,
+}
+
+/// The answer to [`Store::lock`](crate::Store::lock).
+#[derive(Debug, Clone)]
+#[must_use = "only `Acquired` allows the work to run"]
+pub enum LockOutcome {
+    /// The caller holds the key: it may run the work.
+    Acquired(Lease),
+    /// Another caller holds the key.
+    InProgress {
+        /// What is left of its lease. A hint: it may renew, complete or die.
+        remaining: Duration,
+    },
+    /// The work ran to its end before; this is its result.
+    Completed(Completion),
+    /// The key was used for a different request. Nothing of that request is shown.
+    FingerprintMismatch,
+}
+
+/// Work that ran to its end, as [`Store::lock`](crate::Store::lock) tells a retry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completion {
+    /// What the work resulted in.
+    pub outcome: Outcome,
+    /// When it was completed, by the store's clock.
+    pub completed_at: Timestamp,
+    /// When the store forgets it, by the store's clock.
+    pub expires_at: Timestamp,
+    /// Who completed it.
+    pub token: Token,
+}
+
+/// The answer to a call that only a holder may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a lost lease means that another caller may be running the work"]
+pub enum Fenced {
+    /// Done, or done before by the same call.
+    Applied,
+    /// The caller does not hold the key; nothing was written.
+    Lost(LostReason),
+}
+
+/// Why a caller does not hold the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LostReason {
+    /// Another attempt took over.
+    Superseded,
+    /// The holder itself completed the key.
+    Completed,
+    /// The holder itself released the key.
+    Released,
+    /// There is no record: released, removed, or past its retention.
+    Gone,
+}
+
+/// The right to run the work of a key, and everything a holder needs to keep, use and end it.
+///
+/// Clones are the same lease: what one of them renews or completes, all of them know. How long it is valid
+/// is counted from *before* the call that got it was sent, by the holder's own monotonic clock, so a slow
+/// answer makes it shorter, never longer.
+#[derive(Clone)]
+pub struct Lease(Arc<Shared>);
+
+struct Shared {
+    key: Key,
+    fingerprint: Fingerprint,
+    token: Token,
+    attempt: u32,
+    checkpoint: Option<Checkpoint>,
+    retention: Duration,
+    clock: SharedClock,
+    /// Microseconds on the clock's monotonic reading.
+    valid_until: AtomicU64,
+    completed: AtomicBool,
+}
+
+impl Lease {
+    /// The key that is held.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        &self.0.key
+    }
+
+    /// What the request asked for.
+    #[must_use]
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.0.fingerprint
+    }
+
+    /// The fencing token, to be passed along with effects on other systems.
+    #[must_use]
+    pub fn token(&self) -> Token {
+        self.0.token
+    }
+
+    /// Which attempt this is, the first is 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.0.attempt
+    }
+
+    /// The recovery point that the store had when the lease was granted: that of the attempt before, or, when
+    /// a `lock` was sent again, perhaps one that this attempt saved itself.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<&Checkpoint> {
+        self.0.checkpoint.as_ref()
+    }
+
+    /// The retention that the claim asked for.
+    #[must_use]
+    pub fn retention(&self) -> Duration {
+        self.0.retention
+    }
+
+    /// How long the lease is valid for certain, by the holder's own clock; zero once it may be over.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        let valid_until = self.0.valid_until.load(Ordering::Acquire);
+        Duration::from_micros(valid_until).saturating_sub(self.0.clock.monotonic())
+    }
+
+    /// Whether a store has told this holder that the key is completed.
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        self.0.completed.load(Ordering::Acquire)
+    }
+}
+
+/// For those who write a store.
+impl Lease {
+    /// A lease as a store grants it for a `lock` that was sent at `sent`.
+    #[must_use]
+    pub fn granted(key: Key, fingerprint: Fingerprint, claim: &Claim, grant: Grant, sent: &Sent) -> Self {
+        Self(Arc::new(Shared {
+            key,
+            fingerprint,
+            token: grant.token,
+            attempt: grant.attempt,
+            checkpoint: grant.checkpoint,
+            retention: claim.retention,
+            valid_until: AtomicU64::new(sent.until(grant.valid_for)),
+            clock: sent.clock.clone(),
+            completed: AtomicBool::new(false),
+        }))
+    }
+
+    /// Tells the lease that a renewal (or a checkpoint) for `duration`, sent at `sent`, was applied.
+    pub fn renewed(&self, sent: &Sent, duration: Duration) {
+        self.0.valid_until.fetch_max(sent.until(duration), Ordering::AcqRel);
+    }
+
+    /// Tells the lease that its completion was applied.
+    pub fn completed(&self) {
+        self.0.completed.store(true, Ordering::Release);
+    }
+
+    /// The lease of an attempt whose answer was lost, rebuilt from its record; `None` unless `claim`'s owner
+    /// holds it. It counts as over: good for ending the attempt, not for working under it.
+    #[must_use]
+    pub fn recovered(key: Key, record: &Record, claim: &Claim, sent: &Sent) -> Option<Self> {
+        let State::Locked(locked) = &record.state else { return None };
+        let held = locked.held && record.token.owner == claim.owner;
+        held.then(|| {
+            let grant = Grant {
+                token: record.token,
+                attempt: record.attempt,
+                checkpoint: locked.checkpoint.clone(),
+                valid_for: Duration::ZERO,
+            };
+            Self::granted(key, record.fingerprint, claim, grant, sent)
+        })
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("key", &self.0.key)
+            .field("token", &self.0.token)
+            .field("attempt", &self.0.attempt)
+            .field("checkpoint", &self.0.checkpoint)
+            .field("remaining", &self.remaining())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a store grants to an acquired `lock`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Who holds the key from now on.
+    pub token: Token,
+    /// Which attempt this is, the first is 1.
+    pub attempt: u32,
+    /// The recovery point on record.
+    pub checkpoint: Option<Checkpoint>,
+    /// What is left of the lease when the store decided.
+    pub valid_for: Duration,
+}
+
+/// The moment before a call was sent, by the caller's monotonic clock.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    clock: SharedClock,
+    at: Duration,
+}
+
+impl Sent {
+    /// Now.
+    #[must_use]
+    pub fn now(clock: &SharedClock) -> Self {
+        Self { at: clock.monotonic(), clock: clock.clone() }
+    }
+
+    fn until(&self, duration: Duration) -> u64 {
+        // Rounded down: a holder must never believe in its lease for longer than the store does.
+        u64::try_from(self.at.as_micros()).unwrap_or(u64::MAX).saturating_add(micros(duration))
+    }
+}

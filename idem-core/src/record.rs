@@ -1,0 +1,184 @@
+//! What a store keeps for one key.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{Fingerprint, Timestamp, Token};
+
+/// What a store keeps for one key.
+///
+/// *Expired* is never stored as a state: it follows from the times and the store's clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What the first request asked for.
+    pub fingerprint: Fingerprint,
+    /// Who holds the key, or held it last.
+    pub token: Token,
+    /// How many attempts there were, the first is 1.
+    pub attempt: u32,
+    /// Locked or completed.
+    pub state: State,
+    /// The store's time when this was read or decided: what the other times are to be held against. Not stored.
+    pub as_of: Timestamp,
+}
+
+/// The state of a [`Record`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// An attempt is under way, or was left unfinished.
+    Locked(Locked),
+    /// The work ran to its end.
+    Completed(Completed),
+}
+
+/// An attempt that is under way, or was left unfinished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locked {
+    /// False once the holder released the key and left a checkpoint: the next attempt may begin at once.
+    pub held: bool,
+    /// When the lease is over, by the store's clock.
+    pub deadline: Timestamp,
+    /// How long the record outlasts its lease.
+    pub retention: Duration,
+    /// The recovery point that a holder saved last.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// Work that ran to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completed {
+    /// What every retry gets.
+    pub outcome: Outcome,
+    /// When it was completed, by the store's clock.
+    pub completed_at: Timestamp,
+    /// When it is forgotten, by the store's clock.
+    pub expires_at: Timestamp,
+}
+
+impl Record {
+    /// When the store forgets this record: for a locked one its lease deadline plus the retention.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        match &self.state {
+            State::Locked(locked) => locked.deadline + locked.retention,
+            State::Completed(completed) => completed.expires_at,
+        }
+    }
+
+    /// Whether the store has forgotten this record at `now`.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        now >= self.expires_at()
+    }
+
+    /// What is left at `now` of a lease that somebody holds; `None` when nobody does.
+    #[must_use]
+    pub fn live_lease(&self, now: Timestamp) -> Option<Duration> {
+        match &self.state {
+            State::Locked(locked) if locked.held && now < locked.deadline => Some(locked.deadline.since(now)),
+            State::Locked(_) | State::Completed(_) => None,
+        }
+    }
+
+    /// What was left of a lease that somebody held when the record was read; `None` when nobody did.
+    #[must_use]
+    pub fn lease_remaining(&self) -> Option<Duration> {
+        self.live_lease(self.as_of)
+    }
+
+    /// The outcome, once completed.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.state {
+            State::Completed(completed) => Some(&completed.outcome),
+            State::Locked(_) => None,
+        }
+    }
+
+    /// The recovery point of an unfinished attempt.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<&Checkpoint> {
+        match &self.state {
+            State::Locked(locked) => locked.checkpoint.as_ref(),
+            State::Completed(_) => None,
+        }
+    }
+}
+
+/// A recovery point: bytes that a holder saved midway, for the next attempt.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Rises from one checkpoint to the next.
+    pub step: u64,
+    /// What the holder saved.
+    pub progress: Bytes,
+}
+
+impl fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Checkpoint(step {}, {} bytes)", self.step, self.progress.len())
+    }
+}
+
+/// How work ended that ran to its end.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The result, as bytes. Every retry gets the same ones.
+    Value(Bytes),
+    /// It ran to its end and its result could not be kept. A retry is told so, and is never run again.
+    Unavailable(Reason),
+}
+
+impl Outcome {
+    /// The size of the result in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Value(bytes) => bytes.len(),
+            Self::Unavailable(_) => 0,
+        }
+    }
+}
+
+/// Without the bytes: they are large, and may be secret.
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(bytes) => write!(f, "Value({} bytes)", bytes.len()),
+            Self::Unavailable(reason) => write!(f, "Unavailable({reason:?})"),
+        }
+    }
+}
+
+/// Why the result of work that ran to its end was not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It is larger than the store keeps.
+    TooLarge,
+    /// It was streamed, so there was no moment at which it was whole.
+    Streamed,
+    /// The connection changed its protocol.
+    Upgraded,
+    /// The work panicked, and what it did before is unknown.
+    Panicked,
+    /// It could not be encoded.
+    NotEncodable,
+    /// Some other reason, or one that a newer version wrote.
+    Other,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLarge => "the result was larger than the store keeps",
+            Self::Streamed => "the result was streamed",
+            Self::Upgraded => "the connection changed its protocol",
+            Self::Panicked => "the work panicked",
+            Self::NotEncodable => "the result could not be encoded",
+            Self::Other => "the result was not kept",
+        })
+    }
+}

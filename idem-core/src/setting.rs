@@ -1,0 +1,53 @@
+//! How durations and sizes are written in a configuration, the same in every backend.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Config {
+//!     #[serde(deserialize_with = "idem_core::setting::duration")]
+//!     sweep_interval: Duration,
+//!     #[serde(deserialize_with = "idem_core::setting::bytes")]
+//!     max_bytes: u64,
+//! }
+//! let config: Config = toml::from_str(r#"sweep_interval = "1m 30s"
+//! max_bytes = "64MiB""#)?;
+//! assert_eq!((config.sweep_interval, config.max_bytes), (Duration::from_secs(90), 64 * 1024 * 1024));
+//! # Ok::<(), toml::de::Error>(())
+//! ```
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+/// A duration with its unit: `"500ms"`, `"30s"`, `"1h 30m"`. A bare number is an error: its unit is a guess.
+///
+/// # Errors
+/// The deserializer's, naming the value.
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text)
+        .map_err(|source| D::Error::custom(format!("{text:?} is no duration such as \"30s\": {source}")))
+}
+
+/// A size in bytes: a number, or a text with a unit such as `"64MiB"` or `"10MB"`.
+///
+/// # Errors
+/// The deserializer's, naming the value.
+pub fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(u64),
+        Text(String),
+    }
+    match Written::deserialize(deserializer)? {
+        Written::Number(bytes) => Ok(bytes),
+        Written::Text(text) => text
+            .parse::<ByteSize>()
+            .map(|size| size.as_u64())
+            .map_err(|source| D::Error::custom(format!("{text:?} is no size such as \"64MiB\": {source}"))),
+    }
+}
