@@ -27,7 +27,6 @@ pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     /// Starts a fingerprint by the recipe named `scheme`.
-    #[must_use]
     pub fn builder(scheme: impl AsRef<[u8]>) -> FingerprintBuilder {
         FingerprintBuilder { hasher: PartsHasher::new(scheme.as_ref()) }
     }

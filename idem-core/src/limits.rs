@@ -8,9 +8,9 @@ use crate::{Claim, Error, ErrorKind, Operation, Result};
 /// The shortest lease and retention: the resolution that every backend has.
 pub const MIN_DURATION: Duration = Duration::from_millis(1);
 /// The longest lease. A longer one is nearly always a mistaken unit, and a dead holder would block its key.
-pub const MAX_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
+pub const MAX_LEASE: Duration = Duration::from_hours(24);
 /// The longest retention, ten years: longer is a mistaken unit.
-pub const MAX_RETENTION: Duration = Duration::from_secs(3_660 * 24 * 60 * 60);
+pub const MAX_RETENTION: Duration = Duration::from_hours(3_660 * 24);
 
 impl Claim {
     /// Refuses a lease or a retention outside its limits, and a retention shorter than the lease.

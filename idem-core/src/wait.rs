@@ -74,7 +74,7 @@ impl Default for Waiters {
 
 impl std::fmt::Debug for Waiters {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Waiters").field("slots", &self.slots.len()).finish()
+        f.debug_struct("Waiters").field("slots", &self.slots.len()).finish_non_exhaustive()
     }
 }
 
@@ -103,6 +103,6 @@ async fn lease_remaining<S: Store + ?Sized>(store: &S, key: &Key) -> Result<Opti
 
 /// A timeout of any length: one past the end of time counts as a year.
 fn deadline(timeout: Duration) -> Instant {
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    const YEAR: Duration = Duration::from_hours(365 * 24);
     Instant::now() + timeout.min(YEAR)
 }
