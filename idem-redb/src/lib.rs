@@ -1,1 +1,36 @@
-//! Placeholder.
+//! Idempotency keys in one redb file: embedded, durable, the default store of idem.
+//!
+//! See [`RedbStore`], and [`RedbStore::complete_with`] for exactly once.
+
+mod batch;
+mod config;
+mod error;
+mod file;
+mod inner;
+mod pace;
+mod queue;
+mod schema;
+mod shared;
+mod slot;
+mod store;
+mod sweep;
+mod transact;
+mod writer;
+
+use std::sync::Arc;
+
+use idem_core::{Driver, Opening, Options, Store};
+
+pub use config::{RedbConfig, WhenQueueFull};
+pub use store::{RedbBuilder, RedbStore};
+pub use transact::{RedbStoreExt, Transacted};
+
+/// Opens a [`RedbStore`] by configuration: `redb:./payments.idem`, or a table with `store = "redb"` and a `path`.
+pub const DRIVER: Driver = Driver { schemes: &["redb"], target: Some("path"), open };
+
+fn open(options: Options) -> Opening {
+    Box::pin(async move {
+        let store = RedbStore::open(options.read::<RedbConfig>()?).await?;
+        Ok(Arc::new(store) as Arc<dyn Store>)
+    })
+}

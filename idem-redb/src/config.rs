@@ -1,0 +1,155 @@
+//! What can be set, with its defaults and limits.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use idem_core::{Error, ErrorKind, Operation, Result, setting};
+use serde::Deserialize;
+
+/// How a [`RedbStore`](crate::RedbStore) is opened and run.
+///
+/// The same names are URI options (`redb:./payments.idem?check_integrity=true&sweep_interval=10s`) and keys
+/// of a configuration table. Unknown names are errors.
+///
+/// ```
+/// let mut config = idem_redb::RedbConfig::new("./payments.idem");
+/// config.check_integrity = true;
+/// assert!(config.quick_repair);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings, named as users write them")]
+pub struct RedbConfig {
+    /// The one file. Required.
+    pub path: PathBuf,
+    /// Whether a missing file is made (readable by its owner only). Default: true.
+    #[serde(default = "yes")]
+    pub create: bool,
+    /// Whether every page of the file is verified when it is opened. Takes the time to read the whole file.
+    /// redb verifies no page when it reads it, so without a check a damaged file can lose keys silently;
+    /// a damaged *value* is found in any case, by its record's own checksum. Default: false.
+    #[serde(default)]
+    pub check_integrity: bool,
+    /// Whether a file may be used that the check could repair only by changing it. Default: false, the file is
+    /// then `Corrupt`.
+    #[serde(default)]
+    pub accept_repairs: bool,
+    /// Whether each commit records what makes the next opening fast after a crash: 1 ms instead of seconds for
+    /// a million records, at the price of a second sync in each commit. Default: true.
+    #[serde(default = "yes")]
+    pub quick_repair: bool,
+    /// Memory for pages, in bytes. Default: 64 MiB. At least 1 MiB.
+    #[serde(default = "default_cache_bytes", deserialize_with = "setting::bytes")]
+    pub cache_bytes: u64,
+    /// How many calls may wait for the writer. Default: 4,096. 1 to 1,000,000.
+    #[serde(default = "default_queue")]
+    pub queue: usize,
+    /// What a call does that finds the queue full. Default: it waits, within `call_timeout`.
+    #[serde(default)]
+    pub when_queue_full: WhenQueueFull,
+    /// How long a call may take before it ends in `Timeout`. Default: 10 s. At least 1 ms.
+    #[serde(default = "default_call_timeout", deserialize_with = "setting::duration")]
+    pub call_timeout: Duration,
+    /// The largest outcome and checkpoint, in bytes. Default: 16 MiB. 1 byte to 1 GiB.
+    #[serde(default = "default_max_outcome", deserialize_with = "setting::bytes")]
+    pub max_outcome: u64,
+    /// Whether expired records are removed in the background. Default: true.
+    #[serde(default = "yes")]
+    pub sweep: bool,
+    /// How long the sweeper rests when nothing has expired. Default: 1 s. At least 1 ms.
+    #[serde(default = "default_sweep_interval", deserialize_with = "setting::duration")]
+    pub sweep_interval: Duration,
+}
+
+/// What a call does that finds the writer's queue full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenQueueFull {
+    /// It waits for a place, within its `call_timeout`.
+    #[default]
+    Wait,
+    /// It ends in `Unavailable` at once, having done nothing.
+    Refuse,
+}
+
+impl RedbConfig {
+    /// The defaults, for the file at `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            create: true,
+            check_integrity: false,
+            accept_repairs: false,
+            quick_repair: true,
+            cache_bytes: default_cache_bytes(),
+            queue: default_queue(),
+            when_queue_full: WhenQueueFull::default(),
+            call_timeout: default_call_timeout(),
+            max_outcome: default_max_outcome(),
+            sweep: true,
+            sweep_interval: default_sweep_interval(),
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        const MIB: u64 = 1 << 20;
+        let instant = Duration::from_millis(1);
+        let day = Duration::from_hours(24);
+        in_range("cache_bytes", self.cache_bytes, MIB, 1 << 40)?;
+        in_range("queue", self.queue, 1, 1_000_000)?;
+        in_range("call_timeout", self.call_timeout, instant, day)?;
+        in_range("max_outcome", self.max_outcome, 1, 1 << 30)?;
+        in_range("sweep_interval", self.sweep_interval, instant, day)
+    }
+}
+
+impl From<&str> for RedbConfig {
+    fn from(path: &str) -> Self {
+        Self::new(path)
+    }
+}
+
+impl From<&Path> for RedbConfig {
+    fn from(path: &Path) -> Self {
+        Self::new(path)
+    }
+}
+
+impl From<PathBuf> for RedbConfig {
+    fn from(path: PathBuf) -> Self {
+        Self::new(path)
+    }
+}
+
+fn in_range<T: PartialOrd + std::fmt::Debug>(name: &str, value: T, min: T, max: T) -> Result<()> {
+    if min <= value && value <= max {
+        return Ok(());
+    }
+    let message = format!("redb: {name} is {value:?}, it must be {:?} to {:?}", min, max);
+    Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message))
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_cache_bytes() -> u64 {
+    64 << 20
+}
+
+fn default_queue() -> usize {
+    4_096
+}
+
+fn default_call_timeout() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn default_max_outcome() -> u64 {
+    16 << 20
+}
+
+fn default_sweep_interval() -> Duration {
+    Duration::from_secs(1)
+}

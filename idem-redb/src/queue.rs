@@ -1,0 +1,65 @@
+//! What callers send to the writer, and what they get back.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use idem_core::decide::{Answer, Call};
+use idem_core::{Key, LostReason, Outcome, Result};
+use redb::{Database, WriteTransaction};
+use tokio::sync::oneshot;
+
+pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
+
+pub(crate) enum Message {
+    /// A call of the contract; many share a commit.
+    Call(QueuedCall),
+    /// Expired records to be removed; shares the commit of the calls around it.
+    Sweep(QueuedSweep),
+    /// The application's own writes together with a completion; alone in its transaction.
+    Transact(Box<QueuedTransaction>),
+    /// Gives free pages back to the file system.
+    Compact(Reply<bool>),
+    /// The application supplies its database anew.
+    Replace(Arc<Database>, Reply<()>),
+    /// Everything sent before is done; then the file is closed.
+    Close(Reply<()>),
+}
+
+pub(crate) struct QueuedCall {
+    pub(crate) key: Key,
+    pub(crate) call: Call,
+    pub(crate) reply: Reply<Answer>,
+}
+
+pub(crate) struct QueuedSweep {
+    pub(crate) keys: Vec<Key>,
+    pub(crate) reply: Reply<Swept>,
+}
+
+/// What a step of a sweep did.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Swept {
+    pub(crate) removed: usize,
+    /// Whether no caller waited for the same commit, so that the next step may be longer.
+    pub(crate) alone: bool,
+}
+
+pub(crate) struct QueuedTransaction {
+    pub(crate) key: Key,
+    /// The completion, whose outcome `work` gives.
+    pub(crate) token: idem_core::Token,
+    pub(crate) retention: std::time::Duration,
+    pub(crate) work: Work,
+    pub(crate) reply: Reply<Transaction>,
+}
+
+/// The application's writes. `None`: roll back.
+pub(crate) type Work = Box<dyn FnOnce(&WriteTransaction) -> Option<Outcome> + Send>;
+
+pub(crate) enum Transaction {
+    Applied,
+    Lost(LostReason),
+    RolledBack,
+    /// The application's closure panicked, with this.
+    Panicked(Box<dyn Any + Send>),
+}

@@ -1,0 +1,262 @@
+//! The store's public face.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use idem_core::decide::Call;
+use idem_core::{
+    Capabilities, Checkpoint, Claim, Error, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
+    Operation, Outcome, Record, Result, SharedClock, Store, SystemClock,
+};
+use redb::{Database, StorageBackend};
+use tokio::sync::oneshot;
+
+use crate::config::RedbConfig;
+use crate::inner::Inner;
+use crate::queue::Message;
+use crate::sweep;
+
+/// Idempotency keys in one redb file: embedded and durable.
+///
+/// What is acknowledged is on disk. Calls that come at the same time share a commit; reads are made where they
+/// are asked for. One process has the file open at a time. Needs a tokio runtime with its timer enabled.
+///
+/// Clones are the same store. The file is closed in the background once the last one is gone; to wait for it,
+/// [`close`](RedbStore::close) it.
+///
+/// # An application's own write transactions
+/// redb has one writer. On a database that is shared with the store, an application that awaits the store
+/// inside its own open write transaction waits for itself: the call ends in
+/// [`Timeout`](ErrorKind::Timeout) after [`call_timeout`](RedbConfig::call_timeout). Commit or drop the
+/// transaction first, or write inside [`complete_with`](RedbStore::complete_with).
+///
+/// ```
+/// use std::time::Duration;
+/// use idem_core::{Execution, Fingerprint, Key, Policy, Scope, StoreExt};
+/// use idem_redb::RedbStore;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("payments.idem");
+/// let store = RedbStore::open(path).await?;
+/// let key = Key::new(&Scope::new("tenant-7")?, "order-1")?;
+/// let fingerprint = Fingerprint::builder("orders v1").part("3 apples").finish();
+/// let policy = Policy::new(Duration::from_secs(30), Duration::from_secs(24 * 3600));
+/// for _retry in 0..2 {
+///     let answer = store.execute(&key, &fingerprint, &policy, |_lease| async {
+///         Ok::<_, std::io::Error>("3 apples for 2.40".to_owned())
+///     });
+///     assert_eq!(answer.await?.into_value().as_deref(), Some("3 apples for 2.40"));
+/// }
+/// store.close().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct RedbStore(pub(crate) Arc<Inner>);
+
+impl RedbStore {
+    /// Opens the file that `config` names, with a path alone: by the defaults of [`RedbConfig`].
+    ///
+    /// # Errors
+    /// - [`InvalidConfig`](ErrorKind::InvalidConfig): a setting is out of range, or the path cannot be used.
+    /// - [`Corrupt`](ErrorKind::Corrupt): the file is damaged, or empty. It is left as it is.
+    /// - [`Incompatible`](ErrorKind::Incompatible): the file is not ours, or newer than this code.
+    /// - [`Unavailable`](ErrorKind::Unavailable): another store has the file open, or the disk failed.
+    ///
+    /// # Cancel safety
+    /// A store that was being opened is closed again in the background.
+    pub async fn open(config: impl Into<RedbConfig>) -> Result<Self> {
+        Self::builder(config).open().await
+    }
+
+    /// Shares the application's own database, by the defaults of [`RedbConfig`]: the way to
+    /// [`complete_with`](RedbStore::complete_with) on tables that the application also uses elsewhere.
+    ///
+    /// The tables' names begin with `idem/`. The store neither checks, compacts nor reopens the database; after
+    /// an I/O error it is `Unavailable` until [`replace_database`](RedbStore::replace_database).
+    ///
+    /// # Errors
+    /// [`Incompatible`](ErrorKind::Incompatible) when the database holds a newer store.
+    pub async fn with_database(database: Arc<Database>) -> Result<Self> {
+        Self::builder("").with_database(database).await
+    }
+
+    /// To open a store with more than a configuration says.
+    pub fn builder(config: impl Into<RedbConfig>) -> RedbBuilder {
+        RedbBuilder { config: config.into(), clock: SystemClock::shared() }
+    }
+
+    /// Supplies a shared database anew, after an I/O error made redb refuse the one before.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) when the store opened its database itself.
+    pub async fn replace_database(&self, database: Arc<Database>) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        self.0.ask(Operation::Maintain, Message::Replace(database, reply), answer).await
+    }
+
+    /// Gives the file's free pages back to the file system; false when there was nothing to give.
+    ///
+    /// Takes the time to move the file's pages. Every call meanwhile ends in
+    /// [`Unavailable`](ErrorKind::Unavailable), and this one in [`Timeout`](ErrorKind::Timeout) when it takes
+    /// longer than [`call_timeout`](RedbConfig::call_timeout); the compaction goes on.
+    pub async fn compact(&self) -> Result<bool> {
+        let (reply, answer) = oneshot::channel();
+        self.0.ask(Operation::Maintain, Message::Compact(reply), answer).await
+    }
+
+    /// Does what was asked before, closes the file, and lets every later call end in
+    /// [`Unavailable`](ErrorKind::Unavailable). Closing twice is closing once.
+    pub async fn close(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        match self.0.ask(Operation::Close, Message::Close(reply), answer).await {
+            Err(error) if error.kind() == ErrorKind::Unavailable && self.0.queue.is_closed() => Ok(()),
+            closed => closed,
+        }
+    }
+}
+
+/// Opens a [`RedbStore`] with more than a configuration says.
+#[must_use = "a builder does nothing until one of its opening methods is awaited"]
+#[derive(Debug)]
+pub struct RedbBuilder {
+    config: RedbConfig,
+    clock: SharedClock,
+}
+
+impl RedbBuilder {
+    /// Takes the time from `clock`.
+    pub fn clock(self, clock: SharedClock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Opens the configured file. See [`RedbStore::open`].
+    pub async fn open(self) -> Result<RedbStore> {
+        if self.config.path.as_os_str().is_empty() {
+            let message = "redb: the path is missing (\"redb:./payments.idem\")";
+            return Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message));
+        }
+        self.start(Inner::open_file).await
+    }
+
+    /// Opens a database on the caller's own storage; `storage` is asked again whenever the store has to
+    /// reopen it. The configured path is not used.
+    pub async fn open_backend<B, F>(self, storage: F) -> Result<RedbStore>
+    where
+        B: StorageBackend,
+        F: Fn() -> io::Result<B> + Send + Sync + 'static,
+    {
+        self.start(move |config, clock| Inner::open_storage(config, clock, storage)).await
+    }
+
+    /// Shares the application's own database. See [`RedbStore::with_database`].
+    pub async fn with_database(self, database: Arc<Database>) -> Result<RedbStore> {
+        self.start(move |config, clock| Inner::share(config, clock, database)).await
+    }
+
+    /// Opening reads and syncs, so it is done on a thread that may block.
+    async fn start<F>(self, start: F) -> Result<RedbStore>
+    where
+        F: FnOnce(RedbConfig, SharedClock) -> Result<Arc<Inner>> + Send + 'static,
+    {
+        self.config.check()?;
+        let started = tokio::task::spawn_blocking(move || start(self.config, self.clock)).await;
+        started
+            .unwrap_or_else(|source| {
+                Err(Error::new(ErrorKind::Unavailable, Operation::Open, "the opening was cut off")
+                    .with_source(source))
+            })
+            .map(RedbStore)
+    }
+}
+
+#[async_trait]
+impl Store for RedbStore {
+    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
+        let sent = self.0.sent();
+        let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
+        let answer = self.0.call(key, call).await?;
+        answer.into_lock_outcome(*key, *fingerprint, claim, &sent)
+    }
+
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
+        let sent = self.0.sent();
+        let fenced = self.fenced(lease, Call::Renew { token: lease.token(), duration }).await?;
+        if fenced == Fenced::Applied {
+            lease.renewed(&sent, duration);
+        }
+        Ok(fenced)
+    }
+
+    async fn checkpoint(
+        &self,
+        lease: &Lease,
+        step: u64,
+        progress: Bytes,
+        duration: Duration,
+    ) -> Result<Fenced> {
+        // The lease's own count is left alone: `Applied` does not tell whether this step was written, or was
+        // overtaken by a higher one that asked for less.
+        let checkpoint = Checkpoint::new(step, progress);
+        self.fenced(lease, Call::Checkpoint { token: lease.token(), checkpoint, duration }).await
+    }
+
+    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
+        let fenced = self.fenced(lease, Call::Complete { token: lease.token(), outcome, retention }).await?;
+        if fenced == Fenced::Applied {
+            lease.completed();
+        }
+        Ok(fenced)
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<Fenced> {
+        self.fenced(lease, Call::Release { token: lease.token() }).await
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Record>> {
+        self.0.read(key, Operation::Get).await
+    }
+
+    async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
+        self.0.shared.waiters.settled(self, key, timeout).await
+    }
+
+    async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
+        self.0.call(key, Call::Remove { force }).await?.into_removed()
+    }
+
+    async fn expire(&self, budget: usize) -> Result<Expired> {
+        sweep::expire(&self.0, budget).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::default();
+        capabilities.durable = true;
+        capabilities.strict_sequence = true;
+        capabilities.notifies = true;
+        capabilities
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl RedbStore {
+    async fn fenced(&self, lease: &Lease, call: Call) -> Result<Fenced> {
+        self.0.call(lease.key(), call).await?.into_fenced()
+    }
+}
+
+impl fmt::Debug for RedbStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedbStore").field("path", &self.0.shared.config.path).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,128 @@
+//! The application's own tables and the completion in one commit.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use idem_core::{Lease, LostReason, Operation, Outcome, Result, Store};
+use redb::WriteTransaction;
+use tokio::sync::oneshot;
+
+use crate::queue::{Message, QueuedTransaction, Transaction};
+use crate::store::RedbStore;
+
+/// How [`RedbStore::complete_with`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "only `Applied` means that anything was written"]
+pub enum Transacted<E> {
+    /// The application's writes and the completion are committed, together; or were, by the same lease before.
+    Applied,
+    /// The lease is lost: the closure was not run, nothing was written.
+    Lost(LostReason),
+    /// The closure answered `Err`: nothing was written, and the lease is still held.
+    RolledBack(E),
+}
+
+impl RedbStore {
+    /// Commits the application's own tables and the completion of `lease` in one transaction: the one case in
+    /// which *exactly once* is exact.
+    ///
+    /// `work` writes to the application's tables in the store's database and answers the outcome, which is
+    /// kept for the claim's retention. It runs on the writer's thread, alone in its transaction, so it delays
+    /// other callers and must not wait for them: keep it short, and never await or block on the store in it.
+    ///
+    /// # Contract
+    /// All or nothing: refused as a whole when the lease is lost, undone as a whole when `work` answers `Err`
+    /// or panics, when the outcome is too large, or when the commit fails. On a key that this lease has
+    /// completed before it is `Applied` and `work` is not run.
+    ///
+    /// Inside [`execute`](idem_core::StoreExt::execute), the answer then comes from the record.
+    ///
+    /// # Errors
+    /// Those of [`Store::complete`](idem_core::Store::complete). After
+    /// [`Timeout`](idem_core::ErrorKind::Timeout) ask with [`get`](idem_core::Store::get) or
+    /// [`lock`](idem_core::Store::lock) what became of it.
+    ///
+    /// # Panics
+    /// When `work` panics: its panic goes on here, and nothing was written.
+    ///
+    /// # Cancel safety
+    /// Dropped before the writer has begun, `work` is not run; later, it is committed or undone as a whole.
+    ///
+    /// # Example
+    /// ```
+    /// use bytes::Bytes;
+    /// use idem_core::{Lease, Outcome};
+    /// use idem_redb::{RedbStore, Transacted};
+    ///
+    /// const BALANCES: redb::TableDefinition<&str, u64> = redb::TableDefinition::new("balances");
+    ///
+    /// async fn credit(store: &RedbStore, lease: &Lease) -> idem_core::Result<Transacted<redb::Error>> {
+    ///     store
+    ///         .complete_with(lease, |txn| {
+    ///             let mut balances = txn.open_table(BALANCES)?;
+    ///             let balance = balances.get("alice")?.map_or(0, |balance| balance.value());
+    ///             balances.insert("alice", balance + 100)?;
+    ///             Ok(Outcome::Value(Bytes::from_static(b"credited")))
+    ///         })
+    ///         .await
+    /// }
+    /// ```
+    pub async fn complete_with<E, F>(&self, lease: &Lease, work: F) -> Result<Transacted<E>>
+    where
+        F: FnOnce(&WriteTransaction) -> std::result::Result<Outcome, E> + Send + 'static,
+        E: Send + 'static,
+    {
+        let failed = Arc::new(Mutex::new(None));
+        let failure = Arc::clone(&failed);
+        let work = move |txn: &WriteTransaction| match work(txn) {
+            Ok(outcome) => Some(outcome),
+            Err(error) => {
+                *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                None
+            }
+        };
+        let (reply, answer) = oneshot::channel();
+        let queued = QueuedTransaction {
+            key: *lease.key(),
+            token: lease.token(),
+            retention: lease.retention(),
+            work: Box::new(work),
+            reply,
+        };
+        match self.0.ask(Operation::Complete, Message::Transact(Box::new(queued)), answer).await? {
+            Transaction::Applied => {
+                lease.completed();
+                Ok(Transacted::Applied)
+            }
+            Transaction::Lost(reason) => Ok(Transacted::Lost(reason)),
+            Transaction::Panicked(panic) => std::panic::resume_unwind(panic),
+            Transaction::RolledBack => {
+                let error = failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+                error
+                    .map(Transacted::RolledBack)
+                    .ok_or_else(|| crate::slot::away("the transaction was rolled back", Operation::Complete))
+            }
+        }
+    }
+}
+
+/// Reaches a [`RedbStore`] behind any store, `Arc<dyn Store>` included.
+pub trait RedbStoreExt: Store {
+    /// The redb store that this is, `None` when it is another.
+    ///
+    /// ```
+    /// use idem_core::Store;
+    /// use idem_redb::RedbStoreExt;
+    ///
+    /// async fn close(store: &dyn Store) -> idem_core::Result<()> {
+    ///     match store.as_redb() {
+    ///         Some(redb) => redb.close().await,
+    ///         None => Ok(()),
+    ///     }
+    /// }
+    /// ```
+    fn as_redb(&self) -> Option<&RedbStore> {
+        self.as_any().downcast_ref()
+    }
+}
+
+impl<S: Store + ?Sized> RedbStoreExt for S {}

@@ -1,0 +1,276 @@
+//! The one writer: takes what has queued up, commits it together, answers all of it.
+//!
+//! A thread of its own, because a durable commit blocks. Callers that come while it commits share the next
+//! commit; a lone caller waits for nobody.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use idem_core::decide::Call;
+use idem_core::{Error, ErrorKind, Operation, Result};
+use redb::Database;
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::error::TryRecvError;
+
+use crate::batch::{self, Batch, send};
+use crate::file::{Opened, begin};
+use crate::queue::{Message, Reply};
+use crate::schema::{Mark, Tables};
+use crate::shared::Shared;
+use crate::slot::away;
+
+/// The most calls that share a commit: bounds how long the first of them waits.
+const LARGEST_BATCH: usize = 1_024;
+/// How long a batch that is smaller than the one before waits for callers who were just answered.
+const LINGER: Duration = Duration::from_micros(200);
+const LINGER_STEP: Duration = Duration::from_micros(40);
+/// Pauses between attempts to open the database again.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Opens the database anew; none where it is the application's own.
+pub(crate) type Reopen = Option<Box<dyn Fn() -> Result<Opened> + Send>>;
+
+pub(crate) struct Writer {
+    queue: Receiver<Message>,
+    shared: Arc<Shared>,
+    reopen: Reopen,
+    /// The highest sequence given out.
+    sequence: u64,
+    /// Received, but not part of the last batch.
+    held_back: VecDeque<Message>,
+    last_batch: usize,
+}
+
+impl Writer {
+    /// Runs until the store is closed or all of its handles are gone.
+    pub(crate) fn spawn(
+        queue: Receiver<Message>,
+        shared: Arc<Shared>,
+        reopen: Reopen,
+        sequence: u64,
+    ) -> Result<()> {
+        let writer = Self { queue, shared, reopen, sequence, held_back: VecDeque::new(), last_batch: 0 };
+        let spawned = thread::Builder::new().name("idem-redb writer".to_owned()).spawn(move || writer.run());
+        spawned.map(drop).map_err(|source| {
+            Error::new(ErrorKind::Unavailable, Operation::Open, "the writer's thread cannot be started")
+                .with_source(source)
+        })
+    }
+
+    fn run(mut self) {
+        while let Some(message) = self.next() {
+            match message {
+                Message::Call(_) | Message::Sweep(_) => self.batch(message),
+                Message::Transact(queued) if queued.reply.is_closed() => {}
+                Message::Transact(queued) => match self.shared.slot.database(Operation::Complete) {
+                    Ok(database) => {
+                        let done = batch::transact(*queued, &database, &self.shared, self.sequence);
+                        drop(database);
+                        self.recover(done.err().is_some_and(|failure| failure.needs_reopen()));
+                    }
+                    Err(error) => send(queued.reply, Err(error)),
+                },
+                Message::Compact(reply) => self.compact(reply),
+                Message::Replace(database, reply) => self.replace(database, reply),
+                Message::Close(reply) => return self.close(Some(reply)),
+            }
+        }
+        self.close(None);
+    }
+
+    fn next(&mut self) -> Option<Message> {
+        self.held_back.pop_front().or_else(|| self.queue.blocking_recv())
+    }
+
+    fn batch(&mut self, first: Message) {
+        let batch = self.collect(first);
+        if batch.len() == 0 {
+            return;
+        }
+        self.last_batch = batch.calls.len();
+        match self.shared.slot.database(Operation::Lock) {
+            Ok(database) => {
+                let done = batch.commit(&database, &self.shared, &mut self.sequence);
+                drop(database);
+                self.recover(done.err().is_some_and(|failure| failure.needs_reopen()));
+            }
+            Err(error) => batch.refuse(|operation| away(error.message(), operation)),
+        }
+    }
+
+    /// All that waits, up to a bound, and up to the first message that stands alone.
+    fn collect(&mut self, first: Message) -> Batch {
+        let mut batch = Batch::default();
+        let mut next = Some(first);
+        let mut lingered = Duration::ZERO;
+        while batch.len() < LARGEST_BATCH {
+            match next.take().or_else(|| self.held_back.pop_front()).map_or_else(|| self.queue.try_recv(), Ok)
+            {
+                Ok(Message::Call(queued)) => {
+                    // Nobody would hold what a lock whose caller has gone were granted.
+                    if !(queued.reply.is_closed() && matches!(queued.call, Call::Lock { .. })) {
+                        batch.calls.push(queued);
+                    }
+                }
+                Ok(Message::Sweep(queued)) => batch.sweeps.push(queued),
+                Ok(alone) => {
+                    self.held_back.push_front(alone);
+                    break;
+                }
+                Err(TryRecvError::Disconnected) => break,
+                // A lone caller's last batch was no larger than this one, so it never lingers.
+                Err(TryRecvError::Empty) if batch.calls.len() < self.last_batch && lingered < LINGER => {
+                    thread::sleep(LINGER_STEP);
+                    lingered += LINGER_STEP;
+                }
+                Err(TryRecvError::Empty) => break,
+            }
+        }
+        batch
+    }
+
+    /// After an I/O error redb refuses every write until it is opened again.
+    fn recover(&mut self, needed: bool) {
+        if !needed {
+            return;
+        }
+        drop(self.shared.slot.take("the database is being opened again after an I/O error"));
+        let Some(reopen) = &self.reopen else {
+            tracing::error!("the shared database failed; the application must supply it anew");
+            return;
+        };
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match reopen() {
+                Ok(opened) => {
+                    self.shared.slot.put(Arc::new(opened.database));
+                    tracing::warn!("the database was opened again after an I/O error");
+                    return;
+                }
+                Err(error) => tracing::error!(%error, "the database cannot be opened again yet"),
+            }
+            if !refuse_for(&mut self.queue, &mut self.held_back, pause) {
+                return;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn compact(&mut self, reply: Reply<bool>) {
+        let Some(database) = self.shared.slot.take("the database is being compacted") else {
+            return send(reply, Err(away("the database is away", Operation::Maintain)));
+        };
+        if self.reopen.is_none() {
+            self.shared.slot.put(database);
+            let message = "the database is the application's own, which compacts it itself";
+            return send(reply, Err(Error::new(ErrorKind::InvalidArgument, Operation::Maintain, message)));
+        }
+        let mut database = match Arc::try_unwrap(database) {
+            Ok(database) => database,
+            Err(database) => {
+                self.shared.slot.put(database);
+                return send(reply, Err(away("the database is in use", Operation::Maintain)));
+            }
+        };
+        let compacted = database.compact().map_err(crate::error::Failure::from);
+        self.shared.slot.put(Arc::new(database));
+        let needed = compacted.as_ref().is_err_and(crate::error::Failure::needs_reopen);
+        send(reply, compacted.map_err(|failure| failure.into_error(Operation::Maintain)));
+        self.recover(needed);
+    }
+
+    fn replace(&mut self, database: Arc<Database>, reply: Reply<()>) {
+        if self.reopen.is_some() {
+            let message = "the store opened its database itself, and opens it again by itself";
+            return send(reply, Err(Error::new(ErrorKind::InvalidArgument, Operation::Maintain, message)));
+        }
+        let adopted = crate::file::adopt(&database, &self.shared.config).map(|mark| {
+            self.sequence = self.sequence.max(mark.sequence);
+            drop(self.shared.slot.take("the database is being replaced"));
+            self.shared.slot.put(database);
+        });
+        send(reply, adopted);
+    }
+
+    /// Does what was sent before, refuses what comes after, and closes the file.
+    fn close(mut self, reply: Option<Reply<()>>) {
+        self.queue.close();
+        while let Some(message) = self.held_back.pop_front().or_else(|| self.queue.try_recv().ok()) {
+            match message {
+                Message::Call(_) | Message::Sweep(_) => self.batch(message),
+                other => refuse(other),
+            }
+        }
+        let closed = match self.shared.slot.take("the store is closed") {
+            Some(database) if self.reopen.is_some() => self.seal(database),
+            _ => Ok(()),
+        };
+        if let Some(reply) = reply {
+            send(reply, closed);
+        }
+    }
+
+    /// One commit more: redb keeps the last two, so whichever of them damage leaves readable has everything.
+    fn seal(&self, database: Arc<Database>) -> Result<()> {
+        let seal = || {
+            let txn = begin(&database, &self.shared.config)?;
+            Tables::open(&txn)?
+                .write_mark(Mark { time: self.shared.clock.now(), sequence: self.sequence })?;
+            txn.commit()?;
+            Result::<(), crate::error::Failure>::Ok(())
+        };
+        let sealed = seal().map_err(|failure| failure.into_error(Operation::Close));
+        match Arc::try_unwrap(database) {
+            Ok(database) => {
+                let closed = database.close();
+                sealed.and(
+                    closed.map_err(|error| crate::error::Failure::from(error).into_error(Operation::Close)),
+                )
+            }
+            Err(_) => sealed,
+        }
+    }
+}
+
+/// Refuses all that comes within `pause`; false when the store was closed meanwhile.
+fn refuse_for(queue: &mut Receiver<Message>, held_back: &mut VecDeque<Message>, pause: Duration) -> bool {
+    const STEP: Duration = Duration::from_millis(5);
+    let mut waited = Duration::ZERO;
+    loop {
+        while let Some(message) = held_back.pop_front() {
+            refuse(message);
+        }
+        loop {
+            match queue.try_recv() {
+                Ok(close @ Message::Close(_)) => {
+                    held_back.push_front(close);
+                    return false;
+                }
+                Ok(message) => refuse(message),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+        if waited >= pause {
+            return true;
+        }
+        thread::sleep(STEP);
+        waited += STEP;
+    }
+}
+
+fn refuse(message: Message) {
+    const WHY: &str = "the database is away: closed, or being opened again after an I/O error";
+    match message {
+        Message::Call(queued) => send(queued.reply, Err(away(WHY, queued.call.operation()))),
+        Message::Sweep(queued) => send(queued.reply, Err(away(WHY, Operation::Expire))),
+        Message::Transact(queued) => send(queued.reply, Err(away(WHY, Operation::Complete))),
+        Message::Compact(reply) => send(reply, Err(away(WHY, Operation::Maintain))),
+        Message::Replace(_, reply) => send(reply, Err(away(WHY, Operation::Maintain))),
+        // Closing twice is closing once.
+        Message::Close(reply) => send(reply, Ok(())),
+    }
+}
