@@ -1,1 +1,44 @@
-//! Placeholder.
+//! Benchmarks of idem: the same workloads over any [`Store`](idem_core::Store), each beside the bare backend
+//! operation in the same run.
+//!
+//! Only ratios mean anything on a shared machine, and only within one run. So, for each workload and size:
+//! - idem and bare rounds alternate, over all numbers of callers, and a row is the median of its rounds: what
+//!   disturbs the machine for a while disturbs both sides.
+//! - Both sides write and read the same number of bytes: the bare side gets records of the length that idem's
+//!   codec makes, with idem's 48-byte keys, on the same disk, with the same durability and the same cache.
+//! - Both sides get the place where they are fastest ([`Place`]): idem's callers are tokio tasks, as in a server;
+//!   a bare call that blocks (redb's commit) has a thread to itself per caller, without any hop between them.
+//! - Not timed on either side is what a caller makes before it asks: the digests of key and fingerprint, the
+//!   random owner, the outcome's own bytes. A reply's bytes must be in the caller's hands, owned, on both.
+//! - Callers that never wait (reads, memory) give way to one another every 32 steps, on both sides.
+//!
+//! [`Workload`] says what one step of each workload is; `benches/README.md` how to run and read it all.
+
+mod backend;
+mod caller;
+mod chart;
+mod drive;
+mod figure;
+mod fill;
+mod memory;
+mod plan;
+mod row;
+mod session;
+mod side;
+mod suite;
+mod sweep;
+mod workload;
+
+pub use backend::{Backend, Baseline, Place, Raw};
+pub use caller::{Fresh, Payload};
+pub use figure::{Bar, Figure};
+pub use fill::{LEASE, RETENTION, fill, keys};
+pub use memory::{bytes_per_record, mebibytes, resident};
+pub use plan::Plan;
+pub use row::{Row, Rows};
+pub use session::{Session, run};
+pub use sweep::sweep;
+pub use workload::Workload;
+
+/// Whatever stops a benchmark: it is printed, and the process fails.
+pub type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;

@@ -1,0 +1,112 @@
+//! idem-moka beside bare moka. `cargo bench -p idem-benches --bench moka [-- --quick] [-- --check]`
+//!
+//! Bare moka is one cache without a bound, as the store's own, from the 48-byte key to a shared record.
+//! Bounds are set where no run reaches them: what is measured is the work, not a refusal.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use idem_benches::{
+    Backend, Bar, Baseline, Figure, Payload, Place, Raw, Result, Rows, Session, Workload, bytes_per_record,
+    run, sweep,
+};
+use idem_core::{Key, ManualClock, SharedClock, Store, SystemClock, Timestamp};
+use idem_moka::{MokaConfig, MokaStore};
+
+const KIB: usize = 1_024;
+/// Records that the caller removes at a time while a sweep is measured.
+const SWEEP_BUDGET: usize = 1_000;
+
+fn main() -> ExitCode {
+    run(env!("CARGO_TARGET_TMPDIR"), bench)
+}
+
+async fn bench(session: &mut Session) -> Result<()> {
+    let records = session.plan.memory_records;
+    // First, while the allocator has nothing to reuse.
+    let per_record = bytes_per_record(&store(SystemClock::shared())?, records, KIB).await?;
+    let mut figures = rates(&session.measure("moka", &Moka, &session.plan).await?);
+    let what = format!("memory per completed record of 1 KiB, over {records}");
+    figures.push(Figure::held(what, per_record, "B", Bar::AtMost(1_536.0)));
+    figures.extend(sweeping(session).await?);
+    session.must_hold("moka", &figures)
+}
+
+fn store(clock: SharedClock) -> Result<Arc<dyn Store>> {
+    let mut config = MokaConfig::default();
+    config.max_bytes = 1 << 50;
+    config.max_entries = 1 << 40;
+    config.max_locks = 1 << 40;
+    Ok(Arc::new(MokaStore::with_clock(config, clock)?))
+}
+
+struct Moka;
+
+impl Backend for Moka {
+    type Raw = Bare;
+    const IN_MEMORY: bool = true;
+
+    async fn store(&self, _directory: &Path) -> Result<Arc<dyn Store>> {
+        store(SystemClock::shared())
+    }
+
+    async fn baselines(&self, _directory: &Path, _workload: Workload) -> Result<Vec<Baseline<Bare>>> {
+        let cache = moka::sync::Cache::builder().build();
+        Ok(vec![Baseline { name: "bare moka", raw: Bare { cache } }])
+    }
+}
+
+struct Bare {
+    cache: moka::sync::Cache<[u8; Key::STORAGE_LEN], Arc<[u8]>>,
+}
+
+impl Raw for Bare {
+    async fn fill(&self, keys: &[Key], payload: &Payload) -> Result<()> {
+        for key in keys {
+            self.cache.insert(*key.storage_key(), Arc::from(&*payload.outcome_record));
+        }
+        self.cache.run_pending_tasks();
+        Ok(())
+    }
+
+    async fn lock(&self, key: &Key, payload: &Payload) -> Result<()> {
+        self.cache.insert(*key.storage_key(), Arc::clone(&payload.lock_record));
+        Ok(())
+    }
+
+    async fn cycle(&self, key: &Key, payload: &Payload) -> Result<()> {
+        self.cache.insert(*key.storage_key(), Arc::clone(&payload.lock_record));
+        self.cache.insert(*key.storage_key(), Arc::clone(&payload.outcome_record));
+        Ok(())
+    }
+
+    async fn replay(&self, key: &Key) -> Result<bool> {
+        Ok(std::hint::black_box(self.cache.get(key.storage_key())).is_some())
+    }
+
+    fn place(&self, _workload: Workload) -> Place {
+        Place::Tasks
+    }
+}
+
+fn rates(all: &[Rows]) -> Vec<Figure> {
+    let ratio = |workload, callers| all.first()?.get(workload, callers, KIB).map(|row| row.ratio);
+    let held = |what: &str, workload, callers, bar| {
+        Figure::held(format!("{what}, callers: {callers}"), ratio(workload, callers), "x", Bar::AtLeast(bar))
+    };
+    vec![
+        held("cycle against insert + insert", Workload::Cycle, 1, 1.2),
+        held("cycle against insert + insert", Workload::Cycle, 64, 1.2),
+        held("hot replay against get", Workload::HotReplay, 1, 0.5),
+        held("hot replay against get", Workload::HotReplay, 64, 0.5),
+    ]
+}
+
+/// By calls of `expire`, one after the other.
+async fn sweeping(session: &Session) -> Result<Vec<Figure>> {
+    let clock = ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000));
+    let store = store(Arc::new(clock.clone()))?;
+    sweep(store, &clock, SWEEP_BUDGET, Duration::ZERO, &session.plan).await
+}

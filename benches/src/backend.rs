@@ -1,0 +1,66 @@
+//! What a backend's bench file supplies.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use idem_core::{Key, Store};
+
+use crate::{Payload, Result, Workload};
+
+/// One backend: how to get its store, and the bare backend beside it.
+pub trait Backend: Sync {
+    /// The bare backend.
+    type Raw: Raw;
+
+    /// Memory only: growing workloads then get a fresh store and a fresh bare backend for every round, so that
+    /// a fast machine does not fill its memory.
+    const IN_MEMORY: bool;
+
+    /// A fresh store, with its files, if any, in `directory`, which is empty.
+    fn store(&self, directory: &Path) -> impl Future<Output = Result<Arc<dyn Store>>>;
+
+    /// The bare backends to compare with in `workload`, each fresh, with their files in `directory`. The first
+    /// is the one that the figures are held against, with the settings of the store.
+    fn baselines(
+        &self,
+        directory: &Path,
+        workload: Workload,
+    ) -> impl Future<Output = Result<Vec<Baseline<Self::Raw>>>>;
+}
+
+/// One bare backend, and what distinguishes it.
+#[derive(Debug)]
+pub struct Baseline<R> {
+    /// In a few words, for the table; its rows go to `<backend>-against-<name>.json`, the first one's to
+    /// `<backend>.json`.
+    pub name: &'static str,
+    /// The bare backend itself.
+    pub raw: R,
+}
+
+/// The bare operations of a backend: what an application without idem would do at best for the same step.
+pub trait Raw: Send + Sync + 'static {
+    /// Keeps an outcome's record for each of `keys`, as fast as may be; not timed.
+    fn fill(&self, keys: &[Key], payload: &Payload) -> impl Future<Output = Result<()>> + Send;
+
+    /// Keeps `payload.lock_record` under `key`.
+    fn lock(&self, key: &Key, payload: &Payload) -> impl Future<Output = Result<()>> + Send;
+
+    /// Keeps `payload.lock_record` under `key`, then `payload.outcome_record`.
+    fn cycle(&self, key: &Key, payload: &Payload) -> impl Future<Output = Result<()>> + Send;
+
+    /// Gets what is kept under `key`, owned by the caller. Whether there was anything.
+    fn replay(&self, key: &Key) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Where this workload's callers run fastest.
+    fn place(&self, workload: Workload) -> Place;
+}
+
+/// Where callers run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Each is a tokio task.
+    Tasks,
+    /// Each has a thread to itself: for calls that block.
+    Threads,
+}

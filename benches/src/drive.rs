@@ -1,0 +1,149 @@
+//! One round: so many callers, side by side, for a while.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use tokio::runtime::Handle;
+use tokio::sync::Barrier;
+use tokio::task::{JoinSet, yield_now};
+
+use crate::caller::{Caller, Mix, Storm};
+use crate::side::Side;
+use crate::{Payload, Place, Result, Workload};
+
+/// Callers that never wait would otherwise keep the others from running at all.
+const STEPS_BEFORE_YIELDING: u64 = 32;
+
+/// What the callers of a round do.
+#[derive(Clone)]
+pub(crate) struct Load {
+    pub(crate) workload: Workload,
+    pub(crate) callers: usize,
+    /// Dealt out in turn: a few copies, so that no two cores share a reference count, but not one per caller.
+    pub(crate) payloads: Arc<[Arc<Payload>]>,
+    /// Every how many steps one is timed: reading the clock twice would weigh on steps of 100 ns.
+    pub(crate) sample: u64,
+}
+
+/// What a round came to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Round {
+    pub(crate) ops_per_s: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) mix: Mix,
+}
+
+/// Lets all callers step until `until` is over; a step under way then is ended and counted, and its time too.
+pub(crate) async fn round<S: Side>(
+    side: &Arc<S>,
+    load: &Load,
+    until: impl Future<Output = Result<()>>,
+) -> Result<Round> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let start = Arc::new(Barrier::new(load.callers + 1));
+    let storm = Arc::new(Storm::default());
+    let mut callers = JoinSet::new();
+    for turn in 0..load.callers {
+        let payload = Arc::clone(&load.payloads[turn % load.payloads.len()]);
+        let caller = Caller::new(payload, Arc::clone(&storm));
+        let stepping = steps(
+            Arc::clone(side),
+            load.workload,
+            load.sample,
+            caller,
+            Arc::clone(&start),
+            Arc::clone(&stop),
+        );
+        match side.place(load.workload) {
+            Place::Tasks => callers.spawn(stepping),
+            Place::Threads => {
+                let runtime = Handle::current();
+                callers.spawn_blocking(move || runtime.block_on(stepping))
+            }
+        };
+    }
+    start.wait().await;
+    let ended = until.await;
+    stop.store(true, Ordering::Relaxed);
+    let tallies = callers.join_all().await.into_iter().collect::<Result<Vec<Tally>>>()?;
+    ended?;
+    summed(tallies)
+}
+
+/// Over after `span`, by a thread of its own: busy callers keep a runtime's timer late.
+pub(crate) async fn after(span: Duration) -> Result<()> {
+    tokio::task::spawn_blocking(move || std::thread::sleep(span)).await?;
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures the wall time of its own machine")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+struct Tally {
+    steps: u64,
+    latencies: Histogram<u64>,
+    began: Instant,
+    ended: Instant,
+    mix: Mix,
+}
+
+async fn steps<S: Side>(
+    side: Arc<S>,
+    workload: Workload,
+    sample: u64,
+    mut caller: Caller,
+    start: Arc<Barrier>,
+    stop: Arc<AtomicBool>,
+) -> Result<Tally> {
+    let mut latencies = histogram()?;
+    start.wait().await;
+    let began = now();
+    let mut steps = 0;
+    while !stop.load(Ordering::Relaxed) {
+        if steps % sample == 0 {
+            let sent = now();
+            side.step(workload, &mut caller).await?;
+            latencies.saturating_record(nanoseconds(sent.elapsed()));
+        } else {
+            side.step(workload, &mut caller).await?;
+        }
+        steps += 1;
+        if steps % STEPS_BEFORE_YIELDING == 0 {
+            yield_now().await;
+        }
+    }
+    Ok(Tally { steps, latencies, began, ended: now(), mix: caller.mix })
+}
+
+fn summed(tallies: Vec<Tally>) -> Result<Round> {
+    let began = tallies.iter().map(|tally| tally.began).min().ok_or("no caller")?;
+    let ended = tallies.iter().map(|tally| tally.ended).max().ok_or("no caller")?;
+    let (mut steps, mut latencies, mut mix) = (0, histogram()?, Mix::default());
+    for tally in tallies {
+        steps += tally.steps;
+        latencies.add(&tally.latencies)?;
+        mix.add(tally.mix);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 steps and nanoseconds")]
+    let (steps, us_at) = (steps as f64, |quantile| latencies.value_at_quantile(quantile) as f64 / 1_000.0);
+    Ok(Round {
+        ops_per_s: steps / (ended - began).as_secs_f64().max(1e-9),
+        p50_us: us_at(0.5),
+        p99_us: us_at(0.99),
+        mix,
+    })
+}
+
+/// 1 ns to a minute, to 1 %.
+fn histogram() -> Result<Histogram<u64>> {
+    Ok(Histogram::new_with_bounds(1, 60_000_000_000, 2)?)
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

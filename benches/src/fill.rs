@@ -1,0 +1,50 @@
+//! Filling a store with completed records, outside any measured time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use idem_core::{Claim, Fenced, Key, LockOutcome, Outcome, Owner, Store};
+use tokio::task::JoinSet;
+
+use crate::caller::{fingerprint, outcome};
+use crate::{Fresh, Result};
+
+/// The lease of every claim: longer than any run.
+pub const LEASE: Duration = Duration::from_hours(1);
+/// The retention of every claim, unless a bench wants records to expire.
+pub const RETENTION: Duration = Duration::from_hours(24);
+
+const CALLERS: usize = 256;
+
+/// This many fresh keys.
+#[must_use]
+pub fn keys(count: usize) -> Vec<Key> {
+    let mut fresh = Fresh::new();
+    (0..count).map(|_| fresh.key()).collect()
+}
+
+/// Locks and completes every one of `keys` with an outcome of `bytes` of its own, kept for `retention`.
+pub async fn fill(store: &Arc<dyn Store>, keys: &[Key], bytes: usize, retention: Duration) -> Result<()> {
+    let mut callers = JoinSet::new();
+    for share in keys.chunks(keys.len().div_ceil(CALLERS).max(1)) {
+        let (store, share) = (Arc::clone(store), share.to_vec());
+        callers.spawn(async move {
+            for key in share {
+                complete(&*store, &key, bytes, retention).await?;
+            }
+            Ok(())
+        });
+    }
+    callers.join_all().await.into_iter().collect()
+}
+
+async fn complete(store: &dyn Store, key: &Key, bytes: usize, retention: Duration) -> Result<()> {
+    let claim = Claim { owner: Owner::from_bytes([3; 16]), lease: LEASE.min(retention), retention };
+    let LockOutcome::Acquired(lease) = store.lock(key, &fingerprint(), &claim).await? else {
+        return Err("a fresh key was not acquired".into());
+    };
+    match store.complete(&lease, Outcome::Value(outcome(bytes)), retention).await? {
+        Fenced::Applied => Ok(()),
+        Fenced::Lost(reason) => Err(format!("a lease was lost while filling: {reason:?}").into()),
+    }
+}

@@ -1,0 +1,102 @@
+//! One run of one bench file: where things go, and what is printed.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use tempfile::TempDir;
+
+use crate::figure::Figure;
+use crate::{Backend, Plan, Result, Rows, chart, suite};
+
+/// One run of one bench file.
+#[derive(Debug)]
+pub struct Session {
+    /// The size of the run.
+    pub plan: Plan,
+    results: PathBuf,
+    scratch: TempDir,
+    directories: Cell<usize>,
+    missed: usize,
+}
+
+/// The `main` of a bench file. `target_tmpdir` is its `env!("CARGO_TARGET_TMPDIR")`; the results go to
+/// `idem-bench` beside it, and scratch files too, so that durable means this disk and not a memory file system.
+pub fn run(target_tmpdir: &str, bench: impl AsyncFnOnce(&mut Session) -> Result<()>) -> ExitCode {
+    match try_run(target_tmpdir, bench) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(missed) => {
+            eprintln!("{missed} figures miss their bar");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// How many figures missed their bar, if that is to be checked.
+fn try_run(target_tmpdir: &str, bench: impl AsyncFnOnce(&mut Session) -> Result<()>) -> Result<usize> {
+    let plan = Plan::from_arguments(std::env::args().skip(1))?;
+    let target = Path::new(target_tmpdir).parent().ok_or("the target directory has no parent")?;
+    let results = target.join("idem-bench");
+    std::fs::create_dir_all(&results)?;
+    let scratch = TempDir::with_prefix_in("scratch-", &results)?;
+    let mut session = Session { plan, results, scratch, directories: Cell::new(0), missed: 0 };
+    // A bare caller that blocks takes a thread for itself, and there are 512 of them.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(2_048).build()?;
+    runtime.block_on(bench(&mut session))?;
+    Ok(if session.plan.check { session.missed } else { 0 })
+}
+
+impl Session {
+    /// A fresh, empty directory.
+    pub fn directory(&self) -> Result<PathBuf> {
+        let number = self.directories.get();
+        self.directories.set(number + 1);
+        let path = self.scratch.path().join(number.to_string());
+        std::fs::create_dir(&path)?;
+        Ok(path)
+    }
+
+    /// Measures what `plan` says, prints the tables, and writes `<name>.json`, one such file per further
+    /// baseline, and `<name>.svg`.
+    pub async fn measure<B: Backend>(&self, name: &str, backend: &B, plan: &Plan) -> Result<Vec<Rows>> {
+        eprintln!("{name}: {} rounds of {:?} a side", plan.rounds, plan.round);
+        let all = suite::measure(backend, plan, || self.directory()).await?;
+        for (place, rows) in all.iter().enumerate() {
+            println!("\n{name} {rows}");
+            let file =
+                if place == 0 { name.to_owned() } else { format!("{name}-against-{}", slug(rows.baseline)) };
+            self.write(&file, &rows.published())?;
+        }
+        if let Some(rows) = all.first() {
+            let path = self.results.join(format!("{name}.svg"));
+            chart::draw(&path, name, rows, plan)?;
+            println!("{}", path.display());
+        }
+        Ok(all)
+    }
+
+    /// Prints the figures and writes `<name>-must-hold.json`.
+    pub fn must_hold(&mut self, name: &str, figures: &[Figure]) -> Result<()> {
+        println!("\n{name} must hold");
+        figures.iter().for_each(|figure| println!("{figure}"));
+        self.missed += figures.iter().filter(|figure| figure.holds == Some(false)).count();
+        self.write(&format!("{name}-must-hold"), &figures)
+    }
+
+    fn write(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let path = self.results.join(format!("{name}.json"));
+        std::fs::write(&path, serde_json::to_vec_pretty(value)?)?;
+        println!("{}", path.display());
+        Ok(())
+    }
+}
+
+fn slug(name: &str) -> String {
+    name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+}

@@ -1,0 +1,133 @@
+//! The two sides of every comparison, doing the same steps.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use idem_core::{Fenced, Fingerprint, Key, Lease, LockOutcome, Store};
+
+use crate::caller::{Caller, fingerprint};
+use crate::{Place, Raw, Result, Workload};
+
+/// One side of a comparison.
+pub(crate) trait Side: Send + Sync + 'static {
+    fn step(&self, workload: Workload, caller: &mut Caller) -> impl Future<Output = Result<()>> + Send;
+
+    fn place(&self, workload: Workload) -> Place;
+}
+
+/// idem, through `dyn Store`, as an application uses it.
+pub(crate) struct StoreSide {
+    store: Arc<dyn Store>,
+    completed: Vec<Key>,
+    fingerprint: Fingerprint,
+}
+
+impl StoreSide {
+    /// `completed`: the keys that replays find.
+    pub(crate) fn new(store: Arc<dyn Store>, completed: Vec<Key>) -> Self {
+        Self { store, completed, fingerprint: fingerprint() }
+    }
+
+    async fn lock(&self, key: &Key, caller: &mut Caller) -> Result<LockOutcome> {
+        Ok(self.store.lock(key, &self.fingerprint, &caller.claim()).await?)
+    }
+
+    async fn complete(&self, lease: &Lease, caller: &Caller) -> Result<()> {
+        match self.store.complete(lease, caller.outcome(), lease.retention()).await? {
+            Fenced::Applied => Ok(()),
+            Fenced::Lost(reason) => Err(format!("a live lease was lost: {reason:?}").into()),
+        }
+    }
+
+    async fn replay(&self, key: &Key, caller: &mut Caller) -> Result<()> {
+        match self.lock(key, caller).await? {
+            LockOutcome::Completed(completion) => {
+                black_box(completion);
+                Ok(())
+            }
+            other => Err(format!("a completed key answered {other:?}").into()),
+        }
+    }
+
+    async fn contend(&self, caller: &mut Caller) -> Result<()> {
+        let (key, _) = caller.contended_key();
+        match self.lock(&key, caller).await? {
+            LockOutcome::Acquired(lease) => {
+                caller.mix.acquired += 1;
+                tokio::task::yield_now().await;
+                self.complete(&lease, caller).await
+            }
+            LockOutcome::InProgress { .. } => {
+                caller.mix.in_progress += 1;
+                Ok(())
+            }
+            LockOutcome::Completed(completion) => {
+                caller.mix.completed += 1;
+                black_box(completion);
+                Ok(())
+            }
+            LockOutcome::FingerprintMismatch => Err("one fingerprint does not match itself".into()),
+        }
+    }
+}
+
+impl Side for StoreSide {
+    async fn step(&self, workload: Workload, caller: &mut Caller) -> Result<()> {
+        match workload {
+            Workload::Lock | Workload::Cycle => {
+                let key = caller.fresh_key();
+                let LockOutcome::Acquired(lease) = self.lock(&key, caller).await? else {
+                    return Err("a fresh key was not acquired".into());
+                };
+                if workload == Workload::Cycle { self.complete(&lease, caller).await } else { Ok(()) }
+            }
+            Workload::Replay => {
+                let key = *caller.pick(&self.completed);
+                self.replay(&key, caller).await
+            }
+            Workload::HotReplay => self.replay(&self.completed[0], caller).await,
+            Workload::Contended => self.contend(caller).await,
+        }
+    }
+
+    fn place(&self, _workload: Workload) -> Place {
+        Place::Tasks
+    }
+}
+
+/// The bare backend.
+pub(crate) struct RawSide<R> {
+    raw: R,
+    kept: Vec<Key>,
+}
+
+impl<R: Raw> RawSide<R> {
+    /// `kept`: the keys that replays find.
+    pub(crate) fn new(raw: R, kept: Vec<Key>) -> Self {
+        Self { raw, kept }
+    }
+
+    async fn get(&self, key: &Key) -> Result<()> {
+        if self.raw.replay(key).await? { Ok(()) } else { Err("the bare backend lost a record".into()) }
+    }
+}
+
+impl<R: Raw> Side for RawSide<R> {
+    async fn step(&self, workload: Workload, caller: &mut Caller) -> Result<()> {
+        match workload {
+            Workload::Lock => self.raw.lock(&caller.fresh_key(), &caller.payload).await,
+            Workload::Cycle => self.raw.cycle(&caller.fresh_key(), &caller.payload).await,
+            Workload::Replay => self.get(caller.pick(&self.kept)).await,
+            Workload::HotReplay => self.get(&self.kept[0]).await,
+            Workload::Contended => match caller.contended_key() {
+                (key, true) => self.raw.cycle(&key, &caller.payload).await,
+                // Nothing is there yet while the first caller commits.
+                (key, false) => self.raw.replay(&key).await.map(|_| ()),
+            },
+        }
+    }
+
+    fn place(&self, workload: Workload) -> Place {
+        self.raw.place(workload)
+    }
+}

@@ -1,0 +1,65 @@
+//! What a sweep costs those who lock meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use idem_core::{ManualClock, Store};
+
+use crate::drive::{Load, after, now, round};
+use crate::figure::{Bar, Figure};
+use crate::row::median;
+use crate::side::StoreSide;
+use crate::{Payload, Plan, Result, Workload, fill, keys};
+
+const CALLERS: usize = 64;
+const OUTCOME: usize = 1_024;
+/// How long the records live that are swept; far less than those that are locked meanwhile.
+const SHORT: Duration = Duration::from_mins(1);
+
+/// Lets records expire all at once and compares `lock` while they are swept with `lock` before, on one store.
+///
+/// `store` runs by `clock`. `budget` goes to each `expire`, with `pause` between two of them: large and
+/// without a pause they are the sweep; small and rare they only watch the store's own sweeper.
+pub async fn sweep(
+    store: Arc<dyn Store>,
+    clock: &ManualClock,
+    budget: usize,
+    pause: Duration,
+    plan: &Plan,
+) -> Result<Vec<Figure>> {
+    let side = Arc::new(StoreSide::new(Arc::clone(&store), Vec::new()));
+    let payloads = Arc::from([Arc::new(Payload::new(OUTCOME)?)]);
+    let load = Load { workload: Workload::Lock, callers: CALLERS, payloads, sample: 1 };
+    let (mut quiet, mut swept, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..plan.sweeps {
+        fill(&store, &keys(plan.sweep_records), OUTCOME, SHORT).await?;
+        quiet.push(round(&side, &load, after(plan.quiet)).await?);
+        clock.advance(SHORT);
+        let began = now();
+        swept.push(round(&side, &load, until_swept(&*store, budget, pause)).await?);
+        seconds.push(began.elapsed().as_secs_f64());
+    }
+    let (before, during) = (median(&quiet, |r| r.p99_us), median(&swept, |r| r.p99_us));
+    let rate = median(&quiet, |r| r.ops_per_s);
+    let seconds = median(&seconds, |seconds| *seconds);
+    Ok(vec![
+        Figure::held(
+            format!("p99 of lock, {CALLERS} callers, while {} expired are swept", plan.sweep_records),
+            Some(during / before),
+            "x",
+            Bar::AtMost(2.0),
+        ),
+        Figure::reported("  that p99", Some(during), "us"),
+        Figure::reported("  p99 of lock without the sweep", Some(before), "us"),
+        Figure::reported("  locks a second without the sweep", Some(rate), "/s"),
+        Figure::reported("  locks a second during it", Some(median(&swept, |r| r.ops_per_s)), "/s"),
+        Figure::reported("  how long the sweep took", Some(seconds), "s"),
+    ])
+}
+
+async fn until_swept(store: &dyn Store, budget: usize, pause: Duration) -> Result<()> {
+    while store.expire(budget).await?.more {
+        tokio::time::sleep(pause).await;
+    }
+    Ok(())
+}

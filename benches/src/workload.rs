@@ -1,0 +1,58 @@
+//! What one step of each workload is.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// What every caller does, over and over; one operation is one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Workload {
+    /// `lock` of a key that nobody used before. Bare: one insert of a lock record. The outcome's size does
+    /// not matter to it; both sizes are measured all the same, and their difference is the noise.
+    Lock,
+    /// `lock` of a fresh key, then `complete` with the outcome. Bare: insert of the lock record, then the
+    /// outcome's record in its place; two commits where the backend commits.
+    Cycle,
+    /// `lock` of a completed key, picked at random among many, so the outcome comes back. Bare: one get.
+    Replay,
+    /// The same with one key for all callers, which has to stay in one core's cache or another's.
+    HotReplay,
+    /// A storm of retries. All callers `lock` one and the same key; whoever acquires it gives way once, as work
+    /// would, and completes it; the others get `InProgress` until then and the outcome after, and ask again at
+    /// once. After [`STEPS_PER_KEY`](Workload::STEPS_PER_KEY) steps all go on to the next key. Bare: the first
+    /// step of a key is the bare cycle, the others are bare gets.
+    Contended,
+}
+
+impl Workload {
+    /// All of them, in the order of the table.
+    pub const ALL: [Self; 5] = [Self::Lock, Self::Cycle, Self::Replay, Self::HotReplay, Self::Contended];
+
+    /// How many steps are spent on one contended key.
+    pub const STEPS_PER_KEY: u64 = 1_024;
+
+    /// Whether every step leaves a record behind.
+    #[must_use]
+    pub fn grows(self) -> bool {
+        matches!(self, Self::Lock | Self::Cycle)
+    }
+
+    /// Whether it finds completed keys there.
+    #[must_use]
+    pub fn replays(self) -> bool {
+        matches!(self, Self::Replay | Self::HotReplay)
+    }
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Lock => "lock",
+            Self::Cycle => "cycle",
+            Self::Replay => "replay",
+            Self::HotReplay => "hot replay",
+            Self::Contended => "contended",
+        })
+    }
+}
