@@ -1,0 +1,69 @@
+//! No bytes, however hostile, make the decoder allocate more than they are.
+
+use allocation_counter::measure;
+use idem_core::codec::{Cover, HEADER_LEN, decode, encode};
+use idem_core::{Outcome, decode_value};
+use proptest::prelude::*;
+
+use crate::support::{AS_OF, any_cover, any_record, completed, key, sealed, value};
+
+/// For the texts of an error and its source.
+const OVERHEAD: u64 = 1_024;
+
+#[track_caller]
+fn peak(bytes: &[u8], cover: Cover) -> u64 {
+    measure(|| {
+        let _either = std::hint::black_box(decode(&key(), bytes, cover, AS_OF));
+    })
+    .bytes_max
+}
+
+#[test]
+fn counter_sees_what_a_decoder_allocates() {
+    let outcome = Outcome::Value(vec![7; 100_000].into());
+    let bytes = encode(&key(), &completed(outcome), Cover::Whole).unwrap();
+    assert!((100_000..100_000 + OVERHEAD).contains(&peak(&bytes, Cover::Whole)));
+}
+
+#[test]
+fn absurd_length_allocates_nothing_for_it() {
+    let encoded = encode(&key(), &value(b"3 apples"), Cover::Whole).unwrap();
+    for length in [u64::MAX, 1 << 63, i64::MAX.unsigned_abs(), 1 << 40, 1 << 31] {
+        let body = [&[1, 253][..], &length.to_le_bytes(), b"3 apples"].concat();
+        let bytes = sealed(&key(), &encoded[..HEADER_LEN], &body, Cover::Whole);
+        assert!(decode(&key(), &bytes, Cover::Whole, AS_OF).is_err());
+        assert!(peak(&bytes, Cover::Whole) <= OVERHEAD);
+    }
+}
+
+/// A typed result may take more room in memory than in bytes (a number of one byte may be a `u128`), but
+/// only in proportion.
+#[test]
+fn absurd_length_in_a_typed_result_allocates_in_proportion_only() {
+    for length in [u64::MAX, 1 << 40, 1 << 31, 200 << 20] {
+        let bytes = [&[253][..], &length.to_le_bytes(), b"booked"].concat();
+        let text = measure(|| assert!(decode_value::<String>(&bytes).is_err()));
+        assert!(text.bytes_max <= 2 << 20, "{} bytes for a text", text.bytes_max);
+        let list = measure(|| assert!(decode_value::<Vec<u64>>(&bytes).is_err()));
+        assert!(list.bytes_max <= 2 << 20, "{} bytes for a list", list.bytes_max);
+    }
+}
+
+proptest! {
+    #[test]
+    fn whole_record_allocates_no_more_than_its_size(record in any_record(), cover in any_cover()) {
+        let bytes = encode(&key(), &record, cover).unwrap();
+        prop_assert!(peak(&bytes, cover) <= bytes.len() as u64 + OVERHEAD);
+    }
+
+    #[test]
+    fn hostile_record_allocates_no_more_than_its_size(
+        state in 1..4_u8,
+        body in prop::collection::vec(any::<u8>(), 0..300),
+        cover in any_cover(),
+    ) {
+        let header = [&[1, state][..], &[0; HEADER_LEN - 2]].concat();
+        let bytes = sealed(&key(), &header, &body, cover);
+        prop_assert!(peak(&bytes, cover) <= bytes.len() as u64 + OVERHEAD);
+    }
+}

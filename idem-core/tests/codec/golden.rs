@@ -1,0 +1,83 @@
+//! Files that pin the bytes, in both directions. They were made by another implementation
+//! (`golden/generate.py`), from the layout as `codec` documents it.
+//!
+//! A change that fails here cannot read what is already stored: it needs a new version byte, not new files.
+
+use bytes::Bytes;
+use idem_core::codec::{Cover, decode, encode};
+use idem_core::{Fingerprint, Key, Outcome, Reason, Record, Scope};
+
+use crate::support::{self, AS_OF, completed, key, value};
+
+macro_rules! pinned {
+    ($($name:ident: $record:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            let whole = include_str!(concat!("../../golden/whole/", stringify!($name), ".hex"));
+            assert_pinned(&$record, whole, Cover::Whole);
+            let body = include_str!(concat!("../../golden/body/", stringify!($name), ".hex"));
+            assert_pinned(&$record, body, Cover::Body);
+        }
+    )*};
+}
+
+pinned! {
+    locked: support::locked(true, None);
+    locked_checkpoint: support::locked(true, Some(b"charged"));
+    released: support::locked(false, Some(b"charged"));
+    completed_value: value(b"3 apples");
+    completed_long: completed(Outcome::Value(Bytes::from(vec![0xAB; 300])));
+    completed_empty: value(b"");
+    unavailable_other: completed(Outcome::Unavailable(Reason::Other));
+    unavailable_too_large: completed(Outcome::Unavailable(Reason::TooLarge));
+    unavailable_streamed: completed(Outcome::Unavailable(Reason::Streamed));
+    unavailable_upgraded: completed(Outcome::Unavailable(Reason::Upgraded));
+    unavailable_panicked: completed(Outcome::Unavailable(Reason::Panicked));
+    unavailable_not_encodable: completed(Outcome::Unavailable(Reason::NotEncodable));
+}
+
+#[track_caller]
+fn assert_pinned(record: &Record, golden: &str, cover: Cover) {
+    let golden: String = golden.split_whitespace().collect();
+    assert_eq!(hex(&encode(&key(), record, cover).unwrap()), golden);
+    assert_eq!(&decode(&key(), &unhex(&golden), cover, AS_OF).unwrap(), record);
+}
+
+#[test]
+fn storage_key_of_a_scope() {
+    assert_eq!(hex(key().storage_key()), include_str!("../../golden/storage_key.hex").trim());
+}
+
+#[test]
+fn storage_key_of_the_shared_scope() {
+    let key = Key::new(&Scope::shared(), "order-1").unwrap();
+    assert_eq!(hex(key.storage_key()), include_str!("../../golden/storage_key_shared.hex").trim());
+}
+
+#[test]
+fn fingerprint_of_parts() {
+    let fingerprint = Fingerprint::builder("payments v1")
+        .part("POST")
+        .part("/payments")
+        .part("")
+        .part(r#"{"cents":1200}"#)
+        .finish();
+    assert_eq!(hex(fingerprint.as_bytes()), include_str!("../../golden/fingerprint.hex").trim());
+}
+
+#[test]
+fn typed_result() {
+    let value = ("booked".to_owned(), 1200_u32, Some(-3_i64), vec![7_u16, 300]);
+    let encoded = idem_core::encode_value(&value).unwrap();
+    assert_eq!(hex(&encoded), include_str!("../../golden/typed.hex").trim());
+    let decoded: (String, u32, Option<i64>, Vec<u16>) = idem_core::decode_value(&encoded).unwrap();
+    assert_eq!(decoded, value);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}

@@ -1,0 +1,111 @@
+//! The header's fields at the places where a script may read and write them.
+
+use idem_core::codec::{CHECKSUM_LEN, Cover, HEADER_LEN, VERSION, decode, encode};
+use idem_core::{ErrorKind, Outcome, Reason, State, Timestamp};
+
+use crate::support::{AS_OF, COVERS, DAY, DEADLINE, body, completed, key, locked, record, sealed, value};
+
+#[test]
+fn header_fields_stand_at_their_documented_places() {
+    let expected = locked(true, Some(b"charged"));
+    let bytes = encode(&key(), &expected, Cover::Body).unwrap();
+    let day = u64::try_from(DAY.as_micros()).unwrap();
+    assert_eq!(bytes[0], VERSION);
+    assert_eq!(bytes[1], 1);
+    assert_eq!(bytes[2..6], expected.attempt.to_be_bytes());
+    assert_eq!(bytes[6..14], expected.token.sequence.to_be_bytes());
+    assert_eq!(bytes[14..30], *expected.token.owner.as_bytes());
+    assert_eq!(bytes[30..38], DEADLINE.as_micros().to_be_bytes());
+    assert_eq!(bytes[38..46], day.to_be_bytes());
+    assert_eq!(bytes[46..54], 0x4142_4344_4546_4748_u64.to_be_bytes());
+    assert_eq!(bytes[54..86], *expected.fingerprint.as_bytes());
+    assert_eq!(HEADER_LEN, 86);
+}
+
+#[test]
+fn completed_header_holds_when_it_was_completed_and_when_it_expires() {
+    let bytes = encode(&key(), &value(b"3 apples"), Cover::Body).unwrap();
+    assert_eq!(bytes[1], 3);
+    assert_eq!(bytes[30..38], DEADLINE.as_micros().to_be_bytes());
+    assert_eq!(bytes[38..46], (DEADLINE + DAY).as_micros().to_be_bytes());
+    assert_eq!(bytes[46..54], [0; 8]);
+}
+
+/// What a script does to a record whose header the checksum leaves out.
+#[test]
+fn header_rewritten_in_place_is_read_as_rewritten() {
+    let mut bytes = encode(&key(), &locked(true, Some(b"charged")), Cover::Body).unwrap();
+    bytes[1] = 2;
+    bytes[30..38].copy_from_slice(&7_u64.to_be_bytes());
+    let decoded = decode(&key(), &bytes, Cover::Body, AS_OF).unwrap();
+    let State::Locked(locked) = decoded.state else { panic!("{decoded:?}") };
+    assert!(!locked.held);
+    assert_eq!(locked.deadline, Timestamp::from_micros(7));
+}
+
+#[test]
+fn reason_of_a_newer_version_reads_as_other() {
+    let record = completed(Outcome::Unavailable(Reason::Other));
+    for cover in COVERS {
+        let encoded = encode(&key(), &record, cover).unwrap();
+        let newer = sealed(&key(), &encoded[..HEADER_LEN], &[2, 200], cover);
+        assert_eq!(decode(&key(), &newer, cover, AS_OF).unwrap(), record);
+    }
+}
+
+#[test]
+fn record_of_another_version_is_incompatible() {
+    for version in [0, VERSION + 1, 255] {
+        for cover in COVERS {
+            let encoded = encode(&key(), &locked(true, None), cover).unwrap();
+            let mut header = encoded[..HEADER_LEN].to_vec();
+            header[0] = version;
+            let newer = sealed(&key(), &header, body(&encoded), cover);
+            let error = decode(&key(), &newer, cover, AS_OF).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Incompatible);
+        }
+    }
+}
+
+#[test]
+fn state_that_does_not_go_with_its_body_is_corrupt() {
+    let value_body = [1, 0];
+    let locked_body = [0, 0];
+    for (state, body) in
+        [(1, value_body), (2, value_body), (3, locked_body), (0, locked_body), (4, value_body)]
+    {
+        let mut header = encode(&key(), &locked(true, None), Cover::Body).unwrap()[..HEADER_LEN].to_vec();
+        header[1] = state;
+        let error =
+            decode(&key(), &sealed(&key(), &header, &body, Cover::Body), Cover::Body, AS_OF).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+    }
+}
+
+#[test]
+fn bytes_after_the_body_are_corrupt() {
+    for cover in COVERS {
+        let encoded = encode(&key(), &value(b"3 apples"), cover).unwrap();
+        let longer = [body(&encoded), b"!"].concat();
+        let sealed = sealed(&key(), &encoded[..HEADER_LEN], &longer, cover);
+        assert_eq!(decode(&key(), &sealed, cover, AS_OF).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+}
+
+#[test]
+fn an_encoding_is_no_longer_than_its_parts() {
+    let value = vec![7; 70_000];
+    let record = completed(Outcome::Value(value.clone().into()));
+    let encoded = encode(&key(), &record, Cover::Whole).unwrap();
+    assert_eq!(encoded.len(), HEADER_LEN + 1 + 5 + value.len() + CHECKSUM_LEN);
+}
+
+#[test]
+fn read_time_is_the_one_given_and_is_not_stored() {
+    let bytes = encode(&key(), &locked(true, None), Cover::Whole).unwrap();
+    let later = Timestamp::from_micros(99);
+    assert_eq!(decode(&key(), &bytes, Cover::Whole, later).unwrap().as_of, later);
+    let mut same = record(locked(true, None).state);
+    same.as_of = later;
+    assert_eq!(encode(&key(), &same, Cover::Whole).unwrap(), bytes);
+}
