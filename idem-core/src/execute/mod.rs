@@ -13,7 +13,9 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Error, Fingerprint, Key, Lease, Outcome, Reason, Result, Store, decode_value, encode_value};
+use crate::{
+    Error, ErrorKind, Fingerprint, Key, Lease, Outcome, Reason, Result, Store, decode_value, encode_value,
+};
 use begin::{Begun, begin};
 use finish::Finished;
 
@@ -123,7 +125,10 @@ pub trait StoreExt: Store {
             Ok(bytes) => Outcome::Value(bytes),
             Err(error) => {
                 tracing::error!(key = %shown, %error, "the result is not kept; a retry will be told so");
-                Outcome::Unavailable(Reason::NotEncodable)
+                Outcome::Unavailable(match error.kind() {
+                    ErrorKind::TooLarge => Reason::TooLarge,
+                    _ => Reason::NotEncodable,
+                })
             }
         };
         execute(self, key, fingerprint, policy, work, encode, |bytes| decode_value(&bytes))
