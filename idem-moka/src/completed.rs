@@ -1,0 +1,153 @@
+//! The completed records: in moka, with an account and an expiry index of our own beside it.
+
+use std::sync::Arc;
+
+use idem_core::{Completed, Fingerprint, Record, State, StoreClock, Timestamp, Token};
+use moka::notification::RemovalCause;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+
+use crate::hash::{BuildAsItIs, Handle, HashedKey};
+use crate::shard::Shards;
+use crate::usage::{RECORD_OVERHEAD, Usage};
+use crate::{MokaConfig, WhenFull};
+
+/// A completed record without what only a locked one needs. It stands in the cache by value: an `Arc` around
+/// it took 40 bytes more a record and was no faster, since the outcome is shared either way.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    fingerprint: Fingerprint,
+    token: Token,
+    attempt: u32,
+    completed: Completed,
+}
+
+impl Kept {
+    /// `Err` gives back a record that is not completed.
+    #[expect(clippy::result_large_err, reason = "both sides are the record, on its way to its place")]
+    pub(crate) fn new(record: Record) -> Result<Self, Record> {
+        let Record { fingerprint, token, attempt, state, as_of } = record;
+        match state {
+            State::Completed(completed) => Ok(Self { fingerprint, token, attempt, completed }),
+            State::Locked(_) => Err(Record { fingerprint, token, attempt, state, as_of }),
+        }
+    }
+
+    pub(crate) fn record(self, as_of: Timestamp) -> Record {
+        let Self { fingerprint, token, attempt, completed } = self;
+        Record { fingerprint, token, attempt, state: State::Completed(completed), as_of }
+    }
+
+    pub(crate) fn outcome_bytes(&self) -> u64 {
+        self.completed.outcome.size() as u64
+    }
+}
+
+/// The completed records of all shards.
+///
+/// Whoever changes a key here holds its shard's lock; reading needs none.
+pub(crate) struct CompletedRecords {
+    cache: Cache<HashedKey, Kept, BuildAsItIs>,
+    account: Account,
+}
+
+/// What is known about the completed records outside moka.
+#[derive(Debug, Clone)]
+struct Account {
+    shards: Arc<Shards>,
+    usage: Arc<Usage>,
+    clock: StoreClock,
+}
+
+impl CompletedRecords {
+    pub(crate) fn new(
+        config: &MokaConfig,
+        shards: Arc<Shards>,
+        usage: Arc<Usage>,
+        clock: StoreClock,
+    ) -> Self {
+        let account = Account { shards, usage, clock };
+        let builder = Cache::builder().name("idem").eviction_policy(EvictionPolicy::lru());
+        let builder = match config.when_full {
+            // No capacity: moka would evict or reject by itself.
+            WhenFull::Refuse => builder,
+            WhenFull::Evict => {
+                let least = config.least_weight();
+                let account = account.clone();
+                builder
+                    .max_capacity(config.max_bytes)
+                    .weigher(move |_, kept: &Kept| {
+                        let bytes = RECORD_OVERHEAD + kept.outcome_bytes();
+                        u32::try_from(bytes.max(least)).unwrap_or(u32::MAX)
+                    })
+                    .eviction_listener(move |key: Arc<HashedKey>, kept, cause| {
+                        // What we remove ourselves, we account for ourselves.
+                        if cause != RemovalCause::Explicit {
+                            account.evicted(&key, &kept);
+                        }
+                    })
+            }
+        };
+        Self { cache: builder.build_with_hasher(BuildAsItIs::default()), account }
+    }
+
+    /// The record of `key`, expired or not.
+    pub(crate) fn get(&self, key: &HashedKey) -> Option<Kept> {
+        self.cache.get(key)
+    }
+
+    /// Keeps a record whose bytes are already accounted for. There is none of `key` before.
+    pub(crate) fn insert(&self, key: HashedKey, kept: Kept) {
+        let shard = self.account.shards.of(key.handle());
+        // Noted first: moka may evict it again before `insert` returns.
+        shard.due().insert(kept.completed.expires_at, key.handle());
+        self.cache.insert(key, kept);
+        shard.completed();
+    }
+
+    pub(crate) fn remove(&self, key: &HashedKey) {
+        if let Some(kept) = self.cache.remove(key) {
+            self.account.forget(key.handle(), &kept);
+        }
+    }
+
+    /// Removes the record behind `handle`, which was taken out of the expiry index, if it has expired.
+    pub(crate) fn remove_expired(&self, handle: Handle, now: Timestamp) -> bool {
+        let Some(kept) = self.cache.get(&handle) else { return false };
+        if now < kept.completed.expires_at {
+            // Two keys of one hash, and this is the other one. Looked for again once that is gone.
+            let after = Timestamp::from_micros(kept.completed.expires_at.as_micros().saturating_add(1));
+            self.account.shards.of(handle).due().insert(after, handle);
+            return false;
+        }
+        let Some(kept) = self.cache.remove(&handle) else { return false };
+        self.account.forget(handle, &kept);
+        true
+    }
+
+    /// Lets moka do what it has put off: let go of removed records, evict down to its bound.
+    pub(crate) fn settle(&self) {
+        self.cache.run_pending_tasks();
+    }
+}
+
+impl std::fmt::Debug for CompletedRecords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CompletedRecords").finish_non_exhaustive()
+    }
+}
+
+impl Account {
+    fn evicted(&self, key: &HashedKey, kept: &Kept) {
+        self.forget(key.handle(), kept);
+        if self.clock.now() < kept.completed.expires_at {
+            self.usage.evicted();
+            tracing::debug!(key = %key.key(), "a completed record was evicted before it expired");
+        }
+    }
+
+    fn forget(&self, handle: Handle, kept: &Kept) {
+        self.shards.of(handle).due().remove(kept.completed.expires_at, handle);
+        self.usage.forget(kept.outcome_bytes());
+    }
+}

@@ -1,0 +1,130 @@
+//! What an application may choose, and what is refused.
+
+use idem_core::{Error, ErrorKind, Operation, Result, setting};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use crate::RECORD_OVERHEAD;
+
+const MIB: u64 = 1 << 20;
+/// 16 TiB: more memory than that is a mistaken unit.
+const MOST_BYTES: u64 = 1 << 44;
+const MOST_ENTRIES: u64 = 1 << 32;
+/// Locked records stand in maps that double when they grow: beyond this one growth is a noticeable pause.
+const MOST_LOCKS: u64 = 1 << 26;
+/// 1 GiB: with its overhead still within the 32 bits that moka weighs with.
+const MOST_OUTCOME: u64 = 1 << 30;
+
+/// How large a [`MokaStore`](crate::MokaStore) may grow, and what it does then.
+///
+/// ```
+/// # use idem_moka::{MokaConfig, WhenFull};
+/// let config: MokaConfig = toml::from_str(r#"
+///     max_bytes = "256MiB"
+///     when_full = "evict"
+/// "#)?;
+/// assert_eq!(config, MokaConfig { max_bytes: 256 << 20, when_full: WhenFull::Evict, ..MokaConfig::default() });
+/// # Ok::<(), toml::de::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MokaConfig {
+    /// Bytes of outcomes and checkpoints, and [`RECORD_OVERHEAD`] for each record. Default: 64 MiB.
+    #[serde(deserialize_with = "max_bytes")]
+    pub max_bytes: u64,
+    /// Records. Default: 1,000,000.
+    #[serde(deserialize_with = "max_entries")]
+    pub max_entries: u64,
+    /// Locked records: held, lapsed within their retention, or released with a checkpoint. Default: 100,000.
+    #[serde(deserialize_with = "max_locks")]
+    pub max_locks: u64,
+    /// Bytes of one outcome or checkpoint; a larger one is
+    /// [`TooLarge`](idem_core::ErrorKind::TooLarge). Default: 1 MiB.
+    #[serde(deserialize_with = "max_outcome")]
+    pub max_outcome: u64,
+    /// What happens at `max_bytes` and `max_entries`. Default: [`WhenFull::Refuse`].
+    #[serde(deserialize_with = "when_full")]
+    pub when_full: WhenFull,
+}
+
+/// What a full store does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenFull {
+    /// A new key is refused with [`ErrorKind::Full`]; no promise is broken.
+    #[default]
+    Refuse,
+    /// The least recently used completed records are dropped before they expire, and counted. A retry of a
+    /// dropped key runs its work again.
+    Evict,
+}
+
+impl Default for MokaConfig {
+    fn default() -> Self {
+        Self {
+            max_bytes: 64 * MIB,
+            max_entries: 1_000_000,
+            max_locks: 100_000,
+            max_outcome: MIB,
+            when_full: WhenFull::Refuse,
+        }
+    }
+}
+
+impl MokaConfig {
+    /// Refuses zeros, mistaken units, and settings that contradict one another.
+    pub(crate) fn check(&self) -> Result<()> {
+        within("max_bytes", self.max_bytes, MOST_BYTES)?;
+        within("max_entries", self.max_entries, MOST_ENTRIES)?;
+        within("max_locks", self.max_locks, MOST_LOCKS)?;
+        within("max_outcome", self.max_outcome, MOST_OUTCOME)?;
+        if self.max_outcome + RECORD_OVERHEAD > self.max_bytes {
+            return Err(invalid(&format!(
+                "max_bytes = {} holds no record with an outcome of max_outcome = {} (and {RECORD_OVERHEAD} \
+                 bytes of overhead): raise max_bytes or lower max_outcome",
+                self.max_bytes, self.max_outcome
+            )));
+        }
+        if self.when_full == WhenFull::Evict && self.least_weight() > u64::from(u32::MAX) {
+            return Err(invalid(&format!(
+                "max_entries = {} is too low for max_bytes = {} under when_full = \"evict\": at most 4 GiB for \
+                 each entry",
+                self.max_entries, self.max_bytes
+            )));
+        }
+        Ok(())
+    }
+
+    /// What a record weighs at least under `evict`, so that a bound in bytes is one in entries as well.
+    pub(crate) fn least_weight(&self) -> u64 {
+        self.max_bytes.div_ceil(self.max_entries)
+    }
+}
+
+fn within(option: &str, value: u64, most: u64) -> Result<()> {
+    if (1..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(invalid(&format!("{option} = {value} is outside 1 to {most}")))
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidConfig, Operation::Configure, format!("moka: {message}"))
+}
+
+/// A URI's options are read one by one without their names, so each adds its own to what is wrong with it.
+macro_rules! named {
+    ($($option:ident: $type:ty = $read:path;)*) => {
+        $(fn $option<'de, D: Deserializer<'de>>(deserializer: D) -> Result<$type, D::Error> {
+            $read(deserializer).map_err(|source| D::Error::custom(format!(concat!(stringify!($option), ": {}"), source)))
+        })*
+    };
+}
+
+named! {
+    max_bytes: u64 = setting::bytes;
+    max_entries: u64 = u64::deserialize;
+    max_locks: u64 = u64::deserialize;
+    max_outcome: u64 = setting::bytes;
+    when_full: WhenFull = WhenFull::deserialize;
+}

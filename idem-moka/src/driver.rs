@@ -1,0 +1,18 @@
+//! Opening by configuration.
+
+use std::sync::Arc;
+
+use idem_core::{Driver, Opening, Options, Store};
+
+use crate::{MokaConfig, MokaStore};
+
+/// Opens a [`MokaStore`] by a URI such as `moka:?max_bytes=64MiB` or a table with `store = "moka"`, for
+/// [`Registry::with`](idem_core::Registry::with). The options are the fields of [`MokaConfig`].
+pub const DRIVER: Driver = Driver { schemes: &["moka"], target: None, open };
+
+fn open(options: Options) -> Opening {
+    Box::pin(async move {
+        let config: MokaConfig = options.read()?;
+        Ok(Arc::new(MokaStore::new(config)?) as Arc<dyn Store>)
+    })
+}

@@ -1,0 +1,76 @@
+//! The parts that a key is found in, and the locks that make a call on it one atomic step.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::expiry::Expiry;
+use crate::hash::Handle;
+use crate::locked::LockedRecords;
+
+/// Many more than threads that meet in a store, few enough to be looked through one by one.
+const SHARDS: usize = 64;
+
+/// All keys, in parts.
+///
+/// Lock order: a shard's [`locked`](Shard::locked), then whatever moka locks, then a shard's
+/// [`due`](Shard::due). Never two shards' `locked` at once, and no call into moka under `due`: moka runs its
+/// eviction listener, which takes `due` of any shard, inside any call that writes.
+#[derive(Debug)]
+pub(crate) struct Shards(Box<[Shard]>);
+
+/// One part of the keys.
+#[derive(Debug)]
+#[repr(align(128))] // No two shards share a cache line.
+pub(crate) struct Shard {
+    locked: Mutex<LockedRecords>,
+    /// How many completed records of this shard were put into moka.
+    completions: AtomicU64,
+    /// When the completed records of this shard expire.
+    due: Mutex<Expiry<Handle>>,
+}
+
+impl Shards {
+    pub(crate) fn new() -> Self {
+        Self((0..SHARDS).map(|_| Shard::new()).collect())
+    }
+
+    pub(crate) fn of(&self, handle: Handle) -> &Shard {
+        &self.0[handle.shard(self.0.len())]
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Shard> {
+        self.0.iter()
+    }
+}
+
+impl Shard {
+    fn new() -> Self {
+        Self {
+            locked: Mutex::new(LockedRecords::new()),
+            completions: AtomicU64::new(0),
+            due: Mutex::new(Expiry::new()),
+        }
+    }
+
+    /// While this is held, no key of this shard changes its record; moka alone may evict a completed one.
+    ///
+    /// Poison is taken over: the parts of a record change together, after everything that could panic.
+    pub(crate) fn locked(&self) -> MutexGuard<'_, LockedRecords> {
+        self.locked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn due(&self) -> MutexGuard<'_, Expiry<Handle>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number that has changed when a key may have been completed since it was read before.
+    pub(crate) fn completions(&self) -> u64 {
+        self.completions.load(Ordering::Acquire)
+    }
+
+    /// To be called after a completed record was put into moka, with `locked` still held: a reader that sees
+    /// the new number then also sees the record.
+    pub(crate) fn completed(&self) {
+        self.completions.fetch_add(1, Ordering::Release);
+    }
+}
