@@ -59,6 +59,12 @@ pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX)
 }
 
+/// A clock's reading in whole microseconds, rounded down: one grid for the store's time and a holder's, so that
+/// within one process no holder believes in its lease for longer than the store does.
+pub(crate) fn ticks(reading: Duration) -> u64 {
+    u64::try_from(reading.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Where a store and a lease get the time from.
 ///
 /// The two readings are apart on purpose: the wall clock can be stepped, the monotonic one cannot.
@@ -130,10 +136,11 @@ impl ManualClock {
         Self(Arc::new(Hands { wall: AtomicU64::new(wall.0), monotonic: AtomicU64::new(0) }))
     }
 
-    /// Moves both readings on.
+    /// Moves both readings on, to the end of time at most.
     pub fn advance(&self, duration: Duration) {
-        self.0.wall.fetch_add(micros(duration), Ordering::SeqCst);
-        self.0.monotonic.fetch_add(micros(duration), Ordering::SeqCst);
+        for hand in [&self.0.wall, &self.0.monotonic] {
+            hand.update(Ordering::SeqCst, Ordering::SeqCst, |at| at.saturating_add(micros(duration)));
+        }
     }
 
     /// Steps the wall clock alone, in either direction.
@@ -160,7 +167,8 @@ impl Clock for ManualClock {
 pub struct StoreClock {
     clock: SharedClock,
     start: Timestamp,
-    started: Duration,
+    /// Ticks of the monotonic clock at the start.
+    started: u64,
 }
 
 impl StoreClock {
@@ -168,14 +176,15 @@ impl StoreClock {
     #[must_use]
     pub fn start(clock: SharedClock, high_water: Timestamp) -> Self {
         let start = clock.wall().max(high_water);
-        let started = clock.monotonic();
+        let started = ticks(clock.monotonic());
         Self { clock, start, started }
     }
 
     /// The store's time now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.start + self.clock.monotonic().saturating_sub(self.started)
+        let elapsed = ticks(self.clock.monotonic()).saturating_sub(self.started);
+        self.start + Duration::from_micros(elapsed)
     }
 
     /// The clock underneath, for the leases that the store grants.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::clock::micros;
+use crate::clock::{micros, ticks};
 use crate::{Checkpoint, Fingerprint, Key, Outcome, Owner, Record, SharedClock, State, Timestamp, Token};
 
 /// What a caller asks for when it wants to run the work of a key.
@@ -234,8 +234,13 @@ impl Sent {
         Self { at: clock.monotonic(), clock: clock.clone() }
     }
 
+    /// How long ago that was.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.clock.monotonic().saturating_sub(self.at)
+    }
+
     fn until(&self, duration: Duration) -> u64 {
-        // Rounded down: a holder must never believe in its lease for longer than the store does.
-        u64::try_from(self.at.as_micros()).unwrap_or(u64::MAX).saturating_add(micros(duration))
+        ticks(self.at).saturating_add(micros(duration))
     }
 }
