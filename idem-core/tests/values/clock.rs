@@ -1,0 +1,113 @@
+//! Store time, and that nobody believes in a lease for longer than the store does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use idem_core::{Clock, ManualClock, Sent, StoreClock, SystemClock, Timestamp};
+use proptest::prelude::*;
+
+use crate::support::{NanoClock, lease};
+
+proptest! {
+    #[test]
+    fn store_time_never_runs_backwards(moments in prop::collection::vec(0..10_000_u64, 2..50)) {
+        let mut moments = moments;
+        moments.sort_unstable();
+        let nanos = NanoClock::default();
+        nanos.set(moments[0]);
+        let time = StoreClock::start(nanos.shared(), Timestamp::default());
+        let mut last = time.now();
+        for moment in moments {
+            nanos.set(moment);
+            prop_assert!(time.now() >= last);
+            last = time.now();
+        }
+    }
+
+    /// All three moments at any place within a microsecond.
+    #[test]
+    fn holder_never_believes_in_its_lease_for_longer_than_the_store(
+        started in 0..3_000_u64,
+        sent_after in 0..3_000_u64,
+        decided_after in 0..3_000_u64,
+        lease_nanos in 1..5_000_u64,
+    ) {
+        let nanos = NanoClock::default();
+        nanos.set(started);
+        let time = StoreClock::start(nanos.shared(), Timestamp::default());
+        nanos.set(started + sent_after);
+        let sent = Sent::now(&nanos.shared());
+        nanos.set(started + sent_after + decided_after);
+        let duration = Duration::from_nanos(lease_nanos);
+        let deadline = time.now() + duration;
+        let held = lease(&sent, duration);
+        for moment in started..started + 15_000 {
+            nanos.set(moment);
+            if time.now() >= deadline {
+                prop_assert_eq!(held.remaining(), Duration::ZERO);
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn step_of_the_wall_clock_moves_neither_store_time_nor_leases() {
+    let manual = ManualClock::new(Timestamp::from_micros(10_000_000));
+    let shared: Arc<dyn Clock> = Arc::new(manual.clone());
+    let time = StoreClock::start(Arc::clone(&shared), Timestamp::default());
+    let held = lease(&Sent::now(&shared), Duration::from_secs(5));
+    for wall in [0, u64::MAX] {
+        manual.set_wall(Timestamp::from_micros(wall));
+        assert_eq!(time.now(), Timestamp::from_micros(10_000_000));
+        assert_eq!(held.remaining(), Duration::from_secs(5));
+    }
+}
+
+#[test]
+fn clones_of_a_manual_clock_share_their_hands() {
+    let clock = ManualClock::new(Timestamp::from_micros(5));
+    let other = clock.clone();
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(other.monotonic(), Duration::from_secs(1));
+    assert_eq!(other.wall(), Timestamp::from_micros(1_000_005));
+}
+
+#[test]
+fn manual_clock_stops_at_the_end_of_time() {
+    let clock = ManualClock::new(Timestamp::from_micros(5));
+    clock.advance(Duration::MAX);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(clock.wall(), Timestamp::from_micros(u64::MAX));
+    assert_eq!(clock.monotonic(), Duration::from_micros(u64::MAX));
+}
+
+#[test]
+fn store_time_stops_at_the_end_of_time() {
+    let clock = ManualClock::new(Timestamp::from_micros(u64::MAX - 1));
+    let time = StoreClock::start(Arc::new(clock.clone()), Timestamp::default());
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(time.now(), Timestamp::from_micros(u64::MAX));
+}
+
+#[test]
+fn system_clock_never_goes_back_and_is_later_than_2020() {
+    let clock = SystemClock::shared();
+    let first = clock.monotonic();
+    assert!(clock.monotonic() >= first);
+    assert!(clock.wall() > Timestamp::from_micros(1_577_836_800_000_000));
+}
+
+#[test]
+fn timestamps_saturate_at_both_ends() {
+    let (first, last) = (Timestamp::from_micros(0), Timestamp::from_micros(u64::MAX));
+    assert_eq!(last + Duration::MAX, last);
+    assert_eq!(first - Duration::MAX, first);
+    assert_eq!(first.since(last), Duration::ZERO);
+    assert_eq!(last.since(first), Duration::from_micros(u64::MAX));
+}
+
+#[test]
+fn timestamp_shows_seconds_and_microseconds() {
+    assert_eq!(format!("{:?}", Timestamp::from_micros(1_000_002)), "1.000002s");
+}

@@ -1,0 +1,143 @@
+//! What a lease knows of itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::{
+    Checkpoint, Completed, Lease, Locked, ManualClock, Outcome, Owner, Record, Sent, SharedClock, State,
+    Timestamp, Token,
+};
+
+use crate::support::{LEASE, claim, fingerprint, grant, key, lease};
+
+fn clock() -> (ManualClock, SharedClock) {
+    let clock = ManualClock::new(Timestamp::from_micros(1_000_000));
+    (clock.clone(), Arc::new(clock))
+}
+
+#[test]
+fn validity_counts_from_before_the_call_was_sent() {
+    let (hands, clock) = clock();
+    let sent = Sent::now(&clock);
+    hands.advance(Duration::from_secs(3)); // a slow answer
+    assert_eq!(lease(&sent, LEASE).remaining(), Duration::from_secs(7));
+}
+
+#[test]
+fn remaining_ends_at_zero() {
+    let (hands, clock) = clock();
+    let held = lease(&Sent::now(&clock), LEASE);
+    hands.advance(LEASE.saturating_sub(Duration::from_micros(1)));
+    assert_eq!(held.remaining(), Duration::from_micros(1));
+    hands.advance(Duration::from_micros(1));
+    assert_eq!(held.remaining(), Duration::ZERO);
+    hands.advance(LEASE);
+    assert_eq!(held.remaining(), Duration::ZERO);
+}
+
+#[test]
+fn renewal_counts_from_before_it_was_sent_and_all_clones_know_of_it() {
+    let (hands, clock) = clock();
+    let held = lease(&Sent::now(&clock), LEASE);
+    let clone = held.clone();
+    hands.advance(Duration::from_secs(4));
+    let sent = Sent::now(&clock);
+    hands.advance(Duration::from_secs(1));
+    held.renewed(&sent, LEASE);
+    assert_eq!(clone.remaining(), Duration::from_secs(9));
+}
+
+#[test]
+fn renewal_never_shortens_and_one_overtaken_does_no_harm() {
+    let (hands, clock) = clock();
+    let held = lease(&Sent::now(&clock), LEASE);
+    let early = Sent::now(&clock);
+    hands.advance(Duration::from_secs(2));
+    held.renewed(&Sent::now(&clock), LEASE);
+    held.renewed(&early, LEASE);
+    held.renewed(&Sent::now(&clock), Duration::from_millis(1));
+    assert_eq!(held.remaining(), LEASE);
+}
+
+#[test]
+fn completion_is_known_to_all_clones() {
+    let (_, clock) = clock();
+    let held = lease(&Sent::now(&clock), LEASE);
+    let clone = held.clone();
+    assert!(!clone.is_completed());
+    held.completed();
+    assert!(clone.is_completed());
+}
+
+#[test]
+fn absurd_duration_is_valid_to_the_end_of_time() {
+    let (_, clock) = clock();
+    let held = lease(&Sent::now(&clock), Duration::MAX);
+    assert_eq!(held.remaining(), Duration::from_micros(u64::MAX));
+}
+
+#[test]
+fn lease_carries_what_was_claimed_and_granted() {
+    let (_, clock) = clock();
+    let checkpoint = Checkpoint::new(3, Bytes::from_static(b"charged"));
+    let mut grant = grant(LEASE);
+    grant.attempt = 4;
+    grant.checkpoint = Some(checkpoint.clone());
+    let token = grant.token;
+    let held = Lease::granted(key(), fingerprint(), &claim(), grant, &Sent::now(&clock));
+    assert_eq!((*held.key(), *held.fingerprint()), (key(), fingerprint()));
+    assert_eq!((held.token(), held.attempt()), (token, 4));
+    assert_eq!(held.checkpoint(), Some(&checkpoint));
+    assert_eq!(held.retention(), claim().retention);
+}
+
+fn record(owner: Owner, state: State) -> Record {
+    let token = Token { sequence: 9, owner };
+    Record { fingerprint: fingerprint(), token, attempt: 2, state, as_of: Timestamp::from_micros(5) }
+}
+
+fn locked(held: bool) -> State {
+    State::Locked(Locked {
+        held,
+        deadline: Timestamp::from_micros(50),
+        retention: Duration::from_secs(1),
+        checkpoint: None,
+    })
+}
+
+#[test]
+fn lost_answer_is_recovered_from_a_record_that_the_owner_holds() {
+    let (_, clock) = clock();
+    let record = record(claim().owner, locked(true));
+    let held = Lease::recovered(key(), &record, &claim(), &Sent::now(&clock)).unwrap();
+    assert_eq!((held.token(), held.attempt()), (record.token, 2));
+    assert_eq!(held.remaining(), Duration::ZERO, "good for ending the attempt only");
+}
+
+#[test]
+fn nothing_is_recovered_from_a_record_that_the_owner_does_not_hold() {
+    let (_, clock) = clock();
+    let completed = State::Completed(Completed {
+        outcome: Outcome::Value(Bytes::new()),
+        completed_at: Timestamp::from_micros(5),
+        expires_at: Timestamp::from_micros(50),
+    });
+    let others = Owner::from_bytes([8; 16]);
+    let not_held = [
+        record(others, locked(true)),
+        record(claim().owner, locked(false)),
+        record(claim().owner, completed),
+    ];
+    for record in not_held {
+        let recovered = Lease::recovered(key(), &record, &claim(), &Sent::now(&clock));
+        assert!(recovered.is_none(), "{record:?}");
+    }
+}
+
+#[test]
+fn owners_are_random() {
+    let (one, two) = (Owner::random().unwrap(), Owner::random().unwrap());
+    assert_ne!(one, two);
+    assert_ne!(one.as_bytes(), &[0; 16]);
+}

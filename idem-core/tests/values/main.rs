@@ -1,0 +1,8 @@
+//! The values around a store: times, leases, limits, waiters, and what they show of themselves.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod clock;
+mod lease;
+mod limits;
+mod shown;
+mod support;
