@@ -1,0 +1,93 @@
+//! The process that books, seen from the one that started it.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use crate::Result;
+use crate::answer::Answer;
+use crate::arguments::Arguments;
+
+/// When to kill a worker.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) after_answers: u64,
+    /// Then a little later, so that it strikes anywhere between two answers.
+    pub(crate) pause: Duration,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Finished,
+    Killed,
+}
+
+#[derive(Debug)]
+pub(crate) struct Worker {
+    process: Child,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    /// Starts this program once more, as the one that books.
+    pub(crate) fn start(arguments: &Arguments, books: &Path) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(&arguments.stream).arg("--worker").arg(books);
+        if arguments.naive {
+            command.arg("--naive");
+        }
+        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let answers = process.stdout.take().ok_or("the worker has no standard output")?;
+        Ok(Self { process, answers: BufReader::new(answers) })
+    }
+
+    /// Reads its answers to the end, and kills it at the moment `kill`.
+    pub(crate) fn run(
+        mut self,
+        kill: Option<Moment>,
+        mut on_answer: impl FnMut(Answer) -> Result<()>,
+    ) -> Result<End> {
+        let (mut pending, mut answers) = (kill, 0);
+        let mut line = Vec::new();
+        loop {
+            if let Some(due) = pending.take_if(|moment| answers >= moment.after_answers) {
+                std::thread::sleep(due.pause);
+                self.process.kill()?;
+            }
+            // What it has written is acknowledged, so it counts after the kill as well; a line cut off does not.
+            line.clear();
+            self.answers.read_until(b'\n', &mut line)?;
+            let Some(text) = line.strip_suffix(b"\n") else { break };
+            on_answer(std::str::from_utf8(text)?.parse()?)?;
+            answers += 1;
+        }
+        let status = self.process.wait()?;
+        match (kill, pending) {
+            _ if status.success() => Ok(End::Finished),
+            (Some(_), None) if was_killed(status) => Ok(End::Killed),
+            _ => Err(format!("the worker failed: {status}").into()),
+        }
+    }
+}
+
+/// Whatever goes wrong, no worker is left behind.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[cfg(unix)]
+fn was_killed(status: ExitStatus) -> bool {
+    const SIGKILL: i32 = 9;
+    std::os::unix::process::ExitStatusExt::signal(&status) == Some(SIGKILL)
+}
+
+#[cfg(not(unix))]
+fn was_killed(status: ExitStatus) -> bool {
+    !status.success()
+}

@@ -1,0 +1,42 @@
+//! A restart: the store is closed, and opened again by the same URI.
+
+use std::sync::Arc;
+
+use idem_core::{Execution, Registry, Store};
+use idem_redb::RedbStoreExt;
+
+use crate::desk::Desk;
+use crate::retry::RECEIPT;
+use crate::{Result, check};
+
+pub(crate) async fn reopened_store_still_replays(
+    store: Arc<dyn Store>,
+    registry: &Registry,
+    uri: &str,
+    desk: &Desk,
+) -> Result<()> {
+    // What a store promises beyond the contract it says itself; nobody has to know its name.
+    if !store.capabilities().durable {
+        println!("--  this store is memory-only: closed, it forgets, so it is not opened again");
+        return Ok(());
+    }
+    close(store).await?;
+
+    let store = registry.open(uri).await?;
+    let before = desk.charges();
+    let retry = desk.charge(&store, "order-1", 4_200).await?;
+    check(
+        matches!(&retry, Execution::Replayed(receipt) if receipt == RECEIPT) && desk.charges() == before,
+        format!("a retry after the restart must get the receipt, and ended as {retry:?}"),
+    )?;
+    println!("ok  closed, opened again, and it still replays: {RECEIPT:?}");
+    close(store).await
+}
+
+/// Closing is a matter of the backend: redb writes what is queued and lets go of its file.
+async fn close(store: Arc<dyn Store>) -> Result<()> {
+    if let Some(redb) = store.as_redb() {
+        redb.close().await?;
+    }
+    Ok(())
+}
