@@ -35,10 +35,8 @@ async fn bench(session: &mut Session) -> Result<()> {
 }
 
 fn store(clock: SharedClock) -> Result<Arc<dyn Store>> {
-    let mut config = MokaConfig::default();
-    config.max_bytes = 1 << 50;
-    config.max_entries = 1 << 40;
-    config.max_locks = 1 << 40;
+    let config =
+        MokaConfig { max_bytes: 1 << 44, max_entries: 1 << 32, max_locks: 1 << 26, ..MokaConfig::default() };
     Ok(Arc::new(MokaStore::with_clock(config, clock)?))
 }
 

@@ -18,19 +18,24 @@ const CALLERS: usize = 256;
 
 /// This many fresh keys.
 #[must_use]
-pub fn keys(count: usize) -> Vec<Key> {
+pub fn keys(count: usize) -> Arc<[Key]> {
     let mut fresh = Fresh::new();
     (0..count).map(|_| fresh.key()).collect()
 }
 
 /// Locks and completes every one of `keys` with an outcome of `bytes` of its own, kept for `retention`.
-pub async fn fill(store: &Arc<dyn Store>, keys: &[Key], bytes: usize, retention: Duration) -> Result<()> {
+pub async fn fill(
+    store: &Arc<dyn Store>,
+    keys: &Arc<[Key]>,
+    bytes: usize,
+    retention: Duration,
+) -> Result<()> {
     let mut callers = JoinSet::new();
-    for share in keys.chunks(keys.len().div_ceil(CALLERS).max(1)) {
-        let (store, share) = (Arc::clone(store), share.to_vec());
+    for first in 0..CALLERS.min(keys.len()) {
+        let (store, keys) = (Arc::clone(store), Arc::clone(keys));
         callers.spawn(async move {
-            for key in share {
-                complete(&*store, &key, bytes, retention).await?;
+            for key in keys.iter().skip(first).step_by(CALLERS) {
+                complete(&*store, key, bytes, retention).await?;
             }
             Ok(())
         });

@@ -50,7 +50,9 @@ impl Row {
     ) -> Self {
         let (ops_per_s, raw_ops_per_s) = (median(idem, |r| r.ops_per_s), median(raw, |r| r.ops_per_s));
         let mut mix = Mix::default();
-        idem.iter().for_each(|round| mix.add(round.mix));
+        for round in idem {
+            mix.add(round.mix);
+        }
         Self {
             workload,
             callers,

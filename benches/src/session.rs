@@ -84,7 +84,9 @@ impl Session {
     /// Prints the figures and writes `<name>-must-hold.json`.
     pub fn must_hold(&mut self, name: &str, figures: &[Figure]) -> Result<()> {
         println!("\n{name} must hold");
-        figures.iter().for_each(|figure| println!("{figure}"));
+        for figure in figures {
+            println!("{figure}");
+        }
         self.missed += figures.iter().filter(|figure| figure.holds == Some(false)).count();
         self.write(&format!("{name}-must-hold"), &figures)
     }

@@ -18,13 +18,13 @@ pub(crate) trait Side: Send + Sync + 'static {
 /// idem, through `dyn Store`, as an application uses it.
 pub(crate) struct StoreSide {
     store: Arc<dyn Store>,
-    completed: Vec<Key>,
+    completed: Arc<[Key]>,
     fingerprint: Fingerprint,
 }
 
 impl StoreSide {
     /// `completed`: the keys that replays find.
-    pub(crate) fn new(store: Arc<dyn Store>, completed: Vec<Key>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, completed: Arc<[Key]>) -> Self {
         Self { store, completed, fingerprint: fingerprint() }
     }
 
@@ -98,12 +98,12 @@ impl Side for StoreSide {
 /// The bare backend.
 pub(crate) struct RawSide<R> {
     raw: R,
-    kept: Vec<Key>,
+    kept: Arc<[Key]>,
 }
 
 impl<R: Raw> RawSide<R> {
     /// `kept`: the keys that replays find.
-    pub(crate) fn new(raw: R, kept: Vec<Key>) -> Self {
+    pub(crate) fn new(raw: R, kept: Arc<[Key]>) -> Self {
         Self { raw, kept }
     }
 

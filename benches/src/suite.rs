@@ -99,13 +99,13 @@ impl<B: Backend, D: Fn() -> Result<PathBuf>> Group<'_, B, D> {
         let mut raws = Vec::new();
         for baseline in self.backend.baselines(&part("raw")?, self.workload).await? {
             baseline.raw.fill(&kept, payload).await?;
-            raws.push((baseline.name, Arc::new(RawSide::new(baseline.raw, kept.clone()))));
+            raws.push((baseline.name, Arc::new(RawSide::new(baseline.raw, Arc::clone(&kept)))));
         }
         let durable = store.capabilities().durable;
         Ok(Sides { store: Arc::new(StoreSide::new(store, kept)), raws, durable, files })
     }
 
-    fn replayed_keys(&self) -> Vec<Key> {
+    fn replayed_keys(&self) -> Arc<[Key]> {
         let most = (self.plan.replay_bytes / self.bytes.max(1)).max(1);
         keys(if self.workload.replays() { self.plan.replay_keys.min(most) } else { 0 })
     }

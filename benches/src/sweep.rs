@@ -27,7 +27,7 @@ pub async fn sweep(
     pause: Duration,
     plan: &Plan,
 ) -> Result<Vec<Figure>> {
-    let side = Arc::new(StoreSide::new(Arc::clone(&store), Vec::new()));
+    let side = Arc::new(StoreSide::new(Arc::clone(&store), keys(0)));
     let payloads = Arc::from([Arc::new(Payload::new(OUTCOME)?)]);
     let load = Load { workload: Workload::Lock, callers: CALLERS, payloads, sample: 1 };
     let (mut quiet, mut swept, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
