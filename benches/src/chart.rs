@@ -34,8 +34,8 @@ pub(crate) fn draw(path: &Path, name: &str, rows: &Rows, plan: &Plan) -> Result<
 
 fn draw_panel(panel: &DrawingArea<SVGBackend<'_>, Shift>, title: &str, rows: &[&Row]) -> Result<()> {
     let rates = || rows.iter().flat_map(|row| [row.ops_per_s, row.raw_ops_per_s]);
-    let low = rates().fold(f64::INFINITY, f64::min).max(1.0) / 2.0;
-    let high = rates().fold(1.0, f64::max).max(low * 2.0) * 2.0;
+    let low = decade(rates().fold(f64::INFINITY, f64::min) * 0.9);
+    let high = decade(rates().fold(1.0, f64::max) * 1.1) * 10.0;
     let most = rows.iter().map(|row| row.callers).max().unwrap_or(1);
     let mut chart = ChartBuilder::on(panel)
         .caption(title, ("sans-serif", 16))
@@ -47,6 +47,7 @@ fn draw_panel(panel: &DrawingArea<SVGBackend<'_>, Shift>, title: &str, rows: &[&
         .configure_mesh()
         .light_line_style(TRANSPARENT)
         .x_desc("callers")
+        .y_labels(6)
         .x_label_formatter(&|callers| format!("{callers:.0}"))
         .y_label_formatter(&|rate| short(*rate))
         .draw()?;
@@ -64,6 +65,11 @@ fn idem_rate(row: &Row) -> f64 {
 
 fn raw_rate(row: &Row) -> f64 {
     row.raw_ops_per_s
+}
+
+/// The power of ten at or below `rate`.
+fn decade(rate: f64) -> f64 {
+    10_f64.powf(rate.max(1.0).log10().floor())
 }
 
 /// A rate in as few characters as tell it from its neighbours.

@@ -147,3 +147,80 @@ fn histogram() -> Result<Histogram<u64>> {
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::Mutex;
+
+    use idem_core::Owner;
+    use tokio::sync::Notify;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const CALLERS: usize = 16;
+
+    /// Steps that never wait, and remember who took them.
+    struct Eager {
+        place: Place,
+        seen: Mutex<HashSet<[u8; 8]>>,
+        all_seen: Notify,
+        fails: bool,
+    }
+
+    impl Eager {
+        fn side(place: Place, fails: bool) -> Arc<Self> {
+            Arc::new(Self { place, seen: Mutex::default(), all_seen: Notify::new(), fails })
+        }
+    }
+
+    impl Side for Eager {
+        async fn step(&self, _workload: Workload, caller: &mut Caller) -> Result<()> {
+            let owner: Owner = caller.claim().owner;
+            let mut seen = self.seen.lock().unwrap();
+            seen.insert(owner.as_bytes()[..8].try_into().unwrap());
+            if seen.len() == CALLERS {
+                self.all_seen.notify_one();
+            }
+            if self.fails { Err("out of order".into()) } else { Ok(()) }
+        }
+
+        fn place(&self, _workload: Workload) -> Place {
+            self.place
+        }
+    }
+
+    fn load() -> Load {
+        let payloads = Arc::from([Arc::new(Payload::new(1).unwrap())]);
+        Load { workload: Workload::Replay, callers: CALLERS, payloads, sample: 1 }
+    }
+
+    async fn round_until_all_seen(side: &Arc<Eager>) -> Result<Round> {
+        let all = timeout(Duration::from_mins(1), side.all_seen.notified());
+        round(side, &load(), async { Ok(all.await?) }).await
+    }
+
+    async fn all_take_part(place: Place) {
+        let measured = round_until_all_seen(&Eager::side(place, false)).await.unwrap();
+        assert!(measured.ops_per_s > 0.0);
+        assert!(measured.p50_us <= measured.p99_us);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn tasks_that_never_wait_all_take_part() {
+        all_take_part(Place::Tasks).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn callers_on_threads_all_take_part() {
+        all_take_part(Place::Threads).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn failing_step_fails_the_round() {
+        let error = round_until_all_seen(&Eager::side(Place::Tasks, true)).await.unwrap_err();
+        assert_eq!(error.to_string(), "out of order");
+    }
+}

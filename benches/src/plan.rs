@@ -40,18 +40,18 @@ const USAGE: &str = "usage: cargo bench -p idem-benches --bench <backend> -- [--
   --check  exit with 1 when a figure misses its bar";
 
 impl Plan {
-    /// What the arguments ask for; `--bench`, which cargo adds, is none.
+    /// What the arguments ask for. `cargo bench` adds `--bench`; without it this is `cargo test`, and quick.
     pub(crate) fn from_arguments(arguments: impl Iterator<Item = String>) -> Result<Self> {
-        let (mut quick, mut check) = (false, false);
+        let (mut bench, mut quick, mut check) = (false, false, false);
         for argument in arguments {
             match argument.as_str() {
-                "--bench" => {}
+                "--bench" => bench = true,
                 "--quick" => quick = true,
                 "--check" => check = true,
                 other => return Err(format!("unknown argument `{other}`\n{USAGE}").into()),
             }
         }
-        let plan = if quick { Self::quick() } else { Self::full() };
+        let plan = if bench && !quick { Self::full() } else { Self::quick() };
         Ok(Self { check, ..plan })
     }
 
@@ -99,14 +99,15 @@ mod tests {
     }
 
     #[test]
-    fn argument_that_cargo_adds_changes_nothing() {
-        let plan = plan(&["--bench"]).unwrap();
-        assert_eq!((plan.rounds, plan.check), (5, false));
+    fn run_is_full_only_when_cargo_benches() {
+        assert_eq!(plan(&["--bench"]).unwrap().rounds, 5);
+        assert_eq!(plan(&[]).unwrap().rounds, 1);
     }
 
     #[test]
     fn quick_and_check_are_independent() {
-        assert!(!plan(&["--quick"]).unwrap().check);
+        let quick = plan(&["--quick", "--bench"]).unwrap();
+        assert_eq!((quick.rounds, quick.check), (1, false));
         let both = plan(&["--quick", "--check", "--bench"]).unwrap();
         assert_eq!((both.rounds, both.check), (1, true));
     }
