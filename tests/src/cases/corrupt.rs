@@ -1,0 +1,65 @@
+//! Altered bytes in the storage: an error, never a panic, never a fresh start, never another's answer.
+
+use idem_core::{ErrorKind, Key, Lease};
+
+use crate::trial::{ExpectFenced, ExpectLock, LEASE, RETENTION, Trial, fingerprint, value};
+
+pub(super) async fn completed_record_is_an_error_to_every_reader(mut t: Trial) {
+    let key = t.key("order");
+    let lease = t.acquire(&key).await;
+    t.complete(&lease, value(b"an outcome of some length, to be altered")).await.expect_applied();
+    t.corrupt(&key).await;
+    assert_corrupt(&t, &key).await;
+}
+
+pub(super) async fn locked_record_is_an_error_to_every_reader(mut t: Trial) {
+    let key = t.key("order");
+    let lease = t.acquire(&key).await;
+    t.checkpoint(&lease, 1, b"a checkpoint of some length, to be altered").await.expect_applied();
+    t.corrupt(&key).await;
+    assert_corrupt(&t, &key).await;
+}
+
+pub(super) async fn holder_of_an_altered_record_is_told(mut t: Trial) {
+    let key = t.key("order");
+    let lease = t.acquire(&key).await;
+    t.checkpoint(&lease, 1, b"a checkpoint of some length, to be altered").await.expect_applied();
+    t.corrupt(&key).await;
+    assert_holder_is_told(&t, &lease).await;
+}
+
+pub(super) async fn other_keys_are_as_they_were(mut t: Trial) {
+    let (altered, sound) = (t.key("altered"), t.key("sound"));
+    let lease = t.acquire(&sound).await;
+    t.complete(&lease, value(b"sound")).await.expect_applied();
+    let lease = t.lock_for(&altered, &crate::trial::other_fingerprint(), &t.claim()).await.expect_acquired();
+    t.complete(&lease, value(b"an outcome of some length, to be altered")).await.expect_applied();
+    t.corrupt(&altered).await;
+    assert_eq!(t.lock(&sound, &t.claim()).await.expect_completed().outcome, value(b"sound"));
+    let fresh = t.acquire(&t.key("fresh")).await;
+    t.complete(&fresh, value(b"done")).await.expect_applied();
+}
+
+async fn assert_corrupt(t: &Trial, key: &Key) {
+    let store = t.store();
+    // Twice: the first look must not have mended, removed or replaced anything.
+    for _ in 0..2 {
+        let got = store.get(key).await.map_err(|error| error.kind());
+        assert_eq!(got, Err(ErrorKind::Corrupt), "get");
+        let locked = store.lock(key, &fingerprint(), &t.claim()).await;
+        let Err(error) = locked else { panic!("lock answers {locked:?} from altered bytes") };
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "lock");
+    }
+}
+
+async fn assert_holder_is_told(t: &Trial, lease: &Lease) {
+    let store = t.store();
+    let corrupt = Err(ErrorKind::Corrupt);
+    let lease_of = t.ticks(LEASE);
+    assert_eq!(store.renew(lease, lease_of).await.map_err(|error| error.kind()), corrupt, "renew");
+    let outcome = value(b"done");
+    let completed = store.complete(lease, outcome, t.ticks(RETENTION)).await;
+    assert_eq!(completed.map_err(|error| error.kind()), corrupt, "complete");
+    assert_eq!(store.release(lease).await.map_err(|error| error.kind()), corrupt, "release");
+    assert_corrupt(t, lease.key()).await;
+}

@@ -1,0 +1,61 @@
+//! The heartbeat of `execute`: it keeps the lease of long work, and comes to an end.
+//!
+//! It beats in real time. On a manual clock the work itself moves the store's time on, and waits for the
+//! heartbeat that follows.
+
+use std::time::Duration;
+
+use idem_core::{Lease, Policy, State, Timestamp};
+
+use crate::executing::{ExpectExecution, ORDER, assert_replays, begin, execute};
+use crate::harness::Time;
+use crate::trial::{ExpectLock, LEASE, RETENTION, Trial};
+
+pub(super) async fn lease_of_long_work_is_kept(t: Trial) {
+    let (t, lease_for) = (&t, lease_for(&t));
+    let work = |lease: Lease| async move {
+        // Three leases altogether.
+        for _ in 0..6 {
+            let before = deadline(t, &lease).await;
+            t.time().advance(lease_for / 2).await;
+            while deadline(t, &lease).await <= before {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            t.lock(lease.key(), &t.claim()).await.expect_in_progress();
+        }
+        assert!(!lease.remaining().is_zero(), "the holder knows of its renewals");
+        Ok("done".to_owned())
+    };
+    let policy = Policy::new(lease_for, t.ticks(RETENTION));
+    execute(t, &policy, work).await.expect_executed("done");
+    assert_replays(t, "done").await;
+}
+
+pub(super) async fn lease_ends_after_the_ceiling(t: Trial) {
+    let lease_for = lease_for(&t);
+    let policy = Policy::new(lease_for, t.ticks(RETENTION)).renew_for(lease_for);
+    let hanging = begin(&t, policy, |_| std::future::pending()).await;
+    // Past the ceiling, and then as long as two heartbeats would take.
+    tokio::time::sleep(lease_for * 2).await;
+    t.time().advance(lease_for * 2).await;
+    tokio::time::sleep(lease_for).await;
+    let next = t.acquire(&t.key(ORDER)).await;
+    assert_eq!(next.attempt(), 2);
+    assert!(!hanging.is_finished(), "a lost lease does not stop the work");
+    hanging.abort();
+}
+
+/// A lease short enough to be waited for: a real clock needs one that is long enough to be kept, too.
+fn lease_for(t: &Trial) -> Duration {
+    match t.time() {
+        Time::Manual(_) => Duration::from_millis(30),
+        Time::Real { .. } => t.ticks(LEASE),
+    }
+}
+
+async fn deadline(t: &Trial, lease: &Lease) -> Timestamp {
+    let record = t.record(lease.key()).await;
+    assert_eq!(record.token, lease.token(), "the lease was lost");
+    let State::Locked(locked) = record.state else { panic!("{record:?} should be locked") };
+    locked.deadline
+}

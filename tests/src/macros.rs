@@ -1,0 +1,64 @@
+//! The macro that makes one named test per case and backend.
+
+/// Makes one named test of every case, for one backend.
+///
+/// `conformance!(name, new)` emits a module `name` with a test such as `name::lock::fresh_key_is_acquired`
+/// for every case; `new` is an async function (or a closure that gives a future) that makes a fresh
+/// [`Harness`](crate::Harness). `conformance!(name, new, lacks: [Durable, Corrupt])` names what the store, or
+/// its harness, lacks: a [`Need`](crate::Need) each. A case that needs it passes and says
+/// `excluded: <name> <case>: needs <need>`, and the test `name::excluded_cases_are_listed` lists them all and
+/// fails when the store lacks more or less than that.
+///
+/// `name::model::random_calls_agree_with_decide` runs random sequences of calls against the pure
+/// [`decide`](idem_core::decide()) and the store; `PROPTEST_CASES` says how many, `PROPTEST_RNG_SEED` which.
+///
+/// The arguments are resolved where the macro stands, as if in a module below.
+#[macro_export]
+macro_rules! conformance {
+    ($backend:ident, $new:expr $(,)?) => {
+        $crate::conformance!($backend, $new, lacks: []);
+    };
+    ($backend:ident, $new:expr, lacks: [$($need:ident),* $(,)?] $(,)?) => {
+        $crate::__for_each_case!($crate::__tests { $backend, $new, [$($need),*] });
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __tests {
+    (
+        { $backend:ident, $new:expr, [$($lacks:ident),*] }
+        $($subject:ident { $($case:ident $(needs $need:ident)*,)* })*
+    ) => {
+        mod $backend {
+            #[allow(unused_imports, reason = "the constructor may stand here in full")]
+            use super::*;
+
+            const LACKS: &[$crate::Need] = &[$($crate::Need::$lacks),*];
+
+            fn harness() -> $crate::Fresh {
+                $crate::fresh($new)
+            }
+
+            #[test]
+            fn excluded_cases_are_listed() {
+                $crate::list_excluded(stringify!($backend), harness, LACKS);
+            }
+
+            mod model {
+                #[test]
+                fn random_calls_agree_with_decide() {
+                    $crate::run_model(stringify!($backend), super::harness);
+                }
+            }
+
+            $(mod $subject {
+                $(#[test]
+                fn $case() {
+                    let case = concat!(stringify!($subject), "::", stringify!($case));
+                    $crate::run(stringify!($backend), case, super::harness, super::LACKS);
+                })*
+            })*
+        }
+    };
+}

@@ -1,0 +1,75 @@
+//! Random sequences of calls, against the pure [`decide`](idem_core::decide()) and against a store.
+
+mod compare;
+mod reference;
+mod step;
+mod subject;
+
+use std::sync::atomic::Ordering;
+
+use proptest::strategy::{Just, Strategy as _};
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest_state_machine::strategy::Sequential;
+
+use crate::harness::Time;
+use crate::run::{Fresh, block_on};
+use reference::Reference;
+use step::{Pace, Step};
+use subject::Subject;
+
+/// The longest sequence.
+const STEPS: usize = 60;
+
+/// The body of the test of the model.
+///
+/// How many sequences are run, `PROPTEST_CASES` says; without it, as many as take a moment.
+///
+/// # Panics
+/// When the store and `decide` disagree, with the shortest sequence found that shows it.
+#[doc(hidden)]
+pub fn run_model(backend: &str, harness: fn() -> Fresh) {
+    let (pace, reopens) = block_on(async {
+        let harness = harness().await;
+        let pace = match harness.time() {
+            Time::Manual(_) => Pace::Exact,
+            Time::Real { .. } => Pace::Apart,
+        };
+        (pace, harness.store().capabilities().durable)
+    });
+    let sequences = Sequential::new(
+        (1..=STEPS).into(),
+        || Just(Reference::default()).boxed(),
+        |_: &Reference, _| true,
+        move |_| step::any(pace, reopens),
+        |reference: Reference, step: &Step| reference.apply(step),
+    );
+    let outcome = TestRunner::new(config(pace)).run(&sequences, |(reference, steps, seen)| {
+        block_on(async {
+            let mut reference = reference;
+            let mut subject = Subject::new(harness().await);
+            for step in steps {
+                if let Some(seen) = &seen {
+                    seen.fetch_add(1, Ordering::SeqCst);
+                }
+                reference = reference.apply(&step);
+                subject.apply(&step, &reference).await?;
+            }
+            Ok::<(), TestCaseError>(())
+        })
+    });
+    if let Err(error) = outcome {
+        panic!("{backend} and `decide` disagree: {error}");
+    }
+}
+
+fn config(pace: Pace) -> Config {
+    const CASES: &str = "PROPTEST_CASES";
+    let config = Config::default();
+    let cases = match pace {
+        _ if std::env::var_os(CASES).is_some() => config.cases,
+        Pace::Exact => 64,
+        Pace::Apart => 4,
+    };
+    // The shortest sequence is printed; nothing is written into the sources of whoever uses this.
+    Config { cases, failure_persistence: None, max_shrink_iters: 1_000, ..config }
+}

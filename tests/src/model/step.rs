@@ -1,0 +1,91 @@
+//! The steps of a random sequence.
+
+use proptest::prelude::*;
+use proptest::strategy::BoxedStrategy;
+
+/// One step. Numbers stand for keys, owners and leases, so that a sequence makes sense to read and to shorten;
+/// times are in ticks.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Lock { key: u8, owner: u8, fingerprint: u8, lease: u32, retention: u32 },
+    Renew { grant: u8, lease: u32 },
+    Checkpoint { grant: u8, step: u64, progress: u8, lease: u32 },
+    Complete { grant: u8, outcome: u8, retention: u32 },
+    Release { grant: u8 },
+    Remove { key: u8, force: bool },
+    Expire { budget: usize },
+    Pass { time: u32 },
+    Reopen,
+}
+
+pub(super) const KEYS: u8 = 3;
+const OWNERS: u8 = 3;
+
+/// How times are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Any: the clock is manual, and moments may meet exactly.
+    Exact,
+    /// So that no two moments that matter are less than a tick apart: time goes on by itself.
+    Apart,
+}
+
+/// Any step.
+pub(super) fn any(pace: Pace, reopens: bool) -> BoxedStrategy<Step> {
+    let grant = || 0..8_u8;
+    let key = || 0..KEYS;
+    prop_oneof![
+        12 => (key(), 0..OWNERS, fingerprint(), lease(pace), retention(pace)).prop_map(
+            |(key, owner, fingerprint, lease, retention)| {
+                Step::Lock { key, owner, fingerprint, lease, retention: retention.max(lease) }
+            }
+        ),
+        3 => (grant(), lease(pace)).prop_map(|(grant, lease)| Step::Renew { grant, lease }),
+        4 => (grant(), 0..4_u64, 0..4_u8, lease(pace)).prop_map(|(grant, step, progress, lease)| {
+            Step::Checkpoint { grant, step, progress, lease }
+        }),
+        4 => (grant(), 0..4_u8, retention(pace)).prop_map(|(grant, outcome, retention)| {
+            Step::Complete { grant, outcome, retention }
+        }),
+        3 => grant().prop_map(|grant| Step::Release { grant }),
+        1 => (key(), any_force()).prop_map(|(key, force)| Step::Remove { key, force }),
+        1 => (0..4_usize).prop_map(|budget| Step::Expire { budget }),
+        8 => time(pace).prop_map(|time| Step::Pass { time }),
+        u32::from(reopens) => Just(Step::Reopen),
+    ]
+    .boxed()
+}
+
+fn any_force() -> impl Strategy<Value = bool> {
+    proptest::bool::ANY
+}
+
+/// Mostly the same one, else little would ever be replayed.
+fn fingerprint() -> impl Strategy<Value = u8> {
+    prop_oneof![7 => Just(0_u8), 1 => Just(1)]
+}
+
+// Apart: time passes in fours. A lease is two off a multiple of four, and a retention one off, so a deadline
+// (2), the expiry of a locked record (2 + 1), of a released or a completed one (1, or 2 at its lease's deadline)
+// never meet the present (0).
+
+fn time(pace: Pace) -> BoxedStrategy<u32> {
+    match pace {
+        Pace::Exact => (1..12_u32).boxed(),
+        Pace::Apart => (1..5_u32).prop_map(|fours| fours * 4).boxed(),
+    }
+}
+
+fn lease(pace: Pace) -> BoxedStrategy<u32> {
+    match pace {
+        Pace::Exact => (1..8_u32).boxed(),
+        Pace::Apart => (0..3_u32).prop_map(|fours| fours * 4 + 2).boxed(),
+    }
+}
+
+fn retention(pace: Pace) -> BoxedStrategy<u32> {
+    match pace {
+        Pace::Exact => (1..20_u32).boxed(),
+        Pace::Apart => (3..6_u32).prop_map(|fours| fours * 4 + 1).boxed(),
+    }
+}

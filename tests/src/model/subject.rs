@@ -1,0 +1,192 @@
+//! The store under the same steps as the reference.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use idem_core::decide::Answer;
+use idem_core::{Key, Lease, LockOutcome, Token};
+use proptest::test_runner::TestCaseError;
+use proptest::{prop_assert, prop_assert_eq};
+
+use super::compare::{Clocks, compare_belief, compare_record};
+use super::reference::{Reference, bytes_of, claim_of, fingerprint_of, outcome_of};
+use super::step::{KEYS, Step};
+use crate::harness::Harness;
+use crate::trial::{Trial, must};
+
+type Compared = Result<(), TestCaseError>;
+
+/// The store, and what is known of it by the steps so far.
+pub(super) struct Subject {
+    trial: Trial,
+    began: Duration,
+    /// Every lease that was ever granted, as in the reference.
+    leases: Vec<Lease>,
+    /// The store's token for each of the reference's: sequences differ, equality must not.
+    tokens: HashMap<Token, Token>,
+    /// The highest sequence that each key has seen.
+    sequences: HashMap<u8, u64>,
+}
+
+enum Said {
+    Nothing,
+    Locked(LockOutcome),
+    Fenced(idem_core::Fenced),
+    Removed(bool),
+    Expired { removed: usize, budget: usize },
+}
+
+impl Subject {
+    pub(super) fn new(harness: Box<dyn Harness>) -> Self {
+        let trial = Trial::new(harness);
+        let began = trial.time().elapsed();
+        Self { trial, began, leases: Vec::new(), tokens: HashMap::new(), sequences: HashMap::new() }
+    }
+
+    /// Does `step`, and holds the answer and the records against `reference`, which has done it before.
+    pub(super) async fn apply(&mut self, step: &Step, reference: &Reference) -> Compared {
+        let said = self.say(step, reference).await;
+        let mut records = Vec::new();
+        for key in 0..KEYS {
+            records.push(self.trial.get(&self.key(key)).await);
+        }
+        if self.behind(reference) >= self.trial.time().tolerance() && !self.trial.time().tolerance().is_zero()
+        {
+            // On a clock that goes on by itself the answers may be right and differ.
+            return Err(TestCaseError::reject("this machine was too slow for its real clock"));
+        }
+        self.compare(step, said, reference)?;
+        let clocks = Clocks { tick: self.trial.time().tick(), tolerance: self.trial.time().tolerance() };
+        for (key, record) in (0..KEYS).zip(&records) {
+            compare_record(&clocks, reference, key, record.as_ref(), &self.tokens)?;
+            if let Some(record) = record {
+                compare_belief(&clocks, record, &self.leases)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn say(&mut self, step: &Step, reference: &Reference) -> Said {
+        let (store, tick) = (self.trial.store(), self.trial.time().tick());
+        let lease = reference.grant.and_then(|grant| self.leases.get(grant));
+        match (step, lease) {
+            (Step::Pass { .. }, _) => {
+                let left = (tick * reference.elapsed).saturating_sub(self.elapsed());
+                self.trial.time().advance(left).await;
+                Said::Nothing
+            }
+            (Step::Reopen, _) => {
+                self.trial.reopen().await;
+                Said::Nothing
+            }
+            (Step::Expire { budget }, _) => {
+                let expired = must("expire", store.expire(*budget).await);
+                Said::Expired { removed: expired.removed, budget: *budget }
+            }
+            (Step::Remove { key, force }, _) => {
+                Said::Removed(must("remove", store.remove(&self.key(*key), *force).await))
+            }
+            (Step::Lock { key, owner, fingerprint, lease, retention }, _) => {
+                let claim = claim_of(*owner, tick * *lease, tick * *retention);
+                let lock = store.lock(&self.key(*key), &fingerprint_of(*fingerprint), &claim).await;
+                Said::Locked(must("lock", lock))
+            }
+            (Step::Renew { lease: duration, .. }, Some(lease)) => {
+                Said::Fenced(must("renew", store.renew(lease, tick * *duration).await))
+            }
+            (Step::Checkpoint { step, progress, lease: duration, .. }, Some(lease)) => {
+                let checkpoint = store.checkpoint(lease, *step, bytes_of(*progress), tick * *duration).await;
+                Said::Fenced(must("checkpoint", checkpoint))
+            }
+            (Step::Complete { outcome, retention, .. }, Some(lease)) => {
+                let complete = store.complete(lease, outcome_of(*outcome), tick * *retention).await;
+                Said::Fenced(must("complete", complete))
+            }
+            (Step::Release { .. }, Some(lease)) => Said::Fenced(must("release", store.release(lease).await)),
+            (_, None) => Said::Nothing,
+        }
+    }
+
+    fn compare(&mut self, step: &Step, said: Said, reference: &Reference) -> Compared {
+        match (said, &reference.answer) {
+            (Said::Nothing, None) => Ok(()),
+            (Said::Expired { removed, budget }, None) => {
+                prop_assert!(removed <= budget, "expire removed {removed}, allowed were {budget}");
+                Ok(())
+            }
+            (Said::Removed(said), Some(Answer::Removed(expected))) => {
+                prop_assert_eq!(said, *expected);
+                Ok(())
+            }
+            (Said::Fenced(said), Some(Answer::Fenced(expected))) => {
+                prop_assert_eq!(said, *expected);
+                if let (Step::Complete { .. }, idem_core::Fenced::Applied) = (step, said) {
+                    let lease = reference.grant.and_then(|grant| self.leases.get(grant));
+                    prop_assert!(lease.is_some_and(Lease::is_completed), "the lease knows of its completion");
+                }
+                Ok(())
+            }
+            (Said::Locked(said), Some(expected)) => self.compare_lock(step, said, expected),
+            (_, expected) => {
+                Err(TestCaseError::fail(format!("the store said something other than {expected:?}")))
+            }
+        }
+    }
+
+    fn compare_lock(&mut self, step: &Step, said: LockOutcome, expected: &Answer) -> Compared {
+        let clocks = Clocks { tick: self.trial.time().tick(), tolerance: self.trial.time().tolerance() };
+        match (said, expected) {
+            (LockOutcome::FingerprintMismatch, Answer::FingerprintMismatch) => Ok(()),
+            (LockOutcome::InProgress { remaining }, Answer::InProgress(expected)) => {
+                clocks.compare("what is left of the lease", remaining, *expected)
+            }
+            (LockOutcome::Completed(said), Answer::Completed(expected)) => {
+                prop_assert_eq!(&said.outcome, &expected.outcome);
+                prop_assert_eq!(Some(&said.token), self.tokens.get(&expected.token));
+                let retention = expected.expires_at.since(expected.completed_at);
+                clocks.compare("the retention", said.expires_at.since(said.completed_at), retention)
+            }
+            (LockOutcome::Acquired(lease), Answer::Acquired(grant)) => {
+                prop_assert_eq!(lease.attempt(), grant.attempt);
+                prop_assert_eq!(lease.checkpoint(), grant.checkpoint.as_ref());
+                prop_assert_eq!(lease.token().owner, grant.token.owner);
+                clocks.compare("the lease", lease.remaining(), grant.valid_for)?;
+                let Step::Lock { key, .. } = step else {
+                    return Err(TestCaseError::fail("only `lock` acquires"));
+                };
+                self.compare_token(*key, lease.token(), grant.token, grant.attempt)?;
+                self.leases.push(lease);
+                Ok(())
+            }
+            (said, expected) => Err(TestCaseError::fail(format!("{said:?} should be {expected:?}"))),
+        }
+    }
+
+    /// A token that the reference knows must be the one of before; a new one must be higher than the last.
+    fn compare_token(&mut self, key: u8, said: Token, expected: Token, attempt: u32) -> Compared {
+        if let Some(before) = self.tokens.get(&expected) {
+            prop_assert_eq!(said, *before, "the attempt is the same, so is its token");
+            return Ok(());
+        }
+        let rises = attempt > 1 || self.trial.store().capabilities().strict_sequence;
+        let last = self.sequences.insert(key, said.sequence);
+        if let Some(last) = last.filter(|_| rises) {
+            prop_assert!(said.sequence > last, "the sequence {} follows {last}", said.sequence);
+        }
+        self.tokens.insert(expected, said);
+        Ok(())
+    }
+
+    fn key(&self, key: u8) -> Key {
+        self.trial.key(&format!("order-{key}"))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.trial.time().elapsed().saturating_sub(self.began)
+    }
+
+    /// How much later it is for the store than for the reference.
+    fn behind(&self, reference: &Reference) -> Duration {
+        self.elapsed().saturating_sub(self.trial.time().tick() * reference.elapsed)
+    }
+}

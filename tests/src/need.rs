@@ -1,0 +1,84 @@
+//! What some cases need and some stores lack.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use bytes::Bytes;
+use idem_core::Outcome;
+
+use crate::harness::{Harness, Time};
+use crate::trial::{ExpectFenced, Trial};
+
+/// Something that a case needs and that a store, or its harness, may lack.
+///
+/// A store names what it lacks in [`conformance!`](crate::conformance); one test per backend holds that list
+/// against what the store and its harness really do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Need {
+    /// [`Capabilities::durable`](idem_core::Capabilities): what it acknowledged outlives the process.
+    Durable,
+    /// [`Capabilities::shared`](idem_core::Capabilities): several processes may use it at once.
+    Shared,
+    /// [`Capabilities::strict_sequence`](idem_core::Capabilities): sequences rise across a removal.
+    StrictSequence,
+    /// [`Capabilities::notifies`](idem_core::Capabilities): a completion wakes those who wait for it.
+    Notifies,
+    /// [`Harness::corrupt`]: stored bytes can be altered.
+    Corrupt,
+    /// [`Time::Manual`]: a moment can be hit exactly, and the wall clock can be set back.
+    ManualClock,
+    /// Not [`Harness::expires_by_itself`]: what has expired stays until it is swept.
+    Sweep,
+}
+
+impl Need {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Durable,
+        Self::Shared,
+        Self::StrictSequence,
+        Self::Notifies,
+        Self::Corrupt,
+        Self::ManualClock,
+        Self::Sweep,
+    ];
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Finds out what `harness` and its store lack.
+///
+/// # Panics
+/// When the store claims a capability that its harness gives no way to test.
+pub(crate) async fn lacking(mut harness: Box<dyn Harness>) -> BTreeSet<Need> {
+    let capabilities = harness.store().capabilities();
+    let mut lacking = BTreeSet::new();
+    let mut note = |need, present: bool| {
+        if !present {
+            lacking.insert(need);
+        }
+    };
+    note(Need::StrictSequence, capabilities.strict_sequence);
+    note(Need::Notifies, capabilities.notifies);
+    note(Need::ManualClock, matches!(harness.time(), Time::Manual(_)));
+    note(Need::Sweep, !harness.expires_by_itself());
+    note(Need::Durable, capabilities.durable);
+    note(Need::Shared, capabilities.shared);
+    if capabilities.durable {
+        assert!(harness.reopen().await.is_ok(), "the store claims to be durable: `reopen` must be possible");
+    }
+    if capabilities.shared {
+        assert!(harness.another().await.is_ok(), "the store claims to be shared: give `another` of it");
+    }
+    let mut trial = Trial::new(harness);
+    let key = trial.key("probe");
+    let lease = trial.acquire(&key).await;
+    trial.complete(&lease, Outcome::Value(Bytes::from_static(b"probe"))).await.expect_applied();
+    note(Need::Corrupt, trial.try_corrupt(&key).await.is_ok());
+    lacking
+}

@@ -1,0 +1,89 @@
+//! Running a case, and telling what was not run.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::cases::{CASES, Case};
+use crate::harness::Harness;
+use crate::need::{self, Need};
+use crate::trial::{Trial, must};
+
+/// Longer than the slowest case takes on the slowest machine: what takes longer hangs.
+const LONGEST: Duration = Duration::from_mins(2);
+
+/// A harness in the making.
+#[doc(hidden)]
+pub type Fresh = Pin<Box<dyn Future<Output = Box<dyn Harness>> + Send>>;
+
+/// Makes a harness by an async constructor.
+#[doc(hidden)]
+pub fn fresh<H, F>(new: impl FnOnce() -> F) -> Fresh
+where
+    H: Harness,
+    F: Future<Output = H> + Send + 'static,
+{
+    let new = new();
+    Box::pin(async { Box::new(new.await) as Box<dyn Harness> })
+}
+
+/// Runs `case` against a fresh store, for test frames other than [`conformance!`](crate::conformance).
+///
+/// # Panics
+/// When the store breaks the promise; and when it, or its harness, lacks what the case
+/// [needs](Case::needs).
+pub async fn check(case: &Case, harness: Box<dyn Harness>) {
+    let ended = tokio::time::timeout(LONGEST, (case.run)(Trial::new(harness))).await;
+    assert!(ended.is_ok(), "{} came to no end within {LONGEST:?}", case.name);
+}
+
+/// The body of one named test.
+#[doc(hidden)]
+pub fn run(backend: &str, case: &str, harness: fn() -> Fresh, lacks: &[Need]) {
+    let Some(case) = Case::named(case) else { panic!("there is no case {case}") };
+    if let Some(need) = lacked(case, lacks) {
+        return report(backend, case, need);
+    }
+    block_on(async { check(case, harness().await).await });
+}
+
+/// The body of the test that lists what is excluded, and holds `lacks` against the store.
+#[doc(hidden)]
+pub fn list_excluded(backend: &str, harness: fn() -> Fresh, lacks: &[Need]) {
+    let lacking = block_on(async { need::lacking(harness().await).await });
+    let said: BTreeSet<_> = lacks.iter().copied().collect();
+    assert_eq!(said, lacking, "{backend}: left, what is said to be lacking; right, what is");
+    let mut excluded = 0;
+    for case in CASES {
+        if let Some(need) = lacked(case, lacks) {
+            report(backend, case, need);
+            excluded += 1;
+        }
+    }
+    tell(&format!("{backend}: {} cases, {excluded} excluded", CASES.len()));
+}
+
+/// Runs `future` on a runtime of its own, with more than one thread, so that calls can meet.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
+    let runtime = must("runtime", runtime);
+    let output = runtime.block_on(future);
+    runtime.shutdown_background();
+    output
+}
+
+fn lacked(case: &Case, lacks: &[Need]) -> Option<Need> {
+    case.needs.iter().copied().find(|need| lacks.contains(need))
+}
+
+fn report(backend: &str, case: &Case, need: Need) {
+    tell(&format!("excluded: {backend} {}: needs {need}", case.name));
+}
+
+/// Not by `eprintln!`: that is hidden in a test that passes, and this must be seen.
+fn tell(line: &str) {
+    let mut stderr = std::io::stderr().lock();
+    // A closed stderr is no fault of the store.
+    let _ = writeln!(stderr, "{line}");
+}

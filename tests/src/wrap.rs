@@ -1,0 +1,110 @@
+//! Stores over a store, for what a case cannot do from outside.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use idem_core::{
+    Capabilities, Claim, Error, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Operation,
+    Outcome, Record, Result, Store,
+};
+
+/// The same store, with the `settled` that a store inherits.
+#[derive(Debug)]
+pub(crate) struct Polling {
+    store: Arc<dyn Store>,
+}
+
+impl Polling {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+}
+
+/// The same store over a line that loses answers: the call arrives and takes effect, and its caller is told
+/// `Timeout`.
+#[derive(Debug)]
+pub(crate) struct Lossy {
+    store: Arc<dyn Store>,
+    lock: AtomicU32,
+    complete: AtomicU32,
+}
+
+impl Lossy {
+    /// Loses the first so many answers to `lock`, and to `complete`.
+    pub(crate) fn new(store: Arc<dyn Store>, lock: u32, complete: u32) -> Self {
+        Self { store, lock: AtomicU32::new(lock), complete: AtomicU32::new(complete) }
+    }
+}
+
+fn lose<T>(left: &AtomicU32, operation: Operation, answer: Result<T>) -> Result<T> {
+    let lost = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+    match lost {
+        Ok(_) => Err(Error::new(ErrorKind::Timeout, operation, "the answer was lost on purpose")),
+        Err(_) => answer,
+    }
+}
+
+macro_rules! store_over_a_store {
+    ($name:ident { $($own:tt)* }) => {
+        #[async_trait]
+        impl Store for $name {
+            $($own)*
+
+            async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
+                self.store.renew(lease, duration).await
+            }
+            async fn checkpoint(
+                &self,
+                lease: &Lease,
+                step: u64,
+                progress: Bytes,
+                duration: Duration,
+            ) -> Result<Fenced> {
+                self.store.checkpoint(lease, step, progress, duration).await
+            }
+            async fn release(&self, lease: &Lease) -> Result<Fenced> {
+                self.store.release(lease).await
+            }
+            async fn get(&self, key: &Key) -> Result<Option<Record>> {
+                self.store.get(key).await
+            }
+            async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
+                self.store.remove(key, force).await
+            }
+            async fn expire(&self, budget: usize) -> Result<Expired> {
+                self.store.expire(budget).await
+            }
+            fn capabilities(&self) -> Capabilities {
+                self.store.capabilities()
+            }
+            fn as_any(&self) -> &dyn Any {
+                self.store.as_any()
+            }
+        }
+    };
+}
+
+store_over_a_store!(Polling {
+    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
+        self.store.lock(key, fingerprint, claim).await
+    }
+    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
+        self.store.complete(lease, outcome, retention).await
+    }
+});
+
+store_over_a_store!(Lossy {
+    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
+        lose(&self.lock, Operation::Lock, self.store.lock(key, fingerprint, claim).await)
+    }
+    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
+        lose(&self.complete, Operation::Complete, self.store.complete(lease, outcome, retention).await)
+    }
+    async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
+        self.store.settled(key, timeout).await
+    }
+});

@@ -1,0 +1,3 @@
+//! What the tests of this package share.
+
+pub(crate) mod map_store;
