@@ -203,7 +203,6 @@ macro_rules! __for_each_case {
                 step_of_the_wall_clock_changes_nothing needs ManualClock,
             }
             input {
-                key_outside_its_limits_is_refused,
                 lock_refuses_a_lease_outside_its_limits,
                 lock_refuses_a_retention_outside_its_limits,
                 lock_refuses_a_retention_shorter_than_the_lease,
