@@ -1,22 +1,28 @@
 //! The locked records of one shard.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 
 use idem_core::{Record, Timestamp};
 
-use crate::expiry::Expiry;
 use crate::hash::{BuildAsItIs, HashedKey};
+
+/// How many outdated notes may be kept however few records there are.
+const OUTDATED: usize = 32;
 
 /// Every locked record of one shard: held, lapsed within its retention, or released with a checkpoint.
 #[derive(Debug)]
 pub(crate) struct LockedRecords {
     records: HashMap<HashedKey, Record, BuildAsItIs>,
-    expiry: Expiry<HashedKey>,
+    /// A note of every record's expiry, and outdated ones of records that have since been renewed or removed:
+    /// never more than of twice the records and [`OUTDATED`]. Most records are completed long before they
+    /// expire, so taking out every note cost more than a heap that is cleared now and then.
+    expiry: BinaryHeap<Reverse<(Timestamp, HashedKey)>>,
 }
 
 impl LockedRecords {
     pub(crate) fn new() -> Self {
-        Self { records: HashMap::default(), expiry: Expiry::new() }
+        Self { records: HashMap::default(), expiry: BinaryHeap::new() }
     }
 
     pub(crate) fn get(&self, key: &HashedKey) -> Option<&Record> {
@@ -26,26 +32,36 @@ impl LockedRecords {
     /// Keeps `record`, in place of the one before.
     pub(crate) fn put(&mut self, key: HashedKey, record: Record) {
         let expires_at = record.expires_at();
-        let before = self.records.insert(key, record).map(|before| before.expires_at());
-        if before == Some(expires_at) {
+        let before = self.records.insert(key, record);
+        if before.is_some_and(|before| before.expires_at() == expires_at) {
             return;
         }
-        if let Some(before) = before {
-            self.expiry.remove(before, key);
+        self.expiry.push(Reverse((expires_at, key)));
+        if self.expiry.len() > 2 * self.records.len() + OUTDATED {
+            self.expiry.clear();
+            self.expiry.extend(self.records.iter().map(|(key, record)| Reverse((record.expires_at(), *key))));
+            self.expiry.shrink_to(2 * self.expiry.len() + OUTDATED);
         }
-        self.expiry.insert(expires_at, key);
     }
 
     pub(crate) fn remove(&mut self, key: &HashedKey) -> Option<Record> {
-        let record = self.records.remove(key)?;
-        self.expiry.remove(record.expires_at(), *key);
+        let record = self.records.remove(key);
         self.shrink();
-        Some(record)
+        record
     }
 
     /// The record that has been expired for longest at `now`.
-    pub(crate) fn due(&self, now: Timestamp) -> Option<HashedKey> {
-        self.expiry.due(now)
+    pub(crate) fn due(&mut self, now: Timestamp) -> Option<HashedKey> {
+        while let Some(Reverse((expires_at, key))) = self.expiry.peek() {
+            if *expires_at > now {
+                return None;
+            }
+            if self.records.get(key).is_some_and(|record| record.expires_at() == *expires_at) {
+                return Some(*key);
+            }
+            self.expiry.pop();
+        }
+        None
     }
 
     /// Gives back what a burst of locks has left behind, once hardly any of it is used.

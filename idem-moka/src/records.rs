@@ -1,6 +1,5 @@
 //! All records, and the one way to change them.
 
-use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,14 +8,14 @@ use idem_core::{Key, Record, StoreClock, Timestamp};
 
 use crate::MokaConfig;
 use crate::completed::{CompletedRecords, Kept};
-use crate::hash::HashedKey;
+use crate::hash::{HashedKey, KeyHash};
 use crate::locked::{LockedRecords, checkpoint_bytes};
 use crate::shard::Shards;
 use crate::usage::{Bound, MokaStats, Usage};
 
-/// How many expired records of its shard a call that adds one removes: more than one, so that there are ever
-/// fewer of them.
-const SWEPT_ALONG: usize = 2;
+/// How many expired records of a kind a call that adds one to its shard removes: more than one, so that there
+/// are ever fewer of them.
+pub(crate) const SWEPT_ALONG: usize = 2;
 
 /// All records: the locked ones in their shards, the completed ones in moka.
 ///
@@ -27,7 +26,7 @@ pub(crate) struct Records {
     pub(crate) completed: CompletedRecords,
     pub(crate) usage: Arc<Usage>,
     pub(crate) clock: StoreClock,
-    hash: RandomState,
+    hash: KeyHash,
     last_sequence: AtomicU64,
 }
 
@@ -38,16 +37,16 @@ pub(crate) struct NoneCompleted {
     at: Option<u64>,
 }
 
+impl NoneCompleted {
+    pub(crate) const UNKNOWN: Self = Self { at: None };
+}
+
 /// What came of a call.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) answer: Answer,
     /// Whether the record was written or removed. An answer may say `Applied` without it.
     pub(crate) wrote: bool,
-}
-
-impl NoneCompleted {
-    pub(crate) const UNKNOWN: Self = Self { at: None };
 }
 
 impl Records {
@@ -59,13 +58,13 @@ impl Records {
             shards,
             usage,
             clock,
-            hash: RandomState::new(),
+            hash: KeyHash::new(),
             last_sequence: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn hashed(&self, key: &Key) -> HashedKey {
-        HashedKey::new(&self.hash, key)
+        self.hash.hashed(key)
     }
 
     pub(crate) fn stats(&self) -> MokaStats {
@@ -132,10 +131,7 @@ impl Records {
             None => decide(self.completed_or_removed(key, now).as_ref(), call, now),
         };
         let wrote = !matches!(decision.change, Change::None);
-        self.apply(&mut locked, key, decision.change)?;
-        if wrote {
-            self.sweep(shard, &mut locked, now, SWEPT_ALONG);
-        }
+        self.apply(&mut locked, key, decision.change, now)?;
         Ok(Done { answer: decision.answer, wrote })
     }
 
@@ -149,13 +145,22 @@ impl Records {
         Some(record)
     }
 
-    fn apply(&self, locked: &mut LockedRecords, key: &HashedKey, change: Change) -> Result<(), Bound> {
+    fn apply(
+        &self,
+        locked: &mut LockedRecords,
+        key: &HashedKey,
+        change: Change,
+        now: Timestamp,
+    ) -> Result<(), Bound> {
         match change {
             Change::None => {}
-            Change::Put(record) => match Kept::new(record) {
-                Err(record) => self.put_locked(locked, key, record)?,
-                Ok(kept) => self.put_completed(locked, key, kept),
-            },
+            Change::Put(record) => {
+                match Kept::new(record) {
+                    Err(record) => self.put_locked(locked, key, record)?,
+                    Ok(kept) => self.put_completed(locked, key, kept, now),
+                }
+                self.sweep_locked(locked, now, SWEPT_ALONG);
+            }
             Change::Remove => match locked.remove(key) {
                 Some(record) => self.usage.unlock(checkpoint_bytes(&record)),
                 None => self.completed.remove(key),
@@ -173,10 +178,10 @@ impl Records {
         Ok(())
     }
 
-    fn put_completed(&self, locked: &mut LockedRecords, key: &HashedKey, kept: Kept) {
+    fn put_completed(&self, locked: &mut LockedRecords, key: &HashedKey, kept: Kept, now: Timestamp) {
         let checkpoint = locked.get(key).map_or(0, checkpoint_bytes);
         self.usage.complete(checkpoint, kept.outcome_bytes());
-        self.completed.insert(*key, kept);
+        self.completed.insert(*key, kept, now);
         locked.remove(key);
     }
 

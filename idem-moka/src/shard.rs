@@ -7,8 +7,10 @@ use crate::expiry::Expiry;
 use crate::hash::Handle;
 use crate::locked::LockedRecords;
 
-/// Many more than threads that meet in a store, few enough to be looked through one by one.
-const SHARDS: usize = 64;
+/// Enough that threads seldom meet in one, few enough to stay in the processor's cache.
+const FOR_EACH_THREAD: usize = 8;
+/// Few enough to be looked through one by one.
+const MOST: usize = 256;
 
 /// All keys, in parts.
 ///
@@ -31,11 +33,13 @@ pub(crate) struct Shard {
 
 impl Shards {
     pub(crate) fn new() -> Self {
-        Self((0..SHARDS).map(|_| Shard::new()).collect())
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let shards = threads.saturating_mul(FOR_EACH_THREAD).min(MOST).next_power_of_two();
+        Self((0..shards).map(|_| Shard::new()).collect())
     }
 
     pub(crate) fn of(&self, handle: Handle) -> &Shard {
-        &self.0[handle.shard(self.0.len())]
+        &self.0[handle.spread(self.0.len())]
     }
 
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, Shard> {

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,6 +29,8 @@ struct Inner {
     config: MokaConfig,
     records: Records,
     waiters: Waiters,
+    /// How many wait. To look for them costs a completion more than it costs the shard to be changed.
+    waiting: AtomicUsize,
 }
 
 impl MokaStore {
@@ -48,7 +51,7 @@ impl MokaStore {
         config.check()?;
         let clock = StoreClock::start(clock, Timestamp::default());
         let records = Records::new(&config, clock);
-        Ok(Self(Arc::new(Inner { config, records, waiters: Waiters::new() })))
+        Ok(Self(Arc::new(Inner { config, records, waiters: Waiters::new(), waiting: AtomicUsize::new(0) })))
     }
 
     /// What it holds, and what it has refused and evicted.
@@ -94,9 +97,19 @@ impl MokaStore {
     fn ending(&self, lease: &Lease, call: Call) -> Result<Fenced> {
         let (fenced, wrote) = self.fenced(lease, call)?;
         if wrote {
-            self.0.waiters.wake(lease.key());
+            self.wake(lease.key());
         }
         Ok(fenced)
+    }
+
+    /// Wakes those who wait for `key`, after a change to its record.
+    ///
+    /// No waiter is missed: it counts itself before it looks at the record, under the same shard's lock as the
+    /// change. If it looked before the change, its count is seen here; if after, it sees the change.
+    fn wake(&self, key: &Key) {
+        if self.0.waiting.load(Ordering::Relaxed) > 0 {
+            self.0.waiters.wake(key);
+        }
     }
 
     /// A call that may have made the lease longer. One that wrote nothing, a checkpoint overtaken by a later
@@ -118,22 +131,17 @@ impl Store for MokaStore {
         let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
         call.check(self.0.config.max_outcome)?;
         let hashed = self.0.records.hashed(key);
-        let (answer, sent) = match self.0.records.replay(&hashed, &call) {
-            Ok(answer) => (answer, None),
-            Err(seen) => {
-                let sent = self.sent();
-                (self.call(&hashed, call, seen)?.answer, Some(sent))
-            }
+        let seen = match self.0.records.replay(&hashed, &call) {
+            Ok(answer) => return not_acquired(answer),
+            Err(none_completed) => none_completed,
         };
-        match (answer, sent) {
-            (Answer::Acquired(grant), Some(sent)) => {
+        let sent = self.sent();
+        match self.call(&hashed, call, seen)?.answer {
+            Answer::Acquired(grant) => {
                 tracing::trace!(%key, attempt = grant.attempt, "acquired");
                 Ok(LockOutcome::Acquired(Lease::granted(*key, *fingerprint, claim, grant, &sent)))
             }
-            (Answer::InProgress(remaining), _) => Ok(LockOutcome::InProgress { remaining }),
-            (Answer::Completed(completion), _) => Ok(LockOutcome::Completed(completion)),
-            (Answer::FingerprintMismatch, _) => Ok(LockOutcome::FingerprintMismatch),
-            (answer, _) => Err(mistaken(Operation::Lock, &answer)),
+            answer => not_acquired(answer),
         }
     }
 
@@ -169,6 +177,7 @@ impl Store for MokaStore {
     }
 
     async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
+        let _counted = Counted::new(&self.0.waiting);
         self.0.waiters.settled(self, key, timeout).await
     }
 
@@ -178,7 +187,7 @@ impl Store for MokaStore {
             Answer::Removed(removed) => {
                 if removed {
                     tracing::debug!(%key, force, "removed");
-                    self.0.waiters.wake(key);
+                    self.wake(key);
                 }
                 Ok(removed)
             }
@@ -200,6 +209,31 @@ impl Store for MokaStore {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+/// Counts for as long as it lives, also in a future that is dropped halfway.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn not_acquired(answer: Answer) -> Result<LockOutcome> {
+    match answer {
+        Answer::InProgress(remaining) => Ok(LockOutcome::InProgress { remaining }),
+        Answer::Completed(completion) => Ok(LockOutcome::Completed(completion)),
+        Answer::FingerprintMismatch => Ok(LockOutcome::FingerprintMismatch),
+        answer => Err(mistaken(Operation::Lock, &answer)),
     }
 }
 

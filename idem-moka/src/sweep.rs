@@ -61,13 +61,7 @@ impl Records {
     }
 
     /// Removes at most `budget` expired records of `shard`, whose lock is `locked`.
-    pub(crate) fn sweep(
-        &self,
-        shard: &Shard,
-        locked: &mut LockedRecords,
-        now: Timestamp,
-        budget: usize,
-    ) -> usize {
+    fn sweep(&self, shard: &Shard, locked: &mut LockedRecords, now: Timestamp, budget: usize) -> usize {
         let mut removed = self.sweep_locked(locked, now, budget);
         while removed < budget {
             // Apart from the call below: moka is never called under this lock.
@@ -78,7 +72,7 @@ impl Records {
         removed
     }
 
-    fn sweep_locked(&self, locked: &mut LockedRecords, now: Timestamp, budget: usize) -> usize {
+    pub(crate) fn sweep_locked(&self, locked: &mut LockedRecords, now: Timestamp, budget: usize) -> usize {
         let mut removed = 0;
         while removed < budget
             && let Some(key) = locked.due(now)
