@@ -6,13 +6,13 @@ use idem_conformance::{Harness, LARGEST_OUTCOME, Time, conformance};
 use idem_core::{ManualClock, Store, Timestamp};
 use idem_moka::{MokaConfig, MokaStore};
 
-conformance!(moka, MokaHarness::new, lacks: [Durable, Shared, Corrupt]);
+conformance!(moka, async || MokaHarness::new(), lacks: [Durable, Shared, Corrupt]);
 
 struct MokaHarness(MokaStore, ManualClock);
 
 impl MokaHarness {
     #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-    async fn new() -> Self {
+    fn new() -> Self {
         let clock = ManualClock::new(Timestamp::from_micros(1_750_000_000_000_000));
         let config = MokaConfig { max_outcome: LARGEST_OUTCOME as u64, ..MokaConfig::default() };
         Self(MokaStore::with_clock(config, Arc::new(clock.clone())).unwrap(), clock)

@@ -33,7 +33,7 @@ pub(super) async fn lease_of_long_work_is_kept(t: Trial) {
 
 pub(super) async fn lease_ends_after_the_ceiling(t: Trial) {
     let lease_for = lease_for(&t);
-    let policy = Policy::new(lease_for, t.ticks(RETENTION)).renew_for(lease_for);
+    let policy = Policy::new(lease_for, t.ticks(RETENTION * 10)).renew_for(lease_for);
     let hanging = begin(&t, policy, |_| std::future::pending()).await;
     // Past the ceiling, and then as long as two heartbeats would take.
     tokio::time::sleep(lease_for * 2).await;

@@ -68,6 +68,7 @@ pub(super) async fn checkpoint_is_the_same_checkpoint(t: Trial) {
     let lease = t.acquire(&key).await;
     t.checkpoint(&lease, 1, b"half way").await.expect_applied();
     let before = t.get(&key).await;
+    t.advance(2).await;
     t.checkpoint(&lease, 1, b"half way").await.expect_applied();
     t.assert_unchanged(&key, before.as_ref()).await;
 }

@@ -1,3 +1,0 @@
-//! What the tests of this package share.
-
-pub(crate) mod map_store;

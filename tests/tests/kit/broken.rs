@@ -1,0 +1,274 @@
+//! A store that keeps all promises but those that its flaw breaks.
+
+use std::any::Any;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use idem_conformance::LARGEST_OUTCOME;
+use idem_core::decide::{Answer, Call, Change, Decision};
+use idem_core::{
+    Capabilities, Checkpoint, Claim, Clock as _, Error, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease,
+    LockOutcome, ManualClock, Operation, Outcome, Record, Result, Sent, SharedClock, Store, StoreClock,
+    Timestamp, Waiters,
+};
+
+use crate::flaw::Flaw;
+use crate::kept::{Kept, lock};
+use crate::tamper::flawed;
+
+#[derive(Debug)]
+pub(crate) struct BrokenStore {
+    pub(crate) flaw: Flaw,
+    pub(crate) kept: Arc<Mutex<Kept>>,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) clock: ManualClock,
+    time: StoreClock,
+    /// For the store whose waiters keep others waiting.
+    gate: tokio::sync::Mutex<()>,
+}
+
+impl BrokenStore {
+    pub(crate) fn open(flaw: Flaw, kept: Arc<Mutex<Kept>>, clock: ManualClock) -> Self {
+        let shared: SharedClock = Arc::new(clock.clone());
+        let high_water = lock(&kept).high_water;
+        let time = StoreClock::start(shared, high_water);
+        Self { flaw, kept, waiters: Arc::default(), clock, time, gate: tokio::sync::Mutex::default() }
+    }
+
+    fn now(&self) -> Timestamp {
+        match self.flaw {
+            Flaw::FollowsTheWallClock => self.clock.wall(),
+            _ => self.time.now(),
+        }
+    }
+
+    /// One call: an atomic step, unless the flaw is that it is none. Answers also whether it wrote.
+    async fn apply(&self, key: &Key, call: Call) -> Result<(Answer, bool)> {
+        let refused_late = match (self.check(&call), self.flaw) {
+            (Err(error), Flaw::ChecksAfterwards) => Some(error),
+            (checked, _) => checked.map(|()| None)?,
+        };
+        let key = self.place(key);
+        let decision = match self.flaw {
+            Flaw::ReadsThenWrites => {
+                let decision = self.decide(&lock(&self.kept), &key, call)?;
+                interrupted().await;
+                decision
+            }
+            Flaw::DoesHalf => {
+                let decision = self.decide(&lock(&self.kept), &key, call)?;
+                lock(&self.kept).write_half(&key, &decision.change);
+                interrupted().await;
+                decision
+            }
+            _ => {
+                let _gate = self.gate.lock().await;
+                let mut kept = lock(&self.kept);
+                let decision = self.decide(&kept, &key, call)?;
+                kept.write(&key, &decision.change, self.now());
+                self.waiters.wake(&key);
+                return refused_late.map_or(Ok((decision.answer, decision.change != Change::None)), Err);
+            }
+        };
+        lock(&self.kept).write(&key, &decision.change, self.now());
+        self.waiters.wake(&key);
+        Ok((decision.answer, decision.change != Change::None))
+    }
+
+    fn decide(&self, kept: &Kept, key: &Key, mut call: Call) -> Result<Decision> {
+        if let (Call::Lock { min_sequence, .. }, false) = (&mut call, self.flaw == Flaw::RestartsSequences) {
+            *min_sequence = kept.last_sequence + 1;
+        }
+        let record = kept.read(self.flaw, key).map_err(|error| error.during(call.operation()))?;
+        Ok(flawed(self.flaw, record.as_ref(), call, self.now()))
+    }
+
+    fn check(&self, call: &Call) -> Result<()> {
+        match (self.flaw, call) {
+            (Flaw::ChecksNothing, _) => Ok(()),
+            (Flaw::RefusesLongTimes, Call::Lock { claim, .. }) if claim.lease > Duration::from_hours(1) => {
+                Err(Error::new(ErrorKind::InvalidArgument, Operation::Lock, "an hour is long enough"))
+            }
+            _ => call.check(LARGEST_OUTCOME as u64),
+        }
+    }
+
+    fn place(&self, key: &Key) -> Key {
+        match self.flaw {
+            Flaw::OneRecordForAll => Key::from_storage_key([0; Key::STORAGE_LEN]),
+            _ => *key,
+        }
+    }
+
+    async fn fenced(&self, lease: &Lease, call: Call) -> Result<(Fenced, bool)> {
+        match self.apply(lease.key(), call).await? {
+            (Answer::Fenced(fenced), wrote) => Ok((fenced, wrote)),
+            (answer, _) => unreachable!("{answer:?} to a holder"),
+        }
+    }
+
+    async fn renewing(&self, lease: &Lease, call: Call, duration: Duration) -> Result<Fenced> {
+        let sent = Sent::now(self.time.source());
+        let (fenced, wrote) = self.fenced(lease, call).await?;
+        let told = match self.flaw {
+            Flaw::TellsNoRenewal => false,
+            Flaw::TellsEveryRenewal => true,
+            _ => wrote,
+        };
+        if told {
+            lease.renewed(&self.counted_from(sent).await, duration);
+        }
+        Ok(fenced)
+    }
+
+    /// The moment before the call was sent, or, wrongly, after its answer came.
+    async fn counted_from(&self, sent: Sent) -> Sent {
+        if self.flaw != Flaw::CountsFromTheAnswer {
+            return sent;
+        }
+        interrupted().await;
+        Sent::now(self.time.source())
+    }
+}
+
+#[async_trait]
+impl Store for BrokenStore {
+    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
+        let sent = Sent::now(self.time.source());
+        let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
+        let answer = self.apply(key, call).await?.0;
+        let sent = self.counted_from(sent).await;
+        Ok(match answer {
+            Answer::Acquired(grant) => {
+                let claim = match self.flaw {
+                    Flaw::MixesUpTimes => &Claim { retention: claim.lease, ..*claim },
+                    _ => claim,
+                };
+                LockOutcome::Acquired(Lease::granted(*key, *fingerprint, claim, grant, &sent))
+            }
+            Answer::InProgress(remaining) => LockOutcome::InProgress { remaining },
+            Answer::Completed(completion) => LockOutcome::Completed(completion),
+            Answer::FingerprintMismatch => LockOutcome::FingerprintMismatch,
+            answer => unreachable!("{answer:?} to lock"),
+        })
+    }
+
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
+        self.renewing(lease, Call::Renew { token: lease.token(), duration }, duration).await
+    }
+
+    async fn checkpoint(
+        &self,
+        lease: &Lease,
+        step: u64,
+        progress: Bytes,
+        duration: Duration,
+    ) -> Result<Fenced> {
+        let checkpoint = Checkpoint::new(step, progress);
+        self.renewing(lease, Call::Checkpoint { token: lease.token(), checkpoint, duration }, duration).await
+    }
+
+    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
+        let (fenced, _) =
+            self.fenced(lease, Call::Complete { token: lease.token(), outcome, retention }).await?;
+        let told = match self.flaw {
+            Flaw::TellsNoCompletion => false,
+            Flaw::TellsEveryCompletion => true,
+            _ => fenced == Fenced::Applied,
+        };
+        if told {
+            lease.completed();
+        }
+        Ok(fenced)
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<Fenced> {
+        Ok(self.fenced(lease, Call::Release { token: lease.token() }).await?.0)
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Record>> {
+        let key = self.place(key);
+        let record = lock(&self.kept).read(self.flaw, &key)?;
+        if self.flaw == Flaw::DoesHalf {
+            lock(&self.kept).records.remove(&key);
+            interrupted().await;
+            lock(&self.kept).records.extend(record.clone().map(|record| (key, record)));
+        }
+        let now = self.now();
+        let kept = |record: &Record| self.flaw == Flaw::NeverForgets || !record.is_expired(now);
+        Ok(record.filter(kept).map(|record| Record { as_of: now, ..record }))
+    }
+
+    async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
+        let never = Duration::from_millis(100);
+        match self.flaw {
+            Flaw::SettledAtOnce => Ok(true),
+            Flaw::NeverSettled => Ok(false),
+            Flaw::GivesUpWaiting => {
+                let settled = self.get(key).await?.is_none_or(|record| record.lease_remaining().is_none());
+                tokio::time::sleep(timeout.min(never)).await;
+                Ok(settled)
+            }
+            Flaw::WaitsWithALock => {
+                let _gate = self.gate.lock().await;
+                self.waiters.settled(self, key, timeout).await
+            }
+            Flaw::OverflowsWhenItWaits => {
+                let until = tokio::time::Instant::now() + timeout;
+                self.waiters.settled(self, key, until.duration_since(tokio::time::Instant::now())).await
+            }
+            Flaw::PollsOnly => Waiters::new().settled(self, key, timeout).await,
+            _ => self.waiters.settled(self, key, timeout).await,
+        }
+    }
+
+    async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
+        let removed = matches!(self.apply(key, Call::Remove { force }).await?.0, Answer::Removed(true));
+        if removed && self.flaw == Flaw::RemovesAll {
+            lock(&self.kept).records.clear();
+        }
+        Ok(removed)
+    }
+
+    async fn expire(&self, budget: usize) -> Result<Expired> {
+        let (mut kept, now) = (lock(&self.kept), self.now());
+        let expired = |(key, record): (&Key, &Record)| match self.flaw {
+            Flaw::SweepsLapsed => record.live_lease(now).is_none() && record.outcome().is_none(),
+            Flaw::SweepsByFirstDeadline => kept.first.get(key).is_some_and(|first| first.is_expired(now)),
+            Flaw::SweepsNothing => false,
+            _ => record.is_expired(now),
+        };
+        let mut expired: Vec<_> =
+            kept.records.iter().filter(|(key, record)| expired((key, record))).map(|(key, _)| *key).collect();
+        let more = expired.len() > budget && self.flaw != Flaw::SaysNoMore;
+        if self.flaw != Flaw::SweepsBeyondBudget {
+            expired.truncate(budget);
+        }
+        for key in &expired {
+            kept.records.remove(key);
+        }
+        Ok(Expired { removed: expired.len(), more })
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::default();
+        capabilities.durable = true;
+        capabilities.shared = true;
+        capabilities.strict_sequence = true;
+        capabilities.notifies = true;
+        capabilities
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// Lets others run, and lets the caller drop the call.
+async fn interrupted() {
+    for _ in 0..2 {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,155 @@
+//! Which case catches which flaw, second part: what is around the decision.
+
+use crate::flaw::Flaw;
+
+/// Cases that must fail on a store with the flaw.
+pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
+    (
+        Flaw::OneRecordForAll,
+        &[
+            "lock::keys_do_not_touch_one_another",
+            "scope::one_client_key_in_two_scopes_is_two_keys",
+            "scope::shared_scope_is_a_scope_of_its_own",
+            "scope::scope_and_client_key_do_not_run_together",
+            "scope::longest_and_strangest_keys_are_apart",
+            "race::many_keys_at_once_do_not_mix",
+        ],
+    ),
+    (
+        Flaw::ReadsThenWrites,
+        &[
+            "race::one_of_128_lockers_acquires",
+            "race::one_of_128_takes_over",
+            "race::one_outcome_of_racing_completions_is_kept",
+            "race::late_completion_or_takeover_wins",
+            "race::late_renewal_or_takeover_wins",
+            "race::highest_of_racing_checkpoints_is_kept",
+            "race::one_of_racing_releases_applies",
+            "race::one_of_racing_removals_removes",
+            "race::there_is_never_a_second_holder",
+            "execute::hundred_callers_run_it_once",
+        ],
+    ),
+    (
+        Flaw::DoesHalf,
+        &[
+            "cancel::lock",
+            "cancel::takeover",
+            "cancel::renew",
+            "cancel::checkpoint",
+            "cancel::complete",
+            "cancel::release",
+            "cancel::remove",
+            "cancel::reads",
+        ],
+    ),
+    (
+        Flaw::SettledAtOnce,
+        &["wait::live_lease_is_not_settled_in_time", "wait::waiters_block_nobody_and_are_all_woken"],
+    ),
+    (
+        Flaw::NeverSettled,
+        &["wait::key_that_nobody_holds_is_settled", "shared::completion_in_one_wakes_waiters_of_the_other"],
+    ),
+    (
+        Flaw::GivesUpWaiting,
+        &[
+            "wait::completion_wakes",
+            "wait::release_wakes",
+            "wait::release_with_a_checkpoint_wakes",
+            "wait::removal_wakes",
+            "wait::end_of_the_lease_wakes",
+            "wait::renewal_keeps_waiting",
+            "execute::waiting_callers_replay",
+            "execute::waiting_caller_takes_over_from_the_dead",
+        ],
+    ),
+    (Flaw::WaitsWithALock, &["wait::waiters_block_nobody_and_are_all_woken"]),
+    (Flaw::OverflowsWhenItWaits, &["wait::longest_timeout_is_no_fault"]),
+    (Flaw::PollsOnly, &["wait::completion_wakes_sooner_than_polling_would"]),
+    (
+        Flaw::CountsFromTheAnswer,
+        &[
+            "lease::validity_counts_from_before_lock_was_sent",
+            "lease::validity_counts_from_before_renew_was_sent",
+        ],
+    ),
+    (Flaw::TellsNoRenewal, &["lease::checkpoint_prolongs_it", "heartbeat::lease_of_long_work_is_kept"]),
+    (
+        Flaw::TellsEveryRenewal,
+        &[
+            "checkpoint::equal_step_writes_nothing",
+            "checkpoint::lower_step_writes_nothing",
+            "lease::refused_renewal_does_not_prolong_it",
+        ],
+    ),
+    (
+        Flaw::TellsNoCompletion,
+        &[
+            "lease::completion_is_known_to_all_clones",
+            "lease::resent_completion_is_known_too",
+            "work::completion_by_the_work_is_the_answer",
+            "work::completion_by_the_work_outweighs_its_failure",
+        ],
+    ),
+    (Flaw::TellsEveryCompletion, &["lease::refused_completion_is_none"]),
+    (Flaw::FollowsTheWallClock, &["lease::step_of_the_wall_clock_changes_nothing"]),
+    (Flaw::RestartsSequences, &["lease::sequence_rises_across_removal"]),
+    (Flaw::ChecksNothing, &["input::refused_lock_leaves_the_holder_alone"]),
+    (
+        Flaw::ChecksAfterwards,
+        &[
+            "input::lock_refuses_a_lease_outside_its_limits",
+            "input::lock_refuses_a_retention_outside_its_limits",
+            "input::lock_refuses_a_retention_shorter_than_the_lease",
+            "input::checkpoint_refuses_a_lease_outside_its_limits",
+            "input::complete_refuses_a_retention_outside_its_limits",
+            "input::outcome_above_the_limit_is_too_large",
+            "execute::policy_outside_its_limits_runs_nothing",
+            "work::result_that_is_too_large_is_unavailable_to_retries",
+        ],
+    ),
+    (Flaw::RefusesLongTimes, &["input::lock_accepts_the_longest_times_there_are"]),
+    (
+        Flaw::StartsAfreshWhenCorrupt,
+        &[
+            "corrupt::completed_record_is_an_error_to_every_reader",
+            "corrupt::locked_record_is_an_error_to_every_reader",
+            "corrupt::holder_of_an_altered_record_is_told",
+        ],
+    ),
+    (Flaw::CorruptsNeighbours, &["corrupt::other_keys_are_as_they_were"]),
+    (Flaw::ReopensEmpty, &["durable::expired_records_are_swept_after_reopening"]),
+    (
+        Flaw::ReopensWithoutLocks,
+        &["durable::lease_outlives_reopening", "durable::expired_records_are_swept_after_reopening"],
+    ),
+    (
+        Flaw::ReopensWithFirstWrites,
+        &[
+            "durable::completion_outlives_reopening",
+            "durable::checkpoint_outlives_reopening",
+            "durable::release_and_removal_outlive_reopening",
+            "durable::renewal_outlives_reopening",
+            "durable::takeover_outlives_reopening",
+            "durable::times_go_on_across_reopening",
+        ],
+    ),
+    (
+        Flaw::ReopensWithoutHighWater,
+        &[
+            "durable::sequence_rises_across_reopening",
+            "durable::clock_set_back_while_closed_stops_no_time",
+            "durable::clock_set_back_while_closed_repeats_no_sequence",
+        ],
+    ),
+    (
+        Flaw::OpensAnotherEmpty,
+        &[
+            "shared::lease_is_seen_by_both",
+            "shared::completion_is_replayed_by_both",
+            "shared::takeover_in_one_fences_the_other",
+            "shared::one_of_racing_lockers_acquires_over_both",
+        ],
+    ),
+];

@@ -1,0 +1,100 @@
+//! The ways in which a store can break its promises, one at a time.
+
+/// What is wrong with a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// Nothing.
+    None,
+
+    // `lock`
+    IgnoresFingerprints,
+    ForgetsFingerprints,
+    MismatchEndsLease,
+    GrantsSecondHolder,
+    NeverTakesOver,
+    RefusesItsHolder,
+    GivesItsHolderNewToken,
+    HidesWhatIsLeft,
+    ProlongsWhenResent,
+    KeepsAttempt,
+    KeepsSequence,
+    KeepsTimes,
+    DropsCheckpoints,
+    CountsAttemptsFromZero,
+    GrantsTooLong,
+    MixesUpTimes,
+    ForgetsWithTheLease,
+    NeverForgets,
+    EndsLate,
+    RunsCompletedAgain,
+    GarblesOutcomes,
+
+    // Calls of a holder
+    AcceptsAnyToken,
+    ComparesSequenceOnly,
+    ComparesOwnerOnly,
+    RefusesLapsedHolder,
+    SaysGone,
+    SaysSuperseded,
+    OverwritesCompletion,
+    RefusesResentCompletion,
+    CountsRetentionFromLock,
+    ForgetsBeforeDeadline,
+    AppliesNothing,
+    Shortens,
+    AddsToTheDeadline,
+    RenewDropsCheckpoint,
+    WritesAnyStep,
+    WritesFirstStepOnly,
+    ReleaseRemovesAll,
+    ReleaseKeepsAll,
+    ReleaseKeepsTheLease,
+
+    // `remove` and `expire`
+    RemovesByForceAlways,
+    RemovesNoLapsedLease,
+    RemovesNothing,
+    SaysRemoved,
+    RemovesAll,
+    SweepsNothing,
+    SweepsLapsed,
+    SweepsByFirstDeadline,
+    SweepsBeyondBudget,
+    SaysNoMore,
+
+    // Keys, races and dropped calls
+    OneRecordForAll,
+    ReadsThenWrites,
+    DoesHalf,
+
+    // Waiting
+    SettledAtOnce,
+    NeverSettled,
+    GivesUpWaiting,
+    WaitsWithALock,
+    OverflowsWhenItWaits,
+    PollsOnly,
+
+    // Leases
+    CountsFromTheAnswer,
+    TellsNoRenewal,
+    TellsEveryRenewal,
+    TellsNoCompletion,
+    TellsEveryCompletion,
+    FollowsTheWallClock,
+    RestartsSequences,
+
+    // Input
+    ChecksNothing,
+    ChecksAfterwards,
+    RefusesLongTimes,
+
+    // Storage
+    StartsAfreshWhenCorrupt,
+    CorruptsNeighbours,
+    ReopensEmpty,
+    ReopensWithoutLocks,
+    ReopensWithFirstWrites,
+    ReopensWithoutHighWater,
+    OpensAnotherEmpty,
+}

@@ -1,0 +1,62 @@
+//! What a broken store keeps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use idem_core::decide::Change;
+use idem_core::{Error, ErrorKind, Key, Operation, Record, Result, Timestamp};
+
+use crate::flaw::Flaw;
+use crate::tamper::half;
+
+/// What the store keeps.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Kept {
+    pub(crate) records: BTreeMap<Key, Record>,
+    /// Every record as it was written first.
+    pub(crate) first: BTreeMap<Key, Record>,
+    pub(crate) corrupt: BTreeSet<Key>,
+    pub(crate) high_water: Timestamp,
+    pub(crate) last_sequence: u64,
+}
+
+impl Kept {
+    pub(crate) fn read(&self, flaw: Flaw, key: &Key) -> Result<Option<Record>> {
+        match (self.corrupt.contains(key), flaw) {
+            (true, Flaw::StartsAfreshWhenCorrupt) => Ok(None),
+            (true, _) => Err(Error::new(ErrorKind::Corrupt, Operation::Get, "its bytes were altered")),
+            (false, _) => Ok(self.records.get(key).cloned()),
+        }
+    }
+
+    pub(crate) fn write(&mut self, key: &Key, change: &Change, now: Timestamp) {
+        match change {
+            Change::None => return,
+            Change::Put(record) => {
+                self.last_sequence = self.last_sequence.max(record.token.sequence);
+                self.first.entry(*key).or_insert_with(|| record.clone());
+                self.records.insert(*key, record.clone());
+            }
+            Change::Remove => {
+                self.records.remove(key);
+            }
+        }
+        self.high_water = now;
+    }
+
+    pub(crate) fn write_half(&mut self, key: &Key, change: &Change) {
+        let record = match change {
+            Change::None => return,
+            Change::Put(record) => Some(record.clone()),
+            Change::Remove => self.records.remove(key),
+        };
+        if let Some(record) = record {
+            self.records.insert(*key, half(record));
+        }
+    }
+}
+
+pub(crate) fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    // A panic in another case spoils nothing here.
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,150 @@
+//! The kit against broken stores: every case is shown to be able to fail.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod broken;
+mod caught;
+mod caught_around;
+mod flaw;
+mod harness;
+mod kept;
+mod tamper;
+
+use std::collections::BTreeSet;
+use std::panic::catch_unwind;
+use std::sync::Once;
+use std::time::Duration;
+
+use flaw::Flaw;
+use harness::BrokenHarness;
+use idem_conformance::{CASES, Case, Fresh, Need, check, fresh, list_excluded, run, run_model};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
+
+type Make = fn() -> Fresh;
+
+/// The threads on which panics are expected, and kept quiet.
+const BROKEN: &str = "broken-store";
+/// A case that has not ended by then hangs, and is as good as failed.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A flaw that shows in a race only may stay hidden once, hardly so often.
+const TRIES: u32 = 10;
+
+#[test]
+fn every_case_passes_on_a_store_without_a_flaw() {
+    let passed = runtime().block_on(async {
+        let mut runs = JoinSet::new();
+        for case in CASES {
+            runs.spawn(async move {
+                let run = tokio::spawn(check(case, Box::new(BrokenHarness::new(Flaw::None))));
+                run.await.is_err().then_some(case.name)
+            });
+        }
+        runs.join_all().await
+    });
+    let failed: Vec<_> = passed.into_iter().flatten().collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
+fn every_case_fails_on_a_store_with_its_flaw() {
+    let passed = runtime().block_on(async {
+        let mut runs = JoinSet::new();
+        for (flaw, names) in caught() {
+            for name in *names {
+                let case = Case::named(name).unwrap();
+                runs.spawn(async move { (!is_caught(*flaw, case).await).then_some((*flaw, case.name)) });
+            }
+        }
+        runs.join_all().await
+    });
+    let passed: Vec<_> = passed.into_iter().flatten().collect();
+    assert!(passed.is_empty(), "these should have failed: {passed:?}");
+}
+
+#[test]
+fn no_case_is_left_without_a_flaw_that_it_catches() {
+    let all: BTreeSet<_> = CASES.iter().map(|case| case.name).collect();
+    let catching: BTreeSet<_> = caught().flat_map(|(_, names)| *names).copied().collect();
+    assert_eq!(all, catching);
+}
+
+#[test]
+fn model_passes_on_a_store_without_a_flaw() {
+    run_model("sound", || fresh(async || BrokenHarness::new(Flaw::None)));
+}
+
+#[test]
+fn model_fails_on_a_store_with_a_flaw() {
+    let broken: [(&str, Make); 13] = [
+        ("second holder", || fresh(async || BrokenHarness::new(Flaw::GrantsSecondHolder))),
+        ("new token", || fresh(async || BrokenHarness::new(Flaw::GivesItsHolderNewToken))),
+        ("overwritten", || fresh(async || BrokenHarness::new(Flaw::OverwritesCompletion))),
+        ("garbled", || fresh(async || BrokenHarness::new(Flaw::GarblesOutcomes))),
+        ("any token", || fresh(async || BrokenHarness::new(Flaw::AcceptsAnyToken))),
+        ("one microsecond late", || fresh(async || BrokenHarness::new(Flaw::EndsLate))),
+        ("shortened", || fresh(async || BrokenHarness::new(Flaw::Shortens))),
+        ("any step", || fresh(async || BrokenHarness::new(Flaw::WritesAnyStep))),
+        ("belief", || fresh(async || BrokenHarness::new(Flaw::TellsEveryRenewal))),
+        ("sequence", || fresh(async || BrokenHarness::new(Flaw::KeepsSequence))),
+        ("forgotten", || fresh(async || BrokenHarness::new(Flaw::ForgetsBeforeDeadline))),
+        ("swept", || fresh(async || BrokenHarness::new(Flaw::SweepsLapsed))),
+        ("reopened", || fresh(async || BrokenHarness::new(Flaw::ReopensWithFirstWrites))),
+    ];
+    for (name, harness) in broken {
+        assert!(panics(|| run_model(name, harness)), "the model should have failed: {name}");
+    }
+}
+
+#[test]
+fn wrong_list_of_what_is_lacking_fails() {
+    let harness: Make = || fresh(async || BrokenHarness::new(Flaw::None));
+    list_excluded("sound", harness, &[]);
+    assert!(panics(|| list_excluded("sound", harness, &[Need::Durable])));
+}
+
+#[test]
+fn case_that_is_not_there_fails() {
+    let harness: Make = || fresh(async || BrokenHarness::new(Flaw::None));
+    assert!(panics(|| run("sound", "lock::no_such_case", harness, &[])));
+}
+
+fn caught() -> impl Iterator<Item = &'static (Flaw, &'static [&'static str])> {
+    caught::DECIDED.iter().chain(caught_around::AROUND)
+}
+
+async fn is_caught(flaw: Flaw, case: &'static Case) -> bool {
+    for _ in 0..TRIES {
+        let run = tokio::spawn(check(case, Box::new(BrokenHarness::new(flaw))));
+        if !matches!(tokio::time::timeout(PATIENCE, run).await, Ok(Ok(()))) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether `body` panics, on a thread on which it may.
+fn panics(body: impl FnOnce() + Send + std::panic::UnwindSafe) -> bool {
+    quiet();
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name(BROKEN.to_owned());
+        thread.spawn_scoped(scope, || catch_unwind(body).is_err()).unwrap().join().unwrap()
+    })
+}
+
+fn runtime() -> Runtime {
+    quiet();
+    Builder::new_multi_thread().worker_threads(4).thread_name(BROKEN).enable_all().build().unwrap()
+}
+
+/// Keeps panics on [`BROKEN`] threads out of the output, which would be hundreds of pages.
+fn quiet() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if std::thread::current().name() != Some(BROKEN) {
+                before(panic);
+            }
+        }));
+    });
+}
