@@ -19,7 +19,7 @@ pub(super) enum Finished {
     Unknown(Error),
 }
 
-/// Completes the key with `outcome`; when it is too large, with the note that it was.
+/// Completes the key with `outcome`.
 pub(super) async fn complete<S: Store + ?Sized>(
     store: &S,
     lease: &Lease,
@@ -32,11 +32,6 @@ pub(super) async fn complete<S: Store + ?Sized>(
     }
     match send(store, lease, outcome.clone(), policy).await {
         Ok(Fenced::Lost(LostReason::Gone)) => complete_again(store, lease, claim, outcome, policy).await,
-        Err(error) if error.kind() == ErrorKind::TooLarge => {
-            tracing::warn!(key = %lease.key(), %error, "the result is not kept; a retry will be told so");
-            let kept = send(store, lease, Outcome::Unavailable(Reason::TooLarge), policy).await;
-            finished(kept)
-        }
         answer => finished(answer),
     }
 }
@@ -102,14 +97,24 @@ async fn by_work<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &Policy) -
     }
 }
 
+/// Sends the outcome until its effect is known; when it is too large, the note that it was.
 async fn send<S: Store + ?Sized>(
     store: &S,
     lease: &Lease,
     outcome: Outcome,
     policy: &Policy,
 ) -> Result<Fenced> {
-    let complete = || store.complete(lease, outcome.clone(), policy.retention);
-    resend(policy.resend_for, Operation::Complete, complete).await
+    let complete = async |outcome: Outcome| {
+        let call = || store.complete(lease, outcome.clone(), policy.retention);
+        resend(policy.resend_for, Operation::Complete, call).await
+    };
+    match complete(outcome).await {
+        Err(error) if error.kind() == ErrorKind::TooLarge => {
+            tracing::warn!(key = %lease.key(), %error, "the result is not kept; a retry will be told so");
+            complete(Outcome::Unavailable(Reason::TooLarge)).await
+        }
+        answer => answer,
+    }
 }
 
 fn finished(answer: Result<Fenced>) -> Finished {
