@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Policy;
 use super::resend::resend;
@@ -41,12 +41,22 @@ pub(super) async fn begin<S: Store + ?Sized>(
             LockOutcome::InProgress { remaining } => remaining,
         };
         let left = policy.wait.saturating_sub(begun.elapsed());
-        if left.is_zero() || !store.settled(key, left).await? {
+        if left.is_zero() {
             return Ok(Begun::InProgress(remaining));
         }
+        wait_until_settled(store, key, left).await?;
         // Settled and yet in progress, again and again: others win the race, so make room.
-        sleep(Duration::from_millis(5) * refused.min(20)).await;
+        sleep(left.min(Duration::from_millis(5) * refused.min(20))).await;
         refused += 1;
+    }
+}
+
+/// Waits for `left` at most. Settled or not, and also when the store cannot answer for a moment: the `lock`
+/// that follows tells, and takes its hint from the present.
+async fn wait_until_settled<S: Store + ?Sized>(store: &S, key: &Key, left: Duration) -> Result<()> {
+    match timeout(left, store.settled(key, left)).await {
+        Ok(Err(error)) if !error.kind().is_transient() => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -63,7 +73,7 @@ async fn release_unknown<S: Store + ?Sized>(store: &S, key: &Key, claim: &Claim)
         Result::<()>::Ok(())
     };
     // As best it can: the lease that may be left ends by itself.
-    if !matches!(tokio::time::timeout(PATIENCE, release).await, Ok(Ok(()))) {
+    if !matches!(timeout(PATIENCE, release).await, Ok(Ok(()))) {
         tracing::warn!(%key, "a lock of unknown effect could not be released, it ends by itself");
     }
 }
