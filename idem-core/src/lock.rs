@@ -95,6 +95,7 @@ struct Shared {
     /// Microseconds on the clock's monotonic reading.
     valid_until: AtomicU64,
     completed: AtomicBool,
+    lost: AtomicBool,
 }
 
 impl Lease {
@@ -138,8 +139,18 @@ impl Lease {
     /// How long the lease is valid for certain, by the holder's own clock; zero once it may be over.
     #[must_use]
     pub fn remaining(&self) -> Duration {
+        if self.is_lost() {
+            return Duration::ZERO;
+        }
         let valid_until = self.0.valid_until.load(Ordering::Acquire);
         Duration::from_micros(valid_until).saturating_sub(self.0.clock.monotonic())
+    }
+
+    /// Whether a store has told this holder that the lease is lost. Then what the work does from here on may
+    /// be done twice, and its result will be refused: stop where that is possible.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.0.lost.load(Ordering::Acquire)
     }
 
     /// Whether a store has told this holder that the key is completed.
@@ -164,12 +175,18 @@ impl Lease {
             valid_until: AtomicU64::new(sent.until(grant.valid_for)),
             clock: sent.clock.clone(),
             completed: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
         }))
     }
 
     /// Tells the lease that a renewal (or a checkpoint) for `duration`, sent at `sent`, was applied.
     pub fn renewed(&self, sent: &Sent, duration: Duration) {
         self.0.valid_until.fetch_max(sent.until(duration), Ordering::AcqRel);
+    }
+
+    /// Tells the lease that a call under it was answered [`Fenced::Lost`].
+    pub fn lost(&self) {
+        self.0.lost.store(true, Ordering::Release);
     }
 
     /// Tells the lease that its completion was applied.

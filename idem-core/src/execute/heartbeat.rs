@@ -4,11 +4,14 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Policy;
 use crate::limits::MIN_DURATION;
-use crate::{Fenced, Lease, Store};
+use crate::{Error, ErrorKind, Fenced, Lease, Operation, Store};
+
+/// A store that commits to a disk or asks its replicas needs some time, however short the lease.
+const SHORTEST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Runs `work` to its end and renews `lease` beside it, in the same task.
 ///
@@ -32,21 +35,25 @@ where
 }
 
 async fn renew_until_lost<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &Policy) {
-    // Two renewals may fail before the lease is over.
+    // Two renewals may fail, or get no answer, before the lease is over.
     let regular = policy.lease / 3;
     let after_failure = policy.lease / 12;
+    let patience = (policy.lease / 6).max(SHORTEST_PATIENCE);
     let begun = Instant::now();
-    let mut pause = regular;
+    // A `lock` that was sent again may have found little left of its own lease.
+    let mut pause = lease.remaining().min(policy.lease) / 3;
     loop {
         sleep(pause).await;
         let left = policy.renew_for.saturating_sub(begun.elapsed());
         if left < MIN_DURATION || lease.is_completed() {
             return;
         }
-        match store.renew(lease, policy.lease.min(left)).await {
+        let renewal = timeout(patience, store.renew(lease, policy.lease.min(left))).await;
+        match renewal.unwrap_or_else(|_| Err(no_answer(patience))) {
             Ok(Fenced::Applied) => pause = regular,
             Ok(Fenced::Lost(reason)) => {
                 tracing::warn!(key = %lease.key(), ?reason, "the lease was lost while the work runs");
+                lease.lost();
                 return;
             }
             Err(error) if error.kind().is_transient() => {
@@ -59,4 +66,9 @@ async fn renew_until_lost<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &
             }
         }
     }
+}
+
+fn no_answer(patience: Duration) -> Error {
+    let message = format!("the store gave no answer within {patience:?}");
+    Error::new(ErrorKind::Timeout, Operation::Renew, message)
 }
