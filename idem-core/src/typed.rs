@@ -21,7 +21,7 @@ const CLAIM_PER_BYTE: usize = 16;
 /// has more than 64 MiB.
 ///
 /// ```
-/// let bytes = idem_core::encode_value(&("booked", 3))?;
+/// let bytes = idem_core::encode_value(&("booked", 3_u32))?;
 /// assert_eq!(idem_core::decode_value::<(String, u32)>(&bytes)?, ("booked".to_owned(), 3));
 /// # Ok::<(), idem_core::Error>(())
 /// ```
