@@ -1,0 +1,108 @@
+//! Work that completed its key itself: the answer is what is on record.
+
+use idem_core::{ErrorKind, Execution, OnError, Operation, Outcome, Policy, Reason, Store, StoreExt};
+
+use crate::support::{Fault, RETENTION, Scripted, encoded, key, order, policy};
+
+/// Work that completes the key with `outcome` and then answers `answer`.
+async fn complete_inside(
+    store: &Scripted,
+    policy: &Policy,
+    outcome: Outcome,
+    answer: Result<String, &'static str>,
+) -> idem_core::Result<Execution<String, &'static str>> {
+    let inside = store.clone();
+    store
+        .execute(&key(), &order(), policy, |lease| async move {
+            let _kept = inside.complete(&lease, outcome, RETENTION).await;
+            answer
+        })
+        .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_work_kept_is_the_answer_and_not_completed_again() {
+    let store = Scripted::new();
+    let execution =
+        complete_inside(&store, &policy(), encoded("kept"), Ok("returned".to_owned())).await.unwrap();
+    assert!(matches!(&execution, Execution::Executed(text) if text == "kept"), "{execution:?}");
+    assert_eq!(store.count(Operation::Complete), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_work_kept_is_the_answer_when_it_then_fails() {
+    for policy in [policy(), policy().on_error(OnError::Keep)] {
+        let store = Scripted::new();
+        let execution = complete_inside(&store, &policy, encoded("kept"), Err("late failure")).await.unwrap();
+        assert!(matches!(&execution, Execution::Executed(text) if text == "kept"), "{execution:?}");
+        assert_eq!(store.count(Operation::Release), 0);
+    }
+}
+
+/// The work saw a time-out and gave up, but its completion had been accepted.
+#[tokio::test(start_paused = true)]
+async fn what_the_work_kept_unknown_to_itself_is_the_answer_when_it_fails() {
+    let store = Scripted::new();
+    store.fail(Operation::Complete, &[Fault::After(ErrorKind::Timeout)]);
+    let execution = complete_inside(&store, &policy(), encoded("kept"), Err("timed out")).await.unwrap();
+    assert!(matches!(&execution, Execution::Executed(text) if text == "kept"), "{execution:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_work_kept_unknown_to_itself_stays_when_it_returns_the_same() {
+    let store = Scripted::new();
+    store.fail(Operation::Complete, &[Fault::After(ErrorKind::Timeout)]);
+    let execution = complete_inside(&store, &policy(), encoded("kept"), Ok("kept".to_owned())).await.unwrap();
+    assert!(matches!(&execution, Execution::Executed(text) if text == "kept"), "{execution:?}");
+    assert_eq!(store.record(&key()).unwrap().outcome(), Some(&encoded("kept")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn unavailable_outcome_that_the_work_kept_is_unavailable() {
+    let store = Scripted::new();
+    let outcome = Outcome::Unavailable(Reason::Streamed);
+    let execution = complete_inside(&store, &policy(), outcome, Ok("returned".to_owned())).await.unwrap();
+    assert!(matches!(execution, Execution::Unavailable(Reason::Streamed)), "{execution:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn outcome_of_another_type_that_the_work_kept_is_incompatible() {
+    let store = Scripted::new();
+    let outcome = Outcome::Value(bytes::Bytes::from_static(&[9]));
+    let answer = complete_inside(&store, &policy(), outcome, Ok("returned".to_owned())).await;
+    assert_eq!(answer.unwrap_err().kind(), ErrorKind::Incompatible);
+}
+
+#[tokio::test(start_paused = true)]
+async fn look_at_the_record_is_sent_again_when_it_times_out() {
+    let store = Scripted::new();
+    store.fail(Operation::Get, &[Fault::Before(ErrorKind::Timeout); 3]);
+    let execution =
+        complete_inside(&store, &policy(), encoded("kept"), Ok("returned".to_owned())).await.unwrap();
+    assert!(matches!(&execution, Execution::Executed(text) if text == "kept"), "{execution:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn record_that_never_shows_is_unknown_and_nothing_is_released() {
+    let store = Scripted::new();
+    store.fail_always(Operation::Get, Fault::Silent);
+    let execution =
+        complete_inside(&store, &policy(), encoded("kept"), Ok("returned".to_owned())).await.unwrap();
+    assert!(matches!(&execution, Execution::Unknown(text, _) if text == "returned"), "{execution:?}");
+    assert_eq!(store.count(Operation::Release), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn completion_that_was_removed_again_is_fenced() {
+    let store = Scripted::new();
+    let inside = store.clone();
+    let execution = store
+        .execute(&key(), &order(), &policy(), |lease| async move {
+            let _kept = inside.complete(&lease, encoded("kept"), RETENTION).await;
+            let _removed = inside.remove(&key(), true).await;
+            Ok::<_, ()>("returned".to_owned())
+        })
+        .await
+        .unwrap();
+    assert!(matches!(&execution, Execution::Fenced(text) if text == "returned"), "{execution:?}");
+}

@@ -1,0 +1,120 @@
+//! `execute` dropped wherever it can be: what is left is a whole record, and nothing was released.
+
+use std::pin::pin;
+
+use idem_core::{Execution, Operation, State, Store, StoreExt};
+
+use crate::support::{
+    Fault, LEASE, Scripted, bob, book, encoded, give_way, key, lock, locked, order, policy, poll_times,
+};
+
+/// Work that gives way a few times itself.
+async fn work() -> Result<String, ()> {
+    for _ in 0..3 {
+        give_way().await;
+    }
+    Ok("booked".to_owned())
+}
+
+/// Polls `execute` so many times and drops it; whether it was still unfinished.
+fn dropped_after(polls: usize, store: &Scripted) -> bool {
+    let policy = policy();
+    let (key, order) = (key(), order());
+    let mut execution = pin!(store.execute(&key, &order, &policy, |_| work()));
+    poll_times(execution.as_mut(), polls)
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_at_any_point_it_leaves_a_whole_record_and_no_release() {
+    let mut seen = [false; 3];
+    for polls in 0.. {
+        let store = Scripted::new();
+        if !dropped_after(polls, &store) {
+            break;
+        }
+        assert_eq!(store.count(Operation::Release), 0, "after {polls} polls");
+        match store.record(&key()).map(|record| (record.attempt, record.state)) {
+            None => seen[0] = true,
+            Some((1, state @ State::Locked(_))) => {
+                let lock = locked(&state);
+                assert!(lock.held && lock.checkpoint.is_none(), "after {polls} polls: {lock:?}");
+                seen[1] = true;
+            }
+            Some((1, State::Completed(completed))) => {
+                assert_eq!(completed.outcome, encoded("booked"), "after {polls} polls");
+                seen[2] = true;
+            }
+            Some(other) => panic!("after {polls} polls: {other:?}"),
+        }
+    }
+    assert_eq!(seen, [true; 3], "dropped before the lock, under it, and after the completion");
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_a_drop_is_told_in_progress_and_is_a_new_attempt_when_the_lease_is_over() {
+    for polls in 0.. {
+        let store = Scripted::new();
+        if !dropped_after(polls, &store) {
+            break;
+        }
+        let left = store.record(&key());
+        let retry = book(&store, &policy(), "again").await;
+        match left.map(|record| record.state) {
+            None => assert!(matches!(retry, Execution::Executed(_)), "after {polls} polls: {retry:?}"),
+            Some(State::Completed(_)) => {
+                assert!(matches!(retry, Execution::Replayed(_)), "after {polls} polls: {retry:?}");
+            }
+            Some(State::Locked(_)) => {
+                assert!(matches!(retry, Execution::InProgress { .. }), "after {polls} polls: {retry:?}");
+                tokio::time::advance(LEASE).await;
+                let next = book(&store, &policy(), "again").await;
+                assert!(matches!(next, Execution::Executed(_)), "after {polls} polls: {next:?}");
+                assert_eq!(store.record(&key()).unwrap().attempt, 2);
+            }
+        }
+    }
+}
+
+/// Work under way when `execute` is dropped is dropped with it, and no completion follows.
+#[tokio::test(start_paused = true)]
+async fn dropped_while_the_work_hangs_nothing_is_completed() {
+    let store = Scripted::new();
+    {
+        let (key, order, policy) = (key(), order(), policy());
+        let hang = |_| std::future::pending::<Result<(), ()>>();
+        let mut execution = pin!(store.execute(&key, &order, &policy, hang));
+        assert!(poll_times(execution.as_mut(), 20));
+    }
+    assert_eq!((store.count(Operation::Complete), store.count(Operation::Release)), (0, 0));
+    assert!(locked(&store.record(&key()).unwrap().state).held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_while_it_waits_it_leaves_the_holder_alone() {
+    let store = Scripted::new();
+    let held = lock(&store, &bob()).await;
+    {
+        let (key, order, policy) = (key(), order(), policy().wait(LEASE));
+        let mut execution = pin!(store.execute(&key, &order, &policy, |_| work()));
+        assert!(poll_times(execution.as_mut(), 20));
+    }
+    assert!(store.count(Operation::Settled) > 0);
+    assert_eq!(store.record(&key()).unwrap().token, held.token());
+    let kept = store.complete(&held, encoded("bob's"), LEASE).await;
+    assert!(kept.is_ok_and(|fenced| fenced == idem_core::Fenced::Applied));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_while_a_completion_has_no_answer_it_releases_nothing() {
+    for fault in [Fault::Silent, Fault::SilentAfter] {
+        let store = Scripted::new();
+        store.fail_always(Operation::Complete, fault);
+        {
+            let (key, order, policy) = (key(), order(), policy());
+            let mut execution = pin!(store.execute(&key, &order, &policy, |_| work()));
+            assert!(poll_times(execution.as_mut(), 50));
+        }
+        assert_eq!((store.count(Operation::Complete), store.count(Operation::Release)), (1, 0));
+        assert!(store.record(&key()).is_some());
+    }
+}

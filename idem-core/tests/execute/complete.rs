@@ -1,0 +1,139 @@
+//! A `complete` of unknown effect: sent again, and never released.
+
+use std::time::Duration;
+
+use idem_core::{ErrorKind, Execution, Operation, Reason, StoreExt};
+use serde::{Deserialize, Serialize, Serializer};
+use tokio::time::Instant;
+
+use crate::support::{
+    Fault, LEASE, MAX_BYTES, Scripted, bob, book, encoded, key, lock, locked, order, policy,
+};
+
+#[tokio::test(start_paused = true)]
+async fn complete_that_timed_out_is_sent_again() {
+    for fault in [
+        Fault::Before(ErrorKind::Timeout),
+        Fault::Before(ErrorKind::Unavailable),
+        Fault::After(ErrorKind::Timeout),
+        Fault::After(ErrorKind::Unavailable),
+    ] {
+        let store = Scripted::new();
+        store.fail(Operation::Complete, &[fault; 3]);
+        assert!(matches!(book(&store, &policy(), "booked").await, Execution::Executed(_)));
+        assert_eq!(store.count(Operation::Complete), 4);
+        assert_eq!(store.count(Operation::Release), 0);
+        assert_eq!(store.record(&key()).unwrap().outcome(), Some(&encoded("booked")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn complete_that_never_answers_is_unknown_and_not_released() {
+    for fault in [Fault::Silent, Fault::Before(ErrorKind::Timeout), Fault::Before(ErrorKind::Unavailable)] {
+        let store = Scripted::new();
+        store.fail_always(Operation::Complete, fault);
+        let begun = Instant::now();
+        let execution = book(&store, &policy().resend_for(Duration::from_secs(7)), "booked").await;
+        let Execution::Unknown(text, error) = execution else { panic!("{execution:?}") };
+        assert!(error.kind().is_transient() && error.operation() == Operation::Complete, "{error}");
+        assert_eq!(text, "booked");
+        assert!(begun.elapsed() <= Duration::from_secs(8), "{:?}", begun.elapsed());
+        assert_eq!(store.count(Operation::Release), 0);
+        assert!(locked(&store.record(&key()).unwrap().state).held);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn complete_that_took_effect_but_never_answers_is_unknown_and_replayed_later() {
+    for fault in [Fault::SilentAfter, Fault::After(ErrorKind::Timeout)] {
+        let store = Scripted::new();
+        store.fail_always(Operation::Complete, fault);
+        let execution = book(&store, &policy(), "booked").await;
+        assert!(matches!(&execution, Execution::Unknown(text, _) if text == "booked"), "{execution:?}");
+        assert_eq!(store.count(Operation::Release), 0);
+        store.heal();
+        let retry = book(&store, &policy(), "again").await;
+        assert!(matches!(&retry, Execution::Replayed(text) if text == "booked"), "{retry:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failure_that_is_no_matter_of_time_is_unknown_at_once_and_not_released() {
+    for kind in [ErrorKind::Full, ErrorKind::Corrupt] {
+        let store = Scripted::new();
+        store.fail_always(Operation::Complete, Fault::Before(kind));
+        let execution = book(&store, &policy(), "booked").await;
+        assert!(matches!(&execution, Execution::Unknown(_, error) if error.kind() == kind), "{execution:?}");
+        assert_eq!((store.count(Operation::Complete), store.count(Operation::Release)), (1, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn result_of_a_lease_that_was_taken_over_is_fenced() {
+    let store = Scripted::new();
+    let other = store.clone();
+    let execution = store
+        .execute(&key(), &order(), &policy().renew_for(Duration::ZERO), |_| async move {
+            tokio::time::advance(LEASE).await;
+            let _held = lock(&other, &bob()).await;
+            Ok::<_, ()>("late".to_owned())
+        })
+        .await
+        .unwrap();
+    assert!(matches!(&execution, Execution::Fenced(text) if text == "late"), "{execution:?}");
+    let record = store.record(&key()).unwrap();
+    assert_eq!((record.token.owner, record.attempt), (bob().owner, 2));
+    assert!(locked(&record.state).held);
+    assert_eq!(store.count(Operation::Release), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn result_of_a_lease_that_is_over_but_not_taken_over_is_kept() {
+    let store = Scripted::new();
+    let execution = store
+        .execute(&key(), &order(), &policy().renew_for(Duration::ZERO), |_| async {
+            tokio::time::advance(LEASE * 2).await;
+            Ok::<_, ()>("late".to_owned())
+        })
+        .await
+        .unwrap();
+    assert!(matches!(execution, Execution::Executed(_)));
+    assert_eq!(store.record(&key()).unwrap().outcome(), Some(&encoded("late")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn result_that_is_too_large_is_answered_and_recorded_as_such() {
+    let store = Scripted::new();
+    let large = "x".repeat(usize::try_from(MAX_BYTES).unwrap() + 1);
+    let execution = book(&store, &policy(), &large).await;
+    assert!(matches!(&execution, Execution::Executed(text) if *text == large));
+    assert_eq!(store.count(Operation::Release), 0);
+    let retry = book(&store, &policy(), "again").await;
+    assert!(matches!(retry, Execution::Unavailable(Reason::TooLarge)), "{retry:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn note_that_a_result_was_too_large_is_sent_again_when_it_times_out() {
+    let store = Scripted::new();
+    store.fail(Operation::Complete, &[Fault::Before(ErrorKind::Timeout), Fault::After(ErrorKind::Timeout)]);
+    let large = "x".repeat(usize::try_from(MAX_BYTES).unwrap() + 1);
+    assert!(matches!(book(&store, &policy(), &large).await, Execution::Executed(_)));
+    let retry = book(&store, &policy(), "again").await;
+    assert!(matches!(retry, Execution::Unavailable(Reason::TooLarge)), "{retry:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn result_that_cannot_be_encoded_is_answered_and_recorded_as_such() {
+    #[derive(Debug, Deserialize)]
+    struct Refuses;
+    impl Serialize for Refuses {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("no"))
+        }
+    }
+    let store = Scripted::new();
+    let first = store.execute(&key(), &order(), &policy(), |_| async { Ok::<_, ()>(Refuses) }).await;
+    assert!(matches!(first.unwrap(), Execution::Executed(Refuses)));
+    let retry = store.execute(&key(), &order(), &policy(), |_| async { Ok::<_, ()>(Refuses) }).await;
+    assert!(matches!(retry.unwrap(), Execution::Unavailable(Reason::NotEncodable)));
+}

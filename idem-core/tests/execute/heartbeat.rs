@@ -1,0 +1,187 @@
+//! Renewals beside the work: regular, up to the ceiling, and through a store's failures.
+
+use std::time::Duration;
+
+use idem_core::{ErrorKind, Execution, Fenced, Lease, Operation, Policy, Store, StoreExt};
+use tokio::time::{Instant, sleep};
+
+use crate::support::{Fault, LEASE, RETENTION, Scripted, bob, book, key, lock, order, policy};
+
+/// Runs work that sleeps for `length`.
+async fn work_for(store: &Scripted, policy: &Policy, length: Duration) -> Execution<(), ()> {
+    let work = |_| async move {
+        sleep(length).await;
+        Ok(())
+    };
+    store.execute(&key(), &order(), policy, work).await.unwrap()
+}
+
+fn seconds(times: &[Duration]) -> Vec<u64> {
+    times.iter().map(Duration::as_secs).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn lease_is_renewed_at_each_third_while_the_work_runs() {
+    let store = Scripted::new();
+    assert!(matches!(work_for(&store, &policy(), Duration::from_secs(95)).await, Execution::Executed(())));
+    let renewals = store.times(Operation::Renew);
+    assert_eq!(seconds(&renewals), [10, 20, 30, 40, 50, 60, 70, 80, 90]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_callers_find_the_key_in_progress_long_after_the_first_lease() {
+    let store = Scripted::new();
+    let other = store.clone();
+    let execution = store
+        .execute(&key(), &order(), &policy(), |lease| async move {
+            sleep(LEASE * 3).await;
+            assert!(lease.remaining() > Duration::ZERO, "the work sees its renewals");
+            Ok::<_, ()>(matches!(book(&other, &policy(), "other").await, Execution::InProgress { .. }))
+        })
+        .await
+        .unwrap();
+    assert!(matches!(execution, Execution::Executed(true)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_is_done_before_the_first_renewal_makes_none() {
+    let store = Scripted::new();
+    assert!(matches!(work_for(&store, &policy(), Duration::from_secs(9)).await, Execution::Executed(())));
+    assert_eq!(store.count(Operation::Renew), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn renewals_stop_at_the_ceiling_and_the_lease_ends_there() {
+    let store = Scripted::new();
+    let other = store.clone();
+    let ceiling = Duration::from_secs(65);
+    let work = |_| async move {
+        sleep(ceiling.saturating_sub(Duration::from_millis(100))).await;
+        let held = matches!(book(&other, &policy(), "early").await, Execution::InProgress { .. });
+        sleep(Duration::from_millis(200)).await;
+        let taken_over = matches!(book(&other, &policy(), "next").await, Execution::Executed(_));
+        sleep(Duration::from_secs(100)).await;
+        Ok::<_, ()>((held, taken_over))
+    };
+    let execution = store.execute(&key(), &order(), &policy().renew_for(ceiling), work).await.unwrap();
+    assert!(matches!(execution, Execution::Fenced((true, true))), "{execution:?}");
+    assert_eq!(seconds(&store.times(Operation::Renew)), [10, 20, 30, 40, 50, 60]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ceiling_of_zero_never_renews() {
+    let store = Scripted::new();
+    let policy = policy().renew_for(Duration::ZERO);
+    assert!(matches!(work_for(&store, &policy, LEASE * 3).await, Execution::Executed(())));
+    assert_eq!(store.count(Operation::Renew), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn default_ceiling_is_ten_leases() {
+    let store = Scripted::new();
+    assert!(matches!(work_for(&store, &policy(), LEASE * 20).await, Execution::Executed(())));
+    let last = store.times(Operation::Renew).last().copied().unwrap();
+    assert!(last <= LEASE * 10, "{last:?}");
+    assert!(last >= LEASE * 9, "{last:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_renewal_is_sent_again_before_the_lease_is_over() {
+    for fault in [Fault::Before(ErrorKind::Timeout), Fault::Before(ErrorKind::Unavailable)] {
+        let store = Scripted::new();
+        store.fail(Operation::Renew, &[fault; 3]);
+        let other = store.clone();
+        let work = |_| async move {
+            sleep(LEASE + Duration::from_secs(5)).await;
+            Ok::<_, ()>(matches!(book(&other, &policy(), "other").await, Execution::InProgress { .. }))
+        };
+        let execution = store.execute(&key(), &order(), &policy(), work).await.unwrap();
+        assert!(matches!(execution, Execution::Executed(true)), "{execution:?}");
+    }
+}
+
+/// A renewal without an answer must not stop all others.
+#[tokio::test(start_paused = true)]
+async fn renewal_that_never_answers_is_sent_again_before_the_lease_is_over() {
+    let store = Scripted::new();
+    store.fail(Operation::Renew, &[Fault::Silent]);
+    let other = store.clone();
+    let work = |_| async move {
+        sleep(LEASE + Duration::from_secs(5)).await;
+        Ok::<_, ()>(matches!(book(&other, &policy(), "other").await, Execution::InProgress { .. }))
+    };
+    let execution = store.execute(&key(), &order(), &policy(), work).await.unwrap();
+    assert!(matches!(execution, Execution::Executed(true)), "{execution:?}");
+}
+
+/// A `lock` that was sent again may find little left of its own lease.
+#[tokio::test(start_paused = true)]
+async fn lease_that_was_granted_late_is_renewed_before_it_is_over() {
+    let store = Scripted::new();
+    store.fail_always(Operation::Lock, Fault::After(ErrorKind::Timeout));
+    let healed = store.clone();
+    tokio::spawn(async move {
+        sleep(Duration::from_secs(28)).await;
+        healed.heal();
+    });
+    let other = store.clone();
+    let work = |lease: Lease| async move {
+        assert!(lease.remaining() <= Duration::from_secs(2), "{:?}", lease.remaining());
+        sleep(Duration::from_secs(5)).await;
+        Ok::<_, ()>(matches!(book(&other, &policy(), "other").await, Execution::InProgress { .. }))
+    };
+    let policy = policy().resend_for(LEASE * 2);
+    let execution = store.execute(&key(), &order(), &policy, work).await.unwrap();
+    assert!(matches!(execution, Execution::Executed(true)), "{execution:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn failure_that_is_no_matter_of_time_ends_the_renewals_but_not_the_work() {
+    let store = Scripted::new();
+    store.fail_always(Operation::Renew, Fault::Before(ErrorKind::Corrupt));
+    assert!(matches!(work_for(&store, &policy(), LEASE * 3).await, Execution::Executed(())));
+    assert_eq!(store.count(Operation::Renew), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_lease_ends_the_renewals_but_not_the_work_and_the_work_can_see_it() {
+    let store = Scripted::new();
+    let inside = store.clone();
+    let work = |lease: Lease| async move {
+        inside.remove(&key(), true).await.unwrap();
+        let _held = lock(&inside, &bob()).await;
+        sleep(Duration::from_secs(15)).await;
+        let remaining = lease.remaining();
+        sleep(LEASE).await;
+        Ok::<_, ()>(remaining)
+    };
+    let execution = store.execute(&key(), &order(), &policy(), work).await.unwrap();
+    assert!(matches!(execution, Execution::Fenced(Duration::ZERO)), "{execution:?}");
+    assert_eq!(store.count(Operation::Renew), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn renewals_end_when_the_work_has_completed_its_key_itself() {
+    let store = Scripted::new();
+    let inside = store.clone();
+    let work = |lease: Lease| async move {
+        sleep(Duration::from_secs(15)).await;
+        let kept = inside.complete(&lease, crate::support::encoded("kept"), RETENTION).await;
+        assert_eq!(kept.unwrap(), Fenced::Applied);
+        sleep(LEASE * 3).await;
+        Ok::<_, ()>("returned".to_owned())
+    };
+    let execution = store.execute(&key(), &order(), &policy(), work).await.unwrap();
+    assert!(matches!(&execution, Execution::Executed(text) if text == "kept"), "{execution:?}");
+    assert_eq!(store.count(Operation::Renew), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn renewal_under_way_does_not_delay_work_that_is_done() {
+    let store = Scripted::new();
+    store.fail_always(Operation::Renew, Fault::Silent);
+    let begun = Instant::now();
+    let execution = work_for(&store, &policy(), Duration::from_secs(12)).await;
+    assert!(matches!(execution, Execution::Executed(())));
+    assert_eq!(begun.elapsed().as_secs(), 12);
+}

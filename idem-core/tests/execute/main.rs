@@ -1,0 +1,16 @@
+//! `execute` over a store that times out, falls silent and loses answers, in paused time.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+mod begin;
+mod by_work;
+mod cancel;
+mod complete;
+mod failure;
+mod gone;
+mod heartbeat;
+mod pointers;
+mod replay;
+mod wait;
+mod waiters;

@@ -1,0 +1,50 @@
+use std::collections::{HashMap, VecDeque};
+
+use idem_core::{Error, ErrorKind, Operation};
+
+/// What goes wrong with one call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fault {
+    /// None: to let a call through before others go wrong.
+    None,
+    /// An error, and nothing happened.
+    Before(ErrorKind),
+    /// An error, and the call took effect.
+    After(ErrorKind),
+    /// No answer ever, and nothing happened.
+    Silent,
+    /// No answer ever, and the call took effect.
+    SilentAfter,
+}
+
+/// Which calls go wrong, in order; without one, a call does what it should.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    next: HashMap<Operation, VecDeque<Fault>>,
+    always: HashMap<Operation, Fault>,
+}
+
+impl Script {
+    pub(crate) fn next(&mut self, operation: Operation, faults: &[Fault]) {
+        self.next.entry(operation).or_default().extend(faults);
+    }
+
+    pub(crate) fn always(&mut self, operation: Operation, fault: Fault) {
+        self.always.insert(operation, fault);
+    }
+
+    pub(crate) fn heal(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(crate) fn take(&mut self, operation: Operation) -> Option<Fault> {
+        let scripted = self.next.get_mut(&operation).and_then(VecDeque::pop_front);
+        scripted.or_else(|| self.always.get(&operation).copied())
+    }
+}
+
+impl Fault {
+    pub(crate) fn error(kind: ErrorKind, operation: Operation) -> Error {
+        Error::new(kind, operation, "as the script says")
+    }
+}

@@ -1,0 +1,230 @@
+use std::any::Any;
+use std::collections::HashMap;
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::decide::{Answer, Call, Change, Decision};
+use idem_core::{
+    Capabilities, Checkpoint, Claim, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Operation,
+    Outcome, Record, Result, Sent, SharedClock, Store, StoreClock, Timestamp, Waiters, decide,
+};
+use tokio::time::Instant;
+
+use super::script::{Fault, Script};
+use super::{TokioClock, give_way};
+
+/// The largest outcome that it keeps.
+pub(crate) const MAX_BYTES: u64 = 1_000;
+
+/// A store in memory that fails as its script says, gives way before and after each effect, and notes every
+/// call. Clones are the same store.
+#[derive(Debug, Clone)]
+pub(crate) struct Scripted(Arc<Inner>);
+
+/// What another caller does right after the effect of a call, before its answer.
+#[derive(Default)]
+struct Meanwhile(Mutex<HashMap<Operation, Act>>);
+
+type Act = Box<dyn FnOnce(&Scripted) + Send>;
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meanwhile")
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    clock: SharedClock,
+    time: StoreClock,
+    begun: Instant,
+    records: Mutex<HashMap<Key, Record>>,
+    script: Mutex<Script>,
+    calls: Mutex<Vec<(Operation, Duration)>>,
+    meanwhile: Meanwhile,
+    waiters: Waiters,
+}
+
+impl Scripted {
+    pub(crate) fn new() -> Self {
+        let clock: SharedClock = Arc::new(TokioClock::new());
+        let time = StoreClock::start(Arc::clone(&clock), Timestamp::default());
+        let begun = Instant::now();
+        let (records, script, calls) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let (meanwhile, waiters) = (Meanwhile::default(), Waiters::new());
+        Self(Arc::new(Inner { clock, time, begun, records, script, calls, meanwhile, waiters }))
+    }
+
+    /// The next calls of `operation` go wrong like this, one after another.
+    pub(crate) fn fail(&self, operation: Operation, faults: &[Fault]) {
+        self.0.script.lock().unwrap().next(operation, faults);
+    }
+
+    pub(crate) fn fail_always(&self, operation: Operation, fault: Fault) {
+        self.0.script.lock().unwrap().always(operation, fault);
+    }
+
+    pub(crate) fn heal(&self) {
+        self.0.script.lock().unwrap().heal();
+    }
+
+    /// Right after the effect of the next call of `operation`, another caller does this.
+    pub(crate) fn meanwhile(&self, operation: Operation, act: impl FnOnce(&Self) + Send + 'static) {
+        self.0.meanwhile.0.lock().unwrap().insert(operation, Box::new(act));
+    }
+
+    pub(crate) fn count(&self, operation: Operation) -> usize {
+        self.times(operation).len()
+    }
+
+    /// When the calls of `operation` were made, from the start of the store.
+    pub(crate) fn times(&self, operation: Operation) -> Vec<Duration> {
+        let calls = self.0.calls.lock().unwrap();
+        calls.iter().filter(|(called, _)| *called == operation).map(|(_, at)| *at).collect()
+    }
+
+    /// What is kept, without a call.
+    pub(crate) fn record(&self, key: &Key) -> Option<Record> {
+        let now = self.0.time.now();
+        let records = self.0.records.lock().unwrap();
+        records.get(key).filter(|record| !record.is_expired(now)).map(|record| self.seen(record))
+    }
+
+    /// Changes what is kept without a call, and wakes who waits for it.
+    pub(crate) fn decide(&self, key: &Key, call: Call) -> Decision {
+        let mut records = self.0.records.lock().unwrap();
+        let decision = decide(records.get(key), call, self.0.time.now());
+        match &decision.change {
+            Change::None => {}
+            Change::Put(record) => {
+                records.insert(*key, record.clone());
+            }
+            Change::Remove => {
+                records.remove(key);
+            }
+        }
+        drop(records);
+        self.0.waiters.wake(key);
+        decision
+    }
+
+    fn seen(&self, record: &Record) -> Record {
+        Record { as_of: self.0.time.now(), ..record.clone() }
+    }
+
+    fn note(&self, operation: Operation) -> Option<Fault> {
+        self.0.calls.lock().unwrap().push((operation, self.0.begun.elapsed()));
+        self.0.script.lock().unwrap().take(operation)
+    }
+
+    async fn call(&self, key: &Key, call: Call) -> Result<Decision> {
+        call.check(MAX_BYTES)?;
+        let operation = call.operation();
+        let fault = self.note(operation);
+        before(fault, operation).await?;
+        let decision = self.decide(key, call);
+        let act = self.0.meanwhile.0.lock().unwrap().remove(&operation);
+        if let Some(act) = act {
+            act(self);
+        }
+        after(fault, operation).await?;
+        Ok(decision)
+    }
+
+    async fn holder_call(&self, lease: &Lease, call: Call) -> Result<Decision> {
+        self.call(lease.key(), call).await
+    }
+}
+
+async fn before(fault: Option<Fault>, operation: Operation) -> Result<()> {
+    give_way().await;
+    match fault {
+        Some(Fault::Before(kind)) => Err(Fault::error(kind, operation)),
+        Some(Fault::Silent) => pending().await,
+        _ => Ok(()),
+    }
+}
+
+async fn after(fault: Option<Fault>, operation: Operation) -> Result<()> {
+    give_way().await;
+    match fault {
+        Some(Fault::After(kind)) => Err(Fault::error(kind, operation)),
+        Some(Fault::SilentAfter) => pending().await,
+        _ => Ok(()),
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for Scripted {
+    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
+        let sent = Sent::now(&self.0.clock);
+        let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
+        self.call(key, call).await?.answer.into_lock_outcome(*key, *fingerprint, claim, &sent)
+    }
+
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
+        let sent = Sent::now(&self.0.clock);
+        let decision = self.holder_call(lease, Call::Renew { token: lease.token(), duration }).await?;
+        if decision.answer == Answer::Fenced(Fenced::Applied) {
+            lease.renewed(&sent, duration);
+        }
+        decision.answer.into_fenced()
+    }
+
+    async fn checkpoint(
+        &self,
+        lease: &Lease,
+        step: u64,
+        progress: Bytes,
+        duration: Duration,
+    ) -> Result<Fenced> {
+        let checkpoint = Checkpoint::new(step, progress);
+        let call = Call::Checkpoint { token: lease.token(), checkpoint, duration };
+        self.holder_call(lease, call).await?.answer.into_fenced()
+    }
+
+    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
+        let call = Call::Complete { token: lease.token(), outcome, retention };
+        let fenced = self.holder_call(lease, call).await?.answer.into_fenced()?;
+        if fenced == Fenced::Applied {
+            lease.completed();
+        }
+        Ok(fenced)
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<Fenced> {
+        self.holder_call(lease, Call::Release { token: lease.token() }).await?.answer.into_fenced()
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Record>> {
+        let fault = self.note(Operation::Get);
+        before(fault, Operation::Get).await?;
+        let record = self.record(key);
+        after(fault, Operation::Get).await?;
+        Ok(record)
+    }
+
+    async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
+        let fault = self.note(Operation::Settled);
+        before(fault, Operation::Settled).await?;
+        self.0.waiters.settled(self, key, timeout).await
+    }
+
+    async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
+        self.call(key, Call::Remove { force }).await?.answer.into_removed()
+    }
+
+    async fn expire(&self, _budget: usize) -> Result<Expired> {
+        Ok(Expired::default())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
