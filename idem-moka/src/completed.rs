@@ -13,8 +13,8 @@ use crate::shard::Shards;
 use crate::usage::{RECORD_OVERHEAD, Usage};
 use crate::{MokaConfig, WhenFull};
 
-/// A completed record without what only a locked one needs. It stands in the cache by value: an `Arc` around
-/// it took 40 bytes more a record and was no faster, since the outcome is shared either way.
+/// A completed record without what only a locked one needs. It stands in the cache by value, with its outcome
+/// shared: an `Arc<Record>` took 56 bytes more a record, at the same speed.
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
     fingerprint: Fingerprint,
@@ -124,18 +124,24 @@ impl CompletedRecords {
         }
     }
 
-    /// Removes the record behind `handle`, which was taken out of the expiry index, if it has expired.
+    /// Removes the record behind `handle`, which was taken out of the expiry index.
+    ///
+    /// Of two keys with one hash (one in 2^64 pairs) one may not be found: it is kept until it is asked for. One
+    /// that has not expired is never removed in place of the other.
     pub(crate) fn remove_expired(&self, handle: Handle, now: Timestamp) -> bool {
-        let Some(kept) = self.cache.get(&handle) else { return false };
-        if now < kept.completed.expires_at {
-            // Two keys of one hash, and this is the other one. Looked for again once that is gone.
-            let after = Timestamp::from_micros(kept.completed.expires_at.as_micros().saturating_add(1));
-            self.account.shards.of(handle).due().insert(after, handle);
+        let found = self.cache.get(&handle);
+        if found.is_none_or(|kept| now < kept.completed.expires_at) {
             return false;
         }
         let Some(kept) = self.cache.remove(&handle) else { return false };
         self.account.forget(handle, &kept);
         true
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.settle();
+        self.cache.iter().count()
     }
 
     /// Lets moka do what it has put off: let go of removed records, evict down to its bound.

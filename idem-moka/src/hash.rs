@@ -56,6 +56,12 @@ impl HashedKey {
     pub(crate) fn handle(&self) -> Handle {
         Handle(self.hash)
     }
+
+    /// A key of a chosen hash, such as that of another key.
+    #[cfg(test)]
+    pub(crate) fn with_hash(hash: u64, key: Key) -> Self {
+        Self { hash, key }
+    }
 }
 
 impl Hash for HashedKey {
@@ -71,7 +77,7 @@ impl fmt::Debug for HashedKey {
 }
 
 /// The hash alone: finds *a* record with that hash, practically always the one that is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Handle(u64);
 
 impl Handle {
@@ -79,6 +85,14 @@ impl Handle {
     /// fewer than 2^32 by the lower ones, and moka a segment by the uppermost.
     pub(crate) fn spread(self, places: usize) -> usize {
         ((self.0 >> 32) & 0xFF_FFFF) as usize % places
+    }
+
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Self(bits)
     }
 }
 
@@ -118,15 +132,36 @@ impl Hasher for AsItIs {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::collections::HashSet;
+
+    use idem_core::Scope;
+
     use super::*;
 
-    pub(crate) fn handle(hash: u64) -> Handle {
-        Handle(hash << 32)
+    #[test]
+    fn hashes_differ_from_store_to_store_and_spread_evenly() {
+        let (one, other) = (KeyHash::new(), KeyHash::new());
+        let keys: Vec<_> =
+            (0..10_000).map(|number| Key::new(&Scope::shared(), number.to_string()).unwrap()).collect();
+        let mut found = [0_usize; 64];
+        let mut hashes = HashSet::new();
+        for key in &keys {
+            assert_ne!(one.hashed(key), other.hashed(key));
+            let handle = one.hashed(key).handle();
+            found[handle.spread(64)] += 1;
+            hashes.insert(handle.bits());
+        }
+        assert_eq!(hashes.len(), keys.len());
+        assert!(found.iter().all(|count| (80..240).contains(count)), "{found:?}");
     }
 
-    /// A key whose hash is chosen, such as the same as another's.
-    pub(crate) fn key_with_hash(hash: u64, key: Key) -> HashedKey {
-        HashedKey { hash, key }
+    #[test]
+    fn only_the_hash_counts_to_a_handle_and_the_key_to_a_key() {
+        let [one, other] = ["1", "2"].map(|key| Key::new(&Scope::shared(), key).unwrap());
+        let (one, other) = (HashedKey::with_hash(7, one), HashedKey::with_hash(7, other));
+        assert_ne!(one, other);
+        assert!(one.handle().equivalent(&other));
     }
 }

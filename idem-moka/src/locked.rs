@@ -64,6 +64,11 @@ impl LockedRecords {
         None
     }
 
+    #[cfg(test)]
+    pub(crate) fn notes(&self) -> usize {
+        self.expiry.len()
+    }
+
     /// Gives back what a burst of locks has left behind, once hardly any of it is used.
     fn shrink(&mut self) {
         const WORTH_IT: usize = 256;

@@ -28,7 +28,7 @@ pub(crate) struct Shard {
     /// How many completed records of this shard were put into moka.
     completions: AtomicU64,
     /// When the completed records of this shard expire.
-    due: Mutex<Expiry<Handle>>,
+    due: Mutex<Expiry>,
 }
 
 impl Shards {
@@ -63,7 +63,7 @@ impl Shard {
         self.locked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn due(&self) -> MutexGuard<'_, Expiry<Handle>> {
+    pub(crate) fn due(&self) -> MutexGuard<'_, Expiry> {
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -75,6 +75,7 @@ impl Shard {
     /// To be called after a completed record was put into moka, with `locked` still held: a reader that sees
     /// the new number then also sees the record.
     pub(crate) fn completed(&self) {
-        self.completions.fetch_add(1, Ordering::Release);
+        // No other thread writes it while this one holds the lock.
+        self.completions.store(self.completions.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 }

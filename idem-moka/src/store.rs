@@ -65,6 +65,11 @@ impl MokaStore {
         &self.0.records
     }
 
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.waiting.load(Ordering::Relaxed)
+    }
+
     fn sent(&self) -> Sent {
         Sent::now(self.0.records.clock.source())
     }

@@ -86,5 +86,5 @@ impl Records {
 }
 
 fn is_due(shard: &Shard, now: Timestamp) -> bool {
-    shard.locked().due(now).is_some() || shard.due().due(now).is_some()
+    shard.locked().due(now).is_some() || shard.due().is_due(now)
 }

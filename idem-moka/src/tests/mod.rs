@@ -1,1 +1,64 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bounds;
+mod config;
+mod evict;
+mod expiry;
+mod lease;
+mod race;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::{
+    Claim, Fenced, Fingerprint, Key, Lease, LockOutcome, ManualClock, Outcome, Owner, Result, Scope, Store,
+    Timestamp,
+};
+
+use crate::{MokaConfig, MokaStore};
+
+const LEASE: Duration = Duration::from_secs(30);
+const RETENTION: Duration = Duration::from_hours(1);
+
+fn store(config: MokaConfig) -> (MokaStore, ManualClock) {
+    let clock = ManualClock::new(Timestamp::from_micros(1_000_000_000));
+    (MokaStore::with_clock(config, Arc::new(clock.clone())).unwrap(), clock)
+}
+
+fn key(number: usize) -> Key {
+    Key::new(&Scope::shared(), number.to_string()).unwrap()
+}
+
+fn fingerprint() -> Fingerprint {
+    Fingerprint::builder("test").part("the same request").finish()
+}
+
+fn claim(owner: u8) -> Claim {
+    Claim { owner: Owner::from_bytes([owner; 16]), lease: LEASE, retention: RETENTION }
+}
+
+fn outcome(bytes: usize) -> Outcome {
+    Outcome::Value(Bytes::from(vec![7; bytes]))
+}
+
+async fn lock(store: &MokaStore, number: usize, owner: u8) -> Result<LockOutcome> {
+    store.lock(&key(number), &fingerprint(), &claim(owner)).await
+}
+
+/// A lease that must be granted.
+async fn acquire(store: &MokaStore, number: usize) -> Lease {
+    match lock(store, number, 1).await.unwrap() {
+        LockOutcome::Acquired(lease) => lease,
+        other => panic!("key {number}: {other:?}"),
+    }
+}
+
+async fn complete(store: &MokaStore, number: usize, bytes: usize) {
+    let lease = acquire(store, number).await;
+    assert_eq!(store.complete(&lease, outcome(bytes), RETENTION).await.unwrap(), Fenced::Applied);
+}
+
+async fn replays(store: &MokaStore, number: usize) -> bool {
+    matches!(lock(store, number, 2).await, Ok(LockOutcome::Completed(_)))
+}

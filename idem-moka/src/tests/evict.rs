@@ -1,0 +1,173 @@
+//! `when_full = "evict"`: completed records make room, locked ones never.
+
+use bytes::Bytes;
+use idem_core::{ErrorKind, Fenced, Lease, LockOutcome, Outcome, Store};
+
+use super::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
+use crate::{MokaConfig, MokaStore, RECORD_OVERHEAD, WhenFull};
+
+const EVICT: MokaConfig = MokaConfig {
+    max_bytes: 64 * 1024,
+    max_entries: 1_000,
+    max_locks: 1_000,
+    max_outcome: 32 * 1024,
+    when_full: WhenFull::Evict,
+};
+
+/// Notes of expiry, records in moka, records as counted: equal, whatever was evicted.
+fn counted(store: &MokaStore) -> (usize, usize, u64) {
+    let records = store.records();
+    let kept = records.completed.len();
+    (records.shards.iter().map(|shard| shard.due().len()).sum(), kept, store.stats().completed)
+}
+
+#[tokio::test]
+async fn completed_records_make_room_within_max_bytes_and_are_counted() {
+    let (store, _) = store(EVICT);
+    for number in 0..2_000 {
+        complete(&store, number, 512).await;
+    }
+    let (notes, kept, completed) = counted(&store);
+    let stats = store.stats();
+    assert_eq!((notes, kept as u64), (kept, completed));
+    assert_eq!((completed + stats.evicted, stats.refused), (2_000, 0));
+    assert_eq!(stats.bytes, completed * (512 + RECORD_OVERHEAD));
+    assert!(stats.bytes <= EVICT.max_bytes, "{stats:?}");
+    assert!(completed >= 60, "of 64 that have room: {stats:?}");
+}
+
+#[tokio::test]
+async fn small_records_make_room_within_max_entries() {
+    let (store, _) = store(MokaConfig { max_bytes: 1 << 20, max_entries: 50, ..EVICT });
+    for number in 0..500 {
+        complete(&store, number, 0).await;
+    }
+    let (_, kept, completed) = counted(&store);
+    assert_eq!(kept as u64, completed);
+    assert!((40..=50).contains(&completed), "{:?}", store.stats());
+}
+
+#[tokio::test]
+async fn the_least_recently_used_goes_first() {
+    let (store, _) = store(EVICT);
+    for number in 0..60 {
+        complete(&store, number, 512).await;
+    }
+    store.records().completed.settle();
+    assert!(replays(&store, 0).await);
+    for number in 60..100 {
+        complete(&store, number, 512).await;
+        assert!(replays(&store, 0).await, "used all the time, at {number}");
+        store.records().completed.settle();
+    }
+    assert!(!replays(&store, 1).await);
+}
+
+#[tokio::test]
+async fn a_live_lock_is_never_evicted() {
+    let (store, _) = store(EVICT);
+    let mut leases: Vec<Lease> = Vec::new();
+    for number in 0..500 {
+        leases.push(acquire(&store, number).await);
+    }
+    for number in 1_000..3_000 {
+        complete(&store, number, 512).await;
+    }
+    assert!(store.stats().evicted > 1_000);
+    for (number, lease) in leases.iter().enumerate() {
+        assert!(matches!(lock(&store, number, 2).await.unwrap(), LockOutcome::InProgress { .. }), "{number}");
+        assert_eq!(store.renew(lease, LEASE).await.unwrap(), Fenced::Applied, "{number}");
+    }
+    assert_eq!(store.stats().locks, 500);
+}
+
+#[tokio::test]
+async fn an_evicted_key_starts_over_with_a_higher_sequence() {
+    let (store, _) = store(EVICT);
+    let first = acquire(&store, 0).await;
+    assert_eq!(store.complete(&first, outcome(512), RETENTION).await.unwrap(), Fenced::Applied);
+    for number in 1..200 {
+        complete(&store, number, 512).await;
+    }
+    let LockOutcome::Acquired(again) = lock(&store, 0, 2).await.unwrap() else { panic!("not evicted") };
+    assert_eq!(again.attempt(), 1);
+    assert!(again.token().sequence > first.token().sequence);
+}
+
+#[tokio::test]
+async fn the_largest_outcome_is_kept() {
+    let config = MokaConfig { max_bytes: 32 * 1024 + RECORD_OVERHEAD, ..EVICT };
+    let (store, _) = store(config);
+    complete(&store, 0, 32 * 1024).await;
+    store.records().completed.settle();
+    assert!(replays(&store, 0).await);
+    complete(&store, 1, 32 * 1024).await;
+    store.records().completed.settle();
+    assert!(replays(&store, 1).await && !replays(&store, 0).await);
+}
+
+#[tokio::test]
+async fn a_record_that_was_evicted_after_it_expired_is_no_broken_promise() {
+    let (store, clock) = store(EVICT);
+    for number in 0..60 {
+        complete(&store, number, 512).await;
+    }
+    clock.advance(RETENTION);
+    for number in 60..120 {
+        complete(&store, number, 512).await;
+    }
+    let (notes, kept, completed) = counted(&store);
+    assert_eq!((notes, kept as u64), (kept, completed));
+    assert_eq!(store.stats().evicted, 0);
+}
+
+#[tokio::test]
+async fn locks_and_checkpoints_are_bounded_all_the_same() {
+    let (store, _) = store(MokaConfig { max_locks: 3, ..EVICT });
+    let mut leases = Vec::new();
+    for number in 0..3 {
+        leases.push(acquire(&store, number).await);
+    }
+    assert_eq!(lock(&store, 3, 1).await.unwrap_err().kind(), ErrorKind::Full);
+    let progress = Bytes::from(vec![0; 32 * 1024]);
+    for lease in &leases[..2] {
+        assert_eq!(store.checkpoint(lease, 1, progress.clone(), LEASE).await.unwrap(), Fenced::Applied);
+    }
+    let error = store.checkpoint(&leases[2], 1, progress, LEASE).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Full);
+    assert_eq!(store.stats().refused, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_account_is_exact_after_threads_have_completed_removed_and_evicted_the_same_keys() {
+    let (store, clock) = store(EVICT);
+    let tasks: Vec<_> = (1..=4_u8)
+        .map(|task| {
+            let (store, clock) = (store.clone(), clock.clone());
+            tokio::spawn(async move {
+                for round in 0..3_000_usize {
+                    let number = round * usize::from(task) % 300;
+                    if let LockOutcome::Acquired(lease) = lock(&store, number, task).await.unwrap() {
+                        let outcome = Outcome::Value(vec![task; round % 2_000].into());
+                        let _fenced = store.complete(&lease, outcome, RETENTION).await.unwrap();
+                    }
+                    match round % 97 {
+                        0 => clock.advance(RETENTION / 10),
+                        1 => _ = store.remove(&key(number), true).await.unwrap(),
+                        _ => {}
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let (notes, kept, completed) = counted(&store);
+    assert_eq!((notes, kept as u64), (kept, completed));
+    assert!(store.stats().bytes <= EVICT.max_bytes + store.stats().locks * RECORD_OVERHEAD);
+    clock.advance(LEASE + RETENTION);
+    while store.expire(100).await.unwrap().more {}
+    let stats = store.stats();
+    assert_eq!((stats.locks, stats.completed, stats.bytes), (0, 0, 0));
+}

@@ -1,0 +1,155 @@
+//! What has expired is gone for every caller at once, and from memory soon.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::{Expired, Fenced, LockOutcome, Outcome, State, Store};
+
+use super::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
+use crate::MokaConfig;
+use crate::completed::Kept;
+use crate::hash::HashedKey;
+
+#[tokio::test]
+async fn a_completed_record_is_replayed_up_to_its_expiry_and_not_at_it() {
+    let (store, clock) = store(MokaConfig::default());
+    complete(&store, 1, 10).await;
+    clock.advance(just_before(RETENTION));
+    assert!(replays(&store, 1).await);
+    assert!(store.get(&key(1)).await.unwrap().is_some());
+    clock.advance(Duration::from_micros(1));
+    assert!(store.get(&key(1)).await.unwrap().is_none());
+    assert_eq!(acquire(&store, 1).await.attempt(), 1);
+    assert_eq!((store.stats().locks, store.stats().completed), (1, 0), "the expired record is gone");
+}
+
+#[tokio::test]
+async fn expire_removes_at_most_its_budget_and_says_whether_more_remain() {
+    let (store, clock) = store(MokaConfig::default());
+    for number in 0..100 {
+        complete(&store, number, 10).await;
+    }
+    for number in 100..150 {
+        let _crashed = acquire(&store, number).await;
+    }
+    assert_eq!(store.expire(1_000).await.unwrap(), Expired { removed: 0, more: false });
+    clock.advance(RETENTION);
+    assert_eq!(store.expire(0).await.unwrap(), Expired { removed: 0, more: true });
+    assert_eq!(store.expire(60).await.unwrap(), Expired { removed: 60, more: true });
+    assert_eq!(store.expire(40).await.unwrap(), Expired { removed: 40, more: false });
+    clock.advance(LEASE);
+    assert_eq!(store.expire(1_000).await.unwrap(), Expired { removed: 50, more: false });
+    let stats = store.stats();
+    assert_eq!((stats.locks, stats.completed, stats.bytes), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn expire_lets_other_tasks_have_their_turn() {
+    let (store, clock) = store(MokaConfig::default());
+    for number in 0..1_000 {
+        complete(&store, number, 10).await;
+    }
+    clock.advance(RETENTION);
+    let sweeper = tokio::spawn({
+        let store = store.clone();
+        async move { store.expire(1_000).await.unwrap() }
+    });
+    let mut turns = 0;
+    while !sweeper.is_finished() {
+        turns += 1;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(sweeper.await.unwrap().removed, 1_000);
+    assert!(turns >= 1_000 / 16, "{turns}");
+}
+
+#[tokio::test]
+async fn completions_sweep_along_what_has_expired_before_them() {
+    let (store, clock) = store(MokaConfig::default());
+    for number in 0..10_000 {
+        complete(&store, number, 10).await;
+        clock.advance(RETENTION / 100);
+    }
+    let completed = store.stats().completed;
+    assert!((100..1_000).contains(&completed), "{completed} of 10,000, of which 100 are unexpired");
+}
+
+#[tokio::test]
+async fn locks_sweep_along_crashed_ones_that_have_expired() {
+    let (store, clock) = store(MokaConfig::default());
+    for number in 0..10_000 {
+        let _crashed = acquire(&store, number).await;
+        clock.advance((LEASE + RETENTION) / 100);
+    }
+    let locks = store.stats().locks;
+    assert!((100..1_000).contains(&locks), "{locks} of 10,000, of which 100 are unexpired");
+}
+
+#[tokio::test]
+async fn renewals_leave_a_bounded_number_of_notes_and_the_last_one_counts() {
+    let (store, clock) = store(MokaConfig::default());
+    let lease = acquire(&store, 1).await;
+    for _ in 0..10_000 {
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(store.renew(&lease, LEASE).await.unwrap(), Fenced::Applied);
+    }
+    let notes: usize = store.records().shards.iter().map(|shard| shard.locked().notes()).sum();
+    assert!(notes <= 34, "{notes} notes of one record");
+    clock.advance(just_before(LEASE + RETENTION));
+    assert_eq!(store.expire(10).await.unwrap().removed, 0);
+    clock.advance(Duration::from_micros(1));
+    assert_eq!(store.expire(10).await.unwrap().removed, 1);
+}
+
+#[tokio::test]
+async fn a_lapsed_lock_keeps_its_checkpoint_for_its_retention() {
+    let (store, clock) = store(MokaConfig::default());
+    let lease = acquire(&store, 1).await;
+    assert_eq!(
+        store.checkpoint(&lease, 3, Bytes::from_static(b"charged"), LEASE).await.unwrap(),
+        Fenced::Applied
+    );
+    clock.advance(just_before(LEASE + RETENTION));
+    assert_eq!(store.expire(10).await.unwrap().removed, 0);
+    let LockOutcome::Acquired(next) = lock(&store, 1, 2).await.unwrap() else { panic!("not taken over") };
+    assert_eq!((next.attempt(), next.checkpoint().unwrap().step), (2, 3));
+}
+
+#[tokio::test]
+async fn of_two_keys_with_one_hash_the_unexpired_one_is_never_removed_for_the_other() {
+    let (store, clock) = store(MokaConfig::default());
+    complete(&store, 1, 10).await;
+    let template = store.get(&key(1)).await.unwrap().unwrap();
+    let (records, now) = (store.records(), template.as_of);
+    for (number, retention) in [(1, 10), (2, 30), (3, 20)] {
+        let mut record = template.clone();
+        let State::Completed(completed) = &mut record.state else { panic!("not completed") };
+        completed.expires_at = now + Duration::from_secs(retention);
+        records.usage.lock().unwrap();
+        records.usage.complete(0, 10);
+        records.completed.insert(HashedKey::with_hash(7, key(number)), Kept::new(record).unwrap(), now);
+    }
+    for seconds in 0..30 {
+        assert!(records.completed.get(&HashedKey::with_hash(7, key(2))).is_some(), "after {seconds} s");
+        clock.advance(Duration::from_secs(1));
+        while store.expire(10).await.unwrap().more {}
+    }
+}
+
+#[tokio::test]
+async fn outcomes_are_shared_not_copied() {
+    let (store, _) = store(MokaConfig::default());
+    let lease = acquire(&store, 1).await;
+    let bytes = Bytes::from(vec![1; 10_000]);
+    let fenced = store.complete(&lease, Outcome::Value(bytes.clone()), RETENTION).await.unwrap();
+    assert_eq!(fenced, Fenced::Applied);
+    let LockOutcome::Completed(completion) = lock(&store, 1, 2).await.unwrap() else { panic!("no replay") };
+    let Outcome::Value(replayed) = completion.outcome else { panic!("no value") };
+    assert_eq!(replayed.as_ptr(), bytes.as_ptr());
+    assert_eq!(store.complete(&lease, outcome(1), RETENTION).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.get(&key(1)).await.unwrap().unwrap().outcome(), Some(&Outcome::Value(bytes)));
+}
+
+fn just_before(duration: Duration) -> Duration {
+    duration.saturating_sub(Duration::from_micros(1))
+}
