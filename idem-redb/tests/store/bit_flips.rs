@@ -1,0 +1,145 @@
+//! One bit of a closed file is wrong: the file is refused, or every key replays what it should.
+
+use idem_core::{ErrorKind, LockOutcome, ManualClock, Outcome};
+use idem_redb::RedbConfig;
+
+use crate::support::call::{acquire, complete, config, key, lock, open};
+use crate::support::disk::Disk;
+use crate::support::quiet::let_redb_panic_quietly;
+use crate::support::rng::Rng;
+use crate::support::workload::clock;
+
+const FLIPS: u64 = 1_000;
+/// Completed ones.
+const KEYS: usize = 150;
+const LOCKED: usize = 20;
+
+#[tokio::test]
+async fn a_checked_file_is_refused_or_right_in_everything() {
+    let found = flip(true).await;
+    println!("{FLIPS} bit flips, with check_integrity: {found:?}");
+    assert_eq!(found.damage(), 0, "{found:?}");
+    assert!(found.refused > found.right, "most of these bits matter: {found:?}");
+}
+
+/// Without a check a flip may hide a key, or make one unreadable; a wrong value is never shown.
+#[tokio::test]
+async fn an_unchecked_file_shows_no_wrong_value() {
+    let found = flip(false).await;
+    println!("{FLIPS} bit flips, without check_integrity: {found:?}");
+    assert_eq!((found.wrong, found.panicked), (0, 0), "{found:?}");
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    /// Files that were refused when opened.
+    refused: usize,
+    /// Files in which every key was right.
+    right: usize,
+    /// Keys that answered an error.
+    unreadable: usize,
+    /// Keys that were completed, and may now run again.
+    vanished: usize,
+    wrong: usize,
+    panicked: usize,
+}
+
+impl Found {
+    fn damage(&self) -> usize {
+        self.unreadable + self.vanished + self.wrong + self.panicked
+    }
+}
+
+async fn flip(check_integrity: bool) -> Found {
+    let_redb_panic_quietly();
+    let clock = clock();
+    let sound = sound_file(&clock).await;
+    let mut rng = Rng::new(u64::from(check_integrity));
+    let mut found = Found::default();
+    for _ in 0..FLIPS {
+        let mut bytes = sound.clone();
+        damage(&mut bytes, &mut rng);
+        let mut config = config();
+        config.check_integrity = check_integrity;
+        let (disk, clock) = (Disk::holding(bytes), clock.clone());
+        match tokio::spawn(async move { look(&disk, config, &clock).await }).await {
+            Ok(one) => found.add(&one),
+            Err(_) => found.panicked += 1,
+        }
+    }
+    found
+}
+
+/// Flips one bit, in a sector that holds something.
+fn damage(bytes: &mut [u8], rng: &mut Rng) {
+    loop {
+        let at = rng.below(bytes.len());
+        let sector = at / 512 * 512;
+        if bytes[sector..sector + 512].iter().any(|byte| *byte != 0) {
+            bytes[at] ^= 1 << rng.below(8);
+            return;
+        }
+    }
+}
+
+/// Opens the file and asks every key.
+async fn look(disk: &Disk, config: RedbConfig, clock: &ManualClock) -> Found {
+    let mut found = Found::default();
+    let store = match open(disk, config, clock).await {
+        Ok(store) => store,
+        Err(error) => {
+            assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Incompatible), "{error}");
+            found.refused += 1;
+            return found;
+        }
+    };
+    for number in 0..KEYS {
+        match lock(&store, &key(number)).await {
+            Ok(LockOutcome::Completed(completion)) if completion.outcome == outcome(number) => {}
+            Ok(LockOutcome::Completed(_) | LockOutcome::FingerprintMismatch) => found.wrong += 1,
+            Ok(LockOutcome::Acquired(_) | LockOutcome::InProgress { .. }) => found.vanished += 1,
+            Err(_) => found.unreadable += 1,
+        }
+    }
+    for number in KEYS..KEYS + LOCKED {
+        match lock(&store, &key(number)).await {
+            Ok(LockOutcome::InProgress { .. }) => {}
+            Ok(LockOutcome::Acquired(_)) => found.vanished += 1,
+            Ok(LockOutcome::Completed(_) | LockOutcome::FingerprintMismatch) => found.wrong += 1,
+            Err(_) => found.unreadable += 1,
+        }
+    }
+    found.right += usize::from(found.damage() == 0);
+    found
+}
+
+impl Found {
+    fn add(&mut self, other: &Self) {
+        self.refused += other.refused;
+        self.right += other.right;
+        self.unreadable += other.unreadable;
+        self.vanished += other.vanished;
+        self.wrong += other.wrong;
+        self.panicked += other.panicked;
+    }
+}
+
+/// A closed file with completed keys of many sizes, and a few locked ones.
+async fn sound_file(clock: &ManualClock) -> Vec<u8> {
+    let disk = Disk::new();
+    let store = open(&disk, config(), clock).await.unwrap();
+    for number in 0..KEYS {
+        let lease = acquire(&store, &key(number)).await;
+        complete(&store, &lease, outcome(number)).await;
+    }
+    for number in KEYS..KEYS + LOCKED {
+        acquire(&store, &key(number)).await;
+    }
+    store.close().await.unwrap();
+    disk.bytes()
+}
+
+fn outcome(number: usize) -> Outcome {
+    let sizes = [0, 20, 400, 3_000, 9_000];
+    Outcome::Value(Rng::new(number as u64).bytes(sizes[number % sizes.len()]).into())
+}

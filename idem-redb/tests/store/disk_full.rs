@@ -1,0 +1,164 @@
+//! The disk runs full and gets space again: `Full` in between, and what was kept still replays.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::{ErrorKind, LockOutcome, ManualClock, Outcome, Result, Store};
+use idem_redb::RedbStore;
+
+use crate::support::call::{complete, config, key, lock, open, replay};
+use crate::support::disk::Disk;
+use crate::support::workload::clock;
+
+/// The first key that is locked after the disk ran full.
+const LATER: usize = 10_000;
+
+#[tokio::test]
+async fn a_full_disk_refuses_what_is_new_and_replays_what_is_kept() {
+    let clock = clock();
+    let disk = Disk::new();
+    let store = open(&disk, config(), &clock).await.unwrap();
+    disk.change_faults(|faults, _| faults.space = Some(400));
+    let kept = fill(&store).await;
+    let (mut full, mut away) = (0, 0);
+    for number in LATER..LATER + 20 {
+        match write(&store, number, huge()).await.unwrap_err().kind() {
+            ErrorKind::Full => full += 1,
+            ErrorKind::Unavailable => away += 1,
+            other => panic!("{other:?}"),
+        }
+        assert_replay_soon(&store, kept).await;
+    }
+    println!(
+        "full after {kept} outcomes of 64 KiB; then {full} calls were told so, {away} came while reopening"
+    );
+    assert!(full > 0, "nobody was told that the disk is full");
+
+    disk.change_faults(|faults, _| faults.space = None);
+    write_once_there_is_room(&store, 2 * LATER, huge()).await;
+    assert_eq!(replay(&store, &key(2 * LATER)).await, huge());
+    assert_replay(&store, kept).await;
+    store.close().await.unwrap();
+    assert_replay(&open(&disk, config(), &clock).await.unwrap(), kept).await;
+}
+
+/// Every amount of space in turn, so that the end comes at every kind of page, and at opening.
+#[tokio::test]
+async fn the_space_may_end_anywhere() {
+    let clock = clock();
+    let empty = Disk::new();
+    open(&empty, config(), &clock).await.unwrap().close().await.unwrap();
+    let least = empty.used_blocks();
+    let mut not_opened = 0;
+    for space in least..least + 60 {
+        let disk = Disk::holding(empty.bytes());
+        disk.change_faults(|faults, _| faults.space = Some(space));
+        let store = match open(&disk, config(), &clock).await {
+            Ok(store) => store,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Full, "space {space}: {error}");
+                not_opened += 1;
+                continue;
+            }
+        };
+        let kept = fill(&store).await;
+        disk.change_faults(|faults, _| faults.space = None);
+        write_once_there_is_room(&store, LATER, huge()).await;
+        assert_replay(&store, kept).await;
+    }
+    println!("60 amounts of space; with {not_opened} of them the file could not be opened");
+}
+
+/// Closing may need space too. What was acknowledged is there all the same, before there is space and after.
+#[tokio::test]
+async fn a_store_closed_on_a_full_disk_opens_again() {
+    let clock = clock();
+    let disk = Disk::new();
+    let store = open(&disk, config(), &clock).await.unwrap();
+    disk.change_faults(|faults, _| faults.space = Some(400));
+    let kept = fill(&store).await;
+    println!("closed on a full disk: {:?}", store.close().await);
+    reopened(&disk, &clock, kept).await;
+    disk.change_faults(|faults, _| faults.space = None);
+    reopened(&disk, &clock, kept).await;
+}
+
+async fn reopened(disk: &Disk, clock: &ManualClock, kept: usize) {
+    match open(disk, config(), clock).await {
+        Ok(store) => {
+            assert_replay(&store, kept).await;
+            println!("closed again: {:?}", store.close().await);
+        }
+        Err(error) => {
+            println!("opened on a full disk: {error}");
+            assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+        }
+    }
+}
+
+fn large(number: usize) -> Outcome {
+    let mut bytes = vec![0xA5; 64 << 10];
+    bytes[..8].copy_from_slice(&(number as u64).to_le_bytes());
+    Outcome::Value(Bytes::from(bytes))
+}
+
+/// More than free pages of a full file may hold.
+fn huge() -> Outcome {
+    Outcome::Value(Bytes::from(vec![0x5A; 4 << 20]))
+}
+
+async fn write(store: &RedbStore, number: usize, outcome: Outcome) -> Result<()> {
+    match lock(store, &key(number)).await? {
+        LockOutcome::Acquired(lease) => store.complete(&lease, outcome, lease.retention()).await.map(|_| ()),
+        other => panic!("key {number} is not free: {other:?}"),
+    }
+}
+
+/// Completes keys 0, 1, … until the disk is full; returns how many were acknowledged.
+async fn fill(store: &RedbStore) -> usize {
+    for number in 0..LATER {
+        if let Err(error) = write(store, number, large(number)).await {
+            assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+            return number;
+        }
+    }
+    panic!("the disk never ran full");
+}
+
+/// Needs nothing but space: the store is the one that was refused.
+async fn write_once_there_is_room(store: &RedbStore, number: usize, outcome: Outcome) {
+    let lease = soon(async || lock(store, &key(number)).await).await;
+    let LockOutcome::Acquired(lease) = lease else { panic!("{lease:?}") };
+    complete(store, &lease, outcome).await;
+}
+
+async fn assert_replay(store: &RedbStore, kept: usize) {
+    for number in 0..kept {
+        assert_eq!(replay(store, &key(number)).await, large(number), "key {number}");
+    }
+}
+
+/// A replay may fall into the moment in which the store opens its database again.
+async fn assert_replay_soon(store: &RedbStore, kept: usize) {
+    for number in 0..kept {
+        match soon(async || lock(store, &key(number)).await).await {
+            LockOutcome::Completed(completion) => assert_eq!(completion.outcome, large(number)),
+            other => panic!("key {number} was completed, and now {other:?}"),
+        }
+    }
+}
+
+async fn soon<T>(call: impl AsyncFn() -> Result<T>) -> T {
+    let mut last = None;
+    for _ in 0..2_000 {
+        match call().await {
+            Ok(answer) => return answer,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+                last = Some(error);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("still refused: {last:?}");
+}

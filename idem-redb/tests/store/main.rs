@@ -1,0 +1,19 @@
+//! The redb store against failing disks, damaged files and kills, and its promises beyond the contract.
+//!
+//! One binary, one small module a behaviour. `support` has the disk that fails on command, and the judge who
+//! holds a store to what its callers were told.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod bit_flips;
+mod disk_full;
+mod io_error;
+mod kill;
+mod paths;
+mod power_cut;
+mod queue;
+mod shared_database;
+mod support;
+mod sweep;
+mod time;
+mod tmpfs;

@@ -1,0 +1,80 @@
+//! Calls as most tests make them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::{
+    Claim, Fenced, Key, Lease, LockOutcome, ManualClock, Outcome, Owner, Result, Scope, Store, Timestamp,
+};
+use idem_redb::{RedbConfig, RedbStore};
+
+use super::disk::Disk;
+use super::workload::{LEASE, fingerprint, shared};
+
+pub(crate) fn key(number: usize) -> Key {
+    Key::new(&Scope::shared(), format!("key {number}")).unwrap()
+}
+
+pub(crate) fn value(number: usize) -> Outcome {
+    Outcome::Value(Bytes::from(format!("outcome of key {number}")))
+}
+
+pub(crate) fn claim() -> Claim {
+    Claim { owner: Owner::random().unwrap(), lease: LEASE, retention: Duration::from_hours(24) }
+}
+
+/// A configuration for a [`Disk`], with nothing that happens by itself.
+pub(crate) fn config() -> RedbConfig {
+    let mut config = RedbConfig::new("in memory");
+    config.sweep = false;
+    config.cache_bytes = 1 << 20;
+    config.call_timeout = Duration::from_mins(1);
+    config
+}
+
+pub(crate) async fn open(disk: &Disk, config: RedbConfig, clock: &ManualClock) -> Result<RedbStore> {
+    RedbStore::builder(config).clock(shared(clock)).open_backend(disk.opener()).await
+}
+
+pub(crate) async fn lock(store: &dyn Store, key: &Key) -> Result<LockOutcome> {
+    store.lock(key, &fingerprint(), &claim()).await
+}
+
+/// Locks a key that is free.
+pub(crate) async fn acquire(store: &dyn Store, key: &Key) -> Lease {
+    match lock(store, key).await.unwrap() {
+        LockOutcome::Acquired(lease) => lease,
+        other => panic!("{key:?} is not free: {other:?}"),
+    }
+}
+
+pub(crate) async fn complete(store: &dyn Store, lease: &Lease, outcome: Outcome) {
+    assert_eq!(store.complete(lease, outcome, lease.retention()).await.unwrap(), Fenced::Applied);
+}
+
+/// Locks and completes keys 0 to `count` - 1, each with its [`value`].
+pub(crate) async fn complete_keys(store: &dyn Store, count: usize) {
+    for number in 0..count {
+        let lease = acquire(store, &key(number)).await;
+        complete(store, &lease, value(number)).await;
+    }
+}
+
+/// What a retry of `key` is told; panics when it may run.
+pub(crate) async fn replay(store: &dyn Store, key: &Key) -> Outcome {
+    match lock(store, key).await.unwrap() {
+        LockOutcome::Completed(completion) => completion.outcome,
+        other => panic!("{key:?} was completed, and now {other:?}"),
+    }
+}
+
+/// Every one of keys 0 to `count` - 1 replays its [`value`].
+pub(crate) async fn assert_replays(store: &dyn Store, count: usize) {
+    for number in 0..count {
+        assert_eq!(replay(store, &key(number)).await, value(number), "key {number}");
+    }
+}
+
+pub(crate) fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_micros(seconds * 1_000_000)
+}

@@ -1,0 +1,13 @@
+//! What the tests of this binary share.
+
+pub(crate) mod call;
+pub(crate) mod child;
+pub(crate) mod disk;
+pub(crate) mod history;
+mod image;
+pub(crate) mod judge;
+pub(crate) mod quiet;
+pub(crate) mod rng;
+pub(crate) mod settle;
+mod storage;
+pub(crate) mod workload;

@@ -1,0 +1,150 @@
+//! Expired records are removed in the background, in small steps, and their space can be given back.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::{Claim, Expired, Fenced, Lease, LockOutcome, LostReason, Outcome, Owner, Store};
+use idem_redb::RedbStore;
+use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableHandle, UntypedTableHandle};
+use tokio::task::JoinSet;
+
+use crate::support::call::{acquire, complete, config, key, lock, open, replay, value};
+use crate::support::disk::Disk;
+use crate::support::workload::{LEASE, clock, fingerprint};
+
+#[tokio::test]
+async fn the_sweeper_removes_what_has_expired_and_nothing_else() {
+    let disk = Disk::new();
+    let clock = clock();
+    let mut config = config();
+    config.sweep = true;
+    config.sweep_interval = Duration::from_millis(1);
+    let store = open(&disk, config, &clock).await.unwrap();
+    let of_its_own = records(&disk);
+    complete_short_lived(&store, 300).await;
+    let lease = acquire(&store, &key(1_000)).await;
+    complete(&store, &lease, value(1_000)).await;
+    let (locked, abandoned) = (acquire(&store, &key(1_001)).await, short_lock(&store, 1_002).await);
+    assert_eq!(records(&disk), of_its_own + 303);
+    clock.advance(2 * LEASE);
+    // Left: one completed, one locked with a retention to come.
+    for _ in 0..5_000 {
+        if records(&disk) == of_its_own + 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(records(&disk), of_its_own + 2);
+    assert_eq!(replay(&store, &key(1_000)).await, value(1_000));
+    complete(&store, &locked, value(1_001)).await;
+    let late = store.complete(&abandoned, value(1_002), abandoned.retention()).await.unwrap();
+    assert_eq!(late, Fenced::Lost(LostReason::Gone));
+    assert_eq!(store.expire(1_000).await.unwrap(), Expired { removed: 0, more: false });
+}
+
+#[tokio::test]
+async fn a_sweeper_that_is_off_removes_nothing() {
+    let disk = Disk::new();
+    let clock = clock();
+    let mut config = config();
+    config.sweep_interval = Duration::from_millis(1);
+    assert!(!config.sweep);
+    let store = open(&disk, config, &clock).await.unwrap();
+    complete_short_lived(&store, 50).await;
+    clock.advance(2 * LEASE);
+    let changes = disk.counts().changes;
+    // A hundred intervals in which a sweeper would have come by.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(disk.counts().changes, changes, "something wrote");
+    assert_eq!(store.expire(1_000).await.unwrap(), Expired { removed: 50, more: false });
+}
+
+#[tokio::test]
+async fn expire_keeps_to_its_budget() {
+    let disk = Disk::new();
+    let clock = clock();
+    let store = open(&disk, config(), &clock).await.unwrap();
+    complete_short_lived(&store, 200).await;
+    clock.advance(2 * LEASE);
+    assert_eq!(store.expire(0).await.unwrap(), Expired { removed: 0, more: true });
+    assert_eq!(store.expire(150).await.unwrap(), Expired { removed: 150, more: true });
+    assert_eq!(store.expire(50).await.unwrap(), Expired { removed: 50, more: false });
+}
+
+/// Many removals are many commits, between which callers have their turn.
+#[tokio::test]
+async fn a_long_sweep_is_made_in_steps() {
+    const EXPIRED: usize = 4_000;
+    let disk = Disk::new();
+    let clock = clock();
+    let mut config = config();
+    config.quick_repair = false;
+    let store = open(&disk, config, &clock).await.unwrap();
+    complete_short_lived(&store, EXPIRED).await;
+    clock.advance(2 * LEASE);
+    let before = disk.counts().syncs;
+    assert_eq!(store.expire(EXPIRED).await.unwrap(), Expired { removed: EXPIRED, more: false });
+    let commits = usize::try_from(disk.counts().syncs - before).unwrap();
+    println!("{EXPIRED} records were removed in {commits} commits");
+    assert!(EXPIRED / commits <= 256, "{} removals in a commit", EXPIRED / commits);
+}
+
+#[tokio::test]
+async fn compact_gives_back_what_was_swept() {
+    let disk = Disk::new();
+    let clock = clock();
+    let store = open(&disk, config(), &clock).await.unwrap();
+    let large = Outcome::Value(Bytes::from(vec![3; 256 << 10]));
+    for number in 0..60 {
+        let lease = short_lock(&store, number).await;
+        complete(&store, &lease, large.clone()).await;
+    }
+    let lease = acquire(&store, &key(1_000)).await;
+    complete(&store, &lease, value(1_000)).await;
+    clock.advance(2 * LEASE);
+    while store.expire(1_000).await.unwrap().more {}
+    let before = disk.bytes().len();
+    assert!(store.compact().await.unwrap(), "there was nothing to give back");
+    let after = disk.bytes().len();
+    println!("compacted from {before} to {after} bytes");
+    assert!(after * 4 < before, "{before} bytes became {after}");
+    assert_eq!(replay(&store, &key(1_000)).await, value(1_000));
+    assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockOutcome::Acquired(_)));
+    store.close().await.unwrap();
+    let store = open(&disk, config(), &clock).await.unwrap();
+    assert_eq!(replay(&store, &key(1_000)).await, value(1_000));
+}
+
+/// Locks with a retention that is over as soon as the lease is over twice.
+async fn short_lock(store: &RedbStore, number: usize) -> Lease {
+    let claim = Claim { owner: Owner::random().unwrap(), lease: LEASE, retention: LEASE };
+    match store.lock(&key(number), &fingerprint(), &claim).await.unwrap() {
+        LockOutcome::Acquired(lease) => lease,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// By many callers at a time, as they share commits.
+async fn complete_short_lived(store: &RedbStore, count: usize) {
+    let mut callers = JoinSet::new();
+    for caller in 0..50 {
+        let store = store.clone();
+        callers.spawn(async move {
+            for number in (caller..count).step_by(50) {
+                let lease = short_lock(&store, number).await;
+                complete(&store, &lease, value(number)).await;
+            }
+        });
+    }
+    callers.join_all().await;
+}
+
+/// How many records a copy of the file has, expired ones included.
+fn records(disk: &Disk) -> u64 {
+    let copy = Disk::holding(disk.bytes());
+    let database = Database::builder().create_with_backend(copy.open().unwrap()).unwrap();
+    let txn = database.begin_read().unwrap();
+    let holds_records = |table: &UntypedTableHandle| ["idem/locks", "idem/outcomes"].contains(&table.name());
+    let tables = txn.list_tables().unwrap().filter(holds_records);
+    tables.map(|table| txn.open_untyped_table(table).unwrap().len().unwrap()).sum()
+}

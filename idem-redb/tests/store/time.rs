@@ -1,0 +1,129 @@
+//! The store's time and sequences over the life of a file: neither goes back, whatever the wall clock does.
+
+use std::time::Duration;
+
+use idem_core::{Fenced, Lease, LockOutcome, ManualClock, Store};
+use idem_redb::RedbStore;
+
+use crate::support::call::{acquire, at, complete, config, key, lock, open, replay, value};
+use crate::support::disk::Disk;
+use crate::support::workload::LEASE;
+
+const NOON: u64 = 1_800_000_000;
+
+#[tokio::test]
+async fn a_clock_set_back_between_two_openings_does_not_stretch_a_lease() {
+    let disk = Disk::new();
+    let store = open(&disk, config(), &ManualClock::new(at(NOON))).await.unwrap();
+    acquire(&store, &key(0)).await;
+    store.close().await.unwrap();
+
+    let hour_before = ManualClock::new(at(NOON - 3_600));
+    let store = open(&disk, config(), &hour_before).await.unwrap();
+    let answer = lock(&store, &key(0)).await.unwrap();
+    let LockOutcome::InProgress { remaining } = answer else { panic!("{answer:?}") };
+    assert!(remaining <= LEASE, "{remaining:?} are left of {LEASE:?}");
+    hour_before.advance(LEASE);
+    let lease = acquire(&store, &key(0)).await;
+    assert_eq!(lease.attempt(), 2);
+}
+
+#[tokio::test]
+async fn a_clock_set_back_between_two_openings_does_not_stretch_a_retention() {
+    let disk = Disk::new();
+    let store = open(&disk, config(), &ManualClock::new(at(NOON))).await.unwrap();
+    let lease = acquire(&store, &key(0)).await;
+    complete(&store, &lease, value(0)).await;
+    store.close().await.unwrap();
+
+    let day_before = ManualClock::new(at(NOON - 24 * 3_600));
+    let store = open(&disk, config(), &day_before).await.unwrap();
+    day_before.advance(Duration::from_hours(24));
+    assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockOutcome::Acquired(_)));
+}
+
+#[tokio::test]
+async fn a_step_of_the_clock_while_open_neither_ends_nor_stretches_a_lease() {
+    let disk = Disk::new();
+    let clock = ManualClock::new(at(NOON));
+    let store = open(&disk, config(), &clock).await.unwrap();
+    let lease = acquire(&store, &key(0)).await;
+    for wall in [NOON + 3_600, NOON - 3_600] {
+        clock.set_wall(at(wall));
+        let answer = lock(&store, &key(0)).await.unwrap();
+        assert!(matches!(answer, LockOutcome::InProgress { remaining } if remaining == LEASE), "{answer:?}");
+    }
+    assert_eq!(store.renew(&lease, LEASE).await.unwrap(), Fenced::Applied);
+    clock.advance(LEASE);
+    assert_eq!(acquire(&store, &key(0)).await.attempt(), 2);
+}
+
+/// A crash right after a commit: the mark is in that commit.
+#[tokio::test]
+async fn the_time_of_the_last_commit_outlives_a_crash() {
+    let disk = Disk::new();
+    let clock = ManualClock::new(at(NOON));
+    let store = open(&disk, config(), &clock).await.unwrap();
+    clock.advance(Duration::from_secs(500));
+    acquire(&store, &key(0)).await;
+    let left_behind = Disk::holding(disk.bytes());
+
+    let store = open(&left_behind, config(), &ManualClock::new(at(NOON))).await.unwrap();
+    let record = store.get(&key(0)).await.unwrap().unwrap();
+    assert!(record.as_of >= at(NOON + 500), "{:?}", record.as_of);
+    assert_eq!(record.lease_remaining(), Some(LEASE));
+}
+
+#[tokio::test]
+async fn sequences_rise_across_removal_expiry_and_opening() {
+    let disk = Disk::new();
+    let clock = ManualClock::new(at(NOON));
+    let mut last = 0;
+    for round in 0..4 {
+        // Each opening finds the clock a day further back.
+        clock.set_wall(at(NOON - round * 86_400));
+        let store = open(&disk, config(), &clock).await.unwrap();
+        for end in [End::Release, End::Remove, End::Expire] {
+            let lease = acquire(&store, &key(0)).await;
+            let sequence = lease.token().sequence;
+            assert!(sequence > last, "round {round}, {end:?}: {sequence} after {last}");
+            last = sequence;
+            end_it(&store, &clock, &lease, end).await;
+        }
+        store.close().await.unwrap();
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Release,
+    Remove,
+    Expire,
+}
+
+async fn end_it(store: &RedbStore, clock: &ManualClock, lease: &Lease, end: End) {
+    match end {
+        End::Release => assert_eq!(store.release(lease).await.unwrap(), Fenced::Applied),
+        End::Remove => assert!(store.remove(lease.key(), true).await.unwrap()),
+        End::Expire => {
+            clock.advance(Duration::from_hours(25));
+            assert_eq!(store.expire(10).await.unwrap().removed, 1);
+        }
+    }
+}
+
+/// An outcome is replayed by a store that opens the file later.
+#[tokio::test]
+async fn an_outcome_outlives_its_store() {
+    let disk = Disk::new();
+    let clock = ManualClock::new(at(NOON));
+    let store = open(&disk, config(), &clock).await.unwrap();
+    let lease = acquire(&store, &key(0)).await;
+    complete(&store, &lease, value(0)).await;
+    store.close().await.unwrap();
+    clock.advance(Duration::from_hours(23));
+    let store = open(&disk, config(), &clock).await.unwrap();
+    assert_eq!(replay(&store, &key(0)).await, value(0));
+    clock.advance(Duration::from_hours(1));
+    assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockOutcome::Acquired(_)));
+}

@@ -1,0 +1,108 @@
+//! A file system that really is full.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::{ErrorKind, LockOutcome, Outcome, Store};
+use idem_redb::{RedbConfig, RedbStore};
+
+use crate::support::call::{key, lock, replay};
+use crate::support::child;
+
+const TEST: &str = "tmpfs::a_file_system_without_space_is_told_as_full_and_recovered_from";
+
+/// Mounts 4 MiB of memory where nobody else sees it, and runs this test inside.
+#[test]
+fn a_file_system_without_space_is_told_as_full_and_recovered_from() {
+    if let Some(folder) = child::role() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        return runtime.block_on(run_full_and_recover(Path::new(&folder)));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let child = child::command(TEST, folder.path().to_str().unwrap());
+    let inside = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .arg("mount -t tmpfs -o size=4m idem \"$0\" && exec \"$@\"")
+        .arg(folder.path())
+        .arg(child.get_program())
+        .args(child.get_args())
+        .envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .output()
+        .expect("this test needs `unshare` (util-linux)");
+    let (said, complained) =
+        (String::from_utf8_lossy(&inside.stdout), String::from_utf8_lossy(&inside.stderr));
+    assert!(
+        inside.status.success() && said.contains("1 passed"),
+        "it failed, or a tmpfs may not be mounted here (it needs user namespaces):\n{said}\n{complained}"
+    );
+    print!("{said}");
+}
+
+async fn run_full_and_recover(folder: &Path) {
+    let mut config = RedbConfig::new(folder.join("payments.idem"));
+    config.cache_bytes = 1 << 20;
+    let store = RedbStore::open(config.clone()).await.unwrap();
+    // What others fill the file system with, and later remove.
+    let ballast = folder.join("ballast");
+    std::fs::write(&ballast, vec![1; 1 << 20]).unwrap();
+
+    let mut kept = 0;
+    let error = loop {
+        match write(&store, kept).await {
+            Ok(()) => kept += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+    assert_replays(&store, kept).await;
+    println!("full after {kept} outcomes of 64 KiB: {error}");
+
+    std::fs::remove_file(ballast).unwrap();
+    let mut more = kept + 1;
+    for _ in 0..1_000 {
+        match write(&store, more).await {
+            Ok(()) => break,
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::Full | ErrorKind::Unavailable), "{error}");
+            }
+        }
+        more += 1;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(replay(&store, &key(more)).await, outcome(more));
+    assert_replays(&store, kept).await;
+    store.close().await.unwrap();
+    assert_replays(&RedbStore::open(config).await.unwrap(), kept).await;
+}
+
+async fn write(store: &RedbStore, number: usize) -> idem_core::Result<()> {
+    match lock(store, &key(number)).await? {
+        LockOutcome::Acquired(lease) => {
+            store.complete(&lease, outcome(number), lease.retention()).await.map(|_| ())
+        }
+        other => panic!("key {number} is not free: {other:?}"),
+    }
+}
+
+async fn assert_replays(store: &RedbStore, kept: usize) {
+    for number in 0..kept {
+        let outcome_now = loop {
+            match lock(store, &key(number)).await {
+                Ok(LockOutcome::Completed(completion)) => break completion.outcome,
+                Ok(other) => panic!("key {number} was completed, and now {other:?}"),
+                // While the store opens its file again.
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        };
+        assert_eq!(outcome_now, outcome(number), "key {number}");
+    }
+}
+
+fn outcome(number: usize) -> Outcome {
+    let mut bytes = vec![0xA5; 64 << 10];
+    bytes[..8].copy_from_slice(&(number as u64).to_le_bytes());
+    Outcome::Value(Bytes::from(bytes))
+}
