@@ -100,8 +100,8 @@ impl Bare {
 }
 
 impl Raw for Bare {
-    async fn fill(&self, keys: &[Key], payload: &Payload) -> Result<()> {
-        block_in_place(|| self.commit(keys.iter().map(|key| (key, &*payload.outcome_record))))
+    async fn fill(&self, keys: &[Key], record: &Arc<[u8]>) -> Result<()> {
+        block_in_place(|| self.commit(keys.iter().map(|key| (key, &**record))))
     }
 
     async fn lock(&self, key: &Key, payload: &Payload) -> Result<()> {
@@ -113,10 +113,10 @@ impl Raw for Bare {
         self.commit_one(key, &payload.outcome_record)
     }
 
-    async fn replay(&self, key: &Key) -> Result<bool> {
+    async fn get(&self, key: &Key) -> Result<Option<usize>> {
         let table = self.db.begin_read()?.open_table(TABLE)?;
         let record = table.get(key.storage_key())?;
-        Ok(record.map(|record| std::hint::black_box(record.value().to_vec())).is_some())
+        Ok(record.map(|record| std::hint::black_box(record.value().to_vec()).len()))
     }
 
     fn place(&self, workload: Workload) -> Place {

@@ -40,8 +40,8 @@ pub struct Baseline<R> {
 
 /// The bare operations of a backend: what an application without idem would do at best for the same step.
 pub trait Raw: Send + Sync + 'static {
-    /// Keeps an outcome's record for each of `keys`, as fast as may be; not timed.
-    fn fill(&self, keys: &[Key], payload: &Payload) -> impl Future<Output = Result<()>> + Send;
+    /// Keeps `record` under each of `keys`, as fast as may be; not timed.
+    fn fill(&self, keys: &[Key], record: &Arc<[u8]>) -> impl Future<Output = Result<()>> + Send;
 
     /// Keeps `payload.lock_record` under `key`.
     fn lock(&self, key: &Key, payload: &Payload) -> impl Future<Output = Result<()>> + Send;
@@ -49,8 +49,8 @@ pub trait Raw: Send + Sync + 'static {
     /// Keeps `payload.lock_record` under `key`, then `payload.outcome_record`.
     fn cycle(&self, key: &Key, payload: &Payload) -> impl Future<Output = Result<()>> + Send;
 
-    /// Gets what is kept under `key`, owned by the caller. Whether there was anything.
-    fn replay(&self, key: &Key) -> impl Future<Output = Result<bool>> + Send;
+    /// Gets what is kept under `key`, owned by the caller, and says how long it is.
+    fn get(&self, key: &Key) -> impl Future<Output = Result<Option<usize>>> + Send;
 
     /// Where this workload's callers run fastest.
     fn place(&self, workload: Workload) -> Place;

@@ -136,9 +136,9 @@ impl Caller {
         &keys[place]
     }
 
-    /// The key that all contend for, and whether this is its first step.
-    pub(crate) fn contended_key(&self) -> (Key, bool) {
-        self.storm.step()
+    /// The storm that it takes part in.
+    pub(crate) fn storm(&self) -> &Storm {
+        &self.storm
     }
 }
 
@@ -146,14 +146,32 @@ impl Caller {
 #[derive(Default)]
 pub(crate) struct Storm {
     fresh: Fresh,
-    steps: AtomicU64,
+    replays: AtomicU64,
+    begun: AtomicU64,
 }
 
 impl Storm {
-    fn step(&self) -> (Key, bool) {
-        let step = self.steps.fetch_add(1, Ordering::Relaxed);
-        let first = step.is_multiple_of(Workload::STEPS_PER_KEY);
-        (self.fresh.key_at(step / Workload::STEPS_PER_KEY), first)
+    /// The key of the moment.
+    pub(crate) fn key(&self) -> Key {
+        self.fresh.key_at(self.place())
+    }
+
+    /// Notes that a step was answered with the outcome.
+    pub(crate) fn replayed(&self) {
+        self.replays.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The key of the moment, and whether this caller has to begin it: where no store decides on that.
+    pub(crate) fn key_to_begin(&self) -> (Key, bool) {
+        let place = self.place();
+        // Looked at before it is written: all but one step of a key only look.
+        let first = self.begun.load(Ordering::Relaxed) <= place
+            && self.begun.fetch_max(place + 1, Ordering::Relaxed) <= place;
+        (self.fresh.key_at(place), first)
+    }
+
+    fn place(&self) -> u64 {
+        self.replays.load(Ordering::Relaxed) / Workload::REPLAYS_PER_KEY
     }
 }
 
@@ -216,13 +234,22 @@ mod tests {
     }
 
     #[test]
-    fn storm_goes_on_to_the_next_key_after_its_steps() {
+    fn storm_goes_on_to_the_next_key_once_it_was_replayed_enough() {
         let storm = Storm::default();
-        let steps: Vec<_> = (0..=Workload::STEPS_PER_KEY).map(|_| storm.step()).collect();
-        let (last, rest) = steps.split_last().unwrap();
-        assert!(rest.iter().all(|(key, _)| *key == rest[0].0));
-        assert_eq!(rest.iter().filter(|(_, first)| *first).count(), 1);
-        assert!(last.1);
-        assert_ne!(last.0, rest[0].0);
+        let first = storm.key();
+        (1..Workload::REPLAYS_PER_KEY).for_each(|_| storm.replayed());
+        assert_eq!(storm.key(), first);
+        storm.replayed();
+        assert_ne!(storm.key(), first);
+    }
+
+    #[test]
+    fn each_key_of_a_storm_is_begun_once() {
+        let storm = Storm::default();
+        for _ in 0..2 {
+            let key = storm.key();
+            assert_eq!([storm.key_to_begin(), storm.key_to_begin()], [(key, true), (key, false)]);
+            (0..Workload::REPLAYS_PER_KEY).for_each(|_| storm.replayed());
+        }
     }
 }

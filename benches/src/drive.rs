@@ -14,7 +14,7 @@ use crate::side::Side;
 use crate::{Payload, Place, Result, Workload};
 
 /// Callers that never wait would otherwise keep the others from running at all.
-const STEPS_BEFORE_YIELDING: u64 = 32;
+const STEPS_BEFORE_YIELDING: usize = 32;
 
 /// What the callers of a round do.
 #[derive(Clone)]
@@ -24,12 +24,13 @@ pub(crate) struct Load {
     /// Dealt out in turn: a few copies, so that no two cores share a reference count, but not one per caller.
     pub(crate) payloads: Arc<[Arc<Payload>]>,
     /// Every how many steps one is timed: reading the clock twice would weigh on steps of 100 ns.
-    pub(crate) sample: u64,
+    pub(crate) sample: usize,
 }
 
 /// What a round came to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Round {
+    pub(crate) steps: usize,
     pub(crate) ops_per_s: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
@@ -85,7 +86,7 @@ pub(crate) fn now() -> Instant {
 }
 
 struct Tally {
-    steps: u64,
+    steps: usize,
     latencies: Histogram<u64>,
     began: Instant,
     ended: Instant,
@@ -95,7 +96,7 @@ struct Tally {
 async fn steps<S: Side>(
     side: Arc<S>,
     workload: Workload,
-    sample: u64,
+    sample: usize,
     mut caller: Caller,
     start: Arc<Barrier>,
     stop: Arc<AtomicBool>,
@@ -130,13 +131,10 @@ fn summed(tallies: Vec<Tally>) -> Result<Round> {
         mix.add(tally.mix);
     }
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 steps and nanoseconds")]
-    let (steps, us_at) = (steps as f64, |quantile| latencies.value_at_quantile(quantile) as f64 / 1_000.0);
-    Ok(Round {
-        ops_per_s: steps / (ended - began).as_secs_f64().max(1e-9),
-        p50_us: us_at(0.5),
-        p99_us: us_at(0.99),
-        mix,
-    })
+    let (rate, us_at) = (steps as f64 / (ended - began).as_secs_f64().max(1e-9), |quantile| {
+        latencies.value_at_quantile(quantile) as f64 / 1_000.0
+    });
+    Ok(Round { steps, ops_per_s: rate, p50_us: us_at(0.5), p99_us: us_at(0.99), mix })
 }
 
 /// 1 ns to a minute, to 1 %.

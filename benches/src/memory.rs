@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use idem_core::Store;
+use idem_core::Key;
 
-use crate::{RETENTION, Result, fill, keys};
+use crate::{Result, keys};
 
 /// The memory of this process that is resident, in bytes; `None` off Linux.
 ///
@@ -17,12 +17,15 @@ pub fn resident() -> Option<u64> {
     Some(kibibytes * 1_024)
 }
 
-/// By how much memory grows per completed record with an outcome of `bytes`, the outcome included, over
-/// `records` of them.
-pub async fn bytes_per_record(store: &Arc<dyn Store>, records: usize, bytes: usize) -> Result<Option<f64>> {
+/// By how much memory grows per record while `fill` keeps one for each of so many fresh keys, all that
+/// belongs to the record included.
+pub async fn bytes_per_record(
+    records: usize,
+    fill: impl AsyncFnOnce(Arc<[Key]>) -> Result<()>,
+) -> Result<Option<f64>> {
     let keys = keys(records);
     let before = resident();
-    fill(store, &keys, bytes, RETENTION).await?;
+    fill(Arc::clone(&keys)).await?;
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 bytes")]
     Ok(grown(before).map(|grown| grown as f64 / records as f64))
 }

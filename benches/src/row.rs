@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn row_has_exactly_the_published_fields() {
-        let round = Round { ops_per_s: 4.0, p50_us: 1.0, p99_us: 2.0, mix: Mix::default() };
+        let round = Round { steps: 4, ops_per_s: 4.0, p50_us: 1.0, p99_us: 2.0, mix: Mix::default() };
         let raw = Round { ops_per_s: 8.0, ..round };
         let row = Row::new(Workload::Contended, 8, 1_024, &[round], &[raw]);
         assert_eq!(

@@ -50,7 +50,7 @@ impl StoreSide {
     }
 
     async fn contend(&self, caller: &mut Caller) -> Result<()> {
-        let (key, _) = caller.contended_key();
+        let key = caller.storm().key();
         match self.lock(&key, caller).await? {
             LockOutcome::Acquired(lease) => {
                 caller.mix.acquired += 1;
@@ -63,6 +63,7 @@ impl StoreSide {
             }
             LockOutcome::Completed(completion) => {
                 caller.mix.completed += 1;
+                caller.storm().replayed();
                 black_box(completion);
                 Ok(())
             }
@@ -102,13 +103,33 @@ pub(crate) struct RawSide<R> {
 }
 
 impl<R: Raw> RawSide<R> {
+    /// The bare backend itself.
+    pub(crate) fn raw(&self) -> &R {
+        &self.raw
+    }
+
     /// `kept`: the keys that replays find.
     pub(crate) fn new(raw: R, kept: Arc<[Key]>) -> Self {
         Self { raw, kept }
     }
 
-    async fn get(&self, key: &Key) -> Result<()> {
-        if self.raw.replay(key).await? { Ok(()) } else { Err("the bare backend lost a record".into()) }
+    async fn replay(&self, key: &Key) -> Result<()> {
+        match self.raw.get(key).await? {
+            Some(_) => Ok(()),
+            None => Err("the bare backend lost a record".into()),
+        }
+    }
+
+    async fn contend(&self, caller: &Caller) -> Result<()> {
+        let (key, first) = caller.storm().key_to_begin();
+        if first {
+            return self.raw.cycle(&key, &caller.payload).await;
+        }
+        // Until then there is nothing, or the lock record.
+        if self.raw.get(&key).await? == Some(caller.payload.outcome_record.len()) {
+            caller.storm().replayed();
+        }
+        Ok(())
     }
 }
 
@@ -117,13 +138,9 @@ impl<R: Raw> Side for RawSide<R> {
         match workload {
             Workload::Lock => self.raw.lock(&caller.fresh_key(), &caller.payload).await,
             Workload::Cycle => self.raw.cycle(&caller.fresh_key(), &caller.payload).await,
-            Workload::Replay => self.get(caller.pick(&self.kept)).await,
-            Workload::HotReplay => self.get(&self.kept[0]).await,
-            Workload::Contended => match caller.contended_key() {
-                (key, true) => self.raw.cycle(&key, &caller.payload).await,
-                // Nothing is there yet while the first caller commits.
-                (key, false) => self.raw.replay(&key).await.map(|_| ()),
-            },
+            Workload::Replay => self.replay(caller.pick(&self.kept)).await,
+            Workload::HotReplay => self.replay(&self.kept[0]).await,
+            Workload::Contended => self.contend(caller).await,
         }
     }
 

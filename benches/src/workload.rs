@@ -20,8 +20,8 @@ pub enum Workload {
     HotReplay,
     /// A storm of retries. All callers `lock` one and the same key; whoever acquires it gives way once, as work
     /// would, and completes it; the others get `InProgress` until then and the outcome after, and ask again at
-    /// once. After [`STEPS_PER_KEY`](Workload::STEPS_PER_KEY) steps all go on to the next key. Bare: the first
-    /// step of a key is the bare cycle, the others are bare gets.
+    /// once. When the outcome was given out [`REPLAYS_PER_KEY`](Workload::REPLAYS_PER_KEY) times, all go on to
+    /// the next key. Bare: the first step of a key is the bare cycle, the others are bare gets.
     Contended,
 }
 
@@ -29,8 +29,8 @@ impl Workload {
     /// All of them, in the order of the table.
     pub const ALL: [Self; 5] = [Self::Lock, Self::Cycle, Self::Replay, Self::HotReplay, Self::Contended];
 
-    /// How many steps are spent on one contended key.
-    pub const STEPS_PER_KEY: u64 = 1_024;
+    /// How many steps on one contended key are answered with its outcome.
+    pub const REPLAYS_PER_KEY: u64 = 1_024;
 
     /// Whether every step leaves a record behind.
     #[must_use]
