@@ -66,17 +66,26 @@ impl Registry {
     /// A dropped future may leave an opened store to be closed in the background.
     pub async fn open(&self, config: impl Into<StoreConfig>) -> Result<Arc<dyn Store>> {
         let (scheme, source) = config.into().split()?;
-        let driver = self.drivers.iter().rev().find(|driver| driver.schemes.contains(&&*scheme));
-        let Some(driver) = driver else {
-            let known: Vec<_> = self.drivers.iter().flat_map(|driver| driver.schemes).copied().collect();
-            return Err(invalid(format!("unknown store {scheme:?}; known are: {}", known.join(", "))));
-        };
+        let found = self.drivers.iter().rev().find_map(|driver| {
+            let own = driver.schemes.iter().find(|own| own.eq_ignore_ascii_case(&scheme))?;
+            Some((driver, *own))
+        });
+        let Some((driver, scheme)) = found else { return Err(self.unknown(&scheme)) };
         let options = Options::new(scheme, source, driver.target)?;
         (driver.open)(options).await
     }
+
+    fn unknown(&self, scheme: &str) -> Error {
+        let known: Vec<_> = self.drivers.iter().flat_map(|driver| driver.schemes).copied().collect();
+        let known = match known.join(", ") {
+            none if none.is_empty() => "no backend is registered".to_owned(),
+            known => format!("known are: {known}"),
+        };
+        invalid(format!("unknown store {scheme:?}; {known}"))
+    }
 }
 
-/// Which store to open: a URI such as `redb:./payments.idem?lease_check=true`, or a table with the key
+/// Which store to open: a URI such as `redb:./payments.idem?check_integrity=true`, or a table with the key
 /// `store` (the URI's scheme) and the backend's options.
 ///
 /// ```
@@ -96,7 +105,7 @@ impl Registry {
 /// # Ok::<(), toml::de::Error>(())
 /// ```
 #[derive(Clone, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a store is a URI such as \"redb:./file\", or a table with the key `store`")]
 pub enum StoreConfig {
     /// A URI.
     Uri(String),
@@ -115,10 +124,8 @@ impl StoreConfig {
                 };
                 let (target, query) = rest.split_once('?').unwrap_or((rest, ""));
                 let target = target.strip_prefix("//").unwrap_or(target);
-                Ok((
-                    scheme.to_ascii_lowercase(),
-                    Source::Uri { target: target.to_owned(), query: query.to_owned() },
-                ))
+                let source = Source::Uri { target: target.to_owned(), query: query.to_owned() };
+                Ok((scheme.to_owned(), source))
             }
             Self::Table(mut table) => match table.remove("store") {
                 Some(Value::String(scheme)) => Ok((scheme, Source::Table(table))),
@@ -162,7 +169,7 @@ enum Source {
 
 /// The options of one store, for its driver to read.
 pub struct Options {
-    scheme: String,
+    scheme: &'static str,
     read: Read,
 }
 
@@ -173,15 +180,16 @@ enum Read {
 }
 
 impl Options {
-    fn new(scheme: String, source: Source, target_option: Option<&str>) -> Result<Self> {
+    fn new(scheme: &'static str, source: Source, target_option: Option<&str>) -> Result<Self> {
         let read = match source {
             Source::Table(table) => Read::Table(table),
             Source::Uri { target, query } => match target_option {
+                _ if target.is_empty() => Read::Query(query),
                 Some(option) => Read::Query(join_target(option, &target, &query)?),
-                None if target.is_empty() => Read::Query(query),
+                // Without the target: it may hold a password.
                 None => {
                     return Err(invalid(format!(
-                        "{scheme}: takes options only (\"{scheme}:?name=value\"), not {target:?}"
+                        "{scheme}: takes options only (\"{scheme}:?name=value\"), no path and no server"
                     )));
                 }
             },
@@ -192,7 +200,7 @@ impl Options {
     /// The scheme that was asked for, one of the driver's.
     #[must_use]
     pub fn scheme(&self) -> &str {
-        &self.scheme
+        self.scheme
     }
 
     /// Reads the options as a backend's configuration, whose type says what is known
@@ -201,16 +209,24 @@ impl Options {
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] that names the option.
     pub fn read<T: DeserializeOwned>(self) -> Result<T> {
-        let invalid = |message: String| invalid(format!("{}: {message}", self.scheme));
-        match self.read {
+        let read = match self.read {
             Read::Query(query) => {
-                serde_urlencoded::from_str(&query).map_err(|source| invalid(source.to_string()))
+                let pairs = form_urlencoded::parse(query.as_bytes());
+                named(serde_urlencoded::Deserializer::new(pairs))
             }
-            Read::Table(table) => {
-                serde_json::from_value(Value::Object(table)).map_err(|source| invalid(source.to_string()))
-            }
-        }
+            Read::Table(table) => named(Value::Object(table)),
+        };
+        read.map_err(|message| invalid(format!("{}: {message}", self.scheme)))
     }
+}
+
+/// Reads a value; a message about a part of it begins with the part's name.
+fn named<'de, T, D>(deserializer: D) -> Result<T, String>
+where
+    T: DeserializeOwned,
+    D: serde::Deserializer<'de>,
+{
+    serde_path_to_error::deserialize(deserializer).map_err(|error| error.to_string())
 }
 
 /// Without the options: they may hold a password.

@@ -38,16 +38,22 @@ pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, 
 /// The deserializer's, naming the value.
 pub fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "a size is a number of bytes, or a text such as \"64MiB\"")]
     enum Written {
         Number(u64),
         Text(String),
     }
     match Written::deserialize(deserializer)? {
         Written::Number(bytes) => Ok(bytes),
-        Written::Text(text) => text
-            .parse::<ByteSize>()
-            .map(|size| size.as_u64())
-            .map_err(|source| D::Error::custom(format!("{text:?} is no size such as \"64MiB\": {source}"))),
+        Written::Text(text) => parse_bytes(&text)
+            .map_err(|reason| D::Error::custom(format!("{text:?} is no size such as \"64MiB\": {reason}"))),
+    }
+}
+
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    match text.parse::<ByteSize>()?.as_u64() {
+        // The parser stops at the highest number, and a bound that was mistyped must not become none.
+        u64::MAX => Err("it is beyond all numbers".to_owned()),
+        bytes => Ok(bytes),
     }
 }

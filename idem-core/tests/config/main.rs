@@ -1,0 +1,9 @@
+//! Choosing a store by a URI or a table, and what a mistake in either is told.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod mistakes;
+mod random;
+mod registry;
+mod setting;
+mod support;
+mod uri;

@@ -1,0 +1,122 @@
+//! Two drivers whose stores know how they were opened, and nothing else.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::{
+    Capabilities, Claim, Driver, Error, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
+    Opening, Operation, Options, Outcome, Record, Registry, Result, Store, StoreConfig, setting,
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FileConfig {
+    pub(crate) path: String,
+    #[serde(default)]
+    pub(crate) check: bool,
+    #[serde(default, deserialize_with = "setting::bytes")]
+    pub(crate) cache: u64,
+    #[serde(default, deserialize_with = "setting::duration")]
+    pub(crate) pause: Duration,
+    #[serde(default)]
+    pub(crate) password: Option<String>,
+}
+
+impl FileConfig {
+    pub(crate) fn at(path: &str) -> Self {
+        Self { path: path.to_owned(), check: false, cache: 0, pause: Duration::ZERO, password: None }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MemoryConfig {
+    #[serde(default, deserialize_with = "setting::bytes")]
+    pub(crate) max: u64,
+}
+
+pub(crate) const FILE: Driver =
+    Driver { schemes: &["file", "vault"], target: Some("path"), open: open::<FileConfig> };
+pub(crate) const MEMORY: Driver = Driver { schemes: &["memory"], target: None, open: open::<MemoryConfig> };
+
+pub(crate) fn registry() -> Registry {
+    Registry::new().with(FILE).with(MEMORY)
+}
+
+fn open<C: DeserializeOwned + std::fmt::Debug + Send + Sync + 'static>(options: Options) -> Opening {
+    Box::pin(async {
+        let scheme = options.scheme().to_owned();
+        let config: C = options.read()?;
+        Ok(Arc::new(Opened { scheme, config }) as Arc<dyn Store>)
+    })
+}
+
+/// Opens `config` and answers the scheme that the driver saw, with its configuration.
+pub(crate) async fn opened<C: Clone + 'static>(config: impl Into<StoreConfig>) -> Result<(String, C)> {
+    let store = registry().open(config).await?;
+    let opened: &Opened<C> = store.as_any().downcast_ref().unwrap();
+    Ok((opened.scheme.clone(), opened.config.clone()))
+}
+
+pub(crate) async fn file(config: impl Into<StoreConfig>) -> FileConfig {
+    opened(config).await.unwrap().1
+}
+
+/// What `config` is told is wrong with it.
+pub(crate) async fn mistake(config: impl Into<StoreConfig>) -> String {
+    let error = registry().open(config).await.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::InvalidConfig, Operation::Configure));
+    error.to_string()
+}
+
+pub(crate) fn table(toml: &str) -> StoreConfig {
+    toml::from_str(toml).unwrap()
+}
+
+#[derive(Debug)]
+struct Opened<C> {
+    scheme: String,
+    config: C,
+}
+
+fn refused<T>(operation: Operation) -> Result<T> {
+    Err(Error::new(ErrorKind::Unavailable, operation, "only here to be opened"))
+}
+
+#[async_trait::async_trait]
+impl<C: std::fmt::Debug + Send + Sync + 'static> Store for Opened<C> {
+    async fn lock(&self, _: &Key, _: &Fingerprint, _: &Claim) -> Result<LockOutcome> {
+        refused(Operation::Lock)
+    }
+    async fn renew(&self, _: &Lease, _: Duration) -> Result<Fenced> {
+        refused(Operation::Renew)
+    }
+    async fn checkpoint(&self, _: &Lease, _: u64, _: Bytes, _: Duration) -> Result<Fenced> {
+        refused(Operation::Checkpoint)
+    }
+    async fn complete(&self, _: &Lease, _: Outcome, _: Duration) -> Result<Fenced> {
+        refused(Operation::Complete)
+    }
+    async fn release(&self, _: &Lease) -> Result<Fenced> {
+        refused(Operation::Release)
+    }
+    async fn get(&self, _: &Key) -> Result<Option<Record>> {
+        refused(Operation::Get)
+    }
+    async fn remove(&self, _: &Key, _: bool) -> Result<bool> {
+        refused(Operation::Remove)
+    }
+    async fn expire(&self, _: usize) -> Result<Expired> {
+        refused(Operation::Expire)
+    }
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
