@@ -2,6 +2,7 @@
 //! was accepted twice.
 
 use std::collections::HashMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Stdio};
@@ -49,6 +50,37 @@ fn nothing_acknowledged_is_lost_to_fifty_kills() {
         told.cut_off
     );
     assert!(told.completed.len() > KILLS, "hardly anything was at stake");
+}
+
+/// A file gets its name once it is whole.
+#[test]
+fn a_kill_while_the_file_is_made_leaves_none_or_a_whole_one() {
+    if let Some(role) = child::role() {
+        return live(&role);
+    }
+    let test = "kill::a_kill_while_the_file_is_made_leaves_none_or_a_whole_one";
+    let mut rng = Rng::new(30);
+    let (mut none, mut whole) = (0, 0);
+    for _ in 0..30 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("payments.idem");
+        let mut child = child::command(test, &format!("0 {}", path.display()));
+        let mut child = child.stdout(Stdio::null()).spawn().unwrap();
+        // Waits for the first sign of a file, then for a moment more.
+        while fs::read_dir(folder.path()).unwrap().next().is_none() {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_micros(rng.below(20_000) as u64));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if path.exists() {
+            whole += 1;
+        } else {
+            none += 1;
+        }
+        runtime().block_on(async { open(&path, 0).await.close().await.unwrap() });
+    }
+    println!("30 kills while the file was made: {none} left none, {whole} a whole one");
 }
 
 /// What the processes said before they were killed.

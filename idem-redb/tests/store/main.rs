@@ -7,6 +7,7 @@
 
 mod bit_flips;
 mod disk_full;
+mod disk_model;
 mod io_error;
 mod kill;
 mod paths;

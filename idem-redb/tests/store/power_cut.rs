@@ -2,6 +2,7 @@
 
 use idem_core::ManualClock;
 use idem_redb::RedbConfig;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::support::call::{config, open};
 use crate::support::disk::Disk;
@@ -101,8 +102,7 @@ impl std::fmt::Display for Summary {
 
 /// One to three power cuts in the life of one file, then a peaceful end.
 fn round(seed: u64, lies: bool) -> Summary {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(async {
+    runtime(seed).block_on(async {
         let mut rng = Rng::new(seed);
         let history = History::new(16, 4);
         let clock = clock();
@@ -123,6 +123,13 @@ fn round(seed: u64, lies: bool) -> Summary {
         found.acknowledged = history.acknowledged_completions();
         found
     })
+}
+
+/// Callers on one thread, or on two.
+fn runtime(seed: u64) -> Runtime {
+    let mut builder =
+        if seed.is_multiple_of(4) { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    builder.worker_threads(2).enable_time().build().unwrap()
 }
 
 /// A store is made in peace: before that, nobody was promised anything.

@@ -56,8 +56,9 @@ async fn a_panic_of_the_closure_undoes_its_rows_and_leaves_the_store_alive() {
     let caller = tokio::spawn(async move {
         panicking
             .complete_with(&its_lease, |txn| -> Result<Outcome, ()> {
-                add(txn);
-                panic!("on purpose: the closure panics")
+                let mut balances = txn.open_table(BALANCES).unwrap();
+                balances.insert("alice", 100).unwrap();
+                panic!("on purpose: the closure panics, with a table open")
             })
             .await
     });

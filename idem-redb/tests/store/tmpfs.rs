@@ -59,6 +59,11 @@ async fn run_full_and_recover(folder: &Path) {
     assert_replays(&store, kept).await;
     println!("full after {kept} outcomes of 64 KiB: {error}");
 
+    let second = RedbStore::open(folder.join("second.idem")).await.unwrap_err();
+    assert_eq!(second.kind(), ErrorKind::Full, "{second}");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(files.count(), 2, "the store that could not be made left something behind");
+
     std::fs::remove_file(ballast).unwrap();
     let mut more = kept + 1;
     for _ in 0..1_000 {
