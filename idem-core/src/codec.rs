@@ -12,7 +12,7 @@
 //!     46     8  checkpoint step, 0 without a checkpoint
 //!     54    32  fingerprint
 //!     86     n  body: bincode 2, standard configuration
-//!  86 + n     8  checksum: XXH3-64
+//!  86 + n     8  checksum: XXH3-64 of what is covered, seeded with the XXH3-64 of the storage key
 //! ```
 //!
 //! Numbers of the header are big-endian at fixed places, so that a Redis script can read and write them.
@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use bincode::{BorrowDecode, Encode};
 use bytes::Bytes;
-use xxhash_rust::xxh3::Xxh3Default;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::clock::micros;
 use crate::record::{Completed, Locked};
@@ -208,10 +208,8 @@ fn checksum(key: &Key, covered: &[u8], cover: Cover) -> u64 {
         Cover::Whole => 0,
         Cover::Body => FINGERPRINT_AT,
     };
-    let mut hasher = Xxh3Default::new();
-    hasher.update(key.storage_key());
-    hasher.update(&covered[from..]);
-    hasher.digest()
+    // The storage key goes in as the seed: one pass over contiguous bytes, where a streaming hasher costs twice.
+    xxh3_64_with_seed(&covered[from..], xxh3_64(key.storage_key()))
 }
 
 fn code_of(reason: Reason) -> u8 {
