@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
+use crate::clock::micros;
 use crate::record::{Completed, Locked};
 use crate::{
     Checkpoint, Claim, Completion, Error, ErrorKind, Fenced, Fingerprint, Grant, Key, Lease, LockOutcome,
@@ -196,7 +195,9 @@ fn acquire(
     now: Timestamp,
 ) -> Decision {
     let grant = Grant { token, attempt, checkpoint: checkpoint.clone(), valid_for: claim.lease };
-    let locked = Locked { held: true, deadline: now + claim.lease, retention: claim.retention, checkpoint };
+    // As it is stored, so that a record is the same before and after.
+    let retention = Duration::from_micros(micros(claim.retention));
+    let locked = Locked { held: true, deadline: now + claim.lease, retention, checkpoint };
     let record = Record { fingerprint, token, attempt, state: State::Locked(locked), as_of: now };
     Decision { answer: Answer::Acquired(grant), change: Change::Put(record) }
 }
@@ -242,15 +243,6 @@ fn put_locked(record: &Record, locked: Locked, now: Timestamp) -> Change {
 
 fn unchanged(answer: Answer) -> Decision {
     Decision { answer, change: Change::None }
-}
-
-/// The value of a checkpoint call.
-impl Checkpoint {
-    /// A recovery point.
-    #[must_use]
-    pub fn new(step: u64, progress: Bytes) -> Self {
-        Self { step, progress }
-    }
 }
 
 /// For those who write a store: answers as the contract gives them.

@@ -116,6 +116,14 @@ pub struct Checkpoint {
     pub progress: Bytes,
 }
 
+impl Checkpoint {
+    /// A recovery point.
+    #[must_use]
+    pub fn new(step: u64, progress: Bytes) -> Self {
+        Self { step, progress }
+    }
+}
+
 impl fmt::Debug for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Checkpoint(step {}, {} bytes)", self.step, self.progress.len())

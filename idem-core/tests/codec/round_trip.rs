@@ -1,8 +1,11 @@
 //! What is written is what is read.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use idem_core::Outcome;
 use idem_core::codec::{decode, encode};
+use idem_core::decide::{Call, Change};
+use idem_core::{Claim, Fingerprint, Outcome, Owner, decide};
 use proptest::prelude::*;
 
 use crate::support::{AS_OF, COVERS, any_cover, any_record, completed, key};
@@ -20,6 +23,27 @@ proptest! {
             encode(&key(), &record, cover).unwrap(),
             encode(&key(), &record.clone(), cover).unwrap()
         );
+    }
+}
+
+proptest! {
+    /// Whatever fractions of a microsecond a caller asks for: a store that encodes its records and one that
+    /// does not keep the same ones.
+    #[test]
+    fn every_record_that_is_decided_is_read_as_it_was_decided(
+        lease in 1..u64::MAX,
+        retention in 1..u64::MAX,
+        cover in any_cover(),
+    ) {
+        let claim = Claim {
+            owner: Owner::from_bytes([7; 16]),
+            lease: Duration::from_nanos(lease),
+            retention: Duration::from_nanos(retention),
+        };
+        let call = Call::Lock { fingerprint: Fingerprint::from_bytes([7; 32]), claim, min_sequence: 0 };
+        let Change::Put(record) = decide(None, call, AS_OF).change else { panic!("not locked") };
+        let bytes = encode(&key(), &record, cover).unwrap();
+        prop_assert_eq!(decode(&key(), &bytes, cover, AS_OF).unwrap(), record);
     }
 }
 
