@@ -160,6 +160,7 @@ macro_rules! __for_each_case {
                 one_of_racing_releases_applies,
                 one_of_racing_removals_removes,
                 there_is_never_a_second_holder,
+                sweep_takes_no_key_that_is_used_again,
                 many_keys_at_once_do_not_mix,
             }
             cancel {
@@ -268,6 +269,7 @@ macro_rules! __for_each_case {
             heartbeat {
                 lease_of_long_work_is_kept,
                 lease_ends_after_the_ceiling,
+                loss_of_the_lease_is_told_to_the_work,
             }
             unsure {
                 lock_whose_answer_was_lost_is_found_again,

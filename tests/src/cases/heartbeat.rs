@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use idem_core::{Lease, Policy, State, Timestamp};
 
-use crate::executing::{ExpectExecution, ORDER, assert_replays, begin, execute};
+use crate::executing::{ExpectExecution, ORDER, assert_replays, begin, execute, kept};
 use crate::harness::Time;
-use crate::trial::{ExpectLock, LEASE, RETENTION, Trial};
+use crate::trial::{ExpectFenced, ExpectLock, LEASE, RETENTION, Trial};
 
 pub(super) async fn lease_of_long_work_is_kept(t: Trial) {
     let (t, lease_for) = (&t, lease_for(&t));
@@ -43,6 +43,23 @@ pub(super) async fn lease_ends_after_the_ceiling(t: Trial) {
     assert_eq!(next.attempt(), 2);
     assert!(!hanging.is_finished(), "a lost lease does not stop the work");
     hanging.abort();
+}
+
+pub(super) async fn loss_of_the_lease_is_told_to_the_work(t: Trial) {
+    let (t, lease_for) = (&t, lease_for(&t));
+    let work = |lease: Lease| async move {
+        assert!(t.remove(lease.key(), true).await);
+        let other = t.acquire(lease.key()).await;
+        while !lease.is_lost() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(lease.remaining().is_zero());
+        t.complete(&other, kept("of the other")).await.expect_applied();
+        Ok("of this one".to_owned())
+    };
+    let policy = Policy::new(lease_for, t.ticks(RETENTION));
+    execute(t, &policy, work).await.expect_fenced("of this one");
+    assert_replays(t, "of the other").await;
 }
 
 /// A lease short enough to be waited for: a real clock needs one that is long enough to be kept, too.

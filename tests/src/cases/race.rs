@@ -9,7 +9,7 @@ use idem_core::{Fenced, LockOutcome, LostReason, Outcome, State};
 use tokio::task::JoinSet;
 
 use crate::harness::Time;
-use crate::trial::{ExpectFenced, LEASE, RETENTION, Trial, fingerprint, must, value};
+use crate::trial::{ExpectFenced, ExpectLock, LEASE, RETENTION, Trial, fingerprint, must, value};
 
 /// Enough to meet, few enough for a store with a disk.
 const ROUNDS: u32 = 20;
@@ -193,6 +193,23 @@ pub(super) async fn there_is_never_a_second_holder(t: Trial) {
     .await;
     assert!(held.iter().sum::<u32>() > 0);
     assert!(t.get(&key).await.is_none(), "the last holder released it");
+}
+
+pub(super) async fn sweep_takes_no_key_that_is_used_again(t: Trial) {
+    for round in 0..rounds(&t) {
+        let key = t.key(&format!("order-{round}"));
+        t.acquire(&key).await;
+        t.outlast_record().await;
+        let claim = t.claim();
+        let (one, other) = (t.store(), t.store());
+        let sweeps = tokio::spawn(async move { must("expire", one.expire(100).await) });
+        let locks = tokio::spawn(async move { must("lock", other.lock(&key, &fingerprint(), &claim).await) });
+        joined(sweeps.await);
+        let lease = joined(locks.await).expect_acquired();
+        assert_eq!(lease.attempt(), 1);
+        t.complete(&lease, value(b"done")).await.expect_applied();
+        assert_eq!(t.record(&key).await.outcome(), Some(&value(b"done")));
+    }
 }
 
 pub(super) async fn many_keys_at_once_do_not_mix(t: Trial) {

@@ -123,6 +123,24 @@ impl BrokenStore {
         Ok(fenced)
     }
 
+    /// What has expired, as far as the budget goes, and whether there is more.
+    fn expired(&self, budget: usize) -> (Vec<Key>, bool) {
+        let (kept, now) = (lock(&self.kept), self.now());
+        let expired = |(key, record): (&Key, &Record)| match self.flaw {
+            Flaw::SweepsLapsed => record.live_lease(now).is_none() && record.outcome().is_none(),
+            Flaw::SweepsByFirstDeadline => kept.first.get(key).is_some_and(|first| first.is_expired(now)),
+            Flaw::SweepsNothing => false,
+            _ => record.is_expired(now),
+        };
+        let mut expired: Vec<_> =
+            kept.records.iter().filter(|(key, record)| expired((key, record))).map(|(key, _)| *key).collect();
+        let more = expired.len() > budget && self.flaw != Flaw::SaysNoMore;
+        if self.flaw != Flaw::SweepsBeyondBudget {
+            expired.truncate(budget);
+        }
+        (expired, more)
+    }
+
     /// The moment before the call was sent, or, wrongly, after its answer came.
     async fn counted_from(&self, sent: Sent) -> Sent {
         if self.flaw != Flaw::CountsFromTheAnswer {
@@ -233,23 +251,15 @@ impl Store for BrokenStore {
     }
 
     async fn expire(&self, budget: usize) -> Result<Expired> {
-        let (mut kept, now) = (lock(&self.kept), self.now());
-        let expired = |(key, record): (&Key, &Record)| match self.flaw {
-            Flaw::SweepsLapsed => record.live_lease(now).is_none() && record.outcome().is_none(),
-            Flaw::SweepsByFirstDeadline => kept.first.get(key).is_some_and(|first| first.is_expired(now)),
-            Flaw::SweepsNothing => false,
-            _ => record.is_expired(now),
-        };
-        let mut expired: Vec<_> =
-            kept.records.iter().filter(|(key, record)| expired((key, record))).map(|(key, _)| *key).collect();
-        let more = expired.len() > budget && self.flaw != Flaw::SaysNoMore;
-        if self.flaw != Flaw::SweepsBeyondBudget {
-            expired.truncate(budget);
+        let (found, more) = self.expired(budget);
+        if self.flaw == Flaw::ReadsThenWrites {
+            interrupted().await;
         }
-        for key in &expired {
+        let mut kept = lock(&self.kept);
+        for key in &found {
             kept.records.remove(key);
         }
-        Ok(Expired { removed: expired.len(), more })
+        Ok(Expired { removed: found.len(), more })
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -69,6 +69,7 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
     (
         Flaw::DropsCheckpoints,
         &[
+            "execute::waiting_caller_takes_over_from_the_dead",
             "lock::takeover_gets_the_checkpoint",
             "checkpoint::empty_progress_is_a_checkpoint_all_the_same",
             "checkpoint::largest_progress_reaches_the_next_attempt",
@@ -111,6 +112,7 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
     (
         Flaw::GarblesOutcomes,
         &[
+            "execute::waiting_callers_replay",
             "complete::every_outcome_is_replayed_as_it_was_given",
             "execute::result_of_another_type_is_incompatible",
             "work::outcome_that_was_not_kept_is_unavailable_to_retries",
@@ -255,6 +257,7 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
     (
         Flaw::RemovesNothing,
         &[
+            "heartbeat::loss_of_the_lease_is_told_to_the_work",
             "remove::live_lease_is_removed_by_force",
             "remove::completed_record_is_removed",
             "work::result_whose_record_is_gone_overwrites_nobody",

@@ -20,6 +20,7 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
         &[
             "race::one_of_128_lockers_acquires",
             "race::one_of_128_takes_over",
+            "race::sweep_takes_no_key_that_is_used_again",
             "race::one_outcome_of_racing_completions_is_kept",
             "race::late_completion_or_takeover_wins",
             "race::late_renewal_or_takeover_wins",
@@ -60,8 +61,6 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
             "wait::removal_wakes",
             "wait::end_of_the_lease_wakes",
             "wait::renewal_keeps_waiting",
-            "execute::waiting_callers_replay",
-            "execute::waiting_caller_takes_over_from_the_dead",
         ],
     ),
     (Flaw::WaitsWithALock, &["wait::waiters_block_nobody_and_are_all_woken"]),
