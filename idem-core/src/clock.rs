@@ -59,8 +59,8 @@ pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX)
 }
 
-/// A clock's reading in whole microseconds, rounded down: one grid for the store's time and a holder's, so that
-/// within one process no holder believes in its lease for longer than the store does.
+/// A clock's reading in whole microseconds, rounded down: one grid for the store's time and a holder's, so
+/// that within one process no holder believes in its lease for longer than the store does.
 pub(crate) fn ticks(reading: Duration) -> u64 {
     u64::try_from(reading.as_micros()).unwrap_or(u64::MAX)
 }
@@ -81,7 +81,9 @@ pub type SharedClock = Arc<dyn Clock>;
 
 /// The operating system's clocks.
 ///
-/// On Linux the monotonic one stands still while the machine sleeps: leases then last longer, never shorter.
+/// On Linux the monotonic one stands still while the machine sleeps or is moved to another host. A store in
+/// this process sleeps with it, and its leases last longer. A store elsewhere does not: the holder then
+/// believes in its lease for longer than the store, and only the fencing [`Token`](crate::Token) tells.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

@@ -31,7 +31,8 @@ pub(crate) fn parts_digest<const N: usize>(tag: &[u8], parts: [&[u8]; N]) -> [u8
     hasher.finish()
 }
 
-/// The first 6 bytes in hexadecimal: enough to find a value again in a log, not to guess it.
+/// The first 6 bytes in hexadecimal: enough to find a value again in a log. Whoever can guess the value can
+/// confirm the guess, so it hides a random key, not an order number.
 pub(crate) struct ShortDigest<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for ShortDigest<'_> {

@@ -11,9 +11,13 @@ use crate::digest::{PartsHasher, ShortDigest};
 ///
 /// Built from length-prefixed parts and a *scheme* tag that names the recipe. Change the recipe (another
 /// part, another order, another canonical form) and change the tag with it: old records then show a
-/// mismatch instead of a false match. To roll out a new recipe without refusing the retries in flight,
-/// let new code compute both for one retention period: when [`lock`](crate::Store::lock) with the new one
-/// answers [`FingerprintMismatch`](crate::LockOutcome::FingerprintMismatch), ask again with the old one.
+/// mismatch instead of a false match.
+///
+/// To roll out a new recipe without refusing the retries in flight, let code compute both for a while: when
+/// [`lock`](crate::Store::lock) with one answers
+/// [`FingerprintMismatch`](crate::LockOutcome::FingerprintMismatch), ask again with the other. First deploy
+/// code that locks with the old one and then tries the new; when no older code runs any more, code that locks
+/// with the new one and then tries the old; after one retention, code that knows the new one alone.
 ///
 /// ```
 /// use idem_core::Fingerprint;

@@ -7,7 +7,7 @@
 //!
 //! - [`Store`] is the contract, [`StoreExt::execute`] the comfort over it.
 //! - [`Registry`] opens a store by a URI or a table of a configuration file.
-//! - [`decide`] is the one pure transition that every backend makes atomic; [`codec`] the bytes in a store.
+//! - [`mod@decide`] is the one pure transition that every backend makes atomic; [`codec`] the bytes in a store.
 
 mod clock;
 pub mod codec;
@@ -16,6 +16,7 @@ mod digest;
 mod error;
 mod execute;
 mod fingerprint;
+mod forward;
 mod key;
 pub mod limits;
 mod lock;

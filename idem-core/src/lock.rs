@@ -136,7 +136,10 @@ impl Lease {
         self.0.retention
     }
 
-    /// How long the lease is valid for certain, by the holder's own clock; zero once it may be over.
+    /// How long the lease is valid, by the holder's own clock; zero once it may be over, or is lost.
+    ///
+    /// As sure as that clock: one that stands still while the machine sleeps, or runs slower than the store's,
+    /// shows too much. An effect that must not happen twice needs the fencing [`token`](Lease::token) as well.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         if self.is_lost() {
@@ -179,7 +182,10 @@ impl Lease {
         }))
     }
 
-    /// Tells the lease that a renewal (or a checkpoint) for `duration`, sent at `sent`, was applied.
+    /// Tells the lease that a renewal (or a checkpoint) for `duration`, sent at `sent`, was written.
+    ///
+    /// Not for a checkpoint that was answered `Applied` with nothing written, because a higher step is stored:
+    /// that one made the lease no longer.
     pub fn renewed(&self, sent: &Sent, duration: Duration) {
         self.0.valid_until.fetch_max(sent.until(duration), Ordering::AcqRel);
     }

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -152,7 +151,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Contract
     /// Without a checkpoint the record is removed; with one the holder is cleared and the record kept, so that
-    /// the next attempt resumes at once.
+    /// the next attempt resumes at once. Sent again it does nothing more, and answers that it was lost
+    /// (`Gone` or `Released`): either answer means that this lease holds the key no longer.
     ///
     /// # Cancel safety
     /// Safe: the key is held as before, or released.
@@ -187,7 +187,11 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Contract
     /// Holds no lock and no thread while it waits. Where the store notifies, a completion wakes it at once;
-    /// elsewhere it polls, from every 5 ms to every 250 ms, and that is what a store inherits. True is a hint, another caller may lock in the same moment: ask with `lock`.
+    /// elsewhere it polls, from every 5 ms to every 250 ms, and that is what a store inherits. True is a hint,
+    /// another caller may lock in the same moment: ask with `lock`.
+    ///
+    /// # Errors
+    /// Those of [`get`](Store::get).
     ///
     /// # Cancel safety
     /// Safe: changes nothing.
@@ -270,53 +274,3 @@ pub struct Capabilities {
     /// A completion wakes those who wait in [`Store::settled`].
     pub notifies: bool,
 }
-
-macro_rules! forward_store {
-    ($pointer:ty) => {
-        #[async_trait]
-        impl<S: Store + ?Sized> Store for $pointer {
-            async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
-                (**self).lock(key, fingerprint, claim).await
-            }
-            async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
-                (**self).renew(lease, duration).await
-            }
-            async fn checkpoint(
-                &self,
-                lease: &Lease,
-                step: u64,
-                progress: Bytes,
-                duration: Duration,
-            ) -> Result<Fenced> {
-                (**self).checkpoint(lease, step, progress, duration).await
-            }
-            async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
-                (**self).complete(lease, outcome, retention).await
-            }
-            async fn release(&self, lease: &Lease) -> Result<Fenced> {
-                (**self).release(lease).await
-            }
-            async fn get(&self, key: &Key) -> Result<Option<Record>> {
-                (**self).get(key).await
-            }
-            async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
-                (**self).settled(key, timeout).await
-            }
-            async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
-                (**self).remove(key, force).await
-            }
-            async fn expire(&self, budget: usize) -> Result<Expired> {
-                (**self).expire(budget).await
-            }
-            fn capabilities(&self) -> Capabilities {
-                (**self).capabilities()
-            }
-            fn as_any(&self) -> &dyn Any {
-                (**self).as_any()
-            }
-        }
-    };
-}
-
-forward_store!(Arc<S>);
-forward_store!(Box<S>);

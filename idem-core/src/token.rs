@@ -48,8 +48,10 @@ impl fmt::Debug for Owner {
 /// A fencing token: both parts must be equal to hold a lease.
 ///
 /// `sequence` rises from attempt to attempt on one key (a hybrid clock: the later of the previous one plus 1
-/// and the store's time in microseconds). Pass it along with every effect on a downstream system that can
-/// refuse a lower number than it has seen: then a holder that stalled past its lease does no harm there.
+/// and the store's time in microseconds), and across the removal of its record where the store is of
+/// [`strict_sequence`](crate::Capabilities::strict_sequence). Pass it along with every effect on a downstream
+/// system that can refuse a lower number than it has seen: then a holder that stalled past its lease does no
+/// harm there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Token {
     /// Orders the attempts on one key.

@@ -64,11 +64,14 @@ pub trait StoreExt: Store {
     /// Locks `key`, runs `work` once, renews the lease while it runs, and completes the key with its result.
     ///
     /// # Contract
-    /// - `work` runs only under an acquired lease; [`Policy::renew_for`] bounds how long it is kept alive.
+    /// - `work` runs only under an acquired lease; [`Policy::renew_for`] bounds how long it is kept alive. The
+    ///   renewals run beside it in the same task: work that blocks its thread blocks them too. A lost lease
+    ///   does not stop the work, which can look at [`Lease::is_lost`] and [`Lease::remaining`].
     /// - The result is kept with [`encode_value`]; one that is too large for the store, or that cannot be
     ///   encoded, is answered here and recorded as unavailable, so that it never runs again.
     /// - Work that completed the lease itself (in its own transaction, say) is accepted: the answer comes from
-    ///   the record.
+    ///   the record. When such work saw no answer to its completion, let it answer `Err`: the record is looked
+    ///   at, and if it was completed after all, that is the answer.
     /// - A `lock` of unknown effect is sent again, then released as best it can. A `complete` of unknown effect
     ///   is sent again and never released.
     /// - Lost because the record was gone, the completion is tried once more under the same owner, and accepted

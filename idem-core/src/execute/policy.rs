@@ -53,7 +53,8 @@ impl Policy {
         }
     }
 
-    /// Waits up to `limit` for a result that another caller is working on. Default: not at all.
+    /// Waits up to `limit` for a result that another caller is working on, and asks once more at its end.
+    /// Default: not at all.
     #[must_use]
     pub fn wait(self, limit: Duration) -> Self {
         Self { wait: limit, ..self }
@@ -66,7 +67,9 @@ impl Policy {
         Self { renew_for: ceiling, ..self }
     }
 
-    /// Gives a store call and its resends up to `limit` altogether. Default: 10 s.
+    /// Gives a store call and its resends up to `limit` altogether. Default: 10 s. Less than the store's own
+    /// time for one call means that a slow call is given up and never sent again; zero, that only a store in
+    /// memory can answer at all.
     #[must_use]
     pub fn resend_for(self, limit: Duration) -> Self {
         Self { resend_for: limit, ..self }
