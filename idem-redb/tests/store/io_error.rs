@@ -154,6 +154,7 @@ async fn a_failed_sync_that_dropped_its_pages_is_outlived() {
         assert!(verdict.is_clean(), "error at call {at}: {verdict:#?}");
     }
     println!("{forgotten} failed calls, each followed by a power cut: {verdict}");
+    assert!(forgotten > 0, "no call failed");
 }
 
 /// Lets the call after the next `in_calls` fail; returns its number.
