@@ -24,13 +24,11 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// `Err` gives back a record that is not completed.
-    #[expect(clippy::result_large_err, reason = "both sides are the record, on its way to its place")]
-    pub(crate) fn new(record: Record) -> Result<Self, Record> {
-        let Record { fingerprint, token, attempt, state, as_of } = record;
+    pub(crate) fn new(record: Record) -> Option<Self> {
+        let Record { fingerprint, token, attempt, state, as_of: _ } = record;
         match state {
-            State::Completed(completed) => Ok(Self { fingerprint, token, attempt, completed }),
-            State::Locked(_) => Err(Record { fingerprint, token, attempt, state, as_of }),
+            State::Completed(completed) => Some(Self { fingerprint, token, attempt, completed }),
+            State::Locked(_) => None,
         }
     }
 
@@ -151,11 +149,11 @@ impl CompletedRecords {
 }
 
 /// Room for the records that a store of this size will probably hold, a little under a power of two, which
-/// moka doubles and rounds up: 16 bytes for each of them, at most 4 MiB. Growing to the same size step by step
-/// took a tenth of all the time spent on a new key.
+/// moka doubles and rounds up: 16 bytes for each of them. Growing to the same size step by step took a tenth of
+/// all the time spent on a new key, in pauses.
 fn initial_capacity(config: &MokaConfig) -> usize {
     const PROBABLE_BYTES: u64 = 2 * RECORD_OVERHEAD;
-    const MOST: u64 = 1 << 18;
+    const MOST: u64 = 1 << 20;
     let records = config.max_entries.min(config.max_bytes / PROBABLE_BYTES).min(MOST);
     usize::try_from(records * 15 / 16).unwrap_or(0)
 }

@@ -1,6 +1,7 @@
 //! The locked records of one shard.
 
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap};
 
 use idem_core::{Record, Timestamp};
@@ -32,9 +33,13 @@ impl LockedRecords {
     /// Keeps `record`, in place of the one before.
     pub(crate) fn put(&mut self, key: HashedKey, record: Record) {
         let expires_at = record.expires_at();
-        let before = self.records.insert(key, record);
-        if before.is_some_and(|before| before.expires_at() == expires_at) {
-            return;
+        match self.records.entry(key) {
+            Entry::Vacant(place) => _ = place.insert(record),
+            Entry::Occupied(mut place) => {
+                if place.insert(record).expires_at() == expires_at {
+                    return;
+                }
+            }
         }
         self.expiry.push(Reverse((expires_at, key)));
         if self.expiry.len() > 2 * self.records.len() + OUTDATED {

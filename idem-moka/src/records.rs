@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use idem_core::decide::{Answer, Call, Change, decide};
-use idem_core::{Key, Record, StoreClock, Timestamp};
+use idem_core::{Key, Record, State, StoreClock, Timestamp};
 
 use crate::MokaConfig;
 use crate::completed::{CompletedRecords, Kept};
@@ -155,9 +155,10 @@ impl Records {
         match change {
             Change::None => {}
             Change::Put(record) => {
-                match Kept::new(record) {
-                    Err(record) => self.put_locked(locked, key, record)?,
-                    Ok(kept) => self.put_completed(locked, key, kept, now),
+                if matches!(record.state, State::Locked(_)) {
+                    self.put_locked(locked, key, record)?;
+                } else if let Some(kept) = Kept::new(record) {
+                    self.put_completed(locked, key, kept, now);
                 }
                 self.sweep_locked(locked, now, SWEPT_ALONG);
             }
