@@ -6,6 +6,7 @@
 //!   disturbs the machine for a while disturbs both sides.
 //! - Both sides write and read the same number of bytes: the bare side gets records of the length that idem's
 //!   codec makes, with idem's 48-byte keys, on the same disk, with the same durability and the same cache.
+//!   What idem wrote more of in a round, the bare side gets too, outside the measured time.
 //! - Both sides get the place where they are fastest ([`Place`]): idem's callers are tokio tasks, as in a server;
 //!   a bare call that blocks (redb's commit) has a thread to itself per caller, without any hop between them.
 //! - Not timed on either side is what a caller makes before it asks: the digests of key and fingerprint, the
