@@ -153,7 +153,7 @@ impl CompletedRecords {
 /// all the time spent on a new key, in pauses.
 fn initial_capacity(config: &MokaConfig) -> usize {
     const PROBABLE_BYTES: u64 = 2 * RECORD_OVERHEAD;
-    const MOST: u64 = 1 << 20;
+    const MOST: u64 = 1 << 18;
     let records = config.max_entries.min(config.max_bytes / PROBABLE_BYTES).min(MOST);
     usize::try_from(records * 15 / 16).unwrap_or(0)
 }

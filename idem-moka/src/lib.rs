@@ -34,7 +34,7 @@
 //!   of those **runs its work again**. A locked record is never evicted. moka evicts in batches: for a moment
 //!   there can be some hundred records more than the bound.
 //!
-//! An empty store takes a 64th of `max_bytes`, at most 16 MiB. Choose `max_locks` with crashed attempts in mind:
+//! An empty store takes a 64th of `max_bytes`, at most 4 MiB. Choose `max_locks` with crashed attempts in mind:
 //! each counts until its lease and its retention are over. moka lets go of removed records in batches, so some
 //! hundred of them may stay in memory until the store is used again.
 //!
