@@ -51,6 +51,13 @@ pub enum Cover {
     Body,
 }
 
+/// The checksum of `bytes` that are kept under `key`: that of records, for what a store keeps beside them.
+#[must_use]
+pub fn checksum(key: &Key, bytes: &[u8]) -> u64 {
+    // The storage key goes in as the seed: one pass over contiguous bytes, where a streaming hasher costs twice.
+    xxh3_64_with_seed(bytes, xxh3_64(key.storage_key()))
+}
+
 /// The variable part of a record. Borrowed, so that bytes are copied once and a hostile length allocates
 /// nothing.
 #[derive(Encode, BorrowDecode, Debug, PartialEq)]
@@ -79,7 +86,7 @@ pub fn encode(key: &Key, record: &Record, cover: Cover) -> Result<Vec<u8>> {
         Error::new(ErrorKind::TooLarge, Operation::Complete, "the record cannot be encoded")
             .with_source(source)
     })?;
-    let checksum = checksum(key, &bytes, cover);
+    let checksum = checksum(key, covered_part(&bytes, cover));
     bytes.extend_from_slice(&checksum.to_be_bytes());
     Ok(bytes)
 }
@@ -170,7 +177,7 @@ fn split<'a>(key: &Key, bytes: &'a [u8], cover: Cover) -> Result<(Header, &'a [u
         return Err(corrupt(format!("the record has {} bytes, too few for a header", bytes.len())));
     }
     let (covered, stored) = bytes.split_at(bytes.len() - CHECKSUM_LEN);
-    if stored != checksum(key, covered, cover).to_be_bytes() {
+    if stored != checksum(key, covered_part(covered, cover)).to_be_bytes() {
         return Err(corrupt("the checksum does not match".to_owned()));
     }
     let header = Header {
@@ -203,13 +210,11 @@ fn read_body(bytes: &[u8]) -> Result<Body<'_>> {
     Ok(body)
 }
 
-fn checksum(key: &Key, covered: &[u8], cover: Cover) -> u64 {
-    let from = match cover {
-        Cover::Whole => 0,
-        Cover::Body => FINGERPRINT_AT,
-    };
-    // The storage key goes in as the seed: one pass over contiguous bytes, where a streaming hasher costs twice.
-    xxh3_64_with_seed(&covered[from..], xxh3_64(key.storage_key()))
+fn covered_part(record: &[u8], cover: Cover) -> &[u8] {
+    match cover {
+        Cover::Whole => record,
+        Cover::Body => &record[FINGERPRINT_AT..],
+    }
 }
 
 fn code_of(reason: Reason) -> u8 {

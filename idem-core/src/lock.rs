@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::{micros, ticks};
+use crate::decide::Call;
 use crate::{Checkpoint, Fingerprint, Key, Outcome, Owner, Record, SharedClock, State, Timestamp, Token};
 
 /// What a caller asks for when it wants to run the work of a key.
@@ -193,6 +194,23 @@ impl Lease {
     /// Tells the lease that a call under it was answered [`Fenced::Lost`].
     pub fn lost(&self) {
         self.0.lost.store(true, Ordering::Release);
+    }
+
+    /// Tells the lease how `call`, sent under it at `sent`, was answered; `wrote`: whether it changed the record.
+    ///
+    /// The one call that a store makes after each holder's call: what the lease then knows of itself is the same
+    /// on every store.
+    pub fn answered(&self, call: &Call, fenced: Fenced, wrote: bool, sent: &Sent) {
+        match (fenced, call) {
+            (Fenced::Lost(LostReason::Completed), _) | (Fenced::Applied, Call::Complete { .. }) => {
+                self.completed();
+            }
+            (Fenced::Lost(_), _) => self.lost(),
+            (Fenced::Applied, Call::Renew { duration, .. } | Call::Checkpoint { duration, .. }) if wrote => {
+                self.renewed(sent, *duration);
+            }
+            (Fenced::Applied, _) => {}
+        }
     }
 
     /// Tells the lease that its completion was applied.

@@ -4,13 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use idem_core::decide::{Answer, Call, Change};
 use idem_core::{Error, Fenced, Key, Result, Timestamp, decide};
-use redb::Database;
+use redb::{Database, WriteTransaction};
 
 use crate::error::Failure;
 use crate::file::begin;
-use crate::queue::{QueuedCall, QueuedSweep, QueuedTransaction, Reply, Swept, Transaction};
+use crate::queue::{Done, QueuedCall, QueuedSweep, QueuedTransaction, Reply, Swept, Transaction};
 use crate::schema::{Mark, Tables};
 use crate::shared::Shared;
+use crate::slot::guarded;
 
 /// What a batch consists of: calls, and at most a few steps of sweeps.
 #[derive(Default)]
@@ -21,7 +22,7 @@ pub(crate) struct Batch {
 
 /// Answers that are true once the batch is committed.
 struct Answers {
-    calls: Vec<Result<Answer>>,
+    calls: Vec<Result<Done>>,
     removed: Vec<usize>,
 }
 
@@ -38,9 +39,7 @@ impl Batch {
         shared: &Shared,
         sequence: &mut u64,
     ) -> Result<(), Failure> {
-        let committed = catch_unwind(AssertUnwindSafe(|| self.transact(database, shared, sequence)))
-            .unwrap_or(Err(Failure::Panicked));
-        match committed {
+        match guarded(|| self.transact(database, shared, sequence)) {
             Ok(answers) => {
                 self.answer(answers, shared);
                 Ok(())
@@ -80,8 +79,7 @@ impl Batch {
             }
         }
         if step.wrote {
-            txn.commit()?;
-            *sequence = step.sequence;
+            step.commit(txn, shared, sequence)?;
         } else {
             txn.abort()?;
         }
@@ -109,13 +107,13 @@ pub(crate) fn transact(
     queued: QueuedTransaction,
     database: &Database,
     shared: &Shared,
-    sequence: u64,
+    sequence: &mut u64,
 ) -> Result<(), Failure> {
     let QueuedTransaction { key, token, retention, work, reply } = queued;
     let complete = |outcome| Call::Complete { token, outcome, retention };
     let run = || -> Result<Result<Transaction>, Failure> {
         let txn = begin(database, &shared.config)?;
-        let mut step = Step { now: shared.clock.now(), sequence, wrote: false };
+        let mut step = Step { now: shared.clock.now(), sequence: *sequence, wrote: false };
         // Asked with a stand-in first: a lost lease must not even run the closure.
         let stand_in = complete(idem_core::Outcome::Unavailable(idem_core::Reason::Other));
         let found = match Tables::open(&txn)?.load(&key, step.now) {
@@ -152,10 +150,10 @@ pub(crate) fn transact(
             }
             tables.write_mark(step.mark())?;
         }
-        txn.commit()?;
+        step.commit(txn, shared, sequence)?;
         Ok(Ok(Transaction::Applied))
     };
-    match catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(Failure::Panicked)) {
+    match guarded(run) {
         Ok(answer) => {
             let applied = matches!(answer, Ok(Transaction::Applied));
             send(reply, answer);
@@ -180,17 +178,13 @@ struct Step {
 
 impl Step {
     /// `Ok(Err(_))`: this record cannot be read, which concerns this call alone.
-    fn call(
-        &mut self,
-        tables: &mut Tables<'_>,
-        key: &Key,
-        mut call: Call,
-    ) -> Result<Result<Answer>, Failure> {
+    fn call(&mut self, tables: &mut Tables<'_>, key: &Key, mut call: Call) -> Result<Result<Done>, Failure> {
         let found = match tables.load(key, self.now) {
             Ok(found) => found,
             Err(Failure::Record(_)) if matches!(call, Call::Remove { force: true }) => {
                 self.wrote = true;
-                return Ok(Ok(Answer::Removed(tables.remove_unread(key)?)));
+                let removed = tables.remove_unread(key)?;
+                return Ok(Ok(Done { answer: Answer::Removed(removed), wrote: removed }));
             }
             Err(Failure::Record(error)) => return Ok(Err(error.during(call.operation()))),
             Err(failure) => return Err(failure),
@@ -204,9 +198,10 @@ impl Step {
         if let Change::Put(record) = &decision.change {
             self.sequence = number.max(record.token.sequence);
         }
-        self.wrote |= decision.change != Change::None;
+        let wrote = decision.change != Change::None;
+        self.wrote |= wrote;
         tables.apply(key, found.as_ref(), &decision.change, number)?;
-        Ok(Ok(decision.answer))
+        Ok(Ok(Done { answer: decision.answer, wrote }))
     }
 
     fn sweep(&mut self, tables: &mut Tables<'_>, keys: &[Key]) -> Result<usize, Failure> {
@@ -223,6 +218,14 @@ impl Step {
         }
         self.wrote |= removed > 0;
         Ok(removed)
+    }
+
+    /// What was given out in a commit that failed may be in the file all the same, so it is not given out again.
+    fn commit(&self, txn: WriteTransaction, shared: &Shared, sequence: &mut u64) -> Result<(), Failure> {
+        *sequence = self.sequence;
+        txn.commit()?;
+        shared.slot.committed();
+        Ok(())
     }
 
     fn mark(&self) -> Mark {

@@ -36,7 +36,9 @@ pub struct RedbConfig {
     #[serde(default)]
     pub accept_repairs: bool,
     /// Whether each commit records what makes the next opening fast after a crash: 1 ms instead of seconds for
-    /// a million records, at the price of a second sync in each commit. Default: true.
+    /// a million records, at the price of a second sync in each commit. Without it a file can also become
+    /// unreadable when a sync fails, its pages are dropped by the system, and the power is cut soon after.
+    /// Default: true.
     #[serde(default = "yes")]
     pub quick_repair: bool,
     /// Memory for pages, in bytes. Default: 64 MiB. At least 1 MiB.
@@ -122,11 +124,11 @@ impl From<PathBuf> for RedbConfig {
     }
 }
 
-fn in_range<T: PartialOrd + std::fmt::Debug>(name: &str, value: T, min: T, max: T) -> Result<()> {
+fn in_range<T: PartialOrd + Copy + std::fmt::Debug>(name: &str, value: T, min: T, max: T) -> Result<()> {
     if min <= value && value <= max {
         return Ok(());
     }
-    let message = format!("redb: {name} is {value:?}, it must be {:?} to {:?}", min, max);
+    let message = format!("redb: {name} is {value:?}, it must be {min:?} to {max:?}");
     Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message))
 }
 

@@ -13,13 +13,15 @@ pub(crate) enum Failure {
     Record(Error),
     /// redb panicked over what it read.
     Panicked,
+    /// The database is not in its place now.
+    Away(&'static str),
 }
 
 impl Failure {
     /// Whether redb refuses its work until it is closed and opened again.
     pub(crate) fn needs_reopen(&self) -> bool {
         match self {
-            Self::Record(_) => false,
+            Self::Record(_) | Self::Away(_) => false,
             Self::Panicked => true,
             Self::Redb(error) => matches!(
                 error,
@@ -35,6 +37,7 @@ impl Failure {
     pub(crate) fn into_error(self, operation: Operation) -> Error {
         match self {
             Self::Record(error) => error.during(operation),
+            Self::Away(why) => away(why, operation),
             Self::Panicked => Error::new(
                 ErrorKind::Corrupt,
                 operation,
@@ -52,12 +55,17 @@ impl Failure {
         match self {
             Self::Record(error) => Error::new(error.kind(), operation, error.message()),
             Self::Panicked => Self::Panicked.into_error(operation),
+            Self::Away(why) => away(why, operation),
             Self::Redb(error) => {
                 let (kind, message) = explain(error);
                 Error::new(kind, operation, format!("{message} ({error})"))
             }
         }
     }
+}
+
+pub(crate) fn away(why: &str, operation: Operation) -> Error {
+    Error::new(ErrorKind::Unavailable, operation, why)
 }
 
 fn explain(error: &redb::Error) -> (ErrorKind, &'static str) {

@@ -2,15 +2,17 @@
 
 use std::fs;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use idem_core::{Error, ErrorKind, Operation, Result};
-use redb::{Builder, Database, StorageBackend, WriteTransaction};
+use redb::{
+    Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, TableError, WriteTransaction,
+};
 
 use crate::config::RedbConfig;
 use crate::error::Failure;
-use crate::schema::{Mark, SCHEMA_VERSION, Tables};
+use crate::schema::{self, Mark, SCHEMA_VERSION, Tables};
+use crate::slot;
 
 /// A database ready for use, and how far its time and sequences had come.
 pub(crate) struct Opened {
@@ -33,10 +35,27 @@ pub(crate) fn open_file(config: &RedbConfig) -> Result<Opened> {
         Err(error) if error.kind() == io::ErrorKind::NotFound && config.create => create_file(config)?,
         Err(error) => return Err(unusable(path, "cannot be opened").with_source(error)),
     }
-    let opened = verified(config, || Ok(builder(config).open(path)?));
+    let opened = guarded(|| look(path)).and_then(|()| verified(config, || Ok(builder(config).open(path)?)));
     opened.map_err(|error| {
         if is_refusal(&error) { unusable(path, "cannot be opened").with_source(error) } else { error }
     })
+}
+
+/// Refuses what is not ours before it is opened for writing, which changes even a file that nothing is written to.
+fn look(path: &Path) -> Result<(), Failure> {
+    let database = match Builder::new().set_cache_size(0).open_read_only(path) {
+        Ok(database) => database,
+        // It was not closed in peace: only an opening for writing can tell.
+        Err(DatabaseError::RepairAborted) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let txn = database.begin_read()?;
+    match txn.open_table(schema::META) {
+        Ok(meta) => check(meta.get(schema::VERSION_KEY)?.map(|version| version.value())),
+        Err(TableError::TableDoesNotExist(_)) if txn.list_tables()?.next().is_none() => Ok(()),
+        Err(TableError::TableDoesNotExist(_)) => Err(foreign()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Opens a database on the caller's own storage.
@@ -92,10 +111,8 @@ fn verified(config: &RedbConfig, open: impl FnOnce() -> Result<Database, Failure
     })
 }
 
-/// redb asserts what a damaged file can break.
 fn guarded<T>(open: impl FnOnce() -> Result<T, Failure>) -> Result<T> {
-    let outcome = catch_unwind(AssertUnwindSafe(open)).unwrap_or(Err(Failure::Panicked));
-    outcome.map_err(|failure| failure.into_error(Operation::Open))
+    slot::guarded(open).map_err(|failure| failure.into_error(Operation::Open))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -113,23 +130,26 @@ fn prepare(database: &Database, config: &RedbConfig, ownership: Ownership) -> Re
         return Ok(mark);
     }
     if ownership == Ownership::Own && txn.list_tables()?.next().is_some() {
-        let message = "the file is a redb database, but no idem store; share it with `with_database`";
-        return Err(Failure::Record(Error::new(ErrorKind::Incompatible, Operation::Open, message)));
+        return Err(foreign());
     }
-    Tables::open(&txn)?.write_version()?;
+    schema::create(&txn)?;
     txn.commit()?;
     Ok(Mark::default())
 }
 
 fn is_ours(txn: &WriteTransaction) -> Result<bool, Failure> {
     use redb::TableHandle;
-    Ok(txn.list_tables()?.any(|table| table.name() == crate::schema::META.name()))
+    Ok(txn.list_tables()?.any(|table| table.name() == schema::META.name()))
 }
 
 fn check_version(txn: &WriteTransaction) -> Result<Mark, Failure> {
-    let tables = Tables::open(txn)?;
-    match tables.version()? {
-        Some(SCHEMA_VERSION) => tables.mark(),
+    check(schema::version(txn)?)?;
+    Tables::open(txn)?.mark()
+}
+
+fn check(version: Option<u64>) -> Result<(), Failure> {
+    match version {
+        Some(SCHEMA_VERSION) => Ok(()),
         Some(version) => {
             let message = format!("the store has schema version {version}, this code reads {SCHEMA_VERSION}");
             Err(Failure::Record(Error::new(ErrorKind::Incompatible, Operation::Open, message)))
@@ -139,6 +159,11 @@ fn check_version(txn: &WriteTransaction) -> Result<Mark, Failure> {
             Err(Failure::Record(Error::new(ErrorKind::Corrupt, Operation::Open, message)))
         }
     }
+}
+
+fn foreign() -> Failure {
+    let message = "the file is a redb database, but no idem store; share it with `with_database`";
+    Failure::Record(Error::new(ErrorKind::Incompatible, Operation::Open, message))
 }
 
 /// A durable write transaction, as the configuration asks for it.

@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc as std_mpsc};
 
 use idem_core::decide::{Answer, Call, Change};
 use idem_core::{
-    Clock, Error, ErrorKind, Key, Operation, Record, Result, Sent, SharedClock, StoreClock, Waiters, decide,
+    Error, ErrorKind, Key, Operation, Record, Result, Sent, SharedClock, StoreClock, Waiters, decide,
 };
 use redb::{Database, StorageBackend};
 use tokio::sync::mpsc::error::TrySendError;
@@ -13,12 +13,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::config::{RedbConfig, WhenQueueFull};
+use crate::error::{Failure, away};
 use crate::file::{self, Opened};
 use crate::pace::ReadPace;
-use crate::queue::{Message, QueuedCall};
-use crate::schema::{self, Mark};
+use crate::queue::{Done, Message, QueuedCall};
+use crate::schema::Mark;
 use crate::shared::Shared;
-use crate::slot::{Slot, away};
+use crate::slot::{Slot, closed};
 use crate::sweep;
 use crate::writer::{Reopen, Writer};
 
@@ -75,7 +76,7 @@ impl Inner {
     ) -> Result<Arc<Self>> {
         let (queue, received) = mpsc::channel(config.queue);
         let shared = Arc::new(Shared {
-            slot: Slot::new(database),
+            slot: Slot::new(database, reopen.is_some()),
             clock: StoreClock::start(clock, mark.time),
             waiters: Waiters::new(),
             pace: ReadPace::default(),
@@ -95,35 +96,72 @@ impl Inner {
         Sent::now(self.shared.clock.source())
     }
 
-    /// Answers `call` from what is on record when that changes nothing, and leaves the rest to the writer.
-    pub(crate) async fn call(&self, key: &Key, call: Call) -> Result<Answer> {
-        let operation = call.operation();
+    /// Answers a `lock` from what is on record when that changes nothing, and leaves the rest to the writer.
+    pub(crate) async fn lock(self: &Arc<Self>, key: &Key, call: Call, sent: &Sent) -> Result<Answer> {
         call.check(self.shared.config.max_outcome)?;
-        if matches!(call, Call::Lock { .. }) {
-            let record = self.read(key, operation).await?;
-            let decision = decide(record.as_ref(), call.clone(), self.shared.clock.now());
+        let record = if self.shared.pace.is_slow() {
+            self.read_elsewhere(*key, Operation::Lock).await?
+        } else {
+            self.read_here(key, Operation::Lock, sent)?
+        };
+        if let Some(record) = record {
+            let now = record.as_of;
+            let decision = decide(Some(&record), call.clone(), now);
             if decision.change == Change::None {
                 return Ok(decision.answer);
             }
         }
+        Ok(self.write(key, call).await?.answer)
+    }
+
+    /// Leaves `call` to the writer.
+    pub(crate) async fn call(&self, key: &Key, call: Call) -> Result<Done> {
+        call.check(self.shared.config.max_outcome)?;
+        self.write(key, call).await
+    }
+
+    async fn write(&self, key: &Key, call: Call) -> Result<Done> {
+        let operation = call.operation();
         let (reply, answer) = oneshot::channel();
         self.ask(operation, Message::Call(QueuedCall { key: *key, call, reply }), answer).await
     }
 
     /// Reads a record inline while pages are at hand, and on a thread that may block while they are not.
-    pub(crate) async fn read(&self, key: &Key, operation: Operation) -> Result<Option<Record>> {
+    pub(crate) async fn read(self: &Arc<Self>, key: &Key, operation: Operation) -> Result<Option<Record>> {
         if self.shared.pace.is_slow() {
-            let (shared, key) = (Arc::clone(&self.shared), *key);
-            let read = tokio::task::spawn_blocking(move || read(&shared, &key, operation)).await;
-            return read.unwrap_or_else(|source| {
-                Err(Error::new(ErrorKind::Unavailable, operation, "the read was cut off").with_source(source))
-            });
+            return self.read_elsewhere(*key, operation).await;
         }
-        let clock: &dyn Clock = &**self.shared.clock.source();
-        let begun = clock.monotonic();
-        let record = read(&self.shared, key, operation);
-        self.shared.pace.note(clock.monotonic().saturating_sub(begun));
+        self.read_here(key, operation, &self.sent())
+    }
+
+    async fn read_elsewhere(self: &Arc<Self>, key: Key, operation: Operation) -> Result<Option<Record>> {
+        let inner = Arc::clone(self);
+        let read = tokio::task::spawn_blocking(move || inner.read_now(&key, operation)).await;
+        read.unwrap_or_else(|source| {
+            Err(Error::new(ErrorKind::Unavailable, operation, "the read was cut off").with_source(source))
+        })
+    }
+
+    fn read_here(&self, key: &Key, operation: Operation, begun: &Sent) -> Result<Option<Record>> {
+        let record = self.read_now(key, operation);
+        self.shared.pace.note(begun.elapsed());
         record
+    }
+
+    fn read_now(&self, key: &Key, operation: Operation) -> Result<Option<Record>> {
+        let now = self.shared.clock.now();
+        let read = self.shared.slot.read(|snapshot| snapshot.read(key, now));
+        let record = read.map_err(|failure| self.failed_read(failure, operation))?;
+        Ok(record.filter(|record| !record.is_expired(now)))
+    }
+
+    /// The error of a failed read; where redb works no more after it, the writer is told.
+    pub(crate) fn failed_read(&self, failure: Failure, operation: Operation) -> Error {
+        if failure.needs_reopen() {
+            // A full queue has writes in it, and they meet the same error.
+            let _full = self.queue.try_send(Message::Reopen);
+        }
+        failure.into_error(operation)
     }
 
     /// Sends `message` to the writer and waits for `answer`, within the configured time.
@@ -136,7 +174,7 @@ impl Inner {
         let limit = self.shared.config.call_timeout;
         let asked = async {
             self.enqueue(operation, message).await?;
-            answer.await.unwrap_or_else(|_| Err(away("the store is closed", operation)))
+            answer.await.unwrap_or_else(|_| Err(closed(operation)))
         };
         timeout(limit, asked).await.unwrap_or_else(|_| {
             let message = format!(
@@ -149,19 +187,11 @@ impl Inner {
 
     async fn enqueue(&self, operation: Operation, message: Message) -> Result<()> {
         match self.shared.config.when_queue_full {
-            WhenQueueFull::Wait => {
-                self.queue.send(message).await.map_err(|_| away("the store is closed", operation))
-            }
+            WhenQueueFull::Wait => self.queue.send(message).await.map_err(|_| closed(operation)),
             WhenQueueFull::Refuse => self.queue.try_send(message).map_err(|error| match error {
                 TrySendError::Full(_) => away("the writer's queue is full", operation),
-                TrySendError::Closed(_) => away("the store is closed", operation),
+                TrySendError::Closed(_) => closed(operation),
             }),
         }
     }
-}
-
-fn read(shared: &Shared, key: &Key, operation: Operation) -> Result<Option<Record>> {
-    let now = shared.clock.now();
-    let record = shared.slot.read(operation, |txn| schema::read(txn, key, now))?;
-    Ok(record.filter(|record| !record.is_expired(now)))
 }

@@ -17,6 +17,8 @@ pub(crate) enum Message {
     Sweep(QueuedSweep),
     /// The application's own writes together with a completion; alone in its transaction.
     Transact(Box<QueuedTransaction>),
+    /// A read met an error after which redb works no more until it is opened again.
+    Reopen,
     /// Gives free pages back to the file system.
     Compact(Reply<bool>),
     /// The application supplies its database anew.
@@ -28,7 +30,15 @@ pub(crate) enum Message {
 pub(crate) struct QueuedCall {
     pub(crate) key: Key,
     pub(crate) call: Call,
-    pub(crate) reply: Reply<Answer>,
+    pub(crate) reply: Reply<Done>,
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) answer: Answer,
+    /// Whether it changed the record.
+    pub(crate) wrote: bool,
 }
 
 pub(crate) struct QueuedSweep {

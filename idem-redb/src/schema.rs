@@ -1,12 +1,15 @@
 //! The tables, and how one record is found in them and moved between them.
 //!
-//! - `idem/locks`: live and unfinished attempts. Small, so that the pages of a batch are few.
+//! - `idem/locks`: live and unfinished attempts. Small, so that the pages of a batch are few. Its first entry is
+//!   the store's high-water mark: written with every commit, it would cost a page of its own elsewhere.
 //! - `idem/index`: where a completed key's outcome lies.
 //! - `idem/outcomes`: outcomes by (expiry, number), so that they are appended while retentions are alike, and
 //!   that what has expired is a prefix: the log is its own expiry index.
-//! - `idem/meta`: the schema's version, and the store's high-water mark.
+//! - `idem/meta`: the schema's version.
 //!
 //! A key is in `locks`, or in `index` and `outcomes`, or nowhere. One transaction moves it.
+
+use std::ops::Bound;
 
 use idem_core::codec::{self, Cover};
 use idem_core::decide::Change;
@@ -26,9 +29,9 @@ pub(crate) const INDEX: TableDefinition<'_, StorageKey, u128> = TableDefinition:
 /// Key: [`Place`]. Value: storage key, then the record.
 pub(crate) const OUTCOMES: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("idem/outcomes");
 
-const VERSION_KEY: &str = "schema version";
-const TIME_KEY: &str = "time";
-const SEQUENCE_KEY: &str = "sequence";
+pub(crate) const VERSION_KEY: &str = "schema version";
+/// No key's digest: to find one that is all zeros is to break BLAKE3.
+const MARK_KEY: [u8; Key::STORAGE_LEN] = [0; Key::STORAGE_LEN];
 
 /// Where an outcome lies: its expiry in microseconds, then a number that makes it unique.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +63,6 @@ pub(crate) struct Found {
 
 /// The tables within a write transaction.
 pub(crate) struct Tables<'txn> {
-    meta: Table<'txn, &'static str, u64>,
     locks: Table<'txn, StorageKey, &'static [u8]>,
     index: Table<'txn, StorageKey, u128>,
     outcomes: Table<'txn, u128, &'static [u8]>,
@@ -69,7 +71,6 @@ pub(crate) struct Tables<'txn> {
 impl<'txn> Tables<'txn> {
     pub(crate) fn open(txn: &'txn WriteTransaction) -> Result<Self, Failure> {
         Ok(Self {
-            meta: txn.open_table(META)?,
             locks: txn.open_table(LOCKS)?,
             index: txn.open_table(INDEX)?,
             outcomes: txn.open_table(OUTCOMES)?,
@@ -151,35 +152,70 @@ impl<'txn> Tables<'txn> {
     }
 
     pub(crate) fn write_mark(&mut self, mark: Mark) -> Result<(), Failure> {
-        self.meta.insert(TIME_KEY, mark.time.as_micros())?;
-        self.meta.insert(SEQUENCE_KEY, mark.sequence)?;
+        let mut bytes = [0; 24];
+        bytes[..8].copy_from_slice(&mark.time.as_micros().to_be_bytes());
+        bytes[8..16].copy_from_slice(&mark.sequence.to_be_bytes());
+        let checksum = codec::checksum(&Key::from_storage_key(MARK_KEY), &bytes[..16]);
+        bytes[16..].copy_from_slice(&checksum.to_be_bytes());
+        self.locks.insert(&MARK_KEY, &bytes[..])?;
         Ok(())
     }
 
-    pub(crate) fn write_version(&mut self) -> Result<(), Failure> {
-        self.meta.insert(VERSION_KEY, SCHEMA_VERSION)?;
-        Ok(())
-    }
-
-    /// The schema's version, `None` where there has never been a store.
-    pub(crate) fn version(&self) -> Result<Option<u64>, Failure> {
-        Ok(self.meta.get(VERSION_KEY)?.map(|version| version.value()))
-    }
-
+    /// Checked like a record: a time in the far future would let everything expire.
     pub(crate) fn mark(&self) -> Result<Mark, Failure> {
-        let value = |key| Result::<_, Failure>::Ok(self.meta.get(key)?.map_or(0, |value| value.value()));
-        Ok(Mark { time: Timestamp::from_micros(value(TIME_KEY)?), sequence: value(SEQUENCE_KEY)? })
+        let Some(bytes) = self.locks.get(&MARK_KEY)? else {
+            return Err(corrupt("the store's high-water mark is missing"));
+        };
+        let Ok([time, sequence, checksum]) = <[[u8; 8]; 3]>::try_from(bytes.value().as_chunks().0) else {
+            return Err(corrupt("the store's high-water mark is not one"));
+        };
+        if u64::from_be_bytes(checksum)
+            != codec::checksum(&Key::from_storage_key(MARK_KEY), &bytes.value()[..16])
+        {
+            return Err(corrupt("the checksum of the store's high-water mark does not match"));
+        }
+        Ok(Mark {
+            time: Timestamp::from_micros(u64::from_be_bytes(time)),
+            sequence: u64::from_be_bytes(sequence),
+        })
     }
 }
 
-/// Reads the record of `key` in a transaction of its own.
-pub(crate) fn read(txn: &ReadTransaction, key: &Key, now: Timestamp) -> Result<Option<Record>, Failure> {
-    // Replays first: they are what is asked for most, and most of them are completed.
-    let index = txn.open_table(INDEX)?;
-    if let Some(place) = index.get(key.storage_key())? {
-        return completed(&txn.open_table(OUTCOMES)?, key, Place(place.value()), now).map(Some);
+/// The schema's version, `None` where there has never been a store.
+pub(crate) fn version(txn: &WriteTransaction) -> Result<Option<u64>, Failure> {
+    Ok(txn.open_table(META)?.get(VERSION_KEY)?.map(|version| version.value()))
+}
+
+/// Makes the tables.
+pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Failure> {
+    txn.open_table(META)?.insert(VERSION_KEY, SCHEMA_VERSION)?;
+    Tables::open(txn)?.write_mark(Mark::default())
+}
+
+/// The tables at one moment, for reading.
+pub(crate) struct Snapshot {
+    locks: ReadOnlyTable<StorageKey, &'static [u8]>,
+    index: ReadOnlyTable<StorageKey, u128>,
+    outcomes: ReadOnlyTable<u128, &'static [u8]>,
+}
+
+impl Snapshot {
+    pub(crate) fn open(txn: &ReadTransaction) -> Result<Self, Failure> {
+        Ok(Self {
+            locks: txn.open_table(LOCKS)?,
+            index: txn.open_table(INDEX)?,
+            outcomes: txn.open_table(OUTCOMES)?,
+        })
     }
-    locked(&txn.open_table(LOCKS)?, key, now)
+
+    /// The record of `key`, expired or not.
+    pub(crate) fn read(&self, key: &Key, now: Timestamp) -> Result<Option<Record>, Failure> {
+        // Replays first: they are what is asked for most.
+        match self.index.get(key.storage_key())? {
+            Some(place) => completed(&self.outcomes, key, Place(place.value()), now).map(Some),
+            None => locked(&self.locks, key, now),
+        }
+    }
 }
 
 /// The keys of expired records, at most `limit` of them: completed ones first, they are found in order.
@@ -198,7 +234,7 @@ pub(crate) fn expired(txn: &ReadTransaction, now: Timestamp, limit: usize) -> Re
         }
     }
     let locks: ReadOnlyTable<StorageKey, &[u8]> = txn.open_table(LOCKS)?;
-    for entry in locks.iter()? {
+    for entry in locks.range::<&[u8; Key::STORAGE_LEN]>((Bound::Excluded(&MARK_KEY), Bound::Unbounded))? {
         if keys.len() >= limit {
             break;
         }

@@ -1,71 +1,136 @@
 //! Where the database stands: in use, or away for a moment (being opened again, compacted, or closed).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, TryLockError};
 
-use idem_core::{Error, ErrorKind, Operation, Result};
+use idem_core::{Error, Operation, Result};
 use redb::{Database, ReadTransaction, ReadableDatabase};
 
-use crate::error::Failure;
+use crate::error::{Failure, away};
+use crate::schema::Snapshot;
 
 /// Readers look in and never wait; only the writer puts the database in and takes it out.
 #[derive(Debug)]
-pub(crate) struct Slot(RwLock<State>);
+pub(crate) struct Slot {
+    state: RwLock<State>,
+    /// How many commits there were: a snapshot of an earlier one is not read from.
+    commits: AtomicU64,
+    /// Whether a snapshot may be kept. It keeps the pages of its moment from being used again, which is no
+    /// matter where the next commit of ours ends it, and would be in a database that others write to.
+    keeps_snapshots: bool,
+}
 
 #[derive(Debug)]
 enum State {
-    Ready(Arc<Database>),
+    Ready { database: Arc<Database>, kept: RwLock<Option<Box<Kept>>> },
     Away(&'static str),
 }
 
+/// Opened once between two commits, since that takes as long as reading from it.
+struct Kept {
+    snapshot: Snapshot,
+    commit: u64,
+}
+
 impl Slot {
-    pub(crate) fn new(database: Arc<Database>) -> Self {
-        Self(RwLock::new(State::Ready(database)))
+    pub(crate) fn new(database: Arc<Database>, keeps_snapshots: bool) -> Self {
+        Self { state: RwLock::new(State::ready(database)), commits: AtomicU64::new(0), keeps_snapshots }
     }
 
-    /// Reads in a transaction of its own, without waiting for anybody.
-    pub(crate) fn read<T>(
-        &self,
-        operation: Operation,
-        read: impl FnOnce(&ReadTransaction) -> Result<T, Failure>,
-    ) -> Result<T> {
-        let state = match self.0.try_read() {
-            Ok(state) => state,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Err(away("the database is being put aside", operation)),
-        };
-        match &*state {
-            State::Away(why) => Err(away(why, operation)),
-            State::Ready(database) => {
-                // redb verifies no page when it reads it, so a damaged one can fail its assertions.
-                let outcome = catch_unwind(AssertUnwindSafe(|| read(&database.begin_read()?)));
-                outcome.unwrap_or(Err(Failure::Panicked)).map_err(|failure| failure.into_error(operation))
+    /// Reads what was committed last, without waiting for anybody.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Snapshot) -> Result<T, Failure>) -> Result<T, Failure> {
+        self.with_ready(|database, kept| {
+            if let Ok(kept) = kept.try_read()
+                && let Some(kept) = &*kept
+                && kept.commit == self.commits.load(Ordering::Acquire)
+            {
+                return read(&kept.snapshot);
             }
+            // Before the transaction: a commit in between makes the snapshot look older than it is, no more.
+            let commit = self.commits.load(Ordering::Acquire);
+            let snapshot = Snapshot::open(&database.begin_read()?)?;
+            let answer = read(&snapshot);
+            if self.keeps_snapshots
+                && let Ok(mut kept) = kept.try_write()
+            {
+                *kept = Some(Box::new(Kept { snapshot, commit }));
+            }
+            answer
+        })
+    }
+
+    /// Reads in a transaction of its own, for what takes long.
+    pub(crate) fn scan<T>(
+        &self,
+        scan: impl FnOnce(&ReadTransaction) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.with_ready(|database, _| scan(&database.begin_read()?))
+    }
+
+    /// Lets later reads see what was committed. Called before anybody is told of it.
+    pub(crate) fn committed(&self) {
+        self.commits.fetch_add(1, Ordering::AcqRel);
+        if let State::Ready { kept, .. } = &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+            *kept.write().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 
-    /// The database, for the writer.
-    pub(crate) fn database(&self, operation: Operation) -> Result<Arc<Database>> {
-        match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
-            State::Ready(database) => Ok(Arc::clone(database)),
-            State::Away(why) => Err(away(why, operation)),
+    /// The database, for the writer alone: it is the one who takes it out.
+    pub(crate) fn database(&self) -> Result<Arc<Database>, Failure> {
+        match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+            State::Ready { database, .. } => Ok(Arc::clone(database)),
+            State::Away(why) => Err(Failure::Away(why)),
         }
     }
 
     /// Takes the database out, once no reader looks at it any more.
     pub(crate) fn take(&self, why: &'static str) -> Option<Arc<Database>> {
-        let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         match std::mem::replace(&mut *state, State::Away(why)) {
-            State::Ready(database) => Some(database),
+            State::Ready { database, .. } => Some(database),
             State::Away(_) => None,
         }
     }
 
     pub(crate) fn put(&self, database: Arc<Database>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = State::Ready(database);
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = State::ready(database);
+    }
+
+    fn with_ready<T>(
+        &self,
+        read: impl FnOnce(&Database, &RwLock<Option<Box<Kept>>>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let state = match self.state.try_read() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(Failure::Away("the database is being put aside")),
+        };
+        match &*state {
+            State::Away(why) => Err(Failure::Away(why)),
+            State::Ready { database, kept } => guarded(|| read(database, kept)),
+        }
     }
 }
 
-pub(crate) fn away(why: &str, operation: Operation) -> Error {
-    Error::new(ErrorKind::Unavailable, operation, why)
+impl State {
+    fn ready(database: Arc<Database>) -> Self {
+        Self::Ready { database, kept: RwLock::new(None) }
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kept").field("commit", &self.commit).finish_non_exhaustive()
+    }
+}
+
+/// redb verifies no page when it reads it, so a damaged one can fail its assertions.
+pub(crate) fn guarded<T>(act: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or(Err(Failure::Panicked))
+}
+
+/// Of a channel whose other end is gone.
+pub(crate) fn closed(operation: Operation) -> Error {
+    away("the store is closed", operation)
 }

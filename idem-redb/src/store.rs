@@ -66,7 +66,7 @@ impl RedbStore {
     ///
     /// # Errors
     /// - [`InvalidConfig`](ErrorKind::InvalidConfig): a setting is out of range, or the path cannot be used.
-    /// - [`Corrupt`](ErrorKind::Corrupt): the file is damaged, or empty. It is left as it is.
+    /// - [`Corrupt`](ErrorKind::Corrupt): the file is damaged, or empty. No record in it is changed.
     /// - [`Incompatible`](ErrorKind::Incompatible): the file is not ours, or newer than this code.
     /// - [`Unavailable`](ErrorKind::Unavailable): another store has the file open, or the disk failed.
     ///
@@ -115,11 +115,11 @@ impl RedbStore {
     /// Does what was asked before, closes the file, and lets every later call end in
     /// [`Unavailable`](ErrorKind::Unavailable). Closing twice is closing once.
     pub async fn close(&self) -> Result<()> {
-        let (reply, answer) = oneshot::channel();
-        match self.0.ask(Operation::Close, Message::Close(reply), answer).await {
-            Err(error) if error.kind() == ErrorKind::Unavailable && self.0.queue.is_closed() => Ok(()),
-            closed => closed,
+        if self.0.queue.is_closed() {
+            return Ok(());
         }
+        let (reply, answer) = oneshot::channel();
+        self.0.ask(Operation::Close, Message::Close(reply), answer).await
     }
 }
 
@@ -182,17 +182,12 @@ impl Store for RedbStore {
     async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
         let sent = self.0.sent();
         let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
-        let answer = self.0.call(key, call).await?;
+        let answer = self.0.lock(key, call, &sent).await?;
         answer.into_lock_outcome(*key, *fingerprint, claim, &sent)
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
-        let sent = self.0.sent();
-        let fenced = self.fenced(lease, Call::Renew { token: lease.token(), duration }).await?;
-        if fenced == Fenced::Applied {
-            lease.renewed(&sent, duration);
-        }
-        Ok(fenced)
+        self.fenced(lease, Call::Renew { token: lease.token(), duration }).await
     }
 
     async fn checkpoint(
@@ -202,18 +197,12 @@ impl Store for RedbStore {
         progress: Bytes,
         duration: Duration,
     ) -> Result<Fenced> {
-        // The lease's own count is left alone: `Applied` does not tell whether this step was written, or was
-        // overtaken by a higher one that asked for less.
         let checkpoint = Checkpoint::new(step, progress);
         self.fenced(lease, Call::Checkpoint { token: lease.token(), checkpoint, duration }).await
     }
 
     async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
-        let fenced = self.fenced(lease, Call::Complete { token: lease.token(), outcome, retention }).await?;
-        if fenced == Fenced::Applied {
-            lease.completed();
-        }
-        Ok(fenced)
+        self.fenced(lease, Call::Complete { token: lease.token(), outcome, retention }).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<Fenced> {
@@ -229,7 +218,7 @@ impl Store for RedbStore {
     }
 
     async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
-        self.0.call(key, Call::Remove { force }).await?.into_removed()
+        self.0.call(key, Call::Remove { force }).await?.answer.into_removed()
     }
 
     async fn expire(&self, budget: usize) -> Result<Expired> {
@@ -251,7 +240,11 @@ impl Store for RedbStore {
 
 impl RedbStore {
     async fn fenced(&self, lease: &Lease, call: Call) -> Result<Fenced> {
-        self.0.call(lease.key(), call).await?.into_fenced()
+        let sent = self.0.sent();
+        let done = self.0.call(lease.key(), call.clone()).await?;
+        let fenced = done.answer.into_fenced()?;
+        lease.answered(&call, fenced, done.wrote, &sent);
+        Ok(fenced)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::inner::Inner;
 use crate::queue::{Message, QueuedSweep, Swept};
 use crate::schema;
 use crate::shared::Shared;
-use crate::slot::away;
+use crate::slot::closed;
 
 /// Removals that share a commit with callers. Each may touch a page of its own, and pages are what a commit
 /// costs: 32 of them take about a millisecond.
@@ -43,7 +43,7 @@ pub(crate) fn spawn(store: Weak<Inner>, stop: Receiver<()>, shared: &Shared) -> 
 fn sweep_all(store: &Arc<Inner>) -> Result<()> {
     let mut step = STEP_IN_COMPANY;
     loop {
-        let keys = look_up(&store.shared, LOOK_AHEAD)?;
+        let keys = look_up(store, LOOK_AHEAD)?;
         let mut removed = 0;
         let mut rest = &keys[..];
         while !rest.is_empty() {
@@ -52,8 +52,8 @@ fn sweep_all(store: &Arc<Inner>) -> Result<()> {
             }
             let (now, later) = rest.split_at(step.min(rest.len()));
             let (message, answer) = message(now);
-            store.queue.blocking_send(message).map_err(|_| closed())?;
-            let swept = answer.blocking_recv().map_err(|_| closed())??;
+            store.queue.blocking_send(message).map_err(|_| closed(Operation::Expire))?;
+            let swept = answer.blocking_recv().map_err(|_| closed(Operation::Expire))??;
             step = step_after(swept);
             removed += swept.removed;
             rest = later;
@@ -92,16 +92,17 @@ pub(crate) async fn expire(store: &Arc<Inner>, budget: usize) -> Result<Expired>
 }
 
 async fn look_up_elsewhere(store: &Arc<Inner>, limit: usize) -> Result<Vec<Key>> {
-    let shared = Arc::clone(&store.shared);
-    let looked_up = tokio::task::spawn_blocking(move || look_up(&shared, limit)).await;
+    let store = Arc::clone(store);
+    let looked_up = tokio::task::spawn_blocking(move || look_up(&store, limit)).await;
     looked_up.unwrap_or_else(|source| {
         Err(Error::new(ErrorKind::Unavailable, Operation::Expire, "the look-up was cut off")
             .with_source(source))
     })
 }
 
-fn look_up(shared: &Shared, limit: usize) -> Result<Vec<Key>> {
-    shared.slot.read(Operation::Expire, |txn| schema::expired(txn, shared.clock.now(), limit))
+fn look_up(store: &Inner, limit: usize) -> Result<Vec<Key>> {
+    let looked_up = store.shared.slot.scan(|txn| schema::expired(txn, store.shared.clock.now(), limit));
+    looked_up.map_err(|failure| store.failed_read(failure, Operation::Expire))
 }
 
 fn message(keys: &[Key]) -> (Message, oneshot::Receiver<Result<Swept>>) {
@@ -111,8 +112,4 @@ fn message(keys: &[Key]) -> (Message, oneshot::Receiver<Result<Swept>>) {
 
 fn step_after(swept: Swept) -> usize {
     if swept.alone { STEP_ALONE } else { STEP_IN_COMPANY }
-}
-
-fn closed() -> Error {
-    away("the store is closed", Operation::Expire)
 }

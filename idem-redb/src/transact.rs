@@ -93,13 +93,16 @@ impl RedbStore {
                 lease.completed();
                 Ok(Transacted::Applied)
             }
-            Transaction::Lost(reason) => Ok(Transacted::Lost(reason)),
+            Transaction::Lost(reason) => {
+                lease.lost();
+                Ok(Transacted::Lost(reason))
+            }
             Transaction::Panicked(panic) => std::panic::resume_unwind(panic),
             Transaction::RolledBack => {
                 let error = failed.lock().unwrap_or_else(PoisonError::into_inner).take();
                 error
                     .map(Transacted::RolledBack)
-                    .ok_or_else(|| crate::slot::away("the transaction was rolled back", Operation::Complete))
+                    .ok_or_else(|| crate::error::away("the transaction was rolled back", Operation::Complete))
             }
         }
     }

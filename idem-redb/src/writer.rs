@@ -15,11 +15,12 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::batch::{self, Batch, send};
+use crate::error::{Failure, away};
 use crate::file::{Opened, begin};
 use crate::queue::{Message, Reply};
 use crate::schema::{Mark, Tables};
 use crate::shared::Shared;
-use crate::slot::away;
+use crate::slot::guarded;
 
 /// The most calls that share a commit: bounds how long the first of them waits.
 const LARGEST_BATCH: usize = 1_024;
@@ -65,14 +66,15 @@ impl Writer {
             match message {
                 Message::Call(_) | Message::Sweep(_) => self.batch(message),
                 Message::Transact(queued) if queued.reply.is_closed() => {}
-                Message::Transact(queued) => match self.shared.slot.database(Operation::Complete) {
+                Message::Transact(queued) => match self.shared.slot.database() {
                     Ok(database) => {
-                        let done = batch::transact(*queued, &database, &self.shared, self.sequence);
+                        let done = batch::transact(*queued, &database, &self.shared, &mut self.sequence);
                         drop(database);
                         self.recover(done.err().is_some_and(|failure| failure.needs_reopen()));
                     }
-                    Err(error) => send(queued.reply, Err(error)),
+                    Err(failure) => send(queued.reply, Err(failure.into_error(Operation::Complete))),
                 },
+                Message::Reopen => self.look_after_reads(),
                 Message::Compact(reply) => self.compact(reply),
                 Message::Replace(database, reply) => self.replace(database, reply),
                 Message::Close(reply) => return self.close(Some(reply)),
@@ -91,13 +93,13 @@ impl Writer {
             return;
         }
         self.last_batch = batch.calls.len();
-        match self.shared.slot.database(Operation::Lock) {
+        match self.shared.slot.database() {
             Ok(database) => {
                 let done = batch.commit(&database, &self.shared, &mut self.sequence);
                 drop(database);
                 self.recover(done.err().is_some_and(|failure| failure.needs_reopen()));
             }
-            Err(error) => batch.refuse(|operation| away(error.message(), operation)),
+            Err(failure) => batch.refuse(|operation| failure.to_error(operation)),
         }
     }
 
@@ -120,16 +122,25 @@ impl Writer {
                     self.held_back.push_front(alone);
                     break;
                 }
-                Err(TryRecvError::Disconnected) => break,
                 // A lone caller's last batch was no larger than this one, so it never lingers.
                 Err(TryRecvError::Empty) if batch.calls.len() < self.last_batch && lingered < LINGER => {
                     thread::sleep(LINGER_STEP);
                     lingered += LINGER_STEP;
                 }
-                Err(TryRecvError::Empty) => break,
+                Err(_) => break,
             }
         }
         batch
+    }
+
+    /// A read failed. It may be over already: a write met the same error and opened the database again.
+    fn look_after_reads(&mut self) {
+        let usable = self
+            .shared
+            .slot
+            .database()
+            .and_then(|database| guarded(|| Ok(begin(&database, &self.shared.config)?.abort()?)));
+        self.recover(usable.is_err_and(|failure| failure.needs_reopen()));
     }
 
     /// After an I/O error redb refuses every write until it is opened again.
@@ -146,6 +157,7 @@ impl Writer {
         loop {
             match reopen() {
                 Ok(opened) => {
+                    self.sequence = self.sequence.max(opened.mark.sequence);
                     self.shared.slot.put(Arc::new(opened.database));
                     tracing::warn!("the database was opened again after an I/O error");
                     return;
@@ -175,9 +187,9 @@ impl Writer {
                 return send(reply, Err(away("the database is in use", Operation::Maintain)));
             }
         };
-        let compacted = database.compact().map_err(crate::error::Failure::from);
+        let compacted = database.compact().map_err(Failure::from);
         self.shared.slot.put(Arc::new(database));
-        let needed = compacted.as_ref().is_err_and(crate::error::Failure::needs_reopen);
+        let needed = compacted.as_ref().is_err_and(Failure::needs_reopen);
         send(reply, compacted.map_err(|failure| failure.into_error(Operation::Maintain)));
         self.recover(needed);
     }
@@ -220,15 +232,13 @@ impl Writer {
             Tables::open(&txn)?
                 .write_mark(Mark { time: self.shared.clock.now(), sequence: self.sequence })?;
             txn.commit()?;
-            Result::<(), crate::error::Failure>::Ok(())
+            Result::<(), Failure>::Ok(())
         };
         let sealed = seal().map_err(|failure| failure.into_error(Operation::Close));
         match Arc::try_unwrap(database) {
             Ok(database) => {
                 let closed = database.close();
-                sealed.and(
-                    closed.map_err(|error| crate::error::Failure::from(error).into_error(Operation::Close)),
-                )
+                sealed.and(closed.map_err(|error| Failure::from(error).into_error(Operation::Close)))
             }
             Err(_) => sealed,
         }
@@ -268,6 +278,7 @@ fn refuse(message: Message) {
         Message::Call(queued) => send(queued.reply, Err(away(WHY, queued.call.operation()))),
         Message::Sweep(queued) => send(queued.reply, Err(away(WHY, Operation::Expire))),
         Message::Transact(queued) => send(queued.reply, Err(away(WHY, Operation::Complete))),
+        Message::Reopen => {}
         Message::Compact(reply) => send(reply, Err(away(WHY, Operation::Maintain))),
         Message::Replace(_, reply) => send(reply, Err(away(WHY, Operation::Maintain))),
         // Closing twice is closing once.
