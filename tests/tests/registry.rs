@@ -141,7 +141,6 @@ async fn bad_value_is_named() {
         ("redb:./never.idem?call_timeout=30", "30"),
         ("redb:./never.idem?call_timeout=soon", "soon"),
         ("redb:./never.idem?call_timeout=0s", "call_timeout"),
-        ("redb:./never.idem?sweep=perhaps", "perhaps"),
         ("redb:./never.idem?queue=0", "queue"),
         ("redb:./never.idem?queue=many", "queue"),
         ("redb:./never.idem?call_timeout=soon", "call_timeout"),
