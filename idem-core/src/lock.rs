@@ -281,6 +281,10 @@ impl Sent {
         self.clock.monotonic().saturating_sub(self.at)
     }
 
+    pub(crate) fn reading(&self) -> Duration {
+        self.at
+    }
+
     fn until(&self, duration: Duration) -> u64 {
         ticks(self.at).saturating_add(micros(duration))
     }

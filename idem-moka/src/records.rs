@@ -72,12 +72,16 @@ impl Records {
     }
 
     /// Answers a `lock` of a completed key without taking a lock: such a record does not change any more.
-    pub(crate) fn replay(&self, key: &HashedKey, lock: &Call) -> Result<Answer, NoneCompleted> {
+    pub(crate) fn replay(
+        &self,
+        key: &HashedKey,
+        lock: &Call,
+        now: Timestamp,
+    ) -> Result<Answer, NoneCompleted> {
         let completions = self.shards.of(key.handle()).completions();
         let Some(kept) = self.completed.get(key) else {
             return Err(NoneCompleted { at: Some(completions) });
         };
-        let now = self.clock.now();
         let record = kept.record(now);
         if record.is_expired(now) {
             return Err(NoneCompleted::UNKNOWN);

@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use idem_core::decide::{Answer, Call};
+use idem_core::decide::Call;
 use idem_core::{
-    Capabilities, Checkpoint, Claim, Error, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
-    LostReason, Operation, Outcome, Record, Result, Sent, SharedClock, Store, StoreClock, SystemClock,
-    Timestamp, Waiters,
+    Capabilities, Checkpoint, Claim, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Record,
+    Result, Sent, SharedClock, Store, StoreClock, SystemClock, Timestamp, Waiters,
 };
 
 use crate::hash::HashedKey;
@@ -84,24 +83,17 @@ impl MokaStore {
         })
     }
 
-    /// A call of a holder, and whether it wrote.
-    fn fenced(&self, lease: &Lease, call: Call) -> Result<(Fenced, bool)> {
+    /// A call of a holder.
+    fn fenced(&self, lease: &Lease, call: &Call) -> Result<Fenced> {
         let operation = call.operation();
         call.check(self.0.config.max_outcome)?;
+        let sent = self.sent();
         let key = self.0.records.hashed(lease.key());
-        let Done { answer, wrote } = self.call(&key, call, NoneCompleted::UNKNOWN)?;
-        let Answer::Fenced(fenced) = answer else { return Err(mistaken(operation, &answer)) };
+        let Done { answer, wrote } = self.call(&key, call.clone(), NoneCompleted::UNKNOWN)?;
+        let fenced = answer.into_fenced()?;
         tracing::trace!(key = %lease.key(), %operation, ?fenced);
-        if fenced == Fenced::Lost(LostReason::Completed) {
-            lease.completed();
-        }
-        Ok((fenced, wrote))
-    }
-
-    /// A call that may have ended the lease.
-    fn ending(&self, lease: &Lease, call: Call) -> Result<Fenced> {
-        let (fenced, wrote) = self.fenced(lease, call)?;
-        if wrote {
+        lease.answered(call, fenced, wrote, &sent);
+        if wrote && matches!(call, Call::Complete { .. } | Call::Release { .. }) {
             self.wake(lease.key());
         }
         Ok(fenced)
@@ -116,17 +108,6 @@ impl MokaStore {
             self.0.waiters.wake(key);
         }
     }
-
-    /// A call that may have made the lease longer. One that wrote nothing, a checkpoint overtaken by a later
-    /// one, did not: its holder must not believe in the lease for longer than the store does.
-    fn renewing(&self, lease: &Lease, call: Call, duration: Duration) -> Result<Fenced> {
-        let sent = self.sent();
-        let (fenced, wrote) = self.fenced(lease, call)?;
-        if wrote {
-            lease.renewed(&sent, duration);
-        }
-        Ok(fenced)
-    }
 }
 
 #[async_trait]
@@ -136,22 +117,16 @@ impl Store for MokaStore {
         let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
         call.check(self.0.config.max_outcome)?;
         let hashed = self.0.records.hashed(key);
-        let seen = match self.0.records.replay(&hashed, &call) {
-            Ok(answer) => return not_acquired(answer),
+        let sent = self.sent();
+        let seen = match self.0.records.replay(&hashed, &call, self.0.records.clock.when(&sent)) {
+            Ok(answer) => return answer.into_lock_outcome(*key, *fingerprint, claim, &sent),
             Err(none_completed) => none_completed,
         };
-        let sent = self.sent();
-        match self.call(&hashed, call, seen)?.answer {
-            Answer::Acquired(grant) => {
-                tracing::trace!(%key, attempt = grant.attempt, "acquired");
-                Ok(LockOutcome::Acquired(Lease::granted(*key, *fingerprint, claim, grant, &sent)))
-            }
-            answer => not_acquired(answer),
-        }
+        self.call(&hashed, call, seen)?.answer.into_lock_outcome(*key, *fingerprint, claim, &sent)
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
-        self.renewing(lease, Call::Renew { token: lease.token(), duration }, duration)
+        self.fenced(lease, &Call::Renew { token: lease.token(), duration })
     }
 
     async fn checkpoint(
@@ -162,19 +137,15 @@ impl Store for MokaStore {
         duration: Duration,
     ) -> Result<Fenced> {
         let checkpoint = Checkpoint::new(step, progress);
-        self.renewing(lease, Call::Checkpoint { token: lease.token(), checkpoint, duration }, duration)
+        self.fenced(lease, &Call::Checkpoint { token: lease.token(), checkpoint, duration })
     }
 
     async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
-        let fenced = self.ending(lease, Call::Complete { token: lease.token(), outcome, retention })?;
-        if fenced == Fenced::Applied {
-            lease.completed();
-        }
-        Ok(fenced)
+        self.fenced(lease, &Call::Complete { token: lease.token(), outcome, retention })
     }
 
     async fn release(&self, lease: &Lease) -> Result<Fenced> {
-        self.ending(lease, Call::Release { token: lease.token() })
+        self.fenced(lease, &Call::Release { token: lease.token() })
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>> {
@@ -188,16 +159,13 @@ impl Store for MokaStore {
 
     async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
         let hashed = self.0.records.hashed(key);
-        match self.call(&hashed, Call::Remove { force }, NoneCompleted::UNKNOWN)?.answer {
-            Answer::Removed(removed) => {
-                if removed {
-                    tracing::debug!(%key, force, "removed");
-                    self.wake(key);
-                }
-                Ok(removed)
-            }
-            answer => Err(mistaken(Operation::Remove, &answer)),
+        let removed =
+            self.call(&hashed, Call::Remove { force }, NoneCompleted::UNKNOWN)?.answer.into_removed()?;
+        if removed {
+            tracing::debug!(%key, force, "removed");
+            self.wake(key);
         }
+        Ok(removed)
     }
 
     async fn expire(&self, budget: usize) -> Result<Expired> {
@@ -231,20 +199,6 @@ impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-fn not_acquired(answer: Answer) -> Result<LockOutcome> {
-    match answer {
-        Answer::InProgress(remaining) => Ok(LockOutcome::InProgress { remaining }),
-        Answer::Completed(completion) => Ok(LockOutcome::Completed(completion)),
-        Answer::FingerprintMismatch => Ok(LockOutcome::FingerprintMismatch),
-        answer => Err(mistaken(Operation::Lock, &answer)),
-    }
-}
-
-/// An answer to another call than was made: `decide` and this file have come apart.
-fn mistaken(operation: Operation, answer: &Answer) -> Error {
-    Error::new(ErrorKind::Unavailable, operation, format!("the call was answered with {answer:?}"))
 }
 
 impl fmt::Debug for MokaStore {
