@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Policy;
 use crate::limits::MIN_DURATION;
-use crate::{Error, ErrorKind, Fenced, Lease, Operation, Store};
+use crate::{Error, ErrorKind, Fenced, Lease, LostReason, Operation, Store};
 
 /// A store that commits to a disk or asks its replicas needs some time, however short the lease.
 const SHORTEST_PATIENCE: Duration = Duration::from_millis(100);
@@ -51,6 +51,11 @@ async fn renew_until_lost<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &
         let renewal = timeout(patience, store.renew(lease, policy.lease.min(left))).await;
         match renewal.unwrap_or_else(|_| Err(no_answer(patience))) {
             Ok(Fenced::Applied) => pause = regular,
+            // The work completed its key itself, and may not know: the answer to that call was lost.
+            Ok(Fenced::Lost(LostReason::Completed)) => {
+                lease.completed();
+                return;
+            }
             Ok(Fenced::Lost(reason)) => {
                 tracing::warn!(key = %lease.key(), ?reason, "the lease was lost while the work runs");
                 lease.lost();

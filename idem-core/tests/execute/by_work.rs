@@ -2,7 +2,7 @@
 
 use idem_core::{ErrorKind, Execution, OnError, Operation, Outcome, Policy, Reason, Store, StoreExt};
 
-use crate::support::{Fault, RETENTION, Scripted, encoded, key, order, policy};
+use crate::support::{Fault, LEASE, RETENTION, Scripted, encoded, key, order, policy};
 
 /// Work that completes the key with `outcome` and then answers `answer`.
 async fn complete_inside(
@@ -55,6 +55,25 @@ async fn what_the_work_kept_unknown_to_itself_stays_when_it_returns_the_same() {
     let execution = complete_inside(&store, &policy(), encoded("kept"), Ok("kept".to_owned())).await.unwrap();
     assert!(matches!(&execution, Execution::Executed(text) if text == "kept"), "{execution:?}");
     assert_eq!(store.record(&key()).unwrap().outcome(), Some(&encoded("kept")));
+}
+
+/// A renewal meanwhile is told that the key is completed.
+#[tokio::test(start_paused = true)]
+async fn what_the_work_kept_unknown_to_itself_is_the_answer_once_a_renewal_has_shown_it() {
+    let store = Scripted::new();
+    store.fail(Operation::Complete, &[Fault::After(ErrorKind::Timeout)]);
+    let inside = store.clone();
+    let execution = store
+        .execute(&key(), &order(), &policy(), |lease| async move {
+            let unknown = inside.complete(&lease, encoded("kept"), RETENTION).await;
+            assert!(unknown.is_err() && !lease.is_completed());
+            tokio::time::sleep(LEASE / 2).await;
+            assert!(lease.is_completed() && !lease.is_lost());
+            Ok::<_, ()>("returned".to_owned())
+        })
+        .await
+        .unwrap();
+    assert!(matches!(&execution, Execution::Executed(text) if text == "kept"), "{execution:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -59,6 +59,7 @@ fn step_of_the_wall_clock_moves_neither_store_time_nor_leases() {
     let held = lease(&Sent::now(&shared), Duration::from_secs(5));
     for wall in [0, u64::MAX] {
         manual.set_wall(Timestamp::from_micros(wall));
+        assert_eq!(manual.wall(), Timestamp::from_micros(wall));
         assert_eq!(time.now(), Timestamp::from_micros(10_000_000));
         assert_eq!(held.remaining(), Duration::from_secs(5));
     }
@@ -91,10 +92,10 @@ fn store_time_stops_at_the_end_of_time() {
 }
 
 #[test]
-fn system_clock_never_goes_back_and_is_later_than_2020() {
+fn system_clock_goes_on_and_is_later_than_2020() {
     let clock = SystemClock::shared();
     let first = clock.monotonic();
-    assert!(clock.monotonic() >= first);
+    assert!((0..1_000_000).any(|_| clock.monotonic() > first));
     assert!(clock.wall() > Timestamp::from_micros(1_577_836_800_000_000));
 }
 
