@@ -5,7 +5,7 @@ use idem_core::codec::{Cover, HEADER_LEN, decode, encode};
 use idem_core::{Outcome, decode_value};
 use proptest::prelude::*;
 
-use crate::support::{AS_OF, any_cover, any_record, completed, key, sealed, value};
+use crate::support::{AS_OF, any_cover, any_record, completed, key, locked, sealed, value};
 
 /// For the texts of an error and its source.
 const OVERHEAD: u64 = 1_024;
@@ -23,6 +23,20 @@ fn counter_sees_what_a_decoder_allocates() {
     let outcome = Outcome::Value(vec![7; 100_000].into());
     let bytes = encode(&key(), &completed(outcome), Cover::Whole).unwrap();
     assert!((100_000..100_000 + OVERHEAD).contains(&peak(&bytes, Cover::Whole)));
+}
+
+#[test]
+fn encoding_allocates_once() {
+    let key = key();
+    for length in [0, 250, 251, 70_000] {
+        let record = completed(Outcome::Value(vec![7; length].into()));
+        let encoded = measure(|| drop(encode(&key, &record, Cover::Whole).unwrap()));
+        assert_eq!(encoded.count_total, 1, "{length} bytes");
+        assert!(encoded.bytes_max <= length as u64 + 200, "{length} bytes");
+    }
+    let record = locked(true, Some(b"charged"));
+    let encoded = measure(|| drop(encode(&key, &record, Cover::Whole).unwrap()));
+    assert_eq!(encoded.count_total, 1);
 }
 
 #[test]
