@@ -65,6 +65,20 @@ fn step_of_the_wall_clock_moves_neither_store_time_nor_leases() {
     }
 }
 
+/// One reading for two uses: the decision and the lease that it grants.
+#[test]
+fn store_time_of_a_sent_call_is_that_of_its_reading() {
+    let manual = ManualClock::new(Timestamp::from_micros(10_000_000));
+    let shared: Arc<dyn Clock> = Arc::new(manual.clone());
+    let time = StoreClock::start(Arc::clone(&shared), Timestamp::default());
+    manual.advance(Duration::from_secs(1));
+    let sent = Sent::now(&shared);
+    manual.advance(Duration::from_secs(2));
+    assert_eq!(time.when(&sent), Timestamp::from_micros(11_000_000));
+    assert_eq!(sent.elapsed(), Duration::from_secs(2));
+    assert_eq!(time.now(), Timestamp::from_micros(13_000_000));
+}
+
 #[test]
 fn clones_of_a_manual_clock_share_their_hands() {
     let clock = ManualClock::new(Timestamp::from_micros(5));

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use idem_core::decide::Call;
 use idem_core::{
-    Checkpoint, Completed, Lease, Locked, ManualClock, Outcome, Owner, Record, Sent, SharedClock, State,
-    Timestamp, Token,
+    Checkpoint, Completed, Fenced, Lease, Locked, LostReason, ManualClock, Outcome, Owner, Record, Sent,
+    SharedClock, State, Timestamp, Token,
 };
 
 use crate::support::{LEASE, claim, fingerprint, grant, key, lease};
@@ -68,6 +69,52 @@ fn completion_is_known_to_all_clones() {
     assert!(!clone.is_completed());
     held.completed();
     assert!(clone.is_completed());
+}
+
+#[test]
+fn lost_lease_is_over_for_all_clones_whatever_arrives_late() {
+    let (_, clock) = clock();
+    let held = lease(&Sent::now(&clock), LEASE);
+    let clone = held.clone();
+    let sent = Sent::now(&clock);
+    assert!(!clone.is_lost());
+    held.lost();
+    held.renewed(&sent, LEASE);
+    assert!(clone.is_lost());
+    assert_eq!(clone.remaining(), Duration::ZERO);
+}
+
+/// What a lease knows after a call: whether it is lost, whether completed, and for how long it is valid.
+#[test]
+fn lease_is_told_how_each_call_was_answered() {
+    let applied = Fenced::Applied;
+    let lost = |reason| Fenced::Lost(reason);
+    let longer = LEASE * 2;
+    let token = grant(LEASE).token;
+    let renew = Call::Renew { token, duration: longer };
+    let save = Call::Checkpoint { token, checkpoint: Checkpoint::new(1, Bytes::new()), duration: longer };
+    let complete = Call::Complete { token, outcome: Outcome::Value(Bytes::new()), retention: LEASE };
+    let release = Call::Release { token };
+    for (call, fenced, wrote, expected) in [
+        (&renew, applied, true, (false, false, longer)),
+        (&save, applied, true, (false, false, longer)),
+        (&save, applied, false, (false, false, LEASE)),
+        (&complete, applied, true, (false, true, LEASE)),
+        (&complete, applied, false, (false, true, LEASE)),
+        (&release, applied, true, (false, false, LEASE)),
+        (&renew, lost(LostReason::Completed), false, (false, true, LEASE)),
+        (&release, lost(LostReason::Completed), false, (false, true, LEASE)),
+        (&renew, lost(LostReason::Superseded), false, (true, false, Duration::ZERO)),
+        (&save, lost(LostReason::Released), false, (true, false, Duration::ZERO)),
+        (&complete, lost(LostReason::Gone), false, (true, false, Duration::ZERO)),
+    ] {
+        let (_, clock) = clock();
+        let sent = Sent::now(&clock);
+        let held = lease(&sent, LEASE);
+        held.answered(call, fenced, wrote, &sent);
+        let knows = (held.is_lost(), held.is_completed(), held.remaining());
+        assert_eq!(knows, expected, "{call:?} {fenced:?} {wrote}");
+    }
 }
 
 #[test]

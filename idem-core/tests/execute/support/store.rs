@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::decide::{Answer, Call, Change, Decision};
+use idem_core::decide::{Call, Change, Decision};
 use idem_core::{
     Capabilities, Checkpoint, Claim, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Operation,
     Outcome, Record, Result, Sent, SharedClock, Store, StoreClock, Timestamp, Waiters, decide,
@@ -133,8 +133,13 @@ impl Scripted {
         Ok(decision)
     }
 
-    async fn holder_call(&self, lease: &Lease, call: Call) -> Result<Decision> {
-        self.call(lease.key(), call).await
+    async fn holder_call(&self, lease: &Lease, call: Call) -> Result<Fenced> {
+        let sent = Sent::now(&self.0.clock);
+        let decision = self.call(lease.key(), call.clone()).await?;
+        let wrote = decision.change != Change::None;
+        let fenced = decision.answer.into_fenced()?;
+        lease.answered(&call, fenced, wrote, &sent);
+        Ok(fenced)
     }
 }
 
@@ -165,12 +170,7 @@ impl Store for Scripted {
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
-        let sent = Sent::now(&self.0.clock);
-        let decision = self.holder_call(lease, Call::Renew { token: lease.token(), duration }).await?;
-        if decision.answer == Answer::Fenced(Fenced::Applied) {
-            lease.renewed(&sent, duration);
-        }
-        decision.answer.into_fenced()
+        self.holder_call(lease, Call::Renew { token: lease.token(), duration }).await
     }
 
     async fn checkpoint(
@@ -182,20 +182,16 @@ impl Store for Scripted {
     ) -> Result<Fenced> {
         let checkpoint = Checkpoint::new(step, progress);
         let call = Call::Checkpoint { token: lease.token(), checkpoint, duration };
-        self.holder_call(lease, call).await?.answer.into_fenced()
+        self.holder_call(lease, call).await
     }
 
     async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
         let call = Call::Complete { token: lease.token(), outcome, retention };
-        let fenced = self.holder_call(lease, call).await?.answer.into_fenced()?;
-        if fenced == Fenced::Applied {
-            lease.completed();
-        }
-        Ok(fenced)
+        self.holder_call(lease, call).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<Fenced> {
-        self.holder_call(lease, Call::Release { token: lease.token() }).await?.answer.into_fenced()
+        self.holder_call(lease, Call::Release { token: lease.token() }).await
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>> {
