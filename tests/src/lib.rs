@@ -82,7 +82,7 @@ mod wrap;
 pub use cases::{CASES, Case};
 pub use harness::{Harness, LARGEST_OUTCOME, Time, Unsupported};
 #[doc(hidden)]
-pub use model::run_model;
+pub use model::{run_model, run_model_sequences};
 pub use need::Need;
 pub use run::check;
 #[doc(hidden)]

@@ -8,7 +8,8 @@ use crate::executing::{ExpectExecution, ORDER, assert_replays, execute_on, forbi
 use crate::trial::{Trial, must};
 use crate::wrap::Lossy;
 
-const SOON: Duration = Duration::from_millis(50);
+/// Until `execute` gives a call up; long enough for one that is answered, on a busy disk too.
+const SOON: Duration = Duration::from_secs(1);
 
 pub(super) async fn lock_whose_answer_was_lost_is_found_again(t: Trial) {
     let line = Lossy::new(t.store(), 2, 0);

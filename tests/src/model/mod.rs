@@ -22,12 +22,19 @@ const STEPS: usize = 60;
 
 /// The body of the test of the model.
 ///
-/// How many sequences are run, `PROPTEST_CASES` says (64 without it; a sixteenth on a real clock).
+/// How many sequences are run, `PROPTEST_CASES` says (128 without it; a 32nd on a real clock).
 ///
 /// # Panics
 /// When the store and `decide` disagree, with the shortest sequence found that shows it.
 #[doc(hidden)]
 pub fn run_model(backend: &str, harness: fn() -> Fresh) {
+    let asked = std::env::var_os("PROPTEST_CASES").map(|_| Config::default().cases);
+    run_model_sequences(backend, harness, asked.unwrap_or(128));
+}
+
+/// [`run_model`] with so many sequences.
+#[doc(hidden)]
+pub fn run_model_sequences(backend: &str, harness: fn() -> Fresh, sequences: u32) {
     let (pace, reopens) = block_on(async {
         let harness = harness().await;
         let pace = match harness.time() {
@@ -36,14 +43,14 @@ pub fn run_model(backend: &str, harness: fn() -> Fresh) {
         };
         (pace, harness.store().capabilities().durable)
     });
-    let sequences = Sequential::new(
+    let any_sequence = Sequential::new(
         (1..=STEPS).into(),
         || Just(Reference::default()).boxed(),
         |_: &Reference, _| true,
         move |_| step::any(pace, reopens),
         |reference: Reference, step: &Step| reference.apply(step),
     );
-    let outcome = TestRunner::new(config(pace)).run(&sequences, |(reference, steps, seen)| {
+    let outcome = TestRunner::new(config(pace, sequences)).run(&any_sequence, |(reference, steps, seen)| {
         block_on(async {
             let mut reference = reference;
             let mut subject = Subject::new(harness().await);
@@ -62,15 +69,12 @@ pub fn run_model(backend: &str, harness: fn() -> Fresh) {
     }
 }
 
-fn config(pace: Pace) -> Config {
-    let config = Config::default();
-    let asked = std::env::var_os("PROPTEST_CASES").map(|_| config.cases);
-    let cases = asked.unwrap_or(64);
+fn config(pace: Pace, sequences: u32) -> Config {
     let cases = match pace {
-        Pace::Exact => cases,
+        Pace::Exact => sequences,
         // Each takes seconds on a clock that cannot be moved.
-        Pace::Apart => cases.div_ceil(16),
+        Pace::Apart => sequences.div_ceil(32),
     };
     // The shortest sequence is printed; nothing is written into the sources of whoever uses this.
-    Config { cases, failure_persistence: None, max_shrink_iters: 1_000, ..config }
+    Config { cases, failure_persistence: None, max_shrink_iters: 1_000, ..Config::default() }
 }

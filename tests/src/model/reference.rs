@@ -77,7 +77,8 @@ impl Reference {
         if self.grants.is_empty() {
             return;
         }
-        let grant = usize::from(grant) % self.grants.len();
+        // Counted from the latest: that one is the likeliest to be held still.
+        let grant = self.grants.len() - 1 - usize::from(grant) % self.grants.len();
         let (key, token) = self.grants[grant];
         self.grant = Some(grant);
         self.call(key, call(token));

@@ -32,7 +32,7 @@ pub(super) enum Pace {
 
 /// Any step.
 pub(super) fn any(pace: Pace, reopens: bool) -> BoxedStrategy<Step> {
-    let grant = || 0..8_u8;
+    let grant = || prop_oneof![3 => 0..3_u8, 1 => 0..12_u8];
     let key = || 0..KEYS;
     prop_oneof![
         12 => (key(), 0..OWNERS, fingerprint(), lease(pace), retention(pace)).prop_map(
