@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use idem_core::{Lease, Policy, State, Timestamp};
+use idem_core::{Lease, LockOutcome, Policy, State, Timestamp};
 
 use crate::executing::{ExpectExecution, FOREVER, ORDER, assert_replays, begin, execute, kept};
 use crate::harness::Time;
@@ -36,12 +36,19 @@ pub(super) async fn lease_ends_after_the_ceiling(t: Trial) {
     let lease_for = lease_for(&t);
     let policy = Policy::new(lease_for, t.ticks(RETENTION * 10)).renew_for(lease_for);
     let hanging = begin(&t, policy, |_| std::future::pending()).await;
-    // Past the ceiling, and then as long as two heartbeats would take.
     tokio::time::sleep(lease_for * 2).await;
-    t.time().advance(lease_for * 2).await;
-    tokio::time::sleep(lease_for).await;
-    let next = t.acquire(&t.key(ORDER)).await;
-    assert_eq!(next.attempt(), 2);
+    // Past the ceiling there is no heartbeat; one that was sent before it may still arrive, on a busy machine.
+    for again in [true, false] {
+        t.time().advance(lease_for * 2).await;
+        tokio::time::sleep(lease_for).await;
+        match t.lock(&t.key(ORDER), &t.claim()).await {
+            LockOutcome::InProgress { .. } if again => {}
+            locked => {
+                assert_eq!(locked.expect_acquired().attempt(), 2);
+                break;
+            }
+        }
+    }
     assert!(!hanging.is_finished(), "a lost lease does not stop the work");
     hanging.abort();
 }
