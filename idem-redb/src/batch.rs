@@ -8,10 +8,11 @@ use redb::{Database, WriteTransaction};
 
 use crate::error::Failure;
 use crate::file::begin;
-use crate::queue::{Done, QueuedCall, QueuedSweep, QueuedTransaction, Reply, Swept, Transaction};
-use crate::schema::{Mark, Tables};
+use crate::mark::{self, Mark};
+use crate::queue::{Done, QueuedCall, QueuedSweep, QueuedTransaction, Swept, Transaction, send};
 use crate::shared::Shared;
 use crate::slot::guarded;
+use crate::tables::Tables;
 
 /// What a batch consists of: calls, and at most a few steps of sweeps.
 #[derive(Default)]
@@ -64,7 +65,7 @@ impl Batch {
     fn transact(&self, database: &Database, shared: &Shared, sequence: &mut u64) -> Result<Answers, Failure> {
         let txn = begin(database, &shared.config)?;
         // Taken once the database is ours: an application's own transaction may have kept us waiting.
-        let mut step = Step { now: shared.clock.now(), sequence: *sequence, wrote: false };
+        let mut step = Step { now: shared.clock.now(), sequence: *sequence, wrote: false, needs_mark: false };
         let mut answers = Answers { calls: Vec::with_capacity(self.calls.len()), removed: Vec::new() };
         {
             let mut tables = Tables::open(&txn)?;
@@ -74,7 +75,7 @@ impl Batch {
             for sweep in &self.sweeps {
                 answers.removed.push(step.sweep(&mut tables, &sweep.keys)?);
             }
-            if step.wrote {
+            if step.needs_mark {
                 tables.write_mark(step.mark())?;
             }
         }
@@ -113,7 +114,7 @@ pub(crate) fn transact(
     let complete = |outcome| Call::Complete { token, outcome, retention };
     let run = || -> Result<Result<Transaction>, Failure> {
         let txn = begin(database, &shared.config)?;
-        let mut step = Step { now: shared.clock.now(), sequence: *sequence, wrote: false };
+        let mut step = Step { now: shared.clock.now(), sequence: *sequence, wrote: false, needs_mark: false };
         // Asked with a stand-in first: a lost lease must not even run the closure.
         let stand_in = complete(idem_core::Outcome::Unavailable(idem_core::Reason::Other));
         let found = match Tables::open(&txn)?.load(&key, step.now) {
@@ -174,6 +175,8 @@ struct Step {
     now: Timestamp,
     sequence: u64,
     wrote: bool,
+    /// Whether the records written do not tell by themselves how far time and sequences have come.
+    needs_mark: bool,
 }
 
 impl Step {
@@ -182,8 +185,9 @@ impl Step {
         let found = match tables.load(key, self.now) {
             Ok(found) => found,
             Err(Failure::Record(_)) if matches!(call, Call::Remove { force: true }) => {
-                self.wrote = true;
                 let removed = tables.remove_unread(key)?;
+                self.wrote |= removed;
+                self.needs_mark |= removed;
                 return Ok(Ok(Done { answer: Answer::Removed(removed), wrote: removed }));
             }
             Err(Failure::Record(error)) => return Ok(Err(error.during(call.operation()))),
@@ -195,11 +199,13 @@ impl Step {
             *min_sequence = number;
         }
         let decision = decide(found.as_ref().map(|found| &found.record), call, self.now);
+        let wrote = decision.change != Change::None;
+        let tells = matches!(&decision.change, Change::Put(record) if mark::tells(record, self.now, number));
         if let Change::Put(record) = &decision.change {
             self.sequence = number.max(record.token.sequence);
         }
-        let wrote = decision.change != Change::None;
         self.wrote |= wrote;
+        self.needs_mark |= wrote && !tells;
         tables.apply(key, found.as_ref(), &decision.change, number)?;
         Ok(Ok(Done { answer: decision.answer, wrote }))
     }
@@ -217,6 +223,7 @@ impl Step {
             removed += 1;
         }
         self.wrote |= removed > 0;
+        self.needs_mark |= removed > 0;
         Ok(removed)
     }
 
@@ -231,9 +238,4 @@ impl Step {
     fn mark(&self) -> Mark {
         Mark { time: self.now, sequence: self.sequence }
     }
-}
-
-/// A caller that has gone away needs no answer.
-pub(crate) fn send<T>(reply: Reply<T>, answer: Result<T>) {
-    let _gone = reply.send(answer);
 }

@@ -11,8 +11,10 @@ use redb::{
 
 use crate::config::RedbConfig;
 use crate::error::Failure;
-use crate::schema::{self, Mark, SCHEMA_VERSION, Tables};
+use crate::mark::Mark;
+use crate::schema::{self, SCHEMA_VERSION};
 use crate::slot;
+use crate::tables::Tables;
 
 /// A database ready for use, and how far its time and sequences had come.
 pub(crate) struct Opened {

@@ -5,7 +5,8 @@ use std::sync::{Arc, mpsc as std_mpsc};
 
 use idem_core::decide::{Answer, Call, Change};
 use idem_core::{
-    Error, ErrorKind, Key, Operation, Record, Result, Sent, SharedClock, StoreClock, Waiters, decide,
+    Error, ErrorKind, Key, Operation, Record, Result, Sent, SharedClock, StoreClock, Timestamp, Waiters,
+    decide,
 };
 use redb::{Database, StorageBackend};
 use tokio::sync::mpsc::error::TrySendError;
@@ -15,9 +16,9 @@ use tokio::time::timeout;
 use crate::config::{RedbConfig, WhenQueueFull};
 use crate::error::{Failure, away};
 use crate::file::{self, Opened};
+use crate::mark::Mark;
 use crate::pace::ReadPace;
 use crate::queue::{Done, Message, QueuedCall};
-use crate::schema::Mark;
 use crate::shared::Shared;
 use crate::slot::{Slot, closed};
 use crate::sweep;
@@ -136,20 +137,20 @@ impl Inner {
 
     async fn read_elsewhere(self: &Arc<Self>, key: Key, operation: Operation) -> Result<Option<Record>> {
         let inner = Arc::clone(self);
-        let read = tokio::task::spawn_blocking(move || inner.read_now(&key, operation)).await;
+        let read = move || inner.read_at(&key, operation, inner.shared.clock.now());
+        let read = tokio::task::spawn_blocking(read).await;
         read.unwrap_or_else(|source| {
             Err(Error::new(ErrorKind::Unavailable, operation, "the read was cut off").with_source(source))
         })
     }
 
     fn read_here(&self, key: &Key, operation: Operation, begun: &Sent) -> Result<Option<Record>> {
-        let record = self.read_now(key, operation);
+        let record = self.read_at(key, operation, self.shared.clock.when(begun));
         self.shared.pace.note(begun.elapsed());
         record
     }
 
-    fn read_now(&self, key: &Key, operation: Operation) -> Result<Option<Record>> {
-        let now = self.shared.clock.now();
+    fn read_at(&self, key: &Key, operation: Operation, now: Timestamp) -> Result<Option<Record>> {
         let read = self.shared.slot.read(|snapshot| snapshot.read(key, now));
         let record = read.map_err(|failure| self.failed_read(failure, operation))?;
         Ok(record.filter(|record| !record.is_expired(now)))

@@ -7,13 +7,16 @@ mod config;
 mod error;
 mod file;
 mod inner;
+mod mark;
 mod pace;
 mod queue;
 mod schema;
 mod shared;
 mod slot;
+mod snapshot;
 mod store;
 mod sweep;
+mod tables;
 mod transact;
 mod writer;
 

@@ -4,9 +4,11 @@ use std::any::Any;
 use std::sync::Arc;
 
 use idem_core::decide::{Answer, Call};
-use idem_core::{Key, LostReason, Outcome, Result};
+use idem_core::{Key, LostReason, Operation, Outcome, Result};
 use redb::{Database, WriteTransaction};
 use tokio::sync::oneshot;
+
+use crate::error::away;
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
 
@@ -72,4 +74,24 @@ pub(crate) enum Transaction {
     RolledBack,
     /// The application's closure panicked, with this.
     Panicked(Box<dyn Any + Send>),
+}
+
+/// A caller that has gone away needs no answer.
+pub(crate) fn send<T>(reply: Reply<T>, answer: Result<T>) {
+    let _gone = reply.send(answer);
+}
+
+/// Answers `message` that the database is away.
+pub(crate) fn refuse(message: Message) {
+    const WHY: &str = "the database is away: closed, or being opened again after an I/O error";
+    match message {
+        Message::Call(queued) => send(queued.reply, Err(away(WHY, queued.call.operation()))),
+        Message::Sweep(queued) => send(queued.reply, Err(away(WHY, Operation::Expire))),
+        Message::Transact(queued) => send(queued.reply, Err(away(WHY, Operation::Complete))),
+        Message::Reopen => {}
+        Message::Compact(reply) => send(reply, Err(away(WHY, Operation::Maintain))),
+        Message::Replace(_, reply) => send(reply, Err(away(WHY, Operation::Maintain))),
+        // Closing twice is closing once.
+        Message::Close(reply) => send(reply, Ok(())),
+    }
 }

@@ -8,7 +8,7 @@ use idem_core::{Error, Operation, Result};
 use redb::{Database, ReadTransaction, ReadableDatabase};
 
 use crate::error::{Failure, away};
-use crate::schema::Snapshot;
+use crate::snapshot::Snapshot;
 
 /// Readers look in and never wait; only the writer puts the database in and takes it out.
 #[derive(Debug)]

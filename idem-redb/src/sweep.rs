@@ -9,9 +9,9 @@ use tokio::sync::oneshot;
 
 use crate::inner::Inner;
 use crate::queue::{Message, QueuedSweep, Swept};
-use crate::schema;
 use crate::shared::Shared;
 use crate::slot::closed;
+use crate::snapshot;
 
 /// Removals that share a commit with callers. Each may touch a page of its own, and pages are what a commit
 /// costs: 32 of them take about a millisecond.
@@ -101,7 +101,7 @@ async fn look_up_elsewhere(store: &Arc<Inner>, limit: usize) -> Result<Vec<Key>>
 }
 
 fn look_up(store: &Inner, limit: usize) -> Result<Vec<Key>> {
-    let looked_up = store.shared.slot.scan(|txn| schema::expired(txn, store.shared.clock.now(), limit));
+    let looked_up = store.shared.slot.scan(|txn| snapshot::expired(txn, store.shared.clock.now(), limit));
     looked_up.map_err(|failure| store.failed_read(failure, Operation::Expire))
 }
 

@@ -9,24 +9,27 @@ use std::thread;
 use std::time::Duration;
 
 use idem_core::decide::Call;
-use idem_core::{Error, ErrorKind, Operation, Result};
+use idem_core::{Clock, Error, ErrorKind, Operation, Result, SystemClock};
 use redb::Database;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
 
-use crate::batch::{self, Batch, send};
+use crate::batch::{self, Batch};
 use crate::error::{Failure, away};
 use crate::file::{Opened, begin};
-use crate::queue::{Message, Reply};
-use crate::schema::{Mark, Tables};
+use crate::mark::Mark;
+use crate::queue::{Message, Reply, refuse, send};
 use crate::shared::Shared;
 use crate::slot::guarded;
+use crate::tables::Tables;
 
 /// The most calls that share a commit: bounds how long the first of them waits.
 const LARGEST_BATCH: usize = 1_024;
 /// How long a batch that is smaller than the one before waits for callers who were just answered.
 const LINGER: Duration = Duration::from_micros(200);
-const LINGER_STEP: Duration = Duration::from_micros(40);
+/// How long the writer stays awake for the next call after a batch. A lone caller's next call comes within it,
+/// and to be woken for it would cost as much as a tenth of a commit.
+const AWAKE: Duration = Duration::from_micros(100);
 /// Pauses between attempts to open the database again.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -84,7 +87,19 @@ impl Writer {
     }
 
     fn next(&mut self) -> Option<Message> {
-        self.held_back.pop_front().or_else(|| self.queue.blocking_recv())
+        self.held_back.pop_front().or_else(|| self.poll(now(), AWAKE)).or_else(|| self.queue.blocking_recv())
+    }
+
+    /// The next message, if it comes within `patience` of `since`. Gives way to whoever is about to send it,
+    /// since a sleep would last longer than the whole of it.
+    fn poll(&mut self, since: Duration, patience: Duration) -> Option<Message> {
+        loop {
+            match self.queue.try_recv() {
+                Ok(message) => return Some(message),
+                Err(TryRecvError::Empty) if now().saturating_sub(since) < patience => thread::yield_now(),
+                Err(_) => return None,
+            }
+        }
     }
 
     fn batch(&mut self, first: Message) {
@@ -106,29 +121,29 @@ impl Writer {
     /// All that waits, up to a bound, and up to the first message that stands alone.
     fn collect(&mut self, first: Message) -> Batch {
         let mut batch = Batch::default();
+        let begun = now();
+        // Those who wait, and those who were just answered and may ask again. A lone caller expects nobody else.
+        let expected = (1 + self.held_back.len() + self.queue.len()).max(self.last_batch + self.queue.len());
         let mut next = Some(first);
-        let mut lingered = Duration::ZERO;
-        while batch.len() < LARGEST_BATCH {
-            match next.take().or_else(|| self.held_back.pop_front()).map_or_else(|| self.queue.try_recv(), Ok)
-            {
-                Ok(Message::Call(queued)) => {
+        while let Some(message) = next {
+            match message {
+                Message::Call(queued) => {
                     // Nobody would hold what a lock whose caller has gone were granted.
                     if !(queued.reply.is_closed() && matches!(queued.call, Call::Lock { .. })) {
                         batch.calls.push(queued);
                     }
                 }
-                Ok(Message::Sweep(queued)) => batch.sweeps.push(queued),
-                Ok(alone) => {
+                Message::Sweep(queued) => batch.sweeps.push(queued),
+                alone => {
                     self.held_back.push_front(alone);
                     break;
                 }
-                // A lone caller's last batch was no larger than this one, so it never lingers.
-                Err(TryRecvError::Empty) if batch.calls.len() < self.last_batch && lingered < LINGER => {
-                    thread::sleep(LINGER_STEP);
-                    lingered += LINGER_STEP;
-                }
-                Err(_) => break,
             }
+            if batch.len() == LARGEST_BATCH {
+                break;
+            }
+            let patience = if batch.calls.len() < expected { LINGER } else { Duration::ZERO };
+            next = self.held_back.pop_front().or_else(|| self.poll(begun, patience));
         }
         batch
     }
@@ -245,6 +260,11 @@ impl Writer {
     }
 }
 
+/// The writer's own patience follows the system's time, whatever clock the store has.
+fn now() -> Duration {
+    SystemClock.monotonic()
+}
+
 /// Refuses all that comes within `pause`; false when the store was closed meanwhile.
 fn refuse_for(queue: &mut Receiver<Message>, held_back: &mut VecDeque<Message>, pause: Duration) -> bool {
     const STEP: Duration = Duration::from_millis(5);
@@ -269,19 +289,5 @@ fn refuse_for(queue: &mut Receiver<Message>, held_back: &mut VecDeque<Message>, 
         }
         thread::sleep(STEP);
         waited += STEP;
-    }
-}
-
-fn refuse(message: Message) {
-    const WHY: &str = "the database is away: closed, or being opened again after an I/O error";
-    match message {
-        Message::Call(queued) => send(queued.reply, Err(away(WHY, queued.call.operation()))),
-        Message::Sweep(queued) => send(queued.reply, Err(away(WHY, Operation::Expire))),
-        Message::Transact(queued) => send(queued.reply, Err(away(WHY, Operation::Complete))),
-        Message::Reopen => {}
-        Message::Compact(reply) => send(reply, Err(away(WHY, Operation::Maintain))),
-        Message::Replace(_, reply) => send(reply, Err(away(WHY, Operation::Maintain))),
-        // Closing twice is closing once.
-        Message::Close(reply) => send(reply, Ok(())),
     }
 }

@@ -1,0 +1,151 @@
+//! The tables within a write transaction: finding a record, and moving it.
+
+use idem_core::codec::{self, Cover};
+use idem_core::decide::Change;
+use idem_core::{Key, Record, State, Timestamp};
+use redb::{ReadableTable, Table, WriteTransaction};
+
+use crate::error::Failure;
+use crate::mark::{self, Mark};
+use crate::schema::{
+    AFTER_MARK, INDEX, IndexKey, LOCKS, OUTCOMES, Place, StorageKey, completed, corrupt, index_key, locked,
+    owner_of,
+};
+
+/// A record and where it stands.
+pub(crate) struct Found {
+    pub(crate) record: Record,
+    place: Option<Place>,
+}
+
+/// The tables within a write transaction.
+pub(crate) struct Tables<'txn> {
+    locks: Table<'txn, StorageKey, &'static [u8]>,
+    index: Table<'txn, IndexKey, u128>,
+    outcomes: Table<'txn, u128, &'static [u8]>,
+}
+
+impl<'txn> Tables<'txn> {
+    pub(crate) fn open(txn: &'txn WriteTransaction) -> Result<Self, Failure> {
+        Ok(Self {
+            locks: txn.open_table(LOCKS)?,
+            index: txn.open_table(INDEX)?,
+            outcomes: txn.open_table(OUTCOMES)?,
+        })
+    }
+
+    pub(crate) fn load(&self, key: &Key, now: Timestamp) -> Result<Option<Found>, Failure> {
+        find(&self.locks, &self.index, &self.outcomes, key, now)
+    }
+
+    /// Carries out `change` on `key`, which `found` is the record of.
+    pub(crate) fn apply(
+        &mut self,
+        key: &Key,
+        found: Option<&Found>,
+        change: &Change,
+        number: u64,
+    ) -> Result<(), Failure> {
+        let place = found.and_then(|found| found.place);
+        match change {
+            Change::None => Ok(()),
+            Change::Remove => self.remove(key, place),
+            Change::Put(record) => {
+                let bytes = codec::encode(key, record, Cover::Whole).map_err(Failure::Record)?;
+                match &record.state {
+                    State::Locked(_) => {
+                        if place.is_some() {
+                            self.remove(key, place)?;
+                        }
+                        self.locks.insert(key.storage_key(), &bytes[..])?;
+                        Ok(())
+                    }
+                    State::Completed(completed) => {
+                        self.remove(key, place)?;
+                        self.append(key, Place::new(completed.expires_at, number), &bytes)
+                    }
+                }
+            }
+        }
+    }
+
+    fn append(&mut self, key: &Key, place: Place, record: &[u8]) -> Result<(), Failure> {
+        let mut value = self.outcomes.insert_reserve(place.0, Key::STORAGE_LEN + record.len())?;
+        let (head, tail) = value.as_mut().split_at_mut(Key::STORAGE_LEN);
+        head.copy_from_slice(key.storage_key());
+        tail.copy_from_slice(record);
+        drop(value);
+        self.index.insert(&index_key(key), place.0)?;
+        Ok(())
+    }
+
+    fn remove(&mut self, key: &Key, place: Option<Place>) -> Result<(), Failure> {
+        match place {
+            None => {
+                self.locks.remove(key.storage_key())?;
+            }
+            Some(place) => {
+                self.index.remove(&index_key(key))?;
+                self.outcomes.remove(place.0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes `key` without reading its record, for an operator who gives up a damaged one.
+    pub(crate) fn remove_unread(&mut self, key: &Key) -> Result<bool, Failure> {
+        let locked = self.locks.remove(key.storage_key())?.is_some();
+        let place = self.index.remove(&index_key(key))?.map(|place| place.value());
+        if let Some(place) = place {
+            let is_its_own = match self.outcomes.get(place)? {
+                Some(value) => owner_of(value.value()).is_ok_and(|(owner, _)| owner == *key),
+                None => false,
+            };
+            if is_its_own {
+                self.outcomes.remove(place)?;
+            }
+        }
+        Ok(locked || place.is_some())
+    }
+
+    pub(crate) fn write_mark(&mut self, mark: Mark) -> Result<(), Failure> {
+        self.locks.insert(&mark::KEY, &mark.to_bytes()[..])?;
+        Ok(())
+    }
+
+    /// How far the store had come: what the mark says, and what was granted since.
+    pub(crate) fn mark(&self) -> Result<Mark, Failure> {
+        let Some(mark) = self.locks.get(&mark::KEY)? else {
+            return Err(corrupt("the store's high-water mark is missing"));
+        };
+        let mut mark = Mark::from_bytes(mark.value())
+            .ok_or_else(|| corrupt("the store's high-water mark is damaged"))?;
+        let written = mark;
+        for entry in self.locks.range::<&[u8; Key::STORAGE_LEN]>(AFTER_MARK)? {
+            let (key, bytes) = entry?;
+            let key = Key::from_storage_key(*key.value());
+            // One that cannot be read is told to whoever asks for its key.
+            if let Ok(record) = codec::decode(&key, bytes.value(), Cover::Whole, Timestamp::default()) {
+                mark.raise(written, &record);
+            }
+        }
+        Ok(mark)
+    }
+}
+
+fn find(
+    locks: &impl ReadableTable<StorageKey, &'static [u8]>,
+    index: &impl ReadableTable<IndexKey, u128>,
+    outcomes: &impl ReadableTable<u128, &'static [u8]>,
+    key: &Key,
+    now: Timestamp,
+) -> Result<Option<Found>, Failure> {
+    if let Some(record) = locked(locks, key, now)? {
+        return Ok(Some(Found { record, place: None }));
+    }
+    let Some(place) = index.get(&index_key(key))?.map(|place| Place(place.value())) else {
+        return Ok(None);
+    };
+    let record = completed(outcomes, key, place, now)?;
+    Ok(Some(Found { record, place: Some(place) }))
+}
