@@ -75,11 +75,11 @@ pub(super) async fn its_retention_counts_from_the_completion(t: Trial) {
     let key = t.key("order");
     let lease = t.acquire(&key).await;
     t.advance(LEASE / 2).await;
-    let long = t.ticks(RETENTION * 3);
+    let long = t.ticks(RETENTION * 2);
     must("complete", t.store().complete(&lease, value(b"done"), long).await).expect_applied();
     let record = t.record(&key).await;
     t.assert_time(record.expires_at().since(record.as_of), long);
-    t.advance(RETENTION * 3 - 2).await;
+    t.advance(RETENTION * 2 - 2).await;
     assert_eq!(t.lock(&key, &t.claim()).await.expect_completed().outcome, value(b"done"));
     t.advance(3).await;
     assert_eq!(t.acquire(&key).await.attempt(), 1);

@@ -18,7 +18,7 @@ const ROUNDS: u32 = 20;
 fn rounds(t: &Trial) -> u32 {
     match t.time() {
         Time::Manual(_) => ROUNDS,
-        Time::Real { .. } => 3,
+        Time::Real { .. } => 2,
     }
 }
 
