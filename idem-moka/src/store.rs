@@ -36,7 +36,8 @@ impl MokaStore {
     /// An empty store.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] for a zero, a mistaken unit, or settings that contradict one another,
+    /// [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig) for a zero, a mistaken unit, or settings that
+    /// contradict one another,
     /// naming the option.
     pub fn new(config: MokaConfig) -> Result<Self> {
         Self::with_clock(config, SystemClock::shared())

@@ -6,7 +6,7 @@ use idem_core::decide::{Answer, Call, Change};
 use idem_core::{Error, Fenced, Key, Result, Timestamp, decide};
 use redb::{Database, WriteTransaction};
 
-use crate::error::Failure;
+use crate::error::{Failure, away};
 use crate::file::begin;
 use crate::mark::{self, Mark};
 use crate::queue::{Done, QueuedCall, QueuedSweep, QueuedTransaction, Swept, Transaction, send};
@@ -33,7 +33,8 @@ impl Batch {
     }
 
     /// Decides, commits, and answers every call. A failure of the database befalls all of them, and is
-    /// answered to each; the caller is told of it too.
+    /// answered to each; the caller is told of it too. Damage may be in the pages of one of them alone, so then
+    /// each is tried by itself.
     pub(crate) fn commit(
         self,
         database: &Database,
@@ -45,11 +46,28 @@ impl Batch {
                 self.answer(answers, shared);
                 Ok(())
             }
+            Err(failure) if failure.is_damage() && self.len() > 1 => {
+                let mut done = Ok(());
+                for alone in self.singly() {
+                    done = done.and(alone.commit(database, shared, sequence));
+                }
+                done
+            }
+            // One of them met what made redb panic, and the others must not take it for theirs.
+            Err(Failure::Panicked) if self.len() > 1 => {
+                self.refuse(|operation| away("another call of the same commit met damage", operation));
+                Err(Failure::Panicked)
+            }
             Err(failure) => {
                 self.refuse(|operation| failure.to_error(operation));
                 Err(failure)
             }
         }
+    }
+
+    fn singly(self) -> impl Iterator<Item = Self> {
+        let calls = self.calls.into_iter().map(|call| Self { calls: vec![call], sweeps: Vec::new() });
+        calls.chain(self.sweeps.into_iter().map(|sweep| Self { calls: Vec::new(), sweeps: vec![sweep] }))
     }
 
     /// Answers every call with an error.

@@ -34,6 +34,11 @@ impl Failure {
         }
     }
 
+    /// Whether it may be one call's page that is damaged, and the other calls of its batch may do without it.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Redb(redb::Error::Corrupted(_)))
+    }
+
     pub(crate) fn into_error(self, operation: Operation) -> Error {
         match self {
             Self::Record(error) => error.during(operation),
@@ -88,6 +93,10 @@ fn explain(error: &redb::Error) -> (ErrorKind, &'static str) {
         | redb::Error::TableDoesNotExist(_) => {
             (ErrorKind::Incompatible, "the database's tables are not those of an idem store")
         }
+        redb::Error::TransactionPoisoned => (
+            ErrorKind::InvalidArgument,
+            "the closure left its transaction unusable: an operation in it failed half-way, or a table was leaked",
+        ),
         redb::Error::ValueTooLarge(_) => (ErrorKind::TooLarge, "the value is larger than redb keeps"),
         _ => (ErrorKind::Unavailable, "the database cannot be used now"),
     }

@@ -14,7 +14,7 @@ use crate::error::Failure;
 use crate::mark::Mark;
 use crate::schema::{self, SCHEMA_VERSION};
 use crate::slot;
-use crate::tables::Tables;
+use crate::tables::{self, Tables};
 
 /// A database ready for use, and how far its time and sequences had come.
 pub(crate) struct Opened {
@@ -134,7 +134,7 @@ fn prepare(database: &Database, config: &RedbConfig, ownership: Ownership) -> Re
     if ownership == Ownership::Own && txn.list_tables()?.next().is_some() {
         return Err(foreign());
     }
-    schema::create(&txn)?;
+    tables::create(&txn)?;
     txn.commit()?;
     Ok(Mark::default())
 }
@@ -145,7 +145,7 @@ fn is_ours(txn: &WriteTransaction) -> Result<bool, Failure> {
 }
 
 fn check_version(txn: &WriteTransaction) -> Result<Mark, Failure> {
-    check(schema::version(txn)?)?;
+    check(tables::version(txn)?)?;
     Tables::open(txn)?.mark()
 }
 

@@ -21,18 +21,23 @@ use crate::pace::ReadPace;
 use crate::queue::{Done, Message, QueuedCall};
 use crate::shared::Shared;
 use crate::slot::{Slot, closed};
-use crate::sweep;
 use crate::writer::{Reopen, Writer};
 
 pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
     pub(crate) queue: mpsc::Sender<Message>,
     /// Dropped with the store, which ends the sweeper.
-    _stop: Option<std_mpsc::Sender<()>>,
+    _stop: std_mpsc::Sender<()>,
+}
+
+/// A store that has been started, and what tells its sweeper that it is gone.
+pub(crate) struct Started {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) stopped: std_mpsc::Receiver<()>,
 }
 
 impl Inner {
-    pub(crate) fn open_file(config: RedbConfig, clock: SharedClock) -> Result<Arc<Self>> {
+    pub(crate) fn open_file(config: RedbConfig, clock: SharedClock) -> Result<Started> {
         let again = config.clone();
         let opened = file::open_file(&config)?;
         Self::own(config, clock, opened, move || {
@@ -44,17 +49,13 @@ impl Inner {
         config: RedbConfig,
         clock: SharedClock,
         storage: impl Fn() -> io::Result<B> + Send + 'static,
-    ) -> Result<Arc<Self>> {
+    ) -> Result<Started> {
         let again = config.clone();
         let opened = file::open_storage(&config, &storage)?;
         Self::own(config, clock, opened, move || file::open_storage(&again, &storage))
     }
 
-    pub(crate) fn share(
-        config: RedbConfig,
-        clock: SharedClock,
-        database: Arc<Database>,
-    ) -> Result<Arc<Self>> {
+    pub(crate) fn share(config: RedbConfig, clock: SharedClock, database: Arc<Database>) -> Result<Started> {
         let mark = file::adopt(&database, &config)?;
         Self::start(config, clock, database, mark, None)
     }
@@ -64,7 +65,7 @@ impl Inner {
         clock: SharedClock,
         opened: Opened,
         reopen: impl Fn() -> Result<Opened> + Send + 'static,
-    ) -> Result<Arc<Self>> {
+    ) -> Result<Started> {
         Self::start(config, clock, Arc::new(opened.database), opened.mark, Some(Box::new(reopen)))
     }
 
@@ -74,7 +75,7 @@ impl Inner {
         database: Arc<Database>,
         mark: Mark,
         reopen: Reopen,
-    ) -> Result<Arc<Self>> {
+    ) -> Result<Started> {
         let (queue, received) = mpsc::channel(config.queue);
         let shared = Arc::new(Shared {
             slot: Slot::new(database, reopen.is_some()),
@@ -85,12 +86,7 @@ impl Inner {
         });
         Writer::spawn(received, Arc::clone(&shared), reopen, mark.sequence)?;
         let (stop, stopped) = std_mpsc::channel();
-        let sweeps = shared.config.sweep;
-        let inner = Arc::new(Self { shared, queue, _stop: sweeps.then_some(stop) });
-        if sweeps {
-            sweep::spawn(Arc::downgrade(&inner), stopped, &inner.shared)?;
-        }
-        Ok(inner)
+        Ok(Started { inner: Arc::new(Self { shared, queue, _stop: stop }), stopped })
     }
 
     pub(crate) fn sent(&self) -> Sent {

@@ -14,11 +14,10 @@ use std::ops::Bound;
 
 use idem_core::codec::{self, Cover};
 use idem_core::{Error, ErrorKind, Key, Operation, Record, Timestamp};
-use redb::{ReadableTable, TableDefinition, WriteTransaction};
+use redb::{ReadableTable, TableDefinition};
 
 use crate::error::Failure;
-use crate::mark::{self, Mark};
-use crate::tables::Tables;
+use crate::mark;
 
 pub(crate) type StorageKey = &'static [u8; Key::STORAGE_LEN];
 pub(crate) type IndexKey = &'static [u8; INDEX_KEY_LEN];
@@ -56,17 +55,6 @@ impl Place {
     pub(crate) fn last_expired(now: Timestamp) -> u128 {
         Self::new(now, u64::MAX).0
     }
-}
-
-/// The schema's version, `None` where there has never been a store.
-pub(crate) fn version(txn: &WriteTransaction) -> Result<Option<u64>, Failure> {
-    Ok(txn.open_table(META)?.get(VERSION_KEY)?.map(|version| version.value()))
-}
-
-/// Makes the tables.
-pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Failure> {
-    txn.open_table(META)?.insert(VERSION_KEY, SCHEMA_VERSION)?;
-    Tables::open(txn)?.write_mark(Mark::default())
 }
 
 /// The record of `key` among the unfinished attempts.

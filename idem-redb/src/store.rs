@@ -17,7 +17,7 @@ use redb::{Database, StorageBackend};
 use tokio::sync::oneshot;
 
 use crate::config::RedbConfig;
-use crate::inner::Inner;
+use crate::inner::{Inner, Started};
 use crate::queue::Message;
 use crate::sweep;
 
@@ -164,16 +164,20 @@ impl RedbBuilder {
     /// Opening reads and syncs, so it is done on a thread that may block.
     async fn start<F>(self, start: F) -> Result<RedbStore>
     where
-        F: FnOnce(RedbConfig, SharedClock) -> Result<Arc<Inner>> + Send + 'static,
+        F: FnOnce(RedbConfig, SharedClock) -> Result<Started> + Send + 'static,
     {
         self.config.check()?;
-        let started = tokio::task::spawn_blocking(move || start(self.config, self.clock)).await;
-        started
-            .unwrap_or_else(|source| {
-                Err(Error::new(ErrorKind::Unavailable, Operation::Open, "the opening was cut off")
-                    .with_source(source))
-            })
-            .map(RedbStore)
+        let start = move || {
+            let Started { inner, stopped } = start(self.config, self.clock)?;
+            if inner.shared.config.sweep {
+                sweep::spawn(&inner, stopped)?;
+            }
+            Ok(RedbStore(inner))
+        };
+        tokio::task::spawn_blocking(start).await.unwrap_or_else(|source| {
+            Err(Error::new(ErrorKind::Unavailable, Operation::Open, "the opening was cut off")
+                .with_source(source))
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Removing what has expired, in steps that a caller beside it does not notice.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Weak};
 use std::thread;
 
 use idem_core::{Error, ErrorKind, Expired, Key, Operation, Result};
@@ -9,7 +9,6 @@ use tokio::sync::oneshot;
 
 use crate::inner::Inner;
 use crate::queue::{Message, QueuedSweep, Swept};
-use crate::shared::Shared;
 use crate::slot::closed;
 use crate::snapshot;
 
@@ -22,8 +21,9 @@ const STEP_ALONE: usize = 128;
 const LOOK_AHEAD: usize = 1_024;
 
 /// Sweeps every `sweep_interval` until the store is gone, which closes `stop`.
-pub(crate) fn spawn(store: Weak<Inner>, stop: Receiver<()>, shared: &Shared) -> Result<()> {
-    let interval = shared.config.sweep_interval;
+pub(crate) fn spawn(store: &Arc<Inner>, stop: Receiver<()>) -> Result<()> {
+    let interval = store.shared.config.sweep_interval;
+    let store = Arc::downgrade(store);
     let sweep = move || {
         while matches!(stop.recv_timeout(interval), Err(RecvTimeoutError::Timeout)) {
             let Some(store) = store.upgrade() else { return };

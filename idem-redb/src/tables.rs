@@ -8,8 +8,8 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use crate::error::Failure;
 use crate::mark::{self, Mark};
 use crate::schema::{
-    AFTER_MARK, INDEX, IndexKey, LOCKS, OUTCOMES, Place, StorageKey, completed, corrupt, index_key, locked,
-    owner_of,
+    AFTER_MARK, INDEX, IndexKey, LOCKS, META, OUTCOMES, Place, SCHEMA_VERSION, StorageKey, VERSION_KEY,
+    completed, corrupt, index_key, locked, owner_of,
 };
 
 /// A record and where it stands.
@@ -131,6 +131,17 @@ impl<'txn> Tables<'txn> {
         }
         Ok(mark)
     }
+}
+
+/// The schema's version, `None` where there has never been a store.
+pub(crate) fn version(txn: &WriteTransaction) -> Result<Option<u64>, Failure> {
+    Ok(txn.open_table(META)?.get(VERSION_KEY)?.map(|version| version.value()))
+}
+
+/// Makes the tables.
+pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Failure> {
+    txn.open_table(META)?.insert(VERSION_KEY, SCHEMA_VERSION)?;
+    Tables::open(txn)?.write_mark(Mark::default())
 }
 
 fn find(

@@ -225,9 +225,11 @@ impl Writer {
     /// Does what was sent before, refuses what comes after, and closes the file.
     fn close(mut self, reply: Option<Reply<()>>) {
         self.queue.close();
+        let mut closing: Vec<_> = reply.into_iter().collect();
         while let Some(message) = self.held_back.pop_front().or_else(|| self.queue.try_recv().ok()) {
             match message {
                 Message::Call(_) | Message::Sweep(_) => self.batch(message),
+                Message::Close(reply) => closing.push(reply),
                 other => refuse(other),
             }
         }
@@ -235,8 +237,10 @@ impl Writer {
             Some(database) if self.reopen.is_some() => self.seal(database),
             _ => Ok(()),
         };
-        if let Some(reply) = reply {
-            send(reply, closed);
+        // Closing twice is closing once, and ends as that did.
+        for reply in closing {
+            let again = |error: &Error| Error::new(error.kind(), Operation::Close, error.to_string());
+            send(reply, closed.as_ref().copied().map_err(again));
         }
     }
 
