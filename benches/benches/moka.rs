@@ -28,7 +28,7 @@ async fn bench(session: &mut Session) -> Result<()> {
     let mut figures = rates(&session.measure("moka", &Moka, &session.plan).await?);
     figures.extend(memory);
     figures.extend(sweeping(session).await?);
-    session.must_hold("moka", &figures)
+    session.must_hold("moka", figures)
 }
 
 fn store(clock: SharedClock) -> Result<Arc<dyn Store>> {

@@ -44,7 +44,7 @@ async fn bench(session: &mut Session) -> Result<()> {
     );
     figures.extend(memory);
     figures.extend(sweeping(session).await?);
-    session.must_hold("redb", &figures)
+    session.must_hold("redb", figures)
 }
 
 struct Redb {

@@ -18,6 +18,7 @@
 mod backend;
 mod caller;
 mod chart;
+mod disk;
 mod drive;
 mod figure;
 mod fill;

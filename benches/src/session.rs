@@ -1,6 +1,6 @@
 //! One run of one bench file: where things go, and what is printed.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use crate::figure::Figure;
-use crate::{Backend, Plan, Result, Rows, chart, suite};
+use crate::{Backend, Plan, Result, Rows, chart, disk, suite};
 
 /// One run of one bench file.
 #[derive(Debug)]
@@ -18,6 +18,7 @@ pub struct Session {
     results: PathBuf,
     scratch: TempDir,
     directories: Cell<usize>,
+    syncs_per_s: RefCell<Vec<f64>>,
     missed: usize,
 }
 
@@ -44,7 +45,14 @@ fn try_run(target_tmpdir: &str, bench: impl AsyncFnOnce(&mut Session) -> Result<
     let results = target.join("idem-bench");
     std::fs::create_dir_all(&results)?;
     let scratch = TempDir::with_prefix_in("scratch-", &results)?;
-    let mut session = Session { plan, results, scratch, directories: Cell::new(0), missed: 0 };
+    let mut session = Session {
+        plan,
+        results,
+        scratch,
+        directories: Cell::default(),
+        syncs_per_s: RefCell::default(),
+        missed: 0,
+    };
     // A bare caller that blocks takes a thread for itself, and there are 512 of them.
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(2_048).build()?;
@@ -66,7 +74,14 @@ impl Session {
     /// baseline, and `<name>.svg`.
     pub async fn measure<B: Backend>(&self, name: &str, backend: &B, plan: &Plan) -> Result<Vec<Rows>> {
         eprintln!("{name}: {} rounds of {:?} a side", plan.rounds, plan.round);
-        let all = suite::measure(backend, plan, || self.directory()).await?;
+        let directory = || {
+            let directory = self.directory()?;
+            if !B::IN_MEMORY {
+                self.probe(&directory)?;
+            }
+            Ok(directory)
+        };
+        let all = suite::measure(backend, plan, directory).await?;
         for (place, rows) in all.iter().enumerate() {
             println!("\n{name} {rows}");
             let file =
@@ -82,13 +97,32 @@ impl Session {
     }
 
     /// Prints the figures and writes `<name>-must-hold.json`.
-    pub fn must_hold(&mut self, name: &str, figures: &[Figure]) -> Result<()> {
+    pub fn must_hold(&mut self, name: &str, mut figures: Vec<Figure>) -> Result<()> {
+        figures.extend(self.disk_figures());
         println!("\n{name} must hold");
-        for figure in figures {
+        for figure in &figures {
             println!("{figure}");
         }
         self.missed += figures.iter().filter(|figure| figure.holds == Some(false)).count();
         self.write(&format!("{name}-must-hold"), &figures)
+    }
+
+    fn probe(&self, directory: &Path) -> Result<()> {
+        let syncs_per_s = disk::syncs_per_s(directory)?;
+        eprintln!("    the disk syncs {syncs_per_s:.0} pages a second");
+        self.syncs_per_s.borrow_mut().push(syncs_per_s);
+        Ok(())
+    }
+
+    /// How even the disk was: the figures that compare across rows need that.
+    fn disk_figures(&self) -> Vec<Figure> {
+        let probes = self.syncs_per_s.borrow();
+        let figure =
+            |what, value| Figure::reported(format!("pages the disk synced a second, {what}"), value, "/s");
+        match (probes.iter().copied().reduce(f64::max), probes.iter().copied().reduce(f64::min)) {
+            (None, _) | (_, None) => Vec::new(),
+            (most, least) => vec![figure("at most", most), figure("at least", least)],
+        }
     }
 
     fn write(&self, name: &str, value: &impl Serialize) -> Result<()> {

@@ -20,8 +20,9 @@ pub(crate) async fn measure<B: Backend>(
     directory: impl Fn() -> Result<PathBuf>,
 ) -> Result<Vec<Rows>> {
     let mut all: Vec<Rows> = Vec::new();
-    for &workload in plan.workloads {
-        for &bytes in plan.bytes {
+    // By size first: what is compared across numbers of callers is 1 KiB, and comes before a disk tires.
+    for &bytes in plan.bytes {
+        for &workload in plan.workloads {
             eprintln!("  {workload}, {bytes} bytes");
             let measured = Group { backend, plan, workload, bytes, directory: &directory }.measure().await?;
             for (place, rows) in measured.into_iter().enumerate() {
@@ -31,6 +32,9 @@ pub(crate) async fn measure<B: Backend>(
                 }
             }
         }
+    }
+    for rows in &mut all {
+        rows.rows.sort_by_key(|row| row.workload);
     }
     Ok(all)
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 /// What every caller does, over and over; one operation is one step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Workload {
     /// `lock` of a key that nobody used before. Bare: one insert of a lock record. The outcome's size does
