@@ -52,6 +52,7 @@ impl RedbStore {
     /// use bytes::Bytes;
     /// use idem_core::{Lease, Outcome};
     /// use idem_redb::{RedbStore, Transacted};
+    /// use redb::ReadableTable;
     ///
     /// const BALANCES: redb::TableDefinition<&str, u64> = redb::TableDefinition::new("balances");
     ///
