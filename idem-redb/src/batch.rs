@@ -9,7 +9,7 @@ use redb::{Database, WriteTransaction};
 use crate::error::{Failure, away};
 use crate::file::begin;
 use crate::mark::{self, Mark};
-use crate::queue::{Done, QueuedCall, QueuedSweep, QueuedTransaction, Swept, Transaction, send};
+use crate::queue::{Done, QueuedCall, QueuedSweep, QueuedTransaction, SweepStep, Swept, Transaction, send};
 use crate::shared::Shared;
 use crate::slot::guarded;
 use crate::tables::Tables;
@@ -91,7 +91,7 @@ impl Batch {
                 answers.calls.push(step.call(&mut tables, &queued.key, queued.call.clone())?);
             }
             for sweep in &self.sweeps {
-                answers.removed.push(step.sweep(&mut tables, &sweep.keys)?);
+                answers.removed.push(step.sweep(&mut tables, &sweep.step)?);
             }
             if step.needs_mark {
                 tables.write_mark(step.mark())?;
@@ -228,17 +228,34 @@ impl Step {
         Ok(Ok(Done { answer: decision.answer, wrote }))
     }
 
-    fn sweep(&mut self, tables: &mut Tables<'_>, keys: &[Key]) -> Result<usize, Failure> {
+    /// How many records were removed: one that the index alone has forgotten is not counted yet.
+    fn sweep(&mut self, tables: &mut Tables<'_>, step: &SweepStep) -> Result<usize, Failure> {
         let mut removed = 0;
-        for key in keys {
-            let found = match tables.load(key, self.now) {
-                Ok(Some(found)) if found.record.is_expired(self.now) => found,
-                // Locked anew since it was seen, gone, or unreadable: not ours to remove.
-                Ok(_) | Err(Failure::Record(_)) => continue,
-                Err(failure) => return Err(failure),
-            };
-            tables.apply(key, Some(&found), &Change::Remove, 0)?;
-            removed += 1;
+        match step {
+            SweepStep::Index(outcomes) => {
+                for (key, place) in outcomes {
+                    let forgotten = tables.remove_from_index(key, *place)?;
+                    self.wrote |= forgotten;
+                    self.needs_mark |= forgotten;
+                }
+            }
+            SweepStep::Outcomes(outcomes) => {
+                for (key, place) in outcomes {
+                    removed += usize::from(tables.remove_outcome(key, *place)?);
+                }
+            }
+            SweepStep::Locks(keys) => {
+                for key in keys {
+                    let found = match tables.load(key, self.now) {
+                        Ok(Some(found)) if found.record.is_expired(self.now) => found,
+                        // Locked anew since it was seen, gone, or unreadable: not ours to remove.
+                        Ok(_) | Err(Failure::Record(_)) => continue,
+                        Err(failure) => return Err(failure),
+                    };
+                    tables.apply(key, Some(&found), &Change::Remove, 0)?;
+                    removed += 1;
+                }
+            }
         }
         self.wrote |= removed > 0;
         self.needs_mark |= removed > 0;

@@ -9,6 +9,7 @@ use redb::{Database, WriteTransaction};
 use tokio::sync::oneshot;
 
 use crate::error::away;
+use crate::schema::Place;
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
 
@@ -44,8 +45,18 @@ pub(crate) struct Done {
 }
 
 pub(crate) struct QueuedSweep {
-    pub(crate) keys: Vec<Key>,
+    pub(crate) step: SweepStep,
     pub(crate) reply: Reply<Swept>,
+}
+
+/// What one step of a sweep removes. All of it has expired.
+pub(crate) enum SweepStep {
+    /// The index's entries of outcomes, whose turn comes afterwards.
+    Index(Vec<(Key, Place)>),
+    /// Outcomes, and what the index still says of them.
+    Outcomes(Vec<(Key, Place)>),
+    /// Unfinished attempts; each is looked at again, it may have been locked anew.
+    Locks(Vec<Key>),
 }
 
 /// What a step of a sweep did.

@@ -35,31 +35,38 @@ impl Snapshot {
     }
 }
 
-/// The keys of expired records, at most `limit` of them: completed ones first, they are found in order.
-pub(crate) fn expired(txn: &ReadTransaction, now: Timestamp, limit: usize) -> Result<Vec<Key>, Failure> {
-    let mut keys = Vec::new();
+/// Expired records, for a sweep.
+#[derive(Debug, Default)]
+pub(crate) struct FoundExpired {
+    /// Completed ones, in the order of their expiry.
+    pub(crate) completed: Vec<(Key, Place)>,
+    /// Unfinished attempts.
+    pub(crate) locked: Vec<Key>,
+}
+
+/// At most `limit` expired records: completed ones first, they are found in order.
+pub(crate) fn expired(txn: &ReadTransaction, now: Timestamp, limit: usize) -> Result<FoundExpired, Failure> {
+    let mut found = FoundExpired::default();
     for entry in txn.open_table(OUTCOMES)?.range(..=Place::last_expired(now))? {
-        if keys.len() >= limit {
-            return Ok(keys);
+        if found.completed.len() == limit {
+            return Ok(found);
         }
-        // What cannot be read is passed over, or the sweep would come back to it for ever.
-        let (_, value) = entry?;
-        if let Ok((key, record)) = owner_of(value.value())
-            && codec::decode(&key, record, Cover::Whole, now).is_ok()
-        {
-            keys.push(key);
+        // What cannot be read is passed over: it is left for whoever looks after the file.
+        let (place, value) = entry?;
+        if let Ok((key, _)) = owner_of(value.value()) {
+            found.completed.push((key, Place(place.value())));
         }
     }
     let locks: ReadOnlyTable<StorageKey, &[u8]> = txn.open_table(LOCKS)?;
     for entry in locks.range::<&[u8; Key::STORAGE_LEN]>(AFTER_MARK)? {
-        if keys.len() >= limit {
+        if found.completed.len() + found.locked.len() >= limit {
             break;
         }
         let (key, bytes) = entry?;
         let key = Key::from_storage_key(*key.value());
         if codec::decode(&key, bytes.value(), Cover::Whole, now).is_ok_and(|record| record.is_expired(now)) {
-            keys.push(key);
+            found.locked.push(key);
         }
     }
-    Ok(keys)
+    Ok(found)
 }

@@ -92,6 +92,22 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
+    /// Removes what the index says of `key`, if it is still `place`.
+    pub(crate) fn remove_from_index(&mut self, key: &Key, place: Place) -> Result<bool, Failure> {
+        let index_key = index_key(key);
+        let is_its_own = self.index.get(&index_key)?.is_some_and(|indexed| indexed.value() == place.0);
+        if is_its_own {
+            self.index.remove(&index_key)?;
+        }
+        Ok(is_its_own)
+    }
+
+    /// Removes an outcome of `key`, whether the index knows it or not.
+    pub(crate) fn remove_outcome(&mut self, key: &Key, place: Place) -> Result<bool, Failure> {
+        self.remove_from_index(key, place)?;
+        Ok(self.outcomes.remove(place.0)?.is_some())
+    }
+
     /// Removes `key` without reading its record, for an operator who gives up a damaged one.
     pub(crate) fn remove_unread(&mut self, key: &Key) -> Result<bool, Failure> {
         let locked = self.locks.remove(key.storage_key())?.is_some();
