@@ -164,8 +164,11 @@ pub(crate) fn transact(
         }
         {
             let mut tables = Tables::open(&txn)?;
-            if let Err(error) = step.call(&mut tables, &key, call)? {
-                return Ok(Err(error));
+            match step.call(&mut tables, &key, call)? {
+                Ok(done) if done.wrote => {}
+                // The closure has changed idem's own tables: nothing of it is committed.
+                Ok(_) => return Ok(Err(meddled())),
+                Err(error) => return Ok(Err(error)),
             }
             tables.write_mark(step.mark())?;
         }
@@ -186,6 +189,11 @@ pub(crate) fn transact(
             Err(failure)
         }
     }
+}
+
+fn meddled() -> Error {
+    let message = "the closure changed the store's own tables (idem/...), so nothing was committed";
+    Error::new(idem_core::ErrorKind::InvalidArgument, idem_core::Operation::Complete, message)
 }
 
 /// The state of one transaction: one instant, and the sequences given out in it.

@@ -76,9 +76,10 @@ pub(crate) fn away(why: &str, operation: Operation) -> Error {
 fn explain(error: &redb::Error) -> (ErrorKind, &'static str) {
     match error {
         redb::Error::Io(source) => explain_io(source),
-        redb::Error::Corrupted(_) | redb::Error::RepairAborted => {
-            (ErrorKind::Corrupt, "the database file is damaged; restore it, or open it with accept_repairs")
-        }
+        redb::Error::Corrupted(_) | redb::Error::RepairAborted => (
+            ErrorKind::Corrupt,
+            "the database file is damaged; restore it, or open it with check_integrity and accept_repairs",
+        ),
         redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => (
             ErrorKind::Unavailable,
             "the file is open in another process, or in this one: a file has one store",

@@ -104,7 +104,8 @@ impl Inner {
         if let Some(record) = record {
             let now = record.as_of;
             let decision = decide(Some(&record), call.clone(), now);
-            if decision.change == Change::None {
+            // A resent `lock` goes behind the caller's own calls that may still be queued, such as a release.
+            if decision.change == Change::None && !matches!(decision.answer, Answer::Acquired(_)) {
                 return Ok(decision.answer);
             }
         }
@@ -184,6 +185,10 @@ impl Inner {
 
     async fn enqueue(&self, operation: Operation, message: Message) -> Result<()> {
         match self.shared.config.when_queue_full {
+            // Whoever closes the store means it, full queue or not.
+            WhenQueueFull::Refuse if matches!(message, Message::Close(_)) => {
+                self.queue.send(message).await.map_err(|_| closed(operation))
+            }
             WhenQueueFull::Wait => self.queue.send(message).await.map_err(|_| closed(operation)),
             WhenQueueFull::Refuse => self.queue.try_send(message).map_err(|error| match error {
                 TrySendError::Full(_) => away("the writer's queue is full", operation),

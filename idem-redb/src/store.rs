@@ -82,6 +82,9 @@ impl RedbStore {
     /// The tables' names begin with `idem/`. The store neither checks, compacts nor reopens the database; after
     /// an I/O error it is `Unavailable` until [`replace_database`](RedbStore::replace_database).
     ///
+    /// One store per database at a time, and [`close`](RedbStore::close) it before another is made: two of them
+    /// have each a clock and sequences of their own, and together do not keep the contract.
+    ///
     /// # Errors
     /// [`Incompatible`](ErrorKind::Incompatible) when the database holds a newer store.
     pub async fn with_database(database: Arc<Database>) -> Result<Self> {

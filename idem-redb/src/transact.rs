@@ -34,6 +34,9 @@ impl RedbStore {
     /// or panics, when the outcome is too large, or when the commit fails. On a key that this lease has
     /// completed before it is `Applied` and `work` is not run.
     ///
+    /// Never leak a table of the transaction (`std::mem::forget`, a global) and never begin another write
+    /// transaction in `work`: redb's one write slot stays taken, and every later write ends in `Timeout`.
+    ///
     /// Inside [`execute`](idem_core::StoreExt::execute), the answer then comes from the record.
     ///
     /// # Errors
