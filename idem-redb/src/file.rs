@@ -37,7 +37,8 @@ pub(crate) fn open_file(config: &RedbConfig) -> Result<Opened> {
         Err(error) if error.kind() == io::ErrorKind::NotFound && config.create => create_file(config)?,
         Err(error) => return Err(unusable(path, "cannot be opened").with_source(error)),
     }
-    let opened = guarded(|| look(path)).and_then(|()| verified(config, || Ok(builder(config).open(path)?)));
+    let opened = guarded(|| look(path))
+        .and_then(|()| verified(config, Ownership::Own, || Ok(builder(config).open(path)?)));
     opened.map_err(|error| {
         if is_refusal(&error) { unusable(path, "cannot be opened").with_source(error) } else { error }
     })
@@ -65,7 +66,23 @@ pub(crate) fn open_storage<B: StorageBackend>(
     config: &RedbConfig,
     storage: &(impl Fn() -> io::Result<B> + ?Sized),
 ) -> Result<Opened> {
-    verified(config, || {
+    open_on(config, Ownership::Own, storage)
+}
+
+/// Opens it again: what it held before must be there, so nothing is made anew.
+pub(crate) fn reopen_storage<B: StorageBackend>(
+    config: &RedbConfig,
+    storage: &(impl Fn() -> io::Result<B> + ?Sized),
+) -> Result<Opened> {
+    open_on(config, Ownership::Again, storage)
+}
+
+fn open_on<B: StorageBackend>(
+    config: &RedbConfig,
+    ownership: Ownership,
+    storage: &(impl Fn() -> io::Result<B> + ?Sized),
+) -> Result<Opened> {
+    verified(config, ownership, || {
         let storage = storage().map_err(|error| Failure::Redb(redb::Error::Io(error)))?;
         Ok(builder(config).create_with_backend(storage)?)
     })
@@ -101,14 +118,18 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Opens and, where the configuration asks for it, verifies every page.
-fn verified(config: &RedbConfig, open: impl FnOnce() -> Result<Database, Failure>) -> Result<Opened> {
+fn verified(
+    config: &RedbConfig,
+    ownership: Ownership,
+    open: impl FnOnce() -> Result<Database, Failure>,
+) -> Result<Opened> {
     guarded(|| {
         let mut database = open()?;
         // Where repairs are accepted, the opening has verified and repaired already.
         if config.check_integrity && !config.accept_repairs && !database.check_integrity()? {
             return Err(Failure::Redb(redb::Error::Corrupted("the check had to repair it".to_owned())));
         }
-        let mark = prepare(&database, config, Ownership::Own)?;
+        let mark = prepare(&database, config, ownership)?;
         Ok(Opened { database, mark })
     })
 }
@@ -120,6 +141,7 @@ fn guarded<T>(open: impl FnOnce() -> Result<T, Failure>) -> Result<T> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ownership {
     Own,
+    Again,
     Shared,
 }
 
@@ -130,6 +152,10 @@ fn prepare(database: &Database, config: &RedbConfig, ownership: Ownership) -> Re
         let mark = check_version(&txn)?;
         txn.abort()?;
         return Ok(mark);
+    }
+    if ownership == Ownership::Again {
+        let message = "the storage has lost the store that it held before";
+        return Err(Failure::Record(Error::new(ErrorKind::Corrupt, Operation::Open, message)));
     }
     if ownership == Ownership::Own && txn.list_tables()?.next().is_some() {
         return Err(foreign());

@@ -52,7 +52,7 @@ impl Inner {
     ) -> Result<Started> {
         let again = config.clone();
         let opened = file::open_storage(&config, &storage)?;
-        Self::own(config, clock, opened, move || file::open_storage(&again, &storage))
+        Self::own(config, clock, opened, move || file::reopen_storage(&again, &storage))
     }
 
     pub(crate) fn share(config: RedbConfig, clock: SharedClock, database: Arc<Database>) -> Result<Started> {
