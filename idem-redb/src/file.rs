@@ -64,21 +64,6 @@ fn look(path: &Path) -> Result<(), Failure> {
 /// Opens a database on the caller's own storage.
 pub(crate) fn open_storage<B: StorageBackend>(
     config: &RedbConfig,
-    storage: &(impl Fn() -> io::Result<B> + ?Sized),
-) -> Result<Opened> {
-    open_on(config, Ownership::Own, storage)
-}
-
-/// Opens it again: what it held before must be there, so nothing is made anew.
-pub(crate) fn reopen_storage<B: StorageBackend>(
-    config: &RedbConfig,
-    storage: &(impl Fn() -> io::Result<B> + ?Sized),
-) -> Result<Opened> {
-    open_on(config, Ownership::Again, storage)
-}
-
-fn open_on<B: StorageBackend>(
-    config: &RedbConfig,
     ownership: Ownership,
     storage: &(impl Fn() -> io::Result<B> + ?Sized),
 ) -> Result<Opened> {
@@ -139,9 +124,12 @@ fn guarded<T>(open: impl FnOnce() -> Result<T, Failure>) -> Result<T> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ownership {
+pub(crate) enum Ownership {
+    /// Ours alone; made when there is nothing.
     Own,
+    /// Ours, and opened before: what it held must be there, so nothing is made anew.
     Again,
+    /// The application's, with tables of its own.
     Shared,
 }
 

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::config::{RedbConfig, WhenQueueFull};
 use crate::error::{Failure, away};
-use crate::file::{self, Opened};
+use crate::file::{self, Opened, Ownership};
 use crate::mark::Mark;
 use crate::pace::ReadPace;
 use crate::queue::{Done, Message, QueuedCall};
@@ -51,8 +51,8 @@ impl Inner {
         storage: impl Fn() -> io::Result<B> + Send + 'static,
     ) -> Result<Started> {
         let again = config.clone();
-        let opened = file::open_storage(&config, &storage)?;
-        Self::own(config, clock, opened, move || file::reopen_storage(&again, &storage))
+        let opened = file::open_storage(&config, Ownership::Own, &storage)?;
+        Self::own(config, clock, opened, move || file::open_storage(&again, Ownership::Again, &storage))
     }
 
     pub(crate) fn share(config: RedbConfig, clock: SharedClock, database: Arc<Database>) -> Result<Started> {
@@ -184,16 +184,14 @@ impl Inner {
     }
 
     async fn enqueue(&self, operation: Operation, message: Message) -> Result<()> {
+        // Whoever closes the store means it, full queue or not.
+        let waits = matches!(message, Message::Close(_));
         match self.shared.config.when_queue_full {
-            // Whoever closes the store means it, full queue or not.
-            WhenQueueFull::Refuse if matches!(message, Message::Close(_)) => {
-                self.queue.send(message).await.map_err(|_| closed(operation))
-            }
-            WhenQueueFull::Wait => self.queue.send(message).await.map_err(|_| closed(operation)),
-            WhenQueueFull::Refuse => self.queue.try_send(message).map_err(|error| match error {
+            WhenQueueFull::Refuse if !waits => self.queue.try_send(message).map_err(|error| match error {
                 TrySendError::Full(_) => away("the writer's queue is full", operation),
                 TrySendError::Closed(_) => closed(operation),
             }),
+            _ => self.queue.send(message).await.map_err(|_| closed(operation)),
         }
     }
 }
