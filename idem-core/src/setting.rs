@@ -1,4 +1,4 @@
-//! How durations and sizes are written in a configuration, the same in every backend.
+//! How durations and sizes are written in a configuration, and how its URIs are shown, the same in every backend.
 //!
 //! ```
 //! use std::time::Duration;
@@ -48,6 +48,19 @@ pub fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error
         Written::Text(text) => parse_bytes(&text)
             .map_err(|reason| D::Error::custom(format!("{text:?} is no size such as \"64MiB\": {reason}"))),
     }
+}
+
+/// A store's URI as it may be shown: `***` in place of user and password, and in place of the options.
+///
+/// ```
+/// use idem_core::setting::masked;
+///
+/// assert_eq!(masked("redis://app:p%40ss@h1:6379/0?acks=1"), "redis://***@h1:6379/0?***");
+/// assert_eq!(masked("redb:./payments.idem"), "redb:./payments.idem");
+/// ```
+#[must_use]
+pub fn masked(uri: &str) -> String {
+    crate::registry::masked(uri)
 }
 
 fn parse_bytes(text: &str) -> Result<u64, String> {

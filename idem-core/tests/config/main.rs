@@ -3,7 +3,9 @@
 
 mod mistakes;
 mod random;
+mod raw_target;
 mod registry;
+mod secrets;
 mod setting;
 mod support;
 mod uri;

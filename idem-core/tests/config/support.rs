@@ -120,3 +120,33 @@ impl<C: std::fmt::Debug + Send + Sync + 'static> Store for Opened<C> {
         self
     }
 }
+
+/// A driver that tells what it sees of a URI: its scheme, its raw target, and what is left to read when that is
+/// taken out.
+pub(crate) const RAW: Driver = Driver { schemes: &["raw", "raw-tls"], target: Some("path"), open: open_raw };
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+pub(crate) struct RawConfig {
+    pub(crate) path: Option<String>,
+    pub(crate) acks: u8,
+    pub(crate) password: Option<String>,
+}
+
+fn open_raw(mut options: Options) -> Opening {
+    Box::pin(async move {
+        let seen = options.raw_target().map(str::to_owned);
+        assert_eq!(options.take_raw_target(), seen);
+        assert_eq!(options.raw_target(), None);
+        let config = (seen, options.read::<RawConfig>()?);
+        Ok(Arc::new(Opened { scheme: "raw".to_owned(), config }) as Arc<dyn Store>)
+    })
+}
+
+/// What a driver sees that takes the raw target out of its options.
+pub(crate) async fn raw(config: impl Into<StoreConfig>) -> Result<(Option<String>, RawConfig)> {
+    let store = Registry::new().with(RAW).open(config).await?;
+    let opened: &Opened<(Option<String>, RawConfig)> = store.as_any().downcast_ref().unwrap();
+    Ok(opened.config.clone())
+}
