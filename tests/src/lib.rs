@@ -66,6 +66,10 @@
 //! # Whether the kit can see
 //! `tests/kit` of this package runs every case against stores that are broken on purpose, each in one way, and
 //! fails when a case does not notice.
+//!
+//! # Servers
+//! With the feature `redis-servers`, the module `redis` starts real Redis servers, for a store whose
+//! harness needs them.
 
 mod cases;
 mod executing;
@@ -75,6 +79,8 @@ mod list;
 mod macros;
 mod model;
 mod need;
+#[cfg(feature = "redis-servers")]
+pub mod redis;
 mod run;
 mod trial;
 mod wrap;

@@ -1,0 +1,125 @@
+//! Where a server is, and speaking to it.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::wire::{Connection, Reply};
+
+/// Longer than a busy machine lets a healthy server wait.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A server's address, and how to log in there. It owns nothing, and says nothing of whether the server lives.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Node {
+    pub(super) addr: SocketAddr,
+    pub(super) login: Option<Login>,
+}
+
+/// A user (none is `default`) and a password.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Login {
+    pub(super) user: Option<String>,
+    pub(super) password: String,
+}
+
+impl Node {
+    /// A server without a password.
+    #[must_use]
+    pub fn new(addr: SocketAddr) -> Self {
+        Self { addr, login: None }
+    }
+
+    /// Address and port.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The address alone.
+    #[must_use]
+    pub fn host(&self) -> IpAddr {
+        self.addr.ip()
+    }
+
+    /// The port alone.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.addr.port()
+    }
+
+    /// `redis://127.0.0.1:7000`, with user and password where there are some.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        format!("redis://{}{}", self.userinfo(), self.addr)
+    }
+
+    /// A connection, logged in.
+    ///
+    /// # Errors
+    /// Those of the socket; a refused login is [`PermissionDenied`](io::ErrorKind::PermissionDenied).
+    pub async fn connect(&self) -> io::Result<Connection> {
+        self.connect_within(PATIENCE).await
+    }
+
+    /// A connection that gives up after `patience`, and lets each of its commands take as long.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Node::connect).
+    pub async fn connect_within(&self, patience: Duration) -> io::Result<Connection> {
+        let mut connection = Connection::open(self.addr, patience).await?;
+        if let Some(Login { user, password }) = &self.login {
+            let user = user.as_deref().unwrap_or("default");
+            if let Reply::Error(refusal) = connection.command(&["AUTH", user, password]).await? {
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, refusal));
+            }
+        }
+        Ok(connection)
+    }
+
+    /// Sends one command by a connection of its own. What the server refuses is an `Ok(Reply::Error)`.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Node::connect) and [`Connection::command`].
+    pub async fn command<A: AsRef<[u8]>>(&self, args: &[A]) -> io::Result<Reply> {
+        self.connect().await?.command(args).await
+    }
+
+    /// As [`command`](Node::command), for what must succeed.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn run<A: AsRef<[u8]>>(&self, args: &[A]) -> Reply {
+        let what =
+            || args.iter().map(|arg| String::from_utf8_lossy(arg.as_ref())).collect::<Vec<_>>().join(" ");
+        match self.command(args).await {
+            Ok(Reply::Error(refusal)) => panic!("{self} refused {}: {refusal}", what()),
+            Ok(reply) => reply,
+            Err(error) => panic!("{self} did not answer {}: {error}", what()),
+        }
+    }
+
+    pub(super) fn userinfo(&self) -> String {
+        let Some(Login { user, password }) = &self.login else { return String::new() };
+        format!("{}:{password}@", user.as_deref().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Login({})", self.user.as_deref().unwrap_or("default"))
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.addr.fmt(f)
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Node({})", self.addr)
+    }
+}

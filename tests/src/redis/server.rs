@@ -1,0 +1,309 @@
+//! One server.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::PipeReader;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::node::{Login, Node};
+use super::process::Process;
+use super::wire::Reply;
+use super::{poll, port};
+
+/// A running `redis-server` with a folder of its own. Dropping it kills the server and removes the folder.
+///
+/// It is also its [`Node`]: `server.command(&["PING"])`, `server.addr()`.
+#[derive(Debug)]
+pub struct Server {
+    node: Node,
+    options: ServerOptions,
+    process: Mutex<Option<Process>>,
+    /// After the process: the folder goes last.
+    folder: Arc<TempDir>,
+}
+
+/// How to start a [`Server`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct ServerOptions {
+    host: IpAddr,
+    port: Option<u16>,
+    prefix: Vec<OsString>,
+    binary: PathBuf,
+    login: Option<Login>,
+    lines: Vec<String>,
+    leash: Option<Arc<PipeReader>>,
+}
+
+impl Server {
+    /// Starts a server with nothing but the defaults: on 127.0.0.1, keeping nothing on disk.
+    ///
+    /// # Panics
+    /// Those of [`ServerOptions::start`].
+    pub async fn lone() -> Self {
+        Self::options().start().await
+    }
+
+    /// How to start one that differs from the defaults.
+    pub fn options() -> ServerOptions {
+        ServerOptions {
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: None,
+            prefix: Vec::new(),
+            binary: PathBuf::from("redis-server"),
+            login: None,
+            lines: Vec::new(),
+            leash: None,
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The id of its process; none after [`kill`](Server::kill).
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process().as_ref().map(Process::pid)
+    }
+
+    /// The folder with its data, `redis.conf` and `redis.log`.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The last lines that it logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        log_tail(self.folder())
+    }
+
+    /// Ends it as a power cut would (SIGKILL), and waits until it has ended. Port and data are kept for
+    /// [`restart`](Server::restart).
+    pub fn kill(&self) {
+        let process = self.process().take();
+        drop(process);
+    }
+
+    /// Freezes it (SIGSTOP): its connections stay, and nothing is answered.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn stop(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on after [`stop`](Server::stop) (SIGCONT).
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn cont(&self) {
+        self.signal("CONT");
+    }
+
+    /// Kills it where it still runs, and starts it again: same port, folder and options.
+    ///
+    /// # Panics
+    /// When it does not start, with the end of its log.
+    pub async fn restart(&self) {
+        self.kill();
+        match launch(&self.options, &self.node, &self.folder).await {
+            Ok(process) => *self.process() = Some(process),
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let process = self.process();
+        let Some(process) = process.as_ref() else { panic!("{} does not run", self.node) };
+        if let Err(error) = process.signal(name) {
+            panic!("{}: {error}", self.node);
+        }
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for Server {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
+}
+
+impl ServerOptions {
+    /// A line of `redis.conf`: `maxmemory 10mb`. Later lines win over earlier ones and over the defaults.
+    pub fn config(mut self, line: impl Into<String>) -> Self {
+        self.lines.push(line.into());
+        self
+    }
+
+    /// Keeps data on disk, so that it is there after [`Server::restart`].
+    pub fn appendonly(self) -> Self {
+        self.config("appendonly yes")
+    }
+
+    /// Asks everyone for this password (`requirepass`, `masterauth`), the harness itself included.
+    pub fn password(mut self, password: &str) -> Self {
+        self.login = Some(Login { user: None, password: password.to_owned() });
+        self.config(format!("requirepass {password}")).config(format!("masterauth {password}"))
+    }
+
+    /// How the harness logs in, for a server whose users come from `config`: `user ...`, `aclfile ...`. The user
+    /// must be allowed what the harness asks: `INFO`, and `CLUSTER` in a cluster.
+    pub fn login(mut self, user: &str, password: &str) -> Self {
+        self.login = Some(Login { user: Some(user.to_owned()), password: password.to_owned() });
+        self
+    }
+
+    /// The address to listen at instead of 127.0.0.1. This process must be able to reach it.
+    pub fn host(mut self, host: IpAddr) -> Self {
+        self.host = host;
+        self
+    }
+
+    /// A fixed port instead of a free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// What to start it with: `["ip", "netns", "exec", "left"]`. It must become the server (`exec`), not fork it.
+    pub fn prefix<A: Into<OsString>>(mut self, command: impl IntoIterator<Item = A>) -> Self {
+        self.prefix = command.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Another program than the `redis-server` in `PATH`.
+    pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
+        self.binary = path.into();
+        self
+    }
+
+    /// Starts the server and waits until it answers.
+    ///
+    /// # Panics
+    /// When there is no `redis-server`, when it is older than 7, and when it does not start, with the end of its
+    /// log.
+    pub async fn start(self) -> Server {
+        let mut attempt = 0;
+        loop {
+            let folder = tempfile::Builder::new().prefix("idem-redis-").tempdir();
+            let folder = Arc::new(folder.unwrap_or_else(|error| panic!("no temporary folder: {error}")));
+            let port = self.port.unwrap_or_else(|| port::free(self.host));
+            let node = Node { addr: SocketAddr::new(self.host, port), login: self.login.clone() };
+            attempt += 1;
+            match launch(&self, &node, &folder).await {
+                Ok(process) => {
+                    return Server { node, options: self, process: Mutex::new(Some(process)), folder };
+                }
+                // Another process was quicker between the choice and the start.
+                Err(failure) if self.port.is_none() && attempt < 20 && failure.contains(PORT_TAKEN) => {}
+                Err(failure) => panic!("{failure}"),
+            }
+        }
+    }
+
+    /// Lets the server live until all writers of this pipe are gone.
+    pub(super) fn leash(mut self, leash: Arc<PipeReader>) -> Self {
+        self.leash = Some(leash);
+        self
+    }
+}
+
+/// How `redis-server` says so in its log.
+const PORT_TAKEN: &str = "Failed listening on port";
+/// Loading the data of a test takes far less.
+const LONGEST_START: Duration = Duration::from_secs(30);
+
+async fn launch(options: &ServerOptions, node: &Node, folder: &TempDir) -> Result<Process, String> {
+    let folder = folder.path();
+    let config = folder.join("redis.conf");
+    // What an earlier start logged says nothing about this one.
+    let _ = std::fs::rename(folder.join("redis.log"), folder.join("redis.log.1"));
+    std::fs::write(&config, redis_conf(options, node, folder)).map_err(|error| error.to_string())?;
+    let mut command = options.prefix.clone();
+    command.push(find(&options.binary).into());
+    command.push(config.into());
+    let (process, mut exit) = Process::spawn(&command, folder, options.leash.as_deref())
+        .await
+        .map_err(|error| format!("no server: {error}\n{}", log_tail(folder)))?;
+    let ready = tokio::select! {
+        ready = poll(LONGEST_START, || is_ready(node, process.pid())) => ready,
+        () = exit.wait() => Err("it ended".to_owned()),
+    };
+    match ready {
+        Ok(()) => Ok(process),
+        Err(missing) => Err(format!("redis-server at {node} did not start: {missing}\n{}", log_tail(folder))),
+    }
+}
+
+async fn is_ready(node: &Node, pid: u32) -> Result<(), String> {
+    let info = match node.command(&["INFO"]).await {
+        Ok(Reply::Error(refusal)) => return Err(refusal),
+        Ok(info) => info,
+        Err(error) => return Err(error.to_string()),
+    };
+    let field = |field: &str| info.field(field).unwrap_or_default();
+    // Another server may have taken the port, and answer while ours is about to give up.
+    if field("process_id") != pid.to_string() {
+        return Err("another process listens at its port".to_owned());
+    }
+    let version = field("redis_version");
+    let major = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
+    assert!(major >= 7, "redis-server 7 or later is needed, found {version}");
+    if field("loading") == "0" { Ok(()) } else { Err("it loads its data".to_owned()) }
+}
+
+fn redis_conf(options: &ServerOptions, node: &Node, folder: &Path) -> String {
+    let mut config = format!(
+        "port {port}\nbind {host}\ndir \"{folder}\"\nlogfile \"{folder}/redis.log\"\n\
+         protected-mode no\nenable-debug-command yes\ndaemonize no\nsave \"\"\nappendonly no\n\
+         repl-diskless-sync yes\nrepl-diskless-sync-delay 0\n",
+        port = node.port(),
+        host = node.host(),
+        folder = folder.display(),
+    );
+    for line in &options.lines {
+        // Into a `String`: it cannot fail.
+        let _ = writeln!(config, "{line}");
+    }
+    config
+}
+
+/// Looked for here, because a shell's "not found" would say less.
+fn find(binary: &Path) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut found = std::env::split_paths(&path).map(|folder| folder.join(binary));
+    found.find(|file| file.is_file()).unwrap_or_else(|| {
+        panic!(
+            "{} is missing, which these tests start (version 7 or later): apt-get install redis-server",
+            binary.display()
+        )
+    })
+}
+
+fn log_tail(folder: &Path) -> String {
+    let mut tail = String::new();
+    for name in ["stderr.log", "redis.log"] {
+        let log = std::fs::read(folder.join(name)).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<_> = log.lines().collect();
+        for line in &lines[lines.len().saturating_sub(20)..] {
+            let _ = writeln!(tail, "  {name}: {line}");
+        }
+    }
+    tail
+}
