@@ -1,7 +1,7 @@
 //! Ending an attempt after its work has run. From here on nothing may be released that was done.
 
-use super::Policy;
 use super::resend::resend;
+use super::{OnError, Policy, cause};
 use crate::{
     Claim, Error, ErrorKind, Fenced, Lease, LockOutcome, LostReason, Operation, Outcome, Reason, Result,
     Store,
@@ -54,7 +54,8 @@ async fn complete_again<S: Store + ?Sized>(
         Ok(LockOutcome::Acquired(again)) => {
             // Another attempt has been here: what it did is not ours to overwrite.
             if let Err(error) = store.release(&again).await {
-                tracing::warn!(key = %lease.key(), %error, "a lease taken in vain could not be released");
+                let error = cause(&error);
+                tracing::warn!(key = %lease.key(), error, "a lease taken in vain could not be released");
             }
             Finished::Lost
         }
@@ -65,24 +66,27 @@ async fn complete_again<S: Store + ?Sized>(
     }
 }
 
-/// Gives the key back after the work answered `Err`; answers what is on record when the work had completed
-/// the key all the same.
-pub(super) async fn release<S: Store + ?Sized>(
-    store: &S,
-    lease: &Lease,
-    policy: &Policy,
-) -> Option<Finished> {
-    if lease.is_completed() {
-        return Some(by_work(store, lease, policy).await);
+/// Does with the key as the policy says after the work answered `Err`; answers what is on record when the work
+/// had completed the key all the same.
+pub(super) async fn fail<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &Policy) -> Option<Outcome> {
+    if policy.on_error == OnError::Release && !lease.is_completed() {
+        match resend(policy.resend_for, Operation::Release, || store.release(lease)).await {
+            Ok(Fenced::Lost(LostReason::Completed)) => {}
+            Ok(_) => return None,
+            Err(error) => {
+                let error = cause(&error);
+                tracing::warn!(key = %lease.key(), error, "a release failed, the lease ends by itself");
+            }
+        }
     }
-    let released = resend(policy.resend_for, Operation::Release, || store.release(lease)).await;
-    match released {
-        Ok(Fenced::Lost(LostReason::Completed)) => Some(by_work(store, lease, policy).await),
-        Ok(_) => None,
-        Err(error) => {
-            tracing::warn!(key = %lease.key(), %error, "a release failed, the lease ends by itself");
+    match by_work(store, lease, policy).await {
+        Finished::ByWork(outcome) => Some(outcome),
+        Finished::Unknown(error) => {
+            let error = cause(&error);
+            tracing::warn!(key = %lease.key(), error, "whether the work completed its key cannot be seen");
             None
         }
+        Finished::Kept | Finished::Lost => None,
     }
 }
 
@@ -110,7 +114,8 @@ async fn send<S: Store + ?Sized>(
     };
     match complete(outcome).await {
         Err(error) if error.kind() == ErrorKind::TooLarge => {
-            tracing::warn!(key = %lease.key(), %error, "the result is not kept; a retry will be told so");
+            let error = cause(&error);
+            tracing::warn!(key = %lease.key(), error, "the result is not kept; a retry will be told so");
             complete(Outcome::Unavailable(Reason::TooLarge)).await
         }
         answer => answer,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Policy;
+use super::{Policy, cause};
 use crate::limits::MIN_DURATION;
 use crate::{Error, ErrorKind, Fenced, Lease, LostReason, Operation, Store};
 
@@ -61,15 +61,26 @@ async fn renew_until_lost<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &
                 lease.lost();
                 return;
             }
-            Err(error) if error.kind().is_transient() => {
-                tracing::warn!(key = %lease.key(), %error, "a renewal failed and is sent again");
+            Err(error) if worth_another(&error, lease) => {
+                let error = cause(&error);
+                tracing::warn!(key = %lease.key(), error, "a renewal failed and is sent again");
                 pause = after_failure.max(Duration::from_millis(1));
             }
             Err(error) => {
-                tracing::error!(key = %lease.key(), %error, "the lease can no longer be renewed");
+                let error = cause(&error);
+                tracing::error!(key = %lease.key(), error, "the lease can no longer be renewed");
                 return;
             }
         }
+    }
+}
+
+/// A store out of reach may renew even a lease that is over. Any other failure but a misuse may still be mended
+/// while the lease lasts.
+fn worth_another(error: &Error, lease: &Lease) -> bool {
+    match error.kind() {
+        ErrorKind::InvalidArgument | ErrorKind::InvalidKey => false,
+        kind => kind.is_transient() || !lease.remaining().is_zero(),
     }
 }
 

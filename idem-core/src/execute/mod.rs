@@ -44,7 +44,8 @@ pub enum Execution<T, E> {
     /// The work ran here, and whether the store keeps its result is unknown, for this reason. Nothing was
     /// released: ask again with the same key.
     Unknown(T, Error),
-    /// The work ran here and answered `Err`. What became of the key is the policy's choice ([`OnError`]).
+    /// The work ran here and answered `Err`, and is not known to have completed its key. What became of the key
+    /// is the policy's choice ([`OnError`]).
     Failed(E),
 }
 
@@ -70,10 +71,16 @@ pub trait StoreExt: Store {
     /// - The result is kept with [`encode_value`]; one that is too large for the store, or that cannot be
     ///   encoded, is answered here and recorded as unavailable, so that it never runs again.
     /// - Work that completed the lease itself (in its own transaction, say) is accepted: the answer comes from
-    ///   the record. When such work saw no answer to its completion, let it answer `Err`: the record is looked
-    ///   at, and if it was completed after all, that is the answer.
+    ///   the record. When such work saw no answer to its completion, let it answer `Err`.
+    /// - When `work` answers `Err`, the policy's [`OnError`] is followed and the record looked at where that does
+    ///   not tell: if the work had completed its key after all, what it kept is the answer, else
+    ///   [`Failed`](Execution::Failed). It is `Failed` too when the record cannot be seen; whether the work had
+    ///   completed its key, the same key then tells later.
     /// - A `lock` of unknown effect is sent again, then released as best it can. A `complete` of unknown effect
-    ///   is sent again and never released.
+    ///   is sent again and never released; so is one that met a full store, since its work is done. Both for
+    ///   [`Policy::resend_for`]; at its end the answer is [`Unknown`](Execution::Unknown).
+    /// - A renewal that fails is sent again, whatever the failure but a misuse, until the lease is over; one that
+    ///   only the time or the way to the store failed, to the end of [`Policy::renew_for`].
     /// - Lost because the record was gone, the completion is tried once more under the same owner, and accepted
     ///   when nobody else has begun.
     ///
@@ -127,7 +134,8 @@ pub trait StoreExt: Store {
         let encode = move |value: &T| match encode_value(value) {
             Ok(bytes) => Outcome::Value(bytes),
             Err(error) => {
-                tracing::error!(key = %shown, %error, "the result is not kept; a retry will be told so");
+                let cause = cause(&error);
+                tracing::error!(key = %shown, error = cause, "the result is not kept; a retry will be told so");
                 Outcome::Unavailable(match error.kind() {
                     ErrorKind::TooLarge => Reason::TooLarge,
                     _ => Reason::NotEncodable,
@@ -195,16 +203,14 @@ where
             Finished::Lost => Ok(Execution::Fenced(value)),
             Finished::Unknown(error) => Ok(Execution::Unknown(value, error)),
         },
-        Err(error) => {
-            let released = match policy.on_error {
-                OnError::Release => finish::release(store, &lease, policy).await,
-                OnError::Keep if lease.is_completed() => finish::release(store, &lease, policy).await,
-                OnError::Keep => None,
-            };
-            match released {
-                Some(Finished::ByWork(outcome)) => kept_by_work(outcome),
-                _ => Ok(Execution::Failed(error)),
-            }
-        }
+        Err(error) => match finish::fail(store, &lease, policy).await {
+            Some(outcome) => kept_by_work(outcome),
+            None => Ok(Execution::Failed(error)),
+        },
     }
+}
+
+/// An error as `tracing` takes it, its sources along.
+fn cause(error: &Error) -> &(dyn std::error::Error + Send + Sync + 'static) {
+    error
 }

@@ -32,7 +32,8 @@ pub enum OnError {
     Release,
     /// The key stays locked until its lease is over: a retry before that is told `InProgress`, one after it is
     /// a new attempt. For errors after which it is unclear what happened. (An error that every retry shall
-    /// see is a result: put it into the value.)
+    /// see is a result: put it into the value.) The record is looked at once, in case the work had completed its
+    /// key.
     Keep,
 }
 

@@ -2,7 +2,7 @@
 
 use idem_core::{ErrorKind, Execution, OnError, Operation, Outcome, Policy, Reason, Store, StoreExt};
 
-use crate::support::{Fault, LEASE, RETENTION, Scripted, encoded, key, order, policy};
+use crate::support::{Fault, LEASE, RETENTION, Scripted, book, encoded, key, order, policy};
 
 /// Work that completes the key with `outcome` and then answers `answer`.
 async fn complete_inside(
@@ -42,10 +42,63 @@ async fn what_the_work_kept_is_the_answer_when_it_then_fails() {
 /// The work saw a time-out and gave up, but its completion had been accepted.
 #[tokio::test(start_paused = true)]
 async fn what_the_work_kept_unknown_to_itself_is_the_answer_when_it_fails() {
-    let store = Scripted::new();
-    store.fail(Operation::Complete, &[Fault::After(ErrorKind::Timeout)]);
-    let execution = complete_inside(&store, &policy(), encoded("kept"), Err("timed out")).await.unwrap();
-    assert!(matches!(&execution, Execution::Executed(text) if text == "kept"), "{execution:?}");
+    for policy in [policy(), policy().on_error(OnError::Keep)] {
+        let store = Scripted::new();
+        store.fail(Operation::Complete, &[Fault::After(ErrorKind::Timeout)]);
+        let execution = complete_inside(&store, &policy, encoded("kept"), Err("timed out")).await.unwrap();
+        assert!(matches!(&execution, Execution::Executed(text) if text == "kept"), "{execution:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_work_kept_unknown_to_itself_is_the_answer_when_the_release_fails() {
+    let kinds = [ErrorKind::Timeout, ErrorKind::Full, ErrorKind::Corrupt].map(Fault::Before);
+    for fault in kinds.into_iter().chain([Fault::Silent]) {
+        let store = Scripted::new();
+        store.fail(Operation::Complete, &[Fault::After(ErrorKind::Timeout)]);
+        store.fail_always(Operation::Release, fault);
+        let execution = complete_inside(&store, &policy(), encoded("kept"), Err("timed out")).await.unwrap();
+        assert!(
+            matches!(&execution, Execution::Executed(text) if text == "kept"),
+            "{fault:?}: {execution:?}"
+        );
+    }
+}
+
+/// What another attempt kept is not the answer to this one.
+#[tokio::test(start_paused = true)]
+async fn what_another_attempt_kept_does_not_hide_that_the_work_failed() {
+    for policy in [policy(), policy().on_error(OnError::Keep)] {
+        let store = Scripted::new();
+        let inside = store.clone();
+        let execution = store
+            .execute(&key(), &order(), &policy, |_| async move {
+                assert!(inside.remove(&key(), true).await.unwrap());
+                let _executed = book(&inside, &crate::support::policy(), "of the other").await;
+                Err::<String, _>("declined")
+            })
+            .await
+            .unwrap();
+        assert!(matches!(execution, Execution::Failed("declined")), "{execution:?}");
+        assert_eq!(store.record(&key()).unwrap().outcome(), Some(&encoded("of the other")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failure_is_the_answer_when_the_record_cannot_be_looked_at() {
+    for policy in [policy(), policy().on_error(OnError::Keep)] {
+        for fault in [Fault::Silent, Fault::Before(ErrorKind::Corrupt)] {
+            let store = Scripted::new();
+            store.fail(Operation::Complete, &[Fault::After(ErrorKind::Timeout)]);
+            store.fail_always(Operation::Get, fault);
+            let execution =
+                complete_inside(&store, &policy, encoded("kept"), Err("timed out")).await.unwrap();
+            assert!(matches!(execution, Execution::Failed("timed out")), "{execution:?}");
+            store.heal();
+            let retry = book(&store, &policy, "again").await;
+            assert!(matches!(&retry, Execution::Replayed(text) if text == "kept"), "{retry:?}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

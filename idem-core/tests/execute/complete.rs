@@ -59,13 +59,50 @@ async fn complete_that_took_effect_but_never_answers_is_unknown_and_replayed_lat
 
 #[tokio::test(start_paused = true)]
 async fn failure_that_is_no_matter_of_time_is_unknown_at_once_and_not_released() {
-    for kind in [ErrorKind::Full, ErrorKind::Corrupt] {
+    for kind in [ErrorKind::Corrupt, ErrorKind::Incompatible] {
         let store = Scripted::new();
         store.fail_always(Operation::Complete, Fault::Before(kind));
         let execution = book(&store, &policy(), "booked").await;
         assert!(matches!(&execution, Execution::Unknown(_, error) if error.kind() == kind), "{execution:?}");
         assert_eq!((store.count(Operation::Complete), store.count(Operation::Release)), (1, 0));
     }
+}
+
+/// The work is done: a moment without room must not cost its result.
+#[tokio::test(start_paused = true)]
+async fn complete_that_met_a_full_store_is_sent_again() {
+    let store = Scripted::new();
+    store.fail(Operation::Complete, &[Fault::Before(ErrorKind::Full), Fault::After(ErrorKind::Full)]);
+    assert!(matches!(book(&store, &policy(), "booked").await, Execution::Executed(_)));
+    assert_eq!((store.count(Operation::Complete), store.count(Operation::Release)), (3, 0));
+    assert_eq!(store.record(&key()).unwrap().outcome(), Some(&encoded("booked")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn complete_of_a_store_that_stays_full_is_unknown_within_the_bound_and_not_released() {
+    let store = Scripted::new();
+    store.fail_always(Operation::Complete, Fault::Before(ErrorKind::Full));
+    let begun = Instant::now();
+    let execution = book(&store, &policy().resend_for(Duration::from_secs(7)), "booked").await;
+    let Execution::Unknown(text, error) = execution else { panic!("{execution:?}") };
+    assert_eq!((text.as_str(), error.kind()), ("booked", ErrorKind::Full));
+    assert!(begun.elapsed() <= Duration::from_secs(7), "{:?}", begun.elapsed());
+    assert!(store.count(Operation::Complete) > 3);
+    assert_eq!(store.count(Operation::Release), 0);
+    assert!(locked(&store.record(&key()).unwrap().state).held);
+}
+
+/// Why the store took nothing before it fell silent is the cause, and is kept.
+#[tokio::test(start_paused = true)]
+async fn silence_after_a_failure_is_a_time_out_that_keeps_the_failure() {
+    let store = Scripted::new();
+    store.fail(Operation::Complete, &[Fault::Before(ErrorKind::Full)]);
+    store.fail_always(Operation::Complete, Fault::Silent);
+    let execution = book(&store, &policy(), "booked").await;
+    let Execution::Unknown(_, error) = execution else { panic!("{execution:?}") };
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    let before: &idem_core::Error = std::error::Error::source(&error).unwrap().downcast_ref().unwrap();
+    assert_eq!(before.kind(), ErrorKind::Full);
 }
 
 #[tokio::test(start_paused = true)]

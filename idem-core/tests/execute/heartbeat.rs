@@ -135,12 +135,54 @@ async fn lease_that_was_granted_late_is_renewed_before_it_is_over() {
     assert!(matches!(execution, Execution::Executed(true)), "{execution:?}");
 }
 
+/// A full or damaged store may be mended while the work runs; giving up at the first answer ends the lease.
 #[tokio::test(start_paused = true)]
-async fn failure_that_is_no_matter_of_time_ends_the_renewals_but_not_the_work() {
+async fn renewal_that_met_a_full_or_damaged_store_is_sent_again_before_the_lease_is_over() {
+    for kind in [ErrorKind::Full, ErrorKind::Corrupt, ErrorKind::Incompatible, ErrorKind::InvalidConfig] {
+        let store = Scripted::new();
+        store.fail(Operation::Renew, &[Fault::Before(kind); 3]);
+        let other = store.clone();
+        let work = |_| async move {
+            sleep(LEASE + Duration::from_secs(5)).await;
+            Ok::<_, ()>(matches!(book(&other, &policy(), "other").await, Execution::InProgress { .. }))
+        };
+        let execution = store.execute(&key(), &order(), &policy(), work).await.unwrap();
+        assert!(matches!(execution, Execution::Executed(true)), "{kind}: {execution:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn renewals_of_a_store_that_stays_damaged_end_with_the_lease_but_the_work_goes_on() {
     let store = Scripted::new();
     store.fail_always(Operation::Renew, Fault::Before(ErrorKind::Corrupt));
     assert!(matches!(work_for(&store, &policy(), LEASE * 3).await, Execution::Executed(())));
-    assert_eq!(store.count(Operation::Renew), 1);
+    let renewals = store.times(Operation::Renew);
+    assert!(renewals.len() > 3, "{renewals:?}");
+    assert!(renewals.iter().all(|at| *at <= LEASE + LEASE / 12), "{renewals:?}");
+}
+
+/// Nobody is helped by an end of the renewals when time alone is missing.
+#[tokio::test(start_paused = true)]
+async fn renewals_of_a_store_out_of_reach_go_on_past_the_lease() {
+    let store = Scripted::new();
+    store.fail(Operation::Renew, &[Fault::Before(ErrorKind::Unavailable); 20]);
+    let other = store.clone();
+    let work = |_| async move {
+        sleep(LEASE * 3).await;
+        Ok::<_, ()>(matches!(book(&other, &policy(), "other").await, Execution::InProgress { .. }))
+    };
+    let execution = store.execute(&key(), &order(), &policy(), work).await.unwrap();
+    assert!(matches!(execution, Execution::Executed(true)), "{execution:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn renewal_that_is_a_misuse_is_not_sent_again() {
+    for kind in [ErrorKind::InvalidArgument, ErrorKind::InvalidKey] {
+        let store = Scripted::new();
+        store.fail_always(Operation::Renew, Fault::Before(kind));
+        assert!(matches!(work_for(&store, &policy(), LEASE * 3).await, Execution::Executed(())));
+        assert_eq!(store.count(Operation::Renew), 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -77,13 +77,20 @@ pub(super) async fn completion_by_the_work_is_the_answer(t: Trial) {
 pub(super) async fn completion_by_the_work_outweighs_its_failure(t: Trial) {
     let t = &t;
     for on_error in [OnError::Release, OnError::Keep] {
-        let work = |lease: Lease| async move {
-            t.complete(&lease, kept("by the work")).await.expect_applied();
-            Err("too late")
-        };
-        execute(t, &t.policy().on_error(on_error), work).await.expect_executed("by the work");
-        assert_replays(t, "by the work").await;
-        assert!(t.remove(&t.key(ORDER), false).await);
+        for seen in [true, false] {
+            let work = |lease: Lease| async move {
+                // Another lease of the same holder: what it is told this one does not hear, as when an answer
+                // was lost.
+                let twin = t.lease_with(&lease, lease.token());
+                let told = if seen { &lease } else { &twin };
+                t.complete(told, kept("by the work")).await.expect_applied();
+                assert_eq!(lease.is_completed(), seen);
+                Err("too late")
+            };
+            execute(t, &t.policy().on_error(on_error), work).await.expect_executed("by the work");
+            assert_replays(t, "by the work").await;
+            assert!(t.remove(&t.key(ORDER), false).await);
+        }
     }
 }
 
