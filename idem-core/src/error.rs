@@ -20,11 +20,15 @@ pub enum ErrorKind {
     InvalidArgument,
     /// A configuration is wrong: unknown scheme or option, bad value, a path that cannot be used.
     InvalidConfig,
-    /// Stored bytes are not what was written. Nothing was changed; the bytes are left as they are.
+    /// Stored bytes are not what was written. The damaged record is left as it is found, and the call changed
+    /// nothing of its own; what went before it may have: a sweep removed other records, or a check at opening
+    /// repaired the file, which its store then says.
     Corrupt,
     /// The file or value is sound, but not of a kind this version reads: newer, or not ours.
     Incompatible,
-    /// The store is at its configured bound, or its disk is full. Nothing already kept was dropped.
+    /// The store is at its configured bound, or its disk is full. Nothing already kept was dropped. Time alone
+    /// mends it only where something expires; [`execute`](crate::StoreExt::execute) sends a `complete` and a
+    /// `renew` again all the same.
     Full,
     /// The outcome or checkpoint is larger than the store keeps. The lease is still held.
     TooLarge,
@@ -123,6 +127,9 @@ impl fmt::Display for Operation {
 
 /// A failure of the store, or a misuse of it.
 ///
+/// Its text is operation, kind and message; the error that caused it is its
+/// [`source`](std::error::Error::source).
+///
 /// ```
 /// use idem_core::{ErrorKind, Key, Scope};
 ///
@@ -176,13 +183,10 @@ impl Error {
     }
 }
 
+/// Without the [`source`](std::error::Error::source): print the chain where the cause is wanted.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.operation, self.kind, self.message)?;
-        match &self.source {
-            Some(source) => write!(f, " ({source})"),
-            None => Ok(()),
-        }
+        write!(f, "{}: {}: {}", self.operation, self.kind, self.message)
     }
 }
 
