@@ -9,6 +9,7 @@
 //! - [`Registry`] opens a store by a URI or a table of a configuration file.
 //! - [`mod@decide`] is the one pure transition that every backend makes atomic; [`codec`] the bytes in a store.
 
+mod capabilities;
 mod clock;
 pub mod codec;
 pub mod decide;
@@ -28,6 +29,7 @@ mod token;
 mod typed;
 mod wait;
 
+pub use capabilities::Capabilities;
 pub use clock::{Clock, ManualClock, SharedClock, StoreClock, SystemClock, Timestamp};
 pub use decide::decide;
 pub use error::{Error, ErrorKind, Operation, Result};
@@ -37,7 +39,7 @@ pub use key::{Key, Scope};
 pub use lock::{Claim, Completion, Fenced, Grant, Lease, LockOutcome, LostReason, Sent};
 pub use record::{Checkpoint, Completed, Locked, Outcome, Reason, Record, State};
 pub use registry::{Driver, Opening, Options, Registry, StoreConfig};
-pub use store::{Capabilities, Expired, Store};
+pub use store::{Expired, Store};
 pub use token::{Owner, Token};
 pub use typed::{decode_value, encode_value};
 pub use wait::Waiters;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Claim, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Record, Result};
+use crate::{Capabilities, Claim, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Record, Result};
 
 /// A store of idempotency keys: **for one key, one unexpired lease at a time, one accepted completion, and
 /// the same answer for every retry until it expires.**
@@ -256,21 +256,4 @@ pub struct Expired {
     pub removed: usize,
     /// Whether more expired records remain.
     pub more: bool,
-}
-
-/// What a store promises beyond the contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "five independent promises, not a state machine")]
-#[non_exhaustive]
-pub struct Capabilities {
-    /// What it acknowledged outlives the process.
-    pub durable: bool,
-    /// Several processes may use it at once.
-    pub shared: bool,
-    /// It refuses or evicts at a configured bound.
-    pub bounded: bool,
-    /// Sequences rise on a key even across its removal.
-    pub strict_sequence: bool,
-    /// A completion wakes those who wait in [`Store::settled`].
-    pub notifies: bool,
 }

@@ -1,0 +1,62 @@
+/// What a store promises beyond the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "five independent promises, not a state machine")]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// What it acknowledged outlives the process.
+    pub durable: bool,
+    /// Several processes may use it at once.
+    pub shared: bool,
+    /// It refuses or evicts at a configured bound.
+    pub bounded: bool,
+    /// Sequences rise on a key even across its removal.
+    pub strict_sequence: bool,
+    /// A completion wakes those who wait in [`Store::settled`](crate::Store::settled).
+    pub notifies: bool,
+}
+
+/// For those who write a store: a constant, however many promises are added later.
+///
+/// ```
+/// use idem_core::Capabilities;
+///
+/// const MINE: Capabilities = Capabilities::none().with_durable().with_notifies();
+/// assert!(MINE.durable && MINE.notifies && !MINE.shared);
+/// ```
+impl Capabilities {
+    /// Nothing beyond the contract.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { durable: false, shared: false, bounded: false, strict_sequence: false, notifies: false }
+    }
+
+    /// Also [`durable`](Self::durable).
+    #[must_use]
+    pub const fn with_durable(self) -> Self {
+        Self { durable: true, ..self }
+    }
+
+    /// Also [`shared`](Self::shared).
+    #[must_use]
+    pub const fn with_shared(self) -> Self {
+        Self { shared: true, ..self }
+    }
+
+    /// Also [`bounded`](Self::bounded).
+    #[must_use]
+    pub const fn with_bounded(self) -> Self {
+        Self { bounded: true, ..self }
+    }
+
+    /// Also [`strict_sequence`](Self::strict_sequence).
+    #[must_use]
+    pub const fn with_strict_sequence(self) -> Self {
+        Self { strict_sequence: true, ..self }
+    }
+
+    /// Also [`notifies`](Self::notifies).
+    #[must_use]
+    pub const fn with_notifies(self) -> Self {
+        Self { notifies: true, ..self }
+    }
+}
