@@ -59,6 +59,21 @@ impl ErrorKind {
             Self::Unavailable => "store unavailable",
         }
     }
+
+    /// One word, as metrics and spans name it.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::InvalidKey => "invalid_key",
+            Self::InvalidArgument => "invalid_argument",
+            Self::InvalidConfig => "invalid_config",
+            Self::Corrupt => "corrupt",
+            Self::Incompatible => "incompatible",
+            Self::Full => "full",
+            Self::TooLarge => "too_large",
+            Self::Timeout => "timeout",
+            Self::Unavailable => "unavailable",
+        }
+    }
 }
 
 impl fmt::Display for ErrorKind {
@@ -103,9 +118,10 @@ pub enum Operation {
     Close,
 }
 
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Operation {
+    /// For the calls of a store one word, as metrics and spans name it.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
             Self::Build => "build",
             Self::Configure => "configure",
             Self::Open => "open",
@@ -121,7 +137,13 @@ impl fmt::Display for Operation {
             Self::Typed => "typed result",
             Self::Maintain => "maintain",
             Self::Close => "close",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 

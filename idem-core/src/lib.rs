@@ -7,6 +7,7 @@
 //!
 //! - [`Store`] is the contract, [`StoreExt::execute`] the comfort over it.
 //! - [`Registry`] opens a store by a URI or a table of a configuration file.
+//! - [`metrics`] names what is counted with the feature `metrics`; spans of `tracing` are always there.
 //! - [`mod@decide`] is the one pure transition that every backend makes atomic; [`codec`] the bytes in a store.
 
 mod capabilities;
@@ -21,6 +22,8 @@ mod forward;
 mod key;
 pub mod limits;
 mod lock;
+pub mod metrics;
+mod observed;
 mod record;
 mod registry;
 pub mod setting;
@@ -37,6 +40,7 @@ pub use execute::{Execution, OnError, Policy, StoreExt};
 pub use fingerprint::{Fingerprint, FingerprintBuilder};
 pub use key::{Key, Scope};
 pub use lock::{Claim, Completion, Fenced, Grant, Lease, LockOutcome, LostReason, Sent};
+pub use observed::Observed;
 pub use record::{Checkpoint, Completed, Locked, Outcome, Reason, Record, State};
 pub use registry::{Driver, Opening, Options, Registry, StoreConfig};
 pub use store::{Expired, Store};

@@ -12,9 +12,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use crate::{
     Error, ErrorKind, Fingerprint, Key, Lease, Outcome, Reason, Result, Store, decode_value, encode_value,
+    metrics,
 };
 use begin::{Begun, begin};
 use finish::Finished;
@@ -181,7 +185,36 @@ where
     F: FnOnce(Lease) -> W,
     W: Future<Output = Result<T, E>>,
 {
-    let (lease, claim) = match begin(store, key, fingerprint, policy).await? {
+    let span = tracing::debug_span!("idem.execute", %key, attempt = Empty, outcome = Empty);
+    let attempt = |attempt: u32| {
+        span.record("attempt", attempt);
+    };
+    let inside = attempt_once(store, key, fingerprint, policy, work, encode, decode, attempt);
+    let answer = inside.instrument(span.clone()).await;
+    span.record("outcome", metrics::ended(&answer));
+    answer
+}
+
+#[expect(clippy::too_many_arguments, reason = "those of `execute`, and whom to tell which attempt it is")]
+async fn attempt_once<S, T, E, F, W>(
+    store: &S,
+    key: &Key,
+    fingerprint: &Fingerprint,
+    policy: &Policy,
+    work: F,
+    encode: impl Fn(&T) -> Outcome + Send,
+    decode: impl Fn(Bytes) -> Result<T> + Send,
+    attempt: impl Fn(u32) + Send,
+) -> Result<Execution<T, E>>
+where
+    S: Store + ?Sized,
+    F: FnOnce(Lease) -> W,
+    W: Future<Output = Result<T, E>>,
+{
+    let asked = Instant::now();
+    let begun = begin(store, key, fingerprint, policy).await?;
+    metrics::waited(asked.elapsed());
+    let (lease, claim) = match begun {
         Begun::Acquired(lease, claim) => (lease, claim),
         Begun::InProgress(remaining) => return Ok(Execution::InProgress { remaining }),
         Begun::FingerprintMismatch => return Ok(Execution::FingerprintMismatch),
@@ -196,7 +229,11 @@ where
         Outcome::Value(bytes) => Ok(Execution::Executed(decode(bytes)?)),
         Outcome::Unavailable(reason) => Ok(Execution::Unavailable(reason)),
     };
-    match heartbeat::run(store, &lease, policy, work(lease.clone())).await {
+    attempt(lease.attempt());
+    let started = Instant::now();
+    let worked = heartbeat::run(store, &lease, policy, work(lease.clone())).await;
+    metrics::executed(started.elapsed());
+    match worked {
         Ok(value) => match finish::complete(store, &lease, &claim, encode(&value), policy).await {
             Finished::Kept => Ok(Execution::Executed(value)),
             Finished::ByWork(outcome) => kept_by_work(outcome),

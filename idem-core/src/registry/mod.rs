@@ -8,7 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::{Error, ErrorKind, Operation, Result, Store};
+use crate::{Error, ErrorKind, Observed, Operation, Result, Store};
 
 pub use config::StoreConfig;
 pub(crate) use mask::masked;
@@ -61,7 +61,8 @@ impl Registry {
         self
     }
 
-    /// Opens the store that `config` names: a URI, or a [`StoreConfig`] read from a file.
+    /// Opens the store that `config` names: a URI, or a [`StoreConfig`] read from a file. With the feature
+    /// `metrics` it is [`Observed`].
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] for an unknown scheme or option or a bad value, naming what is known;
@@ -77,7 +78,8 @@ impl Registry {
         });
         let Some((driver, scheme)) = found else { return Err(self.unknown(&scheme)) };
         let options = Options::new(scheme, source, driver.target)?;
-        (driver.open)(options).await
+        let store = (driver.open)(options).await?;
+        Ok(if cfg!(feature = "metrics") { Arc::new(Observed::new(store)) } else { store })
     }
 
     fn unknown(&self, scheme: &str) -> Error {

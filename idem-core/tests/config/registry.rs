@@ -77,3 +77,21 @@ fn uri_comes_from_every_kind_of_text() {
         assert!(matches!(config, StoreConfig::Uri(uri) if uri == "file:a"));
     }
 }
+
+/// Whatever backend it is, its calls are counted; and it can still be reached as itself.
+#[cfg(feature = "metrics")]
+#[tokio::test]
+async fn opened_store_is_observed_when_metrics_are_on() {
+    let key = idem_core::Key::new(&idem_core::Scope::shared(), "order-1").unwrap();
+    let store = Registry::new().with(MEMORY).open("memory:").await.unwrap();
+    let recorder = metrics_util::debugging::DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    {
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        assert_eq!(store.get(&key).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    let entries = snapshotter.snapshot().into_vec();
+    let names = entries.iter().map(|(composite, ..)| composite.key().name());
+    let expected = [idem_core::metrics::STORE_CALLS, idem_core::metrics::STORE_ERRORS];
+    assert_eq!(names.collect::<std::collections::BTreeSet<_>>(), expected.into());
+}

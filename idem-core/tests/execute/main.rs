@@ -10,7 +10,10 @@ mod complete;
 mod failure;
 mod gone;
 mod heartbeat;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod pointers;
 mod replay;
+mod spans;
 mod wait;
 mod waiters;

@@ -212,8 +212,17 @@ impl Store for Scripted {
         self.call(key, Call::Remove { force }).await?.answer.into_removed()
     }
 
-    async fn expire(&self, _budget: usize) -> Result<Expired> {
-        Ok(Expired::default())
+    async fn expire(&self, budget: usize) -> Result<Expired> {
+        let fault = self.note(Operation::Expire);
+        before(fault, Operation::Expire).await?;
+        let now = self.0.time.now();
+        let mut records = self.0.records.lock().unwrap();
+        let expired: Vec<_> =
+            records.iter().filter(|(_, record)| record.is_expired(now)).map(|(key, _)| *key).collect();
+        expired.iter().take(budget).for_each(|key| {
+            records.remove(key);
+        });
+        Ok(Expired { removed: expired.len().min(budget), more: expired.len() > budget })
     }
 
     fn capabilities(&self) -> Capabilities {

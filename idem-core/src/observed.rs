@@ -1,0 +1,217 @@
+//! A store whose calls are counted, timed and traced.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::future::Future;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::time::Instant;
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use crate::{
+    Capabilities, Claim, Error, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, LostReason,
+    Operation, Outcome, Record, Result, Store, metrics,
+};
+
+/// A store whose every call is counted, timed and traced, whatever backend it is.
+///
+/// The counts are those of [`metrics`] and need the feature of that name; [`Registry::open`](crate::Registry::open)
+/// then puts this around each store. The span of a call is `idem.store`, at the level `TRACE`, with the fields
+/// `operation`, `key` (the short digest) and `answer`: never a client's text, an outcome or an error's message.
+///
+/// It hides nothing: [`as_any`](Store::as_any) is that of the store inside.
+///
+/// ```
+/// use std::sync::Arc;
+/// use idem_core::{Observed, Store};
+///
+/// fn watched(store: impl Store) -> Arc<dyn Store> {
+///     Arc::new(Observed::new(store))
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Observed<S> {
+    store: S,
+}
+
+impl<S: Store> Observed<S> {
+    /// The same store, observed.
+    #[must_use]
+    pub fn new(store: S) -> Self {
+        Self { store }
+    }
+
+    /// The store inside.
+    #[must_use]
+    pub fn inner(&self) -> &S {
+        &self.store
+    }
+}
+
+#[async_trait]
+impl<S: Store> Store for Observed<S> {
+    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
+        let call = self.store.lock(key, fingerprint, claim);
+        let answer = observe(Operation::Lock, Some(key), call, lock_outcome).await;
+        metrics::locked(answer.as_ref().map_or("error", lock_outcome));
+        answer
+    }
+
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
+        observe_holder(Operation::Renew, lease, self.store.renew(lease, duration)).await
+    }
+
+    async fn checkpoint(
+        &self,
+        lease: &Lease,
+        step: u64,
+        progress: Bytes,
+        duration: Duration,
+    ) -> Result<Fenced> {
+        let call = self.store.checkpoint(lease, step, progress, duration);
+        observe_holder(Operation::Checkpoint, lease, call).await
+    }
+
+    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
+        observe_holder(Operation::Complete, lease, self.store.complete(lease, outcome, retention)).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<Fenced> {
+        observe_holder(Operation::Release, lease, self.store.release(lease)).await
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Record>> {
+        let word = |found: &Option<Record>| if found.is_some() { "found" } else { "none" };
+        observe(Operation::Get, Some(key), self.store.get(key), word).await
+    }
+
+    async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
+        let word = |settled: &bool| if *settled { "settled" } else { "not_settled" };
+        observe(Operation::Settled, Some(key), self.store.settled(key, timeout), word).await
+    }
+
+    async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
+        let word = |removed: &bool| if *removed { "removed" } else { "not_removed" };
+        observe(Operation::Remove, Some(key), self.store.remove(key, force), word).await
+    }
+
+    async fn expire(&self, budget: usize) -> Result<Expired> {
+        let word = |expired: &Expired| if expired.more { "more" } else { "done" };
+        let answer = observe(Operation::Expire, None, self.store.expire(budget), word).await;
+        if let Ok(expired) = &answer {
+            metrics::expired(expired.removed as u64);
+        }
+        answer
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.store.capabilities()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self.store.as_any()
+    }
+}
+
+async fn observe_holder(
+    operation: Operation,
+    lease: &Lease,
+    call: impl Future<Output = Result<Fenced>> + Send,
+) -> Result<Fenced> {
+    let known = lease.is_lost();
+    let answer = observe(operation, Some(lease.key()), call, |answer| fenced(*answer)).await;
+    if let Ok(Fenced::Lost(reason)) = answer
+        && !known
+        && is_news(operation, reason)
+    {
+        metrics::lost(lost(reason));
+    }
+    answer
+}
+
+/// Whether an answer says that a lease was lost, and not that its holder ended it: a `release` sent again finds
+/// nothing to release.
+fn is_news(operation: Operation, reason: LostReason) -> bool {
+    match reason {
+        LostReason::Superseded => true,
+        LostReason::Released | LostReason::Gone => operation != Operation::Release,
+        LostReason::Completed => false,
+    }
+}
+
+async fn observe<T>(
+    operation: Operation,
+    key: Option<&Key>,
+    call: impl Future<Output = Result<T>> + Send,
+    word: impl Fn(&T) -> &'static str + Send,
+) -> Result<T> {
+    let name = operation.text();
+    let span = tracing::trace_span!(
+        "idem.store",
+        operation = name,
+        key = key.map(tracing::field::display),
+        answer = Empty
+    );
+    let mut watch = Watch { operation, sent: Instant::now(), answered: false };
+    let answer = call.instrument(span.clone()).await;
+    watch.answered(answer.as_ref().err().map(Error::kind));
+    span.record("answer", answer.as_ref().map_or_else(|error| error.kind().label(), word));
+    answer
+}
+
+/// One call, from being sent to its answer or its end without one.
+struct Watch {
+    operation: Operation,
+    sent: Instant,
+    answered: bool,
+}
+
+impl Watch {
+    fn answered(&mut self, failed: Option<ErrorKind>) {
+        self.answered = true;
+        metrics::answered(self.operation, self.sent.elapsed());
+        if let Some(kind) = failed {
+            metrics::failed(self.operation, kind.label());
+        }
+        if failed == Some(ErrorKind::Full) {
+            metrics::refused();
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Who waits may stop waiting; nothing failed.
+        if !self.answered && self.operation != Operation::Settled {
+            metrics::failed(self.operation, "dropped");
+        }
+    }
+}
+
+fn lock_outcome(outcome: &LockOutcome) -> &'static str {
+    match outcome {
+        LockOutcome::Acquired(_) => "acquired",
+        LockOutcome::InProgress { .. } => "in_progress",
+        LockOutcome::Completed(_) => "completed",
+        LockOutcome::FingerprintMismatch => "fingerprint_mismatch",
+    }
+}
+
+fn fenced(fenced: Fenced) -> &'static str {
+    match fenced {
+        Fenced::Applied => "applied",
+        Fenced::Lost(reason) => lost(reason),
+    }
+}
+
+fn lost(reason: LostReason) -> &'static str {
+    match reason {
+        LostReason::Superseded => "superseded",
+        LostReason::Completed => "completed",
+        LostReason::Released => "released",
+        LostReason::Gone => "gone",
+    }
+}
