@@ -1,7 +1,6 @@
 //! What a recorder gets to see: every name, and only words for labels.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,62 +8,10 @@ use idem_core::{
     ErrorKind, Execution, Fingerprint, LockOutcome, Observed, Operation, Outcome, Reason, Store, StoreExt,
     metrics,
 };
-use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tokio::time::{sleep, timeout};
 
+use crate::support::recorded::{counted, record};
 use crate::support::{Fault, LEASE, Scripted, bob, book, encoded, key, lock, order, policy, try_book};
-
-/// What was recorded, by name and labels, such as `idem_lock_total outcome=acquired`.
-struct Seen(BTreeMap<String, DebugValue>);
-
-impl Seen {
-    /// The counters that have this text in their name or labels, shortened to their labels' values.
-    #[track_caller]
-    fn counts(&self, name: &str) -> Vec<(String, u64)> {
-        let of_name = self.0.iter().filter_map(|(key, value)| {
-            let labels = key.strip_prefix(name)?;
-            match value {
-                DebugValue::Counter(count) => Some((labels.trim_start().to_owned(), *count)),
-                other => panic!("{key} is no counter: {other:?}"),
-            }
-        });
-        of_name.collect()
-    }
-
-    fn seconds(&self, key: &str) -> Vec<f64> {
-        match self.0.get(key) {
-            Some(DebugValue::Histogram(values)) => values.iter().map(|value| value.into_inner()).collect(),
-            other => panic!("{key} is no histogram: {other:?}"),
-        }
-    }
-
-    fn names(&self) -> BTreeSet<&str> {
-        self.0.keys().map(|key| key.split(' ').next().unwrap_or_default()).collect()
-    }
-}
-
-/// Runs `scenario` in paused time and tells what it recorded.
-fn record<F: Future<Output = ()>>(scenario: impl FnOnce(Scripted, Observed<Scripted>) -> F) -> Seen {
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    ::metrics::with_local_recorder(&recorder, || {
-        runtime.unwrap().block_on(async {
-            let store = Scripted::new();
-            scenario(store.clone(), Observed::new(store)).await;
-        });
-    });
-    let entries = snapshotter.snapshot().into_vec().into_iter().map(|(composite, _, _, value)| {
-        let (_, key) = composite.into_parts();
-        let labels = key.labels().map(|label| format!(" {}={}", label.key(), label.value()));
-        (format!("{}{}", key.name(), labels.collect::<String>()), value)
-    });
-    Seen(entries.collect())
-}
-
-fn counted<const N: usize>(expected: [(&str, u64); N]) -> Vec<(String, u64)> {
-    expected.map(|(labels, count)| (labels.to_owned(), count)).into()
-}
 
 fn other_order() -> Fingerprint {
     Fingerprint::builder("test").part("another order").finish()
@@ -284,8 +231,9 @@ fn expired_records_are_counted_those_a_store_removed_by_itself_too() {
 }
 
 #[test]
-fn documented_names_are_the_recorded_ones_and_labels_are_words() {
+fn documented_names_are_the_recorded_and_described_ones_and_labels_are_words() {
     let seen = record(|scripted, store| async move {
+        metrics::describe();
         every_end_of_an_execution(scripted.clone(), store.clone()).await;
         scripted.fail(Operation::Expire, &[Fault::Before(ErrorKind::Full)]);
         let _refused = store.expire(1).await.unwrap_err();
@@ -296,22 +244,11 @@ fn documented_names_are_the_recorded_ones_and_labels_are_words() {
     let rows = source.lines().filter_map(|line| line.strip_prefix("//! | `")?.split('`').next());
     assert_eq!(seen.names(), rows.collect::<BTreeSet<_>>());
     assert_eq!(seen.counts(metrics::EVICTED), counted([("", 2)]));
-    for key in seen.0.keys() {
+    assert_eq!(seen.undescribed(), Vec::<&str>::new());
+    for key in seen.keys() {
         for label in key.split(' ').skip(1) {
             let (_, value) = label.split_once('=').unwrap();
             assert!(value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{key}");
         }
     }
-}
-
-#[test]
-fn each_name_is_described() {
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
-    ::metrics::with_local_recorder(&recorder, || {
-        metrics::describe();
-        metrics::evicted(1);
-    });
-    let described = snapshotter.snapshot().into_vec().into_iter().any(|(_, _, text, _)| text.is_some());
-    assert!(described);
 }

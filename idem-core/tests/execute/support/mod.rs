@@ -2,6 +2,8 @@
 
 mod clock;
 mod polling;
+#[cfg(feature = "metrics")]
+pub(crate) mod recorded;
 mod script;
 mod store;
 
