@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use idem_core::{Execution, Expired, Store, StoreExt};
+use idem_core::{Execution, Expired, Observed, Store, StoreExt};
 
 use crate::support::{LEASE, Scripted, key, order, policy};
 
@@ -21,12 +21,14 @@ async fn every_pointer_to_a_store_is_a_store() {
     assert!(matches!(run(&*shared).await, Execution::Replayed(7)));
     assert!(matches!(run(&boxed).await, Execution::Replayed(7)));
     assert!(matches!(run(&nested).await, Execution::Replayed(7)));
+    assert!(matches!(run(&Observed::new(nested)).await, Execution::Replayed(7)));
 }
 
 /// What one backend alone can do is reached through the pointers, not hidden by them.
 #[tokio::test(start_paused = true)]
 async fn pointers_show_the_store_underneath() {
-    let nested: Arc<Box<dyn Store>> = Arc::new(Box::new(Scripted::new()));
+    let scripted = Scripted::new();
+    let nested: Arc<Box<dyn Store>> = Arc::new(Box::new(Observed::new(scripted)));
     assert!(nested.as_any().is::<Scripted>());
     assert_eq!(nested.expire(1).await.unwrap(), Expired::default());
     assert!(nested.settled(&key(), LEASE).await.unwrap());
