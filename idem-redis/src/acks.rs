@@ -1,0 +1,77 @@
+//! Waiting for replicas: one `WAIT` answers for every write before it on its connection, so calls share it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fred::clients::Client;
+use fred::interfaces::ClientLike;
+use fred::types::{ClusterHash, CustomCommand, Resp3Frame as Frame, Value};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::Address;
+use crate::fault::{Cause, Fault, checked};
+
+/// Calls that may wait for replicas at one time on one connection.
+const MOST_WAITING: usize = 16_384;
+
+/// Those who wait for the replicas of one connection.
+pub(crate) struct Acknowledgements {
+    waiting: mpsc::Sender<Waiting>,
+}
+
+struct Waiting {
+    replicas: u8,
+    /// How many replicas hold it.
+    acknowledged: oneshot::Sender<Result<i64, Fault>>,
+}
+
+impl Acknowledgements {
+    /// For the connection of `client`, until it is dropped.
+    pub(crate) fn start(client: Client, address: Address, timeout: Duration) -> Self {
+        let (waiting, queue) = mpsc::channel(MOST_WAITING);
+        tokio::spawn(serve(client, address, timeout, queue));
+        Self { waiting }
+    }
+
+    /// Waits until `replicas` hold all that was answered on the connection before.
+    pub(crate) async fn wait(&self, replicas: u8) -> Result<(), Fault> {
+        let given_up =
+            || Fault::Unknown(Cause::new("the connection was given up before its replicas answered"));
+        let (acknowledged, answer) = oneshot::channel();
+        self.waiting.send(Waiting { replicas, acknowledged }).await.map_err(|_| given_up())?;
+        let held = answer.await.map_err(|_| given_up())??;
+        if held >= i64::from(replicas) {
+            return Ok(());
+        }
+        // Not sent again by ourselves: the caller's own resending finds the truth.
+        Err(Fault::refused(
+            idem_core::ErrorKind::Timeout,
+            format!("{held} of {replicas} replicas hold the write in time"),
+        ))
+    }
+}
+
+async fn serve(client: Client, address: Address, timeout: Duration, mut queue: mpsc::Receiver<Waiting>) {
+    let mut batch = Vec::new();
+    while queue.recv_many(&mut batch, MOST_WAITING).await > 0 {
+        let replicas = batch.iter().map(|waiting| waiting.replicas).max().unwrap_or(0);
+        let held = wait(&client, &address, timeout, replicas).await;
+        for waiting in batch.drain(..) {
+            // A caller that has gone does not mind.
+            let _ = waiting.acknowledged.send(held.clone());
+        }
+    }
+}
+
+async fn wait(client: &Client, address: &Address, timeout: Duration, replicas: u8) -> Result<i64, Fault> {
+    let command = CustomCommand::new_static("WAIT", ClusterHash::FirstKey, false);
+    let timeout = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).max(1);
+    let arguments = vec![Value::Integer(i64::from(replicas)), Value::Integer(timeout)];
+    let answer = Box::pin(client.custom_raw(command, arguments))
+        .await
+        .map_err(|source| Fault::of_client(source, address, true))?;
+    match checked(answer, address)? {
+        Frame::Number { data, .. } => Ok(data),
+        _ => Err(Fault::Unknown(Cause::new(Arc::from("WAIT was not answered by a number")))),
+    }
+}

@@ -1,0 +1,186 @@
+//! What each call sends, and what its answer means.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use fred::types::{Resp3Frame as Frame, Value};
+use idem_core::decide::{Answer, Call};
+use idem_core::{
+    Claim, Error, ErrorKind, Fenced, Fingerprint, Key, Lease, LostReason, Operation, Record, Result, State,
+    Timestamp,
+};
+
+use crate::dispatch::Request;
+use crate::records::{self, Said, bytes_of, lease_left, lease_millis, micros, millis};
+use crate::script::{self, Script};
+
+/// `SET NX GET`: the whole of `lock` for a fresh key and for a completed one.
+pub(crate) fn set_if_absent(redis_key: &str, record: Bytes, claim: &Claim) -> Request {
+    let life = number(life(claim));
+    let arguments = vec![redis_key.into(), record.into(), "NX".into(), "GET".into(), "PX".into(), life];
+    Request::Command("SET", arguments)
+}
+
+/// `lock` for a key that was found locked, or could not be written.
+pub(crate) fn lock(
+    redis_key: &str,
+    fingerprint: &Fingerprint,
+    claim: &Claim,
+    record: Bytes,
+    least_sequence: u64,
+    confirm: bool,
+) -> Request {
+    let arguments = vec![
+        bytes(fingerprint.as_bytes()),
+        bytes(claim.owner.as_bytes()),
+        number(lease_millis(claim.lease)),
+        bytes(&micros(claim.retention).to_be_bytes()),
+        number(life(claim)),
+        number(least_sequence),
+        record.into(),
+        flag(confirm),
+    ];
+    script(&script::LOCK, redis_key, arguments)
+}
+
+/// How long a record lives that `claim` locks, in milliseconds.
+fn life(claim: &Claim) -> u64 {
+    lease_millis(claim.lease) + millis(claim.retention)
+}
+
+/// A holder's call.
+///
+/// # Errors
+/// Those of the codec.
+pub(crate) fn of_holder(redis_key: &str, lease: &Lease, call: &Call) -> Result<Request> {
+    let (key, fingerprint, token) = (lease.key(), *lease.fingerprint(), lease.token());
+    let own = Value::Bytes(records::token_bytes(token));
+    Ok(match call {
+        Call::Renew { duration, .. } => {
+            script(&script::RENEW, redis_key, vec![own, number(lease_millis(*duration))])
+        }
+        Call::Checkpoint { checkpoint, duration, .. } => {
+            let record = records::with_checkpoint(key, fingerprint, token, checkpoint.clone())?;
+            let arguments = vec![own, number(lease_millis(*duration)), Value::Bytes(record.into())];
+            script(&script::CHECKPOINT, redis_key, arguments)
+        }
+        Call::Complete { outcome, retention, .. } => {
+            let record = records::completed(key, fingerprint, token, lease.attempt(), outcome.clone())?;
+            let (ms, us) = (millis(*retention), micros(*retention));
+            let arguments = vec![own, number(ms), number(us), Value::Bytes(record.into())];
+            script(&script::COMPLETE, redis_key, arguments)
+        }
+        Call::Release { .. } => script(&script::RELEASE, redis_key, vec![own]),
+        Call::Lock { .. } | Call::Remove { .. } => {
+            return Err(Error::new(ErrorKind::InvalidArgument, call.operation(), "not a holder's call"));
+        }
+    })
+}
+
+pub(crate) fn remove(redis_key: &str, force: bool) -> Request {
+    script(&script::REMOVE, redis_key, vec![flag(force)])
+}
+
+pub(crate) fn delete(redis_key: &str) -> Request {
+    Request::Command("DEL", vec![redis_key.into()])
+}
+
+pub(crate) fn get(redis_key: &str) -> Request {
+    script(&script::GET, redis_key, Vec::new())
+}
+
+/// Asks to be told when the lease ends.
+pub(crate) fn wait(redis_key: &str) -> Request {
+    script(&script::WAIT, redis_key, Vec::new())
+}
+
+/// What `lock` by script is answered; none for a record that cannot be read.
+pub(crate) fn read_lock(
+    key: &Key,
+    said: &Said<'_>,
+    fresh: impl FnOnce() -> Answer,
+) -> Result<Option<Answer>> {
+    Ok(Some(match said.word {
+        b"fresh" => fresh(),
+        b"mismatch" => Answer::FingerprintMismatch,
+        b"held" => Answer::InProgress(Duration::from_millis(said.number(0).unwrap_or(0).unsigned_abs())),
+        b"acquired" => {
+            let (Some(left), Some(bytes)) = (said.number(0), said.bytes(1)) else { return Err(senseless()) };
+            Answer::Acquired(records::grant(&records::decode(key, bytes)?, lease_left(left)))
+        }
+        b"completed" => {
+            let record = records::decode(key, said.bytes(0).ok_or_else(senseless)?)?;
+            completed(record).ok_or_else(senseless)?
+        }
+        b"damaged" => return Ok(None),
+        _ => return Err(senseless()),
+    }))
+}
+
+/// What a completed record answers to `lock`.
+pub(crate) fn completed(record: Record) -> Option<Answer> {
+    let State::Completed(completed) = record.state else { return None };
+    Some(Answer::Completed(idem_core::Completion {
+        outcome: completed.outcome,
+        completed_at: completed.completed_at,
+        expires_at: completed.expires_at,
+        token: record.token,
+    }))
+}
+
+/// What a holder's call is answered, and whether it changed the record; none for a record that cannot be read.
+///
+/// `unsure`: an earlier try of the same call may have been done.
+pub(crate) fn read_holder(operation: Operation, word: &[u8], unsure: bool) -> Result<Option<(Fenced, bool)>> {
+    let released_before = unsure && operation == Operation::Release;
+    Ok(Some(match word {
+        b"applied" => (Fenced::Applied, true),
+        b"kept" => (Fenced::Applied, false),
+        b"gone" | b"released" if released_before => (Fenced::Applied, true),
+        b"gone" => (Fenced::Lost(LostReason::Gone), false),
+        b"superseded" => (Fenced::Lost(LostReason::Superseded), false),
+        b"completed" => (Fenced::Lost(LostReason::Completed), false),
+        b"released" => (Fenced::Lost(LostReason::Released), false),
+        b"damaged" => return Ok(None),
+        _ => return Err(senseless()),
+    }))
+}
+
+/// What `get` is answered.
+pub(crate) fn read_get(key: &Key, frame: &Frame) -> Result<Option<Record>> {
+    let Frame::Array { data, .. } = frame else { return Err(senseless()) };
+    let (Some(value), Some(Frame::Number { data: life, .. }), Some(time)) =
+        (data.first(), data.get(1), data.get(2))
+    else {
+        return Err(senseless());
+    };
+    let Some(bytes) = bytes_of(value) else { return Ok(None) };
+    let now = crate::check::time(time).ok_or_else(senseless)?;
+    records::decode_at(key, bytes, *life, Timestamp::from_micros(now)).map(Some)
+}
+
+/// Whether an answer of a script comes from a change, which replicas must hold before it is told.
+pub(crate) fn is_change(frame: &Frame) -> bool {
+    matches!(Said::of(frame).word, b"fresh" | b"acquired" | b"applied" | b"kept")
+}
+
+pub(crate) fn senseless() -> Error {
+    Error::new(ErrorKind::Unavailable, Operation::Get, "redis: the server's answer makes no sense")
+}
+
+fn script(script: &'static std::sync::LazyLock<Script>, redis_key: &str, arguments: Vec<Value>) -> Request {
+    Request::Script(script, redis_key.into(), arguments)
+}
+
+fn bytes(bytes: &[u8]) -> Value {
+    Value::Bytes(Bytes::copy_from_slice(bytes))
+}
+
+fn flag(set: bool) -> Value {
+    Value::from_static_str(if set { "1" } else { "0" })
+}
+
+/// Durations are limited to far below what an `i64` holds.
+fn number(number: u64) -> Value {
+    Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+}

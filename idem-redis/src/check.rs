@@ -1,0 +1,110 @@
+//! What a server must be before anything is entrusted to it: asked on every new connection, and now and then.
+
+use std::collections::HashMap;
+
+use fred::types::{Resp3Frame as Frame, Value};
+use idem_core::ErrorKind;
+
+use crate::fault::{Cause, Fault};
+use crate::link::Link;
+
+/// The first version with all that is used: `SET NX GET`, sharded notifications.
+const OLDEST_VERSION: (u64, u64) = (7, 0);
+
+/// What is asked of a server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Demands {
+    pub(crate) allow_eviction: bool,
+    pub(crate) cluster: bool,
+}
+
+/// What a server says of itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts {
+    /// Replicas that are connected to it.
+    pub(crate) replicas: u8,
+    /// Its clock, in microseconds since 1970.
+    pub(crate) time: u64,
+    pub(crate) is_master: bool,
+}
+
+/// Asks the server of `link` what it is, and refuses one that may lose what it is given.
+pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault> {
+    let said = Said::of(&link.send("INFO", Vec::new()).await?);
+    let refuse =
+        |message: String| Fault::refused(ErrorKind::InvalidConfig, format!("{} {message}", link.address()));
+    let version = said.text("redis_version");
+    if parsed_version(version).is_none_or(|version| version < OLDEST_VERSION) {
+        return Err(refuse(format!("is Redis {version:?}; 7.0 or later is needed, or Valkey")));
+    }
+    let is_cluster = said.text("cluster_enabled") == "1";
+    if is_cluster != demands.cluster {
+        return Err(refuse(if is_cluster {
+            "is a node of a cluster: use the scheme redis-cluster".to_owned()
+        } else {
+            "is no node of a cluster: use the scheme redis".to_owned()
+        }));
+    }
+    let policy = said.text("maxmemory_policy");
+    if policy != "noeviction" && !demands.allow_eviction {
+        return Err(refuse(format!(
+            "has maxmemory-policy {policy:?}: it would forget keys whose work then runs again. Set noeviction, or \
+             allow_eviction = true"
+        )));
+    }
+    let is_master = said.text("role") == "master";
+    let time = time(&link.send("TIME", Vec::new()).await?)
+        .ok_or_else(|| Fault::Later(Cause::new(format!("{} does not tell the time", link.address()))))?;
+    Ok(Facts { replicas: said.text("connected_slaves").parse().unwrap_or(0), time, is_master })
+}
+
+/// Whether the script engine may be used: an ACL can forbid it.
+pub(crate) async fn scripts(link: &Link, key: &str) -> Result<(), Fault> {
+    let source = Value::from_static_str("return redis.call('EXISTS', KEYS[1])");
+    match link.send("EVAL", vec![source, Value::Integer(1), key.into()]).await {
+        Ok(_) | Err(Fault::Moved { .. } | Fault::Ask { .. }) => Ok(()),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// A server's `INFO`.
+struct Said(HashMap<String, String>);
+
+impl Said {
+    fn of(info: &Frame) -> Self {
+        let text = match info {
+            Frame::BlobString { data, .. }
+            | Frame::VerbatimString { data, .. }
+            | Frame::SimpleString { data, .. } => String::from_utf8_lossy(data),
+            _ => "".into(),
+        };
+        let pairs = text.lines().filter_map(|line| line.split_once(':'));
+        Self(pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
+    }
+
+    /// Empty when it was not said.
+    fn text(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+}
+
+fn parsed_version(version: &str) -> Option<(u64, u64)> {
+    let mut parts = version.split('.').map(str::parse);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => Some((major, minor)),
+        _ => None,
+    }
+}
+
+/// The answer to `TIME`, in microseconds since 1970.
+pub(crate) fn time(answer: &Frame) -> Option<u64> {
+    let Frame::Array { data, .. } = answer else { return None };
+    let number = |at: usize| match data.get(at) {
+        Some(Frame::BlobString { data, .. } | Frame::SimpleString { data, .. }) => {
+            std::str::from_utf8(data).ok()?.parse::<u64>().ok()
+        }
+        Some(Frame::Number { data, .. }) => u64::try_from(*data).ok(),
+        _ => None,
+    };
+    number(0)?.checked_mul(1_000_000)?.checked_add(number(1)?)
+}

@@ -1,0 +1,183 @@
+//! A call on its way: to the server that has the key, again where that is safe and useful, within one time limit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fred::types::{Resp3Frame as Frame, Value};
+use idem_core::{Error, ErrorKind, Operation, Sent};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::Address;
+use crate::fault::{Cause, Fault};
+use crate::link::Link;
+use crate::script::Script;
+use crate::time::ServerTime;
+use crate::topology::Topology;
+
+/// Redirections that are followed at once; beyond them a cluster is given time to agree with itself.
+const AT_ONCE: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// What is sent to the server.
+pub(crate) enum Request {
+    Command(&'static str, Vec<Value>),
+    /// A script with its key and arguments.
+    Script(&'static Script, Value, Vec<Value>),
+}
+
+/// One call: where it goes and how long it may take.
+pub(crate) struct Errand<'a> {
+    pub(crate) topology: &'a Topology,
+    pub(crate) time: &'a ServerTime,
+    pub(crate) slot: u16,
+    pub(crate) deadline: Instant,
+}
+
+/// An answer and what is known of how it came about.
+pub(crate) struct Answered {
+    pub(crate) frame: Frame,
+    /// Before the try was sent that was answered.
+    pub(crate) sent: Sent,
+    /// Whether an earlier try of the same request may have been done.
+    pub(crate) unsure: bool,
+}
+
+impl Errand<'_> {
+    /// Sends `request` until it is answered. Where `wrote` says so of an answer, the replicas that the slot needs
+    /// must hold it first; on a connection that fails meanwhile that cannot be known, and it is sent again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Timeout`] when its effect is unknown at the end.
+    pub(crate) async fn run(
+        &self,
+        request: &Request,
+        wrote: impl Fn(&Frame) -> bool,
+    ) -> Result<Answered, CallError> {
+        let mut way = Way::default();
+        loop {
+            let sent = Sent::now(self.time.clock());
+            let fault = match timeout_at(self.deadline, self.once(request, &way, &wrote)).await {
+                Ok(Ok(frame)) => return Ok(Answered { frame, sent, unsure: way.unsure }),
+                Ok(Err(fault)) => fault,
+                Err(_) => return Err(end(way.last, true)),
+            };
+            match fault {
+                Fault::NoScript => {
+                    way.whole_script = true;
+                    way.pause = None;
+                }
+                Fault::Moved { to } => {
+                    self.topology.moved(self.slot, to.as_ref());
+                    way.turn(None);
+                }
+                Fault::Ask { to } => way.turn(Some(to)),
+                Fault::Later(_) | Fault::Unknown(_) => {
+                    way.unsure |= matches!(fault, Fault::Unknown(_));
+                    self.topology.trouble();
+                    way.fail(fault);
+                }
+                Fault::Full(_) | Fault::Refused(..) => return Err(CallError { fault, unsure: way.unsure }),
+            }
+            if let Some(pause) = way.pause {
+                if Instant::now() + pause >= self.deadline {
+                    return Err(end(way.last, way.unsure));
+                }
+                sleep(pause).await;
+            }
+        }
+    }
+
+    async fn once(
+        &self,
+        request: &Request,
+        way: &Way,
+        wrote: &impl Fn(&Frame) -> bool,
+    ) -> Result<Frame, Fault> {
+        let node = match &way.ask {
+            Some(address) => self.topology.at(address),
+            None => self.topology.node(self.slot)?,
+        };
+        let link = node.link().await?;
+        let frame = if way.ask.is_some() {
+            // Another call may come between the two; then the answer is one more redirection.
+            let (asked, frame) =
+                tokio::join!(link.send("ASKING", Vec::new()), request.send(&link, way.whole_script));
+            asked?;
+            frame?
+        } else {
+            request.send(&link, way.whole_script).await?
+        };
+        if wrote(&frame) {
+            link.acknowledged(self.topology.required(self.slot)).await?;
+        }
+        Ok(frame)
+    }
+}
+
+impl Request {
+    async fn send(&self, link: &Arc<Link>, whole_script: bool) -> Result<Frame, Fault> {
+        match self {
+            Self::Command(name, arguments) => link.send(name, arguments.clone()).await,
+            Self::Script(script, key, arguments) => {
+                let (name, text) =
+                    if whole_script { ("EVAL", &script.source) } else { ("EVALSHA", &script.digest) };
+                let mut all = Vec::with_capacity(3 + arguments.len());
+                all.extend([Value::String(text.clone()), Value::Integer(1), key.clone()]);
+                all.extend_from_slice(arguments);
+                link.send(name, all).await
+            }
+        }
+    }
+}
+
+/// How a call has gone so far.
+#[derive(Default)]
+struct Way {
+    ask: Option<Address>,
+    /// The server does not know the script by its digest.
+    whole_script: bool,
+    turns: u32,
+    unsure: bool,
+    pause: Option<Duration>,
+    last: Option<Fault>,
+}
+
+impl Way {
+    fn turn(&mut self, ask: Option<Address>) {
+        self.turns += 1;
+        self.ask = ask;
+        self.pause = (self.turns > AT_ONCE).then_some(FIRST_PAUSE);
+    }
+
+    fn fail(&mut self, fault: Fault) {
+        self.ask = None;
+        self.pause = Some(self.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE)));
+        self.last = Some(fault);
+    }
+}
+
+fn end(last: Option<Fault>, unsure: bool) -> CallError {
+    CallError { fault: last.unwrap_or_else(|| Fault::Later(Cause::new("no answer in time"))), unsure }
+}
+
+/// A call that came to no answer.
+pub(crate) struct CallError {
+    pub(crate) fault: Fault,
+    /// Whether an earlier try may have been done.
+    pub(crate) unsure: bool,
+}
+
+impl CallError {
+    pub(crate) fn into_error(self, operation: Operation) -> Error {
+        self.fault.into_error(operation, self.unsure)
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self.fault, Fault::Full(_))
+    }
+
+    pub(crate) fn is_corrupt(&self) -> bool {
+        matches!(self.fault, Fault::Refused(ErrorKind::Corrupt, _))
+    }
+}

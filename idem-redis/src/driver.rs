@@ -1,0 +1,192 @@
+//! Opening by configuration.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use idem_core::{Driver, Opening, Options, Result, Store, setting};
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::address::{Target, read_servers};
+use crate::config::invalid;
+use crate::{Acks, Address, Deployment, RedisConfig, RedisStore};
+
+/// Opens a [`RedisStore`] by a URI or a table with `store = "redis-cluster"`, for
+/// [`Registry::with`](idem_core::Registry::with). The options are the fields of [`RedisConfig`].
+///
+/// | URI | what |
+/// |---|---|
+/// | `redis://user:password@host:6379/0` | one server |
+/// | `redis-cluster://h1:7000,h2:7001?acks=1` | a cluster |
+/// | `redis-sentinel://h1:26379,h2:26379?service=mymaster` | a master that sentinels name |
+/// | `redis+unix:/run/redis.sock` | a Unix socket |
+/// | `rediss://`, `rediss-cluster://`, `rediss-sentinel://` | the same over TLS |
+///
+/// User and password are percent-encoded. In a table `servers` is a text or a list, beside `username`,
+/// `password` and `database`.
+pub const DRIVER: Driver = Driver {
+    schemes: &[
+        "redis",
+        "rediss",
+        "redis-cluster",
+        "rediss-cluster",
+        "redis-sentinel",
+        "rediss-sentinel",
+        "redis+unix",
+    ],
+    target: Some("servers"),
+    open,
+};
+
+fn open(options: Options) -> Opening {
+    Box::pin(async move { Ok(Arc::new(RedisStore::open(read(options)?).await?) as Arc<dyn Store>) })
+}
+
+/// The options as they are written; each is left to [`RedisConfig`]'s default where it is not.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default, deserialize_with = "servers")]
+    servers: Vec<Address>,
+    service: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    database: Option<u8>,
+    ca_file: Option<PathBuf>,
+    prefix: Option<String>,
+    #[serde(default, deserialize_with = "acks")]
+    acks: Option<Acks>,
+    confirm_replays: Option<bool>,
+    allow_eviction: Option<bool>,
+    #[serde(default, deserialize_with = "some_duration")]
+    call_timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "some_duration")]
+    connect_timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "some_duration")]
+    response_timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "some_duration")]
+    ack_timeout: Option<Duration>,
+    connections: Option<usize>,
+    #[serde(default, deserialize_with = "some_bytes")]
+    max_outcome: Option<u64>,
+    max_waiters: Option<usize>,
+    #[serde(default, deserialize_with = "some_duration")]
+    check_interval: Option<Duration>,
+}
+
+pub(crate) fn read(mut options: Options) -> Result<RedisConfig> {
+    let scheme = options.scheme().to_owned();
+    let target = options.take_raw_target().map(|raw| Target::read(&raw)).transpose()?;
+    let written: Written = options.read()?;
+    if target.is_some() && !written.servers.is_empty() {
+        return Err(invalid("servers are named both before and after the `?`"));
+    }
+    let target = target.unwrap_or_default();
+    let servers = if written.servers.is_empty() { target.servers } else { written.servers };
+    let sentinels = scheme.ends_with("-sentinel");
+    if written.service.is_some() && !sentinels {
+        return Err(invalid(format!("service is for the scheme redis-sentinel, not for {scheme}")));
+    }
+    let mut config = match &*scheme {
+        "redis-cluster" | "rediss-cluster" => RedisConfig::cluster(servers),
+        _ if sentinels => RedisConfig::sentinel(written.service.unwrap_or_default(), servers),
+        _ => RedisConfig { servers, ..RedisConfig::lone(Address::Unix(PathBuf::new())) },
+    };
+    if scheme == "redis+unix" && !config.servers.iter().all(|server| matches!(server, Address::Unix(_))) {
+        return Err(invalid("redis+unix takes the path of a socket (\"redis+unix:/run/redis.sock\")"));
+    }
+    debug_assert!(sentinels == matches!(config.deployment, Deployment::Sentinel { .. }));
+    config.tls = scheme.starts_with("rediss");
+    config.username = written.username.or(target.username);
+    config.password = written.password.or(target.password);
+    config.acks = written.acks;
+    config.ca_file = written.ca_file;
+    set(&mut config.database, written.database.or(target.database));
+    set(&mut config.prefix, written.prefix);
+    set(&mut config.confirm_replays, written.confirm_replays);
+    set(&mut config.allow_eviction, written.allow_eviction);
+    set(&mut config.call_timeout, written.call_timeout);
+    set(&mut config.connect_timeout, written.connect_timeout);
+    set(&mut config.response_timeout, written.response_timeout);
+    set(&mut config.ack_timeout, written.ack_timeout);
+    set(&mut config.connections, written.connections);
+    set(&mut config.max_outcome, written.max_outcome);
+    set(&mut config.max_waiters, written.max_waiters);
+    set(&mut config.check_interval, written.check_interval);
+    Ok(config)
+}
+
+fn set<T>(field: &mut T, written: Option<T>) {
+    if let Some(written) = written {
+        *field = written;
+    }
+}
+
+fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    setting::duration(deserializer).map(Some)
+}
+
+fn some_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    setting::bytes(deserializer).map(Some)
+}
+
+fn acks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Acks>, D::Error> {
+    struct Reader;
+    impl Visitor<'_> for Reader {
+        type Value = Acks;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("\"all\" or a number of replicas")
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Acks, E> {
+            u8::try_from(number)
+                .map(Acks::Count)
+                .map_err(|_| E::custom(format!("{number} replicas are too many")))
+        }
+
+        fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Acks, E> {
+            u8::try_from(number)
+                .map(Acks::Count)
+                .map_err(|_| E::custom(format!("{number} is no number of replicas")))
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Acks, E> {
+            if text == "all" {
+                return Ok(Acks::All);
+            }
+            text.parse()
+                .map(Acks::Count)
+                .map_err(|_| E::custom(format!("{text:?} is neither \"all\" nor a number of replicas")))
+        }
+    }
+    deserializer.deserialize_any(Reader).map(Some)
+}
+
+fn servers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Address>, D::Error> {
+    struct Reader;
+    impl<'de> Visitor<'de> for Reader {
+        type Value = Vec<Address>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("servers, as a list or with commas between them")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<Address>, E> {
+            read_servers(text).map_err(|error| E::custom(error.message()))
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Address>, A::Error> {
+            let mut servers = Vec::new();
+            while let Some(server) = list.next_element::<String>()? {
+                servers.push(
+                    server.parse().map_err(|error: idem_core::Error| A::Error::custom(error.message()))?,
+                );
+            }
+            Ok(servers)
+        }
+    }
+    deserializer.deserialize_any(Reader)
+}

@@ -1,0 +1,187 @@
+//! Why a command got no answer, and what that means for the call behind it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use fred::types::Resp3Frame as Frame;
+use idem_core::{Error, ErrorKind, Operation};
+
+use crate::Address;
+
+/// Why one try of a call got no answer.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// Another server has the slot. Nothing was done.
+    Moved { to: Option<Address> },
+    /// Another server is getting the slot, and has this key already, or none has. Nothing was done.
+    Ask { to: Address },
+    /// The server does not know the script. Nothing was done.
+    NoScript,
+    /// The server's memory is full. Nothing was done.
+    Full(Cause),
+    /// Nothing was done, and soon it may be.
+    Later(Cause),
+    /// It may have been done, or may still be.
+    Unknown(Cause),
+    /// Nothing was done, and nothing will be until somebody does something about it.
+    Refused(ErrorKind, Cause),
+}
+
+/// What a server or the client library said.
+#[derive(Clone)]
+pub(crate) struct Cause {
+    message: Arc<str>,
+    source: Option<Arc<fred::error::Error>>,
+}
+
+impl Cause {
+    pub(crate) fn new(message: impl Into<Arc<str>>) -> Self {
+        Self { message: message.into(), source: None }
+    }
+
+    pub(crate) fn into_error(self, kind: ErrorKind, operation: Operation) -> Error {
+        let error = Error::new(kind, operation, format!("redis: {}", self.message));
+        match self.source {
+            Some(source) => error.with_source((*source).clone()),
+            None => error,
+        }
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Fault {
+    pub(crate) fn refused(kind: ErrorKind, message: impl Into<Arc<str>>) -> Self {
+        Self::Refused(kind, Cause::new(message))
+    }
+
+    /// What the client library says when it has no answer. `sent`: whether the server may have got the command.
+    pub(crate) fn of_client(source: fred::error::Error, server: &Address, sent: bool) -> Self {
+        use fred::error::ErrorKind as Kind;
+        let unsent = !sent || matches!(source.kind(), Kind::Backpressure);
+        let (kind, source) = (source.kind().clone(), Arc::new(source));
+        let cause = |message: String| Cause { message: message.into(), source: Some(source) };
+        match kind {
+            Kind::Auth => Self::Refused(
+                ErrorKind::InvalidConfig,
+                cause(format!("{server} refuses the user or password")),
+            ),
+            Kind::Tls | Kind::Config | Kind::Url if unsent => {
+                Self::Refused(ErrorKind::InvalidConfig, cause(format!("{server} cannot be connected to")))
+            }
+            _ if unsent => Self::Later(cause(format!("{server} cannot be reached"))),
+            _ => Self::Unknown(cause(format!("the connection to {server} failed"))),
+        }
+    }
+
+    /// Whether the server has told that it is no master any more: then nothing that it acknowledges counts.
+    pub(crate) fn is_demotion(&self) -> bool {
+        matches!(self, Self::Later(cause) if cause.message.contains("READONLY"))
+    }
+
+    /// What a call that ends with this fault tells its caller; `unsure`: whether an earlier try may have been done.
+    pub(crate) fn into_error(self, operation: Operation, unsure: bool) -> Error {
+        let (kind, cause) = match self {
+            Self::Full(cause) => (ErrorKind::Full, cause),
+            Self::Refused(kind, cause) => (kind, cause),
+            Self::Unknown(cause) => (ErrorKind::Timeout, cause),
+            Self::Later(cause) => (ErrorKind::Unavailable, cause),
+            Self::Moved { to: Some(to) } | Self::Ask { to } => {
+                (ErrorKind::Unavailable, Cause::new(format!("the key's slot is moving to {to}")))
+            }
+            Self::Moved { to: None } => (ErrorKind::Unavailable, Cause::new("the key's slot is moving")),
+            Self::NoScript => (ErrorKind::Unavailable, Cause::new("the server forgets its scripts")),
+        };
+        let kind = if unsure && kind == ErrorKind::Unavailable { ErrorKind::Timeout } else { kind };
+        cause.into_error(kind, operation)
+    }
+}
+
+/// The answer, unless it is an error; `server` gave it.
+pub(crate) fn checked(answer: Frame, server: &Address) -> Result<Frame, Fault> {
+    match &answer {
+        Frame::SimpleError { data, .. } => Err(of_reply(data, server)),
+        Frame::BlobError { data, .. } => Err(of_reply(&String::from_utf8_lossy(data), server)),
+        _ => Ok(answer),
+    }
+}
+
+fn of_reply(text: &str, server: &Address) -> Fault {
+    let cause = || Cause::new(format!("{server} answers: {text}"));
+    match text.split(' ').next().unwrap_or_default() {
+        "MOVED" => Fault::Moved { to: redirection(text, server) },
+        "ASK" => match redirection(text, server) {
+            Some(to) => Fault::Ask { to },
+            None => Fault::Later(cause()),
+        },
+        "NOSCRIPT" => Fault::NoScript,
+        "OOM" => Fault::Full(cause()),
+        // Starting, failing over, migrating, or busy with somebody's script.
+        "LOADING" | "CLUSTERDOWN" | "TRYAGAIN" | "MASTERDOWN" | "READONLY" | "BUSY" => Fault::Later(cause()),
+        "WRONGTYPE" => {
+            Fault::refused(ErrorKind::Corrupt, format!("the key holds no record: {server} answers: {text}"))
+        }
+        "NOAUTH" | "WRONGPASS" | "NOPERM" => Fault::Refused(ErrorKind::InvalidConfig, cause()),
+        // Too few replicas (NOREPLICAS), a disk that cannot be written (MISCONF), and what is not foreseen.
+        _ => Fault::Refused(ErrorKind::Unavailable, cause()),
+    }
+}
+
+/// The server in `MOVED 3999 127.0.0.1:6381`; without a host it is that of the one who answers.
+fn redirection(text: &str, server: &Address) -> Option<Address> {
+    let (host, port) = text.split(' ').nth(2)?.rsplit_once(':')?;
+    let port = port.parse().ok()?;
+    match (host, server) {
+        ("?", _) | ("", Address::Unix(_)) => None,
+        ("", Address::Tcp { host, .. }) => Some(Address::Tcp { host: host.clone(), port }),
+        (host, _) => Some(Address::Tcp { host: host.to_owned(), port }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(host: &str, port: u16) -> Address {
+        Address::Tcp { host: host.to_owned(), port }
+    }
+
+    #[test]
+    fn a_redirection_names_a_server_or_a_port_of_the_same() {
+        let here = server("10.0.0.1", 7000);
+        for (text, to) in [
+            ("MOVED 3999 10.0.0.2:7001", Some(server("10.0.0.2", 7001))),
+            ("MOVED 3999 :7001", Some(server("10.0.0.1", 7001))),
+            ("MOVED 3999 ::1:7001", Some(server("::1", 7001))),
+            ("MOVED 3999 ?:7001", None),
+            ("MOVED 3999", None),
+            ("MOVED 3999 host:port", None),
+        ] {
+            assert_eq!(redirection(text, &here), to, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_effect_outlives_a_later_refusal() {
+        let error = Fault::Later(Cause::new("down")).into_error(Operation::Lock, true);
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        let error = Fault::Later(Cause::new("down")).into_error(Operation::Lock, false);
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn replies_have_their_kinds() {
+        let here = server("h", 1);
+        let kind = |text: &str| of_reply(text, &here).into_error(Operation::Lock, false).kind();
+        assert_eq!(kind("OOM command not allowed when used memory > 'maxmemory'."), ErrorKind::Full);
+        assert_eq!(kind("WRONGTYPE Operation against a key"), ErrorKind::Corrupt);
+        assert_eq!(kind("NOPERM this user has no permissions"), ErrorKind::InvalidConfig);
+        assert_eq!(kind("READONLY You can't write against a read only replica."), ErrorKind::Unavailable);
+        assert_eq!(kind("NOREPLICAS Not enough good replicas to write."), ErrorKind::Unavailable);
+        assert_eq!(kind(""), ErrorKind::Unavailable);
+    }
+}

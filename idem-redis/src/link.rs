@@ -1,0 +1,188 @@
+//! One connection to one server, for as long as it lasts and no longer.
+//!
+//! The client library could make a broken connection anew, and send again what was in flight. Here it must not:
+//! a `WAIT` says something about the writes of its own connection only. So a [`Link`] is one connection, every
+//! command is sent on it once, and whoever needs another connection takes another link.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use fred::clients::Client;
+use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
+use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, Server, ServerConfig, TcpConfig};
+use fred::types::{ClusterHash, CustomCommand, Message, Resp3Frame as Frame, RespVersion, Value};
+use tokio::sync::broadcast;
+use tokio::task::AbortHandle;
+
+use crate::Address;
+use crate::acks::Acknowledgements;
+use crate::dial::Dial;
+use crate::fault::{Cause, Fault, checked};
+
+/// Commands that may wait to be written: beyond that many the server is not keeping up, and is not asked.
+const MOST_QUEUED: usize = 16_384;
+/// Notifications that may wait to be handed on; when more come, all who wait look for themselves.
+const MOST_NOTIFICATIONS: usize = 1_024;
+
+pub(crate) struct Link {
+    client: Client,
+    /// Reads and writes the connection; ends with it.
+    task: AbortHandle,
+    address: Address,
+    response_timeout: Duration,
+    closed: AtomicBool,
+    notifies: AtomicBool,
+    acknowledgements: Acknowledgements,
+}
+
+impl Link {
+    /// Connects and logs in. Bounded by the dial's time limits.
+    pub(crate) async fn open(dial: &Dial, address: &Address) -> Result<Arc<Self>, Fault> {
+        let client = Client::new(config(dial, address), Some(performance()), Some(connection(dial)), None);
+        let task =
+            Box::pin(client.init()).await.map_err(|source| Fault::of_client(source, address, false))?;
+        let acknowledgements = Acknowledgements::start(client.clone(), address.clone(), dial.ack_timeout);
+        Ok(Arc::new(Self {
+            client,
+            task: task.abort_handle(),
+            address: address.clone(),
+            response_timeout: dial.response_timeout,
+            closed: AtomicBool::new(false),
+            notifies: AtomicBool::new(false),
+            acknowledgements,
+        }))
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !self.closed.load(Ordering::Acquire) && !self.task.is_finished()
+    }
+
+    /// Gives the connection up, with all that is in flight on it.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.task.abort();
+    }
+
+    /// Sends one command, once. What is not answered in time closes the link.
+    ///
+    /// # Cancel safety
+    /// A dropped future leaves open whether the command is sent and done.
+    pub(crate) async fn send(&self, name: &'static str, arguments: Vec<Value>) -> Result<Frame, Fault> {
+        let command = CustomCommand::new_static(name, ClusterHash::FirstKey, false);
+        // The library's future has 27 kB.
+        let answer = self.in_time(Box::pin(self.client.custom_raw(command, arguments))).await?;
+        let answer = checked(answer, &self.address);
+        if answer.as_ref().is_err_and(Fault::is_demotion) {
+            self.close();
+        }
+        answer
+    }
+
+    /// Waits until `replicas` hold all that was answered on this link before.
+    pub(crate) async fn acknowledged(&self, replicas: u8) -> Result<(), Fault> {
+        if replicas == 0 {
+            return Ok(());
+        }
+        let answer = tokio::time::timeout(self.response_timeout, self.acknowledgements.wait(replicas)).await;
+        match answer {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => return Err(self.closing_unless_known(fault)),
+            Err(_) => return Err(self.closing_unless_known(self.silent())),
+        }
+        if self.is_open() {
+            return Ok(());
+        }
+        // Demoted meanwhile, perhaps: what its replicas held then counts for nothing.
+        Err(Fault::Unknown(Cause::new(format!("the connection to {} was given up", self.address))))
+    }
+
+    /// Asks for notifications of `channel`, a key.
+    pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), Fault> {
+        self.in_time(Box::pin(self.client.ssubscribe(channel))).await
+    }
+
+    pub(crate) async fn unsubscribe(&self, channel: &str) -> Result<(), Fault> {
+        self.in_time(Box::pin(self.client.sunsubscribe(channel))).await
+    }
+
+    /// True for the first who asks: it is to hand the notifications on.
+    pub(crate) fn begins_to_notify(&self) -> bool {
+        !self.notifies.swap(true, Ordering::AcqRel)
+    }
+
+    /// The notifications that come in from now on.
+    pub(crate) fn notifications(&self) -> broadcast::Receiver<Message> {
+        self.client.message_rx()
+    }
+
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = fred::prelude::FredResult<T>>,
+    ) -> Result<T, Fault> {
+        match tokio::time::timeout(self.response_timeout, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(source)) => Err(self.closing_unless_known(Fault::of_client(source, &self.address, true))),
+            Err(_) => Err(self.closing_unless_known(self.silent())),
+        }
+    }
+
+    fn silent(&self) -> Fault {
+        Fault::Unknown(Cause::new(format!("{} gave no answer in {:?}", self.address, self.response_timeout)))
+    }
+
+    /// An answer may still come for what is given up: nobody else shall be given it, or wait behind it.
+    fn closing_unless_known(&self, fault: Fault) -> Fault {
+        if matches!(fault, Fault::Unknown(_)) {
+            self.close();
+        }
+        fault
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn config(dial: &Dial, address: &Address) -> Config {
+    let server = match address {
+        Address::Tcp { host, port } => {
+            ServerConfig::Centralized { server: Server::new(host.as_str(), *port) }
+        }
+        Address::Unix(path) => ServerConfig::Unix { path: path.clone() },
+    };
+    Config {
+        server,
+        fail_fast: true,
+        username: dial.username.clone(),
+        password: dial.password.clone(),
+        database: (dial.database != 0).then_some(dial.database),
+        version: RespVersion::RESP3,
+        #[cfg(feature = "tls")]
+        tls: dial.tls.clone(),
+        ..Config::default()
+    }
+}
+
+fn performance() -> PerformanceConfig {
+    PerformanceConfig { broadcast_channel_capacity: MOST_NOTIFICATIONS, ..PerformanceConfig::default() }
+}
+
+fn connection(dial: &Dial) -> ConnectionConfig {
+    ConnectionConfig {
+        connection_timeout: dial.connect_timeout,
+        internal_command_timeout: dial.connect_timeout,
+        max_command_attempts: 1,
+        max_redirections: 1,
+        auto_client_setname: false,
+        max_command_buffer_len: MOST_QUEUED,
+        tcp: TcpConfig { nodelay: Some(true), ..TcpConfig::default() },
+        ..ConnectionConfig::default()
+    }
+}

@@ -1,0 +1,141 @@
+//! One server and the connections to it: made when they are needed, and again when they have broken.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::Address;
+use crate::check::{self, Demands, Facts};
+use crate::dial::Dial;
+use crate::fault::Fault;
+use crate::link::Link;
+use crate::time::ServerTime;
+
+/// How long a server that could not be connected to is left alone.
+const PAUSE: Duration = Duration::from_millis(100);
+
+pub(crate) struct Node {
+    address: Address,
+    dial: Arc<Dial>,
+    demands: Demands,
+    time: Arc<ServerTime>,
+    lines: Box<[watch::Sender<Line>]>,
+    next: AtomicUsize,
+}
+
+/// One connection, or the lack of it.
+#[derive(Clone)]
+enum Line {
+    Idle,
+    Connecting,
+    Open(Arc<Link>, Facts),
+    Failed(Fault, Instant),
+}
+
+impl Node {
+    pub(crate) fn new(
+        address: Address,
+        dial: Arc<Dial>,
+        demands: Demands,
+        time: Arc<ServerTime>,
+        connections: usize,
+    ) -> Arc<Self> {
+        let lines = (0..connections.max(1)).map(|_| watch::Sender::new(Line::Idle)).collect();
+        Arc::new(Self { address, dial, demands, time, lines, next: AtomicUsize::new(0) })
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// A connection that is open, made now if need be. Connecting goes on when the caller leaves.
+    pub(crate) async fn link(self: &Arc<Self>) -> Result<Arc<Link>, Fault> {
+        Ok(self.checked_link().await?.0)
+    }
+
+    /// The same, with what the server said of itself when the connection was made.
+    pub(crate) async fn checked_link(self: &Arc<Self>) -> Result<(Arc<Link>, Facts), Fault> {
+        let number = match self.lines.len() {
+            1 => 0,
+            lines => self.next.fetch_add(1, Ordering::Relaxed) % lines,
+        };
+        if let Line::Open(link, facts) = &*self.lines[number].borrow()
+            && link.is_open()
+        {
+            return Ok((Arc::clone(link), *facts));
+        }
+        let mut changes = self.lines[number].subscribe();
+        if self.lines[number].send_if_modified(Line::begin) {
+            tokio::spawn(Arc::clone(self).connect(number));
+        }
+        let settled = changes.wait_for(|line| !matches!(line, Line::Connecting)).await;
+        match settled.as_deref() {
+            Ok(Line::Open(link, facts)) => Ok((Arc::clone(link), *facts)),
+            Ok(Line::Failed(fault, _)) => Err(fault.clone()),
+            // The sender lives as long as this node.
+            Ok(Line::Idle | Line::Connecting) | Err(_) => {
+                Err(Fault::Later(crate::fault::Cause::new(format!("{} is not connected", self.address))))
+            }
+        }
+    }
+
+    /// Asks the server again what it is; one that is not what it must be loses its connections.
+    pub(crate) async fn check(self: &Arc<Self>) {
+        let Ok(link) = self.link().await else { return };
+        if let Err(fault @ Fault::Refused(..)) = check::server(&link, self.demands).await {
+            tracing::error!(server = %self.address, ?fault, "the server is refused");
+            for line in &self.lines {
+                if let Line::Open(link, _) = line.send_replace(Line::Failed(fault.clone(), Instant::now())) {
+                    link.close();
+                }
+            }
+        }
+    }
+
+    /// Closes all connections.
+    pub(crate) fn close(&self) {
+        for line in &self.lines {
+            if let Line::Open(link, _) = line.send_replace(Line::Idle) {
+                link.close();
+            }
+        }
+    }
+
+    async fn connect(self: Arc<Self>, number: usize) {
+        let line = match self.try_connect().await {
+            Ok((link, facts)) => Line::Open(link, facts),
+            Err(fault) => {
+                tracing::warn!(server = %self.address, ?fault, "cannot connect");
+                Line::Failed(fault, Instant::now())
+            }
+        };
+        self.lines[number].send_replace(line);
+    }
+
+    async fn try_connect(&self) -> Result<(Arc<Link>, Facts), Fault> {
+        let link = Link::open(&self.dial, &self.address).await?;
+        let facts = check::server(&link, self.demands).await?;
+        self.time.learn(facts.time);
+        tracing::debug!(server = %self.address, ?facts, "connected");
+        Ok((link, facts))
+    }
+}
+
+impl Line {
+    /// Begins to connect, where that is due.
+    fn begin(&mut self) -> bool {
+        let due = match self {
+            Self::Idle => true,
+            Self::Connecting => false,
+            Self::Open(link, _) => !link.is_open(),
+            Self::Failed(_, at) => at.elapsed() >= PAUSE,
+        };
+        if due {
+            *self = Self::Connecting;
+        }
+        due
+    }
+}

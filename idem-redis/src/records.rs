@@ -1,0 +1,176 @@
+//! Records as Redis keeps them: the bytes, and the times that follow from the key's own expiry.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::{Bytes, BytesMut};
+use fred::types::Resp3Frame as Frame;
+use idem_core::codec::{self, Cover};
+use idem_core::{
+    Checkpoint, Claim, Completed, Error, ErrorKind, Fingerprint, Grant, Key, Locked, Operation, Outcome,
+    Record, Result, State, Timestamp, Token,
+};
+
+/// By which a lease is longer on the server than the claim says: its clock counts in whole milliseconds and
+/// rounds down, and no lease may end there before it ends for its holder.
+const GRACE: u64 = 1;
+const STATE_AT: usize = 1;
+/// Set in a locked record's state while somebody waits for its end.
+const WAITED: u8 = 0x80;
+
+/// A Redis key: the prefix and the storage key as text, in which the first 22 characters stand for the scope.
+pub(crate) fn redis_key(prefix: &str, key: &Key) -> String {
+    let (scope, rest) = key.storage_key().split_at(16);
+    let mut text = String::with_capacity(prefix.len() + 65);
+    text.push_str(prefix);
+    URL_SAFE_NO_PAD.encode_string(scope, &mut text);
+    URL_SAFE_NO_PAD.encode_string(rest, &mut text);
+    text
+}
+
+/// The record of a key that nobody has locked before.
+pub(crate) fn fresh(key: &Key, fingerprint: Fingerprint, claim: &Claim, sequence: u64) -> Result<Vec<u8>> {
+    let token = Token { sequence, owner: claim.owner };
+    locked(key, fingerprint, token, 1, claim.retention, None)
+}
+
+/// A locked record with a checkpoint. The script keeps all of it but step and checkpoint as they are on record.
+pub(crate) fn with_checkpoint(
+    key: &Key,
+    fingerprint: Fingerprint,
+    token: Token,
+    checkpoint: Checkpoint,
+) -> Result<Vec<u8>> {
+    locked(key, fingerprint, token, 1, Duration::ZERO, Some(checkpoint))
+}
+
+fn locked(
+    key: &Key,
+    fingerprint: Fingerprint,
+    token: Token,
+    attempt: u32,
+    retention: Duration,
+    checkpoint: Option<Checkpoint>,
+) -> Result<Vec<u8>> {
+    // The deadline follows from the key's expiry and is not kept.
+    let locked = Locked { held: true, deadline: Timestamp::default(), retention, checkpoint };
+    let state = State::Locked(locked);
+    codec::encode(
+        key,
+        &Record { fingerprint, token, attempt, state, as_of: Timestamp::default() },
+        Cover::Body,
+    )
+}
+
+/// A completed record, but for its times, which the script writes.
+pub(crate) fn completed(
+    key: &Key,
+    fingerprint: Fingerprint,
+    token: Token,
+    attempt: u32,
+    outcome: Outcome,
+) -> Result<Vec<u8>> {
+    let (completed_at, expires_at) = Default::default();
+    let state = State::Completed(Completed { outcome, completed_at, expires_at });
+    codec::encode(
+        key,
+        &Record { fingerprint, token, attempt, state, as_of: Timestamp::default() },
+        Cover::Body,
+    )
+}
+
+/// The 24 bytes by which a holder is known.
+pub(crate) fn token_bytes(token: Token) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(24);
+    bytes.extend_from_slice(&token.sequence.to_be_bytes());
+    bytes.extend_from_slice(token.owner.as_bytes());
+    bytes.freeze()
+}
+
+/// A lease as the server counts it.
+pub(crate) fn lease_millis(lease: Duration) -> u64 {
+    millis(lease).saturating_add(GRACE)
+}
+
+/// Rounded up, so that nothing ends before its time.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    micros(duration).div_ceil(1_000)
+}
+
+/// Rounded up, so that nothing ends before its time.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX)
+}
+
+/// What a holder may count on of the `left` milliseconds of its lease.
+pub(crate) fn lease_left(left: i64) -> Duration {
+    Duration::from_millis(u64::try_from(left).unwrap_or(0).saturating_sub(GRACE))
+}
+
+/// Decodes what is kept for `key`. Of a locked record's times only the retention is known by that.
+pub(crate) fn decode(key: &Key, bytes: &Bytes) -> Result<Record> {
+    if bytes.get(STATE_AT).is_some_and(|state| state & WAITED != 0) {
+        let mut unmarked = BytesMut::from(&bytes[..]);
+        unmarked[STATE_AT] &= !WAITED;
+        return codec::decode(key, &unmarked, Cover::Body, Timestamp::default());
+    }
+    codec::decode(key, bytes, Cover::Body, Timestamp::default())
+}
+
+/// Decodes what is kept for `key`, which the server forgets `life` milliseconds after `now`.
+pub(crate) fn decode_at(key: &Key, bytes: &Bytes, life: i64, now: Timestamp) -> Result<Record> {
+    let Ok(life) = u64::try_from(life) else {
+        return Err(Error::new(ErrorKind::Corrupt, Operation::Get, "the record has no expiry"));
+    };
+    let mut record = decode(key, bytes)?;
+    record.as_of = now;
+    if let State::Locked(locked) = &mut record.state {
+        let retention = millis(locked.retention);
+        locked.deadline = if life >= retention {
+            now + Duration::from_millis((life - retention).saturating_sub(GRACE))
+        } else {
+            now - Duration::from_millis(retention - life)
+        };
+    }
+    Ok(record)
+}
+
+/// What a record grants to the owner who holds it.
+pub(crate) fn grant(record: &Record, valid_for: Duration) -> Grant {
+    let checkpoint = record.checkpoint().cloned();
+    Grant { token: record.token, attempt: record.attempt, checkpoint, valid_for }
+}
+
+/// The bytes of a frame that holds some.
+pub(crate) fn bytes_of(frame: &Frame) -> Option<&Bytes> {
+    match frame {
+        Frame::BlobString { data, .. } | Frame::SimpleString { data, .. } => Some(data),
+        _ => None,
+    }
+}
+
+/// A script's answer: a word, and what belongs to it.
+pub(crate) struct Said<'a> {
+    pub(crate) word: &'a [u8],
+    parts: &'a [Frame],
+}
+
+impl<'a> Said<'a> {
+    pub(crate) fn of(frame: &'a Frame) -> Self {
+        let Frame::Array { data, .. } = frame else { return Self { word: b"", parts: &[] } };
+        let word = data.first().and_then(bytes_of).map_or(&b""[..], |word| word);
+        Self { word, parts: data.get(1..).unwrap_or_default() }
+    }
+
+    pub(crate) fn number(&self, at: usize) -> Option<i64> {
+        match self.parts.get(at) {
+            Some(Frame::Number { data, .. }) => Some(*data),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn bytes(&self, at: usize) -> Option<&'a Bytes> {
+        self.parts.get(at).and_then(bytes_of)
+    }
+}

@@ -1,0 +1,36 @@
+//! The scripts: loaded by their first use on each server, and again whenever a server has forgotten them.
+
+use std::sync::LazyLock;
+
+use fred::bytes_utils::Str;
+use fred::util::sha1_hash;
+
+/// A script and the digest by which a server that has it is asked to run it.
+pub(crate) struct Script {
+    pub(crate) source: Str,
+    pub(crate) digest: Str,
+}
+
+impl Script {
+    fn new(source: &'static str) -> Self {
+        Self { source: Str::from_static(source), digest: sha1_hash(source).into() }
+    }
+}
+
+macro_rules! scripts {
+    ($($(#[$doc:meta])* $name:ident = [$($part:literal),+];)*) => {
+        $($(#[$doc])* pub(crate) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(concat!($(include_str!(concat!("scripts/", $part, ".lua"))),+)));)*
+    };
+}
+
+scripts! {
+    LOCK = ["head", "lock"];
+    RENEW = ["head", "holder", "renew"];
+    CHECKPOINT = ["head", "holder", "checkpoint"];
+    COMPLETE = ["head", "holder", "complete"];
+    RELEASE = ["head", "holder", "release"];
+    REMOVE = ["head", "remove"];
+    GET = ["get"];
+    WAIT = ["head", "wait"];
+}

@@ -1,0 +1,11 @@
+-- ARGV: token
+if state == 3 then
+  return { 'completed' }
+elseif string.byte(head, 88) == 1 then
+  redis.call('SETRANGE', key, 1, string.char(2))
+  redis.call('PEXPIRE', key, math.max(retention(), 1))
+else
+  redis.call('DEL', key)
+end
+tell()
+return { 'applied' }

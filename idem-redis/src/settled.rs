@@ -1,0 +1,73 @@
+//! [`Store::settled`](idem_core::Store::settled): told by the completion, and looking now and then all the same.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use idem_core::{Key, Operation, Result};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use crate::RedisStore;
+use crate::calls;
+use crate::records::Said;
+use crate::slots::slot_of;
+
+/// How often to look at a key of which notifications should come, but may be lost.
+const NOTIFIED: Duration = Duration::from_secs(1);
+/// How often to look at a key of which none come.
+const UNNOTIFIED: Duration = Duration::from_millis(250);
+/// One past the end of time counts as this.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+
+pub(crate) async fn settled(store: &RedisStore, key: &Key, timeout: Duration) -> Result<bool> {
+    let over = Instant::now() + timeout.min(LONGEST);
+    let redis_key = store.redis_key(key);
+    let never = Arc::new(Notify::new());
+    loop {
+        let waiter = match store.link_of(slot_of(&redis_key)).await {
+            Some(link) => store.0.waiting.join(&redis_key, &link).await,
+            None => None,
+        };
+        // Registered before the look, so that a completion between the look and the wait is not missed.
+        let changed = waiter.as_ref().map_or(&never, |waiter| &waiter.changed);
+        let mut woken = pin!(changed.notified());
+        woken.as_mut().enable();
+        let Some(left) = lease_left(store, key, &redis_key).await? else { return Ok(true) };
+        if Instant::now() >= over {
+            return Ok(false);
+        }
+        let pause = if waiter.is_some() { NOTIFIED } else { UNNOTIFIED };
+        let look_again = over.min(Instant::now() + left.min(pause));
+        // Woken or not, the next look tells.
+        let _ = timeout_at(look_again, woken).await;
+    }
+}
+
+/// What is left of a live lease, whose holder is then asked to tell when it ends.
+async fn lease_left(store: &RedisStore, key: &Key, redis_key: &str) -> Result<Option<Duration>> {
+    let errand = store.errand(redis_key);
+    let answered = match errand.run(&calls::wait(redis_key), |_| false).await {
+        Ok(answered) => answered,
+        // The mark that asks cannot be written: then only looking is left.
+        Err(error) if error.is_full() => {
+            let record = idem_core::Store::get(store, key).await?;
+            return Ok(record.and_then(|record| record.lease_remaining()));
+        }
+        Err(error) => return Err(error.into_error(Operation::Settled)),
+    };
+    let said = Said::of(&answered.frame);
+    match said.word {
+        b"held" => Ok(said.number(0).map(|left| Duration::from_millis(left.unsigned_abs()))),
+        b"free" => Ok(None),
+        // Damaged: `get` says how.
+        _ => Ok(idem_core::Store::get(store, key).await?.and_then(|record| record.lease_remaining())),
+    }
+}
+
+impl RedisStore {
+    /// The connection by which the server of `slot` can notify; none when there is none now.
+    async fn link_of(&self, slot: u16) -> Option<Arc<crate::link::Link>> {
+        self.topology().node(slot).ok()?.link().await.ok()
+    }
+}

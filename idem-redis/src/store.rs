@@ -1,0 +1,285 @@
+//! The store: checks, tells leases, waits. What is sent and what the answers mean is in `calls.rs`.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fred::types::Resp3Frame as Frame;
+use idem_core::decide::{Answer, Call};
+use idem_core::{
+    Capabilities, Checkpoint, Claim, Error, ErrorKind, Expired, Fenced, Fingerprint, Grant, Key, Lease,
+    LockOutcome, Operation, Outcome, Record, Result, Sent, Store, SystemClock, Token,
+};
+use tokio::time::Instant;
+
+use crate::calls;
+use crate::dial::Dial;
+use crate::dispatch::{Answered, CallError, Errand, Request};
+use crate::records::{self, Said, bytes_of};
+use crate::slots::slot_of;
+use crate::time::ServerTime;
+use crate::topology::Topology;
+use crate::waiting::Waiting;
+use crate::{RedisConfig, settled};
+
+/// A store of idempotency keys in Redis. Clones are the same store.
+///
+/// See the [crate's documentation](crate) for what it keeps and what may be lost.
+#[derive(Clone)]
+pub struct RedisStore(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    config: RedisConfig,
+    topology: Arc<Topology>,
+    time: Arc<ServerTime>,
+    pub(crate) waiting: Waiting,
+}
+
+impl RedisStore {
+    /// Connects, and refuses servers that may lose what they are given.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for a configuration that cannot work: wrong password, a server
+    /// that evicts, that is too old, or that is no (or not only one) part of a cluster.
+    /// [`Unavailable`](ErrorKind::Unavailable) when no server answers or a cluster's slots are not covered.
+    ///
+    /// # Cancel safety
+    /// A dropped future leaves nothing behind but connections that end by themselves.
+    pub async fn open(config: RedisConfig) -> Result<Self> {
+        config.check()?;
+        let time = Arc::new(ServerTime::new(SystemClock::shared()));
+        let topology = Topology::open(&config, Dial::new(&config)?, Arc::clone(&time))
+            .await
+            .map_err(|fault| fault.into_error(Operation::Open, false))?;
+        let waiting = Waiting::new(config.max_waiters);
+        Ok(Self(Arc::new(Inner { config, topology, time, waiting })))
+    }
+
+    pub(crate) fn redis_key(&self, key: &Key) -> String {
+        records::redis_key(&self.0.config.prefix, key)
+    }
+
+    pub(crate) fn topology(&self) -> &Topology {
+        &self.0.topology
+    }
+
+    pub(crate) fn errand(&self, redis_key: &str) -> Errand<'_> {
+        Errand {
+            topology: &self.0.topology,
+            time: &self.0.time,
+            slot: slot_of(redis_key),
+            deadline: Instant::now() + self.0.config.call_timeout,
+        }
+    }
+
+    /// `lock`, first by the plain command that does for fresh and for completed keys.
+    async fn lock_record(
+        &self,
+        key: &Key,
+        fingerprint: &Fingerprint,
+        claim: &Claim,
+    ) -> Result<(Answer, Sent)> {
+        let redis_key = self.redis_key(key);
+        let errand = self.errand(&redis_key);
+        let token = Token { sequence: self.0.time.next_sequence(), owner: claim.owner };
+        let record = Bytes::from(records::fresh(key, *fingerprint, claim, token.sequence)?);
+        let request = calls::set_if_absent(&redis_key, record.clone(), claim);
+        match errand.run(&request, |frame| matches!(frame, Frame::Null)).await {
+            Ok(Answered { frame: Frame::Null, sent, .. }) => return Ok((fresh(token, claim), sent)),
+            Ok(Answered { frame, sent, .. }) => {
+                let found = records::decode(key, bytes_of(&frame).ok_or_else(calls::senseless)?)
+                    .map_err(|error| error.during(Operation::Lock))?;
+                if found.fingerprint != *fingerprint {
+                    return Ok((Answer::FingerprintMismatch, sent));
+                }
+                if !self.0.config.confirm_replays
+                    && let Some(answer) = calls::completed(found)
+                {
+                    return Ok((answer, sent));
+                }
+            }
+            // Keys already on record are served by the script all the same.
+            Err(error) if error.is_full() => {}
+            Err(error) => return Err(error.into_error(Operation::Lock)),
+        }
+        self.lock_by_script(&errand, key, fingerprint, claim, (&redis_key, record, token)).await
+    }
+
+    async fn lock_by_script(
+        &self,
+        errand: &Errand<'_>,
+        key: &Key,
+        fingerprint: &Fingerprint,
+        claim: &Claim,
+        (redis_key, record, token): (&str, Bytes, Token),
+    ) -> Result<(Answer, Sent)> {
+        let confirm = self.0.config.confirm_replays;
+        let request = calls::lock(redis_key, fingerprint, claim, record, token.sequence, confirm);
+        let wrote =
+            |frame: &Frame| calls::is_change(frame) || (confirm && Said::of(frame).word == b"completed");
+        let Answered { frame, sent, .. } =
+            errand.run(&request, wrote).await.map_err(|error| error.into_error(Operation::Lock))?;
+        let answer = calls::read_lock(key, &Said::of(&frame), || fresh(token, claim))
+            .map_err(|error| error.during(Operation::Lock))?;
+        let Some(answer) = answer else {
+            return Err(self.damaged(errand, key, redis_key, Operation::Lock).await);
+        };
+        if let Answer::Acquired(grant) = &answer {
+            self.0.time.saw(grant.token.sequence);
+        }
+        Ok((answer, sent))
+    }
+
+    /// A call of a holder.
+    async fn fenced(&self, lease: &Lease, call: &Call) -> Result<Fenced> {
+        let operation = call.operation();
+        call.check(self.0.config.max_outcome)?;
+        let redis_key = self.redis_key(lease.key());
+        let errand = self.errand(&redis_key);
+        let request = calls::of_holder(&redis_key, lease, call)?;
+        let Answered { frame, sent, unsure } =
+            errand.run(&request, calls::is_change).await.map_err(|error| error.into_error(operation))?;
+        let answer = calls::read_holder(operation, Said::of(&frame).word, unsure)
+            .map_err(|error| error.during(operation))?;
+        let Some((fenced, wrote)) = answer else {
+            return Err(self.damaged(&errand, lease.key(), &redis_key, operation).await);
+        };
+        tracing::trace!(key = %lease.key(), %operation, ?fenced);
+        lease.answered(call, fenced, wrote, &sent);
+        Ok(fenced)
+    }
+
+    /// Says what is wrong with a record that a script could not make sense of.
+    async fn damaged(&self, errand: &Errand<'_>, key: &Key, redis_key: &str, operation: Operation) -> Error {
+        match self.read(errand, key, redis_key).await {
+            Err(error) => error.during(operation),
+            // Changed meanwhile, or damaged where only the script looks.
+            Ok(_) => Error::new(ErrorKind::Corrupt, operation, "the record cannot be read"),
+        }
+    }
+
+    async fn read(&self, errand: &Errand<'_>, key: &Key, redis_key: &str) -> Result<Option<Record>> {
+        let answered = errand
+            .run(&calls::get(redis_key), |_| false)
+            .await
+            .map_err(|error| error.into_error(Operation::Get))?;
+        calls::read_get(key, &answered.frame)
+    }
+
+    async fn delete(&self, errand: &Errand<'_>, redis_key: &str) -> Result<bool, CallError> {
+        let request: Request = calls::delete(redis_key);
+        let removed = |frame: &Frame| matches!(frame, Frame::Number { data, .. } if *data > 0);
+        let answered = errand.run(&request, removed).await?;
+        Ok(answered.unsure || removed(&answered.frame))
+    }
+
+    async fn remove_record(&self, key: &Key, force: bool) -> Result<bool> {
+        let redis_key = self.redis_key(key);
+        let errand = self.errand(&redis_key);
+        let damaged = match errand.run(&calls::remove(&redis_key, force), calls::is_change).await {
+            Ok(Answered { frame, unsure, .. }) => match Said::of(&frame).word {
+                b"applied" => return Ok(true),
+                b"gone" => return Ok(unsure),
+                b"held" => return Ok(false),
+                _ => true,
+            },
+            Err(error) if error.is_corrupt() => {
+                if !force {
+                    return Err(error.into_error(Operation::Remove));
+                }
+                true
+            }
+            Err(error) => return Err(error.into_error(Operation::Remove)),
+        };
+        debug_assert!(damaged);
+        if force {
+            return self
+                .delete(&errand, &redis_key)
+                .await
+                .map_err(|error| error.into_error(Operation::Remove));
+        }
+        Err(self.damaged(&errand, key, &redis_key, Operation::Remove).await)
+    }
+}
+
+fn fresh(token: Token, claim: &Claim) -> Answer {
+    Answer::Acquired(Grant { token, attempt: 1, checkpoint: None, valid_for: claim.lease })
+}
+
+#[async_trait]
+impl Store for RedisStore {
+    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
+        claim.check()?;
+        let (answer, sent) = self.lock_record(key, fingerprint, claim).await?;
+        tracing::trace!(%key, ?answer, "lock");
+        answer.into_lock_outcome(*key, *fingerprint, claim, &sent)
+    }
+
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
+        self.fenced(lease, &Call::Renew { token: lease.token(), duration }).await
+    }
+
+    async fn checkpoint(
+        &self,
+        lease: &Lease,
+        step: u64,
+        progress: Bytes,
+        duration: Duration,
+    ) -> Result<Fenced> {
+        let checkpoint = Checkpoint::new(step, progress);
+        self.fenced(lease, &Call::Checkpoint { token: lease.token(), checkpoint, duration }).await
+    }
+
+    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
+        self.fenced(lease, &Call::Complete { token: lease.token(), outcome, retention }).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<Fenced> {
+        self.fenced(lease, &Call::Release { token: lease.token() }).await
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Record>> {
+        let redis_key = self.redis_key(key);
+        self.read(&self.errand(&redis_key), key, &redis_key).await
+    }
+
+    async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
+        settled::settled(self, key, timeout).await
+    }
+
+    async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
+        let removed = self.remove_record(key, force).await?;
+        if removed {
+            tracing::debug!(%key, force, "removed");
+        }
+        Ok(removed)
+    }
+
+    /// Nothing to do: Redis removes what has expired.
+    async fn expire(&self, _budget: usize) -> Result<Expired> {
+        Ok(Expired::default())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::none().with_durable().with_shared().with_notifies()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.topology.close();
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}

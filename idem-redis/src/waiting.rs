@@ -1,0 +1,145 @@
+//! Waiting for a completion that another process may make: sharded notifications, bounded, with polling behind them.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as MapEntry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::link::Link;
+
+/// The keys that somebody here waits for.
+pub(crate) struct Waiting(Arc<Shared>);
+
+struct Shared {
+    channels: Mutex<HashMap<String, Channel>>,
+    most: usize,
+}
+
+/// One key that somebody here waits for.
+struct Channel {
+    changed: Arc<Notify>,
+    waiters: usize,
+    /// The connection that was asked for notifications.
+    link: Arc<Link>,
+}
+
+/// Somebody who waits for one key. Dropped, it waits no more.
+pub(crate) struct Waiter {
+    shared: Arc<Shared>,
+    channel: String,
+    pub(crate) changed: Arc<Notify>,
+}
+
+impl Waiting {
+    /// At most `most` keys at one time.
+    pub(crate) fn new(most: usize) -> Self {
+        Self(Arc::new(Shared { channels: Mutex::default(), most }))
+    }
+
+    /// Begins to wait for notifications of `channel` from `link`; none when too many are waited for.
+    pub(crate) async fn join(&self, channel: &str, link: &Arc<Link>) -> Option<Waiter> {
+        let (waiter, is_new) = self.0.enter(channel, link)?;
+        if link.begins_to_notify() {
+            tokio::spawn(hand_on(Arc::clone(link), Arc::clone(&self.0)));
+        }
+        if is_new && let Err(fault) = link.subscribe(channel).await {
+            // Forbidden, or on its way to another server: whoever waits looks for itself then.
+            tracing::debug!(?fault, "no notifications");
+        }
+        Some(waiter)
+    }
+}
+
+impl Shared {
+    fn channels(&self) -> MutexGuard<'_, HashMap<String, Channel>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts one more who waits; says also whether notifications must be asked for.
+    fn enter(self: &Arc<Self>, channel: &str, link: &Arc<Link>) -> Option<(Waiter, bool)> {
+        let mut channels = self.channels();
+        let room = channels.len() < self.most;
+        let waiter = |changed: &Arc<Notify>| Waiter {
+            shared: Arc::clone(self),
+            channel: channel.to_owned(),
+            changed: Arc::clone(changed),
+        };
+        match channels.entry(channel.to_owned()) {
+            MapEntry::Occupied(mut known) => {
+                let known = known.get_mut();
+                known.waiters += 1;
+                let is_new = !Arc::ptr_eq(&known.link, link);
+                known.link = Arc::clone(link);
+                Some((waiter(&known.changed), is_new))
+            }
+            MapEntry::Vacant(place) if room => {
+                let changed = Arc::new(Notify::new());
+                let waiter = waiter(&changed);
+                place.insert(Channel { changed, waiters: 1, link: Arc::clone(link) });
+                Some((waiter, true))
+            }
+            MapEntry::Vacant(_) => None,
+        }
+    }
+
+    fn wake(&self, channel: &str) {
+        if let Some(channel) = self.channels().get(channel) {
+            channel.changed.notify_waiters();
+        }
+    }
+
+    fn wake_all(&self) {
+        for channel in self.channels().values() {
+            channel.changed.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let mut channels = self.shared.channels();
+        let MapEntry::Occupied(mut known) = channels.entry(std::mem::take(&mut self.channel)) else { return };
+        known.get_mut().waiters -= 1;
+        if known.get().waiters > 0 {
+            return;
+        }
+        let (channel, Channel { link, .. }) = known.remove_entry();
+        drop(channels);
+        // Outside a runtime the connection is about to end as well.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let shared = Arc::clone(&self.shared);
+            runtime.spawn(async move { leave(&shared, &link, &channel).await });
+        }
+    }
+}
+
+/// Ends the notifications of `channel`, unless somebody waits for it again.
+async fn leave(shared: &Shared, link: &Link, channel: &str) {
+    if shared.channels().contains_key(channel) {
+        return;
+    }
+    // A link that fails has no subscriptions left.
+    let _ = link.unsubscribe(channel).await;
+    if shared.channels().contains_key(channel) {
+        let _ = link.subscribe(channel).await;
+    }
+}
+
+/// Wakes those who wait for what `link` is told, until it ends.
+async fn hand_on(link: Arc<Link>, shared: Arc<Shared>) {
+    let mut notifications = link.notifications();
+    let link = Arc::downgrade(&link);
+    loop {
+        match notifications.recv().await {
+            Ok(message) => shared.wake(&message.channel),
+            Err(RecvError::Lagged(_)) => shared.wake_all(),
+            Err(RecvError::Closed) => break,
+        }
+        if link.strong_count() == 0 {
+            break;
+        }
+    }
+    shared.wake_all();
+}
