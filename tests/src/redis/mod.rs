@@ -17,18 +17,31 @@
 //!
 //! Nothing here uses the client library of the store under test.
 
+mod cluster;
+mod migration;
 mod node;
+mod pair;
 mod port;
 mod process;
+mod replication;
 mod server;
+mod slots;
+mod topology;
+mod view;
 mod wire;
 
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+pub use cluster::{Cluster, ClusterOptions};
+pub use migration::Migration;
 pub use node::Node;
+pub use pair::Pair;
 pub use server::{Server, ServerOptions};
+pub use slots::{SLOTS, slot};
+pub use topology::Topology;
 pub use wire::{Connection, Reply};
 
 /// A server tells of no change by itself.
@@ -47,4 +60,16 @@ where
             Err(_) => sleep(PAUSE).await,
         }
     }
+}
+
+/// Starts them at once, and gives them in their order.
+async fn start_all(options: Vec<ServerOptions>) -> Vec<Server> {
+    let mut starting = JoinSet::new();
+    for (number, options) in options.into_iter().enumerate() {
+        starting.spawn(async move { (number, options.start().await) });
+    }
+    // Panics as they do.
+    let mut started = starting.join_all().await;
+    started.sort_by_key(|(number, _)| *number);
+    started.into_iter().map(|(_, server)| server).collect()
 }

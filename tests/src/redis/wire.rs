@@ -74,6 +74,15 @@ impl Reply {
         }
     }
 
+    /// The bytes of a bulk reply; none of any other.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Bulk(bytes) => bytes,
+            _ => &[],
+        }
+    }
+
     /// The number, where the reply is one.
     #[must_use]
     pub fn integer(&self) -> Option<i64> {

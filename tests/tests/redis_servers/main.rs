@@ -1,4 +1,6 @@
 //! The Redis servers that tests start: they start, they do what they are told, and nothing of them is left.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cluster;
 mod lone;
+mod pair;

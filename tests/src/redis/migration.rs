@@ -1,0 +1,107 @@
+//! Moving a slot, step by step.
+
+use super::node::{Login, Node};
+use super::topology::Topology;
+
+/// A slot on its way from one master to another. Left as it is, the slot stays on its way.
+#[derive(Debug)]
+#[must_use]
+pub struct Migration<'a> {
+    topology: &'a Topology,
+    slot: u16,
+    from: Node,
+    to: Node,
+}
+
+impl<'a> Migration<'a> {
+    /// The target must know first: it would send back a client that comes with `ASKING`.
+    pub(super) async fn begin(topology: &'a Topology, slot: u16, to: &Node) -> Self {
+        let from = topology.master_of(slot).await;
+        assert!(from != *to, "slot {slot} is at {to} already");
+        let number = slot.to_string();
+        to.run(&["CLUSTER", "SETSLOT", &number, "IMPORTING", topology.id(&from)]).await;
+        from.run(&["CLUSTER", "SETSLOT", &number, "MIGRATING", topology.id(to)]).await;
+        Self { topology, slot, from, to: to.clone() }
+    }
+
+    /// The master that the slot leaves.
+    #[must_use]
+    pub fn from(&self) -> &Node {
+        &self.from
+    }
+
+    /// The master that the slot comes to.
+    #[must_use]
+    pub fn to(&self) -> &Node {
+        &self.to
+    }
+
+    /// Moves one key of the slot; the others stay where they are. Whether there was such a key.
+    ///
+    /// # Panics
+    /// When a node refuses.
+    pub async fn move_key(&self, key: &[u8]) -> bool {
+        self.transfer(&[key.to_vec()]).await
+    }
+
+    /// Moves all keys of the slot. Every command for one of them is answered with `ASK` then, for none yet with
+    /// `MOVED`.
+    ///
+    /// # Panics
+    /// When a node refuses.
+    pub async fn move_keys(&self) {
+        let slot = self.slot.to_string();
+        loop {
+            let found = self.from.run(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"]).await;
+            let keys: Vec<_> = found.elements().iter().map(|key| key.bytes().to_vec()).collect();
+            if keys.is_empty() {
+                return;
+            }
+            self.transfer(&keys).await;
+        }
+    }
+
+    /// Moves what keys are left, then the slot itself, and waits until every node that answers says so: `MOVED` from
+    /// now on.
+    ///
+    /// # Panics
+    /// When a node refuses, and when it does not come.
+    pub async fn finish(self) {
+        self.move_keys().await;
+        // The new owner first: were the former to give up first, for a moment nobody would own the slot.
+        self.set(&self.to, &["NODE", self.topology.id(&self.to)]).await;
+        self.set(&self.from, &["NODE", self.topology.id(&self.to)]).await;
+        self.topology.wait_owner(self.slot, &self.to).await;
+    }
+
+    /// Gives up: the slot stays at its present master, which gets back the keys that were moved.
+    ///
+    /// # Panics
+    /// When a node refuses.
+    pub async fn cancel(self) {
+        let back = Migration { topology: self.topology, slot: self.slot, from: self.to, to: self.from };
+        // A node that still migrates the slot would not take keys of it.
+        back.set(&back.to, &["STABLE"]).await;
+        back.move_keys().await;
+        back.set(&back.from, &["STABLE"]).await;
+    }
+
+    async fn set(&self, node: &Node, to: &[&str]) {
+        let slot = self.slot.to_string();
+        let command = [&["CLUSTER", "SETSLOT", &slot], to].concat();
+        node.run(&command).await;
+    }
+
+    async fn transfer(&self, keys: &[Vec<u8>]) -> bool {
+        let (host, port) = (self.to.host().to_string(), self.to.port().to_string());
+        let mut command: Vec<Vec<u8>> =
+            ["MIGRATE", &host, &port, "", "0", "5000"].map(|word| word.as_bytes().to_vec()).into();
+        if let Some(Login { user, password }) = &self.to.login {
+            let user = user.as_deref().unwrap_or("default");
+            command.extend(["AUTH2", user, password].map(|word| word.as_bytes().to_vec()));
+        }
+        command.push(b"KEYS".to_vec());
+        command.extend_from_slice(keys);
+        self.from.run(&command).await.text() == "OK"
+    }
+}

@@ -1,0 +1,102 @@
+//! What one node of a cluster says about all of them.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use super::node::Node;
+use super::replication::ask;
+use super::wire::Reply;
+
+/// The answer to `CLUSTER NODES`, by node id.
+#[derive(Debug, Clone, Default)]
+pub(super) struct View(pub(super) BTreeMap<String, Member>);
+
+#[derive(Debug, Clone)]
+pub(super) struct Member {
+    flags: Vec<String>,
+    /// Whose replica it is.
+    pub(super) master: Option<String>,
+    pub(super) epoch: u64,
+    connected: bool,
+    pub(super) slots: Vec<RangeInclusive<u16>>,
+}
+
+impl View {
+    pub(super) async fn of(node: &Node) -> Result<Self, String> {
+        Self::parse(&ask(node, &["CLUSTER", "NODES"]).await?)
+    }
+
+    /// What every node must say alike: who serves which slots, and who follows whom.
+    pub(super) fn roles(&self) -> BTreeMap<&str, (Option<&str>, &[RangeInclusive<u16>])> {
+        self.0
+            .iter()
+            .map(|(id, member)| (id.as_str(), (member.master.as_deref(), &member.slots[..])))
+            .collect()
+    }
+
+    pub(super) fn serves(&self, id: &str, slot: u16) -> bool {
+        self.0.get(id).is_some_and(|member| member.has(slot))
+    }
+
+    fn parse(reply: &Reply) -> Result<Self, String> {
+        let text = reply.text();
+        let members = text.lines().map(|line| Member::parse(line).ok_or_else(|| format!("unknown: {line}")));
+        members.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Member {
+    pub(super) fn has(&self, slot: u16) -> bool {
+        self.slots.iter().any(|range| range.contains(&slot))
+    }
+
+    pub(super) fn is_master(&self) -> bool {
+        self.flag("master")
+    }
+
+    /// Whether the one who was asked has nothing against it.
+    pub(super) fn is_well(&self) -> bool {
+        self.connected && !["handshake", "fail", "fail?", "noaddr"].iter().any(|flag| self.flag(flag))
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.flags.iter().any(|flag| flag == name)
+    }
+
+    /// `id address flags master ping pong epoch link slot slot ...`
+    fn parse(line: &str) -> Option<(String, Self)> {
+        let mut words = line.split(' ');
+        let id = words.next()?.to_owned();
+        let flags = words.nth(1)?.split(',').map(str::to_owned).collect();
+        let master = Some(words.next()?).filter(|id| *id != "-").map(str::to_owned);
+        let epoch = words.nth(2)?.parse().ok()?;
+        let connected = words.next()? == "connected";
+        // In brackets: a slot on its way.
+        let slots = words.filter(|word| !word.starts_with('[')).map(range).collect::<Option<_>>()?;
+        Some((id, Self { flags, master, epoch, connected, slots }))
+    }
+}
+
+fn range(word: &str) -> Option<RangeInclusive<u16>> {
+    let (first, last) = word.split_once('-').unwrap_or((word, word));
+    Some(first.parse().ok()?..=last.parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn the_lines_of_cluster_nodes_are_understood() {
+        let text = "a 127.0.0.1:1@2,host myself,master - 0 0 7 connected 0-5 9 [93->-b]\n\
+                    b 127.0.0.1:2@3 slave,fail? a 0 0 7 disconnected\n";
+        let view = View::parse(&Reply::Bulk(text.into())).unwrap();
+        let (a, b) = (&view.0["a"], &view.0["b"]);
+        assert!(a.is_master() && a.is_well() && a.epoch == 7 && a.master.is_none());
+        assert!(a.has(5) && a.has(9) && !a.has(6) && !a.has(93) && view.serves("a", 0));
+        assert!(!b.is_master() && !b.is_well() && b.master.as_deref() == Some("a"));
+        assert!(View::parse(&Reply::Bulk(b"a 127.0.0.1:1@2\n".into())).is_err());
+    }
+}
