@@ -54,7 +54,7 @@ fn life(claim: &Claim) -> u64 {
 /// Those of the codec.
 pub(crate) fn of_holder(redis_key: &str, lease: &Lease, call: &Call) -> Result<Request> {
     let (key, fingerprint, token) = (lease.key(), *lease.fingerprint(), lease.token());
-    let own = Value::Bytes(records::token_bytes(token));
+    let own = Value::Bytes(records::holder_bytes(token, &fingerprint));
     Ok(match call {
         Call::Renew { duration, .. } => {
             script(&script::RENEW, redis_key, vec![own, number(lease_millis(*duration))])

@@ -7,6 +7,7 @@ use idem_core::ErrorKind;
 
 use crate::fault::{Cause, Fault};
 use crate::link::Link;
+use crate::script;
 
 /// The first version with all that is used: `SET NX GET`, sharded notifications.
 const OLDEST_VERSION: (u64, u64) = (7, 0);
@@ -56,6 +57,19 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault
     let time = time(&link.send("TIME", Vec::new()).await?)
         .ok_or_else(|| Fault::Later(Cause::new(format!("{} does not tell the time", link.address()))))?;
     Ok(Facts { replicas: said.text("connected_slaves").parse().unwrap_or(0), time, is_master })
+}
+
+/// Gives the server the scripts, so that their first use takes no second round trip.
+pub(crate) async fn load_scripts(link: &Link) -> Result<(), Fault> {
+    for script in script::all() {
+        match link.send("SCRIPT", vec!["LOAD".into(), Value::String(script.source.clone())]).await {
+            Ok(_) => {}
+            // Whoever may not load may still run: `scripts` tells.
+            Err(Fault::Refused(..)) => break,
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(())
 }
 
 /// Whether the script engine may be used: an ACL can forbid it.

@@ -118,6 +118,7 @@ impl Node {
     async fn try_connect(&self) -> Result<(Arc<Link>, Facts), Fault> {
         let link = Link::open(&self.dial, &self.address).await?;
         let facts = check::server(&link, self.demands).await?;
+        check::load_scripts(&link).await?;
         self.time.learn(facts.time);
         tracing::debug!(server = %self.address, ?facts, "connected");
         Ok((link, facts))

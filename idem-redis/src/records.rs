@@ -80,11 +80,12 @@ pub(crate) fn completed(
     )
 }
 
-/// The 24 bytes by which a holder is known.
-pub(crate) fn token_bytes(token: Token) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(24);
+/// The bytes by which a holder's record is known: its token and its fingerprint, as they stand in it.
+pub(crate) fn holder_bytes(token: Token, fingerprint: &Fingerprint) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(8 + 16 + 32);
     bytes.extend_from_slice(&token.sequence.to_be_bytes());
     bytes.extend_from_slice(token.owner.as_bytes());
+    bytes.extend_from_slice(fingerprint.as_bytes());
     bytes.freeze()
 }
 
@@ -126,9 +127,11 @@ pub(crate) fn decode_at(key: &Key, bytes: &Bytes, life: i64, now: Timestamp) -> 
     let mut record = decode(key, bytes)?;
     record.as_of = now;
     if let State::Locked(locked) = &mut record.state {
+        // What the server shows of the expiry counts from the millisecond that it is in.
+        let now = Timestamp::from_micros(now.as_micros() / 1_000 * 1_000);
         let retention = millis(locked.retention);
         locked.deadline = if life >= retention {
-            now + Duration::from_millis((life - retention).saturating_sub(GRACE))
+            now + Duration::from_millis(life - retention)
         } else {
             now - Duration::from_millis(retention - life)
         };

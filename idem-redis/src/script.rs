@@ -1,4 +1,4 @@
-//! The scripts: loaded by their first use on each server, and again whenever a server has forgotten them.
+//! The scripts: loaded when a server is connected to, and by their next use whenever it has forgotten them.
 
 use std::sync::LazyLock;
 
@@ -21,6 +21,11 @@ macro_rules! scripts {
     ($($(#[$doc:meta])* $name:ident = [$($part:literal),+];)*) => {
         $($(#[$doc])* pub(crate) static $name: LazyLock<Script> =
             LazyLock::new(|| Script::new(concat!($(include_str!(concat!("scripts/", $part, ".lua"))),+)));)*
+
+        /// All of them.
+        pub(crate) fn all() -> impl Iterator<Item = &'static Script> {
+            [$(&$name),*].into_iter().map(|script| &**script)
+        }
     };
 }
 

@@ -58,7 +58,10 @@ impl RedisStore {
         Ok(Self(Arc::new(Inner { config, topology, time, waiting })))
     }
 
-    pub(crate) fn redis_key(&self, key: &Key) -> String {
+    /// The Redis key of `key`'s record, for operators: [`prefix`](RedisConfig::prefix) and 65 characters, of which
+    /// the first 22 are the same for all keys of a scope.
+    #[must_use]
+    pub fn redis_key(&self, key: &Key) -> String {
         records::redis_key(&self.0.config.prefix, key)
     }
 
