@@ -1,0 +1,54 @@
+//! The store that waits for no replica, in the place of the bare backend.
+
+use std::sync::Arc;
+
+use idem_benches::{LEASE, Payload, Place, RETENTION, Raw, Result, Workload, fill};
+use idem_core::{Claim, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Owner, Store};
+
+pub(crate) struct WithoutAcks(pub(crate) Arc<dyn Store>);
+
+impl WithoutAcks {
+    async fn acquire(&self, key: &Key) -> Result<Lease> {
+        match self.0.lock(key, &fingerprint(), &claim()?).await? {
+            LockOutcome::Acquired(lease) => Ok(lease),
+            other => Err(format!("a fresh key answered {other:?}").into()),
+        }
+    }
+}
+
+fn fingerprint() -> Fingerprint {
+    Fingerprint::from_bytes([7; 32])
+}
+
+fn claim() -> Result<Claim> {
+    Ok(Claim { owner: Owner::random()?, lease: LEASE, retention: RETENTION })
+}
+
+impl Raw for WithoutAcks {
+    async fn fill(&self, keys: &[Key], record: &Arc<[u8]>) -> Result<()> {
+        fill(&self.0, &Arc::from(keys), record.len(), RETENTION).await
+    }
+
+    async fn lock(&self, key: &Key, _payload: &Payload) -> Result<()> {
+        self.acquire(key).await.map(drop)
+    }
+
+    async fn cycle(&self, key: &Key, payload: &Payload) -> Result<()> {
+        let lease = self.acquire(key).await?;
+        match self.0.complete(&lease, Outcome::Value(payload.outcome.clone()), RETENTION).await? {
+            Fenced::Applied => Ok(()),
+            Fenced::Lost(reason) => Err(format!("a live lease was lost: {reason:?}").into()),
+        }
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<usize>> {
+        match self.0.lock(key, &fingerprint(), &claim()?).await? {
+            LockOutcome::Completed(completion) => Ok(Some(completion.outcome.size())),
+            _ => Ok(None),
+        }
+    }
+
+    fn place(&self, _workload: Workload) -> Place {
+        Place::Tasks
+    }
+}
