@@ -110,6 +110,12 @@ impl ClusterOptions {
         self
     }
 
+    /// Lets its servers live as long as those of these options.
+    pub(super) fn leash_of(self, options: &ServerOptions) -> Self {
+        let options = options.clone();
+        self.each(move |_, each| each.leash_of(&options))
+    }
+
     /// Starts the cluster and waits until all is well.
     ///
     /// # Panics

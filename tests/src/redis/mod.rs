@@ -18,6 +18,7 @@
 //! Nothing here uses the client library of the store under test.
 
 mod cluster;
+mod keeper;
 mod migration;
 mod node;
 mod pair;
@@ -25,6 +26,7 @@ mod port;
 mod process;
 mod replication;
 mod server;
+mod shared;
 mod slots;
 mod topology;
 mod view;
@@ -40,6 +42,7 @@ pub use migration::Migration;
 pub use node::Node;
 pub use pair::Pair;
 pub use server::{Server, ServerOptions};
+pub use shared::{shared_cluster, shared_lone, shared_pair};
 pub use slots::{SLOTS, slot};
 pub use topology::Topology;
 pub use wire::{Connection, Reply};

@@ -25,7 +25,7 @@ pub struct Server {
     options: ServerOptions,
     process: Mutex<Option<Process>>,
     /// After the process: the folder goes last.
-    folder: Arc<TempDir>,
+    folder: TempDir,
 }
 
 /// How to start a [`Server`].
@@ -200,8 +200,12 @@ impl ServerOptions {
     pub async fn start(self) -> Server {
         let mut attempt = 0;
         loop {
-            let folder = tempfile::Builder::new().prefix("idem-redis-").tempdir();
-            let folder = Arc::new(folder.unwrap_or_else(|error| panic!("no temporary folder: {error}")));
+            // On a leash, it is the watchdog that removes the folder.
+            let folder = tempfile::Builder::new()
+                .prefix("idem-redis-")
+                .disable_cleanup(self.leash.is_some())
+                .tempdir();
+            let folder = folder.unwrap_or_else(|error| panic!("no temporary folder: {error}"));
             let port = self.port.unwrap_or_else(|| port::free(self.host));
             let node = Node { addr: SocketAddr::new(self.host, port), login: self.login.clone() };
             attempt += 1;
@@ -216,9 +220,14 @@ impl ServerOptions {
         }
     }
 
-    /// Lets the server live until all writers of this pipe are gone.
+    /// Lets the server, and its folder, live until all writers of this pipe are gone.
     pub(super) fn leash(mut self, leash: Arc<PipeReader>) -> Self {
         self.leash = Some(leash);
+        self
+    }
+
+    pub(super) fn leash_of(mut self, other: &Self) -> Self {
+        self.leash.clone_from(&other.leash);
         self
     }
 }

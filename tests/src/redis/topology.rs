@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::migration::Migration;
 use super::node::Node;
@@ -13,6 +14,9 @@ use super::view::{Member, View};
 
 /// Longer than an election takes: a failure must be noticed and agreed on first.
 const LONGEST_CHANGE: Duration = Duration::from_secs(60);
+
+/// A node that takes longer does not answer: it hangs.
+const SOON: Duration = Duration::from_secs(1);
 
 /// The nodes of a cluster, wherever they run. Which of them are masters is asked anew each time.
 #[derive(Debug, Clone)]
@@ -190,7 +194,10 @@ impl Topology {
     async fn views(&self) -> Vec<Option<View>> {
         let mut asked = JoinSet::new();
         for (index, node) in self.nodes.iter().cloned().enumerate() {
-            asked.spawn(async move { (index, View::of(&node).await.ok()) });
+            asked.spawn(async move {
+                let view = timeout(SOON, View::of(&node)).await;
+                (index, view.ok().and_then(Result::ok))
+            });
         }
         let mut views = vec![None; self.nodes.len()];
         for (index, view) in asked.join_all().await {

@@ -4,3 +4,4 @@
 mod cluster;
 mod lone;
 mod pair;
+mod shared;
