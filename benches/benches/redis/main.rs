@@ -95,7 +95,9 @@ impl Backend for Waiting {
     }
 
     async fn baselines(&self, _directory: &Path, _workload: Workload) -> Result<Vec<Baseline<WithoutAcks>>> {
-        let store = Redis::new(self.0.config.clone(), 0).open().await?;
+        let mut config = self.0.config.clone();
+        config.prefix = "zero:".to_owned();
+        let store = Redis::new(config, 0).open().await?;
         Ok(vec![Baseline { name: "the same store with acks = 0", raw: WithoutAcks(store) }])
     }
 }
