@@ -1,0 +1,253 @@
+//! Putting a layer together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{HeaderName, HeaderValue};
+use http::{Method, Uri};
+use idem_core::{Claim, Error, ErrorKind, Operation, Owner, Result, Store};
+
+use crate::fingerprint::Recipe;
+use crate::headers::KeptHeaders;
+use crate::key::KeySyntax;
+use crate::layer::{IdempotencyLayer, Shared};
+use crate::options::{KeyRule, Options, WhenHandlerFails, WhenInFlight, WhenNotRecorded, WhenStoreFails};
+use crate::problem::Page;
+use crate::running::Running;
+use crate::scope::ScopeOf;
+use crate::verdict::{Answer, NOT_EXECUTED, Verdict};
+
+/// Collects the options of an [`IdempotencyLayer`]; each has a default.
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder {
+    store: Arc<dyn Store>,
+    scope: ScopeOf,
+    options: Options,
+}
+
+impl Builder {
+    pub(crate) fn new(store: Arc<dyn Store>, scope: ScopeOf) -> Self {
+        Self { store, scope, options: Options::default() }
+    }
+
+    /// Whether a request may come without a key. Default: [`KeyRule::Optional`].
+    pub fn key(mut self, rule: KeyRule) -> Self {
+        self.options.key = rule;
+        self
+    }
+
+    /// The methods that the layer acts on; requests with others go to their handler untouched, whatever headers
+    /// they have. Default: `POST` and `PATCH`.
+    pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.options.methods = methods.into_iter().collect();
+        self
+    }
+
+    /// The headers that may hold the key. A request with two of them is answered with 400. Default:
+    /// `Idempotency-Key`.
+    pub fn key_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.options.key_headers = names.into_iter().collect();
+        self
+    }
+
+    /// How the value of the header is read. Default: [`KeySyntax::Lenient`].
+    pub fn syntax(mut self, syntax: KeySyntax) -> Self {
+        self.options.syntax = syntax;
+        self
+    }
+
+    /// The bytes that the body of a request with a key may have; a longer one is answered with 413. Default:
+    /// 1 MiB.
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.options.max_body = bytes;
+        self
+    }
+
+    /// How long the body may take to arrive, from its first byte to its last; 408 after that. Default: 30 s.
+    pub fn body_timeout(mut self, time: Duration) -> Self {
+        self.options.body_timeout = time;
+        self
+    }
+
+    /// What a retry gets while the first request runs. Default: [`WhenInFlight::Refuse`].
+    pub fn when_in_flight(mut self, when: WhenInFlight) -> Self {
+        self.options.in_flight = when;
+        self
+    }
+
+    /// How long a handler may be silent before a retry may take its request over. It is renewed while the
+    /// handler runs, so it need not be as long as the slowest handler: it is how long a key stays blocked after a
+    /// crash. Default: 30 s.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.options.lease = lease;
+        self
+    }
+
+    /// How long an answer is replayed: at least as long as clients retry. Default: 24 hours.
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.options.retention = retention;
+        self
+    }
+
+    /// How long the lease of a running handler is renewed at most, so that one that hangs does not hold its key
+    /// for ever. Default: ten leases.
+    pub fn renew_for(mut self, ceiling: Duration) -> Self {
+        self.options.renew_for = Some(ceiling);
+        self
+    }
+
+    /// How long a call of the store is sent again until it counts as failed: a request is answered with 503 so
+    /// long after it came, about. Default: 10 s.
+    pub fn store_timeout(mut self, limit: Duration) -> Self {
+        self.options.store_timeout = limit;
+        self
+    }
+
+    /// How a request becomes a fingerprint. Default: [`Recipe::new`].
+    pub fn fingerprint(mut self, recipe: Recipe) -> Self {
+        self.options.recipe = recipe;
+        self
+    }
+
+    /// Which answers are kept. It is asked when a handler's answer begins, and once more after the body when
+    /// there are trailers. Default: [`Answer::standard_verdict`].
+    pub fn verdict(mut self, judge: impl Fn(&Answer<'_>) -> Verdict + Send + Sync + 'static) -> Self {
+        self.options.judge = Arc::new(judge);
+        self
+    }
+
+    /// Which headers of an answer its retries get as well. Default: [`KeptHeaders::new`].
+    pub fn kept_headers(mut self, kept: KeptHeaders) -> Self {
+        self.options.kept = kept;
+        self
+    }
+
+    /// The bytes of an answer's body that are buffered and kept. A longer one reaches the first client whole, and
+    /// a retry is told that it was not kept. Keep it below what the store takes for one outcome. Default: 1 MiB.
+    pub fn max_response(mut self, bytes: usize) -> Self {
+        self.options.max_response = bytes;
+        self
+    }
+
+    /// How long an answer's body is buffered; one that takes longer is a stream, and not kept. Default: 10 s.
+    pub fn response_timeout(mut self, time: Duration) -> Self {
+        self.options.response_timeout = time;
+        self
+    }
+
+    /// What happens when the store cannot answer. Default: [`WhenStoreFails::Refuse`].
+    pub fn when_store_fails(mut self, when: WhenStoreFails) -> Self {
+        self.options.store_fails = when;
+        self
+    }
+
+    /// What happens when the handler ran and its answer may not be kept. Default: [`WhenNotRecorded::Answer`].
+    pub fn when_not_recorded(mut self, when: WhenNotRecorded) -> Self {
+        self.options.not_recorded = when;
+        self
+    }
+
+    /// What becomes of the key of a handler that panics; its client gets 500. Default: [`WhenHandlerFails::Keep`].
+    pub fn when_handler_panics(mut self, when: WhenHandlerFails) -> Self {
+        self.options.panics = when;
+        self
+    }
+
+    /// What becomes of the key when the inner service answers `Err`, as a time limit inside the layer may; the
+    /// error goes on to the layers outside. Default: [`WhenHandlerFails::Keep`].
+    pub fn when_service_fails(mut self, when: WhenHandlerFails) -> Self {
+        self.options.errors = when;
+        self
+    }
+
+    /// The header that marks a replayed answer. Default: `Idempotency-Replayed`.
+    pub fn replayed_header(mut self, name: HeaderName) -> Self {
+        self.options.replayed_header = name;
+        self
+    }
+
+    /// The header that marks a handler's answer that may not be kept. Default: `Idempotency-Not-Kept`.
+    pub fn not_kept_header(mut self, name: HeaderName) -> Self {
+        self.options.not_kept_header = name;
+        self
+    }
+
+    /// The API's own page about its keys: problems link to it, and are named by its fragments. Default: none.
+    pub fn documentation(mut self, page: &Uri) -> Self {
+        let address = page.to_string();
+        // A Uri has no character that could end the header.
+        let link = HeaderValue::try_from(format!("<{address}>; rel=\"describedby\""));
+        self.options.page = link.ok().map(|link| Page { address: address.into(), link });
+        self
+    }
+
+    /// What `Retry-After` says to a retry that came too early: never more than what is left of the lease, and
+    /// whole seconds. Default: 1 s.
+    pub fn retry_in_flight(mut self, pause: Duration) -> Self {
+        self.options.retry_in_flight = pause;
+        self
+    }
+
+    /// What `Retry-After` says when the store cannot answer. Default: 1 s.
+    pub fn retry_store(mut self, pause: Duration) -> Self {
+        self.options.retry_store = pause;
+        self
+    }
+
+    /// The layer.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) that names the option: a lease or a retention outside the
+    /// limits of [`Claim`], a limit of zero, no method or header at all, or `HEAD` or `CONNECT`, whose answers
+    /// have no body of their own.
+    pub fn build(mut self) -> Result<IdempotencyLayer> {
+        let options = &mut self.options;
+        check(options)?;
+        let own = [options.replayed_header.clone(), options.not_kept_header.clone(), NOT_EXECUTED];
+        options.kept = std::mem::take(&mut options.kept).without(own);
+        let policy = options.policy();
+        Ok(IdempotencyLayer::new(Shared {
+            store: self.store,
+            scope: self.scope,
+            options: self.options,
+            policy,
+            running: Running::default(),
+        }))
+    }
+}
+
+fn check(options: &Options) -> Result<()> {
+    let claim =
+        Claim { owner: Owner::from_bytes([0; 16]), lease: options.lease, retention: options.retention };
+    claim.check().map_err(|error| invalid(error.message()))?;
+    let empty = [
+        ("methods", options.methods.is_empty()),
+        ("key_headers", options.key_headers.is_empty()),
+        ("max_body", options.max_body == 0),
+        ("max_response", options.max_response == 0),
+        ("body_timeout", options.body_timeout.is_zero()),
+        ("response_timeout", options.response_timeout.is_zero()),
+        ("store_timeout", options.store_timeout.is_zero()),
+    ];
+    if let Some((name, _)) = empty.into_iter().find(|(_, empty)| *empty) {
+        return Err(invalid(&format!("{name} is empty or zero: no request with a key could succeed")));
+    }
+    match options.methods.iter().find(|method| [Method::HEAD, Method::CONNECT].contains(method)) {
+        Some(method) => Err(invalid(&format!("methods: answers to {method} have no body of their own"))),
+        None => Ok(()),
+    }
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidConfig, Operation::Configure, format!("idem-http: {message}"))
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("store", &self.store)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

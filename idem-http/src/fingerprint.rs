@@ -1,0 +1,139 @@
+//! What a request asks for, as a fingerprint.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use http::request::Parts;
+use idem_core::{Fingerprint, FingerprintBuilder};
+
+type Own = Arc<dyn Fn(&Parts, &Bytes) -> Fingerprint + Send + Sync>;
+
+/// How a request becomes a [`Fingerprint`]: a key that comes again with another one is refused.
+///
+/// The standard one takes the method, path and query, `Content-Type`, `Content-Encoding` and the body as it was
+/// sent: compressed bytes are never inflated. What it does not take, such as the host and all other headers, may
+/// differ between a request and its retry.
+///
+/// ```
+/// use http::HeaderName;
+/// use idem_core::Fingerprint;
+/// use idem_http::Recipe;
+///
+/// // An API that also looks at a header of its own.
+/// let recipe = Recipe::new().header(HeaderName::from_static("x-api-version"));
+/// // An API whose clients send a timestamp in the body: leave it out.
+/// let own = Recipe::own(|parts, _body| {
+///     Fingerprint::builder("orders 1").part(parts.method.as_str()).part(parts.uri.path()).finish()
+/// });
+/// # let _ = (recipe, own);
+/// ```
+///
+/// A changed recipe makes every key in the store look reused: change it between retentions, or let
+/// [`own`](Recipe::own) do what [`Fingerprint`] says about rolling one out.
+#[derive(Clone)]
+pub struct Recipe {
+    headers: Vec<HeaderName>,
+    canonical_json: bool,
+    own: Option<Own>,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self { headers: vec![CONTENT_TYPE, CONTENT_ENCODING], canonical_json: false, own: None }
+    }
+}
+
+impl Recipe {
+    /// The standard recipe.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An own function of the request and its whole body. It runs for every request with a key, on the thread
+    /// that serves it, and must give a retry what it gave the first request.
+    pub fn own(function: impl Fn(&Parts, &Bytes) -> Fingerprint + Send + Sync + 'static) -> Self {
+        Self { own: Some(Arc::new(function)), ..Self::default() }
+    }
+
+    /// Takes this header in as well, with all its values in order.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName) -> Self {
+        if !self.headers.contains(&name) {
+            self.headers.push(name);
+        }
+        self
+    }
+
+    /// Takes a JSON body in its canonical form (RFC 8785), so that a retry may order its members and space them
+    /// differently.
+    ///
+    /// For `application/json` and `+json` without a content encoding. A body that has no exact canonical form is
+    /// taken as it was sent: one that is not JSON, has a member twice, or numbers of more than 15 digits, which
+    /// another reader may tell apart where this form does not.
+    #[cfg(feature = "canonical-json")]
+    #[must_use]
+    pub fn canonical_json(self) -> Self {
+        Self { canonical_json: true, ..self }
+    }
+
+    /// The fingerprint of a request.
+    #[must_use]
+    pub fn fingerprint(&self, parts: &Parts, body: &Bytes) -> Fingerprint {
+        if let Some(own) = &self.own {
+            return own(parts, body);
+        }
+        // The tag names the recipe: change one with the other.
+        let tag = if self.canonical_json { "idem-http 1 canonical json" } else { "idem-http 1" };
+        let mut builder = Fingerprint::builder(tag).part(parts.method.as_str()).part(path_and_query(parts));
+        for name in &self.headers {
+            builder = header(builder, name, &parts.headers);
+        }
+        match self.canonical(parts, body) {
+            Some(canonical) => builder.part("canonical").part(canonical).finish(),
+            None => builder.part("raw").part(body).finish(),
+        }
+    }
+
+    #[cfg(feature = "canonical-json")]
+    fn canonical(&self, parts: &Parts, body: &Bytes) -> Option<Vec<u8>> {
+        let plain = self.canonical_json && !parts.headers.contains_key(CONTENT_ENCODING);
+        if plain && crate::canonical::is_json(&parts.headers) { crate::canonical::form(body) } else { None }
+    }
+
+    #[cfg(not(feature = "canonical-json"))]
+    #[expect(clippy::unused_self, reason = "the same call with and without the feature")]
+    fn canonical(&self, _parts: &Parts, _body: &Bytes) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+fn header(builder: FingerprintBuilder, name: &HeaderName, headers: &HeaderMap) -> FingerprintBuilder {
+    let values = headers.get_all(name);
+    let number = values.iter().count() as u64;
+    let builder = builder.part(name.as_str()).part(number.to_le_bytes());
+    values.iter().fold(builder, |builder, value| builder.part(value.as_bytes()))
+}
+
+/// As the client sent it: a nested router of axum sees a path without its prefix, and two routes that differ in
+/// their prefix alone must not look the same.
+fn path_and_query(parts: &Parts) -> &str {
+    #[cfg(feature = "axum")]
+    let uri = parts.extensions.get::<axum::extract::OriginalUri>().map_or(&parts.uri, |original| &original.0);
+    #[cfg(not(feature = "axum"))]
+    let uri = &parts.uri;
+    uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str)
+}
+
+impl fmt::Debug for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recipe")
+            .field("headers", &self.headers)
+            .field("canonical_json", &self.canonical_json)
+            .field("own", &self.own.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,156 @@
+//! Running the handler, and what becomes of its answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use idem_core::{Lease, Outcome, Reason};
+use tower_service::Service;
+
+use crate::attempt::Attempt;
+use crate::body::RequestBody;
+use crate::capture::{Captured, capture};
+use crate::key::IdempotencyKey;
+use crate::layer::Shared;
+use crate::options::WhenHandlerFails;
+use crate::panic::{Panicked, catch};
+use crate::problem::{Kind, Problem};
+use crate::response::{ResponseBody, whole};
+use crate::verdict::{Answer, InDoubt, NOT_EXECUTED, Verdict};
+
+/// What is needed to run a handler.
+pub(crate) struct Job<I, B> {
+    pub(crate) service: I,
+    pub(crate) request: Request<RequestBody<B>>,
+}
+
+/// A handler that ran.
+pub(crate) struct Ran<RB: Body, E> {
+    /// What it answered.
+    pub(crate) response: Result<Response<ResponseBody<RB>>, E>,
+    /// Whether it completed its key itself, or may have: then the record has the answer.
+    pub(crate) by_record: bool,
+}
+
+/// Why a handler that ran leaves no outcome to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Withheld {
+    /// The request was not executed.
+    NotExecuted,
+    /// The handler sent the outcome itself, and does not know whether it arrived.
+    InDoubt,
+}
+
+type Handled<RB, E> = (Result<Response<ResponseBody<RB>>, E>, Result<Outcome, Withheld>);
+
+/// Runs the handler of `job` under `lease`. A panic anywhere in it, in its answer's body or in the application's
+/// policy is one of the handler's ends, so that the key never stays behind as if nobody had run.
+pub(crate) async fn handle<I, B, RB>(
+    shared: &Arc<Shared>,
+    job: Job<I, B>,
+    key: IdempotencyKey,
+    lease: Lease,
+    ran: &mut Option<Ran<RB, I::Error>>,
+) -> Result<Outcome, Withheld>
+where
+    I: Service<Request<RequestBody<B>>, Response = Response<RB>>,
+    RB: Body<Data = Bytes>,
+{
+    let Job { service, mut request } = job;
+    request.extensions_mut().insert(Attempt::new(lease.clone(), key, Arc::clone(shared)));
+    let handled = catch(answer(shared, service, request, &lease)).await;
+    let (response, ending) = handled.unwrap_or_else(|Panicked| panicked(shared, &lease));
+    let by_record = lease.is_completed() || ending == Err(Withheld::InDoubt);
+    *ran = Some(Ran { response, by_record });
+    ending
+}
+
+async fn answer<I, B, RB>(
+    shared: &Shared,
+    mut service: I,
+    request: Request<RequestBody<B>>,
+    lease: &Lease,
+) -> Handled<RB, I::Error>
+where
+    I: Service<Request<RequestBody<B>>, Response = Response<RB>>,
+    RB: Body<Data = Bytes>,
+{
+    let options = &shared.options;
+    let response = match service.call(request).await {
+        Ok(response) => response,
+        Err(error) => return (Err(error), options.errors.ending(Reason::Other)),
+    };
+    let (mut parts, body) = response.into_parts();
+    let in_doubt = parts.extensions.remove::<InDoubt>().is_some();
+    let asked = Answer {
+        status: parts.status,
+        headers: &parts.headers,
+        extensions: &parts.extensions,
+        trailers: None,
+    };
+    let verdict = if asked.is_not_executed() { Verdict::Release } else { (options.judge)(&asked) };
+    parts.headers.remove(NOT_EXECUTED);
+    let ending = if in_doubt && !lease.is_completed() {
+        Some(Err(Withheld::InDoubt))
+    } else if lease.is_completed() {
+        // The store answers from what the handler completed; this only ends the work.
+        Some(Ok(Outcome::Unavailable(Reason::Other)))
+    } else if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        Some(Ok(Outcome::Unavailable(Reason::Upgraded)))
+    } else {
+        match verdict {
+            Verdict::Release => Some(Err(Withheld::NotExecuted)),
+            Verdict::DoNotKeep => Some(Ok(Outcome::Unavailable(Reason::Streamed))),
+            Verdict::Keep => None,
+        }
+    };
+    if let Some(ending) = ending {
+        return (Ok(Response::from_parts(parts, ResponseBody::untouched(body))), ending);
+    }
+    match capture(Box::pin(body), options.max_response, options.response_timeout).await {
+        Captured::Partly(partly, reason) => {
+            let response = Response::from_parts(parts, ResponseBody::partly(partly));
+            (Ok(response), Ok(Outcome::Unavailable(reason)))
+        }
+        Captured::Whole(body) => {
+            let ending = match shared.judge_trailers(&parts, body.trailers.as_ref()) {
+                Verdict::Keep => {
+                    let trailers = body.trailers.as_ref();
+                    Ok(shared.outcome(parts.status, &parts.headers, &body.data, trailers))
+                }
+                Verdict::Release => Err(Withheld::NotExecuted),
+                Verdict::DoNotKeep => Ok(Outcome::Unavailable(Reason::Other)),
+            };
+            (Ok(whole(Response::from_parts(parts, body))), ending)
+        }
+    }
+}
+
+fn panicked<RB: Body, E>(shared: &Shared, lease: &Lease) -> Handled<RB, E> {
+    tracing::error!(key = %lease.key(), "the handler panicked");
+    let detail = "the handler failed; what it did until then is unknown";
+    let response = shared.refuse(&Problem::new(Kind::HandlerFailed, detail));
+    (Ok(response), shared.options.panics.ending(Reason::Panicked))
+}
+
+impl Shared {
+    fn judge_trailers(&self, parts: &http::response::Parts, trailers: Option<&http::HeaderMap>) -> Verdict {
+        let Some(_) = trailers else { return Verdict::Keep };
+        (self.options.judge)(&Answer {
+            status: parts.status,
+            headers: &parts.headers,
+            extensions: &parts.extensions,
+            trailers,
+        })
+    }
+}
+
+impl WhenHandlerFails {
+    fn ending(self, reason: Reason) -> Result<Outcome, Withheld> {
+        match self {
+            Self::Keep => Ok(Outcome::Unavailable(reason)),
+            Self::Release => Err(Withheld::NotExecuted),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Which headers of an answer are kept for its retries.
+
+use std::collections::HashSet;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, DATE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
+};
+
+/// Of one connection or of one message: never kept, whatever the lists say. `Trailer` is kept: over HTTP/1.1 the
+/// trailers are sent only when it names them.
+const OF_ONE_MESSAGE: [HeaderName; 9] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    DATE,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    PROXY_AUTHENTICATE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// Of one caller or one request. Kept only when the application asks for it.
+const OF_ONE_CALLER: [HeaderName; 17] = [
+    SET_COOKIE,
+    COOKIE,
+    HeaderName::from_static("set-cookie2"),
+    http::header::AUTHORIZATION,
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("authentication-info"),
+    HeaderName::from_static("proxy-authentication-info"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("traceresponse"),
+    HeaderName::from_static("baggage"),
+    HeaderName::from_static("b3"),
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("x-correlation-id"),
+    HeaderName::from_static("x-amzn-trace-id"),
+    HeaderName::from_static("x-cloud-trace-context"),
+    HeaderName::from_static("server-timing"),
+];
+
+/// Which headers (and trailers) of an answer its retries get as well.
+///
+/// By default all but those of one connection (`Connection` and what it names, `Transfer-Encoding`, ...), `Date`
+/// and `Content-Length`, which a replay has of its own, cookies, `Authorization` and its like, and those of one
+/// trace (`traceparent`, `x-request-id`, `x-b3-*`, ...). A value that is
+/// [marked sensitive](HeaderValue::set_sensitive) is never kept.
+///
+/// ```
+/// use http::HeaderName;
+/// use idem_http::KeptHeaders;
+///
+/// let all_but_one = KeptHeaders::new().without([HeaderName::from_static("x-served-by")]);
+/// let these_only = KeptHeaders::only([http::header::CONTENT_TYPE, http::header::LOCATION]);
+/// # let _ = (all_but_one, these_only);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct KeptHeaders {
+    only: Option<HashSet<HeaderName>>,
+    also: HashSet<HeaderName>,
+    without: HashSet<HeaderName>,
+}
+
+impl KeptHeaders {
+    /// The default.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// These and no others.
+    pub fn only(names: impl IntoIterator<Item = HeaderName>) -> Self {
+        Self { only: Some(names.into_iter().collect()), ..Self::default() }
+    }
+
+    /// These as well, though they are of one caller: `Set-Cookie`, say. Those of one connection stay out.
+    #[must_use]
+    pub fn also(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.also.extend(names);
+        self
+    }
+
+    /// Not these.
+    #[must_use]
+    pub fn without(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.without.extend(names);
+        self
+    }
+
+    /// The fields of `headers` that are kept, each value of a name by itself and in order.
+    pub(crate) fn of<'a>(&self, headers: &'a HeaderMap) -> Vec<(&'a HeaderName, &'a HeaderValue)> {
+        let named = named_by_connection(headers);
+        headers
+            .iter()
+            .filter(|(name, value)| self.keeps(name) && !named.contains(*name) && !value.is_sensitive())
+            .collect()
+    }
+
+    fn keeps(&self, name: &HeaderName) -> bool {
+        if OF_ONE_MESSAGE.contains(name) || self.without.contains(name) {
+            return false;
+        }
+        if self.also.contains(name) {
+            return true;
+        }
+        if let Some(only) = &self.only {
+            return only.contains(name);
+        }
+        !OF_ONE_CALLER.contains(name) && !name.as_str().starts_with("x-b3-")
+    }
+}
+
+/// What `Connection` names is of that connection too (RFC 9110, section 7.6.1).
+fn named_by_connection(headers: &HeaderMap) -> HashSet<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(policy: &KeptHeaders, headers: &[(&'static str, &'static str)]) -> Vec<String> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        policy.of(&map).into_iter().map(|(name, value)| format!("{name}: {value:?}")).collect()
+    }
+
+    const HEADERS: [(&str, &str); 8] = [
+        ("content-type", "text/plain"),
+        ("connection", "close, x-hop"),
+        ("x-hop", "1"),
+        ("set-cookie", "session=1"),
+        ("x-b3-traceid", "7"),
+        ("link", "a"),
+        ("link", "b"),
+        ("date", "today"),
+    ];
+
+    #[test]
+    fn what_is_of_one_connection_caller_or_trace_is_left_out() {
+        let kept = kept(&KeptHeaders::new(), &HEADERS);
+        assert_eq!(kept, ["content-type: \"text/plain\"", "link: \"a\"", "link: \"b\""]);
+    }
+
+    #[test]
+    fn lists_take_in_and_leave_out_but_never_take_in_a_connection() {
+        let also = KeptHeaders::new().also([SET_COOKIE, CONNECTION, DATE]).without([http::header::LINK]);
+        assert_eq!(kept(&also, &HEADERS), ["content-type: \"text/plain\"", "set-cookie: \"session=1\""]);
+        let only = KeptHeaders::only([http::header::LINK, TRANSFER_ENCODING]);
+        assert_eq!(kept(&only, &HEADERS), ["link: \"a\"", "link: \"b\""]);
+    }
+
+    #[test]
+    fn a_sensitive_value_is_not_kept() {
+        let mut secret = HeaderValue::from_static("token");
+        secret.set_sensitive(true);
+        let headers = HeaderMap::from_iter([(HeaderName::from_static("x-token"), secret)]);
+        assert_eq!(KeptHeaders::new().of(&headers), []);
+    }
+}

@@ -1,0 +1,92 @@
+//! The layer, and what all services made from it share.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::request::Parts;
+use idem_core::{Policy, Scope, Store};
+use tower_layer::Layer;
+
+use crate::builder::Builder;
+use crate::options::Options;
+use crate::running::Running;
+use crate::scope::{ScopeError, ScopeOf};
+use crate::service::Idempotency;
+
+/// Gives every request with an idempotency key one execution and one answer.
+///
+/// Put it *inside* authentication: its scope comes from what authentication found, and a replay then passes the
+/// same checks as the first request. Put limits of concurrency inside the layer: a handler whose client is gone
+/// runs on, and only a limit inside counts it. Clones share one store and one [`Running`].
+#[derive(Clone)]
+pub struct IdempotencyLayer {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) scope: ScopeOf,
+    pub(crate) options: Options,
+    pub(crate) policy: Policy,
+    pub(crate) running: Running,
+}
+
+impl IdempotencyLayer {
+    /// Begins a layer over `store`, in which `scope` says whose key a request has.
+    ///
+    /// There is no default for the scope: a key that any client may choose must not reach another client's
+    /// answer. An application with one tenant says so: `|_| Ok(Scope::shared())`.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use idem_core::{Scope, Store};
+    /// use idem_http::{IdempotencyLayer, ScopeError};
+    ///
+    /// /// What authentication, a layer outside this one, leaves in the request's extensions.
+    /// #[derive(Clone)]
+    /// struct Account(u64);
+    ///
+    /// fn layer(store: Arc<dyn Store>) -> idem_core::Result<IdempotencyLayer> {
+    ///     IdempotencyLayer::builder(store, |parts| {
+    ///         let account = parts.extensions.get::<Account>().ok_or_else(ScopeError::misplaced)?;
+    ///         Ok(Scope::new(format!("account:{}", account.0))?)
+    ///     })
+    ///     .build()
+    /// }
+    /// ```
+    pub fn builder(
+        store: Arc<dyn Store>,
+        scope: impl Fn(&Parts) -> Result<Scope, ScopeError> + Send + Sync + 'static,
+    ) -> Builder {
+        Builder::new(store, Arc::new(scope))
+    }
+
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The requests that are being executed, also those whose clients are gone: what a shutdown waits for.
+    #[must_use]
+    pub fn running(&self) -> &Running {
+        &self.shared.running
+    }
+}
+
+impl<I> Layer<I> for IdempotencyLayer {
+    type Service = Idempotency<I>;
+
+    fn layer(&self, inner: I) -> Idempotency<I> {
+        Idempotency::new(inner, Arc::clone(&self.shared))
+    }
+}
+
+impl fmt::Debug for IdempotencyLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdempotencyLayer")
+            .field("store", &self.shared.store)
+            .field("options", &self.shared.options)
+            .field("running", &self.shared.running.count())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,24 @@
+//! How each request with a key was answered: counted by the `metrics` facade with the feature of that name.
+//!
+//! | name | kind | labels | what |
+//! |---|---|---|---|
+//! | `idem_http_answers_total` | counter | `answer` | requests that the layer answered, or let through because the store failed |
+//!
+//! `answer` is `executed`, `replayed`, `in_flight`, `key_reused`, `not_kept`, `released`, `lost`, `not_recorded`,
+//! `store_unavailable`, `passed_through`, or the code of another [problem](crate::problem). The same word is the
+//! field `answer` of the span `idem.http`.
+
+/// Requests that the layer answered.
+pub const ANSWERS: &str = "idem_http_answers_total";
+
+/// Tells the installed recorder what the name means. Once, after the recorder is installed.
+pub fn describe() {
+    #[cfg(feature = "metrics")]
+    ::metrics::describe_counter!(ANSWERS, "Requests with an idempotency key, by how they were answered");
+}
+
+pub(crate) fn answered(answer: &'static str) {
+    #[cfg(feature = "metrics")]
+    ::metrics::counter!(ANSWERS, "answer" => answer).increment(1);
+    let _ = answer;
+}

@@ -1,0 +1,166 @@
+//! What a layer may be told, and what holds when it is told nothing.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, Method};
+use idem_core::{OnError, Policy};
+
+use crate::fingerprint::Recipe;
+use crate::headers::KeptHeaders;
+use crate::key::KeySyntax;
+use crate::problem::Page;
+use crate::verdict::{Answer, Verdict};
+
+/// Whether a request may come without a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyRule {
+    /// Without a key it goes to its handler untouched, as if there were no layer.
+    #[default]
+    Optional,
+    /// Without a key it is answered with 400.
+    Required,
+}
+
+/// What a retry gets while the first request is still running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenInFlight {
+    /// 409 with `Retry-After`, at once.
+    #[default]
+    Refuse,
+    /// It waits for so long for the answer of the first, and gets it; at the end of that time 409.
+    Wait(Duration),
+}
+
+/// What becomes of a request when the store cannot answer before its handler has run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenStoreFails {
+    /// 503 with `Retry-After`; nothing is run without a lock.
+    #[default]
+    Refuse,
+    /// The handler runs as if there were no layer, and **a retry may run it again**. The answer says so by the
+    /// header that marks an answer as not kept; each is logged, and counted with the feature `metrics`.
+    /// For routes whose effects do no harm when they happen twice.
+    PassThrough,
+}
+
+/// What the client gets when the handler has run, and whether its answer is kept is unknown. The key is never
+/// released then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenNotRecorded {
+    /// The handler's answer, with the header that marks it as not kept.
+    #[default]
+    Answer,
+    /// 503 with `Retry-After`: the retry asks the store again.
+    Refuse,
+}
+
+/// What becomes of the key when the handler gave no answer: it panicked, or its service failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenHandlerFails {
+    /// The key is kept, as one whose answer is unavailable: nobody knows what the handler did, so it does not
+    /// run again.
+    #[default]
+    Keep,
+    /// The key is released: a retry runs the handler again. For handlers that undo what they did.
+    Release,
+}
+
+pub(crate) type Judge = Arc<dyn Fn(&Answer<'_>) -> Verdict + Send + Sync>;
+
+/// Everything but the store and the scope.
+#[derive(Clone)]
+pub(crate) struct Options {
+    pub(crate) key: KeyRule,
+    pub(crate) methods: Vec<Method>,
+    pub(crate) key_headers: Vec<HeaderName>,
+    pub(crate) syntax: KeySyntax,
+    pub(crate) max_body: usize,
+    pub(crate) body_timeout: Duration,
+    pub(crate) in_flight: WhenInFlight,
+    pub(crate) lease: Duration,
+    pub(crate) retention: Duration,
+    pub(crate) renew_for: Option<Duration>,
+    pub(crate) store_timeout: Duration,
+    pub(crate) recipe: Recipe,
+    pub(crate) judge: Judge,
+    pub(crate) kept: KeptHeaders,
+    pub(crate) max_response: usize,
+    pub(crate) response_timeout: Duration,
+    pub(crate) store_fails: WhenStoreFails,
+    pub(crate) not_recorded: WhenNotRecorded,
+    pub(crate) panics: WhenHandlerFails,
+    pub(crate) errors: WhenHandlerFails,
+    pub(crate) replayed_header: HeaderName,
+    pub(crate) not_kept_header: HeaderName,
+    pub(crate) page: Option<Page>,
+    pub(crate) retry_in_flight: Duration,
+    pub(crate) retry_store: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        const MIB: usize = 1 << 20;
+        Self {
+            key: KeyRule::default(),
+            methods: vec![Method::POST, Method::PATCH],
+            key_headers: vec![HeaderName::from_static("idempotency-key")],
+            syntax: KeySyntax::default(),
+            max_body: MIB,
+            body_timeout: Duration::from_secs(30),
+            in_flight: WhenInFlight::default(),
+            lease: Duration::from_secs(30),
+            retention: Duration::from_hours(24),
+            renew_for: None,
+            store_timeout: Duration::from_secs(10),
+            recipe: Recipe::default(),
+            judge: Arc::new(Answer::standard_verdict),
+            kept: KeptHeaders::default(),
+            max_response: MIB,
+            response_timeout: Duration::from_secs(10),
+            store_fails: WhenStoreFails::default(),
+            not_recorded: WhenNotRecorded::default(),
+            panics: WhenHandlerFails::default(),
+            errors: WhenHandlerFails::default(),
+            replayed_header: HeaderName::from_static("idempotency-replayed"),
+            not_kept_header: HeaderName::from_static("idempotency-not-kept"),
+            page: None,
+            retry_in_flight: Duration::from_secs(1),
+            retry_store: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Options {
+    pub(crate) fn wait(&self) -> Duration {
+        match self.in_flight {
+            WhenInFlight::Refuse => Duration::ZERO,
+            WhenInFlight::Wait(limit) => limit,
+        }
+    }
+
+    /// The layer releases by itself what may be released, so that an answer in doubt never is.
+    pub(crate) fn policy(&self) -> Policy {
+        let policy = Policy::new(self.lease, self.retention)
+            .wait(self.wait())
+            .resend_for(self.store_timeout)
+            .on_error(OnError::Keep);
+        match self.renew_for {
+            Some(ceiling) => policy.renew_for(ceiling),
+            None => policy,
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("key", &self.key)
+            .field("methods", &self.methods)
+            .field("key_headers", &self.key_headers)
+            .field("lease", &self.lease)
+            .field("retention", &self.retention)
+            .finish_non_exhaustive()
+    }
+}

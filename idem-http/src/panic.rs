@@ -1,0 +1,21 @@
+//! A panic as a value.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+/// What a panic leaves behind. Its message has been printed by the panic hook, and may hold anything.
+#[derive(Debug)]
+pub(crate) struct Panicked;
+
+/// Runs `future` to its end or its panic, after which nothing of it is used again.
+pub(crate) async fn catch<F: Future>(future: F) -> Result<F::Output, Panicked> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Err(_) => Poll::Ready(Err(Panicked)),
+    })
+    .await
+}

@@ -1,0 +1,207 @@
+//! A request with a key, from its header to its answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response};
+use http_body::Body;
+use idem_core::{Execution, Fingerprint, Key, Lease, Outcome, Reason, StoreExt};
+use tower_service::Service;
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use crate::body::RequestBody;
+use crate::conclude::cause;
+use crate::fingerprint::Recipe;
+use crate::handle::{Job, Ran, Withheld, handle};
+use crate::intake;
+use crate::key::IdempotencyKey;
+use crate::layer::Shared;
+use crate::metrics;
+use crate::options::WhenNotRecorded;
+use crate::problem::{Kind, Problem};
+use crate::response::ResponseBody;
+use crate::stage::Stage;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type Answered<RB, E> = Result<Response<ResponseBody<RB>>, E>;
+
+/// Answers `request`, and tells its span and the counters how.
+pub(crate) async fn run<I, B, RB>(
+    shared: Arc<Shared>,
+    stage: Arc<Stage<Job<I, B>>>,
+    service: I,
+    request: Request<B>,
+    client_key: IdempotencyKey,
+) -> Answered<RB, I::Error>
+where
+    I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Send,
+    I::Future: Send,
+    I::Error: Send,
+    B: Body + Send,
+    B::Data: Send,
+    B::Error: Into<BoxError> + Send,
+    RB: Body<Data = Bytes> + Send,
+    RB::Error: Send,
+{
+    let span = tracing::debug_span!("idem.http", key = Empty, answer = Empty);
+    let answered = async {
+        let (key, request, fingerprint) = match intake(&shared, request, &client_key).await {
+            Ok(taken) => taken,
+            Err(problem) => return (problem.kind.code(), Ok(shared.refuse(&problem))),
+        };
+        tracing::Span::current().record("key", tracing::field::display(&key));
+        stage.ask(Job { service, request });
+        execute(&shared, &stage, key, fingerprint, client_key).await
+    };
+    let (word, answer) = answered.instrument(span.clone()).await;
+    span.record("answer", word);
+    metrics::answered(word);
+    answer
+}
+
+/// Whose key it is, the whole body, and what is asked for.
+async fn intake<B>(
+    shared: &Shared,
+    request: Request<B>,
+    client_key: &IdempotencyKey,
+) -> Result<(Key, Request<RequestBody<B>>, Fingerprint), Problem>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    let options = &shared.options;
+    let (parts, body) = request.into_parts();
+    let scope =
+        (shared.scope)(&parts).map_err(|error| Problem::new(Kind::Scope(error.status), error.detail))?;
+    let key = Key::new(&scope, client_key.as_str())
+        .map_err(|error| Problem::new(Kind::KeyMalformed, error.message().to_owned()))?;
+    let whole = intake::read(&parts.headers, body, options.max_body, options.body_timeout).await?;
+    let fingerprint = Recipe::fingerprint(&options.recipe, &parts, &whole.data);
+    Ok((key, Request::from_parts(parts, RequestBody::whole(whole)), fingerprint))
+}
+
+/// Runs the handler when no other request with this key has, and answers in every case.
+async fn execute<I, B, RB>(
+    shared: &Arc<Shared>,
+    stage: &Stage<Job<I, B>>,
+    key: Key,
+    fingerprint: Fingerprint,
+    client_key: IdempotencyKey,
+) -> (&'static str, Answered<RB, I::Error>)
+where
+    I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Send,
+    I::Future: Send,
+    I::Error: Send,
+    B: Body + Send,
+    RB: Body<Data = Bytes> + Send,
+    RB::Error: Send,
+{
+    let _running = shared.running.begin();
+    let mut ran: Option<Ran<RB, I::Error>> = None;
+    let mut held: Option<Lease> = None;
+    let work = |lease: Lease| {
+        held = Some(lease.clone());
+        let ran = &mut ran;
+        async move {
+            match stage.start() {
+                Some(job) => handle(shared, job, client_key, lease, ran).await,
+                // The client left while the lock was asked for.
+                None => Err(Withheld::NotExecuted),
+            }
+        }
+    };
+    let execution = shared.store.execute_outcome(&key, &fingerprint, &shared.policy, work).await;
+    match execution {
+        Ok(Execution::Executed(outcome)) => ("executed", shared.executed(ran, outcome)),
+        Ok(Execution::Replayed(outcome)) => ("replayed", Ok(shared.replay(outcome))),
+        Ok(Execution::InProgress { remaining }) => ("in_flight", Ok(shared.in_flight(Some(remaining)))),
+        Ok(Execution::FingerprintMismatch) => ("key_reused", Ok(shared.key_reused())),
+        Ok(Execution::Fenced(_)) => ("lost", Ok(shared.winner(&key, &fingerprint).await)),
+        Ok(Execution::Unavailable(reason)) => match ran {
+            Some(ran) => ("executed", ran.response),
+            None => ("not_kept", Ok(shared.not_kept(reason))),
+        },
+        Ok(Execution::Unknown(_, error)) => {
+            let error = cause(&error);
+            tracing::error!(%key, error, "the handler ran, whether its answer is kept is unknown");
+            ("not_recorded", shared.not_recorded(ran))
+        }
+        Ok(Execution::Failed(Withheld::NotExecuted)) => {
+            shared.release(held.as_ref()).await;
+            let response = ran.map_or_else(|| Ok(shared.client_left()), |ran| ran.response);
+            ("released", response)
+        }
+        Ok(Execution::Failed(Withheld::InDoubt)) => {
+            tracing::warn!(%key, "the handler does not know whether it completed its key, nor does the record");
+            ("not_recorded", shared.not_recorded(ran))
+        }
+        Err(error) => {
+            let message = cause(&error);
+            if !shared.passes_through(&error) {
+                tracing::error!(%key, error = message, "the store failed, nothing was run");
+                let problem = shared.store_failed(&error);
+                return (problem.kind.code(), Ok(shared.refuse(&problem)));
+            }
+            tracing::warn!(%key, error = message, "the store failed, the handler runs without a lock");
+            let response = match stage.start() {
+                Some(job) => shared.pass_through(job).await,
+                None => Ok(shared.client_left()),
+            };
+            ("passed_through", response)
+        }
+    }
+}
+
+impl Shared {
+    /// The first client gets what the handler answered, unless the handler completed its key by itself.
+    fn executed<RB: Body, E>(&self, ran: Option<Ran<RB, E>>, outcome: Outcome) -> Answered<RB, E> {
+        match ran {
+            Some(Ran { response, by_record: false }) => response,
+            Some(Ran { by_record: true, .. }) | None => Ok(self.recorded(outcome)),
+        }
+    }
+
+    /// The handler's answer, marked, or a problem: as the policy says.
+    fn not_recorded<RB: Body, E>(&self, ran: Option<Ran<RB, E>>) -> Answered<RB, E> {
+        match ran {
+            // Who completes its key itself leaves its answer to the record.
+            Some(Ran { response, by_record: false })
+                if self.options.not_recorded == WhenNotRecorded::Answer =>
+            {
+                response.map(|response| self.marked_not_kept(response))
+            }
+            _ => {
+                let detail =
+                    "the request was executed, and its answer may not be kept; ask again with this key";
+                let problem = Problem::new(Kind::NotRecorded, detail).retry_after(self.options.retry_store);
+                Ok(self.refuse(&problem))
+            }
+        }
+    }
+
+    fn marked_not_kept<RB: Body>(
+        &self,
+        mut response: Response<ResponseBody<RB>>,
+    ) -> Response<ResponseBody<RB>> {
+        let name = self.options.not_kept_header.clone();
+        response.headers_mut().insert(name, HeaderValue::from_static("true"));
+        response
+    }
+
+    /// Runs the handler as if there were no layer.
+    async fn pass_through<I, B, RB>(&self, job: Job<I, B>) -> Answered<RB, I::Error>
+    where
+        I: Service<Request<RequestBody<B>>, Response = Response<RB>>,
+        RB: Body,
+    {
+        let Job { mut service, request } = job;
+        let response = service.call(request).await?;
+        Ok(self.marked_not_kept(response.map(ResponseBody::untouched)))
+    }
+
+    /// Nobody gets this.
+    fn client_left<RB: Body>(&self) -> Response<ResponseBody<RB>> {
+        self.not_kept(Reason::Other)
+    }
+}

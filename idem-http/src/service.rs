@@ -1,0 +1,100 @@
+//! The service: which requests it acts on.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::body::RequestBody;
+use crate::future::ResponseFuture;
+use crate::key;
+use crate::layer::Shared;
+use crate::options::KeyRule;
+use crate::problem::{Kind, Problem};
+use crate::response::ResponseBody;
+use crate::run::run;
+use crate::stage::Stage;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The service that an [`IdempotencyLayer`](crate::IdempotencyLayer) makes around another.
+#[derive(Clone)]
+pub struct Idempotency<I> {
+    inner: I,
+    shared: Arc<Shared>,
+}
+
+impl<I> Idempotency<I> {
+    pub(crate) fn new(inner: I, shared: Arc<Shared>) -> Self {
+        Self { inner, shared }
+    }
+
+    /// The service inside.
+    pub fn inner(&self) -> &I {
+        &self.inner
+    }
+}
+
+impl<I, B, RB> Service<Request<B>> for Idempotency<I>
+where
+    I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Clone + Send + 'static,
+    I::Future: Send + 'static,
+    I::Error: Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError> + Send,
+    RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Send,
+{
+    type Response = Response<ResponseBody<RB>>;
+    type Error = I::Error;
+    type Future = ResponseFuture<I::Future, RB, I::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), I::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let options = &self.shared.options;
+        if !options.methods.contains(request.method()) {
+            return self.untouched(request);
+        }
+        let problem = match key::read(request.headers(), &options.key_headers, options.syntax) {
+            Ok(Some(key)) => {
+                // The clone may not be ready; the one that was asked is.
+                let clone = self.inner.clone();
+                let service = std::mem::replace(&mut self.inner, clone);
+                let stage = Arc::new(Stage::new());
+                let running = run(Arc::clone(&self.shared), Arc::clone(&stage), service, request, key);
+                return ResponseFuture::running(running, stage);
+            }
+            Ok(None) if options.key == KeyRule::Optional => return self.untouched(request),
+            Ok(None) => {
+                let name = options.key_headers.first().map_or("", |name| name.as_str());
+                Problem::new(Kind::KeyMissing, format!("this operation needs the header {name}"))
+            }
+            Err(error) => Problem::new(Kind::KeyMalformed, error.to_string()),
+        };
+        ResponseFuture::ready(self.shared.refuse(&problem))
+    }
+}
+
+impl<I> Idempotency<I> {
+    fn untouched<B, RB>(&mut self, request: Request<B>) -> ResponseFuture<I::Future, RB, I::Error>
+    where
+        I: Service<Request<RequestBody<B>>, Response = Response<RB>>,
+        RB: Body,
+    {
+        ResponseFuture::untouched(self.inner.call(request.map(RequestBody::untouched)))
+    }
+}
+
+impl<I: fmt::Debug> fmt::Debug for Idempotency<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Idempotency").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

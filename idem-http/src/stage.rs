@@ -1,0 +1,55 @@
+//! How far a request has come: what decides whether it outlives its client.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A request's way, and on it `J`: what is needed to run its handler.
+#[derive(Debug)]
+pub(crate) struct Stage<J>(Mutex<State<J>>);
+
+#[derive(Debug)]
+enum State<J> {
+    /// Its body is being read; nothing has been asked of the store.
+    Intake,
+    /// The store is asked for the lock.
+    Asking(J),
+    /// The handler is running, or nobody will run it. What was begun with the store must be ended.
+    Running,
+}
+
+impl<J> Stage<J> {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(State::Intake))
+    }
+
+    /// From here on the store may hold a lease for this request.
+    pub(crate) fn ask(&self, job: J) {
+        *self.state() = State::Asking(job);
+    }
+
+    /// What is needed to run the handler; `None` when the client left before that.
+    pub(crate) fn start(&self) -> Option<J> {
+        match std::mem::replace(&mut *self.state(), State::Running) {
+            State::Asking(job) => Some(job),
+            State::Intake | State::Running => None,
+        }
+    }
+
+    /// The client is gone. Answers whether the request must be brought to its end all the same: it must once it
+    /// asked for a lock. A handler that has not begun by now never does, and its request is let go at once.
+    pub(crate) fn leave(&self) -> bool {
+        let mut state = self.state();
+        match *state {
+            State::Intake => false,
+            State::Asking(_) => {
+                *state = State::Running;
+                true
+            }
+            State::Running => true,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<J>> {
+        // Nothing panics under it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

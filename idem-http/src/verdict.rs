@@ -1,0 +1,103 @@
+//! Which answers are kept.
+
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
+use http::{Extensions, StatusCode};
+
+/// A handler's answer under this header did not execute the request: its key is released, so that a retry runs
+/// the handler again. The layer removes the header. In Rust, [`NotExecuted`] says the same.
+pub const NOT_EXECUTED: HeaderName = HeaderName::from_static("idempotency-not-executed");
+
+/// As an extension of a handler's answer: the request was not executed. Its key is released, whatever the policy
+/// says, so that a retry runs the handler again.
+///
+/// ```
+/// use axum::Extension;
+/// use axum::http::StatusCode;
+/// use axum::response::IntoResponse;
+/// use idem_http::NotExecuted;
+///
+/// async fn handler() -> impl IntoResponse {
+///     (StatusCode::LOCKED, Extension(NotExecuted), "come again after the audit")
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotExecuted;
+
+/// As an extension of a handler's answer: the handler sent the completion of its key itself and does not know
+/// whether it was written. The record tells; nothing is released, nothing completed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InDoubt;
+
+/// What becomes of a handler's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the key's answer: every retry gets it.
+    Keep,
+    /// Nothing was executed: the key is released, and a retry runs the handler again.
+    Release,
+    /// The request was executed and its answer shall not be kept (it is a stream, or too secret): a retry is
+    /// told so, and never runs the handler again. The answer is not buffered.
+    DoNotKeep,
+}
+
+/// A handler's answer, as a policy sees it: before its body is read, and once more after it when it has trailers.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) extensions: &'a Extensions,
+    pub(crate) trailers: Option<&'a HeaderMap>,
+}
+
+impl<'a> Answer<'a> {
+    /// Its status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Its headers.
+    #[must_use]
+    pub fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+
+    /// What the handler put beside it.
+    #[must_use]
+    pub fn extensions(&self) -> &'a Extensions {
+        self.extensions
+    }
+
+    /// Its trailers, once the body has been read.
+    #[must_use]
+    pub fn trailers(&self) -> Option<&'a HeaderMap> {
+        self.trailers
+    }
+
+    /// The status of a gRPC call, from the trailers or, in an answer without a body, from the headers.
+    #[must_use]
+    pub fn grpc_status(&self) -> Option<u32> {
+        let grpc = self.headers.get(CONTENT_TYPE)?.as_bytes().starts_with(b"application/grpc");
+        let field = self.trailers.into_iter().chain([self.headers]).find_map(|map| map.get("grpc-status"));
+        field.filter(|_| grpc)?.to_str().ok()?.parse().ok()
+    }
+
+    /// The verdict of a layer that was given none: 429 and 503 release the key, and so do `RESOURCE_EXHAUSTED`
+    /// (8) and `UNAVAILABLE` (14) of gRPC; a stream of events is not kept; everything else is, success or error.
+    #[must_use]
+    pub fn standard_verdict(&self) -> Verdict {
+        const RESOURCE_EXHAUSTED: u32 = 8;
+        const UNAVAILABLE: u32 = 14;
+        let refused = matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        if refused || matches!(self.grpc_status(), Some(RESOURCE_EXHAUSTED | UNAVAILABLE)) {
+            return Verdict::Release;
+        }
+        let events = |value: &http::HeaderValue| value.as_bytes().starts_with(b"text/event-stream");
+        if self.headers.get(CONTENT_TYPE).is_some_and(events) { Verdict::DoNotKeep } else { Verdict::Keep }
+    }
+
+    /// What the handler itself says, before any policy.
+    pub(crate) fn is_not_executed(&self) -> bool {
+        self.extensions.get::<NotExecuted>().is_some() || self.headers.contains_key(NOT_EXECUTED)
+    }
+}
