@@ -115,7 +115,7 @@ impl Default for Options {
             renew_for: None,
             store_timeout: Duration::from_secs(10),
             recipe: Recipe::default(),
-            judge: Arc::new(Answer::standard_verdict),
+            judge: Arc::new(standard),
             kept: KeptHeaders::default(),
             max_response: MIB,
             response_timeout: Duration::from_secs(10),
@@ -151,6 +151,10 @@ impl Options {
             None => policy,
         }
     }
+}
+
+fn standard(answer: &Answer<'_>) -> Verdict {
+    answer.standard_verdict()
 }
 
 impl fmt::Debug for Options {
