@@ -1,0 +1,23 @@
+//! The 17 statements about a server, one group of tests each, and what hostile and many clients do to it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod hostile;
+mod many;
+mod s01_key_is_a_string;
+mod s02_two_syntaxes;
+mod s03_answers;
+mod s04_problems;
+mod s05_methods;
+mod s06_replays;
+mod s07_fingerprint;
+mod s08_scope;
+mod s09_limits;
+mod s10_headers;
+mod s11_verdicts;
+mod s12_disconnects;
+mod s13_store_down;
+mod s14_lost_leases;
+mod s15_stacks;
+mod s16_attempt;
+mod s17_spans;
+mod support;

@@ -1,0 +1,147 @@
+//! Bodies have bounds on both sides; what goes past the bound of an answer still reaches the first client whole.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use crate::support::{App, Calls, Client, Gate, Server, channel, post, problem_code, repeated};
+
+fn echo(calls: &Calls, limit: usize) -> App {
+    let calls = calls.clone();
+    let handler = move |body: String| async move {
+        calls.add();
+        body
+    };
+    App::with(handler, |builder| builder.max_body(limit))
+}
+
+#[tokio::test]
+async fn a_length_past_the_limit_is_413_before_the_body_is_asked_for() {
+    let calls = Calls::default();
+    let server = Server::start(echo(&calls, 1000).router).await;
+    let mut raw = server.raw().await;
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k\r\nExpect: 100-continue\r\n";
+    raw.send(format!("{head}Content-Length: 1001\r\n\r\n")).await;
+    let answer = raw.receive_until("\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "no 100 came first: {answer}");
+    assert_eq!(calls.count(), 0);
+}
+
+#[tokio::test]
+async fn a_body_without_a_length_is_413_at_the_limit() {
+    let calls = Calls::default();
+    let server = Server::start(echo(&calls, 1000).router).await;
+    let chunked = |len: usize| repeated("0123456789", len / 10);
+    let fits = Client::http1(&server).await.ask(post("fits", chunked(1000))).await;
+    assert_eq!((fits.status, fits.body.len()), (StatusCode::OK, 1000));
+    let reply = Client::http1(&server).await.ask(post("k", chunked(1010))).await;
+    assert_eq!((reply.status, problem_code(&reply).as_str()), (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"));
+    assert_eq!(calls.count(), 1);
+}
+
+#[tokio::test]
+async fn a_request_without_a_key_has_no_limit_here() {
+    let calls = Calls::default();
+    let request = Request::post("/").body(Body::from(vec![b'x'; 5000])).unwrap();
+    assert_eq!(echo(&calls, 1000).ask(request).await.body.len(), 5000);
+}
+
+#[tokio::test]
+async fn an_outer_limit_is_413_too() {
+    let calls = Calls::default();
+    let app = echo(&calls, 1000);
+    let limited = http_body_util::Limited::new(repeated("0123456789", 20), 100);
+    let reply = app.ask(post("k", Body::new(limited))).await;
+    assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(calls.count(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_past_the_cap_arrives_whole_and_is_not_kept() {
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let handler = move || async move {
+        counted.add();
+        repeated("0123456789", 500)
+    };
+    let app = App::with(handler, |builder| builder.max_response(1000));
+    let server = Server::start(app.router).await;
+    let mut client = Client::http1(&server).await;
+    let first = client.ask(post("k", "")).await;
+    assert_eq!((first.status, first.text()), (StatusCode::OK, "0123456789".repeat(500).as_str()));
+    let retry = client.ask(post("k", "")).await;
+    assert_eq!((retry.status, problem_code(&retry).as_str()), (StatusCode::CONFLICT, "not_kept"));
+    assert!(retry.retry_after().is_none() && retry.text().contains("larger"), "{retry:?}");
+    assert_eq!(calls.count(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_of_a_known_length_past_the_cap_is_not_buffered() {
+    let app = App::with(|| async { vec![b'x'; 2000] }, |builder| builder.max_response(1000));
+    let first = app.ask(post("k", "")).await;
+    assert_eq!(first.body.len(), 2000);
+    assert_eq!(problem_code(&app.ask(post("k", "")).await), "not_kept");
+}
+
+#[tokio::test]
+async fn an_answer_as_long_as_the_cap_is_kept() {
+    let app = App::with(|| async { vec![b'x'; 1000] }, |builder| builder.max_response(1000));
+    app.ask(post("k", "")).await;
+    assert!(app.ask(post("k", "")).await.is_replayed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_past_the_time_limit_arrives_as_it_comes_and_is_on_record_before() {
+    let (gate, calls) = (Gate::new(), Calls::default());
+    let (held, counted) = (gate.clone(), calls.clone());
+    let handler = move || async move {
+        counted.add();
+        let (body, sender) = channel();
+        sender.send("begun, ");
+        tokio::spawn(async move {
+            held.pass().await;
+            sender.send("ended");
+        });
+        Response::new(body)
+    };
+    let app = App::with(handler, |builder| builder.response_timeout(Duration::from_secs(3)));
+    let first = app.router.clone().oneshot(post("k", "")).await.unwrap();
+    let retry = app.ask(post("k", "")).await;
+    assert_eq!(problem_code(&retry), "not_kept", "while the first is still being sent");
+    assert!(retry.text().contains("streamed"), "{retry:?}");
+    gate.open();
+    assert_eq!(first.into_body().collect().await.unwrap().to_bytes(), "begun, ended");
+    assert_eq!(calls.count(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_breaks_off_for_its_client_and_is_not_kept() {
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let handler = move || async move {
+        counted.add();
+        let (body, sender) = channel();
+        sender.send("half");
+        sender.break_off();
+        Response::new(body)
+    };
+    let app = App::new(handler);
+    let mut body = app.router.clone().oneshot(post("k", "")).await.unwrap().into_body();
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "half");
+    assert!(body.frame().await.unwrap().is_err());
+    assert_eq!(problem_code(&app.ask(post("k", "")).await), "not_kept");
+    assert_eq!(calls.count(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_too_large_for_the_store_arrives_and_is_not_kept() {
+    let config = idem_moka::MokaConfig { max_outcome: 100, ..idem_moka::MokaConfig::default() };
+    let store = std::sync::Arc::new(idem_moka::MokaStore::new(config).unwrap());
+    let app = App::over(store, || async { vec![b'x'; 500] }, |builder| builder);
+    assert_eq!(app.ask(post("k", "")).await.body.len(), 500);
+    assert_eq!(problem_code(&app.ask(post("k", "")).await), "not_kept");
+}

@@ -1,0 +1,60 @@
+//! Bodies as a test needs them.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::Frame;
+use tokio::sync::mpsc;
+
+type Polled = Poll<Option<io::Result<Frame<Bytes>>>>;
+
+struct FnBody<F>(F);
+
+impl<F: FnMut(&mut Context<'_>) -> Polled + Unpin> http_body::Body for FnBody<F> {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
+        self.0(cx)
+    }
+}
+
+/// These frames, without a length known before.
+pub(crate) fn frames(frames: impl IntoIterator<Item = Frame<Bytes>>) -> Body {
+    let mut frames: VecDeque<_> = frames.into_iter().collect();
+    Body::new(FnBody(move |_: &mut Context<'_>| Poll::Ready(frames.pop_front().map(Ok))))
+}
+
+/// A piece so many times, without a length known before.
+pub(crate) fn repeated(piece: &'static str, times: usize) -> Body {
+    let mut left = times;
+    Body::new(FnBody(move |_: &mut Context<'_>| {
+        let one = left.checked_sub(1).map(|rest| {
+            left = rest;
+            Ok(Frame::data(Bytes::from_static(piece.as_bytes())))
+        });
+        Poll::Ready(one)
+    }))
+}
+
+pub(crate) struct Sender(mpsc::UnboundedSender<io::Result<Frame<Bytes>>>);
+
+impl Sender {
+    pub(crate) fn send(&self, piece: &'static str) {
+        self.0.send(Ok(Frame::data(Bytes::from_static(piece.as_bytes())))).unwrap();
+    }
+
+    pub(crate) fn break_off(self) {
+        self.0.send(Err(io::Error::other("as the test says"))).unwrap();
+    }
+}
+
+/// A body that the test sends piece by piece.
+pub(crate) fn channel() -> (Body, Sender) {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    (Body::new(FnBody(move |cx: &mut Context<'_>| receiver.poll_recv(cx))), Sender(sender))
+}

@@ -1,0 +1,11 @@
+//! What the tests share: an application to ask, sockets to ask it through, a store that fails on demand.
+
+mod app;
+mod body;
+mod faulty;
+mod net;
+
+pub(crate) use app::{App, Calls, Gate, Reply, ask, post, problem_code, shared_scope};
+pub(crate) use body::{channel, frames, repeated};
+pub(crate) use faulty::{Fault, FaultyStore};
+pub(crate) use net::{Client, Raw, Server};
