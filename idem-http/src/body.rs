@@ -30,6 +30,16 @@ impl Whole {
     pub(crate) fn len(&self) -> u64 {
         self.data.len() as u64
     }
+
+    /// Not exact with trailers: servers make a `Content-Length` of an exact one, and no trailers follow that.
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        if self.trailers.is_none() {
+            return SizeHint::with_exact(self.len());
+        }
+        let mut hint = SizeHint::new();
+        hint.set_lower(self.len());
+        hint
+    }
 }
 
 pin_project! {
@@ -88,7 +98,7 @@ impl<B: Body> Body for RequestBody<B> {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Untouched { body } => body.size_hint(),
-            Kind::Whole { whole } => SizeHint::with_exact(whole.len()),
+            Kind::Whole { whole } => whole.size_hint(),
         }
     }
 }

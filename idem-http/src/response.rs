@@ -82,7 +82,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Untouched { body } => body.size_hint(),
-            Kind::Whole { whole } => SizeHint::with_exact(whole.len()),
+            Kind::Whole { whole } => whole.size_hint(),
             Kind::Partly { partly } => {
                 let read = partly.read.iter().map(|read| read.len() as u64).sum::<u64>();
                 let rest = partly.rest.size_hint();

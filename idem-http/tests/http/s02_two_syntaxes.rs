@@ -28,7 +28,9 @@ fn request(value: &str) -> Request<Body> {
 async fn lenient_is_the_default_and_takes_a_bare_key() {
     let calls = Calls::default();
     let app = app(&calls, None);
-    for key in [UUID, "stripe-node-retry-8e03978e-40d5-43dd-bc93-6894a57f9324", "KG5LxwFBepaKHyUD", "42", "?1"] {
+    for key in
+        [UUID, "stripe-node-retry-8e03978e-40d5-43dd-bc93-6894a57f9324", "KG5LxwFBepaKHyUD", "42", "?1"]
+    {
         assert_eq!(app.ask(request(key)).await.text(), key);
     }
 }
@@ -56,7 +58,8 @@ async fn a_malformed_value_in_quotes_is_400_in_both() {
     let calls = Calls::default();
     for syntax in [KeySyntax::Strict, KeySyntax::Lenient] {
         let app = app(&calls, Some(syntax));
-        for value in ["\"abc", "abc\"", "\"a\\b\"", "\"a\"b", "\"a\" \"b\"", "\"a\", b", "a b", "a;b", "a,b"] {
+        for value in ["\"abc", "abc\"", "\"a\\b\"", "\"a\"b", "\"a\" \"b\"", "\"a\", b", "a b", "a;b", "a,b"]
+        {
             assert_eq!(app.ask(request(value)).await.status, StatusCode::BAD_REQUEST, "{value} {syntax:?}");
         }
     }

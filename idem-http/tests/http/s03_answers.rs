@@ -63,7 +63,10 @@ async fn a_key_reused_for_another_payload_is_422() {
     let app = App::new(counting(&calls));
     app.ask(post("k", "one")).await;
     let reply = app.ask(post("k", "two")).await;
-    assert_eq!((reply.status, problem_code(&reply).as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "key_reused"));
+    assert_eq!(
+        (reply.status, problem_code(&reply).as_str()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "key_reused")
+    );
     assert_eq!(app.ask(post("k", "one")).await.text(), "answer 1", "the first answer stays");
 }
 

@@ -21,7 +21,8 @@ async fn problems(page: Option<&'static str>) -> Vec<Reply> {
         body
     };
     let app = App::over(Arc::new(store.clone()), handler, |builder| {
-        let builder = builder.key(KeyRule::Required).max_body(10).store_timeout(std::time::Duration::from_secs(1));
+        let builder =
+            builder.key(KeyRule::Required).max_body(10).store_timeout(std::time::Duration::from_secs(1));
         match page {
             Some(page) => builder.documentation(&Uri::from_static(page)),
             None => builder,

@@ -27,7 +27,10 @@ async fn is_the_same(app: &App, request: Request<Body>) -> bool {
     if reply.is_replayed() {
         return true;
     }
-    assert_eq!((reply.status, problem_code(&reply).as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "key_reused"));
+    assert_eq!(
+        (reply.status, problem_code(&reply).as_str()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "key_reused")
+    );
     false
 }
 
@@ -57,7 +60,8 @@ async fn each_part_of_the_standard_recipe_counts() {
 async fn other_headers_may_differ() {
     let app = app(None);
     app.ask(base().body(Body::from("body")).unwrap()).await;
-    let other = base().header("user-agent", "x").header("x-request-id", "7").body(Body::from("body")).unwrap();
+    let other =
+        base().header("user-agent", "x").header("x-request-id", "7").body(Body::from("body")).unwrap();
     assert!(is_the_same(&app, other).await);
 }
 
@@ -114,7 +118,8 @@ async fn an_own_recipe_sees_the_request_and_its_body() {
 async fn canonical_json_forgives_order_and_space_only() {
     let app = app(Some(Recipe::new().canonical_json()));
     let json = |body: &'static str| {
-        let request = Request::post("/").header("idempotency-key", "k").header("content-type", "application/json");
+        let request =
+            Request::post("/").header("idempotency-key", "k").header("content-type", "application/json");
         request.body(Body::from(body)).unwrap()
     };
     app.ask(json(r#"{"to": "bob", "cents": 100}"#)).await;

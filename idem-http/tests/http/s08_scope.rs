@@ -78,8 +78,14 @@ async fn a_request_without_a_scope_is_refused_and_not_run() {
     let reply = ask(&app(&calls, true), request("blocked")).await;
     assert_eq!((reply.status, problem_code(&reply).as_str()), (StatusCode::FORBIDDEN, "scope"));
     let misplaced = ask(&app(&calls, false), request("alice")).await;
-    assert_eq!((misplaced.status, problem_code(&misplaced).as_str()), (StatusCode::INTERNAL_SERVER_ERROR, "scope"));
+    assert_eq!(
+        (misplaced.status, problem_code(&misplaced).as_str()),
+        (StatusCode::INTERNAL_SERVER_ERROR, "scope")
+    );
     let too_long = ask(&app(&calls, true), request(&"a".repeat(256))).await;
-    assert_eq!((too_long.status, problem_code(&too_long).as_str()), (StatusCode::INTERNAL_SERVER_ERROR, "scope"));
+    assert_eq!(
+        (too_long.status, problem_code(&too_long).as_str()),
+        (StatusCode::INTERNAL_SERVER_ERROR, "scope")
+    );
     assert_eq!(calls.count(), 0);
 }

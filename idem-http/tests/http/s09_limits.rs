@@ -39,7 +39,10 @@ async fn a_body_without_a_length_is_413_at_the_limit() {
     let fits = Client::http1(&server).await.ask(post("fits", chunked(1000))).await;
     assert_eq!((fits.status, fits.body.len()), (StatusCode::OK, 1000));
     let reply = Client::http1(&server).await.ask(post("k", chunked(1010))).await;
-    assert_eq!((reply.status, problem_code(&reply).as_str()), (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"));
+    assert_eq!(
+        (reply.status, problem_code(&reply).as_str()),
+        (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
+    );
     assert_eq!(calls.count(), 1);
 }
 

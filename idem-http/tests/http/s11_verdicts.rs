@@ -88,7 +88,8 @@ async fn for_grpc_the_status_in_the_trailers_decides() {
     for (code, runs) in [(0, 1), (3, 1), (13, 1), (8, 2), (14, 2)] {
         assert_eq!(twice(move || grpc(code)).await.0, runs, "grpc-status {code} in trailers");
         let trailers_only = move || {
-            let headers = [("content-type", "application/grpc".to_owned()), ("grpc-status", code.to_string())];
+            let headers =
+                [("content-type", "application/grpc".to_owned()), ("grpc-status", code.to_string())];
             headers.into_response()
         };
         assert_eq!(twice(trailers_only).await.0, runs, "grpc-status {code} in headers");

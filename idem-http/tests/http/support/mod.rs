@@ -8,4 +8,4 @@ mod net;
 pub(crate) use app::{App, Calls, Gate, Reply, ask, post, problem_code, shared_scope};
 pub(crate) use body::{channel, frames, repeated};
 pub(crate) use faulty::{Fault, FaultyStore};
-pub(crate) use net::{Client, Raw, Server};
+pub(crate) use net::{Client, Server};

@@ -64,11 +64,13 @@ impl Client {
         let response = match self {
             Self::Http1(client) => {
                 request.headers_mut().insert("host", "localhost".parse().unwrap());
+                client.ready().await.unwrap();
                 client.send_request(request).await.unwrap()
             }
             Self::Http2(client) => {
                 let uri = format!("http://localhost{}", request.uri());
                 *request.uri_mut() = uri.parse().unwrap();
+                client.ready().await.unwrap();
                 client.send_request(request).await.unwrap()
             }
         };

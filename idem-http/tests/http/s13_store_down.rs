@@ -1,0 +1,155 @@
+//! A store that fails: nothing runs without a lock, and what ran is never released.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use idem_core::{ErrorKind, Operation};
+use idem_http::{Builder, WhenInFlight, WhenNotRecorded, WhenStoreFails};
+use tokio::time::Instant;
+
+use crate::support::{App, Calls, Fault, FaultyStore, Reply, post, problem_code};
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+fn app(options: impl FnOnce(Builder) -> Builder) -> (FaultyStore, Calls, App) {
+    let (store, calls) = (FaultyStore::new(), Calls::default());
+    let counted = calls.clone();
+    let handler = move || async move { format!("answer {}", counted.add()) };
+    let app = App::over(Arc::new(store.clone()), handler, |builder| options(builder.store_timeout(LIMIT)));
+    (store, calls, app)
+}
+
+fn is_refused(reply: &Reply) {
+    assert_eq!(
+        (reply.status, problem_code(reply).as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
+    );
+    assert_eq!(reply.retry_after(), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_down_is_503_in_bounded_time_and_nothing_runs() {
+    let faults = [
+        Fault::Refused(ErrorKind::Unavailable),
+        Fault::Refused(ErrorKind::Timeout),
+        Fault::Refused(ErrorKind::Full),
+        Fault::Answered(ErrorKind::Timeout),
+        Fault::Silent,
+    ];
+    for fault in faults {
+        let (store, calls, app) = app(|builder| builder.when_in_flight(WhenInFlight::Wait(LIMIT)));
+        store.fail_all(&fault);
+        let asked = Instant::now();
+        is_refused(&app.ask(post("k", "")).await);
+        assert!(asked.elapsed() <= LIMIT + Duration::from_secs(2), "{fault:?}: {:?}", asked.elapsed());
+        assert_eq!(calls.count(), 0, "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_comes_back_needs_no_restart() {
+    let (store, calls, app) = app(|builder| builder);
+    store.fail_all(&Fault::Refused(ErrorKind::Unavailable));
+    is_refused(&app.ask(post("k", "")).await);
+    store.mend();
+    assert_eq!(app.ask(post("k", "")).await.text(), "answer 1");
+    store.fail_all(&Fault::Refused(ErrorKind::Unavailable));
+    is_refused(&app.ask(post("k", "")).await);
+    store.mend();
+    assert!(app.ask(post("k", "")).await.is_replayed());
+    assert_eq!(calls.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_for_a_moment_is_asked_again() {
+    let (store, calls, app) = app(|builder| builder);
+    store.fail(Operation::Lock, Fault::Answered(ErrorKind::Timeout));
+    let (reply, ()) = tokio::join!(app.ask(post("k", "")), async {
+        tokio::time::sleep(LIMIT / 2).await;
+        store.mend();
+    });
+    assert_eq!(reply.text(), "answer 1");
+    assert_eq!(calls.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_request_a_route_runs_without_the_store_and_says_so() {
+    let (store, calls, app) = app(|builder| builder.when_store_fails(WhenStoreFails::PassThrough));
+    store.fail_all(&Fault::Refused(ErrorKind::Unavailable));
+    for answer in ["answer 1", "answer 2"] {
+        let reply = app.ask(post("k", "")).await;
+        assert_eq!(
+            (reply.text(), &reply.headers["idempotency-not-kept"]),
+            (answer, &"true".parse().unwrap())
+        );
+    }
+    store.mend();
+    let reply = app.ask(post("k", "")).await;
+    assert_eq!((reply.text(), reply.headers.contains_key("idempotency-not-kept")), ("answer 3", false));
+    assert_eq!(calls.count(), 3);
+}
+
+#[tokio::test]
+async fn damage_is_not_passed_through() {
+    let (store, calls, app) = app(|builder| builder.when_store_fails(WhenStoreFails::PassThrough));
+    store.fail(Operation::Lock, Fault::Refused(ErrorKind::Corrupt));
+    let reply = app.ask(post("k", "")).await;
+    assert_eq!(
+        (reply.status, problem_code(&reply).as_str()),
+        (StatusCode::INTERNAL_SERVER_ERROR, "record_unreadable")
+    );
+    assert_eq!(calls.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_may_not_be_kept_is_marked_and_its_key_is_not_released() {
+    let (store, calls, app) = app(|builder| builder);
+    store.fail(Operation::Complete, Fault::Refused(ErrorKind::Unavailable));
+    let first = app.ask(post("k", "")).await;
+    assert_eq!(
+        (first.text(), &first.headers["idempotency-not-kept"]),
+        ("answer 1", &"true".parse().unwrap())
+    );
+    store.mend();
+    assert_eq!(problem_code(&app.ask(post("k", "")).await), "in_flight", "the key is still held");
+    assert_eq!(calls.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_policy_an_answer_that_may_not_be_kept_is_503_and_the_retry_learns_more() {
+    let (store, calls, app) = app(|builder| builder.when_not_recorded(WhenNotRecorded::Refuse));
+    store.fail(Operation::Complete, Fault::Answered(ErrorKind::Timeout));
+    let first = app.ask(post("k", "")).await;
+    assert_eq!(
+        (first.status, problem_code(&first).as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "not_recorded")
+    );
+    assert_eq!(first.retry_after(), Some(1));
+    store.mend();
+    let retry = app.ask(post("k", "")).await;
+    assert_eq!((retry.text(), retry.is_replayed()), ("answer 1", true));
+    assert_eq!(calls.count(), 1);
+}
+
+#[tokio::test]
+async fn a_redb_store_that_was_closed_is_503_and_the_next_process_replays() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.idem");
+    let calls = Calls::default();
+    let open = async || {
+        let store = idem_redb::RedbStore::open(&*path).await.unwrap();
+        let counted = calls.clone();
+        let handler = move || async move { format!("answer {}", counted.add()) };
+        let limit = Duration::from_millis(50);
+        (App::over(Arc::new(store.clone()), handler, |builder| builder.store_timeout(limit)), store)
+    };
+    let (app, store) = open().await;
+    assert_eq!(app.ask(post("k", "")).await.text(), "answer 1");
+    store.close().await.unwrap();
+    is_refused(&app.ask(post("other", "")).await);
+    drop((app, store));
+    let (app, _store) = open().await;
+    assert!(app.ask(post("k", "")).await.is_replayed());
+    assert_eq!(calls.count(), 1);
+}

@@ -1,0 +1,173 @@
+//! A handler's own attempt: its lease, its checkpoints, and completing by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{Request, StatusCode};
+use idem_core::{ErrorKind, Fenced, ManualClock, Operation, Timestamp};
+use idem_http::{Attempt, IdempotencyKey, InDoubt};
+use idem_moka::{MokaConfig, MokaStore};
+use idem_redb::{RedbStore, RedbStoreExt, Transacted};
+use redb::{ReadableDatabase, ReadableTable, TableDefinition};
+
+use crate::support::{App, Fault, FaultyStore, Gate, post, problem_code};
+
+#[tokio::test]
+async fn the_attempt_and_the_key_are_extractors() {
+    let handler = |attempt: Attempt, key: IdempotencyKey| async move {
+        assert_eq!(attempt.key(), attempt.lease().key());
+        format!("{} {} {}", key.as_str(), attempt.number(), attempt.checkpoint().is_none())
+    };
+    let app = App::new(handler);
+    assert_eq!(app.ask(post("k", "")).await.text(), "k 1 true");
+}
+
+#[tokio::test]
+async fn without_a_key_there_is_none() {
+    let request = || Request::post("/").body(Body::empty()).unwrap();
+    let optional = App::new(|attempt: Option<Attempt>, key: Option<IdempotencyKey>| async move {
+        format!("{} {}", attempt.is_none(), key.is_none())
+    });
+    assert_eq!(optional.ask(request()).await.text(), "true true");
+    let reply = App::new(|_: Attempt| async {}).ask(request()).await;
+    assert_eq!(
+        (reply.status, problem_code(&reply).as_str()),
+        (StatusCode::INTERNAL_SERVER_ERROR, "attempt_missing")
+    );
+}
+
+#[tokio::test]
+async fn the_next_attempt_goes_on_from_the_last_checkpoint() {
+    let clock = ManualClock::new(Timestamp::from_micros(1_000_000_000));
+    let store = MokaStore::with_clock(MokaConfig::default(), Arc::new(clock.clone())).unwrap();
+    let gate = Gate::new();
+    let held = gate.clone();
+    let handler = move |attempt: Attempt| async move {
+        if let Some(checkpoint) = attempt.checkpoint() {
+            return format!("attempt {} from {checkpoint:?}", attempt.number());
+        }
+        assert_eq!(attempt.save(3, "reserved").await.unwrap(), Fenced::Applied);
+        held.pass().await;
+        // It lost the key meanwhile, and is told so.
+        assert!(matches!(attempt.save(4, "charged").await.unwrap(), Fenced::Lost(_)));
+        "too late".to_owned()
+    };
+    let app = App::over(Arc::new(store), handler, |builder| builder);
+    let (first, second) = tokio::join!(app.ask(post("k", "")), async {
+        gate.entered().await;
+        clock.advance(Duration::from_secs(31));
+        let second = app.ask(post("k", "")).await;
+        gate.open();
+        second
+    });
+    assert_eq!(second.text(), "attempt 2 from Checkpoint(step 3, 8 bytes)");
+    assert_eq!(first.text(), second.text());
+}
+
+const BOOKED: TableDefinition<'_, &str, u64> = TableDefinition::new("booked");
+
+/// Books once per key, in the transaction that completes it.
+async fn book(attempt: Attempt, fails: bool) -> Response {
+    let store = Arc::clone(attempt.store());
+    let booking = attempt.clone();
+    let transacted = store.as_redb().unwrap().complete_with(attempt.lease(), move |txn| {
+        let mut booked = txn.open_table(BOOKED)?;
+        let sum = booked.get("alice")?.map_or(0, |sum| sum.value()) + 1;
+        booked.insert("alice", sum)?;
+        if fails {
+            return Err(redb::Error::LockPoisoned(std::panic::Location::caller()));
+        }
+        let response =
+            http::Response::builder().status(201).header("x-sum", sum).body(format!("booked {sum}"));
+        Ok(booking.outcome(&response.unwrap()))
+    });
+    match transacted.await {
+        Ok(Transacted::Applied | Transacted::Lost(_)) => "not what the client gets".into_response(),
+        Ok(Transacted::RolledBack(_)) => (StatusCode::CONFLICT, "undone").into_response(),
+        Err(_) => InDoubt.mark("in doubt".into_response()),
+    }
+}
+
+trait Mark {
+    fn mark(self, response: Response) -> Response;
+}
+
+impl Mark for InDoubt {
+    fn mark(self, mut response: Response) -> Response {
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[tokio::test]
+async fn a_handler_completes_its_key_with_its_own_data_and_the_layer_answers_from_the_record() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.idem");
+    let store = RedbStore::open(&*path).await.unwrap();
+    let handler = |attempt: Attempt, body: String| book(attempt, body == "fail");
+    let app = App::over(Arc::new(store.clone()), handler, |builder| builder);
+    let first = app.ask(post("k", "")).await;
+    assert_eq!((first.status, first.text()), (StatusCode::CREATED, "booked 1"));
+    assert_eq!((&first.headers["x-sum"], first.is_replayed()), (&"1".parse().unwrap(), false));
+    let retry = app.ask(post("k", "")).await;
+    assert_eq!(retry.content(), first.content());
+    assert!(retry.is_replayed());
+
+    let undone = app.ask(post("other", "fail")).await;
+    assert_eq!((undone.status, undone.text()), (StatusCode::CONFLICT, "undone"));
+    assert!(app.ask(post("other", "fail")).await.is_replayed());
+
+    store.close().await.unwrap();
+    drop((app, store));
+    let file = redb::Database::open(&path).unwrap();
+    let table = file.begin_read().unwrap().open_table(BOOKED).unwrap();
+    assert_eq!(table.get("alice").unwrap().unwrap().value(), 1, "booked once, and the failed one undone");
+}
+
+#[tokio::test]
+async fn an_answer_in_doubt_is_taken_from_the_record() {
+    let store = FaultyStore::new();
+    let handler = |attempt: Attempt| async move {
+        let outcome = attempt.outcome(&http::Response::new("recorded"));
+        let lease = attempt.lease();
+        let _unknown = attempt.store().complete(lease, outcome, lease.retention()).await.unwrap_err();
+        InDoubt.mark("not what the client gets".into_response())
+    };
+    let app = App::over(Arc::new(store.clone()), handler, |builder| builder);
+    store.fail(Operation::Complete, Fault::Answered(ErrorKind::Timeout));
+    let written = app.ask(post("written", "")).await;
+    assert_eq!((written.text(), written.is_replayed()), ("recorded", false));
+    assert!(app.ask(post("written", "")).await.is_replayed());
+
+    store.fail(Operation::Complete, Fault::Refused(ErrorKind::Timeout));
+    let unknown = app.ask(post("lost", "")).await;
+    assert_eq!(
+        (unknown.status, problem_code(&unknown).as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "not_recorded")
+    );
+    store.mend();
+    assert_eq!(problem_code(&app.ask(post("lost", "")).await), "in_flight", "never released");
+}
+
+#[tokio::test]
+async fn the_helper_makes_the_outcome_that_the_layer_would_store() {
+    let handler = |attempt: Attempt| async move {
+        let answer = || (StatusCode::CREATED, [("x-a", "1"), ("set-cookie", "s")], "body").into_response();
+        let collected = http::Response::builder().status(201).header("x-a", "1");
+        let collected = collected.header("content-type", "text/plain; charset=utf-8").body("body").unwrap();
+        let streamed = attempt.outcome_of(answer()).await;
+        let whole = attempt.outcome(&collected);
+        let too_large = attempt.outcome(&http::Response::new(vec![0; 2000]));
+        let too_long =
+            attempt.outcome_of(http::Response::new(crate::support::repeated("0123456789", 200))).await;
+        assert_eq!((too_large.size(), too_long.size()), (0, 0));
+        let lease = attempt.lease();
+        let _applied = attempt.store().complete(lease, whole.clone(), lease.retention()).await.unwrap();
+        (StatusCode::OK, format!("{}", streamed.size() == whole.size()))
+    };
+    let app = App::with(handler, |builder| builder.max_response(1000));
+    let reply = app.ask(post("k", "")).await;
+    assert_eq!((reply.status, reply.text()), (StatusCode::CREATED, "body"));
+}
