@@ -45,8 +45,7 @@ async fn rounds(store: Arc<dyn Store>, when: WhenInFlight) -> Vec<Vec<Reply>> {
 }
 
 async fn waiting(store: Arc<dyn Store>) {
-    for (round, replies) in
-        rounds(store, WhenInFlight::Wait(Duration::from_secs(60))).await.iter().enumerate()
+    for (round, replies) in rounds(store, WhenInFlight::Wait(Duration::from_mins(1))).await.iter().enumerate()
     {
         let replayed = replies.iter().filter(|reply| reply.is_replayed()).count();
         assert_eq!(replayed, CLIENTS - 1);

@@ -141,12 +141,9 @@ proptest! {
         let field = [quote(open), &inside, quote(close)].concat();
         let calls = Calls::default();
         let reply = in_runtime(ask(&strict(&calls), &[&field]));
-        match string_of(&field).filter(|value| !value.is_empty()) {
-            Some(value) => prop_assert_eq!(reply.text(), value),
-            None => {
-                prop_assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{}", field.escape_ascii());
-                prop_assert_eq!(calls.count(), 0);
-            }
+        if let Some(value) = string_of(&field).filter(|value| !value.is_empty()) { prop_assert_eq!(reply.text(), value) } else {
+            prop_assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{}", field.escape_ascii());
+            prop_assert_eq!(calls.count(), 0);
         }
     }
 }

@@ -101,7 +101,7 @@ async fn a_retry_during_the_first_is_409_with_retry_after() {
 #[tokio::test]
 async fn by_policy_a_retry_waits_for_the_result() {
     let (gate, calls) = (Gate::new(), Calls::default());
-    let wait = WhenInFlight::Wait(Duration::from_secs(60));
+    let wait = WhenInFlight::Wait(Duration::from_mins(1));
     let app = App::with(gated(&gate, &calls), |builder| builder.when_in_flight(wait));
     let retry = async {
         gate.entered().await;

@@ -113,7 +113,6 @@ async fn an_own_recipe_sees_the_request_and_its_body() {
     assert!(!is_the_same(&app, base().body(Body::from("five!")).unwrap()).await);
 }
 
-#[cfg(feature = "canonical-json")]
 #[tokio::test]
 async fn canonical_json_forgives_order_and_space_only() {
     let app = app(Some(Recipe::new().canonical_json()));

@@ -94,7 +94,7 @@ async fn a_record_that_is_no_answer_is_a_problem_and_nothing_is_run() {
         let fingerprint = idem_http::Recipe::new().fingerprint(&parts, &bytes::Bytes::new());
         let key = idem_core::Key::new(&scope, name).unwrap();
         let policy =
-            idem_core::Policy::new(std::time::Duration::from_secs(30), std::time::Duration::from_secs(3600));
+            idem_core::Policy::new(std::time::Duration::from_secs(30), std::time::Duration::from_hours(1));
         let work = |_| async { Ok::<_, ()>(Outcome::Value(bytes::Bytes::from_static(bytes))) };
         let _executed = store.execute_outcome(&key, &fingerprint, &policy, work).await.unwrap();
         let reply = app.ask(post(name, "")).await;

@@ -62,8 +62,8 @@ async fn a_thousand_clients_leave_and_every_handler_ends_and_every_retry_replays
     let server = Server::start(router).await;
     for client in 0..CLIENTS {
         let mut raw = server.raw().await;
-        let head = format!("POST / HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: k{client}\r\n");
-        raw.send(format!("{head}Content-Length: 4\r\n\r\n{client:04}")).await;
+        let lines = format!("POST / HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: k{client}\r\n");
+        raw.send(format!("{lines}Content-Length: 4\r\n\r\n{client:04}")).await;
         gate.entered().await;
         drop(raw);
         drops.one().await;

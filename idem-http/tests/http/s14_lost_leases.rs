@@ -94,7 +94,7 @@ async fn who_lost_the_lease_to_one_that_still_runs_answers_409() {
 
 #[tokio::test]
 async fn who_lost_the_lease_waits_for_the_winner_when_the_policy_says_so() {
-    let wait = WhenInFlight::Wait(Duration::from_secs(60));
+    let wait = WhenInFlight::Wait(Duration::from_mins(1));
     let Slow { app, clock, gates: [first_gate, second_gate], .. } =
         slow(|builder| builder.when_in_flight(wait));
     let second = async {
