@@ -1,4 +1,149 @@
-//! The Idempotency-Key header for any tower stack.
+//! The `Idempotency-Key` header for any tower stack: **for one key, one execution, and the same answer for every
+//! retry.**
+//!
+//! A client that lost an answer sends its request again. With a key in the header `Idempotency-Key` the
+//! [`IdempotencyLayer`] runs its handler once and gives every retry the first answer: the behaviour of the IETF
+//! draft [draft-ietf-httpapi-idempotency-key-header]. It works over any [`Store`](idem_core::Store): in memory, in
+//! a file, on a Redis cluster.
+//!
+//! | a request with a key | is answered with |
+//! |---|---|
+//! | the first one | its handler's answer |
+//! | a retry after that | the same status, headers, body and trailers, and `Idempotency-Replayed: true` |
+//! | a retry meanwhile | 409 with `Retry-After`, or, by policy, the answer once it is there |
+//! | another request with the same key | 422 |
+//! | a malformed key, or a required one that is missing | 400 |
+//! | any, while the store is down | 503 with `Retry-After`: nothing runs without a lock |
+//!
+//! Every error is a [problem] of RFC 9457. Requests without a key, and methods other than `POST` and
+//! `PATCH`, go to their handlers untouched.
+//!
+//! [draft-ietf-httpapi-idempotency-key-header]: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+//!
+//! # axum
+//! ```
+//! use std::sync::Arc;
+//!
+//! use axum::extract::Request;
+//! use axum::http::StatusCode;
+//! use axum::middleware::{Next, from_fn};
+//! use axum::response::Response;
+//! use axum::{Router, routing::post};
+//! use idem_core::{Scope, Store};
+//! use idem_http::{IdempotencyLayer, ScopeError};
+//! use idem_moka::{MokaConfig, MokaStore};
+//!
+//! #[derive(Clone)]
+//! struct Account(u64);
+//!
+//! /// Stands outside the layer, so that a replay is authenticated as its first request was.
+//! async fn authenticate(mut request: Request, next: Next) -> Result<Response, StatusCode> {
+//!     let token = request.headers().get("authorization").ok_or(StatusCode::UNAUTHORIZED)?;
+//!     let account = if token == "Bearer demo" { Account(1) } else { return Err(StatusCode::UNAUTHORIZED) };
+//!     request.extensions_mut().insert(account);
+//!     Ok(next.run(request).await)
+//! }
+//!
+//! fn app(store: Arc<dyn Store>) -> idem_core::Result<Router> {
+//!     let idempotency = IdempotencyLayer::builder(store, |parts| {
+//!         let account = parts.extensions.get::<Account>().ok_or_else(ScopeError::misplaced)?;
+//!         Ok(Scope::new(format!("account:{}", account.0))?)
+//!     })
+//!     .build()?;
+//!     // The layer that is added last stands outermost.
+//!     Ok(Router::new()
+//!         .route("/payments", post(|| async { (StatusCode::CREATED, "paid") }))
+//!         .layer(idempotency)
+//!         .layer(from_fn(authenticate)))
+//! }
+//!
+//! # fn main() -> idem_core::Result<()> {
+//! let app = app(Arc::new(MokaStore::new(MokaConfig::default())?))?;
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With the feature `axum`, [`Attempt`] and [`IdempotencyKey`] are extractors.
+//!
+//! # Any tower service
+//! The inner service takes requests with a [`RequestBody`] around the body that the server gives; its answers may
+//! have any body of [`Bytes`](bytes::Bytes).
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use std::sync::Arc;
+//!
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use idem_core::{Scope, Store};
+//! use idem_http::{IdempotencyLayer, RequestBody};
+//! use tower::{Service, ServiceBuilder};
+//!
+//! async fn handle<B>(request: Request<RequestBody<B>>) -> Result<Response<Full<Bytes>>, Infallible> {
+//!     Ok(Response::new(Full::from(format!("{} done", request.uri().path()))))
+//! }
+//!
+//! fn service<B>(
+//!     store: Arc<dyn Store>,
+//! ) -> idem_core::Result<impl Service<Request<B>, Error = Infallible> + Clone>
+//! where
+//!     B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + 'static,
+//! {
+//!     // One tenant: said, not assumed.
+//!     let idempotency = IdempotencyLayer::builder(store, |_| Ok(Scope::shared())).build()?;
+//!     Ok(ServiceBuilder::new().layer(idempotency).service_fn(handle))
+//! }
+//! # let _ = service::<hyper::body::Incoming>;
+//! ```
+//!
+//! # Scopes and authentication
+//! Clients choose their keys, so two of them may choose the same one, by chance or to read each other's answers.
+//! The scope keeps them apart: make it of what was *authenticated* (an account, a tenant), never of what the client
+//! may write into a header, and of the route when one key may serve two of them. Whoever has the scope, the key and
+//! the same request gets the answer; so a replay shows it only to those who could have made the request.
+//!
+//! The layer therefore stands inside authentication and authorisation, and a retry passes both again. Rights that
+//! were taken away meanwhile take the replay away, too.
+//!
+//! Not everything in an answer is for every retry. [`KeptHeaders`] leaves out cookies and credentials, and values
+//! [marked sensitive](http::HeaderValue::set_sensitive); a body that must not be stored gets
+//! [`Verdict::DoNotKeep`].
+//!
+//! # Lease and retention
+//! The [lease](Builder::lease) is how long a handler may be silent before a retry may run the request again. It is
+//! renewed while the handler runs, so it is not the longest time of a handler but the time for which a key stays
+//! blocked when the server dies: seconds to a minute. A handler that blocks its thread also blocks the renewals.
+//! [`renew_for`](Builder::renew_for) bounds how long one that hangs keeps its key.
+//!
+//! The [retention](Builder::retention) is how long an answer is replayed: longer than any client retries. Past it
+//! the same key is a new request.
+//!
+//! # Effects that cannot be undone
+//! When the server dies in a handler, its lease ends and a retry runs the handler again: nobody knows how far it had
+//! come. What the handler does has to bear that. From the strongest:
+//!
+//! - In one transaction: on redb, `complete_with` commits the application's own data and the completion together.
+//!   [`Attempt::outcome`] makes the outcome, and the layer answers from the record.
+//! - In steps: [`Attempt::save`] keeps a checkpoint after each, and the next attempt goes on from it. A step that was
+//!   under way may happen twice, so it needs a key of its own downstream, made of [`Attempt::key`] and the step: it is
+//!   then the same in every attempt.
+//! - Fenced: [`Attempt::token`] rises with every attempt; a system that remembers the highest one refuses the late.
+//!
+//! A client that goes away cancels nothing: the handler runs to its end and its answer is kept. A shutdown waits for
+//! [`running`](IdempotencyLayer::running) handlers. A handler that panicked is not run again by default
+//! ([`WhenHandlerFails`]).
+//!
+//! # What is kept, and what is not
+//! By default every answer but 429 and 503, which release the key, as do answers that a handler marks as
+//! [`NotExecuted`]; [`Builder::verdict`] decides otherwise. An answer that is too long, takes too long, or changes
+//! the protocol reaches its client whole; a retry is told that it was not kept, and the handler does not run again.
+//!
+//! # Features
+//! - `axum`: the extractors, and fingerprints over the path before nesting.
+//! - `canonical-json`: `Recipe::canonical_json`.
+//! - `metrics`: counts of the [answers](metrics), and those of the store.
 
 mod attempt;
 #[cfg(feature = "axum")]
