@@ -105,7 +105,8 @@ where
         let ran = &mut ran;
         async move {
             match stage.start() {
-                Some(job) => handle(shared, job, client_key, lease, ran).await,
+                // In a box of its own: a replay never needs the room that a handler takes.
+                Some(job) => Box::pin(handle(shared, job, client_key, lease, ran)).await,
                 // The client left while the lock was asked for.
                 None => Err(Withheld::NotExecuted),
             }

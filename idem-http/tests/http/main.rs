@@ -1,6 +1,7 @@
 //! The 17 statements about a server, one group of tests each, and what hostile and many clients do to it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod allocations;
 mod hostile;
 mod many;
 mod s01_key_is_a_string;
@@ -18,6 +19,7 @@ mod s12_disconnects;
 mod s13_store_down;
 mod s14_lost_leases;
 mod s15_stacks;
+mod s15_tonic;
 mod s16_attempt;
 mod s17_spans;
 mod support;

@@ -16,7 +16,7 @@ use super::Reply;
 /// Serves HTTP/1.1 and HTTP/2 on a port of its own until it is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    serving: JoinHandle<()>,
+    pub(crate) serving: JoinHandle<()>,
 }
 
 impl Server {
