@@ -91,7 +91,8 @@ impl Builder {
     }
 
     /// How long the lease of a running handler is renewed at most, so that one that hangs does not hold its key
-    /// for ever. Default: ten leases.
+    /// for ever. After that and one lease a retry may run the request again, whether the first handler is still at
+    /// it or not. Default: ten leases.
     pub fn renew_for(mut self, ceiling: Duration) -> Self {
         self.options.renew_for = Some(ceiling);
         self

@@ -101,7 +101,11 @@ where
     } else {
         match verdict {
             Verdict::Release => Some(Err(Withheld::NotExecuted)),
-            Verdict::DoNotKeep => Some(Ok(Outcome::Unavailable(Reason::Streamed))),
+            Verdict::DoNotKeep => {
+                let streamed = body.size_hint().exact().is_none();
+                let reason = if streamed { Reason::Streamed } else { Reason::Other };
+                Some(Ok(Outcome::Unavailable(reason)))
+            }
             Verdict::Keep => None,
         }
     };

@@ -9,6 +9,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+use crate::attempt::Attempt;
 use crate::body::RequestBody;
 use crate::future::ResponseFuture;
 use crate::key;
@@ -60,7 +61,9 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let options = &self.shared.options;
-        if !options.methods.contains(request.method()) {
+        // A layer around this one has locked the key already, and answers for it.
+        let is_locked = request.extensions().get::<Attempt>().is_some();
+        if is_locked || !options.methods.contains(request.method()) {
             return self.untouched(request);
         }
         let problem = match key::read(request.headers(), &options.key_headers, options.syntax) {

@@ -7,29 +7,26 @@ use http::{Request, Response};
 use http_body_util::Full;
 use idem_http::{Idempotency, RequestBody};
 use idem_moka::{MokaConfig, MokaStore};
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, ServiceExt};
 
 use crate::support::shared_scope;
 
+type Service = tower::util::BoxCloneService<
+    Request<RequestBody<Full<Bytes>>>,
+    Response<Full<Bytes>>,
+    std::convert::Infallible,
+>;
+
 /// A handler that answers with a body of this length and some headers.
-fn service(
-    body: usize,
-) -> Idempotency<
-    impl Service<
-        Request<RequestBody<Full<Bytes>>>,
-        Response = Response<Full<Bytes>>,
-        Error = std::convert::Infallible,
-        Future = impl Send,
-    > + Clone,
-> {
+fn service(body: usize) -> Idempotency<Service> {
     let config = MokaConfig { max_bytes: 1 << 30, ..MokaConfig::default() };
     let layer = shared_scope(Arc::new(MokaStore::new(config).unwrap())).build().unwrap();
     let body = Bytes::from(vec![b'x'; body]);
-    layer.layer(tower::service_fn(move |_request| {
+    layer.layer(Service::new(tower::service_fn(move |_request| {
         let answer = Response::builder().header("content-type", "application/json").header("x-own", "1");
         let response = answer.body(Full::new(body.clone())).unwrap();
         async move { Ok(response) }
-    }))
+    })))
 }
 
 fn request(key: usize) -> Request<Full<Bytes>> {

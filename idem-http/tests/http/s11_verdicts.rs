@@ -53,6 +53,22 @@ async fn a_stream_of_events_is_neither_buffered_nor_kept() {
 }
 
 #[tokio::test]
+async fn why_an_answer_was_not_kept_is_told() {
+    let app = App::with(
+        |body: String| async move {
+            if body == "stream" { crate::support::repeated("x", 3) } else { body.into() }
+        },
+        |builder| builder.verdict(|_| Verdict::DoNotKeep),
+    );
+    for (body, reason) in [("stream", "streamed"), ("secret", "the result was not kept")] {
+        app.ask(post(body, body)).await;
+        let retry = app.ask(post(body, body)).await;
+        assert_eq!(problem_code(&retry), "not_kept");
+        assert!(retry.text().contains(reason), "{retry:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_own_policy_decides() {
     let calls = Calls::default();
     let counted = calls.clone();

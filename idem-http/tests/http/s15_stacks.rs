@@ -6,7 +6,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::post as route;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body::Frame;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -16,7 +17,7 @@ use idem_http::RequestBody;
 use idem_moka::{MokaConfig, MokaStore};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 
-use crate::support::{App, Calls, Reply, ask, post, shared_scope};
+use crate::support::{App, Calls, Reply, ask, frames, post, shared_scope};
 
 #[tokio::test]
 async fn a_hyper_server_without_any_framework() {
@@ -93,6 +94,29 @@ async fn routes_of_one_router_with_layers_of_their_own() {
     };
     ask(&router, plain()).await;
     assert!(!ask(&router, plain()).await.is_replayed());
+}
+
+#[tokio::test]
+async fn of_two_layers_around_one_another_the_outer_one_acts() {
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let app = App::new(move || async move { counted.add().to_string() });
+    let router = app.router.layer(app.layer.clone());
+    assert_eq!(ask(&router, post("k", "")).await.text(), "1");
+    assert!(ask(&router, post("k", "")).await.is_replayed());
+    assert_eq!(calls.count(), 1);
+}
+
+#[tokio::test]
+async fn trailers_of_a_request_reach_its_handler() {
+    let trailers = HeaderMap::from_iter([(HeaderName::from_static("x-sum"), HeaderValue::from_static("7"))]);
+    let body = frames([Frame::data(Bytes::from_static(b"body")), Frame::trailers(trailers)]);
+    let app = App::new(|request: Request<axum::body::Body>| async move {
+        let body = request.into_body().collect().await.unwrap();
+        let sum = body.trailers().unwrap()["x-sum"].to_str().unwrap().to_owned();
+        format!("{} bytes, {sum}", body.to_bytes().len())
+    });
+    assert_eq!(app.ask(post("k", body)).await.text(), "4 bytes, 7");
 }
 
 /// A service that was asked whether it is ready is the one that is called.
