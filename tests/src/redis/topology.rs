@@ -11,6 +11,7 @@ use super::poll;
 use super::replication::{ask, in_step};
 use super::slots::SLOTS;
 use super::view::{Member, View};
+use super::wire::Reply;
 
 /// Longer than an election takes: a failure must be noticed and agreed on first.
 const LONGEST_CHANGE: Duration = Duration::from_secs(60);
@@ -246,10 +247,28 @@ impl Topology {
         if let Some(slot) = (0..SLOTS).find(|slot| !view.0.values().any(|member| member.has(*slot))) {
             return Err(format!("none of these nodes serves slot {slot}"));
         }
-        for (id, node) in here {
-            if let Some(probe) = view.0[id].slots.first() {
+        for (id, node) in &here {
+            if let Some(probe) = view.0[*id].slots.first() {
                 let replicas = self.followers(&view, id);
                 in_step(node, &replicas, *probe.start()).await?;
+            }
+        }
+        // Later: a replica without any data counts for none.
+        for (_, node) in here {
+            self.tells_replicas(node, &view).await?;
+        }
+        Ok(())
+    }
+    /// A node tells clients of a replica only once it has heard that this one has some of its master's data.
+    async fn tells_replicas(&self, node: &Node, view: &View) -> Result<(), String> {
+        let slots = ask(node, &["CLUSTER", "SLOTS"]).await?;
+        for range in slots.elements() {
+            let [_, _, master, replicas @ ..] = range.elements() else {
+                return Err(format!("{node} tells no master"));
+            };
+            let id = master.elements().get(2).map(Reply::text).unwrap_or_default();
+            if replicas.len() < self.followers(view, &id).len() {
+                return Err(format!("{node} does not tell all replicas"));
             }
         }
         Ok(())
