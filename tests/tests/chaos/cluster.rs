@@ -1,0 +1,40 @@
+//! The clusters of the rounds.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use idem_conformance::redis::{Cluster, ClusterOptions, Node, ServerOptions, Topology};
+
+/// Soon noticed, and still not mistaken for a busy machine.
+pub(crate) const NODE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Whose replicas can be cut off alone: they log in as a user of their own.
+const REPLICAS: &str = "replicas";
+
+pub(crate) fn options() -> ClusterOptions {
+    Cluster::options().node_timeout(NODE_TIMEOUT).each(|_, each| with_replicas_user(each))
+}
+
+pub(crate) fn with_replicas_user(options: ServerOptions) -> ServerOptions {
+    options
+        .config(format!("user {REPLICAS} on >chaos +psync +replconf +ping"))
+        .config(format!("masteruser {REPLICAS}"))
+        .config("masterauth chaos")
+}
+
+/// Cuts the link of `master` to its replicas. It goes on answering.
+pub(crate) async fn cut_replicas_off(master: &Node) {
+    master.run(&["ACL", "SETUSER", REPLICAS, "off"]).await;
+    master.run(&["CLIENT", "KILL", "USER", REPLICAS]).await;
+}
+
+pub(crate) fn addresses(topology: &Topology) -> Vec<SocketAddr> {
+    topology.nodes().iter().map(Node::addr).collect()
+}
+
+/// Waits until another node serves what `master` served.
+pub(crate) async fn replaced(topology: &Topology, master: &Node) {
+    while topology.masters().await.contains(master) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
