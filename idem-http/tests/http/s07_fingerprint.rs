@@ -102,6 +102,14 @@ async fn a_named_header_counts_with_all_its_values() {
 }
 
 #[tokio::test]
+async fn a_value_is_not_taken_for_a_name() {
+    let names = ["x-a", "x-b"].map(http::HeaderName::from_static);
+    let app = app(Some(names.into_iter().fold(Recipe::new(), Recipe::header)));
+    app.ask(base().header("x-a", "x-b").body(Body::empty()).unwrap()).await;
+    assert!(!is_the_same(&app, base().header("x-b", "x-b").body(Body::empty()).unwrap()).await);
+}
+
+#[tokio::test]
 async fn an_own_recipe_sees_the_request_and_its_body() {
     let recipe = Recipe::own(|parts, body| {
         let length = (body.len() as u64).to_le_bytes();

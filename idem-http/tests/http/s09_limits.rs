@@ -5,10 +5,11 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use http::{Request, StatusCode};
+use http_body::SizeHint;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
-use crate::support::{App, Calls, Client, Gate, Server, channel, post, problem_code, repeated};
+use crate::support::{App, Calls, Client, Gate, Server, channel, channel_of, post, problem_code, repeated};
 
 fn echo(calls: &Calls, limit: usize) -> App {
     let calls = calls.clone();
@@ -82,12 +83,42 @@ async fn an_answer_past_the_cap_arrives_whole_and_is_not_kept() {
     assert_eq!(calls.count(), 1);
 }
 
-#[tokio::test]
-async fn an_answer_of_a_known_length_past_the_cap_is_not_buffered() {
-    let app = App::with(|| async { vec![b'x'; 2000] }, |builder| builder.max_response(1000));
-    let first = app.ask(post("k", "")).await;
-    assert_eq!(first.body.len(), 2000);
-    assert_eq!(problem_code(&app.ask(post("k", "")).await), "not_kept");
+/// Of its body nothing has come when its head is sent.
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_a_known_length_past_the_cap_is_not_waited_for() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let handler = move || async move {
+        let (body, sender) = channel_of(SizeHint::with_exact(1004));
+        tokio::spawn(async move {
+            held.pass().await;
+            for _ in 0..251 {
+                sender.send("four");
+            }
+        });
+        Response::new(body)
+    };
+    let app = App::with(handler, |builder| builder.max_response(1000));
+    let before = tokio::time::Instant::now();
+    let first = app.router.clone().oneshot(post("k", "")).await.unwrap();
+    assert!(before.elapsed().is_zero());
+    assert_eq!(first.headers()["content-length"], "1004");
+    gate.open();
+    assert_eq!(first.into_body().collect().await.unwrap().to_bytes().len(), 1004);
+    assert!(app.ask(post("k", "")).await.text().contains("larger"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endless_answer_is_buffered_to_the_cap_and_then_sent_as_it_comes() {
+    let handler = || async { Response::new(repeated("0123456789", usize::MAX)) };
+    let app = App::with(handler, |builder| builder.max_response(1000));
+    let mut body = app.router.clone().oneshot(post("k", "")).await.unwrap().into_body();
+    let mut read = Vec::new();
+    while read.len() < 5000 {
+        read.extend_from_slice(&body.frame().await.unwrap().unwrap().into_data().unwrap());
+    }
+    assert_eq!(read, "0123456789".repeat(500).as_bytes());
+    assert!(app.ask(post("k", "")).await.text().contains("larger"));
 }
 
 #[tokio::test]

@@ -7,12 +7,12 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http_body::Frame;
+use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 
 type Polled = Poll<Option<io::Result<Frame<Bytes>>>>;
 
-struct FnBody<F>(F);
+struct FnBody<F>(F, SizeHint);
 
 impl<F: FnMut(&mut Context<'_>) -> Polled + Unpin> http_body::Body for FnBody<F> {
     type Data = Bytes;
@@ -21,24 +21,29 @@ impl<F: FnMut(&mut Context<'_>) -> Polled + Unpin> http_body::Body for FnBody<F>
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
         self.0(cx)
     }
+
+    fn size_hint(&self) -> SizeHint {
+        self.1
+    }
 }
 
 /// These frames, without a length known before.
 pub(crate) fn frames(frames: impl IntoIterator<Item = Frame<Bytes>>) -> Body {
     let mut frames: VecDeque<_> = frames.into_iter().collect();
-    Body::new(FnBody(move |_: &mut Context<'_>| Poll::Ready(frames.pop_front().map(Ok))))
+    Body::new(FnBody(move |_: &mut Context<'_>| Poll::Ready(frames.pop_front().map(Ok)), SizeHint::default()))
 }
 
 /// A piece so many times, without a length known before.
 pub(crate) fn repeated(piece: &'static str, times: usize) -> Body {
     let mut left = times;
-    Body::new(FnBody(move |_: &mut Context<'_>| {
+    let one = move |_: &mut Context<'_>| {
         let one = left.checked_sub(1).map(|rest| {
             left = rest;
             Ok(Frame::data(Bytes::from_static(piece.as_bytes())))
         });
         Poll::Ready(one)
-    }))
+    };
+    Body::new(FnBody(one, SizeHint::default()))
 }
 
 pub(crate) struct Sender(mpsc::UnboundedSender<io::Result<Frame<Bytes>>>);
@@ -55,6 +60,12 @@ impl Sender {
 
 /// A body that the test sends piece by piece.
 pub(crate) fn channel() -> (Body, Sender) {
+    channel_of(SizeHint::default())
+}
+
+/// [`channel`] for a body that says how long it will be.
+pub(crate) fn channel_of(hint: SizeHint) -> (Body, Sender) {
     let (sender, mut receiver) = mpsc::unbounded_channel();
-    (Body::new(FnBody(move |cx: &mut Context<'_>| receiver.poll_recv(cx))), Sender(sender))
+    let body = FnBody(move |cx: &mut Context<'_>| receiver.poll_recv(cx), hint);
+    (Body::new(body), Sender(sender))
 }
