@@ -8,7 +8,7 @@ use idem_core::{ErrorKind, Operation};
 use idem_http::{Builder, WhenInFlight, WhenNotRecorded, WhenStoreFails};
 use tokio::time::Instant;
 
-use crate::support::{App, Calls, Fault, FaultyStore, Reply, post, problem_code};
+use crate::support::{App, Calls, Fault, FaultyStore, Reply, ask, post, problem_code};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -130,6 +130,58 @@ async fn by_policy_an_answer_that_may_not_be_kept_is_503_and_the_retry_learns_mo
     let retry = app.ask(post("k", "")).await;
     assert_eq!((retry.text(), retry.is_replayed()), ("answer 1", true));
     assert_eq!(calls.count(), 1);
+}
+
+/// Clients that retry until they have an answer, over a store that comes and goes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_a_store_that_comes_and_goes_lets_every_request_run_once() {
+    const CLIENTS: usize = 64;
+    const REQUESTS: usize = 20;
+    let short = Duration::from_millis(5);
+    let (store, calls, app) = app(|builder| builder.store_timeout(short).lease(Duration::from_millis(200)));
+    let flapping = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for fault in
+                [Fault::Refused(ErrorKind::Unavailable), Fault::Answered(ErrorKind::Timeout), Fault::Silent]
+                    .into_iter()
+                    .cycle()
+            {
+                store.fail_all(&fault);
+                tokio::time::sleep(short * 3).await;
+                store.mend();
+                tokio::time::sleep(short * 3).await;
+            }
+        }
+    });
+    let mut clients = tokio::task::JoinSet::new();
+    for client in 0..CLIENTS {
+        let router = app.router.clone();
+        clients.spawn(async move {
+            let mut refused = 0;
+            for request in 0..REQUESTS {
+                loop {
+                    let reply = ask(&router, post(&format!("{client}-{request}"), "")).await;
+                    if reply.status == StatusCode::OK {
+                        assert!(!reply.is_replayed(), "nobody asks again after an answer");
+                        break;
+                    }
+                    assert!(
+                        ["store_unavailable", "in_flight"].contains(&problem_code(&reply).as_str()),
+                        "{reply:?}"
+                    );
+                    refused += 1;
+                    tokio::time::sleep(short).await;
+                }
+            }
+            refused
+        });
+    }
+    let refused: usize = clients.join_all().await.into_iter().sum();
+    flapping.abort();
+    println!("{refused} answers were refusals");
+    assert!(refused > 0, "the store was never away");
+    assert_eq!(calls.count(), CLIENTS * REQUESTS);
 }
 
 #[tokio::test]
