@@ -152,6 +152,23 @@ async fn an_answer_in_doubt_is_taken_from_the_record() {
 }
 
 #[tokio::test]
+async fn a_handler_that_completes_its_key_as_unavailable_still_answers_its_own_client() {
+    let handler = |attempt: Attempt| async move {
+        let answer = http::Response::new(vec![b'x'; 2000]);
+        let lease = attempt.lease();
+        let outcome = attempt.outcome(&answer);
+        assert_eq!(
+            attempt.store().complete(lease, outcome, lease.retention()).await.unwrap(),
+            Fenced::Applied
+        );
+        answer.map(Body::from)
+    };
+    let app = App::with(handler, |builder| builder.max_response(1000));
+    assert_eq!(app.ask(post("k", "")).await.body.len(), 2000);
+    assert_eq!(problem_code(&app.ask(post("k", "")).await), "not_kept");
+}
+
+#[tokio::test]
 async fn the_helper_makes_the_outcome_that_the_layer_would_store() {
     let handler = |attempt: Attempt| async move {
         let answer = || (StatusCode::CREATED, [("x-a", "1"), ("set-cookie", "s")], "body").into_response();
