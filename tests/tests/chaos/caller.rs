@@ -19,6 +19,8 @@ pub(crate) struct Caller {
     pub(crate) store: RedisStore,
     pub(crate) history: History,
     pub(crate) worker: u32,
+    /// Whether the store confirms replays.
+    pub(crate) confirms: bool,
     /// Names the keys of this round.
     pub(crate) label: String,
 }
@@ -26,6 +28,10 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) fn key(&self, number: u32) -> Key {
         key(&self.label, number)
+    }
+
+    pub(crate) fn redis_key(&self, number: u32) -> String {
+        self.store.redis_key(&self.key(number))
     }
 
     /// The lease, where one is acquired, and what was answered.
@@ -41,6 +47,7 @@ impl Caller {
             owner: owner(&claim.owner),
             fingerprint,
             retention: u64::try_from(claim.retention.as_micros()).unwrap(),
+            confirms: self.confirms,
         };
         let print = Fingerprint::builder("chaos").part([fingerprint]).finish();
         let mut lease = None;

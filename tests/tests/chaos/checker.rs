@@ -37,6 +37,7 @@ pub(crate) fn check(history: &[Event], rules: Rules) -> Report {
             of_key.holder_is_not_denied(event);
             of_key.replay_is_what_was_accepted(event);
             of_key.attempt_before_is_remembered(event);
+            of_key.checkpoint_was_saved(event);
             of_key.is_up_to_date(event);
         }
     }
@@ -150,6 +151,17 @@ impl OfKey<'_> {
         }
     }
 
+    fn checkpoint_was_saved(&mut self, event: &Event) {
+        let Answer::Acquired { saved: Some(saved), .. } = &event.answer else { return };
+        let saves = |other: &&Event| match &other.call {
+            Call::Checkpoint(_, sent) => sent == saved && other.begin < event.end,
+            _ => false,
+        };
+        if !self.events.iter().any(saves) {
+            self.tell(Rule::WrongCheckpoint, event);
+        }
+    }
+
     fn is_up_to_date(&mut self, event: &Event) {
         let covering = self.claims.iter().find(|claim| claim.covers(event.begin, event.end));
         let Some(claim) = covering else { return };
@@ -181,6 +193,12 @@ impl OfKey<'_> {
     fn count(&mut self, event: &Event) {
         self.report.slowest = self.report.slowest.max(event.end - event.begin);
         self.report.unknown += usize::from(event.answer == Answer::Unknown);
+        if let (Call::Complete { token, .. }, answer) = (&event.call, &event.answer) {
+            let attempt = &self.attempts[token];
+            let is_late = matches!(answer, Answer::Applied { .. }) && attempt.last_held() < event.begin;
+            self.report.late += usize::from(is_late);
+            self.report.superseded += usize::from(*answer == Answer::Lost(Reason::Superseded));
+        }
         self.report.replays += usize::from(matches!(event.answer, Answer::Replayed(..)));
         if event.end - event.begin > self.rules.longest_call {
             self.tell(Rule::Slow, event);

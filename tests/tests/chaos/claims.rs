@@ -47,7 +47,7 @@ pub(crate) struct Attempt {
     pub(crate) ends: Vec<Micros>,
     /// Begin, bytes and retention of each `complete`.
     pub(crate) completes: Vec<(Micros, Digest, u64)>,
-    /// End of the first `complete` that was answered `Applied`.
+    /// End of the first `complete` that was answered `Applied`, or of the first replay that was confirmed.
     pub(crate) accepted: Option<Micros>,
     /// The highest step whose checkpoint was answered `Applied`, and all that were sent.
     pub(crate) saved: Option<u64>,
@@ -64,6 +64,10 @@ impl Attempt {
         // Sent again after it was accepted, it changes nothing.
         let before = self.accepted.map_or(before, |accepted| accepted.min(before));
         self.completes.iter().filter(move |(begin, ..)| *begin < before).map(|(_, bytes, _)| *bytes)
+    }
+
+    fn accept(&mut self, end: Micros) {
+        self.accepted = Some(self.accepted.map_or(end, |accepted| accepted.min(end)));
     }
 
     /// Whether the holder did nothing but what lets it hold on, until `moment`; a call that begins just then does
@@ -99,8 +103,11 @@ pub(crate) fn attempts(events: &[&Event]) -> BTreeMap<Token, Attempt> {
                 of.ends.push(event.begin);
                 of.completes.push((event.begin, *bytes, *retention));
                 if matches!(answer, Answer::Applied { .. }) {
-                    of.accepted = Some(of.accepted.map_or(event.end, |end| end.min(event.end)));
+                    of.accept(event.end);
                 }
+            }
+            (Call::Lock { confirms: true, .. }, Answer::Replayed(token, _)) => {
+                attempts.entry(*token).or_default().accept(event.end);
             }
             (Call::Release(token), _) => attempts.entry(*token).or_default().ends.push(event.begin),
             _ => {}

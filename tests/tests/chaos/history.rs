@@ -47,10 +47,20 @@ pub(crate) fn owner(owner: &idem_core::Owner) -> u64 {
 /// Durations in microseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Call {
-    Lock { owner: u64, fingerprint: u8, retention: u64 },
+    /// `confirms`: the store was told to let the replicas hold what it replays.
+    Lock {
+        owner: u64,
+        fingerprint: u8,
+        retention: u64,
+        confirms: bool,
+    },
     Renew(Token),
     Checkpoint(Token, Saved),
-    Complete { token: Token, bytes: Digest, retention: u64 },
+    Complete {
+        token: Token,
+        bytes: Digest,
+        retention: u64,
+    },
     Release(Token),
     Get,
 }

@@ -61,16 +61,22 @@ impl Load {
         let mut load =
             Self { ground, callers: Vec::new(), tasks: JoinSet::new(), history: history.clone(), probes: 0 };
         for (number, config) in (0..).zip(configs) {
+            let confirms = config.confirm_replays;
             let store = RedisStore::open(config).await.unwrap();
             let (history, label) = (history.clone(), label.to_owned());
-            let first = Caller { store, history, label, worker: number * 100 };
+            let first = Caller { store, history, label, confirms, worker: number * 100 };
             for worker in 1..=WORKERS {
-                let caller = Caller { worker: number * 100 + worker, ..first.clone() };
+                let caller = Caller { worker: first.worker + worker, ..first.clone() };
                 load.tasks.spawn(work(caller, load.ground.clone(), Rng::new(rng.next())));
             }
             load.callers.push(first);
         }
         load
+    }
+
+    /// Of a key of the workers.
+    pub(crate) fn redis_key(&self, key: u32) -> String {
+        self.callers[0].redis_key(key)
     }
 
     /// Lets them work for so long.

@@ -6,10 +6,13 @@
 
 mod caller;
 mod checker;
+mod checker_tests;
 mod claims;
 mod cluster;
 mod history;
+mod inside;
 mod load;
+mod netns;
 mod rng;
 mod rounds;
 mod rules;

@@ -39,6 +39,8 @@ pub(crate) enum Rule {
     WrongFingerprint,
     /// An attempt without an end is not remembered by the next one: number, sequence or checkpoint.
     ForgottenAttempt,
+    /// A holder is given a checkpoint that nobody saved.
+    WrongCheckpoint,
     /// An answer from before, where that is not allowed.
     StaleRead,
     /// A call took too long.
@@ -64,6 +66,10 @@ pub(crate) struct Report {
     pub(crate) completed: usize,
     pub(crate) unknown: usize,
     pub(crate) replays: usize,
+    /// Completions refused because another took over.
+    pub(crate) superseded: usize,
+    /// Completions accepted that were sent after the lease was over.
+    pub(crate) late: usize,
     /// Answers from before.
     pub(crate) stale: usize,
     pub(crate) slowest: Micros,

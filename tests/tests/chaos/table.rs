@@ -22,7 +22,7 @@ pub(crate) fn judged(kind: &str, report: &Report) {
     );
 }
 
-/// The same, where the store was told to wait for no replica: shows that losses are seen.
+/// The same, where the store was told to wait for too few replicas: shows that losses are seen.
 ///
 /// # Panics
 /// When there are none in all of the rounds.
@@ -30,7 +30,7 @@ pub(crate) async fn losses(kind: &str, round: impl AsyncFn(u64) -> Report) {
     for seed in 1..=ROUNDS {
         let report = round(seed).await;
         let lost = report.losses();
-        println!("{kind}, acks = 0: {lost} losses; {}", line(&report));
+        println!("{kind}: {lost} losses; {}", line(&report));
         for violation in report.violations.iter().take(3) {
             println!("  {violation}");
         }
@@ -38,7 +38,7 @@ pub(crate) async fn losses(kind: &str, round: impl AsyncFn(u64) -> Report) {
             return;
         }
     }
-    panic!("{kind}: {ROUNDS} rounds with acks = 0, and no loss was seen");
+    panic!("{kind}: {ROUNDS} rounds, and no loss was seen");
 }
 
 pub(crate) fn line(report: &Report) -> String {

@@ -1,10 +1,12 @@
 //! What a caller does all day: ask for keys, hold them, end them; ask again where the answer did not come.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use idem_conformance::redis::slot;
 use idem_core::{Claim, Lease};
 use tokio::time::sleep;
 
@@ -20,6 +22,8 @@ pub(crate) const RETENTION: Duration = Duration::from_mins(5);
 const FORGOTTEN: u32 = 8;
 /// New keys a second.
 const NEW_KEYS: u64 = 120;
+/// A holder with a longer lease does not sleep past it: the round would be over.
+const LONGEST_SLEEP: Duration = Duration::from_secs(2);
 /// How many keys are new at one time.
 const NEW: u64 = 40;
 
@@ -31,11 +35,13 @@ pub(crate) struct Ground {
     pub(crate) stop: Arc<AtomicBool>,
     /// Percentage of holders that sleep past their lease.
     pub(crate) sleepers: u64,
+    /// No keys but of these slots; all without.
+    pub(crate) slots: Option<RangeInclusive<u16>>,
 }
 
 impl Ground {
     pub(crate) fn new() -> Self {
-        Self { begun: now(), stop: Arc::default(), sleepers: 5 }
+        Self { begun: now(), stop: Arc::default(), sleepers: 5, slots: None }
     }
 
     fn is_over(&self) -> bool {
@@ -72,7 +78,7 @@ struct Worker {
 
 impl Worker {
     async fn one_key(&mut self) {
-        let key = self.ground.key(&mut self.rng);
+        let key = self.key();
         if self.rng.percent(15) {
             self.caller.get(key).await;
             return;
@@ -84,7 +90,7 @@ impl Worker {
             // The same `lock` again.
             self.caller.lock(key, fingerprint, &claim, None).await;
         }
-        if self.rng.percent(self.ground.sleepers) {
+        if lease.remaining() < LONGEST_SLEEP && self.rng.percent(self.ground.sleepers) {
             sleep(lease.remaining() + Duration::from_millis(self.rng.below(300))).await;
         }
         let mut step = lease.checkpoint().map_or(0, |saved| saved.step);
@@ -99,6 +105,16 @@ impl Worker {
             }
         }
         self.end(key, &lease, &claim).await;
+    }
+
+    fn key(&mut self) -> u32 {
+        loop {
+            let key = self.ground.key(&mut self.rng);
+            let Some(slots) = &self.ground.slots else { return key };
+            if slots.contains(&slot(self.caller.redis_key(key).as_bytes())) {
+                return key;
+            }
+        }
     }
 
     fn claim(&mut self, key: u32) -> Claim {

@@ -35,5 +35,5 @@ async fn nothing_is_lost_with_a_master_that_dies_without_its_replica() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_acknowledgements_a_dying_master_takes_locks_with_it() {
     let cluster = options().start().await;
-    losses("kill", async |seed| round(&cluster, seed, Some(Acks::Count(0))).await).await;
+    losses("kill, acks = 0", async |seed| round(&cluster, seed, Some(Acks::Count(0))).await).await;
 }

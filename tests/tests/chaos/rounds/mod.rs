@@ -1,7 +1,12 @@
 //! One file a kind of round.
 
 mod failover;
+mod forget;
+mod freeze;
 mod kill;
+mod migrate;
+mod partition;
+mod paused;
 
 use idem_conformance::redis::Cluster;
 use idem_redis::Acks;
@@ -12,6 +17,13 @@ use crate::worker::Ground;
 
 /// Two stores, as of two processes, and their workers, on `cluster`.
 async fn load(cluster: &Cluster, label: &str, seed: u64, acks: Option<Acks>) -> Load {
-    let config = cluster_config(&addresses(cluster), acks);
-    Load::begin(vec![config.clone(), config], &format!("{label} {seed}"), seed, Ground::new()).await
+    load_on(cluster, label, seed, acks, Ground::new()).await
+}
+
+async fn load_on(cluster: &Cluster, label: &str, seed: u64, acks: Option<Acks>, ground: Ground) -> Load {
+    let mut config = cluster_config(&addresses(cluster), acks);
+    let first = config.clone();
+    // What such a store replays was held by the replicas when it was told, and so is a claim like any other.
+    config.confirm_replays = true;
+    Load::begin(vec![first, config], &format!("{label} {seed}"), seed, ground).await
 }

@@ -1,0 +1,111 @@
+//! A network of this machine that can be cut in two: one side is a namespace, the other is where the tests run.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
+
+const NAME: &str = "idem-chaos-";
+
+/// Dropping it removes the namespace and the bridge.
+#[derive(Debug)]
+pub(crate) struct Network {
+    namespace: String,
+    bridge: String,
+    /// The bridge's end of the cable to the namespace.
+    port: String,
+    net: [u8; 3],
+}
+
+impl Network {
+    /// # Errors
+    /// Where the machine, or the lack of rights, does not allow it.
+    pub(crate) fn create() -> io::Result<Self> {
+        remove_abandoned()?;
+        let id = std::process::id();
+        let [.., high, low] = id.to_be_bytes();
+        let network = Self {
+            namespace: format!("{NAME}{id}"),
+            bridge: format!("ich{id}b"),
+            port: format!("ich{id}p"),
+            // Private, and seldom used.
+            net: [10, 192 | high & 63, low],
+        };
+        let (namespace, bridge, port) = (&network.namespace, &network.bridge, &network.port);
+        let inside = format!("ich{id}i");
+        ip(&["netns", "add", namespace])?;
+        ip(&["link", "add", "name", bridge, "type", "bridge"])?;
+        ip(&["addr", "add", &format!("{}/24", network.outside()), "dev", bridge])?;
+        ip(&["link", "set", bridge, "up"])?;
+        ip(&["link", "add", port, "type", "veth", "peer", "name", &inside, "netns", namespace])?;
+        ip(&["link", "set", port, "master", bridge, "up"])?;
+        ip(&["-n", namespace, "addr", "add", &format!("{}/24", network.inside()), "dev", &inside])?;
+        ip(&["-n", namespace, "link", "set", &inside, "up"])?;
+        ip(&["-n", namespace, "link", "set", "lo", "up"])?;
+        Ok(network)
+    }
+
+    /// The address in the namespace.
+    pub(crate) fn inside(&self) -> IpAddr {
+        self.address(2)
+    }
+
+    /// The address of the tests' side.
+    pub(crate) fn outside(&self) -> IpAddr {
+        self.address(1)
+    }
+
+    /// What runs a command in the namespace.
+    pub(crate) fn prefix(&self) -> [&str; 4] {
+        ["ip", "netns", "exec", &self.namespace]
+    }
+
+    /// Pulls the cable: packets vanish, connections stay.
+    pub(crate) fn cut(&self) {
+        ip(&["link", "set", &self.port, "down"]).unwrap();
+    }
+
+    pub(crate) fn heal(&self) {
+        ip(&["link", "set", &self.port, "up"]).unwrap();
+    }
+
+    fn address(&self, host: u8) -> IpAddr {
+        let [a, b, c] = self.net;
+        IpAddr::V4(Ipv4Addr::new(a, b, c, host))
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        remove(&self.namespace, &self.bridge);
+    }
+}
+
+/// The cable goes with its end in the namespace.
+fn remove(namespace: &str, bridge: &str) {
+    for command in [&["netns", "del", namespace][..], &["link", "del", bridge]] {
+        // Half made, it has not all of them.
+        let _ = ip(command);
+    }
+}
+
+/// Of processes that were killed before they could do so themselves.
+fn remove_abandoned() -> io::Result<()> {
+    let list = ip(&["netns", "list"])?;
+    for namespace in list.lines().filter_map(|line| line.split(' ').next()) {
+        if let Some(id) = namespace.strip_prefix(NAME)
+            && !std::fs::exists(format!("/proc/{id}"))?
+        {
+            remove(namespace, &format!("ich{id}b"));
+        }
+    }
+    Ok(())
+}
+
+fn ip(arguments: &[&str]) -> io::Result<String> {
+    let output = Command::new("ip").args(arguments).output()?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let message = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(format!("ip {}: {}", arguments.join(" "), message.trim())))
+}

@@ -1,0 +1,25 @@
+//! Holders sleep past their lease and then go on as if they still held the key.
+
+use idem_conformance::redis::Cluster;
+use idem_redis::Acks;
+
+use super::load_on;
+use crate::cluster::options;
+use crate::rules::{Reads, Report};
+use crate::table::judged;
+use crate::worker::Ground;
+
+pub(crate) async fn round(cluster: &Cluster, seed: u64, acks: Option<Acks>) -> Report {
+    let load = load_on(cluster, "paused", seed, acks, Ground { sleepers: 60, ..Ground::new() }).await;
+    load.run(4_000).await;
+    load.finish(Reads::AreFresh).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_holder_that_sleeps_past_its_lease_is_refused_once_another_took_over() {
+    let cluster = options().start().await;
+    let report = round(&cluster, 1, None).await;
+    judged("paused holders", &report);
+    assert!(report.superseded > 0, "nobody took over from a sleeper");
+    assert!(report.late > 0, "no sleeper completed a key that nobody took over");
+}
