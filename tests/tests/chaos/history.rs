@@ -149,6 +149,10 @@ impl History {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(events);
     }
 
+    pub(crate) fn copied(&self) -> Vec<Event> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(crate) fn take(&self) -> Vec<Event> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

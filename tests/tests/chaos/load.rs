@@ -84,6 +84,11 @@ impl Load {
         sleep(Duration::from_millis(millis)).await;
     }
 
+    /// One more caller, by the first store.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.callers[0]
+    }
+
     pub(crate) fn history(&self) -> &History {
         &self.history
     }
@@ -140,7 +145,7 @@ impl Load {
 }
 
 /// Whether a key nobody else asks for is locked and completed, by however many calls.
-async fn probe(caller: &Caller, key: u32) -> bool {
+pub(crate) async fn probe(caller: &Caller, key: u32) -> bool {
     let claim = claim();
     let (lease, answer) = caller.lock(key, 0, &claim, None).await;
     let Some(lease) = lease else { return matches!(answer, Answer::Replayed(..)) };

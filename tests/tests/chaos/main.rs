@@ -9,6 +9,7 @@ mod checker;
 mod checker_tests;
 mod claims;
 mod cluster;
+mod gap;
 mod history;
 mod inside;
 mod load;

@@ -73,6 +73,8 @@ pub(crate) struct Report {
     /// Answers from before.
     pub(crate) stale: usize,
     pub(crate) slowest: Micros,
+    /// In rounds that measure it: how long keys of healthy masters went without an answer.
+    pub(crate) gap: Micros,
     pub(crate) violations: Vec<Violation>,
 }
 

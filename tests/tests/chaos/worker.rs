@@ -44,7 +44,7 @@ impl Ground {
         Self { begun: now(), stop: Arc::default(), sleepers: 5, slots: None }
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 

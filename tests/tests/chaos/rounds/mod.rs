@@ -3,6 +3,7 @@
 mod failover;
 mod forget;
 mod freeze;
+mod healthy;
 mod kill;
 mod migrate;
 mod partition;
