@@ -25,6 +25,9 @@ const MOST_QUEUED: usize = 16_384;
 /// Notifications that may wait to be handed on; when more come, all who wait look for themselves.
 const MOST_NOTIFICATIONS: usize = 1_024;
 
+/// How often a connection is looked at that has not answered.
+const LOOK: Duration = Duration::from_millis(50);
+
 pub(crate) struct Link {
     client: Client,
     /// Reads and writes the connection; ends with it.
@@ -88,11 +91,8 @@ impl Link {
         if replicas == 0 {
             return Ok(());
         }
-        let answer = tokio::time::timeout(self.response_timeout, self.acknowledgements.wait(replicas)).await;
-        match answer {
-            Ok(Ok(())) => {}
-            Ok(Err(fault)) => return Err(self.closing_unless_known(fault)),
-            Err(_) => return Err(self.closing_unless_known(self.silent())),
+        if let Err(fault) = self.unless_silent(self.acknowledgements.wait(replicas)).await.flatten() {
+            return Err(self.closing_unless_known(fault));
         }
         if self.is_open() {
             return Ok(());
@@ -124,15 +124,29 @@ impl Link {
         &self,
         answer: impl Future<Output = fred::prelude::FredResult<T>>,
     ) -> Result<T, Fault> {
-        match tokio::time::timeout(self.response_timeout, answer).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(source)) => Err(self.closing_unless_known(Fault::of_client(source, &self.address, true))),
-            Err(_) => Err(self.closing_unless_known(self.silent())),
-        }
+        let answer = self.unless_silent(answer).await;
+        let answer =
+            answer.and_then(|answer| answer.map_err(|source| Fault::of_client(source, &self.address, true)));
+        answer.map_err(|fault| self.closing_unless_known(fault))
     }
 
-    fn silent(&self) -> Fault {
-        Fault::Unknown(Cause::new(format!("{} gave no answer in {:?}", self.address, self.response_timeout)))
+    /// The client library forgets what it is given while its connection ends, so that is looked at meanwhile.
+    async fn unless_silent<T>(&self, answer: impl Future<Output = T>) -> Result<T, Fault> {
+        let mut answer = std::pin::pin!(answer);
+        let mut left = self.response_timeout;
+        while !left.is_zero() && self.is_open() {
+            let wait = LOOK.min(left);
+            if let Ok(answer) = tokio::time::timeout(wait, &mut answer).await {
+                return Ok(answer);
+            }
+            left = left.saturating_sub(wait);
+        }
+        let (address, limit) = (&self.address, self.response_timeout);
+        Err(Fault::Unknown(Cause::new(if self.is_open() {
+            format!("{address} gave no answer in {limit:?}")
+        } else {
+            format!("the connection to {address} ended")
+        })))
     }
 
     /// An answer may still come for what is given up: nobody else shall be given it, or wait behind it.
