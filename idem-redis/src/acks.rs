@@ -7,6 +7,7 @@ use fred::clients::Client;
 use fred::interfaces::ClientLike;
 use fred::types::{ClusterHash, CustomCommand, Resp3Frame as Frame, Value};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
 
 use crate::Address;
 use crate::fault::{Cause, Fault, checked};
@@ -17,6 +18,8 @@ const MOST_WAITING: usize = 16_384;
 /// Those who wait for the replicas of one connection.
 pub(crate) struct Acknowledgements {
     waiting: mpsc::Sender<Waiting>,
+    /// Ends with this: the answer to its `WAIT` may never come.
+    task: AbortHandle,
 }
 
 struct Waiting {
@@ -29,8 +32,8 @@ impl Acknowledgements {
     /// For the connection of `client`, until it is dropped.
     pub(crate) fn start(client: Client, address: Address, timeout: Duration) -> Self {
         let (waiting, queue) = mpsc::channel(MOST_WAITING);
-        tokio::spawn(serve(client, address, timeout, queue));
-        Self { waiting }
+        let task = tokio::spawn(serve(client, address, timeout, queue)).abort_handle();
+        Self { waiting, task }
     }
 
     /// Waits until `replicas` hold all that was answered on the connection before.
@@ -48,6 +51,12 @@ impl Acknowledgements {
             idem_core::ErrorKind::Timeout,
             format!("{held} of {replicas} replicas hold the write in time"),
         ))
+    }
+}
+
+impl Drop for Acknowledgements {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
