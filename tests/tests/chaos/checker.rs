@@ -98,11 +98,11 @@ impl OfKey<'_> {
         if attempt.is_silent_until(event.end, event.begin) && attempt.held.iter().any(covered) {
             self.tell(Rule::LostLease, event);
         }
-        let completes = matches!(event.call, Call::Complete { .. });
+        let sent_again = matches!(event.call, Call::Complete { .. });
         let completed = |claim: &Claim| {
             claim.token == token && claim.kind == Kind::Completed && claim.covers(event.begin, event.end)
         };
-        if self.claims.iter().any(completed) && (completes || *reason != Reason::Completed) {
+        if self.claims.iter().any(completed) && (sent_again || *reason != Reason::Completed) {
             self.tell(Rule::LostCompletion, event);
         }
     }
@@ -153,11 +153,11 @@ impl OfKey<'_> {
 
     fn checkpoint_was_saved(&mut self, event: &Event) {
         let Answer::Acquired { saved: Some(saved), .. } = &event.answer else { return };
-        let saves = |other: &&Event| match &other.call {
+        let sends = |other: &&Event| match &other.call {
             Call::Checkpoint(_, sent) => sent == saved && other.begin < event.end,
             _ => false,
         };
-        if !self.events.iter().any(saves) {
+        if !self.events.iter().any(sends) {
             self.tell(Rule::WrongCheckpoint, event);
         }
     }

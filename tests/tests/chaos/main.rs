@@ -13,6 +13,7 @@ mod gap;
 mod history;
 mod inside;
 mod load;
+mod long;
 mod netns;
 mod rng;
 mod rounds;

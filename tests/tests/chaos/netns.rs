@@ -28,7 +28,7 @@ impl Network {
             bridge: format!("ich{id}b"),
             port: format!("ich{id}p"),
             // Private, and seldom used.
-            net: [10, 192 | high & 63, low],
+            net: [10, 0b1100_0000 | high & 0b11_1111, low],
         };
         let (namespace, bridge, port) = (&network.namespace, &network.bridge, &network.port);
         let inside = format!("ich{id}i");

@@ -1,13 +1,13 @@
 //! One file a kind of round.
 
-mod failover;
-mod forget;
-mod freeze;
-mod healthy;
-mod kill;
-mod migrate;
-mod partition;
-mod paused;
+pub(crate) mod failover;
+pub(crate) mod forget;
+pub(crate) mod freeze;
+pub(crate) mod healthy;
+pub(crate) mod kill;
+pub(crate) mod migrate;
+pub(crate) mod partition;
+pub(crate) mod paused;
 
 use idem_conformance::redis::Cluster;
 use idem_redis::Acks;
@@ -26,5 +26,5 @@ async fn load_on(cluster: &Cluster, label: &str, seed: u64, acks: Option<Acks>, 
     let first = config.clone();
     // What such a store replays was held by the replicas when it was told, and so is a claim like any other.
     config.confirm_replays = true;
-    Load::begin(vec![first, config], &format!("{label} {seed}"), seed, ground).await
+    Load::begin(vec![first, config], &format!("{label} {seed} {acks:?}"), seed, ground).await
 }

@@ -50,7 +50,7 @@ pub(crate) async fn round(divided: &Divided, seed: u64, acks: Option<Acks>, test
     let first = &cluster.nodes()[0];
     let slots = 0..=5460;
     assert_eq!(cluster.master_of(*slots.end()).await, *first);
-    let (label, ground) = (format!("partition {seed}"), Ground::new());
+    let (label, ground) = (format!("partition {seed} {acks:?}"), Ground::new());
     let acks_inside = acks.map(|acks| if let Acks::Count(count) = acks { count } else { 1 });
     let task = Task {
         servers: addresses(cluster),
