@@ -1,5 +1,6 @@
 //! redb's errors as idem's, with their source kept.
 
+use std::borrow::Cow;
 use std::io;
 
 use idem_core::{Error, ErrorKind, Operation};
@@ -9,20 +10,64 @@ use idem_core::{Error, ErrorKind, Operation};
 pub(crate) enum Failure {
     /// redb failed; whether its database can be used on is [`Failure::needs_reopen`]'s to say.
     Redb(redb::Error),
+    /// redb failed to begin or to end a transaction, and begins no other until it is opened again.
+    Latched(redb::Error),
     /// One record is not what was written; the database itself is fine.
     Record(Error),
     /// redb panicked over what it read.
     Panicked,
     /// The database is not in its place now.
-    Away(&'static str),
+    Away(Away),
+    /// The application's own transaction took longer than a call may.
+    Busy,
+}
+
+/// Why the database is not in its place, and what those are told who ask for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Away {
+    kind: ErrorKind,
+    why: Cow<'static, str>,
+}
+
+impl Away {
+    pub(crate) const fn because(kind: ErrorKind, why: &'static str) -> Self {
+        Self { kind, why: Cow::Borrowed(why) }
+    }
+
+    /// Away for `self`, or for what an opening failed with that no waiting mends.
+    pub(crate) fn unless(self, error: &Error) -> Self {
+        match error.kind() {
+            kind @ (ErrorKind::Corrupt | ErrorKind::Incompatible) => {
+                let why = format!("the database cannot be opened again: {}", error.message());
+                Self { kind, why: Cow::Owned(why) }
+            }
+            _ => self,
+        }
+    }
+
+    pub(crate) fn error(&self, operation: Operation) -> Error {
+        Error::new(self.kind, operation, self.why.clone())
+    }
 }
 
 impl Failure {
+    /// The failure of a transaction's beginning or end, or of a compaction. Some are over with it; after the others
+    /// redb refuses to begin another.
+    pub(crate) fn latched(error: impl Into<redb::Error>) -> Self {
+        match error.into() {
+            error @ (redb::Error::TransactionPoisoned
+            | redb::Error::TransactionInProgress
+            | redb::Error::PersistentSavepointExists
+            | redb::Error::EphemeralSavepointExists) => Self::Redb(error),
+            error => Self::Latched(error),
+        }
+    }
+
     /// Whether redb refuses its work until it is closed and opened again.
     pub(crate) fn needs_reopen(&self) -> bool {
         match self {
-            Self::Record(_) | Self::Away(_) => false,
-            Self::Panicked => true,
+            Self::Record(_) | Self::Away(_) | Self::Busy => false,
+            Self::Panicked | Self::Latched(_) => true,
             Self::Redb(error) => matches!(
                 error,
                 redb::Error::Io(_)
@@ -42,13 +87,14 @@ impl Failure {
     pub(crate) fn into_error(self, operation: Operation) -> Error {
         match self {
             Self::Record(error) => error.during(operation),
-            Self::Away(why) => away(why, operation),
+            Self::Away(away) => away.error(operation),
+            Self::Busy => busy(operation),
             Self::Panicked => Error::new(
                 ErrorKind::Corrupt,
                 operation,
                 "the database is damaged: reading it failed an assertion",
             ),
-            Self::Redb(error) => {
+            Self::Redb(error) | Self::Latched(error) => {
                 let (kind, message) = explain(&error);
                 Error::new(kind, operation, message).with_source(error)
             }
@@ -60,8 +106,9 @@ impl Failure {
         match self {
             Self::Record(error) => Error::new(error.kind(), operation, error.message()),
             Self::Panicked => Self::Panicked.into_error(operation),
-            Self::Away(why) => away(why, operation),
-            Self::Redb(error) => {
+            Self::Away(away) => away.error(operation),
+            Self::Busy => busy(operation),
+            Self::Redb(error) | Self::Latched(error) => {
                 let (kind, message) = explain(error);
                 Error::new(kind, operation, format!("{message} ({error})"))
             }
@@ -71,6 +118,16 @@ impl Failure {
 
 pub(crate) fn away(why: &str, operation: Operation) -> Error {
     Error::new(ErrorKind::Unavailable, operation, why)
+}
+
+/// Of a channel whose other end is gone.
+pub(crate) fn closed(operation: Operation) -> Error {
+    away("the store is closed", operation)
+}
+
+fn busy(operation: Operation) -> Error {
+    let message = "the application's own write transaction on the database did not end in time";
+    Error::new(ErrorKind::Timeout, operation, message)
 }
 
 fn explain(error: &redb::Error) -> (ErrorKind, &'static str) {
@@ -97,6 +154,13 @@ fn explain(error: &redb::Error) -> (ErrorKind, &'static str) {
         redb::Error::TransactionPoisoned => (
             ErrorKind::InvalidArgument,
             "the closure left its transaction unusable: an operation in it failed half-way, or a table was leaked",
+        ),
+        redb::Error::TableAlreadyOpen(..) => {
+            (ErrorKind::InvalidArgument, "the closure leaked a table of the store's own (idem/...)")
+        }
+        redb::Error::WouldBlock => (
+            ErrorKind::Unavailable,
+            "a closure of complete_with leaked a table, the database has to be opened again",
         ),
         redb::Error::ValueTooLarge(_) => (ErrorKind::TooLarge, "the value is larger than redb keeps"),
         _ => (ErrorKind::Unavailable, "the database cannot be used now"),

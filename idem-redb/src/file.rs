@@ -4,13 +4,16 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use idem_core::{Error, ErrorKind, Operation, Result};
+use idem_core::{Error, ErrorKind, Operation, Result, Timestamp};
+use redb::backends::FileBackend;
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, TableError, WriteTransaction,
+    Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, TableError, TableHandle,
+    WriteTransaction,
 };
 
 use crate::config::RedbConfig;
 use crate::error::Failure;
+use crate::lent::{Lent, TakeBack};
 use crate::mark::Mark;
 use crate::schema::{self, SCHEMA_VERSION};
 use crate::slot;
@@ -20,6 +23,7 @@ use crate::tables::{self, Tables};
 pub(crate) struct Opened {
     pub(crate) database: Database,
     pub(crate) mark: Mark,
+    pub(crate) storage: Box<dyn TakeBack>,
 }
 
 /// Opens the file that `config` names, making it when it is missing and may be made.
@@ -33,12 +37,17 @@ pub(crate) fn open_file(config: &RedbConfig) -> Result<Opened> {
                 format!("{} is empty: cut off, or not made by idem; remove it to start anew", path.display());
             return Err(Error::new(ErrorKind::Corrupt, Operation::Open, message));
         }
+        // Whoever made it may have been cut off before its name was on the disk.
+        Ok(_) if config.create => {
+            sync_folder(path).map_err(|error| unusable(path, "cannot be opened").with_source(error))?;
+        }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound && config.create => create_file(config)?,
         Err(error) => return Err(unusable(path, "cannot be opened").with_source(error)),
     }
-    let opened = guarded(|| look(path))
-        .and_then(|()| verified(config, Ownership::Own, || Ok(builder(config).open(path)?)));
+    // Never made anew: by now there is a file, and what it is lacks, it has lost.
+    let opened =
+        guarded(|| look(path)).and_then(|()| open_storage(config, Ownership::Again, &|| open_backend(path)));
     opened.map_err(|error| {
         if is_refusal(&error) { unusable(path, "cannot be opened").with_source(error) } else { error }
     })
@@ -55,7 +64,9 @@ fn look(path: &Path) -> Result<(), Failure> {
     let txn = database.begin_read()?;
     match txn.open_table(schema::META) {
         Ok(meta) => check(meta.get(schema::VERSION_KEY)?.map(|version| version.value())),
-        Err(TableError::TableDoesNotExist(_)) if txn.list_tables()?.next().is_none() => Ok(()),
+        Err(TableError::TableDoesNotExist(_)) if txn.list_tables()?.any(|table| is_of_idem(&table)) => {
+            Err(lost())
+        }
         Err(TableError::TableDoesNotExist(_)) => Err(foreign()),
         Err(error) => Err(error.into()),
     }
@@ -67,56 +78,74 @@ pub(crate) fn open_storage<B: StorageBackend>(
     ownership: Ownership,
     storage: &(impl Fn() -> io::Result<B> + ?Sized),
 ) -> Result<Opened> {
-    verified(config, ownership, || {
-        let storage = storage().map_err(|error| Failure::Redb(redb::Error::Io(error)))?;
-        Ok(builder(config).create_with_backend(storage)?)
+    guarded(|| {
+        let lent = Lent::new(storage().map_err(|error| Failure::Redb(redb::Error::Io(error)))?);
+        let mut database = builder(config).create_with_backend(lent.clone())?;
+        // Where repairs are accepted, the opening has verified and repaired already.
+        if config.check_integrity && !config.accept_repairs && !database.check_integrity()? {
+            return Err(Failure::Redb(redb::Error::Corrupted("the check had to repair it".to_owned())));
+        }
+        let mark = prepare(begin(&database, config)?, ownership)?;
+        Ok(Opened { database, mark, storage: Box::new(lent) })
     })
 }
 
-/// Makes the tables in an application's own database, or checks that they are ours.
-pub(crate) fn adopt(database: &Database, config: &RedbConfig) -> Result<Mark> {
-    guarded(|| prepare(database, config, Ownership::Shared))
+fn open_backend(path: &Path) -> io::Result<FileBackend> {
+    let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
+    FileBackend::new(file).map_err(io::Error::other)
+}
+
+/// Makes the tables in an application's own database, or checks that they are ours. Its time is at least `now`
+/// from then on: a second store on it must not be ahead of the first.
+pub(crate) fn adopt(txn: WriteTransaction, now: Timestamp) -> Result<Mark, Failure> {
+    let mut mark = found_or_made(&txn, Ownership::Shared)?;
+    mark.time = mark.time.max(now);
+    Tables::open(&txn)?.write_mark(mark)?;
+    txn.commit().map_err(Failure::latched)?;
+    Ok(mark)
 }
 
 /// Makes the file under another name first: a file that has its name is complete, whatever happens.
 fn create_file(config: &RedbConfig) -> Result<()> {
     let path = &config.path;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = folder(path);
     let failed = |error: io::Error| unusable(path, "cannot be made").with_source(error);
     let fresh =
         tempfile::Builder::new().prefix(".idem-").suffix(".new").tempfile_in(parent).map_err(failed)?;
     guarded(|| {
         let database = builder(config).create(fresh.path())?;
-        prepare(&database, config, Ownership::Own)?;
+        prepare(begin(&database, config)?, Ownership::Own)?;
         Ok(database.close()?)
     })?;
     match fresh.persist_noclobber(path) {
-        Ok(_) => sync_folder(parent).map_err(failed),
+        Ok(_) => sync_folder(path).map_err(failed),
         // Another process was first: its file is as good.
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(failed(error.error)),
     }
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Opens and, where the configuration asks for it, verifies every page.
-fn verified(
-    config: &RedbConfig,
-    ownership: Ownership,
-    open: impl FnOnce() -> Result<Database, Failure>,
-) -> Result<Opened> {
-    guarded(|| {
-        let mut database = open()?;
-        // Where repairs are accepted, the opening has verified and repaired already.
-        if config.check_integrity && !config.accept_repairs && !database.check_integrity()? {
-            return Err(Failure::Redb(redb::Error::Corrupted("the check had to repair it".to_owned())));
+/// Makes the file's name durable, on systems that have a way to.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    match fs::File::open(folder(path)).and_then(|folder| folder.sync_all()) {
+        // Some file systems sync no folder, and some folders may be used and not be read.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            Ok(())
         }
-        let mark = prepare(&database, config, ownership)?;
-        Ok(Opened { database, mark })
-    })
+        synced => synced,
+    }
 }
 
 fn guarded<T>(open: impl FnOnce() -> Result<T, Failure>) -> Result<T> {
@@ -134,33 +163,31 @@ pub(crate) enum Ownership {
 }
 
 /// Makes the tables where there are none, checks the version where there are.
-fn prepare(database: &Database, config: &RedbConfig, ownership: Ownership) -> Result<Mark, Failure> {
-    let txn = begin(database, config)?;
-    if is_ours(&txn)? {
-        let mark = check_version(&txn)?;
-        txn.abort()?;
-        return Ok(mark);
-    }
-    if ownership == Ownership::Again {
-        let message = "the storage has lost the store that it held before";
-        return Err(Failure::Record(Error::new(ErrorKind::Corrupt, Operation::Open, message)));
-    }
-    if ownership == Ownership::Own && txn.list_tables()?.next().is_some() {
-        return Err(foreign());
-    }
-    tables::create(&txn)?;
-    txn.commit()?;
-    Ok(Mark::default())
+fn prepare(txn: WriteTransaction, ownership: Ownership) -> Result<Mark, Failure> {
+    let mark = found_or_made(&txn, ownership)?;
+    txn.commit().map_err(Failure::latched)?;
+    Ok(mark)
 }
 
-fn is_ours(txn: &WriteTransaction) -> Result<bool, Failure> {
-    use redb::TableHandle;
-    Ok(txn.list_tables()?.any(|table| table.name() == schema::META.name()))
+fn found_or_made(txn: &WriteTransaction, ownership: Ownership) -> Result<Mark, Failure> {
+    let tables: Vec<String> = txn.list_tables()?.map(|table| table.name().to_owned()).collect();
+    let ours = tables.iter().filter(|name| schema::TABLES.contains(&name.as_str())).count();
+    if tables.iter().any(|name| name == schema::META.name()) {
+        check(tables::version(txn)?)?;
+    }
+    match (ours, ownership) {
+        (4, _) => Tables::open(txn)?.mark(),
+        (0, Ownership::Own | Ownership::Again) if !tables.is_empty() => Err(foreign()),
+        (1.., _) | (0, Ownership::Again) => Err(lost()),
+        (0, Ownership::Own | Ownership::Shared) => {
+            tables::create(txn)?;
+            Ok(Mark::default())
+        }
+    }
 }
 
-fn check_version(txn: &WriteTransaction) -> Result<Mark, Failure> {
-    check(tables::version(txn)?)?;
-    Tables::open(txn)?.mark()
+fn is_of_idem(table: &impl TableHandle) -> bool {
+    schema::TABLES.contains(&table.name())
 }
 
 fn check(version: Option<u64>) -> Result<(), Failure> {
@@ -182,9 +209,14 @@ fn foreign() -> Failure {
     Failure::Record(Error::new(ErrorKind::Incompatible, Operation::Open, message))
 }
 
-/// A durable write transaction, as the configuration asks for it.
+fn lost() -> Failure {
+    let message = "the store that it held is gone from it, or a part of it is; restore it from a backup";
+    Failure::Record(Error::new(ErrorKind::Corrupt, Operation::Open, message))
+}
+
+/// A durable write transaction of a database that nobody else writes to, as the configuration asks for it.
 pub(crate) fn begin(database: &Database, config: &RedbConfig) -> Result<WriteTransaction, Failure> {
-    let mut txn = database.begin_write()?;
+    let mut txn = database.try_begin_write().map_err(Failure::latched)?;
     txn.set_quick_repair(config.quick_repair);
     Ok(txn)
 }

@@ -2,30 +2,35 @@
 
 use std::io;
 use std::sync::{Arc, mpsc as std_mpsc};
+use std::time::Duration;
 
 use idem_core::decide::{Answer, Call, Change};
 use idem_core::{
-    Error, ErrorKind, Key, Operation, Record, Result, Sent, SharedClock, StoreClock, Timestamp, Waiters,
-    decide,
+    Error, ErrorKind, Key, Operation, Record, Result, Sent, SharedClock, Timestamp, Waiters, decide,
 };
 use redb::{Database, StorageBackend};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::config::{RedbConfig, WhenQueueFull};
-use crate::error::{Failure, away};
+use crate::error::{Failure, away, closed};
 use crate::file::{self, Opened, Ownership};
 use crate::mark::Mark;
 use crate::pace::ReadPace;
 use crate::queue::{Done, Message, QueuedCall};
 use crate::shared::Shared;
-use crate::slot::{Slot, closed};
-use crate::writer::{Reopen, Writer};
+use crate::slot::{Slot, guarded};
+use crate::time::Time;
+use crate::turn::Turn;
+use crate::writer::{Closed, Own, Writer};
+use crate::writes::Writes;
 
 pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
     pub(crate) queue: mpsc::Sender<Message>,
+    /// How the store was closed, once it is.
+    closed: watch::Receiver<Option<Closed>>,
     /// Dropped with the store, which ends the sweeper.
     _stop: std_mpsc::Sender<()>,
 }
@@ -56,8 +61,13 @@ impl Inner {
     }
 
     pub(crate) fn share(config: RedbConfig, clock: SharedClock, database: Arc<Database>) -> Result<Started> {
-        let mark = file::adopt(&database, &config)?;
-        Self::start(config, clock, database, mark, None)
+        let adopted = guarded(|| {
+            let txn = Turn::default().begin(&database, config.call_timeout)?;
+            file::adopt(txn, clock.wall())
+        });
+        let mark = adopted.map_err(|failure| failure.into_error(Operation::Open))?;
+        let shared = Self::shared(config, clock, database, mark, false);
+        Self::start(Arc::clone(&shared), None, Writes::beside_others(shared, mark.sequence))
     }
 
     fn own(
@@ -66,31 +76,37 @@ impl Inner {
         opened: Opened,
         reopen: impl Fn() -> Result<Opened> + Send + 'static,
     ) -> Result<Started> {
-        Self::start(config, clock, Arc::new(opened.database), opened.mark, Some(Box::new(reopen)))
+        let Opened { database, mark, storage } = opened;
+        let shared = Self::shared(config, clock, Arc::new(database), mark, true);
+        let own = Own { storage, reopen: Box::new(reopen) };
+        Self::start(Arc::clone(&shared), Some(own), Writes::own(shared, mark.sequence))
     }
 
-    fn start(
+    fn shared(
         config: RedbConfig,
         clock: SharedClock,
         database: Arc<Database>,
         mark: Mark,
-        reopen: Reopen,
-    ) -> Result<Started> {
-        let (queue, received) = mpsc::channel(config.queue);
-        let shared = Arc::new(Shared {
-            slot: Slot::new(database, reopen.is_some()),
-            clock: StoreClock::start(clock, mark.time),
+        is_own: bool,
+    ) -> Arc<Shared> {
+        Arc::new(Shared {
+            slot: Slot::new(database, is_own),
+            time: Time::start(clock, mark.time),
             waiters: Waiters::new(),
             pace: ReadPace::default(),
             config,
-        });
-        Writer::spawn(received, Arc::clone(&shared), reopen, mark.sequence)?;
+        })
+    }
+
+    fn start(shared: Arc<Shared>, own: Option<Own>, writes: Writes) -> Result<Started> {
+        let (queue, received) = mpsc::channel(shared.config.queue);
+        let closed = Writer::spawn(received, own, writes)?;
         let (stop, stopped) = std_mpsc::channel();
-        Ok(Started { inner: Arc::new(Self { shared, queue, _stop: stop }), stopped })
+        Ok(Started { inner: Arc::new(Self { shared, queue, closed, _stop: stop }), stopped })
     }
 
     pub(crate) fn sent(&self) -> Sent {
-        Sent::now(self.shared.clock.source())
+        Sent::now(self.shared.time.source())
     }
 
     /// Answers a `lock` from what is on record when that changes nothing, and leaves the rest to the writer.
@@ -134,7 +150,7 @@ impl Inner {
 
     async fn read_elsewhere(self: &Arc<Self>, key: Key, operation: Operation) -> Result<Option<Record>> {
         let inner = Arc::clone(self);
-        let read = move || inner.read_at(&key, operation, inner.shared.clock.now());
+        let read = move || inner.read_at(&key, operation, inner.shared.time.now());
         let read = tokio::task::spawn_blocking(read).await;
         read.unwrap_or_else(|source| {
             Err(Error::new(ErrorKind::Unavailable, operation, "the read was cut off").with_source(source))
@@ -142,7 +158,7 @@ impl Inner {
     }
 
     fn read_here(&self, key: &Key, operation: Operation, begun: &Sent) -> Result<Option<Record>> {
-        let record = self.read_at(key, operation, self.shared.clock.when(begun));
+        let record = self.read_at(key, operation, self.shared.time.when(begun));
         self.shared.pace.note(begun.elapsed());
         record
     }
@@ -162,6 +178,21 @@ impl Inner {
         failure.into_error(operation)
     }
 
+    /// Closes the store, and waits until it is closed, whoever began it.
+    pub(crate) async fn close(&self) -> Result<()> {
+        let mut closed = self.closed.clone();
+        let ended = async {
+            // Whoever closes the store means it: a full queue is waited for. One that is closed takes no message.
+            let _closing_already = self.queue.send(Message::Close).await;
+            match closed.wait_for(Option::is_some).await {
+                Ok(how) => how.as_ref().map_or(Ok(()), Closed::result),
+                Err(_) => Err(away("the writer is gone", Operation::Close)),
+            }
+        };
+        let limit = self.shared.config.call_timeout;
+        timeout(limit, ended).await.unwrap_or_else(|_| Err(no_answer(limit, Operation::Close)))
+    }
+
     /// Sends `message` to the writer and waits for `answer`, within the configured time.
     pub(crate) async fn ask<T>(
         &self,
@@ -174,24 +205,24 @@ impl Inner {
             self.enqueue(operation, message).await?;
             answer.await.unwrap_or_else(|_| Err(closed(operation)))
         };
-        timeout(limit, asked).await.unwrap_or_else(|_| {
-            let message = format!(
-                "no answer within {limit:?}: the disk is slow, or the application awaits the store inside its own \
-                 write transaction on the same database"
-            );
-            Err(Error::new(ErrorKind::Timeout, operation, message))
-        })
+        timeout(limit, asked).await.unwrap_or_else(|_| Err(no_answer(limit, operation)))
     }
 
     async fn enqueue(&self, operation: Operation, message: Message) -> Result<()> {
-        // Whoever closes the store means it, full queue or not.
-        let waits = matches!(message, Message::Close(_));
         match self.shared.config.when_queue_full {
-            WhenQueueFull::Refuse if !waits => self.queue.try_send(message).map_err(|error| match error {
+            WhenQueueFull::Refuse => self.queue.try_send(message).map_err(|error| match error {
                 TrySendError::Full(_) => away("the writer's queue is full", operation),
                 TrySendError::Closed(_) => closed(operation),
             }),
-            _ => self.queue.send(message).await.map_err(|_| closed(operation)),
+            WhenQueueFull::Wait => self.queue.send(message).await.map_err(|_| closed(operation)),
         }
     }
+}
+
+fn no_answer(limit: Duration, operation: Operation) -> Error {
+    let message = format!(
+        "no answer within {limit:?}: the disk is slow, or the application awaits the store inside its own write \
+         transaction on the same database"
+    );
+    Error::new(ErrorKind::Timeout, operation, message)
 }

@@ -3,22 +3,30 @@
 //! See [`RedbStore`], and [`RedbStore::complete_with`] for exactly once.
 
 mod batch;
+mod closure;
 mod config;
 mod error;
 mod file;
 mod inner;
+mod lent;
 mod mark;
 mod pace;
 mod queue;
+mod recover;
 mod schema;
 mod shared;
 mod slot;
 mod snapshot;
+mod step;
 mod store;
 mod sweep;
 mod tables;
+mod thread;
+mod time;
 mod transact;
+mod turn;
 mod writer;
+mod writes;
 
 use std::sync::Arc;
 

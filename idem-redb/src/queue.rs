@@ -8,7 +8,7 @@ use idem_core::{Key, LostReason, Operation, Outcome, Result};
 use redb::{Database, WriteTransaction};
 use tokio::sync::oneshot;
 
-use crate::error::away;
+use crate::error::Away;
 use crate::schema::Place;
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
@@ -27,13 +27,29 @@ pub(crate) enum Message {
     /// The application supplies its database anew.
     Replace(Arc<Database>, Reply<()>),
     /// Everything sent before is done; then the file is closed.
-    Close(Reply<()>),
+    Close,
 }
 
 pub(crate) struct QueuedCall {
     pub(crate) key: Key,
     pub(crate) call: Call,
     pub(crate) reply: Reply<Done>,
+}
+
+impl QueuedCall {
+    /// A lock whose caller has gone: nobody would hold what it were granted.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.reply.is_closed() && matches!(self.call, Call::Lock { .. })
+    }
+
+    /// How many bytes it brings along.
+    pub(crate) fn size(&self) -> usize {
+        match &self.call {
+            Call::Complete { outcome, .. } => outcome.size(),
+            Call::Checkpoint { checkpoint, .. } => checkpoint.progress.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// How a call ended.
@@ -93,16 +109,13 @@ pub(crate) fn send<T>(reply: Reply<T>, answer: Result<T>) {
 }
 
 /// Answers `message` that the database is away.
-pub(crate) fn refuse(message: Message) {
-    const WHY: &str = "the database is away: closed, or being opened again after an I/O error";
+pub(crate) fn refuse(message: Message, away: &Away) {
     match message {
-        Message::Call(queued) => send(queued.reply, Err(away(WHY, queued.call.operation()))),
-        Message::Sweep(queued) => send(queued.reply, Err(away(WHY, Operation::Expire))),
-        Message::Transact(queued) => send(queued.reply, Err(away(WHY, Operation::Complete))),
-        Message::Reopen => {}
-        Message::Compact(reply) => send(reply, Err(away(WHY, Operation::Maintain))),
-        Message::Replace(_, reply) => send(reply, Err(away(WHY, Operation::Maintain))),
-        // Closing twice is closing once.
-        Message::Close(reply) => send(reply, Ok(())),
+        Message::Call(queued) => send(queued.reply, Err(away.error(queued.call.operation()))),
+        Message::Sweep(queued) => send(queued.reply, Err(away.error(Operation::Expire))),
+        Message::Transact(queued) => send(queued.reply, Err(away.error(Operation::Complete))),
+        Message::Reopen | Message::Close => {}
+        Message::Compact(reply) => send(reply, Err(away.error(Operation::Maintain))),
+        Message::Replace(_, reply) => send(reply, Err(away.error(Operation::Maintain))),
     }
 }

@@ -37,6 +37,9 @@ pub(crate) const INDEX: TableDefinition<'_, IndexKey, u128> = TableDefinition::n
 /// Key: [`Place`]. Value: storage key, then the record.
 pub(crate) const OUTCOMES: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("idem/outcomes");
 
+/// The names of all of them.
+pub(crate) const TABLES: [&str; 4] = ["idem/meta", "idem/locks", "idem/index", "idem/outcomes"];
+
 pub(crate) const VERSION_KEY: &str = "schema version";
 /// All locks, without the mark.
 pub(crate) const AFTER_MARK: (Bound<&[u8; Key::STORAGE_LEN]>, Bound<&[u8; Key::STORAGE_LEN]>) =

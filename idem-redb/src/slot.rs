@@ -4,11 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, TryLockError};
 
-use idem_core::{Error, Operation, Result};
+use idem_core::{ErrorKind, Result};
 use redb::{Database, ReadTransaction, ReadableDatabase};
 
-use crate::error::{Failure, away};
+use crate::error::{Away, Failure};
 use crate::snapshot::Snapshot;
+
+const PUT_ASIDE: Away = Away::because(ErrorKind::Unavailable, "the database is being put aside");
 
 /// Readers look in and never wait; only the writer puts the database in and takes it out.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ pub(crate) struct Slot {
 #[derive(Debug)]
 enum State {
     Ready { database: Arc<Database>, kept: RwLock<Option<Box<Kept>>> },
-    Away(&'static str),
+    Away(Away),
 }
 
 /// Opened once between two commits, since that takes as long as reading from it.
@@ -80,16 +82,30 @@ impl Slot {
     pub(crate) fn database(&self) -> Result<Arc<Database>, Failure> {
         match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
             State::Ready { database, .. } => Ok(Arc::clone(database)),
-            State::Away(why) => Err(Failure::Away(why)),
+            State::Away(away) => Err(Failure::Away(away.clone())),
         }
     }
 
     /// Takes the database out, once no reader looks at it any more.
-    pub(crate) fn take(&self, why: &'static str) -> Option<Arc<Database>> {
+    pub(crate) fn take(&self, why: Away) -> Option<Arc<Database>> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         match std::mem::replace(&mut *state, State::Away(why)) {
-            State::Ready { database, .. } => Some(database),
+            State::Ready { database, kept } => {
+                let _ended = guarded(|| {
+                    let _: () = drop(kept);
+                    Ok(())
+                });
+                Some(database)
+            }
             State::Away(_) => None,
+        }
+    }
+
+    /// Says why the database is away, where it is.
+    pub(crate) fn explain(&self, why: Away) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, State::Away(_)) {
+            *state = State::Away(why);
         }
     }
 
@@ -104,10 +120,10 @@ impl Slot {
         let state = match self.state.try_read() {
             Ok(state) => state,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Err(Failure::Away("the database is being put aside")),
+            Err(TryLockError::WouldBlock) => return Err(Failure::Away(PUT_ASIDE)),
         };
         match &*state {
-            State::Away(why) => Err(Failure::Away(why)),
+            State::Away(away) => Err(Failure::Away(away.clone())),
             State::Ready { database, kept } => guarded(|| read(database, kept)),
         }
     }
@@ -128,9 +144,4 @@ impl std::fmt::Debug for Kept {
 /// redb verifies no page when it reads it, so a damaged one can fail its assertions.
 pub(crate) fn guarded<T>(act: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(act)).unwrap_or(Err(Failure::Panicked))
-}
-
-/// Of a channel whose other end is gone.
-pub(crate) fn closed(operation: Operation) -> Error {
-    away("the store is closed", operation)
 }

@@ -116,13 +116,9 @@ impl RedbStore {
     }
 
     /// Does what was asked before, closes the file, and lets every later call end in
-    /// [`Unavailable`](ErrorKind::Unavailable). Closing twice is closing once.
+    /// [`Unavailable`](ErrorKind::Unavailable). Closing twice is closing once, and ends as that did.
     pub async fn close(&self) -> Result<()> {
-        if self.0.queue.is_closed() {
-            return Ok(());
-        }
-        let (reply, answer) = oneshot::channel();
-        self.0.ask(Operation::Close, Message::Close(reply), answer).await
+        self.0.close().await
     }
 }
 

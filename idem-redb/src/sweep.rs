@@ -3,16 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::thread;
 
 use idem_core::{Error, ErrorKind, Expired, Key, Operation, Result};
 use tokio::sync::oneshot;
 
+use crate::error::closed;
 use crate::inner::Inner;
 use crate::queue::{Message, QueuedSweep, SweepStep, Swept};
 use crate::schema::{Place, index_key};
-use crate::slot::closed;
 use crate::snapshot::{self, FoundExpired};
+use crate::thread;
 
 /// Removals that share a commit with callers, and those of a commit that nobody else waits for. Pages are what a
 /// commit costs, and neighbours share theirs.
@@ -35,10 +35,7 @@ pub(crate) fn spawn(store: &Arc<Inner>, stop: Receiver<()>) -> Result<()> {
             }
         }
     };
-    thread::Builder::new().name("idem-redb sweeper".to_owned()).spawn(sweep).map(drop).map_err(|source| {
-        Error::new(ErrorKind::Unavailable, Operation::Open, "the sweeper's thread cannot be started")
-            .with_source(source)
-    })
+    thread::spawn("idem-redb sweeper", sweep)
 }
 
 /// Removes all that has expired, but stops once nobody else holds the store.
@@ -132,6 +129,6 @@ async fn look_up_elsewhere(store: &Arc<Inner>, limit: usize) -> Result<FoundExpi
 }
 
 fn look_up(store: &Inner, limit: usize) -> Result<FoundExpired> {
-    let looked_up = store.shared.slot.scan(|txn| snapshot::expired(txn, store.shared.clock.now(), limit));
+    let looked_up = store.shared.slot.scan(|txn| snapshot::expired(txn, store.shared.time.now(), limit));
     looked_up.map_err(|failure| store.failed_read(failure, Operation::Expire))
 }

@@ -62,11 +62,25 @@ impl<'txn> Tables<'txn> {
                     }
                     State::Completed(completed) => {
                         self.remove(key, place)?;
-                        self.append(key, Place::new(completed.expires_at, number), &bytes)
+                        let place = self.free_place(completed.expires_at, number)?;
+                        self.append(key, place, &bytes)
                     }
                 }
             }
         }
+    }
+
+    /// The first place from `number` on that has no outcome, whoever put the others there.
+    fn free_place(&self, expires_at: Timestamp, number: u64) -> Result<Place, Failure> {
+        let mut number = Some(number);
+        while let Some(free) = number {
+            let place = Place::new(expires_at, free);
+            if self.outcomes.get(place.0)?.is_none() {
+                return Ok(place);
+            }
+            number = free.checked_add(1);
+        }
+        Err(corrupt("the log of outcomes is full"))
     }
 
     fn append(&mut self, key: &Key, place: Place, record: &[u8]) -> Result<(), Failure> {
@@ -129,14 +143,18 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
-    /// How far the store had come: what the mark says, and what was granted since.
-    pub(crate) fn mark(&self) -> Result<Mark, Failure> {
+    /// How far the store had come when the mark was last written.
+    pub(crate) fn written_mark(&self) -> Result<Mark, Failure> {
         let Some(mark) = self.locks.get(&mark::KEY)? else {
             return Err(corrupt("the store's high-water mark is missing"));
         };
-        let mut mark = Mark::from_bytes(mark.value())
-            .ok_or_else(|| corrupt("the store's high-water mark is damaged"))?;
-        let written = mark;
+        Mark::from_bytes(mark.value()).ok_or_else(|| corrupt("the store's high-water mark is damaged"))
+    }
+
+    /// How far the store had come: what the mark says, and what was granted since.
+    pub(crate) fn mark(&self) -> Result<Mark, Failure> {
+        let written = self.written_mark()?;
+        let mut mark = written;
         for entry in self.locks.range::<&[u8; Key::STORAGE_LEN]>(AFTER_MARK)? {
             let (key, bytes) = entry?;
             let key = Key::from_storage_key(*key.value());

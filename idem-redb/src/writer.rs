@@ -5,85 +5,102 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use idem_core::decide::Call;
 use idem_core::{Clock, Error, ErrorKind, Operation, Result, SystemClock};
 use redb::Database;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::watch;
 
-use crate::batch::{self, Batch};
-use crate::error::{Failure, away};
-use crate::file::{Opened, begin};
-use crate::mark::Mark;
-use crate::queue::{Message, Reply, refuse, send};
+use crate::batch::Batch;
+use crate::closure;
+use crate::error::{Away, Failure, away};
+use crate::file::Opened;
+use crate::lent::TakeBack;
+use crate::queue::{Message, QueuedTransaction, Reply, refuse, send};
+use crate::recover::AFTER_A_LEAK;
 use crate::shared::Shared;
 use crate::slot::guarded;
 use crate::tables::Tables;
+use crate::thread;
+use crate::writes::Writes;
 
 /// The most calls that share a commit: bounds how long the first of them waits.
 const LARGEST_BATCH: usize = 1_024;
+/// What calls that share a commit may bring along before it is begun: bounds what it holds in memory, and what one
+/// failure undoes. A larger call is made alone.
+const MOST_BYTES: usize = 8 << 20;
 /// How long a batch that is smaller than the one before waits for callers who were just answered.
 const LINGER: Duration = Duration::from_micros(200);
 /// How long the writer stays awake for the next call after a batch. A lone caller's next call comes within it,
 /// and to be woken for it would cost as much as a tenth of a commit.
 const AWAKE: Duration = Duration::from_micros(100);
-/// Pauses between attempts to open the database again.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const CLOSED: Away = Away::because(ErrorKind::Unavailable, "the store is closed");
+const COMPACTING: Away = Away::because(ErrorKind::Unavailable, "the database is being compacted");
+const REPLACING: Away = Away::because(ErrorKind::Unavailable, "the database is being replaced");
 
-/// Opens the database anew; none where it is the application's own.
-pub(crate) type Reopen = Option<Box<dyn Fn() -> Result<Opened> + Send>>;
+/// What only a database of the store's own has.
+pub(crate) struct Own {
+    /// What the database stands on now.
+    pub(crate) storage: Box<dyn TakeBack>,
+    /// Opens it anew.
+    pub(crate) reopen: Box<dyn Fn() -> Result<Opened> + Send>,
+}
 
 pub(crate) struct Writer {
-    queue: Receiver<Message>,
-    shared: Arc<Shared>,
-    reopen: Reopen,
-    /// The highest sequence given out.
-    sequence: u64,
+    pub(crate) queue: Receiver<Message>,
+    pub(crate) shared: Arc<Shared>,
+    /// None where the database is the application's.
+    pub(crate) own: Option<Own>,
+    pub(crate) writes: Writes,
     /// Received, but not part of the last batch.
-    held_back: VecDeque<Message>,
+    pub(crate) held_back: VecDeque<Message>,
     last_batch: usize,
 }
 
+/// How a store was closed.
+pub(crate) struct Closed(Result<()>);
+
+impl Closed {
+    pub(crate) fn result(&self) -> Result<()> {
+        self.0
+            .as_ref()
+            .copied()
+            .map_err(|error| Error::new(error.kind(), Operation::Close, error.to_string()))
+    }
+}
+
 impl Writer {
-    /// Runs until the store is closed or all of its handles are gone.
+    /// Runs until the store is closed or all of its handles are gone; then says how it was closed.
     pub(crate) fn spawn(
         queue: Receiver<Message>,
-        shared: Arc<Shared>,
-        reopen: Reopen,
-        sequence: u64,
-    ) -> Result<()> {
-        let writer = Self { queue, shared, reopen, sequence, held_back: VecDeque::new(), last_batch: 0 };
-        let spawned = thread::Builder::new().name("idem-redb writer".to_owned()).spawn(move || writer.run());
-        spawned.map(drop).map_err(|source| {
-            Error::new(ErrorKind::Unavailable, Operation::Open, "the writer's thread cannot be started")
-                .with_source(source)
-        })
+        own: Option<Own>,
+        writes: Writes,
+    ) -> Result<watch::Receiver<Option<Closed>>> {
+        let shared = Arc::clone(&writes.shared);
+        let this = Self { queue, shared, own, writes, held_back: VecDeque::new(), last_batch: 0 };
+        let (closing, closed) = watch::channel(None);
+        thread::spawn("idem-redb writer", move || {
+            let how = this.run();
+            closing.send_replace(Some(Closed(how)));
+        })?;
+        Ok(closed)
     }
 
-    fn run(mut self) {
+    fn run(mut self) -> Result<()> {
         while let Some(message) = self.next() {
             match message {
                 Message::Call(_) | Message::Sweep(_) => self.batch(message),
                 Message::Transact(queued) if queued.reply.is_closed() => {}
-                Message::Transact(queued) => match self.shared.slot.database() {
-                    Ok(database) => {
-                        let done = batch::transact(*queued, &database, &self.shared, &mut self.sequence);
-                        drop(database);
-                        self.recover(done.err().is_some_and(|failure| failure.needs_reopen()));
-                    }
-                    Err(failure) => send(queued.reply, Err(failure.into_error(Operation::Complete))),
-                },
+                Message::Transact(queued) => self.transact(*queued),
                 Message::Reopen => self.look_after_reads(),
                 Message::Compact(reply) => self.compact(reply),
                 Message::Replace(database, reply) => self.replace(database, reply),
-                Message::Close(reply) => return self.close(Some(reply)),
+                Message::Close => break,
             }
         }
-        self.close(None);
+        self.close()
     }
 
     fn next(&mut self) -> Option<Message> {
@@ -96,7 +113,9 @@ impl Writer {
         loop {
             match self.queue.try_recv() {
                 Ok(message) => return Some(message),
-                Err(TryRecvError::Empty) if now().saturating_sub(since) < patience => thread::yield_now(),
+                Err(TryRecvError::Empty) if now().saturating_sub(since) < patience => {
+                    std::thread::yield_now();
+                }
                 Err(_) => return None,
             }
         }
@@ -110,9 +129,12 @@ impl Writer {
         self.last_batch = batch.calls.len();
         match self.shared.slot.database() {
             Ok(database) => {
-                let done = batch.commit(&database, &self.shared, &mut self.sequence);
-                drop(database);
-                self.recover(done.err().is_some_and(|failure| failure.needs_reopen()));
+                let done = batch.commit(&database, &mut self.writes);
+                let _ended = guarded(|| {
+                    let _: () = drop(database);
+                    Ok(())
+                });
+                self.recover(done);
             }
             Err(failure) => batch.refuse(|operation| failure.to_error(operation)),
         }
@@ -121,6 +143,7 @@ impl Writer {
     /// All that waits, up to a bound, and up to the first message that stands alone.
     fn collect(&mut self, first: Message) -> Batch {
         let mut batch = Batch::default();
+        let mut bytes = 0;
         let begun = now();
         // Those who wait, and those who were just answered and may ask again. A lone caller expects nobody else.
         let expected = (1 + self.held_back.len() + self.queue.len()).max(self.last_batch + self.queue.len());
@@ -128,8 +151,8 @@ impl Writer {
         while let Some(message) = next {
             match message {
                 Message::Call(queued) => {
-                    // Nobody would hold what a lock whose caller has gone were granted.
-                    if !(queued.reply.is_closed() && matches!(queued.call, Call::Lock { .. })) {
+                    if !queued.is_abandoned() {
+                        bytes += queued.size();
                         batch.calls.push(queued);
                     }
                 }
@@ -139,7 +162,7 @@ impl Writer {
                     break;
                 }
             }
-            if batch.len() == LARGEST_BATCH {
+            if batch.len() == LARGEST_BATCH || bytes >= MOST_BYTES {
                 break;
             }
             let patience = if batch.calls.len() < expected { LINGER } else { Duration::ZERO };
@@ -148,53 +171,38 @@ impl Writer {
         batch
     }
 
-    /// A read failed. It may be over already: a write met the same error and opened the database again.
-    fn look_after_reads(&mut self) {
-        let usable = self
-            .shared
-            .slot
-            .database()
-            .and_then(|database| guarded(|| Ok(begin(&database, &self.shared.config)?.abort()?)));
-        self.recover(usable.is_err_and(|failure| failure.needs_reopen()));
+    fn transact(&mut self, queued: QueuedTransaction) {
+        match self.shared.slot.database() {
+            Ok(database) => {
+                let done = closure::transact(queued, &database, &mut self.writes);
+                let is_blocked = guarded(|| Ok(self.writes.is_blocked(&database))).unwrap_or(false);
+                let _ended = guarded(|| {
+                    let _: () = drop(database);
+                    Ok(())
+                });
+                if is_blocked { self.open_again(&AFTER_A_LEAK) } else { self.recover(done) }
+            }
+            Err(failure) => send(queued.reply, Err(failure.into_error(Operation::Complete))),
+        }
     }
 
-    /// After an I/O error redb refuses every write until it is opened again.
-    fn recover(&mut self, needed: bool) {
-        if !needed {
-            return;
-        }
-        drop(self.shared.slot.take("the database is being opened again after an I/O error"));
-        let Some(reopen) = &self.reopen else {
-            tracing::error!("the shared database failed; the application must supply it anew");
-            return;
-        };
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match reopen() {
-                Ok(opened) => {
-                    self.sequence = self.sequence.max(opened.mark.sequence);
-                    self.shared.slot.put(Arc::new(opened.database));
-                    tracing::warn!("the database was opened again after an I/O error");
-                    return;
-                }
-                Err(error) => tracing::error!(%error, "the database cannot be opened again yet"),
-            }
-            if !refuse_for(&mut self.queue, &mut self.held_back, pause) {
-                return;
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
+    /// A read failed. It may be over already: a write met the same error and opened the database again.
+    fn look_after_reads(&mut self) {
+        if let Ok(database) = self.shared.slot.database() {
+            let usable = guarded(|| Ok(self.writes.begin(&database)?.abort()?));
+            drop(database);
+            self.recover(usable);
         }
     }
 
     fn compact(&mut self, reply: Reply<bool>) {
-        let Some(database) = self.shared.slot.take("the database is being compacted") else {
-            return send(reply, Err(away("the database is away", Operation::Maintain)));
-        };
-        if self.reopen.is_none() {
-            self.shared.slot.put(database);
+        if self.own.is_none() {
             let message = "the database is the application's own, which compacts it itself";
             return send(reply, Err(Error::new(ErrorKind::InvalidArgument, Operation::Maintain, message)));
         }
+        let Some(database) = self.shared.slot.take(COMPACTING) else {
+            return send(reply, Err(away("the database is away", Operation::Maintain)));
+        };
         let mut database = match Arc::try_unwrap(database) {
             Ok(database) => database,
             Err(database) => {
@@ -202,63 +210,61 @@ impl Writer {
                 return send(reply, Err(away("the database is in use", Operation::Maintain)));
             }
         };
-        let compacted = database.compact().map_err(Failure::from);
+        let compacted = guarded(|| database.compact().map_err(Failure::latched));
         self.shared.slot.put(Arc::new(database));
-        let needed = compacted.as_ref().is_err_and(Failure::needs_reopen);
-        send(reply, compacted.map_err(|failure| failure.into_error(Operation::Maintain)));
-        self.recover(needed);
+        match compacted {
+            Ok(done) => send(reply, Ok(done)),
+            Err(failure) => {
+                send(reply, Err(failure.to_error(Operation::Maintain)));
+                self.recover(Err(failure));
+            }
+        }
     }
 
     fn replace(&mut self, database: Arc<Database>, reply: Reply<()>) {
-        if self.reopen.is_some() {
+        if self.own.is_some() {
             let message = "the store opened its database itself, and opens it again by itself";
             return send(reply, Err(Error::new(ErrorKind::InvalidArgument, Operation::Maintain, message)));
         }
-        let adopted = crate::file::adopt(&database, &self.shared.config).map(|mark| {
-            self.sequence = self.sequence.max(mark.sequence);
-            drop(self.shared.slot.take("the database is being replaced"));
+        let adopted = guarded(|| self.writes.adopt(&database));
+        if adopted.is_ok() {
+            let before = self.shared.slot.take(REPLACING);
             self.shared.slot.put(database);
-        });
-        send(reply, adopted);
+            let _closed = guarded(|| {
+                drop(before);
+                Ok(())
+            });
+        }
+        send(reply, adopted.map_err(|failure| failure.into_error(Operation::Maintain)));
     }
 
     /// Does what was sent before, refuses what comes after, and closes the file.
-    fn close(mut self, reply: Option<Reply<()>>) {
+    fn close(mut self) -> Result<()> {
         self.queue.close();
-        let mut closing: Vec<_> = reply.into_iter().collect();
         while let Some(message) = self.held_back.pop_front().or_else(|| self.queue.try_recv().ok()) {
             match message {
                 Message::Call(_) | Message::Sweep(_) => self.batch(message),
-                Message::Close(reply) => closing.push(reply),
-                other => refuse(other),
+                other => refuse(other, &CLOSED),
             }
         }
-        let closed = match self.shared.slot.take("the store is closed") {
-            Some(database) if self.reopen.is_some() => self.seal(database),
+        match self.shared.slot.take(CLOSED) {
+            Some(database) if self.own.is_some() => {
+                guarded(|| self.seal(database)).map_err(|failure| failure.into_error(Operation::Close))
+            }
             _ => Ok(()),
-        };
-        // Closing twice is closing once, and ends as that did.
-        for reply in closing {
-            let again = |error: &Error| Error::new(error.kind(), Operation::Close, error.to_string());
-            send(reply, closed.as_ref().copied().map_err(again));
         }
     }
 
     /// One commit more: redb keeps the last two, so whichever of them damage leaves readable has everything.
-    fn seal(&self, database: Arc<Database>) -> Result<()> {
-        let seal = || {
-            let txn = begin(&database, &self.shared.config)?;
-            Tables::open(&txn)?
-                .write_mark(Mark { time: self.shared.clock.now(), sequence: self.sequence })?;
-            txn.commit()?;
-            Result::<(), Failure>::Ok(())
+    fn seal(&mut self, database: Arc<Database>) -> Result<(), Failure> {
+        let mut seal = || {
+            let txn = self.writes.begin(&database)?;
+            Tables::open(&txn)?.write_mark(self.writes.mark())?;
+            txn.commit().map_err(Failure::latched)
         };
-        let sealed = seal().map_err(|failure| failure.into_error(Operation::Close));
+        let sealed = seal();
         match Arc::try_unwrap(database) {
-            Ok(database) => {
-                let closed = database.close();
-                sealed.and(closed.map_err(|error| Failure::from(error).into_error(Operation::Close)))
-            }
+            Ok(database) => sealed.and(database.close().map_err(Failure::from)),
             Err(_) => sealed,
         }
     }
@@ -267,31 +273,4 @@ impl Writer {
 /// The writer's own patience follows the system's time, whatever clock the store has.
 fn now() -> Duration {
     SystemClock.monotonic()
-}
-
-/// Refuses all that comes within `pause`; false when the store was closed meanwhile.
-fn refuse_for(queue: &mut Receiver<Message>, held_back: &mut VecDeque<Message>, pause: Duration) -> bool {
-    const STEP: Duration = Duration::from_millis(5);
-    let mut waited = Duration::ZERO;
-    loop {
-        while let Some(message) = held_back.pop_front() {
-            refuse(message);
-        }
-        loop {
-            match queue.try_recv() {
-                Ok(close @ Message::Close(_)) => {
-                    held_back.push_front(close);
-                    return false;
-                }
-                Ok(message) => refuse(message),
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => return false,
-            }
-        }
-        if waited >= pause {
-            return true;
-        }
-        thread::sleep(STEP);
-        waited += STEP;
-    }
 }

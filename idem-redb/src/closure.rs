@@ -1,0 +1,101 @@
+//! The writer's side of `complete_with`: the application's writes and the completion in one transaction.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use idem_core::decide::{Answer, Call, Change};
+use idem_core::{Error, ErrorKind, Fenced, Operation, Outcome, Reason, Result, decide};
+use redb::{Database, WriteTransaction};
+
+use crate::error::{Failure, away};
+use crate::queue::{QueuedTransaction, Transaction, Work, send};
+use crate::slot::guarded;
+use crate::tables::Tables;
+use crate::writes::Writes;
+
+/// Runs the application's writes and the completion in one transaction, or neither.
+pub(crate) fn transact(
+    queued: QueuedTransaction,
+    database: &Arc<Database>,
+    writes: &mut Writes,
+) -> Result<(), Failure> {
+    let QueuedTransaction { key, token, retention, work, reply } = queued;
+    let complete = |outcome| Call::Complete { token, outcome, retention };
+    let run = || -> Result<Result<Transaction>, Failure> {
+        let txn = writes.begin(database)?;
+        // The turn may have been long in coming, and nobody would hear how it ended.
+        if reply.is_closed() {
+            return Ok(Err(away("the caller has gone", Operation::Complete)));
+        }
+        // Asked with a stand-in first: a lost lease must not even run the closure.
+        let (mut step, found) = {
+            let tables = Tables::open(&txn)?;
+            let step = writes.step(&tables)?;
+            match tables.load(&key, step.now) {
+                Ok(found) => (step, found),
+                Err(Failure::Record(error)) => return Ok(Err(error)),
+                Err(failure) => return Err(failure),
+            }
+        };
+        let stand_in = complete(Outcome::Unavailable(Reason::Other));
+        let decision = decide(found.as_ref().map(|found| &found.record), stand_in, step.now);
+        match (decision.answer, decision.change) {
+            (Answer::Fenced(Fenced::Lost(reason)), _) => return Ok(Ok(Transaction::Lost(reason))),
+            (_, Change::None) => return Ok(Ok(Transaction::Applied)),
+            _ => {}
+        }
+        let outcome = match run_work(work, &txn) {
+            Ok(outcome) => outcome,
+            Err(ended) => {
+                txn.abort()?;
+                return Ok(Ok(ended));
+            }
+        };
+        let call = complete(outcome);
+        if let Err(error) = call.check(writes.shared.config.max_outcome) {
+            txn.abort()?;
+            return Ok(Err(error));
+        }
+        {
+            let mut tables = Tables::open(&txn)?;
+            match step.call(&mut tables, &key, call)? {
+                Ok(done) if done.wrote => {}
+                // The closure has changed idem's own tables: nothing of it is committed.
+                Ok(_) => return Ok(Err(meddled())),
+                Err(error) => return Ok(Err(error)),
+            }
+            tables.write_mark(step.mark())?;
+        }
+        writes.commit(&step, txn)?;
+        Ok(Ok(Transaction::Applied))
+    };
+    match guarded(run) {
+        Ok(answer) => {
+            let applied = matches!(answer, Ok(Transaction::Applied));
+            send(reply, answer);
+            if applied {
+                writes.shared.waiters.wake(&key);
+            }
+            Ok(())
+        }
+        Err(failure) => {
+            send(reply, Err(failure.to_error(Operation::Complete)));
+            Err(failure)
+        }
+    }
+}
+
+/// The outcome, or how the transaction ends without one.
+fn run_work(work: Work, txn: &WriteTransaction) -> Result<Outcome, Transaction> {
+    match catch_unwind(AssertUnwindSafe(|| work(txn))) {
+        Ok(Some(outcome)) => Ok(outcome),
+        Ok(None) => Err(Transaction::RolledBack),
+        Err(panic) => Err(Transaction::Panicked(panic as Box<dyn Any + Send>)),
+    }
+}
+
+fn meddled() -> Error {
+    let message = "the closure changed the store's own tables (idem/...), so nothing was committed";
+    Error::new(ErrorKind::InvalidArgument, Operation::Complete, message)
+}

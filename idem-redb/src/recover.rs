@@ -1,0 +1,108 @@
+//! Opening the database again, by the writer, when redb works no more until then.
+
+use std::thread;
+use std::time::Duration;
+
+use idem_core::{ErrorKind, Result};
+use tokio::sync::mpsc::error::TryRecvError;
+
+use crate::error::{Away, Failure};
+use crate::queue::{Message, refuse};
+use crate::slot::guarded;
+use crate::writer::{Own, Writer};
+
+pub(crate) const AFTER_A_LEAK: Away = Away::because(
+    ErrorKind::Unavailable,
+    "the database is being opened again, since a closure of complete_with leaked a table",
+);
+const AFTER_AN_ERROR: Away =
+    Away::because(ErrorKind::Unavailable, "the database is being opened again after an I/O error");
+const TO_BE_REPLACED: Away = Away::because(
+    ErrorKind::Unavailable,
+    "the shared database failed: open it again, and supply it with replace_database",
+);
+
+/// Pauses between attempts to open the database again.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+impl Writer {
+    /// Opens the database again where `done` says that redb refuses every write until then.
+    pub(crate) fn recover(&mut self, done: Result<(), Failure>) {
+        match done {
+            Err(failure) if failure.needs_reopen() && self.own.is_some() => self.open_again(&AFTER_AN_ERROR),
+            Err(failure) if failure.needs_reopen() => {
+                let failed = self.shared.slot.take(TO_BE_REPLACED);
+                let _closed = guarded(|| {
+                    drop(failed);
+                    Ok(())
+                });
+                tracing::error!("the shared database failed; the application must supply it anew");
+            }
+            _ => {}
+        }
+    }
+
+    /// Closes the database and opens it again, however often that takes; meanwhile all are told `why`.
+    pub(crate) fn open_again(&mut self, why: &Away) {
+        let Some(mut own) = self.own.take() else { return };
+        let failed = self.shared.slot.take(why.clone());
+        let _closed = guarded(|| {
+            drop(failed);
+            Ok(())
+        });
+        // A leaked table would keep the storage, and its lock, for ever.
+        let _closed = guarded(|| own.storage.take_back().map_err(|error| Failure::Redb(error.into())));
+        let mut pause = FIRST_PAUSE;
+        while let Err(error) = self.reopen(&mut own) {
+            tracing::error!(%error, "the database cannot be opened again yet");
+            let why = why.clone().unless(&error);
+            self.shared.slot.explain(why.clone());
+            if !self.refuse_for(pause, &why) {
+                break;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        self.own = Some(own);
+    }
+
+    fn reopen(&mut self, own: &mut Own) -> Result<()> {
+        let opened = (own.reopen)()?;
+        own.storage = opened.storage;
+        self.writes.found(opened.mark);
+        self.shared.slot.put(opened.database.into());
+        tracing::warn!("the database was opened again");
+        Ok(())
+    }
+
+    /// Refuses all that comes within `pause`; false when the store was closed meanwhile.
+    fn refuse_for(&mut self, pause: Duration, why: &Away) -> bool {
+        const STEP: Duration = Duration::from_millis(5);
+        let mut waited = Duration::ZERO;
+        loop {
+            while let Some(message) = self.held_back.pop_front() {
+                if matches!(message, Message::Close) {
+                    self.held_back.push_front(message);
+                    return false;
+                }
+                refuse(message, why);
+            }
+            loop {
+                match self.queue.try_recv() {
+                    Ok(Message::Close) => {
+                        self.held_back.push_front(Message::Close);
+                        return false;
+                    }
+                    Ok(message) => refuse(message, why),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return false,
+                }
+            }
+            if waited >= pause {
+                return true;
+            }
+            thread::sleep(STEP);
+            waited += STEP;
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The writer's transactions: how they begin, and how far time and sequences have come with them.
+
+use std::sync::Arc;
+
+use redb::{Database, TransactionError, WriteTransaction};
+
+use crate::error::Failure;
+use crate::file;
+use crate::mark::Mark;
+use crate::shared::Shared;
+use crate::step::Step;
+use crate::tables::Tables;
+use crate::turn::Turn;
+
+pub(crate) struct Writes {
+    pub(crate) shared: Arc<Shared>,
+    /// The highest sequence given out.
+    sequence: u64,
+    /// None where the database is ours alone: then nobody is to be waited for.
+    turn: Option<Turn>,
+}
+
+impl Writes {
+    pub(crate) fn own(shared: Arc<Shared>, sequence: u64) -> Self {
+        Self { shared, sequence, turn: None }
+    }
+
+    pub(crate) fn beside_others(shared: Arc<Shared>, sequence: u64) -> Self {
+        Self { shared, sequence, turn: Some(Turn::default()) }
+    }
+
+    /// A durable write transaction, as the configuration asks for it.
+    pub(crate) fn begin(&mut self, database: &Arc<Database>) -> Result<WriteTransaction, Failure> {
+        let config = &self.shared.config;
+        let Some(turn) = &mut self.turn else { return file::begin(database, config) };
+        let mut txn = turn.begin(database, config.call_timeout)?;
+        txn.set_quick_repair(config.quick_repair);
+        Ok(txn)
+    }
+
+    /// What one transaction on `tables` does.
+    pub(crate) fn step(&mut self, tables: &Tables<'_>) -> Result<Step, Failure> {
+        if self.turn.is_some() {
+            // Another store may have written to the database since.
+            self.found(tables.written_mark()?);
+        }
+        // Taken once the database is ours: an application's own transaction may have kept us waiting.
+        Ok(Step::new(self.shared.time.now(), self.sequence, self.turn.is_some()))
+    }
+
+    /// What was given out in a commit that failed may be in the file all the same, so it is not given out again.
+    pub(crate) fn commit(&mut self, step: &Step, txn: WriteTransaction) -> Result<(), Failure> {
+        self.sequence = step.sequence();
+        txn.commit().map_err(Failure::latched)?;
+        self.shared.slot.committed();
+        Ok(())
+    }
+
+    /// Takes in how far a database had come.
+    pub(crate) fn found(&mut self, mark: Mark) {
+        self.sequence = self.sequence.max(mark.sequence);
+        self.shared.time.raise(mark.time);
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { time: self.shared.time.now(), sequence: self.sequence }
+    }
+
+    /// Takes over another database of the application's.
+    pub(crate) fn adopt(&mut self, database: &Arc<Database>) -> Result<(), Failure> {
+        let mut turn = Turn::default();
+        let txn = turn.begin(database, self.shared.config.call_timeout)?;
+        let mark = file::adopt(txn, self.shared.time.now())?;
+        self.turn = Some(turn);
+        self.found(mark);
+        Ok(())
+    }
+
+    /// Whether a closure that has just run keeps a database of ours from being written to, for ever.
+    pub(crate) fn is_blocked(&mut self, database: &Database) -> bool {
+        match &mut self.turn {
+            None => matches!(database.try_begin_write(), Err(TransactionError::WouldBlock)),
+            Some(turn) => {
+                turn.look(database);
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! A closure of `complete_with` leaks a table: redb's one write slot is then taken for ever, and the store must
+//! neither hang nor lose anything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::{ErrorKind, Lease, LockOutcome, Outcome, Store};
+use idem_redb::{RedbConfig, RedbStore, Transacted};
+use redb::{Database, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
+
+use crate::support::call::{
+    acquire, assert_replays, complete, complete_keys, config, key, lock, open, value,
+};
+use crate::support::disk::Disk;
+use crate::support::workload::clock;
+
+const ROWS: TableDefinition<'_, u64, u64> = TableDefinition::new("rows");
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Ok,
+    Err,
+    Panic,
+}
+
+#[tokio::test]
+async fn a_store_on_its_own_storage_works_on_after_a_leaked_table() {
+    for end in [End::Ok, End::Err, End::Panic] {
+        let disk = Disk::new();
+        let clock = clock();
+        let store = open(&disk, config(), &clock).await.unwrap();
+        works_on(&store, end).await;
+        let store = open(&disk, config(), &clock).await.unwrap();
+        assert_replays(&store, 5).await;
+    }
+}
+
+#[tokio::test]
+async fn a_store_on_a_file_works_on_after_a_leaked_table() {
+    for quick_repair in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = RedbConfig::new(folder.path().join("payments.idem"));
+        config.quick_repair = quick_repair;
+        let store = RedbStore::open(config.clone()).await.unwrap();
+        works_on(&store, End::Err).await;
+        assert_replays(&RedbStore::open(config).await.unwrap(), 5).await;
+    }
+}
+
+/// Completes keys 0 to 4, with a leak in between, and closes the store.
+async fn works_on(store: &RedbStore, end: End) {
+    complete_keys(store, 3).await;
+    let lease = acquire(store, &key(3)).await;
+    let leaking = tokio::spawn(leak(store.clone(), lease.clone(), end));
+    match (end, leaking.await) {
+        (End::Ok, Ok(Err(error))) => assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}"),
+        (End::Err, Ok(Ok(Transacted::RolledBack(())))) => {}
+        (End::Panic, Err(error)) if error.is_panic() => {}
+        other => panic!("{other:?}"),
+    }
+    // Nothing of the closure is there, and the lease is still held.
+    let held = loop {
+        match lock(store, &key(3)).await {
+            // Opened again meanwhile: a caller sends its call again.
+            Err(error) if error.kind() == ErrorKind::Unavailable => tokio::task::yield_now().await,
+            answer => break answer.unwrap(),
+        }
+    };
+    assert!(matches!(held, LockOutcome::InProgress { .. }), "{held:?}");
+    let none: Transacted<TableError> = store
+        .complete_with(&lease, |txn| {
+            assert_eq!(txn.open_table(ROWS)?.remove(1).unwrap().map(|row| row.value()), None);
+            Ok(value(3))
+        })
+        .await
+        .unwrap();
+    assert!(matches!(none, Transacted::Applied), "{none:?}");
+    let lease = acquire(store, &key(4)).await;
+    complete(store, &lease, value(4)).await;
+    assert_replays(store, 5).await;
+    store.compact().await.unwrap();
+    store.close().await.unwrap();
+}
+
+/// A database of the application's own cannot be opened again by the store, so it says what is wrong, at once
+/// after the first call that waited.
+#[tokio::test]
+async fn a_leaked_table_in_a_shared_database_is_told_and_lets_the_store_be_closed() {
+    let database = Arc::new(Database::builder().create_with_backend(Disk::new().open().unwrap()).unwrap());
+    let mut config = config();
+    config.call_timeout = Duration::from_millis(100);
+    let store = RedbStore::builder(config).with_database(Arc::clone(&database)).await.unwrap();
+    complete_keys(&store, 3).await;
+    let lease = acquire(&store, &key(3)).await;
+    assert_eq!(leak(store.clone(), lease.clone(), End::Err).await.unwrap(), Transacted::RolledBack(()));
+    let told = loop {
+        let error = store.complete(&lease, value(3), lease.retention()).await.unwrap_err();
+        if error.kind() != ErrorKind::Timeout {
+            break error;
+        }
+    };
+    assert_eq!(told.kind(), ErrorKind::Unavailable, "{told}");
+    assert!(told.to_string().contains("leaked"), "{told}");
+    // What is kept still replays, from the application's database.
+    assert_replays(&store, 3).await;
+
+    // Supplied anew, and with it the store is as it was.
+    let (copy, ()) = (Disk::new(), ());
+    let other = Arc::new(Database::builder().create_with_backend(copy.open().unwrap()).unwrap());
+    store.replace_database(other).await.unwrap();
+    complete_keys(&store, 3).await;
+    store.close().await.unwrap();
+    assert!(database.begin_read().is_ok());
+}
+
+async fn leak(store: RedbStore, lease: Lease, end: End) -> idem_core::Result<Transacted<()>> {
+    let work = move |txn: &WriteTransaction| {
+        let mut rows = txn.open_table(ROWS).unwrap();
+        rows.insert(1, 1).unwrap();
+        std::mem::forget(rows);
+        match end {
+            End::Ok => Ok(Outcome::Value(Bytes::new())),
+            End::Err => Err(()),
+            End::Panic => panic!("on purpose: the closure panics, with a table leaked"),
+        }
+    };
+    store.complete_with(&lease, work).await
+}
