@@ -96,7 +96,7 @@ impl Backend for Waiting {
 
     async fn baselines(&self, _directory: &Path, _workload: Workload) -> Result<Vec<Baseline<WithoutAcks>>> {
         let mut config = self.0.config.clone();
-        config.prefix = "zero:".to_owned();
+        "zero:".clone_into(&mut config.prefix);
         let store = Redis::new(config, 0).open().await?;
         Ok(vec![Baseline { name: "the same store with acks = 0", raw: WithoutAcks(store) }])
     }

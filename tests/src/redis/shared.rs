@@ -110,7 +110,7 @@ async fn known(folder: &Path) -> Option<Vec<Node>> {
 
 /// Whole or not at all: this process may be killed while it writes.
 fn note(folder: &Path, nodes: &[Node]) -> io::Result<()> {
-    let lines: String = nodes.iter().map(|node| format!("{node}\n")).collect();
+    let lines = nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     fs::write(folder.join("nodes.new"), lines)?;
     fs::rename(folder.join("nodes.new"), folder.join("nodes"))
 }

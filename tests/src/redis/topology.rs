@@ -14,7 +14,7 @@ use super::view::{Member, View};
 use super::wire::Reply;
 
 /// Longer than an election takes: a failure must be noticed and agreed on first.
-const LONGEST_CHANGE: Duration = Duration::from_secs(60);
+const LONGEST_CHANGE: Duration = Duration::from_mins(1);
 
 /// A node that takes longer does not answer: it hangs.
 const SOON: Duration = Duration::from_secs(1);

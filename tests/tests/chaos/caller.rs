@@ -131,6 +131,12 @@ impl Caller {
         .await
     }
 
+    pub(crate) async fn settled(&self, number: u32, longest: Duration) -> Answer {
+        let key = self.key(number);
+        let call = Call::Settled(u64::try_from(longest.as_micros()).unwrap());
+        self.taken_down(number, call, None, self.store.settled(&key, longest), Answer::Settled).await
+    }
+
     /// With `patience`, the call is given up after so long, as a caller does that is cancelled.
     async fn taken_down<T>(
         &self,

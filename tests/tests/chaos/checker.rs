@@ -170,6 +170,7 @@ impl OfKey<'_> {
                 *token == claim.token && outcome.is_some() == (claim.kind == Kind::Completed)
             }
             (Call::Get, Answer::Nothing) => false,
+            (Call::Settled(_), Answer::Settled(settled)) => *settled == (claim.kind == Kind::Completed),
             (Call::Lock { owner, .. }, Answer::Mismatch | Answer::Replayed(..) | Answer::InProgress) => {
                 let same = self.fingerprints.get(owner) == self.fingerprints.get(&claim.token.owner);
                 match (same, claim.kind) {
@@ -200,7 +201,8 @@ impl OfKey<'_> {
             self.report.superseded += usize::from(*answer == Answer::Lost(Reason::Superseded));
         }
         self.report.replays += usize::from(matches!(event.answer, Answer::Replayed(..)));
-        if event.end - event.begin > self.rules.longest_call {
+        let waits = if let Call::Settled(longest) = event.call { longest } else { 0 };
+        if event.end - event.begin > self.rules.longest_call + waits {
             self.tell(Rule::Slow, event);
         }
         if matches!(event.answer, Answer::Failed(_)) {
@@ -230,7 +232,7 @@ impl Call {
             | Self::Checkpoint(token, _)
             | Self::Complete { token, .. }
             | Self::Release(token) => Some(*token),
-            Self::Lock { .. } | Self::Get => None,
+            Self::Lock { .. } | Self::Get | Self::Settled(_) => None,
         }
     }
 }

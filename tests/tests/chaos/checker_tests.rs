@@ -61,6 +61,8 @@ fn an_ordinary_life_is_no_violation() {
     let history = [
         acquired(A, (0, 10), 100),
         lock(B, (20, 30), Answer::InProgress),
+        event((20, 31), Call::Settled(9), Answer::Settled(false)),
+        event((20, 51), Call::Settled(30), Answer::Settled(true)),
         event((30, 35), Call::Renew(A), Answer::Applied { until: 130 }),
         event((36, 38), Call::Get, Answer::Found(A, None)),
         complete(A, (40, 50), 5, applied()),
@@ -270,6 +272,8 @@ fn answers_from_before_are_found_where_they_are_not_allowed() {
         lock(B, (40, 50), Answer::Mismatch),
         event((40, 50), other, Answer::InProgress),
         event((11, 19), Call::Get, Answer::Nothing),
+        event((11, 19), Call::Settled(5), Answer::Settled(true)),
+        event((40, 50), Call::Settled(5), Answer::Settled(false)),
     ] {
         let history = [&first[..], &[stale]].concat();
         assert_eq!(rules(&history, Reads::AreFresh), [Rule::StaleRead]);
@@ -281,5 +285,7 @@ fn answers_from_before_are_found_where_they_are_not_allowed() {
 fn slow_calls_and_unforeseen_errors_are_found() {
     assert_eq!(found(&[lock(A, (0, 101), Answer::Unknown)]), [Rule::Slow]);
     assert_eq!(found(&[lock(A, (0, 100), Answer::Unknown)]), []);
+    assert_eq!(found(&[event((0, 150), Call::Settled(50), Answer::Settled(true))]), []);
+    assert_eq!(found(&[event((0, 151), Call::Settled(50), Answer::Settled(true))]), [Rule::Slow]);
     assert_eq!(found(&[lock(A, (0, 10), Answer::Failed("Corrupt".to_owned()))]), [Rule::Failed]);
 }

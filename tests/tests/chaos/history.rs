@@ -63,6 +63,8 @@ pub(crate) enum Call {
     },
     Release(Token),
     Get,
+    /// For at most so long.
+    Settled(u64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +93,8 @@ pub(crate) enum Answer {
     /// To `get`; without an outcome it is not completed.
     Found(Token, Option<Digest>),
     Nothing,
+    /// Whether nobody holds the key.
+    Settled(bool),
     /// May have been done, may not, may still be: a timeout, or a call that its caller gave up.
     Unknown,
     /// An error that no call should meet.

@@ -6,10 +6,11 @@ use idem_conformance::redis::Cluster;
 use idem_redis::Acks;
 
 use crate::cluster::options;
+use crate::divide::Divided;
 use crate::history::now;
 use crate::inside;
-use crate::rounds::partition::{self, Divided};
-use crate::rounds::{failover, forget, freeze, healthy, kill, migrate, paused};
+
+use crate::rounds::{failover, forget, freeze, healthy, kill, migrate, partition, paused};
 use crate::rules::Report;
 use crate::table::Table;
 

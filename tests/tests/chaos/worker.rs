@@ -85,7 +85,12 @@ impl Worker {
         }
         let fingerprint = u8::from(self.rng.percent(5));
         let claim = self.claim(key);
-        let Some(lease) = self.lock(key, fingerprint, &claim).await else { return };
+        let Some(lease) = self.lock(key, fingerprint, &claim).await else {
+            if self.rng.percent(5) {
+                self.caller.settled(key, Duration::from_millis(self.rng.below(300))).await;
+            }
+            return;
+        };
         if self.rng.percent(5) {
             // The same `lock` again.
             self.caller.lock(key, fingerprint, &claim, None).await;

@@ -22,7 +22,7 @@ async fn a_replica_takes_over_by_hand_and_by_election() {
     cluster.failover(&second).await;
     assert_eq!(cluster.master_of(0).await, second);
     cluster.wait_ok().await;
-    assert_eq!(cluster.replicas_of(&second).await, [first.clone()]);
+    assert_eq!(cluster.replicas_of(&second).await, std::slice::from_ref(&first));
 
     cluster.server(&second).kill();
     cluster.wait_ok_without(&[&second]).await;

@@ -3,45 +3,15 @@
 
 use std::path::PathBuf;
 
-use idem_conformance::redis::{Cluster, ServerOptions};
 use idem_redis::Acks;
 
-use crate::cluster::{addresses, options, replaced, with_replicas_user};
+use crate::cluster::{addresses, replaced};
+use crate::divide::Divided;
 use crate::inside::{self, Inside, Task};
 use crate::load::{Load, cluster_config};
-use crate::netns::Network;
 use crate::rules::{Reads, Report};
 use crate::table::{judged, losses};
 use crate::worker::Ground;
-
-/// A cluster of which the first master, and the first of its replicas where there are more, are inside.
-pub(crate) struct Divided {
-    cluster: Cluster,
-    network: Network,
-}
-
-impl Divided {
-    pub(crate) async fn start(replicas: usize) -> Self {
-        let network = Network::create().unwrap();
-        let (prefix, sides) = (network.prefix().map(str::to_owned), [network.inside(), network.outside()]);
-        let each = move |number, options: ServerOptions| {
-            let is_inside = number == 0 || replicas > 1 && number == 3;
-            let options = with_replicas_user(options);
-            if is_inside { options.prefix(prefix.clone()).host(sides[0]) } else { options.host(sides[1]) }
-        };
-        let cluster = options().replicas(replicas).each(each).start().await;
-        Self { cluster, network }
-    }
-
-    /// Makes the first master the master again, where an earlier round left another in its place.
-    async fn restore(&self) {
-        let first = self.cluster.nodes()[0].clone();
-        if !self.cluster.masters().await.contains(&first) {
-            self.cluster.failover(&first).await;
-            self.cluster.wait_ok().await;
-        }
-    }
-}
 
 /// `test`: the one that runs this round, and [`inside::work`] where that is asked.
 pub(crate) async fn round(divided: &Divided, seed: u64, acks: Option<Acks>, test: &str) -> Report {
@@ -62,15 +32,15 @@ pub(crate) async fn round(divided: &Divided, seed: u64, acks: Option<Acks>, test
         slots,
         history: PathBuf::new(),
     };
-    let inside = Inside::start(test, &divided.network.prefix(), task).await;
+    let inside = Inside::start(test, &divided.prefix(), task).await;
     let mut config = cluster_config(&addresses(cluster), acks);
     config.confirm_replays = !seed.is_multiple_of(2);
     let mut load = Load::begin(vec![config], &label, seed, ground).await;
     load.run(700).await;
-    divided.network.cut();
+    divided.cut();
     replaced(cluster, first).await;
     load.run(1_000).await;
-    divided.network.heal();
+    divided.heal();
     load.answered().await;
     cluster.wait_ok().await;
     load.history().extend(inside.finish().await);
@@ -120,4 +90,19 @@ async fn one_acknowledgement_of_two_replicas_is_not_enough() {
         round(&divided, seed, Some(Acks::Count(1)), TEST).await
     })
     .await;
+}
+
+/// The stand-in for network namespaces, also where there are some.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_acknowledgements_proxies_that_cut_give_second_holders_too() {
+    const TEST: &str = "rounds::partition::without_acknowledgements_proxies_that_cut_give_second_holders_too";
+    if let Some(task) = inside::task() {
+        return inside::work(task).await;
+    }
+    let divided = Divided::by_proxies(1).await;
+    losses("partition by proxies, acks = 0", async |seed| {
+        round(&divided, seed, Some(Acks::Count(0)), TEST).await
+    })
+    .await;
+    judged("partition by proxies", &round(&divided, 1, None, TEST).await);
 }

@@ -1,0 +1,97 @@
+//! Stands between the two sides of a cluster where the machine allows no network namespaces: every node announces
+//! the ports of a proxy in its place, and connects by the address of its side, so that the proxies know who crosses.
+//! What callers send is let through: those inside and those outside look alike here.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+pub(crate) const INSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 101, 1));
+pub(crate) const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 102, 1));
+
+/// The proxies of a cluster. They end with it.
+#[derive(Debug)]
+pub(crate) struct Proxies {
+    cut: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+/// Where a proxy listens for clients, and for other nodes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ports {
+    pub(crate) clients: u16,
+    pub(crate) bus: u16,
+}
+
+impl Proxies {
+    pub(crate) fn new() -> Self {
+        Self { cut: watch::Sender::new(false), tasks: JoinSet::new() }
+    }
+
+    /// For a node that listens at `node`, and 10,000 higher for the others.
+    pub(crate) async fn add(&mut self, node: SocketAddr) -> Ports {
+        let clients = self.listen(node).await;
+        let bus = self.listen(SocketAddr::new(node.ip(), node.port() + 10_000)).await;
+        Ports { clients, bus }
+    }
+
+    /// From now on nothing crosses: what is sent vanishes, connections stay.
+    pub(crate) fn cut(&self) {
+        self.cut.send_replace(true);
+    }
+
+    /// New connections cross again. Those that were cut end: what was sent on them is lost.
+    pub(crate) fn heal(&self) {
+        self.cut.send_replace(false);
+    }
+
+    async fn listen(&mut self, to: SocketAddr) -> u16 {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        self.tasks.spawn(serve(listener, to, self.cut.subscribe()));
+        port
+    }
+}
+
+async fn serve(listener: TcpListener, to: SocketAddr, cut: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (stream, peer) = accepted.unwrap();
+                connections.spawn(carry(stream, peer.ip(), to, cut.clone()));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn carry(mut from: TcpStream, side: IpAddr, address: SocketAddr, mut cut: watch::Receiver<bool>) {
+    let crosses = [INSIDE, OUTSIDE].contains(&side) && side != address.ip();
+    let through = async {
+        let socket = TcpSocket::new_v4()?;
+        // The node at the other end tells its replicas by their address.
+        socket.bind(SocketAddr::new(side, 0))?;
+        let mut to = socket.connect(address).await?;
+        from.set_nodelay(true)?;
+        to.set_nodelay(true)?;
+        copy_bidirectional(&mut from, &mut to).await
+    };
+    if !crosses {
+        let _ = through.await;
+        return;
+    }
+    let is_cut = async {
+        let mut seen = cut.clone();
+        let _ = seen.wait_for(|cut| *cut).await;
+    };
+    tokio::select! {
+        _ = through => return,
+        () = is_cut => {}
+    }
+    // Held open in silence.
+    let _ = cut.wait_for(|cut| !*cut).await;
+}
