@@ -17,7 +17,10 @@ use tokio::net::unix::pipe;
 
 /// The server has the shell's first output alone: when that ends, the server has ended. Who left without a word
 /// (the pipe ended, no line came) cannot clean up. The last line takes what the server forked.
+///
+/// When a process dies whose child's group has a frozen member, the kernel hangs up on that group.
 const WATCHDOG: &str = r#"
+trap '' HUP
 folder=$1
 shift
 "$@" </dev/null &
