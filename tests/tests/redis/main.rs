@@ -1,38 +1,64 @@
 //! idem-redis through the kit: on one server, and on a cluster whose replicas must hold every write.
+//!
+//! All tests of a run share their servers; each case has a prefix of its own.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use idem_conformance::redis::{Node, Server};
+use idem_conformance::redis::{Node, shared_cluster, shared_lone, slot};
 use idem_conformance::{Harness, LARGEST_OUTCOME, Time, Unsupported, conformance};
-use idem_core::{Key, Store};
-use idem_redis::{RedisConfig, RedisStore};
+use idem_core::{Key, Owner, Store};
+use idem_redis::{Acks, Address, RedisConfig, RedisStore};
 
-conformance!(lone, LoneHarness::new, lacks: [StrictSequence, ManualClock, Sweep]);
+conformance!(lone, RedisHarness::lone, lacks: [StrictSequence, ManualClock, Sweep]);
+conformance!(cluster, RedisHarness::cluster, lacks: [StrictSequence, ManualClock, Sweep]);
 
-struct LoneHarness {
-    server: Server,
+struct RedisHarness {
+    config: RedisConfig,
     store: RedisStore,
 }
 
-impl LoneHarness {
-    async fn new() -> Self {
-        let server = Server::lone().await;
-        let store = RedisStore::open(config(&server)).await.unwrap();
-        Self { server, store }
+impl RedisHarness {
+    async fn lone() -> Self {
+        let server = shared_lone().await;
+        Self::open(RedisConfig::lone(address(&server))).await
+    }
+
+    async fn cluster() -> Self {
+        let cluster = shared_cluster().await;
+        let mut config = RedisConfig::cluster(cluster.nodes().iter().map(address));
+        config.acks = Some(Acks::Count(1));
+        Self::open(config).await
+    }
+
+    async fn open(mut config: RedisConfig) -> Self {
+        static CASES: AtomicU64 = AtomicU64::new(0);
+        let (case, run) = (CASES.fetch_add(1, Ordering::Relaxed), Owner::random().unwrap());
+        let run = run.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+        config.prefix = format!("case-{run}-{case}:");
+        config.max_outcome = LARGEST_OUTCOME as u64;
+        let store = RedisStore::open(config.clone()).await.unwrap();
+        Self { config, store }
+    }
+
+    /// The server that has `name`.
+    async fn node_of(&self, name: &str) -> Node {
+        match self.config.deployment {
+            idem_redis::Deployment::Cluster => shared_cluster().await.master_of(slot(name.as_bytes())).await,
+            _ => shared_lone().await,
+        }
     }
 }
 
-fn config(server: &Node) -> RedisConfig {
-    let mut config = RedisConfig::lone(server.addr().to_string().parse().unwrap());
-    config.max_outcome = LARGEST_OUTCOME as u64;
-    config
+fn address(server: &Node) -> Address {
+    server.addr().to_string().parse().unwrap()
 }
 
 #[async_trait]
-impl Harness for LoneHarness {
+impl Harness for RedisHarness {
     fn store(&self) -> Arc<dyn Store> {
         Arc::new(self.store.clone())
     }
@@ -46,12 +72,12 @@ impl Harness for LoneHarness {
     }
 
     async fn reopen(&mut self) -> Result<(), Unsupported> {
-        self.store = RedisStore::open(config(&self.server)).await.unwrap();
+        self.store = RedisStore::open(self.config.clone()).await.unwrap();
         Ok(())
     }
 
     async fn another(&mut self) -> Result<Arc<dyn Store>, Unsupported> {
-        Ok(Arc::new(RedisStore::open(config(&self.server)).await.unwrap()))
+        Ok(Arc::new(RedisStore::open(self.config.clone()).await.unwrap()))
     }
 
     /// Flips a bit of the record's fingerprint.
@@ -59,7 +85,8 @@ impl Harness for LoneHarness {
         let name = self.store.redis_key(key);
         let fingerprint = *self.store.get(key).await.unwrap().unwrap().fingerprint.as_bytes();
         let flipped = [fingerprint[0] ^ 1];
-        self.server.command(&[b"SETRANGE".as_slice(), name.as_bytes(), b"54", &flipped]).await.unwrap();
+        let server = self.node_of(&name).await;
+        server.run(&[b"SETRANGE".as_slice(), name.as_bytes(), b"54", &flipped]).await;
         Ok(())
     }
 }
