@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fred::clients::Client;
-use fred::interfaces::ClientLike;
-use fred::types::{ClusterHash, CustomCommand, Resp3Frame as Frame, Value};
+use fred::types::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::Address;
-use crate::fault::{Cause, Fault, checked};
+use crate::fault::{Cause, Fault, of_answer};
+use crate::wire::Batch;
 
 /// Calls that may wait for replicas at one time on one connection.
 const MOST_WAITING: usize = 16_384;
@@ -73,14 +73,12 @@ async fn serve(client: Client, address: Address, timeout: Duration, mut queue: m
 }
 
 async fn wait(client: &Client, address: &Address, timeout: Duration, replicas: u8) -> Result<i64, Fault> {
-    let command = CustomCommand::new_static("WAIT", ClusterHash::FirstKey, false);
     let timeout = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).max(1);
     let arguments = vec![Value::Integer(i64::from(replicas)), Value::Integer(timeout)];
-    let answer = Box::pin(client.custom_raw(command, arguments))
-        .await
-        .map_err(|source| Fault::of_client(source, address, true))?;
-    match checked(answer, address)? {
-        Frame::Number { data, .. } => Ok(data),
+    let batch = Batch::new(client);
+    batch.add("WAIT", arguments).map_err(|source| Fault::of_client(source, address, false))?;
+    match batch.answer().await.map_err(|source| of_answer(source, address))? {
+        Value::Integer(replicas) => Ok(replicas),
         _ => Err(Fault::Unknown(Cause::new(Arc::from("WAIT was not answered by a number")))),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fred::types::{Resp3Frame as Frame, Value};
+use fred::types::Value;
 use idem_core::decide::{Answer, Call};
 use idem_core::{
     Claim, Error, ErrorKind, Fenced, Fingerprint, Key, Lease, LostReason, Operation, Record, Result, State,
@@ -147,10 +147,9 @@ pub(crate) fn read_holder(operation: Operation, word: &[u8], unsure: bool) -> Re
 }
 
 /// What `get` is answered.
-pub(crate) fn read_get(key: &Key, frame: &Frame) -> Result<Option<Record>> {
-    let Frame::Array { data, .. } = frame else { return Err(senseless()) };
-    let (Some(value), Some(Frame::Number { data: life, .. }), Some(time)) =
-        (data.first(), data.get(1), data.get(2))
+pub(crate) fn read_get(key: &Key, reply: &Value) -> Result<Option<Record>> {
+    let Value::Array(parts) = reply else { return Err(senseless()) };
+    let (Some(value), Some(Value::Integer(life)), Some(time)) = (parts.first(), parts.get(1), parts.get(2))
     else {
         return Err(senseless());
     };
@@ -160,8 +159,8 @@ pub(crate) fn read_get(key: &Key, frame: &Frame) -> Result<Option<Record>> {
 }
 
 /// Whether an answer of a script comes from a change, which replicas must hold before it is told.
-pub(crate) fn is_change(frame: &Frame) -> bool {
-    matches!(Said::of(frame).word, b"fresh" | b"acquired" | b"applied" | b"kept")
+pub(crate) fn is_change(reply: &Value) -> bool {
+    matches!(Said::of(reply).word, b"fresh" | b"acquired" | b"applied" | b"kept")
 }
 
 pub(crate) fn senseless() -> Error {

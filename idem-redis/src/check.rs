@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use fred::types::{Resp3Frame as Frame, Value};
+use fred::types::Value;
 use idem_core::ErrorKind;
 
 use crate::fault::{Cause, Fault};
 use crate::link::Link;
+use crate::records::bytes_of;
 use crate::script;
 
 /// The first version with all that is used: `SET NX GET`, sharded notifications.
@@ -85,13 +86,8 @@ pub(crate) async fn scripts(link: &Link, key: &str) -> Result<(), Fault> {
 struct Said(HashMap<String, String>);
 
 impl Said {
-    fn of(info: &Frame) -> Self {
-        let text = match info {
-            Frame::BlobString { data, .. }
-            | Frame::VerbatimString { data, .. }
-            | Frame::SimpleString { data, .. } => String::from_utf8_lossy(data),
-            _ => "".into(),
-        };
+    fn of(info: &Value) -> Self {
+        let text = String::from_utf8_lossy(bytes_of(info).map_or(&b""[..], |info| info));
         let pairs = text.lines().filter_map(|line| line.split_once(':'));
         Self(pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
     }
@@ -111,14 +107,8 @@ fn parsed_version(version: &str) -> Option<(u64, u64)> {
 }
 
 /// The answer to `TIME`, in microseconds since 1970.
-pub(crate) fn time(answer: &Frame) -> Option<u64> {
-    let Frame::Array { data, .. } = answer else { return None };
-    let number = |at: usize| match data.get(at) {
-        Some(Frame::BlobString { data, .. } | Frame::SimpleString { data, .. }) => {
-            std::str::from_utf8(data).ok()?.parse::<u64>().ok()
-        }
-        Some(Frame::Number { data, .. }) => u64::try_from(*data).ok(),
-        _ => None,
-    };
+pub(crate) fn time(answer: &Value) -> Option<u64> {
+    let Value::Array(parts) = answer else { return None };
+    let number = |at: usize| std::str::from_utf8(parts.get(at).and_then(bytes_of)?).ok()?.parse::<u64>().ok();
     number(0)?.checked_mul(1_000_000)?.checked_add(number(1)?)
 }

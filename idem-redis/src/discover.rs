@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fred::types::Resp3Frame as Frame;
+use fred::types::Value;
 use idem_core::ErrorKind;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -13,6 +13,7 @@ use crate::dial::Dial;
 use crate::fault::{Cause, Fault};
 use crate::link::Link;
 use crate::node::Node;
+use crate::records::bytes_of;
 use crate::slots::{SLOTS, View};
 
 /// How long to wait for those who may know more, once somebody has answered.
@@ -91,11 +92,8 @@ async fn ask_sentinel(dial: &Dial, sentinel: &Address, service: &str) -> Result<
     let answer = link.send("SENTINEL", vec!["GET-MASTER-ADDR-BY-NAME".into(), service.into()]).await?;
     let unknown =
         || Fault::refused(ErrorKind::InvalidConfig, format!("{sentinel} knows no master {service:?}"));
-    let Frame::Array { data, .. } = answer else { return Err(unknown()) };
-    let text = |at: usize| match data.get(at) {
-        Some(Frame::BlobString { data, .. }) => std::str::from_utf8(data).ok(),
-        _ => None,
-    };
+    let Value::Array(parts) = answer else { return Err(unknown()) };
+    let text = |at: usize| std::str::from_utf8(parts.get(at).and_then(bytes_of)?).ok();
     let (host, port) = (text(0).ok_or_else(unknown)?, text(1).ok_or_else(unknown)?);
     let port = port.parse().map_err(|_| unknown())?;
     Ok(Address::Tcp { host: host.to_owned(), port })

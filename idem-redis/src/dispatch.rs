@@ -1,9 +1,8 @@
 //! A call on its way: to the server that has the key, again where that is safe and useful, within one time limit.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use fred::types::{Resp3Frame as Frame, Value};
+use fred::types::Value;
 use idem_core::{Error, ErrorKind, Operation, Sent};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -36,7 +35,7 @@ pub(crate) struct Errand<'a> {
 
 /// An answer and what is known of how it came about.
 pub(crate) struct Answered {
-    pub(crate) frame: Frame,
+    pub(crate) reply: Value,
     /// Before the try was sent that was answered.
     pub(crate) sent: Sent,
     /// Whether an earlier try of the same request may have been done.
@@ -52,13 +51,13 @@ impl Errand<'_> {
     pub(crate) async fn run(
         &self,
         request: &Request,
-        wrote: impl Fn(&Frame) -> bool,
+        wrote: impl Fn(&Value) -> bool,
     ) -> Result<Answered, CallError> {
         let mut way = Way::default();
         loop {
             let sent = Sent::now(self.time.clock());
             let fault = match timeout_at(self.deadline, self.once(request, &way, &wrote)).await {
-                Ok(Ok(frame)) => return Ok(Answered { frame, sent, unsure: way.unsure }),
+                Ok(Ok(reply)) => return Ok(Answered { reply, sent, unsure: way.unsure }),
                 Ok(Err(fault)) => fault,
                 Err(_) => return Err(end(way.last, true)),
             };
@@ -92,41 +91,38 @@ impl Errand<'_> {
         &self,
         request: &Request,
         way: &Way,
-        wrote: &impl Fn(&Frame) -> bool,
-    ) -> Result<Frame, Fault> {
+        wrote: &impl Fn(&Value) -> bool,
+    ) -> Result<Value, Fault> {
         let node = match &way.ask {
             Some(address) => self.topology.at(address),
             None => self.topology.node(self.slot)?,
         };
         let link = node.link().await?;
-        let frame = if way.ask.is_some() {
-            // Another call may come between the two; then the answer is one more redirection.
-            let (asked, frame) =
-                tokio::join!(link.send("ASKING", Vec::new()), request.send(&link, way.whole_script));
-            asked?;
-            frame?
-        } else {
-            request.send(&link, way.whole_script).await?
-        };
-        if wrote(&frame) {
+        let reply = request.send(&link, way).await?;
+        if wrote(&reply) {
             link.acknowledged(self.topology.required(self.slot)).await?;
         }
-        Ok(frame)
+        Ok(reply)
     }
 }
 
 impl Request {
-    async fn send(&self, link: &Arc<Link>, whole_script: bool) -> Result<Frame, Fault> {
-        match self {
-            Self::Command(name, arguments) => link.send(name, arguments.clone()).await,
+    async fn send(&self, link: &Link, way: &Way) -> Result<Value, Fault> {
+        let (name, arguments) = match self {
+            Self::Command(name, arguments) => (*name, arguments.clone()),
             Self::Script(script, key, arguments) => {
                 let (name, text) =
-                    if whole_script { ("EVAL", &script.source) } else { ("EVALSHA", &script.digest) };
+                    if way.whole_script { ("EVAL", &script.source) } else { ("EVALSHA", &script.digest) };
                 let mut all = Vec::with_capacity(3 + arguments.len());
                 all.extend([Value::String(text.clone()), Value::Integer(1), key.clone()]);
                 all.extend_from_slice(arguments);
-                link.send(name, all).await
+                (name, all)
             }
+        };
+        if way.ask.is_some() {
+            link.send_asking(name, arguments).await
+        } else {
+            link.send(name, arguments).await
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use fred::types::Resp3Frame as Frame;
 use idem_core::{Error, ErrorKind, Operation};
 
 use crate::Address;
@@ -101,13 +100,14 @@ impl Fault {
     }
 }
 
-/// The answer, unless it is an error; `server` gave it.
-pub(crate) fn checked(answer: Frame, server: &Address) -> Result<Frame, Fault> {
-    match &answer {
-        Frame::SimpleError { data, .. } => Err(of_reply(data, server)),
-        Frame::BlobError { data, .. } => Err(of_reply(&String::from_utf8_lossy(data), server)),
-        _ => Ok(answer),
+/// What an error of the client library means. It has no type of its own for what the server answers, but all of
+/// these begin with a word in capitals, and none of its own does.
+pub(crate) fn of_answer(source: fred::error::Error, server: &Address) -> Fault {
+    let word = source.details().split(' ').next().unwrap_or_default();
+    if word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return of_reply(source.details(), server);
     }
+    Fault::of_client(source, server, true)
 }
 
 fn of_reply(text: &str, server: &Address) -> Fault {

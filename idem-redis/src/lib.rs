@@ -23,6 +23,7 @@ mod time;
 mod tls;
 mod topology;
 mod waiting;
+mod wire;
 
 pub use address::Address;
 pub use config::{Acks, Deployment, RedisConfig};

@@ -11,14 +11,15 @@ use std::time::Duration;
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
 use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, Server, ServerConfig, TcpConfig};
-use fred::types::{ClusterHash, CustomCommand, Message, Resp3Frame as Frame, RespVersion, Value};
+use fred::types::{Message, RespVersion, Value};
 use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
 
 use crate::Address;
 use crate::acks::Acknowledgements;
 use crate::dial::Dial;
-use crate::fault::{Cause, Fault, checked};
+use crate::fault::{Cause, Fault, of_answer};
+use crate::wire::Batch;
 
 /// Commands that may wait to be written: beyond that many the server is not keeping up, and is not asked.
 const MOST_QUEUED: usize = 16_384;
@@ -75,11 +76,35 @@ impl Link {
     ///
     /// # Cancel safety
     /// A dropped future leaves open whether the command is sent and done.
-    pub(crate) async fn send(&self, name: &'static str, arguments: Vec<Value>) -> Result<Frame, Fault> {
-        let command = CustomCommand::new_static(name, ClusterHash::FirstKey, false);
-        // The library's future has 27 kB.
-        let answer = self.in_time(Box::pin(self.client.custom_raw(command, arguments))).await?;
-        let answer = checked(answer, &self.address);
+    pub(crate) async fn send(&self, name: &'static str, arguments: Vec<Value>) -> Result<Value, Fault> {
+        self.answer(&[], name, arguments).await
+    }
+
+    /// The same to a server that is only getting the key's slot.
+    ///
+    /// # Cancel safety
+    /// As [`send`](Link::send).
+    pub(crate) async fn send_asking(
+        &self,
+        name: &'static str,
+        arguments: Vec<Value>,
+    ) -> Result<Value, Fault> {
+        self.answer(&["ASKING"], name, arguments).await
+    }
+
+    async fn answer(
+        &self,
+        before: &[&'static str],
+        name: &'static str,
+        arguments: Vec<Value>,
+    ) -> Result<Value, Fault> {
+        let batch = Batch::new(&self.client);
+        let unsent = |source| Fault::of_client(source, &self.address, false);
+        for name in before {
+            batch.add(name, Vec::new()).map_err(unsent)?;
+        }
+        batch.add(name, arguments).map_err(unsent)?;
+        let answer = self.in_time(batch.answer()).await;
         if answer.as_ref().is_err_and(Fault::is_demotion) {
             self.close();
         }
@@ -125,8 +150,7 @@ impl Link {
         answer: impl Future<Output = fred::prelude::FredResult<T>>,
     ) -> Result<T, Fault> {
         let answer = self.unless_silent(answer).await;
-        let answer =
-            answer.and_then(|answer| answer.map_err(|source| Fault::of_client(source, &self.address, true)));
+        let answer = answer.and_then(|answer| answer.map_err(|source| of_answer(source, &self.address)));
         answer.map_err(|fault| self.closing_unless_known(fault))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Bytes, BytesMut};
-use fred::types::Resp3Frame as Frame;
+use fred::types::Value;
 use idem_core::codec::{self, Cover};
 use idem_core::{
     Checkpoint, Claim, Completed, Error, ErrorKind, Fingerprint, Grant, Key, Locked, Operation, Outcome,
@@ -145,10 +145,11 @@ pub(crate) fn grant(record: &Record, valid_for: Duration) -> Grant {
     Grant { token: record.token, attempt: record.attempt, checkpoint, valid_for }
 }
 
-/// The bytes of a frame that holds some.
-pub(crate) fn bytes_of(frame: &Frame) -> Option<&Bytes> {
-    match frame {
-        Frame::BlobString { data, .. } | Frame::SimpleString { data, .. } => Some(data),
+/// The bytes of a reply that holds some.
+pub(crate) fn bytes_of(reply: &Value) -> Option<&Bytes> {
+    match reply {
+        Value::Bytes(bytes) => Some(bytes),
+        Value::String(text) => Some(text.inner()),
         _ => None,
     }
 }
@@ -156,19 +157,19 @@ pub(crate) fn bytes_of(frame: &Frame) -> Option<&Bytes> {
 /// A script's answer: a word, and what belongs to it.
 pub(crate) struct Said<'a> {
     pub(crate) word: &'a [u8],
-    parts: &'a [Frame],
+    parts: &'a [Value],
 }
 
 impl<'a> Said<'a> {
-    pub(crate) fn of(frame: &'a Frame) -> Self {
-        let Frame::Array { data, .. } = frame else { return Self { word: b"", parts: &[] } };
-        let word = data.first().and_then(bytes_of).map_or(&b""[..], |word| word);
-        Self { word, parts: data.get(1..).unwrap_or_default() }
+    pub(crate) fn of(reply: &'a Value) -> Self {
+        let Value::Array(parts) = reply else { return Self { word: b"", parts: &[] } };
+        let word = parts.first().and_then(bytes_of).map_or(&b""[..], |word| word);
+        Self { word, parts: parts.get(1..).unwrap_or_default() }
     }
 
     pub(crate) fn number(&self, at: usize) -> Option<i64> {
         match self.parts.get(at) {
-            Some(Frame::Number { data, .. }) => Some(*data),
+            Some(Value::Integer(number)) => Some(*number),
             _ => None,
         }
     }

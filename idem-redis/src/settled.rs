@@ -56,7 +56,7 @@ async fn lease_left(store: &RedisStore, key: &Key, redis_key: &str) -> Result<Op
         }
         Err(error) => return Err(error.into_error(Operation::Settled)),
     };
-    let said = Said::of(&answered.frame);
+    let said = Said::of(&answered.reply);
     match said.word {
         b"held" => Ok(said.number(0).map(|left| Duration::from_millis(left.unsigned_abs()))),
         b"free" => Ok(None),

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use fred::types::Resp3Frame as Frame;
+use fred::types::Value;
 
 use crate::Address;
+use crate::records::bytes_of;
 
 /// How many slots a cluster has.
 pub(crate) const SLOTS: u16 = 16_384;
@@ -35,7 +36,7 @@ pub(crate) struct Range {
 
 impl View {
     /// From the answers to `CLUSTER INFO` and `CLUSTER SLOTS` of `server`; none when they make no sense.
-    pub(crate) fn read(info: &Frame, slots: &Frame, server: &Address) -> Option<Self> {
+    pub(crate) fn read(info: &Value, slots: &Value, server: &Address) -> Option<Self> {
         let info = text(info)?;
         let field = |name: &str| {
             info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
@@ -57,7 +58,7 @@ impl View {
 }
 
 /// `[first, last, master, replica...]`, each server `[host, port, ...]`.
-fn read_range(range: &Frame, server: &Address) -> Option<Range> {
+fn read_range(range: &Value, server: &Address) -> Option<Range> {
     let parts = array(range)?;
     let slot = |at: usize| number(parts.get(at)?).and_then(|slot| u16::try_from(slot).ok());
     let (first, last) = (slot(0)?, slot(1)?);
@@ -67,8 +68,8 @@ fn read_range(range: &Frame, server: &Address) -> Option<Range> {
 }
 
 /// A server that does not know its own host, or must not tell, is where it was asked.
-fn read_server(frame: &Frame, asked: &Address) -> Option<Address> {
-    let parts = array(frame)?;
+fn read_server(reply: &Value, asked: &Address) -> Option<Address> {
+    let parts = array(reply)?;
     let port = u16::try_from(number(parts.get(1)?)?).ok()?;
     let host = parts.first().and_then(text).filter(|host| !host.is_empty() && host != "?");
     match (host, asked) {
@@ -78,21 +79,16 @@ fn read_server(frame: &Frame, asked: &Address) -> Option<Address> {
     }
 }
 
-fn array(frame: &Frame) -> Option<&[Frame]> {
-    if let Frame::Array { data, .. } = frame { Some(data) } else { None }
+fn array(reply: &Value) -> Option<&[Value]> {
+    if let Value::Array(parts) = reply { Some(parts) } else { None }
 }
 
-fn number(frame: &Frame) -> Option<i64> {
-    if let Frame::Number { data, .. } = frame { Some(*data) } else { None }
+fn number(reply: &Value) -> Option<i64> {
+    if let Value::Integer(number) = reply { Some(*number) } else { None }
 }
 
-fn text(frame: &Frame) -> Option<String> {
-    match frame {
-        Frame::BlobString { data, .. }
-        | Frame::SimpleString { data, .. }
-        | Frame::VerbatimString { data, .. } => String::from_utf8(data.to_vec()).ok(),
-        _ => None,
-    }
+fn text(reply: &Value) -> Option<String> {
+    String::from_utf8(bytes_of(reply)?.to_vec()).ok()
 }
 
 /// The master of every slot, by its place among `nodes`.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fred::types::Resp3Frame as Frame;
+use fred::types::Value;
 use idem_core::decide::{Answer, Call};
 use idem_core::{
     Capabilities, Checkpoint, Claim, Error, ErrorKind, Expired, Fenced, Fingerprint, Grant, Key, Lease,
@@ -90,10 +90,10 @@ impl RedisStore {
         let token = Token { sequence: self.0.time.next_sequence(), owner: claim.owner };
         let record = Bytes::from(records::fresh(key, *fingerprint, claim, token.sequence)?);
         let request = calls::set_if_absent(&redis_key, record.clone(), claim);
-        match errand.run(&request, |frame| matches!(frame, Frame::Null)).await {
-            Ok(Answered { frame: Frame::Null, sent, .. }) => return Ok((fresh(token, claim), sent)),
-            Ok(Answered { frame, sent, .. }) => {
-                let found = records::decode(key, bytes_of(&frame).ok_or_else(calls::senseless)?)
+        match errand.run(&request, |reply| matches!(reply, Value::Null)).await {
+            Ok(Answered { reply: Value::Null, sent, .. }) => return Ok((fresh(token, claim), sent)),
+            Ok(Answered { reply, sent, .. }) => {
+                let found = records::decode(key, bytes_of(&reply).ok_or_else(calls::senseless)?)
                     .map_err(|error| error.during(Operation::Lock))?;
                 if found.fingerprint != *fingerprint {
                     return Ok((Answer::FingerprintMismatch, sent));
@@ -122,10 +122,10 @@ impl RedisStore {
         let confirm = self.0.config.confirm_replays;
         let request = calls::lock(redis_key, fingerprint, claim, record, token.sequence, confirm);
         let wrote =
-            |frame: &Frame| calls::is_change(frame) || (confirm && Said::of(frame).word == b"completed");
-        let Answered { frame, sent, .. } =
+            |reply: &Value| calls::is_change(reply) || (confirm && Said::of(reply).word == b"completed");
+        let Answered { reply, sent, .. } =
             errand.run(&request, wrote).await.map_err(|error| error.into_error(Operation::Lock))?;
-        let answer = calls::read_lock(key, &Said::of(&frame), || fresh(token, claim))
+        let answer = calls::read_lock(key, &Said::of(&reply), || fresh(token, claim))
             .map_err(|error| error.during(Operation::Lock))?;
         let Some(answer) = answer else {
             return Err(self.damaged(errand, key, redis_key, Operation::Lock).await);
@@ -143,9 +143,9 @@ impl RedisStore {
         let redis_key = self.redis_key(lease.key());
         let errand = self.errand(&redis_key);
         let request = calls::of_holder(&redis_key, lease, call)?;
-        let Answered { frame, sent, unsure } =
+        let Answered { reply, sent, unsure } =
             errand.run(&request, calls::is_change).await.map_err(|error| error.into_error(operation))?;
-        let answer = calls::read_holder(operation, Said::of(&frame).word, unsure)
+        let answer = calls::read_holder(operation, Said::of(&reply).word, unsure)
             .map_err(|error| error.during(operation))?;
         let Some((fenced, wrote)) = answer else {
             return Err(self.damaged(&errand, lease.key(), &redis_key, operation).await);
@@ -169,21 +169,21 @@ impl RedisStore {
             .run(&calls::get(redis_key), |_| false)
             .await
             .map_err(|error| error.into_error(Operation::Get))?;
-        calls::read_get(key, &answered.frame)
+        calls::read_get(key, &answered.reply)
     }
 
     async fn delete(&self, errand: &Errand<'_>, redis_key: &str) -> Result<bool, CallError> {
         let request: Request = calls::delete(redis_key);
-        let removed = |frame: &Frame| matches!(frame, Frame::Number { data, .. } if *data > 0);
+        let removed = |reply: &Value| matches!(reply, Value::Integer(count) if *count > 0);
         let answered = errand.run(&request, removed).await?;
-        Ok(answered.unsure || removed(&answered.frame))
+        Ok(answered.unsure || removed(&answered.reply))
     }
 
     async fn remove_record(&self, key: &Key, force: bool) -> Result<bool> {
         let redis_key = self.redis_key(key);
         let errand = self.errand(&redis_key);
         let damaged = match errand.run(&calls::remove(&redis_key, force), calls::is_change).await {
-            Ok(Answered { frame, unsure, .. }) => match Said::of(&frame).word {
+            Ok(Answered { reply, unsure, .. }) => match Said::of(&reply).word {
                 b"applied" => return Ok(true),
                 b"gone" => return Ok(unsure),
                 b"held" => return Ok(false),
