@@ -69,7 +69,11 @@ impl Fault {
                 ErrorKind::InvalidConfig,
                 cause(format!("{server} refuses the user or password")),
             ),
-            Kind::Tls | Kind::Config | Kind::Url if unsent => {
+            #[cfg(feature = "tls")]
+            Kind::Tls if unsent => {
+                Self::Refused(ErrorKind::InvalidConfig, cause(format!("no TLS with {server}")))
+            }
+            Kind::Config | Kind::Url if unsent => {
                 Self::Refused(ErrorKind::InvalidConfig, cause(format!("{server} cannot be connected to")))
             }
             _ if unsent => Self::Later(cause(format!("{server} cannot be reached"))),
