@@ -18,6 +18,10 @@ pub(crate) struct Dial {
 }
 
 impl Dial {
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::unnecessary_wraps, reason = "certificates are read with TLS")
+    )]
     pub(crate) fn new(config: &RedisConfig) -> Result<Self> {
         Ok(Self {
             username: config.username.clone(),
