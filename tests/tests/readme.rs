@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use idem_conformance::redis::shared_lone;
 use idem_core::{Registry, StoreConfig};
 use idem_moka::MokaConfig;
 use idem_redb::RedbConfig;
@@ -29,6 +30,20 @@ fn every_moka_option_is_listed_with_its_default() {
     let config: MokaConfig = toml::from_str(&as_toml(&listed)).unwrap();
     assert_eq!(format!("{config:?}"), format!("{:?}", MokaConfig::default()));
     assert_eq!(names(&listed), known_options::<MokaConfig>());
+}
+
+#[tokio::test]
+async fn every_redis_option_is_listed_with_its_default() {
+    let listed = options("### redis options");
+    let shown: Vec<_> =
+        listed.iter().filter(|(_, value)| value != "required" && value != "none").cloned().collect();
+    let server = shared_lone().await;
+    let plain = registry().open(format!("redis://{server}")).await.unwrap();
+    let spelt = registry().open(format!("redis://{server}?{}", as_query(&shown))).await.unwrap();
+    assert_eq!(format!("{spelt:?}"), format!("{plain:?}"));
+    let refused = registry().open(format!("redis://{server}?no_such_option=1")).await.unwrap_err();
+    let known = refused.message().split('`').skip(1).step_by(2).map(str::to_owned);
+    assert_eq!(names(&listed), known.filter(|name| name != "no_such_option").collect());
 }
 
 #[tokio::test]
@@ -76,7 +91,7 @@ fn every_relative_link_leads_to_a_file() {
 #[test]
 fn every_test_that_the_guarantees_name_exists() {
     let mut sources = Vec::new();
-    for package in ["idem-core", "idem-redb", "idem-moka", "tests"] {
+    for package in ["idem-core", "idem-redb", "idem-redis", "idem-moka", "tests"] {
         collect_rust(&root().join(package), &mut sources);
     }
     let page = page("docs/guarantees.md");
@@ -103,7 +118,7 @@ fn is_test(name: &str, sources: &[(PathBuf, String)]) -> bool {
 }
 
 fn registry() -> Registry {
-    Registry::new().with(idem_redb::DRIVER).with(idem_moka::DRIVER)
+    Registry::new().with(idem_redb::DRIVER).with(idem_redis::DRIVER).with(idem_moka::DRIVER)
 }
 
 /// The rows of the table under `heading` in README.md: option and default, without their backticks.
