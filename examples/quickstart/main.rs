@@ -4,6 +4,8 @@
 //! cargo run --example quickstart                          a redb file in a temporary directory
 //! cargo run --example quickstart -- redb:./payments.idem  a redb file that stays
 //! cargo run --example quickstart -- moka:                 memory only
+//! cargo run --example quickstart -- redis://127.0.0.1:6379
+//! cargo run --example quickstart -- redis-cluster://127.0.0.1:7000
 //! ```
 //!
 //! Every line is checked, not only printed: the first promise that does not hold ends the program with a
@@ -17,7 +19,7 @@ mod retry;
 
 use std::process::ExitCode;
 
-use idem_core::Registry;
+use idem_core::{Registry, setting};
 use tempfile::TempDir;
 
 use desk::Desk;
@@ -39,9 +41,9 @@ async fn main() -> ExitCode {
 async fn run() -> Result<()> {
     // Kept until the end: dropping it removes the directory.
     let (uri, _directory) = store_uri()?;
-    println!("store {uri}");
+    println!("store {}", setting::masked(&uri));
 
-    let registry = Registry::new().with(idem_redb::DRIVER).with(idem_moka::DRIVER);
+    let registry = Registry::new().with(idem_redb::DRIVER).with(idem_redis::DRIVER).with(idem_moka::DRIVER);
     let store = registry.open(&uri).await?;
     let desk = Desk::new()?;
 

@@ -49,7 +49,7 @@ fn quickstart_can_use_a_file_again() {
 #[test]
 fn quickstart_prints_the_typed_error_of_a_bad_uri() {
     let cases = [
-        ("mongo:x", "invalid configuration: unknown store \"mongo\"; known are: redb, moka"),
+        ("mongo:x", "invalid configuration: unknown store \"mongo\"; known are: redb, redis"),
         ("payments.idem", "invalid configuration"),
         ("redb:", "invalid configuration"),
         ("redb:/", "invalid configuration"),

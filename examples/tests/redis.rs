@@ -1,0 +1,49 @@
+//! The examples that take any store, on Redis, as a user runs them.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use idem_conformance::redis::{shared_cluster, shared_lone};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quickstart_keeps_every_promise_on_one_server_and_on_a_cluster() {
+    let lone = format!("redis://{}", shared_lone().await);
+    let cluster = shared_cluster().await.uri();
+    for uri in [lone, cluster] {
+        let output = run("quickstart", &[&uri]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 6, "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn swap_runs_unchanged_on_every_store_by_uri_and_by_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let redb = format!("redb:{}", folder.path().join("swap.idem").display());
+    let lone = shared_lone().await;
+    let cluster = shared_cluster().await;
+    let file = folder.path().join("service.toml");
+    let servers: Vec<_> = cluster.nodes().iter().map(ToString::to_string).collect();
+    let table = format!("[idempotency]\nstore = \"redis-cluster\"\nservers = {servers:?}\nacks = 1\n");
+    std::fs::write(&file, table).unwrap();
+    let (lone, cluster) = (format!("redis://{lone}"), cluster.uri());
+    let output = run("swap", &[&redb, "moka:", &lone, &cluster, file.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(said.matches("executed once, then replayed \"order 17\"").count(), 5, "{said}");
+}
+
+#[test]
+fn swap_prints_the_typed_error_of_a_bad_store() {
+    let output = run("swap", &["redis://127.0.0.1:1"]);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("store unavailable"), "{output:?}");
+}
+
+fn run(example: &str, arguments: &[&str]) -> Output {
+    let binary: PathBuf = std::env::current_exe().unwrap();
+    let examples = binary.ancestors().nth(2).unwrap().join("examples");
+    Command::new(examples.join(example)).args(arguments).output().unwrap()
+}
