@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 
 use crate::Address;
 use crate::fault::{Cause, Fault, of_answer};
-use crate::wire::Batch;
+use crate::wire::{Batch, Command};
 
 /// Calls that may wait for replicas at one time on one connection.
 const MOST_WAITING: usize = 16_384;
@@ -76,7 +76,9 @@ async fn wait(client: &Client, address: &Address, timeout: Duration, replicas: u
     let timeout = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).max(1);
     let arguments = vec![Value::Integer(i64::from(replicas)), Value::Integer(timeout)];
     let batch = Batch::new(client);
-    batch.add("WAIT", arguments).map_err(|source| Fault::of_client(source, address, false))?;
+    batch
+        .add(Command::Plain("WAIT", arguments))
+        .map_err(|source| Fault::of_client(source, address, false))?;
     match batch.answer().await.map_err(|source| of_answer(source, address))? {
         Value::Integer(replicas) => Ok(replicas),
         _ => Err(Fault::Unknown(Cause::new(Arc::from("WAIT was not answered by a number")))),

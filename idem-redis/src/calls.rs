@@ -13,12 +13,12 @@ use idem_core::{
 use crate::dispatch::Request;
 use crate::records::{self, Said, bytes_of, lease_left, lease_millis, micros, millis};
 use crate::script::{self, Script};
+use crate::wire::Command;
 
 /// `SET NX GET`: the whole of `lock` for a fresh key and for a completed one.
 pub(crate) fn set_if_absent(redis_key: &str, record: Bytes, claim: &Claim) -> Request {
-    let life = number(life(claim));
-    let arguments = vec![redis_key.into(), record.into(), "NX".into(), "GET".into(), "PX".into(), life];
-    Request::Command("SET", arguments)
+    let life = i64::try_from(life(claim)).unwrap_or(i64::MAX);
+    Request::Command(Command::SetIfAbsent { key: redis_key.into(), record: Value::Bytes(record), life })
 }
 
 /// `lock` for a key that was found locked, or could not be written.
@@ -82,7 +82,7 @@ pub(crate) fn remove(redis_key: &str, force: bool) -> Request {
 }
 
 pub(crate) fn delete(redis_key: &str) -> Request {
-    Request::Command("DEL", vec![redis_key.into()])
+    Request::Command(Command::Plain("DEL", vec![redis_key.into()]))
 }
 
 pub(crate) fn get(redis_key: &str) -> Request {

@@ -12,6 +12,7 @@ use crate::link::Link;
 use crate::script::Script;
 use crate::time::ServerTime;
 use crate::topology::Topology;
+use crate::wire::Command;
 
 /// Redirections that are followed at once; beyond them a cluster is given time to agree with itself.
 const AT_ONCE: u32 = 4;
@@ -20,7 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// What is sent to the server.
 pub(crate) enum Request {
-    Command(&'static str, Vec<Value>),
+    Command(Command),
     /// A script with its key and arguments.
     Script(&'static Script, Value, Vec<Value>),
 }
@@ -108,22 +109,18 @@ impl Errand<'_> {
 
 impl Request {
     async fn send(&self, link: &Link, way: &Way) -> Result<Value, Fault> {
-        let (name, arguments) = match self {
-            Self::Command(name, arguments) => (*name, arguments.clone()),
+        let command = match self {
+            Self::Command(command) => command.clone(),
             Self::Script(script, key, arguments) => {
                 let (name, text) =
                     if way.whole_script { ("EVAL", &script.source) } else { ("EVALSHA", &script.digest) };
                 let mut all = Vec::with_capacity(3 + arguments.len());
                 all.extend([Value::String(text.clone()), Value::Integer(1), key.clone()]);
                 all.extend_from_slice(arguments);
-                (name, all)
+                Command::Plain(name, all)
             }
         };
-        if way.ask.is_some() {
-            link.send_asking(name, arguments).await
-        } else {
-            link.send(name, arguments).await
-        }
+        link.carry(command, way.ask.is_some()).await
     }
 }
 

@@ -19,7 +19,7 @@ use crate::Address;
 use crate::acks::Acknowledgements;
 use crate::dial::Dial;
 use crate::fault::{Cause, Fault, of_answer};
-use crate::wire::Batch;
+use crate::wire::{Batch, Command};
 
 /// Commands that may wait to be written: beyond that many the server is not keeping up, and is not asked.
 const MOST_QUEUED: usize = 16_384;
@@ -72,38 +72,25 @@ impl Link {
         self.task.abort();
     }
 
-    /// Sends one command, once. What is not answered in time closes the link.
+    /// Sends one command by its name, once. What is not answered in time closes the link.
     ///
     /// # Cancel safety
     /// A dropped future leaves open whether the command is sent and done.
     pub(crate) async fn send(&self, name: &'static str, arguments: Vec<Value>) -> Result<Value, Fault> {
-        self.answer(&[], name, arguments).await
+        self.carry(Command::Plain(name, arguments), false).await
     }
 
-    /// The same to a server that is only getting the key's slot.
+    /// Sends one command, once; `asking`: to a server that is only getting the key's slot.
     ///
     /// # Cancel safety
     /// As [`send`](Link::send).
-    pub(crate) async fn send_asking(
-        &self,
-        name: &'static str,
-        arguments: Vec<Value>,
-    ) -> Result<Value, Fault> {
-        self.answer(&["ASKING"], name, arguments).await
-    }
-
-    async fn answer(
-        &self,
-        before: &[&'static str],
-        name: &'static str,
-        arguments: Vec<Value>,
-    ) -> Result<Value, Fault> {
+    pub(crate) async fn carry(&self, command: Command, asking: bool) -> Result<Value, Fault> {
         let batch = Batch::new(&self.client);
         let unsent = |source| Fault::of_client(source, &self.address, false);
-        for name in before {
-            batch.add(name, Vec::new()).map_err(unsent)?;
+        if asking {
+            batch.add(Command::Plain("ASKING", Vec::new())).map_err(unsent)?;
         }
-        batch.add(name, arguments).map_err(unsent)?;
+        batch.add(command).map_err(unsent)?;
         let answer = self.in_time(batch.answer()).await;
         if answer.as_ref().is_err_and(Fault::is_demotion) {
             self.close();

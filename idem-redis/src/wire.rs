@@ -5,8 +5,17 @@ use std::task::{Context, Poll, Waker};
 
 use fred::clients::{Client, Pipeline};
 use fred::error::{Error, ErrorKind};
-use fred::interfaces::ClientLike;
-use fred::types::{ClusterHash, CustomCommand, Value};
+use fred::interfaces::{ClientLike, KeysInterface};
+use fred::types::{ClusterHash, CustomCommand, Expiration, SetOptions, Value};
+
+/// A command.
+#[derive(Clone)]
+pub(crate) enum Command {
+    /// By its name and arguments. The library gives every one of these a system call of its own.
+    Plain(&'static str, Vec<Value>),
+    /// `SET key record NX GET PX life`, in the library's own words: many of these share a system call.
+    SetIfAbsent { key: Value, record: Value, life: i64 },
+}
 
 /// One command, or several that no other comes between.
 pub(crate) struct Batch(Pipeline<Client>);
@@ -20,17 +29,30 @@ impl Batch {
     ///
     /// Not async: the library's future of a command has 27 kB, of which queueing needs hardly any. Here they lie on
     /// the stack for a moment, instead of being allocated for as long as the answer takes.
-    pub(crate) fn add(&self, name: &'static str, arguments: Vec<Value>) -> Result<(), Error> {
-        let command = CustomCommand::new_static(name, ClusterHash::FirstKey, false);
-        let queued = pin!(self.0.custom_raw(command, arguments));
-        match queued.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(queued) => queued.map(drop),
-            Poll::Pending => Err(Error::new(ErrorKind::Backpressure, "the command was not queued at once")),
+    pub(crate) fn add(&self, command: Command) -> Result<(), Error> {
+        match command {
+            Command::Plain(name, arguments) => {
+                let command = CustomCommand::new_static(name, ClusterHash::FirstKey, false);
+                at_once(self.0.custom_raw(command, arguments)).map(drop)
+            }
+            Command::SetIfAbsent { key, record, life } => {
+                let key = fred::types::Key::try_from(key)?;
+                let (life, options) = (Some(Expiration::PX(life)), Some(SetOptions::NX));
+                at_once(self.0.set::<Value, _, _>(key, record, life, options, true)).map(drop)
+            }
         }
     }
 
     /// Sends all, and waits for the answer to the last.
     pub(crate) async fn answer(self) -> Result<Value, Error> {
         self.0.last().await
+    }
+}
+
+/// What queueing comes to, for which nothing has to be waited.
+fn at_once<T>(queued: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match pin!(queued).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(queued) => queued,
+        Poll::Pending => Err(Error::new(ErrorKind::Backpressure, "the command was not queued at once")),
     }
 }
