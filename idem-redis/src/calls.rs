@@ -103,7 +103,7 @@ pub(crate) fn read_lock(
     Ok(Some(match said.word {
         b"fresh" => fresh(),
         b"mismatch" => Answer::FingerprintMismatch,
-        b"held" => Answer::InProgress(Duration::from_millis(said.number(0).unwrap_or(0).unsigned_abs())),
+        b"held" => Answer::InProgress(lease_left(said.number(0).unwrap_or(0)).max(Duration::from_millis(1))),
         b"acquired" => {
             let (Some(left), Some(bytes)) = (said.number(0), said.bytes(1)) else { return Err(senseless()) };
             Answer::Acquired(records::grant(&records::decode(key, bytes)?, lease_left(left)))

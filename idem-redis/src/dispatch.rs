@@ -57,10 +57,9 @@ impl Errand<'_> {
         let mut way = Way::default();
         loop {
             let sent = Sent::now(self.time.clock());
-            let fault = match timeout_at(self.deadline, self.once(request, &way, &wrote)).await {
-                Ok(Ok(reply)) => return Ok(Answered { reply, sent, unsure: way.unsure }),
-                Ok(Err(fault)) => fault,
-                Err(_) => return Err(end(way.last, true)),
+            let fault = match self.once(request, &way, &wrote).await {
+                Ok(reply) => return Ok(Answered { reply, sent, unsure: way.unsure }),
+                Err(fault) => fault,
             };
             match fault {
                 Fault::NoScript => {
@@ -72,6 +71,7 @@ impl Errand<'_> {
                     way.turn(None);
                 }
                 Fault::Ask { to } => way.turn(Some(to)),
+                Fault::OutOfTime => return Err(end(way.last, true)),
                 Fault::Later(_) | Fault::Unknown(_) => {
                     way.unsure |= matches!(fault, Fault::Unknown(_));
                     self.topology.trouble();
@@ -98,17 +98,20 @@ impl Errand<'_> {
             Some(address) => self.topology.at(address),
             None => self.topology.node(self.slot)?,
         };
-        let link = node.link().await?;
-        let reply = request.send(&link, way).await?;
+        let link = match node.open_link() {
+            Some(link) => link,
+            None => timeout_at(self.deadline, node.link()).await.map_err(|_| Fault::OutOfTime)??,
+        };
+        let reply = request.send(&link, way, self.deadline).await?;
         if wrote(&reply) {
-            link.acknowledged(self.topology.required(self.slot)).await?;
+            link.acknowledged(self.topology.required(self.slot), self.deadline).await?;
         }
         Ok(reply)
     }
 }
 
 impl Request {
-    async fn send(&self, link: &Link, way: &Way) -> Result<Value, Fault> {
+    async fn send(&self, link: &Link, way: &Way, deadline: Instant) -> Result<Value, Fault> {
         let command = match self {
             Self::Command(command) => command.clone(),
             Self::Script(script, key, arguments) => {
@@ -120,7 +123,7 @@ impl Request {
                 Command::Plain(name, all)
             }
         };
-        link.carry(command, way.ask.is_some()).await
+        link.carry(command, way.ask.is_some(), Some(deadline)).await
     }
 }
 

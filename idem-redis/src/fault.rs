@@ -22,6 +22,8 @@ pub(crate) enum Fault {
     Later(Cause),
     /// It may have been done, or may still be.
     Unknown(Cause),
+    /// The same, and the call's own time is over.
+    OutOfTime,
     /// Nothing was done, and nothing will be until somebody does something about it.
     Refused(ErrorKind, Cause),
 }
@@ -92,6 +94,7 @@ impl Fault {
             Self::Full(cause) => (ErrorKind::Full, cause),
             Self::Refused(kind, cause) => (kind, cause),
             Self::Unknown(cause) => (ErrorKind::Timeout, cause),
+            Self::OutOfTime => (ErrorKind::Timeout, Cause::new("no answer in time")),
             Self::Later(cause) => (ErrorKind::Unavailable, cause),
             Self::Moved { to: Some(to) } | Self::Ask { to } => {
                 (ErrorKind::Unavailable, Cause::new(format!("the key's slot is moving to {to}")))

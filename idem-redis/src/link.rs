@@ -14,6 +14,7 @@ use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, Server, S
 use fred::types::{Message, RespVersion, Value};
 use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
 
 use crate::Address;
 use crate::acks::Acknowledgements;
@@ -77,21 +78,27 @@ impl Link {
     /// # Cancel safety
     /// A dropped future leaves open whether the command is sent and done.
     pub(crate) async fn send(&self, name: &'static str, arguments: Vec<Value>) -> Result<Value, Fault> {
-        self.carry(Command::Plain(name, arguments), false).await
+        self.carry(Command::Plain(name, arguments), false, None).await
     }
 
-    /// Sends one command, once; `asking`: to a server that is only getting the key's slot.
+    /// Sends one command, once; `asking`: to a server that is only getting the key's slot. Waits for its answer no
+    /// longer than `until`, and then leaves it behind: only one that takes too long by itself closes the link.
     ///
     /// # Cancel safety
     /// As [`send`](Link::send).
-    pub(crate) async fn carry(&self, command: Command, asking: bool) -> Result<Value, Fault> {
+    pub(crate) async fn carry(
+        &self,
+        command: Command,
+        asking: bool,
+        until: Option<Instant>,
+    ) -> Result<Value, Fault> {
         let batch = Batch::new(&self.client);
         let unsent = |source| Fault::of_client(source, &self.address, false);
         if asking {
             batch.add(Command::Plain("ASKING", Vec::new())).map_err(unsent)?;
         }
         batch.add(command).map_err(unsent)?;
-        let answer = self.in_time(batch.answer()).await;
+        let answer = self.in_time(batch.answer(), until).await;
         if answer.as_ref().is_err_and(Fault::is_demotion) {
             self.close();
         }
@@ -99,11 +106,12 @@ impl Link {
     }
 
     /// Waits until `replicas` hold all that was answered on this link before.
-    pub(crate) async fn acknowledged(&self, replicas: u8) -> Result<(), Fault> {
+    pub(crate) async fn acknowledged(&self, replicas: u8, until: Instant) -> Result<(), Fault> {
+        let until = Some(until);
         if replicas == 0 {
             return Ok(());
         }
-        if let Err(fault) = self.unless_silent(self.acknowledgements.wait(replicas)).await.flatten() {
+        if let Err(fault) = self.unless_silent(self.acknowledgements.wait(replicas), until).await.flatten() {
             return Err(self.closing_unless_known(fault));
         }
         if self.is_open() {
@@ -115,11 +123,11 @@ impl Link {
 
     /// Asks for notifications of `channel`, a key.
     pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), Fault> {
-        self.in_time(Box::pin(self.client.ssubscribe(channel))).await
+        self.in_time(Box::pin(self.client.ssubscribe(channel)), None).await
     }
 
     pub(crate) async fn unsubscribe(&self, channel: &str) -> Result<(), Fault> {
-        self.in_time(Box::pin(self.client.sunsubscribe(channel))).await
+        self.in_time(Box::pin(self.client.sunsubscribe(channel)), None).await
     }
 
     /// True for the first who asks: it is to hand the notifications on.
@@ -135,29 +143,36 @@ impl Link {
     async fn in_time<T>(
         &self,
         answer: impl Future<Output = fred::prelude::FredResult<T>>,
+        until: Option<Instant>,
     ) -> Result<T, Fault> {
-        let answer = self.unless_silent(answer).await;
+        let answer = self.unless_silent(answer, until).await;
         let answer = answer.and_then(|answer| answer.map_err(|source| of_answer(source, &self.address)));
         answer.map_err(|fault| self.closing_unless_known(fault))
     }
 
     /// The client library forgets what it is given while its connection ends, so that is looked at meanwhile.
-    async fn unless_silent<T>(&self, answer: impl Future<Output = T>) -> Result<T, Fault> {
+    async fn unless_silent<T>(
+        &self,
+        answer: impl Future<Output = T>,
+        until: Option<Instant>,
+    ) -> Result<T, Fault> {
         let mut answer = std::pin::pin!(answer);
-        let mut left = self.response_timeout;
-        while !left.is_zero() && self.is_open() {
-            let wait = LOOK.min(left);
-            if let Ok(answer) = tokio::time::timeout(wait, &mut answer).await {
+        let given_up = Instant::now() + self.response_timeout;
+        let over = until.map_or(given_up, |until| until.min(given_up));
+        while self.is_open() {
+            let now = Instant::now();
+            if now >= given_up {
+                let (address, limit) = (&self.address, self.response_timeout);
+                return Err(Fault::Unknown(Cause::new(format!("{address} gave no answer in {limit:?}"))));
+            }
+            if now >= over {
+                return Err(Fault::OutOfTime);
+            }
+            if let Ok(answer) = timeout_at(over.min(now + LOOK), &mut answer).await {
                 return Ok(answer);
             }
-            left = left.saturating_sub(wait);
         }
-        let (address, limit) = (&self.address, self.response_timeout);
-        Err(Fault::Unknown(Cause::new(if self.is_open() {
-            format!("{address} gave no answer in {limit:?}")
-        } else {
-            format!("the connection to {address} ended")
-        })))
+        Err(Fault::Unknown(Cause::new(format!("the connection to {} ended", self.address))))
     }
 
     /// An answer may still come for what is given up: nobody else shall be given it, or wait behind it.

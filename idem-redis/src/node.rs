@@ -51,6 +51,11 @@ impl Node {
         &self.address
     }
 
+    /// A connection that is open already.
+    pub(crate) fn open_link(&self) -> Option<Arc<Link>> {
+        self.open_line(self.next()).map(|(link, _)| link)
+    }
+
     /// A connection that is open, made now if need be. Connecting goes on when the caller leaves.
     pub(crate) async fn link(self: &Arc<Self>) -> Result<Arc<Link>, Fault> {
         Ok(self.checked_link().await?.0)
@@ -58,14 +63,9 @@ impl Node {
 
     /// The same, with what the server said of itself when the connection was made.
     pub(crate) async fn checked_link(self: &Arc<Self>) -> Result<(Arc<Link>, Facts), Fault> {
-        let number = match self.lines.len() {
-            1 => 0,
-            lines => self.next.fetch_add(1, Ordering::Relaxed) % lines,
-        };
-        if let Line::Open(link, facts) = &*self.lines[number].borrow()
-            && link.is_open()
-        {
-            return Ok((Arc::clone(link), *facts));
+        let number = self.next();
+        if let Some(open) = self.open_line(number) {
+            return Ok(open);
         }
         let mut changes = self.lines[number].subscribe();
         if self.lines[number].send_if_modified(Line::begin) {
@@ -79,6 +79,21 @@ impl Node {
             Ok(Line::Idle | Line::Connecting) | Err(_) => {
                 Err(Fault::Later(crate::fault::Cause::new(format!("{} is not connected", self.address))))
             }
+        }
+    }
+
+    /// The connections take turns.
+    fn next(&self) -> usize {
+        match self.lines.len() {
+            1 => 0,
+            lines => self.next.fetch_add(1, Ordering::Relaxed) % lines,
+        }
+    }
+
+    fn open_line(&self, number: usize) -> Option<(Arc<Link>, Facts)> {
+        match &*self.lines[number].borrow() {
+            Line::Open(link, facts) if link.is_open() => Some((Arc::clone(link), *facts)),
+            _ => None,
         }
     }
 

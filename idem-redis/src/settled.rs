@@ -11,7 +11,6 @@ use tokio::time::{Instant, timeout_at};
 use crate::RedisStore;
 use crate::calls;
 use crate::records::Said;
-use crate::slots::slot_of;
 
 /// How often to look at a key of which notifications should come, but may be lost.
 const NOTIFIED: Duration = Duration::from_secs(1);
@@ -25,7 +24,7 @@ pub(crate) async fn settled(store: &RedisStore, key: &Key, timeout: Duration) ->
     let redis_key = store.redis_key(key);
     let never = Arc::new(Notify::new());
     loop {
-        let waiter = match store.link_of(slot_of(&redis_key)).await {
+        let waiter = match store.link_of(store.topology().slot_of(&redis_key)).await {
             Some(link) => store.0.waiting.join(&redis_key, &link).await,
             None => None,
         };

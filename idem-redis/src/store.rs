@@ -19,7 +19,6 @@ use crate::calls;
 use crate::dial::Dial;
 use crate::dispatch::{Answered, CallError, Errand, Request};
 use crate::records::{self, Said, bytes_of};
-use crate::slots::slot_of;
 use crate::time::ServerTime;
 use crate::topology::Topology;
 use crate::waiting::Waiting;
@@ -73,7 +72,7 @@ impl RedisStore {
         Errand {
             topology: &self.0.topology,
             time: &self.0.time,
-            slot: slot_of(redis_key),
+            slot: self.0.topology.slot_of(redis_key),
             deadline: Instant::now() + self.0.config.call_timeout,
         }
     }

@@ -14,7 +14,7 @@ use crate::discover;
 use crate::fault::{Cause, Fault};
 use crate::node::Node;
 use crate::required::Required;
-use crate::slots::{SlotTable, View};
+use crate::slots::{self, SlotTable, View};
 use crate::time::ServerTime;
 use crate::{Address, Deployment, RedisConfig};
 
@@ -88,6 +88,11 @@ impl Topology {
         }
         check::scripts(&link, &probe).await?;
         Ok(Required::of_lone(config.acks, facts.replicas))
+    }
+
+    /// The slot of a Redis key; without a cluster all keys are alike.
+    pub(crate) fn slot_of(&self, redis_key: &str) -> u16 {
+        if self.demands.cluster { slots::slot_of(redis_key) } else { 0 }
     }
 
     /// The server that has `slot`, as far as is known.
