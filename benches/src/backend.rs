@@ -52,6 +52,23 @@ pub trait Raw: Send + Sync + 'static {
     /// Gets what is kept under `key`, owned by the caller, and says how long it is.
     fn get(&self, key: &Key) -> impl Future<Output = Result<Option<usize>>> + Send;
 
+    /// One caller of several that want `key` at the same time, of which just one is the `first`: the first keeps
+    /// both records, every other gets what is there by then. `None`: not the `outcome_record` yet.
+    fn contend(
+        &self,
+        key: &Key,
+        first: bool,
+        payload: &Payload,
+    ) -> impl Future<Output = Result<Option<usize>>> + Send {
+        async move {
+            if first {
+                return self.cycle(key, payload).await.map(|()| None);
+            }
+            // Until then there is nothing, or the lock record.
+            Ok(self.get(key).await?.filter(|size| *size == payload.outcome_record.len()))
+        }
+    }
+
     /// Where this workload's callers run fastest.
     fn place(&self, workload: Workload) -> Place;
 }

@@ -122,11 +122,7 @@ impl<R: Raw> RawSide<R> {
 
     async fn contend(&self, caller: &Caller) -> Result<()> {
         let (key, first) = caller.storm().key_to_begin();
-        if first {
-            return self.raw.cycle(&key, &caller.payload).await;
-        }
-        // Until then there is nothing, or the lock record.
-        if self.raw.get(&key).await? == Some(caller.payload.outcome_record.len()) {
+        if self.raw.contend(&key, first, &caller.payload).await?.is_some() {
             caller.storm().replayed();
         }
         Ok(())

@@ -8,10 +8,21 @@ use idem_core::{Claim, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Ow
 pub(crate) struct WithoutAcks(pub(crate) Arc<dyn Store>);
 
 impl WithoutAcks {
+    async fn ask(&self, key: &Key) -> Result<LockOutcome> {
+        Ok(self.0.lock(key, &fingerprint(), &claim()?).await?)
+    }
+
     async fn acquire(&self, key: &Key) -> Result<Lease> {
-        match self.0.lock(key, &fingerprint(), &claim()?).await? {
+        match self.ask(key).await? {
             LockOutcome::Acquired(lease) => Ok(lease),
             other => Err(format!("a fresh key answered {other:?}").into()),
+        }
+    }
+
+    async fn complete(&self, lease: &Lease, payload: &Payload) -> Result<()> {
+        match self.0.complete(lease, Outcome::Value(payload.outcome.clone()), RETENTION).await? {
+            Fenced::Applied => Ok(()),
+            Fenced::Lost(reason) => Err(format!("a live lease was lost: {reason:?}").into()),
         }
     }
 }
@@ -34,15 +45,20 @@ impl Raw for WithoutAcks {
     }
 
     async fn cycle(&self, key: &Key, payload: &Payload) -> Result<()> {
-        let lease = self.acquire(key).await?;
-        match self.0.complete(&lease, Outcome::Value(payload.outcome.clone()), RETENTION).await? {
-            Fenced::Applied => Ok(()),
-            Fenced::Lost(reason) => Err(format!("a live lease was lost: {reason:?}").into()),
-        }
+        self.complete(&self.acquire(key).await?, payload).await
     }
 
     async fn get(&self, key: &Key) -> Result<Option<usize>> {
-        match self.0.lock(key, &fingerprint(), &claim()?).await? {
+        match self.ask(key).await? {
+            LockOutcome::Completed(completion) => Ok(Some(completion.outcome.size())),
+            _ => Ok(None),
+        }
+    }
+
+    /// To ask is to lock here: whoever comes first does the work, whether it was named the first or not.
+    async fn contend(&self, key: &Key, _first: bool, payload: &Payload) -> Result<Option<usize>> {
+        match self.ask(key).await? {
+            LockOutcome::Acquired(lease) => self.complete(&lease, payload).await.map(|()| None),
             LockOutcome::Completed(completion) => Ok(Some(completion.outcome.size())),
             _ => Ok(None),
         }

@@ -1,0 +1,106 @@
+//! Waiting for replicas.
+
+use std::time::Duration;
+
+use idem_conformance::redis::{Node, Pair};
+use idem_core::{ErrorKind, Fenced, LockOutcome, Store};
+use idem_redis::{Acks, RedisStore};
+use tokio::task::JoinSet;
+
+use crate::support::{
+    acquire, assert_replays, claim, complete, completed, config, fingerprint, key, kind, lock,
+};
+
+#[tokio::test]
+async fn by_default_the_replicas_that_were_there_at_the_start_must_hold_a_write() {
+    let pair = Pair::start(1).await;
+    let store = RedisStore::open(config(pair.master())).await.unwrap();
+    completed(&store, "order").await;
+    let name = store.redis_key(&key("order"));
+    // Not sooner or later: by now.
+    assert_eq!(pair.replicas()[0].run(&["EXISTS", &name]).await.text(), "1");
+    assert!(waits(pair.master()).await >= 2);
+}
+
+#[tokio::test]
+async fn a_replica_that_does_not_answer_makes_writes_time_out_and_resent_calls_find_the_truth() {
+    let pair = Pair::start(1).await;
+    let store = RedisStore::open(config(pair.master())).await.unwrap();
+    completed(&store, "done").await;
+    let held = acquire(&store, "held").await;
+    let replica = &pair.replicas()[0];
+    replica.stop();
+
+    let mine = claim();
+    let limit = Duration::from_secs(4);
+    let locked = tokio::time::timeout(limit, store.lock(&key("new"), &fingerprint(), &mine)).await.unwrap();
+    assert_eq!(kind(locked), ErrorKind::Timeout);
+    let ended = tokio::time::timeout(limit, complete(&store, &held)).await.unwrap();
+    assert_eq!(kind(ended), ErrorKind::Timeout);
+    // Again, and it is not called done because it is on record here.
+    assert_eq!(kind(store.lock(&key("new"), &fingerprint(), &mine).await), ErrorKind::Timeout);
+    assert_eq!(kind(complete(&store, &held).await), ErrorKind::Timeout);
+    assert_replays(&store, "done").await;
+
+    replica.cont();
+    pair.wait_ok().await;
+    let lease = match store.lock(&key("new"), &fingerprint(), &mine).await.unwrap() {
+        LockOutcome::Acquired(lease) => lease,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(lease.attempt(), 1);
+    assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
+    assert_eq!(complete(&store, &held).await.unwrap(), Fenced::Applied);
+    assert_replays(&store, "held").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_calls_share_their_waiting() {
+    let pair = Pair::start(1).await;
+    let store = RedisStore::open(config(pair.master())).await.unwrap();
+    let before = waits(pair.master()).await;
+    let mut callers = JoinSet::new();
+    for caller in 0..64 {
+        let store = store.clone();
+        callers.spawn(async move {
+            for turn in 0..20 {
+                acquire(&store, &format!("{caller}-{turn}")).await;
+            }
+        });
+    }
+    callers.join_all().await;
+    let waits = waits(pair.master()).await - before;
+    assert!(waits < 64 * 20 / 2, "{waits} for {} writes", 64 * 20);
+}
+
+#[tokio::test]
+async fn without_acknowledgements_nothing_is_waited_for_and_a_replay_never_waits_unless_confirmed() {
+    let pair = Pair::start(1).await;
+    let mut plain = config(pair.master());
+    plain.acks = Some(Acks::Count(0));
+    let store = RedisStore::open(plain).await.unwrap();
+    let before = waits(pair.master()).await;
+    completed(&store, "order").await;
+    assert_eq!(waits(pair.master()).await, before);
+
+    let store = RedisStore::open(config(pair.master())).await.unwrap();
+    assert_replays(&store, "order").await;
+    assert_eq!(waits(pair.master()).await, before);
+
+    let mut confirming = config(pair.master());
+    confirming.confirm_replays = true;
+    let store = RedisStore::open(confirming).await.unwrap();
+    assert_replays(&store, "order").await;
+    assert_eq!(waits(pair.master()).await, before + 1);
+    pair.replicas()[0].stop();
+    assert_eq!(kind(lock(&store, "order").await), ErrorKind::Timeout);
+    pair.replicas()[0].cont();
+}
+
+/// How often the server was asked to wait.
+async fn waits(master: &Node) -> u64 {
+    let stats = master.run(&["INFO", "commandstats"]).await;
+    let calls = stats.field("cmdstat_wait").unwrap_or_default();
+    let calls = calls.strip_prefix("calls=").and_then(|rest| rest.split(',').next()).unwrap_or("0");
+    calls.parse().unwrap()
+}

@@ -1,0 +1,12 @@
+//! What the conformance kit cannot ask: servers that refuse, fail or hang, records that are damaged, replicas that
+//! do not answer. Against real servers, each test with its own.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod acknowledged;
+mod bad_record;
+mod bad_server;
+mod configured;
+mod refusing;
+mod resent;
+mod support;
+mod waiting;

@@ -1,0 +1,97 @@
+//! What the tests share.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_conformance::redis::{Node, Server};
+use idem_core::{
+    Claim, ErrorKind, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Owner, Result, Scope, Store,
+};
+use idem_redis::{Address, RedisConfig, RedisStore};
+
+pub(crate) fn address(node: &Node) -> Address {
+    node.addr().to_string().parse().unwrap()
+}
+
+/// With short time limits, so that what must fail fails soon.
+pub(crate) fn config(server: &Node) -> RedisConfig {
+    let mut config = RedisConfig::lone(address(server));
+    config.call_timeout = Duration::from_secs(2);
+    config.connect_timeout = Duration::from_millis(500);
+    config.response_timeout = Duration::from_millis(500);
+    config.ack_timeout = Duration::from_millis(200);
+    config.check_interval = Duration::from_millis(100);
+    config
+}
+
+pub(crate) async fn lone() -> (Server, RedisStore) {
+    let server = Server::lone().await;
+    let store = RedisStore::open(config(&server)).await.unwrap();
+    (server, store)
+}
+
+pub(crate) async fn refusal(config: RedisConfig) -> (ErrorKind, String) {
+    match RedisStore::open(config).await {
+        Ok(_) => panic!("it was opened"),
+        Err(error) => (error.kind(), format!("{error} {error:?}")),
+    }
+}
+
+pub(crate) fn key(name: &str) -> Key {
+    Key::new(&Scope::shared(), name).unwrap()
+}
+
+pub(crate) fn fingerprint() -> Fingerprint {
+    Fingerprint::builder("test").part("request").finish()
+}
+
+pub(crate) fn claim() -> Claim {
+    let (lease, retention) = (Duration::from_secs(30), Duration::from_mins(5));
+    Claim { owner: Owner::random().unwrap(), lease, retention }
+}
+
+pub(crate) async fn lock(store: &RedisStore, name: &str) -> Result<LockOutcome> {
+    store.lock(&key(name), &fingerprint(), &claim()).await
+}
+
+pub(crate) async fn acquire(store: &RedisStore, name: &str) -> Lease {
+    match lock(store, name).await.unwrap() {
+        LockOutcome::Acquired(lease) => lease,
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+pub(crate) fn value() -> Outcome {
+    Outcome::Value(Bytes::from_static(b"receipt 17"))
+}
+
+pub(crate) async fn complete(store: &RedisStore, lease: &Lease) -> Result<Fenced> {
+    store.complete(lease, value(), lease.retention()).await
+}
+
+/// Leaves `name` completed.
+pub(crate) async fn completed(store: &RedisStore, name: &str) {
+    let lease = acquire(store, name).await;
+    assert_eq!(complete(store, &lease).await.unwrap(), Fenced::Applied);
+}
+
+pub(crate) async fn assert_replays(store: &RedisStore, name: &str) {
+    match lock(store, name).await.unwrap() {
+        LockOutcome::Completed(completion) => assert_eq!(completion.outcome, value()),
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+pub(crate) fn kind<T: std::fmt::Debug>(answer: Result<T>) -> ErrorKind {
+    answer.unwrap_err().kind()
+}
+
+/// Asks until `call` does well; for what recovers by itself.
+pub(crate) async fn recovers<F: Future<Output = Result<LockOutcome>>>(mut call: impl FnMut() -> F) {
+    let wait = async {
+        while call().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap();
+}
