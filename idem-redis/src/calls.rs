@@ -61,13 +61,17 @@ pub(crate) fn of_holder(redis_key: &str, lease: &Lease, call: &Call) -> Result<R
         }
         Call::Checkpoint { checkpoint, duration, .. } => {
             let record = records::with_checkpoint(key, fingerprint, token, checkpoint.clone())?;
-            let arguments = vec![own, number(lease_millis(*duration)), Value::Bytes(record.into())];
+            let record = Bytes::from(record);
+            let arguments =
+                vec![own, number(lease_millis(*duration)), record.slice(records::STEP_AT..).into()];
             script(&script::CHECKPOINT, redis_key, arguments)
         }
         Call::Complete { outcome, retention, .. } => {
             let record = records::completed(key, fingerprint, token, lease.attempt(), outcome.clone())?;
             let (ms, us) = (millis(*retention), micros(*retention));
-            let arguments = vec![own, number(ms), number(us), Value::Bytes(record.into())];
+            let record = Bytes::from(record);
+            let (before, after) = (record.slice(..records::TIMES_AT), record.slice(records::STEP_AT..));
+            let arguments = vec![own, number(ms), number(us), before.into(), after.into()];
             script(&script::COMPLETE, redis_key, arguments)
         }
         Call::Release { .. } => script(&script::RELEASE, redis_key, vec![own]),

@@ -100,7 +100,10 @@ impl Errand<'_> {
         };
         let link = match node.open_link() {
             Some(link) => link,
-            None => timeout_at(self.deadline, node.link()).await.map_err(|_| Fault::OutOfTime)??,
+            // Seldom: its future need not lie in that of every call.
+            None => {
+                Box::pin(timeout_at(self.deadline, node.link())).await.map_err(|_| Fault::OutOfTime)??
+            }
         };
         let reply = request.send(&link, way, self.deadline).await?;
         if wrote(&reply) {

@@ -4,6 +4,7 @@
 //! a `WAIT` says something about the writes of its own connection only. So a [`Link`] is one connection, every
 //! command is sent on it once, and whoever needs another connection takes another link.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -98,7 +99,7 @@ impl Link {
             batch.add(Command::Plain("ASKING", Vec::new())).map_err(unsent)?;
         }
         batch.add(command).map_err(unsent)?;
-        let answer = self.in_time(batch.answer(), until).await;
+        let answer = self.in_time(pin!(batch.answer()), until).await;
         if answer.as_ref().is_err_and(Fault::is_demotion) {
             self.close();
         }
@@ -111,7 +112,8 @@ impl Link {
         if replicas == 0 {
             return Ok(());
         }
-        if let Err(fault) = self.unless_silent(self.acknowledgements.wait(replicas), until).await.flatten() {
+        let held = self.unless_silent(pin!(self.acknowledgements.wait(replicas)), until).await;
+        if let Err(fault) = held.flatten() {
             return Err(self.closing_unless_known(fault));
         }
         if self.is_open() {
@@ -123,11 +125,11 @@ impl Link {
 
     /// Asks for notifications of `channel`, a key.
     pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), Fault> {
-        self.in_time(Box::pin(self.client.ssubscribe(channel)), None).await
+        self.in_time(Box::pin(self.client.ssubscribe(channel)).as_mut(), None).await
     }
 
     pub(crate) async fn unsubscribe(&self, channel: &str) -> Result<(), Fault> {
-        self.in_time(Box::pin(self.client.sunsubscribe(channel)), None).await
+        self.in_time(Box::pin(self.client.sunsubscribe(channel)).as_mut(), None).await
     }
 
     /// True for the first who asks: it is to hand the notifications on.
@@ -140,9 +142,10 @@ impl Link {
         self.client.message_rx()
     }
 
+    /// Pinned futures are lent, here and below: those of a call would hold each of them several times over.
     async fn in_time<T>(
         &self,
-        answer: impl Future<Output = fred::prelude::FredResult<T>>,
+        answer: Pin<&mut impl Future<Output = fred::prelude::FredResult<T>>>,
         until: Option<Instant>,
     ) -> Result<T, Fault> {
         let answer = self.unless_silent(answer, until).await;
@@ -153,10 +156,9 @@ impl Link {
     /// The client library forgets what it is given while its connection ends, so that is looked at meanwhile.
     async fn unless_silent<T>(
         &self,
-        answer: impl Future<Output = T>,
+        mut answer: Pin<&mut impl Future<Output = T>>,
         until: Option<Instant>,
     ) -> Result<T, Fault> {
-        let mut answer = std::pin::pin!(answer);
         let given_up = Instant::now() + self.response_timeout;
         let over = until.map_or(given_up, |until| until.min(given_up));
         while self.is_open() {
@@ -168,7 +170,7 @@ impl Link {
             if now >= over {
                 return Err(Fault::OutOfTime);
             }
-            if let Ok(answer) = timeout_at(over.min(now + LOOK), &mut answer).await {
+            if let Ok(answer) = timeout_at(over.min(now + LOOK), answer.as_mut()).await {
                 return Ok(answer);
             }
         }

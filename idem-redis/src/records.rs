@@ -16,6 +16,10 @@ use idem_core::{
 /// rounds down, and no lease may end there before it ends for its holder.
 const GRACE: u64 = 1;
 const STATE_AT: usize = 1;
+/// Where a completed record has its two times.
+pub(crate) const TIMES_AT: usize = 30;
+/// What follows them, which in a locked record begins with its checkpoint's step.
+pub(crate) const STEP_AT: usize = 46;
 /// Set in a locked record's state while somebody waits for its end.
 const WAITED: u8 = 0x80;
 
@@ -154,7 +158,7 @@ pub(crate) fn bytes_of(reply: &Value) -> Option<&Bytes> {
     }
 }
 
-/// A script's answer: a word, and what belongs to it.
+/// A script's answer: a word, alone or with what belongs to it.
 pub(crate) struct Said<'a> {
     pub(crate) word: &'a [u8],
     parts: &'a [Value],
@@ -162,7 +166,9 @@ pub(crate) struct Said<'a> {
 
 impl<'a> Said<'a> {
     pub(crate) fn of(reply: &'a Value) -> Self {
-        let Value::Array(parts) = reply else { return Self { word: b"", parts: &[] } };
+        let Value::Array(parts) = reply else {
+            return Self { word: bytes_of(reply).map_or(&b""[..], |word| word), parts: &[] };
+        };
         let word = parts.first().and_then(bytes_of).map_or(&b""[..], |word| word);
         Self { word, parts: parts.get(1..).unwrap_or_default() }
     }

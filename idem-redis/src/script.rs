@@ -30,12 +30,12 @@ macro_rules! scripts {
 }
 
 scripts! {
-    LOCK = ["head", "lock"];
-    RENEW = ["head", "holder", "renew"];
-    CHECKPOINT = ["head", "holder", "checkpoint"];
-    COMPLETE = ["head", "holder", "complete"];
-    RELEASE = ["head", "holder", "release"];
-    REMOVE = ["head", "remove"];
+    LOCK = ["head", "lease", "clock", "touch", "lock"];
+    RENEW = ["head", "holder", "lease", "renew"];
+    CHECKPOINT = ["head", "holder", "lease", "touch", "checkpoint"];
+    COMPLETE = ["head", "holder", "lease", "clock", "touch", "tell", "complete"];
+    RELEASE = ["head", "holder", "lease", "tell", "release"];
+    REMOVE = ["head", "lease", "tell", "remove"];
     GET = ["get"];
-    WAIT = ["head", "wait"];
+    WAIT = ["head", "lease", "wait"];
 }

@@ -107,7 +107,8 @@ impl RedisStore {
             Err(error) if error.is_full() => {}
             Err(error) => return Err(error.into_error(Operation::Lock)),
         }
-        self.lock_by_script(&errand, key, fingerprint, claim, (&redis_key, record, token)).await
+        // Seldom: its future need not lie in that of every call.
+        Box::pin(self.lock_by_script(&errand, key, fingerprint, claim, (&redis_key, record, token))).await
     }
 
     async fn lock_by_script(
@@ -147,7 +148,7 @@ impl RedisStore {
         let answer = calls::read_holder(operation, Said::of(&reply).word, unsure)
             .map_err(|error| error.during(operation))?;
         let Some((fenced, wrote)) = answer else {
-            return Err(self.damaged(&errand, lease.key(), &redis_key, operation).await);
+            return Err(Box::pin(self.damaged(&errand, lease.key(), &redis_key, operation)).await);
         };
         tracing::trace!(key = %lease.key(), %operation, ?fenced);
         lease.answered(call, fenced, wrote, &sent);

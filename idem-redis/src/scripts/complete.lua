@@ -1,14 +1,13 @@
--- ARGV: token, retention (ms), retention (microseconds), the record but for its times
+-- ARGV: token, retention (ms), retention (microseconds), the record up to its times, and what follows them
 if state == 3 then
   touch()
-  return { 'applied' }
+  return 'applied'
 end
-local life, micros = tonumber(ARGV[2]), tonumber(ARGV[3])
+local life, micros = tonumber(ARGV[2]), ARGV[3]
 if left() > life then
   life, micros = left(), left() * 1000
 end
 local at = now()
-local times = struct.pack('>I8', at) .. struct.pack('>I8', at + micros)
-redis.call('SET', key, string.sub(ARGV[4], 1, 30) .. times .. string.sub(ARGV[4], 47), 'PX', life)
+redis.call('SET', key, ARGV[4] .. struct.pack('>I8I8', at, at + micros) .. ARGV[5], 'PX', life)
 tell()
-return { 'applied' }
+return 'applied'

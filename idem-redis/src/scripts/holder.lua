@@ -1,10 +1,10 @@
 -- Calls of a holder begin with this. ARGV[1]: its token and its fingerprint, as they stand in the record.
 if state == 0 then
-  return { 'gone' }
+  return 'gone'
 elseif string.sub(head, 7, 30) ~= string.sub(ARGV[1], 1, 24) then
-  return { 'superseded' }
+  return 'superseded'
 elseif string.sub(head, 55, 86) ~= string.sub(ARGV[1], 25) then
-  return { 'damaged' }
+  return 'damaged'
 elseif state == 2 then
-  return { 'released' }
+  return 'released'
 end

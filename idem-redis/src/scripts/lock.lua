@@ -2,9 +2,9 @@
 -- the record if there is none, whether a replay is to be confirmed ('1')
 if state == 0 then
   redis.call('SET', key, ARGV[7], 'PX', ARGV[5])
-  return { 'fresh' }
+  return 'fresh'
 elseif string.sub(head, 55, 86) ~= ARGV[1] then
-  return { 'mismatch' }
+  return 'mismatch'
 elseif state == 3 then
   if ARGV[8] == '1' then
     touch()
@@ -25,11 +25,11 @@ local attempt_and_token = string.sub(head, 3, 30)
 if not mine then
   local sequence = struct.unpack('>I8', head, 7)
   if sequence >= 9007199254740991 then -- no longer exact as a number, and centuries from now
-    return { 'damaged' }
+    return 'damaged'
   end
   sequence = math.max(sequence + 1, tonumber(ARGV[6]), now())
   local attempt = math.min(struct.unpack('>I4', head, 3) + 1, 4294967295)
-  attempt_and_token = struct.pack('>I4', attempt) .. struct.pack('>I8', sequence) .. ARGV[2]
+  attempt_and_token = struct.pack('>I4I8', attempt, sequence) .. ARGV[2]
 end
 redis.call('SETRANGE', key, 1, string.char(1 + waited) .. attempt_and_token .. string.rep('\0', 8) .. ARGV[4])
 redis.call('PEXPIRE', key, ARGV[5])

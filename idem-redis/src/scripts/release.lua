@@ -1,6 +1,6 @@
 -- ARGV: token
 if state == 3 then
-  return { 'completed' }
+  return 'completed'
 elseif string.byte(head, 88) == 1 then
   redis.call('SETRANGE', key, 1, string.char(2))
   redis.call('PEXPIRE', key, math.max(retention(), 1))
@@ -8,4 +8,4 @@ else
   redis.call('DEL', key)
 end
 tell()
-return { 'applied' }
+return 'applied'

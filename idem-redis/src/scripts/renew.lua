@@ -1,6 +1,6 @@
 -- ARGV: token, lease (ms)
 if state == 3 then
-  return { 'completed' }
+  return 'completed'
 end
 redis.call('PEXPIRE', key, math.max(life, ARGV[2] + retention()))
-return { 'applied' }
+return 'applied'

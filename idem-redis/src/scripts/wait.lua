@@ -1,6 +1,6 @@
 -- Asks the holder's calls to tell when the lease ends.
 if state ~= 1 or left() <= 0 then
-  return { 'free' }
+  return 'free'
 end
 if waited == 0 then
   redis.call('SETRANGE', key, 1, string.char(129))

@@ -23,7 +23,7 @@ async fn a_server_out_of_memory_is_full_to_what_is_new_and_serves_what_is_kept()
     let other = Fingerprint::builder("test").part("another request").finish();
     let mismatch = store.lock(&key("done"), &other, &claim()).await.unwrap();
     assert!(matches!(mismatch, LockOutcome::FingerprintMismatch), "{mismatch:?}");
-    assert_eq!(store.renew(&lease, Duration::from_secs(60)).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.renew(&lease, Duration::from_mins(1)).await.unwrap(), Fenced::Applied);
     assert!(!store.settled(lease.key(), Duration::from_millis(20)).await.unwrap());
     let given_back = acquire_before(&server, &store).await;
     assert_eq!(store.release(&given_back).await.unwrap(), Fenced::Applied);
