@@ -6,6 +6,7 @@ mod acknowledged;
 mod bad_record;
 mod bad_server;
 mod configured;
+mod cutter;
 mod refusing;
 mod resent;
 mod support;

@@ -1,1 +1,249 @@
-//! To come.
+//! What is sent again is the same call: no second holder, no lost holder, no false `Lost`.
+
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_conformance::redis::{Pair, Server};
+use idem_core::{Claim, ErrorKind, Fenced, Lease, LockOutcome, State, Store};
+use idem_redis::RedisStore;
+use tokio::task::JoinSet;
+
+use crate::cutter::{Cut, Cutter};
+use crate::support::{
+    acquire, assert_replays, claim, complete, config, fingerprint, key, kind, lock, value,
+};
+
+const EVER: u32 = u32::MAX;
+
+/// A store whose connections can be cut, the server behind, and what cuts.
+async fn cuttable() -> (Server, Cutter, RedisStore) {
+    let server = Server::lone().await;
+    let cutter = Cutter::before(&server).await;
+    let mut config = config(&cutter.node());
+    config.call_timeout = Duration::from_secs(1);
+    let store = RedisStore::open(config).await.unwrap();
+    (server, cutter, store)
+}
+
+async fn lock_as(store: &RedisStore, name: &str, claim: &Claim) -> Lease {
+    match store.lock(&key(name), &fingerprint(), claim).await.unwrap() {
+        LockOutcome::Acquired(lease) => lease,
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+async fn assert_held(store: &RedisStore, name: &str) {
+    match lock(store, name).await.unwrap() {
+        LockOutcome::InProgress { .. } => {}
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_cut_connection_is_made_up_for_within_the_call() {
+    let (_server, cutter, store) = cuttable().await;
+    for cut in [Cut::Before, Cut::After] {
+        let name = format!("{cut:?}");
+        let mine = claim();
+        cutter.cut("SET", cut, 1);
+        let lease = lock_as(&store, &name, &mine).await;
+        assert!(cutter.is_done(), "lock {cut:?}: nothing was cut");
+        assert_eq!(lease.attempt(), 1);
+        assert_held(&store, &name).await;
+
+        cutter.cut("EVALSHA", cut, 1);
+        assert_eq!(store.renew(&lease, Duration::from_mins(1)).await.unwrap(), Fenced::Applied);
+        assert!(cutter.is_done(), "renew {cut:?}: nothing was cut");
+
+        cutter.cut("EVALSHA", cut, 1);
+        let progress = Bytes::from_static(b"charged");
+        let saved = store.checkpoint(&lease, 1, progress, Duration::from_mins(1)).await.unwrap();
+        assert_eq!(saved, Fenced::Applied);
+        assert!(cutter.is_done(), "checkpoint {cut:?}: nothing was cut");
+        let record = store.get(lease.key()).await.unwrap().unwrap();
+        assert_eq!(record.checkpoint().unwrap().progress, &b"charged"[..]);
+
+        cutter.cut("EVALSHA", cut, 1);
+        assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
+        assert!(cutter.is_done(), "complete {cut:?}: nothing was cut");
+        assert_replays(&store, &name).await;
+
+        let released = acquire(&store, &format!("released {cut:?}")).await;
+        cutter.cut("EVALSHA", cut, 1);
+        assert_eq!(store.release(&released).await.unwrap(), Fenced::Applied);
+        assert!(cutter.is_done(), "release {cut:?}: nothing was cut");
+        assert!(store.get(released.key()).await.unwrap().is_none());
+
+        let removed = acquire(&store, &format!("removed {cut:?}")).await;
+        cutter.cut("EVALSHA", cut, 1);
+        assert!(store.remove(removed.key(), true).await.unwrap());
+        assert!(cutter.is_done(), "remove {cut:?}: nothing was cut");
+    }
+}
+
+#[tokio::test]
+async fn a_call_cut_to_its_end_times_out_and_the_same_call_finds_the_truth() {
+    let (_server, cutter, store) = cuttable().await;
+    for cut in [Cut::Before, Cut::After] {
+        let name = format!("{cut:?}");
+        let mine = claim();
+        cutter.cut("SET", cut, EVER);
+        assert_unsure(store.lock(&key(&name), &fingerprint(), &mine).await);
+        cutter.heal();
+        let lease = lock_as(&store, &name, &mine).await;
+        assert_eq!(lease.attempt(), 1);
+        assert_held(&store, &name).await;
+
+        cutter.cut("EVALSHA", cut, EVER);
+        assert_unsure(complete(&store, &lease).await);
+        cutter.heal();
+        assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
+        assert_replays(&store, &name).await;
+    }
+}
+
+fn assert_unsure<T: std::fmt::Debug>(answer: idem_core::Result<T>) {
+    let kind = kind(answer);
+    assert!(matches!(kind, ErrorKind::Timeout | ErrorKind::Unavailable), "{kind:?}");
+}
+
+#[tokio::test]
+async fn a_connection_lost_between_a_write_and_its_wait_acknowledges_nothing() {
+    let pair = Pair::start(1).await;
+    let cutter = Cutter::before(pair.master()).await;
+    let store = RedisStore::open(config(&cutter.node())).await.unwrap();
+    let replica = &pair.replicas()[0];
+    for cut in [Cut::Before, Cut::After] {
+        // The replica hears of nothing: only a `WAIT` behind no write could say yes.
+        let name = format!("unheard {cut:?}");
+        let mine = claim();
+        replica.stop();
+        cutter.cut("WAIT", cut, 1);
+        assert_eq!(kind(store.lock(&key(&name), &fingerprint(), &mine).await), ErrorKind::Timeout);
+        assert!(cutter.is_done(), "{cut:?}: nothing was cut");
+        replica.cont();
+        pair.wait_ok().await;
+        assert_eq!(lock_as(&store, &name, &mine).await.attempt(), 1);
+
+        // It hears of everything: the write is sent again, and waited for on the connection that made it.
+        let name = format!("heard {cut:?}");
+        cutter.cut("WAIT", cut, 1);
+        assert_eq!(lock_as(&store, &name, &mine).await.attempt(), 1);
+        assert!(cutter.is_done(), "{cut:?}: nothing was cut");
+        assert_eq!(replica.run(&["EXISTS", &store.redis_key(&key(&name))]).await.text(), "1");
+    }
+}
+
+#[tokio::test]
+async fn forgotten_scripts_are_sent_again_whichever_call_comes_first() {
+    let (server, _cutter, store) = cuttable().await;
+    let forget = || server.run(&["SCRIPT", "FLUSH"]);
+    for round in 0..3 {
+        let name = format!("order {round}");
+        forget().await;
+        let lease = acquire(&store, &name).await;
+        forget().await;
+        assert_held(&store, &name).await;
+        forget().await;
+        assert_eq!(store.renew(&lease, Duration::from_mins(1)).await.unwrap(), Fenced::Applied);
+        forget().await;
+        let saved = store.checkpoint(&lease, 1, Bytes::new(), Duration::from_mins(1)).await.unwrap();
+        assert_eq!(saved, Fenced::Applied);
+        forget().await;
+        assert!(!store.settled(lease.key(), Duration::from_millis(10)).await.unwrap());
+        forget().await;
+        assert!(store.get(lease.key()).await.unwrap().is_some());
+        forget().await;
+        assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
+        forget().await;
+        assert!(store.remove(lease.key(), false).await.unwrap());
+        let lease = acquire(&store, &name).await;
+        forget().await;
+        assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
+    }
+}
+
+/// Each caller resends until it is answered, as the contract says; its key must have had one attempt.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_connections_under_load_lose_and_double_nothing() {
+    let server = Server::lone().await;
+    let store = RedisStore::open(config(&server)).await.unwrap();
+    let mut callers = JoinSet::new();
+    for caller in 0..16 {
+        let store = store.clone();
+        callers.spawn(async move {
+            for turn in 0..40 {
+                once(&store, &format!("{caller}-{turn}")).await;
+            }
+        });
+    }
+    let mut kills = 0;
+    while !callers.is_empty() {
+        // Spares the connection that asks for it.
+        kills += server.run(&["CLIENT", "KILL", "TYPE", "normal"]).await.text().parse::<u32>().unwrap();
+        tokio::time::sleep(Duration::from_millis(15)).await;
+        while let Some(ended) = callers.try_join_next() {
+            ended.unwrap();
+        }
+    }
+    assert!(kills > 5, "only {kills} connections were killed");
+}
+
+async fn once(store: &RedisStore, name: &str) {
+    let mine = claim();
+    let lease = loop {
+        match store.lock(&key(name), &fingerprint(), &mine).await {
+            Ok(LockOutcome::Acquired(lease)) => break lease,
+            Ok(other) => panic!("{name}: {other:?}"),
+            Err(error) => assert!(matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable)),
+        }
+    };
+    assert_eq!(lease.attempt(), 1, "{name}: its holder was lost");
+    loop {
+        match complete(store, &lease).await {
+            Ok(fenced) => break assert_eq!(fenced, Fenced::Applied, "{name}"),
+            Err(error) => assert!(matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable)),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropped_calls_leave_the_truth_and_nobody_elses_answers() {
+    let server = Server::lone().await;
+    let store = RedisStore::open(config(&server)).await.unwrap();
+    let witness = acquire(&store, "witness").await;
+    let mut found = [0; 2];
+    for round in 0..300_u64 {
+        let name = format!("order {round}");
+        let mine = claim();
+        let polls = round % 4;
+        drop_after(polls, store.lock(&key(&name), &fingerprint(), &mine)).await;
+        // Another call on the same connection is told of its own key.
+        let record = store.get(witness.key()).await.unwrap().unwrap();
+        assert_eq!(record.token, witness.token());
+        let done = store.get(&key(&name)).await.unwrap();
+        found[usize::from(done.is_some())] += 1;
+        if let Some(record) = done {
+            assert!(matches!(record.state, State::Locked(_)));
+            assert_eq!(record.token.owner, mine.owner);
+        }
+        let lease = lock_as(&store, &name, &mine).await;
+        assert_eq!(lease.attempt(), 1);
+        drop_after(polls, store.complete(&lease, value(), lease.retention())).await;
+        assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
+        assert_replays(&store, &name).await;
+    }
+    assert!(found.iter().all(|count| *count > 0), "every drop came at the same moment: {found:?}");
+}
+
+/// Timers are too coarse for it: a call takes tens of microseconds.
+async fn drop_after<F: Future>(polls: u64, call: F) {
+    let mut call = std::pin::pin!(call);
+    for _ in 0..polls {
+        if std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await.is_ready() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
