@@ -70,11 +70,7 @@ async fn serve(listener: TcpListener, to: SocketAddr, order: Arc<Mutex<Option<Or
     }
 }
 
-async fn carry(
-    mut client: TcpStream,
-    to: SocketAddr,
-    order: &Mutex<Option<Order>>,
-) -> std::io::Result<()> {
+async fn carry(mut client: TcpStream, to: SocketAddr, order: &Mutex<Option<Order>>) -> std::io::Result<()> {
     let mut server = TcpStream::connect(to).await?;
     let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
     loop {

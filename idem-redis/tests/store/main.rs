@@ -9,5 +9,8 @@ mod configured;
 mod cutter;
 mod refusing;
 mod resent;
+mod sentinel;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;
 mod waiting;

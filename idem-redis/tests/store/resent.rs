@@ -10,9 +10,7 @@ use idem_redis::RedisStore;
 use tokio::task::JoinSet;
 
 use crate::cutter::{Cut, Cutter};
-use crate::support::{
-    acquire, assert_replays, claim, complete, config, fingerprint, key, kind, lock, value,
-};
+use crate::support::{acquire, assert_replays, claim, complete, config, fingerprint, key, kind, lock, value};
 
 const EVER: u32 = u32::MAX;
 

@@ -273,7 +273,8 @@ async fn is_ready(node: &Node, pid: u32) -> Result<(), String> {
     let version = field("redis_version");
     let major = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
     assert!(major >= 7, "redis-server 7 or later is needed, found {version}");
-    if field("loading") == "0" { Ok(()) } else { Err("it loads its data".to_owned()) }
+    // A sentinel has no data and says nothing of it.
+    if field("loading") == "1" { Err("it loads its data".to_owned()) } else { Ok(()) }
 }
 
 fn redis_conf(options: &ServerOptions, node: &Node, folder: &Path) -> String {

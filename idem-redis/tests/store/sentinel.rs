@@ -1,0 +1,73 @@
+//! A master that a sentinel names.
+
+use std::time::Duration;
+
+use idem_conformance::redis::{Node, Pair, Server};
+use idem_core::ErrorKind;
+use idem_redis::{RedisConfig, RedisStore};
+
+use crate::support::{acquire, address, assert_replays, completed, config, lock, recovers, refusal};
+
+/// A sentinel that watches `master` alone, and is quick to replace it.
+async fn sentinel(master: &Node) -> Server {
+    let (host, port) = (master.host(), master.port());
+    Server::options()
+        .prefix(["sh", "-c", "exec \"$0\" \"$1\" --sentinel"])
+        .config(format!("sentinel monitor shop {host} {port} 1"))
+        .config("sentinel down-after-milliseconds shop 500")
+        .config("sentinel failover-timeout shop 3000")
+        .start()
+        .await
+}
+
+fn by(sentinel: &Node, service: &str) -> RedisConfig {
+    let mut config = config(sentinel);
+    config.deployment = RedisConfig::sentinel(service, [address(sentinel)]).deployment;
+    config.call_timeout = Duration::from_secs(20);
+    config
+}
+
+#[tokio::test]
+async fn a_store_follows_the_master_that_the_sentinel_names() {
+    let pair = Pair::start(1).await;
+    let sentinel = sentinel(pair.master()).await;
+    let store = RedisStore::open(by(&sentinel, "shop")).await.unwrap();
+    completed(&store, "before").await;
+    // Acknowledged by the replica: it is there, whatever becomes of the master.
+    let name = store.redis_key(&crate::support::key("before"));
+    assert_eq!(pair.replicas()[0].run(&["EXISTS", &name]).await.text(), "1");
+    knows_replica(&sentinel).await;
+
+    pair.master().kill();
+    // The one that is left has no replica to acknowledge anything: what is kept replays, what is new times out.
+    recovers(|| lock(&store, "before")).await;
+    assert_replays(&store, "before").await;
+    let new = lock(&store, "after").await;
+    assert_eq!(new.unwrap_err().kind(), ErrorKind::Timeout);
+
+    let mut alone = by(&sentinel, "shop");
+    alone.acks = Some(idem_redis::Acks::Count(0));
+    let store = RedisStore::open(alone).await.unwrap();
+    assert_replays(&store, "before").await;
+    acquire(&store, "since").await;
+}
+
+#[tokio::test]
+async fn a_name_that_the_sentinel_does_not_know_is_refused() {
+    let server = Server::lone().await;
+    let sentinel = sentinel(&server).await;
+    let mut unknown = by(&sentinel, "stop");
+    unknown.call_timeout = Duration::from_secs(2);
+    let (kind, text) = refusal(unknown).await;
+    assert!(matches!(kind, ErrorKind::InvalidConfig | ErrorKind::Unavailable), "{kind:?}");
+    assert!(text.contains("stop"), "{text}");
+}
+
+async fn knows_replica(sentinel: &Node) {
+    let known = async {
+        while sentinel.run(&["SENTINEL", "REPLICAS", "shop"]).await.elements().is_empty() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), known).await.unwrap();
+}

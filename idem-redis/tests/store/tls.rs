@@ -1,0 +1,117 @@
+//! TLS, with an authority of the test's own.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use idem_conformance::redis::Server;
+use idem_core::ErrorKind;
+use idem_redis::{Address, RedisConfig, RedisStore};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
+
+use crate::support::{completed, config, refusal};
+
+/// A server that speaks TLS, by a certificate for `127.0.0.1` and `localhost`.
+struct Secured {
+    _server: Server,
+    folder: TempDir,
+    config: RedisConfig,
+}
+
+impl Secured {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let authority = authority(&path("ca.pem"));
+        let key = KeyPair::generate().unwrap();
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &authority).unwrap();
+        std::fs::write(path("server.pem"), certificate.pem()).unwrap();
+        std::fs::write(path("server.key"), key.serialize_pem()).unwrap();
+
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Server::options()
+            .config(format!("tls-port {port}"))
+            .config(format!("tls-cert-file {}", path("server.pem").display()))
+            .config(format!("tls-key-file {}", path("server.key").display()))
+            .config(format!("tls-ca-cert-file {}", path("ca.pem").display()))
+            .config("tls-auth-clients no")
+            .start()
+            .await;
+        let mut config = config(&server);
+        config.servers = vec![Address::Tcp { host: "127.0.0.1".to_owned(), port }];
+        config.tls = true;
+        config.ca_file = Some(path("ca.pem"));
+        Self { _server: server, folder, config }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// An authority, whose certificate is at `path`.
+fn authority(path: &Path) -> Issuer<'static, KeyPair> {
+    let mut parameters = CertificateParams::new([]).unwrap();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    std::fs::write(path, parameters.self_signed(&key).unwrap().pem()).unwrap();
+    Issuer::new(parameters, key)
+}
+
+#[tokio::test]
+async fn a_server_whose_authority_is_trusted_is_spoken_to() {
+    let secured = Secured::start().await;
+    let store = RedisStore::open(secured.config.clone()).await.unwrap();
+    completed(&store, "order").await;
+}
+
+#[tokio::test]
+async fn a_server_of_another_authority_is_refused() {
+    let secured = Secured::start().await;
+    let mut other = secured.config.clone();
+    let _ = authority(&secured.path("other.pem"));
+    other.ca_file = Some(secured.path("other.pem"));
+    let (kind, text) = refusal(other).await;
+    assert!(matches!(kind, ErrorKind::InvalidConfig | ErrorKind::Unavailable), "{kind:?}");
+    assert!(text.to_lowercase().contains("certificate"), "{text}");
+}
+
+#[tokio::test]
+async fn a_server_of_another_name_is_refused() {
+    let secured = Secured::start().await;
+    let mut elsewhere = secured.config.clone();
+    // Loopback as well, but the certificate says nothing of it.
+    let Address::Tcp { port, .. } = secured.config.servers[0] else { panic!("not by TCP") };
+    elsewhere.servers = vec![Address::Tcp { host: "127.0.0.2".to_owned(), port }];
+    let (_, text) = refusal(elsewhere).await;
+    assert!(!text.is_empty());
+    // Not one that the system trusts, either.
+    let mut by_default = secured.config.clone();
+    by_default.ca_file = None;
+    let (_, text) = refusal(by_default).await;
+    assert!(text.to_lowercase().contains("certificate"), "{text}");
+}
+
+#[tokio::test]
+async fn a_file_without_certificates_is_refused_by_its_name() {
+    let secured = Secured::start().await;
+    let mut garbage = secured.config.clone();
+    std::fs::write(secured.path("garbage.pem"), "no certificate").unwrap();
+    for name in ["garbage.pem", "missing.pem"] {
+        garbage.ca_file = Some(secured.path(name));
+        let (kind, text) = refusal(garbage.clone()).await;
+        assert_eq!(kind, ErrorKind::InvalidConfig);
+        assert!(text.contains("ca_file") && text.contains(name), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn plain_words_to_a_tls_port_are_refused_in_time() {
+    let secured = Secured::start().await;
+    let mut plain = secured.config.clone();
+    plain.tls = false;
+    plain.ca_file = None;
+    let (kind, _) = refusal(plain).await;
+    assert_eq!(kind, ErrorKind::Unavailable);
+}
