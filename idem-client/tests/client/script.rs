@@ -1,0 +1,118 @@
+//! A server that answers by a script, and keeps the bytes that it was sent.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use idem_client::{Idempotent, RetryPolicy};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+
+/// What becomes of one request.
+#[derive(Debug, Clone)]
+pub(crate) enum Act {
+    /// Read, and the connection closed without an answer.
+    Drop,
+    /// Read, and never answered.
+    Silence,
+    /// Status line and headers, each line ended by `\r\n`, but for `Content-Length`.
+    Answer(&'static str),
+}
+
+pub(crate) struct Script {
+    url: String,
+    seen: Arc<Mutex<Vec<String>>>,
+    server: AbortHandle,
+}
+
+impl Script {
+    /// Plays `acts` one after the other, a connection for each; beyond them it answers 200.
+    pub(crate) async fn of(acts: impl IntoIterator<Item = Act>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/payments", listener.local_addr().unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let mut acts: VecDeque<_> = acts.into_iter().collect();
+        let log = Arc::clone(&seen);
+        let server = tokio::spawn(async move {
+            let mut silent = Vec::new();
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let request = read(&mut connection).await;
+                log.lock().unwrap().push(request);
+                match acts.pop_front().unwrap_or(Act::Answer("200 OK\r\n")) {
+                    Act::Drop => {}
+                    Act::Silence => silent.push(connection),
+                    Act::Answer(head) => {
+                        let answer =
+                            format!("HTTP/1.1 {head}Content-Length: 4\r\nConnection: close\r\n\r\npaid");
+                        let _ = connection.write_all(answer.as_bytes()).await;
+                    }
+                }
+            }
+        });
+        Self { url, seen, server: server.abort_handle() }
+    }
+
+    /// All requests, as they came.
+    pub(crate) fn seen(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// The values of the key's header in them, as they came.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let value = |request: &String| {
+            let line = request.lines().find(|line| line.to_lowercase().starts_with("idempotency-key:"));
+            line.map(|line| line.split_once(':').unwrap().1.trim().to_owned()).unwrap_or_default()
+        };
+        self.seen().iter().map(value).collect()
+    }
+
+    pub(crate) fn post(&self, body: &'static str) -> reqwest::Request {
+        reqwest::Client::new().post(&self.url).body(body).build().unwrap()
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// A request with a `Content-Length` or a chunked body, whole.
+async fn read(connection: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let head = head.to_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+            let chunked = head.contains("transfer-encoding: chunked");
+            if if chunked { body.ends_with("0\r\n\r\n") } else { body.len() >= length.unwrap_or(0) } {
+                return text;
+            }
+        }
+        match connection.read(&mut buffer).await {
+            Ok(length) if length > 0 => bytes.extend_from_slice(&buffer[..length]),
+            _ => return text,
+        }
+    }
+}
+
+/// With pauses for tests, and no connection used twice.
+pub(crate) fn client() -> Idempotent {
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).pool_max_idle_per_host(0);
+    Idempotent::new(client.build().unwrap()).policy(quick())
+}
+
+pub(crate) fn quick() -> RetryPolicy {
+    let mut policy = RetryPolicy::default();
+    policy.attempts = 4;
+    policy.first_pause = Duration::from_millis(5);
+    policy.longest_pause = Duration::from_millis(20);
+    policy
+}
