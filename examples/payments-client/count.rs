@@ -1,0 +1,40 @@
+//! What the server booked.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::Result;
+use crate::arguments::Arguments;
+
+#[derive(Deserialize)]
+struct Payment {
+    reference: String,
+}
+
+/// Prints how many payments were booked how often.
+///
+/// # Errors
+/// Unless it is once for each of `references`.
+pub(crate) async fn once_each(arguments: &Arguments, references: &[String]) -> Result<()> {
+    let url = format!("http://{}/payments", arguments.server);
+    let answer = reqwest::Client::new().get(url).bearer_auth(&arguments.token).send().await?;
+    let booked: Vec<Payment> = serde_json::from_slice(&answer.error_for_status()?.bytes().await?)?;
+    let mut executions: BTreeMap<_, u64> = references.iter().map(|reference| (&**reference, 0)).collect();
+    for payment in &booked {
+        if let Some(count) = executions.get_mut(&*payment.reference) {
+            *count += 1;
+        }
+    }
+    let mut keys_by_count = BTreeMap::<u64, usize>::new();
+    for count in executions.values() {
+        *keys_by_count.entry(*count).or_default() += 1;
+    }
+    for (count, keys) in &keys_by_count {
+        println!("executions per key: {count} for {keys} keys");
+    }
+    if keys_by_count.keys().all(|count| *count == 1) {
+        return Ok(());
+    }
+    Err("some payments were not booked exactly once".into())
+}

@@ -1,0 +1,77 @@
+//! Who asks, and what an account says of itself.
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, Json, Path, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::Response;
+use idem_http::Attempt;
+use json_patch::{Patch, patch};
+
+use crate::Service;
+use crate::books::{Answer, answer};
+
+/// An account that was authenticated. It gives the scope of its keys.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Account(pub(crate) u64);
+
+/// Stands outside the idempotency layer.
+pub(crate) async fn authenticate(mut request: Request, next: Next) -> Result<Response, Answer> {
+    let token = request.headers().get("authorization").map(|value| value.as_bytes().to_vec());
+    let account = match token.as_deref() {
+        Some(b"Bearer demo") => Account(1),
+        Some(b"Bearer demo2") => Account(2),
+        _ => {
+            let body = serde_json::json!({ "error": "Authorization: Bearer demo, or demo2" });
+            return Err(answer(StatusCode::UNAUTHORIZED, &body));
+        }
+    };
+    request.extensions_mut().insert(account);
+    Ok(next.run(request).await)
+}
+
+pub(crate) async fn show(
+    State(service): State<Arc<Service>>,
+    Extension(account): Extension<Account>,
+    Path(id): Path<u64>,
+) -> Answer {
+    if id != account.0 {
+        return not_yours();
+    }
+    let show = move |session: &mut crate::session::Session<'_>| {
+        Ok(answer(StatusCode::OK, &session.document(account.0)?))
+    };
+    service.books.write(None, show).await
+}
+
+/// A patch applies as a whole or not at all.
+pub(crate) async fn change(
+    State(service): State<Arc<Service>>,
+    Extension(account): Extension<Account>,
+    Path(id): Path<u64>,
+    attempt: Option<Attempt>,
+    body: Result<Json<Patch>, axum::extract::rejection::JsonRejection>,
+) -> Answer {
+    if id != account.0 {
+        return not_yours();
+    }
+    let Json(changes) = match body {
+        Ok(changes) => changes,
+        Err(error) => return answer(error.status(), &serde_json::json!({ "error": error.body_text() })),
+    };
+    let change = move |session: &mut crate::session::Session<'_>| {
+        let mut document = session.document(account.0)?;
+        if let Err(error) = patch(&mut document, &changes) {
+            let body = serde_json::json!({ "error": error.to_string() });
+            return Ok(answer(StatusCode::UNPROCESSABLE_ENTITY, &body));
+        }
+        session.set_document(account.0, document.clone())?;
+        Ok(answer(StatusCode::OK, &document))
+    };
+    service.books.write(attempt.as_ref(), change).await
+}
+
+fn not_yours() -> Answer {
+    answer(StatusCode::FORBIDDEN, &serde_json::json!({ "error": "another account's" }))
+}

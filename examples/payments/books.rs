@@ -1,0 +1,123 @@
+//! What was booked: in the store's own database, or in memory.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use idem_http::{Attempt, InDoubt};
+use idem_redb::{RedbStoreExt as _, Transacted};
+use redb::{Database, ReadableDatabase as _};
+
+use crate::Result;
+use crate::session::{DOCUMENTS, Memory, PAYMENTS, Payment, Session};
+
+#[derive(Clone)]
+pub(crate) enum Books {
+    Database(Arc<Database>),
+    Memory(Arc<Mutex<Memory>>),
+}
+
+/// An answer whose body is there, as a transaction makes it.
+pub(crate) type Answer = Response<String>;
+
+impl Books {
+    pub(crate) fn in_database(database: Arc<Database>) -> Result<Self> {
+        let txn = database.begin_write()?;
+        txn.open_table(PAYMENTS)?;
+        txn.open_table(DOCUMENTS)?;
+        txn.commit()?;
+        Ok(Self::Database(database))
+    }
+
+    pub(crate) fn in_memory() -> Self {
+        Self::Memory(Arc::default())
+    }
+
+    /// Runs `work` once. In a database its writes and the key's completion are committed together, or not at all.
+    pub(crate) async fn write(
+        &self,
+        attempt: Option<&Attempt>,
+        work: impl FnOnce(&mut Session<'_>) -> Result<Answer> + Send + 'static,
+    ) -> Answer {
+        match (self, attempt) {
+            (Self::Memory(memory), _) => {
+                let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+                work(&mut Session::Memory(&mut memory)).unwrap_or_else(|error| failed(&*error))
+            }
+            (Self::Database(_), Some(attempt)) => transact(attempt, work).await,
+            (Self::Database(database), None) => {
+                let database = Arc::clone(database);
+                let written = tokio::task::spawn_blocking(move || {
+                    let txn = database.begin_write()?;
+                    let answer = work(&mut Session::Database(&txn))?;
+                    txn.commit()?;
+                    Result::Ok(answer)
+                });
+                match written.await {
+                    Ok(Ok(answer)) => answer,
+                    Ok(Err(error)) => failed(&*error),
+                    Err(error) => failed(&error),
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn payments(&self, account: u64) -> Result<Vec<Payment>> {
+        match self {
+            Self::Memory(memory) => {
+                Ok(memory.lock().unwrap_or_else(PoisonError::into_inner).payments(account))
+            }
+            Self::Database(database) => {
+                let database = Arc::clone(database);
+                tokio::task::spawn_blocking(move || {
+                    let table = database.begin_read()?.open_table(PAYMENTS)?;
+                    table
+                        .range((account, 0)..=(account, u64::MAX))?
+                        .map(|row| {
+                            let (key, value) = row?;
+                            let (cents, reference) = value.value();
+                            Ok(Payment { id: key.value().1, cents, reference: reference.to_owned() })
+                        })
+                        .collect()
+                })
+                .await?
+            }
+        }
+    }
+}
+
+/// Commits what `work` writes together with the completion of the attempt's key, which is the answer of `work`.
+async fn transact(
+    attempt: &Attempt,
+    work: impl FnOnce(&mut Session<'_>) -> Result<Answer> + Send + 'static,
+) -> Answer {
+    let Some(redb) = attempt.store().as_redb() else { return failed(&"the store is no redb store") };
+    let writing = attempt.clone();
+    let transacted = redb.complete_with(attempt.lease(), move |txn| {
+        work(&mut Session::Database(txn)).map(|answer| writing.outcome(&answer))
+    });
+    match transacted.await {
+        // The layer answers from the record: this attempt's, or that of the one that took over.
+        Ok(Transacted::Applied | Transacted::Lost(_)) => Response::default(),
+        // Undone: nothing was written, and this answer is kept as any other.
+        Ok(Transacted::RolledBack(error)) => failed(&*error),
+        // Perhaps done: the layer asks the record.
+        Err(error) => {
+            let mut answer = failed(&error);
+            answer.extensions_mut().insert(InDoubt);
+            answer
+        }
+    }
+}
+
+fn failed(error: &(impl std::fmt::Display + ?Sized)) -> Answer {
+    eprintln!("payments: {error}");
+    answer(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({ "error": "not booked" }))
+}
+
+pub(crate) fn answer(status: StatusCode, body: &serde_json::Value) -> Answer {
+    let mut answer = Response::new(format!("{body}\n"));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert("content-type", axum::http::HeaderValue::from_static("application/json"));
+    answer
+}

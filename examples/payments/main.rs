@@ -1,0 +1,108 @@
+//! A payments API that may be asked again: axum, with the idempotency layer inside authentication.
+//!
+//! ```text
+//! cargo run --example payments -- [--store URI] [--listen ADDR] [--effects FILE] [--lease TIME] [--pause TIME]
+//! ```
+//!
+//! By default it keeps everything in the redb file `payments.idem` and listens at 127.0.0.1:3000. The demo's tokens
+//! are `demo` and `demo2`, for two accounts. README.md shows it with curl.
+//!
+//! - `POST /payments`: books a payment; on redb the booking and the key's completion are one transaction.
+//! - `GET /payments`: what was booked.
+//! - `PATCH /accounts/{id}`: JSON Patch, in one transaction likewise.
+//! - `POST /things`: a random number.
+//! - `POST /orders`: three steps with effects outside, a checkpoint after each.
+
+mod accounts;
+mod arguments;
+mod books;
+mod effects;
+mod orders;
+mod payments;
+mod session;
+mod store;
+mod things;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::routing::{get, patch, post};
+use idem_core::Scope;
+use idem_http::{IdempotencyLayer, ScopeError};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+
+use accounts::Account;
+use arguments::Arguments;
+use books::Books;
+use effects::Effects;
+
+/// Any error will do here: it is printed, and the program ends.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// How long a shutdown waits for handlers. The keys of those that are cut off free themselves with their leases.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the handlers share.
+struct Service {
+    books: Books,
+    effects: Effects,
+    /// Between the effect of a handler and its answer, for those who want to try what happens there.
+    pause: Duration,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match serve().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("payments: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve() -> Result<()> {
+    let arguments = Arguments::read(std::env::args().skip(1))?;
+    let (store, books) = store::open(&arguments.store).await?;
+    let effects = Effects::open(&arguments.effects)?;
+    let idempotency = IdempotencyLayer::builder(store, |parts| {
+        let account = parts.extensions.get::<Account>().ok_or_else(ScopeError::misplaced)?;
+        Ok(Scope::new(format!("account:{}", account.0))?)
+    })
+    .lease(arguments.lease)
+    .build()?;
+    let running = idempotency.running().clone();
+    let app = Router::new()
+        .route("/payments", post(payments::pay).get(payments::list))
+        .route("/accounts/{id}", patch(accounts::change).get(accounts::show))
+        .route("/things", post(things::make))
+        .route("/orders", post(orders::order))
+        .with_state(Arc::new(Service { books, effects, pause: arguments.pause }))
+        // The layer that is added last stands outermost: a replay is authenticated as its first request was.
+        .layer(idempotency)
+        .layer(from_fn(accounts::authenticate))
+        .route("/health", get(|| async { "well" }));
+
+    let listener = TcpListener::bind(&arguments.listen).await?;
+    println!("listening on {}", listener.local_addr()?);
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let told = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        println!("shutting down");
+    };
+    axum::serve(listener, app).with_graceful_shutdown(told).await?;
+    // Handlers whose clients are gone still run.
+    if timeout(PATIENCE, running.ended()).await.is_err() {
+        return Err(format!("{} handlers were cut off", running.count()).into());
+    }
+    println!("done");
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! Orders: three steps whose effects are elsewhere. After a crash the next attempt goes on from the last checkpoint.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use bytes::Bytes;
+use idem_core::Fenced;
+use idem_http::{Attempt, NotExecuted};
+
+use crate::books::{Answer, answer};
+use crate::{Result, Service};
+
+const STEPS: [(u64, &str); 3] = [(1, "reserve"), (2, "charge"), (3, "mail")];
+
+pub(crate) async fn order(State(service): State<Arc<Service>>, attempt: Option<Attempt>) -> Answer {
+    let Some(attempt) = attempt else {
+        let body = serde_json::json!({ "error": "an order needs an Idempotency-Key" });
+        return answer(StatusCode::BAD_REQUEST, &body);
+    };
+    match steps(&service, &attempt).await {
+        Ok(true) => {
+            let body =
+                serde_json::json!({ "order": attempt.client_key().as_str(), "attempt": attempt.number() });
+            answer(StatusCode::CREATED, &body)
+        }
+        // The layer answers with what the attempt that took over comes to.
+        Ok(false) => answer(StatusCode::CONFLICT, &serde_json::json!({ "error": "another attempt goes on" })),
+        Err(error) => {
+            eprintln!("payments: {error}");
+            let body = serde_json::json!({ "error": "try again" });
+            let mut answer = answer(StatusCode::SERVICE_UNAVAILABLE, &body);
+            // The next attempt goes on from the last checkpoint.
+            answer.extensions_mut().insert(NotExecuted);
+            answer
+        }
+    }
+}
+
+/// False when another attempt has taken over.
+async fn steps(service: &Service, attempt: &Attempt) -> Result<bool> {
+    let saved = attempt.checkpoint().map_or(0, |checkpoint| checkpoint.step);
+    let key = attempt.client_key().as_str().to_owned();
+    for (step, name) in STEPS.into_iter().filter(|(step, _)| *step > saved) {
+        // A real one passes on a key of its own, made of `attempt.key()` and the step: a crash between the effect
+        // and the checkpoint then still has one effect.
+        service.effects.happen(format!("{key} {name} happened")).await?;
+        tokio::time::sleep(service.pause).await;
+        if let Fenced::Lost(_) = attempt.save(step, Bytes::from_static(name.as_bytes())).await? {
+            return Ok(false);
+        }
+        service.effects.happen(format!("{key} {name} saved")).await?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,55 @@
+//! Payments.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Extension, Json, State};
+use axum::http::StatusCode;
+use idem_http::Attempt;
+use serde::Deserialize;
+
+use crate::Service;
+use crate::accounts::Account;
+use crate::books::{Answer, answer};
+use crate::session::Session;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Payment {
+    cents: u64,
+    #[serde(default)]
+    reference: String,
+}
+
+/// Books, whoever asks and however often: that a retry does not is the layer's doing.
+pub(crate) async fn pay(
+    State(service): State<Arc<Service>>,
+    Extension(account): Extension<Account>,
+    attempt: Option<Attempt>,
+    body: Result<Json<Payment>, JsonRejection>,
+) -> Answer {
+    let Json(payment) = match body {
+        Ok(payment) => payment,
+        Err(error) => return answer(error.status(), &serde_json::json!({ "error": error.body_text() })),
+    };
+    let book = move |session: &mut Session<'_>| {
+        let id = session.book(account.0, payment.cents, &payment.reference)?;
+        Ok(answer(StatusCode::CREATED, &serde_json::json!({ "payment": id, "cents": payment.cents })))
+    };
+    let booked = service.books.write(attempt.as_ref(), book).await;
+    tokio::time::sleep(service.pause).await;
+    booked
+}
+
+pub(crate) async fn list(
+    State(service): State<Arc<Service>>,
+    Extension(account): Extension<Account>,
+) -> Answer {
+    match service.books.payments(account.0).await {
+        Ok(payments) => answer(StatusCode::OK, &serde_json::json!(payments)),
+        Err(error) => {
+            eprintln!("payments: {error}");
+            answer(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({ "error": "not read" }))
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Things: each call makes a new one, each retry gets the old one.
+
+use axum::http::StatusCode;
+
+use crate::books::{Answer, answer};
+
+pub(crate) async fn make() -> Answer {
+    match getrandom::u64() {
+        Ok(number) => answer(StatusCode::CREATED, &serde_json::json!({ "thing": number })),
+        Err(error) => {
+            eprintln!("payments: {error}");
+            answer(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({ "error": "no random number" }))
+        }
+    }
+}
