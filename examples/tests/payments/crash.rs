@@ -1,0 +1,115 @@
+//! The server killed with SIGKILL between execution and answer, fifty times under load.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use idem_client::{ClientKey, Idempotent, RetryPolicy, with_key};
+use reqwest::Client;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::process::{Kept, eventually};
+
+const KILLS: u32 = 50;
+const PAYERS: u32 = 8;
+
+fn client() -> Idempotent {
+    let mut policy = RetryPolicy::default();
+    policy.attempts = 10_000;
+    policy.window = Duration::from_mins(4);
+    policy.first_pause = Duration::from_millis(10);
+    policy.longest_pause = Duration::from_millis(200);
+    let client = Client::builder().timeout(Duration::from_secs(5)).pool_max_idle_per_host(0);
+    Idempotent::new(client.build().unwrap()).policy(policy)
+}
+
+/// Sends one request after the other to `path` until told to stop; what was answered with 201.
+async fn load(addr: Arc<str>, path: &str, name: String, stop: Arc<AtomicBool>) -> Vec<String> {
+    let (client, mut done) = (client(), Vec::new());
+    for number in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let reference = format!("{name}-{number}");
+        let body = serde_json::json!({ "cents": 250, "reference": reference }).to_string();
+        let request = client.inner().post(format!("http://{addr}{path}")).bearer_auth("demo");
+        let mut request = request.header("content-type", "application/json").body(body).build().unwrap();
+        with_key(&mut request, &ClientKey::new(reference.clone()).unwrap()).unwrap();
+        let answer = client.execute(request).await.unwrap();
+        assert_eq!(answer.status(), 201, "{reference}: {}", answer.text().await.unwrap());
+        done.push(reference);
+    }
+    done
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payments_are_booked_once_and_no_saved_step_is_repeated_through_fifty_kills() {
+    let kept = Kept::new();
+    let fresh = ["--lease", "1s", "--pause", "20ms"];
+    let mut server = kept.server(&fresh);
+    let addr: Arc<str> = server.addr().into();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (mut payers, mut orderers) = (JoinSet::new(), JoinSet::new());
+    for number in 0..PAYERS {
+        let (pay, order) = ((Arc::clone(&addr), Arc::clone(&stop)), (Arc::clone(&addr), Arc::clone(&stop)));
+        payers.spawn(async move { load(pay.0, "/payments", format!("pay-{number}"), pay.1).await });
+        orderers.spawn(async move { load(order.0, "/orders", format!("order-{number}"), order.1).await });
+    }
+    for kill in 0..KILLS {
+        let before = server.booked().await.len();
+        eventually(async || server.booked().await.len() > before).await;
+        // At another moment of the handlers every time.
+        sleep(Duration::from_millis(u64::from(kill * 7 % 60))).await;
+        server.kill();
+        let again = [&fresh[..], &["--listen", &addr]].concat();
+        server = kept.server(&again);
+    }
+    stop.store(true, Ordering::Relaxed);
+    let paid: Vec<String> = payers.join_all().await.concat();
+    let ordered: Vec<String> = orderers.join_all().await.concat();
+
+    let mut booked = BTreeMap::<String, u32>::new();
+    for reference in server.booked().await {
+        *booked.entry(reference).or_default() += 1;
+    }
+    let wrong: Vec<_> = booked.iter().filter(|(_, count)| **count != 1).collect();
+    assert!(wrong.is_empty(), "booked more than once: {wrong:?}");
+    assert_eq!(booked.keys().collect::<HashSet<_>>(), paid.iter().collect());
+    let resumed = check_steps(&kept.happened(), &ordered);
+    println!(
+        "{KILLS} kills: {} payments booked once each; {} orders, of which {resumed} steps happened again, none \
+         of them after its checkpoint was saved",
+        paid.len(),
+        ordered.len()
+    );
+}
+
+/// Every step happened, and none again after it was saved. How many happened again before.
+fn check_steps(lines: &[String], ordered: &[String]) -> usize {
+    let (mut happened, mut saved) = (BTreeMap::<(&str, &str), usize>::new(), HashSet::new());
+    for line in lines {
+        let [order, step, what] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line:?}") };
+        if what == "saved" {
+            saved.insert((order, step));
+        } else {
+            assert!(!saved.contains(&(order, step)), "{order}: {step} after it was saved");
+            *happened.entry((order, step)).or_default() += 1;
+        }
+    }
+    for order in ordered {
+        for step in ["reserve", "charge", "mail"] {
+            assert!(happened.contains_key(&(&**order, step)), "{order}: no {step}");
+        }
+    }
+    happened.values().map(|count| count - 1).sum()
+}
+
+#[test]
+fn the_checker_finds_a_step_that_is_repeated() {
+    let lines = ["o reserve happened", "o reserve saved", "o reserve happened"].map(str::to_owned);
+    assert!(std::panic::catch_unwind(|| check_steps(&lines, &[])).is_err());
+    let lines = ["o reserve happened", "o reserve happened", "o reserve saved"].map(str::to_owned);
+    assert_eq!(check_steps(&lines, &[]), 1);
+}

@@ -1,0 +1,10 @@
+//! The examples `payments` and `payments-client` as processes: what README.md shows, shutdowns, crashes, a cluster.
+//!
+//! `cargo test` and `cargo nextest run` build the examples before the tests.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod answers;
+mod crash;
+mod process;
+mod shared;
+mod shutdown;

@@ -1,0 +1,129 @@
+//! The server as a process of its own, and asking it.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) fn example(name: &str) -> Command {
+    let test = std::env::current_exe().unwrap();
+    Command::new(test.ancestors().nth(2).unwrap().join("examples").join(name))
+}
+
+/// Killed when it is dropped.
+pub(crate) struct Server {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    addr: String,
+}
+
+impl Server {
+    /// Waits until it listens.
+    pub(crate) fn start(store: &str, effects: &Path, more: &[&str]) -> Self {
+        let mut command = example("payments");
+        command.args(["--store", store, "--effects", effects.to_str().unwrap()]);
+        if !more.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        let mut child = command.args(more).stdout(Stdio::piped()).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let addr = line.trim().strip_prefix("listening on ");
+        let addr = addr.unwrap_or_else(|| panic!("it did not start: {line:?}")).to_owned();
+        Self { child, output, addr }
+    }
+
+    pub(crate) fn addr(&self) -> &str {
+        &self.addr
+    }
+
+    /// By SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// What it says until it ends, and whether it ended well.
+    pub(crate) fn end(mut self) -> (String, bool) {
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut self.output, &mut said).unwrap();
+        (said, self.child.wait().unwrap().success())
+    }
+
+    pub(crate) fn post(&self, path: &str, key: &str) -> RequestBuilder {
+        let request = Client::new().post(format!("http://{}{path}", self.addr)).bearer_auth("demo");
+        if key.is_empty() { request } else { request.header("idempotency-key", key) }
+    }
+
+    pub(crate) fn pay(&self, key: &str, reference: &str) -> RequestBuilder {
+        let body = serde_json::json!({ "cents": 250, "reference": reference }).to_string();
+        self.post("/payments", key).header("content-type", "application/json").body(body)
+    }
+
+    /// The references of what was booked, in order.
+    pub(crate) async fn booked(&self) -> Vec<String> {
+        let request = Client::new().get(format!("http://{}/payments", self.addr)).bearer_auth("demo");
+        let booked = json(request.send().await.unwrap()).await;
+        let reference = |payment: &Value| payment["reference"].as_str().unwrap().to_owned();
+        booked.as_array().unwrap().iter().map(reference).collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) async fn json(answer: Response) -> Value {
+    serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+}
+
+pub(crate) fn is_replay(answer: &Response) -> bool {
+    answer.headers().get("idempotency-replayed").is_some_and(|value| value == "true")
+}
+
+/// A folder with a redb store and a file of effects in it.
+pub(crate) struct Kept(TempDir);
+
+impl Kept {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn store(&self) -> String {
+        format!("redb:{}", self.0.path().join("payments.idem").display())
+    }
+
+    pub(crate) fn effects(&self) -> PathBuf {
+        self.0.path().join("effects")
+    }
+
+    pub(crate) fn server(&self, more: &[&str]) -> Server {
+        Server::start(&self.store(), &self.effects(), more)
+    }
+
+    pub(crate) fn happened(&self) -> Vec<String> {
+        std::fs::read_to_string(self.effects()).unwrap().lines().map(str::to_owned).collect()
+    }
+}
+
+pub(crate) async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap();
+}
