@@ -3,3 +3,15 @@
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../../docs/guide/ten-minutes.md")]
+    struct TenMinutes;
+    #[doc = include_str!("../../docs/guide/scopes.md")]
+    struct Scopes;
+    #[doc = include_str!("../../docs/guide/lease-and-retention.md")]
+    struct LeaseAndRetention;
+    #[doc = include_str!("../../docs/guide/effects.md")]
+    struct Effects;
+}

@@ -60,8 +60,8 @@ async fn payments_are_booked_once_and_no_saved_step_is_repeated_through_fifty_ki
     for kill in 0..KILLS {
         let before = server.booked().await.len();
         eventually(async || server.booked().await.len() > before).await;
-        // At another moment of the handlers every time.
-        sleep(Duration::from_millis(u64::from(kill * 7 % 60))).await;
+        // At another moment of its handlers every time.
+        sleep(Duration::from_millis(u64::from(kill * 37 % 300))).await;
         server.kill();
         let again = [&fresh[..], &["--listen", &addr]].concat();
         server = kept.server(&again);
