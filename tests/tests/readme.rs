@@ -174,7 +174,7 @@ fn pages() -> Vec<PathBuf> {
         let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
         entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect::<Vec<_>>()
     };
-    ["", "docs", "docs/adr", "benches", "examples/ledger"]
+    ["", "docs", "docs/adr", "docs/guide", "benches", "examples/ledger"]
         .into_iter()
         .flat_map(|directory| in_directory(root().join(directory)))
         .collect()

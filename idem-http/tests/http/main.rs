@@ -4,6 +4,7 @@
 mod allocations;
 mod hostile;
 mod many;
+mod redis;
 mod s01_key_is_a_string;
 mod s02_two_syntaxes;
 mod s03_answers;

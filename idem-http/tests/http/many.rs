@@ -44,7 +44,7 @@ async fn rounds(store: Arc<dyn Store>, when: WhenInFlight) -> Vec<Vec<Reply>> {
     answers
 }
 
-async fn waiting(store: Arc<dyn Store>) {
+pub(crate) async fn waiting(store: Arc<dyn Store>) {
     for (round, replies) in rounds(store, WhenInFlight::Wait(Duration::from_mins(1))).await.iter().enumerate()
     {
         let replayed = replies.iter().filter(|reply| reply.is_replayed()).count();
@@ -56,7 +56,7 @@ async fn waiting(store: Arc<dyn Store>) {
     }
 }
 
-async fn refusing(store: Arc<dyn Store>) {
+pub(crate) async fn refusing(store: Arc<dyn Store>) {
     for (round, replies) in rounds(store, WhenInFlight::Refuse).await.iter().enumerate() {
         let (answered, refused): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == 200);
         assert_eq!(answered.iter().filter(|reply| !reply.is_replayed()).count(), 1);
