@@ -107,6 +107,11 @@ impl Session {
         self.write(&format!("{name}-must-hold"), &figures)
     }
 
+    /// Writes `<name>.json`: the rows of a bench that has its own.
+    pub fn publish(&self, name: &str, rows: &impl Serialize) -> Result<()> {
+        self.write(name, rows)
+    }
+
     fn probe(&self, directory: &Path) -> Result<()> {
         let syncs_per_s = disk::syncs_per_s(directory)?;
         eprintln!("    the disk syncs {syncs_per_s:.0} pages a second");
