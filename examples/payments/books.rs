@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use idem_http::{Attempt, InDoubt};
 use idem_redb::{RedbStoreExt as _, Transacted};
@@ -118,6 +118,6 @@ fn failed(error: &(impl std::fmt::Display + ?Sized)) -> Answer {
 pub(crate) fn answer(status: StatusCode, body: &serde_json::Value) -> Answer {
     let mut answer = Response::new(format!("{body}\n"));
     *answer.status_mut() = status;
-    answer.headers_mut().insert("content-type", axum::http::HeaderValue::from_static("application/json"));
+    answer.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
     answer
 }

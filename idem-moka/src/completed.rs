@@ -112,7 +112,9 @@ impl CompletedRecords {
         self.cache.insert(key, kept);
         shard.completed();
         for handle in expired.into_iter().flatten() {
-            self.remove_expired(handle, now);
+            if self.remove_expired(handle, now) {
+                idem_core::metrics::expired(1);
+            }
         }
     }
 

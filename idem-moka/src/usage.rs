@@ -163,6 +163,7 @@ impl Usage {
 
     pub(crate) fn evicted(&self) {
         self.evicted.fetch_add(1, Relaxed);
+        idem_core::metrics::evicted(1);
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
-use idem_core::{Error, ErrorKind, Expired, Key, Operation, Result};
+use idem_core::{Error, ErrorKind, Expired, Key, Operation, Result, metrics};
 use tokio::sync::oneshot;
 
 use crate::error::closed;
@@ -49,7 +49,9 @@ fn sweep_all(store: &Arc<Inner>) -> Result<()> {
             }
             store.queue.blocking_send(message).map_err(|_| closed(Operation::Expire))?;
             let swept = answer.blocking_recv().map_err(|_| closed(Operation::Expire))??;
-            removed += steps.took(swept);
+            let took = steps.took(swept);
+            metrics::expired(took as u64);
+            removed += took;
         }
         if removed == 0 {
             return Ok(());

@@ -19,6 +19,7 @@
 
 mod cluster;
 mod keeper;
+mod launch;
 mod migration;
 mod node;
 mod pair;

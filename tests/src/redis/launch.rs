@@ -1,0 +1,104 @@
+//! Starting one server, and waiting until it answers.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::node::Node;
+use super::poll;
+use super::process::Process;
+use super::server::ServerOptions;
+use super::wire::Reply;
+
+/// How `redis-server` says so in its log.
+pub(super) const PORT_TAKEN: &str = "Failed listening on port";
+/// Loading the data of a test takes far less.
+const LONGEST_START: Duration = Duration::from_secs(30);
+
+/// Once it answers.
+pub(super) async fn launch(
+    options: &ServerOptions,
+    node: &Node,
+    folder: &TempDir,
+) -> Result<Process, String> {
+    let folder = folder.path();
+    let config = folder.join("redis.conf");
+    // What an earlier start logged says nothing about this one.
+    let _ = std::fs::rename(folder.join("redis.log"), folder.join("redis.log.1"));
+    std::fs::write(&config, redis_conf(options, node, folder)).map_err(|error| error.to_string())?;
+    let mut command = options.prefix.clone();
+    command.push(find(&options.binary).into());
+    command.push(config.into());
+    let (process, mut exit) = Process::spawn(&command, folder, options.leash.as_deref())
+        .await
+        .map_err(|error| format!("no server: {error}\n{}", log_tail(folder)))?;
+    let ready = tokio::select! {
+        ready = poll(LONGEST_START, || is_ready(node, process.pid())) => ready,
+        () = exit.wait() => Err("it ended".to_owned()),
+    };
+    match ready {
+        Ok(()) => Ok(process),
+        Err(missing) => Err(format!("redis-server at {node} did not start: {missing}\n{}", log_tail(folder))),
+    }
+}
+
+async fn is_ready(node: &Node, pid: u32) -> Result<(), String> {
+    let info = match node.command(&["INFO"]).await {
+        Ok(Reply::Error(refusal)) => return Err(refusal),
+        Ok(info) => info,
+        Err(error) => return Err(error.to_string()),
+    };
+    let field = |field: &str| info.field(field).unwrap_or_default();
+    // Another server may have taken the port, and answer while ours is about to give up.
+    if field("process_id") != pid.to_string() {
+        return Err("another process listens at its port".to_owned());
+    }
+    let version = field("redis_version");
+    let major = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
+    assert!(major >= 7, "redis-server 7 or later is needed, found {version}");
+    // A sentinel has no data and says nothing of it.
+    if field("loading") == "1" { Err("it loads its data".to_owned()) } else { Ok(()) }
+}
+
+fn redis_conf(options: &ServerOptions, node: &Node, folder: &Path) -> String {
+    let mut config = format!(
+        "port {port}\nbind {host}\ndir \"{folder}\"\nlogfile \"{folder}/redis.log\"\n\
+         protected-mode no\nenable-debug-command yes\ndaemonize no\nsave \"\"\nappendonly no\n\
+         repl-diskless-sync yes\nrepl-diskless-sync-delay 0\n",
+        port = node.port(),
+        host = node.host(),
+        folder = folder.display(),
+    );
+    for line in &options.lines {
+        // Into a `String`: it cannot fail.
+        let _ = writeln!(config, "{line}");
+    }
+    config
+}
+
+/// Looked for here, because a shell's "not found" would say less.
+fn find(binary: &Path) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut found = std::env::split_paths(&path).map(|folder| folder.join(binary));
+    found.find(|file| file.is_file()).unwrap_or_else(|| {
+        panic!(
+            "{} is missing, which these tests start (version 7 or later): apt-get install redis-server",
+            binary.display()
+        )
+    })
+}
+
+pub(super) fn log_tail(folder: &Path) -> String {
+    let mut tail = String::new();
+    for name in ["stderr.log", "redis.log"] {
+        let log = std::fs::read(folder.join(name)).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<_> = log.lines().collect();
+        for line in &lines[lines.len().saturating_sub(20)..] {
+            let _ = writeln!(tail, "  {name}: {line}");
+        }
+    }
+    tail
+}

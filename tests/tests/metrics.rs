@@ -1,0 +1,81 @@
+//! What the stores count that no call shows. One test: a process has one recorder, and theirs are other threads.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::metrics::{EVICTED, EXPIRED};
+use idem_core::{Claim, Fenced, Fingerprint, Key, LockOutcome, Outcome, Owner, Scope, Store};
+use idem_moka::{MokaConfig, MokaStore, WhenFull};
+use idem_redb::{RedbConfig, RedbStore};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use tokio::time::sleep;
+
+async fn complete(store: &dyn Store, name: &str, retention: Duration) {
+    let key = Key::new(&Scope::shared(), name).unwrap();
+    let fingerprint = Fingerprint::builder("test").finish();
+    let claim = Claim { owner: Owner::random().unwrap(), lease: retention, retention };
+    let LockOutcome::Acquired(lease) = store.lock(&key, &fingerprint, &claim).await.unwrap() else {
+        panic!("{name} is held")
+    };
+    let outcome = Outcome::Value(Bytes::from(vec![7; 1_000]));
+    assert_eq!(store.complete(&lease, outcome, retention).await.unwrap(), Fenced::Applied);
+}
+
+/// Waits until `name` has been counted `least` times; a snapshot takes what it shows.
+async fn counted(snapshotter: &Snapshotter, name: &str, least: u64) -> u64 {
+    let mut seen = 0;
+    let wait = async {
+        while seen < least {
+            for (key, _, _, value) in snapshotter.snapshot().into_vec() {
+                if let (true, DebugValue::Counter(count)) = (key.key().name() == name, value) {
+                    seen += count;
+                }
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(20), wait).await;
+    seen
+}
+
+#[tokio::test]
+async fn what_stores_forget_by_themselves_is_counted() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    recorder.install().unwrap();
+    let brief = Duration::from_millis(50);
+
+    // redb's sweeper.
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = RedbConfig::new(folder.path().join("swept.idem"));
+    config.sweep_interval = brief;
+    let store = RedbStore::open(config).await.unwrap();
+    for number in 0..10 {
+        complete(&store, &format!("swept {number}"), brief).await;
+    }
+    assert_eq!(counted(&snapshotter, EXPIRED, 10).await, 10);
+    store.close().await.unwrap();
+
+    // What completions in memory sweep along.
+    let store = MokaStore::new(MokaConfig::default()).unwrap();
+    for number in 0..64 {
+        complete(&store, &format!("gone {number}"), brief).await;
+    }
+    sleep(brief * 2).await;
+    for number in 0..256 {
+        complete(&store, &format!("next {number}"), Duration::from_mins(1)).await;
+    }
+    assert_eq!(counted(&snapshotter, EXPIRED, 64).await, 64);
+
+    // What makes room for others.
+    let small = MokaConfig { max_bytes: 1 << 20, max_outcome: 1 << 16, ..MokaConfig::default() };
+    let config = MokaConfig { when_full: WhenFull::Evict, max_entries: 1_000, ..small };
+    let store = MokaStore::new(config).unwrap();
+    for number in 0..4_000 {
+        complete(&store, &format!("many {number}"), Duration::from_mins(1)).await;
+    }
+    let evicted = store.stats().evicted;
+    assert!(evicted > 1_000, "{evicted}");
+    assert_eq!(counted(&snapshotter, EVICTED, evicted).await, evicted);
+}
