@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use idem_http::{Attempt, InDoubt};
+use idem_http::{Attempt, InDoubt, NotExecuted};
 use idem_redb::{RedbStoreExt as _, Transacted};
 use redb::{Database, ReadableDatabase as _};
 
@@ -99,8 +99,12 @@ async fn transact(
     match transacted.await {
         // The layer answers from the record: this attempt's, or that of the one that took over.
         Ok(Transacted::Applied | Transacted::Lost(_)) => Response::default(),
-        // Undone: nothing was written, and this answer is kept as any other.
-        Ok(Transacted::RolledBack(error)) => failed(&*error),
+        // Undone: nothing was written, so a retry may try again.
+        Ok(Transacted::RolledBack(error)) => {
+            let mut answer = failed(&*error);
+            answer.extensions_mut().insert(NotExecuted);
+            answer
+        }
         // Perhaps done: the layer asks the record.
         Err(error) => {
             let mut answer = failed(&error);

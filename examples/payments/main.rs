@@ -34,6 +34,7 @@ use idem_core::Scope;
 use idem_http::{IdempotencyLayer, ScopeError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use accounts::Account;
@@ -44,7 +45,7 @@ use effects::Effects;
 /// Any error will do here: it is printed, and the program ends.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// How long a shutdown waits for handlers. The keys of those that are cut off free themselves with their leases.
+/// How long a shutdown waits. The keys of handlers that are cut off free themselves with their leases.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the handlers share.
@@ -91,18 +92,26 @@ async fn serve() -> Result<()> {
     let listener = TcpListener::bind(&arguments.listen).await?;
     println!("listening on {}", listener.local_addr()?);
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let told = async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        println!("shutting down");
-    };
-    axum::serve(listener, app).with_graceful_shutdown(told).await?;
-    // Handlers whose clients are gone still run.
-    if timeout(PATIENCE, running.ended()).await.is_err() {
-        return Err(format!("{} handlers were cut off", running.count()).into());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = async move { stopped.await.unwrap_or_default() };
+    let mut serving = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(stopped).into_future());
+    tokio::select! {
+        ended = &mut serving => return Ok(ended??),
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
+    println!("shutting down");
+    drop(stop);
+    let ended = async {
+        serving.await??;
+        // Handlers whose clients are gone still run.
+        running.ended().await;
+        Result::Ok(())
+    };
+    let Ok(ended) = timeout(PATIENCE, ended).await else {
+        return Err(format!("gave up waiting: {} handlers were cut off", running.count()).into());
+    };
+    ended?;
     println!("done");
     Ok(())
 }

@@ -32,7 +32,11 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) fn payments(&self, account: u64) -> Vec<Payment> {
-        self.payments.range((account, 0)..=(account, u64::MAX)).map(|(_, payment)| payment.clone()).collect()
+        self.of(account).cloned().collect()
+    }
+
+    fn of(&self, account: u64) -> impl DoubleEndedIterator<Item = &Payment> {
+        self.payments.range((account, 0)..=(account, u64::MAX)).map(|(_, payment)| payment)
     }
 }
 
@@ -56,7 +60,7 @@ impl Session<'_> {
                 if memory.payments.len() >= MOST_IN_MEMORY {
                     return Err("the demo's books are full".into());
                 }
-                let id = memory.payments(account).last().map_or(0, |payment| payment.id) + 1;
+                let id = memory.of(account).next_back().map_or(0, |payment| payment.id) + 1;
                 let payment = Payment { id, cents, reference: reference.to_owned() };
                 memory.payments.insert((account, id), payment);
                 Ok(id)

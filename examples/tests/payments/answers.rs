@@ -2,7 +2,7 @@
 
 use reqwest::Client;
 
-use crate::process::{Kept, Server, example, is_replay, json};
+use crate::process::{Kept, Server, example, is_replay, json, refused};
 
 /// One server for each kind of books.
 fn servers(kept: &Kept) -> [Server; 2] {
@@ -121,12 +121,21 @@ fn bad_arguments_are_told() {
     for (arguments, why) in [
         (&["--colour", "red"][..], "unknown option --colour"),
         (&["--store"], "needs a value"),
-        (&["--store", "mongo:x"], "unknown store"),
+        (&["--store", "mongo:x"], "unknown store \"mongo\"; known are: redb, redis"),
         (&["--store", "redb:"], "redb:FILE"),
         (&["--lease", "soon"], "payments:"),
     ] {
-        let output = example("payments").args(arguments).output().unwrap();
-        assert!(!output.status.success());
-        assert!(String::from_utf8_lossy(&output.stderr).contains(why), "{output:?}");
+        refused(arguments, why);
     }
+}
+
+#[test]
+fn a_file_that_is_not_the_stores_own_is_refused_and_left_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("foreign.redb");
+    drop(redb::Database::create(&path).unwrap());
+    let before = std::fs::read(&path).unwrap();
+    let store = format!("redb:{}", path.display());
+    refused(&["--store", &store], "no idem store");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
 }

@@ -10,7 +10,7 @@ use reqwest::Client;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::process::{Kept, eventually};
+use crate::process::{Kept, eventually, is_replay};
 
 const KILLS: u32 = 50;
 const PAYERS: u32 = 8;
@@ -25,8 +25,11 @@ fn client() -> Idempotent {
     Idempotent::new(client.build().unwrap()).policy(policy)
 }
 
-/// Sends one request after the other to `path` until told to stop; what was answered with 201.
-async fn load(addr: Arc<str>, path: &str, name: String, stop: Arc<AtomicBool>) -> Vec<String> {
+/// What was answered with 201, and whether that was a replay: of an execution whose answer a kill cut off.
+type Done = Vec<(String, bool)>;
+
+/// Sends one request after the other to `path` until told to stop.
+async fn load(addr: Arc<str>, path: &str, name: String, stop: Arc<AtomicBool>) -> Done {
     let (client, mut done) = (client(), Vec::new());
     for number in 0.. {
         if stop.load(Ordering::Relaxed) {
@@ -38,8 +41,9 @@ async fn load(addr: Arc<str>, path: &str, name: String, stop: Arc<AtomicBool>) -
         let mut request = request.header("content-type", "application/json").body(body).build().unwrap();
         with_key(&mut request, &ClientKey::new(reference.clone()).unwrap()).unwrap();
         let answer = client.execute(request).await.unwrap();
+        let replayed = is_replay(&answer);
         assert_eq!(answer.status(), 201, "{reference}: {}", answer.text().await.unwrap());
-        done.push(reference);
+        done.push((reference, replayed));
     }
     done
 }
@@ -67,8 +71,7 @@ async fn payments_are_booked_once_and_no_saved_step_is_repeated_through_fifty_ki
         server = kept.server(&again);
     }
     stop.store(true, Ordering::Relaxed);
-    let paid: Vec<String> = payers.join_all().await.concat();
-    let ordered: Vec<String> = orderers.join_all().await.concat();
+    let (paid, ordered) = (payers.join_all().await.concat(), orderers.join_all().await.concat());
 
     let mut booked = BTreeMap::<String, u32>::new();
     for reference in server.booked().await {
@@ -76,10 +79,14 @@ async fn payments_are_booked_once_and_no_saved_step_is_repeated_through_fifty_ki
     }
     let wrong: Vec<_> = booked.iter().filter(|(_, count)| **count != 1).collect();
     assert!(wrong.is_empty(), "booked more than once: {wrong:?}");
-    assert_eq!(booked.keys().collect::<HashSet<_>>(), paid.iter().collect());
+    assert_eq!(booked.keys().collect::<HashSet<_>>(), paid.iter().map(|(reference, _)| reference).collect());
+    // Nothing but a kill loses an answer here.
+    let cut_off = paid.iter().filter(|(_, replayed)| *replayed).count();
+    assert!(cut_off >= KILLS as usize, "only {cut_off} payments were between execution and answer");
     let resumed = check_steps(&kept.happened(), &ordered);
+    assert!(resumed > 0, "no kill came between a step and its checkpoint");
     println!(
-        "{KILLS} kills: {} payments booked once each; {} orders, of which {resumed} steps happened again, none \
+        "{KILLS} kills: {} payments booked once each, {cut_off} of them cut off before the answer; {} orders, of which {resumed} steps happened again, none \
          of them after its checkpoint was saved",
         paid.len(),
         ordered.len()
@@ -87,7 +94,7 @@ async fn payments_are_booked_once_and_no_saved_step_is_repeated_through_fifty_ki
 }
 
 /// Every step happened, and none again after it was saved. How many happened again before.
-fn check_steps(lines: &[String], ordered: &[String]) -> usize {
+fn check_steps(lines: &[String], ordered: &[(String, bool)]) -> usize {
     let (mut happened, mut saved) = (BTreeMap::<(&str, &str), usize>::new(), HashSet::new());
     for line in lines {
         let [order, step, what] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line:?}") };
@@ -98,9 +105,9 @@ fn check_steps(lines: &[String], ordered: &[String]) -> usize {
             *happened.entry((order, step)).or_default() += 1;
         }
     }
-    for order in ordered {
+    for (order, _) in ordered {
         for step in ["reserve", "charge", "mail"] {
-            assert!(happened.contains_key(&(&**order, step)), "{order}: no {step}");
+            assert!(happened.contains_key(&(order, step)), "{order}: no {step}");
         }
     }
     happened.values().map(|count| count - 1).sum()

@@ -86,6 +86,22 @@ impl Drop for Server {
     }
 }
 
+/// The server ends with an error that says `why`. One that listens instead is killed.
+pub(crate) fn refused(arguments: &[&str], why: &str) {
+    let mut command = example("payments");
+    command.args(["--listen", "127.0.0.1:0"]).args(arguments);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    if !line.is_empty() {
+        child.kill().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(line.is_empty(), "{arguments:?}: {line}");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains(why), "{output:?}");
+}
+
 pub(crate) async fn json(answer: Response) -> Value {
     serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
 }
