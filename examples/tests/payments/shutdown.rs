@@ -22,9 +22,12 @@ async fn a_handler_that_runs_is_waited_for_and_its_answer_is_kept() {
 #[tokio::test]
 async fn so_is_one_whose_client_is_gone() {
     let kept = Kept::new();
-    let server = kept.server(&["--pause", "300ms"]);
+    let server = kept.server(&["--pause", "500ms"]);
     let order = server.post("/orders", "o-1").timeout(Duration::from_millis(150)).send().await;
     assert!(order.unwrap_err().is_timeout());
+    // The connection is closed by a task of this runtime, which the lines below block; the server then notices.
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert_eq!(kept.happened(), ["o-1 reserve happened"]);
     server.terminate();
     let (said, well) = server.end();
     assert!(well && said.ends_with("done\n"), "{said}");
