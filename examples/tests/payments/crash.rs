@@ -1,6 +1,7 @@
 //! The server killed with SIGKILL between execution and answer, fifty times under load.
 
 use std::collections::{BTreeMap, HashSet};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use reqwest::Client;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::process::{Kept, eventually, is_replay};
+use crate::process::{Kept, eventually, example, is_replay};
 
 const KILLS: u32 = 50;
 const PAYERS: u32 = 8;
@@ -111,6 +112,22 @@ fn check_steps(lines: &[String], ordered: &[(String, bool)]) -> usize {
         }
     }
     happened.values().map(|count| count - 1).sum()
+}
+
+#[test]
+fn a_server_that_is_killed_while_it_makes_its_file_starts_again() {
+    for kill in 0..60 {
+        let kept = Kept::new();
+        let mut first = example("payments");
+        first.args(["--store", &kept.store(), "--listen", "127.0.0.1:0"]);
+        first.arg("--effects").arg(kept.effects());
+        let mut first = first.stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(kill * 500));
+        first.kill().unwrap();
+        first.wait().unwrap();
+        // It fails unless it listens.
+        kept.server(&[]).kill();
+    }
 }
 
 #[test]
