@@ -109,7 +109,7 @@ impl Attempt {
     /// ```
     /// use http::Response;
     /// use idem_core::Result;
-    /// use idem_http::{Attempt, InDoubt};
+    /// use idem_http::{Attempt, InDoubt, NotExecuted};
     /// use idem_redb::{RedbStoreExt, Transacted};
     ///
     /// const BOOKED: redb::TableDefinition<u64, u64> = redb::TableDefinition::new("booked");
@@ -124,7 +124,13 @@ impl Attempt {
     ///     let mut response = Response::new(String::new());
     ///     match transacted.await {
     ///         // What this response says does not matter: the client gets the record's.
-    ///         Ok(Transacted::Applied | Transacted::Lost(_)) => {}
+    ///         Ok(Transacted::Applied) => {}
+    ///         // Nothing was booked, and an answer of this attempt could be kept: the one that took over
+    ///         // may have given the key back.
+    ///         Ok(Transacted::Lost(_)) => {
+    ///             *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+    ///             response.extensions_mut().insert(NotExecuted);
+    ///         }
     ///         // Undone: this response is kept, as any other.
     ///         Ok(Transacted::RolledBack(_)) => *response.status_mut() = http::StatusCode::CONFLICT,
     ///         // Perhaps done: the layer asks the record.
