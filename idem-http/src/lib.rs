@@ -140,6 +140,9 @@
 //! [`NotExecuted`]; [`Builder::verdict`] decides otherwise. An answer that is too long, takes too long, or changes
 //! the protocol reaches its client whole; a retry is told that it was not kept, and the handler does not run again.
 //!
+//! # Guide
+//! `docs/guide/` of the repository has a page on each of these: ten minutes, scopes, lease and retention, effects.
+//!
 //! # Features
 //! - `axum`: the extractors, and fingerprints over the path before nesting.
 //! - `canonical-json`: `Recipe::canonical_json`.
