@@ -102,6 +102,7 @@ impl<'a> Migration<'a> {
         }
         command.push(b"KEYS".to_vec());
         command.extend_from_slice(keys);
+        let _alone = self.topology.handing_over.lock().await;
         self.from.run(&command).await.text() == "OK"
     }
 }

@@ -1,7 +1,9 @@
 //! Asking and changing who serves what in a cluster.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -25,6 +27,9 @@ pub struct Topology {
     nodes: Vec<Node>,
     /// In the order of `nodes`.
     ids: Vec<String>,
+    /// Held while keys are handed over: a master answers nobody meanwhile, so that two that hand over to one another
+    /// would each wait for the other until both give up.
+    pub(super) handing_over: Arc<Mutex<()>>,
 }
 
 impl Topology {
@@ -37,7 +42,7 @@ impl Topology {
         for node in &nodes {
             ids.push(node.run(&["CLUSTER", "MYID"]).await.text());
         }
-        Self { nodes, ids }
+        Self { nodes, ids, handing_over: Arc::default() }
     }
 
     /// All nodes, in the order in which they were started.

@@ -67,6 +67,38 @@ async fn a_slot_on_its_way_asks_and_a_moved_one_redirects() {
     cluster.wait_ok().await;
 }
 
+/// While a master hands over keys it answers nobody, nor does the one that takes them: two that hand over to one another
+/// would each wait for the other.
+#[tokio::test]
+async fn keys_move_between_two_masters_both_ways_at_once() {
+    let cluster = Cluster::start().await;
+    let (mut here, mut there) = (Vec::new(), Vec::new());
+    let masters = cluster.masters().await;
+    for number in 0.. {
+        let key = format!("{{{number}}}");
+        let master = cluster.master_of(slot(key.as_bytes())).await;
+        let (from, to) = if master == masters[0] {
+            (&mut here, &masters[1])
+        } else if master == masters[1] {
+            (&mut there, &masters[0])
+        } else {
+            continue;
+        };
+        if from.len() < 20 {
+            // Large enough to take the server some time.
+            master.run(&[b"SET".as_slice(), key.as_bytes(), &vec![7; 4 << 20]]).await;
+            from.push((cluster.begin_migration(slot(key.as_bytes()), to).await, key));
+        }
+        if here.len() == 20 && there.len() == 20 {
+            break;
+        }
+    }
+    for ((away, key), (back, other)) in here.iter().zip(&there) {
+        let moved = tokio::join!(away.move_key(key.as_bytes()), back.move_key(other.as_bytes()));
+        assert_eq!(moved, (true, true));
+    }
+}
+
 async fn get(node: &Node, key: &str) -> Reply {
     node.command(&["GET", key]).await.unwrap()
 }
