@@ -97,8 +97,9 @@ async fn transact(
         work(&mut Session::Database(txn)).map(|answer| writing.outcome(&answer))
     });
     match transacted.await {
-        // The layer answers from the record: this attempt's, or that of the one that took over.
-        Ok(Transacted::Applied | Transacted::Lost(_)) => Response::default(),
+        // The layer answers from the record.
+        Ok(Transacted::Applied) => Response::default(),
+        Ok(Transacted::Lost(_)) => lost(),
         // Undone: nothing was written, so a retry may try again.
         Ok(Transacted::RolledBack(error)) => {
             let mut answer = failed(&*error);
@@ -112,6 +113,15 @@ async fn transact(
             answer
         }
     }
+}
+
+/// Another attempt took over: the client gets its answer. Should it have given the key back, a retry may try again;
+/// this attempt did nothing, and must not answer as if it had.
+pub(crate) fn lost() -> Answer {
+    let body = serde_json::json!({ "error": "another attempt took over" });
+    let mut answer = answer(StatusCode::SERVICE_UNAVAILABLE, &body);
+    answer.extensions_mut().insert(NotExecuted);
+    answer
 }
 
 fn failed(error: &(impl std::fmt::Display + ?Sized)) -> Answer {

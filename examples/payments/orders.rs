@@ -8,7 +8,7 @@ use bytes::Bytes;
 use idem_core::Fenced;
 use idem_http::{Attempt, NotExecuted};
 
-use crate::books::{Answer, answer};
+use crate::books::{Answer, answer, lost};
 use crate::{Result, Service};
 
 const STEPS: [(u64, &str); 3] = [(1, "reserve"), (2, "charge"), (3, "mail")];
@@ -24,8 +24,7 @@ pub(crate) async fn order(State(service): State<Arc<Service>>, attempt: Option<A
                 serde_json::json!({ "order": attempt.client_key().as_str(), "attempt": attempt.number() });
             answer(StatusCode::CREATED, &body)
         }
-        // The layer answers with what the attempt that took over comes to.
-        Ok(false) => answer(StatusCode::CONFLICT, &serde_json::json!({ "error": "another attempt goes on" })),
+        Ok(false) => lost(),
         Err(error) => {
             eprintln!("payments: {error}");
             let body = serde_json::json!({ "error": "try again" });

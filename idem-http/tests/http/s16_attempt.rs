@@ -7,12 +7,12 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{Request, StatusCode};
 use idem_core::{ErrorKind, Fenced, ManualClock, Operation, Timestamp};
-use idem_http::{Attempt, IdempotencyKey, InDoubt};
+use idem_http::{Attempt, IdempotencyKey, InDoubt, NotExecuted};
 use idem_moka::{MokaConfig, MokaStore};
 use idem_redb::{RedbStore, RedbStoreExt, Transacted};
 use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 
-use crate::support::{App, Fault, FaultyStore, Gate, post, problem_code};
+use crate::support::{App, Calls, Fault, FaultyStore, Gate, post, problem_code};
 
 #[tokio::test]
 async fn the_attempt_and_the_key_are_extractors() {
@@ -84,10 +84,17 @@ async fn book(attempt: Attempt, fails: bool) -> Response {
         Ok(booking.outcome(&response.unwrap()))
     });
     match transacted.await {
-        Ok(Transacted::Applied | Transacted::Lost(_)) => "not what the client gets".into_response(),
+        Ok(Transacted::Applied) => "not what the client gets".into_response(),
+        Ok(Transacted::Lost(_)) => lost(),
         Ok(Transacted::RolledBack(_)) => (StatusCode::CONFLICT, "undone").into_response(),
         Err(_) => InDoubt.mark("in doubt".into_response()),
     }
+}
+
+fn lost() -> Response {
+    let mut response = StatusCode::SERVICE_UNAVAILABLE.into_response();
+    response.extensions_mut().insert(NotExecuted);
+    response
 }
 
 trait Mark {
@@ -187,4 +194,35 @@ async fn the_helper_makes_the_outcome_that_the_layer_would_store() {
     let app = App::with(handler, |builder| builder.max_response(1000));
     let reply = app.ask(post("k", "")).await;
     assert_eq!((reply.status, reply.text()), (StatusCode::CREATED, "body"));
+}
+
+/// It stalls past its lease; the next attempt takes over, and gives the key back undone.
+#[tokio::test]
+async fn an_attempt_that_lost_its_key_does_not_answer_as_if_it_had_booked() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = ManualClock::new(Timestamp::from_micros(1_000_000_000));
+    let path = directory.path().join("keys.idem");
+    let store = RedbStore::builder(&*path).clock(Arc::new(clock.clone())).open().await.unwrap();
+    let (gate, calls) = (Gate::new(), Calls::default());
+    let held = gate.clone();
+    let handler = move |attempt: Attempt| async move {
+        match calls.add() {
+            1 => held.pass().await,
+            2 => return lost(),
+            _ => {}
+        }
+        book(attempt, false).await
+    };
+    let app = App::over(Arc::new(store), handler, |builder| builder);
+    let (first, second) = tokio::join!(app.ask(post("k", "")), async {
+        gate.entered().await;
+        clock.advance(Duration::from_secs(31));
+        let second = app.ask(post("k", "")).await;
+        gate.open();
+        second
+    });
+    assert_eq!((first.status.as_u16(), second.status.as_u16()), (503, 503));
+    let retry = app.ask(post("k", "")).await;
+    assert_eq!((retry.text(), retry.is_replayed()), ("booked 1", false));
+    assert_eq!(app.ask(post("k", "")).await.text(), "booked 1");
 }
