@@ -135,12 +135,19 @@ pub(crate) fn completed(record: Record) -> Option<Answer> {
 /// What a holder's call is answered, and whether it changed the record; none for a record that cannot be read.
 ///
 /// `unsure`: an earlier try of the same call may have been done.
-pub(crate) fn read_holder(operation: Operation, word: &[u8], unsure: bool) -> Result<Option<(Fenced, bool)>> {
+pub(crate) fn read_holder(
+    lease: &Lease,
+    operation: Operation,
+    word: &[u8],
+    unsure: bool,
+) -> Result<Option<(Fenced, bool)>> {
     let released_before = unsure && operation == Operation::Release;
     Ok(Some(match word {
         b"applied" => (Fenced::Applied, true),
         b"kept" => (Fenced::Applied, false),
         b"gone" | b"released" if released_before => (Fenced::Applied, true),
+        // Nobody can have taken over within the lease but after that release.
+        b"superseded" if released_before && !lease.remaining().is_zero() => (Fenced::Applied, true),
         b"gone" => (Fenced::Lost(LostReason::Gone), false),
         b"superseded" => (Fenced::Lost(LostReason::Superseded), false),
         b"completed" => (Fenced::Lost(LostReason::Completed), false),

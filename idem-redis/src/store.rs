@@ -145,7 +145,7 @@ impl RedisStore {
         let request = calls::of_holder(&redis_key, lease, call)?;
         let Answered { reply, sent, unsure } =
             errand.run(&request, calls::is_change).await.map_err(|error| error.into_error(operation))?;
-        let answer = calls::read_holder(operation, Said::of(&reply).word, unsure)
+        let answer = calls::read_holder(lease, operation, Said::of(&reply).word, unsure)
             .map_err(|error| error.during(operation))?;
         let Some((fenced, wrote)) = answer else {
             return Err(Box::pin(self.damaged(&errand, lease.key(), &redis_key, operation)).await);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use idem_conformance::redis::{Pair, Server};
-use idem_core::{Claim, ErrorKind, Fenced, Lease, LockOutcome, State, Store};
+use idem_core::{Claim, ErrorKind, Fenced, Lease, LockOutcome, LostReason, State, Store};
 use idem_redis::RedisStore;
 use tokio::task::JoinSet;
 
@@ -99,6 +99,49 @@ async fn a_call_cut_to_its_end_times_out_and_the_same_call_finds_the_truth() {
         assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
         assert_replays(&store, &name).await;
     }
+}
+
+/// Between the release that was done and the one sent again, another may have taken the key.
+#[tokio::test]
+async fn a_release_is_not_called_lost_because_the_next_holder_was_quick() {
+    let (server, cutter, store) = cuttable().await;
+    let next = RedisStore::open(config(&server)).await.unwrap();
+    let lease = acquire(&store, "quick").await;
+    cutter.cut("EVALSHA", Cut::After, EVER);
+    let taken = async {
+        loop {
+            if let LockOutcome::Acquired(taken) = lock(&next, "quick").await.unwrap() {
+                cutter.heal();
+                return taken;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let (released, taken) = tokio::join!(store.release(&lease), taken);
+    assert_eq!(released.unwrap(), Fenced::Applied);
+    assert_eq!(complete(&next, &taken).await.unwrap(), Fenced::Applied);
+}
+
+/// When its lease is over, another may have taken it without any release.
+#[tokio::test]
+async fn a_release_sent_again_after_the_lease_does_not_hide_who_took_over() {
+    let (server, cutter, store) = cuttable().await;
+    let next = RedisStore::open(config(&server)).await.unwrap();
+    let mine = Claim { lease: Duration::from_millis(200), ..claim() };
+    let lease = lock_as(&store, "late", &mine).await;
+    cutter.cut("EVALSHA", Cut::Before, EVER);
+    let taken = async {
+        loop {
+            if let LockOutcome::Acquired(taken) = lock(&next, "late").await.unwrap() {
+                cutter.heal();
+                return taken;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let (released, taken) = tokio::join!(store.release(&lease), taken);
+    assert_eq!(released.unwrap(), Fenced::Lost(LostReason::Superseded));
+    assert_eq!(taken.attempt(), 2);
 }
 
 fn assert_unsure<T: std::fmt::Debug>(answer: idem_core::Result<T>) {
