@@ -212,15 +212,9 @@ impl Topology {
         views
     }
 
-    /// Of every node, what was said with its highest epoch.
+    /// What the nodes that answer say together.
     async fn latest(&self) -> View {
-        let mut latest = View::default();
-        for (id, member) in self.views().await.into_iter().flatten().flat_map(|view| view.0) {
-            let known = latest.0.get(&id).is_some_and(|known| known.epoch >= member.epoch);
-            if !known {
-                latest.0.insert(id, member);
-            }
-        }
+        let latest = View::latest(self.views().await.into_iter().flatten().collect());
         assert!(!latest.0.is_empty(), "no node of the cluster answers");
         latest
     }
@@ -264,6 +258,7 @@ impl Topology {
         }
         Ok(())
     }
+
     /// A node tells clients of a replica only once it has heard that this one has some of its master's data.
     async fn tells_replicas(&self, node: &Node, view: &View) -> Result<(), String> {
         let slots = ask(node, &["CLUSTER", "SLOTS"]).await?;

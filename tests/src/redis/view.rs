@@ -26,6 +26,26 @@ impl View {
         Self::parse(&ask(node, &["CLUSTER", "NODES"]).await?)
     }
 
+    /// Of every node, what was said with its highest epoch; and where that is the same, by whoever knows of the
+    /// latest election. One that was cut off still says of itself what it was, with the epoch that the others
+    /// know of it too.
+    pub(super) fn latest(mut views: Vec<Self>) -> Self {
+        views.sort_by_key(|view| std::cmp::Reverse(view.epoch()));
+        let mut latest = Self::default();
+        for (id, member) in views.into_iter().flat_map(|view| view.0) {
+            let known = latest.0.get(&id).is_some_and(|known| known.epoch >= member.epoch);
+            if !known {
+                latest.0.insert(id, member);
+            }
+        }
+        latest
+    }
+
+    /// Of the latest election that it knows of.
+    fn epoch(&self) -> u64 {
+        self.0.values().map(|member| member.epoch).max().unwrap_or(0)
+    }
+
     /// What every node must say alike: who serves which slots, and who follows whom.
     pub(super) fn roles(&self) -> BTreeMap<&str, (Option<&str>, &[RangeInclusive<u16>])> {
         self.0
@@ -98,5 +118,18 @@ mod tests {
         assert!(a.has(5) && a.has(9) && !a.has(6) && !a.has(93) && view.serves("a", 0));
         assert!(!b.is_master() && !b.is_well() && b.master.as_deref() == Some("a"));
         assert!(View::parse(&Reply::Bulk(b"a 127.0.0.1:1@2\n".into())).is_err());
+    }
+
+    #[test]
+    fn a_master_that_was_cut_off_and_replaced_is_not_believed() {
+        let view = |text: &str| View::parse(&Reply::Bulk(text.into())).unwrap();
+        let itself =
+            view("old h:1@2 myself,master - 0 0 7 connected 0-9\nnew h:1@2 slave old 0 0 7 connected\n");
+        let others =
+            view("old h:1@2 master,fail - 0 0 7 connected\nnew h:1@2 master - 0 0 8 connected 0-9\n");
+        for views in [vec![itself.clone(), others.clone()], vec![others, itself]] {
+            let latest = View::latest(views);
+            assert!(latest.serves("new", 9) && !latest.serves("old", 9));
+        }
     }
 }

@@ -4,9 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use idem_conformance::redis::{Cluster, ClusterOptions, Node, ServerOptions, Topology};
+use tokio::time::{sleep, timeout};
 
 /// Soon noticed, and still not mistaken for a busy machine.
 pub(crate) const NODE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Several elections may fail before one does not.
+const LONGEST_ELECTION: Duration = Duration::from_mins(1);
 
 /// Whose replicas can be cut off alone: they log in as a user of their own.
 const REPLICAS: &str = "replicas";
@@ -33,8 +37,14 @@ pub(crate) fn addresses(topology: &Topology) -> Vec<SocketAddr> {
 }
 
 /// Waits until another node serves what `master` served.
+///
+/// # Panics
+/// When that does not come.
 pub(crate) async fn replaced(topology: &Topology, master: &Node) {
-    while topology.masters().await.contains(master) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let all = async {
+        while topology.masters().await.contains(master) {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    assert!(timeout(LONGEST_ELECTION, all).await.is_ok(), "{master} was not replaced");
 }
