@@ -24,8 +24,6 @@
 //! without a registry is wrapped by hand. A store adds what no call shows: what it [`expired`] by itself, and
 //! what it [`evicted`].
 
-use std::time::Duration;
-
 use crate::{Execution, Operation, Result};
 
 /// How each `execute` ended.
@@ -78,16 +76,29 @@ pub fn evicted(outcomes: u64) {
     count(EVICTED, outcomes);
 }
 
-pub(crate) fn waited(time: Duration) {
-    #[cfg(feature = "metrics")]
-    ::metrics::histogram!(WAIT).record(time);
-    let _ = time;
+/// A moment from which time is measured. Without the feature nobody reads the clock.
+#[derive(Clone, Copy)]
+pub(crate) struct Since(#[cfg(feature = "metrics")] tokio::time::Instant);
+
+impl Since {
+    pub(crate) fn now() -> Self {
+        Self(
+            #[cfg(feature = "metrics")]
+            tokio::time::Instant::now(),
+        )
+    }
 }
 
-pub(crate) fn executed(time: Duration) {
+pub(crate) fn waited(since: Since) {
     #[cfg(feature = "metrics")]
-    ::metrics::histogram!(EXECUTION).record(time);
-    let _ = time;
+    ::metrics::histogram!(WAIT).record(since.0.elapsed());
+    let _ = since;
+}
+
+pub(crate) fn executed(since: Since) {
+    #[cfg(feature = "metrics")]
+    ::metrics::histogram!(EXECUTION).record(since.0.elapsed());
+    let _ = since;
 }
 
 /// Counts how an `execute` ended, and answers the word for it.
@@ -119,10 +130,10 @@ pub(crate) fn refused() {
     count(REFUSED, 1);
 }
 
-pub(crate) fn answered(operation: Operation, time: Duration) {
+pub(crate) fn answered(operation: Operation, since: Since) {
     #[cfg(feature = "metrics")]
-    ::metrics::histogram!(STORE_CALLS, "operation" => operation.text()).record(time);
-    let _ = (operation, time);
+    ::metrics::histogram!(STORE_CALLS, "operation" => operation.text()).record(since.0.elapsed());
+    let _ = (operation, since);
 }
 
 pub(crate) fn failed(operation: Operation, kind: &'static str) {

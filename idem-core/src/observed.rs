@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::time::Instant;
 use tracing::Instrument;
 use tracing::field::Empty;
 
+use crate::metrics::Since;
 use crate::{
     Capabilities, Claim, Error, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, LostReason,
     Operation, Outcome, Record, Result, Store, metrics,
@@ -155,7 +155,7 @@ async fn observe<T>(
         key = key.map(tracing::field::display),
         answer = Empty
     );
-    let mut watch = Watch { operation, sent: Instant::now(), answered: false };
+    let mut watch = Watch { operation, sent: Since::now(), answered: false };
     let answer = call.instrument(span.clone()).await;
     watch.answered(answer.as_ref().err().map(Error::kind));
     span.record("answer", answer.as_ref().map_or_else(|error| error.kind().label(), word));
@@ -165,14 +165,14 @@ async fn observe<T>(
 /// One call, from being sent to its answer or its end without one.
 struct Watch {
     operation: Operation,
-    sent: Instant,
+    sent: Since,
     answered: bool,
 }
 
 impl Watch {
     fn answered(&mut self, failed: Option<ErrorKind>) {
         self.answered = true;
-        metrics::answered(self.operation, self.sent.elapsed());
+        metrics::answered(self.operation, self.sent);
         if let Some(kind) = failed {
             metrics::failed(self.operation, kind.label());
         }

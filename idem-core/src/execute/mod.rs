@@ -12,7 +12,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
 use tracing::Instrument;
 use tracing::field::Empty;
 
@@ -211,9 +210,9 @@ where
     F: FnOnce(Lease) -> W,
     W: Future<Output = Result<T, E>>,
 {
-    let asked = Instant::now();
+    let asked = metrics::Since::now();
     let begun = begin(store, key, fingerprint, policy).await?;
-    metrics::waited(asked.elapsed());
+    metrics::waited(asked);
     let (lease, claim) = match begun {
         Begun::Acquired(lease, claim) => (lease, claim),
         Begun::InProgress(remaining) => return Ok(Execution::InProgress { remaining }),
@@ -230,9 +229,9 @@ where
         Outcome::Unavailable(reason) => Ok(Execution::Unavailable(reason)),
     };
     attempt(lease.attempt());
-    let started = Instant::now();
+    let started = metrics::Since::now();
     let worked = heartbeat::run(store, &lease, policy, work(lease.clone())).await;
-    metrics::executed(started.elapsed());
+    metrics::executed(started);
     match worked {
         Ok(value) => match finish::complete(store, &lease, &claim, encode(&value), policy).await {
             Finished::Kept => Ok(Execution::Executed(value)),

@@ -1,6 +1,8 @@
 //! Sending a store call again until its effect is known.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -17,6 +19,13 @@ where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T>>,
 {
+    let mut sent = pin!(call());
+    // A store in memory has answered by then, which takes neither the clock nor a timer.
+    let mut answered = match poll_once(sent.as_mut()).await {
+        Poll::Ready(Err(error)) if again(operation, error.kind()) => Poll::Ready(Err(error)),
+        Poll::Ready(answer) => return answer,
+        Poll::Pending => Poll::Pending,
+    };
     let begun = Instant::now();
     let left = || window.saturating_sub(begun.elapsed());
     let mut pauses = ExponentialBuilder::default()
@@ -27,7 +36,11 @@ where
         .build();
     let mut before = None;
     loop {
-        let error = match timeout(left(), call()).await {
+        let answer = match answered {
+            Poll::Ready(answer) => Ok(answer),
+            Poll::Pending => timeout(left(), sent.as_mut()).await,
+        };
+        let error = match answer {
             Ok(Err(error)) if again(operation, error.kind()) => error,
             Ok(answer) => return answer,
             Err(_) => return Err(no_answer(window, operation, before)),
@@ -37,7 +50,13 @@ where
             _ => return Err(error),
         }
         before = Some(error);
+        sent.set(call());
+        answered = Poll::Pending;
     }
+}
+
+async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
 
 /// A `complete` is worth more than other calls: the work is done, and a full store may have room in a moment.
