@@ -100,7 +100,7 @@ impl Attempt {
     /// Safe: the checkpoint is as before, or as given.
     pub async fn save(&self, step: u64, progress: impl Into<Bytes>) -> Result<Fenced> {
         let lease = self.shared.options.lease;
-        self.shared.store.checkpoint(&self.lease, step, progress.into(), lease).await
+        self.shared.store().checkpoint(&self.lease, step, progress.into(), lease).await
     }
 
     /// The [`Outcome`] that the layer would store for this response: for a handler that completes its key itself,

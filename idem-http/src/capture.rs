@@ -7,9 +7,9 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
 use idem_core::Reason;
-use tokio::time::{Instant, timeout_at};
 
 use crate::body::Whole;
+use crate::patience::Patience;
 
 /// What became of a body.
 pub(crate) enum Captured<B: Body> {
@@ -39,11 +39,10 @@ pub(crate) async fn capture<B: Body<Data = Bytes>>(
     if body.size_hint().lower() > limit as u64 {
         return partly([Bytes::new(), Bytes::new()], None, body, Reason::TooLarge);
     }
-    let deadline = deadline(time);
+    let mut patience = Patience::new(time);
     let mut pieces = Pieces::default();
     loop {
-        tokio::task::coop::consume_budget().await;
-        let Ok(frame) = timeout_at(deadline, body.frame()).await else {
+        let Some(frame) = patience.wait(body.frame()).await else {
             return partly([pieces.freeze(), Bytes::new()], None, body, Reason::Streamed);
         };
         let frame = match frame {
@@ -94,10 +93,4 @@ impl Pieces {
     fn freeze(self) -> Bytes {
         if self.buffer.is_empty() { self.first } else { self.buffer.freeze() }
     }
-}
-
-/// A time limit past the end of time counts as a year.
-fn deadline(time: Duration) -> Instant {
-    const YEAR: Duration = Duration::from_hours(365 * 24);
-    Instant::now() + time.min(YEAR)
 }

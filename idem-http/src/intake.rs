@@ -8,9 +8,9 @@ use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError};
-use tokio::time::timeout;
 
 use crate::body::{Whole, bytes_frame};
+use crate::patience::Patience;
 use crate::problem::{Kind, Problem};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -31,7 +31,8 @@ where
     if least > limit as u64 {
         return Err(too_large(limit));
     }
-    let whole = timeout(time, collect(body, least, limit)).await.unwrap_or_else(|_| Err(late(time)))?;
+    let collected = Patience::new(time).wait(collect(body, least, limit)).await;
+    let whole = collected.unwrap_or_else(|| Err(late(time)))?;
     if declared.is_some_and(|declared| declared != whole.len()) {
         return Err(incomplete());
     }

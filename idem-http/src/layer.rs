@@ -32,6 +32,13 @@ pub(crate) struct Shared {
     pub(crate) running: Running,
 }
 
+impl Shared {
+    /// Without the pointer, whose calls take one more allocation each.
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+}
+
 impl IdempotencyLayer {
     /// Begins a layer over `store`, in which `scope` says whose key a request has.
     ///

@@ -168,6 +168,7 @@ mod layer;
 pub mod metrics;
 mod options;
 mod panic;
+mod patience;
 pub mod problem;
 mod response;
 mod run;

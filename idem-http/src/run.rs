@@ -112,7 +112,7 @@ where
             }
         }
     };
-    let execution = shared.store.execute_outcome(&key, &fingerprint, &shared.policy, work).await;
+    let execution = shared.store().execute_outcome(&key, &fingerprint, &shared.policy, work).await;
     match execution {
         Ok(Execution::Executed(outcome)) => ("executed", shared.executed(ran, outcome)),
         Ok(Execution::Replayed(outcome)) => ("replayed", Ok(shared.replay(outcome))),

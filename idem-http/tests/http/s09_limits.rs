@@ -152,6 +152,18 @@ async fn an_answer_past_the_time_limit_arrives_as_it_comes_and_is_on_record_befo
     assert_eq!(calls.count(), 1);
 }
 
+/// Pieces of nothing fill no buffer, and are always there.
+#[tokio::test]
+async fn an_endless_answer_of_nothing_meets_the_time_limit() {
+    let handler = || async { Response::new(repeated("", usize::MAX)) };
+    let app = App::with(handler, |builder| builder.response_timeout(Duration::from_millis(50)));
+    let first =
+        tokio::time::timeout(Duration::from_secs(10), app.router.clone().oneshot(post("k", ""))).await;
+    assert!(first.is_ok(), "it was waited for");
+    let retry = app.ask(post("k", "")).await;
+    assert!(retry.text().contains("streamed"), "{retry:?}");
+}
+
 #[tokio::test]
 async fn an_answer_that_breaks_off_breaks_off_for_its_client_and_is_not_kept() {
     let calls = Calls::default();
