@@ -123,7 +123,7 @@ impl Link {
         Err(Fault::Unknown(Cause::new(format!("the connection to {} was given up", self.address))))
     }
 
-    /// Asks for notifications of `channel`, a key.
+    /// Asks for notifications of `channel`, a key. For [`notifier`](crate::node::Node::notifier)s alone, which says why.
     pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), Fault> {
         self.in_time(Box::pin(self.client.ssubscribe(channel)).as_mut(), None).await
     }

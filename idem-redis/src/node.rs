@@ -22,6 +22,7 @@ pub(crate) struct Node {
     dial: Arc<Dial>,
     demands: Demands,
     time: Arc<ServerTime>,
+    /// Those of calls, and at last that of notifications.
     lines: Box<[watch::Sender<Line>]>,
     next: AtomicUsize,
 }
@@ -43,7 +44,7 @@ impl Node {
         time: Arc<ServerTime>,
         connections: usize,
     ) -> Arc<Self> {
-        let lines = (0..connections.max(1)).map(|_| watch::Sender::new(Line::Idle)).collect();
+        let lines = (0..=connections.max(1)).map(|_| watch::Sender::new(Line::Idle)).collect();
         Arc::new(Self { address, dial, demands, time, lines, next: AtomicUsize::new(0) })
     }
 
@@ -63,7 +64,17 @@ impl Node {
 
     /// The same, with what the server said of itself when the connection was made.
     pub(crate) async fn checked_link(self: &Arc<Self>) -> Result<(Arc<Link>, Facts), Fault> {
-        let number = self.next();
+        self.line(self.next()).await
+    }
+
+    /// The connection for notifications, made when somebody waits. No call may share it: the client library has no
+    /// place for an error that answers `SUNSUBSCRIBE` (the slot has moved, the user may not), so that it would be
+    /// taken for the answer to the next call, and that call's answer for the answer to the one after it.
+    pub(crate) async fn notifier(self: &Arc<Self>) -> Result<Arc<Link>, Fault> {
+        Ok(self.line(self.calls()).await?.0)
+    }
+
+    async fn line(self: &Arc<Self>, number: usize) -> Result<(Arc<Link>, Facts), Fault> {
         if let Some(open) = self.open_line(number) {
             return Ok(open);
         }
@@ -82,12 +93,16 @@ impl Node {
         }
     }
 
-    /// The connections take turns.
+    /// The connections of calls take turns.
     fn next(&self) -> usize {
-        match self.lines.len() {
+        match self.calls() {
             1 => 0,
             lines => self.next.fetch_add(1, Ordering::Relaxed) % lines,
         }
+    }
+
+    fn calls(&self) -> usize {
+        self.lines.len() - 1
     }
 
     fn open_line(&self, number: usize) -> Option<(Arc<Link>, Facts)> {

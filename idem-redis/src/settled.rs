@@ -67,6 +67,6 @@ async fn lease_left(store: &RedisStore, key: &Key, redis_key: &str) -> Result<Op
 impl RedisStore {
     /// The connection by which the server of `slot` can notify; none when there is none now.
     async fn link_of(&self, slot: u16) -> Option<Arc<crate::link::Link>> {
-        self.topology().node(slot).ok()?.link().await.ok()
+        self.topology().node(slot).ok()?.notifier().await.ok()
     }
 }

@@ -1,14 +1,16 @@
 //! Waiting for a completion that another process makes.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use idem_conformance::redis::Server;
+use idem_conformance::redis::{Cluster, Node, Server, slot};
 use idem_core::Store;
-use idem_redis::RedisStore;
+use idem_redis::{Deployment, RedisStore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::support::{acquire, complete, config, key, lone};
+use crate::support::{acquire, address, complete, config, key, lone};
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -67,11 +69,85 @@ async fn a_waiter_whose_connection_is_killed_still_ends() {
     assert!(timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap().unwrap());
 }
 
-async fn subscribed(server: &Server, channel: &str, count: &str) {
+async fn subscribed(server: &Node, channel: &str, count: &str) {
     let wait = async {
         while server.run(&["PUBSUB", "SHARDNUMSUB", channel]).await.elements()[1].text() != count {
             sleep(Duration::from_millis(5)).await;
         }
     };
     timeout(Duration::from_secs(20), wait).await.unwrap();
+}
+
+/// An error that answers the end of a subscription must not be taken for the answer to another call.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_who_may_not_subscribe_gets_the_answers_to_its_own_calls() {
+    let server = Server::options().config("user idem on >pw ~* &* +@all -@pubsub").start().await;
+    let mut config = config(&server);
+    (config.username, config.password) = (Some("idem".to_owned()), Some("pw".to_owned()));
+    let store = RedisStore::open(config).await.unwrap();
+    let lease = acquire(&store, "watched").await;
+    let load = Load::begin(&store);
+    for _ in 0..50 {
+        assert!(!store.settled(lease.key(), Duration::from_millis(1)).await.unwrap());
+    }
+    load.end().await;
+}
+
+/// The server of a slot that moved away answers its subscribers with an error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waiters_whose_slot_moves_away_mix_up_no_answers() {
+    let cluster = Cluster::start().await;
+    let mut config = config(&cluster.nodes()[0]);
+    config.servers = cluster.nodes().iter().map(address).collect();
+    config.deployment = Deployment::Cluster;
+    let store = RedisStore::open(config).await.unwrap();
+    let load = Load::begin(&store);
+    for round in 0..6 {
+        let lease = acquire(&store, &format!("watched {round}")).await;
+        let slot = slot(store.redis_key(lease.key()).as_bytes());
+        let from = cluster.master_of(slot).await;
+        let waiting = tokio::spawn({
+            let (store, key) = (store.clone(), *lease.key());
+            async move { store.settled(&key, LONG).await }
+        });
+        subscribed(&from, &store.redis_key(lease.key()), "1").await;
+        let to = cluster.masters().await.into_iter().find(|node| *node != from).unwrap();
+        cluster.migrate_slot(slot, &to).await;
+        // Before it looks again, and learns where the slot is now.
+        waiting.abort();
+        sleep(Duration::from_millis(100)).await;
+    }
+    load.end().await;
+}
+
+/// Callers at work whose every answer is looked at.
+struct Load {
+    callers: JoinSet<u32>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Load {
+    fn begin(store: &RedisStore) -> Self {
+        let (mut callers, stop) = (JoinSet::new(), Arc::new(AtomicBool::new(false)));
+        for caller in 0..16 {
+            let (store, stop) = (store.clone(), Arc::clone(&stop));
+            callers.spawn(async move {
+                let mut turn = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    let lease = acquire(&store, &format!("{caller}-{turn}")).await;
+                    let record = store.get(lease.key()).await.unwrap().unwrap();
+                    assert_eq!(record.token, lease.token(), "the answer to another call");
+                    turn += 1;
+                }
+                turn
+            });
+        }
+        Self { callers, stop }
+    }
+
+    async fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let turns: u32 = self.callers.join_all().await.into_iter().sum();
+        assert!(turns > 100, "hardly any call was made");
+    }
 }
