@@ -1,5 +1,6 @@
 //! Running the handler, and what becomes of its answer.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -59,7 +60,7 @@ where
 {
     let Job { service, mut request } = job;
     request.extensions_mut().insert(Attempt::new(lease.clone(), key, Arc::clone(shared)));
-    let handled = catch(answer(shared, service, request, &lease)).await;
+    let handled = catch(pin!(answer(shared, service, request, &lease))).await;
     let (response, ending) = handled.unwrap_or_else(|Panicked| panicked(shared, &lease));
     let by_record = lease.is_completed() || ending == Err(Withheld::InDoubt);
     *ran = Some(Ran { response, by_record });

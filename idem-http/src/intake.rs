@@ -31,7 +31,7 @@ where
     if least > limit as u64 {
         return Err(too_large(limit));
     }
-    let collected = Patience::new(time).wait(collect(body, least, limit)).await;
+    let collected = Patience::new(time).wait(pin!(collect(body, least, limit))).await;
     let whole = collected.unwrap_or_else(|| Err(late(time)))?;
     if declared.is_some_and(|declared| declared != whole.len()) {
         return Err(incomplete());

@@ -1,5 +1,7 @@
 //! A request with a key, from its header to its answer.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,7 +9,6 @@ use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use idem_core::{Execution, Fingerprint, Key, Lease, Outcome, Reason, StoreExt};
 use tower_service::Service;
-use tracing::Instrument;
 use tracing::field::Empty;
 
 use crate::body::RequestBody;
@@ -45,7 +46,7 @@ where
     RB::Error: Send,
 {
     let span = tracing::debug_span!("idem.http", key = Empty, answer = Empty);
-    let answered = async {
+    let mut answered = pin!(async {
         let (key, request, fingerprint) = match intake(&shared, request, &client_key).await {
             Ok(taken) => taken,
             Err(problem) => return (problem.kind.code(), Ok(shared.refuse(&problem))),
@@ -53,8 +54,9 @@ where
         tracing::Span::current().record("key", tracing::field::display(&key));
         stage.ask(Job { service, request });
         execute(&shared, &stage, key, fingerprint, client_key).await
-    };
-    let (word, answer) = answered.instrument(span.clone()).await;
+    });
+    // Where it stands: `instrument` would take it by value, for which there must be room a second time.
+    let (word, answer) = poll_fn(|cx| span.in_scope(|| answered.as_mut().poll(cx))).await;
     span.record("answer", word);
     metrics::answered(word);
     answer
@@ -118,7 +120,7 @@ where
         Ok(Execution::Replayed(outcome)) => ("replayed", Ok(shared.replay(outcome))),
         Ok(Execution::InProgress { remaining }) => ("in_flight", Ok(shared.in_flight(Some(remaining)))),
         Ok(Execution::FingerprintMismatch) => ("key_reused", Ok(shared.key_reused())),
-        Ok(Execution::Fenced(_)) => ("lost", Ok(shared.winner(&key, &fingerprint).await)),
+        Ok(Execution::Fenced(_)) => ("lost", Ok(Box::pin(shared.winner(&key, &fingerprint)).await)),
         Ok(Execution::Unavailable(reason)) => match ran {
             Some(ran) => ("executed", ran.response),
             None => ("not_kept", Ok(shared.not_kept(reason))),
@@ -129,7 +131,7 @@ where
             ("not_recorded", shared.not_recorded(ran))
         }
         Ok(Execution::Failed(Withheld::NotExecuted)) => {
-            shared.release(held.as_ref()).await;
+            Box::pin(shared.release(held.as_ref())).await;
             let response = ran.map_or_else(|| Ok(shared.client_left()), |ran| ran.response);
             ("released", response)
         }
@@ -146,7 +148,7 @@ where
             }
             tracing::warn!(%key, error = message, "the store failed, the handler runs without a lock");
             let response = match stage.start() {
-                Some(job) => shared.pass_through(job).await,
+                Some(job) => Box::pin(shared.pass_through(job)).await,
                 None => Ok(shared.client_left()),
             };
             ("passed_through", response)

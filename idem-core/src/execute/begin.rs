@@ -32,7 +32,8 @@ pub(super) async fn begin<S: Store + ?Sized>(
     loop {
         let lock = resend(policy.resend_for, Operation::Lock, || store.lock(key, fingerprint, &claim)).await;
         if lock.as_ref().is_err_and(|error| error.kind().is_transient()) {
-            release_unknown(store, key, &claim).await;
+            // Seldom, here and below: it need not lie in the future of every caller.
+            Box::pin(release_unknown(store, key, &claim)).await;
         }
         let remaining = match lock? {
             LockOutcome::Acquired(lease) => return Ok(Begun::Acquired(lease, claim)),
@@ -44,9 +45,9 @@ pub(super) async fn begin<S: Store + ?Sized>(
         if left.is_zero() {
             return Ok(Begun::InProgress(remaining));
         }
-        wait_until_settled(store, key, left).await?;
+        Box::pin(wait_until_settled(store, key, left)).await?;
         // Settled and yet in progress, again and again: others win the race, so make room.
-        sleep(left.min(Duration::from_millis(5) * refused.min(20))).await;
+        Box::pin(sleep(left.min(Duration::from_millis(5) * refused.min(20)))).await;
         refused += 1;
     }
 }

@@ -31,7 +31,10 @@ pub(super) async fn complete<S: Store + ?Sized>(
         return by_work(store, lease, policy).await;
     }
     match send(store, lease, outcome.clone(), policy).await {
-        Ok(Fenced::Lost(LostReason::Gone)) => complete_again(store, lease, claim, outcome, policy).await,
+        Ok(Fenced::Lost(LostReason::Gone)) => {
+            // Seldom: it need not lie in the future of every caller.
+            Box::pin(complete_again(store, lease, claim, outcome, policy)).await
+        }
         answer => finished(answer),
     }
 }

@@ -1,11 +1,13 @@
 //! Keeping a lease alive while the work runs.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
+use super::resend::poll_once;
 use super::{Policy, cause};
 use crate::limits::MIN_DURATION;
 use crate::{Error, ErrorKind, Fenced, Lease, LostReason, Operation, Store};
@@ -17,13 +19,16 @@ const SHORTEST_PATIENCE: Duration = Duration::from_millis(100);
 ///
 /// A lost lease does not stop the work: what it did cannot be undone by dropping it. Its completion is
 /// refused instead.
-pub(super) async fn run<S, W>(store: &S, lease: &Lease, policy: &Policy, work: W) -> W::Output
+pub(super) async fn run<S, W>(store: &S, lease: &Lease, policy: &Policy, mut work: Pin<&mut W>) -> W::Output
 where
     S: Store + ?Sized,
     W: Future,
 {
-    let mut work = pin!(work);
-    let mut renewals = pin!(renew_until_lost(store, lease, policy));
+    if let Poll::Ready(output) = poll_once(work.as_mut()).await {
+        return output;
+    }
+    // In a box: work that ends at once, and whoever gets no lease, need no room for it.
+    let mut renewals = Box::pin(renew_until_lost(store, lease, policy));
     let mut renewing = true;
     loop {
         tokio::select! {

@@ -6,13 +6,13 @@ mod heartbeat;
 mod policy;
 mod resend;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tracing::Instrument;
 use tracing::field::Empty;
 
 use crate::{
@@ -188,8 +188,9 @@ where
     let attempt = |attempt: u32| {
         span.record("attempt", attempt);
     };
-    let inside = attempt_once(store, key, fingerprint, policy, work, encode, decode, attempt);
-    let answer = inside.instrument(span.clone()).await;
+    let mut inside = pin!(attempt_once(store, key, fingerprint, policy, work, encode, decode, attempt));
+    // Where it stands: `instrument` would take it by value, for which there must be room a second time.
+    let answer = poll_fn(|cx| span.in_scope(|| inside.as_mut().poll(cx))).await;
     span.record("outcome", metrics::ended(&answer));
     answer
 }
@@ -230,7 +231,7 @@ where
     };
     attempt(lease.attempt());
     let started = metrics::Since::now();
-    let worked = heartbeat::run(store, &lease, policy, work(lease.clone())).await;
+    let worked = heartbeat::run(store, &lease, policy, pin!(work(lease.clone()))).await;
     metrics::executed(started);
     match worked {
         Ok(value) => match finish::complete(store, &lease, &claim, encode(&value), policy).await {
@@ -239,7 +240,7 @@ where
             Finished::Lost => Ok(Execution::Fenced(value)),
             Finished::Unknown(error) => Ok(Execution::Unknown(value, error)),
         },
-        Err(error) => match finish::fail(store, &lease, policy).await {
+        Err(error) => match Box::pin(finish::fail(store, &lease, policy)).await {
             Some(outcome) => kept_by_work(outcome),
             None => Ok(Execution::Failed(error)),
         },
