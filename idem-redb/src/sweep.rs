@@ -31,7 +31,8 @@ pub(crate) fn spawn(store: &Arc<Inner>, stop: Receiver<()>) -> Result<()> {
             let Some(store) = store.upgrade() else { return };
             // The next interval tries again.
             if let Err(error) = sweep_all(&store) {
-                tracing::debug!(%error, "a sweep was cut short");
+                let error: &dyn std::error::Error = &error;
+                tracing::debug!(error, "a sweep was cut short");
             }
         }
     };
