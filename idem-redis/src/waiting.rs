@@ -129,15 +129,16 @@ async fn leave(shared: &Shared, link: &Link, channel: &str) {
 
 /// Wakes those who wait for what `link` is told, until it ends.
 async fn hand_on(link: Arc<Link>, shared: Arc<Shared>) {
-    let mut notifications = link.notifications();
-    let link = Arc::downgrade(&link);
+    let (mut notifications, weak) = (link.notifications(), Arc::downgrade(&link));
+    // Held, it would hold the connection, which would hold this task.
+    drop(link);
     loop {
         match notifications.recv().await {
             Ok(message) => shared.wake(&message.channel),
             Err(RecvError::Lagged(_)) => shared.wake_all(),
             Err(RecvError::Closed) => break,
         }
-        if link.strong_count() == 0 {
+        if weak.strong_count() == 0 {
             break;
         }
     }

@@ -69,6 +69,34 @@ async fn a_waiter_whose_connection_is_killed_still_ends() {
     assert!(timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap().unwrap());
 }
 
+#[tokio::test]
+async fn connections_that_broke_and_stores_that_are_dropped_leave_no_task_behind() {
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let (server, store) = lone().await;
+    let lease = acquire(&store, "order").await;
+    let name = store.redis_key(lease.key());
+    let mut most = 0;
+    for round in 0..8 {
+        let waiting = tokio::spawn({
+            let (store, key) = (store.clone(), *lease.key());
+            async move { store.settled(&key, LONG).await }
+        });
+        subscribed(&server, &name, "1").await;
+        server.run(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+        waiting.abort();
+        sleep(Duration::from_millis(50)).await;
+        most = if round < 2 { alive() } else { most };
+        assert!(alive() <= most, "{} tasks after round {round}, {most} before", alive());
+    }
+    drop((store, lease));
+    let ended = async {
+        while alive() > 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), ended).await.unwrap_or_else(|_| panic!("{} tasks are left", alive()));
+}
+
 async fn subscribed(server: &Node, channel: &str, count: &str) {
     let wait = async {
         while server.run(&["PUBSUB", "SHARDNUMSUB", channel]).await.elements()[1].text() != count {
