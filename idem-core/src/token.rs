@@ -19,6 +19,8 @@ impl Owner {
     /// [`ErrorKind::Unavailable`] when the operating system gives no randomness.
     pub fn random() -> Result<Self> {
         let mut bytes = [0; 16];
+        // Not from a buffer in this process: two copies of it (a fork, a machine's snapshot restored twice) would
+        // give two holders one owner.
         getrandom::fill(&mut bytes).map_err(|source| {
             Error::new(ErrorKind::Unavailable, Operation::Build, "the system's random source failed")
                 .with_source(source)
