@@ -15,13 +15,14 @@ use crate::cutter::{Cut, Cutter};
 use crate::support::{acquire, assert_replays, claim, complete, config, fingerprint, key, kind, lock, value};
 
 const EVER: u32 = u32::MAX;
+const LONG: Duration = Duration::from_secs(20);
 
 /// A store whose connections can be cut, the server behind, and what cuts.
-async fn cuttable() -> (Server, Cutter, RedisStore) {
+async fn cuttable(call_timeout: Duration) -> (Server, Cutter, RedisStore) {
     let server = Server::lone().await;
     let cutter = Cutter::before(&server).await;
     let mut config = config(&cutter.node());
-    config.call_timeout = Duration::from_secs(1);
+    config.call_timeout = call_timeout;
     let store = RedisStore::open(config).await.unwrap();
     (server, cutter, store)
 }
@@ -42,7 +43,7 @@ async fn assert_held(store: &RedisStore, name: &str) {
 
 #[tokio::test]
 async fn a_cut_connection_is_made_up_for_within_the_call() {
-    let (_server, cutter, store) = cuttable().await;
+    let (_server, cutter, store) = cuttable(LONG).await;
     for cut in [Cut::Before, Cut::After] {
         let name = format!("{cut:?}");
         let mine = claim();
@@ -84,7 +85,7 @@ async fn a_cut_connection_is_made_up_for_within_the_call() {
 
 #[tokio::test]
 async fn a_call_cut_to_its_end_times_out_and_the_same_call_finds_the_truth() {
-    let (_server, cutter, store) = cuttable().await;
+    let (_server, cutter, store) = cuttable(Duration::from_secs(1)).await;
     for cut in [Cut::Before, Cut::After] {
         let name = format!("{cut:?}");
         let mine = claim();
@@ -106,7 +107,7 @@ async fn a_call_cut_to_its_end_times_out_and_the_same_call_finds_the_truth() {
 /// Between the release that was done and the one sent again, another may have taken the key.
 #[tokio::test]
 async fn a_release_is_not_called_lost_because_the_next_holder_was_quick() {
-    let (server, cutter, store) = cuttable().await;
+    let (server, cutter, store) = cuttable(LONG).await;
     let next = RedisStore::open(config(&server)).await.unwrap();
     let lease = acquire(&store, "quick").await;
     cutter.cut("EVALSHA", Cut::After, EVER);
@@ -127,7 +128,7 @@ async fn a_release_is_not_called_lost_because_the_next_holder_was_quick() {
 /// When its lease is over, another may have taken it without any release.
 #[tokio::test]
 async fn a_release_sent_again_after_the_lease_does_not_hide_who_took_over() {
-    let (server, cutter, store) = cuttable().await;
+    let (server, cutter, store) = cuttable(LONG).await;
     let next = RedisStore::open(config(&server)).await.unwrap();
     let mine = Claim { lease: Duration::from_millis(200), ..claim() };
     let lease = lock_as(&store, "late", &mine).await;
@@ -180,7 +181,7 @@ async fn a_connection_lost_between_a_write_and_its_wait_acknowledges_nothing() {
 
 #[tokio::test]
 async fn forgotten_scripts_are_sent_again_whichever_call_comes_first() {
-    let (server, _cutter, store) = cuttable().await;
+    let (server, _cutter, store) = cuttable(LONG).await;
     let forget = || server.run(&["SCRIPT", "FLUSH"]);
     for round in 0..3 {
         let name = format!("order {round}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use idem_conformance::redis::{Cluster, Node, Server, slot};
 use idem_core::Store;
-use idem_redis::{Deployment, RedisStore};
+use idem_redis::{Acks, Deployment, RedisStore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -112,6 +112,7 @@ async fn a_user_who_may_not_subscribe_gets_the_answers_to_its_own_calls() {
     let server = Server::options().config("user idem on >pw ~* &* +@all -@pubsub").start().await;
     let mut config = config(&server);
     (config.username, config.password) = (Some("idem".to_owned()), Some("pw".to_owned()));
+    (config.response_timeout, config.call_timeout) = (Duration::from_secs(10), LONG);
     let store = RedisStore::open(config).await.unwrap();
     let lease = acquire(&store, "watched").await;
     let load = Load::begin(&store);
@@ -128,6 +129,9 @@ async fn waiters_whose_slot_moves_away_mix_up_no_answers() {
     let mut config = config(&cluster.nodes()[0]);
     config.servers = cluster.nodes().iter().map(address).collect();
     config.deployment = Deployment::Cluster;
+    // Sixteen callers on a busy machine: none of their answers may be late here.
+    (config.acks, config.response_timeout) = (Some(Acks::Count(0)), Duration::from_secs(10));
+    config.call_timeout = LONG;
     let store = RedisStore::open(config).await.unwrap();
     let load = Load::begin(&store);
     for round in 0..6 {
