@@ -188,10 +188,18 @@ impl Topology {
     async fn wait_views(&self, what: &str, hold: impl Fn(&View) -> bool) {
         let agreed = || async {
             let views = self.views().await;
-            let agreed = views.iter().any(Option::is_some) && views.iter().flatten().all(&hold);
-            if agreed { Ok(()) } else { Err(format!("not all nodes say that {what}")) }
+            assert!(views.iter().any(Option::is_some), "no node of the cluster answers");
+            let answers =
+                self.nodes.iter().zip(&views).filter_map(|(node, view)| Some((node, view.as_ref()?)));
+            let others: Vec<_> = answers.filter(|(_, view)| !hold(view)).map(|(node, _)| node).collect();
+            if others.is_empty() { Ok(()) } else { Err(format!("not all nodes say that {what}: {others:?}")) }
         };
         if let Err(missing) = poll(LONGEST_CHANGE, agreed).await {
+            for node in &self.nodes {
+                let said =
+                    ask(node, &["CLUSTER", "NODES"]).await.map_or_else(|error| error, |said| said.text());
+                println!("{node} says\n{said}");
+            }
             panic!("{missing}");
         }
     }
