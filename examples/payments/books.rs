@@ -118,8 +118,12 @@ async fn transact(
 /// Another attempt took over: the client gets its answer. Should it have given the key back, a retry may try again;
 /// this attempt did nothing, and must not answer as if it had.
 pub(crate) fn lost() -> Answer {
-    let body = serde_json::json!({ "error": "another attempt took over" });
-    let mut answer = answer(StatusCode::SERVICE_UNAVAILABLE, &body);
+    try_again("another attempt took over")
+}
+
+/// The key is given back: the next attempt may go on.
+pub(crate) fn try_again(why: &str) -> Answer {
+    let mut answer = answer(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "error": why }));
     answer.extensions_mut().insert(NotExecuted);
     answer
 }

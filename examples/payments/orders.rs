@@ -6,9 +6,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use idem_core::Fenced;
-use idem_http::{Attempt, NotExecuted};
+use idem_http::Attempt;
 
-use crate::books::{Answer, answer, lost};
+use crate::books::{Answer, answer, lost, try_again};
 use crate::{Result, Service};
 
 const STEPS: [(u64, &str); 3] = [(1, "reserve"), (2, "charge"), (3, "mail")];
@@ -27,11 +27,8 @@ pub(crate) async fn order(State(service): State<Arc<Service>>, attempt: Option<A
         Ok(false) => lost(),
         Err(error) => {
             eprintln!("payments: {error}");
-            let body = serde_json::json!({ "error": "try again" });
-            let mut answer = answer(StatusCode::SERVICE_UNAVAILABLE, &body);
             // The next attempt goes on from the last checkpoint.
-            answer.extensions_mut().insert(NotExecuted);
-            answer
+            try_again("try again")
         }
     }
 }

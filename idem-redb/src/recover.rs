@@ -55,8 +55,10 @@ impl Writer {
         let _closed = guarded(|| own.storage.take_back().map_err(|error| Failure::Redb(error.into())));
         let mut pause = FIRST_PAUSE;
         while let Err(error) = self.reopen(&mut own) {
-            let cause: &dyn std::error::Error = &error;
-            tracing::error!(error = cause, "the database cannot be opened again yet");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the database cannot be opened again yet"
+            );
             let why = why.clone().unless(&error);
             self.shared.slot.explain(why.clone());
             if !self.refuse_for(pause, &why) {

@@ -31,8 +31,7 @@ pub(crate) fn spawn(store: &Arc<Inner>, stop: Receiver<()>) -> Result<()> {
             let Some(store) = store.upgrade() else { return };
             // The next interval tries again.
             if let Err(error) = sweep_all(&store) {
-                let error: &dyn std::error::Error = &error;
-                tracing::debug!(error, "a sweep was cut short");
+                tracing::debug!(error = &error as &dyn std::error::Error, "a sweep was cut short");
             }
         }
     };

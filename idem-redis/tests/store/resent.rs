@@ -104,6 +104,17 @@ async fn a_call_cut_to_its_end_times_out_and_the_same_call_finds_the_truth() {
     }
 }
 
+/// The lease of whoever asks until the key is free. From then on nothing is cut any more.
+async fn taken_over(next: &RedisStore, name: &str, cutter: &Cutter) -> Lease {
+    loop {
+        if let LockOutcome::Acquired(taken) = lock(next, name).await.unwrap() {
+            cutter.heal();
+            return taken;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// Between the release that was done and the one sent again, another may have taken the key.
 #[tokio::test]
 async fn a_release_is_not_called_lost_because_the_next_holder_was_quick() {
@@ -111,16 +122,7 @@ async fn a_release_is_not_called_lost_because_the_next_holder_was_quick() {
     let next = RedisStore::open(config(&server)).await.unwrap();
     let lease = acquire(&store, "quick").await;
     cutter.cut("EVALSHA", Cut::After, EVER);
-    let taken = async {
-        loop {
-            if let LockOutcome::Acquired(taken) = lock(&next, "quick").await.unwrap() {
-                cutter.heal();
-                return taken;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    let (released, taken) = tokio::join!(store.release(&lease), taken);
+    let (released, taken) = tokio::join!(store.release(&lease), taken_over(&next, "quick", &cutter));
     assert_eq!(released.unwrap(), Fenced::Applied);
     assert_eq!(complete(&next, &taken).await.unwrap(), Fenced::Applied);
 }
@@ -133,16 +135,7 @@ async fn a_release_sent_again_after_the_lease_does_not_hide_who_took_over() {
     let mine = Claim { lease: Duration::from_millis(200), ..claim() };
     let lease = lock_as(&store, "late", &mine).await;
     cutter.cut("EVALSHA", Cut::Before, EVER);
-    let taken = async {
-        loop {
-            if let LockOutcome::Acquired(taken) = lock(&next, "late").await.unwrap() {
-                cutter.heal();
-                return taken;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let (released, taken) = tokio::join!(store.release(&lease), taken);
+    let (released, taken) = tokio::join!(store.release(&lease), taken_over(&next, "late", &cutter));
     assert_eq!(released.unwrap(), Fenced::Lost(LostReason::Superseded));
     assert_eq!(taken.attempt(), 2);
 }

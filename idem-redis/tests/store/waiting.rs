@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use idem_conformance::redis::{Cluster, Node, Server, slot};
-use idem_core::Store;
+use idem_core::{Lease, Store};
 use idem_redis::{Acks, Deployment, RedisStore};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::support::{acquire, address, complete, config, key, lone};
@@ -45,10 +45,7 @@ async fn waiters_beyond_the_bound_and_without_notifications_still_end() {
         config.password = username.map(|_| "pw".to_owned());
         let store = RedisStore::open(config).await.unwrap();
         let lease = acquire(&store, &format!("order-{most}")).await;
-        let waiting = tokio::spawn({
-            let (store, key) = (store.clone(), *lease.key());
-            async move { store.settled(&key, LONG).await }
-        });
+        let waiting = waits(&store, &lease);
         sleep(Duration::from_millis(50)).await;
         let _ = complete(&store, &lease).await.unwrap();
         assert!(timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap().unwrap());
@@ -59,10 +56,7 @@ async fn waiters_beyond_the_bound_and_without_notifications_still_end() {
 async fn a_waiter_whose_connection_is_killed_still_ends() {
     let (server, store) = lone().await;
     let lease = acquire(&store, "order").await;
-    let waiting = tokio::spawn({
-        let store = store.clone();
-        async move { store.settled(&key("order"), LONG).await }
-    });
+    let waiting = waits(&store, &lease);
     subscribed(&server, &store.redis_key(lease.key()), "1").await;
     server.run(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
     let _ = complete(&store, &lease).await.unwrap();
@@ -77,10 +71,7 @@ async fn connections_that_broke_and_stores_that_are_dropped_leave_no_task_behind
     let name = store.redis_key(lease.key());
     let mut most = 0;
     for round in 0..8 {
-        let waiting = tokio::spawn({
-            let (store, key) = (store.clone(), *lease.key());
-            async move { store.settled(&key, LONG).await }
-        });
+        let waiting = waits(&store, &lease);
         subscribed(&server, &name, "1").await;
         server.run(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
         waiting.abort();
@@ -95,6 +86,12 @@ async fn connections_that_broke_and_stores_that_are_dropped_leave_no_task_behind
         }
     };
     timeout(Duration::from_secs(10), ended).await.unwrap_or_else(|_| panic!("{} tasks are left", alive()));
+}
+
+/// Somebody who waits for the key of `lease`.
+fn waits(store: &RedisStore, lease: &Lease) -> JoinHandle<idem_core::Result<bool>> {
+    let (store, key) = (store.clone(), *lease.key());
+    tokio::spawn(async move { store.settled(&key, LONG).await })
 }
 
 async fn subscribed(server: &Node, channel: &str, count: &str) {
@@ -138,10 +135,7 @@ async fn waiters_whose_slot_moves_away_mix_up_no_answers() {
         let lease = acquire(&store, &format!("watched {round}")).await;
         let slot = slot(store.redis_key(lease.key()).as_bytes());
         let from = cluster.master_of(slot).await;
-        let waiting = tokio::spawn({
-            let (store, key) = (store.clone(), *lease.key());
-            async move { store.settled(&key, LONG).await }
-        });
+        let waiting = waits(&store, &lease);
         subscribed(&from, &store.redis_key(lease.key()), "1").await;
         let to = cluster.masters().await.into_iter().find(|node| *node != from).unwrap();
         cluster.migrate_slot(slot, &to).await;
