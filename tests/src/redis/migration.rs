@@ -68,13 +68,15 @@ impl<'a> Migration<'a> {
     /// When a node refuses, and when it does not come.
     pub async fn finish(self) {
         self.move_keys().await;
-        // The new owner first: were the former to give up first, for a moment nobody would own the slot. The other
-        // masters are told too, as redis-cli does: one that missed an earlier change would never take the new owner's
-        // word for it.
-        let others =
-            self.topology.masters().await.into_iter().filter(|node| ![&self.to, &self.from].contains(&node));
-        for node in [self.to.clone(), self.from.clone()].into_iter().chain(others) {
-            self.set(&node, &["NODE", self.topology.id(&self.to)]).await;
+        // The new owner first: were the former to give up first, for a moment nobody would own the slot. It claims the
+        // slot with the highest epoch that it knows of, so that each claim must be known everywhere before the next:
+        // of two masters with one epoch, one claims all that it has anew, also what it is just giving away.
+        let owner = self.topology.id(&self.to);
+        self.set(&self.to, &["NODE", owner]).await;
+        self.topology.wait_claim(&self.to).await;
+        let others = self.topology.masters().await.into_iter().filter(|node| *node != self.to);
+        for node in others {
+            self.set(&node, &["NODE", owner]).await;
         }
         self.topology.wait_owner(self.slot, &self.to).await;
     }

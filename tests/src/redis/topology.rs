@@ -178,6 +178,14 @@ impl Topology {
         self.wait_views(&format!("{node} serves slot {slot}"), |view| view.serves(id, slot)).await;
     }
 
+    /// Waits until every node that answers knows of the latest claim of `node` to its slots.
+    pub(super) async fn wait_claim(&self, node: &Node) {
+        let id = self.id(node);
+        let itself = View::of(node).await.unwrap_or_else(|error| panic!("{error}"));
+        let claim = itself.epoch_of(id);
+        self.wait_views(&format!("{node} has epoch {claim:?}"), |view| view.epoch_of(id) >= claim).await;
+    }
+
     async fn wait_master(&self, node: &Node) {
         let id = self.id(node);
         let is_master =

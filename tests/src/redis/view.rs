@@ -46,6 +46,11 @@ impl View {
         self.0.values().map(|member| member.epoch).max().unwrap_or(0)
     }
 
+    /// With which it claims its slots.
+    pub(super) fn epoch_of(&self, id: &str) -> Option<u64> {
+        self.0.get(id).map(|member| member.epoch)
+    }
+
     /// What every node must say alike: who serves which slots, and who follows whom.
     pub(super) fn roles(&self) -> BTreeMap<&str, (Option<&str>, &[RangeInclusive<u16>])> {
         self.0

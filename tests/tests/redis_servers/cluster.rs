@@ -99,6 +99,24 @@ async fn keys_move_between_two_masters_both_ways_at_once() {
     }
 }
 
+/// A master that takes a slot claims it with the highest epoch it knows of. One that has not heard of the latest claim
+/// takes the same, and of two with one epoch the one whose id comes first claims all that it has anew, also what it is
+/// just giving away.
+#[tokio::test]
+async fn every_node_agrees_on_each_of_many_slots_that_move() {
+    let cluster = Cluster::options().replicas(0).start().await;
+    let masters = cluster.masters().await;
+    for number in 0..300 {
+        let key = format!("{{{number}}}");
+        let slot = slot(key.as_bytes());
+        let from = cluster.master_of(slot).await;
+        let to = masters.iter().filter(|node| **node != from).nth(number % 2).unwrap();
+        from.run(&["SET", &key, "1"]).await;
+        cluster.migrate_slot(slot, to).await;
+        assert_eq!(to.run(&["GET", &key]).await.text(), "1");
+    }
+}
+
 async fn get(node: &Node, key: &str) -> Reply {
     node.command(&["GET", key]).await.unwrap()
 }
