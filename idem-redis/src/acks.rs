@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fred::clients::Client;
 use fred::types::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use crate::Address;
-use crate::fault::{Cause, Fault, of_answer};
-use crate::wire::{Batch, Command};
+use crate::connection::Connection;
+use crate::fault::{Cause, Fault};
+use crate::wire::Command;
 
 /// Calls that may wait for replicas at one time on one connection.
 const MOST_WAITING: usize = 16_384;
@@ -29,10 +28,10 @@ struct Waiting {
 }
 
 impl Acknowledgements {
-    /// For the connection of `client`, until it is dropped.
-    pub(crate) fn start(client: Client, address: Address, timeout: Duration) -> Self {
+    /// For `connection`, until it is dropped.
+    pub(crate) fn start(connection: Arc<Connection>, timeout: Duration) -> Self {
         let (waiting, queue) = mpsc::channel(MOST_WAITING);
-        let task = tokio::spawn(serve(client, address, timeout, queue)).abort_handle();
+        let task = tokio::spawn(serve(connection, timeout, queue)).abort_handle();
         Self { waiting, task }
     }
 
@@ -60,11 +59,11 @@ impl Drop for Acknowledgements {
     }
 }
 
-async fn serve(client: Client, address: Address, timeout: Duration, mut queue: mpsc::Receiver<Waiting>) {
+async fn serve(connection: Arc<Connection>, timeout: Duration, mut queue: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::new();
     while queue.recv_many(&mut batch, MOST_WAITING).await > 0 {
         let replicas = batch.iter().map(|waiting| waiting.replicas).max().unwrap_or(0);
-        let held = wait(&client, &address, timeout, replicas).await;
+        let held = wait(&connection, timeout, replicas).await;
         for waiting in batch.drain(..) {
             // A caller that has gone does not mind.
             let _ = waiting.acknowledged.send(held.clone());
@@ -72,14 +71,10 @@ async fn serve(client: Client, address: Address, timeout: Duration, mut queue: m
     }
 }
 
-async fn wait(client: &Client, address: &Address, timeout: Duration, replicas: u8) -> Result<i64, Fault> {
+async fn wait(connection: &Connection, timeout: Duration, replicas: u8) -> Result<i64, Fault> {
     let timeout = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).max(1);
     let arguments = vec![Value::Integer(i64::from(replicas)), Value::Integer(timeout)];
-    let batch = Batch::new(client);
-    batch
-        .add(Command::Plain("WAIT", arguments))
-        .map_err(|source| Fault::of_client(source, address, false))?;
-    match batch.answer().await.map_err(|source| of_answer(source, address))? {
+    match connection.carry(Command::Plain("WAIT", arguments), false, None).await? {
         Value::Integer(replicas) => Ok(replicas),
         _ => Err(Fault::Unknown(Cause::new(Arc::from("WAIT was not answered by a number")))),
     }

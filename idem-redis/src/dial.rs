@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use idem_core::Result;
 
-use crate::RedisConfig;
+use crate::{Deployment, RedisConfig};
 
 pub(crate) struct Dial {
     pub(crate) username: Option<String>,
@@ -15,6 +15,8 @@ pub(crate) struct Dial {
     pub(crate) connect_timeout: Duration,
     pub(crate) response_timeout: Duration,
     pub(crate) ack_timeout: Duration,
+    /// Whether one script may have many keys: whether one server has all slots.
+    pub(crate) together: bool,
 }
 
 impl Dial {
@@ -32,6 +34,7 @@ impl Dial {
             connect_timeout: config.connect_timeout,
             response_timeout: config.response_timeout,
             ack_timeout: config.ack_timeout,
+            together: config.deployment != Deployment::Cluster,
         })
     }
 

@@ -9,8 +9,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::Address;
 use crate::fault::{Cause, Fault};
 use crate::link::Link;
-use crate::script::Script;
+use crate::script::{COMPLETE, Script};
 use crate::time::ServerTime;
+use crate::together::Joint;
 use crate::topology::Topology;
 use crate::wire::Command;
 
@@ -114,19 +115,32 @@ impl Errand<'_> {
 }
 
 impl Request {
+    /// What can go along with others does so at first; again it is sent alone.
     async fn send(&self, link: &Link, way: &Way, deadline: Instant) -> Result<Value, Fault> {
+        if way.is_new()
+            && let Some(joint) = self.joint()
+        {
+            return link.carry_jointly(joint, deadline).await;
+        }
         let command = match self {
             Self::Command(command) => command.clone(),
             Self::Script(script, key, arguments) => {
-                let (name, text) =
-                    if way.whole_script { ("EVAL", &script.source) } else { ("EVALSHA", &script.digest) };
-                let mut all = Vec::with_capacity(3 + arguments.len());
-                all.extend([Value::String(text.clone()), Value::Integer(1), key.clone()]);
-                all.extend_from_slice(arguments);
-                Command::Plain(name, all)
+                Command::script(script, way.whole_script, vec![key.clone()], arguments.clone())
             }
         };
         link.carry(command, way.ask.is_some(), Some(deadline)).await
+    }
+
+    fn joint(&self) -> Option<Joint> {
+        match self {
+            Self::Command(Command::SetIfAbsent { key, record, life }) => {
+                Some(Joint::SetIfAbsent { key: key.clone(), record: record.clone(), life: *life })
+            }
+            Self::Script(script, key, arguments) if std::ptr::eq(*script, &raw const *COMPLETE) => {
+                Some(Joint::Complete { key: key.clone(), arguments: arguments.clone() })
+            }
+            _ => None,
+        }
     }
 }
 
@@ -143,6 +157,10 @@ struct Way {
 }
 
 impl Way {
+    fn is_new(&self) -> bool {
+        self.turns == 0 && !self.whole_script && self.last.is_none()
+    }
+
     fn turn(&mut self, ask: Option<Address>) {
         self.turns += 1;
         self.ask = ask;

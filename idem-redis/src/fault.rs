@@ -117,7 +117,8 @@ pub(crate) fn of_answer(source: fred::error::Error, server: &Address) -> Fault {
     Fault::of_client(source, server, true)
 }
 
-fn of_reply(text: &str, server: &Address) -> Fault {
+/// What an error means that a server answers.
+pub(crate) fn of_reply(text: &str, server: &Address) -> Fault {
     let cause = || Cause::new(format!("{server} answers: {text}"));
     match text.split(' ').next().unwrap_or_default() {
         "MOVED" => Fault::Moved { to: redirection(text, server) },

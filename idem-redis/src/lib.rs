@@ -35,6 +35,7 @@ mod address;
 mod calls;
 mod check;
 mod config;
+mod connection;
 mod dial;
 mod discover;
 mod dispatch;
@@ -51,6 +52,7 @@ mod store;
 mod time;
 #[cfg(feature = "tls")]
 mod tls;
+mod together;
 mod topology;
 mod waiting;
 mod wire;

@@ -17,14 +17,21 @@ impl Script {
     }
 }
 
+/// The text of some of the files, one after the other.
+macro_rules! text {
+    ($($part:literal),+) => {
+        concat!($(include_str!(concat!("scripts/", $part, ".lua"))),+)
+    };
+}
+
 macro_rules! scripts {
     ($($(#[$doc:meta])* $name:ident = [$($part:literal),+];)*) => {
         $($(#[$doc])* pub(crate) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(concat!($(include_str!(concat!("scripts/", $part, ".lua"))),+)));)*
+            LazyLock::new(|| Script::new(text!($($part),+)));)*
 
         /// All of them.
         pub(crate) fn all() -> impl Iterator<Item = &'static Script> {
-            [$(&$name),*].into_iter().map(|script| &**script)
+            [$(&$name,)* &TOGETHER].into_iter().map(|script| &**script)
         }
     };
 }
@@ -39,3 +46,14 @@ scripts! {
     GET = ["get"];
     WAIT = ["head", "lease", "wait"];
 }
+
+/// Several locks and completions at once, of which the latter are done by the very text of [`COMPLETE`].
+pub(crate) static TOGETHER: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(
+        text!("clock"),
+        "local function complete(KEYS, ARGV)\n",
+        text!("head", "holder", "lease", "touch", "tell", "complete"),
+        "end\n",
+        text!("together")
+    ))
+});

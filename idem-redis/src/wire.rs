@@ -8,6 +8,8 @@ use fred::error::{Error, ErrorKind};
 use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::{ClusterHash, CustomCommand, Expiration, SetOptions, Value};
 
+use crate::script::Script;
+
 /// A command.
 #[derive(Clone)]
 pub(crate) enum Command {
@@ -15,6 +17,20 @@ pub(crate) enum Command {
     Plain(&'static str, Vec<Value>),
     /// `SET key record NX GET PX life`, in the library's own words: many of these share a system call.
     SetIfAbsent { key: Value, record: Value, life: i64 },
+}
+
+impl Command {
+    /// Runs `script`: by its digest, or, for a server that does not know it, by its `whole` text.
+    pub(crate) fn script(script: &Script, whole: bool, keys: Vec<Value>, arguments: Vec<Value>) -> Self {
+        let (name, text) = if whole { ("EVAL", &script.source) } else { ("EVALSHA", &script.digest) };
+        let mut all = Vec::with_capacity(2 + keys.len() + arguments.len());
+        // As many as there are calls at one time.
+        let count = i64::try_from(keys.len()).unwrap_or(i64::MAX);
+        all.extend([Value::String(text.clone()), Value::Integer(count)]);
+        all.extend(keys);
+        all.extend(arguments);
+        Self::Plain(name, all)
+    }
 }
 
 /// One command, or several that no other comes between.

@@ -1,4 +1,9 @@
+-- The server's time in microseconds since 1970, asked once: it stands still while a script runs.
+local moment
 local function now()
-  local time = redis.call('TIME')
-  return time[1] * 1000000 + time[2]
+  if not moment then
+    local time = redis.call('TIME')
+    moment = time[1] * 1000000 + time[2]
+  end
+  return moment
 end

@@ -3,8 +3,8 @@ if state == 3 then
   touch()
   return 'applied'
 end
-local life, micros = tonumber(ARGV[2]), ARGV[3]
-if left() > life then
+local life, micros = ARGV[2], ARGV[3]
+if left() > tonumber(life) then
   life, micros = left(), left() * 1000
 end
 local at = now()

@@ -1,0 +1,217 @@
+//! Calls that come together go together: one script for many keys, where one server has all of them.
+//!
+//! Most of what a small call costs is the system calls on both sides, and the client library gives every script some
+//! of its own. A caller that is alone sends its command as it is. Others queue; whoever is about to call comes along,
+//! and the next script does for all. What each is answered is what its command would be answered alone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use fred::types::Value;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{AbortHandle, JoinSet, yield_now};
+use tokio::time::{Instant, timeout_at};
+
+use crate::Address;
+use crate::connection::Connection;
+use crate::fault::{Cause, Fault, of_reply};
+use crate::records::bytes_of;
+use crate::script::{COMPLETE, Script, TOGETHER};
+use crate::wire::Command;
+
+/// Calls that may wait to be sent at one time.
+const MOST_WAITING: usize = 16_384;
+/// What one script does at most: the server answers nobody else meanwhile.
+const MOST_CALLS: usize = 64;
+const MOST_BYTES: usize = 128 << 10;
+/// One with more goes alone: it gains little, and others would wait for it.
+const LARGE: usize = 16 << 10;
+
+/// A command that can go along with others.
+pub(crate) enum Joint {
+    /// [`Command::SetIfAbsent`].
+    SetIfAbsent { key: Value, record: Value, life: i64 },
+    /// [`COMPLETE`](crate::script::COMPLETE) with its arguments.
+    Complete { key: Value, arguments: Vec<Value> },
+}
+
+impl Joint {
+    pub(crate) fn alone(self) -> Command {
+        match self {
+            Self::SetIfAbsent { key, record, life } => Command::SetIfAbsent { key, record, life },
+            Self::Complete { key, arguments } => Command::script(&COMPLETE, false, vec![key], arguments),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let length = |value: &Value| bytes_of(value).map_or(0, bytes::Bytes::len);
+        match self {
+            Self::SetIfAbsent { record, .. } => length(record),
+            Self::Complete { arguments, .. } => arguments.iter().map(length).sum(),
+        }
+    }
+
+    /// As `together.lua` wants it.
+    fn join(self, keys: &mut Vec<Value>, all: &mut Vec<Value>) {
+        match self {
+            Self::SetIfAbsent { key, record, life } => {
+                keys.push(key);
+                all.extend([Value::Integer(2), Value::Integer(life), record]);
+            }
+            Self::Complete { key, arguments } => {
+                keys.push(key);
+                // A handful.
+                all.push(Value::Integer(i64::try_from(arguments.len()).unwrap_or(i64::MAX)));
+                all.extend(arguments);
+            }
+        }
+    }
+}
+
+/// Those who share the scripts of one connection.
+pub(crate) struct Together {
+    connection: Arc<Connection>,
+    /// Callers that have no answer yet.
+    callers: AtomicUsize,
+    waiting: mpsc::Sender<Waiting>,
+    /// Ends with this, and with it what it has sent.
+    task: AbortHandle,
+}
+
+struct Waiting {
+    joint: Joint,
+    answer: oneshot::Sender<Result<Value, Fault>>,
+}
+
+impl Together {
+    pub(crate) fn start(connection: Arc<Connection>) -> Self {
+        let (waiting, queue) = mpsc::channel(MOST_WAITING);
+        let task = tokio::spawn(serve(Arc::clone(&connection), queue)).abort_handle();
+        Self { connection, callers: AtomicUsize::new(0), waiting, task }
+    }
+
+    /// Sends `joint`, alone or with others, once.
+    ///
+    /// # Cancel safety
+    /// That of [`Connection::carry`].
+    pub(crate) async fn carry(&self, joint: Joint, until: Instant) -> Result<Value, Fault> {
+        let counted = Counted::among(&self.callers);
+        if counted.is_alone || joint.bytes() > LARGE {
+            return self.connection.carry(joint.alone(), false, Some(until)).await;
+        }
+        let (answer, answered) = oneshot::channel();
+        if self.waiting.try_send(Waiting { joint, answer }).is_err() {
+            let address = self.connection.address();
+            return Err(Fault::Later(Cause::new(format!("{address} does not keep up, or is given up"))));
+        }
+        // Whoever sends it looks after the connection, and waits for two answers at most. A timer of each caller's own
+        // costs as much as the rest of this.
+        let answer = if until > Instant::now() + self.connection.response_timeout() * 2 {
+            answered.await
+        } else {
+            timeout_at(until, answered).await.map_err(|_| Fault::OutOfTime)?
+        };
+        self.connection.heeding(answer.unwrap_or_else(|_| Err(self.connection.ended())))
+    }
+}
+
+impl Drop for Together {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// One caller among others, until it is dropped.
+struct Counted<'a> {
+    callers: &'a AtomicUsize,
+    is_alone: bool,
+}
+
+impl<'a> Counted<'a> {
+    fn among(callers: &'a AtomicUsize) -> Self {
+        Self { callers, is_alone: callers.fetch_add(1, Ordering::Relaxed) == 0 }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.callers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn serve(connection: Arc<Connection>, mut queue: mpsc::Receiver<Waiting>) {
+    // Each holds callers that wait for it, so there are no more of them than callers.
+    let mut sent = JoinSet::new();
+    while let Some(first) = queue.recv().await {
+        // Lets those run who have just been answered, and are about to call again.
+        yield_now().await;
+        let mut bytes = first.joint.bytes();
+        let mut calls = vec![first];
+        while calls.len() < MOST_CALLS
+            && bytes < MOST_BYTES
+            && let Ok(next) = queue.try_recv()
+        {
+            bytes += next.joint.bytes();
+            calls.push(next);
+        }
+        while sent.try_join_next().is_some() {}
+        sent.spawn(send(Arc::clone(&connection), calls));
+    }
+}
+
+async fn send(connection: Arc<Connection>, mut calls: Vec<Waiting>) {
+    if calls.len() == 1
+        && let Some(Waiting { joint, answer }) = calls.pop()
+    {
+        // A caller that has gone does not mind, here and below.
+        let _ = answer.send(connection.carry(joint.alone(), false, None).await);
+        return;
+    }
+    let (mut keys, mut arguments) = (Vec::with_capacity(calls.len()), Vec::with_capacity(calls.len() * 6));
+    let callers: Vec<_> = calls
+        .into_iter()
+        .map(|Waiting { joint, answer }| {
+            joint.join(&mut keys, &mut arguments);
+            answer
+        })
+        .collect();
+    match run(&connection, keys, arguments).await {
+        Ok(Value::Array(answers)) if answers.len() == callers.len() => {
+            for (caller, answer) in callers.into_iter().zip(answers) {
+                let _ = caller.send(answer_of(answer, connection.address()));
+            }
+        }
+        answer => {
+            let fault = answer.err().unwrap_or_else(|| senseless(connection.address()));
+            for caller in callers {
+                let _ = caller.send(Err(fault.clone()));
+            }
+        }
+    }
+}
+
+/// Runs the script, which the server may have to be given first.
+async fn run(connection: &Connection, keys: Vec<Value>, arguments: Vec<Value>) -> Result<Value, Fault> {
+    let script: &Script = &TOGETHER;
+    let command = Command::script(script, false, keys.clone(), arguments.clone());
+    match connection.carry(command, false, None).await {
+        Err(Fault::NoScript) => {
+            connection.carry(Command::script(script, true, keys, arguments), false, None).await
+        }
+        answer => answer,
+    }
+}
+
+/// What one of many is answered.
+fn answer_of(answer: Value, server: &Address) -> Result<Value, Fault> {
+    let Value::Array(parts) = &answer else { return Ok(answer) };
+    match parts.get(1).and_then(bytes_of).map(|message| String::from_utf8_lossy(message)) {
+        Some(message) => Err(of_reply(&message, server)),
+        None => Err(senseless(server)),
+    }
+}
+
+/// What was done cannot be known then.
+fn senseless(server: &Address) -> Fault {
+    Fault::Unknown(Cause::new(format!("the answer of {server} makes no sense")))
+}
