@@ -5,7 +5,7 @@
 //! and the next script does for all. What each is answered is what its command would be answered alone.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use fred::types::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -26,6 +26,8 @@ const MOST_CALLS: usize = 64;
 const MOST_BYTES: usize = 128 << 10;
 /// One with more goes alone: it gains little, and others would wait for it.
 const LARGE: usize = 16 << 10;
+/// How many more locks than others must have found their key on record: see [`Finds`].
+const MANY_FINDS: u32 = 32;
 
 /// A command that can go along with others.
 pub(crate) enum Joint {
@@ -73,6 +75,7 @@ pub(crate) struct Together {
     connection: Arc<Connection>,
     /// Callers that have no answer yet.
     callers: AtomicUsize,
+    finds: Finds,
     waiting: mpsc::Sender<Waiting>,
     /// Ends with this, and with it what it has sent.
     task: AbortHandle,
@@ -87,7 +90,7 @@ impl Together {
     pub(crate) fn start(connection: Arc<Connection>) -> Self {
         let (waiting, queue) = mpsc::channel(MOST_WAITING);
         let task = tokio::spawn(serve(Arc::clone(&connection), queue)).abort_handle();
-        Self { connection, callers: AtomicUsize::new(0), waiting, task }
+        Self { connection, callers: AtomicUsize::new(0), finds: Finds::default(), waiting, task }
     }
 
     /// Sends `joint`, alone or with others, once.
@@ -96,9 +99,20 @@ impl Together {
     /// That of [`Connection::carry`].
     pub(crate) async fn carry(&self, joint: Joint, until: Instant) -> Result<Value, Fault> {
         let counted = Counted::among(&self.callers);
-        if counted.is_alone || joint.bytes() > LARGE {
-            return self.connection.carry(joint.alone(), false, Some(until)).await;
+        let is_lock = matches!(joint, Joint::SetIfAbsent { .. });
+        let goes_alone = counted.is_alone || joint.bytes() > LARGE || (is_lock && self.finds.are_many());
+        let answer = if goes_alone {
+            self.connection.carry(joint.alone(), false, Some(until)).await
+        } else {
+            self.carry_with_others(joint, until).await
+        };
+        if is_lock && let Ok(record) = &answer {
+            self.finds.note(!matches!(record, Value::Null));
         }
+        answer
+    }
+
+    async fn carry_with_others(&self, joint: Joint, until: Instant) -> Result<Value, Fault> {
         let (answer, answered) = oneshot::channel();
         if self.waiting.try_send(Waiting { joint, answer }).is_err() {
             let address = self.connection.address();
@@ -118,6 +132,26 @@ impl Together {
 impl Drop for Together {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// Whether locks find keys on record more often than not, of late. Then they go alone: a script would copy each outcome
+/// twice on its way out, which takes the server longer than the calls that it saves.
+#[derive(Default)]
+struct Finds(AtomicU32);
+
+impl Finds {
+    fn are_many(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= MANY_FINDS
+    }
+
+    /// Two at once may count as one.
+    fn note(&self, found: bool) {
+        let count = self.0.load(Ordering::Relaxed);
+        let next = if found { (count + 1).min(2 * MANY_FINDS) } else { count.saturating_sub(1) };
+        if next != count {
+            self.0.store(next, Ordering::Relaxed);
+        }
     }
 }
 

@@ -1,0 +1,250 @@
+//! Calls that come together go in one script: each is answered as if it had come alone.
+//!
+//! All on one thread, where it is certain: the first call goes by itself, the others queue before the first script is
+//! sent.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_conformance::redis::{Node, Server};
+use idem_core::{ErrorKind, Fenced, Fingerprint, Lease, LockOutcome, LostReason, Outcome, Result, Store};
+use idem_redis::RedisStore;
+use tokio::task::JoinSet;
+
+use crate::cutter::{Cut, Cutter};
+use crate::support::{
+    acquire, assert_replays, claim, complete, completed, config, key, kind, lock, lone, value,
+};
+
+/// Runs `calls` at once, and gives their answers in their order.
+async fn at_once<T: Send + 'static>(
+    calls: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let mut running = JoinSet::new();
+    for (number, call) in calls.into_iter().enumerate() {
+        running.spawn(async move { (number, call.await) });
+    }
+    let mut answers = running.join_all().await;
+    answers.sort_by_key(|(number, _)| *number);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+async fn lock_all(store: &RedisStore, names: impl IntoIterator<Item = String>) -> Vec<Result<LockOutcome>> {
+    at_once(names.into_iter().map(|name| {
+        let store = store.clone();
+        async move { lock(&store, &name).await }
+    }))
+    .await
+}
+
+async fn complete_all(store: &RedisStore, leases: &[Lease]) -> Vec<Result<Fenced>> {
+    at_once(leases.iter().cloned().map(|lease| {
+        let store = store.clone();
+        async move { complete(&store, &lease).await }
+    }))
+    .await
+}
+
+fn names(count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(|number| format!("order {number}"))
+}
+
+fn leases(answers: Vec<Result<LockOutcome>>) -> Vec<Lease> {
+    let lease = |answer| match answer {
+        Ok(LockOutcome::Acquired(lease)) => lease,
+        other => panic!("{other:?}"),
+    };
+    answers.into_iter().map(lease).collect()
+}
+
+/// How many scripts the server has run since the last time.
+async fn scripts_run(server: &Node) -> u32 {
+    let said = server.run(&["INFO", "commandstats"]).await.text();
+    server.run(&["CONFIG", "RESETSTAT"]).await;
+    let calls = said.split("cmdstat_evalsha:calls=").nth(1).and_then(|rest| rest.split(',').next());
+    calls.map_or(0, |calls| calls.parse().unwrap())
+}
+
+#[tokio::test]
+async fn calls_that_come_together_take_few_scripts() {
+    let (server, store) = lone().await;
+    scripts_run(&server).await;
+    let held = leases(lock_all(&store, names(50)).await);
+    assert_eq!(scripts_run(&server).await, 1);
+    assert!(complete_all(&store, &held).await.into_iter().all(|fenced| fenced.unwrap() == Fenced::Applied));
+    assert_eq!(scripts_run(&server).await, 2, "the first goes by itself");
+}
+
+#[tokio::test]
+async fn replays_take_no_scripts_once_they_are_what_is_asked_for() {
+    let (server, store) = lone().await;
+    let held = leases(lock_all(&store, names(50)).await);
+    complete_all(&store, &held).await;
+    for _ in 0..2 {
+        for answer in lock_all(&store, names(50)).await {
+            assert!(
+                matches!(answer, Ok(LockOutcome::Completed(completion)) if completion.outcome == value())
+            );
+        }
+    }
+    scripts_run(&server).await;
+    for answer in lock_all(&store, names(50)).await {
+        assert!(matches!(answer, Ok(LockOutcome::Completed(_))));
+    }
+    assert_eq!(scripts_run(&server).await, 0);
+}
+
+#[tokio::test]
+async fn each_of_many_is_told_what_it_would_be_told_alone() {
+    let (server, store) = lone().await;
+    acquire(&store, "held").await;
+    completed(&store, "done").await;
+    server.run(&["RPUSH", &store.redis_key(&key("a list")), "1"]).await;
+    server.run(&["SET", &store.redis_key(&key("garbage")), "\u{1}garbage"]).await;
+    let other = Fingerprint::builder("test").part("another request").finish();
+    let locks = ["first", "fresh", "done", "held", "a list", "garbage", "fresh too", "fresh"];
+    let mut answers = lock_all(&store, locks.map(String::from)).await.into_iter();
+    let mut next = || answers.next().unwrap();
+    assert!(matches!(next(), Ok(LockOutcome::Acquired(_))));
+    assert!(matches!(next(), Ok(LockOutcome::Acquired(_))));
+    assert!(matches!(next(), Ok(LockOutcome::Completed(completion)) if completion.outcome == value()));
+    assert!(matches!(next(), Ok(LockOutcome::InProgress { .. })));
+    assert_eq!(kind(next()), ErrorKind::Corrupt);
+    assert_eq!(kind(next()), ErrorKind::Corrupt);
+    assert!(matches!(next(), Ok(LockOutcome::Acquired(_))));
+    assert!(matches!(next(), Ok(LockOutcome::InProgress { .. })), "taken earlier in the same script");
+    let mismatches = at_once(["fresh too", "done", "held"].map(|name| {
+        let store = store.clone();
+        async move { store.lock(&key(name), &other, &claim()).await.unwrap() }
+    }));
+    for answer in mismatches.await {
+        assert!(matches!(answer, LockOutcome::FingerprintMismatch), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_of_many_holders_is_told_what_became_of_its_key() {
+    let (server, store) = lone().await;
+    let held = leases(
+        lock_all(
+            &store,
+            ["first", "held", "gone", "superseded", "completed", "garbage", "a list"].map(String::from),
+        )
+        .await,
+    );
+    for name in ["gone", "superseded"] {
+        assert!(store.remove(&key(name), true).await.unwrap());
+    }
+    let overtaking = acquire(&store, "superseded").await;
+    assert_eq!(complete(&store, &held[4]).await.unwrap(), Fenced::Applied);
+    server.run(&["SET", &store.redis_key(&key("garbage")), "\u{1}garbage"]).await;
+    server.run(&["DEL", &store.redis_key(&key("a list"))]).await;
+    server.run(&["RPUSH", &store.redis_key(&key("a list")), "1"]).await;
+
+    let mut answers = complete_all(&store, &held).await.into_iter();
+    let mut next = || answers.next().unwrap();
+    assert_eq!(next().unwrap(), Fenced::Applied);
+    assert_eq!(next().unwrap(), Fenced::Applied);
+    assert_eq!(next().unwrap(), Fenced::Lost(LostReason::Gone));
+    assert_eq!(next().unwrap(), Fenced::Lost(LostReason::Superseded));
+    assert_eq!(next().unwrap(), Fenced::Applied, "its own completion");
+    assert_eq!(kind(next()), ErrorKind::Corrupt);
+    assert_eq!(kind(next()), ErrorKind::Corrupt);
+    assert_eq!(complete(&store, &overtaking).await.unwrap(), Fenced::Applied);
+}
+
+#[tokio::test]
+async fn more_than_one_script_takes_and_outcomes_too_large_for_it_are_done_all_the_same() {
+    let (_server, store) = lone().await;
+    let held = leases(lock_all(&store, names(300)).await);
+    let outcome = |number: usize| {
+        let length = if number.is_multiple_of(7) { 100_000 } else { 1_000 + number };
+        Outcome::Value(Bytes::from(vec![u8::try_from(number % 251).unwrap(); length]))
+    };
+    let done = at_once(held.into_iter().enumerate().map(|(number, lease)| {
+        let store = store.clone();
+        async move { store.complete(&lease, outcome(number), lease.retention()).await }
+    }));
+    assert!(done.await.into_iter().all(|fenced| fenced.unwrap() == Fenced::Applied));
+    for (number, answer) in lock_all(&store, names(300)).await.into_iter().enumerate() {
+        assert!(
+            matches!(answer, Ok(LockOutcome::Completed(it)) if it.outcome == outcome(number)),
+            "{number}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_script_that_is_forgotten_is_sent_again() {
+    let (server, store) = lone().await;
+    server.run(&["SCRIPT", "FLUSH"]).await;
+    let held = leases(lock_all(&store, names(20)).await);
+    server.run(&["SCRIPT", "FLUSH"]).await;
+    assert!(complete_all(&store, &held).await.into_iter().all(|fenced| fenced.unwrap() == Fenced::Applied));
+}
+
+#[tokio::test]
+async fn a_server_out_of_memory_is_full_to_what_is_new_and_replays_what_is_done() {
+    let (server, store) = lone().await;
+    completed(&store, "done").await;
+    let held = leases(lock_all(&store, names(5)).await);
+    server.run(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    let answers = lock_all(&store, ["new", "new too", "done", "newest"].map(String::from)).await;
+    let is_full = |answer: &Result<_>| matches!(answer, Err(error) if error.kind() == ErrorKind::Full);
+    assert_eq!(answers.iter().map(is_full).collect::<Vec<_>>(), [true, true, false, true]);
+    assert!(matches!(answers[2], Ok(LockOutcome::Completed(_))));
+    for answer in complete_all(&store, &held).await {
+        assert_eq!(kind(answer), ErrorKind::Full);
+    }
+    server.run(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    assert!(complete_all(&store, &held).await.into_iter().all(|fenced| fenced.unwrap() == Fenced::Applied));
+}
+
+#[tokio::test]
+async fn too_few_replicas_for_the_server_itself_are_unavailable_to_each_and_nothing_is_done() {
+    let (server, store) = lone().await;
+    let held = leases(lock_all(&store, names(5)).await);
+    server.run(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
+    for answer in complete_all(&store, &held).await {
+        assert_eq!(kind(answer), ErrorKind::Unavailable);
+    }
+    server.run(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
+    assert!(complete_all(&store, &held).await.into_iter().all(|fenced| fenced.unwrap() == Fenced::Applied));
+}
+
+#[tokio::test]
+async fn a_connection_cut_before_or_after_a_script_of_many_loses_and_doubles_nothing() {
+    let server = Server::lone().await;
+    let cutter = Cutter::before(&server).await;
+    let mut config = config(&cutter.node());
+    config.call_timeout = Duration::from_secs(20);
+    let store = RedisStore::open(config).await.unwrap();
+    for cut in [Cut::Before, Cut::After] {
+        let names: Vec<_> = names(20).map(|name| format!("{name} {cut:?}")).collect();
+        cutter.cut("EVALSHA", cut, 1);
+        let held = leases(lock_all(&store, names.clone()).await);
+        assert!(cutter.is_done(), "lock {cut:?}: nothing was cut");
+        assert!(held.iter().all(|lease| lease.attempt() == 1), "{cut:?}: a holder was lost");
+
+        cutter.cut("EVALSHA", cut, 1);
+        let done = complete_all(&store, &held).await;
+        assert!(cutter.is_done(), "complete {cut:?}: nothing was cut");
+        assert!(done.into_iter().all(|fenced| fenced.unwrap() == Fenced::Applied), "{cut:?}");
+        for name in names {
+            assert_replays(&store, &name).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_given_up_in_time_by_all_who_came_together() {
+    let (server, store) = lone().await;
+    let held = leases(lock_all(&store, names(20)).await);
+    server.stop();
+    let answers = tokio::time::timeout(Duration::from_secs(10), complete_all(&store, &held)).await.unwrap();
+    for answer in answers {
+        assert_eq!(kind(answer), ErrorKind::Timeout);
+    }
+    server.cont();
+    assert!(complete_all(&store, &held).await.into_iter().all(|fenced| fenced.unwrap() == Fenced::Applied));
+}
