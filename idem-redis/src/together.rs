@@ -3,6 +3,8 @@
 //! Most of what a small call costs is the system calls on both sides, and the client library gives every script some
 //! of its own. A caller that is alone sends its command as it is. Others queue; whoever is about to call comes along,
 //! and the next script does for all. What each is answered is what its command would be answered alone.
+//!
+//! This is about speed only: whatever is not answered is sent again alone, by `dispatch.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -26,6 +28,8 @@ const MOST_CALLS: usize = 64;
 const MOST_BYTES: usize = 128 << 10;
 /// One with more goes alone: it gains little, and others would wait for it.
 const LARGE: usize = 16 << 10;
+/// Keys that are looked at by one command.
+const MOST_LOOKS: usize = 32;
 /// How many more locks than others must have found their key on record: see [`Finds`].
 const MANY_FINDS: u32 = 32;
 
@@ -82,8 +86,16 @@ pub(crate) struct Together {
 }
 
 struct Waiting {
-    joint: Joint,
-    answer: oneshot::Sender<Result<Value, Fault>>,
+    call: Call,
+    answer: Caller,
+}
+
+type Caller = oneshot::Sender<Result<Value, Fault>>;
+
+enum Call {
+    Joint(Joint),
+    /// Whether a key is on record, and what.
+    Look(Value),
 }
 
 impl Together {
@@ -100,11 +112,20 @@ impl Together {
     pub(crate) async fn carry(&self, joint: Joint, until: Instant) -> Result<Value, Fault> {
         let counted = Counted::among(&self.callers);
         let is_lock = matches!(joint, Joint::SetIfAbsent { .. });
-        let goes_alone = counted.is_alone || joint.bytes() > LARGE || (is_lock && self.finds.are_many());
-        let answer = if goes_alone {
+        let answer = if counted.is_alone || joint.bytes() > LARGE {
             self.connection.carry(joint.alone(), false, Some(until)).await
+        } else if let Joint::SetIfAbsent { key, .. } = &joint
+            && self.finds.are_many()
+        {
+            match self.queue(Call::Look(key.clone()), until).await {
+                // Not there, or the user may not look so: the command itself tells.
+                Ok(Value::Null) | Err(Fault::Refused(..)) => {
+                    self.connection.carry(joint.alone(), false, Some(until)).await
+                }
+                found => found,
+            }
         } else {
-            self.carry_with_others(joint, until).await
+            self.queue(Call::Joint(joint), until).await
         };
         if is_lock && let Ok(record) = &answer {
             self.finds.note(!matches!(record, Value::Null));
@@ -112,9 +133,9 @@ impl Together {
         answer
     }
 
-    async fn carry_with_others(&self, joint: Joint, until: Instant) -> Result<Value, Fault> {
+    async fn queue(&self, call: Call, until: Instant) -> Result<Value, Fault> {
         let (answer, answered) = oneshot::channel();
-        if self.waiting.try_send(Waiting { joint, answer }).is_err() {
+        if self.waiting.try_send(Waiting { call, answer }).is_err() {
             let address = self.connection.address();
             return Err(Fault::Later(Cause::new(format!("{address} does not keep up, or is given up"))));
         }
@@ -135,8 +156,9 @@ impl Drop for Together {
     }
 }
 
-/// Whether locks find keys on record more often than not, of late. Then they go alone: a script would copy each outcome
-/// twice on its way out, which takes the server longer than the calls that it saves.
+/// Whether locks find keys on record more often than not, of late: clients retry. Then the keys are only looked at
+/// first, many by one plain command. A script would copy each outcome twice on its way out, which takes the server
+/// longer than the calls that it saves. The few that are not on record take a second round trip meanwhile.
 #[derive(Default)]
 struct Finds(AtomicU32);
 
@@ -179,44 +201,80 @@ async fn serve(connection: Arc<Connection>, mut queue: mpsc::Receiver<Waiting>) 
     while let Some(first) = queue.recv().await {
         // Lets those run who have just been answered, and are about to call again.
         yield_now().await;
-        let mut bytes = first.joint.bytes();
-        let mut calls = vec![first];
-        while calls.len() < MOST_CALLS
-            && bytes < MOST_BYTES
+        let mut load = Load::default();
+        load.add(first);
+        while load.has_room()
             && let Ok(next) = queue.try_recv()
         {
-            bytes += next.joint.bytes();
-            calls.push(next);
+            load.add(next);
         }
         while sent.try_join_next().is_some() {}
-        sent.spawn(send(Arc::clone(&connection), calls));
+        let Load { joints, looks, .. } = load;
+        if !joints.is_empty() {
+            sent.spawn(send(Arc::clone(&connection), joints));
+        }
+        if !looks.is_empty() {
+            sent.spawn(look(Arc::clone(&connection), looks));
+        }
     }
 }
 
-async fn send(connection: Arc<Connection>, mut calls: Vec<Waiting>) {
-    if calls.len() == 1
-        && let Some(Waiting { joint, answer }) = calls.pop()
+/// What goes together.
+#[derive(Default)]
+struct Load {
+    joints: Vec<(Joint, Caller)>,
+    bytes: usize,
+    looks: Vec<(Value, Caller)>,
+}
+
+impl Load {
+    fn add(&mut self, Waiting { call, answer }: Waiting) {
+        match call {
+            Call::Joint(joint) => {
+                self.bytes += joint.bytes();
+                self.joints.push((joint, answer));
+            }
+            Call::Look(key) => self.looks.push((key, answer)),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.joints.len() < MOST_CALLS && self.bytes < MOST_BYTES && self.looks.len() < MOST_LOOKS
+    }
+}
+
+async fn look(connection: Arc<Connection>, looks: Vec<(Value, Caller)>) {
+    let (keys, callers): (_, Vec<_>) = looks.into_iter().unzip();
+    tell(callers, connection.carry(Command::Plain("MGET", keys), false, None).await, connection.address());
+}
+
+async fn send(connection: Arc<Connection>, mut joints: Vec<(Joint, Caller)>) {
+    if joints.len() == 1
+        && let Some((joint, caller)) = joints.pop()
     {
         // A caller that has gone does not mind, here and below.
-        let _ = answer.send(connection.carry(joint.alone(), false, None).await);
+        let _ = caller.send(connection.carry(joint.alone(), false, None).await);
         return;
     }
-    let (mut keys, mut arguments) = (Vec::with_capacity(calls.len()), Vec::with_capacity(calls.len() * 6));
-    let callers: Vec<_> = calls
-        .into_iter()
-        .map(|Waiting { joint, answer }| {
-            joint.join(&mut keys, &mut arguments);
-            answer
-        })
-        .collect();
-    match run(&connection, keys, arguments).await {
+    let (mut keys, mut arguments) = (Vec::with_capacity(joints.len()), Vec::with_capacity(joints.len() * 6));
+    let join = |(joint, caller): (Joint, Caller)| {
+        joint.join(&mut keys, &mut arguments);
+        caller
+    };
+    let callers: Vec<_> = joints.into_iter().map(join).collect();
+    tell(callers, run(&connection, keys, arguments).await, connection.address());
+}
+
+/// Gives each caller its own of the answers.
+fn tell(callers: Vec<Caller>, answer: Result<Value, Fault>, server: &Address) {
+    match answer {
         Ok(Value::Array(answers)) if answers.len() == callers.len() => {
             for (caller, answer) in callers.into_iter().zip(answers) {
-                let _ = caller.send(answer_of(answer, connection.address()));
+                let _ = caller.send(answer_of(answer, server));
             }
         }
         answer => {
-            let fault = answer.err().unwrap_or_else(|| senseless(connection.address()));
+            let fault = answer.err().unwrap_or_else(|| senseless(server));
             for caller in callers {
                 let _ = caller.send(Err(fault.clone()));
             }
