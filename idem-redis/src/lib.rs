@@ -36,6 +36,7 @@ mod calls;
 mod check;
 mod config;
 mod connection;
+mod crowd;
 mod dial;
 mod discover;
 mod dispatch;

@@ -7,7 +7,7 @@
 //! This is about speed only: whatever is not answered is sent again alone, by `dispatch.rs`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use fred::types::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::Address;
 use crate::connection::Connection;
+use crate::crowd::{Counted, Finds};
 use crate::fault::{Cause, Fault, of_reply};
 use crate::records::bytes_of;
 use crate::script::{COMPLETE, Script, TOGETHER};
@@ -30,9 +31,6 @@ const MOST_BYTES: usize = 128 << 10;
 const LARGE: usize = 16 << 10;
 /// Keys that are looked at by one command.
 const MOST_LOOKS: usize = 32;
-/// How many more locks than others must have found their key on record: see [`Finds`].
-const MANY_FINDS: u32 = 32;
-
 /// A command that can go along with others.
 pub(crate) enum Joint {
     /// [`Command::SetIfAbsent`].
@@ -153,45 +151,6 @@ impl Together {
 impl Drop for Together {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-/// Whether locks find keys on record more often than not, of late: clients retry. Then the keys are only looked at
-/// first, many by one plain command. A script would copy each outcome twice on its way out, which takes the server
-/// longer than the calls that it saves. The few that are not on record take a second round trip meanwhile.
-#[derive(Default)]
-struct Finds(AtomicU32);
-
-impl Finds {
-    fn are_many(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= MANY_FINDS
-    }
-
-    /// Two at once may count as one.
-    fn note(&self, found: bool) {
-        let count = self.0.load(Ordering::Relaxed);
-        let next = if found { (count + 1).min(2 * MANY_FINDS) } else { count.saturating_sub(1) };
-        if next != count {
-            self.0.store(next, Ordering::Relaxed);
-        }
-    }
-}
-
-/// One caller among others, until it is dropped.
-struct Counted<'a> {
-    callers: &'a AtomicUsize,
-    is_alone: bool,
-}
-
-impl<'a> Counted<'a> {
-    fn among(callers: &'a AtomicUsize) -> Self {
-        Self { callers, is_alone: callers.fetch_add(1, Ordering::Relaxed) == 0 }
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.callers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

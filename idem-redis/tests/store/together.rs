@@ -88,10 +88,38 @@ async fn replays_take_no_scripts_once_they_are_what_is_asked_for() {
         }
     }
     scripts_run(&server).await;
-    for answer in lock_all(&store, names(50)).await {
-        assert!(matches!(answer, Ok(LockOutcome::Completed(_))));
+    for count in [50, 2, 1] {
+        for answer in lock_all(&store, names(count)).await {
+            assert!(matches!(answer, Ok(LockOutcome::Completed(_))), "{count}");
+        }
     }
     assert_eq!(scripts_run(&server).await, 0);
+
+    server.run(&["RPUSH", &store.redis_key(&key("a list")), "1"]).await;
+    let mixed = ["order 1", "order 2", "new", "a list", "newer"];
+    let mut answers = lock_all(&store, mixed.map(String::from)).await.into_iter().skip(1);
+    let mut next = || answers.next().unwrap();
+    assert!(matches!(next(), Ok(LockOutcome::Completed(_))));
+    assert!(matches!(next(), Ok(LockOutcome::Acquired(_))));
+    assert_eq!(kind(next()), ErrorKind::Corrupt);
+    assert!(matches!(next(), Ok(LockOutcome::Acquired(_))));
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_look_at_many_keys_is_answered_all_the_same() {
+    let server = Server::lone().await;
+    let user = ["ACL", "SETUSER", "idem", "on", ">secret", "~*", "&*", "+@all", "-mget"];
+    server.run(&user).await;
+    let mut config = config(&server);
+    (config.username, config.password) = (Some("idem".to_owned()), Some("secret".to_owned()));
+    let store = RedisStore::open(config).await.unwrap();
+    let held = leases(lock_all(&store, names(50)).await);
+    complete_all(&store, &held).await;
+    for _ in 0..3 {
+        for answer in lock_all(&store, names(50)).await {
+            assert!(matches!(answer, Ok(LockOutcome::Completed(_))), "{answer:?}");
+        }
+    }
 }
 
 #[tokio::test]
