@@ -18,8 +18,16 @@ pub(crate) async fn round(cluster: &Cluster, seed: u64, acks: Option<Acks>) -> R
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_that_sleeps_past_its_lease_is_refused_once_another_took_over() {
     let cluster = options().start().await;
-    let report = round(&cluster, 1, None).await;
-    judged("paused holders", &report);
-    assert!(report.superseded > 0, "nobody took over from a sleeper");
-    assert!(report.late > 0, "no sleeper completed a key that nobody took over");
+    let (mut superseded, mut late) = (0, 0);
+    // How often it comes to either depends on the machine: again, with other dice, until both were seen.
+    for seed in 1..=6 {
+        let report = round(&cluster, seed, None).await;
+        judged("paused holders", &report);
+        (superseded, late) = (superseded + report.superseded, late + report.late);
+        if superseded > 0 && late > 0 {
+            break;
+        }
+    }
+    assert!(superseded > 0, "nobody took over from a sleeper");
+    assert!(late > 0, "no sleeper completed a key that nobody took over");
 }
