@@ -94,8 +94,7 @@ impl Connection {
             batch.add(Command::Plain("ASKING", Vec::new())).map_err(unsent)?;
         }
         batch.add(command).map_err(unsent)?;
-        let answer = self.in_time(pin!(batch.answer()), until).await;
-        self.heeding(answer)
+        self.in_time(pin!(batch.answer()), until).await
     }
 
     /// Pinned futures are lent, here and below: those of a call would hold each of them several times over.
@@ -105,7 +104,7 @@ impl Connection {
         until: Option<Instant>,
     ) -> Result<T, Fault> {
         let answer = self.unless_silent(answer, until).await;
-        answer.and_then(|answer| answer.map_err(|source| of_answer(source, &self.address)))
+        self.heeding(answer.and_then(|answer| answer.map_err(|source| of_answer(source, &self.address))))
     }
 
     /// The client library forgets what it is given while its connection ends, so that is looked at meanwhile.

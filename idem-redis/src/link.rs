@@ -91,14 +91,12 @@ impl Link {
     /// Asks for notifications of `channel`, a key. For [`notifier`](crate::node::Node::notifier)s alone, which says why.
     pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), Fault> {
         let client = self.connection.client();
-        let answer = self.connection.in_time(Box::pin(client.ssubscribe(channel)).as_mut(), None).await;
-        self.connection.heeding(answer)
+        self.connection.in_time(Box::pin(client.ssubscribe(channel)).as_mut(), None).await
     }
 
     pub(crate) async fn unsubscribe(&self, channel: &str) -> Result<(), Fault> {
         let client = self.connection.client();
-        let answer = self.connection.in_time(Box::pin(client.sunsubscribe(channel)).as_mut(), None).await;
-        self.connection.heeding(answer)
+        self.connection.in_time(Box::pin(client.sunsubscribe(channel)).as_mut(), None).await
     }
 
     /// True for the first who asks: it is to hand the notifications on.

@@ -45,6 +45,10 @@ async fn complete_all(store: &RedisStore, leases: &[Lease]) -> Vec<Result<Fenced
     .await
 }
 
+async fn assert_all_complete(store: &RedisStore, leases: &[Lease]) {
+    assert!(complete_all(store, leases).await.into_iter().all(|fenced| fenced.unwrap() == Fenced::Applied));
+}
+
 fn names(count: usize) -> impl Iterator<Item = String> {
     (0..count).map(|number| format!("order {number}"))
 }
@@ -73,7 +77,7 @@ async fn calls_that_come_together_take_few_scripts() {
     commands_run(&server).await;
     let held = leases(lock_all(&store, names(50)).await);
     assert_eq!(commands_run(&server).await, [1, 50, 0]);
-    assert!(complete_all(&store, &held).await.into_iter().all(|fenced| fenced.unwrap() == Fenced::Applied));
+    assert_all_complete(&store, &held).await;
     assert_eq!(commands_run(&server).await, [2, 50, 0], "the first goes by itself");
 }
 
@@ -210,7 +214,7 @@ async fn a_script_that_is_forgotten_is_sent_again() {
     server.run(&["SCRIPT", "FLUSH"]).await;
     let held = leases(lock_all(&store, names(20)).await);
     server.run(&["SCRIPT", "FLUSH"]).await;
-    assert!(complete_all(&store, &held).await.into_iter().all(|fenced| fenced.unwrap() == Fenced::Applied));
+    assert_all_complete(&store, &held).await;
 }
 
 #[tokio::test]
@@ -227,7 +231,7 @@ async fn a_server_out_of_memory_is_full_to_what_is_new_and_replays_what_is_done(
         assert_eq!(kind(answer), ErrorKind::Full);
     }
     server.run(&["CONFIG", "SET", "maxmemory", "0"]).await;
-    assert!(complete_all(&store, &held).await.into_iter().all(|fenced| fenced.unwrap() == Fenced::Applied));
+    assert_all_complete(&store, &held).await;
 }
 
 #[tokio::test]
@@ -239,7 +243,7 @@ async fn too_few_replicas_for_the_server_itself_are_unavailable_to_each_and_noth
         assert_eq!(kind(answer), ErrorKind::Unavailable);
     }
     server.run(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
-    assert!(complete_all(&store, &held).await.into_iter().all(|fenced| fenced.unwrap() == Fenced::Applied));
+    assert_all_complete(&store, &held).await;
 }
 
 #[tokio::test]
@@ -276,5 +280,5 @@ async fn a_server_that_hangs_is_given_up_in_time_by_all_who_came_together() {
         assert_eq!(kind(answer), ErrorKind::Timeout);
     }
     server.cont();
-    assert!(complete_all(&store, &held).await.into_iter().all(|fenced| fenced.unwrap() == Fenced::Applied));
+    assert_all_complete(&store, &held).await;
 }
