@@ -41,10 +41,6 @@ def varint(number):
     return bytes([number]) if number < 251 else b"\xfb" + struct.pack("<H", number)
 
 
-def zigzag(number):
-    return varint((number << 1) ^ (number >> 63))
-
-
 def header(state, first, second, step):
     attempt, sequence = 0x01020304, 0x1112131415161718
     owner, fingerprint = bytes(range(0x20, 0x30)), bytes(range(0x60, 0x80))
@@ -83,7 +79,10 @@ key = storage_key(b"tenant-7", b"order-1")
 write("storage_key", key)
 write("storage_key_shared", storage_key(b"", b"order-1"))
 write("fingerprint", digest(b"payments v1", b"POST", b"/payments", b"", b'{"cents":1200}'))
-write("typed", varint(6) + b"booked" + varint(1200) + b"\x01" + zigzag(-3) + varint(2) + varint(7) + varint(300))
+# A format byte, then MessagePack: ("booked", 1200, -3, [7, 300]) and {"kind": "card", "at": null}.
+TUPLE = b"\x94" + b"\xa6booked" + b"\xcd\x04\xb0" + b"\xfd" + b"\x92\x07\xcd\x01\x2c"
+NAMED = b"\x82" + b"\xa4kind" + b"\xa4card" + b"\xa2at" + b"\xc0"
+write("typed", b"\xc1\x92" + TUPLE + NAMED)
 for name, record in RECORDS.items():
     for cover, covered_from in (("whole", 0), ("body", 54)):
         seed = xxhash.xxh3_64_intdigest(key)

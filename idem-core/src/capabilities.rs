@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 /// What a store promises beyond the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "five independent promises, not a state machine")]
@@ -13,6 +15,9 @@ pub struct Capabilities {
     pub strict_sequence: bool,
     /// A completion wakes those who wait in [`Store::settled`](crate::Store::settled).
     pub notifies: bool,
+    /// How long one call may take before the store itself ends it in [`Timeout`](crate::ErrorKind::Timeout); `None`:
+    /// the store sets no limit. [`execute`](crate::StoreExt::execute) allows for it when it sends a call again.
+    pub call_timeout: Option<Duration>,
 }
 
 /// For those who write a store: a constant, however many promises are added later.
@@ -27,7 +32,14 @@ impl Capabilities {
     /// Nothing beyond the contract.
     #[must_use]
     pub const fn none() -> Self {
-        Self { durable: false, shared: false, bounded: false, strict_sequence: false, notifies: false }
+        Self {
+            durable: false,
+            shared: false,
+            bounded: false,
+            strict_sequence: false,
+            notifies: false,
+            call_timeout: None,
+        }
     }
 
     /// Also [`durable`](Self::durable).
@@ -58,5 +70,11 @@ impl Capabilities {
     #[must_use]
     pub const fn with_notifies(self) -> Self {
         Self { notifies: true, ..self }
+    }
+
+    /// With this [`call_timeout`](Self::call_timeout).
+    #[must_use]
+    pub const fn with_call_timeout(self, limit: Duration) -> Self {
+        Self { call_timeout: Some(limit), ..self }
     }
 }

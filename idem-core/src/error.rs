@@ -34,9 +34,12 @@ pub enum ErrorKind {
     TooLarge,
     /// The effect is unknown: resend with the same owner or lease, and the store tells the truth.
     Timeout,
-    /// The store cannot answer now: overloaded, reopening, closed, or out of reach. It may have taken the
+    /// The store cannot answer now: overloaded, reopening, or out of reach. It may have taken the
     /// call all the same, so treat it as [`Timeout`](ErrorKind::Timeout): resend, never redo the work.
     Unavailable,
+    /// This handle to the store was closed and answers no call any more. What was asked before the store was closed
+    /// may have been done: a store that is opened anew tells. Sending the call again to this handle changes nothing.
+    Closed,
 }
 
 impl ErrorKind {
@@ -57,6 +60,7 @@ impl ErrorKind {
             Self::TooLarge => "too large",
             Self::Timeout => "timed out, effect unknown",
             Self::Unavailable => "store unavailable",
+            Self::Closed => "store closed",
         }
     }
 
@@ -72,6 +76,7 @@ impl ErrorKind {
             Self::TooLarge => "too_large",
             Self::Timeout => "timeout",
             Self::Unavailable => "unavailable",
+            Self::Closed => "closed",
         }
     }
 }

@@ -31,12 +31,17 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// A scope of 0 to 255 bytes, any bytes. The empty scope is [`Scope::shared`].
+    /// A scope of 1 to 255 bytes, any bytes.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`] when it is longer.
+    /// [`ErrorKind::InvalidKey`] when it is longer, or empty: an empty text is more often a tenant that is missing than
+    /// all of them. An application with one tenant says so with [`Scope::shared`].
     pub fn new(scope: impl AsRef<[u8]>) -> Result<Self> {
         let bytes = scope.as_ref();
+        if bytes.is_empty() {
+            let message = "the scope is empty, it needs 1 to 255 bytes; for one that all callers share: Scope::shared()";
+            return Err(invalid(message.to_owned()));
+        }
         if bytes.len() > MAX_SCOPE {
             return Err(invalid(format!(
                 "the scope has {} bytes, at most {MAX_SCOPE} are allowed",
@@ -189,7 +194,8 @@ mod tests {
 
     #[test]
     fn scope_limits_are_exact() {
-        assert_eq!(Scope::new("").unwrap(), Scope::shared());
+        assert_eq!(Scope::new("").unwrap_err().kind(), ErrorKind::InvalidKey);
+        assert!(Scope::new("a").is_ok());
         assert!(Scope::new([0xFF; 255]).is_ok());
         assert_eq!(Scope::new([b'a'; 256]).unwrap_err().kind(), ErrorKind::InvalidKey);
     }

@@ -8,8 +8,10 @@
 //! - [`Store`] is the contract, [`StoreExt::execute`] the comfort over it.
 //! - [`Registry`] opens a store by a URI or a table of a configuration file.
 //! - [`metrics`] names what is counted with the feature `metrics`; spans of `tracing` are always there.
-//! - [`mod@decide`] is the one pure transition that every backend makes atomic; [`codec`] the bytes in a store.
+//! - [`mod@decide`] is the one pure transition that every backend makes atomic; [`codec`] the bytes in a store;
+//!   [`backend`] what else an author of a store needs.
 
+pub mod backend;
 mod capabilities;
 mod clock;
 pub mod codec;
@@ -20,6 +22,7 @@ mod execute;
 mod fingerprint;
 mod forward;
 mod key;
+mod lease;
 pub mod limits;
 mod lock;
 pub mod metrics;
@@ -39,7 +42,8 @@ pub use error::{Error, ErrorKind, Operation, Result};
 pub use execute::{Execution, OnError, Policy, StoreExt};
 pub use fingerprint::{Fingerprint, FingerprintBuilder};
 pub use key::{Key, Scope};
-pub use lock::{Claim, Completion, Fenced, Grant, Lease, LockOutcome, LostReason, Sent};
+pub use lease::{Grant, Lease, Sent};
+pub use lock::{Claim, Completion, Fenced, LockOutcome, LostReason};
 pub use observed::Observed;
 pub use record::{Checkpoint, Completed, Locked, Outcome, Reason, Record, State};
 pub use registry::{Driver, Opening, Options, Registry, StoreConfig};

@@ -1,20 +1,34 @@
 //! Typed results: serde values as bytes, and back.
+//!
+//! A format byte, then MessagePack with struct fields by name. The encoding describes itself, so serde's attributes
+//! and a deploy that adds, removes or reorders fields cannot change what a replay reads: see
+//! `docs/adr/0015-typed-results-describe-themselves.md`.
 
 use bytes::Bytes;
-use serde::Serialize;
+use rmp_serde::decode::Error as DecodeError;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use crate::{Error, ErrorKind, Operation, Result};
+use crate::{Error, ErrorKind, Operation, Reason, Result};
 
-/// The longest encoded result: what is kept must be readable within the decoder's highest limit.
+/// MessagePack never uses this byte, so bytes without a format byte are not taken for MessagePack.
+const FORMAT: u8 = 0xC1;
+
+/// The longest encoded result.
 const MAX_TYPED: usize = 64 << 20;
 
-/// Memory that a decoder may claim per encoded byte: the widest number, a `u128`, may take one byte.
-/// A length read from bytes of another type is then refused before anything is allocated for it.
-const CLAIM_PER_BYTE: usize = 16;
+/// How deeply a result may be nested. Each level takes stack, in a debug build more than a kilobyte of it; a task's
+/// thread has 2 MiB. `serde_json` has the same limit.
+const MAX_DEPTH: usize = 128;
 
-/// Encodes a result for [`Outcome::Value`](crate::Outcome::Value): serde over bincode 2, standard
-/// configuration.
+/// What most results fit in, so that encoding them allocates once and a half.
+const USUAL: usize = 256;
+
+/// Encodes a result for [`Outcome::Value`](crate::Outcome::Value): MessagePack with named fields, behind a format
+/// byte.
+///
+/// Encoding alone does not say that the value can be read back: serde has types that write what they do not read.
+/// [`execute`](crate::StoreExt::execute) reads each result back before it answers.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidArgument`] when `T`'s own `Serialize` fails, [`ErrorKind::TooLarge`] when the result
@@ -26,7 +40,12 @@ const CLAIM_PER_BYTE: usize = 16;
 /// # Ok::<(), idem_core::Error>(())
 /// ```
 pub fn encode_value<T: Serialize + ?Sized>(value: &T) -> Result<Bytes> {
-    let encoded = bincode::serde::encode_to_vec(value, bincode::config::standard()).map_err(|source| {
+    let mut encoded = Vec::with_capacity(USUAL);
+    encoded.push(FORMAT);
+    // The human-readable forms of types such as `IpAddr`: what serde buffers for `flatten`, `untagged` and `tag` it
+    // reads back in no other form, whatever wrote it (https://github.com/serde-rs/serde/issues/2172).
+    let mut serializer = rmp_serde::Serializer::new(&mut encoded).with_struct_map().with_human_readable();
+    value.serialize(&mut serializer).map_err(|source| {
         Error::new(ErrorKind::InvalidArgument, Operation::Typed, "the result cannot be encoded")
             .with_source(source)
     })?;
@@ -34,40 +53,71 @@ pub fn encode_value<T: Serialize + ?Sized>(value: &T) -> Result<Bytes> {
         let message = format!("the result has {} bytes, a typed one at most {MAX_TYPED}", encoded.len());
         return Err(Error::new(ErrorKind::TooLarge, Operation::Typed, message));
     }
-    Ok(Bytes::from(encoded))
+    // Kept for hours: without the room that growing left over.
+    Ok(Bytes::from(encoded.into_boxed_slice()))
 }
 
 /// Decodes what [`encode_value`] wrote.
 ///
+/// Fields are found by name: reordered ones are read as they were, unknown ones are passed over unless `T` denies
+/// them, and missing ones take their default where `T` has one. The elements of a tuple have no names, so two of one
+/// type that change places in a deploy are read in each other's place.
+///
 /// # Errors
-/// [`ErrorKind::Incompatible`] when the bytes are not a `T`: its type changed since they were written.
+/// [`ErrorKind::Incompatible`] when the bytes are not a `T`: its type changed since they were written. The message
+/// shows nothing of the bytes.
 pub fn decode_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    const SMALL: usize = 64 << 10;
-    const MEDIUM: usize = 2 << 20;
-    if bytes.len() <= SMALL {
-        decode_within::<T, { SMALL * CLAIM_PER_BYTE }>(bytes)
-    } else if bytes.len() <= MEDIUM {
-        decode_within::<T, { MEDIUM * CLAIM_PER_BYTE }>(bytes)
-    } else if bytes.len() <= MAX_TYPED {
-        decode_within::<T, { MAX_TYPED * CLAIM_PER_BYTE }>(bytes)
-    } else {
-        Err(incompatible("the stored result is longer than any typed one"))
+    if bytes.len() > MAX_TYPED {
+        return Err(incompatible("the stored result is longer than any typed one"));
     }
-}
-
-/// The limit is part of the decoder's type, so there is one decoder for each order of magnitude.
-fn decode_within<T: DeserializeOwned, const LIMIT: usize>(bytes: &[u8]) -> Result<T> {
-    let config = bincode::config::standard().with_limit::<LIMIT>();
-    match bincode::serde::decode_from_slice(bytes, config) {
-        Ok((value, read)) if read == bytes.len() => Ok(value),
-        Ok(_) => Err(incompatible("the stored result is longer than its type; did the type change?")),
-        Err(source) => {
-            Err(incompatible("the stored result is not of this type; did the type change?")
-                .with_source(source))
+    let Some((&FORMAT, encoded)) = bytes.split_first() else {
+        return Err(incompatible(
+            "the stored result is in no format of typed results that this version reads",
+        ));
+    };
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(encoded).with_human_readable();
+    deserializer.set_max_depth(MAX_DEPTH);
+    let value = T::deserialize(&mut deserializer).map_err(|error| {
+        let reason = reason(&error);
+        incompatible(format!("the stored result is not of this type ({reason}); did the type change?"))
+    })?;
+    // What is left over: reading one more value must find the end.
+    match serde::de::IgnoredAny::deserialize(&mut deserializer) {
+        Err(DecodeError::InvalidMarkerRead(end)) if end.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Ok(value)
         }
+        _ => Err(incompatible("the stored result is longer than its type; did the type change?")),
     }
 }
 
-fn incompatible(message: &str) -> Error {
+/// A result as every replay will show it, and its bytes; or the result as it is, and why no replay can show it.
+pub(crate) fn kept<T: Serialize + DeserializeOwned>(value: T) -> (T, Result<Bytes, (Reason, Error)>) {
+    let encoded = match encode_value(&value) {
+        Ok(encoded) => encoded,
+        Err(error) if error.kind() == ErrorKind::TooLarge => return (value, Err((Reason::TooLarge, error))),
+        Err(error) => return (value, Err((Reason::NotEncodable, error))),
+    };
+    match decode_value(&encoded) {
+        Ok(as_replayed) => (as_replayed, Ok(encoded)),
+        Err(error) => (value, Err((Reason::NotEncodable, error))),
+    }
+}
+
+/// Why a value could not be read, without a word of what was read: serde's own messages repeat it.
+fn reason(error: &DecodeError) -> String {
+    match error {
+        DecodeError::Syntax(message) | DecodeError::Uncategorized(message) => match message.split('`').nth(1)
+        {
+            // The name is the type's own.
+            Some(field) if message.starts_with("missing field `") => format!("missing field `{field}`"),
+            _ => "another type was written".to_owned(),
+        },
+        DecodeError::DepthLimitExceeded => "it is nested too deeply".to_owned(),
+        DecodeError::InvalidMarkerRead(_) | DecodeError::InvalidDataRead(_) => "it is cut short".to_owned(),
+        _ => "another type was written".to_owned(),
+    }
+}
+
+fn incompatible(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Incompatible, Operation::Typed, message)
 }

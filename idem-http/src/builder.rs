@@ -90,18 +90,19 @@ impl Builder {
         self
     }
 
-    /// How long the lease of a running handler is renewed at most, so that one that hangs does not hold its key
-    /// for ever. After that and one lease a retry may run the request again, whether the first handler is still at
-    /// it or not. Default: ten leases.
+    /// Renewals let the lease last until `ceiling` after the handler began and no longer, so from then on a retry may
+    /// run the request again, whether the first handler is still at it or not; a first lease that is longer than
+    /// `ceiling` is not cut short. So a handler that hangs does not hold its key for ever. Default: ten leases.
     pub fn renew_for(mut self, ceiling: Duration) -> Self {
         self.options.renew_for = Some(ceiling);
         self
     }
 
     /// How long a call of the store is sent again until it counts as failed: a request is answered with 503 so
-    /// long after it came, about. Default: 10 s.
+    /// long after it came, about. Default: what [`Policy::resend_for`](idem_core::Policy::resend_for) says, two and a
+    /// half times the store's own time for a call and at least 10 s.
     pub fn store_timeout(mut self, limit: Duration) -> Self {
-        self.options.store_timeout = limit;
+        self.options.store_timeout = Some(limit);
         self
     }
 
@@ -208,7 +209,9 @@ impl Builder {
         let own = [options.replayed_header.clone(), options.not_kept_header.clone(), NOT_EXECUTED];
         options.kept = std::mem::take(&mut options.kept).without(own);
         let policy = options.policy();
+        let store_timeout = policy.resend_limit(&self.store.capabilities());
         Ok(IdempotencyLayer::new(Shared {
+            store_timeout,
             store: self.store,
             scope: self.scope,
             options: self.options,
@@ -229,7 +232,7 @@ fn check(options: &Options) -> Result<()> {
         ("max_response", options.max_response == 0),
         ("body_timeout", options.body_timeout.is_zero()),
         ("response_timeout", options.response_timeout.is_zero()),
-        ("store_timeout", options.store_timeout.is_zero()),
+        ("store_timeout", options.store_timeout.is_some_and(|limit| limit.is_zero())),
     ];
     if let Some((name, _)) = empty.into_iter().find(|(_, empty)| *empty) {
         return Err(invalid(&format!("{name} is empty or zero: no request with a key could succeed")));

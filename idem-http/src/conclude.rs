@@ -72,7 +72,7 @@ impl Shared {
             // Settled or not, the record tells.
             let _either = timeout(wait, self.store().settled(key, wait)).await;
         }
-        match timeout(self.options.store_timeout, self.store().get(key)).await {
+        match timeout(self.store_timeout, self.store().get(key)).await {
             Ok(Ok(Some(record))) if record.fingerprint != *fingerprint => self.key_reused(),
             Ok(Ok(Some(record))) => match record.outcome() {
                 Some(outcome) => self.replay(outcome.clone()),
@@ -85,7 +85,7 @@ impl Shared {
     /// Gives the key back after a request that was not executed.
     pub(crate) async fn release(&self, lease: Option<&Lease>) {
         let Some(lease) = lease else { return };
-        match timeout(self.options.store_timeout, self.store().release(lease)).await {
+        match timeout(self.store_timeout, self.store().release(lease)).await {
             // Not found, as when it is sent again, is as good.
             Ok(Ok(Fenced::Applied | Fenced::Lost(LostReason::Released | LostReason::Gone))) => {}
             Ok(Ok(Fenced::Lost(reason))) => {

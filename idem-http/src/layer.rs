@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use idem_core::{Policy, Scope, Store};
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) scope: ScopeOf,
     pub(crate) options: Options,
     pub(crate) policy: Policy,
+    /// How long a call of the store may take, with its resends.
+    pub(crate) store_timeout: Duration,
     pub(crate) running: Running,
 }
 

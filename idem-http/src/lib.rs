@@ -115,7 +115,8 @@
 //! The [lease](Builder::lease) is how long a handler may be silent before a retry may run the request again. It is
 //! renewed while the handler runs, so it is not the longest time of a handler but the time for which a key stays
 //! blocked when the server dies: seconds to a minute. A handler that blocks its thread also blocks the renewals.
-//! [`renew_for`](Builder::renew_for) bounds how long one that hangs keeps its key.
+//! Renewals let the lease last until [`renew_for`](Builder::renew_for) after the handler began and no longer, so from
+//! then on a retry may run the request again.
 //!
 //! The [retention](Builder::retention) is how long an answer is replayed: longer than any client retries. Past it
 //! the same key is a new request.

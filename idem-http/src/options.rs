@@ -82,7 +82,7 @@ pub(crate) struct Options {
     pub(crate) lease: Duration,
     pub(crate) retention: Duration,
     pub(crate) renew_for: Option<Duration>,
-    pub(crate) store_timeout: Duration,
+    pub(crate) store_timeout: Option<Duration>,
     pub(crate) recipe: Recipe,
     pub(crate) judge: Judge,
     pub(crate) kept: KeptHeaders,
@@ -113,7 +113,7 @@ impl Default for Options {
             lease: Duration::from_secs(30),
             retention: Duration::from_hours(24),
             renew_for: None,
-            store_timeout: Duration::from_secs(10),
+            store_timeout: None,
             recipe: Recipe::default(),
             judge: Arc::new(standard),
             kept: KeptHeaders::default(),
@@ -142,10 +142,11 @@ impl Options {
 
     /// The layer releases by itself what may be released, so that an answer in doubt never is.
     pub(crate) fn policy(&self) -> Policy {
-        let policy = Policy::new(self.lease, self.retention)
-            .wait(self.wait())
-            .resend_for(self.store_timeout)
-            .on_error(OnError::Keep);
+        let policy = Policy::new(self.lease, self.retention).wait(self.wait()).on_error(OnError::Keep);
+        let policy = match self.store_timeout {
+            Some(limit) => policy.resend_for(limit),
+            None => policy,
+        };
         match self.renew_for {
             Some(ceiling) => policy.renew_for(ceiling),
             None => policy,

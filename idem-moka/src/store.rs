@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use idem_core::backend::LeaseControl;
 use idem_core::decide::Call;
 use idem_core::{
     Capabilities, Checkpoint, Claim, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Record,
@@ -174,11 +175,7 @@ impl Store for MokaStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let mut capabilities = Capabilities::default();
-        capabilities.bounded = true;
-        capabilities.strict_sequence = true;
-        capabilities.notifies = true;
-        capabilities
+        Capabilities::none().with_bounded().with_strict_sequence().with_notifies()
     }
 
     fn as_any(&self) -> &dyn Any {

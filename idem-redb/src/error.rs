@@ -122,7 +122,7 @@ pub(crate) fn away(why: &str, operation: Operation) -> Error {
 
 /// Of a channel whose other end is gone.
 pub(crate) fn closed(operation: Operation) -> Error {
-    away("the store is closed", operation)
+    Error::new(ErrorKind::Closed, operation, "the store is closed; open it anew")
 }
 
 fn busy(operation: Operation) -> Error {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use idem_core::backend::LeaseControl;
 use idem_core::decide::Call;
 use idem_core::{
     Capabilities, Checkpoint, Claim, Error, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
@@ -116,7 +117,7 @@ impl RedbStore {
     }
 
     /// Does what was asked before, closes the file, and lets every later call end in
-    /// [`Unavailable`](ErrorKind::Unavailable). Closing twice is closing once, and ends as that did.
+    /// [`Closed`](ErrorKind::Closed). Closing twice is closing once, and ends as that did.
     pub async fn close(&self) -> Result<()> {
         self.0.close().await
     }
@@ -229,11 +230,11 @@ impl Store for RedbStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let mut capabilities = Capabilities::default();
-        capabilities.durable = true;
-        capabilities.strict_sequence = true;
-        capabilities.notifies = true;
-        capabilities
+        Capabilities::none()
+            .with_durable()
+            .with_strict_sequence()
+            .with_notifies()
+            .with_call_timeout(self.0.shared.config.call_timeout)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use idem_core::backend::LeaseControl;
 use idem_core::{Lease, LostReason, Operation, Outcome, Result, Store};
 use redb::WriteTransaction;
 use tokio::sync::oneshot;
@@ -94,11 +95,11 @@ impl RedbStore {
         };
         match self.0.ask(Operation::Complete, Message::Transact(Box::new(queued)), answer).await? {
             Transaction::Applied => {
-                lease.completed();
+                lease.mark_completed();
                 Ok(Transacted::Applied)
             }
             Transaction::Lost(reason) => {
-                lease.lost();
+                lease.mark_lost();
                 Ok(Transacted::Lost(reason))
             }
             Transaction::Panicked(panic) => std::panic::resume_unwind(panic),

@@ -36,7 +36,7 @@ const LINGER: Duration = Duration::from_micros(200);
 /// How long the writer stays awake for the next call after a batch. A lone caller's next call comes within it,
 /// and to be woken for it would cost as much as a tenth of a commit.
 const AWAKE: Duration = Duration::from_micros(100);
-const CLOSED: Away = Away::because(ErrorKind::Unavailable, "the store is closed");
+const CLOSED: Away = Away::because(ErrorKind::Closed, "the store is closed; open it anew");
 const COMPACTING: Away = Away::because(ErrorKind::Unavailable, "the database is being compacted");
 const REPLACING: Away = Away::because(ErrorKind::Unavailable, "the database is being replaced");
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use fred::types::Value;
+use idem_core::backend::LeaseControl;
 use idem_core::decide::{Answer, Call};
 use idem_core::{
     Capabilities, Checkpoint, Claim, Error, ErrorKind, Expired, Fenced, Fingerprint, Grant, Key, Lease,
@@ -267,7 +268,11 @@ impl Store for RedisStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none().with_durable().with_shared().with_notifies()
+        Capabilities::none()
+            .with_durable()
+            .with_shared()
+            .with_notifies()
+            .with_call_timeout(self.0.config.call_timeout)
     }
 
     fn as_any(&self) -> &dyn Any {

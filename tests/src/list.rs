@@ -268,7 +268,7 @@ macro_rules! __for_each_case {
             }
             heartbeat {
                 lease_of_long_work_is_kept,
-                lease_ends_after_the_ceiling,
+                lease_ends_at_the_ceiling_and_not_before,
                 loss_of_the_lease_is_told_to_the_work,
             }
             unsure {

@@ -5,14 +5,19 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Policy;
+use super::refresh::{Refreshed, refresh, too_slow};
 use super::resend::resend;
 use crate::{
     Claim, Completion, Fingerprint, Key, Lease, LockOutcome, Operation, Owner, Result, Sent, Store,
     SystemClock,
 };
 
+/// How long an attempt to let go of a lease may take that the caller has given up.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Whether the work may run.
 pub(super) enum Begun {
+    /// It may, under this live lease.
     Acquired(Lease, Claim),
     InProgress(Duration),
     Completed(Completion),
@@ -26,17 +31,32 @@ pub(super) async fn begin<S: Store + ?Sized>(
     fingerprint: &Fingerprint,
     policy: &Policy,
 ) -> Result<Begun> {
-    let claim = Claim { owner: Owner::random()?, lease: policy.lease, retention: policy.retention };
+    let mut claim = policy.claim()?;
     let begun = Instant::now();
     let mut refused = 0_u32;
     loop {
-        let lock = resend(policy.resend_for, Operation::Lock, || store.lock(key, fingerprint, &claim)).await;
+        let lock = resend(store, policy, Operation::Lock, || store.lock(key, fingerprint, &claim)).await;
         if lock.as_ref().is_err_and(|error| error.kind().is_transient()) {
-            // Seldom, here and below: it need not lie in the future of every caller.
+            // Cold path, here and below: boxed to keep the future of every caller small.
             Box::pin(release_unknown(store, key, &claim)).await;
         }
         let remaining = match lock? {
-            LockOutcome::Acquired(lease) => return Ok(Begun::Acquired(lease, claim)),
+            LockOutcome::Acquired(lease) if lease.remaining() >= policy.lease / 2 => {
+                return Ok(Begun::Acquired(lease, claim));
+            }
+            LockOutcome::Acquired(lease) => match Box::pin(refresh(store, &lease, policy)).await {
+                Ok(Refreshed::Live) => return Ok(Begun::Acquired(lease, claim)),
+                // This attempt was over before it began: another one needs an owner of its own.
+                Ok(Refreshed::Lost) if begun.elapsed() < policy.resend_limit(&store.capabilities()) => {
+                    claim = policy.claim()?;
+                    continue;
+                }
+                Ok(Refreshed::Lost) => return Err(too_slow(policy)),
+                Err(error) => {
+                    Box::pin(release(store, &lease)).await;
+                    return Err(error);
+                }
+            },
             LockOutcome::Completed(completion) => return Ok(Begun::Completed(completion)),
             LockOutcome::FingerprintMismatch => return Ok(Begun::FingerprintMismatch),
             LockOutcome::InProgress { remaining } => remaining,
@@ -52,6 +72,13 @@ pub(super) async fn begin<S: Store + ?Sized>(
     }
 }
 
+impl Policy {
+    /// A claim of a new owner.
+    fn claim(&self) -> Result<Claim> {
+        Ok(Claim { owner: Owner::random()?, lease: self.lease, retention: self.retention })
+    }
+}
+
 /// Waits for `left` at most. Settled or not, and also when the store cannot answer for a moment: the `lock`
 /// that follows tells, and takes its hint from the present.
 async fn wait_until_settled<S: Store + ?Sized>(store: &S, key: &Key, left: Duration) -> Result<()> {
@@ -63,7 +90,6 @@ async fn wait_until_settled<S: Store + ?Sized>(store: &S, key: &Key, left: Durat
 
 /// After a `lock` whose effect is unknown: the work has not begun, so let go of what may have been granted.
 async fn release_unknown<S: Store + ?Sized>(store: &S, key: &Key, claim: &Claim) {
-    const PATIENCE: Duration = Duration::from_secs(1);
     let sent = Sent::now(&SystemClock::shared());
     let release = async {
         if let Some(record) = store.get(key).await?
@@ -73,8 +99,18 @@ async fn release_unknown<S: Store + ?Sized>(store: &S, key: &Key, claim: &Claim)
         }
         Result::<()>::Ok(())
     };
-    // As best it can: the lease that may be left ends by itself.
-    if !matches!(timeout(PATIENCE, release).await, Ok(Ok(()))) {
-        tracing::warn!(%key, "a lock of unknown effect could not be released, it ends by itself");
+    warn_unless_released(key, timeout(RELEASE_PATIENCE, release).await.is_ok_and(|done| done.is_ok()));
+}
+
+/// Lets go of a lease under which no work has begun.
+async fn release<S: Store + ?Sized>(store: &S, lease: &Lease) {
+    let released = timeout(RELEASE_PATIENCE, store.release(lease)).await;
+    warn_unless_released(lease.key(), released.is_ok_and(|done| done.is_ok()));
+}
+
+/// As best it can: a lease that may be left ends by itself.
+fn warn_unless_released(key: &Key, released: bool) {
+    if !released {
+        tracing::warn!(%key, "a lease under which nothing ran could not be released, it ends by itself");
     }
 }

@@ -48,8 +48,7 @@ async fn complete_again<S: Store + ?Sized>(
     policy: &Policy,
 ) -> Finished {
     let lock =
-        resend(policy.resend_for, Operation::Lock, || store.lock(lease.key(), lease.fingerprint(), claim))
-            .await;
+        resend(store, policy, Operation::Lock, || store.lock(lease.key(), lease.fingerprint(), claim)).await;
     match lock {
         Ok(LockOutcome::Acquired(again)) if again.attempt() == 1 && again.checkpoint().is_none() => {
             finished(send(store, &again, outcome, policy).await)
@@ -73,7 +72,7 @@ async fn complete_again<S: Store + ?Sized>(
 /// had completed the key all the same.
 pub(super) async fn fail<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &Policy) -> Option<Outcome> {
     if policy.on_error == OnError::Release && !lease.is_completed() {
-        match resend(policy.resend_for, Operation::Release, || store.release(lease)).await {
+        match resend(store, policy, Operation::Release, || store.release(lease)).await {
             Ok(Fenced::Lost(LostReason::Completed)) => {}
             Ok(_) => return None,
             Err(error) => {
@@ -94,7 +93,7 @@ pub(super) async fn fail<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &P
 }
 
 async fn by_work<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &Policy) -> Finished {
-    match resend(policy.resend_for, Operation::Get, || store.get(lease.key())).await {
+    match resend(store, policy, Operation::Get, || store.get(lease.key())).await {
         Ok(Some(record)) if record.token == lease.token() => match record.outcome() {
             Some(outcome) => Finished::ByWork(outcome.clone()),
             None => Finished::Lost,
@@ -113,7 +112,7 @@ async fn send<S: Store + ?Sized>(
 ) -> Result<Fenced> {
     let complete = async |outcome: Outcome| {
         let call = || store.complete(lease, outcome.clone(), policy.retention);
-        resend(policy.resend_for, Operation::Complete, call).await
+        resend(store, policy, Operation::Complete, call).await
     };
     match complete(outcome).await {
         Err(error) if error.kind() == ErrorKind::TooLarge => {

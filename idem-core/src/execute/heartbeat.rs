@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::resend::poll_once;
 use super::{Policy, cause};
+use crate::backend::LeaseControl;
 use crate::limits::MIN_DURATION;
 use crate::{Error, ErrorKind, Fenced, Lease, LostReason, Operation, Store};
 
@@ -58,12 +59,12 @@ async fn renew_until_lost<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &
             Ok(Fenced::Applied) => pause = regular,
             // The work completed its key itself, and may not know: the answer to that call was lost.
             Ok(Fenced::Lost(LostReason::Completed)) => {
-                lease.completed();
+                lease.mark_completed();
                 return;
             }
             Ok(Fenced::Lost(reason)) => {
                 tracing::warn!(key = %lease.key(), ?reason, "the lease was lost while the work runs");
-                lease.lost();
+                lease.mark_lost();
                 return;
             }
             Err(error) if worth_another(&error, lease) => {

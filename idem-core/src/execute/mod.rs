@@ -4,8 +4,10 @@ mod begin;
 mod finish;
 mod heartbeat;
 mod policy;
+mod refresh;
 mod resend;
 
+use std::any::type_name;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::time::Duration;
@@ -15,10 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::field::Empty;
 
-use crate::{
-    Error, ErrorKind, Fingerprint, Key, Lease, Outcome, Reason, Result, Store, decode_value, encode_value,
-    metrics,
-};
+use crate::{Error, Fingerprint, Key, Lease, Outcome, Reason, Result, Store, decode_value, metrics, typed};
 use begin::{Begun, begin};
 use finish::Finished;
 
@@ -134,16 +133,17 @@ pub trait StoreExt: Store {
         W: Future<Output = Result<T, E>> + Send,
     {
         let shown = *key;
-        let encode = move |value: &T| match encode_value(value) {
-            Ok(bytes) => Outcome::Value(bytes),
-            Err(error) => {
-                let cause = cause(&error);
-                tracing::error!(key = %shown, error = cause, "the result is not kept; a retry will be told so");
-                Outcome::Unavailable(match error.kind() {
-                    ErrorKind::TooLarge => Reason::TooLarge,
-                    _ => Reason::NotEncodable,
-                })
-            }
+        let encode = move |value: T| {
+            let (value, kept) = typed::kept(value);
+            let outcome = kept.map_or_else(
+                |(reason, error)| {
+                    let (error, result) = (cause(&error), type_name::<T>());
+                    tracing::error!(key = %shown, result, error, "the result is not kept; a retry will be told so");
+                    Outcome::Unavailable(reason)
+                },
+                Outcome::Value,
+            );
+            (value, outcome)
         };
         execute(self, key, fingerprint, policy, work, encode, |bytes| decode_value(&bytes))
     }
@@ -164,7 +164,8 @@ pub trait StoreExt: Store {
         F: FnOnce(Lease) -> W + Send,
         W: Future<Output = Result<Outcome, E>> + Send,
     {
-        execute(self, key, fingerprint, policy, work, Outcome::clone, |bytes| Ok(Outcome::Value(bytes)))
+        let encode = |outcome: Outcome| (outcome.clone(), outcome);
+        execute(self, key, fingerprint, policy, work, encode, |bytes| Ok(Outcome::Value(bytes)))
     }
 }
 
@@ -176,7 +177,7 @@ async fn execute<S, T, E, F, W>(
     fingerprint: &Fingerprint,
     policy: &Policy,
     work: F,
-    encode: impl Fn(&T) -> Outcome + Send,
+    encode: impl FnOnce(T) -> (T, Outcome) + Send,
     decode: impl Fn(Bytes) -> Result<T> + Send,
 ) -> Result<Execution<T, E>>
 where
@@ -202,7 +203,7 @@ async fn attempt_once<S, T, E, F, W>(
     fingerprint: &Fingerprint,
     policy: &Policy,
     work: F,
-    encode: impl Fn(&T) -> Outcome + Send,
+    encode: impl FnOnce(T) -> (T, Outcome) + Send,
     decode: impl Fn(Bytes) -> Result<T> + Send,
     attempt: impl Fn(u32) + Send,
 ) -> Result<Execution<T, E>>
@@ -234,12 +235,15 @@ where
     let worked = heartbeat::run(store, &lease, policy, pin!(work(lease.clone()))).await;
     metrics::executed(started);
     match worked {
-        Ok(value) => match finish::complete(store, &lease, &claim, encode(&value), policy).await {
-            Finished::Kept => Ok(Execution::Executed(value)),
-            Finished::ByWork(outcome) => kept_by_work(outcome),
-            Finished::Lost => Ok(Execution::Fenced(value)),
-            Finished::Unknown(error) => Ok(Execution::Unknown(value, error)),
-        },
+        Ok(value) => {
+            let (value, outcome) = encode(value);
+            match finish::complete(store, &lease, &claim, outcome, policy).await {
+                Finished::Kept => Ok(Execution::Executed(value)),
+                Finished::ByWork(outcome) => kept_by_work(outcome),
+                Finished::Lost => Ok(Execution::Fenced(value)),
+                Finished::Unknown(error) => Ok(Execution::Unknown(value, error)),
+            }
+        }
         Err(error) => match Box::pin(finish::fail(store, &lease, policy)).await {
             Some(outcome) => kept_by_work(outcome),
             None => Ok(Execution::Failed(error)),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Capabilities;
+
 /// How [`StoreExt::execute`](crate::StoreExt::execute) goes about the work of a key.
 ///
 /// ```
@@ -19,7 +21,7 @@ pub struct Policy {
     pub(super) retention: Duration,
     pub(super) wait: Duration,
     pub(super) renew_for: Duration,
-    pub(super) resend_for: Duration,
+    pub(super) resend_for: Option<Duration>,
     pub(super) on_error: OnError,
 }
 
@@ -39,7 +41,7 @@ pub enum OnError {
 
 impl Policy {
     /// A policy with this lease and retention, that does not wait, releases on `Err`, renews the lease for up
-    /// to ten times its length, and resends a store call for up to 10 s.
+    /// to ten times its length, and resends a store call for as long as the store's own time for a call makes sense.
     ///
     /// The limits of [`Claim`](crate::Claim) apply, and are checked when the policy is used.
     #[must_use]
@@ -49,7 +51,7 @@ impl Policy {
             retention,
             wait: Duration::ZERO,
             renew_for: lease.saturating_mul(10),
-            resend_for: Duration::from_secs(10),
+            resend_for: None,
             on_error: OnError::Release,
         }
     }
@@ -61,19 +63,33 @@ impl Policy {
         Self { wait: limit, ..self }
     }
 
-    /// Keeps the lease alive by renewals for up to `ceiling` from its start, so that work that hangs does not
-    /// hold its key for ever. Default: ten times the lease. Zero: the lease is never renewed.
+    /// Renewals let the lease last until `ceiling` after the work began and no longer, so from then on another attempt
+    /// may run; a first lease that is longer than `ceiling` is not cut short.
+    ///
+    /// So work that hangs does not hold its key for ever. Default: ten times the lease. Zero: the lease is never
+    /// renewed while the work runs.
     #[must_use]
     pub fn renew_for(self, ceiling: Duration) -> Self {
         Self { renew_for: ceiling, ..self }
     }
 
-    /// Gives a store call and its resends up to `limit` altogether. Default: 10 s. Less than the store's own
-    /// time for one call means that a slow call is given up and never sent again; zero, that only a store in
-    /// memory can answer at all.
+    /// Gives a store call and its resends up to `limit` altogether. Default: two and a half times what the store takes
+    /// for one call at the most ([`call_timeout`](Capabilities::call_timeout)), so that a call that timed out is sent
+    /// once more and has its whole time; at least 10 s. Less than the store's own time for one call means that a slow
+    /// call is given up and never sent again; zero, that only a store in memory can answer at all.
     #[must_use]
     pub fn resend_for(self, limit: Duration) -> Self {
-        Self { resend_for: limit, ..self }
+        Self { resend_for: Some(limit), ..self }
+    }
+
+    /// How long a call and its resends may take altogether on a store of these capabilities: what
+    /// [`resend_for`](Policy::resend_for) says, or its default.
+    #[must_use]
+    pub fn resend_limit(&self, capabilities: &Capabilities) -> Duration {
+        const LEAST: Duration = Duration::from_secs(10);
+        self.resend_for.unwrap_or_else(|| {
+            capabilities.call_timeout.map_or(LEAST, |once| (once.saturating_mul(5) / 2).max(LEAST))
+        })
     }
 
     /// What becomes of the key when the work answers `Err`. Default: [`OnError::Release`].

@@ -8,14 +8,22 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{Error, ErrorKind, Operation, Result};
+use super::Policy;
+use crate::{Error, ErrorKind, Operation, Result, Store};
 
-/// Sends `call` until it answers anything but an error that is worth another try, for `window` altogether.
+/// Sends `call` to `store` until it answers anything but an error that is worth another try, for as long as the
+/// policy says.
 ///
-/// Right because the contract makes every call safe to resend; a call cut off by the window is one whose
+/// Right because the contract makes every call safe to resend; a call cut off by the limit is one whose
 /// answer was lost.
-pub(super) async fn resend<T, F, Fut>(window: Duration, operation: Operation, mut call: F) -> Result<T>
+pub(super) async fn resend<S, T, F, Fut>(
+    store: &S,
+    policy: &Policy,
+    operation: Operation,
+    mut call: F,
+) -> Result<T>
 where
+    S: Store + ?Sized,
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T>>,
 {
@@ -26,6 +34,7 @@ where
         Poll::Ready(answer) => return answer,
         Poll::Pending => Poll::Pending,
     };
+    let window = policy.resend_limit(&store.capabilities());
     let begun = Instant::now();
     let left = || window.saturating_sub(begun.elapsed());
     let mut pauses = ExponentialBuilder::default()

@@ -67,11 +67,17 @@ fn fingerprint_of_parts() {
 
 #[test]
 fn typed_result() {
-    let value = ("booked".to_owned(), 1200_u32, Some(-3_i64), vec![7_u16, 300]);
+    type Booked = (String, u32, i64, Vec<u16>);
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct Named {
+        kind: String,
+        at: Option<u64>,
+    }
+    let named = Named { kind: "card".to_owned(), at: None };
+    let value: (Booked, Named) = (("booked".to_owned(), 1200, -3, vec![7, 300]), named);
     let encoded = idem_core::encode_value(&value).unwrap();
     assert_eq!(hex(&encoded), include_str!("../../golden/typed.hex").trim());
-    let decoded: (String, u32, Option<i64>, Vec<u16>) = idem_core::decode_value(&encoded).unwrap();
-    assert_eq!(decoded, value);
+    assert_eq!(idem_core::decode_value::<(Booked, Named)>(&encoded).unwrap(), value);
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -7,5 +7,4 @@ mod golden;
 mod layout;
 mod round_trip;
 mod support;
-mod typed;
 mod wincode_bytes;

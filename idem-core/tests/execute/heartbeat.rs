@@ -114,27 +114,6 @@ async fn renewal_that_never_answers_is_sent_again_before_the_lease_is_over() {
     assert!(matches!(execution, Execution::Executed(true)), "{execution:?}");
 }
 
-/// A `lock` that was sent again may find little left of its own lease.
-#[tokio::test(start_paused = true)]
-async fn lease_that_was_granted_late_is_renewed_before_it_is_over() {
-    let store = Scripted::new();
-    store.fail_always(Operation::Lock, Fault::After(ErrorKind::Timeout));
-    let healed = store.clone();
-    tokio::spawn(async move {
-        sleep(Duration::from_secs(28)).await;
-        healed.heal();
-    });
-    let other = store.clone();
-    let work = |lease: Lease| async move {
-        assert!(lease.remaining() <= Duration::from_secs(2), "{:?}", lease.remaining());
-        sleep(Duration::from_secs(5)).await;
-        Ok::<_, ()>(matches!(book(&other, &policy(), "other").await, Execution::InProgress { .. }))
-    };
-    let policy = policy().resend_for(LEASE * 2);
-    let execution = store.execute(&key(), &order(), &policy, work).await.unwrap();
-    assert!(matches!(execution, Execution::Executed(true)), "{execution:?}");
-}
-
 /// A full or damaged store may be mended while the work runs; giving up at the first answer ends the lease.
 #[tokio::test(start_paused = true)]
 async fn renewal_that_met_a_full_or_damaged_store_is_sent_again_before_the_lease_is_over() {

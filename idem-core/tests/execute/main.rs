@@ -10,10 +10,12 @@ mod complete;
 mod failure;
 mod gone;
 mod heartbeat;
+mod late;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod pointers;
 mod replay;
 mod spans;
+mod typed;
 mod wait;
 mod waiters;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use idem_core::backend::LeaseControl;
 use idem_core::decide::Call;
 use idem_core::{
     Checkpoint, Completed, Fenced, Lease, Locked, LostReason, ManualClock, Outcome, Owner, Record, Sent,
@@ -45,7 +46,7 @@ fn renewal_counts_from_before_it_was_sent_and_all_clones_know_of_it() {
     hands.advance(Duration::from_secs(4));
     let sent = Sent::now(&clock);
     hands.advance(Duration::from_secs(1));
-    held.renewed(&sent, LEASE);
+    held.mark_renewed(&sent, LEASE);
     assert_eq!(clone.remaining(), Duration::from_secs(9));
 }
 
@@ -55,9 +56,9 @@ fn renewal_never_shortens_and_one_overtaken_does_no_harm() {
     let held = lease(&Sent::now(&clock), LEASE);
     let early = Sent::now(&clock);
     hands.advance(Duration::from_secs(2));
-    held.renewed(&Sent::now(&clock), LEASE);
-    held.renewed(&early, LEASE);
-    held.renewed(&Sent::now(&clock), Duration::from_millis(1));
+    held.mark_renewed(&Sent::now(&clock), LEASE);
+    held.mark_renewed(&early, LEASE);
+    held.mark_renewed(&Sent::now(&clock), Duration::from_millis(1));
     assert_eq!(held.remaining(), LEASE);
 }
 
@@ -67,7 +68,7 @@ fn completion_is_known_to_all_clones() {
     let held = lease(&Sent::now(&clock), LEASE);
     let clone = held.clone();
     assert!(!clone.is_completed());
-    held.completed();
+    held.mark_completed();
     assert!(clone.is_completed());
 }
 
@@ -78,8 +79,8 @@ fn lost_lease_is_over_for_all_clones_whatever_arrives_late() {
     let clone = held.clone();
     let sent = Sent::now(&clock);
     assert!(!clone.is_lost());
-    held.lost();
-    held.renewed(&sent, LEASE);
+    held.mark_lost();
+    held.mark_renewed(&sent, LEASE);
     assert!(clone.is_lost());
     assert_eq!(clone.remaining(), Duration::ZERO);
 }

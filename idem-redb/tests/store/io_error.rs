@@ -121,7 +121,7 @@ async fn a_close_that_fails_says_so_and_loses_nothing() {
             assert_eq!(error.kind(), ErrorKind::Unavailable, "call {at}: {error}");
         }
         disk.change_faults(|faults, _| faults.failure = None);
-        assert_eq!(lock(&store, &key(0)).await.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(lock(&store, &key(0)).await.unwrap_err().kind(), ErrorKind::Closed);
         let store = open(&disk, config(), &clock).await.unwrap();
         assert_replays(&store, 3).await;
     }

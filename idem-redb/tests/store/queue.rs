@@ -115,11 +115,11 @@ async fn close_answers_what_was_asked_before_and_keeps_it() {
     }
 
     let closed_at = disk.counts();
-    assert_eq!(lock(&store, &key(0)).await.unwrap_err().kind(), ErrorKind::Unavailable);
-    assert_eq!(lock(&store, &key(100)).await.unwrap_err().kind(), ErrorKind::Unavailable);
-    assert_eq!(store.get(&key(0)).await.unwrap_err().kind(), ErrorKind::Unavailable);
-    assert_eq!(store.expire(1).await.unwrap_err().kind(), ErrorKind::Unavailable);
-    assert_eq!(store.compact().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(lock(&store, &key(0)).await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(lock(&store, &key(100)).await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(store.get(&key(0)).await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(store.expire(1).await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(store.compact().await.unwrap_err().kind(), ErrorKind::Closed);
     store.close().await.unwrap();
     assert_eq!(disk.counts().calls, closed_at.calls, "a closed store used its disk");
 

@@ -3,9 +3,11 @@
 //! It beats in real time. On a manual clock the work itself moves the store's time on, and waits for the
 //! heartbeat that follows.
 
+use std::future::pending;
 use std::time::Duration;
 
-use idem_core::{Lease, LockOutcome, Policy, State, Timestamp};
+use idem_core::{Lease, Policy, Record, State, Timestamp};
+use tokio::time::Instant;
 
 use crate::executing::{ExpectExecution, FOREVER, ORDER, assert_replays, begin, execute, kept};
 use crate::harness::Time;
@@ -32,24 +34,32 @@ pub(super) async fn lease_of_long_work_is_kept(t: Trial) {
     assert_replays(t, "done").await;
 }
 
-pub(super) async fn lease_ends_after_the_ceiling(t: Trial) {
-    let lease_for = lease_for(&t);
-    let policy = Policy::new(lease_for, t.ticks(RETENTION * 10)).renew_for(lease_for);
-    let hanging = begin(&t, policy, |_| std::future::pending()).await;
-    tokio::time::sleep(lease_for * 2).await;
-    // Past the ceiling there is no heartbeat; one that was sent before it may still arrive, on a busy machine.
-    for again in [true, false] {
-        t.time().advance(lease_for * 2).await;
-        tokio::time::sleep(lease_for).await;
-        match t.lock(&t.key(ORDER), &t.claim()).await {
-            LockOutcome::InProgress { .. } if again => {}
-            locked => {
-                assert_eq!(locked.expect_acquired().attempt(), 2);
-                break;
-            }
+/// What [`Policy::renew_for`] says, by the store's own times.
+pub(super) async fn lease_ends_at_the_ceiling_and_not_before(t: Trial) {
+    // Long, so that a busy machine does not matter.
+    let lease_for = Duration::from_millis(1_500);
+    let (ceiling, retention) = (lease_for * 2 + lease_for / 2, lease_for * 100);
+    let begun = Instant::now();
+    let hanging = begin(&t, Policy::new(lease_for, retention).renew_for(ceiling), |_| pending()).await;
+    let first = t.record(&t.key(ORDER)).await;
+    let granted = locked_until(&first) - lease_for;
+    let mut passed = Duration::ZERO;
+    while begun.elapsed() < ceiling + lease_for / 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        // The renewals follow the runtime's time, so a clock that only cases move has to keep up with it.
+        if let Time::Manual(clock) = t.time() {
+            clock.advance(begun.elapsed().saturating_sub(passed));
+            passed = begun.elapsed();
         }
     }
-    assert!(!hanging.is_finished(), "a lost lease does not stop the work");
+    let last = t.record(&t.key(ORDER)).await;
+    assert_eq!(last.token, first.token, "somebody took over");
+    let ends = locked_until(&last).since(granted);
+    assert!(ends >= ceiling.saturating_sub(lease_for / 2), "{ends:?} is before the ceiling {ceiling:?}");
+    assert!(ends < ceiling + lease_for, "{ends:?} is a lease past the ceiling {ceiling:?}");
+    t.time().advance(locked_until(&last).since(last.as_of) + Duration::from_millis(50)).await;
+    assert_eq!(t.lock(&t.key(ORDER), &t.claim()).await.expect_acquired().attempt(), 2);
+    assert!(!hanging.is_finished(), "the end of the lease does not stop the work");
     hanging.abort();
 }
 
@@ -81,6 +91,10 @@ fn lease_for(t: &Trial) -> Duration {
 async fn deadline(t: &Trial, lease: &Lease) -> Timestamp {
     let record = t.record(lease.key()).await;
     assert_eq!(record.token, lease.token(), "the lease was lost");
-    let State::Locked(locked) = record.state else { panic!("{record:?} should be locked") };
+    locked_until(&record)
+}
+
+fn locked_until(record: &Record) -> Timestamp {
+    let State::Locked(locked) = &record.state else { panic!("{record:?} should be locked") };
     locked.deadline
 }

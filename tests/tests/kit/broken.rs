@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use idem_conformance::LARGEST_OUTCOME;
+use idem_core::backend::LeaseControl;
 use idem_core::decide::{Answer, Call, Change, Decision};
 use idem_core::{
     Capabilities, Checkpoint, Claim, Clock as _, Error, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease,
@@ -118,7 +119,7 @@ impl BrokenStore {
             _ => wrote,
         };
         if told {
-            lease.renewed(&self.counted_from(sent).await, duration);
+            lease.mark_renewed(&self.counted_from(sent).await, duration);
         }
         Ok(fenced)
     }
@@ -197,7 +198,7 @@ impl Store for BrokenStore {
             _ => fenced == Fenced::Applied,
         };
         if told {
-            lease.completed();
+            lease.mark_completed();
         }
         Ok(fenced)
     }

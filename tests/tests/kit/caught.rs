@@ -29,7 +29,7 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
             "work::failure_keeps_the_key_when_told_to",
             "work::dropped_work_leaves_its_lease",
             "work::panicking_work_leaves_its_lease",
-            "heartbeat::lease_ends_after_the_ceiling",
+            "heartbeat::lease_ends_at_the_ceiling_and_not_before",
         ],
     ),
     (
@@ -57,7 +57,7 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
         ],
     ),
     (Flaw::ProlongsWhenResent, &["lease::resent_lock_gives_no_more_than_what_is_left"]),
-    (Flaw::KeepsAttempt, &["heartbeat::lease_ends_after_the_ceiling"]),
+    (Flaw::KeepsAttempt, &["heartbeat::lease_ends_at_the_ceiling_and_not_before"]),
     (
         Flaw::KeepsSequence,
         &[

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use idem_core::backend::LeaseControl;
 use idem_core::codec::{self, Cover};
 use idem_core::decide::{Answer, Call, Change};
 use idem_core::{
@@ -109,7 +110,7 @@ impl Store for MapStore {
         let sent = Sent::now(self.time.source());
         let (fenced, _) = self.fenced(lease, Call::Renew { token: lease.token(), duration })?;
         if fenced == Fenced::Applied {
-            lease.renewed(&sent, duration);
+            lease.mark_renewed(&sent, duration);
         }
         Ok(fenced)
     }
@@ -127,7 +128,7 @@ impl Store for MapStore {
         let (fenced, change) = self.fenced(lease, call)?;
         // A step that was overtaken wrote nothing, so it prolonged nothing.
         if matches!(change, Change::Put(_)) {
-            lease.renewed(&sent, duration);
+            lease.mark_renewed(&sent, duration);
         }
         Ok(fenced)
     }
@@ -135,7 +136,7 @@ impl Store for MapStore {
     async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
         let (fenced, _) = self.fenced(lease, Call::Complete { token: lease.token(), outcome, retention })?;
         if fenced == Fenced::Applied {
-            lease.completed();
+            lease.mark_completed();
         }
         Ok(fenced)
     }

@@ -1,4 +1,5 @@
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use idem_core::{Error, ErrorKind, Operation};
 
@@ -15,6 +16,10 @@ pub(crate) enum Fault {
     Silent,
     /// No answer ever, and the call took effect.
     SilentAfter,
+    /// The call takes effect at once, and its answer takes so long.
+    Late(Duration),
+    /// Nothing happens for so long, then the store gives the call up.
+    TimedOut(Duration),
 }
 
 /// Which calls go wrong, in order; without one, a call does what it should.

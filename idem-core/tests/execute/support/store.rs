@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use idem_core::backend::LeaseControl;
 use idem_core::decide::{Call, Change, Decision};
 use idem_core::{
-    Capabilities, Checkpoint, Claim, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Operation,
-    Outcome, Record, Result, Sent, SharedClock, Store, StoreClock, Timestamp, Waiters, decide,
+    Capabilities, Checkpoint, Claim, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
+    Operation, Outcome, Record, Result, Sent, SharedClock, Store, StoreClock, Timestamp, Waiters, decide,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::script::{Fault, Script};
 use super::{TokioClock, give_way};
@@ -45,16 +46,26 @@ struct Inner {
     calls: Mutex<Vec<(Operation, Duration)>>,
     meanwhile: Meanwhile,
     waiters: Waiters,
+    capabilities: Capabilities,
 }
 
 impl Scripted {
     pub(crate) fn new() -> Self {
+        Self::with(Capabilities::none())
+    }
+
+    /// One that says that it takes no longer than `limit` for a call.
+    pub(crate) fn with_call_timeout(limit: Duration) -> Self {
+        Self::with(Capabilities::none().with_call_timeout(limit))
+    }
+
+    fn with(capabilities: Capabilities) -> Self {
         let clock: SharedClock = Arc::new(TokioClock::new());
         let time = StoreClock::start(Arc::clone(&clock), Timestamp::default());
         let begun = Instant::now();
         let (records, script, calls) = (Mutex::default(), Mutex::default(), Mutex::default());
         let (meanwhile, waiters) = (Meanwhile::default(), Waiters::new());
-        Self(Arc::new(Inner { clock, time, begun, records, script, calls, meanwhile, waiters }))
+        Self(Arc::new(Inner { clock, time, begun, records, script, calls, meanwhile, waiters, capabilities }))
     }
 
     /// The next calls of `operation` go wrong like this, one after another.
@@ -148,6 +159,10 @@ async fn before(fault: Option<Fault>, operation: Operation) -> Result<()> {
     match fault {
         Some(Fault::Before(kind)) => Err(Fault::error(kind, operation)),
         Some(Fault::Silent) => pending().await,
+        Some(Fault::TimedOut(limit)) => {
+            sleep(limit).await;
+            Err(Fault::error(ErrorKind::Timeout, operation))
+        }
         _ => Ok(()),
     }
 }
@@ -157,6 +172,10 @@ async fn after(fault: Option<Fault>, operation: Operation) -> Result<()> {
     match fault {
         Some(Fault::After(kind)) => Err(Fault::error(kind, operation)),
         Some(Fault::SilentAfter) => pending().await,
+        Some(Fault::Late(delay)) => {
+            sleep(delay).await;
+            Ok(())
+        }
         _ => Ok(()),
     }
 }
@@ -226,7 +245,7 @@ impl Store for Scripted {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default()
+        self.0.capabilities
     }
 
     fn as_any(&self) -> &dyn Any {

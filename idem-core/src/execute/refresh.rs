@@ -1,0 +1,49 @@
+//! Renewing a lease before any work begins under it.
+
+use tokio::time::Instant;
+
+use super::Policy;
+use super::resend::resend;
+use crate::{Error, ErrorKind, Fenced, Lease, Operation, Result, Store};
+
+/// What became of a lease of which little was left.
+pub(super) enum Refreshed {
+    /// It is live: work may begin.
+    Live,
+    /// It is lost: nothing has run under it, and nothing may.
+    Lost,
+}
+
+/// Renews `lease` until it is live by the holder's own count.
+///
+/// An answer to `lock` may come late, when the lease is nearly over or past, and another caller may have taken over
+/// since: work that began all the same would run twice at once.
+///
+/// # Errors
+/// The store's; [`ErrorKind::Timeout`] when its answers take longer than the lease lasts, again and again.
+pub(super) async fn refresh<S: Store + ?Sized>(
+    store: &S,
+    lease: &Lease,
+    policy: &Policy,
+) -> Result<Refreshed> {
+    let limit = policy.resend_limit(&store.capabilities());
+    let begun = Instant::now();
+    loop {
+        let renewal = resend(store, policy, Operation::Renew, || store.renew(lease, policy.lease));
+        match renewal.await? {
+            Fenced::Lost(_) => return Ok(Refreshed::Lost),
+            Fenced::Applied if !lease.remaining().is_zero() => return Ok(Refreshed::Live),
+            Fenced::Applied if begun.elapsed() < limit => {}
+            Fenced::Applied => return Err(too_slow(policy)),
+        }
+    }
+}
+
+/// Nobody is helped by asking on: each answer comes when it is worth nothing.
+pub(super) fn too_slow(policy: &Policy) -> Error {
+    let message = format!(
+        "the store takes longer to answer than the lease lasts ({:?}), so no work can begin: nothing was run",
+        policy.lease
+    );
+    Error::new(ErrorKind::Timeout, Operation::Lock, message)
+}
