@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use crate::Sent;
-
 /// Microseconds since 1970-01-01 UTC by a store's clock.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(u64);
@@ -165,71 +163,9 @@ impl Clock for ManualClock {
     }
 }
 
-/// A store's own time: never goes back, and a step of the wall clock neither freezes nor ends leases.
-///
-/// It starts at the later of the wall clock and the highest time that the store has acted on before
-/// (its high-water mark), and then follows the monotonic clock alone.
-#[derive(Debug, Clone)]
-pub struct StoreClock {
-    clock: SharedClock,
-    start: Timestamp,
-    /// Ticks of the monotonic clock at the start.
-    started: u64,
-}
-
-impl StoreClock {
-    /// Starts a store's time at the later of `clock`'s wall reading and `high_water`.
-    #[must_use]
-    pub fn start(clock: SharedClock, high_water: Timestamp) -> Self {
-        let start = clock.wall().max(high_water);
-        let started = ticks(clock.monotonic());
-        Self { clock, start, started }
-    }
-
-    /// The store's time now.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        self.at(self.clock.monotonic())
-    }
-
-    /// The store's time when `sent` was taken from this store's clock: one reading for two uses.
-    #[must_use]
-    pub fn when(&self, sent: &Sent) -> Timestamp {
-        self.at(sent.reading())
-    }
-
-    fn at(&self, reading: Duration) -> Timestamp {
-        self.start + Duration::from_micros(ticks(reading).saturating_sub(self.started))
-    }
-
-    /// The clock underneath, for the leases that the store grants.
-    #[must_use]
-    pub fn source(&self) -> &SharedClock {
-        &self.clock
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn store_time_follows_no_step_of_the_wall_clock() {
-        let manual = ManualClock::new(Timestamp::from_micros(10_000_000));
-        let time = StoreClock::start(Arc::new(manual.clone()), Timestamp::default());
-        manual.set_wall(Timestamp::from_micros(0));
-        manual.advance(Duration::from_secs(3));
-        assert_eq!(time.now(), Timestamp::from_micros(13_000_000));
-        manual.set_wall(Timestamp::from_micros(900_000_000));
-        assert_eq!(time.now(), Timestamp::from_micros(13_000_000));
-    }
-
-    #[test]
-    fn store_time_starts_no_earlier_than_its_high_water_mark() {
-        let manual = ManualClock::new(Timestamp::from_micros(5));
-        let time = StoreClock::start(Arc::new(manual), Timestamp::from_micros(70));
-        assert_eq!(time.now(), Timestamp::from_micros(70));
-    }
 
     #[test]
     fn durations_round_up_to_a_microsecond() {

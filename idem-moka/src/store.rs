@@ -12,7 +12,7 @@ use idem_core::backend::LeaseControl;
 use idem_core::decide::Call;
 use idem_core::{
     Capabilities, Checkpoint, Claim, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Record,
-    Result, Sent, SharedClock, Store, StoreClock, SystemClock, Timestamp, Waiters,
+    Result, Sent, SharedClock, Store, StoreClock, SystemClock, Waiters,
 };
 
 use crate::hash::HashedKey;
@@ -50,7 +50,7 @@ impl MokaStore {
     /// Those of [`new`](MokaStore::new).
     pub fn with_clock(config: MokaConfig, clock: SharedClock) -> Result<Self> {
         config.check()?;
-        let clock = StoreClock::start(clock, Timestamp::default());
+        let clock = StoreClock::start(clock);
         let records = Records::new(&config, clock);
         Ok(Self(Arc::new(Inner { config, records, waiters: Waiters::new(), waiting: AtomicUsize::new(0) })))
     }

@@ -1,9 +1,10 @@
 //! The store's time.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use idem_core::{Sent, SharedClock, StoreClock, Timestamp};
+use idem_core::{ClockMark, Sent, SharedClock, StoreClock, Timestamp};
 
 /// A store's own time, which goes on from wherever another store has brought the database that they share.
 #[derive(Debug)]
@@ -15,7 +16,10 @@ pub(crate) struct Time {
 
 impl Time {
     pub(crate) fn start(clock: SharedClock, high_water: Timestamp) -> Self {
-        Self { clock: StoreClock::start(clock, high_water), ahead: AtomicU64::new(0) }
+        let mark = ClockMark { time: high_water, wall: high_water };
+        let started = StoreClock::start(Arc::clone(&clock));
+        let clock = StoreClock::resume(clock, mark, Duration::MAX).unwrap_or(started);
+        Self { clock, ahead: AtomicU64::new(0) }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -15,7 +15,7 @@ proptest! {
         moments.sort_unstable();
         let nanos = NanoClock::default();
         nanos.set(moments[0]);
-        let time = StoreClock::start(nanos.shared(), Timestamp::default());
+        let time = StoreClock::start(nanos.shared());
         let mut last = time.now();
         for moment in moments {
             nanos.set(moment);
@@ -34,7 +34,7 @@ proptest! {
     ) {
         let nanos = NanoClock::default();
         nanos.set(started);
-        let time = StoreClock::start(nanos.shared(), Timestamp::default());
+        let time = StoreClock::start(nanos.shared());
         nanos.set(started + sent_after);
         let sent = Sent::now(&nanos.shared());
         nanos.set(started + sent_after + decided_after);
@@ -55,7 +55,7 @@ proptest! {
 fn step_of_the_wall_clock_moves_neither_store_time_nor_leases() {
     let manual = ManualClock::new(Timestamp::from_micros(10_000_000));
     let shared: Arc<dyn Clock> = Arc::new(manual.clone());
-    let time = StoreClock::start(Arc::clone(&shared), Timestamp::default());
+    let time = StoreClock::start(Arc::clone(&shared));
     let held = lease(&Sent::now(&shared), Duration::from_secs(5));
     for wall in [0, u64::MAX] {
         manual.set_wall(Timestamp::from_micros(wall));
@@ -70,7 +70,7 @@ fn step_of_the_wall_clock_moves_neither_store_time_nor_leases() {
 fn store_time_of_a_sent_call_is_that_of_its_reading() {
     let manual = ManualClock::new(Timestamp::from_micros(10_000_000));
     let shared: Arc<dyn Clock> = Arc::new(manual.clone());
-    let time = StoreClock::start(Arc::clone(&shared), Timestamp::default());
+    let time = StoreClock::start(Arc::clone(&shared));
     manual.advance(Duration::from_secs(1));
     let sent = Sent::now(&shared);
     manual.advance(Duration::from_secs(2));
@@ -100,7 +100,7 @@ fn manual_clock_stops_at_the_end_of_time() {
 #[test]
 fn store_time_stops_at_the_end_of_time() {
     let clock = ManualClock::new(Timestamp::from_micros(u64::MAX - 1));
-    let time = StoreClock::start(Arc::new(clock.clone()), Timestamp::default());
+    let time = StoreClock::start(Arc::new(clock.clone()));
     clock.advance(Duration::from_secs(1));
     assert_eq!(time.now(), Timestamp::from_micros(u64::MAX));
 }

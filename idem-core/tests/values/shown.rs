@@ -157,7 +157,7 @@ fn values_without_secrets_show_what_they_are() {
         (show(&Registry::new()), "Registry"),
         (show(&Waiters::new()), "Waiters"),
         (show(&manual), "ManualClock"),
-        (show(&StoreClock::start(SystemClock::shared(), Timestamp::default())), "StoreClock"),
+        (show(&StoreClock::start(SystemClock::shared())), "StoreClock"),
         (show(&Sent::now(&SystemClock::shared())), "Sent"),
         (show(&error()), "Timeout"),
         (show(&ErrorKind::Corrupt), "Corrupt"),

@@ -10,9 +10,9 @@ use idem_conformance::LARGEST_OUTCOME;
 use idem_core::backend::LeaseControl;
 use idem_core::decide::{Answer, Call, Change, Decision};
 use idem_core::{
-    Capabilities, Checkpoint, Claim, Clock as _, Error, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease,
-    LockOutcome, ManualClock, Operation, Outcome, Record, Result, Sent, SharedClock, Store, StoreClock,
-    Timestamp, Waiters,
+    Capabilities, Checkpoint, Claim, Clock as _, ClockMark, Error, ErrorKind, Expired, Fenced, Fingerprint,
+    Key, Lease, LockOutcome, ManualClock, Operation, Outcome, Record, Result, Sent, SharedClock, Store,
+    StoreClock, Timestamp, Waiters,
 };
 
 use crate::flaw::Flaw;
@@ -30,11 +30,16 @@ pub(crate) struct BrokenStore {
     gate: tokio::sync::Mutex<()>,
 }
 
+/// The time of a store that kept `mark`, however long it was closed.
+fn resumed(clock: SharedClock, mark: Option<ClockMark>) -> StoreClock {
+    let started = StoreClock::start(Arc::clone(&clock));
+    mark.map_or(started, |mark| StoreClock::resume(clock, mark, Duration::MAX).unwrap())
+}
+
 impl BrokenStore {
     pub(crate) fn open(flaw: Flaw, kept: Arc<Mutex<Kept>>, clock: ManualClock) -> Self {
         let shared: SharedClock = Arc::new(clock.clone());
-        let high_water = lock(&kept).high_water;
-        let time = StoreClock::start(shared, high_water);
+        let time = resumed(shared, lock(&kept).mark);
         Self { flaw, kept, waiters: Arc::default(), clock, time, gate: tokio::sync::Mutex::default() }
     }
 
@@ -68,12 +73,12 @@ impl BrokenStore {
                 let _gate = self.gate.lock().await;
                 let mut kept = lock(&self.kept);
                 let decision = self.decide(&kept, &key, call)?;
-                kept.write(&key, &decision.change, self.now());
+                kept.write(&key, &decision.change, self.time.mark(self.now()));
                 self.waiters.wake(&key);
                 return refused_late.map_or(Ok((decision.answer, decision.change != Change::None)), Err);
             }
         };
-        lock(&self.kept).write(&key, &decision.change, self.now());
+        lock(&self.kept).write(&key, &decision.change, self.time.mark(self.now()));
         self.waiters.wake(&key);
         Ok((decision.answer, decision.change != Change::None))
     }

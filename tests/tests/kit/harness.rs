@@ -41,7 +41,7 @@ impl Harness for BrokenHarness {
             }
             Flaw::ReopensWithFirstWrites => kept.records = kept.first.clone(),
             Flaw::ReopensWithoutHighWater => {
-                kept.high_water = Timestamp::default();
+                kept.mark = None;
                 kept.last_sequence = 0;
             }
             _ => {}

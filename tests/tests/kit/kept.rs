@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use idem_core::decide::Change;
-use idem_core::{Error, ErrorKind, Key, Operation, Record, Result, Timestamp};
+use idem_core::{ClockMark, Error, ErrorKind, Key, Operation, Record, Result};
 
 use crate::flaw::Flaw;
 use crate::tamper::half;
@@ -16,7 +16,8 @@ pub(crate) struct Kept {
     /// Every record as it was written first.
     pub(crate) first: BTreeMap<Key, Record>,
     pub(crate) corrupt: BTreeSet<Key>,
-    pub(crate) high_water: Timestamp,
+    /// How far time had come; none before the first write.
+    pub(crate) mark: Option<ClockMark>,
     pub(crate) last_sequence: u64,
 }
 
@@ -29,7 +30,7 @@ impl Kept {
         }
     }
 
-    pub(crate) fn write(&mut self, key: &Key, change: &Change, now: Timestamp) {
+    pub(crate) fn write(&mut self, key: &Key, change: &Change, mark: ClockMark) {
         match change {
             Change::None => return,
             Change::Put(record) => {
@@ -41,7 +42,7 @@ impl Kept {
                 self.records.remove(key);
             }
         }
-        self.high_water = now;
+        self.mark = Some(mark);
     }
 
     pub(crate) fn write_half(&mut self, key: &Key, change: &Change) {

@@ -13,15 +13,15 @@ use idem_core::backend::LeaseControl;
 use idem_core::codec::{self, Cover};
 use idem_core::decide::{Answer, Call, Change};
 use idem_core::{
-    Capabilities, Checkpoint, Claim, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Operation,
-    Outcome, Record, Result, Sent, SharedClock, Store, StoreClock, Timestamp, Waiters, decide,
+    Capabilities, Checkpoint, Claim, ClockMark, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
+    Operation, Outcome, Record, Result, Sent, SharedClock, Store, StoreClock, Timestamp, Waiters, decide,
 };
 
 /// What outlives a `MapStore`, as a file would.
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
     pub(crate) records: BTreeMap<Key, Vec<u8>>,
-    high_water: Timestamp,
+    mark: Option<ClockMark>,
     last_sequence: u64,
 }
 
@@ -33,10 +33,18 @@ pub(crate) struct MapStore {
     max_bytes: u64,
 }
 
+/// The time of a store that kept `mark`, however long it was closed.
+fn resumed(clock: SharedClock, mark: Option<ClockMark>) -> StoreClock {
+    let Some(mark) = mark else { return StoreClock::start(clock) };
+    match StoreClock::resume(clock, mark, Duration::MAX) {
+        Ok(resumed) => resumed,
+        Err(error) => unreachable!("no jump is too long: {error}"),
+    }
+}
+
 impl MapStore {
     pub(crate) fn open(disk: &Arc<Mutex<Disk>>, clock: SharedClock, max_bytes: u64) -> Self {
-        let high_water = lock(disk).high_water;
-        let time = StoreClock::start(clock, high_water);
+        let time = resumed(clock, lock(disk).mark);
         Self { disk: Arc::clone(disk), waiters: Arc::default(), time, max_bytes }
     }
 
@@ -71,7 +79,7 @@ impl MapStore {
                 disk.records.remove(key);
             }
         }
-        disk.high_water = now;
+        disk.mark = Some(self.time.mark(now));
         self.waiters.wake(key);
         Ok((decision.answer, decision.change))
     }

@@ -9,7 +9,7 @@ use idem_core::backend::LeaseControl;
 use idem_core::decide::{Call, Change, Decision};
 use idem_core::{
     Capabilities, Checkpoint, Claim, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
-    Operation, Outcome, Record, Result, Sent, SharedClock, Store, StoreClock, Timestamp, Waiters, decide,
+    Operation, Outcome, Record, Result, Sent, SharedClock, Store, StoreClock, Waiters, decide,
 };
 use tokio::time::{Instant, sleep};
 
@@ -61,7 +61,7 @@ impl Scripted {
 
     fn with(capabilities: Capabilities) -> Self {
         let clock: SharedClock = Arc::new(TokioClock::new());
-        let time = StoreClock::start(Arc::clone(&clock), Timestamp::default());
+        let time = StoreClock::start(Arc::clone(&clock));
         let begun = Instant::now();
         let (records, script, calls) = (Mutex::default(), Mutex::default(), Mutex::default());
         let (meanwhile, waiters) = (Meanwhile::default(), Waiters::new());
