@@ -101,6 +101,7 @@ impl Writer {
                     Err(TryRecvError::Disconnected) => return false,
                 }
             }
+            self.refuse_sweeps(why);
             if waited >= pause {
                 return true;
             }

@@ -9,28 +9,26 @@ use std::time::Duration;
 
 use idem_core::{Clock, Error, ErrorKind, Operation, Result, SystemClock};
 use redb::Database;
-use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::watch;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Committed, MOST_BYTES};
 use crate::closure;
 use crate::error::{Away, Failure, away};
 use crate::file::Opened;
 use crate::lent::TakeBack;
+use crate::priority::QueueReceiver;
 use crate::queue::{Message, QueuedTransaction, Reply, refuse, send};
 use crate::recover::AFTER_A_LEAK;
 use crate::shared::Shared;
 use crate::slot::guarded;
+use crate::sweep_plan::QueuedSweep;
 use crate::tables::Tables;
 use crate::thread;
 use crate::writes::Writes;
 
 /// The most calls that share a commit: bounds how long the first of them waits.
 const LARGEST_BATCH: usize = 1_024;
-/// What calls that share a commit may bring along before it is begun: bounds what it holds in memory, and what one
-/// failure undoes. A larger call is made alone.
-const MOST_BYTES: usize = 8 << 20;
 /// How long a batch that is smaller than the one before waits for callers who were just answered.
 const LINGER: Duration = Duration::from_micros(200);
 /// How long the writer stays awake for the next call after a batch. A lone caller's next call comes within it,
@@ -49,7 +47,7 @@ pub(crate) struct Own {
 }
 
 pub(crate) struct Writer {
-    pub(crate) queue: Receiver<Message>,
+    pub(crate) queue: QueueReceiver,
     pub(crate) shared: Arc<Shared>,
     /// None where the database is the application's.
     pub(crate) own: Option<Own>,
@@ -57,6 +55,10 @@ pub(crate) struct Writer {
     /// Received, but not part of the last batch.
     pub(crate) held_back: VecDeque<Message>,
     last_batch: usize,
+    /// The sweep under way: a bite of it goes into every batch.
+    sweep: Option<QueuedSweep>,
+    /// Calls that were alone in their commits since the last bite.
+    transacted: usize,
 }
 
 /// How a store was closed.
@@ -74,12 +76,13 @@ impl Closed {
 impl Writer {
     /// Runs until the store is closed or all of its handles are gone; then says how it was closed.
     pub(crate) fn spawn(
-        queue: Receiver<Message>,
+        queue: QueueReceiver,
         own: Option<Own>,
         writes: Writes,
     ) -> Result<watch::Receiver<Option<Closed>>> {
         let shared = Arc::clone(&writes.shared);
-        let this = Self { queue, shared, own, writes, held_back: VecDeque::new(), last_batch: 0 };
+        let held_back = VecDeque::new();
+        let this = Self { queue, shared, own, writes, held_back, last_batch: 0, sweep: None, transacted: 0 };
         let (closing, closed) = watch::channel(None);
         thread::spawn("idem-redb writer", move || {
             let how = this.run();
@@ -91,7 +94,7 @@ impl Writer {
     fn run(mut self) -> Result<()> {
         while let Some(message) = self.next() {
             match message {
-                Message::Call(_) | Message::Sweep(_) => self.batch(message),
+                Message::Call(_) => self.batch(Some(message)),
                 Message::Transact(queued) if queued.reply.is_closed() => {}
                 Message::Transact(queued) => self.transact(*queued),
                 Message::Reopen => self.look_after_reads(),
@@ -103,8 +106,34 @@ impl Writer {
         self.close()
     }
 
+    /// The next message. A sweep goes on while none comes.
     fn next(&mut self) -> Option<Message> {
-        self.held_back.pop_front().or_else(|| self.poll(now(), AWAKE)).or_else(|| self.queue.blocking_recv())
+        loop {
+            // Who was just answered may ask again at once, and is not to wait for a bite of a sweep.
+            let awake = if self.last_batch == 0 && self.sweep.is_some() { Duration::ZERO } else { AWAKE };
+            if let Some(message) = self.held_back.pop_front().or_else(|| self.poll(now(), awake)) {
+                return Some(message);
+            }
+            self.take_sweep();
+            if self.sweep.is_some() && !self.queue.has_ended() {
+                self.batch(None);
+            } else if !self.queue.wait() {
+                return None;
+            }
+        }
+    }
+
+    /// Answers those who wait for a sweep that the database is away.
+    pub(crate) fn refuse_sweeps(&mut self, away: &Away) {
+        while let Some(sweep) = self.sweep.take().or_else(|| self.queue.try_sweep()) {
+            sweep.end(away.error(Operation::Expire));
+        }
+    }
+
+    fn take_sweep(&mut self) {
+        if self.sweep.is_none() {
+            self.sweep = self.queue.try_sweep();
+        }
     }
 
     /// The next message, if it comes within `patience` of `since`. Gives way to whoever is about to send it,
@@ -121,33 +150,52 @@ impl Writer {
         }
     }
 
-    fn batch(&mut self, first: Message) {
-        let batch = self.collect(first);
-        if batch.len() == 0 {
-            return;
-        }
+    /// Commits what waits, `first` before the others, and a bite of the sweep.
+    fn batch(&mut self, first: Option<Message>) {
+        let mut batch = self.collect(first);
+        self.take_sweep();
+        let calls = batch.calls.len() + std::mem::take(&mut self.transacted);
+        batch.bite = self.sweep.as_mut().map(|sweep| sweep.bite(calls)).unwrap_or_default();
         self.last_batch = batch.calls.len();
-        match self.shared.slot.database() {
-            Ok(database) => {
-                let done = batch.commit(&database, &mut self.writes);
-                let _ended = guarded(|| {
-                    let _: () = drop(database);
-                    Ok(())
-                });
-                self.recover(done);
+        let done = if batch.len() == 0 { Ok(Committed::default()) } else { self.commit(batch) };
+        let sweep = self.sweep.take();
+        match &done {
+            Ok(committed) => self.sweep = sweep.and_then(|sweep| sweep.took(committed.removed)),
+            Err(failure) => {
+                sweep.into_iter().for_each(|sweep| sweep.end(failure.to_error(Operation::Expire)))
             }
-            Err(failure) => batch.refuse(|operation| failure.to_error(operation)),
         }
+        let done = done.map(|committed| {
+            let rest = committed.rest.into_iter().rev().map(Message::Call);
+            rest.for_each(|message| self.held_back.push_front(message));
+        });
+        self.recover(done);
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<Committed, Failure> {
+        let database = match self.shared.slot.database() {
+            Ok(database) => database,
+            Err(failure) => {
+                batch.refuse(|operation| failure.to_error(operation));
+                return Err(failure);
+            }
+        };
+        let done = batch.commit(&database, &mut self.writes);
+        let _ended = guarded(|| {
+            let _: () = drop(database);
+            Ok(())
+        });
+        done
     }
 
     /// All that waits, up to a bound, and up to the first message that stands alone.
-    fn collect(&mut self, first: Message) -> Batch {
+    fn collect(&mut self, first: Option<Message>) -> Batch {
         let mut batch = Batch::default();
         let mut bytes = 0;
         let begun = now();
         // Those who wait, and those who were just answered and may ask again. A lone caller expects nobody else.
         let expected = (1 + self.held_back.len() + self.queue.len()).max(self.last_batch + self.queue.len());
-        let mut next = Some(first);
+        let mut next = first;
         while let Some(message) = next {
             match message {
                 Message::Call(queued) => {
@@ -156,7 +204,6 @@ impl Writer {
                         batch.calls.push(queued);
                     }
                 }
-                Message::Sweep(queued) => batch.sweeps.push(queued),
                 alone => {
                     self.held_back.push_front(alone);
                     break;
@@ -174,6 +221,7 @@ impl Writer {
     fn transact(&mut self, queued: QueuedTransaction) {
         match self.shared.slot.database() {
             Ok(database) => {
+                self.transacted = self.transacted.saturating_add(1);
                 let done = closure::transact(queued, &database, &mut self.writes);
                 let is_blocked = guarded(|| Ok(self.writes.is_blocked(&database))).unwrap_or(false);
                 let _ended = guarded(|| {
@@ -243,7 +291,7 @@ impl Writer {
         self.queue.close();
         while let Some(message) = self.held_back.pop_front().or_else(|| self.queue.try_recv().ok()) {
             match message {
-                Message::Call(_) | Message::Sweep(_) => self.batch(message),
+                Message::Call(_) => self.batch(Some(message)),
                 other => refuse(other, &CLOSED),
             }
         }
