@@ -57,7 +57,7 @@ impl Batch {
                         (Ok(one), Ok(done)) => done.removed += one.removed,
                         // Of several failures the one matters most after which nothing works.
                         (Err(failure), done) if done.is_ok() || failure.needs_reopen() => {
-                            *done = Err(failure)
+                            *done = Err(failure);
                         }
                         _ => {}
                     }

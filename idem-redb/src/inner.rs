@@ -232,8 +232,8 @@ impl Inner {
     async fn enqueue(&self, operation: Operation, message: Message) -> Result<()> {
         match self.shared.config.when_queue_full {
             WhenQueueFull::Refuse => self.queue.try_send(message).map_err(|error| match error {
-                TrySendError::Full(_) => away("the writer's queue is full", operation),
-                TrySendError::Closed(_) => closed(operation),
+                TrySendError::Full(()) => away("the writer's queue is full", operation),
+                TrySendError::Closed(()) => closed(operation),
             }),
             WhenQueueFull::Wait => self.queue.send(message).await.map_err(|_| closed(operation)),
         }

@@ -26,6 +26,7 @@ mod step;
 mod store;
 mod sweep;
 mod sweep_plan;
+mod sweep_turn;
 mod tables;
 mod thread;
 mod time;

@@ -25,6 +25,7 @@ const MARK_KEY: [u8; Key::STORAGE_LEN] = [0; Key::STORAGE_LEN];
 /// What is held in memory at a time; a larger record is held alone.
 const MOST_BYTES: usize = 1 << 20;
 
+type Entry = ([u8; Key::STORAGE_LEN], Vec<u8>);
 type Locks<'txn> = Table<'txn, StorageKey, &'static [u8]>;
 
 /// Rewrites the locks, and answers how far the store had come.
@@ -76,10 +77,7 @@ fn written_mark(locks: &Locks<'_>) -> Result<Mark, Failure> {
 }
 
 /// The next locks after `last`, as many as may be held at a time.
-fn some_after(
-    locks: &Locks<'_>,
-    last: &[u8; Key::STORAGE_LEN],
-) -> Result<Vec<([u8; Key::STORAGE_LEN], Vec<u8>)>, Failure> {
+fn some_after(locks: &Locks<'_>, last: &[u8; Key::STORAGE_LEN]) -> Result<Vec<Entry>, Failure> {
     let (mut some, mut size) = (Vec::new(), 0);
     for entry in locks.range::<&[u8; Key::STORAGE_LEN]>((Bound::Excluded(last), Bound::Unbounded))? {
         let (key, bytes) = entry?;

@@ -101,7 +101,7 @@ impl Writer {
                     Err(TryRecvError::Disconnected) => return false,
                 }
             }
-            self.refuse_sweeps(why);
+            self.sweep.refuse(&mut self.queue, why);
             if waited >= pause {
                 return true;
             }

@@ -22,7 +22,7 @@ use crate::queue::{Message, QueuedTransaction, Reply, refuse, send};
 use crate::recover::AFTER_A_LEAK;
 use crate::shared::Shared;
 use crate::slot::guarded;
-use crate::sweep_plan::QueuedSweep;
+use crate::sweep_turn::SweepTurn;
 use crate::tables::Tables;
 use crate::thread;
 use crate::writes::Writes;
@@ -55,10 +55,7 @@ pub(crate) struct Writer {
     /// Received, but not part of the last batch.
     pub(crate) held_back: VecDeque<Message>,
     last_batch: usize,
-    /// The sweep under way: a bite of it goes into every batch.
-    sweep: Option<QueuedSweep>,
-    /// Calls that were alone in their commits since the last bite.
-    transacted: usize,
+    pub(crate) sweep: SweepTurn,
 }
 
 /// How a store was closed.
@@ -82,7 +79,7 @@ impl Writer {
     ) -> Result<watch::Receiver<Option<Closed>>> {
         let shared = Arc::clone(&writes.shared);
         let held_back = VecDeque::new();
-        let this = Self { queue, shared, own, writes, held_back, last_batch: 0, sweep: None, transacted: 0 };
+        let this = Self { queue, shared, own, writes, held_back, last_batch: 0, sweep: SweepTurn::default() };
         let (closing, closed) = watch::channel(None);
         thread::spawn("idem-redb writer", move || {
             let how = this.run();
@@ -109,30 +106,17 @@ impl Writer {
     /// The next message. A sweep goes on while none comes.
     fn next(&mut self) -> Option<Message> {
         loop {
+            let sweeps = self.sweep.is_under_way(&mut self.queue);
             // Who was just answered may ask again at once, and is not to wait for a bite of a sweep.
-            let awake = if self.last_batch == 0 && self.sweep.is_some() { Duration::ZERO } else { AWAKE };
+            let awake = if sweeps && self.last_batch == 0 { Duration::ZERO } else { AWAKE };
             if let Some(message) = self.held_back.pop_front().or_else(|| self.poll(now(), awake)) {
                 return Some(message);
             }
-            self.take_sweep();
-            if self.sweep.is_some() && !self.queue.has_ended() {
+            if sweeps && !self.queue.has_ended() {
                 self.batch(None);
             } else if !self.queue.wait() {
                 return None;
             }
-        }
-    }
-
-    /// Answers those who wait for a sweep that the database is away.
-    pub(crate) fn refuse_sweeps(&mut self, away: &Away) {
-        while let Some(sweep) = self.sweep.take().or_else(|| self.queue.try_sweep()) {
-            sweep.end(away.error(Operation::Expire));
-        }
-    }
-
-    fn take_sweep(&mut self) {
-        if self.sweep.is_none() {
-            self.sweep = self.queue.try_sweep();
         }
     }
 
@@ -153,18 +137,10 @@ impl Writer {
     /// Commits what waits, `first` before the others, and a bite of the sweep.
     fn batch(&mut self, first: Option<Message>) {
         let mut batch = self.collect(first);
-        self.take_sweep();
-        let calls = batch.calls.len() + std::mem::take(&mut self.transacted);
-        batch.bite = self.sweep.as_mut().map(|sweep| sweep.bite(calls)).unwrap_or_default();
+        batch.bite = self.sweep.bite(batch.calls.len(), &mut self.queue);
         self.last_batch = batch.calls.len();
         let done = if batch.len() == 0 { Ok(Committed::default()) } else { self.commit(batch) };
-        let sweep = self.sweep.take();
-        match &done {
-            Ok(committed) => self.sweep = sweep.and_then(|sweep| sweep.took(committed.removed)),
-            Err(failure) => {
-                sweep.into_iter().for_each(|sweep| sweep.end(failure.to_error(Operation::Expire)))
-            }
-        }
+        self.sweep.took(&done);
         let done = done.map(|committed| {
             let rest = committed.rest.into_iter().rev().map(Message::Call);
             rest.for_each(|message| self.held_back.push_front(message));
@@ -190,8 +166,7 @@ impl Writer {
 
     /// All that waits, up to a bound, and up to the first message that stands alone.
     fn collect(&mut self, first: Option<Message>) -> Batch {
-        let mut batch = Batch::default();
-        let mut bytes = 0;
+        let (mut batch, mut bytes) = (Batch::default(), 0);
         let begun = now();
         // Those who wait, and those who were just answered and may ask again. A lone caller expects nobody else.
         let expected = (1 + self.held_back.len() + self.queue.len()).max(self.last_batch + self.queue.len());
@@ -221,7 +196,7 @@ impl Writer {
     fn transact(&mut self, queued: QueuedTransaction) {
         match self.shared.slot.database() {
             Ok(database) => {
-                self.transacted = self.transacted.saturating_add(1);
+                self.sweep.alone += 1;
                 let done = closure::transact(queued, &database, &mut self.writes);
                 let is_blocked = guarded(|| Ok(self.writes.is_blocked(&database))).unwrap_or(false);
                 let _ended = guarded(|| {

@@ -79,7 +79,7 @@ async fn a_renewed_lock_is_kept_and_expires_in_the_end() {
         assert_eq!(store.renew(&lease, LEASE).await.unwrap(), Fenced::Applied);
         assert_eq!(store.expire(10).await.unwrap(), Expired { removed: 0, more: false });
     }
-    clock.advance(2 * LEASE - Duration::from_micros(1));
+    clock.advance((2 * LEASE).saturating_sub(Duration::from_micros(1)));
     assert_eq!(store.expire(10).await.unwrap(), Expired { removed: 0, more: false });
     let record = store.get(&key(0)).await.unwrap().unwrap();
     assert_eq!(record.checkpoint().unwrap().progress, Bytes::from_static(b"half"));
@@ -101,7 +101,7 @@ async fn a_lock_released_with_a_checkpoint_expires_when_its_retention_is_over() 
         Fenced::Applied
     );
     assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
-    clock.advance(LEASE - Duration::from_micros(1));
+    clock.advance(LEASE.saturating_sub(Duration::from_micros(1)));
     assert_eq!(store.expire(10).await.unwrap(), Expired { removed: 0, more: false });
     clock.advance(Duration::from_micros(1));
     assert_eq!(store.expire(10).await.unwrap(), Expired { removed: 1, more: false });

@@ -15,6 +15,7 @@ mod leak;
 mod lock_expiry;
 mod paths;
 mod power_cut;
+mod priority;
 mod queue;
 mod reopen;
 mod shared_database;

@@ -1,7 +1,5 @@
 //! The writer's queue: bounded, and drained when the store is closed.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use idem_core::{Error, ErrorKind, Fenced, Lease, LockOutcome, Result, Store};
@@ -12,7 +10,7 @@ use crate::support::call::{
     acquire, assert_replays, claim, complete, config, key, lock, open, replay, value,
 };
 use crate::support::disk::Disk;
-use crate::support::workload::{LEASE, clock, fingerprint};
+use crate::support::workload::{clock, fingerprint};
 
 const PLACES: usize = 8;
 const CALLERS: usize = 10 * PLACES;
@@ -188,129 +186,4 @@ async fn a_lock_dropped_before_its_commit_is_granted_or_not_and_found_again() {
         complete(&store, &lease, value(number)).await;
     }
     assert_replays(&store, 20).await;
-}
-
-/// Holders wait for one commit, however many new locks do.
-#[tokio::test]
-async fn a_holders_call_goes_before_a_full_queue_of_new_locks() {
-    const LOCKS: usize = 3_000;
-    let disk = Disk::new();
-    let mut config = config();
-    (config.quick_repair, config.queue) = (false, LOCKS / 2);
-    let store = open(&disk, config, &clock()).await.unwrap();
-    let (lease, other) = (acquire(&store, &key(0)).await, acquire(&store, &key(1)).await);
-    disk.stall_syncs();
-    let locked = Arc::new(AtomicUsize::new(0));
-    let mut callers = JoinSet::new();
-    for number in 2..2 + LOCKS {
-        let (store, locked) = (store.clone(), Arc::clone(&locked));
-        callers.spawn(async move {
-            acquire(&store, &key(number)).await;
-            locked.fetch_add(1, Ordering::SeqCst);
-        });
-        if number == 2 {
-            disk.stalled().await;
-        }
-    }
-    // Half of them have places in the queue, and the others wait for one.
-    tokio::task::yield_now().await;
-    let mut renewed = tokio::spawn({
-        let (store, lease) = (store.clone(), lease.clone());
-        async move { store.renew(&lease, 2 * LEASE).await }
-    });
-    let completed = tokio::spawn({
-        let store = store.clone();
-        async move { store.complete(&other, value(1), other.retention()).await }
-    });
-    tokio::task::yield_now().await;
-    // Sync by sync, until the holder has its answer.
-    disk.let_pass(1);
-    let answer = loop {
-        tokio::select! {
-            answer = &mut renewed => break answer,
-            () = disk.stalled() => disk.let_pass(1),
-        }
-    };
-    assert_eq!(answer.unwrap().unwrap(), Fenced::Applied);
-    assert_eq!(completed.await.unwrap().unwrap(), Fenced::Applied);
-    let before = locked.load(Ordering::SeqCst);
-    println!("{before} of {LOCKS} locks were answered before");
-    assert!(before < LOCKS, "all {LOCKS} locks went before");
-    disk.release_syncs();
-    callers.join_all().await;
-    assert_eq!(locked.load(Ordering::SeqCst), LOCKS);
-    assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
-}
-
-/// A queue that refuses new locks has places for those who hold one.
-#[tokio::test]
-async fn a_holder_is_not_refused_because_new_locks_fill_the_queue() {
-    let disk = Disk::new();
-    let mut config = config();
-    (config.queue, config.when_queue_full) = (PLACES, WhenQueueFull::Refuse);
-    let store = open(&disk, config, &clock()).await.unwrap();
-    let lease = acquire(&store, &key(0)).await;
-    disk.stall_syncs();
-    let mut callers = JoinSet::new();
-    for number in 1..=CALLERS {
-        let store = store.clone();
-        callers.spawn(async move { lock(&store, &key(number)).await });
-        if number == 1 {
-            disk.stalled().await;
-        }
-    }
-    tokio::task::yield_now().await;
-    let renewal = tokio::spawn({
-        let store = store.clone();
-        async move { store.renew(&lease, 2 * LEASE).await }
-    });
-    tokio::task::yield_now().await;
-    disk.release_syncs();
-    assert_eq!(renewal.await.unwrap().unwrap(), Fenced::Applied);
-    let refused = callers.join_all().await.into_iter().filter(Result::is_err).count();
-    assert!(refused > 0, "the queue was never full");
-}
-
-/// Whoever releases and locks again finds the release done, whichever of the two goes first in the queue.
-#[tokio::test]
-async fn a_lock_sent_after_a_release_is_not_done_before_it() {
-    let disk = Disk::new();
-    let store = open(&disk, config(), &clock()).await.unwrap();
-    for number in 0..20 {
-        let claim = claim();
-        let LockOutcome::Acquired(lease) = store.lock(&key(number), &fingerprint(), &claim).await.unwrap()
-        else {
-            panic!("key {number} is not free");
-        };
-        disk.stall_syncs();
-        let first = tokio::spawn({
-            let store = store.clone();
-            async move { lock(&store, &key(1_000 + number)).await }
-        });
-        disk.stalled().await;
-        // Holders' calls before and behind it, so that the release has company in its queue.
-        let mut others = JoinSet::new();
-        for _ in 0..number {
-            let (store, lease) = (store.clone(), lease.clone());
-            others.spawn(async move { store.renew(&lease, LEASE).await });
-        }
-        tokio::task::yield_now().await;
-        let released = tokio::spawn({
-            let (store, lease) = (store.clone(), lease.clone());
-            async move { store.release(&lease).await }
-        });
-        tokio::task::yield_now().await;
-        let again = tokio::spawn({
-            let store = store.clone();
-            async move { store.lock(&key(number), &fingerprint(), &claim).await }
-        });
-        tokio::task::yield_now().await;
-        disk.release_syncs();
-        assert_eq!(released.await.unwrap().unwrap(), Fenced::Applied);
-        let LockOutcome::Acquired(anew) = again.await.unwrap().unwrap() else { panic!("key {number}") };
-        assert_ne!(anew.token(), lease.token(), "the lock overtook the release of its own caller");
-        assert_eq!(store.renew(&anew, LEASE).await.unwrap(), Fenced::Applied);
-        assert!(matches!(first.await.unwrap().unwrap(), LockOutcome::Acquired(_)));
-        others.join_all().await;
-    }
 }

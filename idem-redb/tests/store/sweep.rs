@@ -107,7 +107,7 @@ async fn a_sweep_keeps_up_with_callers_who_never_rest() {
                 let number = caller * EACH + round;
                 let lease = short_lock(&store, number).await;
                 // Every fourth is left unfinished.
-                if number % 4 > 0 {
+                if !number.is_multiple_of(4) {
                     complete(&store, &lease, value(number)).await;
                 }
                 // An outcome lives for a thousand rounds, and what is left unfinished for two thousand.
