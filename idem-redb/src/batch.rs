@@ -7,44 +7,58 @@ use idem_core::{Error, Operation, Result, Waiters};
 use redb::Database;
 
 use crate::error::{Failure, away};
-use crate::queue::{Done, QueuedCall, QueuedSweep, Swept, send};
+use crate::queue::{Done, QueuedCall, send};
 use crate::slot::guarded;
+use crate::sweep_plan::SweepStep;
 use crate::tables::Tables;
 use crate::writes::Writes;
 
-/// What a batch consists of: calls, and at most a few steps of sweeps.
+/// What calls that share a commit may write and be answered with: bounds what it holds in memory, and what one
+/// failure undoes. A larger call is made alone.
+pub(crate) const MOST_BYTES: usize = 8 << 20;
+
+/// What a batch consists of: calls, and a bite of a sweep.
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) calls: Vec<QueuedCall>,
-    pub(crate) sweeps: Vec<QueuedSweep>,
+    pub(crate) bite: Vec<SweepStep>,
 }
 
-/// Answers that are true once the batch is committed.
+/// What became of a batch.
+#[derive(Default)]
+pub(crate) struct Committed {
+    /// How many records the bite removed.
+    pub(crate) removed: usize,
+    /// Calls that were too much for one commit. Their turn is next.
+    pub(crate) rest: Vec<QueuedCall>,
+}
+
+/// Answers that are true once the batch is committed. Of the last calls there may be none.
 struct Answers {
     calls: Vec<Result<Done>>,
-    removed: Vec<usize>,
+    removed: usize,
 }
 
 impl Batch {
     pub(crate) fn len(&self) -> usize {
-        self.calls.len() + self.sweeps.len()
+        self.calls.len() + self.bite.len()
     }
 
     /// Decides, commits, and answers every call. A failure of the database befalls all of them, and is
     /// answered to each; the caller is told of it too. Damage may be in the pages of one of them alone, so then
     /// each is tried by itself.
-    pub(crate) fn commit(self, database: &Arc<Database>, writes: &mut Writes) -> Result<(), Failure> {
+    pub(crate) fn commit(self, database: &Arc<Database>, writes: &mut Writes) -> Result<Committed, Failure> {
         match guarded(|| self.transact(database, writes)) {
-            Ok(answers) => {
-                self.answer(answers, &writes.shared.waiters);
-                Ok(())
-            }
+            Ok(answers) => Ok(self.answer(answers, &writes.shared.waiters)),
             Err(failure) if failure.is_damage() && self.len() > 1 => {
-                let mut done = Ok(());
+                let mut done = Ok(Committed::default());
                 for alone in self.singly() {
-                    // Of several failures the one matters most after which nothing works.
-                    match alone.commit(database, writes) {
-                        Err(failure) if done.is_ok() || failure.needs_reopen() => done = Err(failure),
+                    match (alone.commit(database, writes), &mut done) {
+                        (Ok(one), Ok(done)) => done.removed += one.removed,
+                        // Of several failures the one matters most after which nothing works.
+                        (Err(failure), done) if done.is_ok() || failure.needs_reopen() => {
+                            *done = Err(failure);
+                        }
                         _ => {}
                     }
                 }
@@ -63,8 +77,8 @@ impl Batch {
     }
 
     fn singly(self) -> impl Iterator<Item = Self> {
-        let calls = self.calls.into_iter().map(|call| Self { calls: vec![call], sweeps: Vec::new() });
-        calls.chain(self.sweeps.into_iter().map(|sweep| Self { calls: Vec::new(), sweeps: vec![sweep] }))
+        let calls = self.calls.into_iter().map(|call| Self { calls: vec![call], bite: Vec::new() });
+        calls.chain(self.bite.into_iter().map(|step| Self { calls: Vec::new(), bite: vec![step] }))
     }
 
     /// Answers every call with an error.
@@ -72,26 +86,29 @@ impl Batch {
         for call in self.calls {
             send(call.reply, Err(error(call.call.operation())));
         }
-        for sweep in self.sweeps {
-            send(sweep.reply, Err(error(Operation::Expire)));
-        }
     }
 
     fn transact(&self, database: &Arc<Database>, writes: &mut Writes) -> Result<Answers, Failure> {
         let txn = writes.begin(database)?;
-        let mut answers = Answers { calls: Vec::with_capacity(self.calls.len()), removed: Vec::new() };
+        let mut answers = Answers { calls: Vec::with_capacity(self.calls.len()), removed: 0 };
         let step = {
             let mut tables = Tables::open(&txn)?;
             let mut step = writes.step(&tables)?;
+            let mut bytes = 0;
             for queued in &self.calls {
-                answers.calls.push(if queued.is_abandoned() {
+                if bytes >= MOST_BYTES {
+                    break;
+                }
+                let answer = if queued.is_abandoned() {
                     Err(away("the caller has gone", queued.call.operation()))
                 } else {
                     step.call(&mut tables, &queued.key, queued.call.clone())?
-                });
+                };
+                bytes += queued.size() + answer.as_ref().map_or(0, Done::size);
+                answers.calls.push(answer);
             }
-            for sweep in &self.sweeps {
-                answers.removed.push(step.sweep(&mut tables, &sweep.step)?);
+            for part in &self.bite {
+                answers.removed += step.sweep(&mut tables, part)?;
             }
             step.finish(&mut tables)?;
             step
@@ -104,9 +121,9 @@ impl Batch {
         Ok(answers)
     }
 
-    fn answer(self, answers: Answers, waiters: &Waiters) {
-        let alone = self.calls.is_empty();
-        for (queued, answer) in self.calls.into_iter().zip(answers.calls) {
+    fn answer(self, answers: Answers, waiters: &Waiters) -> Committed {
+        let mut calls = self.calls.into_iter();
+        for (answer, queued) in answers.calls.into_iter().zip(&mut calls) {
             let ends_a_lease =
                 matches!(queued.call, Call::Complete { .. } | Call::Release { .. } | Call::Remove { .. });
             send(queued.reply, answer);
@@ -114,8 +131,6 @@ impl Batch {
                 waiters.wake(&queued.key);
             }
         }
-        for (sweep, removed) in self.sweeps.into_iter().zip(answers.removed) {
-            send(sweep.reply, Ok(Swept { removed, alone }));
-        }
+        Committed { removed: answers.removed, rest: calls.collect() }
     }
 }

@@ -44,7 +44,8 @@ pub struct RedbConfig {
     /// Memory for pages, in bytes. Default: 64 MiB. At least 1 MiB.
     #[serde(default = "default_cache_bytes", deserialize_with = "setting::bytes")]
     pub cache_bytes: u64,
-    /// How many calls may wait for the writer. Default: 4,096. 1 to 1,000,000.
+    /// How many locks may wait for the writer, and how many calls of holders, which have places of their own.
+    /// Default: 4,096. 1 to 1,000,000.
     #[serde(default = "default_queue")]
     pub queue: usize,
     /// What a call does that finds the queue full. Default: it waits, within `call_timeout`.

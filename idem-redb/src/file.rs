@@ -15,6 +15,7 @@ use crate::config::RedbConfig;
 use crate::error::Failure;
 use crate::lent::{Lent, TakeBack};
 use crate::mark::Mark;
+use crate::migrate;
 use crate::schema::{self, SCHEMA_VERSION};
 use crate::slot;
 use crate::tables::{self, Tables};
@@ -162,7 +163,7 @@ pub(crate) enum Ownership {
     Shared,
 }
 
-/// Makes the tables where there are none, checks the version where there are.
+/// Makes the tables where there are none, checks the version where there are, and brings version 1 up to it.
 fn prepare(txn: WriteTransaction, ownership: Ownership) -> Result<Mark, Failure> {
     let mark = found_or_made(&txn, ownership)?;
     txn.commit().map_err(Failure::latched)?;
@@ -172,11 +173,15 @@ fn prepare(txn: WriteTransaction, ownership: Ownership) -> Result<Mark, Failure>
 fn found_or_made(txn: &WriteTransaction, ownership: Ownership) -> Result<Mark, Failure> {
     let tables: Vec<String> = txn.list_tables()?.map(|table| table.name().to_owned()).collect();
     let ours = tables.iter().filter(|name| schema::TABLES.contains(&name.as_str())).count();
+    let mut is_version_1 = false;
     if tables.iter().any(|name| name == schema::META.name()) {
-        check(tables::version(txn)?)?;
+        let version = tables::version(txn)?;
+        check(version)?;
+        is_version_1 = version == Some(1);
     }
     match (ours, ownership) {
-        (4, _) => Tables::open(txn)?.mark(),
+        (migrate::TABLES_OF_VERSION_1, _) if is_version_1 => migrate::from_version_1(txn),
+        (schema::TABLES_IN_ALL, _) => Tables::open(txn)?.mark(),
         (0, Ownership::Own | Ownership::Again) if !tables.is_empty() => Err(foreign()),
         (1.., _) | (0, Ownership::Again) => Err(lost()),
         (0, Ownership::Own | Ownership::Shared) => {
@@ -192,9 +197,10 @@ fn is_of_idem(table: &impl TableHandle) -> bool {
 
 fn check(version: Option<u64>) -> Result<(), Failure> {
     match version {
-        Some(SCHEMA_VERSION) => Ok(()),
+        Some(1 | SCHEMA_VERSION) => Ok(()),
         Some(version) => {
-            let message = format!("the store has schema version {version}, this code reads {SCHEMA_VERSION}");
+            let message =
+                format!("the store has schema version {version}, this code reads 1 and {SCHEMA_VERSION}");
             Err(Failure::Record(Error::new(ErrorKind::Incompatible, Operation::Open, message)))
         }
         None => {

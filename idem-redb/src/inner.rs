@@ -10,7 +10,7 @@ use idem_core::{
 };
 use redb::{Database, StorageBackend};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::config::{RedbConfig, WhenQueueFull};
@@ -18,17 +18,22 @@ use crate::error::{Failure, away, closed};
 use crate::file::{self, Opened, Ownership};
 use crate::mark::Mark;
 use crate::pace::ReadPace;
+use crate::priority::{self, QueueSender};
 use crate::queue::{Done, Message, QueuedCall};
 use crate::shared::Shared;
 use crate::slot::{Slot, guarded};
+use crate::snapshot::Snapshot;
 use crate::time::Time;
 use crate::turn::Turn;
 use crate::writer::{Closed, Own, Writer};
 use crate::writes::Writes;
 
+/// Of a record, with its checkpoint or without.
+type Read = fn(&Snapshot, &Key, Timestamp) -> Result<Option<Record>, Failure>;
+
 pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) queue: mpsc::Sender<Message>,
+    pub(crate) queue: QueueSender,
     /// How the store was closed, once it is.
     closed: watch::Receiver<Option<Closed>>,
     /// Dropped with the store, which ends the sweeper.
@@ -67,7 +72,7 @@ impl Inner {
         });
         let mark = adopted.map_err(|failure| failure.into_error(Operation::Open))?;
         let shared = Self::shared(config, clock, database, mark, false);
-        Self::start(Arc::clone(&shared), None, Writes::beside_others(shared, mark.sequence))
+        Self::start(Arc::clone(&shared), None, Writes::beside_others(shared, mark))
     }
 
     fn own(
@@ -79,7 +84,7 @@ impl Inner {
         let Opened { database, mark, storage } = opened;
         let shared = Self::shared(config, clock, Arc::new(database), mark, true);
         let own = Own { storage, reopen: Box::new(reopen) };
-        Self::start(Arc::clone(&shared), Some(own), Writes::own(shared, mark.sequence))
+        Self::start(Arc::clone(&shared), Some(own), Writes::own(shared, mark))
     }
 
     fn shared(
@@ -99,7 +104,7 @@ impl Inner {
     }
 
     fn start(shared: Arc<Shared>, own: Option<Own>, writes: Writes) -> Result<Started> {
-        let (queue, received) = mpsc::channel(shared.config.queue);
+        let (queue, received) = priority::queue(shared.config.queue);
         let closed = Writer::spawn(received, own, writes)?;
         let (stop, stopped) = std_mpsc::channel();
         Ok(Started { inner: Arc::new(Self { shared, queue, closed, _stop: stop }), stopped })
@@ -112,10 +117,11 @@ impl Inner {
     /// Answers a `lock` from what is on record when that changes nothing, and leaves the rest to the writer.
     pub(crate) async fn lock(self: &Arc<Self>, key: &Key, call: Call, sent: &Sent) -> Result<Answer> {
         call.check(self.shared.config.max_outcome)?;
+        // No answer that is given here needs the checkpoint.
         let record = if self.shared.pace.is_slow() {
-            self.read_elsewhere(*key, Operation::Lock).await?
+            self.read_elsewhere(*key, Operation::Lock, Snapshot::read_without_checkpoint).await?
         } else {
-            self.read_here(key, Operation::Lock, sent)?
+            self.read_here(key, Operation::Lock, sent, Snapshot::read_without_checkpoint)?
         };
         if let Some(record) = record {
             let now = record.as_of;
@@ -143,28 +149,33 @@ impl Inner {
     /// Reads a record inline while pages are at hand, and on a thread that may block while they are not.
     pub(crate) async fn read(self: &Arc<Self>, key: &Key, operation: Operation) -> Result<Option<Record>> {
         if self.shared.pace.is_slow() {
-            return self.read_elsewhere(*key, operation).await;
+            return self.read_elsewhere(*key, operation, Snapshot::read).await;
         }
-        self.read_here(key, operation, &self.sent())
+        self.read_here(key, operation, &self.sent(), Snapshot::read)
     }
 
-    async fn read_elsewhere(self: &Arc<Self>, key: Key, operation: Operation) -> Result<Option<Record>> {
+    async fn read_elsewhere(
+        self: &Arc<Self>,
+        key: Key,
+        operation: Operation,
+        how: Read,
+    ) -> Result<Option<Record>> {
         let inner = Arc::clone(self);
-        let read = move || inner.read_at(&key, operation, inner.shared.time.now());
+        let read = move || inner.read_at(&key, operation, inner.shared.time.now(), how);
         let read = tokio::task::spawn_blocking(read).await;
         read.unwrap_or_else(|source| {
             Err(Error::new(ErrorKind::Unavailable, operation, "the read was cut off").with_source(source))
         })
     }
 
-    fn read_here(&self, key: &Key, operation: Operation, begun: &Sent) -> Result<Option<Record>> {
-        let record = self.read_at(key, operation, self.shared.time.when(begun));
+    fn read_here(&self, key: &Key, operation: Operation, begun: &Sent, how: Read) -> Result<Option<Record>> {
+        let record = self.read_at(key, operation, self.shared.time.when(begun), how);
         self.shared.pace.note(begun.elapsed());
         record
     }
 
-    fn read_at(&self, key: &Key, operation: Operation, now: Timestamp) -> Result<Option<Record>> {
-        let read = self.shared.slot.read(|snapshot| snapshot.read(key, now));
+    fn read_at(&self, key: &Key, operation: Operation, now: Timestamp, how: Read) -> Result<Option<Record>> {
+        let read = self.shared.slot.read(|snapshot| how(snapshot, key, now));
         let record = read.map_err(|failure| self.failed_read(failure, operation))?;
         Ok(record.filter(|record| !record.is_expired(now)))
     }
@@ -200,9 +211,19 @@ impl Inner {
         message: Message,
         answer: oneshot::Receiver<Result<T>>,
     ) -> Result<T> {
+        self.answered(operation, self.enqueue(operation, message), answer).await
+    }
+
+    /// Waits until it is `sent` and for `answer`, within the configured time.
+    pub(crate) async fn answered<T>(
+        &self,
+        operation: Operation,
+        sent: impl Future<Output = Result<()>>,
+        answer: oneshot::Receiver<Result<T>>,
+    ) -> Result<T> {
         let limit = self.shared.config.call_timeout;
         let asked = async {
-            self.enqueue(operation, message).await?;
+            sent.await?;
             answer.await.unwrap_or_else(|_| Err(closed(operation)))
         };
         timeout(limit, asked).await.unwrap_or_else(|_| Err(no_answer(limit, operation)))
@@ -211,8 +232,8 @@ impl Inner {
     async fn enqueue(&self, operation: Operation, message: Message) -> Result<()> {
         match self.shared.config.when_queue_full {
             WhenQueueFull::Refuse => self.queue.try_send(message).map_err(|error| match error {
-                TrySendError::Full(_) => away("the writer's queue is full", operation),
-                TrySendError::Closed(_) => closed(operation),
+                TrySendError::Full(()) => away("the writer's queue is full", operation),
+                TrySendError::Closed(()) => closed(operation),
             }),
             WhenQueueFull::Wait => self.queue.send(message).await.map_err(|_| closed(operation)),
         }

@@ -9,15 +9,12 @@ use redb::{Database, WriteTransaction};
 use tokio::sync::oneshot;
 
 use crate::error::Away;
-use crate::schema::Place;
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
 
 pub(crate) enum Message {
     /// A call of the contract; many share a commit.
     Call(QueuedCall),
-    /// Expired records to be removed; shares the commit of the calls around it.
-    Sweep(QueuedSweep),
     /// The application's own writes together with a completion; alone in its transaction.
     Transact(Box<QueuedTransaction>),
     /// A read met an error after which redb works no more until it is opened again.
@@ -60,27 +57,15 @@ pub(crate) struct Done {
     pub(crate) wrote: bool,
 }
 
-pub(crate) struct QueuedSweep {
-    pub(crate) step: SweepStep,
-    pub(crate) reply: Reply<Swept>,
-}
-
-/// What one step of a sweep removes. All of it has expired.
-pub(crate) enum SweepStep {
-    /// The index's entries of outcomes, whose turn comes afterwards.
-    Index(Vec<(Key, Place)>),
-    /// Outcomes, and what the index still says of them.
-    Outcomes(Vec<(Key, Place)>),
-    /// Unfinished attempts; each is looked at again, it may have been locked anew.
-    Locks(Vec<Key>),
-}
-
-/// What a step of a sweep did.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Swept {
-    pub(crate) removed: usize,
-    /// Whether no caller waited for the same commit, so that the next step may be longer.
-    pub(crate) alone: bool,
+impl Done {
+    /// How many bytes its answer holds: those of a checkpoint that is handed on, or of an outcome.
+    pub(crate) fn size(&self) -> usize {
+        match &self.answer {
+            Answer::Acquired(grant) => grant.checkpoint.as_ref().map_or(0, |held| held.progress.len()),
+            Answer::Completed(completion) => completion.outcome.size(),
+            _ => 0,
+        }
+    }
 }
 
 pub(crate) struct QueuedTransaction {
@@ -112,7 +97,6 @@ pub(crate) fn send<T>(reply: Reply<T>, answer: Result<T>) {
 pub(crate) fn refuse(message: Message, away: &Away) {
     match message {
         Message::Call(queued) => send(queued.reply, Err(away.error(queued.call.operation()))),
-        Message::Sweep(queued) => send(queued.reply, Err(away.error(Operation::Expire))),
         Message::Transact(queued) => send(queued.reply, Err(away.error(Operation::Complete))),
         Message::Reopen | Message::Close => {}
         Message::Compact(reply) => send(reply, Err(away.error(Operation::Maintain))),

@@ -101,6 +101,7 @@ impl Writer {
                     Err(TryRecvError::Disconnected) => return false,
                 }
             }
+            self.sweep.refuse(&mut self.queue, why);
             if waited >= pause {
                 return true;
             }

@@ -1,23 +1,25 @@
-//! The tables, and how one record is found in them and moved between them.
+//! The tables, and how one record is found in them.
 //!
-//! - `idem/locks`: live and unfinished attempts. Small, so that the pages of a batch are few. Its first entry is
-//!   the store's high-water mark: written with nearly every commit, it would cost a page of its own elsewhere.
-//!   Commits that only grant new tokens leave it out, since those tokens tell as much.
+//! - `idem/locks`: live and unfinished attempts: where the attempt's note lies in the expiry index, then its
+//!   record without the checkpoint's bytes. Small whatever is checkpointed, so that a renewal writes little.
+//! - `idem/checkpoints`: what holders saved, with a checksum of its own. Written by `checkpoint` alone.
+//! - `idem/lock-expiry`: the expiry index of the locks, by [`Place`]. A note says "not before": a renewal leaves it
+//!   where it is, and the sweep that finds it due looks at the record and moves it on. The last entry is the
+//!   store's high-water mark, beside which the note of a new lock goes, so that it costs no page of its own.
 //! - `idem/index`: where a completed key's outcome lies.
-//! - `idem/outcomes`: outcomes by (expiry, number), so that they are appended while retentions are alike, and
-//!   that what has expired is a prefix: the log is its own expiry index.
+//! - `idem/outcomes`: outcomes by [`Place`], so that they are appended while retentions are alike, and that what
+//!   has expired is a prefix: the log is its own expiry index.
 //! - `idem/meta`: the schema's version.
 //!
 //! A key is in `locks`, or in `index` and `outcomes`, or nowhere. One transaction moves it.
 
-use std::ops::Bound;
+use std::ops::RangeToInclusive;
 
 use idem_core::codec::{self, Cover};
 use idem_core::{Error, ErrorKind, Key, Operation, Record, Timestamp};
 use redb::{ReadableTable, TableDefinition};
 
 use crate::error::Failure;
-use crate::mark;
 
 pub(crate) type StorageKey = &'static [u8; Key::STORAGE_LEN];
 pub(crate) type IndexKey = &'static [u8; INDEX_KEY_LEN];
@@ -27,47 +29,70 @@ pub(crate) type IndexKey = &'static [u8; INDEX_KEY_LEN];
 /// as likely as a forged 128-bit digest; the outcome names its whole key, and a wrong one is `Corrupt`.
 pub(crate) const INDEX_KEY_LEN: usize = 24;
 
-/// The version of the tables that this code writes, and the only one that it reads.
-pub(crate) const SCHEMA_VERSION: u64 = 1;
+/// The version of the tables that this code writes. It reads version 1 as well, by making it this one.
+pub(crate) const SCHEMA_VERSION: u64 = 2;
 
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("idem/meta");
+/// Value: see [`lock_record`](crate::lock_record).
 pub(crate) const LOCKS: TableDefinition<'_, StorageKey, &[u8]> = TableDefinition::new("idem/locks");
+/// Value: see [`lock_record`](crate::lock_record).
+pub(crate) const CHECKPOINTS: TableDefinition<'_, StorageKey, &[u8]> =
+    TableDefinition::new("idem/checkpoints");
+/// Key: [`Place`]. Value: storage key; of the last entry the [mark](crate::mark).
+pub(crate) const LOCK_EXPIRY: TableDefinition<'_, u128, StorageKey> =
+    TableDefinition::new("idem/lock-expiry");
 /// Value: [`Place`].
 pub(crate) const INDEX: TableDefinition<'_, IndexKey, u128> = TableDefinition::new("idem/index");
 /// Key: [`Place`]. Value: storage key, then the record.
 pub(crate) const OUTCOMES: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("idem/outcomes");
 
+pub(crate) const TABLES_IN_ALL: usize = 6;
 /// The names of all of them.
-pub(crate) const TABLES: [&str; 4] = ["idem/meta", "idem/locks", "idem/index", "idem/outcomes"];
+pub(crate) const TABLES: [&str; TABLES_IN_ALL] =
+    ["idem/meta", "idem/locks", "idem/checkpoints", "idem/lock-expiry", "idem/index", "idem/outcomes"];
 
 pub(crate) const VERSION_KEY: &str = "schema version";
-/// All locks, without the mark.
-pub(crate) const AFTER_MARK: (Bound<&[u8; Key::STORAGE_LEN]>, Bound<&[u8; Key::STORAGE_LEN]>) =
-    (Bound::Excluded(&mark::KEY), Bound::Unbounded);
 
-/// Where an outcome lies: its expiry in microseconds, then a number that makes it unique.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where an outcome or a note lies: an expiry in microseconds, then a number that makes it unique.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place(pub(crate) u128);
 
 impl Place {
+    pub(crate) const LEN: usize = size_of::<u128>();
+
     pub(crate) fn new(expires_at: Timestamp, number: u64) -> Self {
         Self(u128::from(expires_at.as_micros()) << 64 | u128::from(number))
     }
 
-    /// The last place that has expired at `now`.
-    pub(crate) fn last_expired(now: Timestamp) -> u128 {
-        Self::new(now, u64::MAX).0
+    pub(crate) fn expires_at(self) -> Timestamp {
+        Timestamp::from_micros(u64::try_from(self.0 >> 64).unwrap_or(u64::MAX))
     }
-}
 
-/// The record of `key` among the unfinished attempts.
-pub(crate) fn locked(
-    locks: &impl ReadableTable<StorageKey, &'static [u8]>,
-    key: &Key,
-    now: Timestamp,
-) -> Result<Option<Record>, Failure> {
-    let Some(bytes) = locks.get(key.storage_key())? else { return Ok(None) };
-    codec::decode(key, bytes.value(), Cover::Whole, now).map(Some).map_err(Failure::Record)
+    pub(crate) fn number(self) -> u64 {
+        u64::try_from(self.0 & u128::from(u64::MAX)).unwrap_or(u64::MAX)
+    }
+
+    /// All places that have expired at `now`. The mark's is never one of them.
+    pub(crate) fn expired(now: Timestamp) -> RangeToInclusive<u128> {
+        ..=Self::new(now, u64::MAX).0.min(u128::MAX - 1)
+    }
+
+    /// The first place from `number` on that nothing is at, whoever put the others there.
+    pub(crate) fn free<V: redb::Value + 'static>(
+        table: &impl ReadableTable<u128, V>,
+        expires_at: Timestamp,
+        number: u64,
+    ) -> Result<Self, Failure> {
+        let mut number = Some(number);
+        while let Some(free) = number {
+            let place = Self::new(expires_at, free);
+            if table.get(place.0)?.is_none() {
+                return Ok(place);
+            }
+            number = free.checked_add(1);
+        }
+        Err(corrupt("there is no place left for this expiry"))
+    }
 }
 
 /// The outcome of `key` that the index says to lie at `place`.
@@ -104,4 +129,22 @@ pub(crate) fn owner_of(value: &[u8]) -> Result<(Key, &[u8]), Failure> {
 
 pub(crate) fn corrupt(message: &str) -> Failure {
     Failure::Record(Error::new(ErrorKind::Corrupt, Operation::Get, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_taken_apart_as_it_was_made() {
+        for (expires_at, number) in [(0, 0), (7, 9), (u64::MAX, 3), (5, u64::MAX)] {
+            let place = Place::new(Timestamp::from_micros(expires_at), number);
+            assert_eq!((place.expires_at().as_micros(), place.number()), (expires_at, number));
+        }
+    }
+
+    #[test]
+    fn the_marks_place_never_expires() {
+        assert!(!Place::expired(Timestamp::from_micros(u64::MAX)).contains(&u128::MAX));
+    }
 }

@@ -1,26 +1,43 @@
 //! The tables within a write transaction: finding a record, and moving it.
 
+use std::time::Duration;
+
 use idem_core::codec::{self, Cover};
 use idem_core::decide::Change;
 use idem_core::{Key, Record, State, Timestamp};
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use crate::error::Failure;
-use crate::mark::{self, Mark};
+use crate::lock_expiry::LockExpiry;
+use crate::lock_record::{note_of, read_checkpoint, read_lock, write_checkpoint, write_lock};
+use crate::mark::Mark;
 use crate::schema::{
-    AFTER_MARK, INDEX, IndexKey, LOCKS, META, OUTCOMES, Place, SCHEMA_VERSION, StorageKey, VERSION_KEY,
-    completed, corrupt, index_key, locked, owner_of,
+    CHECKPOINTS, INDEX, IndexKey, LOCKS, META, OUTCOMES, Place, SCHEMA_VERSION, StorageKey, VERSION_KEY,
+    completed, index_key, owner_of,
 };
+
+/// How long a sweep leaves a lock alone that it could not read: somebody may mend the file, or remove the key.
+const UNREADABLE_FOR: Duration = Duration::from_hours(24);
 
 /// A record and where it stands.
 pub(crate) struct Found {
     pub(crate) record: Record,
-    place: Option<Place>,
+    home: Home,
+}
+
+#[derive(Clone, Copy)]
+enum Home {
+    /// Among the locks, with a note.
+    Lock(Place),
+    /// In the log of outcomes.
+    Outcome(Place),
 }
 
 /// The tables within a write transaction.
 pub(crate) struct Tables<'txn> {
     locks: Table<'txn, StorageKey, &'static [u8]>,
+    checkpoints: Table<'txn, StorageKey, &'static [u8]>,
+    lock_expiry: LockExpiry<'txn>,
     index: Table<'txn, IndexKey, u128>,
     outcomes: Table<'txn, u128, &'static [u8]>,
 }
@@ -29,13 +46,32 @@ impl<'txn> Tables<'txn> {
     pub(crate) fn open(txn: &'txn WriteTransaction) -> Result<Self, Failure> {
         Ok(Self {
             locks: txn.open_table(LOCKS)?,
+            checkpoints: txn.open_table(CHECKPOINTS)?,
+            lock_expiry: LockExpiry::open(txn)?,
             index: txn.open_table(INDEX)?,
             outcomes: txn.open_table(OUTCOMES)?,
         })
     }
 
+    /// The record of `key`; of a checkpoint the step alone, which is all that a holder's call is decided by.
     pub(crate) fn load(&self, key: &Key, now: Timestamp) -> Result<Option<Found>, Failure> {
-        find(&self.locks, &self.index, &self.outcomes, key, now)
+        if let Some((note, record)) = read_lock(&self.locks, key, now)? {
+            return Ok(Some(Found { record, home: Home::Lock(note) }));
+        }
+        let Some(place) = self.index.get(&index_key(key))?.map(|place| Place(place.value())) else {
+            return Ok(None);
+        };
+        let record = completed(&self.outcomes, key, place, now)?;
+        Ok(Some(Found { record, home: Home::Outcome(place) }))
+    }
+
+    /// The record of `key`, with the bytes of its checkpoint unless it has expired.
+    pub(crate) fn load_with_checkpoint(&self, key: &Key, now: Timestamp) -> Result<Option<Found>, Failure> {
+        let mut found = self.load(key, now)?;
+        if let Some(found) = found.as_mut().filter(|found| !found.record.is_expired(now)) {
+            read_checkpoint(&self.checkpoints, key, &mut found.record)?;
+        }
+        Ok(found)
     }
 
     /// Carries out `change` on `key`, which `found` is the record of.
@@ -46,41 +82,46 @@ impl<'txn> Tables<'txn> {
         change: &Change,
         number: u64,
     ) -> Result<(), Failure> {
-        let place = found.and_then(|found| found.place);
         match change {
             Change::None => Ok(()),
-            Change::Remove => self.remove(key, place),
-            Change::Put(record) => {
-                let bytes = codec::encode(key, record, Cover::Whole).map_err(Failure::Record)?;
-                match &record.state {
-                    State::Locked(_) => {
-                        if place.is_some() {
-                            self.remove(key, place)?;
-                        }
-                        self.locks.insert(key.storage_key(), &bytes[..])?;
-                        Ok(())
-                    }
-                    State::Completed(completed) => {
-                        self.remove(key, place)?;
-                        let place = self.free_place(completed.expires_at, number)?;
-                        self.append(key, place, &bytes)
-                    }
+            Change::Remove => self.remove(key, found),
+            Change::Put(record) => match &record.state {
+                State::Locked(_) => self.put_lock(key, found, record, number),
+                State::Completed(completed) => {
+                    let bytes = codec::encode(key, record, Cover::Whole).map_err(Failure::Record)?;
+                    self.remove(key, found)?;
+                    let place = Place::free(&self.outcomes, completed.expires_at, number)?;
+                    self.append(key, place, &bytes)
                 }
-            }
+            },
         }
     }
 
-    /// The first place from `number` on that has no outcome, whoever put the others there.
-    fn free_place(&self, expires_at: Timestamp, number: u64) -> Result<Place, Failure> {
-        let mut number = Some(number);
-        while let Some(free) = number {
-            let place = Place::new(expires_at, free);
-            if self.outcomes.get(place.0)?.is_none() {
-                return Ok(place);
+    fn put_lock(
+        &mut self,
+        key: &Key,
+        found: Option<&Found>,
+        record: &Record,
+        number: u64,
+    ) -> Result<(), Failure> {
+        let note = match found.map(|found| found.home) {
+            Some(Home::Lock(note)) => self.lock_expiry.keep_or_move(key, record, note)?,
+            Some(Home::Outcome(_)) => {
+                self.remove(key, found)?;
+                self.lock_expiry.add(key, record, number)?
             }
-            number = free.checked_add(1);
+            None => self.lock_expiry.add(key, record, number)?,
+        };
+        // Steps only rise, so the same step is the same checkpoint.
+        let stored = found.and_then(|found| found.record.checkpoint()).map(|checkpoint| checkpoint.step);
+        match record.checkpoint() {
+            Some(checkpoint) if stored != Some(checkpoint.step) => {
+                write_checkpoint(&mut self.checkpoints, key, checkpoint)?;
+            }
+            None if stored.is_some() => drop(self.checkpoints.remove(key.storage_key())?),
+            _ => {}
         }
-        Err(corrupt("the log of outcomes is full"))
+        write_lock(&mut self.locks, key, note, record)
     }
 
     fn append(&mut self, key: &Key, place: Place, record: &[u8]) -> Result<(), Failure> {
@@ -93,12 +134,17 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
-    fn remove(&mut self, key: &Key, place: Option<Place>) -> Result<(), Failure> {
-        match place {
-            None => {
+    fn remove(&mut self, key: &Key, found: Option<&Found>) -> Result<(), Failure> {
+        match found.map(|found| (found.home, &found.record)) {
+            None => {}
+            Some((Home::Lock(note), record)) => {
                 self.locks.remove(key.storage_key())?;
+                self.lock_expiry.remove(key, note)?;
+                if record.checkpoint().is_some() {
+                    self.checkpoints.remove(key.storage_key())?;
+                }
             }
-            Some(place) => {
+            Some((Home::Outcome(place), _)) => {
                 self.index.remove(&index_key(key))?;
                 self.outcomes.remove(place.0)?;
             }
@@ -106,6 +152,38 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
+    /// Removes `key` without reading its record, for an operator who gives up a damaged one.
+    pub(crate) fn remove_unread(&mut self, key: &Key) -> Result<bool, Failure> {
+        let locked = self.locks.remove(key.storage_key())?.map(|value| note_of(value.value()));
+        if let Some(Some(note)) = locked {
+            self.lock_expiry.remove(key, note)?;
+        }
+        self.checkpoints.remove(key.storage_key())?;
+        let place = self.index.remove(&index_key(key))?.map(|place| place.value());
+        if let Some(place) = place {
+            let is_its_own = match self.outcomes.get(place)? {
+                Some(value) => owner_of(value.value()).is_ok_and(|(owner, _)| owner == *key),
+                None => false,
+            };
+            if is_its_own {
+                self.outcomes.remove(place)?;
+            }
+        }
+        Ok(locked.is_some() || place.is_some())
+    }
+
+    pub(crate) fn write_mark(&mut self, mark: Mark) -> Result<(), Failure> {
+        self.lock_expiry.write_mark(mark)
+    }
+
+    /// How far the store had come.
+    pub(crate) fn mark(&self) -> Result<Mark, Failure> {
+        self.lock_expiry.mark()
+    }
+}
+
+/// What a sweep does.
+impl Tables<'_> {
     /// Removes what the index says of `key`, if it is still `place`.
     pub(crate) fn remove_from_index(&mut self, key: &Key, place: Place) -> Result<bool, Failure> {
         let index_key = index_key(key);
@@ -122,48 +200,53 @@ impl<'txn> Tables<'txn> {
         Ok(self.outcomes.remove(place.0)?.is_some())
     }
 
-    /// Removes `key` without reading its record, for an operator who gives up a damaged one.
-    pub(crate) fn remove_unread(&mut self, key: &Key) -> Result<bool, Failure> {
-        let locked = self.locks.remove(key.storage_key())?.is_some();
-        let place = self.index.remove(&index_key(key))?.map(|place| place.value());
-        if let Some(place) = place {
-            let is_its_own = match self.outcomes.get(place)? {
-                Some(value) => owner_of(value.value()).is_ok_and(|(owner, _)| owner == *key),
-                None => false,
-            };
-            if is_its_own {
-                self.outcomes.remove(place)?;
-            }
-        }
-        Ok(locked || place.is_some())
-    }
-
-    pub(crate) fn write_mark(&mut self, mark: Mark) -> Result<(), Failure> {
-        self.locks.insert(&mark::KEY, &mark.to_bytes()[..])?;
-        Ok(())
-    }
-
-    /// How far the store had come when the mark was last written.
-    pub(crate) fn written_mark(&self) -> Result<Mark, Failure> {
-        let Some(mark) = self.locks.get(&mark::KEY)? else {
-            return Err(corrupt("the store's high-water mark is missing"));
+    /// Removes the lock of `key` if it has expired, and leaves its note, whose turn comes afterwards.
+    pub(crate) fn remove_expired_lock(&mut self, key: &Key, now: Timestamp) -> Result<bool, Failure> {
+        let Some((_, record)) = readable(read_lock(&self.locks, key, now))?.flatten() else {
+            return Ok(false);
         };
-        Mark::from_bytes(mark.value()).ok_or_else(|| corrupt("the store's high-water mark is damaged"))
+        if !record.is_expired(now) {
+            return Ok(false);
+        }
+        if record.checkpoint().is_some() {
+            self.checkpoints.remove(key.storage_key())?;
+        }
+        Ok(self.locks.remove(key.storage_key())?.is_some())
     }
 
-    /// How far the store had come: what the mark says, and what was granted since.
-    pub(crate) fn mark(&self) -> Result<Mark, Failure> {
-        let written = self.written_mark()?;
-        let mut mark = written;
-        for entry in self.locks.range::<&[u8; Key::STORAGE_LEN]>(AFTER_MARK)? {
-            let (key, bytes) = entry?;
-            let key = Key::from_storage_key(*key.value());
-            // One that cannot be read is told to whoever asks for its key.
-            if let Ok(record) = codec::decode(&key, bytes.value(), Cover::Whole, Timestamp::default()) {
-                mark.raise(written, &record);
+    /// Looks at the lock of `key`, of which the note at `note` is due: removes it if it has expired (true), and
+    /// else notes when to look again.
+    pub(crate) fn settle(&mut self, key: &Key, note: Place, now: Timestamp) -> Result<bool, Failure> {
+        if !self.lock_expiry.has(key, note)? {
+            return Ok(false);
+        }
+        match readable(read_lock(&self.locks, key, now))? {
+            None => self.lock_expiry.postpone(key, note, now + UNREADABLE_FOR)?,
+            Some(None) => self.lock_expiry.remove(key, note)?,
+            Some(Some((own, record))) if record.is_expired(now) => {
+                self.lock_expiry.remove(key, note)?;
+                self.remove(key, Some(&Found { record, home: Home::Lock(own) }))?;
+                return Ok(true);
+            }
+            // It was locked anew after its lock was removed.
+            Some(Some((own, _))) if own != note && self.lock_expiry.has(key, own)? => {
+                self.lock_expiry.remove(key, note)?;
+            }
+            Some(Some((_, record))) => {
+                let note = self.lock_expiry.renew(key, &record, note)?;
+                write_lock(&mut self.locks, key, note, &record)?;
             }
         }
-        Ok(mark)
+        Ok(false)
+    }
+}
+
+/// `None`: it is this record that cannot be read.
+fn readable<T>(read: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(Failure::Record(_)) => Ok(None),
+        Err(failure) => Err(failure),
     }
 }
 
@@ -172,25 +255,14 @@ pub(crate) fn version(txn: &WriteTransaction) -> Result<Option<u64>, Failure> {
     Ok(txn.open_table(META)?.get(VERSION_KEY)?.map(|version| version.value()))
 }
 
-/// Makes the tables.
-pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Failure> {
+/// Says that the tables are of this version.
+pub(crate) fn write_version(txn: &WriteTransaction) -> Result<(), Failure> {
     txn.open_table(META)?.insert(VERSION_KEY, SCHEMA_VERSION)?;
-    Tables::open(txn)?.write_mark(Mark::default())
+    Ok(())
 }
 
-fn find(
-    locks: &impl ReadableTable<StorageKey, &'static [u8]>,
-    index: &impl ReadableTable<IndexKey, u128>,
-    outcomes: &impl ReadableTable<u128, &'static [u8]>,
-    key: &Key,
-    now: Timestamp,
-) -> Result<Option<Found>, Failure> {
-    if let Some(record) = locked(locks, key, now)? {
-        return Ok(Some(Found { record, place: None }));
-    }
-    let Some(place) = index.get(&index_key(key))?.map(|place| Place(place.value())) else {
-        return Ok(None);
-    };
-    let record = completed(outcomes, key, place, now)?;
-    Ok(Some(Found { record, place: Some(place) }))
+/// Makes the tables.
+pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Failure> {
+    write_version(txn)?;
+    Tables::open(txn)?.write_mark(Mark::default())
 }

@@ -9,28 +9,26 @@ use std::time::Duration;
 
 use idem_core::{Clock, Error, ErrorKind, Operation, Result, SystemClock};
 use redb::Database;
-use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::watch;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Committed, MOST_BYTES};
 use crate::closure;
 use crate::error::{Away, Failure, away};
 use crate::file::Opened;
 use crate::lent::TakeBack;
+use crate::priority::QueueReceiver;
 use crate::queue::{Message, QueuedTransaction, Reply, refuse, send};
 use crate::recover::AFTER_A_LEAK;
 use crate::shared::Shared;
 use crate::slot::guarded;
+use crate::sweep_turn::SweepTurn;
 use crate::tables::Tables;
 use crate::thread;
 use crate::writes::Writes;
 
 /// The most calls that share a commit: bounds how long the first of them waits.
 const LARGEST_BATCH: usize = 1_024;
-/// What calls that share a commit may bring along before it is begun: bounds what it holds in memory, and what one
-/// failure undoes. A larger call is made alone.
-const MOST_BYTES: usize = 8 << 20;
 /// How long a batch that is smaller than the one before waits for callers who were just answered.
 const LINGER: Duration = Duration::from_micros(200);
 /// How long the writer stays awake for the next call after a batch. A lone caller's next call comes within it,
@@ -49,7 +47,7 @@ pub(crate) struct Own {
 }
 
 pub(crate) struct Writer {
-    pub(crate) queue: Receiver<Message>,
+    pub(crate) queue: QueueReceiver,
     pub(crate) shared: Arc<Shared>,
     /// None where the database is the application's.
     pub(crate) own: Option<Own>,
@@ -57,6 +55,7 @@ pub(crate) struct Writer {
     /// Received, but not part of the last batch.
     pub(crate) held_back: VecDeque<Message>,
     last_batch: usize,
+    pub(crate) sweep: SweepTurn,
 }
 
 /// How a store was closed.
@@ -74,12 +73,13 @@ impl Closed {
 impl Writer {
     /// Runs until the store is closed or all of its handles are gone; then says how it was closed.
     pub(crate) fn spawn(
-        queue: Receiver<Message>,
+        queue: QueueReceiver,
         own: Option<Own>,
         writes: Writes,
     ) -> Result<watch::Receiver<Option<Closed>>> {
         let shared = Arc::clone(&writes.shared);
-        let this = Self { queue, shared, own, writes, held_back: VecDeque::new(), last_batch: 0 };
+        let held_back = VecDeque::new();
+        let this = Self { queue, shared, own, writes, held_back, last_batch: 0, sweep: SweepTurn::default() };
         let (closing, closed) = watch::channel(None);
         thread::spawn("idem-redb writer", move || {
             let how = this.run();
@@ -91,7 +91,7 @@ impl Writer {
     fn run(mut self) -> Result<()> {
         while let Some(message) = self.next() {
             match message {
-                Message::Call(_) | Message::Sweep(_) => self.batch(message),
+                Message::Call(_) => self.batch(Some(message)),
                 Message::Transact(queued) if queued.reply.is_closed() => {}
                 Message::Transact(queued) => self.transact(*queued),
                 Message::Reopen => self.look_after_reads(),
@@ -103,8 +103,21 @@ impl Writer {
         self.close()
     }
 
+    /// The next message. A sweep goes on while none comes.
     fn next(&mut self) -> Option<Message> {
-        self.held_back.pop_front().or_else(|| self.poll(now(), AWAKE)).or_else(|| self.queue.blocking_recv())
+        loop {
+            let sweeps = self.sweep.is_under_way(&mut self.queue);
+            // Who was just answered may ask again at once, and is not to wait for a bite of a sweep.
+            let awake = if sweeps && self.last_batch == 0 { Duration::ZERO } else { AWAKE };
+            if let Some(message) = self.held_back.pop_front().or_else(|| self.poll(now(), awake)) {
+                return Some(message);
+            }
+            if sweeps && !self.queue.has_ended() {
+                self.batch(None);
+            } else if !self.queue.wait() {
+                return None;
+            }
+        }
     }
 
     /// The next message, if it comes within `patience` of `since`. Gives way to whoever is about to send it,
@@ -121,33 +134,43 @@ impl Writer {
         }
     }
 
-    fn batch(&mut self, first: Message) {
-        let batch = self.collect(first);
-        if batch.len() == 0 {
-            return;
-        }
+    /// Commits what waits, `first` before the others, and a bite of the sweep.
+    fn batch(&mut self, first: Option<Message>) {
+        let mut batch = self.collect(first);
+        batch.bite = self.sweep.bite(batch.calls.len(), &mut self.queue);
         self.last_batch = batch.calls.len();
-        match self.shared.slot.database() {
-            Ok(database) => {
-                let done = batch.commit(&database, &mut self.writes);
-                let _ended = guarded(|| {
-                    let _: () = drop(database);
-                    Ok(())
-                });
-                self.recover(done);
+        let done = if batch.len() == 0 { Ok(Committed::default()) } else { self.commit(batch) };
+        self.sweep.took(&done);
+        let done = done.map(|committed| {
+            let rest = committed.rest.into_iter().rev().map(Message::Call);
+            rest.for_each(|message| self.held_back.push_front(message));
+        });
+        self.recover(done);
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<Committed, Failure> {
+        let database = match self.shared.slot.database() {
+            Ok(database) => database,
+            Err(failure) => {
+                batch.refuse(|operation| failure.to_error(operation));
+                return Err(failure);
             }
-            Err(failure) => batch.refuse(|operation| failure.to_error(operation)),
-        }
+        };
+        let done = batch.commit(&database, &mut self.writes);
+        let _ended = guarded(|| {
+            let _: () = drop(database);
+            Ok(())
+        });
+        done
     }
 
     /// All that waits, up to a bound, and up to the first message that stands alone.
-    fn collect(&mut self, first: Message) -> Batch {
-        let mut batch = Batch::default();
-        let mut bytes = 0;
+    fn collect(&mut self, first: Option<Message>) -> Batch {
+        let (mut batch, mut bytes) = (Batch::default(), 0);
         let begun = now();
         // Those who wait, and those who were just answered and may ask again. A lone caller expects nobody else.
         let expected = (1 + self.held_back.len() + self.queue.len()).max(self.last_batch + self.queue.len());
-        let mut next = Some(first);
+        let mut next = first;
         while let Some(message) = next {
             match message {
                 Message::Call(queued) => {
@@ -156,7 +179,6 @@ impl Writer {
                         batch.calls.push(queued);
                     }
                 }
-                Message::Sweep(queued) => batch.sweeps.push(queued),
                 alone => {
                     self.held_back.push_front(alone);
                     break;
@@ -174,6 +196,7 @@ impl Writer {
     fn transact(&mut self, queued: QueuedTransaction) {
         match self.shared.slot.database() {
             Ok(database) => {
+                self.sweep.alone += 1;
                 let done = closure::transact(queued, &database, &mut self.writes);
                 let is_blocked = guarded(|| Ok(self.writes.is_blocked(&database))).unwrap_or(false);
                 let _ended = guarded(|| {
@@ -243,7 +266,7 @@ impl Writer {
         self.queue.close();
         while let Some(message) = self.held_back.pop_front().or_else(|| self.queue.try_recv().ok()) {
             match message {
-                Message::Call(_) | Message::Sweep(_) => self.batch(message),
+                Message::Call(_) => self.batch(Some(message)),
                 other => refuse(other, &CLOSED),
             }
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use idem_core::Timestamp;
 use redb::{Database, TransactionError, WriteTransaction};
 
 use crate::error::Failure;
@@ -16,17 +17,19 @@ pub(crate) struct Writes {
     pub(crate) shared: Arc<Shared>,
     /// The highest sequence given out.
     sequence: u64,
+    /// The highest reading of the wall clock.
+    wall: Timestamp,
     /// None where the database is ours alone: then nobody is to be waited for.
     turn: Option<Turn>,
 }
 
 impl Writes {
-    pub(crate) fn own(shared: Arc<Shared>, sequence: u64) -> Self {
-        Self { shared, sequence, turn: None }
+    pub(crate) fn own(shared: Arc<Shared>, mark: Mark) -> Self {
+        Self { shared, sequence: mark.sequence, wall: mark.wall, turn: None }
     }
 
-    pub(crate) fn beside_others(shared: Arc<Shared>, sequence: u64) -> Self {
-        Self { shared, sequence, turn: Some(Turn::default()) }
+    pub(crate) fn beside_others(shared: Arc<Shared>, mark: Mark) -> Self {
+        Self { turn: Some(Turn::default()), ..Self::own(shared, mark) }
     }
 
     /// A durable write transaction, as the configuration asks for it.
@@ -42,15 +45,15 @@ impl Writes {
     pub(crate) fn step(&mut self, tables: &Tables<'_>) -> Result<Step, Failure> {
         if self.turn.is_some() {
             // Another store may have written to the database since.
-            self.found(tables.written_mark()?);
+            self.found(tables.mark()?);
         }
         // Taken once the database is ours: an application's own transaction may have kept us waiting.
-        Ok(Step::new(self.shared.time.now(), self.sequence, self.turn.is_some()))
+        Ok(Step::new(self.mark()))
     }
 
     /// What was given out in a commit that failed may be in the file all the same, so it is not given out again.
     pub(crate) fn commit(&mut self, step: &Step, txn: WriteTransaction) -> Result<(), Failure> {
-        self.sequence = step.sequence();
+        self.sequence = step.mark().sequence;
         txn.commit().map_err(Failure::latched)?;
         self.shared.slot.committed();
         Ok(())
@@ -59,11 +62,15 @@ impl Writes {
     /// Takes in how far a database had come.
     pub(crate) fn found(&mut self, mark: Mark) {
         self.sequence = self.sequence.max(mark.sequence);
+        self.wall = self.wall.max(mark.wall);
         self.shared.time.raise(mark.time);
     }
 
-    pub(crate) fn mark(&self) -> Mark {
-        Mark { time: self.shared.time.now(), sequence: self.sequence }
+    /// How far the store has come now.
+    pub(crate) fn mark(&mut self) -> Mark {
+        let time = &self.shared.time;
+        self.wall = self.wall.max(time.source().wall());
+        Mark { time: time.now(), wall: self.wall, sequence: self.sequence }
     }
 
     /// Takes over another database of the application's.

@@ -6,13 +6,16 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod bit_flips;
+mod checkpoints;
 mod disk_full;
 mod disk_model;
 mod io_error;
 mod kill;
 mod leak;
+mod lock_expiry;
 mod paths;
 mod power_cut;
+mod priority;
 mod queue;
 mod reopen;
 mod shared_database;
@@ -21,3 +24,4 @@ mod sweep;
 mod time;
 mod tmpfs;
 mod two_stores;
+mod version_1;

@@ -118,7 +118,7 @@ async fn a_database_with_tables_like_ours_is_refused() {
 
 #[tokio::test]
 async fn a_file_of_a_newer_version_is_refused() {
-    let bytes = with_version(Some(2)).await;
+    let bytes = with_version(Some(3)).await;
     assert_left_alone(&bytes, &[ErrorKind::Incompatible]).await;
 }
 

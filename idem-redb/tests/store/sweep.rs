@@ -89,6 +89,38 @@ async fn a_long_sweep_is_made_in_steps() {
     assert!(EXPIRED / commits <= 256, "{} removals in a commit", EXPIRED / commits);
 }
 
+/// As many leave as come, however many come: a sweep of a fixed size for each commit would fall behind for ever.
+#[tokio::test]
+async fn a_sweep_keeps_up_with_callers_who_never_rest() {
+    const CALLERS: usize = 64;
+    const EACH: usize = 400;
+    let disk = Disk::new();
+    let clock = clock();
+    let mut config = config();
+    (config.sweep, config.sweep_interval) = (true, Duration::from_millis(1));
+    let store = open(&disk, config, &clock).await.unwrap();
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLERS {
+        let (store, clock) = (store.clone(), clock.clone());
+        callers.spawn(async move {
+            for round in 0..EACH {
+                let number = caller * EACH + round;
+                let lease = short_lock(&store, number).await;
+                // Every fourth is left unfinished.
+                if !number.is_multiple_of(4) {
+                    complete(&store, &lease, value(number)).await;
+                }
+                // An outcome lives for a thousand rounds, and what is left unfinished for two thousand.
+                clock.advance(LEASE / 1_000);
+            }
+        });
+    }
+    callers.join_all().await;
+    let left = records(&disk);
+    println!("{left} records are left of {}", CALLERS * EACH);
+    assert!(left < (CALLERS * EACH / 4) as u64, "{left} records are left of {}", CALLERS * EACH);
+}
+
 #[tokio::test]
 async fn compact_gives_back_what_was_swept() {
     let disk = Disk::new();

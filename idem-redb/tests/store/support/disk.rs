@@ -34,6 +34,8 @@ pub(super) struct State {
     pub(super) counts: Counts,
     pub(super) faults: Faults,
     stall_syncs: bool,
+    /// Syncs that do not stall all the same.
+    passes: u64,
 }
 
 /// What has been asked of the disk so far.
@@ -44,6 +46,10 @@ pub(crate) struct Counts {
     /// Calls that change something: write, set length, sync.
     pub(crate) changes: u64,
     pub(crate) syncs: u64,
+    /// Bytes that were read.
+    pub(crate) read: u64,
+    /// Bytes that were to be written.
+    pub(crate) written: u64,
     /// How often it was opened.
     pub(crate) opened: u64,
 }
@@ -135,8 +141,16 @@ impl Disk {
         self.state().stall_syncs = true;
     }
 
+    /// Lets so many of the syncs go on that stall, now or later.
+    pub(crate) fn let_pass(&self, syncs: u64) {
+        self.state().passes += syncs;
+        self.0.released.notify_all();
+    }
+
     pub(crate) fn release_syncs(&self) {
-        self.state().stall_syncs = false;
+        let mut state = self.state();
+        (state.stall_syncs, state.passes) = (false, 0);
+        drop(state);
         self.0.released.notify_all();
     }
 
@@ -152,10 +166,13 @@ impl Disk {
     /// The state, once no sync is to stall.
     pub(super) fn state_for_sync(&self) -> MutexGuard<'_, State> {
         let state = self.state();
-        if state.stall_syncs {
+        if state.stall_syncs && state.passes == 0 {
             self.0.stalled.notify_one();
         }
-        self.0.released.wait_while(state, |state| state.stall_syncs).unwrap()
+        let waits = |state: &mut State| state.stall_syncs && state.passes == 0;
+        let mut state = self.0.released.wait_while(state, waits).unwrap();
+        state.passes = state.passes.saturating_sub(1);
+        state
     }
 }
 

@@ -34,6 +34,7 @@ impl StorageBackend for FaultyStorage {
         let end = start + out.len();
         let found = state.image.bytes().get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(found);
+        state.counts.read += out.len() as u64;
         Ok(())
     }
 
@@ -66,6 +67,7 @@ impl StorageBackend for FaultyStorage {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = self.disk.state();
         let cut = state.admit(Kind::Change)?;
+        state.counts.written += data.len() as u64;
         let offset = usize::try_from(offset).unwrap();
         if offset + data.len() > state.image.bytes().len() {
             state.set_len(offset + data.len());

@@ -1,0 +1,141 @@
+//! Checkpoints are kept apart from their locks: what does not change them does not write them, and a lock without its
+//! own checkpoint is damage, of that key alone.
+
+use bytes::Bytes;
+use idem_core::{ErrorKind, Fenced, Lease, LockOutcome, ManualClock, Store};
+use idem_redb::RedbStore;
+use redb::{Database, ReadableTable, TableDefinition};
+use tokio::task::JoinSet;
+
+use crate::support::call::{acquire, complete, config, key, lock, open, replay, value};
+use crate::support::disk::Disk;
+use crate::support::workload::{LEASE, clock};
+
+const CHECKPOINTS: TableDefinition<'_, &[u8; 48], &[u8]> = TableDefinition::new("idem/checkpoints");
+
+#[tokio::test]
+async fn renewals_and_releases_do_not_write_checkpoints_again() {
+    const HOLDERS: usize = 16;
+    const SIZE: usize = 256 << 10;
+    let disk = Disk::new();
+    let store = open(&disk, config(), &clock()).await.unwrap();
+    let leases = checkpointed(&store, HOLDERS, SIZE).await;
+    let before = disk.counts().written;
+    let mut holders = JoinSet::new();
+    for lease in leases {
+        let store = store.clone();
+        holders.spawn(async move {
+            for _ in 0..4 {
+                assert_eq!(store.renew(&lease, 2 * LEASE).await.unwrap(), Fenced::Applied);
+            }
+            assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
+        });
+    }
+    holders.join_all().await;
+    let written = disk.counts().written - before;
+    println!("{written} bytes written beside checkpoints of {} bytes", HOLDERS * SIZE);
+    assert!(written < (HOLDERS * SIZE) as u64, "{written} bytes written");
+    for number in 0..HOLDERS {
+        let lease = acquire(&store, &key(number)).await;
+        assert_eq!(lease.checkpoint().unwrap().progress.len(), SIZE);
+    }
+}
+
+/// Each take-over is answered with a checkpoint that is in memory until the commit.
+#[tokio::test]
+async fn take_overs_of_large_checkpoints_do_not_all_share_a_commit() {
+    const HOLDERS: usize = 12;
+    let disk = Disk::new();
+    let clock = clock();
+    let mut config = config();
+    config.quick_repair = false;
+    let store = open(&disk, config, &clock).await.unwrap();
+    drop(checkpointed(&store, HOLDERS, 4 << 20).await);
+    clock.advance(2 * LEASE);
+    disk.stall_syncs();
+    let mut callers = JoinSet::new();
+    for number in 0..=HOLDERS {
+        let store = store.clone();
+        // One more, of a key that nobody had, to hold the writer up until all the others wait.
+        let number = (number + HOLDERS) % (HOLDERS + 1);
+        callers.spawn(async move { acquire(&store, &key(number)).await });
+        if number == HOLDERS {
+            disk.stalled().await;
+        }
+    }
+    tokio::task::yield_now().await;
+    let before = disk.counts().syncs;
+    disk.release_syncs();
+    callers.join_all().await;
+    let commits = disk.counts().syncs - before;
+    // 48 MiB, at most 8 and one more checkpoint in a commit.
+    assert!(commits > 4, "{HOLDERS} checkpoints of 4 MiB in {commits} commits");
+}
+
+#[tokio::test]
+async fn a_damaged_checkpoint_is_corrupt_for_its_key_alone() {
+    let damages: [fn(&mut Vec<u8>); 4] =
+        [|bytes| bytes[20] ^= 1, |bytes| bytes[7] ^= 1, |bytes| bytes.truncate(10), |bytes| bytes.clear()];
+    for (number, damage) in damages.into_iter().enumerate() {
+        let (store, leases, clock) = with_damage(Some(damage)).await;
+        assert_corrupt_alone(&store, leases, &clock, number).await;
+    }
+}
+
+#[tokio::test]
+async fn a_missing_checkpoint_is_corrupt_for_its_key_alone() {
+    let (store, leases, clock) = with_damage(None).await;
+    assert_corrupt_alone(&store, leases, &clock, 0).await;
+}
+
+/// The holder of key 0 needs no checkpoint and goes on; whoever takes a key over would.
+async fn assert_corrupt_alone(store: &RedbStore, leases: Vec<Lease>, clock: &ManualClock, damage: usize) {
+    assert_eq!(store.get(&key(0)).await.unwrap_err().kind(), ErrorKind::Corrupt, "damage {damage}");
+    assert!(store.get(&key(1)).await.unwrap().is_some());
+    assert_eq!(store.renew(&leases[0], LEASE).await.unwrap(), Fenced::Applied);
+    clock.advance(LEASE);
+    assert_eq!(lock(store, &key(0)).await.unwrap_err().kind(), ErrorKind::Corrupt, "damage {damage}");
+    assert_eq!(acquire(store, &key(1)).await.attempt(), 2);
+    if damage.is_multiple_of(2) {
+        complete(store, &leases[0], value(0)).await;
+        assert_eq!(replay(store, &key(0)).await, value(0));
+    } else {
+        assert!(store.remove(&key(0), true).await.unwrap());
+        assert!(matches!(lock(store, &key(0)).await.unwrap(), LockOutcome::Acquired(_)));
+    }
+}
+
+/// Locks 0 and 1 with a checkpoint each; that of 0 is damaged while the store is closed, or gone.
+async fn with_damage(damage: Option<fn(&mut Vec<u8>)>) -> (RedbStore, Vec<Lease>, ManualClock) {
+    let disk = Disk::new();
+    let clock = clock();
+    let store = open(&disk, config(), &clock).await.unwrap();
+    let leases = checkpointed(&store, 2, 100).await;
+    store.close().await.unwrap();
+    let database = Database::builder().create_with_backend(disk.open().unwrap()).unwrap();
+    let txn = database.begin_write().unwrap();
+    {
+        let mut table = txn.open_table(CHECKPOINTS).unwrap();
+        let removed = table.remove(key(0).storage_key()).unwrap();
+        let mut bytes = removed.unwrap().value().to_vec();
+        if let Some(damage) = damage {
+            damage(&mut bytes);
+            table.insert(key(0).storage_key(), &bytes[..]).unwrap();
+        }
+        assert!(table.get(key(1).storage_key()).unwrap().is_some());
+    }
+    txn.commit().unwrap();
+    database.close().unwrap();
+    (open(&disk, config(), &clock).await.unwrap(), leases, clock)
+}
+
+async fn checkpointed(store: &RedbStore, count: usize, size: usize) -> Vec<Lease> {
+    let mut leases = Vec::new();
+    for number in 0..count {
+        let lease = acquire(store, &key(number)).await;
+        let progress = Bytes::from(vec![9; size]);
+        assert_eq!(store.checkpoint(&lease, 1, progress, LEASE).await.unwrap(), Fenced::Applied);
+        leases.push(lease);
+    }
+    leases
+}

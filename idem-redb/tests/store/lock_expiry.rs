@@ -1,0 +1,192 @@
+//! The expiry index of unfinished locks: nothing that the store does by itself grows with how many there are, and each
+//! is removed when its time is over, however often it was renewed.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::{Claim, Expired, Fenced, Lease, LockOutcome, ManualClock, Owner, Store};
+use idem_redb::RedbStore;
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use tokio::task::JoinSet;
+
+use crate::support::call::{acquire, complete, config, key, open, value};
+use crate::support::disk::Disk;
+use crate::support::workload::{LEASE, clock, fingerprint};
+
+const LOCKS: usize = 4_000;
+const CHECKPOINT: usize = 2_048;
+/// What a look at all of them would read, at least.
+const ALL: u64 = (LOCKS * CHECKPOINT) as u64;
+
+#[tokio::test]
+async fn an_idle_store_does_not_read_its_unfinished_locks() {
+    let (disk, clock) = unfinished_locks().await;
+    let mut config = config();
+    (config.sweep, config.sweep_interval) = (true, Duration::from_millis(1));
+    let _store = open(&disk, config, &clock).await.unwrap();
+    let before = disk.counts().read;
+    // A hundred intervals; one look at all locks would be too much.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let read = disk.counts().read - before;
+    println!("idle: {read} bytes read");
+    assert!(read < ALL / 8, "{read} bytes read");
+}
+
+/// Beside what redb itself reads, which in a debug build looks at every page.
+#[tokio::test]
+async fn an_opening_does_not_read_the_unfinished_locks() {
+    let (closed, clock) = unfinished_locks().await;
+    let used = Disk::holding(closed.bytes());
+    let store = open(&used, config(), &clock).await.unwrap();
+    acquire(&store, &key(LOCKS)).await;
+    let crashed = Disk::holding(used.bytes());
+    for (disk, how) in [(closed, "closed"), (crashed, "after a crash")] {
+        let bare = Disk::holding(disk.bytes());
+        Database::builder().set_cache_size(1 << 20).create_with_backend(bare.open().unwrap()).unwrap();
+        open(&disk, config(), &clock).await.unwrap();
+        let (read, by_redb) = (disk.counts().read, bare.counts().read);
+        println!("opening a file that was left {how}: {read} bytes read, {by_redb} by redb alone");
+        assert!(read < by_redb + ALL / 8, "{how}: {read} bytes read, {by_redb} by redb alone");
+    }
+}
+
+#[tokio::test]
+async fn an_expire_reads_what_has_expired_and_not_what_is_locked() {
+    let (disk, clock) = unfinished_locks().await;
+    let store = open(&disk, config(), &clock).await.unwrap();
+    short_lock(&store, LOCKS).await;
+    clock.advance(2 * LEASE);
+    let before = disk.counts().read;
+    assert_eq!(store.expire(1).await.unwrap(), Expired { removed: 1, more: false });
+    assert_eq!(store.expire(1).await.unwrap(), Expired { removed: 0, more: false });
+    let read = disk.counts().read - before;
+    println!("expire: {read} bytes read");
+    assert!(read < ALL / 8, "{read} bytes read");
+}
+
+#[tokio::test]
+async fn a_renewed_lock_is_kept_and_expires_in_the_end() {
+    let disk = Disk::new();
+    let clock = clock();
+    let store = open(&disk, config(), &clock).await.unwrap();
+    let lease = short_lock(&store, 0).await;
+    assert_eq!(
+        store.checkpoint(&lease, 1, Bytes::from_static(b"half"), LEASE).await.unwrap(),
+        Fenced::Applied
+    );
+    for _ in 0..10 {
+        clock.advance(LEASE / 2);
+        assert_eq!(store.renew(&lease, LEASE).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.expire(10).await.unwrap(), Expired { removed: 0, more: false });
+    }
+    clock.advance((2 * LEASE).saturating_sub(Duration::from_micros(1)));
+    assert_eq!(store.expire(10).await.unwrap(), Expired { removed: 0, more: false });
+    let record = store.get(&key(0)).await.unwrap().unwrap();
+    assert_eq!(record.checkpoint().unwrap().progress, Bytes::from_static(b"half"));
+    clock.advance(Duration::from_micros(1));
+    assert_eq!(store.expire(10).await.unwrap(), Expired { removed: 1, more: false });
+    store.close().await.unwrap();
+    assert_eq!(left(&disk), Left::default());
+}
+
+/// Its retention counts from the release, so it expires before its lease's end would have let it.
+#[tokio::test]
+async fn a_lock_released_with_a_checkpoint_expires_when_its_retention_is_over() {
+    let disk = Disk::new();
+    let clock = clock();
+    let store = open(&disk, config(), &clock).await.unwrap();
+    let lease = short_lock(&store, 0).await;
+    assert_eq!(
+        store.checkpoint(&lease, 1, Bytes::from_static(b"half"), LEASE).await.unwrap(),
+        Fenced::Applied
+    );
+    assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
+    clock.advance(LEASE.saturating_sub(Duration::from_micros(1)));
+    assert_eq!(store.expire(10).await.unwrap(), Expired { removed: 0, more: false });
+    clock.advance(Duration::from_micros(1));
+    assert_eq!(store.expire(10).await.unwrap(), Expired { removed: 1, more: false });
+    store.close().await.unwrap();
+    assert_eq!(left(&disk), Left::default());
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_locks_however_they_ended() {
+    let disk = Disk::new();
+    let clock = clock();
+    let store = open(&disk, config(), &clock).await.unwrap();
+    for number in 0..40 {
+        let lease = short_lock(&store, number).await;
+        if number % 2 == 0 {
+            let progress = Bytes::from(vec![7; number]);
+            assert_eq!(store.checkpoint(&lease, 1, progress, LEASE).await.unwrap(), Fenced::Applied);
+        }
+        match number % 5 {
+            0 => complete(&store, &lease, value(number)).await,
+            1 => assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied),
+            2 => assert!(store.remove(lease.key(), true).await.unwrap()),
+            3 => assert_eq!(store.renew(&lease, 3 * LEASE).await.unwrap(), Fenced::Applied),
+            _ => {}
+        }
+    }
+    clock.advance(2 * LEASE);
+    // Expired ones are locked anew before a sweep has come by, and left again.
+    for number in [4, 14, 19] {
+        short_lock(&store, number).await;
+    }
+    while store.expire(3).await.unwrap().more {}
+    clock.advance(4 * LEASE);
+    while store.expire(3).await.unwrap().more {}
+    store.close().await.unwrap();
+    assert_eq!(left(&disk), Left::default());
+}
+
+/// A closed file with locks of a long retention, each with a checkpoint.
+async fn unfinished_locks() -> (Disk, ManualClock) {
+    let disk = Disk::new();
+    let clock = clock();
+    let store = open(&disk, config(), &clock).await.unwrap();
+    let mut callers = JoinSet::new();
+    for caller in 0..50 {
+        let store = store.clone();
+        callers.spawn(async move {
+            for number in (caller..LOCKS).step_by(50) {
+                let lease = acquire(&store, &key(number)).await;
+                let progress = Bytes::from(vec![5; CHECKPOINT]);
+                assert_eq!(store.checkpoint(&lease, 1, progress, LEASE).await.unwrap(), Fenced::Applied);
+            }
+        });
+    }
+    callers.join_all().await;
+    store.close().await.unwrap();
+    (Disk::holding(disk.bytes()), clock)
+}
+
+/// With a retention as long as the lease.
+async fn short_lock(store: &RedbStore, number: usize) -> Lease {
+    let claim = Claim { owner: Owner::random().unwrap(), lease: LEASE, retention: LEASE };
+    match store.lock(&key(number), &fingerprint(), &claim).await.unwrap() {
+        LockOutcome::Acquired(lease) => lease,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the tables of a closed file hold of locks, beside the mark.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Left {
+    locks: usize,
+    checkpoints: usize,
+    notes: usize,
+}
+
+fn left(disk: &Disk) -> Left {
+    let bytes = TableDefinition::<&[u8; 48], &[u8]>::new;
+    let copy = Disk::holding(disk.bytes());
+    let database = Database::builder().create_with_backend(copy.open().unwrap()).unwrap();
+    let txn = database.begin_read().unwrap();
+    let notes = txn.open_table(TableDefinition::<u128, &[u8; 48]>::new("idem/lock-expiry")).unwrap();
+    Left {
+        locks: txn.open_table(bytes("idem/locks")).unwrap().iter().unwrap().count(),
+        checkpoints: txn.open_table(bytes("idem/checkpoints")).unwrap().iter().unwrap().count(),
+        notes: notes.iter().unwrap().count() - 1,
+    }
+}
