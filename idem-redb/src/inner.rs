@@ -22,7 +22,7 @@ use crate::queue::{Done, Message, QueuedCall};
 use crate::shared::Shared;
 use crate::slot::{Slot, guarded};
 use crate::time::Time;
-use crate::turn::Turn;
+use crate::write_turn::WriteTurn;
 use crate::writer::{Closed, Own, Writer};
 use crate::writes::Writes;
 
@@ -62,7 +62,7 @@ impl Inner {
 
     pub(crate) fn share(config: RedbConfig, clock: SharedClock, database: Arc<Database>) -> Result<Started> {
         let adopted = guarded(|| {
-            let txn = Turn::default().begin(&database, config.call_timeout)?;
+            let txn = WriteTurn::default().begin(&database, config.call_timeout)?;
             file::adopt(txn, clock.wall())
         });
         let mark = adopted.map_err(|failure| failure.into_error(Operation::Open))?;

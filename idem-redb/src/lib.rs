@@ -24,7 +24,7 @@ mod tables;
 mod thread;
 mod time;
 mod transact;
-mod turn;
+mod write_turn;
 mod writer;
 mod writes;
 

@@ -10,14 +10,14 @@ use crate::mark::Mark;
 use crate::shared::Shared;
 use crate::step::Step;
 use crate::tables::Tables;
-use crate::turn::Turn;
+use crate::write_turn::WriteTurn;
 
 pub(crate) struct Writes {
     pub(crate) shared: Arc<Shared>,
     /// The highest sequence given out.
     sequence: u64,
     /// None where the database is ours alone: then nobody is to be waited for.
-    turn: Option<Turn>,
+    turn: Option<WriteTurn>,
 }
 
 impl Writes {
@@ -26,7 +26,7 @@ impl Writes {
     }
 
     pub(crate) fn beside_others(shared: Arc<Shared>, sequence: u64) -> Self {
-        Self { shared, sequence, turn: Some(Turn::default()) }
+        Self { shared, sequence, turn: Some(WriteTurn::default()) }
     }
 
     /// A durable write transaction, as the configuration asks for it.
@@ -68,7 +68,7 @@ impl Writes {
 
     /// Takes over another database of the application's.
     pub(crate) fn adopt(&mut self, database: &Arc<Database>) -> Result<(), Failure> {
-        let mut turn = Turn::default();
+        let mut turn = WriteTurn::default();
         let txn = turn.begin(database, self.shared.config.call_timeout)?;
         let mark = file::adopt(txn, self.shared.time.now())?;
         self.turn = Some(turn);
@@ -77,7 +77,7 @@ impl Writes {
     }
 
     /// Whether a closure that has just run keeps a database of ours from being written to, for ever.
-    pub(crate) fn is_blocked(&mut self, database: &Database) -> bool {
+    pub(crate) fn is_blocked(&mut self, database: &Arc<Database>) -> bool {
         match &mut self.turn {
             None => matches!(database.try_begin_write(), Err(TransactionError::WouldBlock)),
             Some(turn) => {
