@@ -5,16 +5,14 @@ use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::Duration;
 
 use idem_core::decide::{Answer, Call, Change};
-use idem_core::{
-    Error, ErrorKind, Key, Operation, Record, Result, Sent, SharedClock, Timestamp, Waiters, decide,
-};
+use idem_core::{Error, ErrorKind, Key, Operation, Result, Sent, SharedClock, Waiters, decide};
 use redb::{Database, StorageBackend};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::config::{RedbConfig, WhenQueueFull};
-use crate::error::{Failure, away, closed};
+use crate::error::{away, closed};
 use crate::file::{self, Opened, Ownership};
 use crate::mark::Mark;
 use crate::pace::ReadPace;
@@ -112,12 +110,7 @@ impl Inner {
     /// Answers a `lock` from what is on record when that changes nothing, and leaves the rest to the writer.
     pub(crate) async fn lock(self: &Arc<Self>, key: &Key, call: Call, sent: &Sent) -> Result<Answer> {
         call.check(self.shared.config.max_outcome)?;
-        let record = if self.shared.pace.is_slow() {
-            self.read_elsewhere(*key, Operation::Lock).await?
-        } else {
-            self.read_here(key, Operation::Lock, sent)?
-        };
-        if let Some(record) = record {
+        if let Some(record) = self.read(key, Operation::Lock, sent).await? {
             let now = record.as_of;
             let decision = decide(Some(&record), call.clone(), now);
             // A resent `lock` goes behind the caller's own calls that may still be queued, such as a release.
@@ -138,44 +131,6 @@ impl Inner {
         let operation = call.operation();
         let (reply, answer) = oneshot::channel();
         self.ask(operation, Message::Call(QueuedCall { key: *key, call, reply }), answer).await
-    }
-
-    /// Reads a record inline while pages are at hand, and on a thread that may block while they are not.
-    pub(crate) async fn read(self: &Arc<Self>, key: &Key, operation: Operation) -> Result<Option<Record>> {
-        if self.shared.pace.is_slow() {
-            return self.read_elsewhere(*key, operation).await;
-        }
-        self.read_here(key, operation, &self.sent())
-    }
-
-    async fn read_elsewhere(self: &Arc<Self>, key: Key, operation: Operation) -> Result<Option<Record>> {
-        let inner = Arc::clone(self);
-        let read = move || inner.read_at(&key, operation, inner.shared.time.now());
-        let read = tokio::task::spawn_blocking(read).await;
-        read.unwrap_or_else(|source| {
-            Err(Error::new(ErrorKind::Unavailable, operation, "the read was cut off").with_source(source))
-        })
-    }
-
-    fn read_here(&self, key: &Key, operation: Operation, begun: &Sent) -> Result<Option<Record>> {
-        let record = self.read_at(key, operation, self.shared.time.when(begun));
-        self.shared.pace.note(begun.elapsed());
-        record
-    }
-
-    fn read_at(&self, key: &Key, operation: Operation, now: Timestamp) -> Result<Option<Record>> {
-        let read = self.shared.slot.read(|snapshot| snapshot.read(key, now));
-        let record = read.map_err(|failure| self.failed_read(failure, operation))?;
-        Ok(record.filter(|record| !record.is_expired(now)))
-    }
-
-    /// The error of a failed read; where redb works no more after it, the writer is told.
-    pub(crate) fn failed_read(&self, failure: Failure, operation: Operation) -> Error {
-        if failure.needs_reopen() {
-            // A full queue has writes in it, and they meet the same error.
-            let _full = self.queue.try_send(Message::Reopen);
-        }
-        failure.into_error(operation)
     }
 
     /// Closes the store, and waits until it is closed, whoever began it.

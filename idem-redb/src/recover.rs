@@ -3,20 +3,18 @@
 use std::thread;
 use std::time::Duration;
 
-use idem_core::{ErrorKind, Result};
+use idem_core::{ErrorKind, Operation, Result};
 use tokio::sync::mpsc::error::TryRecvError;
 
-use crate::error::{Away, Failure};
+use crate::error::{Away, Failure, away};
+use crate::file::{self, Opened};
 use crate::queue::{Message, refuse};
 use crate::slot::guarded;
 use crate::writer::{Own, Writer};
 
-pub(crate) const AFTER_A_LEAK: Away = Away::because(
-    ErrorKind::Unavailable,
-    "the database is being opened again, since a closure of complete_with leaked a table",
-);
-const AFTER_AN_ERROR: Away =
-    Away::because(ErrorKind::Unavailable, "the database is being opened again after an I/O error");
+pub(crate) const AFTER_A_LEAK: Away =
+    Away::for_a_moment("the database is being opened again, since a closure of complete_with leaked a table");
+const AFTER_AN_ERROR: Away = Away::for_a_moment("the database is being opened again after an I/O error");
 const TO_BE_REPLACED: Away = Away::because(
     ErrorKind::Unavailable,
     "the shared database failed: open it again, and supply it with replace_database",
@@ -30,6 +28,7 @@ impl Writer {
     /// Opens the database again where `done` says that redb refuses every write until then.
     pub(crate) fn recover(&mut self, done: Result<(), Failure>) {
         match done {
+            Err(failure) if failure.is_full() && self.own.is_some() => self.open_in_place(),
             Err(failure) if failure.needs_reopen() && self.own.is_some() => self.open_again(&AFTER_AN_ERROR),
             Err(failure) if failure.needs_reopen() => {
                 let failed = self.shared.slot.take(TO_BE_REPLACED);
@@ -59,7 +58,7 @@ impl Writer {
                 error = &error as &dyn std::error::Error,
                 "the database cannot be opened again yet"
             );
-            let why = why.clone().unless(&error);
+            let why = why.clone().lasting(&error);
             self.shared.slot.explain(why.clone());
             if !self.refuse_for(pause, &why) {
                 break;
@@ -69,13 +68,44 @@ impl Writer {
         self.own = Some(own);
     }
 
+    /// Opens the database anew on the storage that it stands on. The old one stays in its place until then: what it has
+    /// in its cache it still reads, and reads of the rest wait.
+    fn open_in_place(&mut self) {
+        let Some(mut own) = self.own.take() else { return };
+        let opened = match own.storage.pass_on() {
+            Some(storage) => {
+                own.storage = storage.clone();
+                file::open_in_place(&self.shared.config, storage)
+            }
+            None => Err(away("the storage was closed", Operation::Open)),
+        };
+        match opened {
+            Ok(opened) => {
+                self.adopt(opened);
+                self.own = Some(own);
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the database cannot be opened again in its place"
+                );
+                self.own = Some(own);
+                self.open_again(&AFTER_AN_ERROR);
+            }
+        }
+    }
+
     fn reopen(&mut self, own: &mut Own) -> Result<()> {
         let opened = (own.reopen)()?;
-        own.storage = opened.storage;
+        own.storage = opened.storage.clone();
+        self.adopt(opened);
+        Ok(())
+    }
+
+    fn adopt(&mut self, opened: Opened) {
         self.writes.found(opened.mark);
         self.shared.slot.put(opened.database.into());
         tracing::warn!("the database was opened again");
-        Ok(())
     }
 
     /// Refuses all that comes within `pause`; false when the store was closed meanwhile.

@@ -213,7 +213,7 @@ impl Store for RedbStore {
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>> {
-        self.0.read(key, Operation::Get).await
+        self.0.read(key, Operation::Get, &self.0.sent()).await
     }
 
     async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {

@@ -17,7 +17,8 @@ use crate::batch::Batch;
 use crate::closure;
 use crate::error::{Away, Failure, away};
 use crate::file::Opened;
-use crate::lent::TakeBack;
+use crate::full_disk::{Admission, FULL};
+use crate::lent::Lent;
 use crate::queue::{Message, QueuedTransaction, Reply, refuse, send};
 use crate::recover::AFTER_A_LEAK;
 use crate::shared::Shared;
@@ -43,7 +44,7 @@ const REPLACING: Away = Away::because(ErrorKind::Unavailable, "the database is b
 /// What only a database of the store's own has.
 pub(crate) struct Own {
     /// What the database stands on now.
-    pub(crate) storage: Box<dyn TakeBack>,
+    pub(crate) storage: Lent,
     /// Opens it anew.
     pub(crate) reopen: Box<dyn Fn() -> Result<Opened> + Send>,
 }
@@ -57,6 +58,7 @@ pub(crate) struct Writer {
     /// Received, but not part of the last batch.
     pub(crate) held_back: VecDeque<Message>,
     last_batch: usize,
+    admission: Admission,
 }
 
 /// How a store was closed.
@@ -79,7 +81,15 @@ impl Writer {
         writes: Writes,
     ) -> Result<watch::Receiver<Option<Closed>>> {
         let shared = Arc::clone(&writes.shared);
-        let this = Self { queue, shared, own, writes, held_back: VecDeque::new(), last_batch: 0 };
+        let this = Self {
+            queue,
+            shared,
+            own,
+            writes,
+            held_back: VecDeque::new(),
+            last_batch: 0,
+            admission: Admission::default(),
+        };
         let (closing, closed) = watch::channel(None);
         thread::spawn("idem-redb writer", move || {
             let how = this.run();
@@ -127,16 +137,19 @@ impl Writer {
             return;
         }
         self.last_batch = batch.calls.len();
-        match self.shared.slot.database() {
-            Ok(database) => {
-                let done = batch.commit(&database, &mut self.writes);
-                let _ended = guarded(|| {
-                    let _: () = drop(database);
-                    Ok(())
-                });
-                self.recover(done);
+        for (batch, let_as) in self.admission.admit(batch, now()) {
+            match self.shared.slot.database() {
+                Ok(database) => {
+                    let done = batch.commit(&database, &mut self.writes);
+                    let _ended = guarded(|| {
+                        let _: () = drop(database);
+                        Ok(())
+                    });
+                    self.admission.ended(let_as, &done, now());
+                    self.recover(done);
+                }
+                Err(failure) => batch.refuse(|operation| failure.to_error(operation)),
             }
-            Err(failure) => batch.refuse(|operation| failure.to_error(operation)),
         }
     }
 
@@ -172,6 +185,9 @@ impl Writer {
     }
 
     fn transact(&mut self, queued: QueuedTransaction) {
+        let Some(let_as) = self.admission.admit_transaction(now()) else {
+            return send(queued.reply, Err(FULL.error(Operation::Complete)));
+        };
         match self.shared.slot.database() {
             Ok(database) => {
                 let done = closure::transact(queued, &database, &mut self.writes);
@@ -180,6 +196,7 @@ impl Writer {
                     let _: () = drop(database);
                     Ok(())
                 });
+                self.admission.ended(let_as, &done, now());
                 if is_blocked { self.open_again(&AFTER_A_LEAK) } else { self.recover(done) }
             }
             Err(failure) => send(queued.reply, Err(failure.into_error(Operation::Complete))),
@@ -188,6 +205,7 @@ impl Writer {
 
     /// A read failed. It may be over already: a write met the same error and opened the database again.
     fn look_after_reads(&mut self) {
+        self.shared.slot.look_asked(false);
         if let Ok(database) = self.shared.slot.database() {
             let usable = guarded(|| Ok(self.writes.begin(&database)?.abort()?));
             drop(database);

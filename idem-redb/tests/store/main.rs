@@ -21,3 +21,4 @@ mod sweep;
 mod time;
 mod tmpfs;
 mod two_stores;
+mod while_full;
