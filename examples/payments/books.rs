@@ -98,7 +98,7 @@ async fn transact(
     });
     match transacted.await {
         // The layer answers from the record.
-        Ok(Transacted::Applied) => Response::default(),
+        Ok(Transacted::Applied | Transacted::AlreadyCompleted) => Response::default(),
         Ok(Transacted::Lost(_)) => lost(),
         // Undone: nothing was written, so a retry may try again.
         Ok(Transacted::RolledBack(error)) => {
