@@ -117,6 +117,11 @@ pub(crate) fn adopt(txn: WriteTransaction, now: Timestamp) -> Result<Mark, Failu
     Ok(mark)
 }
 
+/// Looks whether an application's database that was opened anew is the one that it was, and writes nothing.
+pub(crate) fn found_again(txn: WriteTransaction) -> Result<Mark, Failure> {
+    prepare(txn, Ownership::Again)
+}
+
 /// Makes the file under another name first: a file that has its name is complete, whatever happens.
 fn create_file(config: &RedbConfig) -> Result<()> {
     let path = &config.path;

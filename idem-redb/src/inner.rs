@@ -15,13 +15,14 @@ use crate::config::{RedbConfig, WhenQueueFull};
 use crate::error::{away, closed};
 use crate::file::{self, Opened, Ownership};
 use crate::mark::Mark;
+use crate::origin::{Origin, Own, Supply};
 use crate::pace::ReadPace;
 use crate::queue::{Done, Message, QueuedCall};
 use crate::shared::Shared;
 use crate::slot::{Slot, guarded};
 use crate::time::Time;
 use crate::write_turn::WriteTurn;
-use crate::writer::{Closed, Own, Writer};
+use crate::writer::{Closed, Writer};
 use crate::writes::Writes;
 
 pub(crate) struct Inner {
@@ -59,13 +60,27 @@ impl Inner {
     }
 
     pub(crate) fn share(config: RedbConfig, clock: SharedClock, database: Arc<Database>) -> Result<Started> {
+        Self::share_as(config, clock, database, Origin::Lent)
+    }
+
+    pub(crate) fn share_from(config: RedbConfig, clock: SharedClock, supply: Supply) -> Result<Started> {
+        let database = supply()?;
+        Self::share_as(config, clock, database, Origin::Supplied(supply))
+    }
+
+    fn share_as(
+        config: RedbConfig,
+        clock: SharedClock,
+        database: Arc<Database>,
+        origin: Origin,
+    ) -> Result<Started> {
         let adopted = guarded(|| {
             let txn = WriteTurn::default().begin(&database, config.call_timeout)?;
             file::adopt(txn, clock.wall())
         });
         let mark = adopted.map_err(|failure| failure.into_error(Operation::Open))?;
         let shared = Self::shared(config, clock, database, mark, false);
-        Self::start(Arc::clone(&shared), None, Writes::beside_others(shared, mark.sequence))
+        Self::start(Arc::clone(&shared), origin, Writes::beside_others(shared, mark.sequence))
     }
 
     fn own(
@@ -77,7 +92,7 @@ impl Inner {
         let Opened { database, mark, storage } = opened;
         let shared = Self::shared(config, clock, Arc::new(database), mark, true);
         let own = Own { storage, reopen: Box::new(reopen) };
-        Self::start(Arc::clone(&shared), Some(own), Writes::own(shared, mark.sequence))
+        Self::start(Arc::clone(&shared), Origin::Own(own), Writes::own(shared, mark.sequence))
     }
 
     fn shared(
@@ -96,9 +111,9 @@ impl Inner {
         })
     }
 
-    fn start(shared: Arc<Shared>, own: Option<Own>, writes: Writes) -> Result<Started> {
+    fn start(shared: Arc<Shared>, origin: Origin, writes: Writes) -> Result<Started> {
         let (queue, received) = mpsc::channel(shared.config.queue);
-        let closed = Writer::spawn(received, own, writes)?;
+        let closed = Writer::spawn(received, origin, writes)?;
         let (stop, stopped) = std_mpsc::channel();
         Ok(Started { inner: Arc::new(Self { shared, queue, closed, _stop: stop }), stopped })
     }

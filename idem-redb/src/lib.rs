@@ -3,6 +3,7 @@
 //! See [`RedbStore`], and [`RedbStore::complete_with`] for exactly once.
 
 mod batch;
+mod builder;
 mod closure;
 mod config;
 mod error;
@@ -11,6 +12,7 @@ mod full_disk;
 mod inner;
 mod lent;
 mod mark;
+mod origin;
 mod pace;
 mod queue;
 mod reads;
@@ -34,8 +36,9 @@ use std::sync::Arc;
 
 use idem_core::{Driver, Opening, Options, Store};
 
+pub use builder::RedbBuilder;
 pub use config::{RedbConfig, WhenQueueFull};
-pub use store::{RedbBuilder, RedbStore};
+pub use store::RedbStore;
 pub use transact::{RedbStoreExt, Transacted};
 
 /// Opens a [`RedbStore`] by configuration: `redb:./payments.idem`, or a table with `store = "redb"` and a `path`.

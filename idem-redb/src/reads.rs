@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use idem_core::{Error, ErrorKind, Key, Operation, Record, Result, Sent, Timestamp};
+use redb::Database;
 use tokio::time::timeout;
 
-use crate::error::Failure;
+use crate::error::{Failure, away, closed};
 use crate::inner::Inner;
 use crate::queue::Message;
 
@@ -49,12 +50,37 @@ impl Inner {
                     read => return read.map_err(|failure| self.failed_read(failure, operation)),
                 }
                 if changes.changed().await.is_err() {
-                    return Err(crate::error::closed(operation));
+                    return Err(closed(operation));
                 }
             }
         };
         let read = timeout(self.shared.config.call_timeout, read).await;
         read.unwrap_or(Err(last))
+    }
+
+    /// The application's database, where it is one.
+    pub(crate) async fn shared_database(&self) -> Result<Arc<Database>> {
+        const OPERATION: Operation = Operation::Maintain;
+        if self.shared.slot.is_own() {
+            let message =
+                "the store opened its database itself; share one by with_database or with_database_from";
+            return Err(Error::new(ErrorKind::InvalidArgument, OPERATION, message));
+        }
+        let mut changes = self.shared.slot.changes();
+        let found = async {
+            loop {
+                changes.mark_unchanged();
+                match self.shared.slot.database() {
+                    Err(failure) if failure.is_passing() => {}
+                    found => return found.map_err(|failure| failure.into_error(OPERATION)),
+                }
+                if changes.changed().await.is_err() {
+                    return Err(closed(OPERATION));
+                }
+            }
+        };
+        let found = timeout(self.shared.config.call_timeout, found).await;
+        found.unwrap_or_else(|_| Err(away("the database is still being opened again", OPERATION)))
     }
 
     /// Reads on a thread that may block.

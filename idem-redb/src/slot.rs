@@ -51,6 +51,11 @@ impl Slot {
         }
     }
 
+    /// Whether the database is the store's own.
+    pub(crate) fn is_own(&self) -> bool {
+        self.keeps_snapshots
+    }
+
     /// Hears of every later change of what readers find.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()

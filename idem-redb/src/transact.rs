@@ -49,6 +49,9 @@ impl RedbStore {
     /// Never leak a table of the transaction (`std::mem::forget`, a global) and never begin another write
     /// transaction in `work`: redb's one write slot stays taken, and every later write ends in `Timeout`.
     ///
+    /// In particular restore no savepoint in it: that takes back the store's own tables. Under `panic = "abort"` a
+    /// panic in `work` ends the process, and is not handed to the caller.
+    ///
     /// Inside [`execute`](idem_core::StoreExt::execute), the answer then comes from the record.
     ///
     /// # Errors

@@ -16,9 +16,8 @@ use tokio::sync::watch;
 use crate::batch::Batch;
 use crate::closure;
 use crate::error::{Away, Failure, away};
-use crate::file::Opened;
 use crate::full_disk::{Admission, FULL};
-use crate::lent::Lent;
+use crate::origin::{Origin, Own, Supply};
 use crate::queue::{Message, QueuedTransaction, Reply, refuse, send};
 use crate::recover::AFTER_A_LEAK;
 use crate::shared::Shared;
@@ -41,19 +40,13 @@ const CLOSED: Away = Away::because(ErrorKind::Unavailable, "the store is closed"
 const COMPACTING: Away = Away::because(ErrorKind::Unavailable, "the database is being compacted");
 const REPLACING: Away = Away::because(ErrorKind::Unavailable, "the database is being replaced");
 
-/// What only a database of the store's own has.
-pub(crate) struct Own {
-    /// What the database stands on now.
-    pub(crate) storage: Lent,
-    /// Opens it anew.
-    pub(crate) reopen: Box<dyn Fn() -> Result<Opened> + Send>,
-}
-
 pub(crate) struct Writer {
     pub(crate) queue: Receiver<Message>,
     pub(crate) shared: Arc<Shared>,
     /// None where the database is the application's.
     pub(crate) own: Option<Own>,
+    /// Only where it is the application's.
+    pub(crate) supply: Option<Supply>,
     pub(crate) writes: Writes,
     /// Received, but not part of the last batch.
     pub(crate) held_back: VecDeque<Message>,
@@ -77,14 +70,16 @@ impl Writer {
     /// Runs until the store is closed or all of its handles are gone; then says how it was closed.
     pub(crate) fn spawn(
         queue: Receiver<Message>,
-        own: Option<Own>,
+        origin: Origin,
         writes: Writes,
     ) -> Result<watch::Receiver<Option<Closed>>> {
         let shared = Arc::clone(&writes.shared);
+        let (own, supply) = origin.parts();
         let this = Self {
             queue,
             shared,
             own,
+            supply,
             writes,
             held_back: VecDeque::new(),
             last_batch: 0,

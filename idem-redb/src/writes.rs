@@ -76,6 +76,16 @@ impl Writes {
         Ok(())
     }
 
+    /// Takes over the database that the application opened anew: the same one, which may have no room to write to.
+    pub(crate) fn adopt_again(&mut self, database: &Arc<Database>) -> Result<(), Failure> {
+        let mut turn = WriteTurn::default();
+        let txn = turn.begin(database, self.shared.config.call_timeout)?;
+        let mark = file::found_again(txn)?;
+        self.turn = Some(turn);
+        self.found(mark);
+        Ok(())
+    }
+
     /// Whether a closure that has just run keeps a database of ours from being written to, for ever.
     pub(crate) fn is_blocked(&mut self, database: &Arc<Database>) -> bool {
         match &mut self.turn {

@@ -16,6 +16,7 @@ mod power_cut;
 mod queue;
 mod reopen;
 mod shared_database;
+mod shared_recovery;
 mod support;
 mod sweep;
 mod time;
