@@ -63,7 +63,8 @@ impl Idempotent {
             Ok(outcome)
         });
         match booked.await? {
-            Transacted::Applied => Ok(receipt),
+            // Nothing else completes this lease: its receipt is the one on record.
+            Transacted::Applied | Transacted::AlreadyCompleted => Ok(receipt),
             Transacted::Lost(reason) => Err(Unbooked::AskAgain(format!("lost: {reason:?}"))),
             Transacted::RolledBack(error) => Err(Unbooked::Failed(error)),
         }

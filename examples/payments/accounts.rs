@@ -42,7 +42,7 @@ pub(crate) async fn show(
     let show = move |session: &mut crate::session::Session<'_>| {
         Ok(answer(StatusCode::OK, &session.document(account.0)?))
     };
-    service.books.write(None, show).await
+    service.books.read(show).await
 }
 
 /// A patch applies as a whole or not at all.

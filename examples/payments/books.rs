@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use idem_http::{Attempt, InDoubt, NotExecuted};
-use idem_redb::{RedbStoreExt as _, Transacted};
-use redb::{Database, ReadableDatabase as _};
+use idem_redb::{RedbStore, RedbStoreExt as _, Transacted};
+use redb::ReadableDatabase as _;
 
 use crate::Result;
 use crate::session::{DOCUMENTS, Memory, PAYMENTS, Payment, Session};
 
 #[derive(Clone)]
 pub(crate) enum Books {
-    Database(Arc<Database>),
+    /// The store knows the database of the day: one that is kept could not be opened again after an error.
+    Database(RedbStore),
     Memory(Arc<Mutex<Memory>>),
 }
 
@@ -21,12 +22,24 @@ pub(crate) enum Books {
 pub(crate) type Answer = Response<String>;
 
 impl Books {
-    pub(crate) fn in_database(database: Arc<Database>) -> Result<Self> {
-        let txn = database.begin_write()?;
-        txn.open_table(PAYMENTS)?;
-        txn.open_table(DOCUMENTS)?;
-        txn.commit()?;
-        Ok(Self::Database(database))
+    pub(crate) async fn in_database_of(store: RedbStore) -> Result<Self> {
+        let database = store.database().await?;
+        let missing = in_background(move || {
+            let txn = database.begin_read()?;
+            Ok(txn.open_table(PAYMENTS).is_err() || txn.open_table(DOCUMENTS).is_err())
+        });
+        // Once made, nothing is written at a start: the disk may be full.
+        if missing.await? {
+            let database = store.database().await?;
+            let make = in_background(move || {
+                let txn = database.begin_write()?;
+                txn.open_table(PAYMENTS)?;
+                txn.open_table(DOCUMENTS)?;
+                Ok(txn.commit()?)
+            });
+            make.await?;
+        }
+        Ok(Self::Database(store))
     }
 
     pub(crate) fn in_memory() -> Self {
@@ -45,19 +58,22 @@ impl Books {
                 work(&mut Session::Memory(&mut memory)).unwrap_or_else(|error| failed(&*error))
             }
             (Self::Database(_), Some(attempt)) => transact(attempt, work).await,
-            (Self::Database(database), None) => {
-                let database = Arc::clone(database);
-                let written = tokio::task::spawn_blocking(move || {
-                    let txn = database.begin_write()?;
-                    let answer = work(&mut Session::Database(&txn))?;
-                    txn.commit()?;
-                    Result::Ok(answer)
-                });
-                match written.await {
-                    Ok(Ok(answer)) => answer,
-                    Ok(Err(error)) => failed(&*error),
-                    Err(error) => failed(&error),
-                }
+            (Self::Database(store), None) => {
+                let written = write_plainly(store, work, Kept::Yes).await;
+                written.unwrap_or_else(|error| failed(&*error))
+            }
+        }
+    }
+
+    /// Runs `work`, which only looks.
+    pub(crate) async fn read(
+        &self,
+        work: impl FnOnce(&mut Session<'_>) -> Result<Answer> + Send + 'static,
+    ) -> Answer {
+        match self {
+            Self::Memory(_) => self.write(None, work).await,
+            Self::Database(store) => {
+                write_plainly(store, work, Kept::No).await.unwrap_or_else(|error| failed(&*error))
             }
         }
     }
@@ -67,9 +83,9 @@ impl Books {
             Self::Memory(memory) => {
                 Ok(memory.lock().unwrap_or_else(PoisonError::into_inner).payments(account))
             }
-            Self::Database(database) => {
-                let database = Arc::clone(database);
-                tokio::task::spawn_blocking(move || {
+            Self::Database(store) => {
+                let database = store.database().await?;
+                in_background(move || {
                     let table = database.begin_read()?.open_table(PAYMENTS)?;
                     table
                         .range((account, 0)..=(account, u64::MAX))?
@@ -80,10 +96,40 @@ impl Books {
                         })
                         .collect()
                 })
-                .await?
+                .await
             }
         }
     }
+}
+
+/// Whether a transaction is committed.
+#[derive(PartialEq)]
+enum Kept {
+    Yes,
+    No,
+}
+
+/// A transaction without a key.
+async fn write_plainly(
+    store: &RedbStore,
+    work: impl FnOnce(&mut Session<'_>) -> Result<Answer> + Send + 'static,
+    kept: Kept,
+) -> Result<Answer> {
+    let database = store.database().await?;
+    in_background(move || {
+        let txn = database.begin_write()?;
+        let answer = work(&mut Session::Database(&txn))?;
+        if kept == Kept::Yes {
+            txn.commit()?;
+        }
+        Ok(answer)
+    })
+    .await
+}
+
+/// redb blocks.
+async fn in_background<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await?
 }
 
 /// Commits what `work` writes together with the completion of the attempt's key, which is the answer of `work`.
@@ -98,7 +144,7 @@ async fn transact(
     });
     match transacted.await {
         // The layer answers from the record.
-        Ok(Transacted::Applied) => Response::default(),
+        Ok(Transacted::Applied | Transacted::AlreadyCompleted) => Response::default(),
         Ok(Transacted::Lost(_)) => lost(),
         // Undone: nothing was written, so a retry may try again.
         Ok(Transacted::RolledBack(error)) => {

@@ -18,9 +18,11 @@ pub(crate) async fn open(uri: &str) -> Result<(Arc<dyn Store>, Books)> {
         }
         // idem refuses a foreign file, and never leaves one behind whose making was cut off; redb alone does both.
         RedbStore::open(path).await?.close().await?;
-        let database = Arc::new(Database::open(path)?);
-        let store = RedbStore::with_database(Arc::clone(&database)).await?;
-        return Ok((Arc::new(store), Books::in_database(database)?));
+        let path = path.to_owned();
+        // Opened again by the store when it has to be: after a disk error, or on a disk that was full.
+        let open = move || Database::open(&path).map(Arc::new);
+        let store = RedbStore::builder("").with_database_from(open).await?;
+        return Ok((Arc::new(store.clone()), Books::in_database_of(store).await?));
     }
     let registry = Registry::new().with(idem_redb::DRIVER).with(idem_redis::DRIVER).with(idem_moka::DRIVER);
     Ok((registry.open(uri).await?, Books::in_memory()))

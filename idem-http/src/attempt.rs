@@ -124,7 +124,7 @@ impl Attempt {
     ///     let mut response = Response::new(String::new());
     ///     match transacted.await {
     ///         // What this response says does not matter: the client gets the record's.
-    ///         Ok(Transacted::Applied) => {}
+    ///         Ok(Transacted::Applied | Transacted::AlreadyCompleted) => {}
     ///         // Nothing was booked, and an answer of this attempt could be kept: the one that took over
     ///         // may have given the key back.
     ///         Ok(Transacted::Lost(_)) => {

@@ -42,7 +42,7 @@ pub(crate) fn transact(
         let decision = decide(found.as_ref().map(|found| &found.record), stand_in, step.now);
         match (decision.answer, decision.change) {
             (Answer::Fenced(Fenced::Lost(reason)), _) => return Ok(Ok(Transaction::Lost(reason))),
-            (_, Change::None) => return Ok(Ok(Transaction::Applied)),
+            (_, Change::None) => return Ok(Ok(Transaction::AlreadyCompleted)),
             _ => {}
         }
         let outcome = match run_work(work, &txn) {

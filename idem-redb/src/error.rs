@@ -27,21 +27,28 @@ pub(crate) enum Failure {
 pub(crate) struct Away {
     kind: ErrorKind,
     why: Cow<'static, str>,
+    /// Whether it is worth waiting for: it is being put back, as far as anybody knows.
+    is_passing: bool,
 }
 
 impl Away {
     pub(crate) const fn because(kind: ErrorKind, why: &'static str) -> Self {
-        Self { kind, why: Cow::Borrowed(why) }
+        Self { kind, why: Cow::Borrowed(why), is_passing: false }
     }
 
-    /// Away for `self`, or for what an opening failed with that no waiting mends.
-    pub(crate) fn unless(self, error: &Error) -> Self {
+    /// Away for a moment: reads wait for its end.
+    pub(crate) const fn for_a_moment(why: &'static str) -> Self {
+        Self { kind: ErrorKind::Unavailable, why: Cow::Borrowed(why), is_passing: true }
+    }
+
+    /// Away for longer, after `error`: for `self`, or for what an opening failed with that no waiting mends.
+    pub(crate) fn lasting(self, error: &Error) -> Self {
         match error.kind() {
             kind @ (ErrorKind::Corrupt | ErrorKind::Incompatible) => {
                 let why = format!("the database cannot be opened again: {}", error.message());
-                Self { kind, why: Cow::Owned(why) }
+                Self { kind, why: Cow::Owned(why), is_passing: false }
             }
-            _ => self,
+            _ => Self { is_passing: false, ..self },
         }
     }
 
@@ -76,6 +83,25 @@ impl Failure {
                     | redb::Error::DatabaseClosed
                     | redb::Error::LockPoisoned(_)
             ),
+        }
+    }
+
+    /// Whether there was no room for it. The database has to be opened anew, and what it held is as it was.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Self::Redb(redb::Error::Io(error)) | Self::Latched(redb::Error::Io(error)) => {
+                explain_io(error).0 == ErrorKind::Full
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a read had better wait: the database is being opened anew, or is about to be.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Away(away) => away.is_passing,
+            Self::Redb(error) => matches!(error, redb::Error::PreviousIo | redb::Error::DatabaseClosed),
+            _ => false,
         }
     }
 

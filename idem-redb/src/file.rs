@@ -13,7 +13,7 @@ use redb::{
 
 use crate::config::RedbConfig;
 use crate::error::Failure;
-use crate::lent::{Lent, TakeBack};
+use crate::lent::Lent;
 use crate::mark::Mark;
 use crate::migrate;
 use crate::schema::{self, SCHEMA_VERSION};
@@ -24,7 +24,7 @@ use crate::tables::{self, Tables};
 pub(crate) struct Opened {
     pub(crate) database: Database,
     pub(crate) mark: Mark,
-    pub(crate) storage: Box<dyn TakeBack>,
+    pub(crate) storage: Lent,
 }
 
 /// Opens the file that `config` names, making it when it is missing and may be made.
@@ -80,14 +80,26 @@ pub(crate) fn open_storage<B: StorageBackend>(
     storage: &(impl Fn() -> io::Result<B> + ?Sized),
 ) -> Result<Opened> {
     guarded(|| {
-        let lent = Lent::new(storage().map_err(|error| Failure::Redb(redb::Error::Io(error)))?);
-        let mut database = builder(config).create_with_backend(lent.clone())?;
+        let storage = Lent::new(storage().map_err(|error| Failure::Redb(redb::Error::Io(error)))?);
+        let mut database = builder(config).create_with_backend(storage.clone())?;
         // Where repairs are accepted, the opening has verified and repaired already.
         if config.check_integrity && !config.accept_repairs && !database.check_integrity()? {
             return Err(Failure::Redb(redb::Error::Corrupted("the check had to repair it".to_owned())));
         }
         let mark = prepare(begin(&database, config)?, ownership)?;
-        Ok(Opened { database, mark, storage: Box::new(lent) })
+        Ok(Opened { database, mark, storage })
+    })
+}
+
+/// Opens the database anew on the storage that one of ours stood on until it met an error. Neither checked as when the
+/// store was opened, nor asked to write more than that it is in use: it may have no room.
+pub(crate) fn open_in_place(config: &RedbConfig, storage: Lent) -> Result<Opened> {
+    guarded(|| {
+        let mut builder = Builder::new();
+        builder.set_cache_size(usize::try_from(config.cache_bytes).unwrap_or(usize::MAX));
+        let database = builder.create_with_backend(storage.clone())?;
+        let mark = prepare(begin(&database, config)?, Ownership::Again)?;
+        Ok(Opened { database, mark, storage })
     })
 }
 
@@ -104,6 +116,11 @@ pub(crate) fn adopt(txn: WriteTransaction, now: Timestamp) -> Result<Mark, Failu
     Tables::open(&txn)?.write_mark(mark)?;
     txn.commit().map_err(Failure::latched)?;
     Ok(mark)
+}
+
+/// Looks whether an application's database that was opened anew is the one that it was, and writes nothing.
+pub(crate) fn found_again(txn: WriteTransaction) -> Result<Mark, Failure> {
+    prepare(txn, Ownership::Again)
 }
 
 /// Makes the file under another name first: a file that has its name is complete, whatever happens.
@@ -166,7 +183,12 @@ pub(crate) enum Ownership {
 /// Makes the tables where there are none, checks the version where there are, and brings version 1 up to it.
 fn prepare(txn: WriteTransaction, ownership: Ownership) -> Result<Mark, Failure> {
     let mark = found_or_made(&txn, ownership)?;
-    txn.commit().map_err(Failure::latched)?;
+    // Nothing was made, so nothing is to be written: a full disk must not keep what is there from being read.
+    if ownership == Ownership::Again {
+        txn.abort()?;
+    } else {
+        txn.commit().map_err(Failure::latched)?;
+    }
     Ok(mark)
 }
 

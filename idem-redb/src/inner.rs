@@ -5,18 +5,17 @@ use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::Duration;
 
 use idem_core::decide::{Answer, Call, Change};
-use idem_core::{
-    Error, ErrorKind, Key, Operation, Record, Result, Sent, SharedClock, Timestamp, Waiters, decide,
-};
+use idem_core::{Error, ErrorKind, Key, Operation, Result, Sent, SharedClock, Waiters, decide};
 use redb::{Database, StorageBackend};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::config::{RedbConfig, WhenQueueFull};
-use crate::error::{Failure, away, closed};
+use crate::error::{away, closed};
 use crate::file::{self, Opened, Ownership};
 use crate::mark::Mark;
+use crate::origin::{Origin, Own, Supply};
 use crate::pace::ReadPace;
 use crate::priority::{self, QueueSender};
 use crate::queue::{Done, Message, QueuedCall};
@@ -24,12 +23,9 @@ use crate::shared::Shared;
 use crate::slot::{Slot, guarded};
 use crate::snapshot::Snapshot;
 use crate::time::Time;
-use crate::turn::Turn;
-use crate::writer::{Closed, Own, Writer};
+use crate::write_turn::WriteTurn;
+use crate::writer::{Closed, Writer};
 use crate::writes::Writes;
-
-/// Of a record, with its checkpoint or without.
-type Read = fn(&Snapshot, &Key, Timestamp) -> Result<Option<Record>, Failure>;
 
 pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
@@ -66,13 +62,27 @@ impl Inner {
     }
 
     pub(crate) fn share(config: RedbConfig, clock: SharedClock, database: Arc<Database>) -> Result<Started> {
+        Self::share_as(config, clock, database, Origin::Lent)
+    }
+
+    pub(crate) fn share_from(config: RedbConfig, clock: SharedClock, supply: Supply) -> Result<Started> {
+        let database = supply()?;
+        Self::share_as(config, clock, database, Origin::Supplied(supply))
+    }
+
+    fn share_as(
+        config: RedbConfig,
+        clock: SharedClock,
+        database: Arc<Database>,
+        origin: Origin,
+    ) -> Result<Started> {
         let adopted = guarded(|| {
-            let txn = Turn::default().begin(&database, config.call_timeout)?;
+            let txn = WriteTurn::default().begin(&database, config.call_timeout)?;
             file::adopt(txn, clock.wall())
         });
         let mark = adopted.map_err(|failure| failure.into_error(Operation::Open))?;
         let shared = Self::shared(config, clock, database, mark, false);
-        Self::start(Arc::clone(&shared), None, Writes::beside_others(shared, mark))
+        Self::start(Arc::clone(&shared), origin, Writes::beside_others(shared, mark))
     }
 
     fn own(
@@ -84,7 +94,7 @@ impl Inner {
         let Opened { database, mark, storage } = opened;
         let shared = Self::shared(config, clock, Arc::new(database), mark, true);
         let own = Own { storage, reopen: Box::new(reopen) };
-        Self::start(Arc::clone(&shared), Some(own), Writes::own(shared, mark))
+        Self::start(Arc::clone(&shared), Origin::Own(own), Writes::own(shared, mark))
     }
 
     fn shared(
@@ -103,9 +113,9 @@ impl Inner {
         })
     }
 
-    fn start(shared: Arc<Shared>, own: Option<Own>, writes: Writes) -> Result<Started> {
+    fn start(shared: Arc<Shared>, origin: Origin, writes: Writes) -> Result<Started> {
         let (queue, received) = priority::queue(shared.config.queue);
-        let closed = Writer::spawn(received, own, writes)?;
+        let closed = Writer::spawn(received, origin, writes)?;
         let (stop, stopped) = std_mpsc::channel();
         Ok(Started { inner: Arc::new(Self { shared, queue, closed, _stop: stop }), stopped })
     }
@@ -118,11 +128,7 @@ impl Inner {
     pub(crate) async fn lock(self: &Arc<Self>, key: &Key, call: Call, sent: &Sent) -> Result<Answer> {
         call.check(self.shared.config.max_outcome)?;
         // No answer that is given here needs the checkpoint.
-        let record = if self.shared.pace.is_slow() {
-            self.read_elsewhere(*key, Operation::Lock, Snapshot::read_without_checkpoint).await?
-        } else {
-            self.read_here(key, Operation::Lock, sent, Snapshot::read_without_checkpoint)?
-        };
+        let record = self.read(key, Operation::Lock, sent, Snapshot::read_without_checkpoint).await?;
         if let Some(record) = record {
             let now = record.as_of;
             let decision = decide(Some(&record), call.clone(), now);
@@ -144,49 +150,6 @@ impl Inner {
         let operation = call.operation();
         let (reply, answer) = oneshot::channel();
         self.ask(operation, Message::Call(QueuedCall { key: *key, call, reply }), answer).await
-    }
-
-    /// Reads a record inline while pages are at hand, and on a thread that may block while they are not.
-    pub(crate) async fn read(self: &Arc<Self>, key: &Key, operation: Operation) -> Result<Option<Record>> {
-        if self.shared.pace.is_slow() {
-            return self.read_elsewhere(*key, operation, Snapshot::read).await;
-        }
-        self.read_here(key, operation, &self.sent(), Snapshot::read)
-    }
-
-    async fn read_elsewhere(
-        self: &Arc<Self>,
-        key: Key,
-        operation: Operation,
-        how: Read,
-    ) -> Result<Option<Record>> {
-        let inner = Arc::clone(self);
-        let read = move || inner.read_at(&key, operation, inner.shared.time.now(), how);
-        let read = tokio::task::spawn_blocking(read).await;
-        read.unwrap_or_else(|source| {
-            Err(Error::new(ErrorKind::Unavailable, operation, "the read was cut off").with_source(source))
-        })
-    }
-
-    fn read_here(&self, key: &Key, operation: Operation, begun: &Sent, how: Read) -> Result<Option<Record>> {
-        let record = self.read_at(key, operation, self.shared.time.when(begun), how);
-        self.shared.pace.note(begun.elapsed());
-        record
-    }
-
-    fn read_at(&self, key: &Key, operation: Operation, now: Timestamp, how: Read) -> Result<Option<Record>> {
-        let read = self.shared.slot.read(|snapshot| how(snapshot, key, now));
-        let record = read.map_err(|failure| self.failed_read(failure, operation))?;
-        Ok(record.filter(|record| !record.is_expired(now)))
-    }
-
-    /// The error of a failed read; where redb works no more after it, the writer is told.
-    pub(crate) fn failed_read(&self, failure: Failure, operation: Operation) -> Error {
-        if failure.needs_reopen() {
-            // A full queue has writes in it, and they meet the same error.
-            let _full = self.queue.try_send(Message::Reopen);
-        }
-        failure.into_error(operation)
     }
 
     /// Closes the store, and waits until it is closed, whoever began it.

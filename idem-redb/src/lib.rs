@@ -3,20 +3,24 @@
 //! See [`RedbStore`], and [`RedbStore::complete_with`] for exactly once.
 
 mod batch;
+mod builder;
 mod closure;
 mod config;
 mod error;
 mod expired;
 mod file;
+mod full_disk;
 mod inner;
 mod lent;
 mod lock_expiry;
 mod lock_record;
 mod mark;
 mod migrate;
+mod origin;
 mod pace;
 mod priority;
 mod queue;
+mod reads;
 mod recover;
 mod schema;
 mod shared;
@@ -31,7 +35,7 @@ mod tables;
 mod thread;
 mod time;
 mod transact;
-mod turn;
+mod write_turn;
 mod writer;
 mod writes;
 
@@ -39,8 +43,9 @@ use std::sync::Arc;
 
 use idem_core::{Driver, Opening, Options, Store};
 
+pub use builder::RedbBuilder;
 pub use config::{RedbConfig, WhenQueueFull};
-pub use store::{RedbBuilder, RedbStore};
+pub use store::RedbStore;
 pub use transact::{RedbStoreExt, Transacted};
 
 /// Opens a [`RedbStore`] by configuration: `redb:./payments.idem`, or a table with `store = "redb"` and a `path`.

@@ -82,6 +82,8 @@ pub(crate) type Work = Box<dyn FnOnce(&WriteTransaction) -> Option<Outcome> + Se
 
 pub(crate) enum Transaction {
     Applied,
+    /// By the same lease before; the closure was not run.
+    AlreadyCompleted,
     Lost(LostReason),
     RolledBack,
     /// The application's closure panicked, with this.

@@ -1,22 +1,24 @@
 //! Opening the database again, by the writer, when redb works no more until then.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use idem_core::{ErrorKind, Result};
+use idem_core::{ErrorKind, Operation, Result};
+use redb::Database;
 use tokio::sync::mpsc::error::TryRecvError;
 
-use crate::error::{Away, Failure};
+use crate::error::{Away, Failure, away};
+use crate::file::{self, Opened};
+use crate::origin::{Own, Supply};
 use crate::queue::{Message, refuse};
 use crate::slot::guarded;
-use crate::writer::{Own, Writer};
+use crate::writer::Writer;
 
-pub(crate) const AFTER_A_LEAK: Away = Away::because(
-    ErrorKind::Unavailable,
-    "the database is being opened again, since a closure of complete_with leaked a table",
-);
-const AFTER_AN_ERROR: Away =
-    Away::because(ErrorKind::Unavailable, "the database is being opened again after an I/O error");
+pub(crate) const AFTER_A_LEAK: Away =
+    Away::for_a_moment("the database is being opened again, since a closure of complete_with leaked a table");
+const AFTER_AN_ERROR: Away = Away::for_a_moment("the database is being opened again after an I/O error");
 const TO_BE_REPLACED: Away = Away::because(
     ErrorKind::Unavailable,
     "the shared database failed: open it again, and supply it with replace_database",
@@ -25,12 +27,16 @@ const TO_BE_REPLACED: Away = Away::because(
 /// Pauses between attempts to open the database again.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long reads wait for a database that the application opens.
+const PATIENCE_OF_READS: Duration = Duration::from_millis(500);
 
 impl Writer {
     /// Opens the database again where `done` says that redb refuses every write until then.
     pub(crate) fn recover(&mut self, done: Result<(), Failure>) {
         match done {
+            Err(failure) if failure.is_full() && self.own.is_some() => self.open_in_place(),
             Err(failure) if failure.needs_reopen() && self.own.is_some() => self.open_again(&AFTER_AN_ERROR),
+            Err(failure) if failure.needs_reopen() && self.supply.is_some() => self.ask_for_another(),
             Err(failure) if failure.needs_reopen() => {
                 let failed = self.shared.slot.take(TO_BE_REPLACED);
                 let _closed = guarded(|| {
@@ -59,7 +65,7 @@ impl Writer {
                 error = &error as &dyn std::error::Error,
                 "the database cannot be opened again yet"
             );
-            let why = why.clone().unless(&error);
+            let why = why.clone().lasting(&error);
             self.shared.slot.explain(why.clone());
             if !self.refuse_for(pause, &why) {
                 break;
@@ -69,13 +75,85 @@ impl Writer {
         self.own = Some(own);
     }
 
+    /// Opens the database anew on the storage that it stands on. The old one stays in its place until then: what it has
+    /// in its cache it still reads, and reads of the rest wait.
+    fn open_in_place(&mut self) {
+        let Some(mut own) = self.own.take() else { return };
+        let opened = match own.storage.pass_on() {
+            Some(storage) => {
+                own.storage = storage.clone();
+                file::open_in_place(&self.shared.config, storage)
+            }
+            None => Err(away("the storage was closed", Operation::Open)),
+        };
+        match opened {
+            Ok(opened) => {
+                self.adopt(opened);
+                self.own = Some(own);
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the database cannot be opened again in its place"
+                );
+                self.own = Some(own);
+                self.open_again(&AFTER_AN_ERROR);
+            }
+        }
+    }
+
+    /// Lets the application open its database anew, however often that takes. It may be at work with the old one for a
+    /// moment longer, so reads wait for some attempts.
+    fn ask_for_another(&mut self) {
+        let Some(supply) = self.supply.take() else { return };
+        let failed = self.shared.slot.take(AFTER_AN_ERROR);
+        let _closed = guarded(|| {
+            drop(failed);
+            Ok(())
+        });
+        let (mut pause, mut waited) = (FIRST_PAUSE, Duration::ZERO);
+        loop {
+            let adopted = ask(&supply).map_err(Failure::Record).and_then(|database| {
+                guarded(|| self.writes.adopt_again(&database))?;
+                Ok(database)
+            });
+            let error = match adopted {
+                Ok(database) => {
+                    self.shared.slot.put(database);
+                    tracing::warn!("the application's database was opened again");
+                    break;
+                }
+                Err(failure) => failure.into_error(Operation::Open),
+            };
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the application's database cannot be opened again yet"
+            );
+            let mut why = AFTER_AN_ERROR;
+            if waited >= PATIENCE_OF_READS {
+                why = why.lasting(&error);
+                self.shared.slot.explain(why.clone());
+            }
+            if !self.refuse_for(pause, &why) {
+                break;
+            }
+            waited += pause;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        self.supply = Some(supply);
+    }
+
     fn reopen(&mut self, own: &mut Own) -> Result<()> {
         let opened = (own.reopen)()?;
-        own.storage = opened.storage;
+        own.storage = opened.storage.clone();
+        self.adopt(opened);
+        Ok(())
+    }
+
+    fn adopt(&mut self, opened: Opened) {
         self.writes.found(opened.mark);
         self.shared.slot.put(opened.database.into());
         tracing::warn!("the database was opened again");
-        Ok(())
     }
 
     /// Refuses all that comes within `pause`; false when the store was closed meanwhile.
@@ -109,4 +187,10 @@ impl Writer {
             waited += STEP;
         }
     }
+}
+
+/// A panic in the application's code is its own, and no damage of the database.
+fn ask(supply: &Supply) -> Result<Arc<Database>> {
+    catch_unwind(AssertUnwindSafe(supply))
+        .unwrap_or_else(|_| Err(away("opening the application's database panicked", Operation::Open)))
 }

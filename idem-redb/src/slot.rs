@@ -1,18 +1,19 @@
 //! Where the database stands: in use, or away for a moment (being opened again, compacted, or closed).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, TryLockError};
 
-use idem_core::{ErrorKind, Result};
+use idem_core::Result;
 use redb::{Database, ReadTransaction, ReadableDatabase};
+use tokio::sync::watch;
 
 use crate::error::{Away, Failure};
 use crate::snapshot::Snapshot;
 
-const PUT_ASIDE: Away = Away::because(ErrorKind::Unavailable, "the database is being put aside");
+const PUT_ASIDE: Away = Away::for_a_moment("the database is being put aside");
 
-/// Readers look in and never wait; only the writer puts the database in and takes it out.
+/// Readers look in and never block; only the writer puts the database in and takes it out.
 #[derive(Debug)]
 pub(crate) struct Slot {
     state: RwLock<State>,
@@ -21,6 +22,10 @@ pub(crate) struct Slot {
     /// Whether a snapshot may be kept. It keeps the pages of its moment from being used again, which is no
     /// matter where the next commit of ours ends it, and would be in a database that others write to.
     keeps_snapshots: bool,
+    /// Tells those who wait that the database was put in, or went for longer.
+    changed: watch::Sender<()>,
+    /// Whether the writer was asked to look after a read that failed.
+    look_asked: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -37,7 +42,28 @@ struct Kept {
 
 impl Slot {
     pub(crate) fn new(database: Arc<Database>, keeps_snapshots: bool) -> Self {
-        Self { state: RwLock::new(State::ready(database)), commits: AtomicU64::new(0), keeps_snapshots }
+        Self {
+            state: RwLock::new(State::ready(database)),
+            commits: AtomicU64::new(0),
+            keeps_snapshots,
+            changed: watch::Sender::new(()),
+            look_asked: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the database is the store's own.
+    pub(crate) fn is_own(&self) -> bool {
+        self.keeps_snapshots
+    }
+
+    /// Hears of every later change of what readers find.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Notes that the writer is asked to look after a failed read, or that it does so; whether that was noted already.
+    pub(crate) fn look_asked(&self, asked: bool) -> bool {
+        self.look_asked.swap(asked, Ordering::AcqRel)
     }
 
     /// Reads what was committed last, without waiting for anybody.
@@ -88,8 +114,12 @@ impl Slot {
 
     /// Takes the database out, once no reader looks at it any more.
     pub(crate) fn take(&self, why: Away) -> Option<Arc<Database>> {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        match std::mem::replace(&mut *state, State::Away(why)) {
+        let before = {
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *state, State::Away(why))
+        };
+        self.changed.send_replace(());
+        match before {
             State::Ready { database, kept } => {
                 let _ended = guarded(|| {
                     let _: () = drop(kept);
@@ -107,10 +137,20 @@ impl Slot {
         if matches!(*state, State::Away(_)) {
             *state = State::Away(why);
         }
+        drop(state);
+        self.changed.send_replace(());
     }
 
+    /// Puts a database in. One that is in its place until then stays readable, as far as it still is, and is closed.
     pub(crate) fn put(&self, database: Arc<Database>) {
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = State::ready(database);
+        let ready = State::ready(database);
+        let before =
+            std::mem::replace(&mut *self.state.write().unwrap_or_else(PoisonError::into_inner), ready);
+        self.changed.send_replace(());
+        let _closed = guarded(|| {
+            drop(before);
+            Ok(())
+        });
     }
 
     fn with_ready<T>(

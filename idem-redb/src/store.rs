@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,15 +10,17 @@ use bytes::Bytes;
 use idem_core::backend::LeaseControl;
 use idem_core::decide::Call;
 use idem_core::{
-    Capabilities, Checkpoint, Claim, Error, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
-    Operation, Outcome, Record, Result, SharedClock, Store, SystemClock,
+    Capabilities, Checkpoint, Claim, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Operation,
+    Outcome, Record, Result, Store, SystemClock,
 };
-use redb::{Database, StorageBackend};
+use redb::Database;
 use tokio::sync::oneshot;
 
+use crate::builder::RedbBuilder;
 use crate::config::RedbConfig;
-use crate::inner::{Inner, Started};
+use crate::inner::Inner;
 use crate::queue::Message;
+use crate::snapshot::Snapshot;
 use crate::sweep;
 
 /// Idempotency keys in one redb file: embedded and durable.
@@ -33,7 +34,7 @@ use crate::sweep;
 /// # An application's own write transactions
 /// redb has one writer. On a database that is shared with the store, an application that awaits the store
 /// inside its own open write transaction waits for itself: the call ends in
-/// [`Timeout`](ErrorKind::Timeout) after [`call_timeout`](RedbConfig::call_timeout). Commit or drop the
+/// [`Timeout`](idem_core::ErrorKind::Timeout) after [`call_timeout`](RedbConfig::call_timeout). Commit or drop the
 /// transaction first, or write inside [`complete_with`](RedbStore::complete_with).
 ///
 /// ```
@@ -66,10 +67,10 @@ impl RedbStore {
     /// Opens the file that `config` names, with a path alone: by the defaults of [`RedbConfig`].
     ///
     /// # Errors
-    /// - [`InvalidConfig`](ErrorKind::InvalidConfig): a setting is out of range, or the path cannot be used.
-    /// - [`Corrupt`](ErrorKind::Corrupt): the file is damaged, or empty. No record in it is changed.
-    /// - [`Incompatible`](ErrorKind::Incompatible): the file is not ours, or newer than this code.
-    /// - [`Unavailable`](ErrorKind::Unavailable): another store has the file open, or the disk failed.
+    /// - [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig): a setting is out of range, or the path cannot be used.
+    /// - [`Corrupt`](idem_core::ErrorKind::Corrupt): the file is damaged, or empty. No record in it is changed.
+    /// - [`Incompatible`](idem_core::ErrorKind::Incompatible): the file is not ours, or newer than this code.
+    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable): another store has the file open, or the disk failed.
     ///
     /// # Cancel safety
     /// A store that was being opened is closed again in the background.
@@ -80,14 +81,25 @@ impl RedbStore {
     /// Shares the application's own database, by the defaults of [`RedbConfig`]: the way to
     /// [`complete_with`](RedbStore::complete_with) on tables that the application also uses elsewhere.
     ///
-    /// The tables' names begin with `idem/`. The store neither checks, compacts nor reopens the database; after
-    /// an I/O error it is `Unavailable` until [`replace_database`](RedbStore::replace_database).
+    /// The tables' names begin with `idem/`. The store neither checks, compacts nor reopens the database: after an I/O
+    /// error, and be it that the disk is full, it is `Unavailable` until
+    /// [`replace_database`](RedbStore::replace_database). To let it recover by itself, open it by
+    /// [`RedbBuilder::with_database_from`].
+    ///
+    /// # What undoes its protections
+    /// - `panic = "abort"`: a damaged page fails an assertion of redb, and a closure of
+    ///   [`complete_with`](RedbStore::complete_with) may panic. Both are caught, and end in an error or in the caller's
+    ///   panic; under `panic = "abort"` they end the process. What was committed is kept.
+    /// - A savepoint that the application restores (`restore_savepoint`) takes back everything since, the store's
+    ///   tables included: completed keys run again, and their tokens may repeat. Restore none on a database that
+    ///   holds a store, or close the store and delete its tables in the same transaction, knowing that all keys are
+    ///   forgotten.
     ///
     /// One store per database at a time, and [`close`](RedbStore::close) it before another is made: two of them
     /// have each a clock and sequences of their own, and together do not keep the contract.
     ///
     /// # Errors
-    /// [`Incompatible`](ErrorKind::Incompatible) when the database holds a newer store.
+    /// [`Incompatible`](idem_core::ErrorKind::Incompatible) when the database holds a newer store.
     pub async fn with_database(database: Arc<Database>) -> Result<Self> {
         Self::builder("").with_database(database).await
     }
@@ -97,10 +109,28 @@ impl RedbStore {
         RedbBuilder { config: config.into(), clock: SystemClock::shared() }
     }
 
+    /// The application's database that the store stands on now, shared by [`with_database`](Self::with_database) or
+    /// [`RedbBuilder::with_database_from`]. Waits while it is being opened anew, within
+    /// [`call_timeout`](RedbConfig::call_timeout).
+    ///
+    /// Ask for it each time and drop it after use: one that is kept keeps its file open, and then it cannot be opened
+    /// anew after an I/O error.
+    ///
+    /// # Errors
+    /// - [`InvalidArgument`](idem_core::ErrorKind::InvalidArgument) when the store opened its database itself: nobody else may
+    ///   write to that.
+    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable) when it is away.
+    ///
+    /// # Cancel safety
+    /// Nothing is changed.
+    pub async fn database(&self) -> Result<Arc<Database>> {
+        self.0.shared_database().await
+    }
+
     /// Supplies a shared database anew, after an I/O error made redb refuse the one before.
     ///
     /// # Errors
-    /// [`InvalidArgument`](ErrorKind::InvalidArgument) when the store opened its database itself.
+    /// [`InvalidArgument`](idem_core::ErrorKind::InvalidArgument) when the store opened its database itself.
     pub async fn replace_database(&self, database: Arc<Database>) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         self.0.ask(Operation::Maintain, Message::Replace(database, reply), answer).await
@@ -109,7 +139,7 @@ impl RedbStore {
     /// Gives the file's free pages back to the file system; false when there was nothing to give.
     ///
     /// Takes the time to move the file's pages. Every call meanwhile ends in
-    /// [`Unavailable`](ErrorKind::Unavailable), and this one in [`Timeout`](ErrorKind::Timeout) when it takes
+    /// [`Unavailable`](idem_core::ErrorKind::Unavailable), and this one in [`Timeout`](idem_core::ErrorKind::Timeout) when it takes
     /// longer than [`call_timeout`](RedbConfig::call_timeout); the compaction goes on.
     pub async fn compact(&self) -> Result<bool> {
         let (reply, answer) = oneshot::channel();
@@ -117,67 +147,9 @@ impl RedbStore {
     }
 
     /// Does what was asked before, closes the file, and lets every later call end in
-    /// [`Closed`](ErrorKind::Closed). Closing twice is closing once, and ends as that did.
+    /// [`Closed`](idem_core::ErrorKind::Closed). Closing twice is closing once, and ends as that did.
     pub async fn close(&self) -> Result<()> {
         self.0.close().await
-    }
-}
-
-/// Opens a [`RedbStore`] with more than a configuration says.
-#[must_use = "a builder does nothing until one of its opening methods is awaited"]
-#[derive(Debug)]
-pub struct RedbBuilder {
-    config: RedbConfig,
-    clock: SharedClock,
-}
-
-impl RedbBuilder {
-    /// Takes the time from `clock`.
-    pub fn clock(self, clock: SharedClock) -> Self {
-        Self { clock, ..self }
-    }
-
-    /// Opens the configured file. See [`RedbStore::open`].
-    pub async fn open(self) -> Result<RedbStore> {
-        if self.config.path.as_os_str().is_empty() {
-            let message = "redb: the path is missing (\"redb:./payments.idem\")";
-            return Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message));
-        }
-        self.start(Inner::open_file).await
-    }
-
-    /// Opens a database on the caller's own storage; `storage` is asked again whenever the store has to
-    /// reopen it. The configured path is not used.
-    pub async fn open_backend<B, F>(self, storage: F) -> Result<RedbStore>
-    where
-        B: StorageBackend,
-        F: Fn() -> io::Result<B> + Send + Sync + 'static,
-    {
-        self.start(move |config, clock| Inner::open_storage(config, clock, storage)).await
-    }
-
-    /// Shares the application's own database. See [`RedbStore::with_database`].
-    pub async fn with_database(self, database: Arc<Database>) -> Result<RedbStore> {
-        self.start(move |config, clock| Inner::share(config, clock, database)).await
-    }
-
-    /// Opening reads and syncs, so it is done on a thread that may block.
-    async fn start<F>(self, start: F) -> Result<RedbStore>
-    where
-        F: FnOnce(RedbConfig, SharedClock) -> Result<Started> + Send + 'static,
-    {
-        self.config.check()?;
-        let start = move || {
-            let Started { inner, stopped } = start(self.config, self.clock)?;
-            if inner.shared.config.sweep {
-                sweep::spawn(&inner, stopped)?;
-            }
-            Ok(RedbStore(inner))
-        };
-        tokio::task::spawn_blocking(start).await.unwrap_or_else(|source| {
-            Err(Error::new(ErrorKind::Unavailable, Operation::Open, "the opening was cut off")
-                .with_source(source))
-        })
     }
 }
 
@@ -214,7 +186,7 @@ impl Store for RedbStore {
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>> {
-        self.0.read(key, Operation::Get).await
+        self.0.read(key, Operation::Get, &self.0.sent(), Snapshot::read).await
     }
 
     async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {

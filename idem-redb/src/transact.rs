@@ -12,10 +12,13 @@ use crate::store::RedbStore;
 
 /// How [`RedbStore::complete_with`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "only `Applied` means that anything was written"]
+#[must_use = "only `Applied` means that this call wrote anything"]
 pub enum Transacted<E> {
-    /// The application's writes and the completion are committed, together; or were, by the same lease before.
+    /// The application's writes and the completion are committed, together.
     Applied,
+    /// The same lease has completed the key before: the closure was not run now, and nothing was written now. See
+    /// [`complete_with`](RedbStore::complete_with#a-key-that-was-completed-before) for what was written then.
+    AlreadyCompleted,
     /// The lease is lost: the closure was not run, nothing was written.
     Lost(LostReason),
     /// The closure answered `Err`: nothing was written, and the lease is still held.
@@ -32,11 +35,23 @@ impl RedbStore {
     ///
     /// # Contract
     /// All or nothing: refused as a whole when the lease is lost, undone as a whole when `work` answers `Err`
-    /// or panics, when the outcome is too large, or when the commit fails. On a key that this lease has
-    /// completed before it is `Applied` and `work` is not run.
+    /// or panics, when the outcome is too large, or when the commit fails.
     ///
+    /// # A key that was completed before
+    /// On a key that this lease has completed before, `work` is not run, and the answer is
+    /// [`AlreadyCompleted`](Transacted::AlreadyCompleted). A call that is sent again, since the answer to its first
+    /// sending was lost, gets it too. Whether the application's writes are there follows from how the lease was
+    /// completed: where it is completed by `complete_with` alone, they are, since they were committed with the
+    /// completion. Where it may have been completed by [`complete`](idem_core::Store::complete) as well, the record
+    /// tells: [`get`](idem_core::Store::get) shows the outcome that counts, so give the two different outcomes, or
+    /// look for the rows in the application's own tables.
+    ///
+    /// # Rules for the closure
     /// Never leak a table of the transaction (`std::mem::forget`, a global) and never begin another write
     /// transaction in `work`: redb's one write slot stays taken, and every later write ends in `Timeout`.
+    ///
+    /// In particular restore no savepoint in it: that takes back the store's own tables. Under `panic = "abort"` a
+    /// panic in `work` ends the process, and is not handed to the caller.
     ///
     /// Inside [`execute`](idem_core::StoreExt::execute), the answer then comes from the record.
     ///
@@ -97,6 +112,10 @@ impl RedbStore {
             Transaction::Applied => {
                 lease.mark_completed();
                 Ok(Transacted::Applied)
+            }
+            Transaction::AlreadyCompleted => {
+                lease.mark_completed();
+                Ok(Transacted::AlreadyCompleted)
             }
             Transaction::Lost(reason) => {
                 lease.mark_lost();

@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use crate::batch::{Batch, Committed, MOST_BYTES};
 use crate::closure;
 use crate::error::{Away, Failure, away};
-use crate::file::Opened;
-use crate::lent::TakeBack;
+use crate::full_disk::{Admission, FULL};
+use crate::origin::{Origin, Own, Supply};
 use crate::priority::QueueReceiver;
 use crate::queue::{Message, QueuedTransaction, Reply, refuse, send};
 use crate::recover::AFTER_A_LEAK;
@@ -38,24 +38,19 @@ const CLOSED: Away = Away::because(ErrorKind::Closed, "the store is closed; open
 const COMPACTING: Away = Away::because(ErrorKind::Unavailable, "the database is being compacted");
 const REPLACING: Away = Away::because(ErrorKind::Unavailable, "the database is being replaced");
 
-/// What only a database of the store's own has.
-pub(crate) struct Own {
-    /// What the database stands on now.
-    pub(crate) storage: Box<dyn TakeBack>,
-    /// Opens it anew.
-    pub(crate) reopen: Box<dyn Fn() -> Result<Opened> + Send>,
-}
-
 pub(crate) struct Writer {
     pub(crate) queue: QueueReceiver,
     pub(crate) shared: Arc<Shared>,
     /// None where the database is the application's.
     pub(crate) own: Option<Own>,
+    /// Only where it is the application's.
+    pub(crate) supply: Option<Supply>,
     pub(crate) writes: Writes,
     /// Received, but not part of the last batch.
     pub(crate) held_back: VecDeque<Message>,
     last_batch: usize,
     pub(crate) sweep: SweepTurn,
+    admission: Admission,
 }
 
 /// How a store was closed.
@@ -74,12 +69,22 @@ impl Writer {
     /// Runs until the store is closed or all of its handles are gone; then says how it was closed.
     pub(crate) fn spawn(
         queue: QueueReceiver,
-        own: Option<Own>,
+        origin: Origin,
         writes: Writes,
     ) -> Result<watch::Receiver<Option<Closed>>> {
         let shared = Arc::clone(&writes.shared);
-        let held_back = VecDeque::new();
-        let this = Self { queue, shared, own, writes, held_back, last_batch: 0, sweep: SweepTurn::default() };
+        let (own, supply) = origin.parts();
+        let this = Self {
+            queue,
+            shared,
+            own,
+            supply,
+            writes,
+            held_back: VecDeque::new(),
+            last_batch: 0,
+            sweep: SweepTurn::default(),
+            admission: Admission::default(),
+        };
         let (closing, closed) = watch::channel(None);
         thread::spawn("idem-redb writer", move || {
             let how = this.run();
@@ -139,13 +144,27 @@ impl Writer {
         let mut batch = self.collect(first);
         batch.bite = self.sweep.bite(batch.calls.len(), &mut self.queue);
         self.last_batch = batch.calls.len();
-        let done = if batch.len() == 0 { Ok(Committed::default()) } else { self.commit(batch) };
-        self.sweep.took(&done);
-        let done = done.map(|committed| {
-            let rest = committed.rest.into_iter().rev().map(Message::Call);
-            rest.for_each(|message| self.held_back.push_front(message));
-        });
-        self.recover(done);
+        let has_bite = !batch.bite.is_empty();
+        if !has_bite {
+            self.sweep.took(&Ok(Committed::default()));
+        }
+        let mut parts = self.admission.admit(batch, now());
+        if has_bite && parts.iter().all(|(part, _)| part.bite.is_empty()) {
+            self.sweep.took(&Err(Failure::Away(FULL)));
+        }
+        for (part, let_as) in parts.drain(..).filter(|(part, _)| part.len() > 0) {
+            let bites = !part.bite.is_empty();
+            let done = self.commit(part);
+            self.admission.ended(let_as, &done, now());
+            if bites {
+                self.sweep.took(&done);
+            }
+            let done = done.map(|committed| {
+                let rest = committed.rest.into_iter().rev().map(Message::Call);
+                rest.for_each(|message| self.held_back.push_front(message));
+            });
+            self.recover(done);
+        }
     }
 
     fn commit(&mut self, batch: Batch) -> Result<Committed, Failure> {
@@ -194,6 +213,9 @@ impl Writer {
     }
 
     fn transact(&mut self, queued: QueuedTransaction) {
+        let Some(let_as) = self.admission.admit_transaction(now()) else {
+            return send(queued.reply, Err(FULL.error(Operation::Complete)));
+        };
         match self.shared.slot.database() {
             Ok(database) => {
                 self.sweep.alone += 1;
@@ -203,6 +225,7 @@ impl Writer {
                     let _: () = drop(database);
                     Ok(())
                 });
+                self.admission.ended(let_as, &done, now());
                 if is_blocked { self.open_again(&AFTER_A_LEAK) } else { self.recover(done) }
             }
             Err(failure) => send(queued.reply, Err(failure.into_error(Operation::Complete))),
@@ -211,6 +234,7 @@ impl Writer {
 
     /// A read failed. It may be over already: a write met the same error and opened the database again.
     fn look_after_reads(&mut self) {
+        self.shared.slot.look_asked(false);
         if let Ok(database) = self.shared.slot.database() {
             let usable = guarded(|| Ok(self.writes.begin(&database)?.abort()?));
             drop(database);

@@ -11,7 +11,7 @@ use crate::mark::Mark;
 use crate::shared::Shared;
 use crate::step::Step;
 use crate::tables::Tables;
-use crate::turn::Turn;
+use crate::write_turn::WriteTurn;
 
 pub(crate) struct Writes {
     pub(crate) shared: Arc<Shared>,
@@ -20,7 +20,7 @@ pub(crate) struct Writes {
     /// The highest reading of the wall clock.
     wall: Timestamp,
     /// None where the database is ours alone: then nobody is to be waited for.
-    turn: Option<Turn>,
+    turn: Option<WriteTurn>,
 }
 
 impl Writes {
@@ -29,7 +29,7 @@ impl Writes {
     }
 
     pub(crate) fn beside_others(shared: Arc<Shared>, mark: Mark) -> Self {
-        Self { turn: Some(Turn::default()), ..Self::own(shared, mark) }
+        Self { turn: Some(WriteTurn::default()), ..Self::own(shared, mark) }
     }
 
     /// A durable write transaction, as the configuration asks for it.
@@ -75,7 +75,7 @@ impl Writes {
 
     /// Takes over another database of the application's.
     pub(crate) fn adopt(&mut self, database: &Arc<Database>) -> Result<(), Failure> {
-        let mut turn = Turn::default();
+        let mut turn = WriteTurn::default();
         let txn = turn.begin(database, self.shared.config.call_timeout)?;
         let mark = file::adopt(txn, self.shared.time.now())?;
         self.turn = Some(turn);
@@ -83,8 +83,18 @@ impl Writes {
         Ok(())
     }
 
+    /// Takes over the database that the application opened anew: the same one, which may have no room to write to.
+    pub(crate) fn adopt_again(&mut self, database: &Arc<Database>) -> Result<(), Failure> {
+        let mut turn = WriteTurn::default();
+        let txn = turn.begin(database, self.shared.config.call_timeout)?;
+        let mark = file::found_again(txn)?;
+        self.turn = Some(turn);
+        self.found(mark);
+        Ok(())
+    }
+
     /// Whether a closure that has just run keeps a database of ours from being written to, for ever.
-    pub(crate) fn is_blocked(&mut self, database: &Database) -> bool {
+    pub(crate) fn is_blocked(&mut self, database: &Arc<Database>) -> bool {
         match &mut self.turn {
             None => matches!(database.try_begin_write(), Err(TransactionError::WouldBlock)),
             Some(turn) => {

@@ -5,6 +5,7 @@
 
 mod answers;
 mod crash;
+mod full_disk;
 mod process;
 mod shared;
 mod shutdown;

@@ -89,7 +89,7 @@ async fn book(attempt: Attempt, fails: bool) -> Response {
         Ok(booking.outcome(&response.unwrap()))
     });
     match transacted.await {
-        Ok(Transacted::Applied) => "not what the client gets".into_response(),
+        Ok(Transacted::Applied | Transacted::AlreadyCompleted) => "not what the client gets".into_response(),
         Ok(Transacted::Lost(_)) => lost(),
         Ok(Transacted::RolledBack(_)) => (StatusCode::CONFLICT, "undone").into_response(),
         Err(_) => InDoubt.mark("in doubt".into_response()),

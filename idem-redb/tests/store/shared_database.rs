@@ -24,10 +24,22 @@ async fn rows_and_completion_are_committed_together() {
     assert_eq!(credit(&store, &lease).await, Transacted::Applied);
     assert_eq!(balance(&database), 100);
     assert_eq!(replay(&store, &key(0)).await, value(0));
-    // Sent again, it is the same completion: nothing is credited twice.
-    assert_eq!(credit(&store, &lease).await, Transacted::Applied);
+    // Sent again, as by a caller whose answer was lost, it is the same completion: nothing is credited twice.
+    assert_eq!(credit(&store, &lease).await, Transacted::AlreadyCompleted);
     assert_eq!(balance(&database), 100);
     assert!(lease.is_completed());
+}
+
+/// What was completed without the closure is not taken for its doing.
+#[tokio::test]
+async fn a_key_completed_plainly_before_is_told_and_the_closure_is_not_run() {
+    let (database, store, _) = sharing().await;
+    let lease = acquire(&store, &key(0)).await;
+    complete(&store, &lease, value(7)).await;
+    assert_eq!(credit(&store, &lease).await, Transacted::AlreadyCompleted);
+    assert_eq!(balance(&database), 0);
+    // The record tells which of the two it was.
+    assert_eq!(replay(&store, &key(0)).await, value(7));
 }
 
 #[tokio::test]

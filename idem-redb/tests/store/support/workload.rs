@@ -249,7 +249,7 @@ pub(crate) async fn complete_with_row(store: &RedbStore, lease: &Lease, outcome:
     let key = *lease.key();
     let work = move |txn: &WriteTransaction| book(txn, &key).map(|()| outcome);
     match store.complete_with(lease, work).await? {
-        Transacted::Applied => Ok(Fenced::Applied),
+        Transacted::Applied | Transacted::AlreadyCompleted => Ok(Fenced::Applied),
         Transacted::Lost(reason) => Ok(Fenced::Lost(reason)),
         Transacted::RolledBack(error) => {
             let kind = idem_core::ErrorKind::Unavailable;

@@ -1,0 +1,119 @@
+//! Opening a store.
+
+use std::io;
+use std::sync::Arc;
+
+use idem_core::{Error, ErrorKind, Operation, Result, SharedClock};
+use redb::{Database, StorageBackend};
+
+use crate::config::RedbConfig;
+use crate::inner::{Inner, Started};
+use crate::store::RedbStore;
+use crate::sweep;
+
+/// Opens a [`RedbStore`] with more than a configuration says.
+#[must_use = "a builder does nothing until one of its opening methods is awaited"]
+#[derive(Debug)]
+pub struct RedbBuilder {
+    pub(crate) config: RedbConfig,
+    pub(crate) clock: SharedClock,
+}
+
+impl RedbBuilder {
+    /// Takes the time from `clock`.
+    pub fn clock(self, clock: SharedClock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Opens the configured file. See [`RedbStore::open`].
+    pub async fn open(self) -> Result<RedbStore> {
+        if self.config.path.as_os_str().is_empty() {
+            let message = "redb: the path is missing (\"redb:./payments.idem\")";
+            return Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message));
+        }
+        self.start(Inner::open_file).await
+    }
+
+    /// Opens a database on the caller's own storage; `storage` is asked again whenever the store has to
+    /// reopen it. The configured path is not used.
+    pub async fn open_backend<B, F>(self, storage: F) -> Result<RedbStore>
+    where
+        B: StorageBackend,
+        F: Fn() -> io::Result<B> + Send + Sync + 'static,
+    {
+        self.start(move |config, clock| Inner::open_storage(config, clock, storage)).await
+    }
+
+    /// Shares the application's own database. See [`RedbStore::with_database`].
+    pub async fn with_database(self, database: Arc<Database>) -> Result<RedbStore> {
+        self.start(move |config, clock| Inner::share(config, clock, database)).await
+    }
+
+    /// Shares the application's own database, which `open` opens: now, and again whenever redb refuses its work until
+    /// then, after an I/O error or on a disk that was full. So the store recovers by itself, as one with a file of its
+    /// own does.
+    ///
+    /// The store lets go of the old database first, and one file is open once: the application must not keep it. It
+    /// asks for the one of the day by [`RedbStore::database`], and drops it after use. While `open` fails it is tried
+    /// again with pauses of 5 ms to 1 s, one attempt at a time; calls that write are `Unavailable` meanwhile, and replays
+    /// wait for half a second before they are, too.
+    ///
+    /// `open` runs on a thread that may block. It must give the same database again: one without the store's tables
+    /// is `Corrupt`, and never a fresh start.
+    ///
+    /// # Errors
+    /// What `open` fails with at the start, as the source of [`Unavailable`](ErrorKind::Unavailable), and those of
+    /// [`RedbStore::with_database`].
+    ///
+    /// # Cancel safety
+    /// A store that was being opened is closed again in the background.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use idem_redb::RedbStore;
+    /// use redb::{Database, ReadableDatabase};
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("application.redb");
+    /// let open = move || Database::create(&path).map(Arc::new);
+    /// let store = RedbStore::builder("").with_database_from(open).await?;
+    /// let tables = store.database().await?.begin_read()?.list_tables()?.count();
+    /// assert!(tables > 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn with_database_from<E, F>(self, open: F) -> Result<RedbStore>
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+        F: Fn() -> std::result::Result<Arc<Database>, E> + Send + 'static,
+    {
+        let supply = move || {
+            open().map_err(|source| {
+                let message = "the application's database cannot be opened";
+                Error::new(ErrorKind::Unavailable, Operation::Open, message).with_source(source)
+            })
+        };
+        self.start(move |config, clock| Inner::share_from(config, clock, Box::new(supply))).await
+    }
+
+    /// Opening reads and syncs, so it is done on a thread that may block.
+    async fn start<F>(self, start: F) -> Result<RedbStore>
+    where
+        F: FnOnce(RedbConfig, SharedClock) -> Result<Started> + Send + 'static,
+    {
+        self.config.check()?;
+        let start = move || {
+            let Started { inner, stopped } = start(self.config, self.clock)?;
+            if inner.shared.config.sweep {
+                sweep::spawn(&inner, stopped)?;
+            }
+            Ok(RedbStore(inner))
+        };
+        tokio::task::spawn_blocking(start).await.unwrap_or_else(|source| {
+            Err(Error::new(ErrorKind::Unavailable, Operation::Open, "the opening was cut off")
+                .with_source(source))
+        })
+    }
+}

@@ -1,0 +1,235 @@
+//! A disk that is full and stays so: replays go on, holders end what they can, and hardly anything is tried.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::{ErrorKind, Fenced, Lease, LockOutcome, Outcome, Result, Store};
+use idem_redb::RedbStore;
+use tokio::task::JoinSet;
+
+use crate::support::call::{acquire, complete, config, key, lock, open, replay};
+use crate::support::disk::Disk;
+use crate::support::workload::{LEASE, clock};
+
+/// Outcomes that together are larger than the cache, so that replays read from the disk.
+const KEPT: usize = 40;
+const LARGE: usize = 64 << 10;
+/// How many calls are refused while others replay.
+const REFUSED: usize = 200;
+
+/// The store is opened anew all the time meanwhile, and no replay may meet that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_replay_succeeds_while_many_callers_meet_a_full_disk() {
+    for quick_repair in [true, false] {
+        let (disk, store) = full(quick_repair).await;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (refused, replays) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut writers = JoinSet::new();
+        for writer in 0..4 {
+            let (store, is_over, refused) = (store.clone(), Arc::clone(&is_over), Arc::clone(&refused));
+            writers.spawn(async move {
+                let mut number = 1_000_000 * (writer + 1);
+                while !is_over.load(Ordering::Relaxed) {
+                    number += 1;
+                    // Locks that pass make outcomes that do not.
+                    if let Err(error) = write(&store, number, huge()).await {
+                        assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+                        refused.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        let mut readers = JoinSet::new();
+        for reader in 0..4 {
+            let (store, replays, refused) = (store.clone(), Arc::clone(&replays), Arc::clone(&refused));
+            readers.spawn(async move {
+                let mut round = 0;
+                while round < 500 || refused.load(Ordering::Relaxed) < REFUSED {
+                    round += 1;
+                    let number = (reader * 17 + round) % KEPT;
+                    assert_eq!(replay(&store, &key(number)).await, large(number));
+                    replays.fetch_add(1, Ordering::Relaxed);
+                    // A replay waits for nothing, and would leave the others no turn.
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+        while let Some(read) = readers.join_next().await {
+            read.unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        while let Some(written) = writers.join_next().await {
+            written.unwrap();
+        }
+        println!("quick_repair {quick_repair}: {replays:?} replays, {refused:?} calls refused");
+        assert_eq!(disk.counts().opened, 1, "the file was closed in between");
+        disk.change_faults(|faults, _| faults.space = None);
+        write_soon(&store, 1, huge()).await;
+    }
+}
+
+/// Each attempt costs a failed commit and an opening, so there are few.
+#[tokio::test]
+async fn what_has_no_chance_is_refused_without_being_tried() {
+    const CALLS: u64 = 5_000;
+    let (disk, store) = full(true).await;
+    let before = disk.counts().changes;
+    for number in 0..CALLS {
+        let error = lock_large(&store, number).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+    }
+    let changes = disk.counts().changes - before;
+    println!("{CALLS} calls were refused with {changes} changes to the disk");
+    assert!(changes < CALLS, "{changes} changes to the disk for {CALLS} calls");
+}
+
+/// There is room for them, though none for what is large.
+#[tokio::test]
+async fn holders_renew_complete_and_release_on_a_full_disk() {
+    let disk = Disk::new();
+    let store = open(&disk, config(), &clock()).await.unwrap();
+    let mut leases = Vec::new();
+    for number in 0..30 {
+        leases.push(acquire(&store, &key(number)).await);
+    }
+    let large_one = acquire(&store, &key(100)).await;
+    leave_little(&disk);
+    let error = store.complete(&large_one, huge(), large_one.retention()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+    let (mut locked, mut refused) = (0, 0);
+    for (number, lease) in leases.iter().enumerate() {
+        assert_eq!(store.renew(lease, LEASE * 2).await.unwrap(), Fenced::Applied, "renewal {number}");
+        let ended = match number % 2 {
+            0 => store.complete(lease, small(number), lease.retention()).await,
+            _ => store.release(lease).await,
+        };
+        assert_eq!(ended.unwrap(), Fenced::Applied, "{number}");
+        // Neither what is large nor what is new comes in their way.
+        match store.complete(&large_one, huge(), large_one.retention()).await {
+            Err(error) if error.kind() == ErrorKind::Full => refused += 1,
+            other => panic!("{other:?}"),
+        }
+        match lock(&store, &key(200 + number)).await {
+            Err(error) if error.kind() == ErrorKind::Full => refused += 1,
+            other => locked += usize::from(matches!(other.unwrap(), LockOutcome::Acquired(_))),
+        }
+    }
+    println!("{refused} calls were refused, {locked} locks passed");
+    assert!(refused >= 30);
+    for number in (0..30).step_by(2) {
+        assert_eq!(replay(&store, &key(number)).await, small(number));
+    }
+}
+
+/// What is removed gives its pages to what is new, with the disk as full as before.
+#[tokio::test]
+async fn what_is_removed_makes_room_on_a_full_disk() {
+    let disk = Disk::new();
+    let store = open(&disk, config(), &clock()).await.unwrap();
+    for number in 0..KEPT {
+        let lease = acquire(&store, &key(number)).await;
+        complete(&store, &lease, large(number)).await;
+    }
+    leave_little(&disk);
+    let lease = acquire(&store, &key(100)).await;
+    let error = store.complete(&lease, huge(), lease.retention()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+    for number in 0..KEPT {
+        assert!(store.remove(&key(number), false).await.unwrap());
+    }
+    write_soon(&store, 1, Outcome::Value(Bytes::from(vec![1; LARGE]))).await;
+}
+
+/// Enough for some pages, and not for an outcome that is large.
+fn leave_little(disk: &Disk) {
+    let used = disk.used_blocks();
+    disk.change_faults(|faults, _| faults.space = Some(used + 100));
+}
+
+/// A process that starts while the disk is full serves what is kept.
+#[tokio::test]
+async fn a_store_is_opened_on_a_full_disk_and_replays() {
+    let (disk, store) = full(true).await;
+    drop(store.close().await);
+    let store = open(&disk, config(), &clock()).await.unwrap();
+    for number in 0..KEPT {
+        assert_eq!(replay(&store, &key(number)).await, large(number));
+    }
+}
+
+/// A store whose disk is full: [`KEPT`] outcomes are in it, and locks are refused.
+async fn full(quick_repair: bool) -> (Disk, RedbStore) {
+    let disk = Disk::new();
+    let mut config = config();
+    config.quick_repair = quick_repair;
+    let store = open(&disk, config, &clock()).await.unwrap();
+    for number in 0..KEPT {
+        let lease = acquire(&store, &key(number)).await;
+        complete(&store, &lease, large(number)).await;
+    }
+    let used = disk.used_blocks();
+    disk.change_faults(|faults, _| faults.space = Some(used));
+    let mut number = 500_000;
+    // Until even locks find no page.
+    loop {
+        number += 1;
+        match write(&store, number, large(number)).await {
+            Err(error) if error.kind() == ErrorKind::Full => break,
+            done => done.unwrap(),
+        }
+    }
+    (disk, store)
+}
+
+async fn lock_large(store: &RedbStore, number: u64) -> Result<()> {
+    write(store, 2_000_000 + usize::try_from(number).unwrap(), huge()).await
+}
+
+async fn write(store: &RedbStore, number: usize, outcome: Outcome) -> Result<()> {
+    match lock(store, &key(number)).await? {
+        LockOutcome::Acquired(lease) => store.complete(&lease, outcome, lease.retention()).await.map(drop),
+        other => panic!("key {number} is not free: {other:?}"),
+    }
+}
+
+/// Sends a completion until there is room for it.
+async fn write_soon(store: &RedbStore, number: usize, outcome: Outcome) {
+    let key = key(9_000_000 + number);
+    let mut lease: Option<Lease> = None;
+    for _ in 0..10_000 {
+        let done = match &lease {
+            None => lock(store, &key).await.map(|locked| {
+                let LockOutcome::Acquired(acquired) = locked else { panic!("{locked:?}") };
+                lease = Some(acquired);
+                false
+            }),
+            Some(lease) => store.complete(lease, outcome.clone(), lease.retention()).await.map(|_| true),
+        };
+        match done {
+            Ok(true) => return assert_eq!(replay(store, &key).await, outcome),
+            Ok(false) => {}
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    }
+    panic!("still full");
+}
+
+fn small(number: usize) -> Outcome {
+    Outcome::Value(Bytes::from(format!("outcome {number}")))
+}
+
+fn large(number: usize) -> Outcome {
+    let mut bytes = vec![0xA5; LARGE];
+    bytes[..8].copy_from_slice(&(number as u64).to_le_bytes());
+    Outcome::Value(Bytes::from(bytes))
+}
+
+/// More than free pages of a full file may hold.
+fn huge() -> Outcome {
+    Outcome::Value(Bytes::from(vec![0x5A; 4 << 20]))
+}
