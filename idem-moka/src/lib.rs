@@ -17,19 +17,21 @@
 //! ```
 //!
 //! # What bounds it
-//! | what | bound | at the bound |
+//! | what | bound | a `lock` that needs a new record, at the bound |
 //! |---|---|---|
-//! | locked records: held, lapsed, or released with a checkpoint | [`max_locks`](MokaConfig::max_locks) | a `lock` that needs a new record is refused |
+//! | locked records: held, lapsed, or released with a checkpoint | [`max_locks`](MokaConfig::max_locks) | is refused |
 //! | all records (under [`Evict`](WhenFull::Evict): completed ones) | [`max_entries`](MokaConfig::max_entries) | as [`when_full`](MokaConfig::when_full) says |
 //! | bytes: every outcome and checkpoint, and [`RECORD_OVERHEAD`] for each record (under `Evict`: of completed ones) | [`max_bytes`](MokaConfig::max_bytes) | as `when_full` says |
-//! | bytes of checkpoints | `max_bytes` | the `checkpoint` is refused, the lease and the checkpoint before it stay |
+//! | bytes of checkpoints | `max_bytes` | is refused |
+//! | bytes of one outcome or checkpoint | [`max_outcome`](MokaConfig::max_outcome) | that call is [`TooLarge`](idem_core::ErrorKind::TooLarge) |
 //!
 //! Refused means [`ErrorKind::Full`](idem_core::ErrorKind::Full): nothing already kept was dropped, and keys
-//! already known are served as ever (replays, resent calls, take-overs). Expired records make room first.
+//! already known are served as ever. Expired records make room first.
 //!
-//! - Under [`Refuse`](WhenFull::Refuse), the default, nothing completed is dropped before it expires. The
-//!   completion of a lock once granted is always kept, so `max_bytes` can be exceeded by at most the locked
-//!   records times [`max_outcome`](MokaConfig::max_outcome); until it is below again, no new key is taken.
+//! - **No bound refuses a holder.** `renew`, `checkpoint`, `complete`, `release` and the take-over of a known key
+//!   always pass, whatever the store holds. So `max_bytes` can be exceeded by at most `max_locks` times
+//!   `max_outcome`, by what the keys under way save and result in; until it is below again, no new key is taken.
+//! - Under [`Refuse`](WhenFull::Refuse), the default, nothing completed is dropped before it expires.
 //! - Under [`Evict`](WhenFull::Evict) the least recently used completed records make room, and a retry of one
 //!   of those **runs its work again**. A locked record is never evicted. moka evicts in batches: for a moment
 //!   there can be some hundred records more than the bound.

@@ -95,7 +95,8 @@ impl Records {
 
     /// Carries out `call` as one atomic step; where a bound refuses it, once more after making room.
     pub(crate) fn call(&self, key: &HashedKey, call: Call, seen: NoneCompleted) -> Result<Done, Bound> {
-        let may_be_refused = matches!(call, Call::Lock { .. } | Call::Checkpoint { .. });
+        // No bound ever refuses a holder.
+        let may_be_refused = matches!(call, Call::Lock { .. });
         let again = may_be_refused.then(|| call.clone());
         match (self.step(key, call, seen), again) {
             (Err(bound), Some(call)) if self.make_room(bound) => self.step(key, call, NoneCompleted::UNKNOWN),
@@ -177,7 +178,7 @@ impl Records {
     fn put_locked(&self, locked: &mut LockedRecords, key: &HashedKey, record: Record) -> Result<(), Bound> {
         match locked.get(key) {
             None => self.usage.lock()?,
-            Some(before) => self.usage.checkpoint(checkpoint_bytes(before), checkpoint_bytes(&record))?,
+            Some(before) => self.usage.checkpoint(checkpoint_bytes(before), checkpoint_bytes(&record)),
         }
         locked.put(*key, record);
         Ok(())

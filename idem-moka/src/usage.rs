@@ -43,7 +43,7 @@ impl Bound {
             Self::Locks(most) => format!("max_locks = {most} records are locked"),
             Self::Entries(most) => format!("max_entries = {most} records are kept"),
             Self::Bytes(most) => format!("max_bytes = {most} are in use"),
-            Self::Checkpoints(most) => format!("checkpoints would exceed max_bytes = {most}"),
+            Self::Checkpoints(most) => format!("max_bytes = {most} are in use by checkpoints"),
         };
         Error::new(ErrorKind::Full, operation, message)
     }
@@ -98,8 +98,11 @@ impl Usage {
         }
     }
 
-    /// Reserves a new locked record.
+    /// Reserves a new locked record: the one step that a bound may refuse.
     pub(crate) fn lock(&self) -> Result<(), Bound> {
+        if self.checkpoint_bytes.load(Relaxed) >= self.max_bytes {
+            return Err(Bound::Checkpoints(self.max_bytes));
+        }
         if !reserve(&self.locks, 1, self.max_locks) {
             return Err(Bound::Locks(self.max_locks));
         }
@@ -115,21 +118,15 @@ impl Usage {
         Ok(())
     }
 
-    /// Reserves what a locked record's checkpoint grows by; one that shrinks always may.
-    pub(crate) fn checkpoint(&self, before: u64, after: u64) -> Result<(), Bound> {
-        let Some(growth) = after.checked_sub(before) else {
-            self.checkpoint_bytes.fetch_sub(before - after, Relaxed);
-            self.bytes.fetch_sub(before - after, Relaxed);
-            return Ok(());
-        };
-        if !reserve(&self.checkpoint_bytes, growth, self.max_bytes) {
-            return Err(Bound::Checkpoints(self.max_bytes));
+    /// A locked record's checkpoint grows or shrinks. Never refused: a holder that could not save its progress,
+    /// or not even renew, would lose its key to a second one while it works.
+    pub(crate) fn checkpoint(&self, before: u64, after: u64) {
+        if before != after {
+            for counter in [&self.checkpoint_bytes, &self.bytes] {
+                counter.fetch_add(after, Relaxed);
+                counter.fetch_sub(before, Relaxed);
+            }
         }
-        if !reserve(&self.bytes, growth, self.most_bytes) {
-            self.checkpoint_bytes.fetch_sub(growth, Relaxed);
-            return Err(Bound::Bytes(self.most_bytes));
-        }
-        Ok(())
     }
 
     /// A locked record with `checkpoint` bytes is gone.

@@ -129,12 +129,19 @@ async fn locks_and_checkpoints_are_bounded_all_the_same() {
         leases.push(acquire(&store, number).await);
     }
     assert_eq!(lock(&store, 3, 1).await.unwrap_err().kind(), ErrorKind::Full);
+    assert_eq!(store.release(&leases[2]).await.unwrap(), Fenced::Applied);
     let progress = Bytes::from(vec![0; 32 * 1024]);
     for lease in &leases[..2] {
         assert_eq!(store.checkpoint(lease, 1, progress.clone(), LEASE).await.unwrap(), Fenced::Applied);
     }
-    let error = store.checkpoint(&leases[2], 1, progress, LEASE).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Full);
+    assert_eq!(
+        lock(&store, 3, 1).await.unwrap_err().kind(),
+        ErrorKind::Full,
+        "no byte for checkpoints is left"
+    );
+    assert_eq!(store.release(&leases[0]).await.unwrap(), Fenced::Applied);
+    assert!(store.remove(&key(0), true).await.unwrap());
+    let _lease = acquire(&store, 3).await;
     assert_eq!(store.stats().refused, 2);
 }
 

@@ -4,6 +4,7 @@ mod bounds;
 mod config;
 mod evict;
 mod expiry;
+mod holder;
 mod lease;
 mod race;
 
