@@ -8,9 +8,11 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::hash::{BuildAsItIs, Handle, HashedKey};
+use crate::held::RECORD_OVERHEAD;
 use crate::records::SWEPT_ALONG;
+use crate::scope::CountedIn;
 use crate::shard::Shards;
-use crate::usage::{RECORD_OVERHEAD, Usage};
+use crate::usage::Usage;
 use crate::{MokaConfig, WhenFull};
 
 /// A completed record without what only a locked one needs. It stands in the cache by value, with its outcome
@@ -21,19 +23,20 @@ pub(crate) struct Kept {
     token: Token,
     attempt: u32,
     completed: Completed,
+    pub(crate) scope: CountedIn,
 }
 
 impl Kept {
-    pub(crate) fn new(record: Record) -> Option<Self> {
+    pub(crate) fn new(record: Record, scope: CountedIn) -> Option<Self> {
         let Record { fingerprint, token, attempt, state, as_of: _ } = record;
         match state {
-            State::Completed(completed) => Some(Self { fingerprint, token, attempt, completed }),
+            State::Completed(completed) => Some(Self { fingerprint, token, attempt, completed, scope }),
             State::Locked(_) => None,
         }
     }
 
     pub(crate) fn record(self, as_of: Timestamp) -> Record {
-        let Self { fingerprint, token, attempt, completed } = self;
+        let Self { fingerprint, token, attempt, completed, scope: _ } = self;
         Record { fingerprint, token, attempt, state: State::Completed(completed), as_of }
     }
 
@@ -177,6 +180,6 @@ impl Account {
 
     fn forget(&self, handle: Handle, kept: &Kept) {
         self.shards.of(handle).due().remove(kept.completed.expires_at, handle);
-        self.usage.forget(kept.outcome_bytes());
+        self.usage.forget(&kept.scope, kept.outcome_bytes());
     }
 }

@@ -23,6 +23,7 @@
 //! | all records (under [`Evict`](WhenFull::Evict): completed ones) | [`max_entries`](MokaConfig::max_entries) | as [`when_full`](MokaConfig::when_full) says |
 //! | bytes: every outcome and checkpoint, and [`RECORD_OVERHEAD`] for each record (under `Evict`: of completed ones) | [`max_bytes`](MokaConfig::max_bytes) | as `when_full` says |
 //! | bytes of checkpoints | `max_bytes` | is refused |
+//! | what one scope holds of any of these | [`max_share_per_scope`](MokaConfig::max_share_per_scope) | is refused, if it is that scope's |
 //! | bytes of one outcome or checkpoint | [`max_outcome`](MokaConfig::max_outcome) | that call is [`TooLarge`](idem_core::ErrorKind::TooLarge) |
 //!
 //! Refused means [`ErrorKind::Full`](idem_core::ErrorKind::Full): nothing already kept was dropped, and keys
@@ -31,6 +32,10 @@
 //! - **No bound refuses a holder.** `renew`, `checkpoint`, `complete`, `release` and the take-over of a known key
 //!   always pass, whatever the store holds. So `max_bytes` can be exceeded by at most `max_locks` times
 //!   `max_outcome`, by what the keys under way save and result in; until it is below again, no new key is taken.
+//! - **No scope fills the store for the others.** A new key is refused when its scope would hold more than
+//!   `share / (1 - share)` times what is still free. With the default share of 0.9 a scope alone gets nine tenths,
+//!   two that flood the store 47 % each, ten 9.9 % each, and the next scope always finds some room. What a scope
+//!   holds is counted while it holds something, and the [shared scope](idem_core::Scope::shared) not at all.
 //! - Under [`Refuse`](WhenFull::Refuse), the default, nothing completed is dropped before it expires.
 //! - Under [`Evict`](WhenFull::Evict) the least recently used completed records make room, and a retry of one
 //!   of those **runs its work again**. A locked record is never evicted. moka evicts in batches: for a moment
@@ -54,8 +59,10 @@ mod config;
 mod driver;
 mod expiry;
 mod hash;
+mod held;
 mod locked;
 mod records;
+mod scope;
 mod shard;
 mod store;
 mod sweep;
@@ -65,5 +72,6 @@ mod usage;
 
 pub use config::{MokaConfig, WhenFull};
 pub use driver::DRIVER;
+pub use held::RECORD_OVERHEAD;
 pub use store::MokaStore;
-pub use usage::{MokaStats, RECORD_OVERHEAD};
+pub use usage::MokaStats;

@@ -9,7 +9,7 @@ use idem_core::{Key, Record, State, StoreClock, Timestamp};
 use crate::MokaConfig;
 use crate::completed::{CompletedRecords, Kept};
 use crate::hash::{HashedKey, KeyHash};
-use crate::locked::{LockedRecords, checkpoint_bytes};
+use crate::locked::{LockedRecord, LockedRecords};
 use crate::shard::Shards;
 use crate::usage::{Bound, MokaStats, Usage};
 
@@ -99,7 +99,9 @@ impl Records {
         let may_be_refused = matches!(call, Call::Lock { .. });
         let again = may_be_refused.then(|| call.clone());
         match (self.step(key, call, seen), again) {
-            (Err(bound), Some(call)) if self.make_room(bound) => self.step(key, call, NoneCompleted::UNKNOWN),
+            (Err(bound), Some(call)) if self.make_room(bound.limit()) => {
+                self.step(key, call, NoneCompleted::UNKNOWN)
+            }
             (done, _) => done,
         }
     }
@@ -116,7 +118,7 @@ impl Records {
         let locked = shard.locked();
         let now = self.clock.now();
         let record = match locked.get(key) {
-            Some(record) => Record { as_of: now, ..record.clone() },
+            Some(locked) => Record { as_of: now, ..locked.record.clone() },
             None if completions == shard.completions() => return None,
             None => self.completed.get(key)?.record(now),
         };
@@ -131,7 +133,7 @@ impl Records {
             *min_sequence = self.next_sequence(now);
         }
         let decision = match locked.get(key) {
-            Some(record) => decide(Some(record), call, now),
+            Some(locked) => decide(Some(&locked.record), call, now),
             None if seen.at == Some(shard.completions()) => decide(None, call, now),
             None => decide(self.completed_or_removed(key, now).as_ref(), call, now),
         };
@@ -162,13 +164,13 @@ impl Records {
             Change::Put(record) => {
                 if matches!(record.state, State::Locked(_)) {
                     self.put_locked(locked, key, record)?;
-                } else if let Some(kept) = Kept::new(record) {
-                    self.put_completed(locked, key, kept, now);
+                } else {
+                    self.put_completed(locked, key, record, now);
                 }
                 self.sweep_locked(locked, now, SWEPT_ALONG);
             }
             Change::Remove => match locked.remove(key) {
-                Some(record) => self.usage.unlock(checkpoint_bytes(&record)),
+                Some(record) => self.usage.unlock(&record.scope, record.checkpoint_bytes()),
                 None => self.completed.remove(key),
             },
         }
@@ -176,17 +178,23 @@ impl Records {
     }
 
     fn put_locked(&self, locked: &mut LockedRecords, key: &HashedKey, record: Record) -> Result<(), Bound> {
-        match locked.get(key) {
-            None => self.usage.lock()?,
-            Some(before) => self.usage.checkpoint(checkpoint_bytes(before), checkpoint_bytes(&record)),
-        }
-        locked.put(*key, record);
+        let Some(before) = locked.get(key) else {
+            let scope = self.usage.lock(key.key())?;
+            locked.insert(*key, record, scope);
+            return Ok(());
+        };
+        let after = record.checkpoint().map_or(0, |checkpoint| checkpoint.progress.len() as u64);
+        self.usage.checkpoint(&before.scope, before.checkpoint_bytes(), after);
+        locked.replace(key, record);
         Ok(())
     }
 
-    fn put_completed(&self, locked: &mut LockedRecords, key: &HashedKey, kept: Kept, now: Timestamp) {
-        let checkpoint = locked.get(key).map_or(0, checkpoint_bytes);
-        self.usage.complete(checkpoint, kept.outcome_bytes());
+    /// Nothing but a locked record is ever completed.
+    fn put_completed(&self, locked: &mut LockedRecords, key: &HashedKey, record: Record, now: Timestamp) {
+        let Some(LockedRecord { scope, .. }) = locked.get(key) else { return };
+        let Some(kept) = Kept::new(record, scope.clone()) else { return };
+        let checkpoint = locked.get(key).map_or(0, LockedRecord::checkpoint_bytes);
+        self.usage.complete(&kept.scope, checkpoint, kept.outcome_bytes());
         self.completed.insert(*key, kept, now);
         locked.remove(key);
     }

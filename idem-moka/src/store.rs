@@ -78,7 +78,7 @@ impl MokaStore {
         let operation = call.operation();
         self.0.records.call(key, call, seen).map_err(|bound| {
             self.0.records.usage.refused();
-            let error = bound.refuse(operation);
+            let error = bound.refuse(operation, &self.0.config);
             tracing::debug!(key = %key.key(), %error, "refused");
             error
         })

@@ -3,10 +3,10 @@
 use idem_core::{Expired, Timestamp};
 use tokio::task::yield_now;
 
-use crate::locked::{LockedRecords, checkpoint_bytes};
+use crate::locked::LockedRecords;
 use crate::records::Records;
 use crate::shard::Shard;
-use crate::usage::Bound;
+use crate::usage::Limit;
 
 /// Records removed before other tasks get their turn: some ten microseconds.
 const STEP: usize = 16;
@@ -41,17 +41,15 @@ impl Records {
         Expired { removed, more: self.shards.iter().any(|shard| is_due(shard, now)) }
     }
 
-    /// Removes some expired records of the kind that `bound` counts; false: there were none.
-    pub(crate) fn make_room(&self, bound: Bound) -> bool {
+    /// Removes some expired records of the kind that `limit` counts; false: there were none.
+    pub(crate) fn make_room(&self, limit: Limit) -> bool {
         let now = self.clock.now();
         let mut removed = 0;
         for shard in self.shards.iter() {
             let mut locked = shard.locked();
-            removed += match bound {
-                Bound::Locks(_) | Bound::Checkpoints(_) => {
-                    self.sweep_locked(&mut locked, now, ROOM - removed)
-                }
-                Bound::Entries(_) | Bound::Bytes(_) => self.sweep(shard, &mut locked, now, ROOM - removed),
+            removed += match limit {
+                Limit::Locks | Limit::Checkpoints => self.sweep_locked(&mut locked, now, ROOM - removed),
+                Limit::Entries | Limit::Bytes => self.sweep(shard, &mut locked, now, ROOM - removed),
             };
             if removed >= ROOM {
                 break;
@@ -78,7 +76,7 @@ impl Records {
             && let Some(key) = locked.due(now)
             && let Some(record) = locked.remove(&key)
         {
-            self.usage.unlock(checkpoint_bytes(&record));
+            self.usage.unlock(&record.scope, record.checkpoint_bytes());
             removed += 1;
         }
         removed

@@ -12,6 +12,7 @@ const SMALL: MokaConfig = MokaConfig {
     max_locks: 5,
     max_outcome: 8 * 1024,
     when_full: crate::WhenFull::Refuse,
+    max_share_per_scope: 0.9,
 };
 
 async fn is_refused(store: &MokaStore, number: usize, by: &str) {

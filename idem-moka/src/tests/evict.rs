@@ -12,6 +12,7 @@ const EVICT: MokaConfig = MokaConfig {
     max_locks: 1_000,
     max_outcome: 32 * 1024,
     when_full: WhenFull::Evict,
+    max_share_per_scope: 0.9,
 };
 
 /// Notes of expiry, records in moka, records as counted: equal, whatever was evicted.

@@ -125,9 +125,13 @@ async fn of_two_keys_with_one_hash_the_unexpired_one_is_never_removed_for_the_ot
         let mut record = template.clone();
         let State::Completed(completed) = &mut record.state else { panic!("not completed") };
         completed.expires_at = now + Duration::from_secs(retention);
-        records.usage.lock().unwrap();
-        records.usage.complete(0, 10);
-        records.completed.insert(HashedKey::with_hash(7, key(number)), Kept::new(record).unwrap(), now);
+        let scope = records.usage.lock(&key(number)).unwrap();
+        records.usage.complete(&scope, 0, 10);
+        records.completed.insert(
+            HashedKey::with_hash(7, key(number)),
+            Kept::new(record, scope).unwrap(),
+            now,
+        );
     }
     for seconds in 0..30 {
         assert!(records.completed.get(&HashedKey::with_hash(7, key(2))).is_some(), "after {seconds} s");

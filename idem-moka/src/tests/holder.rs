@@ -13,6 +13,7 @@ const SMALL: MokaConfig = MokaConfig {
     max_locks: 5,
     max_outcome: LARGEST as u64,
     when_full: WhenFull::Refuse,
+    max_share_per_scope: 0.9,
 };
 const EACH: [WhenFull; 2] = [WhenFull::Refuse, WhenFull::Evict];
 

@@ -7,6 +7,7 @@ mod expiry;
 mod holder;
 mod lease;
 mod race;
+mod share;
 
 use std::sync::Arc;
 use std::time::Duration;
