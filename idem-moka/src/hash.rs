@@ -66,6 +66,10 @@ impl<K> Hashed<K> {
         &self.key
     }
 
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
     pub(crate) fn handle(&self) -> Handle {
         Handle(self.hash)
     }
@@ -90,7 +94,7 @@ impl<K: fmt::Debug> fmt::Debug for Hashed<K> {
 }
 
 /// The hash alone: finds *a* record with that hash, practically always the one that is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Handle(u64);
 
 impl Handle {

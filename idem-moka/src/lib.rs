@@ -57,6 +57,7 @@
 mod completed;
 mod config;
 mod driver;
+mod evict;
 mod expiry;
 mod hash;
 mod held;

@@ -1,29 +1,24 @@
 //! The locked records of one shard.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
-
+use hashbrown::HashTable;
 use idem_core::{Record, Timestamp};
 
-use crate::hash::{BuildAsItIs, HashedKey};
+use crate::expiry::Notes;
+use crate::hash::{Handle, HashedKey};
 use crate::scope::CountedIn;
 
-/// How many outdated notes may be kept however few records there are.
-const OUTDATED: usize = 32;
-
 /// Every locked record of one shard: held, lapsed within its retention, or released with a checkpoint.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct LockedRecords {
-    records: HashMap<HashedKey, LockedRecord, BuildAsItIs>,
-    /// A note of every record's expiry, and outdated ones of records that have since been renewed or removed:
-    /// never more than of twice the records and [`OUTDATED`]. Most records are completed long before they
-    /// expire, so taking out every note cost more than a heap that is cleared now and then.
-    expiry: BinaryHeap<Reverse<(Timestamp, HashedKey)>>,
+    records: HashTable<LockedRecord>,
+    /// Most records are completed long before they expire, and leave an outdated note.
+    notes: Notes,
 }
 
 /// A locked record, and where it is counted.
 #[derive(Debug)]
 pub(crate) struct LockedRecord {
+    key: HashedKey,
     pub(crate) record: Record,
     pub(crate) scope: CountedIn,
 }
@@ -31,68 +26,79 @@ pub(crate) struct LockedRecord {
 impl LockedRecord {
     /// The bytes of its checkpoint.
     pub(crate) fn checkpoint_bytes(&self) -> u64 {
-        self.record.checkpoint().map_or(0, |checkpoint| checkpoint.progress.len() as u64)
+        checkpoint_bytes(&self.record)
     }
 }
 
 impl LockedRecords {
-    pub(crate) fn new() -> Self {
-        Self { records: HashMap::default(), expiry: BinaryHeap::new() }
-    }
-
     pub(crate) fn get(&self, key: &HashedKey) -> Option<&LockedRecord> {
-        self.records.get(key)
+        self.records.find(key.hash(), |locked| locked.key == *key)
     }
 
+    /// Keeps the first record of `key`.
     pub(crate) fn insert(&mut self, key: HashedKey, record: Record, scope: CountedIn) {
         let expires_at = record.expires_at();
-        self.records.insert(key, LockedRecord { record, scope });
-        self.note(expires_at, key);
+        let locked = LockedRecord { key, record, scope };
+        self.records.insert_unique(key.hash(), locked, |locked| locked.key.hash());
+        self.note(expires_at, &key);
     }
 
     /// Keeps `record` in place of the one before, if there is one.
     pub(crate) fn replace(&mut self, key: &HashedKey, record: Record) {
         let expires_at = record.expires_at();
-        if let Some(place) = self.records.get_mut(key)
-            && std::mem::replace(&mut place.record, record).expires_at() != expires_at
+        if let Some(locked) = self.records.find_mut(key.hash(), |locked| locked.key == *key)
+            && std::mem::replace(&mut locked.record, record).expires_at() != expires_at
         {
-            self.note(expires_at, *key);
-        }
-    }
-
-    fn note(&mut self, expires_at: Timestamp, key: HashedKey) {
-        self.expiry.push(Reverse((expires_at, key)));
-        if self.expiry.len() > 2 * self.records.len() + OUTDATED {
-            self.expiry.clear();
-            let notes = self.records.iter().map(|(key, locked)| Reverse((locked.record.expires_at(), *key)));
-            self.expiry.extend(notes);
-            self.expiry.shrink_to(2 * self.expiry.len() + OUTDATED);
+            self.note(expires_at, key);
         }
     }
 
     pub(crate) fn remove(&mut self, key: &HashedKey) -> Option<LockedRecord> {
-        let record = self.records.remove(key);
+        let found = self.records.find_entry(key.hash(), |locked| locked.key == *key);
+        let (locked, _) = found.ok()?.remove();
         self.shrink();
-        record
+        Some(locked)
     }
 
-    /// The record that has been expired for longest at `now`.
-    pub(crate) fn due(&mut self, now: Timestamp) -> Option<HashedKey> {
-        while let Some(Reverse((expires_at, key))) = self.expiry.peek() {
-            if *expires_at > now {
-                return None;
+    /// Takes out the record that has been expired for longest at `now`, having looked at `looks` notes at most.
+    pub(crate) fn pop_expired(&mut self, now: Timestamp, looks: &mut usize) -> Option<LockedRecord> {
+        while *looks > 0
+            && let Some((expires_at, record)) = self.notes.pop_due(now)
+        {
+            *looks -= 1;
+            if let Ok(found) = self.records.find_entry(record.bits(), is_noted(expires_at, record)) {
+                let (locked, _) = found.remove();
+                self.shrink();
+                return Some(locked);
             }
-            if self.records.get(key).is_some_and(|locked| locked.record.expires_at() == *expires_at) {
-                return Some(*key);
-            }
-            self.expiry.pop();
         }
         None
     }
 
+    /// Whether a record has expired at `now`, as [`Notes::has_expired`] says.
+    pub(crate) fn has_expired(&mut self, now: Timestamp) -> bool {
+        let records = &self.records;
+        self.notes.has_expired(now, |expires_at, record| {
+            records.find(record.bits(), is_noted(expires_at, record)).is_some()
+        })
+    }
+
+    /// When the next record expires, or later.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.notes.next()
+    }
+
     #[cfg(test)]
     pub(crate) fn notes(&self) -> usize {
-        self.expiry.len()
+        self.notes.len()
+    }
+
+    fn note(&mut self, expires_at: Timestamp, key: &HashedKey) {
+        self.notes.note(expires_at, key.handle());
+        if self.notes.are_outdated(self.records.len()) {
+            let records = self.records.iter();
+            self.notes.make_anew(records.map(|locked| (locked.record.expires_at(), locked.key.handle())));
+        }
     }
 
     /// Gives back what a burst of locks has left behind, once hardly any of it is used.
@@ -100,7 +106,16 @@ impl LockedRecords {
         const WORTH_IT: usize = 256;
         let room = self.records.capacity();
         if room > WORTH_IT && self.records.len() < room / 8 {
-            self.records.shrink_to(room / 4);
+            self.records.shrink_to(room / 4, |locked| locked.key.hash());
         }
     }
+}
+
+fn is_noted(expires_at: Timestamp, record: Handle) -> impl Fn(&LockedRecord) -> bool {
+    move |locked| locked.key.handle() == record && locked.record.expires_at() == expires_at
+}
+
+/// The bytes of the checkpoint that `record` carries.
+pub(crate) fn checkpoint_bytes(record: &Record) -> u64 {
+    record.checkpoint().map_or(0, |checkpoint| checkpoint.progress.len() as u64)
 }

@@ -14,8 +14,9 @@ use idem_core::{
     Result, Sent, SharedClock, Store, StoreClock, SystemClock, Timestamp, Waiters,
 };
 
+use crate::evict::NoneCompleted;
 use crate::hash::HashedKey;
-use crate::records::{Done, NoneCompleted, Records};
+use crate::records::{Done, Records};
 use crate::{MokaConfig, MokaStats};
 
 /// A bounded store in the memory of this process. Clones are the same store.

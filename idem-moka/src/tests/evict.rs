@@ -4,6 +4,7 @@ use bytes::Bytes;
 use idem_core::{ErrorKind, Fenced, Lease, LockOutcome, Outcome, Store};
 
 use super::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
+use crate::evict::EvictableRecords;
 use crate::{MokaConfig, MokaStore, RECORD_OVERHEAD, WhenFull};
 
 const EVICT: MokaConfig = MokaConfig {
@@ -15,11 +16,14 @@ const EVICT: MokaConfig = MokaConfig {
     max_share_per_scope: 0.9,
 };
 
+fn evictable(store: &MokaStore) -> &EvictableRecords {
+    store.records().evictable.as_ref().unwrap()
+}
+
 /// Notes of expiry, records in moka, records as counted: equal, whatever was evicted.
 fn counted(store: &MokaStore) -> (usize, usize, u64) {
-    let records = store.records();
-    let kept = records.completed.len();
-    (records.shards.iter().map(|shard| shard.due().len()).sum(), kept, store.stats().completed)
+    let (notes, kept) = evictable(store).len();
+    (notes, kept, store.stats().completed)
 }
 
 #[tokio::test]
@@ -54,12 +58,12 @@ async fn the_least_recently_used_goes_first() {
     for number in 0..60 {
         complete(&store, number, 512).await;
     }
-    store.records().completed.settle();
+    evictable(&store).settle();
     assert!(replays(&store, 0).await);
     for number in 60..100 {
         complete(&store, number, 512).await;
         assert!(replays(&store, 0).await, "used all the time, at {number}");
-        store.records().completed.settle();
+        evictable(&store).settle();
     }
     assert!(!replays(&store, 1).await);
 }
@@ -100,10 +104,10 @@ async fn the_largest_outcome_is_kept() {
     let config = MokaConfig { max_bytes: 32 * 1024 + RECORD_OVERHEAD, ..EVICT };
     let (store, _) = store(config);
     complete(&store, 0, 32 * 1024).await;
-    store.records().completed.settle();
+    evictable(&store).settle();
     assert!(replays(&store, 0).await);
     complete(&store, 1, 32 * 1024).await;
-    store.records().completed.settle();
+    evictable(&store).settle();
     assert!(replays(&store, 1).await && !replays(&store, 0).await);
 }
 
