@@ -7,8 +7,9 @@ use idem_core::Timestamp;
 
 use crate::hash::Handle;
 
-/// How many outdated notes may be kept however few records there are.
-const OUTDATED: usize = 32;
+/// How many outdated notes may be kept however few records there are: so few that they stay in the processor's
+/// cache.
+const OUTDATED: usize = 8;
 
 /// A note for each record, and outdated ones of records that have since been changed or removed: never more than
 /// of twice the records and [`OUTDATED`], and of so many more as were just added.

@@ -54,19 +54,18 @@
 //! thread: every `lock` and `complete` also removes a few expired records.
 //! [`expire`](idem_core::Store::expire) removes the rest when a quiet store shall give memory back.
 
-mod completed;
 mod config;
 mod driver;
 mod evict;
 mod expiry;
 mod hash;
 mod held;
-mod locked;
 mod records;
 mod scope;
 mod shard;
 mod store;
 mod sweep;
+mod table;
 #[cfg(test)]
 mod tests;
 mod usage;

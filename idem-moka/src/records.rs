@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use idem_core::decide::{Answer, Call, Change, decide};
-use idem_core::{Key, Record, State, StoreClock, Timestamp};
+use idem_core::{Key, Record, Sent, State, StoreClock, Timestamp};
 
-use crate::completed::CompletedRecord;
 use crate::evict::{EvictableRecords, Kept, NoneCompleted};
 use crate::hash::{HashedKey, KeyHash};
-use crate::locked::{LockedRecord, checkpoint_bytes};
 use crate::shard::{Kind, ShardRecords, Shards};
+use crate::table::{Entry, checkpoint_bytes};
 use crate::usage::{Bound, MokaStats, Usage};
 use crate::{MokaConfig, WhenFull};
 
@@ -45,7 +44,7 @@ impl Records {
             WhenFull::Evict => Some(EvictableRecords::new(config, usage.clone(), clock.clone())),
         };
         Self {
-            shards: Shards::new(config),
+            shards: Shards::new(config, clock.source()),
             evictable,
             usage,
             clock,
@@ -56,6 +55,11 @@ impl Records {
 
     pub(crate) fn hashed(&self, key: &Key) -> HashedKey {
         self.hash.hashed(key)
+    }
+
+    /// The moment of a call on `key`.
+    pub(crate) fn sent(&self, key: &HashedKey) -> Sent {
+        self.shards.of(key.handle()).sent()
     }
 
     pub(crate) fn stats(&self) -> MokaStats {
@@ -83,17 +87,24 @@ impl Records {
             return answered(&evictable.look(key)?.record(now));
         }
         let records = self.shards.of(key.handle()).read();
-        records.completed.get(key).map_or(Err(NoneCompleted::UNKNOWN), answered)
+        let Some(entry) = records.completed.get(key) else { return Err(NoneCompleted::UNKNOWN) };
+        answered(&entry.record)
     }
 
     /// Carries out `call` as one atomic step; where a bound refuses it, once more after making room.
-    pub(crate) fn call(&self, key: &HashedKey, call: Call, seen: NoneCompleted) -> Result<Done, Bound> {
+    pub(crate) fn call(
+        &self,
+        key: &HashedKey,
+        call: Call,
+        sent: Timestamp,
+        seen: NoneCompleted,
+    ) -> Result<Done, Bound> {
         // No bound ever refuses a holder.
         let may_be_refused = matches!(call, Call::Lock { .. });
         let again = may_be_refused.then(|| call.clone());
-        match (self.step(key, call, seen), again) {
+        match (self.step(key, call, sent, seen), again) {
             (Err(bound), Some(call)) if self.make_room(bound.limit()) => {
-                self.step(key, call, NoneCompleted::UNKNOWN)
+                self.step(key, call, sent, NoneCompleted::UNKNOWN)
             }
             (done, _) => done,
         }
@@ -112,20 +123,26 @@ impl Records {
     /// The completed record of `key`, whose shard's lock is held, expired or not.
     fn completed(&self, records: &ShardRecords, key: &HashedKey) -> Option<Record> {
         match &self.evictable {
-            None => records.completed.get(key).cloned(),
+            None => records.completed.get(key).map(|entry| entry.record.clone()),
             Some(evictable) => evictable.get(key).map(|kept| kept.record(Timestamp::default())),
         }
     }
 
-    fn step(&self, key: &HashedKey, mut call: Call, seen: NoneCompleted) -> Result<Done, Bound> {
+    fn step(
+        &self,
+        key: &HashedKey,
+        mut call: Call,
+        sent: Timestamp,
+        seen: NoneCompleted,
+    ) -> Result<Done, Bound> {
         let mut records = self.shards.of(key.handle()).write();
-        let now = self.clock.now();
+        let now = records.time(sent);
         if let Call::Lock { min_sequence, .. } = &mut call {
             *min_sequence = self.next_sequence(now);
         }
         let decision = match (records.locked.get(key), &self.evictable) {
             (Some(locked), _) => decide(Some(&locked.record), call, now),
-            (None, None) => decide(records.completed.get(key), call, now),
+            (None, None) => decide(records.completed.get(key).map(|entry| &entry.record), call, now),
             (None, Some(evictable)) if evictable.is_none_still(key, seen) => decide(None, call, now),
             (None, Some(_)) => decide(self.completed(&records, key).as_ref(), call, now),
         };
@@ -155,21 +172,21 @@ impl Records {
                 return Ok(());
             }
         }
-        self.sweep_locked(records, now, SWEPT_ALONG);
+        self.sweep_along(records, Kind::Locked, now, SWEPT_ALONG);
         Ok(())
     }
 
     fn put_locked(&self, records: &mut ShardRecords, key: &HashedKey, record: Record) -> Result<(), Bound> {
         match records.locked.get(key) {
-            Some(LockedRecord { record: before, scope, .. }) => {
+            Some(Entry { record: before, scope, .. }) => {
                 self.usage.checkpoint(scope, checkpoint_bytes(before), checkpoint_bytes(&record));
                 records.locked.replace(key, record);
             }
             None => {
                 // One that has expired makes room for what comes now.
                 self.remove_completed(records, key);
-                let scope = self.usage.lock(key.key())?;
-                records.locked.insert(*key, record, scope);
+                let scope = self.usage.lock(key.key(), &mut records.last_scope)?;
+                records.locked.insert(Entry::new(*key, record, scope));
             }
         }
         self.shards.noted(key.handle(), records, Kind::Locked);
@@ -178,22 +195,22 @@ impl Records {
 
     /// Nothing but a locked record is ever completed.
     fn put_completed(&self, records: &mut ShardRecords, key: &HashedKey, record: Record, now: Timestamp) {
-        let Some(locked) = records.locked.get(key) else { return };
-        let (checkpoint, scope) = (locked.checkpoint_bytes(), locked.scope.clone());
         if let Some(evictable) = &self.evictable {
-            let Some(kept) = Kept::new(record, scope) else { return };
-            self.usage.complete(&kept.scope, checkpoint, kept.outcome_bytes());
+            let Some(locked) = records.locked.get(key) else { return };
+            let Some(kept) = Kept::new(record, locked.scope.clone()) else { return };
+            self.usage.complete(&kept.scope, locked.checkpoint_bytes(), kept.outcome_bytes());
             // There before it is no longer here: nobody looks in between and finds none.
             evictable.insert(*key, kept, now);
             records.locked.remove(key);
             return;
         }
-        records.locked.remove(key);
-        let completed = CompletedRecord::new(*key, record, scope);
-        self.usage.complete(completed.scope(), checkpoint, completed.outcome_bytes());
-        records.completed.insert(completed);
+        let Some(mut entry) = records.locked.remove(key) else { return };
+        let checkpoint = entry.checkpoint_bytes();
+        entry.record = record;
+        self.usage.complete(&entry.scope, checkpoint, entry.outcome_bytes());
+        records.completed.insert(entry);
         self.shards.noted(key.handle(), records, Kind::Completed);
-        let removed = self.sweep_completed(records, now, SWEPT_ALONG);
+        let removed = self.sweep_along(records, Kind::Completed, now, SWEPT_ALONG);
         if removed > 0 {
             idem_core::metrics::expired(removed as u64);
         }
@@ -203,7 +220,7 @@ impl Records {
         if let Some(evictable) = &self.evictable {
             evictable.remove(key);
         } else if let Some(completed) = records.completed.remove(key) {
-            self.usage.forget(completed.scope(), completed.outcome_bytes());
+            self.usage.forget(&completed.scope, completed.outcome_bytes());
         }
     }
 

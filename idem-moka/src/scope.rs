@@ -52,29 +52,33 @@ impl Scopes {
         }
     }
 
-    /// Counts a new locked record of `key`'s scope.
-    pub(crate) fn lock(&self, key: &Key) -> CountedIn {
+    /// Counts a new locked record of `key`'s scope. `last` is the one that was counted in the same shard before,
+    /// most often the same.
+    pub(crate) fn lock(&self, key: &Key, last: &mut CountedIn) -> CountedIn {
         self.held_per_free?;
         let id = scope_of(key);
         if self.shared == Some(id) {
             return None;
         }
-        let id = self.hash.hashed_scope(id);
+        match last {
+            Some(scope) if *scope.id.key() == id && scope.held.lock() => {}
+            _ => *last = Some(self.find(self.hash.hashed_scope(id))),
+        }
+        last.clone()
+    }
+
+    fn find(&self, id: Hashed<ScopeId>) -> Arc<ScopeUsage> {
         let part = self.part(&id);
-        // Counted under the part's lock: a scope that holds something is never removed.
-        if let Some(scope) = part.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
-            scope.held.lock();
-            return Some(Arc::clone(scope));
+        if let Some(scope) = part.read().unwrap_or_else(PoisonError::into_inner).get(&id)
+            && scope.held.lock()
+        {
+            return Arc::clone(scope);
         }
         let mut part = part.write().unwrap_or_else(PoisonError::into_inner);
-        let scope = match part.entry(id) {
-            Entry::Occupied(found) => Arc::clone(found.get()),
-            Entry::Vacant(place) => {
-                Arc::clone(place.insert(Arc::new(ScopeUsage { id, held: Held::default() })))
-            }
-        };
+        let scope = part.entry(id).or_insert_with(|| Arc::new(ScopeUsage { id, held: Held::default() }));
+        // Never closed here: it is closed and removed in one step under this lock.
         scope.held.lock();
-        Some(scope)
+        Arc::clone(scope)
     }
 
     /// Whether a scope that holds `held` of something leaves enough of it free.
@@ -106,7 +110,7 @@ impl Scopes {
         const WORTH_IT: usize = 64;
         let mut part = self.part(&scope.id).write().unwrap_or_else(PoisonError::into_inner);
         if let Entry::Occupied(found) = part.entry(scope.id)
-            && found.get().held.records() == 0
+            && found.get().held.close()
         {
             found.remove();
         }

@@ -1,22 +1,23 @@
 //! The parts that a key is found in, and the locks that make a call on it one atomic step.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
-use idem_core::Timestamp;
+use idem_core::{Clock, Sent, SharedClock, Timestamp};
 
 use crate::MokaConfig;
-use crate::completed::CompletedRecords;
 use crate::hash::Handle;
 use crate::held::RECORD_OVERHEAD;
-use crate::locked::LockedRecords;
+use crate::scope::CountedIn;
+use crate::table::Table;
 
 /// Enough that threads seldom meet in one.
 const FOR_EACH_THREAD: usize = 8;
 /// Records to a shard of a full store: so few that no table of a shard takes long to grow.
 const RECORDS: u64 = 1_024;
-/// 128 KiB of shards.
-const MOST: usize = 1_024;
+/// Few enough that the shards and their locked records stay in the processor's cache.
+const MOST: usize = 256;
 /// Shards that share a note of when the next of their records expires, to be looked through at once.
 const GROUP: usize = 64;
 
@@ -28,15 +29,39 @@ pub(crate) struct Shards {
 }
 
 /// One part of the keys.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(128))] // No two shards share a cache line.
-pub(crate) struct Shard(RwLock<ShardRecords>);
+pub(crate) struct Shard {
+    records: RwLock<ShardRecords>,
+    clock: SharedClock,
+}
 
 /// The records of one part of the keys. A key's record is in one of the two.
 #[derive(Debug, Default)]
 pub(crate) struct ShardRecords {
-    pub(crate) locked: LockedRecords,
-    pub(crate) completed: CompletedRecords,
+    /// Held, lapsed within their retention, or released with a checkpoint.
+    pub(crate) locked: Table,
+    /// Empty in a store that evicts: there they are in [moka](crate::evict).
+    pub(crate) completed: Table,
+    /// When the last call was carried out. Calls read the clock before they wait for the lock.
+    now: Timestamp,
+    /// The scope whose record was the last to be counted.
+    pub(crate) last_scope: CountedIn,
+}
+
+/// The store's clock with a count of references of its own: each call makes some and each lease keeps one, and
+/// threads that do so in other shards do not meet.
+#[derive(Debug)]
+struct ShardClock(SharedClock);
+
+impl Clock for ShardClock {
+    fn wall(&self) -> Timestamp {
+        self.0.wall()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
 }
 
 /// The two kinds of records, which expire apart from one another.
@@ -54,13 +79,13 @@ struct Group {
 }
 
 impl Shards {
-    pub(crate) fn new(config: &MokaConfig) -> Self {
+    pub(crate) fn new(config: &MokaConfig, clock: &SharedClock) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let records = config.max_entries.min(config.max_bytes / RECORD_OVERHEAD);
         let by_size = usize::try_from(records / RECORDS).unwrap_or(MOST);
         let shards = by_size.max(threads.saturating_mul(FOR_EACH_THREAD)).min(MOST).next_power_of_two();
         Self {
-            shards: (0..shards).map(|_| Shard::default()).collect(),
+            shards: (0..shards).map(|_| Shard::new(clock)).collect(),
             groups: (0..shards.div_ceil(GROUP)).map(|_| Group::new()).collect(),
         }
     }
@@ -109,31 +134,45 @@ impl Shards {
 }
 
 impl Shard {
+    fn new(clock: &SharedClock) -> Self {
+        Self { records: RwLock::default(), clock: Arc::new(ShardClock(clock.clone())) }
+    }
+
+    /// The moment of a call on one of this shard's keys.
+    pub(crate) fn sent(&self) -> Sent {
+        Sent::now(&self.clock)
+    }
+
     /// While this is held, no key of this shard changes its record; moka alone may evict a completed one.
     ///
     /// Poison is taken over: the parts of a record change together, after everything that could panic.
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, ShardRecords> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.records.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, ShardRecords> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.records.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ShardRecords {
+    /// The time at which a call is carried out that was sent at `sent`: for one key it never goes back.
+    pub(crate) fn time(&mut self, sent: Timestamp) -> Timestamp {
+        self.now = self.now.max(sent);
+        self.now
+    }
+
+    pub(crate) fn of(&mut self, kind: Kind) -> &mut Table {
+        match kind {
+            Kind::Locked => &mut self.locked,
+            Kind::Completed => &mut self.completed,
+        }
+    }
+
     fn next_due(&self, kind: Kind) -> Option<Timestamp> {
         match kind {
             Kind::Locked => self.locked.next_due(),
             Kind::Completed => self.completed.next_due(),
-        }
-    }
-
-    /// Whether a record has expired at `now`. After so many outdated notes that this cannot be told at once: yes.
-    pub(crate) fn has_expired(&mut self, kind: Kind, now: Timestamp) -> bool {
-        match kind {
-            Kind::Locked => self.locked.has_expired(now),
-            Kind::Completed => self.completed.has_expired(now),
         }
     }
 

@@ -15,38 +15,6 @@ const ROOM: usize = 32;
 /// Notes looked at for each record to be removed, most of which may be outdated.
 const LOOKS: usize = 4;
 
-/// The same for the records that may be evicted.
-async fn expire_evictable(evictable: &EvictableRecords, now: Timestamp, budget: usize) -> Swept {
-    let mut all = Swept::default();
-    for part in 0..evictable.parts() {
-        loop {
-            let step = STEP.min(budget - all.removed);
-            let (removed, more) = evictable.sweep(part, now, step);
-            all.removed += removed;
-            if removed > 0 {
-                yield_now().await;
-            }
-            if !more || all.removed == budget {
-                all.more |= more;
-                break;
-            }
-        }
-    }
-    if all.removed > 0 {
-        // moka holds on to removed records until it is used again.
-        evictable.settle();
-    }
-    all
-}
-
-/// What a part of a sweep came to.
-#[derive(Debug, Default)]
-struct Swept {
-    removed: usize,
-    /// Whether there may be more.
-    more: bool,
-}
-
 impl Records {
     /// Removes at most `budget` expired records.
     ///
@@ -120,34 +88,61 @@ impl Records {
         removed > 0
     }
 
-    /// Removes at most `budget` expired records of `kind` from a shard.
     fn sweep(&self, records: &mut ShardRecords, kind: Kind, now: Timestamp, budget: usize) -> Swept {
-        let removed = match kind {
-            Kind::Locked => self.sweep_locked(records, now, budget),
-            Kind::Completed => self.sweep_completed(records, now, budget),
-        };
-        Swept { removed, more: records.has_expired(kind, now) }
+        let removed = self.sweep_along(records, kind, now, budget);
+        Swept { removed, more: records.of(kind).has_expired(now) }
     }
 
-    pub(crate) fn sweep_locked(&self, records: &mut ShardRecords, now: Timestamp, budget: usize) -> usize {
+    /// Removes at most `budget` expired records of `kind` from a shard.
+    pub(crate) fn sweep_along(
+        &self,
+        records: &mut ShardRecords,
+        kind: Kind,
+        now: Timestamp,
+        budget: usize,
+    ) -> usize {
         let (mut removed, mut looks) = (0, LOOKS * budget);
         while removed < budget
-            && let Some(locked) = records.locked.pop_expired(now, &mut looks)
+            && let Some(entry) = records.of(kind).pop_expired(now, &mut looks)
         {
-            self.usage.unlock(&locked.scope, locked.checkpoint_bytes());
+            match kind {
+                Kind::Locked => self.usage.unlock(&entry.scope, entry.checkpoint_bytes()),
+                Kind::Completed => self.usage.forget(&entry.scope, entry.outcome_bytes()),
+            }
             removed += 1;
         }
         removed
     }
+}
 
-    pub(crate) fn sweep_completed(&self, records: &mut ShardRecords, now: Timestamp, budget: usize) -> usize {
-        let (mut removed, mut looks) = (0, LOOKS * budget);
-        while removed < budget
-            && let Some(completed) = records.completed.pop_expired(now, &mut looks)
-        {
-            self.usage.forget(completed.scope(), completed.outcome_bytes());
-            removed += 1;
+/// The same for the records that may be evicted.
+async fn expire_evictable(evictable: &EvictableRecords, now: Timestamp, budget: usize) -> Swept {
+    let mut all = Swept::default();
+    for part in 0..evictable.parts() {
+        loop {
+            let step = STEP.min(budget - all.removed);
+            let (removed, more) = evictable.sweep(part, now, step);
+            all.removed += removed;
+            if removed > 0 {
+                yield_now().await;
+            }
+            if !more || all.removed == budget {
+                all.more |= more;
+                break;
+            }
         }
-        removed
     }
+    if all.removed > 0 {
+        // moka holds on to removed records until it is used again.
+        evictable.settle();
+    }
+    all
+}
+
+/// What a part of a sweep came to.
+#[derive(Debug, Default)]
+struct Swept {
+    removed: usize,
+    /// Whether there may be more.
+    more: bool,
 }

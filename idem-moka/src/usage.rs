@@ -109,8 +109,9 @@ impl Usage {
         }
     }
 
-    /// Counts a new locked record: the one step that a bound may refuse.
-    pub(crate) fn lock(&self, key: &Key) -> Result<CountedIn, Bound> {
+    /// Counts a new locked record: the one step that a bound may refuse. `last` is the scope that was counted in
+    /// the same shard before.
+    pub(crate) fn lock(&self, key: &Key, last: &mut CountedIn) -> Result<CountedIn, Bound> {
         if self.held.checkpoint_bytes() >= self.max_checkpoint_bytes {
             return Err(Bound::Store(Limit::Checkpoints));
         }
@@ -121,7 +122,7 @@ impl Usage {
                 Exceeded::Bytes => Limit::Bytes,
             })
         })?;
-        let scope = self.scopes.lock(key);
+        let scope = self.scopes.lock(key, last);
         if let Some(limit) = scope.as_ref().and_then(|scope| self.share_exceeded(scope)) {
             self.unlock(&scope, 0);
             return Err(Bound::Share(limit));

@@ -7,8 +7,8 @@ use idem_core::{Expired, Fenced, LockOutcome, Outcome, State, Store};
 
 use super::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
 use crate::MokaConfig;
-use crate::completed::{CompletedRecord, CompletedRecords};
 use crate::hash::HashedKey;
+use crate::table::{Entry, Table};
 
 #[tokio::test]
 async fn a_completed_record_is_replayed_up_to_its_expiry_and_not_at_it() {
@@ -94,7 +94,7 @@ async fn renewals_leave_a_bounded_number_of_notes_and_the_last_one_counts() {
         assert_eq!(store.renew(&lease, LEASE).await.unwrap(), Fenced::Applied);
     }
     let notes: usize = store.records().shards.iter().map(|shard| shard.read().locked.notes()).sum();
-    assert!(notes <= 34, "{notes} notes of one record");
+    assert!(notes <= 10, "{notes} notes of one record");
     clock.advance(just_before(LEASE + RETENTION));
     assert_eq!(store.expire(10).await.unwrap().removed, 0);
     clock.advance(Duration::from_micros(1));
@@ -121,12 +121,12 @@ async fn of_two_keys_with_one_hash_each_is_removed_when_it_expires() {
     complete(&store, 1, 10).await;
     let template = store.get(&key(1)).await.unwrap().unwrap();
     let now = template.as_of;
-    let mut records = CompletedRecords::default();
+    let mut records = Table::default();
     for (number, retention) in [(1, 10), (2, 30), (3, 20), (4, 20)] {
         let mut record = template.clone();
         let State::Completed(completed) = &mut record.state else { panic!("not completed") };
         completed.expires_at = now + Duration::from_secs(retention);
-        records.insert(CompletedRecord::new(HashedKey::with_hash(7, key(number)), record, None));
+        records.insert(Entry::new(HashedKey::with_hash(7, key(number)), record, None));
     }
     for seconds in 0..=30 {
         let now = now + Duration::from_secs(seconds);
@@ -152,7 +152,7 @@ async fn keys_that_are_completed_removed_and_completed_again_leave_a_bounded_num
         locked += records.locked.notes();
         completed += records.completed.notes();
     }
-    assert!(locked <= 3 * 34 && completed <= 3 * 34, "{locked} and {completed} notes of no record");
+    assert!(locked <= 30 && completed <= 30, "{locked} and {completed} notes of no record");
 }
 
 #[tokio::test]
