@@ -41,9 +41,9 @@
 //!   of those **runs its work again**. A locked record is never evicted. moka evicts in batches: for a moment
 //!   there can be some hundred records more than the bound.
 //!
-//! An empty store takes a 64th of `max_bytes`, at most 4 MiB. Choose `max_locks` with crashed attempts in mind:
-//! each counts until its lease and its retention are over. moka lets go of removed records in batches, so some
-//! hundred of them may stay in memory until the store is used again.
+//! An empty store takes some 50 KiB (under `Evict` a 64th of `max_bytes` more, at most 4 MiB). Choose `max_locks`
+//! with crashed attempts in mind: each counts until its lease and its retention are over. Under `Evict` some hundred
+//! removed records may stay in memory until the store is used again, since moka lets go of them in batches.
 //!
 //! Outcomes and checkpoints are shared, not copied, when they come in and when they go out. Bytes that are a
 //! slice of a larger buffer keep that whole buffer in memory and are counted by their own length only: hand
