@@ -10,7 +10,7 @@
 //! - Both sides get the place where they are fastest ([`Place`]): idem's callers are tokio tasks, as in a server;
 //!   a bare call that blocks (redb's commit) has a thread to itself per caller, without any hop between them.
 //! - Not timed on either side is what a caller makes before it asks: the digests of key and fingerprint, the
-//!   random owner, the outcome's own bytes. A reply's bytes must be in the caller's hands, owned, on both.
+//!   random owner, the outcome's own bytes; the rows of [`whole()`] time it all. A reply's bytes must be in the caller's hands, owned, on both.
 //! - Callers that never wait (reads, memory) give way to one another every 32 steps, on both sides.
 //!
 //! [`Workload`] says what one step of each workload is; `benches/README.md` how to run and read it all.
@@ -29,6 +29,7 @@ mod session;
 mod side;
 mod suite;
 mod sweep;
+mod whole;
 mod workload;
 
 pub use backend::{Backend, Baseline, Place, Raw};
@@ -40,6 +41,7 @@ pub use plan::Plan;
 pub use row::{Row, Rows};
 pub use session::{Session, run};
 pub use sweep::sweep;
+pub use whole::{Executing, Whole, outcome_of_work, whole};
 pub use workload::Workload;
 
 /// Whatever stops a benchmark: it is printed, and the process fails.

@@ -27,6 +27,7 @@ pub mod limits;
 mod lock;
 pub mod metrics;
 mod observed;
+mod random;
 mod record;
 mod registry;
 pub mod setting;

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use crate::Result;
 use crate::digest::ShortDigest;
-use crate::{Error, ErrorKind, Operation, Result};
+use crate::random::owner_bytes;
 
 /// 128 random bits that a *caller* makes once per lock attempt.
 ///
@@ -13,19 +14,14 @@ use crate::{Error, ErrorKind, Operation, Result};
 pub struct Owner([u8; 16]);
 
 impl Owner {
-    /// A fresh owner from the operating system's random source.
+    /// A fresh owner, of random bytes that the operating system gave within the last millisecond.
+    ///
+    /// Owners of a process that was forked, and of a machine whose snapshot was restored twice, differ too.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] when the operating system gives no randomness.
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when the operating system gives no randomness.
     pub fn random() -> Result<Self> {
-        let mut bytes = [0; 16];
-        // Not from a buffer in this process: two copies of it (a fork, a machine's snapshot restored twice) would
-        // give two holders one owner.
-        getrandom::fill(&mut bytes).map_err(|source| {
-            Error::new(ErrorKind::Unavailable, Operation::Build, "the system's random source failed")
-                .with_source(source)
-        })?;
-        Ok(Self(bytes))
+        owner_bytes().map(Self)
     }
 
     /// An owner from its bytes.

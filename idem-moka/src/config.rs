@@ -26,7 +26,7 @@ const MOST_OUTCOME: u64 = 1 << 30;
 /// assert_eq!(config, MokaConfig { max_bytes: 256 << 20, when_full: WhenFull::Evict, ..MokaConfig::default() });
 /// # Ok::<(), toml::de::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MokaConfig {
     /// Bytes of outcomes and checkpoints, and [`RECORD_OVERHEAD`] for each record. Default: 64 MiB.
@@ -45,6 +45,11 @@ pub struct MokaConfig {
     /// What happens at `max_bytes` and `max_entries`. Default: [`WhenFull::Refuse`].
     #[serde(deserialize_with = "when_full")]
     pub when_full: WhenFull,
+    /// The part of the store that one scope may fill while no other holds anything (above 0, at most 1); the
+    /// others' records make it less. A new key beyond it is refused. `1.0`: no share is looked after, and one
+    /// scope can fill the store for all. The shared scope has no share. Default: 0.9.
+    #[serde(deserialize_with = "max_share_per_scope")]
+    pub max_share_per_scope: f64,
 }
 
 /// What a full store does.
@@ -67,6 +72,7 @@ impl Default for MokaConfig {
             max_locks: 100_000,
             max_outcome: MIB,
             when_full: WhenFull::Refuse,
+            max_share_per_scope: 0.9,
         }
     }
 }
@@ -78,6 +84,10 @@ impl MokaConfig {
         within("max_entries", self.max_entries, MOST_ENTRIES)?;
         within("max_locks", self.max_locks, MOST_LOCKS)?;
         within("max_outcome", self.max_outcome, MOST_OUTCOME)?;
+        let share = self.max_share_per_scope;
+        if !(share > 0.0 && share <= 1.0) {
+            return Err(invalid(&format!("max_share_per_scope = {share} is not above 0 and at most 1")));
+        }
         if self.max_outcome + RECORD_OVERHEAD > self.max_bytes {
             return Err(invalid(&format!(
                 "max_bytes = {} holds no record with an outcome of max_outcome = {} (and {RECORD_OVERHEAD} \
@@ -127,4 +137,5 @@ named! {
     max_locks: u64 = u64::deserialize;
     max_outcome: u64 = setting::bytes;
     when_full: WhenFull = WhenFull::deserialize;
+    max_share_per_scope: f64 = f64::deserialize;
 }

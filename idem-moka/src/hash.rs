@@ -23,16 +23,26 @@ impl KeyHash {
 
     pub(crate) fn hashed(&self, key: &Key) -> HashedKey {
         // Past the scope's prefix: 16 bytes of the digest over all that the key was made of.
-        let half = |from: usize| {
-            let mut half = [0; 8];
-            half.copy_from_slice(&key.storage_key()[from..from + 8]);
-            u64::from_le_bytes(half)
-        };
-        let product = u128::from(half(16) ^ self.secret[0]) * u128::from(half(24) ^ self.secret[1]);
+        let digest = &key.storage_key()[16..];
+        Hashed { hash: self.folded(half(digest, 0), half(digest, 8)), key: *key }
+    }
+
+    pub(crate) fn hashed_scope(&self, id: [u8; 16]) -> Hashed<[u8; 16]> {
+        Hashed { hash: self.folded(half(&id, 0), half(&id, 8)), key: id }
+    }
+
+    fn folded(&self, one: u64, other: u64) -> u64 {
+        let product = u128::from(one ^ self.secret[0]) * u128::from(other ^ self.secret[1]);
         #[expect(clippy::cast_possible_truncation, reason = "both halves of the product are taken")]
         let hash = (product >> 64) as u64 ^ product as u64;
-        HashedKey { hash, key: *key }
+        hash
     }
+}
+
+fn half(digest: &[u8], from: usize) -> u64 {
+    let mut half = [0; 8];
+    half.copy_from_slice(&digest[from..from + 8]);
+    u64::from_le_bytes(half)
 }
 
 impl fmt::Debug for KeyHash {
@@ -41,16 +51,23 @@ impl fmt::Debug for KeyHash {
     }
 }
 
-/// A key and its hash.
+/// What is looked up by `K`, and its hash.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct HashedKey {
+pub(crate) struct Hashed<K> {
     hash: u64,
-    key: Key,
+    key: K,
 }
 
-impl HashedKey {
-    pub(crate) fn key(&self) -> &Key {
+/// A key and its hash.
+pub(crate) type HashedKey = Hashed<Key>;
+
+impl<K> Hashed<K> {
+    pub(crate) fn key(&self) -> &K {
         &self.key
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
     }
 
     pub(crate) fn handle(&self) -> Handle {
@@ -59,25 +76,25 @@ impl HashedKey {
 
     /// A key of a chosen hash, such as that of another key.
     #[cfg(test)]
-    pub(crate) fn with_hash(hash: u64, key: Key) -> Self {
+    pub(crate) fn with_hash(hash: u64, key: K) -> Self {
         Self { hash, key }
     }
 }
 
-impl Hash for HashedKey {
+impl<K> Hash for Hashed<K> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
 }
 
-impl fmt::Debug for HashedKey {
+impl<K: fmt::Debug> fmt::Debug for Hashed<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.key.fmt(f)
     }
 }
 
 /// The hash alone: finds *a* record with that hash, practically always the one that is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Handle(u64);
 
 impl Handle {

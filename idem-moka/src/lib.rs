@@ -17,26 +17,33 @@
 //! ```
 //!
 //! # What bounds it
-//! | what | bound | at the bound |
+//! | what | bound | a `lock` that needs a new record, at the bound |
 //! |---|---|---|
-//! | locked records: held, lapsed, or released with a checkpoint | [`max_locks`](MokaConfig::max_locks) | a `lock` that needs a new record is refused |
+//! | locked records: held, lapsed, or released with a checkpoint | [`max_locks`](MokaConfig::max_locks) | is refused |
 //! | all records (under [`Evict`](WhenFull::Evict): completed ones) | [`max_entries`](MokaConfig::max_entries) | as [`when_full`](MokaConfig::when_full) says |
 //! | bytes: every outcome and checkpoint, and [`RECORD_OVERHEAD`] for each record (under `Evict`: of completed ones) | [`max_bytes`](MokaConfig::max_bytes) | as `when_full` says |
-//! | bytes of checkpoints | `max_bytes` | the `checkpoint` is refused, the lease and the checkpoint before it stay |
+//! | bytes of checkpoints | `max_bytes` | is refused |
+//! | what one scope holds of any of these | [`max_share_per_scope`](MokaConfig::max_share_per_scope) | is refused, if it is that scope's |
+//! | bytes of one outcome or checkpoint | [`max_outcome`](MokaConfig::max_outcome) | that call is [`TooLarge`](idem_core::ErrorKind::TooLarge) |
 //!
 //! Refused means [`ErrorKind::Full`](idem_core::ErrorKind::Full): nothing already kept was dropped, and keys
-//! already known are served as ever (replays, resent calls, take-overs). Expired records make room first.
+//! already known are served as ever. Expired records make room first.
 //!
-//! - Under [`Refuse`](WhenFull::Refuse), the default, nothing completed is dropped before it expires. The
-//!   completion of a lock once granted is always kept, so `max_bytes` can be exceeded by at most the locked
-//!   records times [`max_outcome`](MokaConfig::max_outcome); until it is below again, no new key is taken.
+//! - **No bound refuses a holder.** `renew`, `checkpoint`, `complete`, `release` and the take-over of a known key
+//!   always pass, whatever the store holds. So `max_bytes` can be exceeded by at most `max_locks` times
+//!   `max_outcome`, by what the keys under way save and result in; until it is below again, no new key is taken.
+//! - **No scope fills the store for the others.** A new key is refused when its scope would hold more than
+//!   `share / (1 - share)` times what is still free. With the default share of 0.9 a scope alone gets nine tenths,
+//!   two that flood the store 47 % each, ten 9.9 % each, and the next scope always finds some room. What a scope
+//!   holds is counted while it holds something, and the [shared scope](idem_core::Scope::shared) not at all.
+//! - Under [`Refuse`](WhenFull::Refuse), the default, nothing completed is dropped before it expires.
 //! - Under [`Evict`](WhenFull::Evict) the least recently used completed records make room, and a retry of one
 //!   of those **runs its work again**. A locked record is never evicted. moka evicts in batches: for a moment
 //!   there can be some hundred records more than the bound.
 //!
-//! An empty store takes a 64th of `max_bytes`, at most 4 MiB. Choose `max_locks` with crashed attempts in mind:
-//! each counts until its lease and its retention are over. moka lets go of removed records in batches, so some
-//! hundred of them may stay in memory until the store is used again.
+//! An empty store takes some 50 KiB (under `Evict` a 64th of `max_bytes` more, at most 4 MiB). Choose `max_locks`
+//! with crashed attempts in mind: each counts until its lease and its retention are over. Under `Evict` some hundred
+//! removed records may stay in memory until the store is used again, since moka lets go of them in batches.
 //!
 //! Outcomes and checkpoints are shared, not copied, when they come in and when they go out. Bytes that are a
 //! slice of a larger buffer keep that whole buffer in memory and are counted by their own length only: hand
@@ -47,21 +54,24 @@
 //! thread: every `lock` and `complete` also removes a few expired records.
 //! [`expire`](idem_core::Store::expire) removes the rest when a quiet store shall give memory back.
 
-mod completed;
 mod config;
 mod driver;
+mod evict;
 mod expiry;
 mod hash;
-mod locked;
+mod held;
 mod records;
+mod scope;
 mod shard;
 mod store;
 mod sweep;
+mod table;
 #[cfg(test)]
 mod tests;
 mod usage;
 
 pub use config::{MokaConfig, WhenFull};
 pub use driver::DRIVER;
+pub use held::RECORD_OVERHEAD;
 pub use store::MokaStore;
-pub use usage::{MokaStats, RECORD_OVERHEAD};
+pub use usage::MokaStats;

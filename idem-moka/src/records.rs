@@ -4,41 +4,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use idem_core::decide::{Answer, Call, Change, decide};
-use idem_core::{Key, Record, State, StoreClock, Timestamp};
+use idem_core::{Key, Record, Sent, State, StoreClock, Timestamp};
 
-use crate::MokaConfig;
-use crate::completed::{CompletedRecords, Kept};
+use crate::evict::{EvictableRecords, Kept, NoneCompleted};
 use crate::hash::{HashedKey, KeyHash};
-use crate::locked::{LockedRecords, checkpoint_bytes};
-use crate::shard::Shards;
+use crate::shard::{Kind, ShardRecords, Shards};
+use crate::table::{Entry, checkpoint_bytes};
 use crate::usage::{Bound, MokaStats, Usage};
+use crate::{MokaConfig, WhenFull};
 
-/// How many expired records of a kind a call that adds one to its shard removes: more than one, so that there
-/// are ever fewer of them.
-pub(crate) const SWEPT_ALONG: usize = 2;
-
-/// All records: the locked ones in their shards, the completed ones in moka.
+/// All records: the locked ones in their shards, the completed ones there too, or, where they may be evicted, in
+/// moka.
 ///
-/// A key's record is in one of the two, and changes under its shard's lock only, by what [`decide`] says.
+/// A key's record is in one place, and changes under its shard's lock only, by what [`decide`] says.
 #[derive(Debug)]
 pub(crate) struct Records {
-    pub(crate) shards: Arc<Shards>,
-    pub(crate) completed: CompletedRecords,
+    pub(crate) shards: Shards,
+    /// The completed records of a store that evicts.
+    pub(crate) evictable: Option<EvictableRecords>,
     pub(crate) usage: Arc<Usage>,
     pub(crate) clock: StoreClock,
     hash: KeyHash,
     last_sequence: AtomicU64,
-}
-
-/// A look at the completed records that found none of a key, and when that was.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct NoneCompleted {
-    /// The shard's number of completions before the look; `None`: look again.
-    at: Option<u64>,
-}
-
-impl NoneCompleted {
-    pub(crate) const UNKNOWN: Self = Self { at: None };
 }
 
 /// What came of a call.
@@ -51,11 +38,14 @@ pub(crate) struct Done {
 
 impl Records {
     pub(crate) fn new(config: &MokaConfig, clock: StoreClock) -> Self {
-        let shards = Arc::new(Shards::new());
         let usage = Arc::new(Usage::new(config));
+        let evictable = match config.when_full {
+            WhenFull::Refuse => None,
+            WhenFull::Evict => Some(EvictableRecords::new(config, usage.clone(), clock.clone())),
+        };
         Self {
-            completed: CompletedRecords::new(config, shards.clone(), usage.clone(), clock.clone()),
-            shards,
+            shards: Shards::new(config, clock.source()),
+            evictable,
             usage,
             clock,
             hash: KeyHash::new(),
@@ -67,127 +57,171 @@ impl Records {
         self.hash.hashed(key)
     }
 
+    /// The moment of a call on `key`.
+    pub(crate) fn sent(&self, key: &HashedKey) -> Sent {
+        self.shards.of(key.handle()).sent()
+    }
+
     pub(crate) fn stats(&self) -> MokaStats {
         self.usage.stats()
     }
 
-    /// Answers a `lock` of a completed key without taking a lock: such a record does not change any more.
+    /// Answers a `lock` of a completed key beside others who do: such a record does not change any more.
     pub(crate) fn replay(
         &self,
         key: &HashedKey,
         lock: &Call,
         now: Timestamp,
     ) -> Result<Answer, NoneCompleted> {
-        let completions = self.shards.of(key.handle()).completions();
-        let Some(kept) = self.completed.get(key) else {
-            return Err(NoneCompleted { at: Some(completions) });
+        let answered = |record: &Record| {
+            if record.is_expired(now) {
+                return Err(NoneCompleted::UNKNOWN);
+            }
+            let decision = decide(Some(record), lock.clone(), now);
+            match decision.change {
+                Change::None => Ok(decision.answer),
+                Change::Put(_) | Change::Remove => Err(NoneCompleted::UNKNOWN),
+            }
         };
-        let record = kept.record(now);
-        if record.is_expired(now) {
-            return Err(NoneCompleted::UNKNOWN);
+        if let Some(evictable) = &self.evictable {
+            return answered(&evictable.look(key)?.record(now));
         }
-        let decision = decide(Some(&record), lock.clone(), now);
-        match decision.change {
-            Change::None => Ok(decision.answer),
-            Change::Put(_) | Change::Remove => Err(NoneCompleted::UNKNOWN),
-        }
+        let records = self.shards.of(key.handle()).read();
+        let Some(entry) = records.completed.get(key) else { return Err(NoneCompleted::UNKNOWN) };
+        answered(&entry.record)
     }
 
     /// Carries out `call` as one atomic step; where a bound refuses it, once more after making room.
-    pub(crate) fn call(&self, key: &HashedKey, call: Call, seen: NoneCompleted) -> Result<Done, Bound> {
-        let may_be_refused = matches!(call, Call::Lock { .. } | Call::Checkpoint { .. });
+    pub(crate) fn call(
+        &self,
+        key: &HashedKey,
+        call: Call,
+        sent: Timestamp,
+        seen: NoneCompleted,
+    ) -> Result<Done, Bound> {
+        // No bound ever refuses a holder.
+        let may_be_refused = matches!(call, Call::Lock { .. });
         let again = may_be_refused.then(|| call.clone());
-        match (self.step(key, call, seen), again) {
-            (Err(bound), Some(call)) if self.make_room(bound) => self.step(key, call, NoneCompleted::UNKNOWN),
+        match (self.step(key, call, sent, seen), again) {
+            (Err(bound), Some(call)) if self.make_room(bound.limit()) => {
+                self.step(key, call, sent, NoneCompleted::UNKNOWN)
+            }
             (done, _) => done,
         }
     }
 
     pub(crate) fn get(&self, key: &HashedKey) -> Option<Record> {
-        let shard = self.shards.of(key.handle());
-        let completions = shard.completions();
-        if let Some(kept) = self.completed.get(key) {
-            let record = kept.record(self.clock.now());
-            if !record.is_expired(record.as_of) {
-                return Some(record);
-            }
-        }
-        let locked = shard.locked();
+        let records = self.shards.of(key.handle()).read();
         let now = self.clock.now();
-        let record = match locked.get(key) {
-            Some(record) => Record { as_of: now, ..record.clone() },
-            None if completions == shard.completions() => return None,
-            None => self.completed.get(key)?.record(now),
+        let record = match records.locked.get(key) {
+            Some(locked) => locked.record.clone(),
+            None => self.completed(&records, key)?,
         };
-        (!record.is_expired(now)).then_some(record)
+        (!record.is_expired(now)).then_some(Record { as_of: now, ..record })
     }
 
-    fn step(&self, key: &HashedKey, mut call: Call, seen: NoneCompleted) -> Result<Done, Bound> {
-        let shard = self.shards.of(key.handle());
-        let mut locked = shard.locked();
-        let now = self.clock.now();
+    /// The completed record of `key`, whose shard's lock is held, expired or not.
+    fn completed(&self, records: &ShardRecords, key: &HashedKey) -> Option<Record> {
+        match &self.evictable {
+            None => records.completed.get(key).map(|entry| entry.record.clone()),
+            Some(evictable) => evictable.get(key).map(|kept| kept.record(Timestamp::default())),
+        }
+    }
+
+    fn step(
+        &self,
+        key: &HashedKey,
+        mut call: Call,
+        sent: Timestamp,
+        seen: NoneCompleted,
+    ) -> Result<Done, Bound> {
+        let mut records = self.shards.of(key.handle()).write();
+        let now = records.time(sent);
         if let Call::Lock { min_sequence, .. } = &mut call {
             *min_sequence = self.next_sequence(now);
         }
-        let decision = match locked.get(key) {
-            Some(record) => decide(Some(record), call, now),
-            None if seen.at == Some(shard.completions()) => decide(None, call, now),
-            None => decide(self.completed_or_removed(key, now).as_ref(), call, now),
+        let decision = match (records.locked.get(key), &self.evictable) {
+            (Some(locked), _) => decide(Some(&locked.record), call, now),
+            (None, None) => decide(records.completed.get(key).map(|entry| &entry.record), call, now),
+            (None, Some(evictable)) if evictable.is_none_still(key, seen) => decide(None, call, now),
+            (None, Some(_)) => decide(self.completed(&records, key).as_ref(), call, now),
         };
         let wrote = !matches!(decision.change, Change::None);
-        self.apply(&mut locked, key, decision.change, now)?;
+        self.apply(&mut records, key, decision.change, now)?;
         Ok(Done { answer: decision.answer, wrote })
-    }
-
-    /// The completed record of `key`; one that has expired makes room for what may come now.
-    fn completed_or_removed(&self, key: &HashedKey, now: Timestamp) -> Option<Record> {
-        let record = self.completed.get(key)?.record(now);
-        if record.is_expired(now) {
-            self.completed.remove(key);
-            return None;
-        }
-        Some(record)
     }
 
     fn apply(
         &self,
-        locked: &mut LockedRecords,
+        records: &mut ShardRecords,
         key: &HashedKey,
         change: Change,
         now: Timestamp,
     ) -> Result<(), Bound> {
         match change {
-            Change::None => {}
-            Change::Put(record) => {
-                if matches!(record.state, State::Locked(_)) {
-                    self.put_locked(locked, key, record)?;
-                } else if let Some(kept) = Kept::new(record) {
-                    self.put_completed(locked, key, kept, now);
-                }
-                self.sweep_locked(locked, now, SWEPT_ALONG);
+            Change::None => return Ok(()),
+            Change::Put(record) if matches!(record.state, State::Locked(_)) => {
+                self.put_locked(records, key, record)?;
             }
-            Change::Remove => match locked.remove(key) {
-                Some(record) => self.usage.unlock(checkpoint_bytes(&record)),
-                None => self.completed.remove(key),
-            },
+            Change::Put(record) => self.put_completed(records, key, record, now),
+            Change::Remove => {
+                match records.locked.remove(key) {
+                    Some(locked) => self.usage.unlock(&locked.scope, locked.checkpoint_bytes()),
+                    None => self.remove_completed(records, key),
+                }
+                return Ok(());
+            }
         }
+        self.sweep_along(records, Kind::Locked, now, SWEPT_ALONG);
         Ok(())
     }
 
-    fn put_locked(&self, locked: &mut LockedRecords, key: &HashedKey, record: Record) -> Result<(), Bound> {
-        match locked.get(key) {
-            None => self.usage.lock()?,
-            Some(before) => self.usage.checkpoint(checkpoint_bytes(before), checkpoint_bytes(&record))?,
+    fn put_locked(&self, records: &mut ShardRecords, key: &HashedKey, record: Record) -> Result<(), Bound> {
+        match records.locked.get(key) {
+            Some(Entry { record: before, scope, .. }) => {
+                self.usage.checkpoint(scope, checkpoint_bytes(before), checkpoint_bytes(&record));
+                records.locked.replace(key, record);
+            }
+            None => {
+                // One that has expired makes room for what comes now.
+                self.remove_completed(records, key);
+                let scope = self.usage.lock(key.key(), &mut records.last_scope)?;
+                records.locked.insert(Entry::new(*key, record, scope));
+            }
         }
-        locked.put(*key, record);
+        self.shards.noted(key.handle(), records, Kind::Locked);
         Ok(())
     }
 
-    fn put_completed(&self, locked: &mut LockedRecords, key: &HashedKey, kept: Kept, now: Timestamp) {
-        let checkpoint = locked.get(key).map_or(0, checkpoint_bytes);
-        self.usage.complete(checkpoint, kept.outcome_bytes());
-        self.completed.insert(*key, kept, now);
-        locked.remove(key);
+    /// Nothing but a locked record is ever completed.
+    fn put_completed(&self, records: &mut ShardRecords, key: &HashedKey, record: Record, now: Timestamp) {
+        if let Some(evictable) = &self.evictable {
+            let Some(locked) = records.locked.get(key) else { return };
+            let Some(kept) = Kept::new(record, locked.scope.clone()) else { return };
+            self.usage.complete(&kept.scope, locked.checkpoint_bytes(), kept.outcome_bytes());
+            // There before it is no longer here: nobody looks in between and finds none.
+            evictable.insert(*key, kept, now);
+            records.locked.remove(key);
+            return;
+        }
+        let Some(mut entry) = records.locked.remove(key) else { return };
+        let checkpoint = entry.checkpoint_bytes();
+        entry.record = record;
+        self.usage.complete(&entry.scope, checkpoint, entry.outcome_bytes());
+        records.completed.insert(entry);
+        self.shards.noted(key.handle(), records, Kind::Completed);
+        let removed = self.sweep_along(records, Kind::Completed, now, SWEPT_ALONG);
+        if removed > 0 {
+            idem_core::metrics::expired(removed as u64);
+        }
+    }
+
+    fn remove_completed(&self, records: &mut ShardRecords, key: &HashedKey) {
+        if let Some(evictable) = &self.evictable {
+            evictable.remove(key);
+        } else if let Some(completed) = records.completed.remove(key) {
+            self.usage.forget(&completed.scope, completed.outcome_bytes());
+        }
     }
 
     /// A hybrid clock over all keys, so that a key's sequences rise across its removal.
@@ -199,3 +233,7 @@ impl Records {
         last.map_or_else(next, next)
     }
 }
+
+/// How many expired records of a kind a call that adds one to its shard removes: more than one, so that there
+/// are ever fewer of them.
+pub(crate) const SWEPT_ALONG: usize = 2;

@@ -1,81 +1,204 @@
 //! The parts that a key is found in, and the locks that make a call on it one atomic step.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
-use crate::expiry::Expiry;
+use idem_core::{Clock, Sent, SharedClock, Timestamp};
+
+use crate::MokaConfig;
 use crate::hash::Handle;
-use crate::locked::LockedRecords;
+use crate::held::RECORD_OVERHEAD;
+use crate::scope::CountedIn;
+use crate::table::Table;
 
-/// Enough that threads seldom meet in one, few enough to stay in the processor's cache.
+/// Enough that threads seldom meet in one.
 const FOR_EACH_THREAD: usize = 8;
-/// Few enough to be looked through one by one.
+/// Records to a shard of a full store: so few that no table of a shard takes long to grow.
+const RECORDS: u64 = 1_024;
+/// Few enough that the shards and their locked records stay in the processor's cache.
 const MOST: usize = 256;
+/// Shards that share a note of when the next of their records expires, to be looked through at once.
+const GROUP: usize = 64;
 
 /// All keys, in parts.
-///
-/// Lock order: a shard's [`locked`](Shard::locked), then whatever moka locks, then a shard's
-/// [`due`](Shard::due). Never two shards' `locked` at once, and no call into moka under `due`: moka runs its
-/// eviction listener, which takes `due` of any shard, inside any call that writes.
 #[derive(Debug)]
-pub(crate) struct Shards(Box<[Shard]>);
+pub(crate) struct Shards {
+    shards: Box<[Shard]>,
+    groups: Box<[Group]>,
+}
 
 /// One part of the keys.
 #[derive(Debug)]
 #[repr(align(128))] // No two shards share a cache line.
 pub(crate) struct Shard {
-    locked: Mutex<LockedRecords>,
-    /// How many completed records of this shard were put into moka.
-    completions: AtomicU64,
-    /// When the completed records of this shard expire.
-    due: Mutex<Expiry>,
+    records: RwLock<ShardRecords>,
+    clock: SharedClock,
+}
+
+/// The records of one part of the keys. A key's record is in one of the two.
+#[derive(Debug, Default)]
+pub(crate) struct ShardRecords {
+    /// Held, lapsed within their retention, or released with a checkpoint.
+    pub(crate) locked: Table,
+    /// Empty in a store that evicts: there they are in [moka](crate::evict).
+    pub(crate) completed: Table,
+    /// When the last call was carried out. Calls read the clock before they wait for the lock.
+    now: Timestamp,
+    /// The scope whose record was the last to be counted.
+    pub(crate) last_scope: CountedIn,
+}
+
+/// The store's clock with a count of references of its own: each call makes some and each lease keeps one, and
+/// threads that do so in other shards do not meet.
+#[derive(Debug)]
+struct ShardClock(SharedClock);
+
+impl Clock for ShardClock {
+    fn wall(&self) -> Timestamp {
+        self.0.wall()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+}
+
+/// The two kinds of records, which expire apart from one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Locked,
+    Completed,
+}
+
+/// When the next record of each kind in a group expires, in microseconds, or later.
+#[derive(Debug)]
+struct Group {
+    locked: AtomicU64,
+    completed: AtomicU64,
 }
 
 impl Shards {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(config: &MokaConfig, clock: &SharedClock) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let shards = threads.saturating_mul(FOR_EACH_THREAD).min(MOST).next_power_of_two();
-        Self((0..shards).map(|_| Shard::new()).collect())
+        let records = config.max_entries.min(config.max_bytes / RECORD_OVERHEAD);
+        let by_size = usize::try_from(records / RECORDS).unwrap_or(MOST);
+        let shards = by_size.max(threads.saturating_mul(FOR_EACH_THREAD)).min(MOST).next_power_of_two();
+        Self {
+            shards: (0..shards).map(|_| Shard::new(clock)).collect(),
+            groups: (0..shards.div_ceil(GROUP)).map(|_| Group::new()).collect(),
+        }
     }
 
     pub(crate) fn of(&self, handle: Handle) -> &Shard {
-        &self.0[handle.spread(self.0.len())]
+        &self.shards[self.place(handle)]
     }
 
+    #[cfg(test)]
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, Shard> {
-        self.0.iter()
+        self.shards.iter()
+    }
+
+    /// To be called with a shard's lock held, after a record was added to it or changed.
+    pub(crate) fn noted(&self, handle: Handle, records: &ShardRecords, kind: Kind) {
+        if let Some(next) = records.next_due(kind) {
+            self.groups[self.place(handle) / GROUP].expires(kind, next);
+        }
+    }
+
+    /// The groups in which a record of `kind` may have expired at `now`.
+    pub(crate) fn due(&self, kind: Kind, now: Timestamp) -> impl Iterator<Item = usize> {
+        let due = move |group: &Group| group.next(kind).load(Ordering::Relaxed) <= now.as_micros();
+        self.groups.iter().enumerate().filter(move |(_, group)| due(group)).map(|(place, _)| place)
+    }
+
+    pub(crate) fn group(&self, group: usize) -> impl Iterator<Item = &Shard> {
+        self.shards.iter().skip(group * GROUP).take(GROUP)
+    }
+
+    /// Looks anew when the next record of `kind` expires in a group.
+    pub(crate) fn look_anew(&self, group: usize, kind: Kind) {
+        let known = &self.groups[group];
+        // A record that is added meanwhile is either seen below or noted by who adds it.
+        known.next(kind).store(u64::MAX, Ordering::SeqCst);
+        for shard in self.group(group) {
+            if let Some(next) = shard.read().next_due(kind) {
+                known.expires(kind, next);
+            }
+        }
+    }
+
+    fn place(&self, handle: Handle) -> usize {
+        handle.spread(self.shards.len())
     }
 }
 
 impl Shard {
-    fn new() -> Self {
-        Self {
-            locked: Mutex::new(LockedRecords::new()),
-            completions: AtomicU64::new(0),
-            due: Mutex::new(Expiry::new()),
-        }
+    fn new(clock: &SharedClock) -> Self {
+        Self { records: RwLock::default(), clock: Arc::new(ShardClock(clock.clone())) }
+    }
+
+    /// The moment of a call on one of this shard's keys.
+    pub(crate) fn sent(&self) -> Sent {
+        Sent::now(&self.clock)
     }
 
     /// While this is held, no key of this shard changes its record; moka alone may evict a completed one.
     ///
     /// Poison is taken over: the parts of a record change together, after everything that could panic.
-    pub(crate) fn locked(&self) -> MutexGuard<'_, LockedRecords> {
-        self.locked.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, ShardRecords> {
+        self.records.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn due(&self) -> MutexGuard<'_, Expiry> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, ShardRecords> {
+        self.records.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ShardRecords {
+    /// The time at which a call is carried out that was sent at `sent`: for one key it never goes back.
+    pub(crate) fn time(&mut self, sent: Timestamp) -> Timestamp {
+        self.now = self.now.max(sent);
+        self.now
     }
 
-    /// A number that has changed when a key may have been completed since it was read before.
-    pub(crate) fn completions(&self) -> u64 {
-        self.completions.load(Ordering::Acquire)
+    pub(crate) fn of(&mut self, kind: Kind) -> &mut Table {
+        match kind {
+            Kind::Locked => &mut self.locked,
+            Kind::Completed => &mut self.completed,
+        }
     }
 
-    /// To be called after a completed record was put into moka, with `locked` still held: a reader that sees
-    /// the new number then also sees the record.
-    pub(crate) fn completed(&self) {
-        // No other thread writes it while this one holds the lock.
-        self.completions.store(self.completions.load(Ordering::Relaxed) + 1, Ordering::Release);
+    fn next_due(&self, kind: Kind) -> Option<Timestamp> {
+        match kind {
+            Kind::Locked => self.locked.next_due(),
+            Kind::Completed => self.completed.next_due(),
+        }
+    }
+
+    /// Whether a record may have expired at `now`.
+    pub(crate) fn is_due(&self, kind: Kind, now: Timestamp) -> bool {
+        self.next_due(kind).is_some_and(|next| next <= now)
+    }
+}
+
+impl Group {
+    fn new() -> Self {
+        Self { locked: AtomicU64::new(u64::MAX), completed: AtomicU64::new(u64::MAX) }
+    }
+
+    fn next(&self, kind: Kind) -> &AtomicU64 {
+        match kind {
+            Kind::Locked => &self.locked,
+            Kind::Completed => &self.completed,
+        }
+    }
+
+    fn expires(&self, kind: Kind, next: Timestamp) {
+        let known = self.next(kind);
+        // Looked at before it is written: few records are the next to expire.
+        if next.as_micros() < known.load(Ordering::SeqCst) {
+            known.fetch_min(next.as_micros(), Ordering::SeqCst);
+        }
     }
 }

@@ -15,8 +15,9 @@ use idem_core::{
     Result, Sent, SharedClock, Store, StoreClock, SystemClock, Waiters,
 };
 
+use crate::evict::NoneCompleted;
 use crate::hash::HashedKey;
-use crate::records::{Done, NoneCompleted, Records};
+use crate::records::{Done, Records};
 use crate::{MokaConfig, MokaStats};
 
 /// A bounded store in the memory of this process. Clones are the same store.
@@ -71,31 +72,29 @@ impl MokaStore {
         self.0.waiting.load(Ordering::Relaxed)
     }
 
-    fn sent(&self) -> Sent {
-        Sent::now(self.0.records.clock.source())
-    }
-
-    fn call(&self, key: &HashedKey, call: Call, seen: NoneCompleted) -> Result<Done> {
+    fn call(&self, key: &HashedKey, call: Call, sent: &Sent, seen: NoneCompleted) -> Result<Done> {
         let operation = call.operation();
-        self.0.records.call(key, call, seen).map_err(|bound| {
-            self.0.records.usage.refused();
-            let error = bound.refuse(operation);
+        let records = &self.0.records;
+        records.call(key, call, records.clock.when(sent), seen).map_err(|bound| {
+            records.usage.refused();
+            let error = bound.refuse(operation, &self.0.config);
             tracing::debug!(key = %key.key(), %error, "refused");
             error
         })
     }
 
     /// A call of a holder.
-    fn fenced(&self, lease: &Lease, call: &Call) -> Result<Fenced> {
+    fn fenced(&self, lease: &Lease, call: Call) -> Result<Fenced> {
         let operation = call.operation();
         call.check(self.0.config.max_outcome)?;
-        let sent = self.sent();
         let key = self.0.records.hashed(lease.key());
-        let Done { answer, wrote } = self.call(&key, call.clone(), NoneCompleted::UNKNOWN)?;
+        let sent = self.0.records.sent(&key);
+        let told = without_bytes(&call);
+        let Done { answer, wrote } = self.call(&key, call, &sent, NoneCompleted::UNKNOWN)?;
         let fenced = answer.into_fenced()?;
         tracing::trace!(key = %lease.key(), %operation, ?fenced);
-        lease.answered(call, fenced, wrote, &sent);
-        if wrote && matches!(call, Call::Complete { .. } | Call::Release { .. }) {
+        lease.answered(&told, fenced, wrote, &sent);
+        if wrote && matches!(told, Call::Complete { .. } | Call::Release { .. }) {
             self.wake(lease.key());
         }
         Ok(fenced)
@@ -119,16 +118,16 @@ impl Store for MokaStore {
         let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
         call.check(self.0.config.max_outcome)?;
         let hashed = self.0.records.hashed(key);
-        let sent = self.sent();
+        let sent = self.0.records.sent(&hashed);
         let seen = match self.0.records.replay(&hashed, &call, self.0.records.clock.when(&sent)) {
             Ok(answer) => return answer.into_lock_outcome(*key, *fingerprint, claim, &sent),
             Err(none_completed) => none_completed,
         };
-        self.call(&hashed, call, seen)?.answer.into_lock_outcome(*key, *fingerprint, claim, &sent)
+        self.call(&hashed, call, &sent, seen)?.answer.into_lock_outcome(*key, *fingerprint, claim, &sent)
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
-        self.fenced(lease, &Call::Renew { token: lease.token(), duration })
+        self.fenced(lease, Call::Renew { token: lease.token(), duration })
     }
 
     async fn checkpoint(
@@ -139,15 +138,15 @@ impl Store for MokaStore {
         duration: Duration,
     ) -> Result<Fenced> {
         let checkpoint = Checkpoint::new(step, progress);
-        self.fenced(lease, &Call::Checkpoint { token: lease.token(), checkpoint, duration })
+        self.fenced(lease, Call::Checkpoint { token: lease.token(), checkpoint, duration })
     }
 
     async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
-        self.fenced(lease, &Call::Complete { token: lease.token(), outcome, retention })
+        self.fenced(lease, Call::Complete { token: lease.token(), outcome, retention })
     }
 
     async fn release(&self, lease: &Lease) -> Result<Fenced> {
-        self.fenced(lease, &Call::Release { token: lease.token() })
+        self.fenced(lease, Call::Release { token: lease.token() })
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>> {
@@ -161,8 +160,8 @@ impl Store for MokaStore {
 
     async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
         let hashed = self.0.records.hashed(key);
-        let removed =
-            self.call(&hashed, Call::Remove { force }, NoneCompleted::UNKNOWN)?.answer.into_removed()?;
+        let (call, sent) = (Call::Remove { force }, self.0.records.sent(&hashed));
+        let removed = self.call(&hashed, call, &sent, NoneCompleted::UNKNOWN)?.answer.into_removed()?;
         if removed {
             tracing::debug!(%key, force, "removed");
             self.wake(key);
@@ -205,5 +204,20 @@ impl fmt::Debug for MokaStore {
             .field("config", &self.0.config)
             .field("stats", &self.stats())
             .finish_non_exhaustive()
+    }
+}
+
+/// What the lease is told of a call: its kind and its times. A copy of the bytes would be counted and dropped.
+fn without_bytes(call: &Call) -> Call {
+    match call {
+        Call::Complete { token, retention, .. } => {
+            Call::Complete { token: *token, outcome: Outcome::Value(Bytes::new()), retention: *retention }
+        }
+        Call::Checkpoint { token, checkpoint, duration } => Call::Checkpoint {
+            token: *token,
+            checkpoint: Checkpoint::new(checkpoint.step, Bytes::new()),
+            duration: *duration,
+        },
+        call => call.clone(),
     }
 }

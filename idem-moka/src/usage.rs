@@ -2,13 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use idem_core::{Error, ErrorKind, Operation};
+use idem_core::{Error, ErrorKind, Key, Operation};
 
+use crate::held::{Exceeded, Held, Most};
+use crate::scope::{CountedIn, ScopeUsage, Scopes};
 use crate::{MokaConfig, WhenFull};
-
-/// Bytes that a record counts for beside its outcome or checkpoint: what its places in moka, in the expiry
-/// index and in the allocator take, as measured (about 0.45 KiB) and rounded up.
-pub const RECORD_OVERHEAD: u64 = 512;
 
 /// What a [`MokaStore`](crate::MokaStore) holds, and what it did at its bounds.
 ///
@@ -20,7 +18,7 @@ pub struct MokaStats {
     pub locks: u64,
     /// Completed records, including expired ones that nothing has removed yet.
     pub completed: u64,
-    /// Bytes of all outcomes and checkpoints, and [`RECORD_OVERHEAD`] for each record.
+    /// Bytes of all outcomes and checkpoints, and [`RECORD_OVERHEAD`](crate::RECORD_OVERHEAD) for each record.
     pub bytes: u64,
     /// Calls refused with [`ErrorKind::Full`] since the store was made.
     pub refused: u64,
@@ -28,133 +26,164 @@ pub struct MokaStats {
     pub evicted: u64,
 }
 
-/// The bound that a call met.
+/// The bound that a new key met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bound {
-    Locks(u64),
-    Entries(u64),
-    Bytes(u64),
-    Checkpoints(u64),
+    Store(Limit),
+    /// Its scope's share of it.
+    Share(Limit),
+}
+
+/// What is bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Locks,
+    Entries,
+    Bytes,
+    Checkpoints,
 }
 
 impl Bound {
-    pub(crate) fn refuse(self, operation: Operation) -> Error {
+    pub(crate) fn limit(self) -> Limit {
+        match self {
+            Self::Store(limit) | Self::Share(limit) => limit,
+        }
+    }
+
+    pub(crate) fn refuse(self, operation: Operation, config: &MokaConfig) -> Error {
+        let MokaConfig { max_locks, max_entries, max_bytes, max_share_per_scope, .. } = config;
+        let limit = match self.limit() {
+            Limit::Locks => format!("max_locks = {max_locks} records are locked"),
+            Limit::Entries => format!("max_entries = {max_entries} records are kept"),
+            Limit::Bytes => format!("max_bytes = {max_bytes} are in use"),
+            Limit::Checkpoints => format!("max_bytes = {max_bytes} are in use by checkpoints"),
+        };
         let message = match self {
-            Self::Locks(most) => format!("max_locks = {most} records are locked"),
-            Self::Entries(most) => format!("max_entries = {most} records are kept"),
-            Self::Bytes(most) => format!("max_bytes = {most} are in use"),
-            Self::Checkpoints(most) => format!("checkpoints would exceed max_bytes = {most}"),
+            Self::Store(_) => limit,
+            Self::Share(_) => format!(
+                "this scope holds its share (max_share_per_scope = {max_share_per_scope}) of what is left until \
+                 {limit}; other scopes are served"
+            ),
         };
         Error::new(ErrorKind::Full, operation, message)
     }
 }
 
-/// Counts records and bytes of all shards. A reservation is made before its record is, and is exact however
-/// many threads make one.
+/// Counts records and bytes of all shards, in all and by scope. A new record is counted before it is there.
 #[derive(Debug)]
 pub(crate) struct Usage {
-    max_locks: u64,
-    max_bytes: u64,
-    /// Records of both kinds and their bytes as `lock` is held to them; under `evict` moka bounds the
-    /// completed ones, `max_locks` and `max_bytes` the locked.
-    most_entries: u64,
-    most_bytes: u64,
-    locks: AtomicU64,
-    entries: AtomicU64,
-    bytes: AtomicU64,
-    checkpoint_bytes: AtomicU64,
+    /// What `lock` is held to; under `evict` moka bounds the completed records, `max_locks` and `max_bytes` the
+    /// locked ones.
+    most: Most,
+    max_checkpoint_bytes: u64,
+    held: Held,
+    pub(crate) scopes: Scopes,
     refused: AtomicU64,
     evicted: AtomicU64,
 }
 
 impl Usage {
     pub(crate) fn new(config: &MokaConfig) -> Self {
-        let (most_entries, most_bytes) = match config.when_full {
+        let (records, bytes) = match config.when_full {
             WhenFull::Refuse => (config.max_entries, config.max_bytes),
             WhenFull::Evict => (u64::MAX, u64::MAX),
         };
         Self {
-            max_locks: config.max_locks,
-            max_bytes: config.max_bytes,
-            most_entries,
-            most_bytes,
-            locks: AtomicU64::new(0),
-            entries: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            checkpoint_bytes: AtomicU64::new(0),
+            most: Most { locks: config.max_locks, records, bytes },
+            max_checkpoint_bytes: config.max_bytes,
+            held: Held::default(),
+            scopes: Scopes::new(config.max_share_per_scope),
             refused: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn stats(&self) -> MokaStats {
-        let locks = self.locks.load(Relaxed);
+        let locks = self.held.locks();
         MokaStats {
             locks,
-            completed: self.entries.load(Relaxed).saturating_sub(locks),
-            bytes: self.bytes.load(Relaxed),
+            completed: self.held.records().saturating_sub(locks),
+            bytes: self.held.bytes(),
             refused: self.refused.load(Relaxed),
             evicted: self.evicted.load(Relaxed),
         }
     }
 
-    /// Reserves a new locked record.
-    pub(crate) fn lock(&self) -> Result<(), Bound> {
-        if !reserve(&self.locks, 1, self.max_locks) {
-            return Err(Bound::Locks(self.max_locks));
+    /// Counts a new locked record: the one step that a bound may refuse. `last` is the scope that was counted in
+    /// the same shard before.
+    pub(crate) fn lock(&self, key: &Key, last: &mut CountedIn) -> Result<CountedIn, Bound> {
+        if self.held.checkpoint_bytes() >= self.max_checkpoint_bytes {
+            return Err(Bound::Store(Limit::Checkpoints));
         }
-        if !reserve(&self.entries, 1, self.most_entries) {
-            self.locks.fetch_sub(1, Relaxed);
-            return Err(Bound::Entries(self.most_entries));
+        self.held.lock_within(&self.most).map_err(|exceeded| {
+            Bound::Store(match exceeded {
+                Exceeded::Locks => Limit::Locks,
+                Exceeded::Records => Limit::Entries,
+                Exceeded::Bytes => Limit::Bytes,
+            })
+        })?;
+        let scope = self.scopes.lock(key, last);
+        if let Some(limit) = scope.as_ref().and_then(|scope| self.share_exceeded(scope)) {
+            self.unlock(&scope, 0);
+            return Err(Bound::Share(limit));
         }
-        if !reserve(&self.bytes, RECORD_OVERHEAD, self.most_bytes) {
-            self.locks.fetch_sub(1, Relaxed);
-            self.entries.fetch_sub(1, Relaxed);
-            return Err(Bound::Bytes(self.most_bytes));
-        }
-        Ok(())
+        Ok(scope)
     }
 
-    /// Reserves what a locked record's checkpoint grows by; one that shrinks always may.
-    pub(crate) fn checkpoint(&self, before: u64, after: u64) -> Result<(), Bound> {
-        let Some(growth) = after.checked_sub(before) else {
-            self.checkpoint_bytes.fetch_sub(before - after, Relaxed);
-            self.bytes.fetch_sub(before - after, Relaxed);
-            return Ok(());
-        };
-        if !reserve(&self.checkpoint_bytes, growth, self.max_bytes) {
-            return Err(Bound::Checkpoints(self.max_bytes));
+    /// Of what a scope, with its new record, would hold more than its share. Its first record is none: a share
+    /// of a small store can be less than one.
+    fn share_exceeded(&self, scope: &ScopeUsage) -> Option<Limit> {
+        let (all, held) = (&self.held, &scope.held);
+        if held.records() <= 1 {
+            return None;
         }
-        if !reserve(&self.bytes, growth, self.most_bytes) {
-            self.checkpoint_bytes.fetch_sub(growth, Relaxed);
-            return Err(Bound::Bytes(self.most_bytes));
+        let exceeds =
+            |held: u64, all: u64, most: u64| !self.scopes.within_share(held, most.saturating_sub(all));
+        if exceeds(held.locks(), all.locks(), self.most.locks) {
+            Some(Limit::Locks)
+        } else if exceeds(held.records(), all.records(), self.most.records) {
+            Some(Limit::Entries)
+        } else if exceeds(held.bytes(), all.bytes(), self.most.bytes) {
+            Some(Limit::Bytes)
+        } else if exceeds(held.checkpoint_bytes(), all.checkpoint_bytes(), self.max_checkpoint_bytes) {
+            Some(Limit::Checkpoints)
+        } else {
+            None
         }
-        Ok(())
+    }
+
+    /// A locked record's checkpoint grows or shrinks. Never refused: a holder that could not save its progress,
+    /// or not even renew, would lose its key to a second one while it works.
+    pub(crate) fn checkpoint(&self, scope: &CountedIn, before: u64, after: u64) {
+        self.held.checkpoint(before, after);
+        if let Some(scope) = scope {
+            scope.held.checkpoint(before, after);
+        }
     }
 
     /// A locked record with `checkpoint` bytes is gone.
-    pub(crate) fn unlock(&self, checkpoint: u64) {
-        self.locks.fetch_sub(1, Relaxed);
-        self.entries.fetch_sub(1, Relaxed);
-        self.bytes.fetch_sub(RECORD_OVERHEAD + checkpoint, Relaxed);
-        self.checkpoint_bytes.fetch_sub(checkpoint, Relaxed);
+    pub(crate) fn unlock(&self, scope: &CountedIn, checkpoint: u64) {
+        self.held.unlock(checkpoint);
+        if let Some(scope) = scope {
+            self.scopes.unlock(scope, checkpoint);
+        }
     }
 
     /// A locked record with `checkpoint` bytes becomes a completed one with `outcome` bytes. Never refused: its
     /// lock was granted.
-    pub(crate) fn complete(&self, checkpoint: u64, outcome: u64) {
-        self.locks.fetch_sub(1, Relaxed);
-        self.bytes.fetch_add(outcome, Relaxed);
-        if checkpoint > 0 {
-            self.bytes.fetch_sub(checkpoint, Relaxed);
-            self.checkpoint_bytes.fetch_sub(checkpoint, Relaxed);
+    pub(crate) fn complete(&self, scope: &CountedIn, checkpoint: u64, outcome: u64) {
+        self.held.complete(checkpoint, outcome);
+        if let Some(scope) = scope {
+            scope.held.complete(checkpoint, outcome);
         }
     }
 
     /// A completed record with `outcome` bytes is gone.
-    pub(crate) fn forget(&self, outcome: u64) {
-        self.entries.fetch_sub(1, Relaxed);
-        self.bytes.fetch_sub(RECORD_OVERHEAD + outcome, Relaxed);
+    pub(crate) fn forget(&self, scope: &CountedIn, outcome: u64) {
+        self.held.forget(outcome);
+        if let Some(scope) = scope {
+            self.scopes.forget(scope, outcome);
+        }
     }
 
     pub(crate) fn refused(&self) {
@@ -165,9 +194,4 @@ impl Usage {
         self.evicted.fetch_add(1, Relaxed);
         idem_core::metrics::evicted(1);
     }
-}
-
-fn reserve(counter: &AtomicU64, amount: u64, most: u64) -> bool {
-    let within = |now: u64| now.checked_add(amount).filter(|sum| *sum <= most);
-    counter.fetch_update(Relaxed, Relaxed, within).is_ok()
 }

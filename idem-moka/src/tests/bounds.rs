@@ -12,6 +12,7 @@ const SMALL: MokaConfig = MokaConfig {
     max_locks: 5,
     max_outcome: 8 * 1024,
     when_full: crate::WhenFull::Refuse,
+    max_share_per_scope: 0.9,
 };
 
 async fn is_refused(store: &MokaStore, number: usize, by: &str) {
@@ -119,22 +120,19 @@ async fn a_key_is_taken_over_in_a_full_store() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_beyond_max_bytes_is_refused_and_leaves_lease_and_checkpoint_as_they_were() {
+async fn a_checkpoint_is_counted_until_its_record_is_completed() {
     let (store, _) = store(SMALL);
     let saved = Bytes::from(vec![1; 8 * 1024]);
     let lease = acquire(&store, 1).await;
-    assert_eq!(store.checkpoint(&lease, 1, saved.clone(), LEASE).await.unwrap(), Fenced::Applied);
-    let other = acquire(&store, 2).await;
-    let error = store.checkpoint(&other, 1, saved.clone(), LEASE).await.unwrap_err();
-    assert_eq!((error.kind(), error.operation()), (ErrorKind::Full, Operation::Checkpoint));
-    assert_eq!(store.get(other.key()).await.unwrap().unwrap().checkpoint(), None);
-
-    let smaller = Bytes::from(vec![2; 4 * 1024]);
-    assert_eq!(store.checkpoint(&lease, 2, smaller.clone(), LEASE).await.unwrap(), Fenced::Applied);
-    assert_eq!(store.checkpoint(&other, 1, smaller, LEASE).await.unwrap(), Fenced::Applied);
-    assert_eq!(store.stats().bytes, 2 * (4 * 1024 + RECORD_OVERHEAD));
-    assert_eq!(store.complete(&other, Outcome::Value(saved), RETENTION).await.unwrap(), Fenced::Applied);
-    assert_eq!(store.stats().bytes, 12 * 1024 + 2 * RECORD_OVERHEAD, "the checkpoint is gone");
+    for (step, bytes) in [(1, 8 * 1024), (2, 4 * 1024), (3, 0), (4, 6 * 1024)] {
+        assert_eq!(
+            store.checkpoint(&lease, step, saved.slice(..bytes), LEASE).await.unwrap(),
+            Fenced::Applied
+        );
+        assert_eq!(store.stats().bytes, bytes as u64 + RECORD_OVERHEAD, "step {step}");
+    }
+    assert_eq!(store.complete(&lease, Outcome::Value(saved), RETENTION).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.stats().bytes, 8 * 1024 + RECORD_OVERHEAD, "the checkpoint is gone");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ async fn open(config: impl Into<StoreConfig>) -> idem_core::Result<Arc<dyn Store
 #[tokio::test]
 async fn a_uri_opens_a_store_with_its_options() {
     let store =
-        open("moka:?max_bytes=2MiB&max_entries=7&max_locks=3&max_outcome=64KiB&when_full=evict").await;
+        open("moka:?max_bytes=2MiB&max_entries=7&max_locks=3&max_outcome=64KiB&when_full=evict&max_share_per_scope=0.5").await;
     let shown = format!("{:?}", store.unwrap());
     let expected = MokaConfig {
         max_bytes: 2 << 20,
@@ -21,6 +21,7 @@ async fn a_uri_opens_a_store_with_its_options() {
         max_locks: 3,
         max_outcome: 64 << 10,
         when_full: WhenFull::Evict,
+        max_share_per_scope: 0.5,
     };
     assert!(shown.contains(&format!("{expected:?}")), "{shown}");
 }
@@ -55,6 +56,12 @@ async fn a_wrong_option_is_named() {
         ("moka:?max_locks=1e3", "max_locks"),
         ("moka:?max_outcome=big", "max_outcome"),
         ("moka:?when_full=explode", "when_full"),
+        ("moka:?max_share_per_scope=most", "max_share_per_scope"),
+        ("moka:?max_share_per_scope=0", "max_share_per_scope = 0"),
+        ("moka:?max_share_per_scope=-0.1", "max_share_per_scope = -0.1"),
+        ("moka:?max_share_per_scope=1.1", "max_share_per_scope = 1.1"),
+        ("moka:?max_share_per_scope=NaN", "max_share_per_scope = NaN"),
+        ("moka:?max_share_per_scope=1", ""),
         ("moka:?max_bytes=0", "max_bytes = 0"),
         ("moka:?max_entries=0", "max_entries = 0"),
         ("moka:?max_locks=0", "max_locks = 0"),

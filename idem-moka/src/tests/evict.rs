@@ -4,6 +4,7 @@ use bytes::Bytes;
 use idem_core::{ErrorKind, Fenced, Lease, LockOutcome, Outcome, Store};
 
 use super::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
+use crate::evict::EvictableRecords;
 use crate::{MokaConfig, MokaStore, RECORD_OVERHEAD, WhenFull};
 
 const EVICT: MokaConfig = MokaConfig {
@@ -12,13 +13,17 @@ const EVICT: MokaConfig = MokaConfig {
     max_locks: 1_000,
     max_outcome: 32 * 1024,
     when_full: WhenFull::Evict,
+    max_share_per_scope: 0.9,
 };
+
+fn evictable(store: &MokaStore) -> &EvictableRecords {
+    store.records().evictable.as_ref().unwrap()
+}
 
 /// Notes of expiry, records in moka, records as counted: equal, whatever was evicted.
 fn counted(store: &MokaStore) -> (usize, usize, u64) {
-    let records = store.records();
-    let kept = records.completed.len();
-    (records.shards.iter().map(|shard| shard.due().len()).sum(), kept, store.stats().completed)
+    let (notes, kept) = evictable(store).len();
+    (notes, kept, store.stats().completed)
 }
 
 #[tokio::test]
@@ -53,12 +58,12 @@ async fn the_least_recently_used_goes_first() {
     for number in 0..60 {
         complete(&store, number, 512).await;
     }
-    store.records().completed.settle();
+    evictable(&store).settle();
     assert!(replays(&store, 0).await);
     for number in 60..100 {
         complete(&store, number, 512).await;
         assert!(replays(&store, 0).await, "used all the time, at {number}");
-        store.records().completed.settle();
+        evictable(&store).settle();
     }
     assert!(!replays(&store, 1).await);
 }
@@ -99,10 +104,10 @@ async fn the_largest_outcome_is_kept() {
     let config = MokaConfig { max_bytes: 32 * 1024 + RECORD_OVERHEAD, ..EVICT };
     let (store, _) = store(config);
     complete(&store, 0, 32 * 1024).await;
-    store.records().completed.settle();
+    evictable(&store).settle();
     assert!(replays(&store, 0).await);
     complete(&store, 1, 32 * 1024).await;
-    store.records().completed.settle();
+    evictable(&store).settle();
     assert!(replays(&store, 1).await && !replays(&store, 0).await);
 }
 
@@ -129,12 +134,19 @@ async fn locks_and_checkpoints_are_bounded_all_the_same() {
         leases.push(acquire(&store, number).await);
     }
     assert_eq!(lock(&store, 3, 1).await.unwrap_err().kind(), ErrorKind::Full);
+    assert_eq!(store.release(&leases[2]).await.unwrap(), Fenced::Applied);
     let progress = Bytes::from(vec![0; 32 * 1024]);
     for lease in &leases[..2] {
         assert_eq!(store.checkpoint(lease, 1, progress.clone(), LEASE).await.unwrap(), Fenced::Applied);
     }
-    let error = store.checkpoint(&leases[2], 1, progress, LEASE).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Full);
+    assert_eq!(
+        lock(&store, 3, 1).await.unwrap_err().kind(),
+        ErrorKind::Full,
+        "no byte for checkpoints is left"
+    );
+    assert_eq!(store.release(&leases[0]).await.unwrap(), Fenced::Applied);
+    assert!(store.remove(&key(0), true).await.unwrap());
+    let _lease = acquire(&store, 3).await;
     assert_eq!(store.stats().refused, 2);
 }
 

@@ -7,8 +7,8 @@ use idem_core::{Expired, Fenced, LockOutcome, Outcome, State, Store};
 
 use super::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
 use crate::MokaConfig;
-use crate::completed::Kept;
 use crate::hash::HashedKey;
+use crate::table::{Entry, Table};
 
 #[tokio::test]
 async fn a_completed_record_is_replayed_up_to_its_expiry_and_not_at_it() {
@@ -93,8 +93,8 @@ async fn renewals_leave_a_bounded_number_of_notes_and_the_last_one_counts() {
         clock.advance(Duration::from_secs(1));
         assert_eq!(store.renew(&lease, LEASE).await.unwrap(), Fenced::Applied);
     }
-    let notes: usize = store.records().shards.iter().map(|shard| shard.locked().notes()).sum();
-    assert!(notes <= 34, "{notes} notes of one record");
+    let notes: usize = store.records().shards.iter().map(|shard| shard.read().locked.notes()).sum();
+    assert!(notes <= 10, "{notes} notes of one record");
     clock.advance(just_before(LEASE + RETENTION));
     assert_eq!(store.expire(10).await.unwrap().removed, 0);
     clock.advance(Duration::from_micros(1));
@@ -116,24 +116,64 @@ async fn a_lapsed_lock_keeps_its_checkpoint_for_its_retention() {
 }
 
 #[tokio::test]
-async fn of_two_keys_with_one_hash_the_unexpired_one_is_never_removed_for_the_other() {
-    let (store, clock) = store(MokaConfig::default());
+async fn of_two_keys_with_one_hash_each_is_removed_when_it_expires() {
+    let (store, _) = store(MokaConfig::default());
     complete(&store, 1, 10).await;
     let template = store.get(&key(1)).await.unwrap().unwrap();
-    let (records, now) = (store.records(), template.as_of);
-    for (number, retention) in [(1, 10), (2, 30), (3, 20)] {
+    let now = template.as_of;
+    let mut records = Table::default();
+    for (number, retention) in [(1, 10), (2, 30), (3, 20), (4, 20)] {
         let mut record = template.clone();
         let State::Completed(completed) = &mut record.state else { panic!("not completed") };
         completed.expires_at = now + Duration::from_secs(retention);
-        records.usage.lock().unwrap();
-        records.usage.complete(0, 10);
-        records.completed.insert(HashedKey::with_hash(7, key(number)), Kept::new(record).unwrap(), now);
+        records.insert(Entry::new(HashedKey::with_hash(7, key(number)), record, None));
     }
-    for seconds in 0..30 {
-        assert!(records.completed.get(&HashedKey::with_hash(7, key(2))).is_some(), "after {seconds} s");
-        clock.advance(Duration::from_secs(1));
-        while store.expire(10).await.unwrap().more {}
+    for seconds in 0..=30 {
+        let now = now + Duration::from_secs(seconds);
+        while records.pop_expired(now, &mut 100).is_some() {}
+        for (number, retention) in [(1, 10), (2, 30), (3, 20), (4, 20)] {
+            let kept = records.get(&HashedKey::with_hash(7, key(number))).is_some();
+            assert_eq!(kept, seconds < retention, "key {number} after {seconds} s");
+        }
     }
+    assert_eq!(records.notes(), 0);
+}
+
+#[tokio::test]
+async fn keys_that_are_completed_removed_and_completed_again_leave_a_bounded_number_of_notes() {
+    let (store, _) = store(MokaConfig::default());
+    for round in 0..2_000 {
+        complete(&store, round % 3, 10).await;
+        assert!(store.remove(&key(round % 3), true).await.unwrap());
+    }
+    let (mut locked, mut completed) = (0, 0);
+    for shard in store.records().shards.iter() {
+        let records = shard.read();
+        locked += records.locked.notes();
+        completed += records.completed.notes();
+    }
+    assert!(locked <= 30 && completed <= 30, "{locked} and {completed} notes of no record");
+}
+
+#[tokio::test]
+async fn a_sweep_gets_past_any_number_of_outdated_notes() {
+    let (store, clock) = store(MokaConfig::default());
+    for number in 0..10_000 {
+        let lease = acquire(&store, number).await;
+        if number % 100 > 0 {
+            assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
+        }
+    }
+    clock.advance(LEASE + RETENTION);
+    let mut removed = 0;
+    loop {
+        let expired = store.expire(7).await.unwrap();
+        removed += expired.removed;
+        if !expired.more {
+            break;
+        }
+    }
+    assert_eq!((removed, store.stats().locks), (100, 0));
 }
 
 #[tokio::test]

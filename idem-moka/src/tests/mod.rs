@@ -4,8 +4,10 @@ mod bounds;
 mod config;
 mod evict;
 mod expiry;
+mod holder;
 mod lease;
 mod race;
+mod share;
 
 use std::sync::Arc;
 use std::time::Duration;

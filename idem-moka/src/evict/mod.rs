@@ -1,4 +1,7 @@
-//! The completed records: in moka, with an account and an expiry index of our own beside it.
+//! The completed records of a store that evicts: in moka, with an account and an expiry index of our own beside it.
+
+mod expiry;
+mod part;
 
 use std::sync::Arc;
 
@@ -7,11 +10,15 @@ use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
+use crate::MokaConfig;
 use crate::hash::{BuildAsItIs, Handle, HashedKey};
+use crate::held::RECORD_OVERHEAD;
 use crate::records::SWEPT_ALONG;
-use crate::shard::Shards;
-use crate::usage::{RECORD_OVERHEAD, Usage};
-use crate::{MokaConfig, WhenFull};
+use crate::scope::CountedIn;
+use crate::usage::Usage;
+use part::Parts;
+
+pub(crate) use part::NoneCompleted;
 
 /// A completed record without what only a locked one needs. It stands in the cache by value, with its outcome
 /// shared: an `Arc<Record>` took 56 bytes more a record, at the same speed.
@@ -21,19 +28,20 @@ pub(crate) struct Kept {
     token: Token,
     attempt: u32,
     completed: Completed,
+    pub(crate) scope: CountedIn,
 }
 
 impl Kept {
-    pub(crate) fn new(record: Record) -> Option<Self> {
+    pub(crate) fn new(record: Record, scope: CountedIn) -> Option<Self> {
         let Record { fingerprint, token, attempt, state, as_of: _ } = record;
         match state {
-            State::Completed(completed) => Some(Self { fingerprint, token, attempt, completed }),
+            State::Completed(completed) => Some(Self { fingerprint, token, attempt, completed, scope }),
             State::Locked(_) => None,
         }
     }
 
     pub(crate) fn record(self, as_of: Timestamp) -> Record {
-        let Self { fingerprint, token, attempt, completed } = self;
+        let Self { fingerprint, token, attempt, completed, scope: _ } = self;
         Record { fingerprint, token, attempt, state: State::Completed(completed), as_of }
     }
 
@@ -45,52 +53,41 @@ impl Kept {
 /// The completed records of all shards.
 ///
 /// Whoever changes a key here holds its shard's lock; reading needs none.
-pub(crate) struct CompletedRecords {
+pub(crate) struct EvictableRecords {
     cache: Cache<HashedKey, Kept, BuildAsItIs>,
     account: Account,
 }
 
-/// What is known about the completed records outside moka.
+/// What is known about the records outside moka.
 #[derive(Debug, Clone)]
 struct Account {
-    shards: Arc<Shards>,
+    parts: Arc<Parts>,
     usage: Arc<Usage>,
     clock: StoreClock,
 }
 
-impl CompletedRecords {
-    pub(crate) fn new(
-        config: &MokaConfig,
-        shards: Arc<Shards>,
-        usage: Arc<Usage>,
-        clock: StoreClock,
-    ) -> Self {
-        let account = Account { shards, usage, clock };
-        let builder = Cache::builder()
+impl EvictableRecords {
+    pub(crate) fn new(config: &MokaConfig, usage: Arc<Usage>, clock: StoreClock) -> Self {
+        let account = Account { parts: Arc::new(Parts::new()), usage, clock };
+        let least = config.least_weight();
+        let evicting = account.clone();
+        let cache = Cache::builder()
             .name("idem")
             .eviction_policy(EvictionPolicy::lru())
-            .initial_capacity(initial_capacity(config));
-        let builder = match config.when_full {
-            // No capacity: moka would evict or reject by itself.
-            WhenFull::Refuse => builder,
-            WhenFull::Evict => {
-                let least = config.least_weight();
-                let account = account.clone();
-                builder
-                    .max_capacity(config.max_bytes)
-                    .weigher(move |_, kept: &Kept| {
-                        let bytes = RECORD_OVERHEAD + kept.outcome_bytes();
-                        u32::try_from(bytes.max(least)).unwrap_or(u32::MAX)
-                    })
-                    .eviction_listener(move |key: Arc<HashedKey>, kept, cause| {
-                        // What we remove ourselves, we account for ourselves.
-                        if cause != RemovalCause::Explicit {
-                            account.evicted(&key, &kept);
-                        }
-                    })
-            }
-        };
-        Self { cache: builder.build_with_hasher(BuildAsItIs::default()), account }
+            .initial_capacity(initial_capacity(config))
+            .max_capacity(config.max_bytes)
+            .weigher(move |_, kept: &Kept| {
+                let bytes = RECORD_OVERHEAD + kept.outcome_bytes();
+                u32::try_from(bytes.max(least)).unwrap_or(u32::MAX)
+            })
+            .eviction_listener(move |key: Arc<HashedKey>, kept, cause| {
+                // What we remove ourselves, we account for ourselves.
+                if cause != RemovalCause::Explicit {
+                    evicting.evicted(&key, &kept);
+                }
+            })
+            .build_with_hasher(BuildAsItIs::default());
+        Self { cache, account }
     }
 
     /// The record of `key`, expired or not.
@@ -98,23 +95,35 @@ impl CompletedRecords {
         self.cache.get(key)
     }
 
+    /// The record of `key`, or that there is none until the key is completed.
+    pub(crate) fn look(&self, key: &HashedKey) -> Result<Kept, NoneCompleted> {
+        let part = self.account.parts.of(key.handle());
+        let seen = part.completions();
+        self.cache.get(key).ok_or(seen)
+    }
+
+    /// Whether there is still none; only to be told from a look under the lock of the key's shard.
+    pub(crate) fn is_none_still(&self, key: &HashedKey, seen: NoneCompleted) -> bool {
+        seen == self.account.parts.of(key.handle()).completions()
+    }
+
     /// Keeps a record whose bytes are already accounted for, and removes a few that have expired. There is none
     /// of `key` before.
     pub(crate) fn insert(&self, key: HashedKey, kept: Kept, now: Timestamp) {
         let handle = key.handle();
-        let shard = self.account.shards.of(handle);
-        let mut due = shard.due();
+        let part = self.account.parts.of(handle);
+        let mut due = part.due();
         let expired: [_; SWEPT_ALONG] = std::array::from_fn(|_| due.pop_due(now));
         // Noted before it is there: moka may evict it again before `insert` returns.
         due.insert(kept.completed.expires_at, handle);
         // moka is never called under this lock.
         drop(due);
         self.cache.insert(key, kept);
-        shard.completed();
-        for handle in expired.into_iter().flatten() {
-            if self.remove_expired(handle, now) {
-                idem_core::metrics::expired(1);
-            }
+        part.completed();
+        let removed =
+            expired.into_iter().flatten().filter(|handle| self.remove_expired(*handle, now)).count();
+        if removed > 0 {
+            idem_core::metrics::expired(removed as u64);
         }
     }
 
@@ -124,11 +133,28 @@ impl CompletedRecords {
         }
     }
 
+    /// Removes at most `budget` expired records of the part `part`; says how many, and whether more remain.
+    pub(crate) fn sweep(&self, part: usize, now: Timestamp, budget: usize) -> (usize, bool) {
+        let part = self.account.parts.at(part);
+        let mut removed = 0;
+        while removed < budget {
+            // Apart from the call below: moka is never called under this lock.
+            let due = part.due().pop_due(now);
+            let Some(handle) = due else { break };
+            removed += usize::from(self.remove_expired(handle, now));
+        }
+        (removed, part.due().is_due(now))
+    }
+
+    pub(crate) fn parts(&self) -> usize {
+        self.account.parts.len()
+    }
+
     /// Removes the record behind `handle`, which was taken out of the expiry index.
     ///
     /// Of two keys with one hash (one in 2^64 pairs) one may not be found: it is kept until it is asked for. One
     /// that has not expired is never removed in place of the other.
-    pub(crate) fn remove_expired(&self, handle: Handle, now: Timestamp) -> bool {
+    fn remove_expired(&self, handle: Handle, now: Timestamp) -> bool {
         let found = self.cache.get(&handle);
         if found.is_none_or(|kept| now < kept.completed.expires_at) {
             return false;
@@ -138,10 +164,12 @@ impl CompletedRecords {
         true
     }
 
+    /// Notes of expiry, and records in moka.
     #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> (usize, usize) {
         self.settle();
-        self.cache.iter().count()
+        let parts = &self.account.parts;
+        ((0..parts.len()).map(|part| parts.at(part).due().len()).sum(), self.cache.iter().count())
     }
 
     /// Lets moka do what it has put off: let go of removed records, evict down to its bound.
@@ -160,9 +188,9 @@ fn initial_capacity(config: &MokaConfig) -> usize {
     usize::try_from(records * 15 / 16).unwrap_or(0)
 }
 
-impl std::fmt::Debug for CompletedRecords {
+impl std::fmt::Debug for EvictableRecords {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CompletedRecords").finish_non_exhaustive()
+        f.debug_struct("EvictableRecords").finish_non_exhaustive()
     }
 }
 
@@ -176,7 +204,7 @@ impl Account {
     }
 
     fn forget(&self, handle: Handle, kept: &Kept) {
-        self.shards.of(handle).due().remove(kept.completed.expires_at, handle);
-        self.usage.forget(kept.outcome_bytes());
+        self.parts.of(handle).due().remove(kept.completed.expires_at, handle);
+        self.usage.forget(&kept.scope, kept.outcome_bytes());
     }
 }

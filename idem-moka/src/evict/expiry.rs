@@ -1,0 +1,93 @@
+//! Which evictable records expire next.
+
+use std::collections::BTreeSet;
+
+use idem_core::Timestamp;
+
+use crate::hash::Handle;
+
+/// Evictable records of one part in order of expiry. Exact: as large as there are records, never larger, however
+/// many moka evicts.
+///
+/// Expiry and handle are one number, which a tree compares in half the time that a pair takes.
+#[derive(Debug)]
+pub(crate) struct Expiry(BTreeSet<u128>);
+
+impl Expiry {
+    pub(crate) fn new() -> Self {
+        Self(BTreeSet::new())
+    }
+
+    pub(crate) fn insert(&mut self, expires_at: Timestamp, record: Handle) {
+        self.0.insert(joined(expires_at, record));
+    }
+
+    pub(crate) fn remove(&mut self, expires_at: Timestamp, record: Handle) {
+        self.0.remove(&joined(expires_at, record));
+    }
+
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.0.first().is_some_and(|first| expires_at(*first) <= now)
+    }
+
+    /// Takes out the record that has been expired for longest at `now`.
+    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<Handle> {
+        if !self.is_due(now) {
+            return None;
+        }
+        self.0.pop_first().map(record)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+fn joined(expires_at: Timestamp, record: Handle) -> u128 {
+    u128::from(expires_at.as_micros()) << 64 | u128::from(record.bits())
+}
+
+fn expires_at(joined: u128) -> Timestamp {
+    Timestamp::from_micros((joined >> 64) as u64)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is meant")]
+fn record(joined: u128) -> Handle {
+    Handle::from_bits(joined as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(micros: u64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    #[test]
+    fn records_come_out_in_order_of_expiry_and_not_before_it() {
+        let mut expiry = Expiry::new();
+        let [first, second, third] = [u64::MAX, 0, 7].map(Handle::from_bits);
+        expiry.insert(at(20), second);
+        expiry.insert(at(10), first);
+        expiry.insert(at(30), third);
+        assert_eq!(expiry.pop_due(at(9)), None);
+        assert_eq!(expiry.pop_due(at(20)), Some(first));
+        assert_eq!(expiry.pop_due(at(20)), Some(second));
+        assert!(!expiry.is_due(at(20)));
+        assert!(expiry.is_due(at(30)));
+    }
+
+    #[test]
+    fn a_removed_record_leaves_nothing_behind() {
+        let mut expiry = Expiry::new();
+        let [kept, removed] = [1, 2].map(Handle::from_bits);
+        expiry.insert(at(10), kept);
+        expiry.insert(at(10), removed);
+        expiry.remove(at(10), removed);
+        assert_eq!(expiry.len(), 1);
+        assert_eq!(expiry.pop_due(at(10)), Some(kept));
+        assert_eq!(expiry.len(), 0);
+    }
+}

@@ -1,0 +1,76 @@
+//! What is known of the records in moka, in parts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::expiry::Expiry;
+use crate::hash::Handle;
+
+/// Enough that threads seldom meet in one, few enough to stay in the processor's cache.
+const FOR_EACH_THREAD: usize = 8;
+/// Few enough to be looked through one by one.
+const MOST: usize = 256;
+
+/// All records in moka, in parts.
+///
+/// Lock order: a shard's lock, then whatever moka locks, then a part's [`due`](Part::due). No call into moka
+/// under `due`: moka runs its eviction listener, which takes `due` of any part, inside any call that writes.
+#[derive(Debug)]
+pub(crate) struct Parts(Box<[Part]>);
+
+#[derive(Debug)]
+#[repr(align(128))] // No two parts share a cache line.
+pub(crate) struct Part {
+    /// How many records of this part were put into moka.
+    completions: AtomicU64,
+    due: Mutex<Expiry>,
+}
+
+/// A look into moka that found none of a key, and when that was: a number that has changed when the key may have
+/// been completed since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NoneCompleted {
+    completions: Option<u64>,
+}
+
+impl NoneCompleted {
+    /// Look again.
+    pub(crate) const UNKNOWN: Self = Self { completions: None };
+}
+
+impl Parts {
+    pub(crate) fn new() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let parts = threads.saturating_mul(FOR_EACH_THREAD).min(MOST).next_power_of_two();
+        let part = || Part { completions: AtomicU64::new(0), due: Mutex::new(Expiry::new()) };
+        Self((0..parts).map(|_| part()).collect())
+    }
+
+    pub(crate) fn of(&self, handle: Handle) -> &Part {
+        &self.0[handle.spread(self.0.len())]
+    }
+
+    pub(crate) fn at(&self, place: usize) -> &Part {
+        &self.0[place]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Part {
+    pub(crate) fn due(&self) -> MutexGuard<'_, Expiry> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn completions(&self) -> NoneCompleted {
+        NoneCompleted { completions: Some(self.completions.load(Ordering::Acquire)) }
+    }
+
+    /// To be called after a record was put into moka, with the lock of its key's shard still held: a reader that
+    /// sees the new number then also sees the record.
+    pub(crate) fn completed(&self) {
+        self.completions.fetch_add(1, Ordering::Release);
+    }
+}
