@@ -39,7 +39,8 @@
 //! - Under [`Refuse`](WhenFull::Refuse), the default, nothing completed is dropped before it expires.
 //! - Under [`Evict`](WhenFull::Evict) the least recently used completed records make room, and a retry of one
 //!   of those **runs its work again**. A locked record is never evicted. moka evicts in batches: for a moment
-//!   there can be some hundred records more than the bound.
+//!   there can be some hundred records more than the bound. The order of use goes over all scopes: one that floods
+//!   the store **evicts the outcomes of others**. Where tenants must not reach one another, refuse.
 //!
 //! An empty store takes some 50 KiB (under `Evict` a 64th of `max_bytes` more, at most 4 MiB). Choose `max_locks`
 //! with crashed attempts in mind: each counts until its lease and its retention are over. Under `Evict` some hundred

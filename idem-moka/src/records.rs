@@ -177,17 +177,14 @@ impl Records {
     }
 
     fn put_locked(&self, records: &mut ShardRecords, key: &HashedKey, record: Record) -> Result<(), Bound> {
-        match records.locked.get(key) {
-            Some(Entry { record: before, scope, .. }) => {
-                self.usage.checkpoint(scope, checkpoint_bytes(before), checkpoint_bytes(&record));
-                records.locked.replace(key, record);
-            }
-            None => {
-                // One that has expired makes room for what comes now.
-                self.remove_completed(records, key);
-                let scope = self.usage.lock(key.key(), &mut records.last_scope)?;
-                records.locked.insert(Entry::new(*key, record, scope));
-            }
+        if let Some(Entry { record: before, scope, .. }) = records.locked.get(key) {
+            self.usage.checkpoint(scope, checkpoint_bytes(before), checkpoint_bytes(&record));
+            records.locked.replace(key, record);
+        } else {
+            // One that has expired makes room for what comes now.
+            self.remove_completed(records, key);
+            let scope = self.usage.lock(key.key(), &mut records.last_scope)?;
+            records.locked.insert(Entry::new(*key, record, scope));
         }
         self.shards.noted(key.handle(), records, Kind::Locked);
         Ok(())
