@@ -4,8 +4,9 @@ use idem_core::{Key, Timestamp};
 use redb::{ReadOnlyTable, ReadTransaction};
 
 use crate::error::Failure;
+use crate::lock_expiry::{due, read_note};
 use crate::lock_record::read_lock;
-use crate::schema::{LOCK_EXPIRY, LOCKS, OUTCOMES, Place, StorageKey, owner_of};
+use crate::schema::{LOCKS, OUTCOMES, Place, StorageKey, owner_of};
 
 /// How many notes are looked at that turn out to belong to renewed locks. They are moved on by the same sweep, so the
 /// next look-up gets further.
@@ -43,7 +44,7 @@ pub(crate) fn expired(
     limits: (usize, usize),
 ) -> Result<FoundExpired, Failure> {
     let mut found = FoundExpired { as_of: now, ..FoundExpired::default() };
-    for entry in txn.open_table(OUTCOMES)?.range(Place::expired(now))? {
+    for entry in txn.open_table(OUTCOMES)?.range(..=Place::last_expired(now).0)? {
         if found.outcomes.len() == limits.0 {
             break;
         }
@@ -54,7 +55,8 @@ pub(crate) fn expired(
         }
     }
     let locks: ReadOnlyTable<StorageKey, &[u8]> = txn.open_table(LOCKS)?;
-    for entry in txn.open_table(LOCK_EXPIRY)?.range(Place::expired(now))? {
+    let due = due(now);
+    for entry in locks.range::<&[u8; Key::STORAGE_LEN]>(due.start()..=due.end())? {
         if found.locks.len() == limits.1 {
             break;
         }
@@ -62,8 +64,8 @@ pub(crate) fn expired(
             found.cut = true;
             break;
         }
-        let (note, key) = entry?;
-        let (note, key) = (Place(note.value()), Key::from_storage_key(*key.value()));
+        let (note, value) = entry?;
+        let Some((note, key)) = read_note(note.value(), value.value()) else { continue };
         match read_lock(&locks, &key, now) {
             Ok(Some((_, record))) if record.is_expired(now) => found.locks.push((key, note)),
             Ok(_) | Err(Failure::Record(_)) => found.notes.push((key, note)),

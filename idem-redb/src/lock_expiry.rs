@@ -1,28 +1,60 @@
-//! The expiry index of the locks within a write transaction, and the mark at its end.
+//! The expiry index of the locks: notes of when to look at each, and behind them the mark.
+//!
+//! A note says "not before": a renewal leaves it where it is, and the sweep that finds it due looks at the record and
+//! moves it on. Notes stand in the table of the locks, before all of these: keys of 16 zeros, a [`Place`], and 16
+//! zeros again, and the lock's storage key as the value. No storage key begins so: to find a scope whose digest is all
+//! zeros is to break BLAKE3. New notes are appended next to the mark, which every commit writes.
+
+use std::ops::RangeInclusive;
 
 use idem_core::{Key, Record, Timestamp};
-use redb::{ReadableTable, Table, WriteTransaction};
+use redb::{ReadableTable, Table};
 
 use crate::error::Failure;
-use crate::mark::{self, Mark};
-use crate::schema::{LOCK_EXPIRY, Place, StorageKey, corrupt};
+use crate::mark::Mark;
+use crate::schema::{Place, StorageKey, corrupt};
 
-/// Notes of when to look at a lock: not before its expiry when the note was made. Renewals leave notes as they are.
-pub(crate) struct LockExpiry<'txn>(Table<'txn, u128, StorageKey>);
+/// Where the mark is: behind every note.
+pub(crate) const MARK: Place = Place(u128::MAX);
 
-impl<'txn> LockExpiry<'txn> {
-    pub(crate) fn open(txn: &'txn WriteTransaction) -> Result<Self, Failure> {
-        Ok(Self(txn.open_table(LOCK_EXPIRY)?))
-    }
+/// The key of a note, or of the mark.
+pub(crate) fn note_key(note: Place) -> [u8; Key::STORAGE_LEN] {
+    let mut key = [0; Key::STORAGE_LEN];
+    key[16..32].copy_from_slice(&note.0.to_be_bytes());
+    key
+}
 
+/// The keys of all notes that are due at `now`.
+pub(crate) fn due(now: Timestamp) -> RangeInclusive<[u8; Key::STORAGE_LEN]> {
+    note_key(Place(0))..=note_key(Place::last_expired(now))
+}
+
+/// The note, and the key of the lock that it is for; `None`: it is damaged.
+pub(crate) fn read_note(key: &[u8; Key::STORAGE_LEN], value: &[u8]) -> Option<(Place, Key)> {
+    let note = Place(u128::from_be_bytes(*key[16..].first_chunk()?));
+    Some((note, Key::from_storage_key(value.try_into().ok()?)))
+}
+
+/// How far the store had come.
+pub(crate) fn read_mark(locks: &impl ReadableTable<StorageKey, &'static [u8]>) -> Result<Mark, Failure> {
+    let Some(mark) = locks.get(&note_key(MARK))? else {
+        return Err(corrupt("the store's high-water mark is missing"));
+    };
+    Mark::from_bytes(mark.value()).ok_or_else(|| corrupt("the store's high-water mark is damaged"))
+}
+
+/// The expiry index within a write transaction.
+pub(crate) struct LockExpiry<'table, 'txn>(pub(crate) &'table mut Table<'txn, StorageKey, &'static [u8]>);
+
+impl LockExpiry<'_, '_> {
     /// Notes when `record` expires.
     pub(crate) fn add(&mut self, key: &Key, record: &Record, number: u64) -> Result<Place, Failure> {
         self.add_at(key, record.expires_at(), number)
     }
 
     fn add_at(&mut self, key: &Key, at: Timestamp, number: u64) -> Result<Place, Failure> {
-        let note = Place::free(&self.0, at, number)?;
-        self.0.insert(note.0, key.storage_key())?;
+        let note = Place::free(at, number, |note| Ok(self.0.get(&note_key(note))?.is_some()))?;
+        self.0.insert(&note_key(note), &key.storage_key()[..])?;
         Ok(note)
     }
 
@@ -46,27 +78,20 @@ impl<'txn> LockExpiry<'txn> {
 
     /// Whether there is a note for `key` at `note`: a damaged record may name another one's.
     pub(crate) fn has(&self, key: &Key, note: Place) -> Result<bool, Failure> {
-        Ok(note.0 != mark::PLACE
-            && self.0.get(note.0)?.is_some_and(|noted| noted.value() == key.storage_key()))
+        Ok(note != MARK
+            && self.0.get(&note_key(note))?.is_some_and(|noted| noted.value() == key.storage_key()))
     }
 
     /// Removes the note at `note`, where it is for `key`.
     pub(crate) fn remove(&mut self, key: &Key, note: Place) -> Result<(), Failure> {
         if self.has(key, note)? {
-            self.0.remove(note.0)?;
+            self.0.remove(&note_key(note))?;
         }
         Ok(())
     }
 
     pub(crate) fn write_mark(&mut self, mark: Mark) -> Result<(), Failure> {
-        self.0.insert(mark::PLACE, &mark.to_bytes())?;
+        self.0.insert(&note_key(MARK), &mark.to_bytes()[..])?;
         Ok(())
-    }
-
-    pub(crate) fn mark(&self) -> Result<Mark, Failure> {
-        let Some(mark) = self.0.get(mark::PLACE)? else {
-            return Err(corrupt("the store's high-water mark is missing"));
-        };
-        Mark::from_bytes(mark.value()).ok_or_else(|| corrupt("the store's high-water mark is damaged"))
     }
 }

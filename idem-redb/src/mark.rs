@@ -1,17 +1,13 @@
 //! How far the store's time and sequences have come, so that neither runs backwards after a restart.
 //!
-//! Kept as the last entry of the locks' expiry index, on the page to which the notes of new locks go, and written by
-//! every commit: an opening reads this and nothing else.
+//! Kept at the end of the locks' expiry index, on the page to which the notes of new locks go, and written by every
+//! commit: an opening reads this and nothing else.
 
 use idem_core::codec::checksum;
 use idem_core::{Key, Timestamp};
 
-/// Where it is kept: behind every note.
-pub(crate) const PLACE: u128 = u128::MAX;
-/// Notes hold a storage key, and the table has one length for both. Zeros stand between what is used and the checksum.
-pub(crate) const LEN: usize = Key::STORAGE_LEN;
-
-const COVERED: usize = LEN - 8;
+const COVERED: usize = 24;
+const LEN: usize = COVERED + 8;
 /// Seeds the checksum: no key's digest, to find one that is all zeros is to break BLAKE3.
 const SEED: [u8; Key::STORAGE_LEN] = [0; Key::STORAGE_LEN];
 
@@ -36,15 +32,12 @@ impl Mark {
     }
 
     /// Checked like a record: a time in the far future would let everything expire.
-    pub(crate) fn from_bytes(bytes: &[u8; LEN]) -> Option<Self> {
-        let [time, wall, sequence, _, _, stored] = <[[u8; 8]; 6]>::try_from(bytes.as_chunks().0).ok()?;
-        let whole = u64::from_be_bytes(stored) == sum(&bytes[..COVERED]);
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let [time, wall, sequence, stored] = <[[u8; 8]; 4]>::try_from(bytes.as_chunks().0).ok()?;
+        let whole = bytes.len() == LEN && u64::from_be_bytes(stored) == sum(&bytes[..COVERED]);
         let [time, wall, sequence] = [time, wall, sequence].map(u64::from_be_bytes);
-        whole.then_some(Self {
-            time: Timestamp::from_micros(time),
-            wall: Timestamp::from_micros(wall),
-            sequence,
-        })
+        let (time, wall) = (Timestamp::from_micros(time), Timestamp::from_micros(wall));
+        whole.then_some(Self { time, wall, sequence })
     }
 }
 
@@ -66,6 +59,9 @@ mod tests {
             let mut damaged = bytes;
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(Mark::from_bytes(&damaged), None, "bit {bit}");
+        }
+        for length in 0..bytes.len() {
+            assert_eq!(Mark::from_bytes(&bytes[..length]), None, "length {length}");
         }
     }
 }

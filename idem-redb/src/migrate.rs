@@ -11,7 +11,7 @@ use idem_core::{Key, Record, Timestamp};
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use crate::error::Failure;
-use crate::lock_expiry::LockExpiry;
+use crate::lock_expiry::{LockExpiry, MARK, note_key};
 use crate::lock_record::{write_checkpoint, write_lock, write_lock_bytes};
 use crate::mark::{self, Mark};
 use crate::schema::{CHECKPOINTS, LOCKS, Place, StorageKey, corrupt};
@@ -32,11 +32,11 @@ type Locks<'txn> = Table<'txn, StorageKey, &'static [u8]>;
 pub(crate) fn from_version_1(txn: &WriteTransaction) -> Result<Mark, Failure> {
     let mut locks: Locks<'_> = txn.open_table(LOCKS)?;
     let mut checkpoints: Locks<'_> = txn.open_table(CHECKPOINTS)?;
-    let mut lock_expiry = LockExpiry::open(txn)?;
     let written = written_mark(&locks)?;
     locks.remove(&MARK_KEY)?;
     let mut mark = written;
-    let mut last = MARK_KEY;
+    // Notes go where no lock is, before all of them.
+    let mut last = note_key(MARK);
     loop {
         let some = some_after(&locks, &last)?;
         let Some((key, _)) = some.last() else { break };
@@ -49,14 +49,14 @@ pub(crate) fn from_version_1(txn: &WriteTransaction) -> Result<Mark, Failure> {
                 continue;
             };
             raise(&mut mark, written, &record);
-            let note = lock_expiry.add(&key, &record, record.token.sequence)?;
+            let note = LockExpiry(&mut locks).add(&key, &record, record.token.sequence)?;
             if let Some(checkpoint) = record.checkpoint() {
                 write_checkpoint(&mut checkpoints, &key, checkpoint)?;
             }
             write_lock(&mut locks, &key, note, &record)?;
         }
     }
-    lock_expiry.write_mark(mark)?;
+    LockExpiry(&mut locks).write_mark(mark)?;
     tables::write_version(txn)?;
     Ok(mark)
 }

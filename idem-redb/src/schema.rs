@@ -2,18 +2,15 @@
 //!
 //! - `idem/locks`: live and unfinished attempts: where the attempt's note lies in the expiry index, then its
 //!   record without the checkpoint's bytes. Small whatever is checkpointed, so that a renewal writes little.
+//!   Before all of them stands their [expiry index](crate::lock_expiry), and at its end the store's high-water mark:
+//!   a table of its own would cost each commit a page more.
 //! - `idem/checkpoints`: what holders saved, with a checksum of its own. Written by `checkpoint` alone.
-//! - `idem/lock-expiry`: the expiry index of the locks, by [`Place`]. A note says "not before": a renewal leaves it
-//!   where it is, and the sweep that finds it due looks at the record and moves it on. The last entry is the
-//!   store's high-water mark, beside which the note of a new lock goes, so that it costs no page of its own.
 //! - `idem/index`: where a completed key's outcome lies.
 //! - `idem/outcomes`: outcomes by [`Place`], so that they are appended while retentions are alike, and that what
 //!   has expired is a prefix: the log is its own expiry index.
 //! - `idem/meta`: the schema's version.
 //!
 //! A key is in `locks`, or in `index` and `outcomes`, or nowhere. One transaction moves it.
-
-use std::ops::RangeToInclusive;
 
 use idem_core::codec::{self, Cover};
 use idem_core::{Error, ErrorKind, Key, Operation, Record, Timestamp};
@@ -33,23 +30,20 @@ pub(crate) const INDEX_KEY_LEN: usize = 24;
 pub(crate) const SCHEMA_VERSION: u64 = 2;
 
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("idem/meta");
-/// Value: see [`lock_record`](crate::lock_record).
+/// Value: see [`lock_record`](crate::lock_record) and [`lock_expiry`](crate::lock_expiry).
 pub(crate) const LOCKS: TableDefinition<'_, StorageKey, &[u8]> = TableDefinition::new("idem/locks");
 /// Value: see [`lock_record`](crate::lock_record).
 pub(crate) const CHECKPOINTS: TableDefinition<'_, StorageKey, &[u8]> =
     TableDefinition::new("idem/checkpoints");
-/// Key: [`Place`]. Value: storage key; of the last entry the [mark](crate::mark).
-pub(crate) const LOCK_EXPIRY: TableDefinition<'_, u128, StorageKey> =
-    TableDefinition::new("idem/lock-expiry");
 /// Value: [`Place`].
 pub(crate) const INDEX: TableDefinition<'_, IndexKey, u128> = TableDefinition::new("idem/index");
 /// Key: [`Place`]. Value: storage key, then the record.
 pub(crate) const OUTCOMES: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("idem/outcomes");
 
-pub(crate) const TABLES_IN_ALL: usize = 6;
+pub(crate) const TABLES_IN_ALL: usize = 5;
 /// The names of all of them.
 pub(crate) const TABLES: [&str; TABLES_IN_ALL] =
-    ["idem/meta", "idem/locks", "idem/checkpoints", "idem/lock-expiry", "idem/index", "idem/outcomes"];
+    ["idem/meta", "idem/locks", "idem/checkpoints", "idem/index", "idem/outcomes"];
 
 pub(crate) const VERSION_KEY: &str = "schema version";
 
@@ -72,21 +66,21 @@ impl Place {
         u64::try_from(self.0 & u128::from(u64::MAX)).unwrap_or(u64::MAX)
     }
 
-    /// All places that have expired at `now`. The mark's is never one of them.
-    pub(crate) fn expired(now: Timestamp) -> RangeToInclusive<u128> {
-        ..=Self::new(now, u64::MAX).0.min(u128::MAX - 1)
+    /// The last place that has expired at `now`. The mark's is behind every one of them.
+    pub(crate) fn last_expired(now: Timestamp) -> Self {
+        Self(Self::new(now, u64::MAX).0.min(u128::MAX - 1))
     }
 
     /// The first place from `number` on that nothing is at, whoever put the others there.
-    pub(crate) fn free<V: redb::Value + 'static>(
-        table: &impl ReadableTable<u128, V>,
+    pub(crate) fn free(
         expires_at: Timestamp,
         number: u64,
+        is_taken: impl Fn(Self) -> Result<bool, Failure>,
     ) -> Result<Self, Failure> {
         let mut number = Some(number);
         while let Some(free) = number {
             let place = Self::new(expires_at, free);
-            if table.get(place.0)?.is_none() {
+            if !is_taken(place)? {
                 return Ok(place);
             }
             number = free.checked_add(1);
@@ -145,6 +139,6 @@ mod tests {
 
     #[test]
     fn the_marks_place_never_expires() {
-        assert!(!Place::expired(Timestamp::from_micros(u64::MAX)).contains(&u128::MAX));
+        assert!(Place::last_expired(Timestamp::from_micros(u64::MAX)) < Place(u128::MAX));
     }
 }

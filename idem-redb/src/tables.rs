@@ -8,7 +8,7 @@ use idem_core::{Key, Record, State, Timestamp};
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use crate::error::Failure;
-use crate::lock_expiry::LockExpiry;
+use crate::lock_expiry::{self, LockExpiry};
 use crate::lock_record::{note_of, read_checkpoint, read_lock, write_checkpoint, write_lock};
 use crate::mark::Mark;
 use crate::schema::{
@@ -37,7 +37,6 @@ enum Home {
 pub(crate) struct Tables<'txn> {
     locks: Table<'txn, StorageKey, &'static [u8]>,
     checkpoints: Table<'txn, StorageKey, &'static [u8]>,
-    lock_expiry: LockExpiry<'txn>,
     index: Table<'txn, IndexKey, u128>,
     outcomes: Table<'txn, u128, &'static [u8]>,
 }
@@ -47,7 +46,6 @@ impl<'txn> Tables<'txn> {
         Ok(Self {
             locks: txn.open_table(LOCKS)?,
             checkpoints: txn.open_table(CHECKPOINTS)?,
-            lock_expiry: LockExpiry::open(txn)?,
             index: txn.open_table(INDEX)?,
             outcomes: txn.open_table(OUTCOMES)?,
         })
@@ -90,7 +88,9 @@ impl<'txn> Tables<'txn> {
                 State::Completed(completed) => {
                     let bytes = codec::encode(key, record, Cover::Whole).map_err(Failure::Record)?;
                     self.remove(key, found)?;
-                    let place = Place::free(&self.outcomes, completed.expires_at, number)?;
+                    let place = Place::free(completed.expires_at, number, |place| {
+                        Ok(self.outcomes.get(place.0)?.is_some())
+                    })?;
                     self.append(key, place, &bytes)
                 }
             },
@@ -105,12 +105,12 @@ impl<'txn> Tables<'txn> {
         number: u64,
     ) -> Result<(), Failure> {
         let note = match found.map(|found| found.home) {
-            Some(Home::Lock(note)) => self.lock_expiry.keep_or_move(key, record, note)?,
+            Some(Home::Lock(note)) => self.lock_expiry().keep_or_move(key, record, note)?,
             Some(Home::Outcome(_)) => {
                 self.remove(key, found)?;
-                self.lock_expiry.add(key, record, number)?
+                self.lock_expiry().add(key, record, number)?
             }
-            None => self.lock_expiry.add(key, record, number)?,
+            None => self.lock_expiry().add(key, record, number)?,
         };
         // Steps only rise, so the same step is the same checkpoint.
         let stored = found.and_then(|found| found.record.checkpoint()).map(|checkpoint| checkpoint.step);
@@ -139,7 +139,7 @@ impl<'txn> Tables<'txn> {
             None => {}
             Some((Home::Lock(note), record)) => {
                 self.locks.remove(key.storage_key())?;
-                self.lock_expiry.remove(key, note)?;
+                self.lock_expiry().remove(key, note)?;
                 if record.checkpoint().is_some() {
                     self.checkpoints.remove(key.storage_key())?;
                 }
@@ -156,7 +156,7 @@ impl<'txn> Tables<'txn> {
     pub(crate) fn remove_unread(&mut self, key: &Key) -> Result<bool, Failure> {
         let locked = self.locks.remove(key.storage_key())?.map(|value| note_of(value.value()));
         if let Some(Some(note)) = locked {
-            self.lock_expiry.remove(key, note)?;
+            self.lock_expiry().remove(key, note)?;
         }
         self.checkpoints.remove(key.storage_key())?;
         let place = self.index.remove(&index_key(key))?.map(|place| place.value());
@@ -173,12 +173,16 @@ impl<'txn> Tables<'txn> {
     }
 
     pub(crate) fn write_mark(&mut self, mark: Mark) -> Result<(), Failure> {
-        self.lock_expiry.write_mark(mark)
+        self.lock_expiry().write_mark(mark)
     }
 
     /// How far the store had come.
     pub(crate) fn mark(&self) -> Result<Mark, Failure> {
-        self.lock_expiry.mark()
+        lock_expiry::read_mark(&self.locks)
+    }
+
+    fn lock_expiry(&mut self) -> LockExpiry<'_, 'txn> {
+        LockExpiry(&mut self.locks)
     }
 }
 
@@ -217,23 +221,23 @@ impl Tables<'_> {
     /// Looks at the lock of `key`, of which the note at `note` is due: removes it if it has expired (true), and
     /// else notes when to look again.
     pub(crate) fn settle(&mut self, key: &Key, note: Place, now: Timestamp) -> Result<bool, Failure> {
-        if !self.lock_expiry.has(key, note)? {
+        if !self.lock_expiry().has(key, note)? {
             return Ok(false);
         }
         match readable(read_lock(&self.locks, key, now))? {
-            None => self.lock_expiry.postpone(key, note, now + UNREADABLE_FOR)?,
-            Some(None) => self.lock_expiry.remove(key, note)?,
+            None => self.lock_expiry().postpone(key, note, now + UNREADABLE_FOR)?,
+            Some(None) => self.lock_expiry().remove(key, note)?,
             Some(Some((own, record))) if record.is_expired(now) => {
-                self.lock_expiry.remove(key, note)?;
+                self.lock_expiry().remove(key, note)?;
                 self.remove(key, Some(&Found { record, home: Home::Lock(own) }))?;
                 return Ok(true);
             }
             // It was locked anew after its lock was removed.
-            Some(Some((own, _))) if own != note && self.lock_expiry.has(key, own)? => {
-                self.lock_expiry.remove(key, note)?;
+            Some(Some((own, _))) if own != note && self.lock_expiry().has(key, own)? => {
+                self.lock_expiry().remove(key, note)?;
             }
             Some(Some((_, record))) => {
-                let note = self.lock_expiry.renew(key, &record, note)?;
+                let note = self.lock_expiry().renew(key, &record, note)?;
                 write_lock(&mut self.locks, key, note, &record)?;
             }
         }

@@ -183,10 +183,10 @@ fn left(disk: &Disk) -> Left {
     let copy = Disk::holding(disk.bytes());
     let database = Database::builder().create_with_backend(copy.open().unwrap()).unwrap();
     let txn = database.begin_read().unwrap();
-    let notes = txn.open_table(TableDefinition::<u128, &[u8; 48]>::new("idem/lock-expiry")).unwrap();
-    Left {
-        locks: txn.open_table(bytes("idem/locks")).unwrap().iter().unwrap().count(),
-        checkpoints: txn.open_table(bytes("idem/checkpoints")).unwrap().iter().unwrap().count(),
-        notes: notes.iter().unwrap().count() - 1,
-    }
+    let locks = txn.open_table(bytes("idem/locks")).unwrap();
+    let is_note = |key: [u8; 48]| key[..16] == [0; 16];
+    let (notes, locks): (Vec<_>, Vec<_>) =
+        locks.iter().unwrap().map(|entry| *entry.unwrap().0.value()).partition(|key| is_note(*key));
+    let checkpoints = txn.open_table(bytes("idem/checkpoints")).unwrap().iter().unwrap().count();
+    Left { locks: locks.len(), checkpoints, notes: notes.len() - 1 }
 }

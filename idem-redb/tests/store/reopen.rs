@@ -72,9 +72,7 @@ async fn a_store_that_has_lost_a_table_is_corrupt() {
     complete_keys(&store, 3).await;
     acquire(&store, &key(3)).await;
     store.close().await.unwrap();
-    for table in
-        ["idem/meta", "idem/locks", "idem/checkpoints", "idem/lock-expiry", "idem/index", "idem/outcomes"]
-    {
+    for table in ["idem/meta", "idem/locks", "idem/checkpoints", "idem/index", "idem/outcomes"] {
         let disk = Disk::holding(sound.bytes());
         let database = Database::builder().create_with_backend(disk.open().unwrap()).unwrap();
         let txn = database.begin_write().unwrap();
@@ -83,7 +81,6 @@ async fn a_store_that_has_lost_a_table_is_corrupt() {
             "idem/locks" | "idem/checkpoints" => {
                 txn.delete_table(TableDefinition::<&[u8; 48], &[u8]>::new(table))
             }
-            "idem/lock-expiry" => txn.delete_table(TableDefinition::<u128, &[u8; 48]>::new(table)),
             "idem/index" => txn.delete_table(TableDefinition::<&[u8; 24], u128>::new(table)),
             _ => txn.delete_table(TableDefinition::<u128, &[u8]>::new(table)),
         };
