@@ -21,7 +21,12 @@ use serde::Deserialize;
 #[non_exhaustive]
 #[expect(clippy::struct_excessive_bools, reason = "independent settings, named as users write them")]
 pub struct RedbConfig {
-    /// The one file. Required.
+    /// The one file. Required. A relative path starts in the folder in which the process is when it opens the store.
+    ///
+    /// In a URI it is what follows `redb:`. Two slashes change nothing: `redb:x` and `redb://x` are the file `x` of
+    /// that folder, `redb:/x` and `redb:///x` the file `x` of the root; nothing is a host.
+    ///
+    /// A link is followed, also to a file that is yet to be made.
     pub path: PathBuf,
     /// Whether a missing file is made (readable by its owner only). Default: true.
     #[serde(default = "yes")]

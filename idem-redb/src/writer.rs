@@ -133,7 +133,7 @@ impl Writer {
         }
         self.last_batch = batch.calls.len();
         for (batch, let_as) in self.admission.admit(batch, now()) {
-            match self.shared.slot.database() {
+            match self.database() {
                 Ok(database) => {
                     let done = batch.commit(&database, &mut self.writes);
                     let _ended = guarded(|| {
@@ -146,6 +146,12 @@ impl Writer {
                 Err(failure) => batch.refuse(|operation| failure.to_error(operation)),
             }
         }
+    }
+
+    /// The database, if it is there and its file has its name.
+    fn database(&self) -> Result<Arc<Database>, Failure> {
+        self.shared.has_file();
+        self.shared.slot.database()
     }
 
     /// All that waits, up to a bound, and up to the first message that stands alone.
@@ -183,7 +189,7 @@ impl Writer {
         let Some(let_as) = self.admission.admit_transaction(now()) else {
             return send(queued.reply, Err(FULL.error(Operation::Complete)));
         };
-        match self.shared.slot.database() {
+        match self.database() {
             Ok(database) => {
                 let done = closure::transact(queued, &database, &mut self.writes);
                 let is_blocked = guarded(|| Ok(self.writes.is_blocked(&database))).unwrap_or(false);

@@ -6,8 +6,10 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod bit_flips;
+mod creation;
 mod disk_full;
 mod disk_model;
+mod file_identity;
 mod io_error;
 mod kill;
 mod leak;
