@@ -38,6 +38,11 @@ use std::sync::Arc;
 
 use idem_core::{Driver, Opening, Options, Store};
 
+/// What outcomes are made of.
+pub use bytes;
+/// What the application's own tables are made of.
+pub use redb;
+
 pub use builder::RedbBuilder;
 pub use config::{RedbConfig, WhenQueueFull};
 pub use store::RedbStore;
