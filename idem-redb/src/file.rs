@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use redb::{
 };
 
 use crate::config::RedbConfig;
+use crate::create::{self, end_of_links, failed, folder, sync_folder, unusable};
 use crate::error::Failure;
 use crate::identity::FileIdentity;
 use crate::leftovers;
@@ -50,12 +51,7 @@ pub(crate) fn open_file(config: &RedbConfig) -> Result<Opened> {
         }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound && config.create => {
-            // A link to a file that is yet to be made is where that file is to be.
-            let end = end_of_links(path)?;
-            let mut tries = 0;
-            while !create_file(config, &end, tries == MOST_TRIES)? {
-                tries += 1;
-            }
+            create::create_file(path, |file| fill(config, file))?;
             is_new = true;
         }
         Err(error) => return Err(failed(path, "cannot be opened", error)),
@@ -155,68 +151,13 @@ pub(crate) fn found_again(txn: WriteTransaction) -> Result<Mark, Failure> {
     prepare(txn, Ownership::Again)
 }
 
-/// How often a file is made that somebody took for a leftover.
-const MOST_TRIES: usize = 5;
-
-/// Makes the file under another name first: a file that has its name is complete, whatever happens. False when
-/// somebody took it for a leftover meanwhile, and this is not the last try.
-fn create_file(config: &RedbConfig, path: &Path, is_last: bool) -> Result<bool> {
-    let cannot = |error: io::Error| failed(path, "cannot be made", error);
-    let fresh = leftovers::new_file(folder(path)).map_err(cannot)?;
+/// Makes an empty store of an empty file.
+fn fill(config: &RedbConfig, file: fs::File) -> Result<()> {
     guarded(|| {
-        // On a handle of the same file, whose lock says that somebody is making it.
-        let file = fresh.as_file().try_clone().map_err(|error| Failure::Redb(redb::Error::Io(error)))?;
         let database = builder(config).create_with_backend(FileBackend::new(file)?)?;
         prepare(begin(&database, config)?, Ownership::Own)?;
         Ok(database.close()?)
-    })?;
-    // Closing gave up the lock.
-    leftovers::lock(fresh.as_file());
-    match fresh.persist_noclobber(path) {
-        Ok(_) => sync_folder(path).map(|()| true).map_err(cannot),
-        // Another process was first: its file is as good.
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(true),
-        Err(error) if error.error.kind() == io::ErrorKind::NotFound && !is_last => Ok(false),
-        Err(error) => Err(cannot(error.error)),
-    }
-}
-
-/// Where `path` leads when it is a link to what is not there.
-fn end_of_links(path: &Path) -> Result<PathBuf> {
-    const MOST: usize = 40;
-    let mut end = path.to_owned();
-    for _ in 0..MOST {
-        match fs::read_link(&end) {
-            // A relative one starts where the link is.
-            Ok(target) => end = folder(&end).join(target),
-            // No link: the end.
-            Err(_) => return Ok(end),
-        }
-    }
-    Err(unusable(path, "cannot be opened: it leads through too many links"))
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Makes the file's name durable, on systems that have a way to.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    match fs::File::open(folder(path)).and_then(|folder| folder.sync_all()) {
-        // Some file systems sync no folder, and some folders may be used and not be read.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
-            ) =>
-        {
-            Ok(())
-        }
-        synced => synced,
-    }
+    })
 }
 
 fn guarded<T>(open: impl FnOnce() -> Result<T, Failure>) -> Result<T> {
@@ -322,12 +263,4 @@ fn refusal(error: &Error) -> Option<&io::Error> {
         }
         _ => None,
     }
-}
-
-fn failed(path: &Path, what: &str, error: io::Error) -> Error {
-    unusable(path, &format!("{what}: {error}")).with_source(error)
-}
-
-fn unusable(path: &Path, why: &str) -> Error {
-    Error::new(ErrorKind::InvalidConfig, Operation::Open, format!("{} {why}", path.display()))
 }

@@ -4,7 +4,7 @@
 //! by nobody any more.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
 
@@ -15,19 +15,17 @@ const SUFFIX: &str = ".new";
 /// The most entries of a folder that are looked at: an opening must not take long for the sake of a full folder.
 const MOST: usize = 10_000;
 
-/// A new file in `folder`, locked. Removed when it is dropped, unless it is given its name.
-pub(crate) fn new_file(folder: &Path) -> io::Result<NamedTempFile> {
+/// A new file in `folder`, locked. Removed when it is dropped, unless it is given its name. `None` when somebody has
+/// taken it for a leftover already.
+pub(crate) fn new_file(folder: &Path) -> io::Result<Option<NamedTempFile>> {
     let fresh = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder)?;
-    lock(fresh.as_file());
-    Ok(fresh)
+    Ok(lock(fresh.as_file()).then_some(fresh))
 }
 
-/// Says that somebody is making `file`. In vain where files have no locks, and where somebody who looks for leftovers
-/// was quicker: then the file is gone, and is made once more.
-pub(crate) fn lock(file: &File) {
-    if cfg!(unix) {
-        let _in_vain = file.try_lock();
-    }
+/// Says that somebody is making `file`. False when somebody who looks for leftovers was quicker. Where files have no
+/// locks nobody looks.
+pub(crate) fn lock(file: &File) -> bool {
+    !cfg!(unix) || !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }
 
 /// Removes what is left in `folder` of files that nobody makes any more. What cannot be removed does no harm.

@@ -6,6 +6,7 @@ mod batch;
 mod builder;
 mod closure;
 mod config;
+mod create;
 mod error;
 mod file;
 mod full_disk;
