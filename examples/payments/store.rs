@@ -13,6 +13,8 @@ use crate::books::Books;
 /// any other store they are in this process's memory: the demo has no database of its own.
 pub(crate) async fn open(uri: &str) -> Result<(Arc<dyn Store>, Books)> {
     if let Some(path) = uri.strip_prefix("redb:") {
+        // As in every store's URI: `redb://x` is the file x of this folder, and `redb:///x` the one of the root.
+        let path = path.strip_prefix("//").unwrap_or(path);
         if path.is_empty() || path.contains(['?', '%']) {
             return Err("here it is redb:FILE, without options: the file is shared with the books".into());
         }

@@ -37,6 +37,11 @@ mod token;
 mod typed;
 mod wait;
 
+/// What a store's methods are written with.
+pub use async_trait::async_trait;
+/// What outcomes and checkpoints are made of.
+pub use bytes;
+
 pub use capabilities::Capabilities;
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
 pub use decide::decide;

@@ -35,17 +35,23 @@ impl RedbBuilder {
     }
 
     /// Opens a database on the caller's own storage; `storage` is asked again whenever the store has to
-    /// reopen it. The configured path is not used.
+    /// reopen it. The options `path` and `create` are refused: they have no meaning there.
     pub async fn open_backend<B, F>(self, storage: F) -> Result<RedbStore>
     where
         B: StorageBackend,
         F: Fn() -> io::Result<B> + Send + Sync + 'static,
     {
+        self.config.check_for_storage()?;
         self.start(move |config, clock| Inner::open_storage(config, clock, storage)).await
     }
 
     /// Shares the application's own database. See [`RedbStore::with_database`].
+    ///
+    /// # Errors
+    /// As there; and [`InvalidConfig`](ErrorKind::InvalidConfig) for an option that has no meaning there: `path`,
+    /// `create`, `check_integrity`, `accept_repairs`, `cache_bytes`.
     pub async fn with_database(self, database: Arc<Database>) -> Result<RedbStore> {
+        self.config.check_for_database()?;
         self.start(move |config, clock| Inner::share(config, clock, database)).await
     }
 
@@ -71,7 +77,7 @@ impl RedbBuilder {
     /// ```
     /// use std::sync::Arc;
     /// use idem_redb::RedbStore;
-    /// use redb::{Database, ReadableDatabase};
+    /// use idem_redb::redb::{Database, ReadableDatabase};
     ///
     /// # #[tokio::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -89,6 +95,7 @@ impl RedbBuilder {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
         F: Fn() -> std::result::Result<Arc<Database>, E> + Send + 'static,
     {
+        self.config.check_for_database()?;
         let supply = move || {
             open().map_err(|source| {
                 let message = "the application's database cannot be opened";

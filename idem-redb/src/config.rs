@@ -21,7 +21,12 @@ use serde::Deserialize;
 #[non_exhaustive]
 #[expect(clippy::struct_excessive_bools, reason = "independent settings, named as users write them")]
 pub struct RedbConfig {
-    /// The one file. Required.
+    /// The one file. Required. A relative path starts in the folder in which the process is when it opens the store.
+    ///
+    /// In a URI it is what follows `redb:`. Two slashes change nothing: `redb:x` and `redb://x` are the file `x` of
+    /// that folder, `redb:/x` and `redb:///x` the file `x` of the root; nothing is a host.
+    ///
+    /// A link is followed, also to a file that is yet to be made.
     pub path: PathBuf,
     /// Whether a missing file is made (readable by its owner only). Default: true.
     #[serde(default = "yes")]
@@ -105,23 +110,40 @@ impl RedbConfig {
         in_range("max_outcome", self.max_outcome, 1, 1 << 30)?;
         in_range("sweep_interval", self.sweep_interval, instant, day)
     }
-}
 
-impl From<&str> for RedbConfig {
-    fn from(path: &str) -> Self {
-        Self::new(path)
+    /// Refuses what has no meaning for a storage of the caller's.
+    pub(crate) fn check_for_storage(&self) -> Result<()> {
+        let named = [("path", !self.path.as_os_str().is_empty()), ("create", !self.create)];
+        unused(&named, "the caller's own storage (open_backend)")
+    }
+
+    /// Refuses what has no meaning for a database of the application's.
+    pub(crate) fn check_for_database(&self) -> Result<()> {
+        let named = [
+            ("path", !self.path.as_os_str().is_empty()),
+            ("create", !self.create),
+            ("check_integrity", self.check_integrity),
+            ("accept_repairs", self.accept_repairs),
+            ("cache_bytes", self.cache_bytes != default_cache_bytes()),
+        ];
+        unused(&named, "the application's own database (with_database), which opens it as it likes")
     }
 }
 
-impl From<&Path> for RedbConfig {
-    fn from(path: &Path) -> Self {
-        Self::new(path)
+/// Whatever is a path: `&str`, `String`, `&Path`, `PathBuf` and references to them.
+impl<P: AsRef<Path>> From<P> for RedbConfig {
+    fn from(path: P) -> Self {
+        Self::new(path.as_ref())
     }
 }
 
-impl From<PathBuf> for RedbConfig {
-    fn from(path: PathBuf) -> Self {
-        Self::new(path)
+fn unused(set: &[(&str, bool)], on: &str) -> Result<()> {
+    match set.iter().find(|(_, is_set)| *is_set) {
+        Some((name, _)) => {
+            let message = format!("redb: {name} is set, and has no meaning on {on}; leave it at its default");
+            Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message))
+        }
+        None => Ok(()),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use idem_core::{Error, ErrorKind, Operation, Result, Timestamp};
 use redb::backends::FileBackend;
@@ -12,7 +14,10 @@ use redb::{
 };
 
 use crate::config::RedbConfig;
+use crate::create::{self, end_of_links, failed, folder, sync_folder, unusable};
 use crate::error::Failure;
+use crate::identity::FileIdentity;
+use crate::leftovers;
 use crate::lent::Lent;
 use crate::mark::Mark;
 use crate::migrate;
@@ -25,11 +30,14 @@ pub(crate) struct Opened {
     pub(crate) database: Database,
     pub(crate) mark: Mark,
     pub(crate) storage: Lent,
+    /// Of a file that was opened by its name.
+    pub(crate) identity: Option<FileIdentity>,
 }
 
 /// Opens the file that `config` names, making it when it is missing and may be made.
 pub(crate) fn open_file(config: &RedbConfig) -> Result<Opened> {
     let path = &config.path;
+    let mut is_new = false;
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => return Err(unusable(path, "is a directory")),
         // A store's file is complete before it gets its name, so an empty one has lost what it held.
@@ -40,18 +48,44 @@ pub(crate) fn open_file(config: &RedbConfig) -> Result<Opened> {
         }
         // Whoever made it may have been cut off before its name was on the disk.
         Ok(_) if config.create => {
-            sync_folder(path).map_err(|error| unusable(path, "cannot be opened").with_source(error))?;
+            sync_folder(path).map_err(|error| failed(path, "cannot be opened", error))?;
         }
         Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound && config.create => create_file(config)?,
-        Err(error) => return Err(unusable(path, "cannot be opened").with_source(error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && config.create => {
+            create::create_file(path, |file| fill(config, file))?;
+            is_new = true;
+        }
+        Err(error) => return Err(failed(path, "cannot be opened", error)),
     }
-    // Never made anew: by now there is a file, and what it is lacks, it has lost.
-    let opened =
-        guarded(|| look(path)).and_then(|()| open_storage(config, Ownership::Again, &|| open_backend(path)));
-    opened.map_err(|error| {
-        if is_refusal(&error) { unusable(path, "cannot be opened").with_source(error) } else { error }
-    })
+    if config.create {
+        leftovers::remove(folder(&end_of_links(path)?));
+    }
+    let opened = open_existing(config);
+    match opened {
+        // Whoever removes leftovers may be looking at it, for a moment.
+        Err(error) if is_new && error.kind() == ErrorKind::Unavailable => {
+            std::thread::sleep(Duration::from_millis(20));
+            open_existing(config)
+        }
+        opened => opened,
+    }
+}
+
+/// Never makes it anew: by now there is a file, and what it is lacks, it has lost.
+fn open_existing(config: &RedbConfig) -> Result<Opened> {
+    let path = &config.path;
+    let identity = Mutex::new(None);
+    let open = || {
+        let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
+        *identity.lock().unwrap_or_else(PoisonError::into_inner) = FileIdentity::of(path, &file)?;
+        FileBackend::new(file).map_err(io::Error::other)
+    };
+    let opened = guarded(|| look(path)).and_then(|()| open_storage(config, Ownership::Again, &open));
+    let opened = opened.map_err(|error| match refusal(&error) {
+        Some(why) => unusable(path, &format!("cannot be opened: {why}")).with_source(error),
+        None => error,
+    })?;
+    Ok(Opened { identity: identity.into_inner().unwrap_or_else(PoisonError::into_inner), ..opened })
 }
 
 /// Refuses what is not ours before it is opened for writing, which changes even a file that nothing is written to.
@@ -87,7 +121,7 @@ pub(crate) fn open_storage<B: StorageBackend>(
             return Err(Failure::Redb(redb::Error::Corrupted("the check had to repair it".to_owned())));
         }
         let mark = prepare(begin(&database, config)?, ownership)?;
-        Ok(Opened { database, mark, storage })
+        Ok(Opened { database, mark, storage, identity: None })
     })
 }
 
@@ -99,13 +133,8 @@ pub(crate) fn open_in_place(config: &RedbConfig, storage: Lent) -> Result<Opened
         builder.set_cache_size(usize::try_from(config.cache_bytes).unwrap_or(usize::MAX));
         let database = builder.create_with_backend(storage.clone())?;
         let mark = prepare(begin(&database, config)?, Ownership::Again)?;
-        Ok(Opened { database, mark, storage })
+        Ok(Opened { database, mark, storage, identity: None })
     })
-}
-
-fn open_backend(path: &Path) -> io::Result<FileBackend> {
-    let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
-    FileBackend::new(file).map_err(io::Error::other)
 }
 
 /// Makes the tables in an application's own database, or checks that they are ours. Its time is at least `now`
@@ -123,47 +152,13 @@ pub(crate) fn found_again(txn: WriteTransaction) -> Result<Mark, Failure> {
     prepare(txn, Ownership::Again)
 }
 
-/// Makes the file under another name first: a file that has its name is complete, whatever happens.
-fn create_file(config: &RedbConfig) -> Result<()> {
-    let path = &config.path;
-    let parent = folder(path);
-    let failed = |error: io::Error| unusable(path, "cannot be made").with_source(error);
-    let fresh =
-        tempfile::Builder::new().prefix(".idem-").suffix(".new").tempfile_in(parent).map_err(failed)?;
+/// Makes an empty store of an empty file.
+fn fill(config: &RedbConfig, file: fs::File) -> Result<()> {
     guarded(|| {
-        let database = builder(config).create(fresh.path())?;
+        let database = builder(config).create_with_backend(FileBackend::new(file)?)?;
         prepare(begin(&database, config)?, Ownership::Own)?;
         Ok(database.close()?)
-    })?;
-    match fresh.persist_noclobber(path) {
-        Ok(_) => sync_folder(path).map_err(failed),
-        // Another process was first: its file is as good.
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(failed(error.error)),
-    }
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Makes the file's name durable, on systems that have a way to.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    match fs::File::open(folder(path)).and_then(|folder| folder.sync_all()) {
-        // Some file systems sync no folder, and some folders may be used and not be read.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
-            ) =>
-        {
-            Ok(())
-        }
-        synced => synced,
-    }
+    })
 }
 
 fn guarded<T>(open: impl FnOnce() -> Result<T, Failure>) -> Result<T> {
@@ -258,16 +253,20 @@ fn builder(config: &RedbConfig) -> Builder {
     builder
 }
 
-/// The system refused the path itself, so trying again changes nothing.
-fn is_refusal(error: &Error) -> bool {
+/// Why the system refused the path itself, so that trying again changes nothing.
+fn refusal(error: &Error) -> Option<&io::Error> {
     use std::error::Error as _;
-    let source = error.source().and_then(|source| source.downcast_ref::<redb::Error>());
-    matches!(source, Some(redb::Error::Io(io)) if matches!(
-        io.kind(),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory
-    ))
-}
-
-fn unusable(path: &Path, why: &str) -> Error {
-    Error::new(ErrorKind::InvalidConfig, Operation::Open, format!("{} {why}", path.display()))
+    match error.source().and_then(|source| source.downcast_ref::<redb::Error>()) {
+        Some(redb::Error::Io(why))
+            if matches!(
+                why.kind(),
+                io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::ReadOnlyFilesystem
+                    | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Some(why)
+        }
+        _ => None,
+    }
 }

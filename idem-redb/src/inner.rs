@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::config::{RedbConfig, WhenQueueFull};
 use crate::error::{away, closed};
 use crate::file::{self, Opened, Ownership};
+use crate::identity::{self, FileIdentity};
 use crate::mark::Mark;
 use crate::origin::{Origin, Own, Supply};
 use crate::pace::ReadPace;
@@ -43,12 +44,14 @@ pub(crate) struct Started {
 }
 
 impl Inner {
-    pub(crate) fn open_file(config: RedbConfig, clock: SharedClock) -> Result<Started> {
-        let again = config.clone();
+    pub(crate) fn open_file(mut config: RedbConfig, clock: SharedClock) -> Result<Started> {
+        // A process may go to another folder later.
+        config.path = std::path::absolute(&config.path).unwrap_or(config.path);
+        let again = RedbConfig { create: false, ..config.clone() };
         let opened = file::open_file(&config)?;
-        Self::own(config, clock, opened, move || {
-            file::open_file(&RedbConfig { create: false, ..again.clone() })
-        })
+        let started = Self::own(config, clock, opened, move || file::open_file(&again))?;
+        identity::watch(&started.inner.shared)?;
+        Ok(started)
     }
 
     pub(crate) fn open_storage<B: StorageBackend>(
@@ -81,7 +84,7 @@ impl Inner {
             file::adopt(txn, clock.wall())
         });
         let mark = adopted.map_err(|failure| failure.into_error(Operation::Open))?;
-        let shared = Self::shared(config, clock, database, mark, false);
+        let shared = Self::shared(config, clock, database, mark, None, false);
         Self::start(Arc::clone(&shared), origin, Writes::beside_others(shared, mark))
     }
 
@@ -91,8 +94,8 @@ impl Inner {
         opened: Opened,
         reopen: impl Fn() -> Result<Opened> + Send + 'static,
     ) -> Result<Started> {
-        let Opened { database, mark, storage } = opened;
-        let shared = Self::shared(config, clock, Arc::new(database), mark, true);
+        let Opened { database, mark, storage, identity } = opened;
+        let shared = Self::shared(config, clock, Arc::new(database), mark, identity, true);
         let own = Own { storage, reopen: Box::new(reopen) };
         Self::start(Arc::clone(&shared), Origin::Own(own), Writes::own(shared, mark))
     }
@@ -102,6 +105,7 @@ impl Inner {
         clock: SharedClock,
         database: Arc<Database>,
         mark: Mark,
+        identity: Option<FileIdentity>,
         is_own: bool,
     ) -> Arc<Shared> {
         Arc::new(Shared {
@@ -109,6 +113,7 @@ impl Inner {
             time: Time::start(clock, mark.time),
             waiters: Waiters::new(),
             pace: ReadPace::default(),
+            identity,
             config,
         })
     }

@@ -6,11 +6,14 @@ mod batch;
 mod builder;
 mod closure;
 mod config;
+mod create;
 mod error;
 mod expired;
 mod file;
 mod full_disk;
+mod identity;
 mod inner;
+mod leftovers;
 mod lent;
 mod lock_expiry;
 mod lock_record;
@@ -42,6 +45,11 @@ mod writes;
 use std::sync::Arc;
 
 use idem_core::{Driver, Opening, Options, Store};
+
+/// What outcomes are made of.
+pub use bytes;
+/// What the application's own tables are made of.
+pub use redb;
 
 pub use builder::RedbBuilder;
 pub use config::{RedbConfig, WhenQueueFull};

@@ -60,7 +60,9 @@ impl Writer {
         // A leaked table would keep the storage, and its lock, for ever.
         let _closed = guarded(|| own.storage.take_back().map_err(|error| Failure::Redb(error.into())));
         let mut pause = FIRST_PAUSE;
-        while let Err(error) = self.reopen(&mut own) {
+        while self.shared.has_file()
+            && let Err(error) = self.reopen(&mut own)
+        {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "the database cannot be opened again yet"
@@ -151,6 +153,12 @@ impl Writer {
     }
 
     fn adopt(&mut self, opened: Opened) {
+        // Replaced since: the other file is another store, with holders of its own.
+        if let (Some(before), Some(now)) = (&self.shared.identity, &opened.identity)
+            && !before.is_same(now)
+        {
+            self.shared.slot.lose(before.lost());
+        }
         self.writes.found(opened.mark);
         self.shared.slot.put(opened.database.into());
         tracing::warn!("the database was opened again");

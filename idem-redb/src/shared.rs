@@ -3,6 +3,7 @@
 use idem_core::Waiters;
 
 use crate::config::RedbConfig;
+use crate::identity::FileIdentity;
 use crate::pace::ReadPace;
 use crate::slot::Slot;
 use crate::time::Time;
@@ -14,4 +15,21 @@ pub(crate) struct Shared {
     pub(crate) time: Time,
     pub(crate) waiters: Waiters,
     pub(crate) pace: ReadPace,
+    /// Of a file that the store opened by its name.
+    pub(crate) identity: Option<FileIdentity>,
+}
+
+impl Shared {
+    /// Whether the store's file still has its name. From the first time that it has not, everything is refused.
+    pub(crate) fn has_file(&self) -> bool {
+        match &self.identity {
+            Some(identity) if !identity.is_named() => {
+                if self.slot.lose(identity.lost()) {
+                    tracing::error!("the store's file was removed or replaced, the store refuses everything");
+                }
+                false
+            }
+            _ => true,
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, TryLockError};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, TryLockError};
 
 use idem_core::Result;
 use redb::{Database, ReadTransaction, ReadableDatabase};
@@ -24,6 +24,8 @@ pub(crate) struct Slot {
     keeps_snapshots: bool,
     /// Tells those who wait that the database was put in, or went for longer.
     changed: watch::Sender<()>,
+    /// Set once the database must not be used any more, whatever becomes of it.
+    lost: OnceLock<Away>,
     /// Whether the writer was asked to look after a read that failed.
     look_asked: AtomicBool,
 }
@@ -47,6 +49,7 @@ impl Slot {
             commits: AtomicU64::new(0),
             keeps_snapshots,
             changed: watch::Sender::new(()),
+            lost: OnceLock::new(),
             look_asked: AtomicBool::new(false),
         }
     }
@@ -104,8 +107,23 @@ impl Slot {
         }
     }
 
+    /// Whether the database is in its place.
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(*self.state.read().unwrap_or_else(PoisonError::into_inner), State::Ready { .. })
+    }
+
+    /// Refuses everything from now on; whether that is new.
+    pub(crate) fn lose(&self, why: Away) -> bool {
+        let is_new = self.lost.set(why).is_ok();
+        self.changed.send_replace(());
+        is_new
+    }
+
     /// The database, for the writer alone: it is the one who takes it out.
     pub(crate) fn database(&self) -> Result<Arc<Database>, Failure> {
+        if let Some(why) = self.lost.get() {
+            return Err(Failure::Away(why.clone()));
+        }
         match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
             State::Ready { database, .. } => Ok(Arc::clone(database)),
             State::Away(away) => Err(Failure::Away(away.clone())),
@@ -157,6 +175,9 @@ impl Slot {
         &self,
         read: impl FnOnce(&Database, &RwLock<Option<Box<Kept>>>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        if let Some(why) = self.lost.get() {
+            return Err(Failure::Away(why.clone()));
+        }
         let state = match self.state.try_read() {
             Ok(state) => state,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),

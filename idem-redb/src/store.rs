@@ -66,6 +66,12 @@ pub struct RedbStore(pub(crate) Arc<Inner>);
 impl RedbStore {
     /// Opens the file that `config` names, with a path alone: by the defaults of [`RedbConfig`].
     ///
+    /// A file is made under another name (`.idem-*.new`) and then given its own; what a killed process left of that
+    /// is removed by the next opening in the folder. While the store is open it looks whether the name still leads to
+    /// its file: before each commit, and every 250 ms. Once it does not, since the file was removed, moved or
+    /// replaced, every call ends in [`Unavailable`](idem_core::ErrorKind::Unavailable) until a store is opened anew.
+    /// (Both on Unix only, where files have numbers and locks that allow it.)
+    ///
     /// # Errors
     /// - [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig): a setting is out of range, or the path cannot be used.
     /// - [`Corrupt`](idem_core::ErrorKind::Corrupt): the file is damaged, or empty. No record in it is changed.

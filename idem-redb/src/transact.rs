@@ -68,10 +68,10 @@ impl RedbStore {
     ///
     /// # Example
     /// ```
-    /// use bytes::Bytes;
     /// use idem_core::{Lease, Outcome};
+    /// use idem_redb::bytes::Bytes;
+    /// use idem_redb::redb::{self, ReadableTable};
     /// use idem_redb::{RedbStore, Transacted};
-    /// use redb::ReadableTable;
     ///
     /// const BALANCES: redb::TableDefinition<&str, u64> = redb::TableDefinition::new("balances");
     ///

@@ -168,7 +168,7 @@ impl Writer {
     }
 
     fn commit(&mut self, batch: Batch) -> Result<Committed, Failure> {
-        let database = match self.shared.slot.database() {
+        let database = match self.database() {
             Ok(database) => database,
             Err(failure) => {
                 batch.refuse(|operation| failure.to_error(operation));
@@ -181,6 +181,12 @@ impl Writer {
             Ok(())
         });
         done
+    }
+
+    /// The database, if it is there and its file has its name.
+    fn database(&self) -> Result<Arc<Database>, Failure> {
+        self.shared.has_file();
+        self.shared.slot.database()
     }
 
     /// All that waits, up to a bound, and up to the first message that stands alone.
@@ -216,7 +222,7 @@ impl Writer {
         let Some(let_as) = self.admission.admit_transaction(now()) else {
             return send(queued.reply, Err(FULL.error(Operation::Complete)));
         };
-        match self.shared.slot.database() {
+        match self.database() {
             Ok(database) => {
                 self.sweep.alone += 1;
                 let done = closure::transact(queued, &database, &mut self.writes);

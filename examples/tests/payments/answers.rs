@@ -116,6 +116,24 @@ async fn the_client_pays_once_for_every_key_through_a_bad_network() {
     }
 }
 
+/// As the registry reads it: with two slashes a path is still relative.
+#[test]
+fn a_uri_with_two_slashes_names_a_file_of_this_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    for store in ["redb:a.idem", "redb://b.idem"] {
+        let mut command = example("payments");
+        command.args(["--listen", "127.0.0.1:0", "--store", store]).current_dir(folder.path());
+        let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let output = child.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(line.starts_with("listening on "), "{store}: {line:?}");
+    }
+    assert!(folder.path().join("a.idem").is_file() && folder.path().join("b.idem").is_file());
+}
+
 #[test]
 fn bad_arguments_are_told() {
     for (arguments, why) in [

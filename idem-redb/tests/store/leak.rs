@@ -10,7 +10,7 @@ use idem_redb::{RedbConfig, RedbStore, Transacted};
 use redb::{Database, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
 
 use crate::support::call::{
-    acquire, assert_replays, complete, complete_keys, config, key, lock, open, value,
+    acquire, assert_replays, complete, complete_keys, config, key, lock, open, shared_config, value,
 };
 use crate::support::disk::Disk;
 use crate::support::workload::clock;
@@ -88,7 +88,7 @@ async fn works_on(store: &RedbStore, end: End) {
 #[tokio::test]
 async fn a_leaked_table_in_a_shared_database_is_told_and_lets_the_store_be_closed() {
     let database = Arc::new(Database::builder().create_with_backend(Disk::new().open().unwrap()).unwrap());
-    let mut config = config();
+    let mut config = shared_config();
     config.call_timeout = Duration::from_millis(100);
     let store = RedbStore::builder(config).with_database(Arc::clone(&database)).await.unwrap();
     complete_keys(&store, 3).await;

@@ -5,10 +5,13 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod arguments;
 mod bit_flips;
 mod checkpoints;
+mod creation;
 mod disk_full;
 mod disk_model;
+mod file_identity;
 mod io_error;
 mod kill;
 mod leak;

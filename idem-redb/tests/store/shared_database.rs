@@ -11,7 +11,9 @@ use idem_core::{
 use idem_redb::{RedbStore, RedbStoreExt, Transacted};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction};
 
-use crate::support::call::{acquire, assert_replays, complete, config, key, lock, replay, value};
+use crate::support::call::{
+    acquire, assert_replays, complete, config, key, lock, replay, shared_config, value,
+};
 use crate::support::disk::{Disk, Failure};
 use crate::support::workload::{LEASE, clock, fingerprint, shared};
 
@@ -109,7 +111,7 @@ async fn a_lost_lease_is_refused_as_a_whole() {
 #[tokio::test]
 async fn an_outcome_too_large_undoes_the_rows() {
     let database = new_database();
-    let mut config = config();
+    let mut config = shared_config();
     config.max_outcome = 1_000;
     let store = RedbStore::builder(config).with_database(Arc::clone(&database)).await.unwrap();
     let lease = acquire(&store, &key(0)).await;
@@ -127,7 +129,7 @@ async fn an_outcome_too_large_undoes_the_rows() {
 #[tokio::test]
 async fn a_call_inside_the_applications_own_transaction_times_out() {
     let database = new_database();
-    let mut config = config();
+    let mut config = shared_config();
     config.call_timeout = Duration::from_millis(100);
     let store = RedbStore::builder(config).with_database(Arc::clone(&database)).await.unwrap();
     let lease = acquire(&store, &key(0)).await;
@@ -193,7 +195,8 @@ async fn outcomes_of_one_instant_do_not_overwrite_one_another() {
 async fn after_an_io_error_the_application_supplies_its_database_anew() {
     let disk = Disk::new();
     let database = || Arc::new(Database::builder().create_with_backend(disk.open().unwrap()).unwrap());
-    let store = RedbStore::builder(config()).clock(shared(&clock())).with_database(database()).await.unwrap();
+    let store =
+        RedbStore::builder(shared_config()).clock(shared(&clock())).with_database(database()).await.unwrap();
     let lease = acquire(&store, &key(0)).await;
     complete(&store, &lease, value(0)).await;
     let lease = acquire(&store, &key(1)).await;
@@ -237,7 +240,7 @@ fn new_database() -> Arc<Database> {
 
 async fn sharing() -> (Arc<Database>, RedbStore, ManualClock) {
     let (database, clock) = (new_database(), clock());
-    let builder = RedbStore::builder(config()).clock(shared(&clock));
+    let builder = RedbStore::builder(shared_config()).clock(shared(&clock));
     let store = builder.with_database(Arc::clone(&database)).await.unwrap();
     (database, store, clock)
 }

@@ -10,7 +10,7 @@ use idem_core::{Error, ErrorKind, Fenced, Outcome, Result, Store};
 use idem_redb::{RedbStore, Transacted};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use crate::support::call::{acquire, assert_replays, complete_keys, config, key, lock, value};
+use crate::support::call::{acquire, assert_replays, complete_keys, config, key, lock, shared_config, value};
 use crate::support::disk::{Disk, Failure};
 use crate::support::workload::{clock, shared};
 
@@ -145,12 +145,6 @@ async fn a_hook_that_fails_at_the_start_says_why() {
 async fn a_store_with_a_file_of_its_own_lends_it_to_nobody() {
     let store = RedbStore::builder(config()).open_backend(Disk::new().opener()).await.unwrap();
     assert_eq!(store.database().await.unwrap_err().kind(), ErrorKind::InvalidArgument);
-}
-
-fn shared_config() -> idem_redb::RedbConfig {
-    let mut config = idem_redb::RedbConfig::new("");
-    config.sweep = false;
-    config
 }
 
 fn database(disk: &Disk) -> std::result::Result<Arc<Database>, redb::DatabaseError> {

@@ -9,7 +9,7 @@ use idem_redb::RedbStore;
 use redb::Database;
 use tokio::task::JoinSet;
 
-use crate::support::call::{acquire, assert_replays, at, complete, config, key, lock, value};
+use crate::support::call::{acquire, assert_replays, at, complete, key, lock, shared_config, value};
 use crate::support::disk::Disk;
 use crate::support::workload::{LEASE, shared};
 
@@ -97,5 +97,9 @@ fn new_database() -> Arc<Database> {
 }
 
 async fn share(database: &Arc<Database>, clock: &ManualClock) -> RedbStore {
-    RedbStore::builder(config()).clock(shared(clock)).with_database(Arc::clone(database)).await.unwrap()
+    RedbStore::builder(shared_config())
+        .clock(shared(clock))
+        .with_database(Arc::clone(database))
+        .await
+        .unwrap()
 }

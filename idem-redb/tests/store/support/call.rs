@@ -25,9 +25,15 @@ pub(crate) fn claim() -> Claim {
 
 /// A configuration for a [`Disk`], with nothing that happens by itself.
 pub(crate) fn config() -> RedbConfig {
-    let mut config = RedbConfig::new("in memory");
-    config.sweep = false;
+    let mut config = shared_config();
     config.cache_bytes = 1 << 20;
+    config
+}
+
+/// The same for a database of the application's.
+pub(crate) fn shared_config() -> RedbConfig {
+    let mut config = RedbConfig::new("");
+    config.sweep = false;
     config.call_timeout = Duration::from_mins(1);
     config
 }

@@ -1,0 +1,84 @@
+//! Whether a file that is open still has its name.
+//!
+//! A file that was removed or replaced goes on working for whoever has it open, and is found by nobody else: another
+//! process would start on the name, and run the same keys again.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use idem_core::Result;
+
+use crate::error::Away;
+use crate::shared::Shared;
+use crate::thread;
+
+/// How often a file is looked after that is only read from. Writers look before each commit.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// The name that a file was opened by, and which file it was.
+#[derive(Debug)]
+pub(crate) struct FileIdentity {
+    path: PathBuf,
+    file: (u64, u64),
+}
+
+impl FileIdentity {
+    /// `None` where files have no identity that can be asked for.
+    pub(crate) fn of(path: &Path, file: &File) -> io::Result<Option<Self>> {
+        Ok(number(&file.metadata()?).map(|file| Self { path: path.to_owned(), file }))
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.file == other.file
+    }
+
+    /// Whether the name is that file's. Yes as well where nobody knows: an error that may pass is no proof.
+    pub(crate) fn is_named(&self) -> bool {
+        match std::fs::metadata(&self.path) {
+            Ok(found) => number(&found).is_none_or(|found| found == self.file),
+            Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        }
+    }
+
+    /// What is told once it is not.
+    pub(crate) fn lost(&self) -> Away {
+        Away::for_good(format!(
+            "the file {} was removed or replaced while the store had it open, so nothing more is read from it or \
+             written to it; put the right file in its place, and open the store again",
+            self.path.display()
+        ))
+    }
+}
+
+#[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
+fn number(found: &std::fs::Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some((found.dev(), found.ino()))
+}
+
+#[cfg(not(unix))]
+fn number(_: &std::fs::Metadata) -> Option<(u64, u64)> {
+    None
+}
+
+/// Looks after the store's file until the store is gone or the file is.
+pub(crate) fn watch(shared: &Arc<Shared>) -> Result<()> {
+    if shared.identity.is_none() {
+        return Ok(());
+    }
+    let shared: Weak<Shared> = Arc::downgrade(shared);
+    thread::spawn("idem-redb watcher", move || {
+        while let Some(shared) = shared.upgrade() {
+            // One that is closed, or being opened anew, is not in use.
+            if shared.slot.is_ready() && !shared.has_file() {
+                return;
+            }
+            drop(shared);
+            std::thread::sleep(INTERVAL);
+        }
+    })
+}

@@ -1,0 +1,99 @@
+//! What a store is opened with: every kind of path, and no option that would be passed over.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use idem_core::{ErrorKind, Registry, Result};
+use idem_redb::redb::Database;
+use idem_redb::{RedbConfig, RedbStore};
+
+use crate::support::call::{assert_replays, complete_keys};
+use crate::support::disk::Disk;
+
+/// An option, and how it is set.
+type Setting = (&'static str, fn(&mut RedbConfig));
+
+#[tokio::test]
+async fn a_file_is_opened_by_whatever_is_a_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let path: PathBuf = folder.path().join("payments.idem");
+    let text: String = path.to_str().unwrap().to_owned();
+    close(RedbStore::open(&path).await).await;
+    close(RedbStore::open(path.clone()).await).await;
+    close(RedbStore::open(path.as_path()).await).await;
+    close(RedbStore::open(&text).await).await;
+    close(RedbStore::open(text.clone()).await).await;
+    close(RedbStore::open(&*text).await).await;
+    close(RedbStore::open(OsString::from(&path)).await).await;
+    close(RedbStore::open(RedbConfig::new(&text)).await).await;
+    close(RedbStore::builder(&text).open().await).await;
+    assert_eq!(RedbConfig::from(&text), RedbConfig::new(Path::new(&text)));
+}
+
+/// With one slash or three the path is absolute; two change nothing.
+#[tokio::test]
+async fn a_uri_names_the_same_file_with_slashes_before_it_and_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("payments.idem");
+    let store = RedbStore::open(&path).await.unwrap();
+    complete_keys(&store, 3).await;
+    store.close().await.unwrap();
+    let registry = Registry::new().with(idem_redb::DRIVER);
+    for uri in [format!("redb:{}", path.display()), format!("redb://{}", path.display())] {
+        let store = registry.open(uri).await.unwrap();
+        assert_replays(&*store, 3).await;
+        let redb = idem_redb::RedbStoreExt::as_redb(&*store).unwrap();
+        redb.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn options_without_a_meaning_on_a_shared_database_are_refused_by_name() {
+    let set: [Setting; 5] = [
+        ("path", |config| config.path = "payments.idem".into()),
+        ("create", |config| config.create = false),
+        ("check_integrity", |config| config.check_integrity = true),
+        ("accept_repairs", |config| config.accept_repairs = true),
+        ("cache_bytes", |config| config.cache_bytes = 1 << 20),
+    ];
+    for (name, set) in set {
+        let mut config = RedbConfig::new("");
+        set(&mut config);
+        let shared = RedbStore::builder(config.clone()).with_database(new_database()).await;
+        assert_refused(shared, name);
+        let from = || Ok::<_, std::io::Error>(new_database());
+        assert_refused(RedbStore::builder(config).with_database_from(from).await, name);
+    }
+    close(RedbStore::builder("").with_database(new_database()).await).await;
+}
+
+#[tokio::test]
+async fn options_without_a_meaning_on_a_storage_of_the_callers_are_refused_by_name() {
+    let set: [Setting; 2] =
+        [("path", |config| config.path = "payments.idem".into()), ("create", |config| config.create = false)];
+    for (name, set) in set {
+        let mut config = RedbConfig::new("");
+        set(&mut config);
+        assert_refused(RedbStore::builder(config).open_backend(Disk::new().opener()).await, name);
+    }
+    // It is the store's to open, so all the others count.
+    let mut config = RedbConfig::new("");
+    config.cache_bytes = 1 << 20;
+    config.check_integrity = true;
+    close(RedbStore::builder(config).open_backend(Disk::new().opener()).await).await;
+}
+
+fn new_database() -> Arc<Database> {
+    Arc::new(Database::builder().create_with_backend(Disk::new().open().unwrap()).unwrap())
+}
+
+async fn close(opened: Result<RedbStore>) {
+    opened.unwrap().close().await.unwrap();
+}
+
+fn assert_refused(opened: Result<RedbStore>, name: &str) {
+    let error = opened.expect_err(name);
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+    assert!(error.to_string().contains(name), "{name}: {error}");
+}
