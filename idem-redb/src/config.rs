@@ -62,6 +62,10 @@ pub struct RedbConfig {
     /// The largest outcome and checkpoint, in bytes. Default: 16 MiB. 1 byte to 1 GiB.
     #[serde(default = "default_max_outcome", deserialize_with = "setting::bytes")]
     pub max_outcome: u64,
+    /// How far the wall clock may be past the store's last commit when it is opened; further on, it is taken for wrong
+    /// and the opening is refused, since everything would expire at once. Default: 180 days. At least 1 s.
+    #[serde(default = "default_max_clock_jump", deserialize_with = "setting::duration")]
+    pub max_clock_jump: Duration,
     /// Whether expired records are removed in the background. Default: true.
     #[serde(default = "yes")]
     pub sweep: bool,
@@ -95,6 +99,7 @@ impl RedbConfig {
             when_queue_full: WhenQueueFull::default(),
             call_timeout: default_call_timeout(),
             max_outcome: default_max_outcome(),
+            max_clock_jump: default_max_clock_jump(),
             sweep: true,
             sweep_interval: default_sweep_interval(),
         }
@@ -108,6 +113,7 @@ impl RedbConfig {
         in_range("queue", self.queue, 1, 1_000_000)?;
         in_range("call_timeout", self.call_timeout, instant, day)?;
         in_range("max_outcome", self.max_outcome, 1, 1 << 30)?;
+        in_range("max_clock_jump", self.max_clock_jump, Duration::from_secs(1), day * 366 * 1_000)?;
         in_range("sweep_interval", self.sweep_interval, instant, day)
     }
 
@@ -173,6 +179,10 @@ fn default_call_timeout() -> Duration {
 
 fn default_max_outcome() -> u64 {
     16 << 20
+}
+
+fn default_max_clock_jump() -> Duration {
+    Duration::from_hours(180 * 24)
 }
 
 fn default_sweep_interval() -> Duration {

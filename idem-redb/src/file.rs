@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use idem_core::{Error, ErrorKind, Operation, Result, Timestamp};
+use idem_core::{Error, ErrorKind, Operation, Result};
 use redb::backends::FileBackend;
 use redb::{
     Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, TableError, TableHandle,
@@ -137,11 +137,13 @@ pub(crate) fn open_in_place(config: &RedbConfig, storage: Lent) -> Result<Opened
     })
 }
 
-/// Makes the tables in an application's own database, or checks that they are ours. Its time is at least `now`
-/// from then on: a second store on it must not be ahead of the first.
-pub(crate) fn adopt(txn: WriteTransaction, now: Timestamp) -> Result<Mark, Failure> {
-    let mut mark = found_or_made(&txn, Ownership::Shared)?;
-    mark.time = mark.time.max(now);
+/// Makes the tables in an application's own database, or checks that they are ours. `go_on` answers how far the store
+/// has come by now, which is written: a second store on it must not be ahead of the first.
+pub(crate) fn adopt(
+    txn: WriteTransaction,
+    go_on: impl FnOnce(Mark) -> Result<Mark>,
+) -> Result<Mark, Failure> {
+    let mark = go_on(found_or_made(&txn, Ownership::Shared)?.mark).map_err(Failure::Record)?;
     Tables::open(&txn)?.write_mark(mark)?;
     txn.commit().map_err(Failure::latched)?;
     Ok(mark)
@@ -177,17 +179,23 @@ pub(crate) enum Ownership {
 
 /// Makes the tables where there are none, checks the version where there are, and brings version 1 up to it.
 fn prepare(txn: WriteTransaction, ownership: Ownership) -> Result<Mark, Failure> {
-    let mark = found_or_made(&txn, ownership)?;
-    // Nothing was made, so nothing is to be written: a full disk must not keep what is there from being read.
-    if ownership == Ownership::Again {
-        txn.abort()?;
-    } else {
+    let Found { mark, wrote } = found_or_made(&txn, ownership)?;
+    // Where nothing is to be written, a full disk must not keep what is there from being read.
+    if wrote {
         txn.commit().map_err(Failure::latched)?;
+    } else {
+        txn.abort()?;
     }
     Ok(mark)
 }
 
-fn found_or_made(txn: &WriteTransaction, ownership: Ownership) -> Result<Mark, Failure> {
+struct Found {
+    mark: Mark,
+    /// Whether tables were made, or brought up to this version.
+    wrote: bool,
+}
+
+fn found_or_made(txn: &WriteTransaction, ownership: Ownership) -> Result<Found, Failure> {
     let tables: Vec<String> = txn.list_tables()?.map(|table| table.name().to_owned()).collect();
     let ours = tables.iter().filter(|name| schema::TABLES.contains(&name.as_str())).count();
     let mut is_version_1 = false;
@@ -197,13 +205,15 @@ fn found_or_made(txn: &WriteTransaction, ownership: Ownership) -> Result<Mark, F
         is_version_1 = version == Some(1);
     }
     match (ours, ownership) {
-        (migrate::TABLES_OF_VERSION_1, _) if is_version_1 => migrate::from_version_1(txn),
-        (schema::TABLES_IN_ALL, _) => Tables::open(txn)?.mark(),
+        (migrate::TABLES_OF_VERSION_1, _) if is_version_1 => {
+            Ok(Found { mark: migrate::from_version_1(txn)?, wrote: true })
+        }
+        (schema::TABLES_IN_ALL, _) => Ok(Found { mark: Tables::open(txn)?.mark()?, wrote: false }),
         (0, Ownership::Own | Ownership::Again) if !tables.is_empty() => Err(foreign()),
         (1.., _) | (0, Ownership::Again) => Err(lost()),
         (0, Ownership::Own | Ownership::Shared) => {
             tables::create(txn)?;
-            Ok(Mark::default())
+            Ok(Found { mark: Mark::default(), wrote: true })
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::Duration;
 
 use idem_core::decide::{Answer, Call, Change};
-use idem_core::{Error, ErrorKind, Key, Operation, Result, Sent, SharedClock, Waiters, decide};
+use idem_core::{Error, ErrorKind, Key, Operation, Result, Sent, SharedClock, StoreClock, Waiters, decide};
 use redb::{Database, StorageBackend};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{oneshot, watch};
@@ -23,7 +23,6 @@ use crate::queue::{Done, Message, QueuedCall};
 use crate::shared::Shared;
 use crate::slot::{Slot, guarded};
 use crate::snapshot::Snapshot;
-use crate::time::Time;
 use crate::write_turn::WriteTurn;
 use crate::writer::{Closed, Writer};
 use crate::writes::Writes;
@@ -79,12 +78,16 @@ impl Inner {
         database: Arc<Database>,
         origin: Origin,
     ) -> Result<Started> {
+        let mut time = StoreClock::start(Arc::clone(&clock));
         let adopted = guarded(|| {
             let txn = WriteTurn::default().begin(&database, config.call_timeout)?;
-            file::adopt(txn, clock.wall())
+            file::adopt(txn, |mark| {
+                time = mark.resume(clock, &config)?;
+                Ok(Mark::new(time.mark(time.now()), mark.sequence))
+            })
         });
         let mark = adopted.map_err(|failure| failure.into_error(Operation::Open))?;
-        let shared = Self::shared(config, clock, database, mark, None, false);
+        let shared = Self::shared(config, time, database, None, false);
         Self::start(Arc::clone(&shared), origin, Writes::beside_others(shared, mark))
     }
 
@@ -95,22 +98,22 @@ impl Inner {
         reopen: impl Fn() -> Result<Opened> + Send + 'static,
     ) -> Result<Started> {
         let Opened { database, mark, storage, identity } = opened;
-        let shared = Self::shared(config, clock, Arc::new(database), mark, identity, true);
+        let time = mark.resume(clock, &config)?;
+        let shared = Self::shared(config, time, Arc::new(database), identity, true);
         let own = Own { storage, reopen: Box::new(reopen) };
         Self::start(Arc::clone(&shared), Origin::Own(own), Writes::own(shared, mark))
     }
 
     fn shared(
         config: RedbConfig,
-        clock: SharedClock,
+        time: StoreClock,
         database: Arc<Database>,
-        mark: Mark,
         identity: Option<FileIdentity>,
         is_own: bool,
     ) -> Arc<Shared> {
         Arc::new(Shared {
             slot: Slot::new(database, is_own),
-            time: Time::start(clock, mark.time),
+            time,
             waiters: Waiters::new(),
             pace: ReadPace::default(),
             identity,

@@ -36,7 +36,6 @@ mod sweep_plan;
 mod sweep_turn;
 mod tables;
 mod thread;
-mod time;
 mod transact;
 mod write_turn;
 mod writer;

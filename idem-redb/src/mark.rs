@@ -4,7 +4,9 @@
 //! commit: an opening reads this and nothing else.
 
 use idem_core::codec::checksum;
-use idem_core::{Key, Timestamp};
+use idem_core::{ClockMark, Key, Result, SharedClock, StoreClock, Timestamp};
+
+use crate::config::RedbConfig;
 
 const COVERED: usize = 24;
 const LEN: usize = COVERED + 8;
@@ -21,6 +23,27 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
+    pub(crate) fn new(clock: ClockMark, sequence: u64) -> Self {
+        Self { time: clock.time, wall: clock.wall, sequence }
+    }
+
+    /// The store's time as it goes on from here.
+    ///
+    /// # Errors
+    /// When the wall clock is further on than the configuration believes.
+    pub(crate) fn resume(self, clock: SharedClock, config: &RedbConfig) -> Result<StoreClock> {
+        if self.time == Timestamp::default() {
+            return Ok(StoreClock::start(clock));
+        }
+        StoreClock::resume(clock, self.clock(), config.max_clock_jump)
+    }
+
+    pub(crate) fn clock(self) -> ClockMark {
+        // Version 1 kept no reading: its time was that of the wall clock whenever it was opened.
+        let wall = if self.wall == Timestamp::default() { self.time } else { self.wall };
+        ClockMark { time: self.time, wall }
+    }
+
     pub(crate) fn to_bytes(self) -> [u8; LEN] {
         let mut bytes = [0; LEN];
         bytes[..8].copy_from_slice(&self.time.as_micros().to_be_bytes());

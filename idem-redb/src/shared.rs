@@ -1,18 +1,17 @@
 //! What callers, writer and sweeper have in common.
 
-use idem_core::Waiters;
+use idem_core::{StoreClock, Waiters};
 
 use crate::config::RedbConfig;
 use crate::identity::FileIdentity;
 use crate::pace::ReadPace;
 use crate::slot::Slot;
-use crate::time::Time;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: RedbConfig,
     pub(crate) slot: Slot,
-    pub(crate) time: Time,
+    pub(crate) time: StoreClock,
     pub(crate) waiters: Waiters,
     pub(crate) pace: ReadPace,
     /// Of a file that the store opened by its name.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use idem_core::Timestamp;
 use redb::{Database, TransactionError, WriteTransaction};
 
 use crate::error::Failure;
@@ -17,15 +16,13 @@ pub(crate) struct Writes {
     pub(crate) shared: Arc<Shared>,
     /// The highest sequence given out.
     sequence: u64,
-    /// The highest reading of the wall clock.
-    wall: Timestamp,
     /// None where the database is ours alone: then nobody is to be waited for.
     turn: Option<WriteTurn>,
 }
 
 impl Writes {
     pub(crate) fn own(shared: Arc<Shared>, mark: Mark) -> Self {
-        Self { shared, sequence: mark.sequence, wall: mark.wall, turn: None }
+        Self { shared, sequence: mark.sequence, turn: None }
     }
 
     pub(crate) fn beside_others(shared: Arc<Shared>, mark: Mark) -> Self {
@@ -62,24 +59,24 @@ impl Writes {
     /// Takes in how far a database had come.
     pub(crate) fn found(&mut self, mark: Mark) {
         self.sequence = self.sequence.max(mark.sequence);
-        self.wall = self.wall.max(mark.wall);
-        self.shared.time.raise(mark.time);
+        self.shared.time.raise(mark.clock());
     }
 
     /// How far the store has come now.
-    pub(crate) fn mark(&mut self) -> Mark {
+    pub(crate) fn mark(&self) -> Mark {
         let time = &self.shared.time;
-        self.wall = self.wall.max(time.source().wall());
-        Mark { time: time.now(), wall: self.wall, sequence: self.sequence }
+        Mark::new(time.mark(time.now()), self.sequence)
     }
 
     /// Takes over another database of the application's.
     pub(crate) fn adopt(&mut self, database: &Arc<Database>) -> Result<(), Failure> {
         let mut turn = WriteTurn::default();
         let txn = turn.begin(database, self.shared.config.call_timeout)?;
-        let mark = file::adopt(txn, self.shared.time.now())?;
+        file::adopt(txn, |mark| {
+            self.found(mark);
+            Ok(self.mark())
+        })?;
         self.turn = Some(turn);
-        self.found(mark);
         Ok(())
     }
 

@@ -232,6 +232,7 @@ macro_rules! __for_each_case {
                 expired_records_are_swept_after_reopening needs Durable needs Sweep,
                 sequence_rises_across_reopening needs Durable needs StrictSequence,
                 clock_set_back_while_closed_stops_no_time needs Durable needs ManualClock,
+                sleep_before_reopening_ends_nothing needs Durable needs ManualClock,
                 clock_set_back_while_closed_repeats_no_sequence needs Durable needs ManualClock needs StrictSequence,
             }
             shared {

@@ -1,15 +1,18 @@
 //! The store's time and sequences over the life of a file: neither goes back, whatever the wall clock does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use idem_core::{Fenced, Lease, LockOutcome, ManualClock, Store};
+use idem_core::{ErrorKind, Fenced, Lease, LockOutcome, ManualClock, Store};
 use idem_redb::RedbStore;
+use redb::Database;
 
-use crate::support::call::{acquire, at, complete, config, key, lock, open, replay, value};
+use crate::support::call::{acquire, at, complete, config, key, lock, open, replay, shared_config, value};
 use crate::support::disk::Disk;
 use crate::support::workload::LEASE;
 
 const NOON: u64 = 1_800_000_000;
+const HOUR: Duration = Duration::from_hours(1);
 
 #[tokio::test]
 async fn a_clock_set_back_between_two_openings_does_not_stretch_a_lease() {
@@ -56,6 +59,68 @@ async fn a_step_of_the_clock_while_open_neither_ends_nor_stretches_a_lease() {
     assert_eq!(store.renew(&lease, LEASE).await.unwrap(), Fenced::Applied);
     clock.advance(LEASE);
     assert_eq!(acquire(&store, &key(0)).await.attempt(), 2);
+}
+
+/// A laptop: its wall clock goes on while it sleeps, its monotonic clock does not, and then the store is restarted.
+#[tokio::test]
+async fn a_sleep_while_the_store_is_open_forgets_no_outcome_at_the_next_opening() {
+    for in_peace in [true, false] {
+        let disk = Disk::new();
+        let clock = ManualClock::new(at(NOON));
+        let store = open(&disk, config(), &clock).await.unwrap();
+        clock.set_wall(at(NOON + 12 * 3_600));
+        let lease = acquire(&store, &key(0)).await;
+        assert_eq!(store.complete(&lease, value(0), HOUR).await.unwrap(), Fenced::Applied);
+        let disk = if in_peace {
+            store.close().await.unwrap();
+            disk
+        } else {
+            Disk::holding(disk.bytes())
+        };
+        let store = open(&disk, config(), &ManualClock::new(at(NOON + 12 * 3_600 + 1))).await.unwrap();
+        assert_eq!(replay(&store, &key(0)).await, value(0), "closed in peace: {in_peace}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_years_ahead_is_refused_and_ends_nothing() {
+    let disk = Disk::new();
+    let store = open(&disk, config(), &ManualClock::new(at(NOON))).await.unwrap();
+    let lease = acquire(&store, &key(0)).await;
+    complete(&store, &lease, value(0)).await;
+    store.close().await.unwrap();
+
+    let years_ahead = ManualClock::new(at(NOON + 20 * 365 * 86_400));
+    let error = open(&disk, config(), &years_ahead).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert!(error.message().contains("max_clock_jump"), "{error}");
+
+    let store = open(&disk, config(), &ManualClock::new(at(NOON + 1))).await.unwrap();
+    assert_eq!(replay(&store, &key(0)).await, value(0));
+    store.close().await.unwrap();
+
+    // Whoever says that it was closed for so long is believed.
+    let mut believing = config();
+    believing.max_clock_jump = HOUR * 24 * 366 * 30;
+    let store = open(&disk, believing, &years_ahead).await.unwrap();
+    assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockOutcome::Acquired(_)));
+}
+
+#[tokio::test]
+async fn a_shared_database_is_refused_under_a_clock_that_is_years_ahead_and_left_as_it_was() {
+    let disk = Disk::new();
+    let database = Arc::new(Database::builder().create_with_backend(disk.open().unwrap()).unwrap());
+    let share = |wall| {
+        let clock = Arc::new(ManualClock::new(at(wall)));
+        RedbStore::builder(shared_config()).clock(clock).with_database(Arc::clone(&database))
+    };
+    let store = share(NOON).await.unwrap();
+    let lease = acquire(&store, &key(0)).await;
+    complete(&store, &lease, value(0)).await;
+    store.close().await.unwrap();
+    let error = share(NOON + 20 * 365 * 86_400).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+    assert_eq!(replay(&share(NOON + 1).await.unwrap(), &key(0)).await, value(0));
 }
 
 /// A crash right after a commit: the mark is in that commit.

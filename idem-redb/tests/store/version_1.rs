@@ -45,11 +45,26 @@ async fn a_file_of_version_1_is_opened_with_all_that_it_holds() {
 }
 
 #[tokio::test]
+async fn a_file_of_version_1_at_a_path_is_opened_with_all_that_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("yesterday.idem");
+    std::fs::write(&path, version_1().bytes()).unwrap();
+    let clock = ManualClock::new(at(NOON));
+    for _again in 0..2 {
+        let store = RedbStore::builder(&path).clock(Arc::new(clock.clone())).open().await.unwrap();
+        assert_eq!(replay(&store, &key(0)).await, value(0));
+        assert!(store.get(&key(COMPLETED)).await.unwrap().is_some());
+        store.close().await.unwrap();
+    }
+    assert_eq!(version(&Disk::holding(std::fs::read(&path).unwrap())), 2);
+}
+
+#[tokio::test]
 async fn a_shared_database_of_version_1_is_used_with_all_that_it_holds() {
     let disk = version_1();
     let clock = ManualClock::new(at(NOON));
     let database = Arc::new(Database::builder().create_with_backend(disk.open().unwrap()).unwrap());
-    let builder = RedbStore::builder(config()).clock(Arc::new(clock.clone()));
+    let builder = RedbStore::builder(shared_config()).clock(Arc::new(clock.clone()));
     let store = builder.with_database(database).await.unwrap();
     assert_holds_all(&store, &clock).await;
 }

@@ -131,6 +131,21 @@ pub(super) async fn clock_set_back_while_closed_stops_no_time(mut t: Trial) {
     assert!(next.token().sequence > lease.token().sequence);
 }
 
+/// The wall clock goes on while a machine sleeps, the monotonic one that the store follows does not.
+pub(super) async fn sleep_before_reopening_ends_nothing(mut t: Trial) {
+    let (locked, completed) = (t.key("locked"), t.key("completed"));
+    t.acquire(&t.key("before")).await;
+    t.step_wall_clock(10_000);
+    t.acquire(&locked).await;
+    let lease = t.acquire(&completed).await;
+    t.complete(&lease, value(b"done")).await.expect_applied();
+    t.reopen().await;
+    t.lock(&locked, &t.claim()).await.expect_in_progress();
+    assert_eq!(t.lock(&completed, &t.claim()).await.expect_completed().outcome, value(b"done"));
+    t.outlast_lease().await;
+    assert_eq!(t.acquire(&locked).await.attempt(), 2);
+}
+
 pub(super) async fn clock_set_back_while_closed_repeats_no_sequence(mut t: Trial) {
     let key = t.key("order");
     t.advance(10_000).await;
