@@ -17,7 +17,7 @@ pub enum Transacted<E> {
     /// The application's writes and the completion are committed, together.
     Applied,
     /// The same lease has completed the key before: the closure was not run now, and nothing was written now. See
-    /// [`complete_with`](RedbStore::complete_with#a-key-that-was-completed-before) for what was written then.
+    /// [`complete_with`](RedbStore::complete_with) for what was written then.
     AlreadyCompleted,
     /// The lease is lost: the closure was not run, nothing was written.
     Lost(LostReason),
