@@ -12,7 +12,7 @@ use idem_core::{
 use idem_redb::RedbStore;
 use redb::{Database, ReadableDatabase, TableDefinition};
 
-use crate::support::call::{acquire, at, config, key, lock, open, replay, value};
+use crate::support::call::{acquire, at, config, key, lock, open, replay, shared_config, value};
 use crate::support::disk::Disk;
 use crate::support::rng::Rng;
 use crate::support::workload::{LEASE, fingerprint};

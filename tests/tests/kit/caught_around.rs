@@ -139,6 +139,7 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
         &[
             "durable::sequence_rises_across_reopening",
             "durable::clock_set_back_while_closed_stops_no_time",
+            "durable::sleep_before_reopening_ends_nothing",
             "durable::clock_set_back_while_closed_repeats_no_sequence",
         ],
     ),
