@@ -1,4 +1,4 @@
-//! A store's own time.
+//! A store's own time. `docs/time.md` says which clock governs what.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

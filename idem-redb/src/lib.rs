@@ -29,6 +29,7 @@ mod schema;
 mod shared;
 mod slot;
 mod snapshot;
+mod stats;
 mod step;
 mod store;
 mod sweep;
@@ -52,6 +53,7 @@ pub use redb;
 
 pub use builder::RedbBuilder;
 pub use config::{RedbConfig, WhenQueueFull};
+pub use stats::RedbStats;
 pub use store::RedbStore;
 pub use transact::{RedbStoreExt, Transacted};
 

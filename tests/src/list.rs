@@ -130,6 +130,10 @@ macro_rules! __for_each_case {
                 old_recipe_still_replays_after_a_mismatch,
                 mismatch_takes_nothing_from_the_holder,
             }
+            full {
+                holder_goes_on_however_much_others_keep,
+                known_key_is_taken_over_however_much_others_keep,
+            }
             scope {
                 one_client_key_in_two_scopes_is_two_keys,
                 shared_scope_is_a_scope_of_its_own,

@@ -8,6 +8,7 @@ mod durable;
 mod execute;
 mod expire;
 mod fingerprint;
+mod full;
 mod heartbeat;
 mod input;
 mod lease;

@@ -87,6 +87,12 @@ impl BrokenStore {
         if let (Call::Lock { min_sequence, .. }, false) = (&mut call, self.flaw == Flaw::RestartsSequences) {
             *min_sequence = kept.last_sequence + 1;
         }
+        if self.flaw == Flaw::RefusesHoldersWhenFull
+            && kept.records.len() > 8
+            && kept.records.contains_key(key)
+        {
+            return Err(Error::new(ErrorKind::Full, call.operation(), "nothing is written any more"));
+        }
         let record = kept.read(self.flaw, key).map_err(|error| error.during(call.operation()))?;
         Ok(flawed(self.flaw, record.as_ref(), call, self.now()))
     }

@@ -110,6 +110,13 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
     ),
     (Flaw::RefusesLongTimes, &["input::lock_accepts_the_longest_times_there_are"]),
     (
+        Flaw::RefusesHoldersWhenFull,
+        &[
+            "full::holder_goes_on_however_much_others_keep",
+            "full::known_key_is_taken_over_however_much_others_keep",
+        ],
+    ),
+    (
         Flaw::StartsAfreshWhenCorrupt,
         &[
             "corrupt::completed_record_is_an_error_to_every_reader",

@@ -88,6 +88,7 @@ pub(crate) enum Flaw {
     ChecksNothing,
     ChecksAfterwards,
     RefusesLongTimes,
+    RefusesHoldersWhenFull,
 
     // Storage
     StartsAfreshWhenCorrupt,

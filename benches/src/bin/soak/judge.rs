@@ -1,0 +1,155 @@
+//! Whether a run was flat, and broke no promise.
+
+use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use crate::caller;
+use crate::flood;
+use crate::ledger::Ledger;
+use crate::probe::Sample;
+
+/// The last third of a run may be this much above the third before it: what a noisy machine makes of a flat line.
+const NOISE: f64 = 1.25;
+/// The time of a `lock` follows whatever else the machine does.
+const NOISE_OF_TIME: f64 = 4.0;
+const MIB: f64 = 1_048_576.0;
+/// How long a store may take to remove what has expired.
+const LATE: Duration = Duration::from_secs(3);
+
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    summary: String,
+    faults: Vec<String>,
+}
+
+impl Verdict {
+    pub(crate) fn of(samples: &[Sample], ledger: &Ledger) -> Self {
+        let mut faults = flat(samples);
+        faults.extend(swept(samples));
+        let (violations, first) = ledger.violations();
+        if violations > 0 {
+            faults.push(format!("{violations} broken promises, the first of them:"));
+            faults.extend(first);
+        }
+        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
+        let summary = format!(
+            "{} executed, {} replayed, {} crashed, {} flooded, {} of the flood refused, {} unsure",
+            count(&ledger.executed),
+            count(&ledger.replayed),
+            count(&ledger.crashed),
+            count(&ledger.flooded),
+            count(&ledger.refused),
+            count(&ledger.unsure),
+        );
+        for (what, counter) in [("executed", &ledger.executed), ("replayed", &ledger.replayed)] {
+            if count(counter) == 0 {
+                faults.push(format!("nothing was {what}: this was no load"));
+            }
+        }
+        Self { summary, faults }
+    }
+
+    pub(crate) fn holds(&self) -> bool {
+        self.faults.is_empty()
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.summary)?;
+        match self.faults.len() {
+            0 => write!(f, "\nflat, 0 violations"),
+            _ => self.faults.iter().try_for_each(|fault| write!(f, "\nFAULT: {fault}")),
+        }
+    }
+}
+
+/// Whatever still grows in the last third of a run.
+fn flat(samples: &[Sample]) -> Vec<String> {
+    let third = samples.len() / 3;
+    let (before, last) = (&samples[third..2 * third], &samples[2 * third..]);
+    let mut faults = Vec::new();
+    let mut hold = |what: &str, of: &dyn Fn(&Sample) -> Option<f64>, noise: f64, slack: f64| {
+        let peak = |samples: &[Sample]| samples.iter().filter_map(of).fold(0.0, f64::max);
+        let (before, last) = (peak(before), peak(last));
+        if last > before * noise + slack {
+            faults.push(format!(
+                "{what} grows: {before:.0} at most in the second third, {last:.0} in the last"
+            ));
+        }
+    };
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 of anything")]
+    let as_float = |number: u64| number as f64;
+    hold("the number of records", &|sample| sample.records.map(as_float), NOISE, 1_000.0);
+    hold("the file (bytes)", &|sample| sample.file.map(as_float), NOISE, 4.0 * MIB);
+    hold("memory (bytes)", &|sample| sample.memory.map(as_float), NOISE, 32.0 * MIB);
+    hold("the number of tasks", &|sample| Some(as_float(sample.tasks)), NOISE, 16.0);
+    hold("p99 of lock (µs)", &|sample| Some(sample.lock_p99.as_secs_f64() * 1e6), NOISE_OF_TIME, 50_000.0);
+    faults
+}
+
+/// A store must hold no more than what came in within the longest retention and the time that it has for removing.
+fn swept(samples: &[Sample]) -> Option<String> {
+    let longest = flood::RETENTION.max(caller::LEASE + caller::RETENTION) + LATE;
+    let seconds = usize::try_from(longest.as_secs()).ok()? + 1;
+    samples.iter().enumerate().skip(seconds).find_map(|(at, sample)| {
+        let records = sample.records?;
+        let entered: u64 = samples[at - seconds..=at].iter().map(|sample| sample.entered).sum();
+        (records > entered + 1_000).then(|| {
+            format!("{records} records in second {at}, but only {entered} came in during the last {seconds}")
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(of: impl Fn(u64) -> Sample) -> Vec<Sample> {
+        (0..90).map(of).collect()
+    }
+
+    #[test]
+    fn run_that_neither_grows_nor_piles_up_is_flat() {
+        let samples = run(|second| Sample {
+            entered: 10_000,
+            records: Some(40_000 + second % 7 * 500),
+            file: Some(100 << 20),
+            memory: Some(200 << 20),
+            tasks: 70,
+            lock_p99: Duration::from_millis(3 + second % 5),
+        });
+        assert_eq!(flat(&samples), Vec::<String>::new());
+        assert_eq!(swept(&samples), None);
+    }
+
+    #[test]
+    fn whatever_grows_is_named() {
+        let grows = |of: fn(u64) -> Sample, what: &str| {
+            let faults = flat(&run(of));
+            assert!(faults.len() == 1 && faults[0].starts_with(what), "{what}: {faults:?}");
+        };
+        grows(
+            |second| Sample { records: Some(second * 1_000), ..Sample::default() },
+            "the number of records",
+        );
+        grows(|second| Sample { file: Some(second << 20), ..Sample::default() }, "the file");
+        grows(|second| Sample { memory: Some(second << 22), ..Sample::default() }, "memory");
+        grows(|second| Sample { tasks: second * 4, ..Sample::default() }, "the number of tasks");
+        grows(
+            |second| Sample {
+                lock_p99: Duration::from_millis((second / 30).pow(5) * 20),
+                ..Sample::default()
+            },
+            "p99",
+        );
+    }
+
+    #[test]
+    fn records_that_outlast_their_time_are_told() {
+        let samples =
+            run(|second| Sample { entered: 1_000, records: Some(second * 1_000), ..Sample::default() });
+        assert!(swept(&samples).is_some());
+    }
+}

@@ -1,0 +1,116 @@
+//! Saturates stores with short-lived keys and fails when anything grows that should not. `scripts/soak [minutes] [URI...]`
+//!
+//! Callers execute, retry, race for one key, save checkpoints, crash and give up, with leases and retentions of seconds;
+//! one scope floods the store all the while. What is left on record, the file, memory, tasks and the time of a `lock` are
+//! sampled each second: the last third of the run must look like the third before it. Every answer is held to the
+//! promises: one execution for a key, the same value for every retry, `Full` for the flooding scope alone.
+
+mod caller;
+mod flood;
+mod judge;
+mod ledger;
+mod probe;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use idem_benches::Result;
+use idem_conformance::redis::Server;
+use idem_core::{Registry, Store};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use caller::Caller;
+use judge::Verdict;
+use ledger::Ledger;
+use probe::{Probe, Sample};
+
+const CALLERS: usize = 64;
+const USAGE: &str =
+    "soak [minutes for each store = 10] [URI...]; without a URI: redb, moka and a Redis of its own";
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let minutes = arguments.next().unwrap_or_else(|| "10".to_owned());
+    let Ok(minutes) = minutes.parse() else {
+        eprintln!("{minutes:?} is no number of minutes: {USAGE}");
+        return ExitCode::from(2);
+    };
+    match soak_all(minutes, &arguments.collect::<Vec<_>>()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("soak: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn soak_all(minutes: u64, uris: &[String]) -> Result<bool> {
+    let length = Duration::from_mins(minutes.max(1));
+    if !uris.is_empty() {
+        let mut holds = true;
+        for uri in uris {
+            holds &= soak(uri, length).await?;
+        }
+        return Ok(holds);
+    }
+    let folder = tempfile::tempdir()?;
+    let redb = format!("redb:{}", folder.path().join("soak.idem").display());
+    let server = Server::lone().await;
+    let mut holds = true;
+    // A small bound, so that the flood meets it.
+    for uri in [redb, "moka:?max_bytes=64MiB".to_owned(), format!("redis://{}", server.addr())] {
+        holds &= soak(&uri, length).await?;
+    }
+    Ok(holds)
+}
+
+/// One store under load for so long; whether all held.
+async fn soak(uri: &str, length: Duration) -> Result<bool> {
+    println!("\n{} for {} s", idem_core::setting::masked(uri), length.as_secs());
+    let registry = Registry::new().with(idem_redb::DRIVER).with(idem_moka::DRIVER).with(idem_redis::DRIVER);
+    let store = registry.open(uri).await?;
+    let ledger = Arc::new(Ledger::default());
+    let samples = load(&store, &ledger, Probe::new(&store, uri), length).await;
+    let verdict = Verdict::of(&samples, &ledger);
+    println!("{verdict}");
+    Ok(verdict.holds())
+}
+
+async fn load(
+    store: &Arc<dyn Store>,
+    ledger: &Arc<Ledger>,
+    mut probe: Probe,
+    length: Duration,
+) -> Vec<Sample> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut tasks = JoinSet::new();
+    for number in 0..CALLERS {
+        tasks.spawn(Caller::new(number, store, ledger).run(Arc::clone(&stop)));
+    }
+    for number in 0..flood::CALLERS {
+        tasks.spawn(flood::run(number, Arc::clone(store), Arc::clone(ledger), Arc::clone(&stop)));
+    }
+    let begun = Instant::now();
+    let mut samples = Vec::new();
+    println!("{}", Sample::HEADER);
+    for second in 1..=length.as_secs() {
+        sleep_until(begun + Duration::from_secs(second)).await;
+        let sample = probe.sample(ledger).await;
+        if second.is_multiple_of((length.as_secs() / 20).max(1)) {
+            println!("{second:>5} {sample}");
+        }
+        samples.push(sample);
+    }
+    stop.store(true, Ordering::Relaxed);
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            ledger.violation(format!("a caller panicked: {error}"));
+        }
+    }
+    samples
+}

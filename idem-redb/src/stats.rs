@@ -1,0 +1,57 @@
+//! What a store holds.
+
+use idem_core::{Error, ErrorKind, Operation, Result};
+use redb::{ReadTransaction, ReadableTableMetadata};
+
+use crate::error::Failure;
+use crate::schema::{LOCKS, OUTCOMES};
+use crate::store::RedbStore;
+
+/// What a [`RedbStore`] holds, as of its last commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RedbStats {
+    /// Keys that are locked, or were left unfinished, including those that have expired and are not removed yet. A few
+    /// too many while a sweep is under way.
+    pub unfinished: u64,
+    /// Keys that are completed, including those that have expired and are not removed yet.
+    pub completed: u64,
+}
+
+impl RedbStore {
+    /// What the store holds. Costs the same however much that is.
+    ///
+    /// # Errors
+    /// Those of [`get`](idem_core::Store::get).
+    ///
+    /// # Cancel safety
+    /// Safe: reads only.
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// let store = idem_redb::RedbStore::open(folder.path().join("payments.idem")).await?;
+    /// assert_eq!(store.stats().await?.completed, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn stats(&self) -> Result<RedbStats> {
+        let inner = std::sync::Arc::clone(&self.0);
+        let read = move || {
+            let counted = inner.shared.slot.scan(count);
+            counted.map_err(|failure| inner.failed_read(failure, Operation::Maintain))
+        };
+        // A page may have to come from the disk.
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(|source| {
+            Err(Error::new(ErrorKind::Unavailable, Operation::Maintain, "the read was cut off")
+                .with_source(source))
+        })
+    }
+}
+
+fn count(txn: &ReadTransaction) -> Result<RedbStats, Failure> {
+    // The table also holds a note for each lock, and the mark.
+    let unfinished = txn.open_table(LOCKS)?.len()?.saturating_sub(1).div_ceil(2);
+    Ok(RedbStats { unfinished, completed: txn.open_table(OUTCOMES)?.len()? })
+}
