@@ -18,7 +18,7 @@ use crate::ledger::Ledger;
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
 pub(crate) const RETENTION: Duration = Duration::from_secs(2);
 /// A retry this long after a completion must still be answered; a busy machine needs some of the retention.
-const STILL_KEPT: Duration = Duration::from_millis(1_000);
+const STILL_KEPT: Duration = Duration::from_secs(1);
 const OUTCOME: usize = 1_024;
 const CHECKPOINT: usize = 16 * 1_024;
 const REMEMBERED: usize = 32;
