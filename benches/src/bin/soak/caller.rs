@@ -53,7 +53,7 @@ impl Caller {
             number,
             round: 0,
             dice: number as u64 + 1,
-            pause: store.capabilities().bounded.then_some(Duration::from_millis(10)),
+            pause: store.capabilities().bounded.then_some(Duration::from_millis(20)),
             done: VecDeque::new(),
         }
     }
