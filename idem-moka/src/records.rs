@@ -39,18 +39,14 @@ pub(crate) struct Done {
 impl Records {
     pub(crate) fn new(config: &MokaConfig, clock: StoreClock) -> Self {
         let usage = Arc::new(Usage::new(config));
+        let shards = Shards::new(config, clock.source());
         let evictable = match config.when_full {
             WhenFull::Refuse => None,
-            WhenFull::Evict => Some(EvictableRecords::new(config, usage.clone(), clock.clone())),
+            WhenFull::Evict => {
+                Some(EvictableRecords::new(config, shards.len(), usage.clone(), clock.clone()))
+            }
         };
-        Self {
-            shards: Shards::new(config, clock.source()),
-            evictable,
-            usage,
-            clock,
-            hash: KeyHash::new(),
-            last_sequence: AtomicU64::new(0),
-        }
+        Self { shards, evictable, usage, clock, hash: KeyHash::new(), last_sequence: AtomicU64::new(0) }
     }
 
     pub(crate) fn hashed(&self, key: &Key) -> HashedKey {

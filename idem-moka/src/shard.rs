@@ -94,6 +94,14 @@ impl Shards {
         &self.shards[self.place(handle)]
     }
 
+    pub(crate) fn at(&self, place: usize) -> &Shard {
+        &self.shards[place]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.shards.len()
+    }
+
     #[cfg(test)]
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, Shard> {
         self.shards.iter()

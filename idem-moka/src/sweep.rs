@@ -36,7 +36,7 @@ impl Records {
             }
         }
         if let Some(evictable) = &self.evictable {
-            let swept = expire_evictable(evictable, now, budget - all.removed).await;
+            let swept = self.expire_evictable(evictable, now, budget - all.removed).await;
             all = Swept { removed: all.removed + swept.removed, more: all.more || swept.more };
         }
         Expired { removed: all.removed, more: all.more }
@@ -115,28 +115,33 @@ impl Records {
     }
 }
 
-/// The same for the records that may be evicted.
-async fn expire_evictable(evictable: &EvictableRecords, now: Timestamp, budget: usize) -> Swept {
-    let mut all = Swept::default();
-    for part in 0..evictable.parts() {
-        loop {
-            let step = STEP.min(budget - all.removed);
-            let (removed, more) = evictable.sweep(part, now, step);
-            all.removed += removed;
-            if removed > 0 {
-                yield_now().await;
-            }
-            if !more || all.removed == budget {
-                all.more |= more;
-                break;
+impl Records {
+    /// The same for the records that may be evicted.
+    async fn expire_evictable(&self, evictable: &EvictableRecords, now: Timestamp, budget: usize) -> Swept {
+        let mut all = Swept::default();
+        for part in 0..evictable.parts() {
+            loop {
+                let step = STEP.min(budget - all.removed);
+                let (removed, more) = {
+                    let _changes_nothing_meanwhile = self.shards.at(part).write();
+                    evictable.sweep(part, now, step)
+                };
+                all.removed += removed;
+                if removed > 0 {
+                    yield_now().await;
+                }
+                if !more || all.removed == budget {
+                    all.more |= more;
+                    break;
+                }
             }
         }
+        if all.removed > 0 {
+            // moka holds on to removed records until it is used again.
+            evictable.settle();
+        }
+        all
     }
-    if all.removed > 0 {
-        // moka holds on to removed records until it is used again.
-        evictable.settle();
-    }
-    all
 }
 
 /// What a part of a sweep came to.

@@ -29,6 +29,8 @@ pub(crate) struct Batch {
 pub(crate) struct Committed {
     /// How many records the bite removed.
     pub(crate) removed: usize,
+    /// Whether anything was written: only that shows that there is room.
+    pub(crate) wrote: bool,
     /// Calls that were too much for one commit. Their turn is next.
     pub(crate) rest: Vec<QueuedCall>,
 }
@@ -37,6 +39,7 @@ pub(crate) struct Committed {
 struct Answers {
     calls: Vec<Result<Done>>,
     removed: usize,
+    wrote: bool,
 }
 
 impl Batch {
@@ -54,7 +57,10 @@ impl Batch {
                 let mut done = Ok(Committed::default());
                 for alone in self.singly() {
                     match (alone.commit(database, writes), &mut done) {
-                        (Ok(one), Ok(done)) => done.removed += one.removed,
+                        (Ok(one), Ok(done)) => {
+                            done.removed += one.removed;
+                            done.wrote |= one.wrote;
+                        }
                         // Of several failures the one matters most after which nothing works.
                         (Err(failure), done) if done.is_ok() || failure.needs_reopen() => {
                             *done = Err(failure);
@@ -90,7 +96,7 @@ impl Batch {
 
     fn transact(&self, database: &Arc<Database>, writes: &mut Writes) -> Result<Answers, Failure> {
         let txn = writes.begin(database)?;
-        let mut answers = Answers { calls: Vec::with_capacity(self.calls.len()), removed: 0 };
+        let mut answers = Answers { calls: Vec::with_capacity(self.calls.len()), removed: 0, wrote: false };
         let step = {
             let mut tables = Tables::open(&txn)?;
             let mut step = writes.step(&tables)?;
@@ -113,6 +119,7 @@ impl Batch {
             step.finish(&mut tables)?;
             step
         };
+        answers.wrote = step.wrote;
         if step.wrote {
             writes.commit(&step, txn)?;
         } else {
@@ -131,6 +138,6 @@ impl Batch {
                 waiters.wake(&queued.key);
             }
         }
-        Committed { removed: answers.removed, rest: calls.collect() }
+        Committed { removed: answers.removed, wrote: answers.wrote, rest: calls.collect() }
     }
 }

@@ -14,12 +14,12 @@ use crate::slot::guarded;
 use crate::tables::Tables;
 use crate::writes::Writes;
 
-/// Runs the application's writes and the completion in one transaction, or neither.
+/// Runs the application's writes and the completion in one transaction, or neither; whether anything was committed.
 pub(crate) fn transact(
     queued: QueuedTransaction,
     database: &Arc<Database>,
     writes: &mut Writes,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let QueuedTransaction { key, token, retention, work, reply } = queued;
     let complete = |outcome| Call::Complete { token, outcome, retention };
     let run = || -> Result<Result<Transaction>, Failure> {
@@ -77,7 +77,7 @@ pub(crate) fn transact(
             if applied {
                 writes.shared.waiters.wake(&key);
             }
-            Ok(())
+            Ok(applied)
         }
         Err(failure) => {
             send(reply, Err(failure.to_error(Operation::Complete)));

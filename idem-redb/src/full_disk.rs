@@ -88,8 +88,8 @@ impl Admission {
         }
     }
 
-    /// Takes in what became of it.
-    pub(crate) fn ended<T>(&mut self, let_as: Let, done: &Result<T, Failure>, now: Duration) {
+    /// Takes in what became of it, and whether it wrote: what wrote nothing does not show that there is room.
+    pub(crate) fn ended(&mut self, let_as: Let, done: Result<bool, &Failure>, now: Duration) {
         match (done, &mut self.shortage) {
             (Err(failure), None) if failure.is_full() => {
                 let again = self.before.filter(|(_, ended)| now.saturating_sub(*ended) < SAME_SHORTAGE);
@@ -102,12 +102,12 @@ impl Admission {
                 shortage.pause = longer(shortage.pause);
                 shortage.next_try = now + shortage.pause;
             }
-            (Ok(_), Some(shortage)) if let_as == Let::ThroughAsProbe => {
+            (Ok(true), Some(shortage)) if let_as == Let::ThroughAsProbe => {
                 self.before = Some((shortage.pause, now));
                 self.shortage = None;
                 tracing::warn!("there is room on the disk again");
             }
-            (Ok(_), Some(shortage)) => shortage.is_total = false,
+            (Ok(true), Some(shortage)) => shortage.is_total = false,
             _ => {}
         }
     }

@@ -164,6 +164,14 @@ impl Writer {
         tracing::warn!("the database was opened again");
     }
 
+    fn refuse(&self, message: Message, why: &Away) {
+        if matches!(message, Message::Reopen) {
+            // It is being done; the next read that fails may ask again.
+            self.shared.slot.look_asked(false);
+        }
+        refuse(message, why);
+    }
+
     /// Refuses all that comes within `pause`; false when the store was closed meanwhile.
     fn refuse_for(&mut self, pause: Duration, why: &Away) -> bool {
         const STEP: Duration = Duration::from_millis(5);
@@ -174,7 +182,7 @@ impl Writer {
                     self.held_back.push_front(message);
                     return false;
                 }
-                refuse(message, why);
+                self.refuse(message, why);
             }
             loop {
                 match self.queue.try_recv() {
@@ -182,7 +190,7 @@ impl Writer {
                         self.held_back.push_front(Message::Close);
                         return false;
                     }
-                    Ok(message) => refuse(message, why),
+                    Ok(message) => self.refuse(message, why),
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return false,
                 }

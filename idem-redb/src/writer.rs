@@ -117,7 +117,11 @@ impl Writer {
             if let Some(message) = self.held_back.pop_front().or_else(|| self.poll(now(), awake)) {
                 return Some(message);
             }
-            if sweeps && !self.queue.has_ended() {
+            // Nobody is left, so nobody waits for the sweeps either.
+            if self.queue.has_ended() {
+                return None;
+            }
+            if sweeps {
                 self.batch(None);
             } else if !self.queue.wait() {
                 return None;
@@ -148,20 +152,25 @@ impl Writer {
         if !has_bite {
             self.sweep.took(&Ok(Committed::default()));
         }
-        let mut parts = self.admission.admit(batch, now());
+        let parts = self.admission.admit(batch, now());
         if has_bite && parts.iter().all(|(part, _)| part.bite.is_empty()) {
             self.sweep.took(&Err(Failure::Away(FULL)));
         }
-        for (part, let_as) in parts.drain(..).filter(|(part, _)| part.len() > 0) {
+        let mut parts = parts.into_iter().filter(|(part, _)| part.len() > 0);
+        while let Some((part, let_as)) = parts.next() {
             let bites = !part.bite.is_empty();
             let done = self.commit(part);
-            self.admission.ended(let_as, &done, now());
+            self.admission.ended(let_as, done.as_ref().map(|committed| committed.wrote), now());
             if bites {
                 self.sweep.took(&done);
             }
             let done = done.map(|committed| {
-                let rest = committed.rest.into_iter().rev().map(Message::Call);
-                rest.for_each(|message| self.held_back.push_front(message));
+                let mut rest = committed.rest;
+                if !rest.is_empty() {
+                    // Nothing overtakes what was too much for this commit.
+                    rest.extend(parts.by_ref().flat_map(|(later, _)| later.calls));
+                }
+                rest.into_iter().rev().for_each(|queued| self.held_back.push_front(Message::Call(queued)));
             });
             self.recover(done);
         }
@@ -231,8 +240,8 @@ impl Writer {
                     let _: () = drop(database);
                     Ok(())
                 });
-                self.admission.ended(let_as, &done, now());
-                if is_blocked { self.open_again(&AFTER_A_LEAK) } else { self.recover(done) }
+                self.admission.ended(let_as, done.as_ref().copied(), now());
+                if is_blocked { self.open_again(&AFTER_A_LEAK) } else { self.recover(done.map(drop)) }
             }
             Err(failure) => send(queued.reply, Err(failure.into_error(Operation::Complete))),
         }

@@ -67,11 +67,12 @@ pub trait StoreExt: Store {
     /// Locks `key`, runs `work` once, renews the lease while it runs, and completes the key with its result.
     ///
     /// # Contract
-    /// - `work` runs only under an acquired lease; [`Policy::renew_for`] bounds how long it is kept alive. The
-    ///   renewals run beside it in the same task: work that blocks its thread blocks them too. A lost lease
+    /// - `work` begins only under a live lease: one of which less than half is left when its answer comes is renewed
+    ///   first. [`Policy::renew_for`] bounds how long it is kept alive. The renewals run beside it in the same task: work that blocks its thread blocks them too. A lost lease
     ///   does not stop the work, which can look at [`Lease::is_lost`] and [`Lease::remaining`].
-    /// - The result is kept with [`encode_value`]; one that is too large for the store, or that cannot be
-    ///   encoded, is answered here and recorded as unavailable, so that it never runs again.
+    /// - The result is kept with [`encode_value`](crate::encode_value) and read back before it is answered: what is
+    ///   answered here is what every replay answers. A result that is too large for the store, or that cannot be encoded
+    ///   or read back, is answered here as it is and recorded as unavailable, so that it never runs again.
     /// - Work that completed the lease itself (in its own transaction, say) is accepted: the answer comes from
     ///   the record. When such work saw no answer to its completion, let it answer `Err`.
     /// - When `work` answers `Err`, the policy's [`OnError`] is followed and the record looked at where that does

@@ -67,8 +67,10 @@ struct Account {
 }
 
 impl EvictableRecords {
-    pub(crate) fn new(config: &MokaConfig, usage: Arc<Usage>, clock: StoreClock) -> Self {
-        let account = Account { parts: Arc::new(Parts::new()), usage, clock };
+    /// In as many parts as there are shards: what expires in a part is then removed under the lock of its shard, so that
+    /// no record that has come in its place meanwhile is removed for it.
+    pub(crate) fn new(config: &MokaConfig, shards: usize, usage: Arc<Usage>, clock: StoreClock) -> Self {
+        let account = Account { parts: Arc::new(Parts::new(shards)), usage, clock };
         let least = config.least_weight();
         let evicting = account.clone();
         let cache = Cache::builder()
@@ -133,7 +135,8 @@ impl EvictableRecords {
         }
     }
 
-    /// Removes at most `budget` expired records of the part `part`; says how many, and whether more remain.
+    /// Removes at most `budget` expired records of the part `part`; says how many, and whether more remain. To be called
+    /// with the lock of the shard of that place held.
     pub(crate) fn sweep(&self, part: usize, now: Timestamp, budget: usize) -> (usize, bool) {
         let part = self.account.parts.at(part);
         let mut removed = 0;

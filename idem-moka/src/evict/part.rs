@@ -6,11 +6,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::expiry::Expiry;
 use crate::hash::Handle;
 
-/// Enough that threads seldom meet in one, few enough to stay in the processor's cache.
-const FOR_EACH_THREAD: usize = 8;
-/// Few enough to be looked through one by one.
-const MOST: usize = 256;
-
 /// All records in moka, in parts.
 ///
 /// Lock order: a shard's lock, then whatever moka locks, then a part's [`due`](Part::due). No call into moka
@@ -39,9 +34,7 @@ impl NoneCompleted {
 }
 
 impl Parts {
-    pub(crate) fn new() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let parts = threads.saturating_mul(FOR_EACH_THREAD).min(MOST).next_power_of_two();
+    pub(crate) fn new(parts: usize) -> Self {
         let part = || Part { completions: AtomicU64::new(0), due: Mutex::new(Expiry::new()) };
         Self((0..parts).map(|_| part()).collect())
     }

@@ -1,10 +1,13 @@
 //! Expired records are removed in the background, in small steps, and their space can be given back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{Claim, Expired, Fenced, Lease, LockOutcome, LostReason, Outcome, Owner, Store};
-use idem_redb::RedbStore;
+use idem_core::{
+    Claim, ErrorKind, Expired, Fenced, Lease, LockOutcome, LostReason, ManualClock, Outcome, Owner, Store,
+};
+use idem_redb::{RedbConfig, RedbStore};
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 use tokio::task::JoinSet;
 
@@ -184,4 +187,42 @@ fn records(disk: &Disk) -> u64 {
         locks.iter().unwrap().filter(|entry| entry.as_ref().unwrap().0.value()[..16] != [0; 16]).count();
     let outcomes = txn.open_table(TableDefinition::<u128, &[u8]>::new("idem/outcomes")).unwrap();
     locks as u64 + outcomes.len().unwrap()
+}
+
+/// A sweep under way and another one that waits must not keep the writer, and with it the file, from ending.
+#[tokio::test]
+async fn a_store_that_is_let_go_of_in_the_middle_of_two_sweeps_gives_its_file_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("swept.idem");
+    let clock = clock();
+    for _ in 0..5 {
+        let mut config = config();
+        config.path.clone_from(&path);
+        (config.create, config.sweep, config.sweep_interval) = (true, true, Duration::from_millis(1));
+        let store = until_opened(config, &clock).await;
+        complete_short_lived(&store, 2_000).await;
+        clock.advance(2 * LEASE);
+        // The sweeper has begun; this one is sent, and its caller goes.
+        while store.stats().await.unwrap().completed == 2_000 {
+            tokio::task::yield_now().await;
+        }
+        let _given_up = tokio::time::timeout(Duration::from_millis(5), store.expire(10)).await;
+        drop(store);
+    }
+    let mut config = config();
+    config.path.clone_from(&path);
+    until_opened(config, &clock).await.close().await.unwrap();
+}
+
+/// Opens the file once the store before has let go of it.
+async fn until_opened(config: RedbConfig, clock: &ManualClock) -> RedbStore {
+    for _ in 0..2_000 {
+        let opened = RedbStore::builder(config.clone()).clock(Arc::new(clock.clone())).open().await;
+        match opened {
+            Ok(store) => return store,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the store before keeps its file")
 }
