@@ -30,7 +30,7 @@ pub(crate) fn transact(
         }
         // Asked with a stand-in first: a lost lease must not even run the closure.
         let (mut step, found) = {
-            let tables = Tables::open(&txn)?;
+            let mut tables = Tables::open(&txn)?;
             let step = writes.step(&tables)?;
             match tables.load(&key, step.now) {
                 Ok(found) => (step, found),

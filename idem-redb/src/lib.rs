@@ -13,6 +13,7 @@ mod file;
 mod full_disk;
 mod identity;
 mod inner;
+mod lazy_table;
 mod leftovers;
 mod lent;
 mod lock_expiry;

@@ -8,6 +8,7 @@ use idem_core::{Key, Record, State, Timestamp};
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use crate::error::Failure;
+use crate::lazy_table::LazyTable;
 use crate::lock_expiry::{self, LockExpiry};
 use crate::lock_record::{note_of, read_checkpoint, read_lock, write_checkpoint, write_lock};
 use crate::mark::Mark;
@@ -35,39 +36,44 @@ enum Home {
 
 /// The tables within a write transaction.
 pub(crate) struct Tables<'txn> {
+    /// The one that every commit writes to: the mark is there.
     locks: Table<'txn, StorageKey, &'static [u8]>,
-    checkpoints: Table<'txn, StorageKey, &'static [u8]>,
-    index: Table<'txn, IndexKey, u128>,
-    outcomes: Table<'txn, u128, &'static [u8]>,
+    checkpoints: LazyTable<'txn, StorageKey, &'static [u8]>,
+    index: LazyTable<'txn, IndexKey, u128>,
+    outcomes: LazyTable<'txn, u128, &'static [u8]>,
 }
 
 impl<'txn> Tables<'txn> {
     pub(crate) fn open(txn: &'txn WriteTransaction) -> Result<Self, Failure> {
         Ok(Self {
             locks: txn.open_table(LOCKS)?,
-            checkpoints: txn.open_table(CHECKPOINTS)?,
-            index: txn.open_table(INDEX)?,
-            outcomes: txn.open_table(OUTCOMES)?,
+            checkpoints: LazyTable::new(txn, CHECKPOINTS),
+            index: LazyTable::new(txn, INDEX),
+            outcomes: LazyTable::new(txn, OUTCOMES),
         })
     }
 
     /// The record of `key`; of a checkpoint the step alone, which is all that a holder's call is decided by.
-    pub(crate) fn load(&self, key: &Key, now: Timestamp) -> Result<Option<Found>, Failure> {
+    pub(crate) fn load(&mut self, key: &Key, now: Timestamp) -> Result<Option<Found>, Failure> {
         if let Some((note, record)) = read_lock(&self.locks, key, now)? {
             return Ok(Some(Found { record, home: Home::Lock(note) }));
         }
-        let Some(place) = self.index.get(&index_key(key))?.map(|place| Place(place.value())) else {
+        let Some(place) = self.index.open()?.get(&index_key(key))?.map(|place| Place(place.value())) else {
             return Ok(None);
         };
-        let record = completed(&self.outcomes, key, place, now)?;
+        let record = completed(self.outcomes.open()?, key, place, now)?;
         Ok(Some(Found { record, home: Home::Outcome(place) }))
     }
 
     /// The record of `key`, with the bytes of its checkpoint unless it has expired.
-    pub(crate) fn load_with_checkpoint(&self, key: &Key, now: Timestamp) -> Result<Option<Found>, Failure> {
+    pub(crate) fn load_with_checkpoint(
+        &mut self,
+        key: &Key,
+        now: Timestamp,
+    ) -> Result<Option<Found>, Failure> {
         let mut found = self.load(key, now)?;
         if let Some(found) = found.as_mut().filter(|found| !found.record.is_expired(now)) {
-            read_checkpoint(&self.checkpoints, key, &mut found.record)?;
+            read_checkpoint(self.checkpoints.open()?, key, &mut found.record)?;
         }
         Ok(found)
     }
@@ -88,8 +94,9 @@ impl<'txn> Tables<'txn> {
                 State::Completed(completed) => {
                     let bytes = codec::encode(key, record, Cover::Whole).map_err(Failure::Record)?;
                     self.remove(key, found)?;
+                    let outcomes = self.outcomes.open()?;
                     let place = Place::free(completed.expires_at, number, |place| {
-                        Ok(self.outcomes.get(place.0)?.is_some())
+                        Ok(outcomes.get(place.0)?.is_some())
                     })?;
                     self.append(key, place, &bytes)
                 }
@@ -116,21 +123,21 @@ impl<'txn> Tables<'txn> {
         let stored = found.and_then(|found| found.record.checkpoint()).map(|checkpoint| checkpoint.step);
         match record.checkpoint() {
             Some(checkpoint) if stored != Some(checkpoint.step) => {
-                write_checkpoint(&mut self.checkpoints, key, checkpoint)?;
+                write_checkpoint(self.checkpoints.open()?, key, checkpoint)?;
             }
-            None if stored.is_some() => drop(self.checkpoints.remove(key.storage_key())?),
+            None if stored.is_some() => drop(self.checkpoints.open()?.remove(key.storage_key())?),
             _ => {}
         }
         write_lock(&mut self.locks, key, note, record)
     }
 
     fn append(&mut self, key: &Key, place: Place, record: &[u8]) -> Result<(), Failure> {
-        let mut value = self.outcomes.insert_reserve(place.0, Key::STORAGE_LEN + record.len())?;
+        let mut value = self.outcomes.open()?.insert_reserve(place.0, Key::STORAGE_LEN + record.len())?;
         let (head, tail) = value.as_mut().split_at_mut(Key::STORAGE_LEN);
         head.copy_from_slice(key.storage_key());
         tail.copy_from_slice(record);
         drop(value);
-        self.index.insert(&index_key(key), place.0)?;
+        self.index.open()?.insert(&index_key(key), place.0)?;
         Ok(())
     }
 
@@ -141,12 +148,12 @@ impl<'txn> Tables<'txn> {
                 self.locks.remove(key.storage_key())?;
                 self.lock_expiry().remove(key, note)?;
                 if record.checkpoint().is_some() {
-                    self.checkpoints.remove(key.storage_key())?;
+                    self.checkpoints.open()?.remove(key.storage_key())?;
                 }
             }
             Some((Home::Outcome(place), _)) => {
-                self.index.remove(&index_key(key))?;
-                self.outcomes.remove(place.0)?;
+                self.index.open()?.remove(&index_key(key))?;
+                self.outcomes.open()?.remove(place.0)?;
             }
         }
         Ok(())
@@ -158,15 +165,15 @@ impl<'txn> Tables<'txn> {
         if let Some(Some(note)) = locked {
             self.lock_expiry().remove(key, note)?;
         }
-        self.checkpoints.remove(key.storage_key())?;
-        let place = self.index.remove(&index_key(key))?.map(|place| place.value());
+        self.checkpoints.open()?.remove(key.storage_key())?;
+        let place = self.index.open()?.remove(&index_key(key))?.map(|place| place.value());
         if let Some(place) = place {
-            let is_its_own = match self.outcomes.get(place)? {
+            let is_its_own = match self.outcomes.open()?.get(place)? {
                 Some(value) => owner_of(value.value()).is_ok_and(|(owner, _)| owner == *key),
                 None => false,
             };
             if is_its_own {
-                self.outcomes.remove(place)?;
+                self.outcomes.open()?.remove(place)?;
             }
         }
         Ok(locked.is_some() || place.is_some())
@@ -191,9 +198,10 @@ impl Tables<'_> {
     /// Removes what the index says of `key`, if it is still `place`.
     pub(crate) fn remove_from_index(&mut self, key: &Key, place: Place) -> Result<bool, Failure> {
         let index_key = index_key(key);
-        let is_its_own = self.index.get(&index_key)?.is_some_and(|indexed| indexed.value() == place.0);
+        let is_its_own =
+            self.index.open()?.get(&index_key)?.is_some_and(|indexed| indexed.value() == place.0);
         if is_its_own {
-            self.index.remove(&index_key)?;
+            self.index.open()?.remove(&index_key)?;
         }
         Ok(is_its_own)
     }
@@ -201,7 +209,7 @@ impl Tables<'_> {
     /// Removes an outcome of `key`, whether the index knows it or not.
     pub(crate) fn remove_outcome(&mut self, key: &Key, place: Place) -> Result<bool, Failure> {
         self.remove_from_index(key, place)?;
-        Ok(self.outcomes.remove(place.0)?.is_some())
+        Ok(self.outcomes.open()?.remove(place.0)?.is_some())
     }
 
     /// Removes the lock of `key` if it has expired, and leaves its note, whose turn comes afterwards.
@@ -213,7 +221,7 @@ impl Tables<'_> {
             return Ok(false);
         }
         if record.checkpoint().is_some() {
-            self.checkpoints.remove(key.storage_key())?;
+            self.checkpoints.open()?.remove(key.storage_key())?;
         }
         Ok(self.locks.remove(key.storage_key())?.is_some())
     }
@@ -268,5 +276,9 @@ pub(crate) fn write_version(txn: &WriteTransaction) -> Result<(), Failure> {
 /// Makes the tables.
 pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Failure> {
     write_version(txn)?;
-    Tables::open(txn)?.write_mark(Mark::default())
+    let mut tables = Tables::open(txn)?;
+    tables.checkpoints.open()?;
+    tables.index.open()?;
+    tables.outcomes.open()?;
+    tables.write_mark(Mark::default())
 }
