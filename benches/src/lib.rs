@@ -36,7 +36,7 @@ pub use backend::{Backend, Baseline, Place, Raw};
 pub use caller::{Fresh, Payload};
 pub use figure::{Bar, Figure};
 pub use fill::{LEASE, RETENTION, fill, keys};
-pub use memory::{bytes_per_record, mebibytes, resident};
+pub use memory::{bytes_per_record, mebibytes, most_resident, resident};
 pub use plan::Plan;
 pub use row::{Row, Rows};
 pub use session::{Session, run};

@@ -11,8 +11,18 @@ use crate::{Result, keys};
 /// To be asked before anything else has run: what the allocator keeps for reuse hides what comes later.
 #[must_use]
 pub fn resident() -> Option<u64> {
+    of_status("VmRSS:")
+}
+
+/// The most that it ever was, in bytes; `None` off Linux.
+#[must_use]
+pub fn most_resident() -> Option<u64> {
+    of_status("VmHWM:")
+}
+
+fn of_status(field: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1_024)
 }

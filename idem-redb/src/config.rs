@@ -6,6 +6,8 @@ use std::time::Duration;
 use idem_core::{Error, ErrorKind, Operation, Result, setting};
 use serde::Deserialize;
 
+use crate::quick_repair::QuickRepair;
+
 /// How a [`RedbStore`](crate::RedbStore) is opened and run.
 ///
 /// The same names are URI options (`redb:./payments.idem?check_integrity=true&sweep_interval=10s`) and keys
@@ -14,7 +16,7 @@ use serde::Deserialize;
 /// ```
 /// let mut config = idem_redb::RedbConfig::new("./payments.idem");
 /// config.check_integrity = true;
-/// assert!(config.quick_repair);
+/// assert_eq!(config.quick_repair, idem_redb::QuickRepair::UpTo(1 << 30));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,12 +42,9 @@ pub struct RedbConfig {
     /// then `Corrupt`.
     #[serde(default)]
     pub accept_repairs: bool,
-    /// Whether each commit records what makes the next opening fast after a crash: 1 ms instead of seconds for
-    /// a million records, at the price of a second sync in each commit. Without it a file can also become
-    /// unreadable when a sync fails, its pages are dropped by the system, and the power is cut soon after.
-    /// Default: true.
-    #[serde(default = "yes")]
-    pub quick_repair: bool,
+    /// Which commits record what makes the next opening fast after a crash. Default: those on a file of at most 1 GiB.
+    #[serde(default)]
+    pub quick_repair: QuickRepair,
     /// Memory for pages, in bytes. Default: 64 MiB. At least 1 MiB.
     #[serde(default = "default_cache_bytes", deserialize_with = "setting::bytes")]
     pub cache_bytes: u64,
@@ -93,7 +92,7 @@ impl RedbConfig {
             create: true,
             check_integrity: false,
             accept_repairs: false,
-            quick_repair: true,
+            quick_repair: QuickRepair::default(),
             cache_bytes: default_cache_bytes(),
             queue: default_queue(),
             when_queue_full: WhenQueueFull::default(),

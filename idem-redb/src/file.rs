@@ -120,7 +120,7 @@ pub(crate) fn open_storage<B: StorageBackend>(
         if config.check_integrity && !config.accept_repairs && !database.check_integrity()? {
             return Err(Failure::Redb(redb::Error::Corrupted("the check had to repair it".to_owned())));
         }
-        let mark = prepare(begin(&database, config)?, ownership)?;
+        let mark = prepare(begin(&database, config.quick_repair.applies(storage.length()))?, ownership)?;
         Ok(Opened { database, mark, storage, identity: None })
     })
 }
@@ -132,7 +132,8 @@ pub(crate) fn open_in_place(config: &RedbConfig, storage: Lent) -> Result<Opened
         let mut builder = Builder::new();
         builder.set_cache_size(usize::try_from(config.cache_bytes).unwrap_or(usize::MAX));
         let database = builder.create_with_backend(storage.clone())?;
-        let mark = prepare(begin(&database, config)?, Ownership::Again)?;
+        let mark =
+            prepare(begin(&database, config.quick_repair.applies(storage.length()))?, Ownership::Again)?;
         Ok(Opened { database, mark, storage, identity: None })
     })
 }
@@ -158,7 +159,7 @@ pub(crate) fn found_again(txn: WriteTransaction) -> Result<Mark, Failure> {
 fn fill(config: &RedbConfig, file: fs::File) -> Result<()> {
     guarded(|| {
         let database = builder(config).create_with_backend(FileBackend::new(file)?)?;
-        prepare(begin(&database, config)?, Ownership::Own)?;
+        prepare(begin(&database, config.quick_repair.applies(None))?, Ownership::Own)?;
         Ok(database.close()?)
     })
 }
@@ -247,11 +248,19 @@ fn lost() -> Failure {
     Failure::Record(Error::new(ErrorKind::Corrupt, Operation::Open, message))
 }
 
-/// A durable write transaction of a database that nobody else writes to, as the configuration asks for it.
-pub(crate) fn begin(database: &Database, config: &RedbConfig) -> Result<WriteTransaction, Failure> {
+/// A durable write transaction of a database that nobody else writes to.
+pub(crate) fn begin(database: &Database, quick_repair: bool) -> Result<WriteTransaction, Failure> {
     let mut txn = database.try_begin_write().map_err(Failure::latched)?;
-    txn.set_quick_repair(config.quick_repair);
+    as_asked(&mut txn, quick_repair);
     Ok(txn)
+}
+
+/// Lets the commit of `txn` be made in two phases, with what an opening after a crash would else have to find out or
+/// without. In one phase, a file can become unreadable when a sync fails, the system drops its pages, and the power is
+/// cut soon after.
+pub(crate) fn as_asked(txn: &mut WriteTransaction, quick_repair: bool) {
+    txn.set_quick_repair(quick_repair);
+    txn.set_two_phase_commit(true);
 }
 
 fn builder(config: &RedbConfig) -> Builder {

@@ -80,6 +80,10 @@ impl Admission {
         admitted
     }
 
+    pub(crate) fn is_short(&self) -> bool {
+        self.shortage.is_some()
+    }
+
     /// Whether a closure of the application's may be run, of which nobody knows how much room it needs.
     pub(crate) fn admit_transaction(&mut self, now: Duration) -> Option<Let> {
         match &self.shortage {

@@ -100,8 +100,9 @@ impl Inner {
         let Opened { database, mark, storage, identity } = opened;
         let time = mark.resume(clock, &config)?;
         let shared = Self::shared(config, time, Arc::new(database), identity, true);
+        let writes = Writes::own(Arc::clone(&shared), mark, storage.clone());
         let own = Own { storage, reopen: Box::new(reopen) };
-        Self::start(Arc::clone(&shared), Origin::Own(own), Writes::own(shared, mark))
+        Self::start(shared, Origin::Own(own), writes)
     }
 
     fn shared(

@@ -41,6 +41,11 @@ impl Lent {
         self.take().map_or(Ok(()), |storage| storage.close())
     }
 
+    /// How many bytes it has; `None` when it was closed, or does not know.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.with(StorageBackend::len).ok()
+    }
+
     /// The same storage for the next database, with its locks, so that no other process comes in between. Whoever
     /// still uses this one gets errors. `None` when it was closed.
     pub(crate) fn pass_on(&self) -> Option<Self> {

@@ -24,6 +24,7 @@ mod origin;
 mod pace;
 mod priority;
 mod queue;
+mod quick_repair;
 mod reads;
 mod recover;
 mod schema;
@@ -54,6 +55,7 @@ pub use redb;
 
 pub use builder::RedbBuilder;
 pub use config::{RedbConfig, WhenQueueFull};
+pub use quick_repair::QuickRepair;
 pub use stats::RedbStats;
 pub use store::RedbStore;
 pub use transact::{RedbStoreExt, Transacted};

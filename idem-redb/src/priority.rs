@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use idem_core::decide::Call;
+use idem_core::{Clock, SystemClock};
 use tokio::sync::mpsc::error::{SendError, TryRecvError, TrySendError};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -119,12 +121,12 @@ impl QueueReceiver {
         self.sweep.take().or_else(|| self.sweeps.try_recv().ok())
     }
 
-    /// Waits until a message or a sweep can be taken; false when no message will come any more.
-    pub(crate) fn wait(&mut self) -> bool {
-        block_on(|context| self.poll(context))
+    /// Waits until a message or a sweep can be taken, for no longer than `patience` where there is one.
+    pub(crate) fn wait(&mut self, patience: Option<Duration>) -> Waited {
+        block_on(patience, |context| self.poll(context)).unwrap_or(Waited::TimedOut)
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Waited> {
         // Each is asked, so that each will wake.
         let waits = [self.holders.poll(context), self.others.poll(context)];
         if self.sweep.is_none()
@@ -133,9 +135,9 @@ impl QueueReceiver {
             self.sweep = Some(sweep);
         }
         if self.sweep.is_some() || waits.contains(&true) {
-            Poll::Ready(true)
+            Poll::Ready(Waited::Ready)
         } else if self.has_ended() {
-            Poll::Ready(false)
+            Poll::Ready(Waited::Ended)
         } else {
             Poll::Pending
         }
@@ -151,6 +153,17 @@ impl QueueReceiver {
         self.others.receiver.close();
         self.sweeps.close();
     }
+}
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// A message or a sweep can be taken.
+    Ready,
+    /// No message will come any more.
+    Ended,
+    /// Nothing came in time.
+    TimedOut,
 }
 
 /// One of the two queues.
@@ -194,14 +207,23 @@ impl Lane {
     }
 }
 
-/// Lets the writer's thread sleep until it is woken, as tokio's own `blocking_recv` does for one channel.
-fn block_on<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+/// Lets the writer's thread sleep until it is woken, as tokio's own `blocking_recv` does for one channel; `None` once
+/// `patience` is over.
+fn block_on<T>(patience: Option<Duration>, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+    let begun = SystemClock.monotonic();
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     loop {
         match poll(&mut context) {
-            Poll::Ready(ready) => return ready,
-            Poll::Pending => thread::park(),
+            Poll::Ready(ready) => return Some(ready),
+            Poll::Pending => {}
+        }
+        match patience {
+            None => thread::park(),
+            Some(patience) => {
+                let left = patience.checked_sub(SystemClock.monotonic().saturating_sub(begun))?;
+                thread::park_timeout(left);
+            }
         }
     }
 }
@@ -274,8 +296,9 @@ mod tests {
         holder(&sender);
         other(&sender);
         drop(sender);
-        assert!(receiver.wait());
+        assert_eq!(receiver.wait(None), Waited::Ready);
         assert_eq!(order(&mut receiver), "ho");
-        assert!(!receiver.wait() && receiver.has_ended());
+        assert_eq!(receiver.wait(None), Waited::Ended);
+        assert!(receiver.has_ended());
     }
 }

@@ -160,6 +160,7 @@ impl Writer {
             self.shared.slot.lose(before.lost());
         }
         self.writes.found(opened.mark);
+        self.writes.stands_on(opened.storage);
         self.shared.slot.put(opened.database.into());
         tracing::warn!("the database was opened again");
     }

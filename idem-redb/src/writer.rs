@@ -17,13 +17,12 @@ use crate::closure;
 use crate::error::{Away, Failure, away};
 use crate::full_disk::{Admission, FULL};
 use crate::origin::{Origin, Own, Supply};
-use crate::priority::QueueReceiver;
+use crate::priority::{QueueReceiver, Waited};
 use crate::queue::{Message, QueuedTransaction, Reply, refuse, send};
 use crate::recover::AFTER_A_LEAK;
 use crate::shared::Shared;
 use crate::slot::guarded;
 use crate::sweep_turn::SweepTurn;
-use crate::tables::Tables;
 use crate::thread;
 use crate::writes::Writes;
 
@@ -34,6 +33,8 @@ const LINGER: Duration = Duration::from_micros(200);
 /// How long the writer stays awake for the next call after a batch. A lone caller's next call comes within it,
 /// and to be woken for it would cost as much as a tenth of a commit.
 const AWAKE: Duration = Duration::from_micros(100);
+/// How long nothing comes before the writer does what only a store at rest has time for.
+const REST: Duration = Duration::from_secs(1);
 const CLOSED: Away = Away::because(ErrorKind::Closed, "the store is closed; open it anew");
 const COMPACTING: Away = Away::because(ErrorKind::Unavailable, "the database is being compacted");
 const REPLACING: Away = Away::because(ErrorKind::Unavailable, "the database is being replaced");
@@ -123,9 +124,29 @@ impl Writer {
             }
             if sweeps {
                 self.batch(None);
-            } else if !self.queue.wait() {
-                return None;
+                continue;
             }
+            match self.queue.wait(self.can_rest().then_some(REST)) {
+                Waited::Ready => {}
+                Waited::Ended => return None,
+                Waited::TimedOut => self.rest(),
+            }
+        }
+    }
+
+    /// Whether there is something to do once nothing comes for a while. Not on a full disk, where it would fail.
+    fn can_rest(&self) -> bool {
+        self.writes.can_spare_repair() && !self.admission.is_short()
+    }
+
+    fn rest(&mut self) {
+        if let Ok(database) = self.database() {
+            let done = guarded(|| self.writes.commit_mark(&database));
+            let _ended = guarded(|| {
+                let _: () = drop(database);
+                Ok(())
+            });
+            self.recover(done);
         }
     }
 
@@ -319,12 +340,7 @@ impl Writer {
 
     /// One commit more: redb keeps the last two, so whichever of them damage leaves readable has everything.
     fn seal(&mut self, database: Arc<Database>) -> Result<(), Failure> {
-        let mut seal = || {
-            let txn = self.writes.begin(&database)?;
-            Tables::open(&txn)?.write_mark(self.writes.mark())?;
-            txn.commit().map_err(Failure::latched)
-        };
-        let sealed = seal();
+        let sealed = self.writes.commit_mark(&database);
         match Arc::try_unwrap(database) {
             Ok(database) => sealed.and(database.close().map_err(Failure::from)),
             Err(_) => sealed,

@@ -6,7 +6,9 @@ use redb::{Database, TransactionError, WriteTransaction};
 
 use crate::error::Failure;
 use crate::file;
+use crate::lent::Lent;
 use crate::mark::Mark;
+use crate::quick_repair::QuickRepair;
 use crate::shared::Shared;
 use crate::step::Step;
 use crate::tables::Tables;
@@ -18,24 +20,69 @@ pub(crate) struct Writes {
     sequence: u64,
     /// None where the database is ours alone: then nobody is to be waited for.
     turn: Option<WriteTurn>,
+    /// What a database of ours stands on.
+    storage: Option<Lent>,
+    /// Whether the last transaction that was begun spares the next opening a repair, and the last one committed.
+    spares_repair: bool,
+    spared_repair: bool,
 }
 
 impl Writes {
-    pub(crate) fn own(shared: Arc<Shared>, mark: Mark) -> Self {
-        Self { shared, sequence: mark.sequence, turn: None }
+    pub(crate) fn own(shared: Arc<Shared>, mark: Mark, storage: Lent) -> Self {
+        Self {
+            shared,
+            sequence: mark.sequence,
+            turn: None,
+            storage: Some(storage),
+            spares_repair: true,
+            spared_repair: true,
+        }
     }
 
     pub(crate) fn beside_others(shared: Arc<Shared>, mark: Mark) -> Self {
-        Self { turn: Some(WriteTurn::default()), ..Self::own(shared, mark) }
+        let turn = Some(WriteTurn::default());
+        Self {
+            shared,
+            sequence: mark.sequence,
+            turn,
+            storage: None,
+            spares_repair: true,
+            spared_repair: true,
+        }
     }
 
     /// A durable write transaction, as the configuration asks for it.
     pub(crate) fn begin(&mut self, database: &Arc<Database>) -> Result<WriteTransaction, Failure> {
         let config = &self.shared.config;
-        let Some(turn) = &mut self.turn else { return file::begin(database, config) };
-        let mut txn = turn.begin(database, config.call_timeout)?;
-        txn.set_quick_repair(config.quick_repair);
+        let length = self.storage.as_ref().and_then(Lent::length);
+        self.begin_as(database, config.quick_repair.applies(length))
+    }
+
+    fn begin_as(
+        &mut self,
+        database: &Arc<Database>,
+        quick_repair: bool,
+    ) -> Result<WriteTransaction, Failure> {
+        self.spares_repair = quick_repair;
+        let Some(turn) = &mut self.turn else { return file::begin(database, quick_repair) };
+        let mut txn = turn.begin(database, self.shared.config.call_timeout)?;
+        file::as_asked(&mut txn, quick_repair);
         Ok(txn)
+    }
+
+    /// Whether a crash now would cost the next opening a repair that a commit more could spare it.
+    pub(crate) fn can_spare_repair(&self) -> bool {
+        !self.spared_repair && matches!(self.shared.config.quick_repair, QuickRepair::UpTo(_))
+    }
+
+    /// Commits how far the store has come, and what spares the next opening a repair.
+    pub(crate) fn commit_mark(&mut self, database: &Arc<Database>) -> Result<(), Failure> {
+        let txn = self.begin_as(database, true)?;
+        Tables::open(&txn)?.write_mark(self.mark())?;
+        txn.commit().map_err(Failure::latched)?;
+        self.spared_repair = true;
+        self.shared.slot.committed();
+        Ok(())
     }
 
     /// What one transaction on `tables` does.
@@ -51,9 +98,15 @@ impl Writes {
     /// What was given out in a commit that failed may be in the file all the same, so it is not given out again.
     pub(crate) fn commit(&mut self, step: &Step, txn: WriteTransaction) -> Result<(), Failure> {
         self.sequence = step.mark().sequence;
+        self.spared_repair = self.spares_repair;
         txn.commit().map_err(Failure::latched)?;
         self.shared.slot.committed();
         Ok(())
+    }
+
+    /// The database was opened anew, on this storage.
+    pub(crate) fn stands_on(&mut self, storage: Lent) {
+        self.storage = Some(storage);
     }
 
     /// Takes in how far a database had come.

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use idem_core::{ErrorKind, Fenced, Lease, LockOutcome, ManualClock, Store};
-use idem_redb::RedbStore;
+use idem_redb::{QuickRepair, RedbStore};
 use redb::{Database, ReadableTable, TableDefinition};
 use tokio::task::JoinSet;
 
@@ -48,7 +48,7 @@ async fn take_overs_of_large_checkpoints_do_not_all_share_a_commit() {
     let disk = Disk::new();
     let clock = clock();
     let mut config = config();
-    config.quick_repair = false;
+    config.quick_repair = QuickRepair::Never;
     let store = open(&disk, config, &clock).await.unwrap();
     drop(checkpointed(&store, HOLDERS, 4 << 20).await);
     clock.advance(2 * LEASE);

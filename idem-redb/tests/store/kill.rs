@@ -251,7 +251,7 @@ fn say(line: &str) {
 
 async fn open(path: &Path, life: usize) -> RedbStore {
     let mut config = RedbConfig::new(path);
-    config.quick_repair = !life.is_multiple_of(3);
+    config.quick_repair = (!life.is_multiple_of(3)).into();
     config.check_integrity = life.is_multiple_of(5);
     RedbStore::open(config).await.unwrap()
 }

@@ -41,7 +41,7 @@ async fn a_store_on_a_file_works_on_after_a_leaked_table() {
     for quick_repair in [true, false] {
         let folder = tempfile::tempdir().unwrap();
         let mut config = RedbConfig::new(folder.path().join("payments.idem"));
-        config.quick_repair = quick_repair;
+        config.quick_repair = quick_repair.into();
         let store = RedbStore::open(config.clone()).await.unwrap();
         works_on(&store, End::Err).await;
         assert_replays(&RedbStore::open(config).await.unwrap(), 5).await;

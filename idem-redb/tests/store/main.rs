@@ -20,6 +20,7 @@ mod paths;
 mod power_cut;
 mod priority;
 mod queue;
+mod quick_repair;
 mod reopen;
 mod shared_database;
 mod shared_recovery;

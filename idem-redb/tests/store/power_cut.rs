@@ -176,7 +176,7 @@ async fn end(disk: &Disk, history: &History, clock: &ManualClock, rng: &mut Rng,
 /// Every promise holds with every setting.
 fn any_config(rng: &mut Rng) -> RedbConfig {
     let mut config = config();
-    config.quick_repair = rng.chance(1, 2);
+    config.quick_repair = rng.chance(1, 2).into();
     config.check_integrity = rng.chance(1, 4);
     config
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use idem_core::{Fenced, LockOutcome, Outcome, Store};
-use idem_redb::{RedbStore, WhenQueueFull};
+use idem_redb::{QuickRepair, RedbStore, WhenQueueFull};
 use tokio::task::JoinSet;
 
 use crate::support::call::{acquire, claim, complete, config, key, lock, open, value};
@@ -18,7 +18,7 @@ async fn a_holders_call_goes_before_a_full_queue_of_new_locks() {
     const LOCKS: usize = 8_000;
     let disk = Disk::new();
     let mut config = config();
-    (config.quick_repair, config.queue) = (false, LOCKS / 2);
+    (config.quick_repair, config.queue) = (QuickRepair::Never, LOCKS / 2);
     let store = open(&disk, config, &clock()).await.unwrap();
     make_room(&store).await;
     let (lease, other) = (acquire(&store, &key(0)).await, acquire(&store, &key(1)).await);

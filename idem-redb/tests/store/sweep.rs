@@ -7,7 +7,7 @@ use bytes::Bytes;
 use idem_core::{
     Claim, ErrorKind, Expired, Fenced, Lease, LockOutcome, LostReason, ManualClock, Outcome, Owner, Store,
 };
-use idem_redb::{RedbConfig, RedbStore};
+use idem_redb::{QuickRepair, RedbConfig, RedbStore};
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 use tokio::task::JoinSet;
 
@@ -81,7 +81,7 @@ async fn a_long_sweep_is_made_in_steps() {
     let disk = Disk::new();
     let clock = clock();
     let mut config = config();
-    config.quick_repair = false;
+    config.quick_repair = QuickRepair::Never;
     let store = open(&disk, config, &clock).await.unwrap();
     complete_short_lived(&store, EXPIRED).await;
     clock.advance(2 * LEASE);

@@ -163,7 +163,7 @@ async fn a_store_is_opened_on_a_full_disk_and_replays() {
 async fn full(quick_repair: bool) -> (Disk, RedbStore) {
     let disk = Disk::new();
     let mut config = config();
-    config.quick_repair = quick_repair;
+    config.quick_repair = quick_repair.into();
     let store = open(&disk, config, &clock()).await.unwrap();
     for number in 0..KEPT {
         let lease = acquire(&store, &key(number)).await;

@@ -1,0 +1,74 @@
+//! Cycles of fresh keys on the file as it is.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use idem_benches::{RETENTION, Result, fill, keys};
+use idem_core::Store;
+use tokio::time::Instant;
+
+use crate::{KIB, close, open};
+
+const SPAN: Duration = Duration::from_secs(3);
+const CALLERS: usize = 64;
+
+/// What a round came to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) many: f64,
+    pub(crate) one: f64,
+    /// What one commit of the lone caller wrote.
+    pub(crate) written_kib: f64,
+}
+
+impl Load {
+    pub(crate) fn median(rounds: &mut [Self]) -> Self {
+        let mut of = |value: fn(&Self) -> f64| {
+            rounds.sort_by(|one, other| value(one).total_cmp(&value(other)));
+            value(&rounds[rounds.len() / 2])
+        };
+        Self {
+            many: of(|round| round.many),
+            one: of(|round| round.one),
+            written_kib: of(|round| round.written_kib),
+        }
+    }
+}
+
+pub(crate) async fn measure(path: &Path, quick_repair: bool) -> Result<Load> {
+    let store: Arc<dyn Store> = Arc::new(open(path, quick_repair, |config| config.sweep = false).await?);
+    let many = cycles(&store, CALLERS).await?;
+    let before = written()?;
+    let one = cycles(&store, 1).await?;
+    let written_kib = (written()? - before) / KIB as f64 / (2.0 * one * SPAN.as_secs_f64());
+    close(store).await?;
+    Ok(Load { many, one, written_kib })
+}
+
+/// Cycles per second of so many callers.
+async fn cycles(store: &Arc<dyn Store>, callers: usize) -> Result<f64> {
+    let done = Arc::new(AtomicU64::new(0));
+    let until = Instant::now() + SPAN;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..callers {
+        let (store, done) = (Arc::clone(store), Arc::clone(&done));
+        tasks.spawn(async move {
+            while Instant::now() < until {
+                fill(&store, &keys(1), KIB, RETENTION).await?;
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        });
+    }
+    tasks.join_all().await.into_iter().collect::<Result<()>>()?;
+    Ok(done.load(Ordering::Relaxed) as f64 / SPAN.as_secs_f64())
+}
+
+/// How many bytes this process has sent to the disk.
+fn written() -> Result<f64> {
+    let io = std::fs::read_to_string("/proc/self/io")?;
+    let bytes = io.lines().find_map(|line| line.strip_prefix("wchar: "));
+    Ok(bytes.ok_or("the system does not count what is written")?.parse()?)
+}

@@ -1,0 +1,96 @@
+//! Which openings after a crash have to repair the file first.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use idem_core::{ErrorKind, ManualClock, Registry, Store, Timestamp};
+use idem_redb::redb::Database;
+use idem_redb::{QuickRepair, RedbStore};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+
+use crate::support::call::{complete_keys, config, key, open};
+use crate::support::disk::Disk;
+
+#[tokio::test]
+async fn a_crash_costs_a_repair_only_beyond_the_configured_size() {
+    for (quick_repair, is_spared) in [
+        (QuickRepair::Always, true),
+        (QuickRepair::default(), true),
+        (QuickRepair::UpTo(1), false),
+        (QuickRepair::Never, false),
+    ] {
+        let disk = Disk::new();
+        let store = opened(&disk, quick_repair).await;
+        complete_keys(&store, 3).await;
+        assert_eq!(!needs_repair(&disk), is_spared, "{quick_repair:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_file_is_spared_the_repair_once_the_store_rests() {
+    let disk = Disk::new();
+    let store = opened(&disk, QuickRepair::UpTo(1)).await;
+    complete_keys(&store, 3).await;
+    for again in 0..2 {
+        tokio::time::timeout(Duration::from_mins(1), async {
+            while needs_repair(&disk) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await
+        .unwrap();
+        // One commit does, and then the store is at rest.
+        let before = disk.counts().changes;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert_eq!(disk.counts().changes, before);
+        assert!(store.remove(&key(again), false).await.unwrap());
+        assert!(needs_repair(&disk));
+    }
+    // Without it nothing is written behind the callers' backs.
+    let disk = Disk::new();
+    let store = opened(&disk, QuickRepair::Never).await;
+    complete_keys(&store, 3).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert!(needs_repair(&disk));
+}
+
+#[tokio::test]
+async fn it_is_set_by_a_size_or_by_yes_and_no() {
+    assert_eq!(read(true).unwrap(), QuickRepair::Always);
+    assert_eq!(read(false).unwrap(), QuickRepair::Never);
+    assert_eq!(read("4GiB").unwrap(), QuickRepair::UpTo(4 << 30));
+    assert_eq!(read(4_096_u64).unwrap(), QuickRepair::UpTo(4_096));
+    assert!(read("soon").unwrap_err().to_string().contains("quick_repair"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::new().with(idem_redb::DRIVER);
+    for option in ["true", "false", "4GiB", "0"] {
+        let uri = format!("redb:{}/{option}.idem?quick_repair={option}", folder.path().display());
+        registry.open(uri).await.unwrap();
+    }
+    let refused = registry.open("redb:x?quick_repair=soon").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidConfig);
+}
+
+fn read(written: impl IntoDeserializer<'static>) -> Result<QuickRepair, serde::de::value::Error> {
+    QuickRepair::deserialize(written.into_deserializer())
+}
+
+async fn opened(disk: &Disk, quick_repair: QuickRepair) -> RedbStore {
+    let mut config = config();
+    config.quick_repair = quick_repair;
+    open(disk, config, &ManualClock::new(Timestamp::from_micros(1))).await.unwrap()
+}
+
+/// Whether a process that found the file as it is now would have to repair it.
+fn needs_repair(disk: &Disk) -> bool {
+    let repairs = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&repairs);
+    let found = Disk::holding(disk.bytes()).open().unwrap();
+    let mut builder = Database::builder();
+    builder.set_repair_callback(move |_session| seen.store(true, Ordering::Relaxed));
+    drop(builder.create_with_backend(found).unwrap());
+    repairs.load(Ordering::Relaxed)
+}
