@@ -15,7 +15,7 @@ use idem_benches::{
     fill, keys, mebibytes, resident, run, sweep,
 };
 use idem_core::{Key, ManualClock, Store, Timestamp};
-use idem_redb::{RedbConfig, RedbStore};
+use idem_redb::{QuickRepair, RedbConfig, RedbStore};
 use redb::{Database, ReadableDatabase, TableDefinition};
 use tokio::task::block_in_place;
 
@@ -28,10 +28,12 @@ fn main() -> ExitCode {
 
 async fn bench(session: &mut Session) -> Result<()> {
     let memory = memory(session).await?;
-    let all = session.measure("redb", &Redb { quick_repair: true }, &session.plan).await?;
+    let all = session.measure("redb", &Redb { quick_repair: QuickRepair::default() }, &session.plan).await?;
     let writes =
         Plan { workloads: &[Workload::Lock, Workload::Cycle], bytes: &[KIB], ..session.plan.clone() };
-    let plain = session.measure("redb-without-quick-repair", &Redb { quick_repair: false }, &writes).await?;
+    let plain = session
+        .measure("redb-without-quick-repair", &Redb { quick_repair: QuickRepair::Never }, &writes)
+        .await?;
 
     let mut figures = Vec::new();
     if let [same, other] = &all[..] {
@@ -48,7 +50,7 @@ async fn bench(session: &mut Session) -> Result<()> {
 }
 
 struct Redb {
-    quick_repair: bool,
+    quick_repair: QuickRepair,
 }
 
 impl Backend for Redb {
@@ -63,12 +65,13 @@ impl Backend for Redb {
 
     async fn baselines(&self, directory: &Path, workload: Workload) -> Result<Vec<Baseline<Bare>>> {
         let cache = usize::try_from(RedbConfig::new("").cache_bytes)?;
+        let is_quick = self.quick_repair != QuickRepair::Never;
         let bare = |file: &str, quick_repair| -> Result<Bare> {
             let db = Database::builder().set_cache_size(cache).create(directory.join(file))?;
             Ok(Bare { db, quick_repair })
         };
-        let mut baselines = vec![Baseline { name: "bare redb", raw: bare("same.redb", self.quick_repair)? }];
-        if self.quick_repair && workload.grows() {
+        let mut baselines = vec![Baseline { name: "bare redb", raw: bare("same.redb", is_quick)? }];
+        if is_quick && workload.grows() {
             let raw = bare("plain.redb", false)?;
             baselines.push(Baseline { name: "bare redb without quick-repair", raw });
         }
@@ -160,7 +163,7 @@ fn reported((what, value, _): Claimed) -> Figure {
 /// Resident memory of an idle store: just opened, and after more records than its cache holds.
 async fn memory(session: &Session) -> Result<Vec<Figure>> {
     let before = resident();
-    let store = Redb { quick_repair: true }.store(&session.directory()?).await?;
+    let store = Redb { quick_repair: QuickRepair::default() }.store(&session.directory()?).await?;
     let opened = mebibytes(before);
     fill(&store, &keys(session.plan.memory_records), KIB, RETENTION).await?;
     // Beside the cache: the queue of waiting callers, one batch, and what redb itself needs.

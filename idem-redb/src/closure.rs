@@ -22,6 +22,8 @@ pub(crate) fn transact(
 ) -> Result<bool, Failure> {
     let QueuedTransaction { key, token, retention, work, reply } = queued;
     let complete = |outcome| Call::Complete { token, outcome, retention };
+    // What failed within the closure, after which redb works no more. The closure has told of it in its own way.
+    let mut failed = None;
     let run = || -> Result<Result<Transaction>, Failure> {
         let txn = writes.begin(database)?;
         // The turn may have been long in coming, and nobody would hear how it ended.
@@ -34,7 +36,7 @@ pub(crate) fn transact(
             let step = writes.step(&tables)?;
             match tables.load(&key, step.now) {
                 Ok(found) => (step, found),
-                Err(Failure::Record(error)) => return Ok(Err(error)),
+                Err(Failure::Record(error)) => return Ok(Err(error.during(Operation::Complete))),
                 Err(failure) => return Err(failure),
             }
         };
@@ -48,7 +50,7 @@ pub(crate) fn transact(
         let outcome = match run_work(work, &txn) {
             Ok(outcome) => outcome,
             Err(ended) => {
-                txn.abort()?;
+                failed = txn.abort().err().map(|error| writes.explained(error.into()));
                 return Ok(Ok(ended));
             }
         };
@@ -65,7 +67,7 @@ pub(crate) fn transact(
                 Ok(_) => return Ok(Err(meddled())),
                 Err(error) => return Ok(Err(error)),
             }
-            tables.write_mark(step.mark())?;
+            step.finish(&mut tables)?;
         }
         writes.commit(&step, txn)?;
         Ok(Ok(Transaction::Applied))
@@ -77,7 +79,7 @@ pub(crate) fn transact(
             if applied {
                 writes.shared.waiters.wake(&key);
             }
-            Ok(applied)
+            failed.map_or(Ok(applied), Err)
         }
         Err(failure) => {
             send(reply, Err(failure.to_error(Operation::Complete)));

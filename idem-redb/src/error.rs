@@ -5,6 +5,8 @@ use std::io;
 
 use idem_core::{Error, ErrorKind, Operation};
 
+use crate::lent::TakenBack;
+
 /// A failure of redb, not yet tied to an operation.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -94,9 +96,7 @@ impl Failure {
     /// Whether there was no room for it. The database has to be opened anew, and what it held is as it was.
     pub(crate) fn is_full(&self) -> bool {
         match self {
-            Self::Redb(redb::Error::Io(error)) | Self::Latched(redb::Error::Io(error)) => {
-                explain_io(error).0 == ErrorKind::Full
-            }
+            Self::Redb(redb::Error::Io(error)) | Self::Latched(redb::Error::Io(error)) => is_full(error),
             _ => false,
         }
     }
@@ -105,6 +105,9 @@ impl Failure {
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Away(away) => away.is_passing,
+            Self::Redb(redb::Error::Io(error)) => {
+                error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<TakenBack>)
+            }
             Self::Redb(error) => matches!(error, redb::Error::PreviousIo | redb::Error::DatabaseClosed),
             _ => false,
         }
@@ -198,11 +201,19 @@ fn explain(error: &redb::Error) -> (ErrorKind, &'static str) {
     }
 }
 
+/// Whether there was no room for it.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
 fn explain_io(source: &io::Error) -> (ErrorKind, &'static str) {
+    if is_full(source) {
+        return (ErrorKind::Full, "the disk is full; nothing already kept is lost");
+    }
     match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            (ErrorKind::Full, "the disk is full; nothing already kept is lost")
-        }
         io::ErrorKind::InvalidData => (ErrorKind::Incompatible, "the file is no redb database"),
         io::ErrorKind::UnexpectedEof => (ErrorKind::Corrupt, "the file is shorter than it says it is"),
         _ => (ErrorKind::Unavailable, "the disk failed"),

@@ -25,6 +25,9 @@ use crate::schema::{self, SCHEMA_VERSION};
 use crate::slot;
 use crate::tables::{self, Tables};
 
+/// Before a file that was just made is tried again, in milliseconds.
+const PAUSES_OF_A_NEW_FILE: [u64; 6] = [1, 10, 30, 100, 300, 1_000];
+
 /// A database ready for use, and how far its time and sequences had come.
 pub(crate) struct Opened {
     pub(crate) database: Database,
@@ -60,14 +63,19 @@ pub(crate) fn open_file(config: &RedbConfig) -> Result<Opened> {
     if config.create {
         leftovers::remove(folder(&end_of_links(path)?));
     }
-    let opened = open_existing(config);
-    match opened {
-        // Whoever removes leftovers may be looking at it, for a moment.
-        Err(error) if is_new && error.kind() == ErrorKind::Unavailable => {
-            std::thread::sleep(Duration::from_millis(20));
-            open_existing(config)
+    // Whoever removes leftovers may be looking at it, for a moment.
+    let mut pauses = PAUSES_OF_A_NEW_FILE.iter();
+    loop {
+        match open_existing(config) {
+            Err(error)
+                if is_new
+                    && error.kind() == ErrorKind::Unavailable
+                    && let Some(pause) = pauses.next() =>
+            {
+                std::thread::sleep(Duration::from_millis(*pause));
+            }
+            opened => return opened,
         }
-        opened => opened,
     }
 }
 
@@ -115,12 +123,16 @@ pub(crate) fn open_storage<B: StorageBackend>(
 ) -> Result<Opened> {
     guarded(|| {
         let storage = Lent::new(storage().map_err(|error| Failure::Redb(redb::Error::Io(error)))?);
-        let mut database = builder(config).create_with_backend(storage.clone())?;
+        // redb verifies and repairs on opening, and does not say which of the two it did: only for those who accept
+        // repairs.
+        let mut database = builder(config, config.check_integrity && config.accept_repairs)
+            .create_with_backend(storage.clone())?;
         // Where repairs are accepted, the opening has verified and repaired already.
         if config.check_integrity && !config.accept_repairs && !database.check_integrity()? {
             return Err(Failure::Redb(redb::Error::Corrupted("the check had to repair it".to_owned())));
         }
-        let mark = prepare(begin(&database, config.quick_repair.applies(storage.length()))?, ownership)?;
+        let quick_repair = config.quick_repair.applies(storage.length());
+        let mark = prepare(begin(&database, quick_repair)?, ownership)?;
         Ok(Opened { database, mark, storage, identity: None })
     })
 }
@@ -129,22 +141,22 @@ pub(crate) fn open_storage<B: StorageBackend>(
 /// store was opened, nor asked to write more than that it is in use: it may have no room.
 pub(crate) fn open_in_place(config: &RedbConfig, storage: Lent) -> Result<Opened> {
     guarded(|| {
-        let mut builder = Builder::new();
-        builder.set_cache_size(usize::try_from(config.cache_bytes).unwrap_or(usize::MAX));
-        let database = builder.create_with_backend(storage.clone())?;
-        let mark =
-            prepare(begin(&database, config.quick_repair.applies(storage.length()))?, Ownership::Again)?;
+        let database = builder(config, false).create_with_backend(storage.clone())?;
+        let quick_repair = config.quick_repair.applies(storage.length());
+        let mark = prepare(begin(&database, quick_repair)?, Ownership::Again)?;
         Ok(Opened { database, mark, storage, identity: None })
     })
 }
 
-/// Makes the tables in an application's own database, or checks that they are ours. `go_on` answers how far the store
-/// has come by now, which is written: a second store on it must not be ahead of the first.
+/// Makes the tables in an application's own database where `ownership` lets it, and checks that they are ours where
+/// there are any. `go_on` answers how far the store has come by now, which is written: a second store on it must not be
+/// ahead of the first.
 pub(crate) fn adopt(
     txn: WriteTransaction,
+    ownership: Ownership,
     go_on: impl FnOnce(Mark) -> Result<Mark>,
 ) -> Result<Mark, Failure> {
-    let mark = go_on(found_or_made(&txn, Ownership::Shared)?.mark).map_err(Failure::Record)?;
+    let mark = go_on(found_or_made(&txn, ownership)?.mark).map_err(Failure::Record)?;
     Tables::open(&txn)?.write_mark(mark)?;
     txn.commit().map_err(Failure::latched)?;
     Ok(mark)
@@ -152,14 +164,14 @@ pub(crate) fn adopt(
 
 /// Looks whether an application's database that was opened anew is the one that it was, and writes nothing.
 pub(crate) fn found_again(txn: WriteTransaction) -> Result<Mark, Failure> {
-    prepare(txn, Ownership::Again)
+    prepare(txn, Ownership::SharedAgain)
 }
 
 /// Makes an empty store of an empty file.
 fn fill(config: &RedbConfig, file: fs::File) -> Result<()> {
     guarded(|| {
-        let database = builder(config).create_with_backend(FileBackend::new(file)?)?;
-        prepare(begin(&database, config.quick_repair.applies(None))?, Ownership::Own)?;
+        let database = builder(config, false).create_with_backend(FileBackend::new(file)?)?;
+        prepare(begin(&database, true)?, Ownership::Own)?;
         Ok(database.close()?)
     })
 }
@@ -176,6 +188,8 @@ pub(crate) enum Ownership {
     Again,
     /// The application's, with tables of its own.
     Shared,
+    /// The application's, which held the store before.
+    SharedAgain,
 }
 
 /// Makes the tables where there are none, checks the version where there are, and brings version 1 up to it.
@@ -211,7 +225,7 @@ fn found_or_made(txn: &WriteTransaction, ownership: Ownership) -> Result<Found, 
         }
         (schema::TABLES_IN_ALL, _) => Ok(Found { mark: Tables::open(txn)?.mark()?, wrote: false }),
         (0, Ownership::Own | Ownership::Again) if !tables.is_empty() => Err(foreign()),
-        (1.., _) | (0, Ownership::Again) => Err(lost()),
+        (1.., _) | (0, Ownership::Again | Ownership::SharedAgain) => Err(lost()),
         (0, Ownership::Own | Ownership::Shared) => {
             tables::create(txn)?;
             Ok(Found { mark: Mark::default(), wrote: true })
@@ -263,12 +277,10 @@ pub(crate) fn as_asked(txn: &mut WriteTransaction, quick_repair: bool) {
     txn.set_two_phase_commit(true);
 }
 
-fn builder(config: &RedbConfig) -> Builder {
+fn builder(config: &RedbConfig, check_integrity: bool) -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(usize::try_from(config.cache_bytes).unwrap_or(usize::MAX));
-    // redb verifies and repairs on opening, and does not say which of the two it did: only for those who accept
-    // repairs.
-    builder.set_check_integrity_on_open(config.check_integrity && config.accept_repairs);
+    builder.set_check_integrity_on_open(check_integrity);
     builder
 }
 

@@ -81,7 +81,7 @@ impl Inner {
         let mut time = StoreClock::start(Arc::clone(&clock));
         let adopted = guarded(|| {
             let txn = WriteTurn::default().begin(&database, config.call_timeout)?;
-            file::adopt(txn, |mark| {
+            file::adopt(txn, Ownership::Shared, |mark| {
                 time = mark.resume(clock, &config)?;
                 Ok(Mark::new(time.mark(time.now()), mark.sequence))
             })

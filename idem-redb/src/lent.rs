@@ -1,15 +1,18 @@
 //! Storage lent to redb, which can be taken back.
 //!
 //! A write transaction that is never ended, because a table of it was leaked, keeps its database open for ever, and
-//! with it the lock on its file. Taken back, the storage is closed all the same, and can be opened again. Passed on, it serves the next database without
-//! being closed in between.
+//! with it the lock on its file. Taken back, the storage is closed all the same, and can be opened again. Passed on, it
+//! serves the next database without being closed in between.
 
+use std::fmt;
 use std::io;
 use std::ops::Bound;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::{BackendError, StorageBackend};
+
+use crate::error::is_full;
 
 /// One opening of a storage. Clones are the same.
 #[derive(Debug, Clone)]
@@ -22,6 +25,20 @@ struct Inner {
     is_locked: bool,
     /// How long the storage was when it was last made longer, [`NOT_GROWN`] once what follows may be in use.
     grown_from: AtomicU64,
+    /// Whether it had no room for something.
+    was_full: AtomicBool,
+}
+
+/// Why a storage does nothing any more: it was taken back. Whoever reads from it had better ask again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TakenBack;
+
+impl std::error::Error for TakenBack {}
+
+impl fmt::Display for TakenBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the storage was closed")
+    }
 }
 
 const NOT_GROWN: u64 = u64::MAX;
@@ -33,7 +50,12 @@ impl Lent {
 
     fn holding(storage: Box<dyn StorageBackend>, is_locked: bool) -> Self {
         let grown_from = AtomicU64::new(NOT_GROWN);
-        Self(Arc::new(Inner { storage: RwLock::new(Some(storage)), is_locked, grown_from }))
+        Self(Arc::new(Inner {
+            storage: RwLock::new(Some(storage)),
+            is_locked,
+            grown_from,
+            was_full: AtomicBool::new(false),
+        }))
     }
 
     /// Closes the storage; whoever still uses it gets errors. Nothing is done to one that was closed before.
@@ -71,8 +93,23 @@ impl Lent {
     ) -> Result<T, E> {
         match &*self.0.storage.read().unwrap_or_else(PoisonError::into_inner) {
             Some(storage) => act(&**storage),
-            None => Err(io::Error::other("the storage was closed").into()),
+            None => Err(io::Error::other(TakenBack).into()),
         }
+    }
+
+    /// Whether it had no room for something since it was asked last.
+    pub(crate) fn take_was_full(&self) -> bool {
+        self.0.was_full.swap(false, Ordering::AcqRel)
+    }
+
+    fn change<T>(&self, act: impl FnOnce(&dyn StorageBackend) -> io::Result<T>) -> io::Result<T> {
+        let done = self.with(act);
+        if let Err(error) = &done
+            && is_full(error)
+        {
+            self.0.was_full.store(true, Ordering::Release);
+        }
+        done
     }
 
     fn lock(
@@ -93,7 +130,7 @@ impl StorageBackend for Lent {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.with(|storage| {
+        self.change(|storage| {
             let before = storage.len()?;
             storage.set_len(len)?;
             if len <= before {
@@ -106,7 +143,7 @@ impl StorageBackend for Lent {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.with(StorageBackend::sync_data)
+        self.change(StorageBackend::sync_data)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -114,7 +151,7 @@ impl StorageBackend for Lent {
         if offset == 0 {
             self.0.grown_from.store(NOT_GROWN, Ordering::Release);
         }
-        self.with(|storage| storage.write(offset, data))
+        self.change(|storage| storage.write(offset, data))
     }
 
     fn close(&self) -> io::Result<()> {

@@ -5,38 +5,38 @@
 //! of every four calls one is a lock where locks wait, and no lock overtakes a holder's call that was sent before
 //! it, since a caller that sends its `lock` again must find its own release done.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use idem_core::decide::Call;
-use idem_core::{Clock, SystemClock};
 use tokio::sync::mpsc::error::{SendError, TryRecvError, TrySendError};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Sender, channel};
 
-use crate::queue::Message;
+use crate::lane::{Lane, block_on};
+use crate::queue::{Message, QueuedCall};
 use crate::sweep_plan::QueuedSweep;
 
 /// How many of a holder's calls are taken before it is a lock's turn.
 const HOLDERS_IN_A_ROW: u32 = 3;
 
-/// A message, and how many were sent before it.
-type Numbered = (u64, Message);
+/// A message, and how many were sent before it. Of one that was given back: below zero.
+type Numbered = (i64, Message);
 
 /// Two queues of `places` each: for holders' calls and for the others; and the sweep that is next.
 pub(crate) fn queue(places: usize) -> (QueueSender, QueueReceiver) {
     let (holders, from_holders) = channel(places);
     let (others, from_others) = channel(places);
     let (sweeps, from_sweeps) = channel(1);
-    let sender = QueueSender { holders, others, sweeps, sent: AtomicU64::new(0) };
+    let (awaited_sweeps, from_awaited_sweeps) = channel(1);
+    let sender = QueueSender { holders, others, sweeps, awaited_sweeps, sent: AtomicI64::new(0) };
     let receiver = QueueReceiver {
         holders: Lane::new(from_holders),
         others: Lane::new(from_others),
-        sweeps: from_sweeps,
-        sweep: None,
+        sweeps: Lane::new(from_sweeps),
+        awaited_sweeps: Lane::new(from_awaited_sweeps),
         holders_in_a_row: 0,
+        given_back: 0,
     };
     (sender, receiver)
 }
@@ -46,9 +46,11 @@ pub(crate) fn queue(places: usize) -> (QueueSender, QueueReceiver) {
 pub(crate) struct QueueSender {
     holders: Sender<Numbered>,
     others: Sender<Numbered>,
-    /// Does not keep the writer from ending.
+    /// The sweeper's. Whoever keeps it does not keep the writer from ending.
     pub(crate) sweeps: Sender<QueuedSweep>,
-    sent: AtomicU64,
+    /// Those that a caller waits for.
+    pub(crate) awaited_sweeps: Sender<QueuedSweep>,
+    sent: AtomicI64,
 }
 
 impl QueueSender {
@@ -66,32 +68,37 @@ impl QueueSender {
     }
 
     fn lane(&self, message: &Message) -> &Sender<Numbered> {
-        match message {
-            Message::Call(queued) if matches!(queued.call, Call::Lock { .. } | Call::Remove { .. }) => {
-                &self.others
-            }
-            _ => &self.holders,
-        }
+        if is_holders(message) { &self.holders } else { &self.others }
     }
 
-    fn number(&self) -> u64 {
+    fn number(&self) -> i64 {
         self.sent.fetch_add(1, Ordering::Relaxed)
     }
 }
 
 /// The writer's end.
 pub(crate) struct QueueReceiver {
-    holders: Lane,
-    others: Lane,
-    sweeps: Receiver<QueuedSweep>,
-    sweep: Option<QueuedSweep>,
+    holders: Lane<Numbered>,
+    others: Lane<Numbered>,
+    pub(crate) sweeps: Lane<QueuedSweep>,
+    pub(crate) awaited_sweeps: Lane<QueuedSweep>,
     holders_in_a_row: u32,
+    given_back: i64,
+}
+
+fn is_holders(message: &Message) -> bool {
+    match message {
+        Message::Call(queued) => !matches!(queued.call, Call::Lock { .. } | Call::Remove { .. }),
+        _ => true,
+    }
 }
 
 impl QueueReceiver {
     /// The next message in turn.
     pub(crate) fn try_recv(&mut self) -> Result<Message, TryRecvError> {
-        let (holder, other) = (self.holders.peek(), self.others.peek());
+        // Locks first: all that was sent before the lock that is seen here is then seen too.
+        let other = self.others.peek().map(|(number, _)| *number);
+        let holder = self.holders.peek().map(|(number, _)| *number);
         let is_others_turn = match (holder, other) {
             (Some(holder), Some(other)) => self.holders_in_a_row >= HOLDERS_IN_A_ROW && other < holder,
             (None, _) => true,
@@ -99,10 +106,10 @@ impl QueueReceiver {
         };
         let next = if is_others_turn {
             self.holders_in_a_row = 0;
-            self.others.head.take()
+            self.others.take()
         } else {
             self.holders_in_a_row = self.holders_in_a_row.saturating_add(1);
-            self.holders.head.take()
+            self.holders.take()
         };
         match next {
             Some((_, message)) => Ok(message),
@@ -111,14 +118,19 @@ impl QueueReceiver {
         }
     }
 
-    /// Whether no message will come any more.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.holders.has_ended && self.others.has_ended
+    /// Takes back what was received last, in its order: its turn comes before that of all others of its kind.
+    pub(crate) fn give_back(&mut self, calls: Vec<QueuedCall>) {
+        for queued in calls.into_iter().rev() {
+            let message = Message::Call(queued);
+            self.given_back -= 1;
+            let lane = if is_holders(&message) { &mut self.holders } else { &mut self.others };
+            lane.give_back((self.given_back, message));
+        }
     }
 
-    /// The next sweep, if one waits.
-    pub(crate) fn try_sweep(&mut self) -> Option<QueuedSweep> {
-        self.sweep.take().or_else(|| self.sweeps.try_recv().ok())
+    /// Whether no message will come any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.holders.has_ended() && self.others.has_ended()
     }
 
     /// Waits until a message or a sweep can be taken, for no longer than `patience` where there is one.
@@ -128,13 +140,13 @@ impl QueueReceiver {
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Waited> {
         // Each is asked, so that each will wake.
-        let waits = [self.holders.poll(context), self.others.poll(context)];
-        if self.sweep.is_none()
-            && let Poll::Ready(Some(sweep)) = self.sweeps.poll_recv(context)
-        {
-            self.sweep = Some(sweep);
-        }
-        if self.sweep.is_some() || waits.contains(&true) {
+        let waits = [
+            self.holders.poll(context),
+            self.others.poll(context),
+            self.sweeps.poll(context),
+            self.awaited_sweeps.poll(context),
+        ];
+        if waits.contains(&true) {
             Poll::Ready(Waited::Ready)
         } else if self.has_ended() {
             Poll::Ready(Waited::Ended)
@@ -149,9 +161,10 @@ impl QueueReceiver {
 
     /// Takes nothing more; what is there already can be received.
     pub(crate) fn close(&mut self) {
-        self.holders.receiver.close();
-        self.others.receiver.close();
+        self.holders.close();
+        self.others.close();
         self.sweeps.close();
+        self.awaited_sweeps.close();
     }
 }
 
@@ -166,76 +179,6 @@ pub(crate) enum Waited {
     TimedOut,
 }
 
-/// One of the two queues.
-struct Lane {
-    receiver: Receiver<Numbered>,
-    head: Option<Numbered>,
-    has_ended: bool,
-}
-
-impl Lane {
-    fn new(receiver: Receiver<Numbered>) -> Self {
-        Self { receiver, head: None, has_ended: false }
-    }
-
-    /// The number of the first message.
-    fn peek(&mut self) -> Option<u64> {
-        if self.head.is_none() {
-            match self.receiver.try_recv() {
-                Ok(head) => self.head = Some(head),
-                Err(TryRecvError::Empty) => {}
-                Err(TryRecvError::Disconnected) => self.has_ended = true,
-            }
-        }
-        self.head.as_ref().map(|(number, _)| *number)
-    }
-
-    /// Whether there is a message; wakes `context` when one comes.
-    fn poll(&mut self, context: &mut Context<'_>) -> bool {
-        if self.head.is_none() && !self.has_ended {
-            match self.receiver.poll_recv(context) {
-                Poll::Ready(Some(head)) => self.head = Some(head),
-                Poll::Ready(None) => self.has_ended = true,
-                Poll::Pending => {}
-            }
-        }
-        self.head.is_some()
-    }
-
-    fn len(&self) -> usize {
-        self.receiver.len() + usize::from(self.head.is_some())
-    }
-}
-
-/// Lets the writer's thread sleep until it is woken, as tokio's own `blocking_recv` does for one channel; `None` once
-/// `patience` is over.
-fn block_on<T>(patience: Option<Duration>, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
-    let begun = SystemClock.monotonic();
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    loop {
-        match poll(&mut context) {
-            Poll::Ready(ready) => return Some(ready),
-            Poll::Pending => {}
-        }
-        match patience {
-            None => thread::park(),
-            Some(patience) => {
-                let left = patience.checked_sub(SystemClock.monotonic().saturating_sub(begun))?;
-                thread::park_timeout(left);
-            }
-        }
-    }
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -243,7 +186,6 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::queue::QueuedCall;
 
     /// `Reopen` stands for a holder's call: it goes the same way.
     fn holder(sender: &QueueSender) {
@@ -278,7 +220,7 @@ mod tests {
         other(&sender);
         other(&sender);
         (0..2).for_each(|_| holder(&sender));
-        assert_eq!(order(&mut receiver), "hhhhhhhohoh".replace("ohoh", "ohho"));
+        assert_eq!(order(&mut receiver), "hhhhhhhohho");
     }
 
     #[test]

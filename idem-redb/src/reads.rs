@@ -76,7 +76,7 @@ impl Inner {
         let found = async {
             loop {
                 changes.mark_unchanged();
-                match self.shared.slot.database() {
+                match self.shared.slot.database_at_once() {
                     Err(failure) if failure.is_passing() => {}
                     found => return found.map_err(|failure| failure.into_error(OPERATION)),
                 }

@@ -13,7 +13,7 @@ use crate::error::{Away, Failure, away};
 use crate::file::{self, Opened};
 use crate::origin::{Own, Supply};
 use crate::queue::{Message, refuse};
-use crate::slot::guarded;
+use crate::slot::{guarded, let_go};
 use crate::writer::Writer;
 
 pub(crate) const AFTER_A_LEAK: Away =
@@ -39,10 +39,7 @@ impl Writer {
             Err(failure) if failure.needs_reopen() && self.supply.is_some() => self.ask_for_another(),
             Err(failure) if failure.needs_reopen() => {
                 let failed = self.shared.slot.take(TO_BE_REPLACED);
-                let _closed = guarded(|| {
-                    drop(failed);
-                    Ok(())
-                });
+                let_go(failed);
                 tracing::error!("the shared database failed; the application must supply it anew");
             }
             _ => {}
@@ -53,10 +50,7 @@ impl Writer {
     pub(crate) fn open_again(&mut self, why: &Away) {
         let Some(mut own) = self.own.take() else { return };
         let failed = self.shared.slot.take(why.clone());
-        let _closed = guarded(|| {
-            drop(failed);
-            Ok(())
-        });
+        let_go(failed);
         // A leaked table would keep the storage, and its lock, for ever.
         let _closed = guarded(|| own.storage.take_back().map_err(|error| Failure::Redb(error.into())));
         let mut pause = FIRST_PAUSE;
@@ -109,10 +103,7 @@ impl Writer {
     fn ask_for_another(&mut self) {
         let Some(supply) = self.supply.take() else { return };
         let failed = self.shared.slot.take(AFTER_AN_ERROR);
-        let _closed = guarded(|| {
-            drop(failed);
-            Ok(())
-        });
+        let_go(failed);
         let (mut pause, mut waited) = (FIRST_PAUSE, Duration::ZERO);
         loop {
             let adopted = ask(&supply).map_err(Failure::Record).and_then(|database| {
@@ -147,18 +138,20 @@ impl Writer {
 
     fn reopen(&mut self, own: &mut Own) -> Result<()> {
         let opened = (own.reopen)()?;
+        // Replaced since: the other file is another store, with holders of its own.
+        if let (Some(before), Some(now)) = (&self.shared.identity, &opened.identity)
+            && !before.is_same(now)
+        {
+            self.shared.slot.lose(before.lost());
+            let_go(opened);
+            return Ok(());
+        }
         own.storage = opened.storage.clone();
         self.adopt(opened);
         Ok(())
     }
 
     fn adopt(&mut self, opened: Opened) {
-        // Replaced since: the other file is another store, with holders of its own.
-        if let (Some(before), Some(now)) = (&self.shared.identity, &opened.identity)
-            && !before.is_same(now)
-        {
-            self.shared.slot.lose(before.lost());
-        }
         self.writes.found(opened.mark);
         self.writes.stands_on(opened.storage);
         self.shared.slot.put(opened.database.into());

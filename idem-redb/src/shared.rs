@@ -28,7 +28,7 @@ impl Shared {
                 }
                 false
             }
-            _ => true,
+            _ => !self.slot.is_lost(),
         }
     }
 }

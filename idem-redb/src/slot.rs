@@ -112,6 +112,10 @@ impl Slot {
         matches!(*self.state.read().unwrap_or_else(PoisonError::into_inner), State::Ready { .. })
     }
 
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.get().is_some()
+    }
+
     /// Refuses everything from now on; whether that is new.
     pub(crate) fn lose(&self, why: Away) -> bool {
         let is_new = self.lost.set(why).is_ok();
@@ -119,7 +123,12 @@ impl Slot {
         is_new
     }
 
-    /// The database, for the writer alone: it is the one who takes it out.
+    /// The database, for whoever must not wait.
+    pub(crate) fn database_at_once(&self) -> Result<Arc<Database>, Failure> {
+        self.with_ready(|database, _| Ok(Arc::clone(database)))
+    }
+
+    /// The database, for the writer alone: it is the one who takes it out, and may wait for readers.
     pub(crate) fn database(&self) -> Result<Arc<Database>, Failure> {
         if let Some(why) = self.lost.get() {
             return Err(Failure::Away(why.clone()));
@@ -139,10 +148,7 @@ impl Slot {
         self.changed.send_replace(());
         match before {
             State::Ready { database, kept } => {
-                let _ended = guarded(|| {
-                    let _: () = drop(kept);
-                    Ok(())
-                });
+                let_go(kept);
                 Some(database)
             }
             State::Away(_) => None,
@@ -165,15 +171,12 @@ impl Slot {
         let before =
             std::mem::replace(&mut *self.state.write().unwrap_or_else(PoisonError::into_inner), ready);
         self.changed.send_replace(());
-        let _closed = guarded(|| {
-            drop(before);
-            Ok(())
-        });
+        let_go(before);
     }
 
     fn with_ready<T>(
         &self,
-        read: impl FnOnce(&Database, &RwLock<Option<Box<Kept>>>) -> Result<T, Failure>,
+        read: impl FnOnce(&Arc<Database>, &RwLock<Option<Box<Kept>>>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         if let Some(why) = self.lost.get() {
             return Err(Failure::Away(why.clone()));
@@ -200,6 +203,14 @@ impl std::fmt::Debug for Kept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Kept").field("commit", &self.commit).finish_non_exhaustive()
     }
+}
+
+/// Drops what may be the last of a database, or of a transaction, which then ends: redb may panic over that too.
+pub(crate) fn let_go<T>(ended: T) {
+    let _ended = guarded(|| {
+        drop(ended);
+        Ok(())
+    });
 }
 
 /// redb verifies no page when it reads it, so a damaged one can fail its assertions.

@@ -47,7 +47,7 @@ fn sweep_all(store: &Weak<Inner>) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         let sweeps = store.queue.sweeps.clone();
         drop(store);
-        let sweep = QueuedSweep::new(SweepPlan::new(found, is_behind), reply);
+        let sweep = QueuedSweep::of_sweeper(SweepPlan::new(found, is_behind), reply);
         sweeps.blocking_send(sweep).map_err(|_| closed(Operation::Expire))?;
         let removed = answer.blocking_recv().map_err(|_| closed(Operation::Expire))??;
         metrics::expired(removed as u64);
@@ -76,7 +76,7 @@ pub(crate) async fn expire(store: &Arc<Inner>, budget: usize) -> Result<Expired>
 async fn hand_over(store: &Arc<Inner>, plan: SweepPlan) -> Result<usize> {
     let (reply, answer) = oneshot::channel();
     let handed = async {
-        let sent = store.queue.sweeps.send(QueuedSweep::new(plan, reply)).await;
+        let sent = store.queue.awaited_sweeps.send(QueuedSweep::awaited(plan, reply)).await;
         sent.map_err(|_| closed(Operation::Expire))
     };
     store.answered(Operation::Expire, handed, answer).await

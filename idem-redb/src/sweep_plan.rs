@@ -114,13 +114,19 @@ fn take(from: &mut VecDeque<(Key, Place)>, size: usize, what: What) -> Option<(W
 pub(crate) struct QueuedSweep {
     pub(crate) plan: SweepPlan,
     removed: usize,
+    /// Whether a caller waits for it, and not the sweeper.
+    pub(crate) is_awaited: bool,
     /// How many records were removed, once all of the plan is done.
     reply: Reply<usize>,
 }
 
 impl QueuedSweep {
-    pub(crate) fn new(plan: SweepPlan, reply: Reply<usize>) -> Self {
-        Self { plan, removed: 0, reply }
+    pub(crate) fn of_sweeper(plan: SweepPlan, reply: Reply<usize>) -> Self {
+        Self { plan, removed: 0, is_awaited: false, reply }
+    }
+
+    pub(crate) fn awaited(plan: SweepPlan, reply: Reply<usize>) -> Self {
+        Self { plan, removed: 0, is_awaited: true, reply }
     }
 
     /// What goes into a commit beside `calls` calls; nothing once nobody waits for the sweep.

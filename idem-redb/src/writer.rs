@@ -7,21 +7,21 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_core::{Clock, Error, ErrorKind, Operation, Result, SystemClock};
+use idem_core::{Clock, Error, Operation, Result, SystemClock};
 use redb::Database;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::watch;
 
 use crate::batch::{Batch, Committed, MOST_BYTES};
 use crate::closure;
-use crate::error::{Away, Failure, away};
+use crate::error::Failure;
 use crate::full_disk::{Admission, FULL};
 use crate::origin::{Origin, Own, Supply};
 use crate::priority::{QueueReceiver, Waited};
-use crate::queue::{Message, QueuedTransaction, Reply, refuse, send};
+use crate::queue::{Message, QueuedTransaction, send};
 use crate::recover::AFTER_A_LEAK;
 use crate::shared::Shared;
-use crate::slot::guarded;
+use crate::slot::{guarded, let_go};
 use crate::sweep_turn::SweepTurn;
 use crate::thread;
 use crate::writes::Writes;
@@ -35,9 +35,6 @@ const LINGER: Duration = Duration::from_micros(200);
 const AWAKE: Duration = Duration::from_micros(100);
 /// How long nothing comes before the writer does what only a store at rest has time for.
 const REST: Duration = Duration::from_secs(1);
-const CLOSED: Away = Away::because(ErrorKind::Closed, "the store is closed; open it anew");
-const COMPACTING: Away = Away::because(ErrorKind::Unavailable, "the database is being compacted");
-const REPLACING: Away = Away::because(ErrorKind::Unavailable, "the database is being replaced");
 
 pub(crate) struct Writer {
     pub(crate) queue: QueueReceiver,
@@ -142,10 +139,7 @@ impl Writer {
     fn rest(&mut self) {
         if let Ok(database) = self.database() {
             let done = guarded(|| self.writes.commit_mark(&database));
-            let _ended = guarded(|| {
-                let _: () = drop(database);
-                Ok(())
-            });
+            let_go(database);
             self.recover(done);
         }
     }
@@ -165,7 +159,7 @@ impl Writer {
     }
 
     /// Commits what waits, `first` before the others, and a bite of the sweep.
-    fn batch(&mut self, first: Option<Message>) {
+    pub(crate) fn batch(&mut self, first: Option<Message>) {
         let mut batch = self.collect(first);
         batch.bite = self.sweep.bite(batch.calls.len(), &mut self.queue);
         self.last_batch = batch.calls.len();
@@ -188,10 +182,10 @@ impl Writer {
             let done = done.map(|committed| {
                 let mut rest = committed.rest;
                 if !rest.is_empty() {
-                    // Nothing overtakes what was too much for this commit.
+                    // Nothing of the same key overtakes what was too much for this commit.
                     rest.extend(parts.by_ref().flat_map(|(later, _)| later.calls));
+                    self.queue.give_back(rest);
                 }
-                rest.into_iter().rev().for_each(|queued| self.held_back.push_front(Message::Call(queued)));
             });
             self.recover(done);
         }
@@ -206,15 +200,12 @@ impl Writer {
             }
         };
         let done = batch.commit(&database, &mut self.writes);
-        let _ended = guarded(|| {
-            let _: () = drop(database);
-            Ok(())
-        });
+        let_go(database);
         done
     }
 
     /// The database, if it is there and its file has its name.
-    fn database(&self) -> Result<Arc<Database>, Failure> {
+    pub(crate) fn database(&self) -> Result<Arc<Database>, Failure> {
         self.shared.has_file();
         self.shared.slot.database()
     }
@@ -257,10 +248,7 @@ impl Writer {
                 self.sweep.alone += 1;
                 let done = closure::transact(queued, &database, &mut self.writes);
                 let is_blocked = guarded(|| Ok(self.writes.is_blocked(&database))).unwrap_or(false);
-                let _ended = guarded(|| {
-                    let _: () = drop(database);
-                    Ok(())
-                });
+                let_go(database);
                 self.admission.ended(let_as, done.as_ref().copied(), now());
                 if is_blocked { self.open_again(&AFTER_A_LEAK) } else { self.recover(done.map(drop)) }
             }
@@ -275,75 +263,6 @@ impl Writer {
             let usable = guarded(|| Ok(self.writes.begin(&database)?.abort()?));
             drop(database);
             self.recover(usable);
-        }
-    }
-
-    fn compact(&mut self, reply: Reply<bool>) {
-        if self.own.is_none() {
-            let message = "the database is the application's own, which compacts it itself";
-            return send(reply, Err(Error::new(ErrorKind::InvalidArgument, Operation::Maintain, message)));
-        }
-        let Some(database) = self.shared.slot.take(COMPACTING) else {
-            return send(reply, Err(away("the database is away", Operation::Maintain)));
-        };
-        let mut database = match Arc::try_unwrap(database) {
-            Ok(database) => database,
-            Err(database) => {
-                self.shared.slot.put(database);
-                return send(reply, Err(away("the database is in use", Operation::Maintain)));
-            }
-        };
-        let compacted = guarded(|| database.compact().map_err(Failure::latched));
-        self.shared.slot.put(Arc::new(database));
-        match compacted {
-            Ok(done) => send(reply, Ok(done)),
-            Err(failure) => {
-                send(reply, Err(failure.to_error(Operation::Maintain)));
-                self.recover(Err(failure));
-            }
-        }
-    }
-
-    fn replace(&mut self, database: Arc<Database>, reply: Reply<()>) {
-        if self.own.is_some() {
-            let message = "the store opened its database itself, and opens it again by itself";
-            return send(reply, Err(Error::new(ErrorKind::InvalidArgument, Operation::Maintain, message)));
-        }
-        let adopted = guarded(|| self.writes.adopt(&database));
-        if adopted.is_ok() {
-            let before = self.shared.slot.take(REPLACING);
-            self.shared.slot.put(database);
-            let _closed = guarded(|| {
-                drop(before);
-                Ok(())
-            });
-        }
-        send(reply, adopted.map_err(|failure| failure.into_error(Operation::Maintain)));
-    }
-
-    /// Does what was sent before, refuses what comes after, and closes the file.
-    fn close(mut self) -> Result<()> {
-        self.queue.close();
-        while let Some(message) = self.held_back.pop_front().or_else(|| self.queue.try_recv().ok()) {
-            match message {
-                Message::Call(_) => self.batch(Some(message)),
-                other => refuse(other, &CLOSED),
-            }
-        }
-        match self.shared.slot.take(CLOSED) {
-            Some(database) if self.own.is_some() => {
-                guarded(|| self.seal(database)).map_err(|failure| failure.into_error(Operation::Close))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// One commit more: redb keeps the last two, so whichever of them damage leaves readable has everything.
-    fn seal(&mut self, database: Arc<Database>) -> Result<(), Failure> {
-        let sealed = self.writes.commit_mark(&database);
-        match Arc::try_unwrap(database) {
-            Ok(database) => sealed.and(database.close().map_err(Failure::from)),
-            Err(_) => sealed,
         }
     }
 }

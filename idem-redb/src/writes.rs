@@ -1,11 +1,12 @@
 //! The writer's transactions: how they begin, and how far time and sequences have come with them.
 
+use std::io;
 use std::sync::Arc;
 
 use redb::{Database, TransactionError, WriteTransaction};
 
 use crate::error::Failure;
-use crate::file;
+use crate::file::{self, Ownership};
 use crate::lent::Lent;
 use crate::mark::Mark;
 use crate::quick_repair::QuickRepair;
@@ -121,11 +122,23 @@ impl Writes {
         Mark::new(time.mark(time.now()), self.sequence)
     }
 
+    /// redb tells of an error once, and then only that there was one. Whether that was for lack of room, the storage knows.
+    pub(crate) fn explained(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Redb(redb::Error::PreviousIo)
+                if self.storage.as_ref().is_some_and(Lent::take_was_full) =>
+            {
+                Failure::Redb(redb::Error::Io(io::ErrorKind::StorageFull.into()))
+            }
+            failure => failure,
+        }
+    }
+
     /// Takes over another database of the application's.
     pub(crate) fn adopt(&mut self, database: &Arc<Database>) -> Result<(), Failure> {
         let mut turn = WriteTurn::default();
         let txn = turn.begin(database, self.shared.config.call_timeout)?;
-        file::adopt(txn, |mark| {
+        file::adopt(txn, Ownership::SharedAgain, |mark| {
             self.found(mark);
             Ok(self.mark())
         })?;

@@ -72,6 +72,49 @@ async fn take_overs_of_large_checkpoints_do_not_all_share_a_commit() {
     assert!(commits > 4, "{HOLDERS} checkpoints of 4 MiB in {commits} commits");
 }
 
+/// A crowd that takes over after a crash is answered in many commits. Holders do not wait for all of these.
+#[tokio::test]
+async fn a_renewal_goes_before_take_overs_that_found_no_place_in_a_commit() {
+    const HOLDERS: usize = 24;
+    let disk = Disk::new();
+    let clock = clock();
+    let mut config = config();
+    config.quick_repair = QuickRepair::Never;
+    let store = open(&disk, config, &clock).await.unwrap();
+    drop(checkpointed(&store, HOLDERS, 4 << 20).await);
+    clock.advance(2 * LEASE);
+    let holder = acquire(&store, &key(HOLDERS)).await;
+    disk.stall_syncs();
+    let mut callers = JoinSet::new();
+    for number in 0..=HOLDERS {
+        let store = store.clone();
+        // One more, of a key that nobody had, to hold the writer up until all the others wait.
+        let number = if number == 0 { HOLDERS + 1 } else { number - 1 };
+        callers.spawn(async move { drop(acquire(&store, &key(number)).await) });
+        if number == HOLDERS + 1 {
+            disk.stalled().await;
+        }
+    }
+    tokio::task::yield_now().await;
+    // Both syncs of its commit. The next to stall is that of the first take-overs.
+    disk.let_pass(2);
+    disk.stalled().await;
+    let renewal = tokio::spawn({
+        let store = store.clone();
+        async move { store.renew(&holder, LEASE).await }
+    });
+    tokio::task::yield_now().await;
+    disk.release_syncs();
+    assert_eq!(renewal.await.unwrap().unwrap(), Fenced::Applied);
+    let mut answered = 0;
+    while callers.try_join_next().is_some() {
+        answered += 1;
+    }
+    callers.join_all().await;
+    // 96 MiB, and at most 8 and one more checkpoint in a commit.
+    assert!(answered <= HOLDERS / 2, "{answered} take-overs were answered before the renewal");
+}
+
 #[tokio::test]
 async fn a_damaged_checkpoint_is_corrupt_for_its_key_alone() {
     let damages: [fn(&mut Vec<u8>); 4] =

@@ -1,12 +1,14 @@
 //! The disk runs full and gets space again: `Full` in between, and what was kept still replays.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
 use idem_core::{ErrorKind, Fenced, LockOutcome, ManualClock, Outcome, Result, Store};
-use idem_redb::RedbStore;
+use idem_redb::{RedbStore, Transacted};
+use redb::TableDefinition;
 
-use crate::support::call::{config, key, lock, open, replay};
+use crate::support::call::{acquire, config, key, lock, open, replay};
 use crate::support::disk::Disk;
 use crate::support::workload::clock;
 
@@ -74,6 +76,49 @@ async fn a_store_closed_on_a_full_disk_opens_again() {
     reopened(&disk, &clock, kept).await;
     disk.change_faults(|faults, _| faults.space = None);
     reopened(&disk, &clock, kept).await;
+}
+
+/// What a closure meets is told by the closure, and the store knows what it was: it is opened in its place, once, and
+/// the next closures are refused without being run.
+#[tokio::test]
+async fn a_closure_that_meets_the_full_disk_tells_of_it_itself() {
+    const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
+    let disk = Disk::new();
+    let store = open(&disk, config(), &clock()).await.unwrap();
+    let lease = acquire(&store, &key(0)).await;
+    let insert = async || {
+        store
+            .complete_with(&lease, |txn| {
+                txn.open_table(ROWS)?.insert(1, &vec![7; 16 << 20][..])?;
+                Ok::<_, redb::Error>(huge())
+            })
+            .await
+    };
+    let (length, opened) = (disk.bytes().len() as u64, disk.counts().opened);
+    disk.change_faults(|faults, _| faults.most_bytes = Some(length));
+    match insert().await.unwrap() {
+        Transacted::RolledBack(redb::Error::Io(error)) => {
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull)
+        }
+        other => panic!("{other:?}"),
+    }
+    let mut refused = 0;
+    for _ in 0..100 {
+        match insert().await {
+            Ok(Transacted::RolledBack(_)) => {}
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 90, "{refused} of 100 were refused without being run");
+    assert_eq!(disk.counts().opened, opened, "it was closed and opened again");
+    disk.change_faults(|faults, _| faults.most_bytes = None);
+    let done = soon(async || insert().await).await;
+    assert!(matches!(done, Transacted::Applied), "{done:?}");
+    assert_eq!(replay(&store, &key(0)).await, huge());
 }
 
 async fn reopened(disk: &Disk, clock: &ManualClock, kept: usize) {

@@ -35,7 +35,24 @@ async fn nothing_is_acknowledged_on_a_file_that_lost_its_name() {
         assert_lost(store.get(&key(0)).await);
         let transacted: Result<Transacted<()>> = store.complete_with(&lease, |_| Ok(value(3))).await;
         assert_lost(transacted);
+        assert_lost(store.compact().await);
     }
+}
+
+/// Not by its end either: the bytes stay as they are.
+#[tokio::test]
+async fn a_file_that_lost_its_name_is_not_written_to_any_more() {
+    let (_folder, path, store) = store().await;
+    let away = path.with_extension("away");
+    fs::rename(&path, &away).unwrap();
+    assert_lost(lock(&store, &key(4)).await);
+    let before = fs::read(&away).unwrap();
+    assert_lost(store.compact().await);
+    store.close().await.unwrap();
+    assert!(fs::read(&away).unwrap() == before, "it was written to");
+    // All that was acknowledged is in it.
+    let store = RedbStore::open(&*away).await.unwrap();
+    assert_replays(&store, 3).await;
 }
 
 #[tokio::test]

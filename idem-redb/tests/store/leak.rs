@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{ErrorKind, Lease, LockOutcome, Outcome, Store};
+use idem_core::{ErrorKind, Fenced, Lease, LockOutcome, Outcome, Store};
 use idem_redb::{RedbConfig, RedbStore, Transacted};
 use redb::{Database, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
 
@@ -87,7 +87,8 @@ async fn works_on(store: &RedbStore, end: End) {
 /// after the first call that waited.
 #[tokio::test]
 async fn a_leaked_table_in_a_shared_database_is_told_and_lets_the_store_be_closed() {
-    let database = Arc::new(Database::builder().create_with_backend(Disk::new().open().unwrap()).unwrap());
+    let disk = Disk::new();
+    let database = database_on(&disk);
     let mut config = shared_config();
     config.call_timeout = Duration::from_millis(100);
     let store = RedbStore::builder(config).with_database(Arc::clone(&database)).await.unwrap();
@@ -105,13 +106,27 @@ async fn a_leaked_table_in_a_shared_database_is_told_and_lets_the_store_be_close
     // What is kept still replays, from the application's database.
     assert_replays(&store, 3).await;
 
+    // Another one is no fresh start: keys that are completed would run again.
+    let empty = store.replace_database(database_on(&Disk::new())).await.unwrap_err();
+    assert_eq!(empty.kind(), ErrorKind::Corrupt, "{empty}");
+    let other = database_on(&Disk::new());
+    let txn = other.begin_write().unwrap();
+    txn.open_table(ROWS).unwrap();
+    txn.commit().unwrap();
+    assert_eq!(store.replace_database(other).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_replays(&store, 3).await;
+
     // Supplied anew, and with it the store is as it was.
-    let (copy, ()) = (Disk::new(), ());
-    let other = Arc::new(Database::builder().create_with_backend(copy.open().unwrap()).unwrap());
-    store.replace_database(other).await.unwrap();
-    complete_keys(&store, 3).await;
+    store.replace_database(database_on(&Disk::holding(disk.bytes()))).await.unwrap();
+    assert_replays(&store, 3).await;
+    assert_eq!(store.complete(&lease, value(3), lease.retention()).await.unwrap(), Fenced::Applied);
+    assert_replays(&store, 4).await;
     store.close().await.unwrap();
     assert!(database.begin_read().is_ok());
+}
+
+fn database_on(disk: &Disk) -> Arc<Database> {
+    Arc::new(Database::builder().create_with_backend(disk.open().unwrap()).unwrap())
 }
 
 async fn leak(store: RedbStore, lease: Lease, end: End) -> idem_core::Result<Transacted<()>> {

@@ -102,7 +102,7 @@ async fn grow(path: &Path, size: u64) -> Result<()> {
 
 async fn open(path: &Path, quick_repair: bool, set: impl FnOnce(&mut RedbConfig)) -> Result<RedbStore> {
     let mut config = RedbConfig::new(path);
-    config.quick_repair = quick_repair;
+    config.quick_repair = quick_repair.into();
     config.call_timeout = Duration::from_mins(10);
     set(&mut config);
     Ok(RedbStore::open(config).await?)

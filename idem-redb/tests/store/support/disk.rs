@@ -62,6 +62,8 @@ pub(crate) struct Faults {
     pub(crate) failure: Option<Failure>,
     /// How many blocks the file may take; more is `StorageFull`.
     pub(crate) space: Option<usize>,
+    /// How many bytes long the file may be made; more is `StorageFull`.
+    pub(crate) most_bytes: Option<u64>,
     /// Syncs claim success and do nothing.
     pub(crate) lies: bool,
     /// A sync that fails takes with it what it should have synced, as on Linux.

@@ -41,6 +41,9 @@ impl StorageBackend for FaultyStorage {
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.disk.state();
         let cut = state.admit(Kind::Change)?;
+        if state.faults.most_bytes.is_some_and(|most| len > most) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         state.set_len(usize::try_from(len).unwrap());
         state.cut(cut)
     }

@@ -1,0 +1,93 @@
+//! What the writer does to the database as a whole: compacting, replacing and closing it.
+
+use std::sync::Arc;
+
+use idem_core::{Error, ErrorKind, Operation, Result};
+use redb::Database;
+
+use crate::error::{Away, Failure, away};
+use crate::queue::{Message, Reply, refuse, send};
+use crate::slot::{guarded, let_go};
+use crate::writer::Writer;
+
+const CLOSED: Away = Away::because(ErrorKind::Closed, "the store is closed; open it anew");
+const COMPACTING: Away = Away::because(ErrorKind::Unavailable, "the database is being compacted");
+const REPLACING: Away = Away::because(ErrorKind::Unavailable, "the database is being replaced");
+
+impl Writer {
+    pub(crate) fn compact(&mut self, reply: Reply<bool>) {
+        if self.own.is_none() {
+            let message = "the database is the application's own, which compacts it itself";
+            return send(reply, Err(Error::new(ErrorKind::InvalidArgument, Operation::Maintain, message)));
+        }
+        if let Err(failure) = self.database() {
+            return send(reply, Err(failure.into_error(Operation::Maintain)));
+        }
+        let Some(database) = self.shared.slot.take(COMPACTING) else {
+            return send(reply, Err(away("the database is away", Operation::Maintain)));
+        };
+        let mut database = match Arc::try_unwrap(database) {
+            Ok(database) => database,
+            Err(database) => {
+                self.shared.slot.put(database);
+                return send(reply, Err(away("the database is in use", Operation::Maintain)));
+            }
+        };
+        let compacted = guarded(|| database.compact().map_err(Failure::latched));
+        self.shared.slot.put(Arc::new(database));
+        match compacted {
+            Ok(done) => send(reply, Ok(done)),
+            Err(failure) => {
+                send(reply, Err(failure.to_error(Operation::Maintain)));
+                self.recover(Err(failure));
+            }
+        }
+    }
+
+    pub(crate) fn replace(&mut self, database: Arc<Database>, reply: Reply<()>) {
+        if self.own.is_some() {
+            let message = "the store opened its database itself, and opens it again by itself";
+            return send(reply, Err(Error::new(ErrorKind::InvalidArgument, Operation::Maintain, message)));
+        }
+        let adopted = guarded(|| self.writes.adopt(&database));
+        if adopted.is_ok() {
+            let before = self.shared.slot.take(REPLACING);
+            self.shared.slot.put(database);
+            let_go(before);
+        }
+        send(reply, adopted.map_err(|failure| failure.into_error(Operation::Maintain)));
+    }
+
+    /// Does what was sent before, refuses what comes after, and closes the file.
+    pub(crate) fn close(mut self) -> Result<()> {
+        self.queue.close();
+        while let Some(message) = self.held_back.pop_front().or_else(|| self.queue.try_recv().ok()) {
+            match message {
+                Message::Call(_) => self.batch(Some(message)),
+                other => refuse(other, &CLOSED),
+            }
+        }
+        let has_file = self.shared.has_file();
+        match (self.shared.slot.take(CLOSED), &self.own) {
+            (Some(database), Some(_)) if has_file => {
+                guarded(|| self.seal(database)).map_err(|failure| failure.into_error(Operation::Close))
+            }
+            (Some(database), Some(own)) => {
+                // What lost its name is not written to any more, not even by the end of redb.
+                let _closed = own.storage.take_back();
+                let_go(database);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// One commit more: redb keeps the last two, so whichever of them damage leaves readable has everything.
+    fn seal(&mut self, database: Arc<Database>) -> Result<(), Failure> {
+        let sealed = self.writes.commit_mark(&database);
+        match Arc::try_unwrap(database) {
+            Ok(database) => sealed.and(database.close().map_err(Failure::from)),
+            Err(_) => sealed,
+        }
+    }
+}
