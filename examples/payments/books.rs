@@ -13,7 +13,7 @@ use crate::session::{DOCUMENTS, Memory, PAYMENTS, Payment, Session};
 
 #[derive(Clone)]
 pub(crate) enum Books {
-    /// The store knows the database of the day: one that is kept could not be opened again after an error.
+    /// The store knows the current database: one that is kept could not be opened again after an error.
     Database(RedbStore),
     Memory(Arc<Mutex<Memory>>),
 }

@@ -61,7 +61,7 @@ pub struct RedbConfig {
     /// The largest outcome and checkpoint, in bytes. Default: 16 MiB. 1 byte to 1 GiB.
     #[serde(default = "default_max_outcome", deserialize_with = "setting::bytes")]
     pub max_outcome: u64,
-    /// How far the wall clock may be past the store's last commit when it is opened; further on, it is taken for wrong
+    /// How far the wall clock may be past the store's last commit when it is opened; beyond that, it is taken for wrong
     /// and the opening is refused, since everything would expire at once. Default: 180 days. At least 1 s.
     #[serde(default = "default_max_clock_jump", deserialize_with = "setting::duration")]
     pub max_clock_jump: Duration,

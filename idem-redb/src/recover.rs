@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use idem_core::{ErrorKind, Operation, Result};
+use idem_core::{Clock, ErrorKind, Operation, Result, SystemClock};
 use redb::Database;
 use tokio::sync::mpsc::error::TryRecvError;
 
@@ -104,7 +104,7 @@ impl Writer {
         let Some(supply) = self.supply.take() else { return };
         let failed = self.shared.slot.take(AFTER_AN_ERROR);
         let_go(failed);
-        let (mut pause, mut waited) = (FIRST_PAUSE, Duration::ZERO);
+        let (mut pause, begun) = (FIRST_PAUSE, SystemClock.monotonic());
         loop {
             let adopted = ask(&supply).map_err(Failure::Record).and_then(|database| {
                 guarded(|| self.writes.adopt_again(&database))?;
@@ -123,14 +123,13 @@ impl Writer {
                 "the application's database cannot be opened again yet"
             );
             let mut why = AFTER_AN_ERROR;
-            if waited >= PATIENCE_OF_READS {
+            if SystemClock.monotonic().saturating_sub(begun) >= PATIENCE_OF_READS {
                 why = why.lasting(&error);
                 self.shared.slot.explain(why.clone());
             }
             if !self.refuse_for(pause, &why) {
                 break;
             }
-            waited += pause;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         self.supply = Some(supply);
