@@ -10,7 +10,6 @@ use crate::error::{Failure, away};
 use crate::queue::{Done, QueuedCall, send};
 use crate::slot::guarded;
 use crate::sweep_plan::SweepStep;
-use crate::tables::Tables;
 use crate::writes::Writes;
 
 /// What calls that share a commit may write and be answered with: bounds what it holds in memory, and what one
@@ -97,8 +96,8 @@ impl Batch {
     fn transact(&self, database: &Arc<Database>, writes: &mut Writes) -> Result<Answers, Failure> {
         let txn = writes.begin(database)?;
         let mut answers = Answers { calls: Vec::with_capacity(self.calls.len()), removed: 0, wrote: false };
-        let step = {
-            let mut tables = Tables::open(&txn)?;
+        let (step, counts) = {
+            let mut tables = writes.tables(&txn)?;
             let mut step = writes.step(&tables)?;
             let mut bytes = 0;
             for queued in &self.calls {
@@ -108,7 +107,7 @@ impl Batch {
                 let answer = if queued.is_abandoned() {
                     Err(away("the caller has gone", queued.call.operation()))
                 } else {
-                    step.call(&mut tables, &queued.key, queued.call.clone())?
+                    step.call(&mut tables, &queued.key, queued.call.clone(), writes.share())?
                 };
                 bytes += queued.size() + answer.as_ref().map_or(0, Done::size);
                 answers.calls.push(answer);
@@ -116,12 +115,12 @@ impl Batch {
             for part in &self.bite {
                 answers.removed += step.sweep(&mut tables, part)?;
             }
-            step.finish(&mut tables)?;
-            step
+            let counts = writes.finish(&step, &mut tables)?;
+            (step, counts)
         };
         answers.wrote = step.wrote;
         if step.wrote {
-            writes.commit(&step, txn)?;
+            writes.commit(&step, counts, txn)?;
         } else {
             txn.abort()?;
         }

@@ -35,7 +35,8 @@ impl RedbBuilder {
     }
 
     /// Opens a database on the caller's own storage; `storage` is asked again whenever the store has to
-    /// reopen it. The options `path` and `create` are refused: they have no meaning there.
+    /// reopen it. The options `path`, `create` and
+    /// `max_share_per_scope` are refused: they have no meaning there.
     pub async fn open_backend<B, F>(self, storage: F) -> Result<RedbStore>
     where
         B: StorageBackend,
@@ -49,7 +50,7 @@ impl RedbBuilder {
     ///
     /// # Errors
     /// As there; and [`InvalidConfig`](ErrorKind::InvalidConfig) for an option that has no meaning there: `path`,
-    /// `create`, `check_integrity`, `accept_repairs`, `cache_bytes`.
+    /// `create`, `check_integrity`, `accept_repairs`, `cache_bytes`, `max_share_per_scope`.
     pub async fn with_database(self, database: Arc<Database>) -> Result<RedbStore> {
         self.config.check_for_database()?;
         self.start(move |config, clock| Inner::share(config, clock, database)).await

@@ -59,17 +59,20 @@ pub(crate) fn transact(
             txn.abort()?;
             return Ok(Err(error));
         }
-        {
-            let mut tables = Tables::open(&txn)?;
-            match step.call(&mut tables, &key, call)? {
+        let counts = {
+            let mut tables = writes.tables(&txn)?;
+            match step.call(&mut tables, &key, call, writes.share())? {
                 Ok(done) if done.wrote => {}
                 // The closure has changed idem's own tables: nothing of it is committed.
                 Ok(_) => return Ok(Err(meddled())),
                 Err(error) => return Ok(Err(error)),
             }
-            step.finish(&mut tables)?;
+            writes.finish(&step, &mut tables)?
+        };
+        if let Some(share) = writes.share() {
+            share.has_rows();
         }
-        writes.commit(&step, txn)?;
+        writes.commit(&step, counts, txn)?;
         Ok(Ok(Transaction::Applied))
     };
     match guarded(run) {

@@ -18,7 +18,7 @@ use crate::quick_repair::QuickRepair;
 /// config.check_integrity = true;
 /// assert_eq!(config.quick_repair, idem_redb::QuickRepair::UpTo(1 << 30));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 #[expect(clippy::struct_excessive_bools, reason = "independent settings, named as users write them")]
@@ -71,6 +71,19 @@ pub struct RedbConfig {
     /// How long the sweeper rests when nothing has expired. Default: 1 s. At least 1 ms.
     #[serde(default = "default_sweep_interval", deserialize_with = "setting::duration")]
     pub sweep_interval: Duration,
+    /// The part of the disk that one scope may fill while no other holds anything (above 0, at most 1); the others'
+    /// records make it less. A new key beyond it is refused with [`Full`](ErrorKind::Full), and a scope's other keys go
+    /// on. `1.0`: no share is looked after, and one scope can fill the disk for all. Default: 0.9.
+    ///
+    /// The disk is what the file has, and what its file system has left for this process. The shared scope has no
+    /// share. On Unix only, and on a file of the store's own: elsewhere nobody knows what is left.
+    ///
+    /// What a scope holds is counted in a summary that is never above the truth, and is below it by about 3% of all
+    /// that was written while the scope held it. How much is free within the file is estimated from the bytes of all
+    /// records; where an application writes by [`complete_with`](crate::RedbStore::complete_with) too, nobody knows,
+    /// and what the file system has left counts alone.
+    #[serde(default = "default_max_share_per_scope")]
+    pub max_share_per_scope: f64,
 }
 
 /// What a call does that finds the writer's queue full.
@@ -101,6 +114,7 @@ impl RedbConfig {
             max_clock_jump: default_max_clock_jump(),
             sweep: true,
             sweep_interval: default_sweep_interval(),
+            max_share_per_scope: default_max_share_per_scope(),
         }
     }
 
@@ -113,12 +127,30 @@ impl RedbConfig {
         in_range("call_timeout", self.call_timeout, instant, day)?;
         in_range("max_outcome", self.max_outcome, 1, 1 << 30)?;
         in_range("max_clock_jump", self.max_clock_jump, Duration::from_secs(1), day * 366 * 1_000)?;
-        in_range("sweep_interval", self.sweep_interval, instant, day)
+        in_range("sweep_interval", self.sweep_interval, instant, day)?;
+        let share = self.max_share_per_scope;
+        if share > 0.0 && share <= 1.0 {
+            return Ok(());
+        }
+        Err(invalid(&format!("max_share_per_scope is {share}, it must be above 0 and at most 1")))
+    }
+
+    pub(crate) fn looks_after_shares(&self) -> bool {
+        self.max_share_per_scope < 1.0
+    }
+
+    /// The default is left alone where it has no meaning.
+    fn sets_share(&self) -> bool {
+        self.max_share_per_scope.total_cmp(&default_max_share_per_scope()).is_ne()
     }
 
     /// Refuses what has no meaning for a storage of the caller's.
     pub(crate) fn check_for_storage(&self) -> Result<()> {
-        let named = [("path", !self.path.as_os_str().is_empty()), ("create", !self.create)];
+        let named = [
+            ("path", !self.path.as_os_str().is_empty()),
+            ("create", !self.create),
+            ("max_share_per_scope", self.sets_share()),
+        ];
         unused(&named, "the caller's own storage (open_backend)")
     }
 
@@ -130,6 +162,7 @@ impl RedbConfig {
             ("check_integrity", self.check_integrity),
             ("accept_repairs", self.accept_repairs),
             ("cache_bytes", self.cache_bytes != default_cache_bytes()),
+            ("max_share_per_scope", self.sets_share()),
         ];
         unused(&named, "the application's own database (with_database), which opens it as it likes")
     }
@@ -145,8 +178,7 @@ impl<P: AsRef<Path>> From<P> for RedbConfig {
 fn unused(set: &[(&str, bool)], on: &str) -> Result<()> {
     match set.iter().find(|(_, is_set)| *is_set) {
         Some((name, _)) => {
-            let message = format!("redb: {name} is set, and has no meaning on {on}; leave it at its default");
-            Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message))
+            Err(invalid(&format!("{name} is set, and has no meaning on {on}; leave it at its default")))
         }
         None => Ok(()),
     }
@@ -156,8 +188,11 @@ fn in_range<T: PartialOrd + Copy + std::fmt::Debug>(name: &str, value: T, min: T
     if min <= value && value <= max {
         return Ok(());
     }
-    let message = format!("redb: {name} is {value:?}, it must be {min:?} to {max:?}");
-    Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message))
+    Err(invalid(&format!("{name} is {value:?}, it must be {min:?} to {max:?}")))
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidConfig, Operation::Configure, format!("redb: {message}"))
 }
 
 fn yes() -> bool {
@@ -186,4 +221,8 @@ fn default_max_clock_jump() -> Duration {
 
 fn default_sweep_interval() -> Duration {
     Duration::from_secs(1)
+}
+
+fn default_max_share_per_scope() -> f64 {
+    0.9
 }

@@ -16,12 +16,14 @@ use redb::{
 use crate::config::RedbConfig;
 use crate::create::{self, end_of_links, failed, folder, sync_folder, unusable};
 use crate::error::Failure;
+use crate::held::Held;
 use crate::identity::FileIdentity;
 use crate::leftovers;
 use crate::lent::Lent;
 use crate::mark::Mark;
 use crate::migrate;
 use crate::schema::{self, SCHEMA_VERSION};
+use crate::share::Known;
 use crate::slot;
 use crate::tables::{self, Tables};
 
@@ -32,6 +34,7 @@ const PAUSES_OF_A_NEW_FILE: [u64; 6] = [1, 10, 30, 100, 300, 1_000];
 pub(crate) struct Opened {
     pub(crate) database: Database,
     pub(crate) mark: Mark,
+    pub(crate) known: Known,
     pub(crate) storage: Lent,
     /// Of a file that was opened by its name.
     pub(crate) identity: Option<FileIdentity>,
@@ -132,8 +135,8 @@ pub(crate) fn open_storage<B: StorageBackend>(
             return Err(Failure::Redb(redb::Error::Corrupted("the check had to repair it".to_owned())));
         }
         let quick_repair = config.quick_repair.applies(storage.length());
-        let mark = prepare(begin(&database, quick_repair)?, ownership)?;
-        Ok(Opened { database, mark, storage, identity: None })
+        let Found { mark, known, .. } = prepare(begin(&database, quick_repair)?, ownership)?;
+        Ok(Opened { database, mark, known, storage, identity: None })
     })
 }
 
@@ -143,8 +146,8 @@ pub(crate) fn open_in_place(config: &RedbConfig, storage: Lent) -> Result<Opened
     guarded(|| {
         let database = builder(config, false).create_with_backend(storage.clone())?;
         let quick_repair = config.quick_repair.applies(storage.length());
-        let mark = prepare(begin(&database, quick_repair)?, Ownership::Again)?;
-        Ok(Opened { database, mark, storage, identity: None })
+        let Found { mark, known, .. } = prepare(begin(&database, quick_repair)?, Ownership::Again)?;
+        Ok(Opened { database, mark, known, storage, identity: None })
     })
 }
 
@@ -164,7 +167,7 @@ pub(crate) fn adopt(
 
 /// Looks whether an application's database that was opened anew is the one that it was, and writes nothing.
 pub(crate) fn found_again(txn: WriteTransaction) -> Result<Mark, Failure> {
-    prepare(txn, Ownership::SharedAgain)
+    Ok(prepare(txn, Ownership::SharedAgain)?.mark)
 }
 
 /// Makes an empty store of an empty file.
@@ -193,19 +196,20 @@ pub(crate) enum Ownership {
 }
 
 /// Makes the tables where there are none, checks the version where there are, and brings version 1 up to it.
-fn prepare(txn: WriteTransaction, ownership: Ownership) -> Result<Mark, Failure> {
-    let Found { mark, wrote } = found_or_made(&txn, ownership)?;
+fn prepare(txn: WriteTransaction, ownership: Ownership) -> Result<Found, Failure> {
+    let found = found_or_made(&txn, ownership)?;
     // Where nothing is to be written, a full disk must not keep what is there from being read.
-    if wrote {
+    if found.wrote {
         txn.commit().map_err(Failure::latched)?;
     } else {
         txn.abort()?;
     }
-    Ok(mark)
+    Ok(found)
 }
 
 struct Found {
     mark: Mark,
+    known: Known,
     /// Whether tables were made, or brought up to this version.
     wrote: bool,
 }
@@ -213,6 +217,8 @@ struct Found {
 fn found_or_made(txn: &WriteTransaction, ownership: Ownership) -> Result<Found, Failure> {
     let tables: Vec<String> = txn.list_tables()?.map(|table| table.name().to_owned()).collect();
     let ours = tables.iter().filter(|name| schema::TABLES.contains(&name.as_str())).count();
+    let has_rows = ours < tables.len();
+    let known = |held| Known { held, has_rows };
     let mut is_version_1 = false;
     if tables.iter().any(|name| name == schema::META.name()) {
         let version = tables::version(txn)?;
@@ -221,14 +227,17 @@ fn found_or_made(txn: &WriteTransaction, ownership: Ownership) -> Result<Found, 
     }
     match (ours, ownership) {
         (migrate::TABLES_OF_VERSION_1, _) if is_version_1 => {
-            Ok(Found { mark: migrate::from_version_1(txn)?, wrote: true })
+            Ok(Found { mark: migrate::from_version_1(txn)?, known: known(None), wrote: true })
         }
-        (schema::TABLES_IN_ALL, _) => Ok(Found { mark: Tables::open(txn)?.mark()?, wrote: false }),
+        (schema::TABLES_IN_ALL, _) => {
+            let mut tables = Tables::open(txn)?;
+            Ok(Found { mark: tables.mark()?, known: known(tables.held()?), wrote: false })
+        }
         (0, Ownership::Own | Ownership::Again) if !tables.is_empty() => Err(foreign()),
         (1.., _) | (0, Ownership::Again | Ownership::SharedAgain) => Err(lost()),
         (0, Ownership::Own | Ownership::Shared) => {
             tables::create(txn)?;
-            Ok(Found { mark: Mark::default(), wrote: true })
+            Ok(Found { mark: Mark::default(), known: known(Some(Held::default())), wrote: true })
         }
     }
 }

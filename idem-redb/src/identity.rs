@@ -6,17 +6,8 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
-
-use idem_core::Result;
 
 use crate::error::Away;
-use crate::shared::Shared;
-use crate::thread;
-
-/// How often a file is looked after that is only read from. Writers look before each commit.
-const INTERVAL: Duration = Duration::from_millis(250);
 
 /// The name that a file was opened by, and which file it was.
 #[derive(Debug)]
@@ -63,22 +54,4 @@ fn number(found: &std::fs::Metadata) -> Option<(u64, u64)> {
 #[cfg(not(unix))]
 fn number(_: &std::fs::Metadata) -> Option<(u64, u64)> {
     None
-}
-
-/// Looks after the store's file until the store is gone or the file is.
-pub(crate) fn watch(shared: &Arc<Shared>) -> Result<()> {
-    if shared.identity.is_none() {
-        return Ok(());
-    }
-    let shared: Weak<Shared> = Arc::downgrade(shared);
-    thread::spawn("idem-redb watcher", move || {
-        while let Some(shared) = shared.upgrade() {
-            // One that is closed, or being opened anew, is not in use.
-            if shared.slot.is_ready() && !shared.has_file() {
-                return;
-            }
-            drop(shared);
-            std::thread::sleep(INTERVAL);
-        }
-    })
 }

@@ -14,15 +14,18 @@ use tokio::time::timeout;
 use crate::config::{RedbConfig, WhenQueueFull};
 use crate::error::{away, closed};
 use crate::file::{self, Opened, Ownership};
-use crate::identity::{self, FileIdentity};
+use crate::identity::FileIdentity;
 use crate::mark::Mark;
 use crate::origin::{Origin, Own, Supply};
 use crate::pace::ReadPace;
 use crate::priority::{self, QueueSender};
 use crate::queue::{Done, Message, QueuedCall};
+use crate::room::Room;
+use crate::share::Share;
 use crate::shared::Shared;
 use crate::slot::{Slot, guarded};
 use crate::snapshot::Snapshot;
+use crate::watcher;
 use crate::write_turn::WriteTurn;
 use crate::writer::{Closed, Writer};
 use crate::writes::Writes;
@@ -49,7 +52,7 @@ impl Inner {
         let again = RedbConfig { create: false, ..config.clone() };
         let opened = file::open_file(&config)?;
         let started = Self::own(config, clock, opened, move || file::open_file(&again))?;
-        identity::watch(&started.inner.shared)?;
+        watcher::start(&started.inner.shared)?;
         Ok(started)
     }
 
@@ -97,10 +100,14 @@ impl Inner {
         opened: Opened,
         reopen: impl Fn() -> Result<Opened> + Send + 'static,
     ) -> Result<Started> {
-        let Opened { database, mark, storage, identity } = opened;
+        let Opened { database, mark, known, storage, identity } = opened;
         let time = mark.resume(clock, &config)?;
         let shared = Self::shared(config, time, Arc::new(database), identity, true);
-        let writes = Writes::own(Arc::clone(&shared), mark, storage.clone());
+        let share = shared
+            .room
+            .as_ref()
+            .map(|room| Share::new(shared.config.max_share_per_scope, Arc::clone(room), known));
+        let writes = Writes::own(Arc::clone(&shared), mark, storage.clone(), share);
         let own = Own { storage, reopen: Box::new(reopen) };
         Self::start(shared, Origin::Own(own), writes)
     }
@@ -112,12 +119,16 @@ impl Inner {
         identity: Option<FileIdentity>,
         is_own: bool,
     ) -> Arc<Shared> {
+        // Where a file has no name that the store knows, nobody knows how much room it has.
+        let is_looked_after = identity.is_some() && config.looks_after_shares();
+        let room = is_looked_after.then(|| Arc::new(Room::new(config.path.clone())));
         Arc::new(Shared {
             slot: Slot::new(database, is_own),
             time,
             waiters: Waiters::new(),
             pace: ReadPace::default(),
             identity,
+            room,
             config,
         })
     }

@@ -1,4 +1,4 @@
-//! The expiry index of the locks: notes of when to look at each, and behind them the mark.
+//! The expiry index of the locks: notes of when to look at each, and behind them what the scopes hold, and the mark.
 //!
 //! A note says "not before": a renewal leaves it where it is, and the sweep that finds it due looks at the record and
 //! moves it on. Notes stand in the table of the locks, before all of these: keys of 16 zeros, a [`Place`], and 16
@@ -11,13 +11,17 @@ use idem_core::{Key, Record, Timestamp};
 use redb::{ReadableTable, Table};
 
 use crate::error::Failure;
+use crate::held::Held;
 use crate::mark::Mark;
 use crate::schema::{Place, StorageKey, corrupt};
 
 /// Where the mark is: behind every note.
 pub(crate) const MARK: Place = Place(u128::MAX);
 
-/// The key of a note, or of the mark.
+/// Where it is written down what the scopes hold, where shares are looked after: behind every note too.
+pub(crate) const HELD: Place = Place(u128::MAX - 1);
+
+/// The key of a note, or of what is behind them.
 pub(crate) fn note_key(note: Place) -> [u8; Key::STORAGE_LEN] {
     let mut key = [0; Key::STORAGE_LEN];
     key[16..32].copy_from_slice(&note.0.to_be_bytes());
@@ -43,6 +47,20 @@ pub(crate) fn read_mark(locks: &impl ReadableTable<StorageKey, &'static [u8]>) -
     Mark::from_bytes(mark.value()).ok_or_else(|| corrupt("the store's high-water mark is damaged"))
 }
 
+/// What the scopes held. `None` where nothing was written, or it is damaged: it is a protection and no promise.
+pub(crate) fn read_held(
+    locks: &impl ReadableTable<StorageKey, &'static [u8]>,
+) -> Result<Option<Held>, Failure> {
+    let Some(held) = locks.get(&note_key(HELD))? else { return Ok(None) };
+    let read = Held::from_bytes(held.value());
+    if read.is_none() {
+        tracing::warn!(
+            "what the scopes hold of the store is damaged in the file; it is counted anew from here"
+        );
+    }
+    Ok(read)
+}
+
 /// The expiry index within a write transaction.
 pub(crate) struct LockExpiry<'table, 'txn>(pub(crate) &'table mut Table<'txn, StorageKey, &'static [u8]>);
 
@@ -53,7 +71,8 @@ impl LockExpiry<'_, '_> {
     }
 
     fn add_at(&mut self, key: &Key, at: Timestamp, number: u64) -> Result<Place, Failure> {
-        let note = Place::free(at, number, |note| Ok(self.0.get(&note_key(note))?.is_some()))?;
+        let note =
+            Place::free(at, number, |note| Ok(note >= HELD || self.0.get(&note_key(note))?.is_some()))?;
         self.0.insert(&note_key(note), &key.storage_key()[..])?;
         Ok(note)
     }
@@ -78,7 +97,7 @@ impl LockExpiry<'_, '_> {
 
     /// Whether there is a note for `key` at `note`: a damaged record may name another one's.
     pub(crate) fn has(&self, key: &Key, note: Place) -> Result<bool, Failure> {
-        Ok(note != MARK
+        Ok(note < HELD
             && self.0.get(&note_key(note))?.is_some_and(|noted| noted.value() == key.storage_key()))
     }
 
@@ -92,6 +111,17 @@ impl LockExpiry<'_, '_> {
 
     pub(crate) fn write_mark(&mut self, mark: Mark) -> Result<(), Failure> {
         self.0.insert(&note_key(MARK), &mark.to_bytes()[..])?;
+        Ok(())
+    }
+
+    pub(crate) fn write_held(&mut self, held: &Held) -> Result<(), Failure> {
+        self.0.insert(&note_key(HELD), &held.to_bytes()[..])?;
+        Ok(())
+    }
+
+    /// Forgets what the scopes hold, where nobody counts any more.
+    pub(crate) fn remove_held(&mut self) -> Result<(), Failure> {
+        self.0.remove(&note_key(HELD))?;
         Ok(())
     }
 }

@@ -99,19 +99,19 @@ pub(crate) fn write_lock_bytes(
     Ok(())
 }
 
-/// Writes the bytes of a checkpoint.
+/// Writes the bytes of a checkpoint; how many there are.
 pub(crate) fn write_checkpoint(
     checkpoints: &mut Table<'_, StorageKey, &'static [u8]>,
     key: &Key,
     checkpoint: &Checkpoint,
-) -> Result<(), Failure> {
+) -> Result<usize, Failure> {
     let covered = STEP_LEN + checkpoint.progress.len();
     let mut value = checkpoints.insert_reserve(key.storage_key(), covered + CHECKSUM_LEN)?;
     let (head, tail) = value.as_mut().split_at_mut(covered);
     head[..STEP_LEN].copy_from_slice(&checkpoint.step.to_be_bytes());
     head[STEP_LEN..].copy_from_slice(&checkpoint.progress);
     tail.copy_from_slice(&checksum(key, head).to_be_bytes());
-    Ok(())
+    Ok(covered + CHECKSUM_LEN)
 }
 
 fn checkpoint_of(record: &mut Record) -> Option<&mut Checkpoint> {

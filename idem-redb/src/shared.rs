@@ -1,10 +1,13 @@
 //! What callers, writer and sweeper have in common.
 
+use std::sync::Arc;
+
 use idem_core::{StoreClock, Waiters};
 
 use crate::config::RedbConfig;
 use crate::identity::FileIdentity;
 use crate::pace::ReadPace;
+use crate::room::Room;
 use crate::slot::Slot;
 
 #[derive(Debug)]
@@ -16,9 +19,18 @@ pub(crate) struct Shared {
     pub(crate) pace: ReadPace,
     /// Of a file that the store opened by its name.
     pub(crate) identity: Option<FileIdentity>,
+    /// Of the same, where the shares of scopes are looked after.
+    pub(crate) room: Option<Arc<Room>>,
 }
 
 impl Shared {
+    /// Sees how much room is left, where anybody wants to know.
+    pub(crate) fn look_at_room(&self) {
+        if let Some(room) = &self.room {
+            room.look();
+        }
+    }
+
     /// Whether the store's file still has its name. From the first time that it has not, everything is refused.
     pub(crate) fn has_file(&self) -> bool {
         match &self.identity {

@@ -4,6 +4,7 @@ use idem_core::{Error, ErrorKind, Operation, Result};
 use redb::{ReadTransaction, ReadableTableMetadata};
 
 use crate::error::Failure;
+use crate::lock_expiry::{HELD, note_key};
 use crate::schema::{LOCKS, OUTCOMES};
 use crate::store::RedbStore;
 
@@ -51,7 +52,9 @@ impl RedbStore {
 }
 
 fn count(txn: &ReadTransaction) -> Result<RedbStats, Failure> {
-    // The table also holds a note for each lock, and the mark.
-    let unfinished = txn.open_table(LOCKS)?.len()?.saturating_sub(1).div_ceil(2);
+    // The table also holds a note for each lock, the mark, and most often what the scopes hold.
+    let locks = txn.open_table(LOCKS)?;
+    let of_its_own = 1 + u64::from(locks.get(&note_key(HELD))?.is_some());
+    let unfinished = locks.len()?.saturating_sub(of_its_own).div_ceil(2);
     Ok(RedbStats { unfinished, completed: txn.open_table(OUTCOMES)?.len()? })
 }

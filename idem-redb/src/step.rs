@@ -6,6 +6,7 @@ use idem_core::{Key, Result, Timestamp, decide};
 use crate::error::Failure;
 use crate::mark::Mark;
 use crate::queue::Done;
+use crate::share::Share;
 use crate::sweep_plan::{SweepStep, What};
 use crate::tables::Tables;
 
@@ -27,6 +28,7 @@ impl Step {
         tables: &mut Tables<'_>,
         key: &Key,
         mut call: Call,
+        share: Option<&Share>,
     ) -> Result<Result<Done>, Failure> {
         let found = if matches!(call, Call::Lock { .. }) {
             tables.load_with_checkpoint(key, self.now)
@@ -43,6 +45,14 @@ impl Step {
             Err(Failure::Record(error)) => return Ok(Err(error.during(call.operation()))),
             Err(failure) => return Err(failure),
         };
+        let is_new = found.as_ref().is_none_or(|found| found.record.is_expired(self.now));
+        if is_new
+            && matches!(call, Call::Lock { .. })
+            && let Some(share) = share
+            && let Err(error) = share.check(key)
+        {
+            return Ok(Err(error));
+        }
         // One above all that were given out before: tokens rise across removal too, and number the log.
         let number = self.mark.sequence.saturating_add(1).max(self.now.as_micros());
         if let Call::Lock { min_sequence, .. } = &mut call {
@@ -75,11 +85,6 @@ impl Step {
             self.wrote = true;
         }
         Ok(removed)
-    }
-
-    /// Writes how far the store has come, where anything is written.
-    pub(crate) fn finish(&self, tables: &mut Tables<'_>) -> Result<(), Failure> {
-        if self.wrote { tables.write_mark(self.mark) } else { Ok(()) }
     }
 
     pub(crate) fn mark(&self) -> Mark {

@@ -1,24 +1,26 @@
 //! The tables within a write transaction: finding a record, and moving it.
 
-use std::time::Duration;
+mod sweeping;
 
 use idem_core::codec::{self, Cover};
 use idem_core::decide::Change;
 use idem_core::{Key, Record, State, Timestamp};
-use redb::{ReadableTable, Table, WriteTransaction};
+use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
 
 use crate::error::Failure;
+use crate::held::{Changes, Held};
 use crate::lazy_table::LazyTable;
 use crate::lock_expiry::{self, LockExpiry};
 use crate::lock_record::{note_of, read_checkpoint, read_lock, write_checkpoint, write_lock};
 use crate::mark::Mark;
 use crate::schema::{
-    CHECKPOINTS, INDEX, IndexKey, LOCKS, META, OUTCOMES, Place, SCHEMA_VERSION, StorageKey, VERSION_KEY,
-    completed, index_key, owner_of,
+    CHECKPOINTS, INDEX, INDEX_KEY_LEN, IndexKey, LOCKS, META, OUTCOMES, Place, SCHEMA_VERSION, StorageKey,
+    VERSION_KEY, completed, index_key, owner_of,
 };
+use crate::share::{LOCK, scope_of};
 
-/// How long a sweep leaves a lock alone that it could not read: somebody may mend the file, or remove the key.
-const UNREADABLE_FOR: Duration = Duration::from_hours(24);
+/// What a record in the log takes beside itself: its place, there and in the index, and its key in the index.
+const IN_INDEX: usize = 2 * Place::LEN + INDEX_KEY_LEN;
 
 /// A record and where it stands.
 pub(crate) struct Found {
@@ -41,6 +43,8 @@ pub(crate) struct Tables<'txn> {
     checkpoints: LazyTable<'txn, StorageKey, &'static [u8]>,
     index: LazyTable<'txn, IndexKey, u128>,
     outcomes: LazyTable<'txn, u128, &'static [u8]>,
+    /// By how much what scopes hold changes, where anybody counts.
+    changes: Option<Changes>,
 }
 
 impl<'txn> Tables<'txn> {
@@ -50,7 +54,18 @@ impl<'txn> Tables<'txn> {
             checkpoints: LazyTable::new(txn, CHECKPOINTS),
             index: LazyTable::new(txn, INDEX),
             outcomes: LazyTable::new(txn, OUTCOMES),
+            changes: None,
         })
+    }
+
+    /// From now on it is counted by how much what scopes hold changes.
+    pub(crate) fn count_changes(&mut self) {
+        self.changes = Some(Changes::default());
+    }
+
+    /// What was counted.
+    pub(crate) fn take_changes(&mut self) -> Changes {
+        self.changes.take().unwrap_or_default()
     }
 
     /// The record of `key`; of a checkpoint the step alone, which is all that a holder's call is decided by.
@@ -113,19 +128,25 @@ impl<'txn> Tables<'txn> {
     ) -> Result<(), Failure> {
         let note = match found.map(|found| found.home) {
             Some(Home::Lock(note)) => self.lock_expiry().keep_or_move(key, record, note)?,
-            Some(Home::Outcome(_)) => {
+            Some(Home::Outcome(_)) | None => {
                 self.remove(key, found)?;
+                self.count(key, LOCK);
                 self.lock_expiry().add(key, record, number)?
             }
-            None => self.lock_expiry().add(key, record, number)?,
         };
         // Steps only rise, so the same step is the same checkpoint.
         let stored = found.and_then(|found| found.record.checkpoint()).map(|checkpoint| checkpoint.step);
         match record.checkpoint() {
             Some(checkpoint) if stored != Some(checkpoint.step) => {
-                write_checkpoint(self.checkpoints.open()?, key, checkpoint)?;
+                if stored.is_some() && self.changes.is_some() {
+                    let before = self.checkpoints.open()?.get(key.storage_key())?;
+                    let before = before.map_or(0, |value| Key::STORAGE_LEN + value.value().len());
+                    self.count(key, -size(before));
+                }
+                let length = write_checkpoint(self.checkpoints.open()?, key, checkpoint)?;
+                self.count(key, size(Key::STORAGE_LEN + length));
             }
-            None if stored.is_some() => drop(self.checkpoints.open()?.remove(key.storage_key())?),
+            None if stored.is_some() => self.remove_checkpoint(key)?,
             _ => {}
         }
         write_lock(&mut self.locks, key, note, record)
@@ -138,6 +159,7 @@ impl<'txn> Tables<'txn> {
         tail.copy_from_slice(record);
         drop(value);
         self.index.open()?.insert(&index_key(key), place.0)?;
+        self.count(key, size(IN_INDEX + Key::STORAGE_LEN + record.len()));
         Ok(())
     }
 
@@ -145,27 +167,60 @@ impl<'txn> Tables<'txn> {
         match found.map(|found| (found.home, &found.record)) {
             None => {}
             Some((Home::Lock(note), record)) => {
-                self.locks.remove(key.storage_key())?;
+                self.remove_lock(key)?;
                 self.lock_expiry().remove(key, note)?;
                 if record.checkpoint().is_some() {
-                    self.checkpoints.open()?.remove(key.storage_key())?;
+                    self.remove_checkpoint(key)?;
                 }
             }
             Some((Home::Outcome(place), _)) => {
                 self.index.open()?.remove(&index_key(key))?;
-                self.outcomes.open()?.remove(place.0)?;
+                self.remove_from_log(key, place)?;
             }
         }
         Ok(())
     }
 
+    fn remove_lock(&mut self, key: &Key) -> Result<bool, Failure> {
+        let is_removed = self.locks.remove(key.storage_key())?.is_some();
+        if is_removed {
+            self.count(key, -LOCK);
+        }
+        Ok(is_removed)
+    }
+
+    fn remove_checkpoint(&mut self, key: &Key) -> Result<(), Failure> {
+        let removed = self.checkpoints.open()?.remove(key.storage_key())?;
+        if let Some(length) = removed.map(|value| value.value().len()) {
+            self.count(key, -size(Key::STORAGE_LEN + length));
+        }
+        Ok(())
+    }
+
+    fn remove_from_log(&mut self, key: &Key, place: Place) -> Result<bool, Failure> {
+        let removed = self.outcomes.open()?.remove(place.0)?.map(|value| value.value().len());
+        if let Some(length) = removed {
+            self.count(key, -size(IN_INDEX + length));
+        }
+        Ok(removed.is_some())
+    }
+
+    fn count(&mut self, key: &Key, bytes: i64) {
+        if let Some(changes) = &mut self.changes {
+            changes.add(scope_of(key), bytes);
+        }
+    }
+
     /// Removes `key` without reading its record, for an operator who gives up a damaged one.
     pub(crate) fn remove_unread(&mut self, key: &Key) -> Result<bool, Failure> {
         let locked = self.locks.remove(key.storage_key())?.map(|value| note_of(value.value()));
+        if locked.is_some() {
+            self.count(key, -LOCK);
+        }
         if let Some(Some(note)) = locked {
             self.lock_expiry().remove(key, note)?;
         }
-        self.checkpoints.open()?.remove(key.storage_key())?;
+        self.remove_checkpoint(key)?;
         let place = self.index.open()?.remove(&index_key(key))?.map(|place| place.value());
         if let Some(place) = place {
             let is_its_own = match self.outcomes.open()?.get(place)? {
@@ -173,7 +228,7 @@ impl<'txn> Tables<'txn> {
                 None => false,
             };
             if is_its_own {
-                self.outcomes.open()?.remove(place)?;
+                self.remove_from_log(key, Place(place))?;
             }
         }
         Ok(locked.is_some() || place.is_some())
@@ -188,78 +243,32 @@ impl<'txn> Tables<'txn> {
         lock_expiry::read_mark(&self.locks)
     }
 
+    /// What the scopes held; `None` where the file does not say, and holds records all the same.
+    pub(crate) fn held(&mut self) -> Result<Option<Held>, Failure> {
+        if let Some(held) = lock_expiry::read_held(&self.locks)? {
+            return Ok(Some(held));
+        }
+        // The one entry is the mark.
+        let is_empty = self.locks.len()? <= 1 && self.outcomes.open()?.is_empty()?;
+        Ok(is_empty.then(Held::default))
+    }
+
+    pub(crate) fn write_held(&mut self, held: &Held) -> Result<(), Failure> {
+        self.lock_expiry().write_held(held)
+    }
+
+    pub(crate) fn remove_held(&mut self) -> Result<(), Failure> {
+        self.lock_expiry().remove_held()
+    }
+
     fn lock_expiry(&mut self) -> LockExpiry<'_, 'txn> {
         LockExpiry(&mut self.locks)
     }
 }
 
-/// What a sweep does.
-impl Tables<'_> {
-    /// Removes what the index says of `key`, if it is still `place`.
-    pub(crate) fn remove_from_index(&mut self, key: &Key, place: Place) -> Result<bool, Failure> {
-        let index_key = index_key(key);
-        let is_its_own =
-            self.index.open()?.get(&index_key)?.is_some_and(|indexed| indexed.value() == place.0);
-        if is_its_own {
-            self.index.open()?.remove(&index_key)?;
-        }
-        Ok(is_its_own)
-    }
-
-    /// Removes an outcome of `key`, whether the index knows it or not.
-    pub(crate) fn remove_outcome(&mut self, key: &Key, place: Place) -> Result<bool, Failure> {
-        self.remove_from_index(key, place)?;
-        Ok(self.outcomes.open()?.remove(place.0)?.is_some())
-    }
-
-    /// Removes the lock of `key` if it has expired, and leaves its note, whose turn comes afterwards.
-    pub(crate) fn remove_expired_lock(&mut self, key: &Key, now: Timestamp) -> Result<bool, Failure> {
-        let Some((_, record)) = readable(read_lock(&self.locks, key, now))?.flatten() else {
-            return Ok(false);
-        };
-        if !record.is_expired(now) {
-            return Ok(false);
-        }
-        if record.checkpoint().is_some() {
-            self.checkpoints.open()?.remove(key.storage_key())?;
-        }
-        Ok(self.locks.remove(key.storage_key())?.is_some())
-    }
-
-    /// Looks at the lock of `key`, of which the note at `note` is due: removes it if it has expired (true), and
-    /// else notes when to look again.
-    pub(crate) fn settle(&mut self, key: &Key, note: Place, now: Timestamp) -> Result<bool, Failure> {
-        if !self.lock_expiry().has(key, note)? {
-            return Ok(false);
-        }
-        match readable(read_lock(&self.locks, key, now))? {
-            None => self.lock_expiry().postpone(key, note, now + UNREADABLE_FOR)?,
-            Some(None) => self.lock_expiry().remove(key, note)?,
-            Some(Some((own, record))) if record.is_expired(now) => {
-                self.lock_expiry().remove(key, note)?;
-                self.remove(key, Some(&Found { record, home: Home::Lock(own) }))?;
-                return Ok(true);
-            }
-            // It was locked anew after its lock was removed.
-            Some(Some((own, _))) if own != note && self.lock_expiry().has(key, own)? => {
-                self.lock_expiry().remove(key, note)?;
-            }
-            Some(Some((_, record))) => {
-                let note = self.lock_expiry().renew(key, &record, note)?;
-                write_lock(&mut self.locks, key, note, &record)?;
-            }
-        }
-        Ok(false)
-    }
-}
-
-/// `None`: it is this record that cannot be read.
-fn readable<T>(read: Result<T, Failure>) -> Result<Option<T>, Failure> {
-    match read {
-        Ok(read) => Ok(Some(read)),
-        Err(Failure::Record(_)) => Ok(None),
-        Err(failure) => Err(failure),
-    }
+/// Of so many bytes.
+fn size(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 /// The schema's version, `None` where there has never been a store.

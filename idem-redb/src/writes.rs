@@ -10,6 +10,7 @@ use crate::file::{self, Ownership};
 use crate::lent::Lent;
 use crate::mark::Mark;
 use crate::quick_repair::QuickRepair;
+use crate::share::{Counts, Share};
 use crate::shared::Shared;
 use crate::step::Step;
 use crate::tables::Tables;
@@ -26,29 +27,31 @@ pub(crate) struct Writes {
     /// Whether the last transaction that was begun spares the next opening a repair, and the last one committed.
     spares_repair: bool,
     spared_repair: bool,
+    /// Where the shares of scopes are looked after.
+    share: Option<Share>,
+    /// Whether the file may say what scopes hold, and nobody counts any more: an opening later must not believe it.
+    says_held: bool,
 }
 
 impl Writes {
-    pub(crate) fn own(shared: Arc<Shared>, mark: Mark, storage: Lent) -> Self {
+    pub(crate) fn own(shared: Arc<Shared>, mark: Mark, storage: Lent, share: Option<Share>) -> Self {
+        Self { storage: Some(storage), ..Self::new(shared, mark, share) }
+    }
+
+    pub(crate) fn beside_others(shared: Arc<Shared>, mark: Mark) -> Self {
+        Self { turn: Some(WriteTurn::default()), ..Self::new(shared, mark, None) }
+    }
+
+    fn new(shared: Arc<Shared>, mark: Mark, share: Option<Share>) -> Self {
         Self {
             shared,
             sequence: mark.sequence,
             turn: None,
-            storage: Some(storage),
-            spares_repair: true,
-            spared_repair: true,
-        }
-    }
-
-    pub(crate) fn beside_others(shared: Arc<Shared>, mark: Mark) -> Self {
-        let turn = Some(WriteTurn::default());
-        Self {
-            shared,
-            sequence: mark.sequence,
-            turn,
             storage: None,
             spares_repair: true,
             spared_repair: true,
+            says_held: share.is_none(),
+            share,
         }
     }
 
@@ -76,14 +79,28 @@ impl Writes {
         !self.spared_repair && matches!(self.shared.config.quick_repair, QuickRepair::UpTo(_))
     }
 
-    /// Commits how far the store has come, and what spares the next opening a repair.
+    /// Commits what every commit tells beside its records, and what spares the next opening a repair.
     pub(crate) fn commit_mark(&mut self, database: &Arc<Database>) -> Result<(), Failure> {
         let txn = self.begin_as(database, true)?;
-        Tables::open(&txn)?.write_mark(self.mark())?;
+        self.seal(&mut Tables::open(&txn)?)?;
         txn.commit().map_err(Failure::latched)?;
         self.spared_repair = true;
         self.shared.slot.committed();
         Ok(())
+    }
+
+    /// The tables within `txn`, in which changes are counted where anybody wants to know.
+    pub(crate) fn tables<'txn>(&self, txn: &'txn WriteTransaction) -> Result<Tables<'txn>, Failure> {
+        let mut tables = Tables::open(txn)?;
+        if self.share.is_some() {
+            tables.count_changes();
+        }
+        Ok(tables)
+    }
+
+    /// The shares of scopes, where they are looked after.
+    pub(crate) fn share(&self) -> Option<&Share> {
+        self.share.as_ref()
     }
 
     /// What one transaction on `tables` does.
@@ -96,11 +113,50 @@ impl Writes {
         Ok(Step::new(self.mark()))
     }
 
+    /// Writes what every commit tells beside its records, where there are any: how far the store has come, and now and
+    /// then what the scopes hold.
+    pub(crate) fn finish(&self, step: &Step, tables: &mut Tables<'_>) -> Result<Option<Counts>, Failure> {
+        if !step.wrote {
+            return Ok(None);
+        }
+        tables.write_mark(step.mark())?;
+        let Some(share) = &self.share else {
+            if self.says_held {
+                tables.remove_held()?;
+            }
+            return Ok(None);
+        };
+        let (counts, is_due) = share.with(&tables.take_changes(), self.shared.time.source().monotonic());
+        if is_due {
+            tables.write_held(&counts.held)?;
+        }
+        Ok(Some(counts))
+    }
+
+    /// Writes the same into the last commit.
+    pub(crate) fn seal(&self, tables: &mut Tables<'_>) -> Result<(), Failure> {
+        tables.write_mark(self.mark())?;
+        match &self.share {
+            Some(share) => tables.write_held(share.held()),
+            None if self.says_held => tables.remove_held(),
+            None => Ok(()),
+        }
+    }
+
     /// What was given out in a commit that failed may be in the file all the same, so it is not given out again.
-    pub(crate) fn commit(&mut self, step: &Step, txn: WriteTransaction) -> Result<(), Failure> {
+    pub(crate) fn commit(
+        &mut self,
+        step: &Step,
+        counts: Option<Counts>,
+        txn: WriteTransaction,
+    ) -> Result<(), Failure> {
         self.sequence = step.mark().sequence;
         self.spared_repair = self.spares_repair;
         txn.commit().map_err(Failure::latched)?;
+        self.says_held = false;
+        if let (Some(share), Some(counts)) = (&mut self.share, counts) {
+            share.committed(counts);
+        }
         self.shared.slot.committed();
         Ok(())
     }
@@ -143,6 +199,7 @@ impl Writes {
             Ok(self.mark())
         })?;
         self.turn = Some(turn);
+        self.says_held = true;
         Ok(())
     }
 

@@ -50,12 +50,13 @@ async fn a_uri_names_the_same_file_with_slashes_before_it_and_without() {
 
 #[tokio::test]
 async fn options_without_a_meaning_on_a_shared_database_are_refused_by_name() {
-    let set: [Setting; 5] = [
+    let set: [Setting; 6] = [
         ("path", |config| config.path = "payments.idem".into()),
         ("create", |config| config.create = false),
         ("check_integrity", |config| config.check_integrity = true),
         ("accept_repairs", |config| config.accept_repairs = true),
         ("cache_bytes", |config| config.cache_bytes = 1 << 20),
+        ("max_share_per_scope", |config| config.max_share_per_scope = 0.5),
     ];
     for (name, set) in set {
         let mut config = RedbConfig::new("");
@@ -70,8 +71,11 @@ async fn options_without_a_meaning_on_a_shared_database_are_refused_by_name() {
 
 #[tokio::test]
 async fn options_without_a_meaning_on_a_storage_of_the_callers_are_refused_by_name() {
-    let set: [Setting; 2] =
-        [("path", |config| config.path = "payments.idem".into()), ("create", |config| config.create = false)];
+    let set: [Setting; 3] = [
+        ("path", |config| config.path = "payments.idem".into()),
+        ("create", |config| config.create = false),
+        ("max_share_per_scope", |config| config.max_share_per_scope = 1.0),
+    ];
     for (name, set) in set {
         let mut config = RedbConfig::new("");
         set(&mut config);
@@ -82,6 +86,24 @@ async fn options_without_a_meaning_on_a_storage_of_the_callers_are_refused_by_na
     config.cache_bytes = 1 << 20;
     config.check_integrity = true;
     close(RedbStore::builder(config).open_backend(Disk::new().opener()).await).await;
+}
+
+#[tokio::test]
+async fn a_share_is_above_zero_and_at_most_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for share in [0.0, -0.5, 1.000_1, f64::NAN, f64::INFINITY] {
+        let mut config = RedbConfig::new(folder.path().join("refused.idem"));
+        config.max_share_per_scope = share;
+        assert_refused(RedbStore::open(config).await, "max_share_per_scope");
+    }
+    for share in [f64::MIN_POSITIVE, 0.5, 1.0] {
+        let mut config = RedbConfig::new(folder.path().join("taken.idem"));
+        config.max_share_per_scope = share;
+        close(RedbStore::open(config).await).await;
+    }
+    let registry = Registry::new().with(idem_redb::DRIVER);
+    let uri = format!("redb:{}?max_share_per_scope=0.75", folder.path().join("uri.idem").display());
+    registry.open(uri).await.unwrap();
 }
 
 fn new_database() -> Arc<Database> {

@@ -8,6 +8,7 @@
 mod arguments;
 mod bit_flips;
 mod checkpoints;
+mod counting;
 mod creation;
 mod disk_full;
 mod disk_model;
@@ -22,6 +23,7 @@ mod priority;
 mod queue;
 mod quick_repair;
 mod reopen;
+mod share;
 mod shared_database;
 mod shared_recovery;
 mod support;

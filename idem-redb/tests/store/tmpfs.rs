@@ -1,7 +1,6 @@
 //! A file system that really is full.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,35 +8,15 @@ use idem_core::{ErrorKind, LockOutcome, Outcome, Store};
 use idem_redb::{RedbConfig, RedbStore};
 
 use crate::support::call::{key, lock, replay};
-use crate::support::child;
+use crate::support::mount;
 
 const TEST: &str = "tmpfs::a_file_system_without_space_is_told_as_full_and_recovered_from";
 
-/// Mounts 4 MiB of memory where nobody else sees it, and runs this test inside.
 #[test]
 fn a_file_system_without_space_is_told_as_full_and_recovered_from() {
-    if let Some(folder) = child::role() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        return runtime.block_on(run_full_and_recover(Path::new(&folder)));
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let child = child::command(TEST, folder.path().to_str().unwrap());
-    let inside = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
-        .arg("mount -t tmpfs -o size=4m idem \"$0\" && exec \"$@\"")
-        .arg(folder.path())
-        .arg(child.get_program())
-        .args(child.get_args())
-        .envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))))
-        .output()
-        .expect("this test needs `unshare` (util-linux)");
-    let (said, complained) =
-        (String::from_utf8_lossy(&inside.stdout), String::from_utf8_lossy(&inside.stderr));
-    assert!(
-        inside.status.success() && said.contains("1 passed"),
-        "it failed, or a tmpfs may not be mounted here (it needs user namespaces):\n{said}\n{complained}"
-    );
-    print!("{said}");
+    let Some(folder) = mount::inside(TEST, "4m") else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(run_full_and_recover(&folder));
 }
 
 async fn run_full_and_recover(folder: &Path) {

@@ -1,0 +1,270 @@
+//! How many bytes the scopes hold that hold the most, and how many all hold together.
+//!
+//! An exact count for each scope would have to be kept in the file, where each commit would rewrite a page for each
+//! scope that it is of. This is the weighted summary of Misra and Gries instead: a few counters, in a row that shares a
+//! page with what every commit writes anyway.
+//!
+//! - A counter never says more than its scope holds, so nobody is refused for what others hold.
+//! - It says less by no more than a 33rd of all that was ever counted since the scope's own first record. What others
+//!   wrote and removed since is part of that: a scope that floods at one time, and keeps it for very long while
+//!   others come and go, is counted for less and less.
+//! - After a crash the counting of the last moment is lost: of up to a second, and of no more than 64 KiB of changes
+//!   beside the last commit. What is lost of removals stays counted, so a counter may be above the truth by as much.
+
+use crate::mark;
+
+/// How many scopes are counted.
+const COUNTERS: usize = 32;
+/// What the storage keys of one scope begin with.
+pub(crate) type ScopeId = [u8; 16];
+
+const ENTRY_LEN: usize = size_of::<ScopeId>() + 8;
+
+/// What the heaviest scopes hold, and what all hold together.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Held {
+    all: u64,
+    /// At most [`COUNTERS`], none of them zero.
+    scopes: Vec<(ScopeId, u64)>,
+}
+
+impl Held {
+    /// So many bytes of which nobody knows whose they are.
+    pub(crate) fn unknown(all: u64) -> Self {
+        Self { all, scopes: Vec::new() }
+    }
+
+    /// What all scopes hold together.
+    pub(crate) fn all(&self) -> u64 {
+        self.all
+    }
+
+    /// What `scope` holds at least.
+    pub(crate) fn of(&self, scope: &ScopeId) -> u64 {
+        self.scopes.iter().find(|(id, _)| id == scope).map_or(0, |(_, held)| *held)
+    }
+
+    /// Takes in by how much what `scope` holds has changed. `None`: a scope that is counted with the others only.
+    pub(crate) fn change(&mut self, scope: Option<&ScopeId>, bytes: i64) {
+        let size = bytes.unsigned_abs();
+        if bytes < 0 {
+            self.all = self.all.saturating_sub(size);
+            if let Some(scope) = scope {
+                self.remove(scope, size);
+            }
+        } else {
+            self.all = self.all.saturating_add(size);
+            if let Some(scope) = scope {
+                self.add(scope, size);
+            }
+        }
+    }
+
+    fn add(&mut self, scope: &ScopeId, mut bytes: u64) {
+        if let Some((_, held)) = self.scopes.iter_mut().find(|(id, _)| id == scope) {
+            *held = held.saturating_add(bytes);
+            return;
+        }
+        if self.scopes.len() == COUNTERS {
+            // Taken from all alike, the newcomer included: who holds much more than the others stays.
+            let least = self.scopes.iter().map(|(_, held)| *held).min().unwrap_or_default().min(bytes);
+            self.scopes.iter_mut().for_each(|(_, held)| *held -= least);
+            self.scopes.retain(|(_, held)| *held > 0);
+            bytes -= least;
+        }
+        if bytes > 0 {
+            self.scopes.push((*scope, bytes));
+        }
+    }
+
+    fn remove(&mut self, scope: &ScopeId, bytes: u64) {
+        if let Some((_, held)) = self.scopes.iter_mut().find(|(id, _)| id == scope) {
+            *held = held.saturating_sub(bytes);
+            self.scopes.retain(|(_, held)| *held > 0);
+        }
+    }
+
+    /// All together, then scope by scope, then a checksum.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(16 + COUNTERS * ENTRY_LEN);
+        bytes.extend_from_slice(&self.all.to_be_bytes());
+        for (scope, held) in &self.scopes {
+            bytes.extend_from_slice(scope);
+            bytes.extend_from_slice(&held.to_be_bytes());
+        }
+        let sum = mark::sum(&bytes);
+        bytes.extend_from_slice(&sum.to_be_bytes());
+        bytes
+    }
+
+    /// `None`: they are damaged.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (covered, sum) = bytes.split_last_chunk()?;
+        let (all, entries) = covered.split_first_chunk()?;
+        let (entries, []) = entries.as_chunks::<ENTRY_LEN>() else { return None };
+        if u64::from_be_bytes(*sum) != mark::sum(covered) || entries.len() > COUNTERS {
+            return None;
+        }
+        let scopes = entries.iter().map(|entry| {
+            let (scope, held) = entry.split_first_chunk()?;
+            Some((*scope, u64::from_be_bytes(held.try_into().ok()?)))
+        });
+        Some(Self { all: u64::from_be_bytes(*all), scopes: scopes.collect::<Option<_>>()? })
+    }
+}
+
+/// What a transaction changes, in its order.
+#[derive(Debug, Default)]
+pub(crate) struct Changes(Vec<(ScopeId, i64)>);
+
+impl Changes {
+    /// Neighbours of one scope are one change.
+    pub(crate) fn add(&mut self, scope: ScopeId, bytes: i64) {
+        match self.0.last_mut() {
+            Some((last, sum)) if *last == scope => *sum = sum.saturating_add(bytes),
+            _ => self.0.push((scope, bytes)),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(ScopeId, i64)> {
+        self.0.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn scope(number: u64) -> ScopeId {
+        let mut id = ScopeId::default();
+        id[..8].copy_from_slice(&number.to_be_bytes());
+        id
+    }
+
+    /// Numbers that look random, the same each time.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, end: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % end
+        }
+
+        /// Small numbers far more often than large ones.
+        fn skewed(&mut self, end: u64) -> u64 {
+            let end = 1 + self.below(end);
+            self.below(end)
+        }
+    }
+
+    #[test]
+    fn few_scopes_are_counted_exactly() {
+        let mut held = Held::default();
+        for number in 0..COUNTERS as u64 {
+            held.change(Some(&scope(number)), 100);
+            held.change(Some(&scope(number)), i64::try_from(number).unwrap_or(0) - 50);
+        }
+        for number in 0..COUNTERS as u64 {
+            assert_eq!(held.of(&scope(number)), 50 + number);
+        }
+        assert_eq!(held.of(&scope(99)), 0);
+    }
+
+    #[test]
+    fn a_newcomer_takes_from_all_alike() {
+        let mut held = Held::default();
+        for number in 0..COUNTERS as u64 {
+            held.change(Some(&scope(number)), 10);
+        }
+        held.change(Some(&scope(0)), 90);
+        held.change(Some(&scope(40)), 4);
+        assert_eq!([0, 1, 40].map(|number| held.of(&scope(number))), [96, 6, 0]);
+        held.change(Some(&scope(40)), 10);
+        assert_eq!([0, 1, 40].map(|number| held.of(&scope(number))), [90, 0, 4]);
+        assert_eq!(held.all(), 32 * 10 + 90 + 14);
+    }
+
+    #[test]
+    fn what_is_not_counted_by_scope_is_counted_in_all() {
+        let mut held = Held::default();
+        held.change(None, 500);
+        held.change(None, -200);
+        assert_eq!(held, Held::unknown(300));
+    }
+
+    #[test]
+    fn no_scope_is_ever_above_the_truth_and_none_far_below_it() {
+        for seed in 1..200 {
+            let mut numbers = Numbers(seed);
+            let (mut held, mut truth, mut all) = (Held::default(), HashMap::new(), 0);
+            let scopes = 1 + numbers.below(400);
+            for _ in 0..2_000 {
+                let (scope, bytes) = (scope(numbers.skewed(scopes)), numbers.skewed(100_000));
+                held.change(Some(&scope), i64::try_from(bytes).unwrap_or(0));
+                *truth.entry(scope).or_insert(0) += bytes;
+                all += bytes;
+                assert!(held.scopes.len() <= COUNTERS);
+            }
+            assert_eq!(held.all(), all);
+            for (scope, truth) in &truth {
+                let counted = held.of(scope);
+                assert!(counted <= *truth, "seed {seed}: {counted} of {truth}");
+                assert!(truth - counted <= all / 33, "seed {seed}: {counted} of {truth}, in all {all}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_scope_is_ever_above_the_truth_when_records_go_as_well() {
+        for seed in 1..200 {
+            let mut numbers = Numbers(seed);
+            let (mut held, mut truth) = (Held::default(), HashMap::<ScopeId, Vec<i64>>::new());
+            for _ in 0..3_000 {
+                let scope = scope(numbers.skewed(120));
+                let records = truth.entry(scope).or_default();
+                if numbers.below(5) < 3 {
+                    let bytes = i64::try_from(numbers.skewed(50_000)).unwrap_or(0);
+                    records.push(bytes);
+                    held.change(Some(&scope), bytes);
+                } else if let Some(bytes) = records.pop() {
+                    held.change(Some(&scope), -bytes);
+                }
+                let truth: i64 = records.iter().sum();
+                assert!(held.of(&scope) <= truth.unsigned_abs(), "seed {seed}");
+            }
+            let all: i64 = truth.values().flatten().sum();
+            assert_eq!(held.all(), all.unsigned_abs());
+        }
+    }
+
+    #[test]
+    fn a_damaged_summary_is_none() {
+        for scopes in [0, 1, COUNTERS as u64] {
+            let mut held = Held::unknown(7);
+            (0..scopes).for_each(|number| held.change(Some(&scope(number)), 5));
+            let bytes = held.to_bytes();
+            assert_eq!(Held::from_bytes(&bytes), Some(held));
+            for bit in 0..bytes.len() * 8 {
+                let mut damaged = bytes.clone();
+                damaged[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(Held::from_bytes(&damaged), None, "bit {bit}");
+            }
+            for length in 0..bytes.len() {
+                assert_eq!(Held::from_bytes(&bytes[..length]), None, "length {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn neighbours_of_one_scope_are_one_change() {
+        let mut changes = Changes::default();
+        for (number, bytes) in [(1, 5), (1, -2), (2, 4), (1, 1)] {
+            changes.add(scope(number), bytes);
+        }
+        assert_eq!(changes.0, [(scope(1), 3), (scope(2), 4), (scope(1), 1)]);
+    }
+}

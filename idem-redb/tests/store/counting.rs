@@ -1,0 +1,176 @@
+//! What the scopes hold is counted: it adds up, and what is written down of it is in nobody's way.
+#![cfg(unix)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::{Claim, Fenced, Key, Lease, LockOutcome, ManualClock, Outcome, Owner, Scope, Store};
+use idem_redb::{QuickRepair, RedbConfig, RedbStore, Transacted};
+use redb::{Database, ReadableDatabase, TableDefinition};
+
+use crate::support::call::{acquire, assert_replays, complete_keys, key};
+use crate::support::rng::Rng;
+use crate::support::workload::{LEASE, clock, fingerprint, shared};
+
+const LOCKS: TableDefinition<'_, &[u8; Key::STORAGE_LEN], &[u8]> = TableDefinition::new("idem/locks");
+/// Longer than a lease, so that a lapsed lock is taken over.
+const RETENTION: Duration = Duration::from_mins(1);
+
+#[tokio::test]
+async fn what_scopes_hold_adds_up_to_nothing_in_the_end() {
+    for seed in 1..=4 {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
+        let path = folder.path().join("payments.idem");
+        let mut rng = Rng::new(seed);
+        for _opening in 0..2 {
+            let store = open(&path, &clock).await;
+            for _ in 0..100 {
+                one_call(&store, &clock, &mut rng).await;
+            }
+            store.close().await.unwrap();
+        }
+        assert!(all(&path) > 0, "seed {seed}: nothing was counted");
+        let store = open(&path, &clock).await;
+        clock.advance(3 * RETENTION);
+        while store.expire(1_000).await.unwrap().more {}
+        store.close().await.unwrap();
+        assert_eq!((all(&path), row(&path).unwrap().len()), (0, 16), "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_counts_shows_the_records_that_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("payments.idem");
+    let store = RedbStore::open(&path).await.unwrap();
+    for number in 0..5 {
+        assert_eq!(unfinished(&store).await, number);
+        acquire(&store, &key(usize::try_from(number).unwrap())).await;
+    }
+    store.close().await.unwrap();
+    assert!(row(&path).is_some());
+    assert_eq!(unfinished(&RedbStore::open(&path).await.unwrap()).await, 5);
+}
+
+/// A later opening would believe it, and nobody took off what has gone since.
+#[tokio::test]
+async fn what_nobody_counts_any_more_is_not_left_written_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, crashed) = (folder.path().join("payments.idem"), folder.path().join("crashed.idem"));
+    let mut config = RedbConfig::new(&path);
+    let store = RedbStore::open(config.clone()).await.unwrap();
+    complete_keys(&store, 3).await;
+    store.close().await.unwrap();
+    assert!(row(&path).is_some());
+    config.max_share_per_scope = 1.0;
+    let store = RedbStore::open(config).await.unwrap();
+    acquire(&store, &key(3)).await;
+    std::fs::copy(&path, &crashed).unwrap();
+    assert_eq!(row(&crashed), None);
+    store.close().await.unwrap();
+    assert_eq!(row(&path), None);
+}
+
+/// It protects the others, and nobody's records depend on it.
+#[tokio::test]
+async fn a_damaged_count_is_passed_over() {
+    for damage in [None, Some(&b""[..]), Some(&[7; 48]), Some(&[7; 4_000])] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("payments.idem");
+        let store = RedbStore::open(&path).await.unwrap();
+        complete_keys(&store, 3).await;
+        acquire(&store, &key(3)).await;
+        store.close().await.unwrap();
+        write_row(&path, damage);
+        let store = RedbStore::open(&path).await.unwrap();
+        assert_replays(&store, 3).await;
+        assert_eq!(unfinished(&store).await, 1);
+        acquire(&store, &key(4)).await;
+        assert_eq!(store.expire(10).await.unwrap().removed, 0);
+        store.close().await.unwrap();
+        assert!(row(&path).is_some_and(|row| Some(&row[..]) != damage), "it was not counted anew");
+    }
+}
+
+/// One call on a key of a few, whatever it comes to.
+async fn one_call(store: &RedbStore, clock: &ManualClock, rng: &mut Rng) {
+    let scope = Scope::new(format!("scope {}", rng.below(3))).unwrap();
+    let key = Key::new(&scope, format!("key {}", rng.below(12))).unwrap();
+    if rng.chance(1, 5) {
+        clock.advance(LEASE + Duration::from_secs(1));
+    }
+    match rng.below(12) {
+        0 => drop(store.remove(&key, true).await.unwrap()),
+        1 => drop(store.expire(3).await.unwrap()),
+        _ => {
+            let claim = Claim { owner: Owner::random().unwrap(), lease: LEASE, retention: RETENTION };
+            if let LockOutcome::Acquired(lease) = store.lock(&key, &fingerprint(), &claim).await.unwrap() {
+                hold(store, &lease, rng).await;
+            }
+        }
+    }
+}
+
+async fn hold(store: &RedbStore, lease: &Lease, rng: &mut Rng) {
+    let first = lease.checkpoint().map_or(0, |checkpoint| checkpoint.step) + 1;
+    for step in first..first + rng.below(3) as u64 {
+        assert_eq!(store.renew(lease, LEASE).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.checkpoint(lease, step, bytes(rng), LEASE).await.unwrap(), Fenced::Applied);
+    }
+    match rng.below(4) {
+        0 => drop(store.release(lease).await.unwrap()),
+        1 => drop(store.complete(lease, Outcome::Value(bytes(rng)), RETENTION).await.unwrap()),
+        2 => {
+            let outcome = Outcome::Value(bytes(rng));
+            let done: Transacted<()> = store.complete_with(lease, |_| Ok(outcome)).await.unwrap();
+            assert_eq!(done, Transacted::Applied);
+        }
+        _ => {}
+    }
+}
+
+fn bytes(rng: &mut Rng) -> Bytes {
+    let length = [0, 10, 300, 5_000, 70_000][rng.below(5)];
+    rng.bytes(length).into()
+}
+
+async fn open(path: &Path, clock: &ManualClock) -> RedbStore {
+    let mut config = RedbConfig::new(path);
+    (config.sweep, config.quick_repair) = (false, QuickRepair::Never);
+    RedbStore::builder(config).clock(shared(clock)).open().await.unwrap()
+}
+
+async fn unfinished(store: &RedbStore) -> u64 {
+    store.stats().await.unwrap().unfinished
+}
+
+/// Before the mark, which is the last place of all.
+fn place() -> [u8; Key::STORAGE_LEN] {
+    let mut place = [0; Key::STORAGE_LEN];
+    place[16..32].copy_from_slice(&(u128::MAX - 1).to_be_bytes());
+    place
+}
+
+fn row(path: &Path) -> Option<Vec<u8>> {
+    let database = Database::open(path).unwrap();
+    let locks = database.begin_read().unwrap().open_table(LOCKS).unwrap();
+    locks.get(&place()).unwrap().map(|row| row.value().to_vec())
+}
+
+/// The bytes of all records.
+fn all(path: &Path) -> u64 {
+    u64::from_be_bytes(*row(path).unwrap().first_chunk().unwrap())
+}
+
+fn write_row(path: &Path, row: Option<&[u8]>) {
+    let database = Database::open(path).unwrap();
+    let txn = database.begin_write().unwrap();
+    let mut locks = txn.open_table(LOCKS).unwrap();
+    match row {
+        Some(row) => drop(locks.insert(&place(), row).unwrap()),
+        None => drop(locks.remove(&place()).unwrap()),
+    }
+    drop(locks);
+    txn.commit().unwrap();
+}
