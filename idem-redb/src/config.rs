@@ -135,10 +135,6 @@ impl RedbConfig {
         Err(invalid(&format!("max_share_per_scope is {share}, it must be above 0 and at most 1")))
     }
 
-    pub(crate) fn looks_after_shares(&self) -> bool {
-        self.max_share_per_scope < 1.0
-    }
-
     /// The default is left alone where it has no meaning.
     fn sets_share(&self) -> bool {
         self.max_share_per_scope.total_cmp(&default_max_share_per_scope()).is_ne()

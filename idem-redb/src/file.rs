@@ -134,7 +134,7 @@ pub(crate) fn open_storage<B: StorageBackend>(
         if config.check_integrity && !config.accept_repairs && !database.check_integrity()? {
             return Err(Failure::Redb(redb::Error::Corrupted("the check had to repair it".to_owned())));
         }
-        let quick_repair = config.quick_repair.applies(storage.length());
+        let quick_repair = config.quick_repair.applies(storage.length(), None);
         let Found { mark, known, .. } = prepare(begin(&database, quick_repair)?, ownership)?;
         Ok(Opened { database, mark, known, storage, identity: None })
     })
@@ -145,7 +145,7 @@ pub(crate) fn open_storage<B: StorageBackend>(
 pub(crate) fn open_in_place(config: &RedbConfig, storage: Lent) -> Result<Opened> {
     guarded(|| {
         let database = builder(config, false).create_with_backend(storage.clone())?;
-        let quick_repair = config.quick_repair.applies(storage.length());
+        let quick_repair = config.quick_repair.applies(storage.length(), None);
         let Found { mark, known, .. } = prepare(begin(&database, quick_repair)?, Ownership::Again)?;
         Ok(Opened { database, mark, known, storage, identity: None })
     })

@@ -120,8 +120,7 @@ impl Inner {
         is_own: bool,
     ) -> Arc<Shared> {
         // Where a file has no name that the store knows, nobody knows how much room it has.
-        let is_looked_after = identity.is_some() && config.looks_after_shares();
-        let room = is_looked_after.then(|| Arc::new(Room::new(config.path.clone())));
+        let room = identity.is_some().then(|| Arc::new(Room::new(config.path.clone())));
         Arc::new(Shared {
             slot: Slot::new(database, is_own),
             time,

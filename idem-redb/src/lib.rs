@@ -34,6 +34,7 @@ mod room;
 mod schema;
 mod share;
 mod shared;
+mod shrink;
 mod slot;
 mod snapshot;
 mod stats;

@@ -5,43 +5,58 @@ use std::sync::Arc;
 use idem_core::{Error, ErrorKind, Operation, Result};
 use redb::Database;
 
-use crate::error::{Away, Failure, away};
+use crate::error::{Away, Failure};
 use crate::queue::{Message, Reply, refuse, send};
 use crate::slot::{guarded, let_go};
 use crate::writer::Writer;
 
 const CLOSED: Away = Away::because(ErrorKind::Closed, "the store is closed; open it anew");
-const COMPACTING: Away = Away::because(ErrorKind::Unavailable, "the database is being compacted");
+const COMPACTING: Away = Away::for_a_moment("the database is being compacted");
 const REPLACING: Away = Away::because(ErrorKind::Unavailable, "the database is being replaced");
 
 impl Writer {
+    /// Compacts the database, at a caller's request.
     pub(crate) fn compact(&mut self, reply: Reply<bool>) {
+        let compacted = self.try_compact();
+        send(reply, compacted.as_ref().copied().map_err(|failure| failure.to_error(Operation::Maintain)));
+        self.recover(compacted.map(drop));
+    }
+
+    /// Gives back what is free, where the store does so by itself.
+    pub(crate) fn shrink(&mut self) {
+        let done = self.try_compact();
+        match &done {
+            Ok(done) => tracing::info!(done, "the store gave free pages back to the file system"),
+            Err(failure) => {
+                let error = failure.to_error(Operation::Maintain);
+                tracing::warn!(error = &error as &dyn std::error::Error, "free pages cannot be given back");
+            }
+        }
+        self.recover(done.map(drop));
+    }
+
+    /// Whether there was anything to give back. Calls wait meanwhile.
+    fn try_compact(&mut self) -> Result<bool, Failure> {
+        let refused = |kind, why| Failure::Record(Error::new(kind, Operation::Maintain, why));
         if self.own.is_none() {
-            let message = "the database is the application's own, which compacts it itself";
-            return send(reply, Err(Error::new(ErrorKind::InvalidArgument, Operation::Maintain, message)));
+            let why = "the database is the application's own, which compacts it itself";
+            return Err(refused(ErrorKind::InvalidArgument, why));
         }
-        if let Err(failure) = self.database() {
-            return send(reply, Err(failure.into_error(Operation::Maintain)));
-        }
+        let_go(self.database()?);
         let Some(database) = self.shared.slot.take(COMPACTING) else {
-            return send(reply, Err(away("the database is away", Operation::Maintain)));
+            return Err(refused(ErrorKind::Unavailable, "the database is away"));
         };
         let mut database = match Arc::try_unwrap(database) {
             Ok(database) => database,
             Err(database) => {
                 self.shared.slot.put(database);
-                return send(reply, Err(away("the database is in use", Operation::Maintain)));
+                return Err(refused(ErrorKind::Unavailable, "the database is in use"));
             }
         };
         let compacted = guarded(|| database.compact().map_err(Failure::latched));
+        self.writes.compacted();
         self.shared.slot.put(Arc::new(database));
-        match compacted {
-            Ok(done) => send(reply, Ok(done)),
-            Err(failure) => {
-                send(reply, Err(failure.to_error(Operation::Maintain)));
-                self.recover(Err(failure));
-            }
-        }
+        compacted
     }
 
     pub(crate) fn replace(&mut self, database: Arc<Database>, reply: Reply<()>) {

@@ -4,6 +4,8 @@ use idem_core::setting;
 use serde::{Deserialize, Deserializer};
 
 const GIB: u64 = 1 << 30;
+/// A disk with less left may soon be full. Replays are to wait for a moment then, not for the whole file to be read.
+const SHORT: u64 = GIB / 4;
 
 /// Whether commits record which pages of the file are free, so that the opening after a crash need not read the whole
 /// file: it takes a millisecond then, and about two seconds for each GiB otherwise.
@@ -14,9 +16,9 @@ const GIB: u64 = 1 << 30;
 /// As an option: `true`, `false`, or a size (`quick_repair=4GiB`). In Rust, a `bool` converts into it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuickRepair {
-    /// Each commit does while the file has at most so many bytes. Of a larger one the last commit does, once nothing
-    /// was written for a second. In a database of the application's own each does, since the store does not know
-    /// its size.
+    /// Each commit does while the file has at most so many bytes, or its disk less than 256 MiB left: a full disk has the
+    /// file opened again. Of a larger one the last commit does, once nothing was written for a second. In a database
+    /// of the application's own each does, since the store does not know its size.
     UpTo(u64),
     /// Each commit does.
     Always,
@@ -25,10 +27,12 @@ pub enum QuickRepair {
 }
 
 impl QuickRepair {
-    /// Whether a commit does on a storage of so many bytes.
-    pub(crate) fn applies(self, length: Option<u64>) -> bool {
+    /// Whether a commit does on a storage of so many bytes, with so many left on its disk.
+    pub(crate) fn applies(self, length: Option<u64>, free: Option<u64>) -> bool {
         match self {
-            Self::UpTo(most) => length.is_none_or(|length| length <= most),
+            Self::UpTo(most) => {
+                length.is_none_or(|length| length <= most) || free.is_some_and(|free| free <= SHORT)
+            }
             Self::Always => true,
             Self::Never => false,
         }

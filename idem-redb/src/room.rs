@@ -59,6 +59,11 @@ impl Room {
         (whole != UNKNOWN).then(|| whole.saturating_sub(counted.saturating_mul(TAKEN_PER_BYTE)))
     }
 
+    /// What records of `counted` bytes take of the file; `None` where the application may have tables in it as well.
+    pub(crate) fn in_use(&self, counted: u64) -> Option<u64> {
+        (!self.has_rows.load(Ordering::Acquire)).then(|| counted.saturating_mul(TAKEN_PER_BYTE))
+    }
+
     /// How many bytes all records have if the file is full of them.
     pub(crate) fn most_counted(&self) -> u64 {
         look(&self.path).ok().flatten().map_or(0, |seen| seen.taken / TAKEN_PER_BYTE)

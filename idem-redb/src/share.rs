@@ -68,7 +68,7 @@ impl Share {
         let scope = scope_of(key);
         let held = self.counts.held.of(&scope);
         // Of no scope is the first record refused, nor of one that is too small to be counted.
-        if held == 0 || self.shared == Some(scope) {
+        if held == 0 || self.shared == Some(scope) || self.option >= 1.0 {
             return Ok(());
         }
         let per_free = self.option / (1.0 - self.option);
@@ -101,6 +101,16 @@ impl Share {
             (counts.unsaved, counts.saved_at) = (0, Some(now));
         }
         (counts, is_due)
+    }
+
+    /// How much of the file all records take, where they are all that is in it.
+    pub(crate) fn in_use(&self) -> Option<u64> {
+        self.room.in_use(self.counts.held.all())
+    }
+
+    /// How much is left to take, where anybody knows.
+    pub(crate) fn free(&self) -> Option<u64> {
+        self.room.free(self.counts.held.all())
     }
 
     /// The application may have written beside the records.

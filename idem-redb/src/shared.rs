@@ -19,7 +19,7 @@ pub(crate) struct Shared {
     pub(crate) pace: ReadPace,
     /// Of a file that the store opened by its name.
     pub(crate) identity: Option<FileIdentity>,
-    /// Of the same, where the shares of scopes are looked after.
+    /// Of the same: how much room is left for it.
     pub(crate) room: Option<Arc<Room>>,
 }
 

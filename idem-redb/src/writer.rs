@@ -21,6 +21,7 @@ use crate::priority::{QueueReceiver, Waited};
 use crate::queue::{Message, QueuedTransaction, send};
 use crate::recover::AFTER_A_LEAK;
 use crate::shared::Shared;
+use crate::shrink::Shrinking;
 use crate::slot::{guarded, let_go};
 use crate::sweep_turn::SweepTurn;
 use crate::thread;
@@ -49,6 +50,9 @@ pub(crate) struct Writer {
     last_batch: usize,
     pub(crate) sweep: SweepTurn,
     admission: Admission,
+    shrinking: Shrinking,
+    /// When it is looked next whether to shrink the file under load.
+    next_look: Duration,
 }
 
 /// How a store was closed.
@@ -82,6 +86,8 @@ impl Writer {
             last_batch: 0,
             sweep: SweepTurn::default(),
             admission: Admission::default(),
+            shrinking: Shrinking::default(),
+            next_look: Duration::ZERO,
         };
         let (closing, closed) = watch::channel(None);
         thread::spawn("idem-redb writer", move || {
@@ -108,6 +114,7 @@ impl Writer {
 
     /// The next message. A sweep goes on while none comes.
     fn next(&mut self) -> Option<Message> {
+        self.shrink_if_overdue();
         loop {
             let sweeps = self.sweep.is_under_way(&mut self.queue);
             // Who was just answered may ask again at once, and is not to wait for a bite of a sweep.
@@ -123,7 +130,8 @@ impl Writer {
                 self.batch(None);
                 continue;
             }
-            match self.queue.wait(self.can_rest().then_some(REST)) {
+            let patience = self.can_rest().then_some(REST);
+            match self.queue.wait(patience) {
                 Waited::Ready => {}
                 Waited::Ended => return None,
                 Waited::TimedOut => self.rest(),
@@ -132,12 +140,16 @@ impl Writer {
     }
 
     /// Whether there is something to do once nothing comes for a while. Not on a full disk, where it would fail.
-    fn can_rest(&self) -> bool {
-        self.writes.can_spare_repair() && !self.admission.is_short()
+    fn can_rest(&mut self) -> bool {
+        let shrinks = self.shrinking.waits_for_rest(self.writes.usage(), now());
+        (shrinks || self.writes.can_spare_repair()) && !self.admission.is_short()
     }
 
     fn rest(&mut self) {
-        if let Ok(database) = self.database() {
+        if self.shrinking.waits_for_rest(self.writes.usage(), now()) {
+            self.shrinking.tried(now());
+            self.shrink();
+        } else if let Ok(database) = self.database() {
             let done = guarded(|| self.writes.commit_mark(&database));
             let_go(database);
             self.recover(done);
@@ -188,6 +200,19 @@ impl Writer {
                 }
             });
             self.recover(done);
+        }
+    }
+
+    /// Gives back what is free without a rest, where none comes.
+    fn shrink_if_overdue(&mut self) {
+        let now = now();
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now + REST;
+        if self.shrinking.is_overdue(self.writes.usage(), now) && !self.admission.is_short() {
+            self.shrinking.tried(now);
+            self.shrink();
         }
     }
 

@@ -12,6 +12,7 @@ use crate::mark::Mark;
 use crate::quick_repair::QuickRepair;
 use crate::share::{Counts, Share};
 use crate::shared::Shared;
+use crate::shrink::Use;
 use crate::step::Step;
 use crate::tables::Tables;
 use crate::write_turn::WriteTurn;
@@ -59,7 +60,8 @@ impl Writes {
     pub(crate) fn begin(&mut self, database: &Arc<Database>) -> Result<WriteTransaction, Failure> {
         let config = &self.shared.config;
         let length = self.storage.as_ref().and_then(Lent::length);
-        self.begin_as(database, config.quick_repair.applies(length))
+        let free = self.share.as_ref().and_then(Share::free);
+        self.begin_as(database, config.quick_repair.applies(length, free))
     }
 
     fn begin_as(
@@ -76,7 +78,18 @@ impl Writes {
 
     /// Whether a crash now would cost the next opening a repair that a commit more could spare it.
     pub(crate) fn can_spare_repair(&self) -> bool {
-        !self.spared_repair && matches!(self.shared.config.quick_repair, QuickRepair::UpTo(_))
+        !self.spared_repair && self.shared.config.quick_repair != QuickRepair::Never
+    }
+
+    /// The database was compacted, in commits that spare nobody a repair.
+    pub(crate) fn compacted(&mut self) {
+        self.spared_repair = false;
+    }
+
+    /// How large the file is, and what of it is in use, where anybody knows.
+    pub(crate) fn usage(&self) -> Option<Use> {
+        let length = self.storage.as_ref()?.length()?;
+        Some(Use { length, in_use: self.share.as_ref()?.in_use()? })
     }
 
     /// Commits what every commit tells beside its records, and what spares the next opening a repair.

@@ -26,6 +26,7 @@ mod reopen;
 mod share;
 mod shared_database;
 mod shared_recovery;
+mod shrink;
 mod support;
 mod sweep;
 mod time;

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use idem_core::{ErrorKind, ManualClock, Registry, Store, Timestamp};
 use idem_redb::redb::Database;
-use idem_redb::{QuickRepair, RedbStore};
+use idem_redb::{QuickRepair, RedbConfig, RedbStore};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 
 use crate::support::call::{complete_keys, config, key, open};
 use crate::support::disk::Disk;
+#[cfg(unix)]
+use crate::support::mount;
 
 #[tokio::test]
 async fn a_crash_costs_a_repair_only_beyond_the_configured_size() {
@@ -54,6 +56,28 @@ async fn a_large_file_is_spared_the_repair_once_the_store_rests() {
     complete_keys(&store, 3).await;
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert!(needs_repair(&disk));
+}
+
+/// A full disk has the file opened again, and replays wait for that.
+#[cfg(unix)]
+#[test]
+fn commits_on_a_disk_with_little_left_spare_the_repair() {
+    let test = "quick_repair::commits_on_a_disk_with_little_left_spare_the_repair";
+    let Some(folder) = mount::inside(test, "32m") else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let path = folder.join("payments.idem");
+        let mut config = RedbConfig::new(&path);
+        config.quick_repair = QuickRepair::UpTo(1);
+        let store = RedbStore::open(config.clone()).await.unwrap();
+        complete_keys(&store, 3).await;
+        assert!(!needs_repair(&Disk::holding(std::fs::read(&path).unwrap())));
+        let other = tempfile::tempdir().unwrap();
+        config.path = other.path().join("payments.idem");
+        let elsewhere = RedbStore::open(config.clone()).await.unwrap();
+        complete_keys(&elsewhere, 3).await;
+        assert!(needs_repair(&Disk::holding(std::fs::read(&config.path).unwrap())));
+    });
 }
 
 #[tokio::test]

@@ -1,0 +1,104 @@
+//! When the store gives back the space of what has expired, by itself.
+//!
+//! A file keeps the size that its records once took, and what comes later uses its free pages. To give them back, redb
+//! moves all pages that are in use, and nobody reads or writes meanwhile. So it is done when there is much to give back
+//! and little to move, which takes about a second, and calls wait for it: once the store rests, or after a while
+//! if it never does.
+
+use std::time::Duration;
+
+/// A smaller file is left as it is.
+const LEAST_LENGTH: u64 = 64 << 20;
+/// What records may take at most, with what it takes to store them: so much is moved in about a second.
+const MOST_IN_USE: u64 = 64 << 20;
+/// How many times larger the file is than what is in use, at least.
+const TIMES: u64 = 4;
+/// How long a rest is waited for.
+const PATIENCE: Duration = Duration::from_mins(10);
+/// Between two attempts, whatever came of the first.
+const PAUSE: Duration = Duration::from_mins(10);
+
+/// A file, and what of it is in use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Use {
+    pub(crate) length: u64,
+    pub(crate) in_use: u64,
+}
+
+impl Use {
+    /// Whether there is much to give back, and little to move.
+    fn is_sparse(self) -> bool {
+        self.length >= LEAST_LENGTH.max(self.in_use.saturating_mul(TIMES)) && self.in_use <= MOST_IN_USE
+    }
+}
+
+/// Since when there has been something to give back.
+#[derive(Debug, Default)]
+pub(crate) struct Shrinking {
+    since: Option<Duration>,
+    not_before: Duration,
+}
+
+impl Shrinking {
+    /// Whether a rest is the time for it.
+    pub(crate) fn waits_for_rest(&mut self, found: Option<Use>, now: Duration) -> bool {
+        if now < self.not_before || !found.is_some_and(Use::is_sparse) {
+            self.since = None;
+            return false;
+        }
+        self.since.get_or_insert(now);
+        true
+    }
+
+    /// Whether no rest is waited for any longer.
+    pub(crate) fn is_overdue(&mut self, found: Option<Use>, now: Duration) -> bool {
+        self.waits_for_rest(found, now)
+            && self.since.is_some_and(|since| now.saturating_sub(since) >= PATIENCE)
+    }
+
+    /// It was tried.
+    pub(crate) fn tried(&mut self, now: Duration) {
+        (self.since, self.not_before) = (None, now + PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+    const SPARSE: Option<Use> = Some(Use { length: 1_000 * MIB, in_use: 10 * MIB });
+    const NOW: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_file_is_shrunk_when_there_is_much_to_give_back_and_little_to_move() {
+        for (length, in_use, expected) in
+            [(1_000, 10, true), (64, 16, true), (63, 0, false), (100, 30, false), (10_000, 65, false)]
+        {
+            let found = Use { length: length * MIB, in_use: in_use * MIB };
+            let waits = Shrinking::default().waits_for_rest(Some(found), NOW);
+            assert_eq!(waits, expected, "{length} MiB, {in_use} MiB in use");
+        }
+        assert!(!Shrinking::default().waits_for_rest(None, NOW));
+    }
+
+    #[test]
+    fn no_rest_is_waited_for_for_ever() {
+        let mut shrinking = Shrinking::default();
+        assert!(!shrinking.is_overdue(SPARSE, NOW));
+        assert!(!shrinking.is_overdue(SPARSE, NOW + PATIENCE / 2));
+        assert!(shrinking.is_overdue(SPARSE, NOW + PATIENCE));
+        // What was needed again meanwhile counts anew.
+        assert!(!shrinking.is_overdue(None, NOW + PATIENCE));
+        assert!(!shrinking.is_overdue(SPARSE, NOW + PATIENCE));
+    }
+
+    #[test]
+    fn an_attempt_is_not_made_again_at_once() {
+        let mut shrinking = Shrinking::default();
+        assert!(shrinking.waits_for_rest(SPARSE, NOW));
+        shrinking.tried(NOW);
+        assert!(!shrinking.waits_for_rest(SPARSE, NOW + PAUSE / 2));
+        assert!(shrinking.waits_for_rest(SPARSE, NOW + PAUSE));
+    }
+}
