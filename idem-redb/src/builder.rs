@@ -35,8 +35,8 @@ impl RedbBuilder {
     }
 
     /// Opens a database on the caller's own storage; `storage` is asked again whenever the store has to
-    /// reopen it. The options `path`, `create` and
-    /// `max_share_per_scope` are refused: they have no meaning there.
+    /// reopen it. The options `path`, `create` and `max_share_per_scope` are refused: they have no meaning
+    /// there.
     pub async fn open_backend<B, F>(self, storage: F) -> Result<RedbStore>
     where
         B: StorageBackend,

@@ -217,7 +217,7 @@ struct Found {
 fn found_or_made(txn: &WriteTransaction, ownership: Ownership) -> Result<Found, Failure> {
     let tables: Vec<String> = txn.list_tables()?.map(|table| table.name().to_owned()).collect();
     let ours = tables.iter().filter(|name| schema::TABLES.contains(&name.as_str())).count();
-    let has_rows = ours < tables.len();
+    let has_rows = ours < tables.len() || txn.list_multimap_tables()?.next().is_some();
     let known = |held| Known { held, has_rows };
     let mut is_version_1 = false;
     if tables.iter().any(|name| name == schema::META.name()) {

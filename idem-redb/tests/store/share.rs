@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use idem_core::{Claim, ErrorKind, Fenced, Key, Lease, LockOutcome, Outcome, Owner, Result, Scope, Store};
-use idem_redb::{RedbConfig, RedbStore};
+use idem_redb::{RedbConfig, RedbStore, Transacted};
+use redb::{TableDefinition, WriteTransaction};
 
 use crate::support::call::replay;
 use crate::support::workload::{clock, fingerprint, shared};
@@ -107,6 +108,33 @@ fn the_shared_scope_may_fill_the_disk() {
             }
         }
         panic!("the disk never ran full");
+    });
+}
+
+/// They are in the file, and no free room of it.
+#[test]
+fn rows_of_the_applications_are_not_taken_for_free() {
+    const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
+    let test = "share::rows_of_the_applications_are_not_taken_for_free";
+    on_a_small_disk(test, async |folder| {
+        let mut store = open(folder, 0.9).await;
+        for number in 0..16 {
+            let key = Key::new(&Scope::shared(), number.to_string()).unwrap();
+            let lease = acquire(&store, &key).await.unwrap();
+            let work = move |txn: &WriteTransaction| {
+                txn.open_table(ROWS)?.insert(number, &[7; 1_000_000][..])?;
+                Ok::<_, redb::Error>(Outcome::Value(Bytes::new()))
+            };
+            assert!(matches!(store.complete_with(&lease, work).await.unwrap(), Transacted::Applied));
+        }
+        let kept = flood(&store).await;
+        let mut kept = assert_share_refuses(&store, kept).await;
+        for scope in ["other", "another"] {
+            assert_eq!(served(&store, scope).await, OTHERS);
+            store.close().await.unwrap();
+            store = open(folder, 0.9).await;
+            kept = assert_share_refuses(&store, kept).await;
+        }
     });
 }
 
