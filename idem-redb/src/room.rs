@@ -77,13 +77,17 @@ struct Seen {
     left: u64,
     /// What the file takes of it.
     taken: u64,
+    /// What the file is longer than that.
+    holes: u64,
 }
 
 impl Seen {
     /// What records of `counted` bytes do not take of the file is free, and in a file that is smaller than they would
-    /// be, nothing is.
+    /// be, nothing is. redb takes holes as readily as pages that records have left: where not all of them could be filled,
+    /// only what the file system has left is sure to be found.
     fn whole(self, counted: u64) -> u64 {
-        let taken = self.taken.max(counted.saturating_mul(TAKEN_PER_BYTE));
+        let taken = if self.holes > self.left { 0 } else { self.taken };
+        let taken = taken.max(counted.saturating_mul(TAKEN_PER_BYTE));
         self.left.saturating_add(taken).min(UNKNOWN - 1)
     }
 }
@@ -97,7 +101,8 @@ fn look(path: &std::path::Path) -> io::Result<Option<Seen>> {
     let left = system.f_bavail.saturating_mul(system.f_frsize);
     // A file grows by holes, which are the file system's to fill.
     let taken = file.len().min(file.blocks().saturating_mul(BLOCK));
-    Ok((system.f_blocks > 0).then_some(Seen { left, taken }))
+    let holes = file.len() - taken;
+    Ok((system.f_blocks > 0).then_some(Seen { left, taken, holes }))
 }
 
 #[cfg(not(unix))]
@@ -118,23 +123,29 @@ mod tests {
 
     #[test]
     fn what_is_free_in_the_file_is_free_as_well() {
-        assert_eq!(free(Seen { left: 10, taken: 100 }, 20, 20), Some(70));
+        assert_eq!(free(Seen { left: 10, taken: 100, holes: 0 }, 20, 20), Some(70));
     }
 
     #[test]
     fn a_file_that_is_smaller_than_its_records_are_thought_to_be_has_nothing_free() {
-        assert_eq!(free(Seen { left: 10, taken: 100 }, 80, 80), Some(10));
+        assert_eq!(free(Seen { left: 10, taken: 100, holes: 0 }, 80, 80), Some(10));
+    }
+
+    #[test]
+    fn beside_holes_that_cannot_be_filled_nothing_of_the_file_is_free() {
+        assert_eq!(free(Seen { left: 10, taken: 100, holes: 10 }, 20, 20), Some(70));
+        assert_eq!(free(Seen { left: 10, taken: 100, holes: 11 }, 20, 20), Some(10));
     }
 
     #[test]
     fn what_was_written_since_the_look_is_taken_off() {
-        assert_eq!(free(Seen { left: 10, taken: 100 }, 80, 83), Some(4));
-        assert_eq!(free(Seen { left: 10, taken: 100 }, 80, 90), Some(0));
+        assert_eq!(free(Seen { left: 10, taken: 100, holes: 0 }, 80, 83), Some(4));
+        assert_eq!(free(Seen { left: 10, taken: 100, holes: 0 }, 80, 90), Some(0));
     }
 
     #[test]
     fn what_was_removed_since_the_look_is_free() {
-        assert_eq!(free(Seen { left: 10, taken: 100 }, 50, 20), Some(70));
+        assert_eq!(free(Seen { left: 10, taken: 100, holes: 0 }, 50, 20), Some(70));
     }
 
     #[test]
