@@ -10,6 +10,7 @@ use crate::config::RedbConfig;
 use crate::inner::{Inner, Started};
 use crate::store::RedbStore;
 use crate::sweep;
+use crate::thread::elsewhere;
 
 /// Opens a [`RedbStore`] with more than a configuration says.
 #[must_use = "a builder does nothing until one of its opening methods is awaited"]
@@ -119,9 +120,6 @@ impl RedbBuilder {
             }
             Ok(RedbStore(inner))
         };
-        tokio::task::spawn_blocking(start).await.unwrap_or_else(|source| {
-            Err(Error::new(ErrorKind::Unavailable, Operation::Open, "the opening was cut off")
-                .with_source(source))
-        })
+        elsewhere(Operation::Open, start).await?
     }
 }

@@ -10,6 +10,8 @@ use crate::error::{Failure, away, closed};
 use crate::inner::Inner;
 use crate::queue::Message;
 use crate::snapshot::Snapshot;
+use crate::stats::{self, RedbStats};
+use crate::thread::elsewhere;
 
 /// Of a record, with its checkpoint or without.
 pub(crate) type Read = fn(&Snapshot, &Key, Timestamp) -> Result<Option<Record>, Failure>;
@@ -46,22 +48,19 @@ impl Inner {
         how: Read,
         failure: Failure,
     ) -> Result<Option<Record>> {
-        let mut last = self.failed_read(failure, operation);
-        let mut changes = self.shared.slot.changes();
-        let read = async {
-            loop {
-                changes.mark_unchanged();
-                match self.read_elsewhere(*key, operation, how).await? {
-                    Err(failure) if failure.is_passing() => last = self.failed_read(failure, operation),
-                    read => return read.map_err(|failure| self.failed_read(failure, operation)),
-                }
-                if changes.changed().await.is_err() {
-                    return Err(closed(operation));
-                }
-            }
+        let told = self.failed_read(failure, operation);
+        self.once_it_is_back(operation, told, || self.read_elsewhere(*key, operation, how)).await
+    }
+
+    /// What the store holds.
+    pub(crate) async fn stats(self: &Arc<Self>) -> Result<RedbStats> {
+        const OPERATION: Operation = Operation::Maintain;
+        let count = || {
+            let inner = Arc::clone(self);
+            // A page may have to come from the disk.
+            elsewhere(OPERATION, move || inner.shared.slot.scan(stats::count))
         };
-        let read = timeout(self.shared.config.call_timeout, read).await;
-        read.unwrap_or(Err(last))
+        self.once_it_is_back(OPERATION, is_opened(OPERATION), count).await
     }
 
     /// The application's database, where it is one.
@@ -72,21 +71,36 @@ impl Inner {
                 "the store opened its database itself; share one by with_database or with_database_from";
             return Err(Error::new(ErrorKind::InvalidArgument, OPERATION, message));
         }
+        let find = || std::future::ready(Ok(self.shared.slot.database_at_once()));
+        self.once_it_is_back(OPERATION, is_opened(OPERATION), find).await
+    }
+
+    /// Asks, and again at each change while the database is away for a moment, within a call's time. Ends with what was
+    /// `told` last.
+    async fn once_it_is_back<T, F>(
+        &self,
+        operation: Operation,
+        mut told: Error,
+        ask: impl Fn() -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<Result<T, Failure>>>,
+    {
         let mut changes = self.shared.slot.changes();
-        let found = async {
+        let answered = async {
             loop {
                 changes.mark_unchanged();
-                match self.shared.slot.database_at_once() {
-                    Err(failure) if failure.is_passing() => {}
-                    found => return found.map_err(|failure| failure.into_error(OPERATION)),
+                match ask().await? {
+                    Err(failure) if failure.is_passing() => told = self.failed_read(failure, operation),
+                    answer => return answer.map_err(|failure| self.failed_read(failure, operation)),
                 }
                 if changes.changed().await.is_err() {
-                    return Err(closed(OPERATION));
+                    return Err(closed(operation));
                 }
             }
         };
-        let found = timeout(self.shared.config.call_timeout, found).await;
-        found.unwrap_or_else(|_| Err(away("the database is still being opened again", OPERATION)))
+        let answered = timeout(self.shared.config.call_timeout, answered).await;
+        answered.unwrap_or(Err(told))
     }
 
     /// Reads on a thread that may block.
@@ -97,10 +111,7 @@ impl Inner {
         how: Read,
     ) -> Result<Result<Option<Record>, Failure>> {
         let inner = Arc::clone(self);
-        let read = move || inner.read_at(&key, inner.shared.time.now(), how);
-        tokio::task::spawn_blocking(read).await.map_err(|source| {
-            Error::new(ErrorKind::Unavailable, operation, "the read was cut off").with_source(source)
-        })
+        elsewhere(operation, move || inner.read_at(&key, inner.shared.time.now(), how)).await
     }
 
     fn read_at(&self, key: &Key, now: Timestamp, how: Read) -> Result<Option<Record>, Failure> {
@@ -119,4 +130,8 @@ impl Inner {
         }
         failure.into_error(operation)
     }
+}
+
+fn is_opened(operation: Operation) -> Error {
+    away("the database is still being opened again", operation)
 }

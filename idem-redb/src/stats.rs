@@ -1,6 +1,6 @@
 //! What a store holds.
 
-use idem_core::{Error, ErrorKind, Operation, Result};
+use idem_core::Result;
 use redb::{ReadTransaction, ReadableTableMetadata};
 
 use crate::error::Failure;
@@ -12,8 +12,8 @@ use crate::store::RedbStore;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RedbStats {
-    /// Keys that are locked, or were left unfinished, including those that have expired and are not removed yet. A few
-    /// too many while a sweep is under way.
+    /// Keys that are locked, or were left unfinished, including those that have expired and are not removed yet. While a
+    /// sweep is under way, up to half of the locks that it removes are counted though they are gone.
     pub unfinished: u64,
     /// Keys that are completed, including those that have expired and are not removed yet.
     pub completed: u64,
@@ -23,7 +23,7 @@ impl RedbStore {
     /// What the store holds. Costs the same however much that is.
     ///
     /// # Errors
-    /// Those of [`get`](idem_core::Store::get).
+    /// Those of [`get`](idem_core::Store::get). It waits, as that does, while the database is being opened anew.
     ///
     /// # Cancel safety
     /// Safe: reads only.
@@ -38,20 +38,11 @@ impl RedbStore {
     /// # }
     /// ```
     pub async fn stats(&self) -> Result<RedbStats> {
-        let inner = std::sync::Arc::clone(&self.0);
-        let read = move || {
-            let counted = inner.shared.slot.scan(count);
-            counted.map_err(|failure| inner.failed_read(failure, Operation::Maintain))
-        };
-        // A page may have to come from the disk.
-        tokio::task::spawn_blocking(read).await.unwrap_or_else(|source| {
-            Err(Error::new(ErrorKind::Unavailable, Operation::Maintain, "the read was cut off")
-                .with_source(source))
-        })
+        self.0.stats().await
     }
 }
 
-fn count(txn: &ReadTransaction) -> Result<RedbStats, Failure> {
+pub(crate) fn count(txn: &ReadTransaction) -> Result<RedbStats, Failure> {
     // The table also holds a note for each lock, the mark, and most often what the scopes hold.
     let locks = txn.open_table(LOCKS)?;
     let of_its_own = 1 + u64::from(locks.get(&note_key(HELD))?.is_some());

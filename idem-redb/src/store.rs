@@ -133,10 +133,20 @@ impl RedbStore {
         self.0.shared_database().await
     }
 
-    /// Supplies a shared database anew, after an I/O error made redb refuse the one before.
+    /// Supplies a shared database anew, after an I/O error made redb refuse the one before. It must be the same one: what
+    /// the store held is looked for in it.
     ///
     /// # Errors
-    /// [`InvalidArgument`](idem_core::ErrorKind::InvalidArgument) when the store opened its database itself.
+    /// - [`InvalidArgument`](idem_core::ErrorKind::InvalidArgument) when the store opened its database itself.
+    /// - [`Corrupt`](idem_core::ErrorKind::Corrupt) when the store's tables are not in it, or are damaged;
+    ///   [`Incompatible`](idem_core::ErrorKind::Incompatible) when they are newer than this code.
+    /// - [`Timeout`](idem_core::ErrorKind::Timeout) when a write transaction on it does not end within
+    ///   [`call_timeout`](RedbConfig::call_timeout).
+    ///
+    /// After each of them the store is as it was.
+    ///
+    /// # Cancel safety
+    /// It may be taken over or not; call it again.
     pub async fn replace_database(&self, database: Arc<Database>) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         self.0.ask(Operation::Maintain, Message::Replace(database, reply), answer).await
@@ -144,9 +154,21 @@ impl RedbStore {
 
     /// Gives the file's free pages back to the file system; false when there was nothing to give.
     ///
-    /// Takes the time to move the file's pages. Every call meanwhile ends in
-    /// [`Unavailable`](idem_core::ErrorKind::Unavailable), and this one in [`Timeout`](idem_core::ErrorKind::Timeout) when it takes
-    /// longer than [`call_timeout`](RedbConfig::call_timeout); the compaction goes on.
+    /// Takes the time to move the pages that are in use, about a second for each 50 MiB of them. Every call waits
+    /// meanwhile, within [`call_timeout`](RedbConfig::call_timeout): reads end in
+    /// [`Unavailable`](idem_core::ErrorKind::Unavailable) then, and writes in [`Timeout`](idem_core::ErrorKind::Timeout).
+    ///
+    /// A file of the store's own is compacted without being asked, when its records take 64 MiB at most and a quarter
+    /// of the file at most: once nothing was written for a second, or else after ten minutes. Not while the application
+    /// has tables of its own in it.
+    ///
+    /// # Errors
+    /// - [`InvalidArgument`](idem_core::ErrorKind::InvalidArgument) when the database is the application's own.
+    /// - [`Timeout`](idem_core::ErrorKind::Timeout) when it takes longer than `call_timeout`; it goes on.
+    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable) when the database is away.
+    ///
+    /// # Cancel safety
+    /// It goes on.
     pub async fn compact(&self) -> Result<bool> {
         let (reply, answer) = oneshot::channel();
         self.0.ask(Operation::Maintain, Message::Compact(reply), answer).await
@@ -154,6 +176,15 @@ impl RedbStore {
 
     /// Does what was asked before, closes the file, and lets every later call end in
     /// [`Closed`](idem_core::ErrorKind::Closed). Closing twice is closing once, and ends as that did.
+    ///
+    /// # Errors
+    /// - Those of the last commit that closing makes, such as [`Full`](idem_core::ErrorKind::Full). Nothing that was
+    ///   acknowledged is lost by that, and the file is closed.
+    /// - [`Timeout`](idem_core::ErrorKind::Timeout) when it takes longer than
+    ///   [`call_timeout`](RedbConfig::call_timeout); the closing goes on.
+    ///
+    /// # Cancel safety
+    /// The store closes all the same.
     pub async fn close(&self) -> Result<()> {
         self.0.close().await
     }

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Weak};
 
-use idem_core::{Error, ErrorKind, Expired, Operation, Result, metrics};
+use idem_core::{Expired, Operation, Result, metrics};
 use tokio::sync::oneshot;
 
 use crate::error::closed;
@@ -84,16 +84,13 @@ async fn hand_over(store: &Arc<Inner>, plan: SweepPlan) -> Result<usize> {
 
 async fn look_up_elsewhere(store: &Arc<Inner>, limit: usize) -> Result<FoundExpired> {
     let store = Arc::clone(store);
-    let looked_up = tokio::task::spawn_blocking(move || {
+    let look_up = move || {
         let mut found = look_up(&store, limit)?;
         // The limit is for both together.
         found.locks.truncate(limit - found.outcomes.len());
         Ok(found)
-    });
-    looked_up.await.unwrap_or_else(|source| {
-        Err(Error::new(ErrorKind::Unavailable, Operation::Expire, "the look-up was cut off")
-            .with_source(source))
-    })
+    };
+    thread::elsewhere(Operation::Expire, look_up).await?
 }
 
 /// At most `limit` outcomes, and as many locks.

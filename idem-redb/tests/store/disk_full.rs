@@ -98,7 +98,7 @@ async fn a_closure_that_meets_the_full_disk_tells_of_it_itself() {
     disk.change_faults(|faults, _| faults.most_bytes = Some(length));
     match insert().await.unwrap() {
         Transacted::RolledBack(redb::Error::Io(error)) => {
-            assert_eq!(error.kind(), io::ErrorKind::StorageFull)
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         }
         other => panic!("{other:?}"),
     }
