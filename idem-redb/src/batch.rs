@@ -48,14 +48,23 @@ impl Batch {
 
     /// Decides, commits, and answers every call. A failure of the database befalls all of them, and is
     /// answered to each; the caller is told of it too. Damage may be in the pages of one of them alone, so then
-    /// each is tried by itself.
-    pub(crate) fn commit(self, database: &Arc<Database>, writes: &mut Writes) -> Result<Committed, Failure> {
+    /// each is tried by itself. Where there was no room, the calls are left for the caller to answer.
+    pub(crate) fn commit(
+        &mut self,
+        database: &Arc<Database>,
+        writes: &mut Writes,
+    ) -> Result<Committed, Failure> {
         match guarded(|| self.transact(database, writes)) {
             Ok(answers) => Ok(self.answer(answers, &writes.shared.waiters)),
+            Err(failure) if failure.is_full() => Err(failure),
             Err(failure) if failure.is_damage() && self.len() > 1 => {
                 let mut done = Ok(Committed::default());
-                for alone in self.singly() {
-                    match (alone.commit(database, writes), &mut done) {
+                for mut alone in std::mem::take(self).singly() {
+                    let one = alone.commit(database, writes);
+                    if let Err(failure) = &one {
+                        alone.refuse(|operation| failure.to_error(operation));
+                    }
+                    match (one, &mut done) {
                         (Ok(one), Ok(done)) => {
                             done.removed += one.removed;
                             done.wrote |= one.wrote;
@@ -86,9 +95,9 @@ impl Batch {
         calls.chain(self.bite.into_iter().map(|step| Self { calls: Vec::new(), bite: vec![step] }))
     }
 
-    /// Answers every call with an error.
-    pub(crate) fn refuse(self, error: impl Fn(Operation) -> Error) {
-        for call in self.calls {
+    /// Answers every call that is not answered yet with an error.
+    pub(crate) fn refuse(&mut self, error: impl Fn(Operation) -> Error) {
+        for call in self.calls.drain(..) {
             send(call.reply, Err(error(call.call.operation())));
         }
     }
@@ -127,8 +136,8 @@ impl Batch {
         Ok(answers)
     }
 
-    fn answer(self, answers: Answers, waiters: &Waiters) -> Committed {
-        let mut calls = self.calls.into_iter();
+    fn answer(&mut self, answers: Answers, waiters: &Waiters) -> Committed {
+        let mut calls = std::mem::take(&mut self.calls).into_iter();
         for (answer, queued) in answers.calls.into_iter().zip(&mut calls) {
             let ends_a_lease =
                 matches!(queued.call, Call::Complete { .. } | Call::Release { .. } | Call::Remove { .. });

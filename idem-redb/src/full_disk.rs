@@ -74,8 +74,7 @@ impl Admission {
             shortage.probes += 1;
             admitted.push((Batch { calls: vec![probe], bite: Vec::new() }, Let::ThroughAsProbe));
         }
-        let refused = Batch { calls: much, bite: Vec::new() };
-        refused.refuse(full);
+        Batch { calls: much, bite: Vec::new() }.refuse(full);
         little.refuse(full);
         admitted
     }
@@ -115,6 +114,17 @@ impl Admission {
             _ => {}
         }
     }
+}
+
+/// What is tried again of a batch that is the first to find no room: what needs little may have met that only by the
+/// company that it was in.
+pub(crate) fn retried(batch: &mut Batch, let_as: Let) -> Vec<QueuedCall> {
+    if let_as != Let::Through {
+        return Vec::new();
+    }
+    let (little, much) = std::mem::take(&mut batch.calls).into_iter().partition(needs_little);
+    batch.calls = much;
+    little
 }
 
 /// Whether it gives room back, or needs so little that free pages of the file are likely to do.

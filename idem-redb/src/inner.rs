@@ -15,6 +15,7 @@ use crate::config::{RedbConfig, WhenQueueFull};
 use crate::error::{away, closed};
 use crate::file::{self, Opened, Ownership};
 use crate::identity::FileIdentity;
+use crate::maintain::Closed;
 use crate::mark::Mark;
 use crate::origin::{Origin, Own, Supply};
 use crate::pace::ReadPace;
@@ -27,7 +28,7 @@ use crate::slot::{Slot, guarded};
 use crate::snapshot::Snapshot;
 use crate::watcher;
 use crate::write_turn::WriteTurn;
-use crate::writer::{Closed, Writer};
+use crate::writer::Writer;
 use crate::writes::Writes;
 
 pub(crate) struct Inner {

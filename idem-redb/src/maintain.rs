@@ -14,6 +14,18 @@ const CLOSED: Away = Away::because(ErrorKind::Closed, "the store is closed; open
 const COMPACTING: Away = Away::for_a_moment("the database is being compacted");
 const REPLACING: Away = Away::because(ErrorKind::Unavailable, "the database is being replaced");
 
+/// How a store was closed.
+pub(crate) struct Closed(pub(crate) Result<()>);
+
+impl Closed {
+    pub(crate) fn result(&self) -> Result<()> {
+        self.0
+            .as_ref()
+            .copied()
+            .map_err(|error| Error::new(error.kind(), Operation::Close, error.to_string()))
+    }
+}
+
 impl Writer {
     /// Compacts the database, at a caller's request.
     pub(crate) fn compact(&mut self, reply: Reply<bool>) {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_core::{Clock, Error, Operation, Result, SystemClock};
+use idem_core::{Clock, Operation, Result, SystemClock};
 use redb::Database;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::watch;
@@ -15,7 +15,8 @@ use tokio::sync::watch;
 use crate::batch::{Batch, Committed, MOST_BYTES};
 use crate::closure;
 use crate::error::Failure;
-use crate::full_disk::{Admission, FULL};
+use crate::full_disk::{Admission, FULL, retried};
+use crate::maintain::Closed;
 use crate::origin::{Origin, Own, Supply};
 use crate::priority::{QueueReceiver, Waited};
 use crate::queue::{Message, QueuedTransaction, send};
@@ -53,18 +54,6 @@ pub(crate) struct Writer {
     shrinking: Shrinking,
     /// When it is looked next whether to shrink the file under load.
     next_look: Duration,
-}
-
-/// How a store was closed.
-pub(crate) struct Closed(Result<()>);
-
-impl Closed {
-    pub(crate) fn result(&self) -> Result<()> {
-        self.0
-            .as_ref()
-            .copied()
-            .map_err(|error| Error::new(error.kind(), Operation::Close, error.to_string()))
-    }
 }
 
 impl Writer {
@@ -184,9 +173,13 @@ impl Writer {
             self.sweep.took(&Err(Failure::Away(FULL)));
         }
         let mut parts = parts.into_iter().filter(|(part, _)| part.len() > 0);
-        while let Some((part, let_as)) = parts.next() {
+        while let Some((mut part, let_as)) = parts.next() {
             let bites = !part.bite.is_empty();
-            let done = self.commit(part);
+            let done = self.commit(&mut part);
+            if let Err(failure) = &done {
+                self.queue.give_back(retried(&mut part, let_as));
+                part.refuse(|operation| failure.to_error(operation));
+            }
             self.admission.ended(let_as, done.as_ref().map(|committed| committed.wrote), now());
             if bites {
                 self.sweep.took(&done);
@@ -216,7 +209,7 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, batch: Batch) -> Result<Committed, Failure> {
+    fn commit(&mut self, batch: &mut Batch) -> Result<Committed, Failure> {
         let database = match self.database() {
             Ok(database) => database,
             Err(failure) => {
