@@ -98,8 +98,9 @@ impl Builder {
         self
     }
 
-    /// How long a call of the store is sent again until it counts as failed: a request is answered with 503 so
-    /// long after it came, about. Default: what [`Policy::resend_for`](idem_core::Policy::resend_for) says, two and a
+    /// How long a call of the store is sent again until it counts as failed. All that comes before the handler counts as
+    /// one call, so a request is answered with 503 so long after it came, about; where it waited for another one with
+    /// its key, so long after that. Default: what [`Policy::resend_for`](idem_core::Policy::resend_for) says, two and a
     /// half times the store's own time for a call and at least 10 s.
     pub fn store_timeout(mut self, limit: Duration) -> Self {
         self.options.store_timeout = Some(limit);

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Policy;
 use super::refresh::{Refreshed, refresh, too_slow};
-use super::resend::resend;
+use super::resend::{Asking, resend};
 use crate::{
     Claim, Completion, Fingerprint, Key, Lease, LockOutcome, Operation, Owner, Result, Sent, Store,
     SystemClock,
@@ -34,8 +34,10 @@ pub(super) async fn begin<S: Store + ?Sized>(
     let mut claim = policy.claim()?;
     let begun = Instant::now();
     let mut refused = 0_u32;
+    // For all that comes before the work; what is waited for another caller is not the store's.
+    let mut asking = Asking::new(store, policy);
     loop {
-        let lock = resend(store, policy, Operation::Lock, || store.lock(key, fingerprint, &claim)).await;
+        let lock = resend(&mut asking, Operation::Lock, || store.lock(key, fingerprint, &claim)).await;
         if lock.as_ref().is_err_and(|error| error.kind().is_transient()) {
             // Cold path, here and below: boxed to keep the future of every caller small.
             Box::pin(release_unknown(store, key, &claim)).await;
@@ -44,10 +46,11 @@ pub(super) async fn begin<S: Store + ?Sized>(
             LockOutcome::Acquired(lease) if lease.remaining() >= policy.lease / 2 => {
                 return Ok(Begun::Acquired(lease, claim));
             }
-            LockOutcome::Acquired(lease) => match Box::pin(refresh(store, &lease, policy)).await {
+            LockOutcome::Acquired(lease) => match Box::pin(refresh(&mut asking, store, &lease, policy)).await
+            {
                 Ok(Refreshed::Live) => return Ok(Begun::Acquired(lease, claim)),
                 // This attempt was over before it began: another one needs an owner of its own.
-                Ok(Refreshed::Lost) if begun.elapsed() < policy.resend_limit(&store.capabilities()) => {
+                Ok(Refreshed::Lost) if !asking.left().is_zero() => {
                     claim = policy.claim()?;
                     continue;
                 }
@@ -69,6 +72,7 @@ pub(super) async fn begin<S: Store + ?Sized>(
         // Settled and yet in progress, again and again: others win the race, so make room.
         Box::pin(sleep(left.min(Duration::from_millis(5) * refused.min(20)))).await;
         refused += 1;
+        asking = Asking::new(store, policy);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Ending an attempt after its work has run. From here on nothing may be released that was done.
 
-use super::resend::resend;
+use super::resend::{Asking, resend};
 use super::{OnError, Policy, cause};
 use crate::{
     Claim, Error, ErrorKind, Fenced, Lease, LockOutcome, LostReason, Operation, Outcome, Reason, Result,
@@ -47,8 +47,10 @@ async fn complete_again<S: Store + ?Sized>(
     outcome: Outcome,
     policy: &Policy,
 ) -> Finished {
-    let lock =
-        resend(store, policy, Operation::Lock, || store.lock(lease.key(), lease.fingerprint(), claim)).await;
+    let lock = resend(&mut Asking::new(store, policy), Operation::Lock, || {
+        store.lock(lease.key(), lease.fingerprint(), claim)
+    })
+    .await;
     match lock {
         Ok(LockOutcome::Acquired(again)) if again.attempt() == 1 && again.checkpoint().is_none() => {
             finished(send(store, &again, outcome, policy).await)
@@ -72,7 +74,7 @@ async fn complete_again<S: Store + ?Sized>(
 /// had completed the key all the same.
 pub(super) async fn fail<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &Policy) -> Option<Outcome> {
     if policy.on_error == OnError::Release && !lease.is_completed() {
-        match resend(store, policy, Operation::Release, || store.release(lease)).await {
+        match resend(&mut Asking::new(store, policy), Operation::Release, || store.release(lease)).await {
             Ok(Fenced::Lost(LostReason::Completed)) => {}
             Ok(_) => return None,
             Err(error) => {
@@ -93,7 +95,7 @@ pub(super) async fn fail<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &P
 }
 
 async fn by_work<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &Policy) -> Finished {
-    match resend(store, policy, Operation::Get, || store.get(lease.key())).await {
+    match resend(&mut Asking::new(store, policy), Operation::Get, || store.get(lease.key())).await {
         Ok(Some(record)) if record.token == lease.token() => match record.outcome() {
             Some(outcome) => Finished::ByWork(outcome.clone()),
             None => Finished::Lost,
@@ -112,7 +114,7 @@ async fn send<S: Store + ?Sized>(
 ) -> Result<Fenced> {
     let complete = async |outcome: Outcome| {
         let call = || store.complete(lease, outcome.clone(), policy.retention);
-        resend(store, policy, Operation::Complete, call).await
+        resend(&mut Asking::new(store, policy), Operation::Complete, call).await
     };
     match complete(outcome).await {
         Err(error) if error.kind() == ErrorKind::TooLarge => {

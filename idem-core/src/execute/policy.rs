@@ -73,7 +73,9 @@ impl Policy {
         Self { renew_for: ceiling, ..self }
     }
 
-    /// Gives a store call and its resends up to `limit` altogether. Default: two and a half times what the store takes
+    /// Gives a store call and its resends up to `limit` altogether. All that comes before the work, a `lock` and the
+    /// renewals of a lease whose answer came late, counts as one call; it has its time anew after each wait for another
+    /// caller. Default: two and a half times what the store takes
     /// for one call at the most ([`call_timeout`](Capabilities::call_timeout)), so that a call that timed out is sent
     /// once more and has its whole time; at least 10 s. Less than the store's own time for one call means that a slow
     /// call is given up and never sent again; zero, that only a store in memory can answer at all.

@@ -1,9 +1,7 @@
 //! Renewing a lease before any work begins under it.
 
-use tokio::time::Instant;
-
 use super::Policy;
-use super::resend::resend;
+use super::resend::{Asking, resend};
 use crate::{Error, ErrorKind, Fenced, Lease, Operation, Result, Store};
 
 /// What became of a lease of which little was left.
@@ -20,20 +18,19 @@ pub(super) enum Refreshed {
 /// since: work that began all the same would run twice at once.
 ///
 /// # Errors
-/// The store's; [`ErrorKind::Timeout`] when its answers take longer than the lease lasts, again and again.
+/// The store's; [`ErrorKind::Timeout`] when its answers take longer than the lease lasts, for as long as `asking` lasts.
 pub(super) async fn refresh<S: Store + ?Sized>(
+    asking: &mut Asking<'_, S>,
     store: &S,
     lease: &Lease,
     policy: &Policy,
 ) -> Result<Refreshed> {
-    let limit = policy.resend_limit(&store.capabilities());
-    let begun = Instant::now();
     loop {
-        let renewal = resend(store, policy, Operation::Renew, || store.renew(lease, policy.lease));
+        let renewal = resend(asking, Operation::Renew, || store.renew(lease, policy.lease));
         match renewal.await? {
             Fenced::Lost(_) => return Ok(Refreshed::Lost),
             Fenced::Applied if !lease.remaining().is_zero() => return Ok(Refreshed::Live),
-            Fenced::Applied if begun.elapsed() < limit => {}
+            Fenced::Applied if !asking.left().is_zero() => {}
             Fenced::Applied => return Err(too_slow(policy)),
         }
     }

@@ -11,14 +11,38 @@ use tokio::time::{Instant, sleep, timeout};
 use super::Policy;
 use crate::{Error, ErrorKind, Operation, Result, Store};
 
-/// Sends `call` to `store` until it answers anything but an error that is worth another try, for as long as the
-/// policy says.
+/// The time that a store has for calls which belong together: what the policy says, however many calls they are.
+#[derive(Debug)]
+pub(super) struct Asking<'a, S: ?Sized> {
+    store: &'a S,
+    policy: &'a Policy,
+    /// With the first answer that is waited for: a store in memory takes neither the clock nor a timer.
+    begun: Option<Instant>,
+}
+
+impl<'a, S: Store + ?Sized> Asking<'a, S> {
+    pub(super) fn new(store: &'a S, policy: &'a Policy) -> Self {
+        Self { store, policy, begun: None }
+    }
+
+    fn window(&self) -> Duration {
+        self.policy.resend_limit(&self.store.capabilities())
+    }
+
+    /// What is left of it; looking begins it.
+    pub(super) fn left(&mut self) -> Duration {
+        let begun = *self.begun.get_or_insert_with(Instant::now);
+        self.window().saturating_sub(begun.elapsed())
+    }
+}
+
+/// Sends `call` until it is answered with anything but an error that is worth another try, for as long as `asking`
+/// lasts.
 ///
 /// Right because the contract makes every call safe to resend; a call cut off by the limit is one whose
 /// answer was lost.
 pub(super) async fn resend<S, T, F, Fut>(
-    store: &S,
-    policy: &Policy,
+    asking: &mut Asking<'_, S>,
     operation: Operation,
     mut call: F,
 ) -> Result<T>
@@ -28,15 +52,12 @@ where
     Fut: Future<Output = Result<T>>,
 {
     let mut sent = pin!(call());
-    // A store in memory has answered by then, which takes neither the clock nor a timer.
+    // A store in memory has answered by then.
     let mut answered = match poll_once(sent.as_mut()).await {
         Poll::Ready(Err(error)) if again(operation, error.kind()) => Poll::Ready(Err(error)),
         Poll::Ready(answer) => return answer,
         Poll::Pending => Poll::Pending,
     };
-    let window = policy.resend_limit(&store.capabilities());
-    let begun = Instant::now();
-    let left = || window.saturating_sub(begun.elapsed());
     let mut pauses = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(10))
         .with_max_delay(Duration::from_millis(500))
@@ -47,15 +68,15 @@ where
     loop {
         let answer = match answered {
             Poll::Ready(answer) => Ok(answer),
-            Poll::Pending => timeout(left(), sent.as_mut()).await,
+            Poll::Pending => timeout(asking.left(), sent.as_mut()).await,
         };
         let error = match answer {
             Ok(Err(error)) if again(operation, error.kind()) => error,
             Ok(answer) => return answer,
-            Err(_) => return Err(no_answer(window, operation, before)),
+            Err(_) => return Err(no_answer(asking.window(), operation, before)),
         };
         match pauses.next() {
-            Some(pause) if pause < left() => sleep(pause).await,
+            Some(pause) if pause < asking.left() => sleep(pause).await,
             _ => return Err(error),
         }
         before = Some(error);

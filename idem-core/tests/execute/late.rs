@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use idem_core::{ErrorKind, Execution, Lease, Operation, StoreExt};
+use idem_core::{ErrorKind, Execution, Lease, Operation, Policy, Store, StoreExt};
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Fault, LEASE, Scripted, bob, book, key, lock, order, policy, try_book};
+use crate::support::{Fault, LEASE, RETENTION, Scripted, bob, book, key, lock, order, policy, try_book};
 
 /// Work that tells how much is left of its lease.
 async fn telling(lease: Lease) -> Result<Duration, ()> {
@@ -71,6 +71,49 @@ async fn store_that_always_answers_after_the_lease_is_given_up_and_nothing_runs(
     let error = try_book(&store, &policy().resend_for(LEASE * 10), "never").await.unwrap_err();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Timeout, Operation::Lock));
     assert_eq!(store.record(&key()), None, "the lease that nobody works under is released");
+}
+
+/// Waiting for another caller is no slowness of the store's: who lost the lease meanwhile is told who has it.
+#[tokio::test(start_paused = true)]
+async fn lease_that_is_lost_before_the_work_begins_is_no_timeout_after_a_long_wait() {
+    let store = Scripted::new();
+    let first = lock(&store, &bob()).await;
+    let other = store.clone();
+    tokio::spawn(async move {
+        sleep(Duration::from_secs(25)).await;
+        other.fail(Operation::Lock, &[Fault::Late(Duration::from_secs(5))]);
+        let _released = other.release(&first).await;
+        // While the answer to the waiting caller's `lock` is on its way.
+        sleep(Duration::from_secs(4)).await;
+        let _removed = other.remove(&key(), true).await;
+        let _held = lock(&other, &bob()).await;
+    });
+    let policy = Policy::new(Duration::from_secs(6), RETENTION).wait(Duration::from_secs(26));
+    let execution = try_book(&store, &policy, "mine").await.unwrap();
+    assert!(matches!(execution, Execution::InProgress { .. }), "{execution:?}");
+    assert_eq!(store.record(&key()).unwrap().token.owner, bob().owner);
+}
+
+/// However its time is spent, by locks, renewals or both, a request is told in time that the store is too slow.
+#[tokio::test(start_paused = true)]
+async fn all_that_comes_before_the_work_has_the_time_for_resending_once() {
+    const LIMIT: Duration = Duration::from_secs(10);
+    let late = |seconds| Fault::Late(Duration::from_secs(seconds));
+    for (locks, renewals) in [
+        (vec![late(9)], vec![late(9); 3]),
+        (vec![late(9)], vec![Fault::Silent; 3]),
+        (vec![late(4), late(4), late(4)], vec![late(4); 3]),
+    ] {
+        let store = Scripted::new();
+        store.fail(Operation::Lock, &locks);
+        store.fail(Operation::Renew, &renewals);
+        let policy = Policy::new(Duration::from_secs(3), RETENTION).resend_for(LIMIT);
+        let begun = Instant::now();
+        let error = try_book(&store, &policy, "never").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(begun.elapsed() <= LIMIT, "{:?} for {locks:?}, {renewals:?}", begun.elapsed());
+        assert_eq!(store.record(&key()), None, "the lease that nobody works under is released");
+    }
 }
 
 #[tokio::test(start_paused = true)]
