@@ -81,11 +81,11 @@ async fn renew_until_lost<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &
     }
 }
 
-/// A store out of reach may renew even a lease that is over. Any other failure but a misuse may still be mended
-/// while the lease lasts.
+/// A store out of reach may renew even a lease that is over. Any other failure may still be mended while the lease
+/// lasts, but for a misuse and the end of the store itself.
 fn worth_another(error: &Error, lease: &Lease) -> bool {
     match error.kind() {
-        ErrorKind::InvalidArgument | ErrorKind::InvalidKey => false,
+        ErrorKind::InvalidArgument | ErrorKind::InvalidKey | ErrorKind::Closed => false,
         kind => kind.is_transient() || !lease.remaining().is_zero(),
     }
 }

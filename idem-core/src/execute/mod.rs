@@ -82,8 +82,8 @@ pub trait StoreExt: Store {
     /// - A `lock` of unknown effect is sent again, then released as best it can. A `complete` of unknown effect
     ///   is sent again and never released; so is one that met a full store, since its work is done. Both for
     ///   [`Policy::resend_for`]; at its end the answer is [`Unknown`](Execution::Unknown).
-    /// - A renewal that fails is sent again, whatever the failure but a misuse, until the lease is over; one that
-    ///   only the time or the way to the store failed, to the end of [`Policy::renew_for`].
+    /// - A renewal that fails is sent again, whatever the failure but a misuse or a store that was closed, until the
+    ///   lease is over; one that only the time or the way to the store failed, to the end of [`Policy::renew_for`].
     /// - Lost because the record was gone, the completion is tried once more under the same owner, and accepted
     ///   when nobody else has begun.
     ///

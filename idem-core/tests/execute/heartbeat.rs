@@ -164,6 +164,15 @@ async fn renewal_that_is_a_misuse_is_not_sent_again() {
     }
 }
 
+/// A closed store stays closed: asking it on would only fill the log.
+#[tokio::test(start_paused = true)]
+async fn renewal_of_a_closed_store_is_not_sent_again() {
+    let store = Scripted::new();
+    store.fail_always(Operation::Renew, Fault::Before(ErrorKind::Closed));
+    assert!(matches!(work_for(&store, &policy(), LEASE * 3).await, Execution::Executed(())));
+    assert_eq!(store.count(Operation::Renew), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn lost_lease_ends_the_renewals_but_not_the_work_and_the_work_can_see_it() {
     let store = Scripted::new();
