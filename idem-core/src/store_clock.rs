@@ -18,6 +18,8 @@ pub struct StoreClock {
     start: Timestamp,
     /// Ticks of the monotonic clock at the start.
     started: u64,
+    /// A reading that is further ahead of the wall clock was made by a wrong clock.
+    max_jump: Duration,
     shared: Arc<Raised>,
 }
 
@@ -45,7 +47,7 @@ impl StoreClock {
     #[must_use]
     pub fn start(clock: SharedClock) -> Self {
         let wall = clock.wall();
-        Self::at(clock, ClockMark { time: wall, wall })
+        Self::at(clock, ClockMark { time: wall, wall }, Duration::MAX)
     }
 
     /// The time of a store that was open before: it goes on from `mark`, by what the wall clock has counted since. A
@@ -62,8 +64,16 @@ impl StoreClock {
         if closed_for > max_jump {
             return Err(jumped(closed_for, max_jump));
         }
+        let seen = believable(mark.wall, wall, max_jump);
         if behind.is_zero() {
             tracing::debug!(?closed_for, "the store's time goes on");
+        } else if seen.is_none() {
+            tracing::warn!(
+                ?behind,
+                ?max_jump,
+                "the highest reading of the wall clock that the store has seen was made by a wrong clock and is dropped: \
+                 time goes on from the present reading"
+            );
         } else {
             tracing::warn!(
                 ?behind,
@@ -71,15 +81,14 @@ impl StoreClock {
                  store is closed is not counted, and records are kept for longer"
             );
         }
-        // A mark that is absurdly far ahead was made by a wrong clock: it must not stop the count for years.
-        let seen = if behind > max_jump { wall } else { wall.max(mark.wall) };
-        Ok(Self::at(clock, ClockMark { time: mark.time + closed_for, wall: seen }))
+        let seen = seen.unwrap_or(wall).max(wall);
+        Ok(Self::at(clock, ClockMark { time: mark.time + closed_for, wall: seen }, max_jump))
     }
 
-    fn at(clock: SharedClock, mark: ClockMark) -> Self {
+    fn at(clock: SharedClock, mark: ClockMark, max_jump: Duration) -> Self {
         let started = ticks(clock.monotonic());
         let shared = Raised { ahead: AtomicU64::new(0), wall: AtomicU64::new(mark.wall.as_micros()) };
-        Self { clock, start: mark.time, started, shared: Arc::new(shared) }
+        Self { clock, start: mark.time, started, max_jump, shared: Arc::new(shared) }
     }
 
     /// The store's time now.
@@ -102,13 +111,15 @@ impl StoreClock {
         ClockMark { time: now, wall: Timestamp::from_micros(before.max(wall)) }
     }
 
-    /// Takes in how far another store has brought what both of them keep: the time is at least that of `mark`.
+    /// Takes in how far another store has brought what both of them keep: the time is at least that of `mark`. Of its
+    /// reading of the wall clock only what [`resume`](StoreClock::resume) would not drop.
     pub fn raise(&self, mark: ClockMark) {
-        self.shared.wall.fetch_max(mark.wall.as_micros(), Ordering::AcqRel);
-        let behind = mark.time.as_micros().saturating_sub(self.now().as_micros());
-        if behind > 0 {
-            self.shared.ahead.fetch_add(behind, Ordering::AcqRel);
+        if let Some(wall) = believable(mark.wall, self.clock.wall(), self.max_jump) {
+            self.shared.wall.fetch_max(wall.as_micros(), Ordering::AcqRel);
         }
+        // By how much the time is to be ahead, not by how much more: two that raise at once must not both add it.
+        let ahead = mark.time.as_micros().saturating_sub(self.alone(self.clock.monotonic()));
+        self.shared.ahead.fetch_max(ahead, Ordering::AcqRel);
     }
 
     /// The clock underneath, for the leases that the store grants.
@@ -118,10 +129,21 @@ impl StoreClock {
     }
 
     fn reading(&self, reading: Duration) -> Timestamp {
-        let passed = ticks(reading).saturating_sub(self.started);
         let ahead = self.shared.ahead.load(Ordering::Acquire);
-        Timestamp::from_micros(self.start.as_micros().saturating_add(passed).saturating_add(ahead))
+        Timestamp::from_micros(self.alone(reading).saturating_add(ahead))
     }
+
+    /// The time in microseconds, without what another store has brought it on.
+    fn alone(&self, reading: Duration) -> u64 {
+        let passed = ticks(reading).saturating_sub(self.started);
+        self.start.as_micros().saturating_add(passed)
+    }
+}
+
+/// A reading of the wall clock that was `seen` before, unless it is absurdly far ahead of `now`: it was made by a wrong
+/// clock then, and must not stop the count for years.
+fn believable(seen: Timestamp, now: Timestamp, max_jump: Duration) -> Option<Timestamp> {
+    (seen.since(now) <= max_jump).then_some(seen)
 }
 
 fn jumped(closed_for: Duration, max_jump: Duration) -> Error {
@@ -232,5 +254,46 @@ mod tests {
         manual.advance(HOUR);
         assert_eq!((time.now(), same.now()), (NOON + HOUR * 2, NOON + HOUR * 2));
         assert_eq!(time.mark(time.now()).wall, NOON + HOUR * 2);
+    }
+
+    #[test]
+    fn mark_that_two_raise_to_at_once_counts_once() {
+        let time = StoreClock::start(clock_at(NOON).1);
+        let arrived = AtomicU64::new(0);
+        // A barrier wakes its threads one after another, too far apart to meet.
+        let meet = |times: u64| {
+            arrived.fetch_add(1, Ordering::AcqRel);
+            while arrived.load(Ordering::Acquire) < times * 2 {
+                std::thread::yield_now();
+            }
+        };
+        let raise = || {
+            for round in 1..=100_000 {
+                meet(round * 2 - 1);
+                time.raise(ClockMark { time: NOON + Duration::from_micros(round), wall: NOON });
+                meet(round * 2);
+                assert_eq!(time.now(), NOON + Duration::from_micros(round));
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(raise);
+            raise();
+        });
+    }
+
+    /// A store reads its own mark again when it has opened its file anew.
+    #[test]
+    fn wrong_reading_that_was_dropped_does_not_come_back_with_the_mark_it_stood_in() {
+        let mark = ClockMark { time: NOON, wall: NOON + HOUR * 24 * 7_305 };
+        let time = resumed(NOON, mark).unwrap();
+        time.raise(mark);
+        assert_eq!(time.mark(time.now()), ClockMark { time: NOON, wall: NOON });
+    }
+
+    #[test]
+    fn reading_within_the_bound_is_taken_in_with_the_mark() {
+        let time = resumed(NOON, ClockMark { time: NOON, wall: NOON }).unwrap();
+        time.raise(ClockMark { time: NOON, wall: NOON + MAX_JUMP });
+        assert_eq!(time.mark(time.now()).wall, NOON + MAX_JUMP);
     }
 }

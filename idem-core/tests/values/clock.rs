@@ -1,10 +1,13 @@
 //! Store time, and that nobody believes in a lease for longer than the store does.
 
-use std::sync::Arc;
+use std::fmt::{Debug, Write};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use idem_core::{Clock, ManualClock, Sent, StoreClock, SystemClock, Timestamp};
+use idem_core::{Clock, ClockMark, ManualClock, Sent, StoreClock, SystemClock, Timestamp};
 use proptest::prelude::*;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::support::{NanoClock, lease};
 
@@ -125,4 +128,47 @@ fn timestamps_saturate_at_both_ends() {
 #[test]
 fn timestamp_shows_seconds_and_microseconds() {
     assert_eq!(format!("{:?}", Timestamp::from_micros(1_000_002)), "1.000002s");
+}
+
+/// Keeps the messages of warnings.
+#[derive(Debug, Clone, Default)]
+struct Warnings(Arc<Mutex<String>>);
+
+impl<S: tracing::Subscriber> Layer<S> for Warnings {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if *event.metadata().level() == tracing::Level::WARN {
+            event.record(&mut Message(&mut self.0.lock().unwrap()));
+        }
+    }
+}
+
+struct Message<'a>(&'a mut String);
+
+impl Visit for Message<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            writeln!(self.0, "{value:?}").unwrap();
+        }
+    }
+}
+
+/// What a store is warned of that is opened at noon, and has seen the wall clock `ahead` of that.
+fn warned_of(ahead: Duration) -> String {
+    const HALF_A_YEAR: Duration = Duration::from_hours(24 * 180);
+    let noon = Timestamp::from_micros(1_800_000_000_000_000);
+    let warnings = Warnings::default();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(warnings.clone()), || {
+        let mark = ClockMark { time: noon, wall: noon + ahead };
+        StoreClock::resume(Arc::new(ManualClock::new(noon)), mark, HALF_A_YEAR).unwrap();
+    });
+    warnings.0.lock().unwrap().clone()
+}
+
+#[test]
+fn warning_of_a_clock_that_is_behind_says_what_is_done_about_it() {
+    assert_eq!(warned_of(Duration::ZERO), "");
+    let (hour, years) = (Duration::from_hours(1), Duration::from_hours(24 * 7_305));
+    let (waits, drops) = (warned_of(hour), warned_of(years));
+    assert!(waits.contains("not counted") && !waits.contains("dropped"), "{waits}");
+    assert!(drops.contains("dropped") && !drops.contains("not counted"), "{drops}");
 }
