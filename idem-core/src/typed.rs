@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use rmp_serde::decode::Error as DecodeError;
+use rmp_serde::encode::Error as EncodeError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +33,7 @@ const USUAL: usize = 256;
 ///
 /// # Errors
 /// [`ErrorKind::InvalidArgument`] when `T`'s own `Serialize` fails, [`ErrorKind::TooLarge`] when the result
-/// has more than 64 MiB.
+/// has more than 64 MiB. The message shows nothing of the value.
 ///
 /// ```
 /// let bytes = idem_core::encode_value(&("booked", 3_u32))?;
@@ -45,9 +46,9 @@ pub fn encode_value<T: Serialize + ?Sized>(value: &T) -> Result<Bytes> {
     // The human-readable forms of types such as `IpAddr`: what serde buffers for `flatten`, `untagged` and `tag` it
     // reads back in no other form, whatever wrote it (https://github.com/serde-rs/serde/issues/2172).
     let mut serializer = rmp_serde::Serializer::new(&mut encoded).with_struct_map().with_human_readable();
-    value.serialize(&mut serializer).map_err(|source| {
-        Error::new(ErrorKind::InvalidArgument, Operation::Typed, "the result cannot be encoded")
-            .with_source(source)
+    value.serialize(&mut serializer).map_err(|error| {
+        let message = format!("the result cannot be encoded: {}", why_not_written(&error));
+        Error::new(ErrorKind::InvalidArgument, Operation::Typed, message)
     })?;
     if encoded.len() > MAX_TYPED {
         let message = format!("the result has {} bytes, a typed one at most {MAX_TYPED}", encoded.len());
@@ -100,6 +101,17 @@ pub(crate) fn kept<T: Serialize + DeserializeOwned>(value: T) -> (T, Result<Byte
     match decode_value(&encoded) {
         Ok(as_replayed) => (as_replayed, Ok(encoded)),
         Err(error) => (value, Err((Reason::NotEncodable, error))),
+    }
+}
+
+/// Why a value could not be written, without a word of the value: what its type says of it may repeat it.
+fn why_not_written(error: &EncodeError) -> &'static str {
+    match error {
+        EncodeError::Syntax(_) => "its own `Serialize` refused it",
+        EncodeError::UnknownLength => "a sequence or map in it does not say how long it is",
+        EncodeError::DepthLimitExceeded => "it is nested too deeply",
+        EncodeError::InvalidDataModel(what) => what,
+        _ => "MessagePack has no form for it",
     }
 }
 

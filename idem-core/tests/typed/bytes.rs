@@ -106,6 +106,19 @@ fn value_that_refuses_to_be_encoded_is_an_invalid_argument() {
     assert_eq!(encode_value(&Refuses).unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
 
+/// The error is logged, its sources along: what a type says of the value that it refuses must not be among them.
+#[test]
+fn refused_value_is_not_shown_by_the_error() {
+    struct Refuses(&'static str);
+    impl Serialize for Refuses {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom(format!("{} cannot be written", self.0)))
+        }
+    }
+    let error = encode_value(&("in a tuple", Refuses("hush"))).unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
+}
+
 /// What could never be read back is not kept: the caller is told now, not at the first replay.
 #[test]
 fn result_beyond_the_limit_is_too_large() {
