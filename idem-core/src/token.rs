@@ -16,7 +16,8 @@ pub struct Owner([u8; 16]);
 impl Owner {
     /// A fresh owner, of random bytes that the operating system gave within the last millisecond.
     ///
-    /// Owners of a process that was forked, and of a machine whose snapshot was restored twice, differ too.
+    /// Owners of a process that was forked, and of a machine whose snapshot was restored twice, differ too, unless both
+    /// copies make one within a millisecond of the copying and at the same reading of the clock.
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when the operating system gives no randomness.
