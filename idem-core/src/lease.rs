@@ -138,47 +138,27 @@ impl Lease {
 pub trait LeaseControl {
     /// Tells the lease how `call`, sent under it at `sent`, was answered; `wrote`: whether it changed the record.
     ///
-    /// The one call that a store makes after each holder's call: what the lease then knows of itself is the same
-    /// on every store. The others are its parts, for a store that cannot use it.
-    fn answered(&self, call: &Call, fenced: Fenced, wrote: bool, sent: &Sent);
-
-    /// Tells the lease that a renewal (or a checkpoint) for `duration`, sent at `sent`, was written.
+    /// Every store calls it after each holder's call, whatever the answer: nothing else tells a lease that it is
+    /// longer, lost or completed, [`execute`](crate::StoreExt::execute) included. So what a lease knows of itself is the
+    /// same on every store.
     ///
-    /// Not for a checkpoint that was answered `Applied` with nothing written, because a higher step is stored:
-    /// that one made the lease no longer.
-    fn mark_renewed(&self, sent: &Sent, duration: Duration);
-
-    /// Tells the lease that a call under it was answered [`Fenced::Lost`].
-    fn mark_lost(&self);
-
-    /// Tells the lease that its completion was applied.
-    fn mark_completed(&self);
+    /// A checkpoint that was answered `Applied` with nothing written, because a higher step is stored, made the lease no
+    /// longer: hence `wrote`.
+    fn answered(&self, call: &Call, fenced: Fenced, wrote: bool, sent: &Sent);
 }
 
 impl LeaseControl for Lease {
     fn answered(&self, call: &Call, fenced: Fenced, wrote: bool, sent: &Sent) {
         match (fenced, call) {
             (Fenced::Lost(LostReason::Completed), _) | (Fenced::Applied, Call::Complete { .. }) => {
-                self.mark_completed();
+                self.0.completed.store(true, Ordering::Release);
             }
-            (Fenced::Lost(_), _) => self.mark_lost(),
+            (Fenced::Lost(_), _) => self.0.lost.store(true, Ordering::Release),
             (Fenced::Applied, Call::Renew { duration, .. } | Call::Checkpoint { duration, .. }) if wrote => {
-                self.mark_renewed(sent, *duration);
+                self.0.valid_until.fetch_max(sent.until(*duration), Ordering::AcqRel);
             }
             (Fenced::Applied, _) => {}
         }
-    }
-
-    fn mark_renewed(&self, sent: &Sent, duration: Duration) {
-        self.0.valid_until.fetch_max(sent.until(duration), Ordering::AcqRel);
-    }
-
-    fn mark_lost(&self) {
-        self.0.lost.store(true, Ordering::Release);
-    }
-
-    fn mark_completed(&self) {
-        self.0.completed.store(true, Ordering::Release);
     }
 }
 

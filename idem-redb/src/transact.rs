@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use idem_core::backend::LeaseControl;
-use idem_core::{Lease, LostReason, Operation, Outcome, Result, Store};
+use idem_core::decide::Call;
+use idem_core::{Fenced, Lease, LostReason, Operation, Outcome, Result, Store};
 use redb::WriteTransaction;
 use tokio::sync::oneshot;
 
@@ -100,6 +102,13 @@ impl RedbStore {
                 None
             }
         };
+        // What the lease is told of the call: nothing of the outcome.
+        let call = Call::Complete {
+            token: lease.token(),
+            outcome: Outcome::Value(Bytes::new()),
+            retention: lease.retention(),
+        };
+        let sent = self.0.sent();
         let (reply, answer) = oneshot::channel();
         let queued = QueuedTransaction {
             key: *lease.key(),
@@ -110,15 +119,15 @@ impl RedbStore {
         };
         match self.0.ask(Operation::Complete, Message::Transact(Box::new(queued)), answer).await? {
             Transaction::Applied => {
-                lease.mark_completed();
+                lease.answered(&call, Fenced::Applied, true, &sent);
                 Ok(Transacted::Applied)
             }
             Transaction::AlreadyCompleted => {
-                lease.mark_completed();
+                lease.answered(&call, Fenced::Applied, false, &sent);
                 Ok(Transacted::AlreadyCompleted)
             }
             Transaction::Lost(reason) => {
-                lease.mark_lost();
+                lease.answered(&call, Fenced::Lost(reason), false, &sent);
                 Ok(Transacted::Lost(reason))
             }
             Transaction::Panicked(panic) => std::panic::resume_unwind(panic),

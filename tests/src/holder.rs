@@ -16,7 +16,9 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    async fn send(self, t: &Trial, lease: &Lease) -> Fenced {
+    pub(crate) const ALL: [Self; 4] = [Self::Renew, Self::Checkpoint, Self::Complete, Self::Release];
+
+    pub(crate) async fn send(self, t: &Trial, lease: &Lease) -> Fenced {
         match self {
             Self::Renew => t.renew(lease, LEASE * 2).await,
             Self::Checkpoint => t.checkpoint(lease, 100, b"from this call").await,

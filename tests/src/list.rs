@@ -203,6 +203,8 @@ macro_rules! __for_each_case {
                 completion_is_known_to_all_clones,
                 resent_completion_is_known_too,
                 refused_completion_is_none,
+                loss_is_known_to_all_clones,
+                completion_is_known_from_a_refusal,
                 sequence_rises_from_attempt_to_attempt,
                 sequence_rises_across_removal needs StrictSequence,
                 step_of_the_wall_clock_changes_nothing needs ManualClock,

@@ -9,7 +9,6 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::resend::poll_once;
 use super::{Policy, cause};
-use crate::backend::LeaseControl;
 use crate::limits::MIN_DURATION;
 use crate::{Error, ErrorKind, Fenced, Lease, LostReason, Operation, Store};
 
@@ -57,14 +56,11 @@ async fn renew_until_lost<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &
         let renewal = timeout(patience, store.renew(lease, policy.lease.min(left))).await;
         match renewal.unwrap_or_else(|_| Err(no_answer(patience))) {
             Ok(Fenced::Applied) => pause = regular,
-            // The work completed its key itself, and may not know: the answer to that call was lost.
-            Ok(Fenced::Lost(LostReason::Completed)) => {
-                lease.mark_completed();
-                return;
-            }
+            // The store has told the lease. The work completed its key itself, and may not have known: the answer to
+            // that call was lost.
+            Ok(Fenced::Lost(LostReason::Completed)) => return,
             Ok(Fenced::Lost(reason)) => {
                 tracing::warn!(key = %lease.key(), ?reason, "the lease was lost while the work runs");
-                lease.mark_lost();
                 return;
             }
             Err(error) if worth_another(&error, lease) => {

@@ -18,6 +18,10 @@ fn clock() -> (ManualClock, SharedClock) {
     (clock.clone(), Arc::new(clock))
 }
 
+fn renewed(held: &Lease, sent: &Sent, duration: Duration) {
+    held.answered(&Call::Renew { token: held.token(), duration }, Fenced::Applied, true, sent);
+}
+
 #[test]
 fn validity_counts_from_before_the_call_was_sent() {
     let (hands, clock) = clock();
@@ -46,7 +50,7 @@ fn renewal_counts_from_before_it_was_sent_and_all_clones_know_of_it() {
     hands.advance(Duration::from_secs(4));
     let sent = Sent::now(&clock);
     hands.advance(Duration::from_secs(1));
-    held.mark_renewed(&sent, LEASE);
+    renewed(&held, &sent, LEASE);
     assert_eq!(clone.remaining(), Duration::from_secs(9));
 }
 
@@ -56,9 +60,9 @@ fn renewal_never_shortens_and_one_overtaken_does_no_harm() {
     let held = lease(&Sent::now(&clock), LEASE);
     let early = Sent::now(&clock);
     hands.advance(Duration::from_secs(2));
-    held.mark_renewed(&Sent::now(&clock), LEASE);
-    held.mark_renewed(&early, LEASE);
-    held.mark_renewed(&Sent::now(&clock), Duration::from_millis(1));
+    renewed(&held, &Sent::now(&clock), LEASE);
+    renewed(&held, &early, LEASE);
+    renewed(&held, &Sent::now(&clock), Duration::from_millis(1));
     assert_eq!(held.remaining(), LEASE);
 }
 
@@ -68,7 +72,9 @@ fn completion_is_known_to_all_clones() {
     let held = lease(&Sent::now(&clock), LEASE);
     let clone = held.clone();
     assert!(!clone.is_completed());
-    held.mark_completed();
+    let complete =
+        Call::Complete { token: held.token(), outcome: Outcome::Value(Bytes::new()), retention: LEASE };
+    held.answered(&complete, Fenced::Applied, true, &Sent::now(&clock));
     assert!(clone.is_completed());
 }
 
@@ -79,8 +85,9 @@ fn lost_lease_is_over_for_all_clones_whatever_arrives_late() {
     let clone = held.clone();
     let sent = Sent::now(&clock);
     assert!(!clone.is_lost());
-    held.mark_lost();
-    held.mark_renewed(&sent, LEASE);
+    let release = Call::Release { token: held.token() };
+    held.answered(&release, Fenced::Lost(LostReason::Superseded), false, &sent);
+    renewed(&held, &sent, LEASE);
     assert!(clone.is_lost());
     assert_eq!(clone.remaining(), Duration::ZERO);
 }

@@ -4,8 +4,9 @@ use std::pin::pin;
 use std::task::Poll;
 
 use bytes::Bytes;
-use idem_core::{Lease, LostReason};
+use idem_core::{Fenced, Lease, LostReason};
 
+use crate::holder::Call;
 use crate::trial::{ExpectFenced, ExpectLock, LEASE, RETENTION, Trial, fingerprint, must, other_fingerprint};
 use crate::trial::{poll_once, value};
 
@@ -117,6 +118,46 @@ pub(super) async fn refused_completion_is_none(t: Trial) {
     let second = t.take_over(&key).await;
     t.complete(&first, value(b"late")).await.expect_lost(LostReason::Superseded);
     assert!(!first.is_completed() && !second.is_completed());
+}
+
+/// Whatever the call that it was told to, and whyever it is lost: the work must not have to remember it.
+pub(super) async fn loss_is_known_to_all_clones(t: Trial) {
+    let keys = Call::ALL.map(|call| t.key(&format!("{call:?}, taken over")));
+    let mut lost = Vec::new();
+    for key in &keys {
+        lost.push(t.acquire(key).await);
+    }
+    t.outlast_lease().await;
+    for key in &keys {
+        t.acquire(key).await;
+    }
+    for call in Call::ALL {
+        let live = t.acquire(&t.key(&format!("{call:?}, removed"))).await;
+        assert!(t.remove(live.key(), true).await);
+        lost.push(live);
+    }
+    for (lease, call) in lost.iter().zip(Call::ALL.into_iter().cycle()) {
+        let clone = lease.clone();
+        let answer = call.send(&t, lease).await;
+        assert!(matches!(answer, Fenced::Lost(_)), "{call:?}: {answer:?}");
+        assert!(
+            lease.is_lost() && clone.is_lost(),
+            "{call:?} was answered {answer:?}, and the lease was not told"
+        );
+        assert!(clone.remaining().is_zero() && !clone.is_completed(), "{call:?}");
+    }
+}
+
+/// Whoever holds a duplicate has completed the key as well: nothing is lost, and nothing is left to do.
+pub(super) async fn completion_is_known_from_a_refusal(t: Trial) {
+    for call in [Call::Renew, Call::Checkpoint, Call::Release] {
+        let (key, claim) = (t.key(&format!("{call:?}")), t.claim());
+        let lease = t.lock(&key, &claim).await.expect_acquired();
+        let duplicate = t.lock(&key, &claim).await.expect_acquired();
+        t.complete(&lease, value(b"done")).await.expect_applied();
+        call.send(&t, &duplicate).await.expect_lost(LostReason::Completed);
+        assert!(duplicate.is_completed() && !duplicate.is_lost(), "{call:?}");
+    }
 }
 
 pub(super) async fn sequence_rises_from_attempt_to_attempt(t: Trial) {

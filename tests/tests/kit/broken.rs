@@ -11,8 +11,8 @@ use idem_core::backend::LeaseControl;
 use idem_core::decide::{Answer, Call, Change, Decision};
 use idem_core::{
     Capabilities, Checkpoint, Claim, Clock as _, ClockMark, Error, ErrorKind, Expired, Fenced, Fingerprint,
-    Key, Lease, LockOutcome, ManualClock, Operation, Outcome, Record, Result, Sent, SharedClock, Store,
-    StoreClock, Timestamp, Waiters,
+    Key, Lease, LockOutcome, LostReason, ManualClock, Operation, Outcome, Record, Result, Sent, SharedClock,
+    Store, StoreClock, Timestamp, Waiters,
 };
 
 use crate::flaw::Flaw;
@@ -114,25 +114,30 @@ impl BrokenStore {
         }
     }
 
-    async fn fenced(&self, lease: &Lease, call: Call) -> Result<(Fenced, bool)> {
-        match self.apply(lease.key(), call).await? {
-            (Answer::Fenced(fenced), wrote) => Ok((fenced, wrote)),
-            (answer, _) => unreachable!("{answer:?} to a holder"),
-        }
+    /// A call of a holder.
+    async fn fenced(&self, lease: &Lease, call: Call) -> Result<Fenced> {
+        let sent = Sent::now(self.time.source());
+        let (answer, wrote) = self.apply(lease.key(), call.clone()).await?;
+        let fenced = answer.into_fenced()?;
+        self.tell(lease, &call, (fenced, wrote), &self.counted_from(sent).await);
+        Ok(fenced)
     }
 
-    async fn renewing(&self, lease: &Lease, call: Call, duration: Duration) -> Result<Fenced> {
-        let sent = Sent::now(self.time.source());
-        let (fenced, wrote) = self.fenced(lease, call).await?;
-        let told = match self.flaw {
-            Flaw::TellsNoRenewal => false,
-            Flaw::TellsEveryRenewal => true,
-            _ => wrote,
+    /// Tells the lease how its call was answered, or, wrongly, something else or nothing.
+    fn tell(&self, lease: &Lease, call: &Call, (fenced, wrote): (Fenced, bool), sent: &Sent) {
+        let was_completed = fenced == Fenced::Lost(LostReason::Completed);
+        let is_complete = matches!(call, Call::Complete { .. });
+        let renews = matches!(call, Call::Renew { .. } | Call::Checkpoint { .. });
+        let (fenced, wrote) = match self.flaw {
+            Flaw::TellsNoRenewal if renews && fenced == Fenced::Applied => return,
+            Flaw::TellsEveryRenewal if renews => (Fenced::Applied, true),
+            Flaw::TellsNoCompletion if was_completed || is_complete => return,
+            Flaw::TellsEveryCompletion if is_complete => (Fenced::Applied, true),
+            Flaw::TellsNoLoss if fenced != Fenced::Applied && !was_completed => return,
+            Flaw::TellsCompletionAsLoss if was_completed => (Fenced::Lost(LostReason::Superseded), false),
+            _ => (fenced, wrote),
         };
-        if told {
-            lease.mark_renewed(&self.counted_from(sent).await, duration);
-        }
-        Ok(fenced)
+        lease.answered(call, fenced, wrote, sent);
     }
 
     /// What has expired, as far as the budget goes, and whether there is more.
@@ -186,7 +191,7 @@ impl Store for BrokenStore {
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
-        self.renewing(lease, Call::Renew { token: lease.token(), duration }, duration).await
+        self.fenced(lease, Call::Renew { token: lease.token(), duration }).await
     }
 
     async fn checkpoint(
@@ -197,25 +202,15 @@ impl Store for BrokenStore {
         duration: Duration,
     ) -> Result<Fenced> {
         let checkpoint = Checkpoint::new(step, progress);
-        self.renewing(lease, Call::Checkpoint { token: lease.token(), checkpoint, duration }, duration).await
+        self.fenced(lease, Call::Checkpoint { token: lease.token(), checkpoint, duration }).await
     }
 
     async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
-        let (fenced, _) =
-            self.fenced(lease, Call::Complete { token: lease.token(), outcome, retention }).await?;
-        let told = match self.flaw {
-            Flaw::TellsNoCompletion => false,
-            Flaw::TellsEveryCompletion => true,
-            _ => fenced == Fenced::Applied,
-        };
-        if told {
-            lease.mark_completed();
-        }
-        Ok(fenced)
+        self.fenced(lease, Call::Complete { token: lease.token(), outcome, retention }).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<Fenced> {
-        Ok(self.fenced(lease, Call::Release { token: lease.token() }).await?.0)
+        self.fenced(lease, Call::Release { token: lease.token() }).await
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>> {

@@ -87,11 +87,17 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
         &[
             "lease::completion_is_known_to_all_clones",
             "lease::resent_completion_is_known_too",
+            "lease::completion_is_known_from_a_refusal",
             "work::completion_by_the_work_is_the_answer",
             "work::completion_by_the_work_outweighs_its_failure",
         ],
     ),
     (Flaw::TellsEveryCompletion, &["lease::refused_completion_is_none"]),
+    (
+        Flaw::TellsNoLoss,
+        &["lease::loss_is_known_to_all_clones", "heartbeat::loss_of_the_lease_is_told_to_the_work"],
+    ),
+    (Flaw::TellsCompletionAsLoss, &["lease::completion_is_known_from_a_refusal"]),
     (Flaw::FollowsTheWallClock, &["lease::step_of_the_wall_clock_changes_nothing"]),
     (Flaw::RestartsSequences, &["lease::sequence_rises_across_removal"]),
     (Flaw::ChecksNothing, &["input::refused_lock_leaves_the_holder_alone"]),

@@ -81,6 +81,8 @@ pub(crate) enum Flaw {
     TellsEveryRenewal,
     TellsNoCompletion,
     TellsEveryCompletion,
+    TellsNoLoss,
+    TellsCompletionAsLoss,
     FollowsTheWallClock,
     RestartsSequences,
 

@@ -84,11 +84,14 @@ impl MapStore {
         Ok((decision.answer, decision.change))
     }
 
-    fn fenced(&self, lease: &Lease, call: Call) -> Result<(Fenced, Change)> {
-        match self.apply(lease.key(), call)? {
-            (Answer::Fenced(fenced), change) => Ok((fenced, change)),
-            (answer, _) => unreachable!("{answer:?} to a holder"),
-        }
+    /// A call of a holder, whose lease is told of the answer.
+    fn fenced(&self, lease: &Lease, call: &Call) -> Result<Fenced> {
+        let sent = Sent::now(self.time.source());
+        let (answer, change) = self.apply(lease.key(), call.clone())?;
+        let fenced = answer.into_fenced()?;
+        // A step that was overtaken wrote nothing, so it prolonged nothing.
+        lease.answered(call, fenced, change != Change::None, &sent);
+        Ok(fenced)
     }
 }
 
@@ -115,12 +118,7 @@ impl Store for MapStore {
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
-        let sent = Sent::now(self.time.source());
-        let (fenced, _) = self.fenced(lease, Call::Renew { token: lease.token(), duration })?;
-        if fenced == Fenced::Applied {
-            lease.mark_renewed(&sent, duration);
-        }
-        Ok(fenced)
+        self.fenced(lease, &Call::Renew { token: lease.token(), duration })
     }
 
     async fn checkpoint(
@@ -130,27 +128,16 @@ impl Store for MapStore {
         progress: Bytes,
         duration: Duration,
     ) -> Result<Fenced> {
-        let sent = Sent::now(self.time.source());
         let checkpoint = Checkpoint::new(step, progress);
-        let call = Call::Checkpoint { token: lease.token(), checkpoint, duration };
-        let (fenced, change) = self.fenced(lease, call)?;
-        // A step that was overtaken wrote nothing, so it prolonged nothing.
-        if matches!(change, Change::Put(_)) {
-            lease.mark_renewed(&sent, duration);
-        }
-        Ok(fenced)
+        self.fenced(lease, &Call::Checkpoint { token: lease.token(), checkpoint, duration })
     }
 
     async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
-        let (fenced, _) = self.fenced(lease, Call::Complete { token: lease.token(), outcome, retention })?;
-        if fenced == Fenced::Applied {
-            lease.mark_completed();
-        }
-        Ok(fenced)
+        self.fenced(lease, &Call::Complete { token: lease.token(), outcome, retention })
     }
 
     async fn release(&self, lease: &Lease) -> Result<Fenced> {
-        Ok(self.fenced(lease, Call::Release { token: lease.token() })?.0)
+        self.fenced(lease, &Call::Release { token: lease.token() })
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>> {
