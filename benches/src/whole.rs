@@ -139,6 +139,10 @@ struct Measured {
 }
 
 async fn round<W: Whole>(side: Arc<W>, kept: u64, span: Duration) -> Result<Measured> {
+    round_of(side, kept, MOST_FRESH, span).await
+}
+
+async fn round_of<W: Whole>(side: Arc<W>, kept: u64, most_fresh: u64, span: Duration) -> Result<Measured> {
     for number in 0..kept {
         side.request(number).await?;
     }
@@ -147,15 +151,27 @@ async fn round<W: Whole>(side: Arc<W>, kept: u64, span: Duration) -> Result<Meas
     let mut callers = JoinSet::new();
     let (began, used) = (now(), processor_time());
     for caller in 0..CALLERS {
-        callers.spawn(requests(Arc::clone(&side), caller, kept, Arc::clone(&fresh), Arc::clone(&stop)));
+        let fresh = Fresh { made: Arc::clone(&fresh), most: most_fresh };
+        callers.spawn(requests(Arc::clone(&side), caller, kept, fresh, Arc::clone(&stop)));
     }
-    after(span).await?;
-    stop.store(true, Ordering::Relaxed);
+    // Beside them: callers that have made the most fresh keys end before the span does.
+    let stopping = tokio::spawn(async move {
+        let over = after(span).await;
+        stop.store(true, Ordering::Relaxed);
+        over
+    });
     let calls = callers.join_all().await.into_iter().sum::<Result<u64>>()?;
     let (used, took) = (processor_time().saturating_sub(used), began.elapsed());
+    stopping.await??;
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 calls")]
     let calls = calls.max(1) as f64;
     Ok(Measured { cpu_us: used.as_secs_f64() * 1e6 / calls, ops_per_s: calls / took.as_secs_f64().max(1e-9) })
+}
+
+/// The fresh keys of a round.
+struct Fresh {
+    made: Arc<AtomicU64>,
+    most: u64,
 }
 
 /// Says how many it made.
@@ -163,7 +179,7 @@ async fn requests<W: Whole>(
     side: Arc<W>,
     caller: u64,
     kept: u64,
-    fresh: Arc<AtomicU64>,
+    fresh: Fresh,
     stop: Arc<AtomicBool>,
 ) -> Result<u64> {
     let (mut calls, mut dice) = (0, caller);
@@ -180,7 +196,7 @@ async fn requests<W: Whole>(
         }
         calls += 1;
         if calls % STEPS_BEFORE_YIELDING == 0 {
-            if kept == 0 && fresh.fetch_add(STEPS_BEFORE_YIELDING, Ordering::Relaxed) > MOST_FRESH {
+            if kept == 0 && fresh.made.fetch_add(STEPS_BEFORE_YIELDING, Ordering::Relaxed) > fresh.most {
                 break;
             }
             yield_now().await;
@@ -199,4 +215,30 @@ fn processor_time() -> Duration {
 fn median(mut rounds: Vec<Measured>) -> Measured {
     rounds.sort_by(|one, other| one.cpu_us.total_cmp(&other.cpu_us));
     rounds.get(rounds.len() / 2).copied().unwrap_or(Measured { cpu_us: 0.0, ops_per_s: 0.0 })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    /// Executes at once whatever is asked.
+    struct Instantly(AtomicU64);
+
+    impl Whole for Instantly {
+        async fn request(&self, _: u64) -> Result<bool> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(true)
+        }
+    }
+
+    /// Callers that stop at the most keys that a round may make are done before its span is over.
+    #[tokio::test]
+    async fn rate_counts_the_time_in_which_calls_were_made() {
+        let span = Duration::from_secs(2);
+        let side = Arc::new(Instantly(AtomicU64::new(0)));
+        let measured = round_of(Arc::clone(&side), 0, 10_000, span).await.unwrap();
+        let calls = Duration::from_secs(side.0.load(Ordering::Relaxed)).as_secs_f64();
+        assert!(calls / measured.ops_per_s < span.as_secs_f64(), "{calls} calls, {measured:?}");
+    }
 }
