@@ -111,7 +111,7 @@ fn why_not_written(error: &EncodeError) -> &'static str {
         EncodeError::UnknownLength => "a sequence or map in it does not say how long it is",
         EncodeError::DepthLimitExceeded => "it is nested too deeply",
         EncodeError::InvalidDataModel(what) => what,
-        _ => "MessagePack has no form for it",
+        EncodeError::InvalidValueWrite(_) => "MessagePack has no form for it",
     }
 }
 
