@@ -13,17 +13,18 @@ use idem_core::{
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
+use crate::answers::{self, Answer, Judgement};
 use crate::ledger::Ledger;
 
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
 pub(crate) const RETENTION: Duration = Duration::from_secs(2);
-/// A retry this long after a completion must still be answered; a busy machine needs some of the retention.
-const STILL_KEPT: Duration = Duration::from_secs(1);
+/// A retry that is answered this long after its key's execution was sent must get what was kept.
+pub(crate) const STILL_KEPT: Duration = Duration::from_millis(1_500);
+/// How long a caller waits for another one.
+pub(crate) const WAIT: Duration = Duration::from_secs(10);
 const OUTCOME: usize = 1_024;
 const CHECKPOINT: usize = 16 * 1_024;
 const REMEMBERED: usize = 32;
-
-type Executed = Result<Execution<Outcome, &'static str>>;
 
 pub(crate) struct Caller {
     store: Arc<dyn Store>,
@@ -41,7 +42,8 @@ pub(crate) struct Caller {
 struct Completed {
     key: Key,
     outcome: Outcome,
-    at: Instant,
+    /// When its execution was sent: it was completed later.
+    sent: Instant,
 }
 
 impl Caller {
@@ -80,36 +82,28 @@ impl Caller {
         }
     }
 
-    async fn execute(&mut self) -> Result<()> {
-        let (key, outcome) = (self.key()?, self.outcome());
+    pub(crate) async fn execute(&mut self) -> Result<()> {
+        let (key, outcome, sent) = (self.key()?, self.outcome(), Instant::now());
         Ledger::count(&self.ledger.entered);
-        match self.executing(&key, outcome.clone()).await? {
-            Execution::Executed(answer) if answer == outcome => {
-                Ledger::count(&self.ledger.executed);
-                self.remember(key, outcome);
-            }
-            Execution::Unknown(..) => Ledger::count(&self.ledger.unsure),
-            other => self.ledger.violation(format!("a fresh key was answered {other:?}")),
+        let answer = self.executing(&key, outcome.clone()).await?;
+        if self.holds(answers::fresh(&answer, &outcome, sent.elapsed())) {
+            Ledger::count(&self.ledger.executed);
+            self.remember(key, outcome, sent);
         }
         Ok(())
     }
 
     /// What was completed not long ago is answered as it was.
-    async fn retry(&mut self) -> Result<()> {
+    pub(crate) async fn retry(&mut self) -> Result<()> {
         if self.done.is_empty() {
             return Ok(());
         }
         let chosen = usize::try_from(self.throw(self.done.len() as u64)).unwrap_or(0);
-        let Completed { key, outcome, at } = &self.done[chosen];
-        let answer = self.executing(key, Outcome::Value(Bytes::from_static(b"again"))).await?;
-        match answer {
-            Execution::Replayed(kept) if kept == *outcome => Ledger::count(&self.ledger.replayed),
-            // Past its retention the key is fresh; this very call may have taken that long.
-            _ if at.elapsed() > STILL_KEPT => {}
-            other => {
-                let after = at.elapsed();
-                self.ledger.violation(format!("a retry after {after:?} was answered {other:?}"));
-            }
+        let Completed { key, outcome, sent } = &self.done[chosen];
+        let again = Outcome::Value(Bytes::from_static(b"again"));
+        let answer = self.executing(key, again.clone()).await?;
+        if self.holds(answers::retried(&answer, outcome, &again, sent.elapsed())) {
+            Ledger::count(&self.ledger.replayed);
         }
         Ok(())
     }
@@ -117,40 +111,37 @@ impl Caller {
     /// Two callers of one key: one runs, and both get its result.
     async fn race(&mut self) -> Result<()> {
         let (key, first, second) = (self.key()?, self.outcome(), self.outcome());
+        let sent = Instant::now();
         Ledger::count(&self.ledger.entered);
-        let both = tokio::join!(self.executing(&key, first), self.executing(&key, second));
-        match (both.0?, both.1?) {
-            (Execution::Executed(ran), Execution::Replayed(told))
-            | (Execution::Replayed(told), Execution::Executed(ran))
-                if ran == told =>
-            {
-                Ledger::count(&self.ledger.executed);
-                self.remember(key, ran);
-            }
-            (Execution::Unknown(..), _) | (_, Execution::Unknown(..)) => Ledger::count(&self.ledger.unsure),
-            other => self.ledger.violation(format!("a race for one key ended in {other:?}")),
+        let both = tokio::join!(self.executing(&key, first.clone()), self.executing(&key, second.clone()));
+        let (one, other) = (both.0?, both.1?);
+        if self.holds(answers::raced([&one, &other], [&first, &second], sent.elapsed())) {
+            Ledger::count(&self.ledger.executed);
+            self.remember(key, if matches!(one, Execution::Executed(_)) { first } else { second }, sent);
         }
         Ok(())
     }
 
-    async fn long_work(&mut self) -> Result<()> {
-        let key = self.key()?;
+    pub(crate) async fn long_work(&mut self) -> Result<()> {
+        let (key, sent) = (self.key()?, Instant::now());
         Ledger::count(&self.ledger.entered);
         let Some(lease) = self.lock(&key).await? else { return Ok(()) };
-        let progress = Bytes::from(vec![3; CHECKPOINT]);
-        let mut fenced = self.store.checkpoint(&lease, 1, progress, LEASE).await?;
-        for _ in 0..3 {
-            fenced = self.store.renew(&lease, LEASE).await?;
+        let (progress, outcome) = (Bytes::from(vec![3; CHECKPOINT]), self.outcome());
+        let mut held_until = sent + LEASE;
+        for step in 1..=5 {
+            let sent = Instant::now();
+            let fenced = match step {
+                1 => self.store.checkpoint(&lease, 1, progress.clone(), LEASE).await?,
+                5 => self.store.complete(&lease, outcome.clone(), RETENTION).await?,
+                _ => self.store.renew(&lease, LEASE).await?,
+            };
+            if let Fenced::Lost(reason) = fenced {
+                self.holds(answers::lost(reason, held_until, Instant::now()));
+                return Ok(());
+            }
+            held_until = sent + LEASE;
         }
-        let outcome = self.outcome();
-        if fenced == Fenced::Applied {
-            fenced = self.store.complete(&lease, outcome.clone(), RETENTION).await?;
-        }
-        match fenced {
-            Fenced::Applied => self.remember(key, outcome),
-            Fenced::Lost(_) if lease.remaining().is_zero() => {}
-            Fenced::Lost(reason) => self.ledger.violation(format!("a live lease was lost: {reason:?}")),
-        }
+        self.remember(key, outcome, sent);
         Ok(())
     }
 
@@ -178,8 +169,8 @@ impl Caller {
         Ok(())
     }
 
-    async fn executing(&self, key: &Key, outcome: Outcome) -> Executed {
-        let policy = Policy::new(LEASE, RETENTION).wait(Duration::from_secs(10));
+    async fn executing(&self, key: &Key, outcome: Outcome) -> Result<Answer> {
+        let policy = Policy::new(LEASE, RETENTION).wait(WAIT);
         self.store.execute_outcome(key, &fingerprint(), &policy, |_| async { Ok(outcome) }).await
     }
 
@@ -197,9 +188,20 @@ impl Caller {
         }
     }
 
-    fn remember(&mut self, key: Key, outcome: Outcome) {
+    /// Whether it does; notes what does not.
+    fn holds(&self, judgement: Judgement) -> bool {
+        match judgement {
+            Judgement::Holds => return true,
+            Judgement::Passes => {}
+            Judgement::Unsure => Ledger::count(&self.ledger.unsure),
+            Judgement::Broken(what) => self.ledger.violation(what),
+        }
+        false
+    }
+
+    fn remember(&mut self, key: Key, outcome: Outcome, sent: Instant) {
         self.done.truncate(REMEMBERED - 1);
-        self.done.push_front(Completed { key, outcome, at: Instant::now() });
+        self.done.push_front(Completed { key, outcome, sent });
     }
 
     fn key(&mut self) -> Result<Key> {

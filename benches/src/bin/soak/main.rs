@@ -5,6 +5,9 @@
 //! sampled each second: the last third of the run must look like the third before it. Every answer is held to the
 //! promises: one execution for a key, the same value for every retry, `Full` for the flooding scope alone.
 
+mod answers;
+#[cfg(test)]
+mod broken;
 mod caller;
 mod flood;
 mod judge;

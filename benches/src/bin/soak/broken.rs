@@ -1,0 +1,143 @@
+//! Stores that break a promise on purpose: the callers must notice.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::{
+    Capabilities, Claim, Completion, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Record,
+    Result, Store,
+};
+use idem_moka::{MokaConfig, MokaStore};
+use tokio::time::{Instant, sleep};
+
+use crate::caller::{Caller, LEASE, STILL_KEPT};
+use crate::ledger::Ledger;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flaw {
+    None,
+    /// A live lease is taken away, and its holder is told so.
+    LosesLeases,
+    /// The same, but the holder is answered when its lease is over.
+    LosesLeasesLate,
+    ForgetsOutcomes,
+    GarblesReplays,
+}
+
+#[derive(Debug)]
+struct Broken {
+    store: MokaStore,
+    flaw: Flaw,
+}
+
+#[idem_core::async_trait]
+impl Store for Broken {
+    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
+        if self.flaw == Flaw::ForgetsOutcomes {
+            self.store.remove(key, false).await?;
+        }
+        Ok(match self.store.lock(key, fingerprint, claim).await? {
+            LockOutcome::Completed(completion) if self.flaw == Flaw::GarblesReplays => {
+                let outcome = Outcome::Value(Bytes::from_static(b"of another"));
+                LockOutcome::Completed(Completion { outcome, ..completion })
+            }
+            answer => answer,
+        })
+    }
+
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
+        if matches!(self.flaw, Flaw::LosesLeases | Flaw::LosesLeasesLate) {
+            self.store.remove(lease.key(), true).await?;
+        }
+        if self.flaw == Flaw::LosesLeasesLate {
+            sleep(LEASE).await;
+        }
+        self.store.renew(lease, duration).await
+    }
+
+    async fn checkpoint(
+        &self,
+        lease: &Lease,
+        step: u64,
+        progress: Bytes,
+        duration: Duration,
+    ) -> Result<Fenced> {
+        self.store.checkpoint(lease, step, progress, duration).await
+    }
+
+    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
+        self.store.complete(lease, outcome, retention).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<Fenced> {
+        self.store.release(lease).await
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Record>> {
+        self.store.get(key).await
+    }
+
+    async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
+        self.store.remove(key, force).await
+    }
+
+    async fn expire(&self, budget: usize) -> Result<Expired> {
+        self.store.expire(budget).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.store.capabilities()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// A caller of such a store, and what it reports to.
+fn caller(flaw: Flaw) -> (Caller, Arc<Ledger>) {
+    let store = MokaStore::new(MokaConfig::default()).unwrap_or_else(|error| panic!("{error}"));
+    let (store, ledger): (Arc<dyn Store>, _) =
+        (Arc::new(Broken { store, flaw }), Arc::new(Ledger::default()));
+    (Caller::new(0, &store, &ledger), ledger)
+}
+
+fn must(done: Result<()>) {
+    done.unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[tokio::test]
+async fn lease_that_was_lost_while_it_was_live_is_told() {
+    for (flaw, violations) in [(Flaw::None, 0), (Flaw::LosesLeases, 1), (Flaw::LosesLeasesLate, 0)] {
+        let (mut caller, ledger) = caller(flaw);
+        must(caller.long_work().await);
+        assert_eq!(ledger.violations().0, violations, "{flaw:?}: {:?}", ledger.violations().1);
+    }
+}
+
+#[tokio::test]
+async fn retry_that_was_answered_wrongly_is_told() {
+    for (flaw, violations) in [(Flaw::None, 0), (Flaw::ForgetsOutcomes, 1), (Flaw::GarblesReplays, 1)] {
+        let (mut caller, ledger) = caller(flaw);
+        must(caller.execute().await);
+        must(caller.retry().await);
+        assert_eq!(ledger.violations().0, violations, "{flaw:?}: {:?}", ledger.violations().1);
+    }
+}
+
+/// Past its retention a key may be fresh, but never has it another's outcome.
+#[tokio::test]
+async fn wrong_answer_is_told_however_late_it_is() {
+    for (flaw, violations) in [(Flaw::ForgetsOutcomes, 0), (Flaw::GarblesReplays, 1)] {
+        let (mut caller, ledger) = caller(flaw);
+        must(caller.execute().await);
+        let sent = Instant::now();
+        while sent.elapsed() <= STILL_KEPT {
+            sleep(Duration::from_millis(10)).await;
+        }
+        must(caller.retry().await);
+        assert_eq!(ledger.violations().0, violations, "{flaw:?}: {:?}", ledger.violations().1);
+    }
+}
