@@ -1,9 +1,10 @@
 //! Saturates stores with short-lived keys and fails when anything grows that should not. `scripts/soak [minutes] [URI...]`
 //!
 //! Callers execute, retry, race for one key, save checkpoints, crash and give up, with leases and retentions of seconds;
-//! one scope floods the store all the while. What is left on record, the file, memory, tasks and the time of a `lock` are
-//! sampled each second: the last third of the run must look like the third before it. Every answer is held to the
-//! promises: one execution for a key, the same value for every retry, `Full` for the flooding scope alone.
+//! one scope floods the store all the while. What is left on record, the file, memory (a Redis server's as well), tasks and
+//! the time of a `lock` are sampled each second: the last third of the run must look like the third before it. Of a run
+//! below five minutes the times are printed only. Every answer is held to the promises: one execution for a key, the same
+//! value for every retry, `Full` for the flooding scope alone.
 
 mod answers;
 #[cfg(test)]
@@ -78,7 +79,7 @@ async fn soak(uri: &str, length: Duration) -> Result<bool> {
     let registry = Registry::new().with(idem_redb::DRIVER).with(idem_moka::DRIVER).with(idem_redis::DRIVER);
     let store = registry.open(uri).await?;
     let ledger = Arc::new(Ledger::default());
-    let samples = load(&store, &ledger, Probe::new(&store, uri), length).await;
+    let samples = load(&store, &ledger, Probe::new(&store, uri).await?, length).await;
     let verdict = Verdict::of(&samples, &ledger);
     println!("{verdict}");
     Ok(verdict.holds())

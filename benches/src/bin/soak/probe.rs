@@ -6,10 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use idem_conformance::redis::{Node, Reply};
+use idem_benches::Result;
+use idem_conformance::redis::Node;
 use idem_core::Store;
+use idem_core::setting::masked;
 use idem_moka::MokaStore;
 use idem_redb::RedbStoreExt as _;
+use idem_redis::Address;
+use tokio::net::lookup_host;
 use tokio::runtime::Handle;
 
 use crate::ledger::Ledger;
@@ -19,27 +23,51 @@ use crate::ledger::Ledger;
 pub(crate) struct Sample {
     /// Records that came in during this second.
     pub(crate) entered: u64,
-    /// Records that the store holds, expired ones included, where it can say.
+    /// Records that the store holds, expired ones included.
     pub(crate) records: Option<u64>,
+    /// Of a store that has one.
     pub(crate) file: Option<u64>,
+    /// Of this process: the callers', and that of a store inside it.
     pub(crate) memory: Option<u64>,
+    /// Of a store that is a server.
+    pub(crate) server: Option<u64>,
     pub(crate) tasks: u64,
     pub(crate) lock_p99: Duration,
 }
 
 pub(crate) struct Probe {
     store: Arc<dyn Store>,
-    /// Where the store keeps everything, by its URI.
-    file: Option<PathBuf>,
-    server: Option<Node>,
+    place: Place,
     entered: u64,
 }
 
+/// Where a store keeps everything.
+enum Place {
+    File(PathBuf),
+    Memory,
+    Server(Node),
+}
+
 impl Probe {
-    pub(crate) fn new(store: &Arc<dyn Store>, uri: &str) -> Self {
-        let file = uri.strip_prefix("redb:").map(|path| path.split('?').next().unwrap_or(path).into());
-        let address = uri.strip_prefix("redis://").and_then(|address| address.parse().ok());
-        Self { store: Arc::clone(store), file, server: address.map(Node::new), entered: 0 }
+    /// # Errors
+    /// When this store cannot be sampled: a run would find nothing, whatever grew.
+    pub(crate) async fn new(store: &Arc<dyn Store>, uri: &str) -> Result<Self> {
+        let place = Place::of(&**store, uri).await?;
+        let probe = Self { store: Arc::clone(store), place, entered: 0 };
+        let missing = [
+            ("how many records it holds", probe.records().await.is_none()),
+            ("the size of its file", matches!(probe.place, Place::File(_)) && probe.file().is_none()),
+            (
+                "its server's memory",
+                matches!(probe.place, Place::Server(_)) && probe.server().await.is_none(),
+            ),
+            ("the memory of this process", idem_benches::resident().is_none()),
+        ];
+        let missing: Vec<_> = missing.iter().filter(|(_, missing)| *missing).map(|(what, _)| *what).collect();
+        if missing.is_empty() {
+            return Ok(probe);
+        }
+        Err(format!("{} cannot be sampled: {} cannot be seen", masked(uri), missing.join(", ")).into())
     }
 
     pub(crate) async fn sample(&mut self, ledger: &Ledger) -> Sample {
@@ -47,30 +75,75 @@ impl Probe {
         Sample {
             entered: self.entered - before,
             records: self.records().await,
-            file: self.file.as_ref().and_then(|file| Some(std::fs::metadata(file).ok()?.len())),
+            file: self.file(),
             memory: idem_benches::resident(),
+            server: self.server().await,
             tasks: Handle::current().metrics().num_alive_tasks() as u64,
             lock_p99: ledger.take_lock_p99(),
         }
     }
 
     async fn records(&self) -> Option<u64> {
-        if let Some(redb) = self.store.as_redb() {
-            let stats = redb.stats().await.ok()?;
-            return Some(stats.unfinished + stats.completed);
+        match &self.place {
+            Place::File(_) => {
+                let stats = self.store.as_redb()?.stats().await.ok()?;
+                Some(stats.unfinished + stats.completed)
+            }
+            Place::Server(server) => {
+                let keys = server.command(&["DBSIZE"]).await.ok()?;
+                u64::try_from(keys.integer()?).ok()
+            }
+            Place::Memory => {
+                let moka: &MokaStore = self.store.as_any().downcast_ref()?;
+                let stats = moka.stats();
+                Some(stats.locks + stats.completed)
+            }
         }
-        if let Some(server) = &self.server {
-            let Ok(Reply::Integer(keys)) = server.command(&["DBSIZE"]).await else { return None };
-            return u64::try_from(keys).ok();
+    }
+
+    fn file(&self) -> Option<u64> {
+        let Place::File(path) = &self.place else { return None };
+        Some(std::fs::metadata(path).ok()?.len())
+    }
+
+    async fn server(&self) -> Option<u64> {
+        let Place::Server(server) = &self.place else { return None };
+        server.command(&["INFO", "memory"]).await.ok()?.field("used_memory")?.parse().ok()
+    }
+}
+
+impl Place {
+    async fn of(store: &dyn Store, uri: &str) -> Result<Self> {
+        let target = uri.split('?').next().unwrap_or(uri);
+        if store.as_redb().is_some() {
+            let path = target.strip_prefix("redb:").unwrap_or(target);
+            return Ok(Self::File(path.strip_prefix("//").unwrap_or(path).into()));
         }
-        let moka: &MokaStore = self.store.as_any().downcast_ref()?;
-        let stats = moka.stats();
-        Some(stats.locks + stats.completed)
+        if store.as_any().is::<MokaStore>() {
+            return Ok(Self::Memory);
+        }
+        let Some(server) = target.strip_prefix("redis://") else {
+            return Err(format!("{} cannot be sampled: no redb:, moka: or redis://", masked(uri)).into());
+        };
+        let server = server.strip_suffix("/0").or_else(|| server.strip_suffix('/')).unwrap_or(server);
+        match server.parse() {
+            // Database 0 of one server without a password: whatever else there is would not be seen.
+            Ok(Address::Tcp { host, port }) if !server.contains(['@', ',', '/']) => {
+                let mut found = lookup_host((host.as_str(), port)).await?;
+                found.next().map(|addr| Self::Server(Node::new(addr))).ok_or_else(|| format!("no server {host}").into())
+            }
+            _ => Err(format!(
+                "{} cannot be sampled: it must be redis://host:port, one server without a password, database 0",
+                masked(uri)
+            )
+            .into()),
+        }
     }
 }
 
 impl Sample {
-    pub(crate) const HEADER: &str = "    s   entered   records    file MiB  memory MiB  tasks  lock p99 ms";
+    pub(crate) const HEADER: &str =
+        "    s   entered   records    file MiB  memory MiB  server MiB  tasks  lock p99 ms";
 }
 
 impl fmt::Display for Sample {
@@ -80,13 +153,63 @@ impl fmt::Display for Sample {
         let mebibytes = |bytes: Option<u64>| or_none(bytes.map(|bytes| bytes >> 20));
         write!(
             f,
-            "{:>9} {:>9} {:>11} {:>11} {:>6} {:>12.1}",
+            "{:>9} {:>9} {:>11} {:>11} {:>11} {:>6} {:>12.1}",
             self.entered,
             or_none(self.records),
             mebibytes(self.file),
             mebibytes(self.memory),
+            mebibytes(self.server),
             self.tasks,
             self.lock_p99.as_secs_f64() * 1_000.0,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use idem_core::Registry;
+
+    use super::*;
+
+    async fn probe(uri: &str) -> Result<Probe> {
+        let registry =
+            Registry::new().with(idem_redb::DRIVER).with(idem_moka::DRIVER).with(idem_redis::DRIVER);
+        Probe::new(&registry.open(uri).await?, uri).await
+    }
+
+    fn refused(probed: Result<Probe>) -> String {
+        match probed {
+            Ok(_) => panic!("it should have been refused"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[tokio::test]
+    async fn every_store_is_sampled_with_all_that_it_takes() {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let path = folder.path().join("soak.idem");
+        let server = idem_conformance::redis::Server::lone().await;
+        for (uri, file, remote) in [
+            (format!("redb:{}", path.display()), true, false),
+            (format!("redb://{}?quick_repair=false", path.with_extension("other").display()), true, false),
+            ("moka:?max_bytes=256MiB".to_owned(), false, false),
+            (format!("redis://{}/0", server.addr()), false, true),
+            (format!("redis://localhost:{}", server.addr().port()), false, true),
+        ] {
+            let sample =
+                probe(&uri).await.unwrap_or_else(|error| panic!("{error}")).sample(&Ledger::default()).await;
+            assert!(sample.records.is_some() && sample.memory.is_some(), "{uri}: {sample:?}");
+            assert_eq!((sample.file.is_some(), sample.server.is_some()), (file, remote), "{uri}: {sample:?}");
+            assert!(sample.server != Some(0) && sample.server != sample.memory, "{uri}: {sample:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn store_that_cannot_be_sampled_is_refused_and_told_why() {
+        let server = idem_conformance::redis::Server::lone().await;
+        for uri in [format!("redis://{}/1", server.addr()), format!("redis://default:@{}", server.addr())] {
+            let message = refused(probe(&uri).await);
+            assert!(message.contains("cannot be sampled"), "{uri}: {message}");
+        }
     }
 }
