@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use idem_core::Timestamp;
 
-use crate::hash::Handle;
+use crate::hash::KeyHashValue;
 
 /// How many outdated notes may be kept however few records there are: so few that they stay in the processor's
 /// cache.
@@ -17,10 +17,10 @@ const OUTDATED: usize = 8;
 /// A heap, since nearly every note is the latest so far: it then goes to the end, and that is all. A tree, from
 /// which each note was taken out with its record, took 0.1 us more a record and twice the memory.
 #[derive(Debug, Default)]
-pub(crate) struct Notes(BinaryHeap<Reverse<(Timestamp, Handle)>>);
+pub(crate) struct Notes(BinaryHeap<Reverse<(Timestamp, KeyHashValue)>>);
 
 impl Notes {
-    pub(crate) fn note(&mut self, expires_at: Timestamp, record: Handle) {
+    pub(crate) fn note(&mut self, expires_at: Timestamp, record: KeyHashValue) {
         self.0.push(Reverse((expires_at, record)));
     }
 
@@ -29,7 +29,7 @@ impl Notes {
         self.0.len() > 2 * records + OUTDATED
     }
 
-    pub(crate) fn make_anew(&mut self, notes: impl Iterator<Item = (Timestamp, Handle)>) {
+    pub(crate) fn make_anew(&mut self, notes: impl Iterator<Item = (Timestamp, KeyHashValue)>) {
         self.0.clear();
         self.0.extend(notes.map(Reverse));
         // Room for as many outdated ones again, so that it is not given back to be asked for at once.
@@ -46,7 +46,11 @@ impl Notes {
 
     /// Whether a record has expired at `now`, by the notes that are `of` one. Outdated ones before it are taken
     /// out, some at a time: while there are more of them, yes.
-    pub(crate) fn has_expired(&mut self, now: Timestamp, of: impl Fn(Timestamp, Handle) -> bool) -> bool {
+    pub(crate) fn has_expired(
+        &mut self,
+        now: Timestamp,
+        of: impl Fn(Timestamp, KeyHashValue) -> bool,
+    ) -> bool {
         const AT_A_TIME: usize = 64;
         for _ in 0..AT_A_TIME {
             match self.0.peek() {
@@ -63,7 +67,7 @@ impl Notes {
     }
 
     /// Takes out the next note that is due at `now`.
-    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Handle)> {
+    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, KeyHashValue)> {
         if self.next()? > now {
             return None;
         }
@@ -87,7 +91,7 @@ mod tests {
     #[test]
     fn notes_come_out_in_order_of_expiry_and_not_before_it() {
         let mut notes = Notes::default();
-        let [first, second, third] = [u64::MAX, 0, 7].map(Handle::from_bits);
+        let [first, second, third] = [u64::MAX, 0, 7].map(KeyHashValue::from_bits);
         notes.note(at(20), second);
         notes.note(at(10), first);
         notes.note(at(30), third);
@@ -102,9 +106,9 @@ mod tests {
     fn outdated_notes_are_bounded_by_the_records() {
         let mut notes = Notes::default();
         for time in 0..10_000 {
-            notes.note(at(time), Handle::from_bits(time));
+            notes.note(at(time), KeyHashValue::from_bits(time));
             if notes.are_outdated(10) {
-                notes.make_anew((0..10).map(|record| (at(time), Handle::from_bits(record))));
+                notes.make_anew((0..10).map(|record| (at(time), KeyHashValue::from_bits(record))));
             }
             assert!(notes.len() <= 2 * 10 + OUTDATED, "{}", notes.len());
         }

@@ -70,8 +70,8 @@ impl<K> Hashed<K> {
         self.hash
     }
 
-    pub(crate) fn handle(&self) -> Handle {
-        Handle(self.hash)
+    pub(crate) fn hash_value(&self) -> KeyHashValue {
+        KeyHashValue(self.hash)
     }
 
     /// A key of a chosen hash, such as that of another key.
@@ -95,9 +95,9 @@ impl<K: fmt::Debug> fmt::Debug for Hashed<K> {
 
 /// The hash alone: finds *a* record with that hash, practically always the one that is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Handle(u64);
+pub(crate) struct KeyHashValue(u64);
 
-impl Handle {
+impl KeyHashValue {
     /// Which of `places` it belongs to. Taken from bits that the maps do not use: they find a place among
     /// fewer than 2^32 by the lower ones, and moka a segment by the uppermost.
     pub(crate) fn spread(self, places: usize) -> usize {
@@ -113,14 +113,14 @@ impl Handle {
     }
 }
 
-impl Hash for Handle {
+impl Hash for KeyHashValue {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.0);
     }
 }
 
 /// For moka, which finds an entry by whatever is `Equivalent` to its key.
-impl Equivalent<HashedKey> for Handle {
+impl Equivalent<HashedKey> for KeyHashValue {
     fn equivalent(&self, key: &HashedKey) -> bool {
         self.0 == key.hash
     }
@@ -166,19 +166,19 @@ mod tests {
         let mut hashes = HashSet::new();
         for key in &keys {
             assert_ne!(one.hashed(key), other.hashed(key));
-            let handle = one.hashed(key).handle();
-            found[handle.spread(64)] += 1;
-            hashes.insert(handle.bits());
+            let hash = one.hashed(key).hash_value();
+            found[hash.spread(64)] += 1;
+            hashes.insert(hash.bits());
         }
         assert_eq!(hashes.len(), keys.len());
         assert!(found.iter().all(|count| (80..240).contains(count)), "{found:?}");
     }
 
     #[test]
-    fn only_the_hash_counts_to_a_handle_and_the_key_to_a_key() {
+    fn only_the_hash_counts_to_a_hash_value_and_the_key_to_a_key() {
         let [one, other] = ["1", "2"].map(|key| Key::new(&Scope::shared(), key).unwrap());
         let (one, other) = (HashedKey::with_hash(7, one), HashedKey::with_hash(7, other));
         assert_ne!(one, other);
-        assert!(one.handle().equivalent(&other));
+        assert!(one.hash_value().equivalent(&other));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use idem_core::decide::{Answer, Call, Change, decide};
 use idem_core::{Key, Record, Sent, State, StoreClock, Timestamp};
 
-use crate::evict::{EvictableRecords, Kept, NoneCompleted};
+use crate::evict::{CompletedRecord, EvictableRecords, NoneCompleted};
 use crate::hash::{HashedKey, KeyHash};
 use crate::shard::{Kind, ShardRecords, Shards};
 use crate::table::{Entry, checkpoint_bytes};
@@ -55,7 +55,7 @@ impl Records {
 
     /// The moment of a call on `key`.
     pub(crate) fn sent(&self, key: &HashedKey) -> Sent {
-        self.shards.of(key.handle()).sent()
+        self.shards.of(key.hash_value()).sent()
     }
 
     pub(crate) fn stats(&self) -> MokaStats {
@@ -82,7 +82,7 @@ impl Records {
         if let Some(evictable) = &self.evictable {
             return answered(&evictable.look(key)?.record(now));
         }
-        let records = self.shards.of(key.handle()).read();
+        let records = self.shards.of(key.hash_value()).read();
         let Some(entry) = records.completed.get(key) else { return Err(NoneCompleted::UNKNOWN) };
         answered(&entry.record)
     }
@@ -107,7 +107,7 @@ impl Records {
     }
 
     pub(crate) fn get(&self, key: &HashedKey) -> Option<Record> {
-        let records = self.shards.of(key.handle()).read();
+        let records = self.shards.of(key.hash_value()).read();
         let now = self.clock.now();
         let record = match records.locked.get(key) {
             Some(locked) => locked.record.clone(),
@@ -131,7 +131,7 @@ impl Records {
         sent: Timestamp,
         seen: NoneCompleted,
     ) -> Result<Done, Bound> {
-        let mut records = self.shards.of(key.handle()).write();
+        let mut records = self.shards.of(key.hash_value()).write();
         let now = records.time(sent);
         if let Call::Lock { min_sequence, .. } = &mut call {
             *min_sequence = self.next_sequence(now);
@@ -182,7 +182,7 @@ impl Records {
             let scope = self.usage.lock(key.key(), &mut records.last_scope)?;
             records.locked.insert(Entry::new(*key, record, scope));
         }
-        self.shards.noted(key.handle(), records, Kind::Locked);
+        self.shards.noted(key.hash_value(), records, Kind::Locked);
         Ok(())
     }
 
@@ -190,7 +190,7 @@ impl Records {
     fn put_completed(&self, records: &mut ShardRecords, key: &HashedKey, record: Record, now: Timestamp) {
         if let Some(evictable) = &self.evictable {
             let Some(locked) = records.locked.get(key) else { return };
-            let Some(kept) = Kept::new(record, locked.scope.clone()) else { return };
+            let Some(kept) = CompletedRecord::new(record, locked.scope.clone()) else { return };
             self.usage.complete(&kept.scope, locked.checkpoint_bytes(), kept.outcome_bytes());
             // There before it is no longer here: nobody looks in between and finds none.
             evictable.insert(*key, kept, now);
@@ -202,7 +202,7 @@ impl Records {
         entry.record = record;
         self.usage.complete(&entry.scope, checkpoint, entry.outcome_bytes());
         records.completed.insert(entry);
-        self.shards.noted(key.handle(), records, Kind::Completed);
+        self.shards.noted(key.hash_value(), records, Kind::Completed);
         let removed = self.sweep_along(records, Kind::Completed, now, SWEPT_ALONG);
         if removed > 0 {
             idem_core::metrics::expired(removed as u64);

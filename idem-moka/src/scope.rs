@@ -121,7 +121,7 @@ impl Scopes {
     }
 
     fn part(&self, id: &Hashed<ScopeId>) -> &RwLock<Part> {
-        &self.parts[id.handle().spread(PARTS)]
+        &self.parts[id.hash_value().spread(PARTS)]
     }
 }
 

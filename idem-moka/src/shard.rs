@@ -7,7 +7,7 @@ use std::time::Duration;
 use idem_core::{Clock, Sent, SharedClock, Timestamp};
 
 use crate::MokaConfig;
-use crate::hash::Handle;
+use crate::hash::KeyHashValue;
 use crate::held::RECORD_OVERHEAD;
 use crate::scope::CountedIn;
 use crate::table::Table;
@@ -90,8 +90,8 @@ impl Shards {
         }
     }
 
-    pub(crate) fn of(&self, handle: Handle) -> &Shard {
-        &self.shards[self.place(handle)]
+    pub(crate) fn of(&self, hash: KeyHashValue) -> &Shard {
+        &self.shards[self.place(hash)]
     }
 
     pub(crate) fn at(&self, place: usize) -> &Shard {
@@ -108,9 +108,9 @@ impl Shards {
     }
 
     /// To be called with a shard's lock held, after a record was added to it or changed.
-    pub(crate) fn noted(&self, handle: Handle, records: &ShardRecords, kind: Kind) {
+    pub(crate) fn noted(&self, hash: KeyHashValue, records: &ShardRecords, kind: Kind) {
         if let Some(next) = records.next_due(kind) {
-            self.groups[self.place(handle) / GROUP].expires(kind, next);
+            self.groups[self.place(hash) / GROUP].expires(kind, next);
         }
     }
 
@@ -136,8 +136,8 @@ impl Shards {
         }
     }
 
-    fn place(&self, handle: Handle) -> usize {
-        handle.spread(self.shards.len())
+    fn place(&self, hash: KeyHashValue) -> usize {
+        hash.spread(self.shards.len())
     }
 }
 

@@ -138,7 +138,7 @@ impl Records {
         }
         if all.removed > 0 {
             // moka holds on to removed records until it is used again.
-            evictable.settle();
+            evictable.run_pending_tasks();
         }
         all
     }

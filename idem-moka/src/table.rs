@@ -4,7 +4,7 @@ use hashbrown::HashTable;
 use idem_core::{Record, Timestamp};
 
 use crate::expiry::Notes;
-use crate::hash::{Handle, HashedKey};
+use crate::hash::{HashedKey, KeyHashValue};
 use crate::scope::CountedIn;
 
 /// Records by key, and when they expire.
@@ -25,7 +25,7 @@ pub(crate) struct Entry {
     pub(crate) scope: CountedIn,
 }
 
-type Place = (Handle, Box<Entry>);
+type Place = (KeyHashValue, Box<Entry>);
 
 impl Entry {
     pub(crate) fn new(key: HashedKey, record: Record, scope: CountedIn) -> Box<Self> {
@@ -51,18 +51,18 @@ impl Table {
 
     /// Keeps the record of a key that has none here.
     pub(crate) fn insert(&mut self, entry: Box<Entry>) {
-        let (handle, expires_at) = (entry.key.handle(), entry.record.expires_at());
-        self.records.insert_unique(handle.bits(), (handle, entry), |(handle, _)| handle.bits());
-        self.note(expires_at, handle);
+        let (hash, expires_at) = (entry.key.hash_value(), entry.record.expires_at());
+        self.records.insert_unique(hash.bits(), (hash, entry), |(hash, _)| hash.bits());
+        self.note(expires_at, hash);
     }
 
     /// Keeps `record` in place of the one before, if there is one.
     pub(crate) fn replace(&mut self, key: &HashedKey, record: Record) {
         let expires_at = record.expires_at();
-        if let Some((handle, entry)) = self.records.find_mut(key.hash(), is(key)) {
-            let handle = *handle;
+        if let Some((hash, entry)) = self.records.find_mut(key.hash(), is(key)) {
+            let hash = *hash;
             if std::mem::replace(&mut entry.record, record).expires_at() != expires_at {
-                self.note(expires_at, handle);
+                self.note(expires_at, hash);
             }
         }
     }
@@ -79,10 +79,10 @@ impl Table {
     /// out in place of the other.
     pub(crate) fn pop_expired(&mut self, now: Timestamp, looks: &mut usize) -> Option<Box<Entry>> {
         while *looks > 0
-            && let Some((expires_at, handle)) = self.notes.pop_due(now)
+            && let Some((expires_at, hash)) = self.notes.pop_due(now)
         {
             *looks -= 1;
-            if let Ok(found) = self.records.find_entry(handle.bits(), is_noted(expires_at, handle)) {
+            if let Ok(found) = self.records.find_entry(hash.bits(), is_noted(expires_at, hash)) {
                 let ((_, entry), _) = found.remove();
                 self.shrink();
                 return Some(entry);
@@ -94,8 +94,8 @@ impl Table {
     /// Whether a record has expired at `now`. After so many outdated notes that this cannot be told at once: yes.
     pub(crate) fn has_expired(&mut self, now: Timestamp) -> bool {
         let records = &self.records;
-        self.notes.has_expired(now, |expires_at, handle| {
-            records.find(handle.bits(), is_noted(expires_at, handle)).is_some()
+        self.notes.has_expired(now, |expires_at, hash| {
+            records.find(hash.bits(), is_noted(expires_at, hash)).is_some()
         })
     }
 
@@ -109,11 +109,11 @@ impl Table {
         self.notes.len()
     }
 
-    fn note(&mut self, expires_at: Timestamp, handle: Handle) {
-        self.notes.note(expires_at, handle);
+    fn note(&mut self, expires_at: Timestamp, hash: KeyHashValue) {
+        self.notes.note(expires_at, hash);
         if self.notes.are_outdated(self.records.len()) {
             let records = self.records.iter();
-            self.notes.make_anew(records.map(|(handle, entry)| (entry.record.expires_at(), *handle)));
+            self.notes.make_anew(records.map(|(hash, entry)| (entry.record.expires_at(), *hash)));
         }
     }
 
@@ -122,7 +122,7 @@ impl Table {
         const WORTH_IT: usize = 1_024;
         let room = self.records.capacity();
         if room > WORTH_IT && self.records.len() < room / 8 {
-            self.records.shrink_to(room / 4, |(handle, _)| handle.bits());
+            self.records.shrink_to(room / 4, |(hash, _)| hash.bits());
         }
     }
 }
@@ -133,9 +133,9 @@ pub(crate) fn checkpoint_bytes(record: &Record) -> u64 {
 }
 
 fn is(key: &HashedKey) -> impl Fn(&Place) -> bool {
-    |(handle, entry)| *handle == key.handle() && entry.key == *key
+    |(hash, entry)| *hash == key.hash_value() && entry.key == *key
 }
 
-fn is_noted(expires_at: Timestamp, noted: Handle) -> impl Fn(&Place) -> bool {
-    move |(handle, entry)| *handle == noted && entry.record.expires_at() == expires_at
+fn is_noted(expires_at: Timestamp, noted: KeyHashValue) -> impl Fn(&Place) -> bool {
+    move |(hash, entry)| *hash == noted && entry.record.expires_at() == expires_at
 }

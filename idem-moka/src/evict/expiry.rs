@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use idem_core::Timestamp;
 
-use crate::hash::Handle;
+use crate::hash::KeyHashValue;
 
 /// Evictable records of one part in order of expiry. Exact: as large as there are records, never larger, however
 /// many moka evicts.
 ///
-/// Expiry and handle are one number, which a tree compares in half the time that a pair takes.
+/// Expiry and hash are one number, which a tree compares in half the time that a pair takes.
 #[derive(Debug)]
 pub(crate) struct Expiry(BTreeSet<u128>);
 
@@ -18,11 +18,11 @@ impl Expiry {
         Self(BTreeSet::new())
     }
 
-    pub(crate) fn insert(&mut self, expires_at: Timestamp, record: Handle) {
+    pub(crate) fn insert(&mut self, expires_at: Timestamp, record: KeyHashValue) {
         self.0.insert(joined(expires_at, record));
     }
 
-    pub(crate) fn remove(&mut self, expires_at: Timestamp, record: Handle) {
+    pub(crate) fn remove(&mut self, expires_at: Timestamp, record: KeyHashValue) {
         self.0.remove(&joined(expires_at, record));
     }
 
@@ -31,7 +31,7 @@ impl Expiry {
     }
 
     /// Takes out the record that has been expired for longest at `now`.
-    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<Handle> {
+    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<KeyHashValue> {
         if !self.is_due(now) {
             return None;
         }
@@ -44,7 +44,7 @@ impl Expiry {
     }
 }
 
-fn joined(expires_at: Timestamp, record: Handle) -> u128 {
+fn joined(expires_at: Timestamp, record: KeyHashValue) -> u128 {
     u128::from(expires_at.as_micros()) << 64 | u128::from(record.bits())
 }
 
@@ -53,8 +53,8 @@ fn expires_at(joined: u128) -> Timestamp {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is meant")]
-fn record(joined: u128) -> Handle {
-    Handle::from_bits(joined as u64)
+fn record(joined: u128) -> KeyHashValue {
+    KeyHashValue::from_bits(joined as u64)
 }
 
 #[cfg(test)]
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn records_come_out_in_order_of_expiry_and_not_before_it() {
         let mut expiry = Expiry::new();
-        let [first, second, third] = [u64::MAX, 0, 7].map(Handle::from_bits);
+        let [first, second, third] = [u64::MAX, 0, 7].map(KeyHashValue::from_bits);
         expiry.insert(at(20), second);
         expiry.insert(at(10), first);
         expiry.insert(at(30), third);
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_removed_record_leaves_nothing_behind() {
         let mut expiry = Expiry::new();
-        let [kept, removed] = [1, 2].map(Handle::from_bits);
+        let [kept, removed] = [1, 2].map(KeyHashValue::from_bits);
         expiry.insert(at(10), kept);
         expiry.insert(at(10), removed);
         expiry.remove(at(10), removed);

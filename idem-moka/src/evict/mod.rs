@@ -11,7 +11,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::MokaConfig;
-use crate::hash::{BuildAsItIs, Handle, HashedKey};
+use crate::hash::{BuildAsItIs, HashedKey, KeyHashValue};
 use crate::held::RECORD_OVERHEAD;
 use crate::records::SWEPT_ALONG;
 use crate::scope::CountedIn;
@@ -23,7 +23,7 @@ pub(crate) use part::NoneCompleted;
 /// A completed record without what only a locked one needs. It stands in the cache by value, with its outcome
 /// shared: an `Arc<Record>` took 56 bytes more a record, at the same speed.
 #[derive(Debug, Clone)]
-pub(crate) struct Kept {
+pub(crate) struct CompletedRecord {
     fingerprint: Fingerprint,
     token: Token,
     attempt: u32,
@@ -31,7 +31,7 @@ pub(crate) struct Kept {
     pub(crate) scope: CountedIn,
 }
 
-impl Kept {
+impl CompletedRecord {
     pub(crate) fn new(record: Record, scope: CountedIn) -> Option<Self> {
         let Record { fingerprint, token, attempt, state, as_of: _ } = record;
         match state {
@@ -54,7 +54,7 @@ impl Kept {
 ///
 /// Whoever changes a key here holds its shard's lock; reading needs none.
 pub(crate) struct EvictableRecords {
-    cache: Cache<HashedKey, Kept, BuildAsItIs>,
+    cache: Cache<HashedKey, CompletedRecord, BuildAsItIs>,
     account: Account,
 }
 
@@ -78,7 +78,7 @@ impl EvictableRecords {
             .eviction_policy(EvictionPolicy::lru())
             .initial_capacity(initial_capacity(config))
             .max_capacity(config.max_bytes)
-            .weigher(move |_, kept: &Kept| {
+            .weigher(move |_, kept: &CompletedRecord| {
                 let bytes = RECORD_OVERHEAD + kept.outcome_bytes();
                 u32::try_from(bytes.max(least)).unwrap_or(u32::MAX)
             })
@@ -93,37 +93,36 @@ impl EvictableRecords {
     }
 
     /// The record of `key`, expired or not.
-    pub(crate) fn get(&self, key: &HashedKey) -> Option<Kept> {
+    pub(crate) fn get(&self, key: &HashedKey) -> Option<CompletedRecord> {
         self.cache.get(key)
     }
 
     /// The record of `key`, or that there is none until the key is completed.
-    pub(crate) fn look(&self, key: &HashedKey) -> Result<Kept, NoneCompleted> {
-        let part = self.account.parts.of(key.handle());
+    pub(crate) fn look(&self, key: &HashedKey) -> Result<CompletedRecord, NoneCompleted> {
+        let part = self.account.parts.of(key.hash_value());
         let seen = part.completions();
         self.cache.get(key).ok_or(seen)
     }
 
     /// Whether there is still none; only to be told from a look under the lock of the key's shard.
     pub(crate) fn is_none_still(&self, key: &HashedKey, seen: NoneCompleted) -> bool {
-        seen == self.account.parts.of(key.handle()).completions()
+        seen == self.account.parts.of(key.hash_value()).completions()
     }
 
     /// Keeps a record whose bytes are already accounted for, and removes a few that have expired. There is none
     /// of `key` before.
-    pub(crate) fn insert(&self, key: HashedKey, kept: Kept, now: Timestamp) {
-        let handle = key.handle();
-        let part = self.account.parts.of(handle);
+    pub(crate) fn insert(&self, key: HashedKey, kept: CompletedRecord, now: Timestamp) {
+        let hash = key.hash_value();
+        let part = self.account.parts.of(hash);
         let mut due = part.due();
         let expired: [_; SWEPT_ALONG] = std::array::from_fn(|_| due.pop_due(now));
         // Noted before it is there: moka may evict it again before `insert` returns.
-        due.insert(kept.completed.expires_at, handle);
+        due.insert(kept.completed.expires_at, hash);
         // moka is never called under this lock.
         drop(due);
         self.cache.insert(key, kept);
         part.completed();
-        let removed =
-            expired.into_iter().flatten().filter(|handle| self.remove_expired(*handle, now)).count();
+        let removed = expired.into_iter().flatten().filter(|hash| self.remove_expired(*hash, now)).count();
         if removed > 0 {
             idem_core::metrics::expired(removed as u64);
         }
@@ -131,7 +130,7 @@ impl EvictableRecords {
 
     pub(crate) fn remove(&self, key: &HashedKey) {
         if let Some(kept) = self.cache.remove(key) {
-            self.account.forget(key.handle(), &kept);
+            self.account.forget(key.hash_value(), &kept);
         }
     }
 
@@ -143,8 +142,8 @@ impl EvictableRecords {
         while removed < budget {
             // Apart from the call below: moka is never called under this lock.
             let due = part.due().pop_due(now);
-            let Some(handle) = due else { break };
-            removed += usize::from(self.remove_expired(handle, now));
+            let Some(hash) = due else { break };
+            removed += usize::from(self.remove_expired(hash, now));
         }
         (removed, part.due().is_due(now))
     }
@@ -153,30 +152,30 @@ impl EvictableRecords {
         self.account.parts.len()
     }
 
-    /// Removes the record behind `handle`, which was taken out of the expiry index.
+    /// Removes the record behind `hash`, which was taken out of the expiry index.
     ///
     /// Of two keys with one hash (one in 2^64 pairs) one may not be found: it is kept until it is asked for. One
     /// that has not expired is never removed in place of the other.
-    fn remove_expired(&self, handle: Handle, now: Timestamp) -> bool {
-        let found = self.cache.get(&handle);
+    fn remove_expired(&self, hash: KeyHashValue, now: Timestamp) -> bool {
+        let found = self.cache.get(&hash);
         if found.is_none_or(|kept| now < kept.completed.expires_at) {
             return false;
         }
-        let Some(kept) = self.cache.remove(&handle) else { return false };
-        self.account.forget(handle, &kept);
+        let Some(kept) = self.cache.remove(&hash) else { return false };
+        self.account.forget(hash, &kept);
         true
     }
 
     /// Notes of expiry, and records in moka.
     #[cfg(test)]
     pub(crate) fn len(&self) -> (usize, usize) {
-        self.settle();
+        self.run_pending_tasks();
         let parts = &self.account.parts;
         ((0..parts.len()).map(|part| parts.at(part).due().len()).sum(), self.cache.iter().count())
     }
 
     /// Lets moka do what it has put off: let go of removed records, evict down to its bound.
-    pub(crate) fn settle(&self) {
+    pub(crate) fn run_pending_tasks(&self) {
         self.cache.run_pending_tasks();
     }
 }
@@ -198,16 +197,16 @@ impl std::fmt::Debug for EvictableRecords {
 }
 
 impl Account {
-    fn evicted(&self, key: &HashedKey, kept: &Kept) {
-        self.forget(key.handle(), kept);
+    fn evicted(&self, key: &HashedKey, kept: &CompletedRecord) {
+        self.forget(key.hash_value(), kept);
         if self.clock.now() < kept.completed.expires_at {
             self.usage.evicted();
             tracing::debug!(key = %key.key(), "a completed record was evicted before it expired");
         }
     }
 
-    fn forget(&self, handle: Handle, kept: &Kept) {
-        self.parts.of(handle).due().remove(kept.completed.expires_at, handle);
+    fn forget(&self, hash: KeyHashValue, kept: &CompletedRecord) {
+        self.parts.of(hash).due().remove(kept.completed.expires_at, hash);
         self.usage.forget(&kept.scope, kept.outcome_bytes());
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::expiry::Expiry;
-use crate::hash::Handle;
+use crate::hash::KeyHashValue;
 
 /// All records in moka, in parts.
 ///
@@ -39,8 +39,8 @@ impl Parts {
         Self((0..parts).map(|_| part()).collect())
     }
 
-    pub(crate) fn of(&self, handle: Handle) -> &Part {
-        &self.0[handle.spread(self.0.len())]
+    pub(crate) fn of(&self, hash: KeyHashValue) -> &Part {
+        &self.0[hash.spread(self.0.len())]
     }
 
     pub(crate) fn at(&self, place: usize) -> &Part {

@@ -58,12 +58,12 @@ async fn the_least_recently_used_goes_first() {
     for number in 0..60 {
         complete(&store, number, 512).await;
     }
-    evictable(&store).settle();
+    evictable(&store).run_pending_tasks();
     assert!(replays(&store, 0).await);
     for number in 60..100 {
         complete(&store, number, 512).await;
         assert!(replays(&store, 0).await, "used all the time, at {number}");
-        evictable(&store).settle();
+        evictable(&store).run_pending_tasks();
     }
     assert!(!replays(&store, 1).await);
 }
@@ -104,10 +104,10 @@ async fn the_largest_outcome_is_kept() {
     let config = MokaConfig { max_bytes: 32 * 1024 + RECORD_OVERHEAD, ..EVICT };
     let (store, _) = store(config);
     complete(&store, 0, 32 * 1024).await;
-    evictable(&store).settle();
+    evictable(&store).run_pending_tasks();
     assert!(replays(&store, 0).await);
     complete(&store, 1, 32 * 1024).await;
-    evictable(&store).settle();
+    evictable(&store).run_pending_tasks();
     assert!(replays(&store, 1).await && !replays(&store, 0).await);
 }
 
