@@ -12,7 +12,9 @@ use idem_core::{
 use idem_moka::{MokaConfig, MokaStore};
 use tokio::time::{Instant, sleep};
 
+use crate::answers::Judgement;
 use crate::caller::{Caller, LEASE, STILL_KEPT};
+use crate::flood;
 use crate::ledger::Ledger;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +34,18 @@ struct Broken {
     flaw: Flaw,
 }
 
+impl Broken {
+    async fn lose(&self, lease: &Lease) -> Result<()> {
+        if matches!(self.flaw, Flaw::LosesLeases | Flaw::LosesLeasesLate) {
+            self.store.remove(lease.key(), true).await?;
+        }
+        if self.flaw == Flaw::LosesLeasesLate {
+            sleep(LEASE).await;
+        }
+        Ok(())
+    }
+}
+
 #[idem_core::async_trait]
 impl Store for Broken {
     async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
@@ -48,12 +62,7 @@ impl Store for Broken {
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
-        if matches!(self.flaw, Flaw::LosesLeases | Flaw::LosesLeasesLate) {
-            self.store.remove(lease.key(), true).await?;
-        }
-        if self.flaw == Flaw::LosesLeasesLate {
-            sleep(LEASE).await;
-        }
+        self.lose(lease).await?;
         self.store.renew(lease, duration).await
     }
 
@@ -64,10 +73,12 @@ impl Store for Broken {
         progress: Bytes,
         duration: Duration,
     ) -> Result<Fenced> {
+        self.lose(lease).await?;
         self.store.checkpoint(lease, step, progress, duration).await
     }
 
     async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
+        self.lose(lease).await?;
         self.store.complete(lease, outcome, retention).await
     }
 
@@ -96,16 +107,21 @@ impl Store for Broken {
     }
 }
 
+impl Broken {
+    fn new(flaw: Flaw) -> Self {
+        let store = MokaStore::new(MokaConfig::default()).unwrap_or_else(|error| panic!("{error}"));
+        Self { store, flaw }
+    }
+}
+
 /// A caller of such a store, and what it reports to.
 fn caller(flaw: Flaw) -> (Caller, Arc<Ledger>) {
-    let store = MokaStore::new(MokaConfig::default()).unwrap_or_else(|error| panic!("{error}"));
-    let (store, ledger): (Arc<dyn Store>, _) =
-        (Arc::new(Broken { store, flaw }), Arc::new(Ledger::default()));
+    let (store, ledger): (Arc<dyn Store>, _) = (Arc::new(Broken::new(flaw)), Arc::new(Ledger::default()));
     (Caller::new(0, &store, &ledger), ledger)
 }
 
-fn must(done: Result<()>) {
-    done.unwrap_or_else(|error| panic!("{error}"));
+fn must<T>(done: Result<T>) -> T {
+    done.unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[tokio::test]
@@ -114,7 +130,23 @@ async fn lease_that_was_lost_while_it_was_live_is_told() {
         let (mut caller, ledger) = caller(flaw);
         must(caller.long_work().await);
         assert_eq!(ledger.violations().0, violations, "{flaw:?}: {:?}", ledger.violations().1);
+        let of_the_flood = must(flood::once(&Broken::new(flaw), "flood").await);
+        assert_eq!(
+            matches!(of_the_flood, Judgement::Broken(_)),
+            violations == 1,
+            "{flaw:?}: {of_the_flood:?}"
+        );
     }
+}
+
+#[tokio::test]
+async fn live_lease_that_was_lost_before_a_crash_is_told() {
+    let (mut caller, ledger) = caller(Flaw::LosesLeases);
+    // Every other crash leaves a checkpoint.
+    for _ in 0..20 {
+        must(caller.crash().await);
+    }
+    assert_ne!(ledger.violations().0, 0);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use idem_core::{
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use crate::answers::{self, Answer, Judgement};
+use crate::answers::{self, Answer};
 use crate::ledger::Ledger;
 
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
@@ -86,7 +86,7 @@ impl Caller {
         let (key, outcome, sent) = (self.key()?, self.outcome(), Instant::now());
         Ledger::count(&self.ledger.entered);
         let answer = self.executing(&key, outcome.clone()).await?;
-        if self.holds(answers::fresh(&answer, &outcome, sent.elapsed())) {
+        if self.ledger.holds(answers::fresh(&answer, &outcome, sent.elapsed())) {
             Ledger::count(&self.ledger.executed);
             self.remember(key, outcome, sent);
         }
@@ -102,7 +102,7 @@ impl Caller {
         let Completed { key, outcome, sent } = &self.done[chosen];
         let again = Outcome::Value(Bytes::from_static(b"again"));
         let answer = self.executing(key, again.clone()).await?;
-        if self.holds(answers::retried(&answer, outcome, &again, sent.elapsed())) {
+        if self.ledger.holds(answers::retried(&answer, outcome, &again, sent.elapsed())) {
             Ledger::count(&self.ledger.replayed);
         }
         Ok(())
@@ -115,7 +115,7 @@ impl Caller {
         Ledger::count(&self.ledger.entered);
         let both = tokio::join!(self.executing(&key, first.clone()), self.executing(&key, second.clone()));
         let (one, other) = (both.0?, both.1?);
-        if self.holds(answers::raced([&one, &other], [&first, &second], sent.elapsed())) {
+        if self.ledger.holds(answers::raced([&one, &other], [&first, &second], sent.elapsed())) {
             Ledger::count(&self.ledger.executed);
             self.remember(key, if matches!(one, Execution::Executed(_)) { first } else { second }, sent);
         }
@@ -136,7 +136,7 @@ impl Caller {
                 _ => self.store.renew(&lease, LEASE).await?,
             };
             if let Fenced::Lost(reason) = fenced {
-                self.holds(answers::lost(reason, held_until, Instant::now()));
+                self.ledger.holds(answers::lost(reason, held_until, Instant::now()));
                 return Ok(());
             }
             held_until = sent + LEASE;
@@ -146,13 +146,16 @@ impl Caller {
     }
 
     /// A process that died: its lock, and in every other case its checkpoint, is left behind.
-    async fn crash(&mut self) -> Result<()> {
-        let key = self.key()?;
+    pub(crate) async fn crash(&mut self) -> Result<()> {
+        let (key, sent) = (self.key()?, Instant::now());
         Ledger::count(&self.ledger.entered);
         if let Some(lease) = self.lock(&key).await?
             && self.throw(2) == 0
         {
-            let _left = self.store.checkpoint(&lease, 1, Bytes::from(vec![3; CHECKPOINT]), LEASE).await?;
+            let progress = Bytes::from(vec![3; CHECKPOINT]);
+            if let Fenced::Lost(reason) = self.store.checkpoint(&lease, 1, progress, LEASE).await? {
+                self.ledger.holds(answers::lost(reason, sent + LEASE, Instant::now()));
+            }
         }
         Ledger::count(&self.ledger.crashed);
         Ok(())
@@ -186,17 +189,6 @@ impl Caller {
                 Ok(None)
             }
         }
-    }
-
-    /// Whether it does; notes what does not.
-    fn holds(&self, judgement: Judgement) -> bool {
-        match judgement {
-            Judgement::Holds => return true,
-            Judgement::Passes => {}
-            Judgement::Unsure => Ledger::count(&self.ledger.unsure),
-            Judgement::Broken(what) => self.ledger.violation(what),
-        }
-        false
     }
 
     fn remember(&mut self, key: Key, outcome: Outcome, sent: Instant) {

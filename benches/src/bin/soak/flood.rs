@@ -5,9 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{Claim, ErrorKind, Fingerprint, Key, LockOutcome, Outcome, Owner, Result, Scope, Store};
+use idem_core::{
+    Claim, ErrorKind, Fenced, Fingerprint, Key, LockOutcome, Outcome, Owner, Result, Scope, Store,
+};
 use tokio::task::yield_now;
+use tokio::time::Instant;
 
+use crate::answers::{self, Judgement};
 use crate::ledger::Ledger;
 
 pub(crate) const CALLERS: usize = 4;
@@ -21,7 +25,8 @@ pub(crate) async fn run(number: usize, store: Arc<dyn Store>, ledger: Arc<Ledger
             return;
         }
         match once(&*store, &format!("{number}-{round}")).await {
-            Ok(()) => {
+            Ok(judgement) => {
+                ledger.holds(judgement);
                 Ledger::count(&ledger.flooded);
                 Ledger::count(&ledger.entered);
             }
@@ -36,12 +41,17 @@ pub(crate) async fn run(number: usize, store: Arc<dyn Store>, ledger: Arc<Ledger
     }
 }
 
-async fn once(store: &dyn Store, client_key: &str) -> Result<()> {
+pub(crate) async fn once(store: &dyn Store, client_key: &str) -> Result<Judgement> {
     let key = Key::new(&Scope::new("flood")?, client_key)?;
     let claim = Claim { owner: Owner::random()?, lease: LEASE, retention: RETENTION };
-    if let LockOutcome::Acquired(lease) = store.lock(&key, &Fingerprint::from_bytes([7; 32]), &claim).await? {
-        let _fenced =
-            store.complete(&lease, Outcome::Value(Bytes::from(vec![7; OUTCOME])), RETENTION).await?;
-    }
-    Ok(())
+    let sent = Instant::now();
+    let lease = match store.lock(&key, &Fingerprint::from_bytes([7; 32]), &claim).await? {
+        LockOutcome::Acquired(lease) => lease,
+        other => return Ok(Judgement::Broken(format!("a fresh key of the flood was answered {other:?}"))),
+    };
+    let outcome = Outcome::Value(Bytes::from(vec![7; OUTCOME]));
+    Ok(match store.complete(&lease, outcome, RETENTION).await? {
+        Fenced::Applied => Judgement::Holds,
+        Fenced::Lost(reason) => answers::lost(reason, sent + LEASE, Instant::now()),
+    })
 }

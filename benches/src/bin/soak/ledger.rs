@@ -7,6 +7,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use idem_core::{Error, ErrorKind};
 
+use crate::answers::Judgement;
+
 /// So many violations are kept; more say nothing new.
 const MOST: usize = 20;
 
@@ -48,6 +50,17 @@ impl Ledger {
         if violations.len() < MOST {
             violations.push(what);
         }
+    }
+
+    /// Whether it does; notes what does not.
+    pub(crate) fn holds(&self, judgement: Judgement) -> bool {
+        match judgement {
+            Judgement::Holds => return true,
+            Judgement::Passes => {}
+            Judgement::Unsure => Self::count(&self.unsure),
+            Judgement::Broken(what) => self.violation(what),
+        }
+        false
     }
 
     /// How many there were, and the first of them.
