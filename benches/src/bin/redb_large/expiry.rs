@@ -2,10 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use idem_benches::{RETENTION, Result};
-use idem_core::{ManualClock, Timestamp};
+use idem_core::{Clock as _, ManualClock, SystemClock};
 use idem_redb::{RedbConfig, RedbStore};
 use tokio::time::{Instant, sleep};
 
@@ -17,9 +17,7 @@ const FEW: u64 = 50_000;
 
 /// Lets all but a few records expire, and prints what that makes of the file, and what to compact it takes.
 pub(crate) async fn expire(path: &Path) -> Result<()> {
-    let wall =
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)? + RETENTION + Duration::from_hours(1);
-    let clock = ManualClock::new(Timestamp::from_micros(u64::try_from(wall.as_micros())?));
+    let clock = ManualClock::new(SystemClock.wall() + RETENTION + Duration::from_hours(1));
     let mut config = RedbConfig::new(path);
     config.call_timeout = MOST;
     let store = RedbStore::builder(config).clock(Arc::new(clock)).open().await?;

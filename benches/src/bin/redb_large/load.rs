@@ -42,7 +42,7 @@ pub(crate) async fn measure(path: &Path, quick_repair: bool) -> Result<Load> {
     let many = cycles(&store, CALLERS).await?;
     let before = written()?;
     let one = cycles(&store, 1).await?;
-    let written_kib = (written()? - before) / KIB as f64 / (2.0 * one * SPAN.as_secs_f64());
+    let written_kib = (written()? - before) / 1_024.0 / (2.0 * one * SPAN.as_secs_f64());
     close(store).await?;
     Ok(Load { many, one, written_kib })
 }
@@ -63,7 +63,9 @@ async fn cycles(store: &Arc<dyn Store>, callers: usize) -> Result<f64> {
         });
     }
     tasks.join_all().await.into_iter().collect::<Result<()>>()?;
-    Ok(done.load(Ordering::Relaxed) as f64 / SPAN.as_secs_f64())
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 cycles")]
+    let done = done.load(Ordering::Relaxed) as f64;
+    Ok(done / SPAN.as_secs_f64())
 }
 
 /// How many bytes this process has sent to the disk.
