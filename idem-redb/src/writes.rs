@@ -88,8 +88,8 @@ impl Writes {
 
     /// How large the file is, and what of it is in use, where anybody knows.
     pub(crate) fn usage(&self) -> Option<Use> {
-        let length = self.storage.as_ref()?.length()?;
-        Some(Use { length, in_use: self.share.as_ref()?.in_use()? })
+        let in_use = self.share.as_ref()?.in_use()?;
+        Some(Use { length: self.storage.as_ref()?.length()?, in_use })
     }
 
     /// Commits what every commit tells beside its records, and what spares the next opening a repair.

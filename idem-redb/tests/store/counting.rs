@@ -1,12 +1,15 @@
 //! What the scopes hold is counted: it adds up, and what is written down of it is in nobody's way.
 #![cfg(unix)]
 
+use std::fs::OpenOptions;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 use idem_core::{Claim, Fenced, Key, Lease, LockOutcome, ManualClock, Outcome, Owner, Scope, Store};
 use idem_redb::{QuickRepair, RedbConfig, RedbStore, Transacted};
+use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, TableDefinition};
 
 use crate::support::call::{acquire, assert_replays, complete_keys, key};
@@ -58,13 +61,17 @@ async fn a_store_that_counts_shows_the_records_that_it_has() {
 async fn what_nobody_counts_any_more_is_not_left_written_down() {
     let folder = tempfile::tempdir().unwrap();
     let (path, crashed) = (folder.path().join("payments.idem"), folder.path().join("crashed.idem"));
-    let mut config = RedbConfig::new(&path);
-    let store = RedbStore::open(config.clone()).await.unwrap();
+    let store = RedbStore::open(&path).await.unwrap();
     complete_keys(&store, 3).await;
     store.close().await.unwrap();
     assert!(row(&path).is_some());
-    config.max_share_per_scope = 1.0;
-    let store = RedbStore::open(config).await.unwrap();
+    // As a storage of the caller's, of which nobody knows where it is.
+    let file = path.clone();
+    let open = move || {
+        let file = OpenOptions::new().read(true).write(true).open(&file)?;
+        FileBackend::new(file).map_err(io::Error::other)
+    };
+    let store = RedbStore::builder("").open_backend(open).await.unwrap();
     acquire(&store, &key(3)).await;
     std::fs::copy(&path, &crashed).unwrap();
     assert_eq!(row(&crashed), None);

@@ -160,10 +160,10 @@ fn a_scope_is_served_again_once_its_flood_has_expired() {
     });
 }
 
-/// Whoever opens the store without a share counts nothing, and what was counted before is not believed afterwards.
+/// A store that is opened without a share counts all the same.
 #[test]
-fn what_was_counted_before_nobody_counted_is_forgotten() {
-    let test = "share::what_was_counted_before_nobody_counted_is_forgotten";
+fn a_flood_that_expired_while_there_was_no_share_is_forgotten() {
+    let test = "share::a_flood_that_expired_while_there_was_no_share_is_forgotten";
     on_a_small_disk(test, async |folder| {
         let clock = clock();
         let open = async |share| {
