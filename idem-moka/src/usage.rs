@@ -62,7 +62,7 @@ impl Bound {
             Self::Store(_) => limit,
             Self::Share(_) => format!(
                 "this scope holds its share (max_share_per_scope = {max_share_per_scope}) of what is left until \
-                 {limit}; other scopes are served"
+                 {limit}; it gets new keys again as its records expire"
             ),
         };
         Error::new(ErrorKind::Full, operation, message)

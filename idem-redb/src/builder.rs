@@ -57,12 +57,12 @@ impl RedbBuilder {
         self.start(move |config, clock| Inner::share(config, clock, database)).await
     }
 
-    /// Shares the application's own database, which `open` opens: now, and again whenever redb refuses its work until
-    /// then, after an I/O error or on a disk that was full. So the store recovers by itself, as one with a file of its
+    /// Shares the application's own database, which `open` opens: now, and again whenever redb refuses all work until
+    /// the database is opened anew, after an I/O error or on a disk that was full. So the store recovers by itself, as one with a file of its
     /// own does.
     ///
     /// The store lets go of the old database first, and one file is open once: the application must not keep it. It
-    /// asks for the one of the day by [`RedbStore::database`], and drops it after use. While `open` fails it is tried
+    /// asks for the current one by [`RedbStore::database`], and drops it after use. While `open` fails it is tried
     /// again with pauses of 5 ms to 1 s, one attempt at a time; calls that write are `Unavailable` meanwhile, and replays
     /// wait for half a second before they are, too.
     ///

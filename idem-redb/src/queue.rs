@@ -34,7 +34,7 @@ pub(crate) struct QueuedCall {
 }
 
 impl QueuedCall {
-    /// A lock whose caller has gone: nobody would hold what it were granted.
+    /// A lock whose caller has gone: nobody would hold what it was granted.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.reply.is_closed() && matches!(self.call, Call::Lock { .. })
     }

@@ -123,10 +123,10 @@ impl Inner {
     pub(crate) fn failed_read(&self, failure: Failure, operation: Operation) -> Error {
         // Once is enough, whatever the number of readers. A full queue has writes in it, and they meet the same error.
         if failure.needs_reopen()
-            && !self.shared.slot.look_asked(true)
+            && !self.shared.slot.swap_look_asked(true)
             && self.queue.try_send(Message::Reopen).is_err()
         {
-            self.shared.slot.look_asked(false);
+            self.shared.slot.swap_look_asked(false);
         }
         failure.into_error(operation)
     }

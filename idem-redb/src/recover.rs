@@ -160,7 +160,7 @@ impl Writer {
     fn refuse(&self, message: Message, why: &Away) {
         if matches!(message, Message::Reopen) {
             // It is being done; the next read that fails may ask again.
-            self.shared.slot.look_asked(false);
+            self.shared.slot.swap_look_asked(false);
         }
         refuse(message, why);
     }

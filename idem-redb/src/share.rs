@@ -82,7 +82,7 @@ impl Share {
     fn refusal(&self) -> Error {
         let message = format!(
             "this scope holds its share (max_share_per_scope = {}) of what is left on the disk, until its records \
-             expire; its known keys go on, and other scopes are served",
+             expire; its known keys go on",
             self.option
         );
         Error::new(ErrorKind::Full, Operation::Lock, message)

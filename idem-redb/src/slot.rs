@@ -65,7 +65,7 @@ impl Slot {
     }
 
     /// Notes that the writer is asked to look after a failed read, or that it does so; whether that was noted already.
-    pub(crate) fn look_asked(&self, asked: bool) -> bool {
+    pub(crate) fn swap_look_asked(&self, asked: bool) -> bool {
         self.look_asked.swap(asked, Ordering::AcqRel)
     }
 

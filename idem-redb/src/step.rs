@@ -80,7 +80,7 @@ impl Step {
                 }
                 What::Outcomes => tables.remove_outcome(key, *place)?,
                 What::Locks => tables.remove_expired_lock(key, step.as_of)?,
-                What::Notes => tables.settle(key, *place, step.as_of)?,
+                What::Notes => tables.resolve_due_note(key, *place, step.as_of)?,
             });
             self.wrote = true;
         }

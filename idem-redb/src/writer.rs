@@ -119,8 +119,9 @@ impl Writer {
                 self.batch(None);
                 continue;
             }
-            let patience = self.can_rest().then_some(REST);
-            match self.queue.wait(patience) {
+            // However long nobody comes: the mark must not grow too old to be believed.
+            let patience = if self.can_rest() { REST } else { self.shared.config.max_clock_jump / 4 };
+            match self.queue.wait(Some(patience)) {
                 Waited::Ready => {}
                 Waited::Ended => return None,
                 Waited::TimedOut => self.rest(),
@@ -138,7 +139,9 @@ impl Writer {
         if self.shrinking.waits_for_rest(self.writes.usage(), now()) {
             self.shrinking.tried(now());
             self.shrink();
-        } else if let Ok(database) = self.database() {
+        } else if !self.admission.is_short()
+            && let Ok(database) = self.database()
+        {
             let done = guarded(|| self.writes.commit_mark(&database));
             let_go(database);
             self.recover(done);
@@ -276,7 +279,7 @@ impl Writer {
 
     /// A read failed. It may be over already: a write met the same error and opened the database again.
     fn look_after_reads(&mut self) {
-        self.shared.slot.look_asked(false);
+        self.shared.slot.swap_look_asked(false);
         if let Ok(database) = self.shared.slot.database() {
             let usable = guarded(|| Ok(self.writes.begin(&database)?.abort()?));
             drop(database);

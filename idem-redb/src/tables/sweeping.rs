@@ -47,7 +47,12 @@ impl Tables<'_> {
 
     /// Looks at the lock of `key`, of which the note at `note` is due: removes it if it has expired (true), and
     /// else notes when to look again.
-    pub(crate) fn settle(&mut self, key: &Key, note: Place, now: Timestamp) -> Result<bool, Failure> {
+    pub(crate) fn resolve_due_note(
+        &mut self,
+        key: &Key,
+        note: Place,
+        now: Timestamp,
+    ) -> Result<bool, Failure> {
         if !self.lock_expiry().has(key, note)? {
             return Ok(false);
         }

@@ -106,6 +106,31 @@ async fn a_clock_that_is_years_ahead_is_refused_and_ends_nothing() {
     assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockOutcome::Acquired(_)));
 }
 
+/// Nobody wrote for longer than a jump may be, and the process died: no clock was wrong.
+#[tokio::test]
+async fn an_idle_store_is_not_taken_for_one_under_a_wrong_clock() {
+    let disk = Disk::new();
+    let clock = ManualClock::new(at(NOON));
+    let mut config = config();
+    config.max_clock_jump = Duration::from_secs(4);
+    let store = open(&disk, config.clone(), &clock).await.unwrap();
+    let lease = acquire(&store, &key(0)).await;
+    complete(&store, &lease, value(0)).await;
+    clock.advance(Duration::from_secs(3));
+    let syncs = disk.counts().syncs;
+    tokio::time::timeout(Duration::from_mins(1), async {
+        while disk.counts().syncs < syncs + 2 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .unwrap();
+    clock.advance(Duration::from_secs(3));
+    let left_behind = Disk::holding(disk.bytes());
+    let store = open(&left_behind, config, &clock).await.unwrap();
+    assert_eq!(replay(&store, &key(0)).await, value(0));
+}
+
 #[tokio::test]
 async fn a_shared_database_is_refused_under_a_clock_that_is_years_ahead_and_left_as_it_was() {
     let disk = Disk::new();

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::{KIB, close, open};
 
-const SPAN: Duration = Duration::from_secs(3);
+const SPAN: Duration = Duration::from_secs(2);
 const CALLERS: usize = 64;
 
 /// What a round came to.
