@@ -1,4 +1,4 @@
-//! Opening: a file, a storage of the caller's, or a database of the application's.
+//! Opening a file, or a storage of the caller's.
 
 use std::fs;
 use std::io;
@@ -9,23 +9,20 @@ use std::time::Duration;
 use idem_core::{Error, ErrorKind, Operation, Result};
 use redb::backends::FileBackend;
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, TableError, TableHandle,
-    WriteTransaction,
+    Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, TableError, WriteTransaction,
 };
 
 use crate::config::RedbConfig;
 use crate::create::{self, end_of_links, failed, folder, sync_folder, unusable};
 use crate::error::Failure;
-use crate::held::Held;
+use crate::found::{self, Found, Ownership, prepare};
 use crate::identity::FileIdentity;
 use crate::leftovers;
 use crate::lent::Lent;
 use crate::mark::Mark;
-use crate::migrate;
-use crate::schema::{self, SCHEMA_VERSION};
+use crate::schema;
 use crate::share::Known;
 use crate::slot;
-use crate::tables::{self, Tables};
 
 /// Before a file that was just made is tried again, in milliseconds.
 const PAUSES_OF_A_NEW_FILE: [u64; 6] = [1, 10, 30, 100, 300, 1_000];
@@ -109,11 +106,13 @@ fn look(path: &Path) -> Result<(), Failure> {
     };
     let txn = database.begin_read()?;
     match txn.open_table(schema::META) {
-        Ok(meta) => check(meta.get(schema::VERSION_KEY)?.map(|version| version.value())),
-        Err(TableError::TableDoesNotExist(_)) if txn.list_tables()?.any(|table| is_of_idem(&table)) => {
-            Err(lost())
+        Ok(meta) => found::check(meta.get(schema::VERSION_KEY)?.map(|version| version.value())),
+        Err(TableError::TableDoesNotExist(_))
+            if txn.list_tables()?.any(|table| found::is_of_idem(&table)) =>
+        {
+            Err(found::lost())
         }
-        Err(TableError::TableDoesNotExist(_)) => Err(foreign()),
+        Err(TableError::TableDoesNotExist(_)) => Err(found::foreign()),
         Err(error) => Err(error.into()),
     }
 }
@@ -151,25 +150,6 @@ pub(crate) fn open_in_place(config: &RedbConfig, storage: Lent) -> Result<Opened
     })
 }
 
-/// Makes the tables in an application's own database where `ownership` lets it, and checks that they are ours where
-/// there are any. `go_on` answers how far the store has come by now, which is written: a second store on it must not be
-/// ahead of the first.
-pub(crate) fn adopt(
-    txn: WriteTransaction,
-    ownership: Ownership,
-    go_on: impl FnOnce(Mark) -> Result<Mark>,
-) -> Result<Mark, Failure> {
-    let mark = go_on(found_or_made(&txn, ownership)?.mark).map_err(Failure::Record)?;
-    Tables::open(&txn)?.write_mark(mark)?;
-    txn.commit().map_err(Failure::latched)?;
-    Ok(mark)
-}
-
-/// Looks whether an application's database that was opened anew is the one that it was, and writes nothing.
-pub(crate) fn found_again(txn: WriteTransaction) -> Result<Mark, Failure> {
-    Ok(prepare(txn, Ownership::SharedAgain)?.mark)
-}
-
 /// Makes an empty store of an empty file.
 fn fill(config: &RedbConfig, file: fs::File) -> Result<()> {
     guarded(|| {
@@ -181,94 +161,6 @@ fn fill(config: &RedbConfig, file: fs::File) -> Result<()> {
 
 fn guarded<T>(open: impl FnOnce() -> Result<T, Failure>) -> Result<T> {
     slot::guarded(open).map_err(|failure| failure.into_error(Operation::Open))
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ownership {
-    /// Ours alone; made when there is nothing.
-    Own,
-    /// Ours, and opened before: what it held must be there, so nothing is made anew.
-    Again,
-    /// The application's, with tables of its own.
-    Shared,
-    /// The application's, which held the store before.
-    SharedAgain,
-}
-
-/// Makes the tables where there are none, checks the version where there are, and brings version 1 up to it.
-fn prepare(txn: WriteTransaction, ownership: Ownership) -> Result<Found, Failure> {
-    let found = found_or_made(&txn, ownership)?;
-    // Where nothing is to be written, a full disk must not keep what is there from being read.
-    if found.wrote {
-        txn.commit().map_err(Failure::latched)?;
-    } else {
-        txn.abort()?;
-    }
-    Ok(found)
-}
-
-struct Found {
-    mark: Mark,
-    known: Known,
-    /// Whether tables were made, or brought up to this version.
-    wrote: bool,
-}
-
-fn found_or_made(txn: &WriteTransaction, ownership: Ownership) -> Result<Found, Failure> {
-    let tables: Vec<String> = txn.list_tables()?.map(|table| table.name().to_owned()).collect();
-    let ours = tables.iter().filter(|name| schema::TABLES.contains(&name.as_str())).count();
-    let has_rows = ours < tables.len() || txn.list_multimap_tables()?.next().is_some();
-    let known = |held| Known { held, has_rows };
-    let mut is_version_1 = false;
-    if tables.iter().any(|name| name == schema::META.name()) {
-        let version = tables::version(txn)?;
-        check(version)?;
-        is_version_1 = version == Some(1);
-    }
-    match (ours, ownership) {
-        (migrate::TABLES_OF_VERSION_1, _) if is_version_1 => {
-            Ok(Found { mark: migrate::from_version_1(txn)?, known: known(None), wrote: true })
-        }
-        (schema::TABLES_IN_ALL, _) => {
-            let mut tables = Tables::open(txn)?;
-            Ok(Found { mark: tables.mark()?, known: known(tables.held()?), wrote: false })
-        }
-        (0, Ownership::Own | Ownership::Again) if !tables.is_empty() => Err(foreign()),
-        (1.., _) | (0, Ownership::Again | Ownership::SharedAgain) => Err(lost()),
-        (0, Ownership::Own | Ownership::Shared) => {
-            tables::create(txn)?;
-            Ok(Found { mark: Mark::default(), known: known(Some(Held::default())), wrote: true })
-        }
-    }
-}
-
-fn is_of_idem(table: &impl TableHandle) -> bool {
-    schema::TABLES.contains(&table.name())
-}
-
-fn check(version: Option<u64>) -> Result<(), Failure> {
-    match version {
-        Some(1 | SCHEMA_VERSION) => Ok(()),
-        Some(version) => {
-            let message =
-                format!("the store has schema version {version}, this code reads 1 and {SCHEMA_VERSION}");
-            Err(Failure::Record(Error::new(ErrorKind::Incompatible, Operation::Open, message)))
-        }
-        None => {
-            let message = "the store does not say its schema version";
-            Err(Failure::Record(Error::new(ErrorKind::Corrupt, Operation::Open, message)))
-        }
-    }
-}
-
-fn foreign() -> Failure {
-    let message = "the file is a redb database, but no idem store; share it with `with_database`";
-    Failure::Record(Error::new(ErrorKind::Incompatible, Operation::Open, message))
-}
-
-fn lost() -> Failure {
-    let message = "the store that it held is gone from it, or a part of it is; restore it from a backup";
-    Failure::Record(Error::new(ErrorKind::Corrupt, Operation::Open, message))
 }
 
 /// A durable write transaction of a database that nobody else writes to.

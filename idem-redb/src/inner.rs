@@ -13,7 +13,8 @@ use tokio::time::timeout;
 
 use crate::config::{RedbConfig, WhenQueueFull};
 use crate::error::{away, closed};
-use crate::file::{self, Opened, Ownership};
+use crate::file::{self, Opened};
+use crate::found::{self, Ownership};
 use crate::identity::FileIdentity;
 use crate::maintain::Closed;
 use crate::mark::Mark;
@@ -85,7 +86,7 @@ impl Inner {
         let mut time = StoreClock::start(Arc::clone(&clock));
         let adopted = guarded(|| {
             let txn = WriteTurn::default().begin(&database, config.call_timeout)?;
-            file::adopt(txn, Ownership::Shared, |mark| {
+            found::adopt(txn, Ownership::Shared, |mark| {
                 time = mark.resume(clock, &config)?;
                 Ok(Mark::new(time.mark(time.now()), mark.sequence))
             })

@@ -10,6 +10,7 @@ mod create;
 mod error;
 mod expired;
 mod file;
+mod found;
 mod full_disk;
 mod held;
 mod identity;

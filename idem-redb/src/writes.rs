@@ -6,7 +6,8 @@ use std::sync::Arc;
 use redb::{Database, TransactionError, WriteTransaction};
 
 use crate::error::Failure;
-use crate::file::{self, Ownership};
+use crate::file;
+use crate::found::{self, Ownership};
 use crate::lent::Lent;
 use crate::mark::Mark;
 use crate::quick_repair::QuickRepair;
@@ -207,7 +208,7 @@ impl Writes {
     pub(crate) fn adopt(&mut self, database: &Arc<Database>) -> Result<(), Failure> {
         let mut turn = WriteTurn::default();
         let txn = turn.begin(database, self.shared.config.call_timeout)?;
-        file::adopt(txn, Ownership::SharedAgain, |mark| {
+        found::adopt(txn, Ownership::SharedAgain, |mark| {
             self.found(mark);
             Ok(self.mark())
         })?;
@@ -220,7 +221,7 @@ impl Writes {
     pub(crate) fn adopt_again(&mut self, database: &Arc<Database>) -> Result<(), Failure> {
         let mut turn = WriteTurn::default();
         let txn = turn.begin(database, self.shared.config.call_timeout)?;
-        let mark = file::found_again(txn)?;
+        let mark = found::found_again(txn)?;
         self.turn = Some(turn);
         self.found(mark);
         Ok(())
