@@ -10,6 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// What a record takes of the file for each byte of it, pages that are not full included. redb's pages have 2^n KiB, so
 /// that one with a large value may be half empty.
 const TAKEN_PER_BYTE: u64 = 2;
+/// Kept free for holders: dozens of small completions in a commit, and what a commit takes beside its records, which
+/// grows with the file.
+const RESERVE: u64 = 256 << 10;
+const RESERVED_PART: u64 = 512;
+const MOST_RESERVED: u64 = 8 << 20;
 /// Where nobody knows, everything has room.
 const UNKNOWN: u64 = u64::MAX;
 
@@ -57,6 +62,12 @@ impl Room {
     pub(crate) fn free(&self, counted: u64) -> Option<u64> {
         let whole = self.whole.load(Ordering::Acquire);
         (whole != UNKNOWN).then(|| whole.saturating_sub(counted.saturating_mul(TAKEN_PER_BYTE)))
+    }
+
+    /// What is left for those who hold a key, so that what they do can be kept: new keys do not get it.
+    pub(crate) fn reserve(&self) -> u64 {
+        let whole = self.whole.load(Ordering::Acquire);
+        if whole == UNKNOWN { 0 } else { RESERVE + (whole / RESERVED_PART).min(MOST_RESERVED) }
     }
 
     /// What records of `counted` bytes take of the file; `None` where the application may have tables in it as well.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use idem_core::{Error, ErrorKind, Key, Operation, Result, Scope};
 
+use crate::full_disk::FULL;
 use crate::held::{Changes, Held, ScopeId};
 use crate::room::Room;
 
@@ -62,9 +63,14 @@ impl Share {
         Self { option, shared: shared_scope(), room, counts }
     }
 
-    /// Refuses a new key of a scope that holds too much of what there is.
+    /// Refuses a new key where the room that is left is for those who hold one, or where its scope holds too much of what
+    /// there is.
     #[expect(clippy::cast_precision_loss, reason = "bytes of a disk, to 53 bits")]
     pub(crate) fn check(&self, key: &Key) -> Result<()> {
+        let free = self.free();
+        if free.is_some_and(|free| free < self.room.reserve()) {
+            return Err(FULL.error(Operation::Lock));
+        }
         let scope = scope_of(key);
         let held = self.counts.held.of(&scope);
         // Of no scope is the first record refused, nor of one that is too small to be counted.
@@ -72,7 +78,7 @@ impl Share {
             return Ok(());
         }
         let per_free = self.option / (1.0 - self.option);
-        match self.room.free(self.counts.held.all()) {
+        match free {
             Some(free) if held as f64 > per_free * free as f64 => Err(self.refusal()),
             _ => Ok(()),
         }

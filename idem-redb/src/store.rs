@@ -101,6 +101,9 @@ impl RedbStore {
     ///   holds a store, or close the store and delete its tables in the same transaction, knowing that all keys are
     ///   forgotten.
     ///
+    /// Nobody looks after the file of such a database: when it is removed or replaced while it is open, the store goes on,
+    /// and what it keeps is lost with the file.
+    ///
     /// One store per database at a time, and [`close`](RedbStore::close) it before another is made: two of them
     /// have each a clock and sequences of their own, and together do not keep the contract.
     ///
@@ -176,6 +179,9 @@ impl RedbStore {
 
     /// Does what was asked before, closes the file, and lets every later call end in
     /// [`Closed`](idem_core::ErrorKind::Closed). Closing twice is closing once, and ends as that did.
+    ///
+    /// Await what runs by [`execute`](idem_core::StoreExt::execute) first: work that is under way cannot be completed any
+    /// more, and runs again once its lease is over.
     ///
     /// # Errors
     /// - Those of the last commit that closing makes, such as [`Full`](idem_core::ErrorKind::Full). Nothing that was

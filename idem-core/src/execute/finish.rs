@@ -105,7 +105,8 @@ async fn by_work<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &Policy) -
     }
 }
 
-/// Sends the outcome until its effect is known; when it is too large, the note that it was.
+/// Sends the outcome until its effect is known; when it is too large, or the store stays full, a note that the work has
+/// run: without one the next retry would run it again.
 async fn send<S: Store + ?Sized>(
     store: &S,
     lease: &Lease,
@@ -121,6 +122,17 @@ async fn send<S: Store + ?Sized>(
             let error = cause(&error);
             tracing::warn!(key = %lease.key(), error, "the result is not kept; a retry will be told so");
             complete(Outcome::Unavailable(Reason::TooLarge)).await
+        }
+        Err(error) if error.kind() == ErrorKind::Full => {
+            // The note needs hardly any room. Whoever cannot keep that either has nothing to say but the error.
+            match store.complete(lease, Outcome::Unavailable(Reason::Other), policy.retention).await {
+                Ok(answer) => {
+                    let error = cause(&error);
+                    tracing::warn!(key = %lease.key(), error, "the store is full, the result is not kept");
+                    Ok(answer)
+                }
+                Err(_) => Err(error),
+            }
         }
         answer => answer,
     }

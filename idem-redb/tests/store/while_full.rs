@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{ErrorKind, Fenced, Lease, LockOutcome, Outcome, Result, Store};
+use idem_core::{
+    ErrorKind, Execution, Fenced, Lease, LockOutcome, Outcome, Policy, Reason, Result, Store, StoreExt,
+};
 use idem_redb::RedbStore;
 use tokio::task::JoinSet;
 
 use crate::support::call::{acquire, complete, config, key, lock, open, replay};
 use crate::support::disk::Disk;
-use crate::support::workload::{LEASE, clock};
+use crate::support::workload::{LEASE, clock, fingerprint};
 
 /// Outcomes that together are larger than the cache, so that replays read from the disk.
 const KEPT: usize = 40;
@@ -182,6 +184,34 @@ async fn the_company_of_a_large_outcome_costs_no_holder_its_call() {
     for renewed in renewals.join_all().await {
         assert_eq!(renewed.unwrap(), Fenced::Applied);
     }
+}
+
+/// What has run is not run again for want of room for its result.
+#[tokio::test]
+async fn work_whose_result_finds_no_room_runs_once() {
+    let disk = Disk::new();
+    let store = open(&disk, config(), &clock()).await.unwrap();
+    complete(&store, &acquire(&store, &key(0)).await, large(0)).await;
+    let used = disk.used_blocks();
+    disk.change_faults(|faults, _| faults.space = Some(used + 60));
+    let policy = Policy::new(LEASE, Duration::from_hours(1)).resend_for(Duration::from_secs(3));
+    let runs = AtomicUsize::new(0);
+    for retry in 0..3 {
+        let answer = store
+            .execute(&key(1), &fingerprint(), &policy, |_lease| async {
+                runs.fetch_add(1, Ordering::Relaxed);
+                Ok::<_, ()>("x".repeat(4 << 20))
+            })
+            .await
+            .unwrap();
+        match answer {
+            Execution::Executed(_) if retry == 0 => {}
+            Execution::Unavailable(Reason::Other) if retry > 0 => {}
+            Execution::Unknown(_, error) => panic!("retry {retry}: {error}"),
+            _ => panic!("retry {retry} was answered otherwise"),
+        }
+    }
+    assert_eq!(runs.load(Ordering::Relaxed), 1);
 }
 
 /// A process that starts while the disk is full serves what is kept.
