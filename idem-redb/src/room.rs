@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 const TAKEN_PER_BYTE: u64 = 2;
 /// Kept free for holders: dozens of small completions in a commit, and what a commit takes beside its records, which
 /// grows with the file.
-const RESERVE: u64 = 256 << 10;
+const RESERVE: u64 = 1 << 20;
 const RESERVED_PART: u64 = 512;
 const MOST_RESERVED: u64 = 8 << 20;
 /// Where nobody knows, everything has room.

@@ -118,7 +118,7 @@ fn rows_of_the_applications_are_not_taken_for_free() {
     let test = "share::rows_of_the_applications_are_not_taken_for_free";
     on_a_small_disk(test, async |folder| {
         let mut store = open(folder, 0.9).await;
-        for number in 0..16 {
+        for number in 0..5 {
             let key = Key::new(&Scope::shared(), number.to_string()).unwrap();
             let lease = acquire(&store, &key).await.unwrap();
             let work = move |txn: &WriteTransaction| {

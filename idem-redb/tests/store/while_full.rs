@@ -200,7 +200,7 @@ async fn work_whose_result_finds_no_room_runs_once() {
         let answer = store
             .execute(&key(1), &fingerprint(), &policy, |_lease| async {
                 runs.fetch_add(1, Ordering::Relaxed);
-                Ok::<_, ()>("x".repeat(4 << 20))
+                Ok::<_, ()>("x".repeat(400 << 10))
             })
             .await
             .unwrap();
