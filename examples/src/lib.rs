@@ -12,6 +12,8 @@ mod guide {
     struct Scopes;
     #[doc = include_str!("../../docs/guide/lease-and-retention.md")]
     struct LeaseAndRetention;
+    #[doc = include_str!("../../docs/guide/results.md")]
+    struct Results;
     #[doc = include_str!("../../docs/guide/effects.md")]
     struct Effects;
 }

@@ -37,8 +37,9 @@ pub enum ErrorKind {
     /// The store cannot answer now: overloaded, reopening, or out of reach. It may have taken the
     /// call all the same, so treat it as [`Timeout`](ErrorKind::Timeout): resend, never redo the work.
     Unavailable,
-    /// This handle to the store was closed and answers no call any more. What was asked before the store was closed
-    /// may have been done: a store that is opened anew tells. Sending the call again to this handle changes nothing.
+    /// This handle to the store answers no call any more: it was closed, or its file was removed or replaced. What was
+    /// asked before may have been done: a store that is opened anew tells. Sending the call again to this handle changes
+    /// nothing.
     Closed,
 }
 

@@ -172,7 +172,7 @@ pub enum Reason {
     Upgraded,
     /// The work panicked, and what it did before is unknown.
     Panicked,
-    /// It could not be encoded.
+    /// It could not be encoded, or its type does not read what it writes.
     NotEncodable,
     /// Some other reason, or one that a newer version wrote.
     Other,
@@ -185,7 +185,7 @@ impl fmt::Display for Reason {
             Self::Streamed => "the result was streamed",
             Self::Upgraded => "the connection changed its protocol",
             Self::Panicked => "the work panicked",
-            Self::NotEncodable => "the result could not be encoded",
+            Self::NotEncodable => "the result could not be encoded and read back",
             Self::Other => "the result was not kept",
         })
     }

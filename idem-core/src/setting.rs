@@ -16,10 +16,11 @@
 //! # Ok::<(), toml::de::Error>(())
 //! ```
 
+use std::fmt;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use serde::de::Error as _;
+use serde::de::{self, Error as _, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// A duration with its unit: `"500ms"`, `"30s"`, `"1h 30m"`. A bare number is an error: its unit is a guess.
@@ -37,17 +38,55 @@ pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, 
 /// # Errors
 /// The deserializer's, naming the value.
 pub fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a size is a number of bytes, or a text such as \"64MiB\"")]
-    enum Written {
-        Number(u64),
-        Text(String),
+    struct Size;
+    impl Visitor<'_> for Size {
+        type Value = u64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a size: a number of bytes, or a text such as \"64MiB\"")
+        }
+
+        fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<u64, E> {
+            Ok(bytes)
+        }
+
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<u64, E> {
+            u64::try_from(number).map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<u64, E> {
+            parse_bytes(text)
+                .map_err(|reason| E::custom(format!("{text:?} is no size such as \"64MiB\": {reason}")))
+        }
     }
-    match Written::deserialize(deserializer)? {
-        Written::Number(bytes) => Ok(bytes),
-        Written::Text(text) => parse_bytes(&text)
-            .map_err(|reason| D::Error::custom(format!("{text:?} is no size such as \"64MiB\": {reason}"))),
-    }
+    deserializer.deserialize_any(Size)
+}
+
+/// A size as [`bytes`] reads it, in the largest unit in which it is a whole number.
+///
+/// ```
+/// use idem_core::setting::written_bytes;
+///
+/// assert_eq!([64 << 20, 1_000, 1 << 40].map(written_bytes), ["64MiB", "1000B", "1TiB"]);
+/// ```
+#[must_use]
+pub fn written_bytes(bytes: u64) -> String {
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let unit = units.into_iter().find(|(bits, _)| bytes > 0 && bytes.trailing_zeros() >= *bits);
+    unit.map_or_else(|| format!("{bytes}B"), |(bits, unit)| format!("{}{unit}", bytes >> bits))
+}
+
+/// A duration as [`duration`] reads it.
+///
+/// ```
+/// use std::time::Duration;
+/// use idem_core::setting::written_duration;
+///
+/// assert_eq!(written_duration(Duration::from_millis(90_500)), "1m 30s 500ms");
+/// ```
+#[must_use]
+pub fn written_duration(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
 }
 
 /// A store's URI as it may be shown: `***` in place of user and password, and in place of the options.

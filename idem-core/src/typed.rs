@@ -122,6 +122,13 @@ fn reason(error: &DecodeError) -> String {
         {
             // The name is the type's own.
             Some(field) if message.starts_with("missing field `") => format!("missing field `{field}`"),
+            // These names are what was read.
+            Some(_) if message.starts_with("unknown variant `") => {
+                "it is a variant that this type does not have".to_owned()
+            }
+            Some(_) if message.starts_with("unknown field `") => {
+                "it has a field that this type does not have".to_owned()
+            }
             _ => "another type was written".to_owned(),
         },
         DecodeError::DepthLimitExceeded => "it is nested too deeply".to_owned(),

@@ -142,7 +142,7 @@
 //! the protocol reaches its client whole; a retry is told that it was not kept, and the handler does not run again.
 //!
 //! # Guide
-//! `docs/guide/` of the repository has a page on each of these: ten minutes, scopes, lease and retention, effects.
+//! `docs/guide/` of the repository has a page on each of these: ten minutes, scopes, lease and retention, results, effects.
 //!
 //! # Features
 //! - `axum`: the extractors, and fingerprints over the path before nesting.

@@ -1,8 +1,8 @@
 //! What an application may choose, and what is refused.
 
-use idem_core::{Error, ErrorKind, Operation, Result, setting};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use idem_core::setting::{self, written_bytes};
+use idem_core::{Error, ErrorKind, Operation, Result};
+use serde::Deserialize;
 
 use crate::RECORD_OVERHEAD;
 
@@ -30,25 +30,21 @@ const MOST_OUTCOME: u64 = 1 << 30;
 #[serde(default, deny_unknown_fields)]
 pub struct MokaConfig {
     /// Bytes of outcomes and checkpoints, and [`RECORD_OVERHEAD`] for each record. Default: 64 MiB.
-    #[serde(deserialize_with = "max_bytes")]
+    #[serde(deserialize_with = "setting::bytes")]
     pub max_bytes: u64,
     /// Records. Default: 1,000,000.
-    #[serde(deserialize_with = "max_entries")]
     pub max_entries: u64,
     /// Locked records: held, lapsed within their retention, or released with a checkpoint. Default: 100,000.
-    #[serde(deserialize_with = "max_locks")]
     pub max_locks: u64,
     /// Bytes of one outcome or checkpoint; a larger one is
     /// [`TooLarge`](idem_core::ErrorKind::TooLarge). Default: 1 MiB.
-    #[serde(deserialize_with = "max_outcome")]
+    #[serde(deserialize_with = "setting::bytes")]
     pub max_outcome: u64,
     /// What happens at `max_bytes` and `max_entries`. Default: [`WhenFull::Refuse`].
-    #[serde(deserialize_with = "when_full")]
     pub when_full: WhenFull,
     /// The part of the store that one scope may fill while no other holds anything (above 0, at most 1); the
     /// others' records make it less. A new key beyond it is refused. `1.0`: no share is looked after, and one
     /// scope can fill the store for all. The shared scope has no share. Default: 0.9.
-    #[serde(deserialize_with = "max_share_per_scope")]
     pub max_share_per_scope: f64,
 }
 
@@ -80,10 +76,11 @@ impl Default for MokaConfig {
 impl MokaConfig {
     /// Refuses zeros, mistaken units, and settings that contradict one another.
     pub(crate) fn check(&self) -> Result<()> {
-        within("max_bytes", self.max_bytes, MOST_BYTES)?;
-        within("max_entries", self.max_entries, MOST_ENTRIES)?;
-        within("max_locks", self.max_locks, MOST_LOCKS)?;
-        within("max_outcome", self.max_outcome, MOST_OUTCOME)?;
+        let records = |count: u64| count.to_string();
+        within("max_bytes", self.max_bytes, MOST_BYTES, written_bytes)?;
+        within("max_entries", self.max_entries, MOST_ENTRIES, records)?;
+        within("max_locks", self.max_locks, MOST_LOCKS, records)?;
+        within("max_outcome", self.max_outcome, MOST_OUTCOME, written_bytes)?;
         let share = self.max_share_per_scope;
         if !(share > 0.0 && share <= 1.0) {
             return Err(invalid(&format!("max_share_per_scope = {share} is not above 0 and at most 1")));
@@ -92,14 +89,16 @@ impl MokaConfig {
             return Err(invalid(&format!(
                 "max_bytes = {} holds no record with an outcome of max_outcome = {} (and {RECORD_OVERHEAD} \
                  bytes of overhead): raise max_bytes or lower max_outcome",
-                self.max_bytes, self.max_outcome
+                written_bytes(self.max_bytes),
+                written_bytes(self.max_outcome)
             )));
         }
         if self.when_full == WhenFull::Evict && self.least_weight() > u64::from(u32::MAX) {
             return Err(invalid(&format!(
                 "max_entries = {} is too low for max_bytes = {} under when_full = \"evict\": at most 4 GiB for \
                  each entry",
-                self.max_entries, self.max_bytes
+                self.max_entries,
+                written_bytes(self.max_bytes)
             )));
         }
         Ok(())
@@ -111,31 +110,14 @@ impl MokaConfig {
     }
 }
 
-fn within(option: &str, value: u64, most: u64) -> Result<()> {
+fn within(option: &str, value: u64, most: u64, written: fn(u64) -> String) -> Result<()> {
     if (1..=most).contains(&value) {
         return Ok(());
     }
-    Err(invalid(&format!("{option} = {value} is outside 1 to {most}")))
+    let [value, least, most] = [value, 1, most].map(written);
+    Err(invalid(&format!("{option} = {value} is outside {least} to {most}")))
 }
 
 fn invalid(message: &str) -> Error {
     Error::new(ErrorKind::InvalidConfig, Operation::Configure, format!("moka: {message}"))
-}
-
-/// A URI's options are read one by one without their names, so each adds its own to what is wrong with it.
-macro_rules! named {
-    ($($option:ident: $type:ty = $read:path;)*) => {
-        $(fn $option<'de, D: Deserializer<'de>>(deserializer: D) -> Result<$type, D::Error> {
-            $read(deserializer).map_err(|source| D::Error::custom(format!(concat!(stringify!($option), ": {}"), source)))
-        })*
-    };
-}
-
-named! {
-    max_bytes: u64 = setting::bytes;
-    max_entries: u64 = u64::deserialize;
-    max_locks: u64 = u64::deserialize;
-    max_outcome: u64 = setting::bytes;
-    when_full: WhenFull = WhenFull::deserialize;
-    max_share_per_scope: f64 = f64::deserialize;
 }

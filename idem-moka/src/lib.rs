@@ -34,7 +34,8 @@
 //!   `max_outcome`, by what the keys under way save and result in; until it is below again, no new key is taken.
 //! - **No scope fills the store for the others.** A new key is refused when its scope would hold more than
 //!   `share / (1 - share)` times what is still free. With the default share of 0.9 a scope alone gets nine tenths,
-//!   two that flood the store 47 % each, ten 9.9 % each, and the next scope always finds some room. What a scope
+//!   two that flood the store 47 % each, ten 9.9 % each. Those that flood it one after the other get nine tenths of
+//!   what is left each time, so the fourth finds little; a lower share leaves the next ones more. What a scope
 //!   holds is counted while it holds something, and the [shared scope](idem_core::Scope::shared) not at all.
 //! - Under [`Refuse`](WhenFull::Refuse), the default, nothing completed is dropped before it expires.
 //! - Under [`Evict`](WhenFull::Evict) the least recently used completed records make room, and a retry of one

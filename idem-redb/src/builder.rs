@@ -10,7 +10,7 @@ use crate::config::RedbConfig;
 use crate::inner::{Inner, Started};
 use crate::store::RedbStore;
 use crate::sweep;
-use crate::thread::elsewhere;
+use crate::thread::{check_runtime, elsewhere};
 
 /// Opens a [`RedbStore`] with more than a configuration says.
 #[must_use = "a builder does nothing until one of its opening methods is awaited"]
@@ -113,6 +113,7 @@ impl RedbBuilder {
         F: FnOnce(RedbConfig, SharedClock) -> Result<Started> + Send + 'static,
     {
         self.config.check()?;
+        check_runtime()?;
         let start = move || {
             let Started { inner, stopped } = start(self.config, self.clock)?;
             if inner.shared.config.sweep {

@@ -120,14 +120,22 @@ impl RedbConfig {
 
     pub(crate) fn check(&self) -> Result<()> {
         const MIB: u64 = 1 << 20;
+        const MILLENNIUM: Duration = Duration::from_hours(1_000 * 8_766);
+        let (bytes, duration) = (setting::written_bytes, setting::written_duration);
         let instant = Duration::from_millis(1);
         let day = Duration::from_hours(24);
-        in_range("cache_bytes", self.cache_bytes, MIB, 1 << 40)?;
-        in_range("queue", self.queue, 1, 1_000_000)?;
-        in_range("call_timeout", self.call_timeout, instant, day)?;
-        in_range("max_outcome", self.max_outcome, 1, 1 << 30)?;
-        in_range("max_clock_jump", self.max_clock_jump, Duration::from_secs(1), day * 366 * 1_000)?;
-        in_range("sweep_interval", self.sweep_interval, instant, day)?;
+        if self.path.as_os_str().as_encoded_bytes().starts_with(b"redb:") {
+            return Err(invalid(&format!(
+                "{} is a URI, which a Registry opens; a path stands without `redb:`, or begins with `./`",
+                self.path.display()
+            )));
+        }
+        in_range("cache_bytes", self.cache_bytes, MIB, 1 << 40, bytes)?;
+        in_range("queue", self.queue, 1, 1_000_000, |places| places.to_string())?;
+        in_range("call_timeout", self.call_timeout, instant, day, duration)?;
+        in_range("max_outcome", self.max_outcome, 1, 1 << 30, bytes)?;
+        in_range("max_clock_jump", self.max_clock_jump, Duration::from_secs(1), MILLENNIUM, duration)?;
+        in_range("sweep_interval", self.sweep_interval, instant, day, duration)?;
         let share = self.max_share_per_scope;
         if share > 0.0 && share <= 1.0 {
             return Ok(());
@@ -180,11 +188,18 @@ fn unused(set: &[(&str, bool)], on: &str) -> Result<()> {
     }
 }
 
-fn in_range<T: PartialOrd + Copy + std::fmt::Debug>(name: &str, value: T, min: T, max: T) -> Result<()> {
+fn in_range<T: PartialOrd + Copy>(
+    name: &str,
+    value: T,
+    min: T,
+    max: T,
+    written: impl Fn(T) -> String,
+) -> Result<()> {
     if min <= value && value <= max {
         return Ok(());
     }
-    Err(invalid(&format!("{name} is {value:?}, it must be {min:?} to {max:?}")))
+    let [value, min, max] = [value, min, max].map(written);
+    Err(invalid(&format!("{name} is {value}, it must be {min} to {max}")))
 }
 
 fn invalid(message: &str) -> Error {

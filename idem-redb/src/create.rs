@@ -26,7 +26,17 @@ const MOST_TRIES: usize = 5;
 /// somebody took it for a leftover meanwhile, and this is not the last try.
 fn try_once(path: &Path, fill: &impl Fn(File) -> Result<()>, is_last: bool) -> Result<bool> {
     let cannot = |error: io::Error| failed(path, "cannot be made", error);
-    let Some(fresh) = leftovers::new_file(folder(path)).map_err(cannot)? else {
+    let no_file = |error: io::Error| {
+        // It names a file that nobody asked for.
+        let why = match error.kind() {
+            io::ErrorKind::NotFound if !folder(path).exists() => {
+                format!("there is no folder {}", folder(path).display())
+            }
+            kind => kind.to_string(),
+        };
+        unusable(path, &format!("cannot be made: {why}")).with_source(error)
+    };
+    let Some(fresh) = leftovers::new_file(folder(path)).map_err(no_file)? else {
         return if is_last { Err(unusable(path, "cannot be made: others remove it")) } else { Ok(false) };
     };
     // On a handle of the same file, whose lock says that somebody is making it.

@@ -43,9 +43,9 @@ impl Away {
         Self { kind: ErrorKind::Unavailable, why: Cow::Borrowed(why), is_passing: true }
     }
 
-    /// Away until the store is opened again.
+    /// Away for as long as the store lives.
     pub(crate) fn for_good(why: String) -> Self {
-        Self { kind: ErrorKind::Unavailable, why: Cow::Owned(why), is_passing: false }
+        Self { kind: ErrorKind::Closed, why: Cow::Owned(why), is_passing: false }
     }
 
     /// Away for longer, after `error`: for `self`, or for what an opening failed with that no waiting mends.

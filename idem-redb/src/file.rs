@@ -24,8 +24,8 @@ use crate::schema;
 use crate::share::Known;
 use crate::slot;
 
-/// Before a file that was just made is tried again, in milliseconds.
-const PAUSES_OF_A_NEW_FILE: [u64; 6] = [1, 10, 30, 100, 300, 1_000];
+/// Before a file that somebody has open is tried again, in milliseconds.
+const PAUSES: [u64; 6] = [1, 10, 30, 100, 300, 1_000];
 
 /// A database ready for use, and how far its time and sequences had come.
 pub(crate) struct Opened {
@@ -40,7 +40,6 @@ pub(crate) struct Opened {
 /// Opens the file that `config` names, making it when it is missing and may be made.
 pub(crate) fn open_file(config: &RedbConfig) -> Result<Opened> {
     let path = &config.path;
-    let mut is_new = false;
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => return Err(unusable(path, "is a directory")),
         // A store's file is complete before it gets its name, so an empty one has lost what it held.
@@ -56,20 +55,18 @@ pub(crate) fn open_file(config: &RedbConfig) -> Result<Opened> {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound && config.create => {
             create::create_file(path, |file| fill(config, file))?;
-            is_new = true;
         }
         Err(error) => return Err(failed(path, "cannot be opened", error)),
     }
     if config.create {
         leftovers::remove(folder(&end_of_links(path)?));
     }
-    // Whoever removes leftovers may be looking at it, for a moment.
-    let mut pauses = PAUSES_OF_A_NEW_FILE.iter();
+    // A store that was dropped may still be closing it, and whoever removes leftovers may be looking at a new file.
+    let mut pauses = PAUSES.iter();
     loop {
         match open_existing(config) {
             Err(error)
-                if is_new
-                    && error.kind() == ErrorKind::Unavailable
+                if is_open_elsewhere(&error)
                     && let Some(pause) = pauses.next() =>
             {
                 std::thread::sleep(Duration::from_millis(*pause));
@@ -185,10 +182,17 @@ fn builder(config: &RedbConfig, check_integrity: bool) -> Builder {
     builder
 }
 
+fn is_open_elsewhere(error: &Error) -> bool {
+    matches!(of_redb(error), Some(redb::Error::DatabaseAlreadyOpen))
+}
+
+fn of_redb(error: &Error) -> Option<&redb::Error> {
+    std::error::Error::source(error)?.downcast_ref()
+}
+
 /// Why the system refused the path itself, so that trying again changes nothing.
 fn refusal(error: &Error) -> Option<&io::Error> {
-    use std::error::Error as _;
-    match error.source().and_then(|source| source.downcast_ref::<redb::Error>()) {
+    match of_redb(error) {
         Some(redb::Error::Io(why))
             if matches!(
                 why.kind(),

@@ -2,7 +2,7 @@
 //!
 //! Each failure for lack of room makes redb refuse everything until it is opened anew. So once there was no room,
 //! calls that need some are refused without being tried, and one at a time is let through now and then, to see
-//! whether there is room again.
+//! whether there is room again: a circuit breaker.
 
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use crate::queue::QueuedCall;
 /// Pauses between attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How many probes in a row have to find room. One may find a page that a record has just left.
+const PROOF: usize = 8;
 /// A disk that is full again so soon was full all the time, apart from a little: the pauses go on where they were.
 const SAME_SHORTAGE: Duration = Duration::from_secs(10);
 /// The largest outcome that free pages of the file are likely to hold.
@@ -28,7 +30,7 @@ pub(crate) const FULL: Away = Away::because(
 
 /// How much is let through.
 #[derive(Debug, Default)]
-pub(crate) struct Admission {
+pub(crate) struct CircuitBreaker {
     shortage: Option<Shortage>,
     /// The pause of the last shortage, and when it ended.
     before: Option<(Duration, Duration)>,
@@ -42,29 +44,31 @@ struct Shortage {
     is_total: bool,
     /// How many calls were let through to see whether there is room.
     probes: usize,
+    /// How many of the last ones found some.
+    passed: usize,
 }
 
-/// What a batch was let through as.
+/// What a batch was admitted as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Let {
+pub(crate) enum Admitted {
     /// There is room, as far as anybody knows.
-    Through,
+    Usual,
     /// It needs little.
-    ThroughAsLittle,
+    Little,
     /// To see whether there is room.
-    ThroughAsProbe,
+    Probe,
 }
 
-impl Admission {
+impl CircuitBreaker {
     /// Refuses what has no chance, and returns what is to be tried, in this order.
-    pub(crate) fn admit(&mut self, batch: Batch, now: Duration) -> Vec<(Batch, Let)> {
-        let Some(shortage) = &mut self.shortage else { return vec![(batch, Let::Through)] };
+    pub(crate) fn admit(&mut self, batch: Batch, now: Duration) -> Vec<(Batch, Admitted)> {
+        let Some(shortage) = &mut self.shortage else { return vec![(batch, Admitted::Usual)] };
         let is_due = now >= shortage.next_try;
         let (little, mut much): (Vec<_>, Vec<_>) = batch.calls.into_iter().partition(needs_little);
         let mut little = Batch { calls: little, bite: batch.bite };
         let mut admitted = Vec::new();
         if little.len() > 0 && (is_due || !shortage.is_total) {
-            admitted.push((std::mem::take(&mut little), Let::ThroughAsLittle));
+            admitted.push((std::mem::take(&mut little), Admitted::Little));
         }
         if is_due && (admitted.is_empty() || !shortage.is_total) && !much.is_empty() {
             // In turn, so that neither a large outcome nor new locks keep the others from being tried.
@@ -72,7 +76,7 @@ impl Admission {
             let is_first = |queued: &QueuedCall| matches!(queued.call, Call::Lock { .. }) == locks_first;
             let probe = much.swap_remove(much.iter().position(is_first).unwrap_or(0));
             shortage.probes += 1;
-            admitted.push((Batch { calls: vec![probe], bite: Vec::new() }, Let::ThroughAsProbe));
+            admitted.push((Batch { calls: vec![probe], bite: Vec::new() }, Admitted::Probe));
         }
         Batch { calls: much, bite: Vec::new() }.refuse(full);
         little.refuse(full);
@@ -84,28 +88,39 @@ impl Admission {
     }
 
     /// Whether a closure of the application's may be run, of which nobody knows how much room it needs.
-    pub(crate) fn admit_transaction(&mut self, now: Duration) -> Option<Let> {
+    pub(crate) fn admit_transaction(&mut self, now: Duration) -> Option<Admitted> {
         match &self.shortage {
-            None => Some(Let::Through),
-            Some(shortage) => (now >= shortage.next_try).then_some(Let::ThroughAsProbe),
+            None => Some(Admitted::Usual),
+            Some(shortage) => (now >= shortage.next_try).then_some(Admitted::Probe),
         }
     }
 
     /// Takes in what became of it, and whether it wrote: what wrote nothing does not show that there is room.
-    pub(crate) fn ended(&mut self, let_as: Let, done: Result<bool, &Failure>, now: Duration) {
+    pub(crate) fn ended(&mut self, admitted: Admitted, done: Result<bool, &Failure>, now: Duration) {
         match (done, &mut self.shortage) {
             (Err(failure), None) if failure.is_full() => {
                 let again = self.before.filter(|(_, ended)| now.saturating_sub(*ended) < SAME_SHORTAGE);
                 let pause = again.map_or(FIRST_PAUSE, |(pause, _)| longer(pause));
-                self.shortage = Some(Shortage { pause, next_try: now + pause, is_total: false, probes: 0 });
-                tracing::warn!("the disk is full: what needs room is refused");
+                self.shortage =
+                    Some(Shortage { pause, next_try: now + pause, is_total: false, probes: 0, passed: 0 });
+                if again.is_none() {
+                    tracing::warn!("the disk is full: what needs room is refused");
+                } else {
+                    tracing::debug!("the disk is full again");
+                }
             }
             (Err(failure), Some(shortage)) if failure.is_full() => {
-                shortage.is_total |= let_as == Let::ThroughAsLittle;
+                shortage.is_total |= admitted == Admitted::Little;
+                shortage.passed = 0;
                 shortage.pause = longer(shortage.pause);
                 shortage.next_try = now + shortage.pause;
             }
-            (Ok(true), Some(shortage)) if let_as == Let::ThroughAsProbe => {
+            (Ok(true), Some(shortage)) if admitted == Admitted::Probe => {
+                shortage.passed += 1;
+                shortage.next_try = now;
+                if shortage.passed < PROOF {
+                    return;
+                }
                 self.before = Some((shortage.pause, now));
                 self.shortage = None;
                 tracing::warn!("there is room on the disk again");
@@ -118,8 +133,8 @@ impl Admission {
 
 /// What is tried again of a batch that is the first to find no room: what needs little may have met that only by the
 /// company that it was in.
-pub(crate) fn retried(batch: &mut Batch, let_as: Let) -> Vec<QueuedCall> {
-    if let_as != Let::Through {
+pub(crate) fn retried(batch: &mut Batch, admitted: Admitted) -> Vec<QueuedCall> {
+    if admitted != Admitted::Usual {
         return Vec::new();
     }
     let (little, much) = std::mem::take(&mut batch.calls).into_iter().partition(needs_little);
@@ -142,4 +157,44 @@ fn longer(pause: Duration) -> Duration {
 
 fn full(operation: Operation) -> Error {
     FULL.error(operation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_room() -> Failure {
+        Failure::Redb(redb::Error::Io(std::io::ErrorKind::StorageFull.into()))
+    }
+
+    /// One that finds a page which a record has just left says nothing of the next.
+    #[test]
+    fn a_single_probe_that_finds_room_does_not_end_a_shortage() {
+        let mut breaker = CircuitBreaker::default();
+        let now = Duration::from_secs(1);
+        breaker.ended(Admitted::Usual, Err(&no_room()), now);
+        for _ in 1..PROOF {
+            breaker.ended(Admitted::Probe, Ok(true), now);
+            assert!(breaker.is_short());
+        }
+        breaker.ended(Admitted::Probe, Err(&no_room()), now);
+        for _ in 0..PROOF {
+            assert!(breaker.is_short());
+            breaker.ended(Admitted::Probe, Ok(true), now);
+        }
+        assert!(!breaker.is_short());
+    }
+
+    /// Once there is room, nobody waits for the proof of it.
+    #[test]
+    fn the_next_probe_after_one_that_found_room_is_due_at_once() {
+        let mut breaker = CircuitBreaker::default();
+        let now = Duration::from_secs(1);
+        breaker.ended(Admitted::Usual, Err(&no_room()), now);
+        assert_eq!(breaker.admit_transaction(now), None);
+        let due = now + FIRST_PAUSE;
+        assert_eq!(breaker.admit_transaction(due), Some(Admitted::Probe));
+        breaker.ended(Admitted::Probe, Ok(true), due);
+        assert_eq!(breaker.admit_transaction(due), Some(Admitted::Probe));
+    }
 }

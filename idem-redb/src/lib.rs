@@ -31,6 +31,7 @@ mod queue;
 mod quick_repair;
 mod reads;
 mod recover;
+mod rest;
 mod room;
 mod schema;
 mod share;

@@ -18,7 +18,7 @@ use crate::schema::{Place, StorageKey, corrupt};
 /// Where the mark is: behind every note.
 pub(crate) const MARK: Place = Place(u128::MAX);
 
-/// Where it is written down what the scopes hold, where shares are looked after: behind every note too.
+/// Where it is written down what the scopes hold: behind every note too.
 pub(crate) const HELD: Place = Place(u128::MAX - 1);
 
 /// The key of a note, or of what is behind them.

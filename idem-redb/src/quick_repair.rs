@@ -39,6 +39,41 @@ impl QuickRepair {
     }
 }
 
+/// Whether the last commit spares an opening after a crash the reading of the whole file.
+#[derive(Debug)]
+pub(crate) struct Spared {
+    by_last_begun: bool,
+    by_last_commit: bool,
+}
+
+impl Spared {
+    /// A transaction was begun that does so, or does not.
+    pub(crate) fn began(&mut self, quick_repair: bool) {
+        self.by_last_begun = quick_repair;
+    }
+
+    /// That transaction is committed.
+    pub(crate) fn committed(&mut self) {
+        self.by_last_commit = self.by_last_begun;
+    }
+
+    /// The database was compacted, in commits that do not.
+    pub(crate) fn compacted(&mut self) {
+        self.by_last_commit = false;
+    }
+
+    pub(crate) fn is_spared(&self) -> bool {
+        self.by_last_commit
+    }
+}
+
+/// Of a database that was just opened: an opening leaves such a commit.
+impl Default for Spared {
+    fn default() -> Self {
+        Self { by_last_begun: true, by_last_commit: true }
+    }
+}
+
 /// Up to 1 GiB.
 impl Default for QuickRepair {
     fn default() -> Self {

@@ -85,6 +85,7 @@ impl Writer {
         match opened {
             Ok(opened) => {
                 self.adopt(opened);
+                tracing::debug!("the database was opened again in its place");
                 self.own = Some(own);
             }
             Err(error) => {
@@ -147,6 +148,7 @@ impl Writer {
         }
         own.storage = opened.storage.clone();
         self.adopt(opened);
+        tracing::warn!("the database was opened again");
         Ok(())
     }
 
@@ -154,7 +156,6 @@ impl Writer {
         self.writes.found(opened.mark);
         self.writes.stands_on(opened.storage);
         self.shared.slot.put(opened.database.into());
-        tracing::warn!("the database was opened again");
     }
 
     fn refuse(&self, message: Message, why: &Away) {

@@ -7,11 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_core::{Error, ErrorKind, Key, Operation, Result, Scope};
+use idem_core::{Error, ErrorKind, Key, Operation, Scope};
 
-use crate::full_disk::FULL;
+use crate::error::Failure;
 use crate::held::{Changes, Held, ScopeId};
 use crate::room::Room;
+use crate::tables::Tables;
 
 /// What a lock, its note, and their places in the file take.
 pub(crate) const LOCK: i64 = 288;
@@ -29,6 +30,59 @@ pub(crate) struct Known {
     pub(crate) held: Option<Held>,
     /// Whether there are tables of the application's in it.
     pub(crate) has_rows: bool,
+}
+
+/// Whether anybody counts what the scopes of a database hold, and what the database itself says of it.
+#[derive(Debug)]
+pub(crate) struct Counting {
+    share: Option<Share>,
+    /// Whether the database may say what scopes hold, while nobody counts any more: a later opening must not believe it.
+    is_stale: bool,
+}
+
+impl Counting {
+    pub(crate) fn new(share: Option<Share>) -> Self {
+        Self { is_stale: share.is_none(), share }
+    }
+
+    pub(crate) fn share(&self) -> Option<&Share> {
+        self.share.as_ref()
+    }
+
+    /// Another database of the application's was taken over.
+    pub(crate) fn adopted(&mut self) {
+        self.is_stale = true;
+    }
+
+    /// Counts the changes made in `tables`, and writes the counts down now and then.
+    pub(crate) fn write(&self, tables: &mut Tables<'_>, now: Duration) -> Result<Option<Counts>, Failure> {
+        let Some(share) = &self.share else { return self.forget(tables).map(|()| None) };
+        let (counts, is_due) = share.with(&tables.take_changes(), now);
+        if is_due {
+            tables.write_held(&counts.held)?;
+        }
+        Ok(Some(counts))
+    }
+
+    /// Writes down what was counted so far.
+    pub(crate) fn write_all(&self, tables: &mut Tables<'_>) -> Result<(), Failure> {
+        match &self.share {
+            Some(share) => tables.write_held(share.held()),
+            None => self.forget(tables),
+        }
+    }
+
+    fn forget(&self, tables: &mut Tables<'_>) -> Result<(), Failure> {
+        if self.is_stale { tables.remove_held() } else { Ok(()) }
+    }
+
+    /// What was written is committed.
+    pub(crate) fn committed(&mut self, counts: Option<Counts>) {
+        self.is_stale = false;
+        if let (Some(share), Some(counts)) = (&mut self.share, counts) {
+            share.committed(counts);
+        }
+    }
 }
 
 /// Looks after the shares of scopes.
@@ -66,10 +120,12 @@ impl Share {
     /// Refuses a new key where the room that is left is for those who hold one, or where its scope holds too much of what
     /// there is.
     #[expect(clippy::cast_precision_loss, reason = "bytes of a disk, to 53 bits")]
-    pub(crate) fn check(&self, key: &Key) -> Result<()> {
+    pub(crate) fn check(&self, key: &Key) -> idem_core::Result<()> {
         let free = self.free();
-        if free.is_some_and(|free| free < self.room.reserve()) {
-            return Err(FULL.error(Operation::Lock));
+        if let Some(free) = free
+            && free < self.room.reserve()
+        {
+            return Err(nearly_full(free));
         }
         let scope = scope_of(key);
         let held = self.counts.held.of(&scope);
@@ -79,16 +135,17 @@ impl Share {
         }
         let per_free = self.option / (1.0 - self.option);
         match free {
-            Some(free) if held as f64 > per_free * free as f64 => Err(self.refusal()),
+            Some(free) if held as f64 > per_free * free as f64 => Err(self.refusal(held, free)),
             _ => Ok(()),
         }
     }
 
     #[cold]
-    fn refusal(&self) -> Error {
+    fn refusal(&self, held: u64, free: u64) -> Error {
+        let (held, free) = (kibibytes(held), kibibytes(free));
         let message = format!(
-            "this scope holds its share (max_share_per_scope = {}) of what is left on the disk, until its records \
-             expire; its known keys go on",
+            "this scope holds {held} or more, which is its share (max_share_per_scope = {}) while {free} is left on \
+             the disk; its known keys go on, and its records make room as they expire",
             self.option
         );
         Error::new(ErrorKind::Full, Operation::Lock, message)
@@ -134,6 +191,19 @@ impl Share {
     pub(crate) fn held(&self) -> &Held {
         &self.counts.held
     }
+}
+
+#[cold]
+fn nearly_full(free: u64) -> Error {
+    let message = format!(
+        "the disk is nearly full: the {} that is left is kept for those who hold a key; nothing already kept is lost",
+        kibibytes(free)
+    );
+    Error::new(ErrorKind::Full, Operation::Lock, message)
+}
+
+fn kibibytes(bytes: u64) -> String {
+    format!("{} KiB", bytes >> 10)
 }
 
 pub(crate) fn scope_of(key: &Key) -> ScopeId {

@@ -2,14 +2,14 @@
 //!
 //! A file keeps the size that its records once took, and what comes later uses its free pages. To give them back, redb
 //! moves all pages that are in use, and nobody reads or writes meanwhile. So it is done when there is much to give back
-//! and little to move, which takes two seconds or less, and calls wait for it: once the store rests, or after a while
+//! and little to move, a few seconds at most, and calls wait for it: once the store rests, or after a while
 //! if it never does.
 
 use std::time::Duration;
 
 /// A smaller file is left as it is.
 const LEAST_LENGTH: u64 = 64 << 20;
-/// What records may take at most, with what it takes to store them: so much is moved in two seconds or less.
+/// What records may take at most, with what it takes to store them. Twice as much was moved in four seconds.
 const MOST_IN_USE: u64 = 64 << 20;
 /// How many times larger the file is than what is in use, at least.
 const TIMES: u64 = 4;

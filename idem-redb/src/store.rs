@@ -69,14 +69,16 @@ impl RedbStore {
     /// A file is made under another name (`.idem-*.new`) and then given its own; what a killed process left of that
     /// is removed by the next opening in the folder. While the store is open it looks whether the name still leads to
     /// its file: before each commit, and every 250 ms. Once it does not, since the file was removed, moved or
-    /// replaced, every call ends in [`Unavailable`](idem_core::ErrorKind::Unavailable) until a store is opened anew.
+    /// replaced, every call ends in [`Closed`](idem_core::ErrorKind::Closed): a store has to be opened anew.
     /// (Both on Unix only, where files have numbers and locks that allow it.)
     ///
     /// # Errors
-    /// - [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig): a setting is out of range, or the path cannot be used.
+    /// - [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig): a setting is out of range, the path cannot be used, or
+    ///   the tokio runtime has no timers (`enable_time`).
     /// - [`Corrupt`](idem_core::ErrorKind::Corrupt): the file is damaged, or empty. No record in it is changed.
     /// - [`Incompatible`](idem_core::ErrorKind::Incompatible): the file is not ours, or newer than this code.
-    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable): another store has the file open, or the disk failed.
+    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable): another store has the file open, which is waited for for
+    ///   1.4 s: one that was dropped closes it a moment later. Or the disk failed.
     ///
     /// # Cancel safety
     /// A store that was being opened is closed again in the background.

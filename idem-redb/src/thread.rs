@@ -1,8 +1,11 @@
 //! Threads of the store's own, for what blocks.
 
+use std::panic::catch_unwind;
 use std::thread;
+use std::time::Duration;
 
 use idem_core::{Error, ErrorKind, Operation, Result};
+use tokio::runtime::Handle;
 
 /// Does what may block, away from the caller's thread.
 pub(crate) async fn elsewhere<T: Send + 'static>(
@@ -13,6 +16,18 @@ pub(crate) async fn elsewhere<T: Send + 'static>(
         Error::new(ErrorKind::Unavailable, operation, "it was cut off, as the runtime ended")
             .with_source(source)
     })
+}
+
+/// Refuses a runtime in which the store's calls would panic.
+pub(crate) fn check_runtime() -> Result<()> {
+    let refused = |why: &str| {
+        let message = format!("redb: {why}; build one with enable_time or enable_all");
+        Error::new(ErrorKind::InvalidConfig, Operation::Open, message)
+    };
+    Handle::try_current().map_err(|source| refused("there is no tokio runtime").with_source(source))?;
+    // tokio does not say whether there are timers, other than by a panic.
+    catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO)))
+        .map_err(|_| refused("the tokio runtime has no timers"))
 }
 
 pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::batch::{Batch, Committed, MOST_BYTES};
 use crate::closure;
 use crate::error::Failure;
-use crate::full_disk::{Admission, FULL, retried};
+use crate::full_disk::{CircuitBreaker, FULL, retried};
 use crate::maintain::Closed;
 use crate::origin::{Origin, Own, Supply};
 use crate::priority::{QueueReceiver, Waited};
@@ -35,8 +35,6 @@ const LINGER: Duration = Duration::from_micros(200);
 /// How long the writer stays awake for the next call after a batch. A lone caller's next call comes within it,
 /// and to be woken for it would cost as much as a tenth of a commit.
 const AWAKE: Duration = Duration::from_micros(100);
-/// How long nothing comes before the writer does what only a store at rest has time for.
-const REST: Duration = Duration::from_secs(1);
 
 pub(crate) struct Writer {
     pub(crate) queue: QueueReceiver,
@@ -50,10 +48,10 @@ pub(crate) struct Writer {
     pub(crate) held_back: VecDeque<Message>,
     last_batch: usize,
     pub(crate) sweep: SweepTurn,
-    admission: Admission,
-    shrinking: Shrinking,
+    pub(crate) breaker: CircuitBreaker,
+    pub(crate) shrinking: Shrinking,
     /// When it is looked next whether to shrink the file under load.
-    next_look: Duration,
+    pub(crate) next_look: Duration,
 }
 
 impl Writer {
@@ -74,7 +72,7 @@ impl Writer {
             held_back: VecDeque::new(),
             last_batch: 0,
             sweep: SweepTurn::default(),
-            admission: Admission::default(),
+            breaker: CircuitBreaker::default(),
             shrinking: Shrinking::default(),
             next_look: Duration::ZERO,
         };
@@ -119,32 +117,12 @@ impl Writer {
                 self.batch(None);
                 continue;
             }
-            // However long nobody comes: the mark must not grow too old to be believed.
-            let patience = if self.can_rest() { REST } else { self.shared.config.max_clock_jump / 4 };
+            let (rest, patience) = self.next_rest();
             match self.queue.wait(Some(patience)) {
                 Waited::Ready => {}
                 Waited::Ended => return None,
-                Waited::TimedOut => self.rest(),
+                Waited::TimedOut => self.rest(rest),
             }
-        }
-    }
-
-    /// Whether there is something to do once nothing comes for a while. Not on a full disk, where it would fail.
-    fn can_rest(&mut self) -> bool {
-        let shrinks = self.shrinking.waits_for_rest(self.writes.usage(), now());
-        (shrinks || self.writes.can_spare_repair()) && !self.admission.is_short()
-    }
-
-    fn rest(&mut self) {
-        if self.shrinking.waits_for_rest(self.writes.usage(), now()) {
-            self.shrinking.tried(now());
-            self.shrink();
-        } else if !self.admission.is_short()
-            && let Ok(database) = self.database()
-        {
-            let done = guarded(|| self.writes.commit_mark(&database));
-            let_go(database);
-            self.recover(done);
         }
     }
 
@@ -171,19 +149,19 @@ impl Writer {
         if !has_bite {
             self.sweep.took(&Ok(Committed::default()));
         }
-        let parts = self.admission.admit(batch, now());
+        let parts = self.breaker.admit(batch, now());
         if has_bite && parts.iter().all(|(part, _)| part.bite.is_empty()) {
             self.sweep.took(&Err(Failure::Away(FULL)));
         }
         let mut parts = parts.into_iter().filter(|(part, _)| part.len() > 0);
-        while let Some((mut part, let_as)) = parts.next() {
+        while let Some((mut part, admitted)) = parts.next() {
             let bites = !part.bite.is_empty();
             let done = self.commit(&mut part);
             if let Err(failure) = &done {
-                self.queue.give_back(retried(&mut part, let_as));
+                self.queue.give_back(retried(&mut part, admitted));
                 part.refuse(|operation| failure.to_error(operation));
             }
-            self.admission.ended(let_as, done.as_ref().map(|committed| committed.wrote), now());
+            self.breaker.ended(admitted, done.as_ref().map(|committed| committed.wrote), now());
             if bites {
                 self.sweep.took(&done);
             }
@@ -196,19 +174,6 @@ impl Writer {
                 }
             });
             self.recover(done);
-        }
-    }
-
-    /// Gives back what is free without a rest, where none comes.
-    fn shrink_if_overdue(&mut self) {
-        let now = now();
-        if now < self.next_look {
-            return;
-        }
-        self.next_look = now + REST;
-        if self.shrinking.is_overdue(self.writes.usage(), now) && !self.admission.is_short() {
-            self.shrinking.tried(now);
-            self.shrink();
         }
     }
 
@@ -261,7 +226,7 @@ impl Writer {
     }
 
     fn transact(&mut self, queued: QueuedTransaction) {
-        let Some(let_as) = self.admission.admit_transaction(now()) else {
+        let Some(admitted) = self.breaker.admit_transaction(now()) else {
             return send(queued.reply, Err(FULL.error(Operation::Complete)));
         };
         match self.database() {
@@ -270,7 +235,7 @@ impl Writer {
                 let done = closure::transact(queued, &database, &mut self.writes);
                 let is_blocked = guarded(|| Ok(self.writes.is_blocked(&database))).unwrap_or(false);
                 let_go(database);
-                self.admission.ended(let_as, done.as_ref().copied(), now());
+                self.breaker.ended(admitted, done.as_ref().copied(), now());
                 if is_blocked { self.open_again(&AFTER_A_LEAK) } else { self.recover(done.map(drop)) }
             }
             Err(failure) => send(queued.reply, Err(failure.into_error(Operation::Complete))),
@@ -289,6 +254,6 @@ impl Writer {
 }
 
 /// The writer's own patience follows the system's time, whatever clock the store has.
-fn now() -> Duration {
+pub(crate) fn now() -> Duration {
     SystemClock.monotonic()
 }

@@ -10,8 +10,8 @@ use crate::file;
 use crate::found::{self, Ownership};
 use crate::lent::Lent;
 use crate::mark::Mark;
-use crate::quick_repair::QuickRepair;
-use crate::share::{Counts, Share};
+use crate::quick_repair::{QuickRepair, Spared};
+use crate::share::{Counting, Counts, Share};
 use crate::shared::Shared;
 use crate::shrink::Use;
 use crate::step::Step;
@@ -26,13 +26,8 @@ pub(crate) struct Writes {
     turn: Option<WriteTurn>,
     /// What a database of ours stands on.
     storage: Option<Lent>,
-    /// Whether the last transaction that was begun spares the next opening a repair, and the last one committed.
-    spares_repair: bool,
-    spared_repair: bool,
-    /// Where the shares of scopes are looked after.
-    share: Option<Share>,
-    /// Whether the file may say what scopes hold, and nobody counts any more: an opening later must not believe it.
-    says_held: bool,
+    spared: Spared,
+    counting: Counting,
 }
 
 impl Writes {
@@ -50,10 +45,8 @@ impl Writes {
             sequence: mark.sequence,
             turn: None,
             storage: None,
-            spares_repair: true,
-            spared_repair: true,
-            says_held: share.is_none(),
-            share,
+            spared: Spared::default(),
+            counting: Counting::new(share),
         }
     }
 
@@ -61,7 +54,7 @@ impl Writes {
     pub(crate) fn begin(&mut self, database: &Arc<Database>) -> Result<WriteTransaction, Failure> {
         let config = &self.shared.config;
         let length = self.storage.as_ref().and_then(Lent::length);
-        let free = self.share.as_ref().and_then(Share::free);
+        let free = self.counting.share().and_then(Share::free);
         self.begin_as(database, config.quick_repair.applies(length, free))
     }
 
@@ -70,7 +63,7 @@ impl Writes {
         database: &Arc<Database>,
         quick_repair: bool,
     ) -> Result<WriteTransaction, Failure> {
-        self.spares_repair = quick_repair;
+        self.spared.began(quick_repair);
         let Some(turn) = &mut self.turn else { return file::begin(database, quick_repair) };
         let mut txn = turn.begin(database, self.shared.config.call_timeout)?;
         file::as_asked(&mut txn, quick_repair);
@@ -79,17 +72,17 @@ impl Writes {
 
     /// Whether a crash now would cost the next opening a repair that a commit more could spare it.
     pub(crate) fn can_spare_repair(&self) -> bool {
-        !self.spared_repair && self.shared.config.quick_repair != QuickRepair::Never
+        !self.spared.is_spared() && self.shared.config.quick_repair != QuickRepair::Never
     }
 
     /// The database was compacted, in commits that spare nobody a repair.
     pub(crate) fn compacted(&mut self) {
-        self.spared_repair = false;
+        self.spared.compacted();
     }
 
     /// How large the file is, and what of it is in use, where anybody knows.
     pub(crate) fn usage(&self) -> Option<Use> {
-        let in_use = self.share.as_ref()?.in_use()?;
+        let in_use = self.counting.share()?.in_use()?;
         Some(Use { length: self.storage.as_ref()?.length()?, in_use })
     }
 
@@ -98,7 +91,7 @@ impl Writes {
         let txn = self.begin_as(database, true)?;
         self.seal(&mut Tables::open(&txn)?)?;
         txn.commit().map_err(Failure::latched)?;
-        self.spared_repair = true;
+        self.spared.committed();
         self.shared.slot.committed();
         Ok(())
     }
@@ -106,15 +99,15 @@ impl Writes {
     /// The tables within `txn`, in which changes are counted where anybody wants to know.
     pub(crate) fn tables<'txn>(&self, txn: &'txn WriteTransaction) -> Result<Tables<'txn>, Failure> {
         let mut tables = Tables::open(txn)?;
-        if self.share.is_some() {
+        if self.counting.share().is_some() {
             tables.count_changes();
         }
         Ok(tables)
     }
 
-    /// The shares of scopes, where they are looked after.
+    /// What scopes hold, where it is counted.
     pub(crate) fn share(&self) -> Option<&Share> {
-        self.share.as_ref()
+        self.counting.share()
     }
 
     /// What one transaction on `tables` does.
@@ -134,27 +127,13 @@ impl Writes {
             return Ok(None);
         }
         tables.write_mark(step.mark())?;
-        let Some(share) = &self.share else {
-            if self.says_held {
-                tables.remove_held()?;
-            }
-            return Ok(None);
-        };
-        let (counts, is_due) = share.with(&tables.take_changes(), self.shared.time.source().monotonic());
-        if is_due {
-            tables.write_held(&counts.held)?;
-        }
-        Ok(Some(counts))
+        self.counting.write(tables, self.shared.time.source().monotonic())
     }
 
     /// Writes the same into the last commit.
     pub(crate) fn seal(&self, tables: &mut Tables<'_>) -> Result<(), Failure> {
         tables.write_mark(self.mark())?;
-        match &self.share {
-            Some(share) => tables.write_held(share.held()),
-            None if self.says_held => tables.remove_held(),
-            None => Ok(()),
-        }
+        self.counting.write_all(tables)
     }
 
     /// What was given out in a commit that failed may be in the file all the same, so it is not given out again.
@@ -165,12 +144,10 @@ impl Writes {
         txn: WriteTransaction,
     ) -> Result<(), Failure> {
         self.sequence = step.mark().sequence;
-        self.spared_repair = self.spares_repair;
+        // A commit that failed may be on the disk all the same.
+        self.spared.committed();
         txn.commit().map_err(Failure::latched)?;
-        self.says_held = false;
-        if let (Some(share), Some(counts)) = (&mut self.share, counts) {
-            share.committed(counts);
-        }
+        self.counting.committed(counts);
         self.shared.slot.committed();
         Ok(())
     }
@@ -213,7 +190,7 @@ impl Writes {
             Ok(self.mark())
         })?;
         self.turn = Some(turn);
-        self.says_held = true;
+        self.counting.adopted();
         Ok(())
     }
 

@@ -1,5 +1,9 @@
 //! Ending an attempt after its work has run. From here on nothing may be released that was done.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::time::timeout;
+
 use super::resend::{Asking, resend};
 use super::{OnError, Policy, cause};
 use crate::{
@@ -105,36 +109,50 @@ async fn by_work<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &Policy) -
     }
 }
 
-/// Sends the outcome until its effect is known; when it is too large, or the store stays full, a note that the work has
-/// run: without one the next retry would run it again.
+/// Sends the outcome until its effect is known; when it is too large, or the store was full at any time and has not
+/// taken it, a note that the work has run: without one a retry would run it again.
 async fn send<S: Store + ?Sized>(
     store: &S,
     lease: &Lease,
     outcome: Outcome,
     policy: &Policy,
 ) -> Result<Fenced> {
+    let met_full = AtomicBool::new(false);
     let complete = async |outcome: Outcome| {
-        let call = || store.complete(lease, outcome.clone(), policy.retention);
+        let call = || async {
+            let answer = store.complete(lease, outcome.clone(), policy.retention).await;
+            if matches!(&answer, Err(error) if error.kind() == ErrorKind::Full) {
+                met_full.store(true, Ordering::Relaxed);
+            }
+            answer
+        };
         resend(&mut Asking::new(store, policy), Operation::Complete, call).await
     };
-    match complete(outcome).await {
+    let unsent = match complete(outcome).await {
         Err(error) if error.kind() == ErrorKind::TooLarge => {
             let error = cause(&error);
             tracing::warn!(key = %lease.key(), error, "the result is not kept; a retry will be told so");
-            complete(Outcome::Unavailable(Reason::TooLarge)).await
+            return complete(Outcome::Unavailable(Reason::TooLarge)).await;
         }
-        Err(error) if error.kind() == ErrorKind::Full => {
-            // The note needs hardly any room. Whoever cannot keep that either has nothing to say but the error.
-            match store.complete(lease, Outcome::Unavailable(Reason::Other), policy.retention).await {
-                Ok(answer) => {
-                    let error = cause(&error);
-                    tracing::warn!(key = %lease.key(), error, "the store is full, the result is not kept");
-                    Ok(answer)
-                }
-                Err(_) => Err(error),
-            }
+        Err(error) if met_full.load(Ordering::Relaxed) => error,
+        answer => return answer,
+    };
+    // Seldom: it need not lie in the future of every caller.
+    Box::pin(note(store, lease, policy, unsent)).await
+}
+
+/// Notes that the work has run and its result found no room. The note needs hardly any. It is one call: a store that
+/// cannot keep that either has nothing to say but why it did not take the outcome.
+async fn note<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &Policy, unsent: Error) -> Result<Fenced> {
+    let outcome = Outcome::Unavailable(Reason::Other);
+    let limit = policy.resend_limit(&store.capabilities());
+    match timeout(limit, store.complete(lease, outcome, policy.retention)).await {
+        Ok(Ok(answer)) => {
+            let error = cause(&unsent);
+            tracing::warn!(key = %lease.key(), error, "the store is full, the result is not kept");
+            Ok(answer)
         }
-        answer => answer,
+        Ok(Err(_)) | Err(_) => Err(unsent),
     }
 }
 

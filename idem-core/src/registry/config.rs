@@ -54,6 +54,13 @@ impl StoreConfig {
                 Ok((scheme.to_owned(), source))
             }
             Self::Table(mut table) => match table.remove("store") {
+                Some(Value::String(uri)) if uri.contains(':') => {
+                    let uri = masked(&uri);
+                    Err(invalid(format!(
+                        "store = {uri:?} is a URI: give it alone in place of the table, or name the scheme alone, \
+                         such as store = \"redb\""
+                    )))
+                }
                 Some(Value::String(scheme)) => Ok((scheme, Source::Table(table))),
                 _ => Err(invalid("a store's table needs the key `store`, such as store = \"redb\"")),
             },

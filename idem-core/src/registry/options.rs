@@ -81,7 +81,7 @@ impl Options {
         let read = match self.source {
             Source::Table(table) => {
                 let secrets = Secrets::of_table(&table);
-                named(Value::Object(table), &secrets)
+                named(Value::Object(table), &secrets, |_| None)
             }
             Source::Uri { target, query } => {
                 let secrets = Secrets::of_uri(&target, &query);
@@ -90,7 +90,11 @@ impl Options {
                     _ => query,
                 };
                 let pairs = form_urlencoded::parse(query.as_bytes());
-                named(serde_urlencoded::Deserializer::new(pairs), &secrets)
+                let value = |option: &str| {
+                    let (_, value) = pairs.clone().find(|(name, _)| name == option)?;
+                    Some(value.into_owned())
+                };
+                named(serde_urlencoded::Deserializer::new(pairs), &secrets, value)
             }
         };
         read.map_err(|message| invalid(format!("{}: {message}", self.scheme)))
@@ -104,8 +108,13 @@ impl fmt::Debug for Options {
     }
 }
 
-/// Reads a value; a message about a part of it begins with the part's name.
-fn named<'de, T, D>(deserializer: D, secrets: &Secrets) -> Result<T, String>
+/// Reads a value; a message about a part of it begins with the part's name, and with its value where the deserializer
+/// is one of those that do not show it.
+fn named<'de, T, D>(
+    deserializer: D,
+    secrets: &Secrets,
+    value: impl Fn(&str) -> Option<String>,
+) -> Result<T, String>
 where
     T: DeserializeOwned,
     D: Deserializer<'de>,
@@ -115,10 +124,17 @@ where
             Segment::Map { key } if is_secret(key) => Some(key),
             _ => None,
         });
-        match secret {
-            Some(option) => format!("{option}: its value cannot be read, and is not shown"),
-            None => secrets.hide(mistake.to_string()),
+        if let Some(option) = secret {
+            return format!("{option}: its value cannot be read, and is not shown");
         }
+        let option = mistake.path().to_string();
+        let message = match value(&option) {
+            Some(value) if !mistake.inner().to_string().contains(&value) => {
+                format!("{option}: {value:?}: {}", mistake.inner())
+            }
+            _ => mistake.to_string(),
+        };
+        secrets.hide(message)
     })
 }
 

@@ -59,12 +59,13 @@ async fn bad_value_is_named_with_its_option_and_an_example() {
         ("pause", "30", "30s"),
         ("pause", "-1s", "30s"),
     ] {
-        assert_names(&mistake(format!("file:a?{option}={value}")).await, &["file", option, example]);
+        assert_names(&mistake(format!("file:a?{option}={value}")).await, &["file", option, value, example]);
     }
     for (option, value, wanted) in [
         ("check", "'yes'", "boolean"),
         ("cache", "'64 apples'", "64MiB"),
         ("cache", "-1", "64MiB"),
+        ("cache", "-1", "`-1`"),
         ("pause", "'soon'", "30s"),
         ("pause", "30", "string"),
     ] {
@@ -112,6 +113,12 @@ async fn table_without_the_key_store_shows_it() {
     for config in ["path = 'a'", "store = 7\npath = 'a'", "store = ['file']", ""] {
         assert_names(&mistake(table(config)).await, &["`store`", "store = \"redb\""]);
     }
+}
+
+#[tokio::test]
+async fn uri_in_the_key_store_is_told_where_it_belongs() {
+    let mistake = mistake(table("store = 'file:a?check=true'")).await;
+    assert_names(&mistake, &["file:a", "in place of the table", "store = \"redb\""]);
 }
 
 #[test]

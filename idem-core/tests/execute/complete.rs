@@ -92,6 +92,37 @@ async fn complete_of_a_store_that_stays_full_is_unknown_within_the_bound_and_not
     assert!(locked(&store.record(&key()).unwrap().state).held);
 }
 
+#[tokio::test(start_paused = true)]
+async fn store_that_was_full_and_then_silent_is_sent_a_note_that_the_work_has_run() {
+    let store = Scripted::new();
+    store.fail(Operation::Complete, &[Fault::Before(ErrorKind::Full), Fault::Silent]);
+    let execution = book(&store, &policy(), "booked").await;
+    assert!(matches!(&execution, Execution::Executed(text) if text == "booked"), "{execution:?}");
+    let retried = book(&store, &policy(), "booked again").await;
+    assert!(matches!(retried, Execution::Unavailable(Reason::Other)), "{retried:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn note_that_is_not_answered_ends_within_a_time_of_its_own() {
+    let store = Scripted::new();
+    store.fail(Operation::Complete, &[Fault::Before(ErrorKind::Full)]);
+    store.fail_always(Operation::Complete, Fault::Silent);
+    let begun = Instant::now();
+    let execution = book(&store, &policy().resend_for(Duration::from_secs(7)), "booked").await;
+    assert!(matches!(&execution, Execution::Unknown(text, _) if text == "booked"), "{execution:?}");
+    assert!(begun.elapsed() <= Duration::from_secs(14), "{:?}", begun.elapsed());
+    assert_eq!(store.count(Operation::Complete), 3);
+}
+
+/// It may have taken effect: a note could only be wrong, and a resend tells.
+#[tokio::test(start_paused = true)]
+async fn store_that_is_only_silent_is_sent_no_note() {
+    let store = Scripted::new();
+    store.fail_always(Operation::Complete, Fault::Silent);
+    assert!(matches!(book(&store, &policy(), "booked").await, Execution::Unknown(..)));
+    assert_eq!(store.count(Operation::Complete), 1);
+}
+
 /// Why the store took nothing before it fell silent is the cause, and is kept.
 #[tokio::test(start_paused = true)]
 async fn silence_after_a_failure_is_a_time_out_that_keeps_the_failure() {

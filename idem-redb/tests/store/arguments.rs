@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use idem_core::{ErrorKind, Registry, Result};
 use idem_redb::redb::Database;
@@ -104,6 +105,25 @@ async fn a_share_is_above_zero_and_at_most_one() {
     let registry = Registry::new().with(idem_redb::DRIVER);
     let uri = format!("redb:{}?max_share_per_scope=0.75", folder.path().join("uri.idem").display());
     registry.open(uri).await.unwrap();
+}
+
+#[test]
+fn a_runtime_without_timers_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("payments.idem");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert_refused(runtime.block_on(RedbStore::open(&path)), "enable_time");
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_range_is_told_in_the_units_of_the_option() {
+    let mut config = RedbConfig::new("payments.idem");
+    config.cache_bytes = 1 << 10;
+    assert_refused(RedbStore::open(config).await, "cache_bytes is 1KiB, it must be 1MiB to 1TiB");
+    let mut config = RedbConfig::new("payments.idem");
+    config.max_clock_jump = Duration::ZERO;
+    assert_refused(RedbStore::open(config).await, "max_clock_jump is 0s, it must be 1s to 1000years");
 }
 
 fn new_database() -> Arc<Database> {

@@ -34,7 +34,7 @@ async fn a_link_that_leads_nowhere_is_refused_with_its_cause() {
     let (circle, nowhere) = (folder.path().join("circle.idem"), folder.path().join("nowhere.idem"));
     symlink(&circle, &circle).unwrap();
     symlink(folder.path().join("missing/payments.idem"), &nowhere).unwrap();
-    for (path, why) in [(&circle, "symbolic link"), (&nowhere, "No such file")] {
+    for (path, why) in [(&circle, "symbolic link"), (&nowhere, "there is no folder")] {
         let error = RedbStore::open(&**path).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
         assert!(error.to_string().contains(why), "{error}");
@@ -48,10 +48,10 @@ async fn a_path_that_cannot_be_used_names_its_cause() {
     let file = folder.path().join("file");
     fs::write(&file, "a file, not a folder").unwrap();
     for (path, why) in [
-        (folder.path().join("missing/payments.idem"), "No such file"),
+        (folder.path().join("missing/payments.idem"), "there is no folder"),
         (file.join("payments.idem"), "Not a directory"),
         (folder.path().join("x".repeat(300)), "too long"),
-        (Path::new("/proc/payments.idem").to_owned(), "cannot be made: "),
+        (Path::new("/proc/payments.idem").to_owned(), "cannot be made: entity not found"),
     ] {
         let error = RedbStore::open(&*path).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");

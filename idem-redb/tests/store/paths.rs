@@ -8,7 +8,7 @@ use idem_redb::{RedbConfig, RedbStore};
 use redb::{Database, TableDefinition};
 use tempfile::TempDir;
 
-use crate::support::call::{assert_replays, complete_keys};
+use crate::support::call::{acquire, assert_replays, complete_keys, key};
 use crate::support::child;
 use crate::support::rng::Rng;
 
@@ -36,13 +36,26 @@ async fn a_folder_that_takes_no_files_is_refused() {
 async fn a_missing_folder_is_refused_and_not_made() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
-    assert_eq!(refusal(&missing.join("payments.idem")).await.kind(), ErrorKind::InvalidConfig);
+    let error = refusal(&missing.join("payments.idem")).await;
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    let wanted = format!("there is no folder {}", missing.display());
+    assert!(error.message().ends_with(&wanted), "{error}");
     assert!(!missing.exists());
 }
 
 #[tokio::test]
 async fn an_empty_path_is_refused() {
     assert_eq!(refusal(Path::new("")).await.kind(), ErrorKind::InvalidConfig);
+}
+
+/// Else it would be a file of that name.
+#[tokio::test]
+async fn a_uri_is_no_path() {
+    for uri in ["redb:./payments.idem", "redb:/payments.idem"] {
+        let error = refusal(Path::new(uri)).await;
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert!(error.message().contains("Registry"), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -139,6 +152,18 @@ async fn a_file_is_opened_once_at_a_time_in_one_process() {
     assert_replays(&store, 3).await;
     store.close().await.unwrap();
     assert_replays(&RedbStore::open(&*path).await.unwrap(), 3).await;
+}
+
+/// Closing takes a moment, and nobody waits for it.
+#[tokio::test]
+async fn a_store_that_was_dropped_makes_way_for_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("payments.idem");
+    for round in 0..10 {
+        let store = RedbStore::open(&*path).await.unwrap();
+        acquire(&store, &key(round)).await;
+        drop(store);
+    }
 }
 
 #[tokio::test]

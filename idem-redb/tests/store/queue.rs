@@ -120,6 +120,7 @@ async fn close_answers_what_was_asked_before_and_keeps_it() {
     assert_eq!(store.get(&key(0)).await.unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(store.expire(1).await.unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(store.compact().await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(store.stats().await.unwrap_err().kind(), ErrorKind::Closed);
     store.close().await.unwrap();
     assert_eq!(disk.counts().calls, closed_at.calls, "a closed store used its disk");
 
