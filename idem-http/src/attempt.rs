@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, Uri};
 use http_body::Body;
 use idem_core::{Checkpoint, Fenced, Key, Lease, Outcome, Reason, Result, Store, Token};
 
@@ -40,13 +40,26 @@ use crate::layer::Shared;
 #[derive(Clone)]
 pub struct Attempt {
     lease: Lease,
-    client_key: IdempotencyKey,
+    request: RequestIdentity,
     shared: Arc<Shared>,
 }
 
+/// Which request of a client it is: its key, and the URI as the client sent it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct RequestIdentity {
+    pub(crate) key: IdempotencyKey,
+    pub(crate) uri: Uri,
+}
+
 impl Attempt {
-    pub(crate) fn new(lease: Lease, client_key: IdempotencyKey, shared: Arc<Shared>) -> Self {
-        Self { lease, client_key, shared }
+    pub(crate) fn new(lease: Lease, request: RequestIdentity, shared: Arc<Shared>) -> Self {
+        Self { lease, request, shared }
+    }
+
+    /// Whether this is the attempt of that request, and not of one that it was made by: a batch endpoint may hand its
+    /// own extensions to the requests in it.
+    pub(crate) fn is_of(&self, request: &RequestIdentity) -> bool {
+        self.request == *request
     }
 
     /// The lease: what proves to the store that this attempt holds the key.
@@ -64,7 +77,7 @@ impl Attempt {
     /// The key as the client sent it, to be passed on to another API, say.
     #[must_use]
     pub fn client_key(&self) -> &IdempotencyKey {
-        &self.client_key
+        &self.request.key
     }
 
     /// Which attempt this is; the first is 1.

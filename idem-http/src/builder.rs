@@ -12,6 +12,7 @@ use crate::headers::KeptHeaders;
 use crate::key::KeySyntax;
 use crate::layer::{IdempotencyLayer, Shared};
 use crate::options::{KeyRule, Options, WhenHandlerFails, WhenInFlight, WhenNotRecorded, WhenStoreFails};
+use crate::original_uri::RequestUri;
 use crate::problem::Page;
 use crate::running::Running;
 use crate::scope::ScopeOf;
@@ -104,6 +105,13 @@ impl Builder {
     /// half times the store's own time for a call and at least 10 s.
     pub fn store_timeout(mut self, limit: Duration) -> Self {
         self.options.store_timeout = Some(limit);
+        self
+    }
+
+    /// Where the layer finds the URI as the client sent it. Default: [`RequestUri::Original`] with the feature `axum`;
+    /// without it there is none, and the application says what is so.
+    pub fn request_uri(mut self, uri: RequestUri) -> Self {
+        self.options.request_uri = Some(uri);
         self
     }
 
@@ -202,11 +210,17 @@ impl Builder {
     ///
     /// # Errors
     /// [`InvalidConfig`](ErrorKind::InvalidConfig) that names the option: a lease or a retention outside the
-    /// limits of [`Claim`], a limit of zero, no method or header at all, or `HEAD` or `CONNECT`, whose answers
+    /// limits of [`Claim`], no [`request_uri`](Builder::request_uri) without the feature `axum`, a limit of zero, no method or header at all, or `HEAD` or `CONNECT`, whose answers
     /// have no body of their own.
     pub fn build(mut self) -> Result<IdempotencyLayer> {
         let options = &mut self.options;
         check(options)?;
+        let request_uri = options.request_uri.ok_or_else(|| {
+            invalid(
+                "request_uri is not said: Unchanged when nothing outside the layer changes URIs, else Original, with an \
+                 OriginalUriLayer outermost",
+            )
+        })?;
         let own = [options.replayed_header.clone(), options.not_kept_header.clone(), NOT_EXECUTED];
         options.kept = std::mem::take(&mut options.kept).without(own);
         let policy = options.policy();
@@ -215,6 +229,7 @@ impl Builder {
             store_timeout,
             store: self.store,
             scope: self.scope,
+            request_uri,
             options: self.options,
             policy,
             running: Running::default(),

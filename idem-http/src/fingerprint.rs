@@ -4,10 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use http::request::Parts;
+use http::{HeaderMap, Uri};
 use idem_core::{Fingerprint, FingerprintBuilder};
+
+use crate::attempt::Attempt;
+use crate::original_uri::original_uri;
 
 type Own = Arc<dyn Fn(&Parts, &Bytes) -> Fingerprint + Send + Sync>;
 
@@ -80,15 +83,25 @@ impl Recipe {
         Self { canonical_json: true, ..self }
     }
 
-    /// The fingerprint of a request.
+    /// The fingerprint of a request, as a layer with this recipe takes it; of the URI that [`original_uri`] finds, or
+    /// else its own.
     #[must_use]
     pub fn fingerprint(&self, parts: &Parts, body: &Bytes) -> Fingerprint {
+        self.of(parts, original_uri(&parts.extensions).unwrap_or(&parts.uri), body)
+    }
+
+    /// The fingerprint of a request that its client sent to `uri`.
+    pub(crate) fn of(&self, parts: &Parts, uri: &Uri, body: &Bytes) -> Fingerprint {
         if let Some(own) = &self.own {
             return own(parts, body);
         }
         // The tag names the recipe: change one with the other.
         let tag = if self.canonical_json { "idem-http 1 canonical json" } else { "idem-http 1" };
-        let mut builder = Fingerprint::builder(tag).part(parts.method.as_str()).part(path_and_query(parts));
+        let mut builder = Fingerprint::builder(tag).part(parts.method.as_str()).part(path_and_query(uri));
+        if parts.extensions.get::<Attempt>().is_some() {
+            // One of a batch, with the extensions of the request that it came in, of which that URI may be.
+            builder = builder.part("within").part(path_and_query(&parts.uri));
+        }
         for name in &self.headers {
             builder = header(builder, name, &parts.headers);
         }
@@ -118,13 +131,7 @@ fn header(builder: FingerprintBuilder, name: &HeaderName, headers: &HeaderMap) -
     values.iter().fold(builder, |builder, value| builder.part(value.as_bytes()))
 }
 
-/// As the client sent it: a nested router of axum sees a path without its prefix, and two routes that differ in
-/// their prefix alone must not look the same.
-fn path_and_query(parts: &Parts) -> &str {
-    #[cfg(feature = "axum")]
-    let uri = parts.extensions.get::<axum::extract::OriginalUri>().map_or(&parts.uri, |original| &original.0);
-    #[cfg(not(feature = "axum"))]
-    let uri = &parts.uri;
+fn path_and_query(uri: &Uri) -> &str {
     uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str)
 }
 

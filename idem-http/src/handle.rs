@@ -9,10 +9,9 @@ use http_body::Body;
 use idem_core::{Lease, Outcome, Reason};
 use tower_service::Service;
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, RequestIdentity};
 use crate::body::RequestBody;
 use crate::capture::{Captured, capture};
-use crate::key::IdempotencyKey;
 use crate::layer::Shared;
 use crate::options::WhenHandlerFails;
 use crate::panic::{Panicked, catch};
@@ -50,7 +49,7 @@ type Handled<RB, E> = (Result<Response<ResponseBody<RB>>, E>, Result<Outcome, Wi
 pub(crate) async fn handle<I, B, RB>(
     shared: &Arc<Shared>,
     job: Job<I, B>,
-    key: IdempotencyKey,
+    identity: RequestIdentity,
     lease: Lease,
     ran: &mut Option<Ran<RB, I::Error>>,
 ) -> Result<Outcome, Withheld>
@@ -59,7 +58,7 @@ where
     RB: Body<Data = Bytes>,
 {
     let Job { service, mut request } = job;
-    request.extensions_mut().insert(Attempt::new(lease.clone(), key, Arc::clone(shared)));
+    request.extensions_mut().insert(Attempt::new(lease.clone(), identity, Arc::clone(shared)));
     let handled = catch(pin!(answer(shared, service, request, &lease))).await;
     let (response, ending) = handled.unwrap_or_else(|Panicked| panicked(shared, &lease));
     let by_record = lease.is_completed() || ending == Err(Withheld::InDoubt);

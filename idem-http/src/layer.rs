@@ -10,6 +10,7 @@ use tower_layer::Layer;
 
 use crate::builder::Builder;
 use crate::options::Options;
+use crate::original_uri::RequestUri;
 use crate::running::Running;
 use crate::scope::{ScopeError, ScopeOf};
 use crate::service::Idempotency;
@@ -28,6 +29,7 @@ pub struct IdempotencyLayer {
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) scope: ScopeOf,
+    pub(crate) request_uri: RequestUri,
     pub(crate) options: Options,
     pub(crate) policy: Policy,
     /// How long a call of the store may take, with its resends.

@@ -78,7 +78,7 @@
 //! use http::{Request, Response};
 //! use http_body_util::Full;
 //! use idem_core::{Scope, Store};
-//! use idem_http::{IdempotencyLayer, RequestBody};
+//! use idem_http::{IdempotencyLayer, RequestBody, RequestUri};
 //! use tower::{Service, ServiceBuilder};
 //!
 //! async fn handle<B>(request: Request<RequestBody<B>>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -91,12 +91,24 @@
 //! where
 //!     B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + 'static,
 //! {
-//!     // One tenant: said, not assumed.
-//!     let idempotency = IdempotencyLayer::builder(store, |_| Ok(Scope::shared())).build()?;
+//!     // One tenant, and no router outside that takes prefixes off: said, not assumed.
+//!     let idempotency = IdempotencyLayer::builder(store, |_| Ok(Scope::shared()))
+//!         .request_uri(RequestUri::Unchanged)
+//!         .build()?;
 //!     Ok(ServiceBuilder::new().layer(idempotency).service_fn(handle))
 //! }
 //! # let _ = service::<hyper::body::Incoming>;
 //! ```
+//!
+//! # Routes
+//! The URI is part of what a key is for, as the client sent it. Routers that nest others take its prefix off, so the
+//! layer takes it from where it was kept: by axum's own router of the version that the feature `axum` names, or by an
+//! [`OriginalUriLayer`] outside of any router. A layer that nothing stands around, or a whole router inside, is told so
+//! by [`RequestUri::Unchanged`]. Where the layer cannot know the URI it answers 500 and runs nothing; without the feature
+//! `axum` it is not even built before it is told.
+//!
+//! A request inside a request, such as a part of a batch, has an attempt of its own when it has a key or a URI of its
+//! own, whatever extensions it was given; one without a key is part of the attempt around it.
 //!
 //! # Scopes and authentication
 //! Clients choose their keys, so two of them may choose the same one, by chance or to read each other's answers.
@@ -145,7 +157,7 @@
 //! `docs/guide/` of the repository has a page on each of these: ten minutes, scopes, lease and retention, results, effects.
 //!
 //! # Features
-//! - `axum`: the extractors, and fingerprints over the path before nesting.
+//! - `axum`: the extractors, and the URI that axum's routers keep.
 //! - `canonical-json`: `Recipe::canonical_json`.
 //! - `metrics`: counts of the [answers](metrics), and those of the store.
 
@@ -168,6 +180,7 @@ mod key;
 mod layer;
 pub mod metrics;
 mod options;
+mod original_uri;
 mod panic;
 mod patience;
 pub mod problem;
@@ -190,6 +203,7 @@ pub use headers::KeptHeaders;
 pub use key::{IdempotencyKey, KeySyntax};
 pub use layer::IdempotencyLayer;
 pub use options::{KeyRule, WhenHandlerFails, WhenInFlight, WhenNotRecorded, WhenStoreFails};
+pub use original_uri::{OriginalUriLayer, OriginalUriService, RequestUri, original_uri};
 pub use response::ResponseBody;
 pub use running::Running;
 pub use scope::ScopeError;

@@ -10,6 +10,7 @@ use idem_core::{OnError, Policy};
 use crate::fingerprint::Recipe;
 use crate::headers::KeptHeaders;
 use crate::key::KeySyntax;
+use crate::original_uri::RequestUri;
 use crate::problem::Page;
 use crate::verdict::{Answer, Verdict};
 
@@ -83,6 +84,7 @@ pub(crate) struct Options {
     pub(crate) retention: Duration,
     pub(crate) renew_for: Option<Duration>,
     pub(crate) store_timeout: Option<Duration>,
+    pub(crate) request_uri: Option<RequestUri>,
     pub(crate) recipe: Recipe,
     pub(crate) judge: Judge,
     pub(crate) kept: KeptHeaders,
@@ -114,6 +116,7 @@ impl Default for Options {
             retention: Duration::from_hours(24),
             renew_for: None,
             store_timeout: None,
+            request_uri: RequestUri::standard(),
             recipe: Recipe::default(),
             judge: Arc::new(standard),
             kept: KeptHeaders::default(),

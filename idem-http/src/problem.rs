@@ -11,6 +11,7 @@
 //! | `body_timeout` | 408 | the body did not arrive in time | yes |
 //! | `body_incomplete` | 400 | the body broke off, or has another length than it said | yes |
 //! | `scope` | the application's | the application gave no scope | |
+//! | `route_unknown` | 500 | the layer stands where it cannot see the route | no: the server is put together wrongly |
 //! | `store_unavailable` | 503, `Retry-After` | the store cannot answer; nothing was run | after that time |
 //! | `not_recorded` | 503, `Retry-After` | the handler ran, whether its answer is kept is unknown | after that time |
 //! | `record_unreadable` | 500 | what is stored for the key is no answer of this layer | no |
@@ -46,6 +47,7 @@ pub(crate) enum Kind {
     BodyTimeout,
     BodyIncomplete,
     Scope(StatusCode),
+    RouteUnknown,
     StoreUnavailable,
     NotRecorded,
     RecordUnreadable,
@@ -125,6 +127,7 @@ impl Kind {
             Self::BodyTimeout => "body_timeout",
             Self::BodyIncomplete => "body_incomplete",
             Self::Scope(_) => "scope",
+            Self::RouteUnknown => "route_unknown",
             Self::StoreUnavailable => "store_unavailable",
             Self::NotRecorded => "not_recorded",
             Self::RecordUnreadable => "record_unreadable",
@@ -145,6 +148,7 @@ impl Kind {
             Self::BodyTimeout => "The body did not arrive in time",
             Self::BodyIncomplete => "The body is incomplete",
             Self::Scope(_) => "The idempotency key has no scope",
+            Self::RouteUnknown => "The route of the idempotency key is unknown",
             Self::StoreUnavailable => "Idempotency keys cannot be checked now",
             Self::NotRecorded => "It is unknown whether the answer is kept",
             Self::RecordUnreadable => "The answer to this key cannot be read",
@@ -163,7 +167,9 @@ impl Kind {
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Scope(status) => status,
             Self::StoreUnavailable | Self::NotRecorded => StatusCode::SERVICE_UNAVAILABLE,
-            Self::RecordUnreadable | Self::HandlerFailed => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::RouteUnknown | Self::RecordUnreadable | Self::HandlerFailed => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             #[cfg(feature = "axum")]
             Self::AttemptMissing => StatusCode::INTERNAL_SERVER_ERROR,
         }

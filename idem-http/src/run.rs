@@ -11,12 +11,11 @@ use idem_core::{Execution, Fingerprint, Key, Lease, Outcome, Reason, StoreExt};
 use tower_service::Service;
 use tracing::field::Empty;
 
+use crate::attempt::RequestIdentity;
 use crate::body::RequestBody;
 use crate::conclude::cause;
-use crate::fingerprint::Recipe;
 use crate::handle::{Job, Ran, Withheld, handle};
 use crate::intake;
-use crate::key::IdempotencyKey;
 use crate::layer::Shared;
 use crate::metrics;
 use crate::options::WhenNotRecorded;
@@ -33,7 +32,7 @@ pub(crate) async fn run<I, B, RB>(
     stage: Arc<Stage<Job<I, B>>>,
     service: I,
     request: Request<B>,
-    client_key: IdempotencyKey,
+    identity: RequestIdentity,
 ) -> Answered<RB, I::Error>
 where
     I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Send,
@@ -47,13 +46,13 @@ where
 {
     let span = tracing::debug_span!("idem.http", key = Empty, answer = Empty);
     let mut answered = pin!(async {
-        let (key, request, fingerprint) = match intake(&shared, request, &client_key).await {
+        let (key, request, fingerprint) = match intake(&shared, request, &identity).await {
             Ok(taken) => taken,
             Err(problem) => return (problem.kind.code(), Ok(shared.refuse(&problem))),
         };
         tracing::Span::current().record("key", tracing::field::display(&key));
         stage.ask(Job { service, request });
-        execute(&shared, &stage, key, fingerprint, client_key).await
+        execute(&shared, &stage, key, fingerprint, identity).await
     });
     // Where it stands: `instrument` would take it by value, for which there must be room a second time.
     let (word, answer) = poll_fn(|cx| span.in_scope(|| answered.as_mut().poll(cx))).await;
@@ -66,7 +65,7 @@ where
 async fn intake<B>(
     shared: &Shared,
     request: Request<B>,
-    client_key: &IdempotencyKey,
+    identity: &RequestIdentity,
 ) -> Result<(Key, Request<RequestBody<B>>, Fingerprint), Problem>
 where
     B: Body,
@@ -76,10 +75,10 @@ where
     let (parts, body) = request.into_parts();
     let scope =
         (shared.scope)(&parts).map_err(|error| Problem::new(Kind::Scope(error.status), error.detail))?;
-    let key = Key::new(&scope, client_key.as_str())
+    let key = Key::new(&scope, identity.key.as_str())
         .map_err(|error| Problem::new(Kind::KeyMalformed, error.message().to_owned()))?;
     let whole = intake::read(&parts.headers, body, options.max_body, options.body_timeout).await?;
-    let fingerprint = Recipe::fingerprint(&options.recipe, &parts, &whole.data);
+    let fingerprint = options.recipe.of(&parts, &identity.uri, &whole.data);
     Ok((key, Request::from_parts(parts, RequestBody::whole(whole)), fingerprint))
 }
 
@@ -89,7 +88,7 @@ async fn execute<I, B, RB>(
     stage: &Stage<Job<I, B>>,
     key: Key,
     fingerprint: Fingerprint,
-    client_key: IdempotencyKey,
+    identity: RequestIdentity,
 ) -> (&'static str, Answered<RB, I::Error>)
 where
     I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Send,
@@ -108,7 +107,7 @@ where
         async move {
             match stage.start() {
                 // In a box of its own: a replay never needs the room that a handler takes.
-                Some(job) => Box::pin(handle(shared, job, client_key, lease, ran)).await,
+                Some(job) => Box::pin(handle(shared, job, identity, lease, ran)).await,
                 // The client left while the lock was asked for.
                 None => Err(Withheld::NotExecuted),
             }

@@ -9,7 +9,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, RequestIdentity};
 use crate::body::RequestBody;
 use crate::future::ResponseFuture;
 use crate::key;
@@ -61,21 +61,26 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let options = &self.shared.options;
-        // A layer around this one has locked the key already, and answers for it.
-        let is_locked = request.extensions().get::<Attempt>().is_some();
-        if is_locked || !options.methods.contains(request.method()) {
+        if !options.methods.contains(request.method()) {
             return self.untouched(request);
         }
+        let attempt = request.extensions().get::<Attempt>();
         let problem = match key::read(request.headers(), &options.key_headers, options.syntax) {
-            Ok(Some(key)) => {
-                // The clone may not be ready; the one that was asked is.
-                let clone = self.inner.clone();
-                let service = std::mem::replace(&mut self.inner, clone);
-                let stage = Arc::new(Stage::new());
-                let running = run(Arc::clone(&self.shared), Arc::clone(&stage), service, request, key);
-                return ResponseFuture::running(running, stage);
+            Ok(Some(key)) => match self.shared.request_uri.of(request.extensions(), request.uri()) {
+                Ok(uri) => {
+                    let identity = RequestIdentity { key, uri: uri.clone() };
+                    // A layer around this one has locked the key already, and answers for it.
+                    if attempt.is_some_and(|attempt| attempt.is_of(&identity)) {
+                        return self.untouched(request);
+                    }
+                    return self.run(request, identity);
+                }
+                Err(problem) => problem,
+            },
+            // Without a key of its own it is part of the attempt that it stands in.
+            Ok(None) if options.key == KeyRule::Optional || attempt.is_some() => {
+                return self.untouched(request);
             }
-            Ok(None) if options.key == KeyRule::Optional => return self.untouched(request),
             Ok(None) => {
                 let name = options.key_headers.first().map_or("", |name| name.as_str());
                 Problem::new(Kind::KeyMissing, format!("this operation needs the header {name}"))
@@ -87,6 +92,29 @@ where
 }
 
 impl<I> Idempotency<I> {
+    fn run<B, RB>(
+        &mut self,
+        request: Request<B>,
+        identity: RequestIdentity,
+    ) -> ResponseFuture<I::Future, RB, I::Error>
+    where
+        I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Clone + Send + 'static,
+        I::Future: Send + 'static,
+        I::Error: Send + 'static,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError> + Send,
+        RB: Body<Data = Bytes> + Send + 'static,
+        RB::Error: Send,
+    {
+        // The clone may not be ready; the one that was asked is.
+        let clone = self.inner.clone();
+        let service = std::mem::replace(&mut self.inner, clone);
+        let stage = Arc::new(Stage::new());
+        let running = run(Arc::clone(&self.shared), Arc::clone(&stage), service, request, identity);
+        ResponseFuture::running(running, stage)
+    }
+
     fn untouched<B, RB>(&mut self, request: Request<B>) -> ResponseFuture<I::Future, RB, I::Error>
     where
         I: Service<Request<RequestBody<B>>, Response = Response<RB>>,

@@ -9,7 +9,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use idem_benches::{Bar, Figure, Plan, Result};
 use idem_core::Scope;
-use idem_http::{IdempotencyLayer, RequestBody};
+use idem_http::{IdempotencyLayer, RequestBody, RequestUri};
 use idem_moka::MokaStore;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -29,9 +29,10 @@ pub(crate) async fn figures(plan: &Plan) -> Result<Vec<Figure>> {
 fn measure(calls: usize) -> Result<Vec<Figure>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let layer = IdempotencyLayer::builder(Arc::new(MokaStore::new(crate::big())?), |_| Ok(Scope::shared()));
-    let layered = BoxCloneService::new(layer.build()?.layer(BoxCloneService::new(tower::service_fn(
-        |_: Request<RequestBody<Body>>| async { Ok::<_, Infallible>(answer()) },
-    ))));
+    let layered =
+        BoxCloneService::new(layer.request_uri(RequestUri::Unchanged).build()?.layer(BoxCloneService::new(
+            tower::service_fn(|_: Request<RequestBody<Body>>| async { Ok::<_, Infallible>(answer()) }),
+        )));
     let bare = tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(answer()) });
     let bare = BoxCloneService::new(bare);
 

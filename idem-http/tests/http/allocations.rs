@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use idem_http::{Idempotency, RequestBody};
+use idem_http::{Idempotency, RequestBody, RequestUri};
 use idem_moka::{MokaConfig, MokaStore};
 use tower::{Layer, ServiceExt};
 
@@ -20,7 +20,8 @@ type Service = tower::util::BoxCloneService<
 /// A handler that answers with a body of this length and some headers.
 fn service(body: usize) -> Idempotency<Service> {
     let config = MokaConfig { max_bytes: 1 << 30, ..MokaConfig::default() };
-    let layer = shared_scope(Arc::new(MokaStore::new(config).unwrap())).build().unwrap();
+    let layer = shared_scope(Arc::new(MokaStore::new(config).unwrap()));
+    let layer = layer.request_uri(RequestUri::Unchanged).build().unwrap();
     let body = Bytes::from(vec![b'x'; body]);
     layer.layer(Service::new(tower::service_fn(move |_request| {
         let answer = Response::builder().header("content-type", "application/json").header("x-own", "1");

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use http_body::Frame;
 use http_body_util::Full;
-use idem_http::{NOT_EXECUTED, NotExecuted, RequestBody, Verdict, WhenHandlerFails};
+use idem_http::{NOT_EXECUTED, NotExecuted, RequestBody, RequestUri, Verdict, WhenHandlerFails};
 use tower::{Layer, ServiceExt};
 
 use crate::support::{App, Calls, Client, Server, frames, post, problem_code};
@@ -158,7 +158,10 @@ async fn a_service_that_fails_hands_its_error_on_and_keeps_or_releases_the_key()
             counted.add();
             async { Err::<http::Response<Full<Bytes>>, _>("out of order") }
         });
-        let app = App::with(|| async {}, |builder| builder.when_service_fails(when));
+        let app = App::with(
+            || async {},
+            |builder| builder.when_service_fails(when).request_uri(RequestUri::Unchanged),
+        );
         let service = app.layer.layer(service);
         let request = || post("k", "").map(|_| Full::<Bytes>::default());
         assert_eq!(service.clone().oneshot(request()).await.unwrap_err(), "out of order");

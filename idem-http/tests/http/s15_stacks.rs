@@ -17,7 +17,7 @@ use idem_http::RequestBody;
 use idem_moka::{MokaConfig, MokaStore};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 
-use crate::support::{App, Calls, Reply, ask, frames, post, shared_scope};
+use crate::support::{App, Calls, Reply, ask, bare_layer, frames, post, shared_scope};
 
 #[tokio::test]
 async fn a_hyper_server_without_any_framework() {
@@ -30,7 +30,7 @@ async fn a_hyper_server_without_any_framework() {
             Ok::<_, hyper::Error>(Response::new(Full::from(format!("{call}: {} bytes", body.len()))))
         }
     });
-    let layer = App::new(|| async {}).layer;
+    let layer = bare_layer();
     let service = TowerToHyperService::new(layer.layer(handler));
     let (client, server) = tokio::io::duplex(4096);
     let serving = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
@@ -46,7 +46,7 @@ async fn a_hyper_server_without_any_framework() {
 
 #[tokio::test]
 async fn a_bare_tower_service_between_other_layers() {
-    let layer = App::new(|| async {}).layer;
+    let layer = bare_layer();
     let mut service = ServiceBuilder::new()
         .map_request(|request: Request<Full<Bytes>>| request)
         .layer(layer)
@@ -147,7 +147,7 @@ async fn readiness_is_that_of_the_inner_service() {
         }
     }
 
-    let service = App::new(|| async {}).layer.layer(OnceReady::default());
+    let service = bare_layer().layer(OnceReady::default());
     let request = post("k", "").map(|_| Empty::new());
     assert_eq!(service.oneshot(request).await.unwrap().status(), 200);
 }

@@ -1,21 +1,19 @@
 //! A gRPC service of tonic under the layer: its status is in the trailers, and a replay has it too.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
 use bytes::{Buf, BufMut, Bytes};
 use http::Request;
 use idem_http::{Attempt, IdempotencyLayer};
-use idem_moka::{MokaConfig, MokaStore};
 use tokio::net::TcpListener;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Response, Status};
 use tower::Service;
 
-use crate::support::{Calls, Client, Reply, Server, shared_scope};
+use crate::support::{Calls, Client, Reply, Server, bare_layer};
 
 /// Messages are plain bytes.
 #[derive(Default)]
@@ -94,7 +92,7 @@ impl Service<Request<tonic::body::Body>> for Pay {
 }
 
 fn layer() -> IdempotencyLayer {
-    shared_scope(Arc::new(MokaStore::new(MokaConfig::default()).unwrap())).build().unwrap()
+    bare_layer()
 }
 
 /// A server of tonic itself, the layer added as its documentation says.

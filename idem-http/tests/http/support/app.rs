@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use idem_core::{Scope, Store};
-use idem_http::{Builder, IdempotencyLayer};
+use idem_http::{Builder, IdempotencyLayer, RequestUri};
 use idem_moka::{MokaConfig, MokaStore};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -48,6 +48,12 @@ impl App {
     pub(crate) async fn ask(&self, request: Request<Body>) -> Reply {
         ask(&self.router, request).await
     }
+}
+
+/// A layer for a service that no router stands around.
+pub(crate) fn bare_layer() -> IdempotencyLayer {
+    let store = Arc::new(MokaStore::new(MokaConfig::default()).unwrap());
+    shared_scope(store).request_uri(RequestUri::Unchanged).build().unwrap()
 }
 
 pub(crate) fn shared_scope(store: Arc<dyn Store>) -> Builder {
