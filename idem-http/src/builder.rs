@@ -7,7 +7,10 @@ use http::header::{HeaderName, HeaderValue};
 use http::{Method, Uri};
 use idem_core::{Claim, Error, ErrorKind, Operation, Owner, Result, Store};
 
+use tokio::sync::Semaphore;
+
 use crate::fingerprint::Recipe;
+use crate::future::Detached;
 use crate::headers::KeptHeaders;
 use crate::key::KeySyntax;
 use crate::layer::{IdempotencyLayer, Shared};
@@ -74,6 +77,13 @@ impl Builder {
     /// What a retry gets while the first request runs. Default: [`WhenInFlight::Refuse`].
     pub fn when_in_flight(mut self, when: WhenInFlight) -> Self {
         self.options.in_flight = when;
+        self
+    }
+
+    /// How many retries may wait at one time under [`WhenInFlight::Wait`]; one more is answered with 409 at once. One whose
+    /// client leaves waits no longer. Default: 1,024.
+    pub fn max_waiters(mut self, most: usize) -> Self {
+        self.options.max_waiters = most;
         self
     }
 
@@ -172,6 +182,33 @@ impl Builder {
         self
     }
 
+    /// Puts something around a request that goes on in a task of its own, since its client is gone: what its first
+    /// task had and this one has not, such as task-locals. The current span comes along by itself. Default: nothing.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use idem_core::{Scope, Store};
+    /// # use idem_http::{IdempotencyLayer, RequestUri};
+    /// tokio::task_local! {
+    ///     static TENANT: u64;
+    /// }
+    ///
+    /// # fn layer(store: Arc<dyn Store>) -> idem_core::Result<IdempotencyLayer> {
+    /// IdempotencyLayer::builder(store, |_| Ok(Scope::shared()))
+    ///     .request_uri(RequestUri::Unchanged)
+    ///     // Called where the request was until now.
+    ///     .when_detached(|rest| match TENANT.try_get() {
+    ///         Ok(tenant) => Box::pin(TENANT.scope(tenant, rest)),
+    ///         Err(_) => rest,
+    ///     })
+    ///     .build()
+    /// # }
+    /// ```
+    pub fn when_detached(mut self, wrap: impl Fn(Detached) -> Detached + Send + Sync + 'static) -> Self {
+        self.options.detached = Some(Arc::new(wrap));
+        self
+    }
+
     /// The header that marks a replayed answer. Default: `Idempotency-Replayed`.
     pub fn replayed_header(mut self, name: HeaderName) -> Self {
         self.options.replayed_header = name;
@@ -223,6 +260,7 @@ impl Builder {
         })?;
         let own = [options.replayed_header.clone(), options.not_kept_header.clone(), NOT_EXECUTED];
         options.kept = std::mem::take(&mut options.kept).without(own);
+        let waiters = Semaphore::new(options.max_waiters.min(Semaphore::MAX_PERMITS));
         let policy = options.policy();
         let store_timeout = policy.resend_limit(&self.store.capabilities());
         Ok(IdempotencyLayer::new(Shared {
@@ -233,6 +271,7 @@ impl Builder {
             options: self.options,
             policy,
             running: Running::default(),
+            waiters,
         }))
     }
 }

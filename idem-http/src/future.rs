@@ -6,11 +6,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::Response;
+use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
+use tower::util::Oneshot;
+use tower_service::Service;
+use tracing::{Instrument, Span};
 
+use crate::body::RequestBody;
 use crate::response::ResponseBody;
 use crate::stage::Stage;
 
@@ -24,16 +28,24 @@ pin_project! {
     /// Dropped while the request's body is read, it drops the request. From then on nothing is dropped: it goes on
     /// in a task of its own, so that a handler runs to its end and its answer is kept. A handler that had not begun
     /// does not begin any more, and its key is released.
-    pub struct ResponseFuture<F, RB: Body, E> {
+    pub struct ResponseFuture<I, B, RB, E>
+    where
+        I: Service<Request<RequestBody<B>>>,
+        RB: Body,
+    {
         #[pin]
-        kind: Kind<F, RB, E>,
+        kind: Kind<I, B, RB, E>,
     }
 }
 
 pin_project! {
     #[project = Projected]
-    enum Kind<F, RB: Body, E> {
-        Untouched { #[pin] future: F },
+    enum Kind<I, B, RB, E>
+    where
+        I: Service<Request<RequestBody<B>>>,
+        RB: Body,
+    {
+        Untouched { #[pin] future: Oneshot<I, Request<RequestBody<B>>> },
         Ready { response: Option<Response<ResponseBody<RB>>> },
         Running { run: Run<RB, E> },
     }
@@ -45,9 +57,22 @@ struct Run<RB: Body, E> {
     future: Option<Boxed<RB, E>>,
     leave: Arc<dyn Leave>,
     /// Known where the types are known to outlive the connection.
-    detach: fn(&Handle, Boxed<RB, E>),
-    runtime: Option<Handle>,
+    detach: fn(Boxed<RB, E>) -> Detached,
+    /// Where it runs on without its client; known once it has waited for something.
+    surroundings: Option<Surroundings>,
+    wrap: Option<Wrap>,
 }
+
+/// What a task has that a task of its own has not.
+struct Surroundings {
+    runtime: Handle,
+    span: Span,
+}
+
+/// A request that goes on without its client: see [`Builder::when_detached`](crate::Builder::when_detached).
+pub type Detached = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// What the application puts around it.
+pub(crate) type Wrap = Arc<dyn Fn(Detached) -> Detached + Send + Sync>;
 
 trait Leave: Send + Sync {
     fn leave(&self) -> bool;
@@ -59,8 +84,12 @@ impl<J: Send> Leave for Stage<J> {
     }
 }
 
-impl<F, RB: Body, E> ResponseFuture<F, RB, E> {
-    pub(crate) fn untouched(future: F) -> Self {
+impl<I, B, RB, E> ResponseFuture<I, B, RB, E>
+where
+    I: Service<Request<RequestBody<B>>>,
+    RB: Body,
+{
+    pub(crate) fn untouched(future: Oneshot<I, Request<RequestBody<B>>>) -> Self {
         Self { kind: Kind::Untouched { future } }
     }
 
@@ -71,22 +100,21 @@ impl<F, RB: Body, E> ResponseFuture<F, RB, E> {
     pub(crate) fn running<J: Send + 'static>(
         future: impl Future<Output = Answered<RB, E>> + Send + 'static,
         stage: Arc<Stage<J>>,
+        wrap: Option<Wrap>,
     ) -> Self
     where
         RB: 'static,
         E: 'static,
     {
-        let detach = |runtime: &Handle, future: Boxed<RB, E>| {
-            let _detached = runtime.spawn(async move { drop(future.await) });
-        };
-        let run = Run { future: Some(Box::pin(future)), leave: stage, detach, runtime: None };
+        let detach = |future: Boxed<RB, E>| -> Detached { Box::pin(async move { drop(future.await) }) };
+        let run = Run { future: Some(Box::pin(future)), leave: stage, detach, surroundings: None, wrap };
         Self { kind: Kind::Running { run } }
     }
 }
 
-impl<F, RB, E> Future for ResponseFuture<F, RB, E>
+impl<I, B, RB, E> Future for ResponseFuture<I, B, RB, E>
 where
-    F: Future<Output = Result<Response<RB>, E>>,
+    I: Service<Request<RequestBody<B>>, Response = Response<RB>, Error = E>,
     RB: Body<Data = Bytes>,
 {
     type Output = Answered<RB, E>;
@@ -112,8 +140,9 @@ impl<RB: Body, E> Run<RB, E> {
         let polled = future.as_mut().poll(cx);
         if polled.is_pending() {
             self.future = Some(future);
-            if self.runtime.is_none() {
-                self.runtime = Handle::try_current().ok();
+            if self.surroundings.is_none() {
+                let runtime = Handle::try_current().ok();
+                self.surroundings = runtime.map(|runtime| Surroundings { runtime, span: Span::current() });
             }
         }
         polled
@@ -127,13 +156,22 @@ impl<RB: Body, E> Drop for Run<RB, E> {
             return;
         }
         // Before its first poll it had asked nobody.
-        if let Some(runtime) = &self.runtime {
-            (self.detach)(runtime, future);
+        if let Some(Surroundings { runtime, span }) = self.surroundings.take() {
+            let detached = (self.detach)(future);
+            let detached = match &self.wrap {
+                Some(wrap) => wrap(detached),
+                None => detached,
+            };
+            let _task = runtime.spawn(detached.instrument(span));
         }
     }
 }
 
-impl<F, RB: Body, E> std::fmt::Debug for ResponseFuture<F, RB, E> {
+impl<I, B, RB, E> std::fmt::Debug for ResponseFuture<I, B, RB, E>
+where
+    I: Service<Request<RequestBody<B>>>,
+    RB: Body,
+{
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match &self.kind {
             Kind::Untouched { .. } => "ResponseFuture(untouched)",

@@ -1,5 +1,7 @@
 //! Running the handler, and what becomes of its answer.
 
+use std::any::Any;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -7,6 +9,8 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use idem_core::{Lease, Outcome, Reason};
+use tower::BoxError;
+use tower::load_shed::error::Overloaded;
 use tower_service::Service;
 
 use crate::attempt::{Attempt, RequestIdentity};
@@ -55,6 +59,7 @@ pub(crate) async fn handle<I, B, RB>(
 ) -> Result<Outcome, Withheld>
 where
     I: Service<Request<RequestBody<B>>, Response = Response<RB>>,
+    I::Error: 'static,
     RB: Body<Data = Bytes>,
 {
     let Job { service, mut request } = job;
@@ -74,11 +79,17 @@ async fn answer<I, B, RB>(
 ) -> Handled<RB, I::Error>
 where
     I: Service<Request<RequestBody<B>>, Response = Response<RB>>,
+    I::Error: 'static,
     RB: Body<Data = Bytes>,
 {
     let options = &shared.options;
+    if let Err(error) = poll_fn(|cx| service.poll_ready(cx)).await {
+        // It was never called.
+        return (Err(error), Err(Withheld::NotExecuted));
+    }
     let response = match service.call(request).await {
         Ok(response) => response,
+        Err(error) if is_shed(&error) => return (Err(error), Err(Withheld::NotExecuted)),
         Err(error) => return (Err(error), options.errors.ending(Reason::Other)),
     };
     let (mut parts, body) = response.into_parts();
@@ -129,6 +140,12 @@ where
             (Ok(whole(Response::from_parts(parts, body))), ending)
         }
     }
+}
+
+/// Whether a layer inside shed the request before anything ran (`tower::load_shed`).
+fn is_shed<E: 'static>(error: &E) -> bool {
+    let error: &dyn Any = error;
+    error.is::<Overloaded>() || error.downcast_ref::<BoxError>().is_some_and(|error| error.is::<Overloaded>())
 }
 
 fn panicked<RB: Body, E>(shared: &Shared, lease: &Lease) -> Handled<RB, E> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use idem_core::{Policy, Scope, Store};
+use tokio::sync::Semaphore;
 use tower_layer::Layer;
 
 use crate::builder::Builder;
@@ -35,12 +36,20 @@ pub(crate) struct Shared {
     /// How long a call of the store may take, with its resends.
     pub(crate) store_timeout: Duration,
     pub(crate) running: Running,
+    /// The places of retries that wait.
+    pub(crate) waiters: Semaphore,
 }
 
 impl Shared {
     /// Without the pointer, whose calls take one more allocation each.
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.store
+    }
+}
+
+impl Shared {
+    pub(crate) fn most_waiters(&self) -> usize {
+        self.options.max_waiters.min(Semaphore::MAX_PERMITS)
     }
 }
 
@@ -83,6 +92,12 @@ impl IdempotencyLayer {
     #[must_use]
     pub fn running(&self) -> &Running {
         &self.shared.running
+    }
+
+    /// How many retries wait now for the request that runs: at most [`max_waiters`](Builder::max_waiters).
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shared.most_waiters() - self.shared.waiters.available_permits()
     }
 }
 

@@ -191,6 +191,7 @@ mod scope;
 mod service;
 mod stage;
 mod verdict;
+mod waiting;
 
 pub use attempt::Attempt;
 #[cfg(feature = "axum")]
@@ -198,7 +199,7 @@ pub use axum::AttemptMissing;
 pub use body::RequestBody;
 pub use builder::Builder;
 pub use fingerprint::Recipe;
-pub use future::ResponseFuture;
+pub use future::{Detached, ResponseFuture};
 pub use headers::KeptHeaders;
 pub use key::{IdempotencyKey, KeySyntax};
 pub use layer::IdempotencyLayer;

@@ -8,6 +8,7 @@ use http::{HeaderName, Method};
 use idem_core::{OnError, Policy};
 
 use crate::fingerprint::Recipe;
+use crate::future::Wrap;
 use crate::headers::KeptHeaders;
 use crate::key::KeySyntax;
 use crate::original_uri::RequestUri;
@@ -30,7 +31,8 @@ pub enum WhenInFlight {
     /// 409 with `Retry-After`, at once.
     #[default]
     Refuse,
-    /// It waits for so long for the answer of the first, and gets it; at the end of that time 409.
+    /// It waits for so long for the answer of the first, and gets it; at the end of that time 409. At once when
+    /// [`max_waiters`](crate::Builder::max_waiters) wait already.
     Wait(Duration),
 }
 
@@ -80,6 +82,7 @@ pub(crate) struct Options {
     pub(crate) max_body: usize,
     pub(crate) body_timeout: Duration,
     pub(crate) in_flight: WhenInFlight,
+    pub(crate) max_waiters: usize,
     pub(crate) lease: Duration,
     pub(crate) retention: Duration,
     pub(crate) renew_for: Option<Duration>,
@@ -96,6 +99,7 @@ pub(crate) struct Options {
     pub(crate) errors: WhenHandlerFails,
     pub(crate) replayed_header: HeaderName,
     pub(crate) not_kept_header: HeaderName,
+    pub(crate) detached: Option<Wrap>,
     pub(crate) page: Option<Page>,
     pub(crate) retry_in_flight: Duration,
     pub(crate) retry_store: Duration,
@@ -112,6 +116,7 @@ impl Default for Options {
             max_body: MIB,
             body_timeout: Duration::from_secs(30),
             in_flight: WhenInFlight::default(),
+            max_waiters: 1_024,
             lease: Duration::from_secs(30),
             retention: Duration::from_hours(24),
             renew_for: None,
@@ -128,6 +133,7 @@ impl Default for Options {
             errors: WhenHandlerFails::default(),
             replayed_header: HeaderName::from_static("idempotency-replayed"),
             not_kept_header: HeaderName::from_static("idempotency-not-kept"),
+            detached: None,
             page: None,
             retry_in_flight: Duration::from_secs(1),
             retry_store: Duration::from_secs(1),
@@ -143,9 +149,10 @@ impl Options {
         }
     }
 
-    /// The layer releases by itself what may be released, so that an answer in doubt never is.
+    /// The layer releases by itself what may be released, so that an answer in doubt never is. It waits by itself, too:
+    /// so that a client that leaves ends its waiting.
     pub(crate) fn policy(&self) -> Policy {
-        let policy = Policy::new(self.lease, self.retention).wait(self.wait()).on_error(OnError::Keep);
+        let policy = Policy::new(self.lease, self.retention).on_error(OnError::Keep);
         let policy = match self.store_timeout {
             Some(limit) => policy.resend_for(limit),
             None => policy,

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
-use idem_core::{Execution, Fingerprint, Key, Lease, Outcome, Reason, StoreExt};
+use idem_core::{Error, Execution, Fingerprint, Key, Lease, Outcome, Reason, StoreExt};
+use tower::ServiceExt;
 use tower_service::Service;
 use tracing::field::Empty;
 
@@ -22,6 +23,7 @@ use crate::options::WhenNotRecorded;
 use crate::problem::{Kind, Problem};
 use crate::response::ResponseBody;
 use crate::stage::Stage;
+use crate::waiting::Waiting;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Answered<RB, E> = Result<Response<ResponseBody<RB>>, E>;
@@ -37,7 +39,7 @@ pub(crate) async fn run<I, B, RB>(
 where
     I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Send,
     I::Future: Send,
-    I::Error: Send,
+    I::Error: Send + 'static,
     B: Body + Send,
     B::Data: Send,
     B::Error: Into<BoxError> + Send,
@@ -93,66 +95,118 @@ async fn execute<I, B, RB>(
 where
     I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Send,
     I::Future: Send,
-    I::Error: Send,
+    I::Error: Send + 'static,
     B: Body + Send,
     RB: Body<Data = Bytes> + Send,
     RB::Error: Send,
 {
-    let _running = shared.running.begin();
-    let mut ran: Option<Ran<RB, I::Error>> = None;
-    let mut held: Option<Lease> = None;
-    let work = |lease: Lease| {
-        held = Some(lease.clone());
-        let ran = &mut ran;
-        async move {
-            match stage.start() {
-                // In a box of its own: a replay never needs the room that a handler takes.
-                Some(job) => Box::pin(handle(shared, job, identity, lease, ran)).await,
-                // The client left while the lock was asked for.
-                None => Err(Withheld::NotExecuted),
+    let mut identity = Some(identity);
+    let mut waiting = Waiting::new(shared);
+    loop {
+        let mut attempt = Attempted { ran: None, lease: None };
+        let running = shared.running.begin();
+        let execution = {
+            let Attempted { ran, lease: held } = &mut attempt;
+            let identity = &mut identity;
+            let work = move |lease: Lease| {
+                *held = Some(lease.clone());
+                async move {
+                    match (stage.start(), identity.take()) {
+                        // In a box of its own: a replay never needs the room that a handler takes.
+                        (Some(job), Some(identity)) => {
+                            Box::pin(handle(shared, job, identity, lease, ran)).await
+                        }
+                        // The client left while the lock was asked for.
+                        _ => Err(Withheld::NotExecuted),
+                    }
+                }
+            };
+            shared.store().execute_outcome(&key, &fingerprint, &shared.policy, work).await
+        };
+        let failed = match execution {
+            Ok(Execution::InProgress { remaining }) => {
+                drop(running);
+                match waiting.one_round(stage, &key).await {
+                    Ok(true) => continue,
+                    Ok(false) => return ("in_flight", Ok(shared.in_flight(Some(remaining)))),
+                    Err(error) => error,
+                }
             }
-        }
-    };
-    let execution = shared.store().execute_outcome(&key, &fingerprint, &shared.policy, work).await;
+            Ok(execution) => return conclude(shared, execution, attempt, &key, &fingerprint).await,
+            Err(error) => error,
+        };
+        return without_store(shared, stage, &key, &failed).await;
+    }
+}
+
+/// An attempt that was made, if it came to that.
+struct Attempted<RB: Body, E> {
+    ran: Option<Ran<RB, E>>,
+    lease: Option<Lease>,
+}
+
+async fn conclude<RB, E>(
+    shared: &Shared,
+    execution: Execution<Outcome, Withheld>,
+    attempt: Attempted<RB, E>,
+    key: &Key,
+    fingerprint: &Fingerprint,
+) -> (&'static str, Answered<RB, E>)
+where
+    RB: Body<Data = Bytes>,
+{
+    let Attempted { ran, lease } = attempt;
     match execution {
-        Ok(Execution::Executed(outcome)) => ("executed", shared.executed(ran, outcome)),
-        Ok(Execution::Replayed(outcome)) => ("replayed", Ok(shared.replay(outcome))),
-        Ok(Execution::InProgress { remaining }) => ("in_flight", Ok(shared.in_flight(Some(remaining)))),
-        Ok(Execution::FingerprintMismatch) => ("key_reused", Ok(shared.key_reused())),
-        Ok(Execution::Fenced(_)) => ("lost", Ok(Box::pin(shared.winner(&key, &fingerprint)).await)),
-        Ok(Execution::Unavailable(reason)) => match ran {
+        Execution::Executed(outcome) => ("executed", shared.executed(ran, outcome)),
+        Execution::Replayed(outcome) => ("replayed", Ok(shared.replay(outcome))),
+        Execution::InProgress { remaining } => ("in_flight", Ok(shared.in_flight(Some(remaining)))),
+        Execution::FingerprintMismatch => ("key_reused", Ok(shared.key_reused())),
+        Execution::Fenced(_) => ("lost", Ok(Box::pin(shared.winner(key, fingerprint)).await)),
+        Execution::Unavailable(reason) => match ran {
             Some(ran) => ("executed", ran.response),
             None => ("not_kept", Ok(shared.not_kept(reason))),
         },
-        Ok(Execution::Unknown(_, error)) => {
+        Execution::Unknown(_, error) => {
             let error = cause(&error);
             tracing::error!(%key, error, "the handler ran, whether its answer is kept is unknown");
             ("not_recorded", shared.not_recorded(ran))
         }
-        Ok(Execution::Failed(Withheld::NotExecuted)) => {
-            Box::pin(shared.release(held.as_ref())).await;
+        Execution::Failed(Withheld::NotExecuted) => {
+            Box::pin(shared.release(lease.as_ref())).await;
             let response = ran.map_or_else(|| Ok(shared.client_left()), |ran| ran.response);
             ("released", response)
         }
-        Ok(Execution::Failed(Withheld::InDoubt)) => {
+        Execution::Failed(Withheld::InDoubt) => {
             tracing::warn!(%key, "the handler does not know whether it completed its key, nor does the record");
             ("not_recorded", shared.not_recorded(ran))
         }
-        Err(error) => {
-            let message = cause(&error);
-            if !shared.passes_through(&error) {
-                tracing::error!(%key, error = message, "the store failed, nothing was run");
-                let problem = shared.store_failed(&error);
-                return (problem.kind.code(), Ok(shared.refuse(&problem)));
-            }
-            tracing::warn!(%key, error = message, "the store failed, the handler runs without a lock");
-            let response = match stage.start() {
-                Some(job) => Box::pin(shared.pass_through(job)).await,
-                None => Ok(shared.client_left()),
-            };
-            ("passed_through", response)
-        }
     }
+}
+
+/// The store failed before anything ran.
+async fn without_store<I, B, RB>(
+    shared: &Shared,
+    stage: &Stage<Job<I, B>>,
+    key: &Key,
+    error: &Error,
+) -> (&'static str, Answered<RB, I::Error>)
+where
+    I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Send,
+    RB: Body,
+{
+    let message = cause(error);
+    if !shared.passes_through(error) {
+        tracing::error!(%key, error = message, "the store failed, nothing was run");
+        let problem = shared.store_failed(error);
+        return (problem.kind.code(), Ok(shared.refuse(&problem)));
+    }
+    tracing::warn!(%key, error = message, "the store failed, the handler runs without a lock");
+    let _running = shared.running.begin();
+    let response = match stage.start() {
+        Some(job) => Box::pin(shared.pass_through(job)).await,
+        None => Ok(shared.client_left()),
+    };
+    ("passed_through", response)
 }
 
 impl Shared {
@@ -197,8 +251,8 @@ impl Shared {
         I: Service<Request<RequestBody<B>>, Response = Response<RB>>,
         RB: Body,
     {
-        let Job { mut service, request } = job;
-        let response = service.call(request).await?;
+        let Job { service, request } = job;
+        let response = service.oneshot(request).await?;
         Ok(self.marked_not_kept(response.map(ResponseBody::untouched)))
     }
 

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
+use tower::ServiceExt;
 use tower_service::Service;
 
 use crate::attempt::{Attempt, RequestIdentity};
@@ -53,10 +54,11 @@ where
 {
     type Response = Response<ResponseBody<RB>>;
     type Error = I::Error;
-    type Future = ResponseFuture<I::Future, RB, I::Error>;
+    type Future = ResponseFuture<I, B, RB, I::Error>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), I::Error>> {
-        self.inner.poll_ready(cx)
+    /// Always: a replay needs nothing of the inner service, which is asked once the key is locked.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), I::Error>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
@@ -92,11 +94,7 @@ where
 }
 
 impl<I> Idempotency<I> {
-    fn run<B, RB>(
-        &mut self,
-        request: Request<B>,
-        identity: RequestIdentity,
-    ) -> ResponseFuture<I::Future, RB, I::Error>
+    fn run<B, RB>(&self, request: Request<B>, identity: RequestIdentity) -> ResponseFuture<I, B, RB, I::Error>
     where
         I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Clone + Send + 'static,
         I::Future: Send + 'static,
@@ -107,20 +105,18 @@ impl<I> Idempotency<I> {
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Send,
     {
-        // The clone may not be ready; the one that was asked is.
-        let clone = self.inner.clone();
-        let service = std::mem::replace(&mut self.inner, clone);
         let stage = Arc::new(Stage::new());
-        let running = run(Arc::clone(&self.shared), Arc::clone(&stage), service, request, identity);
-        ResponseFuture::running(running, stage)
+        let running =
+            run(Arc::clone(&self.shared), Arc::clone(&stage), self.inner.clone(), request, identity);
+        ResponseFuture::running(running, stage, self.shared.options.detached.clone())
     }
 
-    fn untouched<B, RB>(&mut self, request: Request<B>) -> ResponseFuture<I::Future, RB, I::Error>
+    fn untouched<B, RB>(&self, request: Request<B>) -> ResponseFuture<I, B, RB, I::Error>
     where
-        I: Service<Request<RequestBody<B>>, Response = Response<RB>>,
+        I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Clone,
         RB: Body,
     {
-        ResponseFuture::untouched(self.inner.call(request.map(RequestBody::untouched)))
+        ResponseFuture::untouched(self.inner.clone().oneshot(request.map(RequestBody::untouched)))
     }
 }
 

@@ -12,6 +12,8 @@ enum State<J> {
     Intake,
     /// The store is asked for the lock.
     Asking(J),
+    /// It waits for another one with its key, and holds nothing.
+    Waiting(J),
     /// The handler is running, or nobody will run it. What was begun with the store must be ended.
     Running,
 }
@@ -30,8 +32,25 @@ impl<J> Stage<J> {
     pub(crate) fn start(&self) -> Option<J> {
         match std::mem::replace(&mut *self.state(), State::Running) {
             State::Asking(job) => Some(job),
-            State::Intake | State::Running => None,
+            State::Intake | State::Waiting(_) | State::Running => None,
         }
+    }
+
+    /// From here to [`ask_again`](Stage::ask_again) nothing has to be ended.
+    pub(crate) fn wait(&self) {
+        let mut state = self.state();
+        *state = match std::mem::replace(&mut *state, State::Running) {
+            State::Asking(job) => State::Waiting(job),
+            other => other,
+        };
+    }
+
+    pub(crate) fn ask_again(&self) {
+        let mut state = self.state();
+        *state = match std::mem::replace(&mut *state, State::Running) {
+            State::Waiting(job) => State::Asking(job),
+            other => other,
+        };
     }
 
     /// The client is gone. Answers whether the request must be brought to its end all the same: it must once it
@@ -39,7 +58,7 @@ impl<J> Stage<J> {
     pub(crate) fn leave(&self) -> bool {
         let mut state = self.state();
         match *state {
-            State::Intake => false,
+            State::Intake | State::Waiting(_) => false,
             State::Asking(_) => {
                 *state = State::Running;
                 true

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod allocations;
+mod detached;
 mod hostile;
+mod limits_inside;
 mod many;
 mod redis;
 mod s01_key_is_a_string;
