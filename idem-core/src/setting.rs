@@ -62,7 +62,7 @@ pub fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error
     deserializer.deserialize_any(Size)
 }
 
-/// A size as [`bytes`] reads it, in the largest unit in which it is a whole number.
+/// A size as [`bytes()`] reads it, in the largest unit in which it is a whole number.
 ///
 /// ```
 /// use idem_core::setting::written_bytes;
@@ -76,7 +76,7 @@ pub fn written_bytes(bytes: u64) -> String {
     unit.map_or_else(|| format!("{bytes}B"), |(bits, unit)| format!("{}{unit}", bytes >> bits))
 }
 
-/// A duration as [`duration`] reads it.
+/// A duration as [`duration()`] reads it.
 ///
 /// ```
 /// use std::time::Duration;

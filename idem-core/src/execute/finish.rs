@@ -1,7 +1,5 @@
 //! Ending an attempt after its work has run. From here on nothing may be released that was done.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use tokio::time::timeout;
 
 use super::resend::{Asking, resend};
@@ -117,24 +115,19 @@ async fn send<S: Store + ?Sized>(
     outcome: Outcome,
     policy: &Policy,
 ) -> Result<Fenced> {
-    let met_full = AtomicBool::new(false);
-    let complete = async |outcome: Outcome| {
-        let call = || async {
-            let answer = store.complete(lease, outcome.clone(), policy.retention).await;
-            if matches!(&answer, Err(error) if error.kind() == ErrorKind::Full) {
-                met_full.store(true, Ordering::Relaxed);
-            }
-            answer
-        };
-        resend(&mut Asking::new(store, policy), Operation::Complete, call).await
+    let complete = async |asking: &mut Asking<'_, S>, outcome: Outcome| {
+        let call = || store.complete(lease, outcome.clone(), policy.retention);
+        resend(asking, Operation::Complete, call).await
     };
-    let unsent = match complete(outcome).await {
+    let mut asking = Asking::completing(store, policy, lease);
+    let unsent = match complete(&mut asking, outcome).await {
         Err(error) if error.kind() == ErrorKind::TooLarge => {
             let error = cause(&error);
             tracing::warn!(key = %lease.key(), error, "the result is not kept; a retry will be told so");
-            return complete(Outcome::Unavailable(Reason::TooLarge)).await;
+            let outcome = Outcome::Unavailable(Reason::TooLarge);
+            return complete(&mut Asking::completing(store, policy, lease), outcome).await;
         }
-        Err(error) if met_full.load(Ordering::Relaxed) => error,
+        Err(error) if asking.met_full() => error,
         answer => return answer,
     };
     // Seldom: it need not lie in the future of every caller.

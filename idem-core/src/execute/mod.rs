@@ -82,9 +82,10 @@ pub trait StoreExt: Store {
     /// - A `lock` of unknown effect is sent again, then released as best it can. A `complete` of unknown effect
     ///   is sent again and never released; so is one that met a full store, since its work is done. Both for
     ///   [`Policy::resend_for`]; at its end the answer is [`Unknown`](Execution::Unknown).
-    /// - Before that, a store that was [`Full`](crate::ErrorKind::Full) is sent a note once, which has as long again:
-    ///   the work has run, and its result could not be kept. Once that is kept, the answer is the same as for a result
-    ///   that is too large. A retry is [`Unavailable`](Execution::Unavailable) and does not run the work again.
+    /// - A store that was [`Full`](crate::ErrorKind::Full) is sent the result again only while more than half of the lease
+    ///   is left, and then a note, once: the work has run, and its result could not be kept. Once that is kept, the answer
+    ///   is the same as for a result that is too large. A retry is [`Unavailable`](Execution::Unavailable) and does not run
+    ///   the work again.
     /// - A renewal that fails is sent again, whatever the failure but a misuse or a store that was closed, until the
     ///   lease is over; one that only the time or the way to the store failed, to the end of [`Policy::renew_for`].
     /// - Lost because the record was gone, the completion is tried once more under the same owner, and accepted

@@ -9,7 +9,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Policy;
-use crate::{Error, ErrorKind, Operation, Result, Store};
+use crate::{Error, ErrorKind, Lease, Operation, Result, Store};
 
 /// The time that a store has for calls which belong together: what the policy says, however many calls they are.
 #[derive(Debug)]
@@ -18,11 +18,26 @@ pub(super) struct Asking<'a, S: ?Sized> {
     policy: &'a Policy,
     /// With the first answer that is waited for: a store in memory takes neither the clock nor a timer.
     begun: Option<Instant>,
+    /// Under which an outcome is to be kept.
+    lease: Option<&'a Lease>,
+    /// Whether the store had no room for it, once at least.
+    met_full: bool,
 }
 
 impl<'a, S: Store + ?Sized> Asking<'a, S> {
     pub(super) fn new(store: &'a S, policy: &'a Policy) -> Self {
-        Self { store, policy, begun: None }
+        Self { store, policy, begun: None, lease: None, met_full: false }
+    }
+
+    /// For the outcome of work that ran under `lease`. A store that is full is asked for it while more than half of the
+    /// lease is left: what is left then is for the note that the work has run.
+    pub(super) fn completing(store: &'a S, policy: &'a Policy, lease: &'a Lease) -> Self {
+        Self { lease: Some(lease), ..Self::new(store, policy) }
+    }
+
+    /// Whether the store was full.
+    pub(super) fn met_full(&self) -> bool {
+        self.met_full
     }
 
     fn window(&self) -> Duration {
@@ -32,7 +47,11 @@ impl<'a, S: Store + ?Sized> Asking<'a, S> {
     /// What is left of it; looking begins it.
     pub(super) fn left(&mut self) -> Duration {
         let begun = *self.begun.get_or_insert_with(Instant::now);
-        self.window().saturating_sub(begun.elapsed())
+        let left = self.window().saturating_sub(begun.elapsed());
+        match self.lease {
+            Some(lease) if self.met_full => left.min(lease.remaining().saturating_sub(self.policy.lease / 2)),
+            _ => left,
+        }
     }
 }
 
@@ -75,6 +94,7 @@ where
             Ok(answer) => return answer,
             Err(_) => return Err(no_answer(asking.window(), operation, before)),
         };
+        asking.met_full |= error.kind() == ErrorKind::Full;
         match pauses.next() {
             Some(pause) if pause < asking.left() => sleep(pause).await,
             _ => return Err(error),

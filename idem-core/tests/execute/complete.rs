@@ -114,6 +114,27 @@ async fn note_that_is_not_answered_ends_within_a_time_of_its_own() {
     assert_eq!(store.count(Operation::Complete), 3);
 }
 
+/// Nobody renews the lease any more, and a retry that takes over would run the work again.
+#[tokio::test(start_paused = true)]
+async fn note_is_sent_while_the_lease_lasts() {
+    let store = Scripted::new();
+    store.fail_always(Operation::Complete, Fault::Before(ErrorKind::Full));
+    let policy = policy().resend_for(2 * LEASE);
+    let begun = Instant::now();
+    let mut asking = Box::pin(book(&store, &policy, "booked"));
+    tokio::select! {
+        biased;
+        execution = &mut asking => panic!("{execution:?}"),
+        () = tokio::time::sleep(LEASE / 2 - Duration::from_secs(1)) => {}
+    }
+    let execution = asking.await;
+    assert!(
+        matches!(&execution, Execution::Unknown(_, error) if error.kind() == ErrorKind::Full),
+        "{execution:?}"
+    );
+    assert!(begun.elapsed() <= LEASE / 2, "{:?}", begun.elapsed());
+}
+
 /// It may have taken effect: a note could only be wrong, and a resend tells.
 #[tokio::test(start_paused = true)]
 async fn store_that_is_only_silent_is_sent_no_note() {

@@ -214,6 +214,40 @@ async fn work_whose_result_finds_no_room_runs_once() {
     assert_eq!(runs.load(Ordering::Relaxed), 1);
 }
 
+/// A retry that comes all the time would take over, once the lease is over.
+#[tokio::test]
+async fn work_whose_result_finds_no_room_is_noted_before_a_retry_may_take_over() {
+    const SHORT: Duration = Duration::from_secs(2);
+    let disk = Disk::new();
+    let store = RedbStore::builder(config()).open_backend(disk.opener()).await.unwrap();
+    let lease = acquire(&store, &key(0)).await;
+    complete(&store, &lease, Outcome::Value(Bytes::from(vec![1; LARGE]))).await;
+    let used = disk.used_blocks();
+    disk.change_faults(|faults, _| faults.space = Some(used + 60));
+    let runs = Arc::new(AtomicUsize::new(0));
+    let attempt = || {
+        let (store, runs) = (store.clone(), Arc::clone(&runs));
+        tokio::spawn(async move {
+            let policy = Policy::new(SHORT, Duration::from_hours(24));
+            let work = |_| async {
+                runs.fetch_add(1, Ordering::Relaxed);
+                Ok::<_, ()>(Outcome::Value(Bytes::from(vec![2; 400 << 10])))
+            };
+            store.execute_outcome(&key(1), &fingerprint(), &policy, work).await
+        })
+    };
+    let first = attempt();
+    let retried = loop {
+        match attempt().await.unwrap() {
+            Ok(Execution::InProgress { .. }) | Err(_) => tokio::time::sleep(SHORT / 20).await,
+            ended => break ended,
+        }
+    };
+    assert!(matches!(retried, Ok(Execution::Unavailable(Reason::Other))), "{retried:?}");
+    assert!(matches!(first.await.unwrap(), Ok(Execution::Executed(_))));
+    assert_eq!(runs.load(Ordering::Relaxed), 1);
+}
+
 /// A process that starts while the disk is full serves what is kept.
 #[tokio::test]
 async fn a_store_is_opened_on_a_full_disk_and_replays() {
