@@ -40,8 +40,10 @@ pub(crate) struct CircuitBreaker {
 struct Shortage {
     pause: Duration,
     next_try: Duration,
-    /// Whether even calls that need little found no room.
-    is_total: bool,
+    /// Whether even calls that need no more than they have found no room.
+    steady_fail: bool,
+    /// Whether small completions found none.
+    small_fail: bool,
     /// How many calls were let through to see whether there is room.
     probes: usize,
     /// How many of the last ones found some.
@@ -53,8 +55,10 @@ struct Shortage {
 pub(crate) enum Admitted {
     /// There is room, as far as anybody knows.
     Usual,
+    /// It gives room back, or needs what it has.
+    Steady,
     /// It needs little.
-    Little,
+    Small,
     /// To see whether there is room.
     Probe,
 }
@@ -64,13 +68,16 @@ impl CircuitBreaker {
     pub(crate) fn admit(&mut self, batch: Batch, now: Duration) -> Vec<(Batch, Admitted)> {
         let Some(shortage) = &mut self.shortage else { return vec![(batch, Admitted::Usual)] };
         let is_due = now >= shortage.next_try;
-        let (little, mut much): (Vec<_>, Vec<_>) = batch.calls.into_iter().partition(needs_little);
-        let mut little = Batch { calls: little, bite: batch.bite };
+        let Parts { mut steady, mut small, mut much } = Parts::of(batch);
         let mut admitted = Vec::new();
-        if little.len() > 0 && (is_due || !shortage.is_total) {
-            admitted.push((std::mem::take(&mut little), Admitted::Little));
+        if steady.len() > 0 && (is_due || !shortage.steady_fail) {
+            admitted.push((std::mem::take(&mut steady), Admitted::Steady));
         }
-        if is_due && (admitted.is_empty() || !shortage.is_total) && !much.is_empty() {
+        if small.len() > 0 && (is_due || !shortage.small_fail) {
+            admitted.push((std::mem::take(&mut small), Admitted::Small));
+        }
+        let fails = shortage.steady_fail || shortage.small_fail;
+        if is_due && (admitted.is_empty() || !fails) && !much.is_empty() {
             // In turn, so that neither a large outcome nor new locks keep the others from being tried.
             let locks_first = shortage.probes % 2 == 1;
             let is_first = |queued: &QueuedCall| matches!(queued.call, Call::Lock { .. }) == locks_first;
@@ -79,7 +86,8 @@ impl CircuitBreaker {
             admitted.push((Batch { calls: vec![probe], bite: Vec::new() }, Admitted::Probe));
         }
         Batch { calls: much, bite: Vec::new() }.refuse(full);
-        little.refuse(full);
+        steady.refuse(full);
+        small.refuse(full);
         admitted
     }
 
@@ -101,8 +109,14 @@ impl CircuitBreaker {
             (Err(failure), None) if failure.is_full() => {
                 let again = self.before.filter(|(_, ended)| now.saturating_sub(*ended) < SAME_SHORTAGE);
                 let pause = again.map_or(FIRST_PAUSE, |(pause, _)| longer(pause));
-                self.shortage =
-                    Some(Shortage { pause, next_try: now + pause, is_total: false, probes: 0, passed: 0 });
+                self.shortage = Some(Shortage {
+                    pause,
+                    next_try: now + pause,
+                    steady_fail: false,
+                    small_fail: false,
+                    probes: 0,
+                    passed: 0,
+                });
                 if again.is_none() {
                     tracing::warn!("the disk is full: what needs room is refused");
                 } else {
@@ -110,10 +124,14 @@ impl CircuitBreaker {
                 }
             }
             (Err(failure), Some(shortage)) if failure.is_full() => {
-                shortage.is_total |= admitted == Admitted::Little;
+                shortage.steady_fail |= admitted == Admitted::Steady;
+                shortage.small_fail |= admitted == Admitted::Small;
                 shortage.passed = 0;
-                shortage.pause = longer(shortage.pause);
-                shortage.next_try = now + shortage.pause;
+                // Of what is tried in smaller and smaller parts only the first failure counts.
+                if now >= shortage.next_try {
+                    shortage.pause = longer(shortage.pause);
+                    shortage.next_try = now + shortage.pause;
+                }
             }
             (Ok(true), Some(shortage)) if admitted == Admitted::Probe => {
                 shortage.passed += 1;
@@ -125,29 +143,65 @@ impl CircuitBreaker {
                 self.shortage = None;
                 tracing::warn!("there is room on the disk again");
             }
-            (Ok(true), Some(shortage)) => shortage.is_total = false,
+            (Ok(true), Some(shortage)) => {
+                shortage.steady_fail &= admitted != Admitted::Steady;
+                shortage.small_fail &= admitted != Admitted::Small;
+            }
             _ => {}
         }
     }
 }
 
-/// What is tried again of a batch that is the first to find no room: what needs little may have met that only by the
-/// company that it was in.
-pub(crate) fn retried(batch: &mut Batch, admitted: Admitted) -> Vec<QueuedCall> {
-    if admitted != Admitted::Usual {
+/// What is tried again at once of a batch that found no room, in this order: it may have met that only by the company
+/// that it was in. What is left in the batch is refused.
+pub(crate) fn retried(batch: &mut Batch, admitted: Admitted) -> Vec<(Batch, Admitted)> {
+    if batch.len() < 2 {
         return Vec::new();
     }
-    let (little, much) = std::mem::take(&mut batch.calls).into_iter().partition(needs_little);
-    batch.calls = much;
-    little
+    match admitted {
+        Admitted::Usual => {
+            let Parts { steady, small, much } = Parts::of(std::mem::take(batch));
+            batch.calls = much;
+            let parts = [(steady, Admitted::Steady), (small, Admitted::Small)];
+            parts.into_iter().filter(|(part, _)| part.len() > 0).collect()
+        }
+        // Half of them, and half of these if need be.
+        Admitted::Steady | Admitted::Small => {
+            let half = batch.calls.len() / 2;
+            let calls = batch.calls.drain(..half).collect();
+            let half = Batch { calls, bite: std::mem::take(&mut batch.bite) };
+            if half.len() > 0 { vec![(half, admitted)] } else { Vec::new() }
+        }
+        Admitted::Probe => Vec::new(),
+    }
 }
 
-/// Whether it gives room back, or needs so little that free pages of the file are likely to do.
-fn needs_little(queued: &QueuedCall) -> bool {
-    match &queued.call {
-        Call::Lock { .. } | Call::Checkpoint { .. } => false,
-        Call::Complete { outcome, .. } => outcome.size() <= LITTLE,
-        _ => true,
+/// A batch by what its calls need.
+struct Parts {
+    /// Gives room back, or needs what it has; the sweep is of this part.
+    steady: Batch,
+    /// Needs so little that free pages of the file are likely to do.
+    small: Batch,
+    much: Vec<QueuedCall>,
+}
+
+impl Parts {
+    fn of(batch: Batch) -> Self {
+        let mut parts = Self {
+            steady: Batch { calls: Vec::new(), bite: batch.bite },
+            small: Batch::default(),
+            much: Vec::new(),
+        };
+        for queued in batch.calls {
+            let part = match &queued.call {
+                Call::Lock { .. } | Call::Checkpoint { .. } => &mut parts.much,
+                Call::Complete { outcome, .. } if outcome.size() > LITTLE => &mut parts.much,
+                Call::Complete { .. } => &mut parts.small.calls,
+                _ => &mut parts.steady.calls,
+            };
+            part.push(queued);
+        }
+        parts
     }
 }
 
@@ -160,7 +214,11 @@ fn full(operation: Operation) -> Error {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use bytes::Bytes;
+    use idem_core::{Checkpoint, Key, Outcome, Owner, Scope, Token};
+
     use super::*;
 
     fn no_room() -> Failure {
@@ -196,5 +254,40 @@ mod tests {
         assert_eq!(breaker.admit_transaction(due), Some(Admitted::Probe));
         breaker.ended(Admitted::Probe, Ok(true), due);
         assert_eq!(breaker.admit_transaction(due), Some(Admitted::Probe));
+    }
+
+    fn queued(call: Call) -> QueuedCall {
+        let key = Key::new(&Scope::shared(), "k").unwrap();
+        QueuedCall { key, call, reply: tokio::sync::oneshot::channel().0 }
+    }
+
+    fn batch(renewals: usize, completions: usize, checkpoints: usize) -> Batch {
+        let token = Token { sequence: 1, owner: Owner::from_bytes([1; 16]) };
+        let (duration, retention) = (Duration::from_secs(1), Duration::from_secs(1));
+        let outcome = Outcome::Value(Bytes::new());
+        let checkpoint = Checkpoint { step: 1, progress: Bytes::new() };
+        let calls = [
+            vec![Call::Renew { token, duration }; renewals],
+            vec![Call::Complete { token, outcome, retention }; completions],
+            vec![Call::Checkpoint { token, checkpoint, duration }; checkpoints],
+        ];
+        Batch { calls: calls.into_iter().flatten().map(queued).collect(), bite: Vec::new() }
+    }
+
+    /// What is tried again, and how much of the batch is refused.
+    fn again(mut batch: Batch, admitted: Admitted) -> (Vec<(usize, Admitted)>, usize) {
+        let parts = retried(&mut batch, admitted);
+        (parts.into_iter().map(|(part, admitted)| (part.len(), admitted)).collect(), batch.len())
+    }
+
+    #[test]
+    fn what_needs_less_is_tried_without_the_company_of_what_needs_more() {
+        let parts = vec![(3, Admitted::Steady), (2, Admitted::Small)];
+        assert_eq!(again(batch(3, 2, 1), Admitted::Usual), (parts, 1));
+        assert_eq!(again(batch(3, 0, 0), Admitted::Steady), (vec![(1, Admitted::Steady)], 2));
+        assert_eq!(again(batch(0, 2, 0), Admitted::Small), (vec![(1, Admitted::Small)], 1));
+        for admitted in [Admitted::Usual, Admitted::Small] {
+            assert_eq!(again(batch(0, 1, 0), admitted), (vec![], 1));
+        }
     }
 }

@@ -9,7 +9,7 @@ use idem_core::{Error, ErrorKind, Key, Operation, Result, Sent, SharedClock, Sto
 use redb::{Database, StorageBackend};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::config::{RedbConfig, WhenQueueFull};
 use crate::error::{away, closed};
@@ -148,6 +148,7 @@ impl Inner {
     /// Answers a `lock` from what is on record when that changes nothing, and leaves the rest to the writer.
     pub(crate) async fn lock(self: &Arc<Self>, key: &Key, call: Call, sent: &Sent) -> Result<Answer> {
         call.check(self.shared.config.max_outcome)?;
+        let begun = Instant::now();
         // No answer that is given here needs the checkpoint.
         let record = self.read(key, Operation::Lock, sent, Snapshot::read_without_checkpoint).await?;
         if let Some(record) = record {
@@ -158,19 +159,22 @@ impl Inner {
                 return Ok(decision.answer);
             }
         }
-        Ok(self.write(key, call).await?.answer)
+        // What was read took its part of the time.
+        let left = self.shared.config.call_timeout.saturating_sub(begun.elapsed());
+        Ok(self.write(key, call, left).await?.answer)
     }
 
     /// Leaves `call` to the writer.
     pub(crate) async fn call(&self, key: &Key, call: Call) -> Result<Done> {
         call.check(self.shared.config.max_outcome)?;
-        self.write(key, call).await
+        self.write(key, call, self.shared.config.call_timeout).await
     }
 
-    async fn write(&self, key: &Key, call: Call) -> Result<Done> {
+    async fn write(&self, key: &Key, call: Call, limit: Duration) -> Result<Done> {
         let operation = call.operation();
         let (reply, answer) = oneshot::channel();
-        self.ask(operation, Message::Call(QueuedCall { key: *key, call, reply }), answer).await
+        let sent = self.enqueue(operation, Message::Call(QueuedCall { key: *key, call, reply }));
+        self.answered(operation, limit, sent, answer).await
     }
 
     /// Closes the store, and waits until it is closed, whoever began it.
@@ -195,22 +199,25 @@ impl Inner {
         message: Message,
         answer: oneshot::Receiver<Result<T>>,
     ) -> Result<T> {
-        self.answered(operation, self.enqueue(operation, message), answer).await
+        let limit = self.shared.config.call_timeout;
+        self.answered(operation, limit, self.enqueue(operation, message), answer).await
     }
 
-    /// Waits until it is `sent` and for `answer`, within the configured time.
+    /// Waits until it is `sent` and for `answer`, within `limit`.
     pub(crate) async fn answered<T>(
         &self,
         operation: Operation,
+        limit: Duration,
         sent: impl Future<Output = Result<()>>,
         answer: oneshot::Receiver<Result<T>>,
     ) -> Result<T> {
-        let limit = self.shared.config.call_timeout;
         let asked = async {
             sent.await?;
             answer.await.unwrap_or_else(|_| Err(closed(operation)))
         };
-        timeout(limit, asked).await.unwrap_or_else(|_| Err(no_answer(limit, operation)))
+        timeout(limit, asked)
+            .await
+            .unwrap_or_else(|_| Err(no_answer(self.shared.config.call_timeout, operation)))
     }
 
     async fn enqueue(&self, operation: Operation, message: Message) -> Result<()> {

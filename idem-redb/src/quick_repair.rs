@@ -57,8 +57,8 @@ impl Spared {
         self.by_last_commit = self.by_last_begun;
     }
 
-    /// The database was compacted, in commits that do not.
-    pub(crate) fn compacted(&mut self) {
+    /// The last commit may be one that does not: the database was opened, or compacted, or a commit failed.
+    pub(crate) fn forget(&mut self) {
         self.by_last_commit = false;
     }
 
@@ -67,10 +67,10 @@ impl Spared {
     }
 }
 
-/// Of a database that was just opened: an opening leaves such a commit.
+/// Of a database that was just opened: it may have been repaired, and nobody knows what its last commit did.
 impl Default for Spared {
     fn default() -> Self {
-        Self { by_last_begun: true, by_last_commit: true }
+        Self { by_last_begun: false, by_last_commit: false }
     }
 }
 

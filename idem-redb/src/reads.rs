@@ -49,7 +49,7 @@ impl Inner {
         failure: Failure,
     ) -> Result<Option<Record>> {
         let told = self.failed_read(failure, operation);
-        self.once_it_is_back(operation, told, || self.read_elsewhere(*key, operation, how)).await
+        self.once_it_is_back_or(operation, told, || self.read_elsewhere(*key, operation, how)).await
     }
 
     /// What the store holds.
@@ -60,7 +60,7 @@ impl Inner {
             // A page may have to come from the disk.
             elsewhere(OPERATION, move || inner.shared.slot.scan(stats::count))
         };
-        self.once_it_is_back(OPERATION, is_opened(OPERATION), count).await
+        self.once_it_is_back(OPERATION, count).await
     }
 
     /// The application's database, where it is one.
@@ -72,12 +72,20 @@ impl Inner {
             return Err(Error::new(ErrorKind::InvalidArgument, OPERATION, message));
         }
         let find = || std::future::ready(Ok(self.shared.slot.database_at_once()));
-        self.once_it_is_back(OPERATION, is_opened(OPERATION), find).await
+        self.once_it_is_back(OPERATION, find).await
     }
 
-    /// Asks, and again at each change while the database is away for a moment, within a call's time. Ends with what was
-    /// `told` last.
-    async fn once_it_is_back<T, F>(
+    /// Asks, and again at each change while the database is away for a moment, within a call's time.
+    pub(crate) async fn once_it_is_back<T, F>(&self, operation: Operation, ask: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<Result<T, Failure>>>,
+    {
+        self.once_it_is_back_or(operation, away("the database is still being opened again", operation), ask)
+            .await
+    }
+
+    /// The same. Ends with what was `told` last.
+    async fn once_it_is_back_or<T, F>(
         &self,
         operation: Operation,
         mut told: Error,
@@ -130,8 +138,4 @@ impl Inner {
         }
         failure.into_error(operation)
     }
-}
-
-fn is_opened(operation: Operation) -> Error {
-    away("the database is still being opened again", operation)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::full_disk::Admitted;
 use crate::slot::{guarded, let_go};
 use crate::writer::{Writer, now};
 
@@ -45,6 +46,8 @@ impl Writer {
                 if let Ok(database) = self.database() {
                     let done = guarded(|| self.writes.commit_mark(&database));
                     let_go(database);
+                    // A disk that is full now is left alone until somebody calls.
+                    self.breaker.ended(Admitted::Usual, done.as_ref().map(|()| true), now());
                     self.recover(done);
                 }
             }

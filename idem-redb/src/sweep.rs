@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use idem_core::{Expired, Operation, Result, metrics};
 use tokio::sync::oneshot;
 
-use crate::error::closed;
+use crate::error::{Failure, closed};
 use crate::expired::{self, FoundExpired};
 use crate::inner::Inner;
 use crate::sweep_plan::{QueuedSweep, SweepPlan};
@@ -39,7 +39,8 @@ pub(crate) fn spawn(store: &Arc<Inner>, stop: Receiver<()>) -> Result<()> {
 fn sweep_all(store: &Weak<Inner>) -> Result<()> {
     loop {
         let Some(store) = store.upgrade() else { return Ok(()) };
-        let found = look_up(&store, LOOK_AHEAD)?;
+        let found = look_up(&store, LOOK_AHEAD);
+        let found = found.map_err(|failure| store.failed_read(failure, Operation::Expire))?;
         let is_behind = found.outcomes.len() == LOOK_AHEAD || found.locks.len() == LOOK_AHEAD;
         if found.is_empty() {
             return Ok(());
@@ -79,23 +80,21 @@ async fn hand_over(store: &Arc<Inner>, plan: SweepPlan) -> Result<usize> {
         let sent = store.queue.awaited_sweeps.send(QueuedSweep::awaited(plan, reply)).await;
         sent.map_err(|_| closed(Operation::Expire))
     };
-    store.answered(Operation::Expire, handed, answer).await
+    store.answered(Operation::Expire, store.shared.config.call_timeout, handed, answer).await
 }
 
 async fn look_up_elsewhere(store: &Arc<Inner>, limit: usize) -> Result<FoundExpired> {
-    let store = Arc::clone(store);
-    let look_up = move || {
-        let mut found = look_up(&store, limit)?;
-        // The limit is for both together.
-        found.locks.truncate(limit - found.outcomes.len());
-        Ok(found)
+    let look_up = || {
+        let store = Arc::clone(store);
+        thread::elsewhere(Operation::Expire, move || look_up(&store, limit))
     };
-    thread::elsewhere(Operation::Expire, look_up).await?
+    let mut found = store.once_it_is_back(Operation::Expire, look_up).await?;
+    // The limit is for both together.
+    found.locks.truncate(limit - found.outcomes.len());
+    Ok(found)
 }
 
 /// At most `limit` outcomes, and as many locks.
-fn look_up(store: &Inner, limit: usize) -> Result<FoundExpired> {
-    let looked_up =
-        store.shared.slot.scan(|txn| expired::expired(txn, store.shared.time.now(), (limit, limit)));
-    looked_up.map_err(|failure| store.failed_read(failure, Operation::Expire))
+fn look_up(store: &Inner, limit: usize) -> Result<FoundExpired, Failure> {
+    store.shared.slot.scan(|txn| expired::expired(txn, store.shared.time.now(), (limit, limit)))
 }

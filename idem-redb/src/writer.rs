@@ -153,23 +153,31 @@ impl Writer {
         if has_bite && parts.iter().all(|(part, _)| part.bite.is_empty()) {
             self.sweep.took(&Err(Failure::Away(FULL)));
         }
-        let mut parts = parts.into_iter().filter(|(part, _)| part.len() > 0);
-        while let Some((mut part, admitted)) = parts.next() {
+        let mut parts: VecDeque<_> = parts.into();
+        while let Some((mut part, admitted)) = parts.pop_front() {
+            if part.len() == 0 {
+                continue;
+            }
             let bites = !part.bite.is_empty();
             let done = self.commit(&mut part);
+            let mut is_bite_retried = false;
             if let Err(failure) = &done {
-                self.queue.give_back(retried(&mut part, admitted));
+                let again = if failure.is_full() { retried(&mut part, admitted) } else { Vec::new() };
+                is_bite_retried = again.iter().any(|(part, _)| !part.bite.is_empty());
+                for part in again.into_iter().rev() {
+                    parts.push_front(part);
+                }
                 part.refuse(|operation| failure.to_error(operation));
             }
             self.breaker.ended(admitted, done.as_ref().map(|committed| committed.wrote), now());
-            if bites {
+            if bites && !is_bite_retried {
                 self.sweep.took(&done);
             }
             let done = done.map(|committed| {
                 let mut rest = committed.rest;
                 if !rest.is_empty() {
                     // Nothing of the same key overtakes what was too much for this commit.
-                    rest.extend(parts.by_ref().flat_map(|(later, _)| later.calls));
+                    rest.extend(parts.drain(..).flat_map(|(later, _)| later.calls));
                     self.queue.give_back(rest);
                 }
             });

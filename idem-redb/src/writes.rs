@@ -77,7 +77,7 @@ impl Writes {
 
     /// The database was compacted, in commits that spare nobody a repair.
     pub(crate) fn compacted(&mut self) {
-        self.spared.compacted();
+        self.spared.forget();
     }
 
     /// How large the file is, and what of it is in use, where anybody knows.
@@ -144,9 +144,10 @@ impl Writes {
         txn: WriteTransaction,
     ) -> Result<(), Failure> {
         self.sequence = step.mark().sequence;
-        // A commit that failed may be on the disk all the same.
-        self.spared.committed();
+        // One that fails may be on the disk all the same.
+        self.spared.forget();
         txn.commit().map_err(Failure::latched)?;
+        self.spared.committed();
         self.counting.committed(counts);
         self.shared.slot.committed();
         Ok(())
@@ -154,6 +155,7 @@ impl Writes {
 
     /// The database was opened anew, on this storage.
     pub(crate) fn stands_on(&mut self, storage: Lent) {
+        self.spared.forget();
         self.storage = Some(storage);
     }
 

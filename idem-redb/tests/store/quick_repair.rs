@@ -10,7 +10,7 @@ use idem_redb::{QuickRepair, RedbConfig, RedbStore};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 
-use crate::support::call::{complete_keys, config, key, open};
+use crate::support::call::{complete_keys, config, key, lock, open};
 use crate::support::disk::Disk;
 #[cfg(unix)]
 use crate::support::mount;
@@ -56,6 +56,45 @@ async fn a_large_file_is_spared_the_repair_once_the_store_rests() {
     complete_keys(&store, 3).await;
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert!(needs_repair(&disk));
+}
+
+/// Whatever that took.
+#[tokio::test]
+async fn a_store_that_was_opened_by_a_repair_spares_the_next_one_once_it_rests() {
+    let disk = Disk::new();
+    let store = opened(&disk, QuickRepair::UpTo(1)).await;
+    complete_keys(&store, 3).await;
+    let crashed = Disk::holding(disk.bytes());
+    assert!(needs_repair(&crashed));
+    let _again = opened(&crashed, QuickRepair::UpTo(1)).await;
+    let rests = async {
+        while needs_repair(&Disk::holding(crashed.bytes())) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), rests).await.expect("it rested");
+}
+
+/// Each attempt has the file opened again, and read whole.
+#[tokio::test]
+async fn a_store_at_rest_on_a_full_disk_leaves_it_alone() {
+    let disk = Disk::new();
+    let store = opened(&disk, QuickRepair::UpTo(1)).await;
+    complete_keys(&store, 3).await;
+    disk.change_faults(|faults, _| faults.nothing_fits = true);
+    let before = disk.counts().changes;
+    // It rests after a second, and must not try that each second.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let tried = disk.counts().changes - before;
+    disk.change_faults(|faults, _| faults.nothing_fits = false);
+    assert!(tried > 0, "it never tried");
+    let more = disk.counts().changes;
+    assert!(tried <= 20, "{tried} changes of an idle store on a full disk");
+    // Somebody calls, and finds that there is room.
+    assert_eq!(more, disk.counts().changes);
+    while lock(&store, &key(7)).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// A full disk has the file opened again, and replays wait for that.

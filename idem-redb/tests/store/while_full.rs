@@ -150,42 +150,6 @@ fn leave_little(disk: &Disk) {
     disk.change_faults(|faults, _| faults.space = Some(used + 100));
 }
 
-/// A renewal that shares a commit with what finds no room has room by itself.
-#[tokio::test]
-async fn the_company_of_a_large_outcome_costs_no_holder_its_call() {
-    let disk = Disk::new();
-    let store = open(&disk, config(), &clock()).await.unwrap();
-    let mut leases = Vec::new();
-    for number in 0..20 {
-        leases.push(acquire(&store, &key(number)).await);
-    }
-    let large_one = acquire(&store, &key(20)).await;
-    let used = disk.used_blocks();
-    disk.change_faults(|faults, _| faults.space = Some(used + 60));
-    disk.stall_syncs();
-    let first = tokio::spawn({
-        let store = store.clone();
-        async move { lock(&store, &key(21)).await }
-    });
-    disk.stalled().await;
-    let completion = tokio::spawn({
-        let (store, lease) = (store.clone(), large_one.clone());
-        async move { store.complete(&lease, huge(), lease.retention()).await }
-    });
-    let mut renewals = JoinSet::new();
-    for lease in leases {
-        let store = store.clone();
-        renewals.spawn(async move { store.renew(&lease, LEASE).await });
-    }
-    tokio::task::yield_now().await;
-    disk.release_syncs();
-    assert!(matches!(first.await.unwrap().unwrap(), LockOutcome::Acquired(_)));
-    assert_eq!(completion.await.unwrap().unwrap_err().kind(), ErrorKind::Full);
-    for renewed in renewals.join_all().await {
-        assert_eq!(renewed.unwrap(), Fenced::Applied);
-    }
-}
-
 /// What has run is not run again for want of room for its result.
 #[tokio::test]
 async fn work_whose_result_finds_no_room_runs_once() {

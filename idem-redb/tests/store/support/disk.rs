@@ -62,6 +62,8 @@ pub(crate) struct Faults {
     pub(crate) failure: Option<Failure>,
     /// How many blocks the file may take; more is `StorageFull`.
     pub(crate) space: Option<usize>,
+    /// Whether nothing fits but the first block, as on a file system that writes every block anew and is full.
+    pub(crate) nothing_fits: bool,
     /// How many bytes long the file may be made; more is `StorageFull`.
     pub(crate) most_bytes: Option<u64>,
     /// Syncs claim success and do nothing.
@@ -220,6 +222,9 @@ impl State {
 
     /// Takes the blocks that a write needs; less than all of the bytes when the space ends before.
     pub(super) fn take_blocks(&mut self, offset: usize, len: usize) -> usize {
+        if self.faults.nothing_fits && offset > 0 {
+            return 0;
+        }
         let space = self.faults.space.unwrap_or(usize::MAX);
         for block in offset / BLOCK..(offset + len).div_ceil(BLOCK) {
             if self.blocks[block] {
