@@ -44,6 +44,15 @@ pub struct Attempt {
     shared: Arc<Shared>,
 }
 
+/// Why a request that the layer has seen has no attempt; in its extensions, for extractors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoAttempt {
+    /// Its key is optional, and was not sent.
+    WithoutKey,
+    /// It was let through while the store failed.
+    StoreFailed,
+}
+
 /// Which request of a client it is: its key, and the URI as the client sent it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct RequestIdentity {

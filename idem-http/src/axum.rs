@@ -1,27 +1,46 @@
 //! Extractors for axum.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use ::axum::body::Body;
 use ::axum::extract::{FromRequestParts, OptionalFromRequestParts};
-use ::axum::response::{IntoResponse, Response};
+use ::axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
 use http::request::Parts;
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, NoAttempt};
 use crate::key::IdempotencyKey;
 use crate::problem::{Kind, Problem};
+use crate::verdict::{InDoubt, NotExecuted};
 
-/// A handler asks for its attempt, and its request has none: the route is not under the layer, its method is not
-/// one that the layer acts on, the key is optional and was not sent, or the request was let through while the
-/// store failed. `Option<Attempt>` takes all of these.
+/// A handler asks for its attempt, and its request has none. The answer is 400 when the key is optional and was not sent,
+/// 503 when the request was let through while the store failed, and else 500: the route is not under the layer, or its
+/// method is not one that the layer acts on. `Option<Attempt>` takes all of these.
 #[derive(Debug, Clone, Copy)]
-pub struct AttemptMissing;
+pub struct AttemptMissing(Option<NoAttempt>);
+
+impl AttemptMissing {
+    fn of(parts: &Parts) -> Self {
+        Self(parts.extensions.get().copied())
+    }
+}
 
 impl IntoResponse for AttemptMissing {
     fn into_response(self) -> Response {
-        tracing::error!("a handler asks for an attempt and its request has none");
-        let detail = "the server expected an idempotency key here";
-        Problem::new(Kind::AttemptMissing, detail).response(None).map(Body::from)
+        let problem = match self.0 {
+            Some(NoAttempt::WithoutKey) => {
+                Problem::new(Kind::KeyMissing, "this operation needs an idempotency key")
+            }
+            Some(NoAttempt::StoreFailed) => {
+                let detail = "idempotency keys cannot be checked at the moment";
+                Problem::new(Kind::StoreUnavailable, detail).retry_after(Duration::from_secs(1))
+            }
+            None => {
+                tracing::error!("a handler asks for an attempt, and no idempotency layer acts on its route");
+                Problem::new(Kind::AttemptMissing, "the server expected an idempotency key here")
+            }
+        };
+        problem.response(None).map(Body::from)
     }
 }
 
@@ -37,7 +56,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Attempt {
     type Rejection = AttemptMissing;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, AttemptMissing> {
-        parts.extensions.get().cloned().ok_or(AttemptMissing)
+        parts.extensions.get().cloned().ok_or_else(|| AttemptMissing::of(parts))
     }
 }
 
@@ -53,7 +72,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = AttemptMissing;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, AttemptMissing> {
-        key(parts).ok_or(AttemptMissing)
+        key(parts).ok_or_else(|| AttemptMissing::of(parts))
     }
 }
 
@@ -67,4 +86,22 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for IdempotencyKey {
 
 fn key(parts: &Parts) -> Option<IdempotencyKey> {
     parts.extensions.get::<Attempt>().map(|attempt| attempt.client_key().clone())
+}
+
+impl IntoResponseParts for NotExecuted {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut response: ResponseParts) -> Result<ResponseParts, Infallible> {
+        response.extensions_mut().insert(self);
+        Ok(response)
+    }
+}
+
+impl IntoResponseParts for InDoubt {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut response: ResponseParts) -> Result<ResponseParts, Infallible> {
+        response.extensions_mut().insert(self);
+        Ok(response)
+    }
 }

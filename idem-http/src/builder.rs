@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
-use http::{Method, Uri};
+use http::{Method, StatusCode, Uri};
 use idem_core::{Claim, Error, ErrorKind, Operation, Owner, Result, Store};
 
 use tokio::sync::Semaphore;
@@ -138,6 +138,29 @@ impl Builder {
         self
     }
 
+    /// Answers of these statuses release the key, so that a retry runs the handler again: say it of those that your
+    /// handlers give only when they did nothing, such as 401, 403 or 404. Beside what the [verdict](Builder::verdict) says.
+    /// Default: none. A single answer says it by [`NotExecuted`](crate::NotExecuted).
+    pub fn release_on(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
+        self.options.release_on = statuses.into_iter().collect();
+        self
+    }
+
+    /// Whether an answer may also say by the header [`NOT_EXECUTED`] that nothing was executed. Not in front of anything
+    /// that hands on the headers of others, such as a proxy: they could have a request run twice. Default: no.
+    pub fn not_executed_header(mut self, is_obeyed: bool) -> Self {
+        self.options.not_executed_header = is_obeyed;
+        self
+    }
+
+    /// How long a handler may take, the body of its answer apart. After that it is dropped, its client gets 504, and a
+    /// retry is told that the answer was not kept: what it did until then is unknown, so it does not run again. Default: no
+    /// limit.
+    pub fn handler_timeout(mut self, limit: Duration) -> Self {
+        self.options.handler_timeout = Some(limit);
+        self
+    }
+
     /// Which headers of an answer its retries get as well. Default: [`KeptHeaders::new`].
     pub fn kept_headers(mut self, kept: KeptHeaders) -> Self {
         self.options.kept = kept;
@@ -145,7 +168,8 @@ impl Builder {
     }
 
     /// The bytes of an answer's body that are buffered and kept. A longer one reaches the first client whole, and
-    /// a retry is told that it was not kept. Keep it below what the store takes for one outcome. Default: 1 MiB.
+    /// a retry is told that it was not kept. Keep it below what the store takes for one outcome, headers included. Default:
+    /// 960 KiB, where the stores take 1 MiB by default.
     pub fn max_response(mut self, bytes: usize) -> Self {
         self.options.max_response = bytes;
         self
@@ -287,6 +311,7 @@ fn check(options: &Options) -> Result<()> {
         ("max_response", options.max_response == 0),
         ("body_timeout", options.body_timeout.is_zero()),
         ("response_timeout", options.response_timeout.is_zero()),
+        ("handler_timeout", options.handler_timeout.is_some_and(|limit| limit.is_zero())),
         ("store_timeout", options.store_timeout.is_some_and(|limit| limit.is_zero())),
     ];
     if let Some((name, _)) = empty.into_iter().find(|(_, empty)| *empty) {

@@ -4,7 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, RANGE,
+};
 use http::request::Parts;
 use http::{HeaderMap, Uri};
 use idem_core::{Fingerprint, FingerprintBuilder};
@@ -16,9 +19,10 @@ type Own = Arc<dyn Fn(&Parts, &Bytes) -> Fingerprint + Send + Sync>;
 
 /// How a request becomes a [`Fingerprint`]: a key that comes again with another one is refused.
 ///
-/// The standard one takes the method, path and query, `Content-Type`, `Content-Encoding` and the body as it was
-/// sent: compressed bytes are never inflated. What it does not take, such as the host and all other headers, may
-/// differ between a request and its retry.
+/// The standard one takes the method, path and query, the body as it was sent (compressed bytes are never inflated), and
+/// the headers that change what a request asks for: `Content-Type` and `Content-Encoding`, preconditions (`If-Match` and
+/// its like) and `Range`, `Prefer`, and overrides of the method. What it does not take, such as the host and all other
+/// headers, may differ between a request and its retry.
 ///
 /// ```
 /// use http::HeaderName;
@@ -43,9 +47,25 @@ pub struct Recipe {
     own: Option<Own>,
 }
 
+/// What changes what a request asks for: what its body is, under which conditions, and as which method.
+const STANDARD: [HeaderName; 12] = [
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    IF_MODIFIED_SINCE,
+    IF_UNMODIFIED_SINCE,
+    IF_RANGE,
+    RANGE,
+    HeaderName::from_static("prefer"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+];
+
 impl Default for Recipe {
     fn default() -> Self {
-        Self { headers: vec![CONTENT_TYPE, CONTENT_ENCODING], canonical_json: false, own: None }
+        Self { headers: STANDARD.to_vec(), canonical_json: false, own: None }
     }
 }
 
@@ -96,13 +116,14 @@ impl Recipe {
             return own(parts, body);
         }
         // The tag names the recipe: change one with the other.
-        let tag = if self.canonical_json { "idem-http 1 canonical json" } else { "idem-http 1" };
+        let tag = if self.canonical_json { "idem-http 2 canonical json" } else { "idem-http 2" };
         let mut builder = Fingerprint::builder(tag).part(parts.method.as_str()).part(path_and_query(uri));
         if parts.extensions.get::<Attempt>().is_some() {
             // One of a batch, with the extensions of the request that it came in, of which that URI may be.
             builder = builder.part("within").part(path_and_query(&parts.uri));
         }
-        for name in &self.headers {
+        // Most requests have few of them.
+        for name in self.headers.iter().filter(|name| parts.headers.contains_key(*name)) {
             builder = header(builder, name, &parts.headers);
         }
         match self.canonical(parts, body) {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use idem_core::{Lease, Outcome, Reason};
+use tokio::time::timeout;
 use tower::BoxError;
 use tower::load_shed::error::Overloaded;
 use tower_service::Service;
@@ -21,6 +22,7 @@ use crate::options::WhenHandlerFails;
 use crate::panic::{Panicked, catch};
 use crate::problem::{Kind, Problem};
 use crate::response::{ResponseBody, whole};
+use crate::unrouted::Routed;
 use crate::verdict::{Answer, InDoubt, NOT_EXECUTED, Verdict};
 
 /// What is needed to run a handler.
@@ -87,7 +89,16 @@ where
         // It was never called.
         return (Err(error), Err(Withheld::NotExecuted));
     }
-    let response = match service.call(request).await {
+    let routed = Routed::of(request.extensions());
+    let called = service.call(request);
+    let called = match options.handler_timeout {
+        None => called.await,
+        Some(limit) => match timeout(limit, called).await {
+            Ok(called) => called,
+            Err(_) => return timed_out(shared, lease),
+        },
+    };
+    let response = match called {
         Ok(response) => response,
         Err(error) if is_shed(&error) => return (Err(error), Err(Withheld::NotExecuted)),
         Err(error) => return (Err(error), options.errors.ending(Reason::Other)),
@@ -100,8 +111,13 @@ where
         extensions: &parts.extensions,
         trailers: None,
     };
-    let verdict = if asked.is_not_executed() { Verdict::Release } else { (options.judge)(&asked) };
-    parts.headers.remove(NOT_EXECUTED);
+    let nothing_ran = asked.is_not_executed(options.not_executed_header)
+        || options.release_on.contains(&parts.status)
+        || routed.is_answered_by_router(&parts, body.size_hint().exact() != Some(0));
+    let verdict = if nothing_ran { Verdict::Release } else { (options.judge)(&asked) };
+    if options.not_executed_header {
+        parts.headers.remove(NOT_EXECUTED);
+    }
     let ending = if in_doubt && !lease.is_completed() {
         Some(Err(Withheld::InDoubt))
     } else if lease.is_completed() {
@@ -146,6 +162,13 @@ where
 fn is_shed<E: 'static>(error: &E) -> bool {
     let error: &dyn Any = error;
     error.is::<Overloaded>() || error.downcast_ref::<BoxError>().is_some_and(|error| error.is::<Overloaded>())
+}
+
+fn timed_out<RB: Body, E>(shared: &Shared, lease: &Lease) -> Handled<RB, E> {
+    tracing::warn!(key = %lease.key(), "the handler took longer than its time, and was dropped");
+    let detail = "the handler took too long; what it did until then is unknown";
+    let response = shared.refuse(&Problem::new(Kind::HandlerTimeout, detail));
+    (Ok(response), Ok(Outcome::Unavailable(Reason::Other)))
 }
 
 fn panicked<RB: Body, E>(shared: &Shared, lease: &Lease) -> Handled<RB, E> {

@@ -22,7 +22,7 @@ const OF_ONE_MESSAGE: [HeaderName; 9] = [
 ];
 
 /// Of one caller or one request. Kept only when the application asks for it.
-const OF_ONE_CALLER: [HeaderName; 17] = [
+const OF_ONE_CALLER: [HeaderName; 30] = [
     SET_COOKIE,
     COOKIE,
     HeaderName::from_static("set-cookie2"),
@@ -40,12 +40,29 @@ const OF_ONE_CALLER: [HeaderName; 17] = [
     HeaderName::from_static("x-amzn-trace-id"),
     HeaderName::from_static("x-cloud-trace-context"),
     HeaderName::from_static("server-timing"),
+    HeaderName::from_static("x-auth-token"),
+    HeaderName::from_static("x-access-token"),
+    HeaderName::from_static("x-refresh-token"),
+    HeaderName::from_static("x-session-token"),
+    HeaderName::from_static("x-session-id"),
+    HeaderName::from_static("x-amz-security-token"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-csrf-token"),
+    HeaderName::from_static("x-csrftoken"),
+    HeaderName::from_static("x-xsrf-token"),
+    HeaderName::from_static("clear-site-data"),
+    HeaderName::from_static("age"),
+    HeaderName::from_static("ratelimit"),
 ];
+
+/// The same, by how their names begin.
+const PREFIXES_OF_ONE_CALLER: [&str; 4] = ["x-b3-", "ratelimit-", "x-ratelimit-", "x-rate-limit-"];
 
 /// Which headers (and trailers) of an answer its retries get as well.
 ///
 /// By default all but those of one connection (`Connection` and what it names, `Transfer-Encoding`, ...), `Date`
-/// and `Content-Length`, which a replay has of its own, cookies, `Authorization` and its like, and those of one
+/// and `Content-Length`, which a replay has of its own, cookies and credentials (`Authorization`, `X-Auth-Token`,
+/// `X-CSRF-Token` and their like), what is true of a moment (`RateLimit-*`, `Age`, `Clear-Site-Data`), and those of one
 /// trace (`traceparent`, `x-request-id`, `x-b3-*`, ...). A value that is
 /// [marked sensitive](HeaderValue::set_sensitive) is never kept.
 ///
@@ -109,7 +126,8 @@ impl KeptHeaders {
         if let Some(only) = &self.only {
             return only.contains(name);
         }
-        !OF_ONE_CALLER.contains(name) && !name.as_str().starts_with("x-b3-")
+        let starts = |prefix: &&str| name.as_str().starts_with(*prefix);
+        !OF_ONE_CALLER.contains(name) && !PREFIXES_OF_ONE_CALLER.iter().any(starts)
     }
 }
 
@@ -154,6 +172,22 @@ mod tests {
         assert_eq!(kept(&also, &HEADERS), ["content-type: \"text/plain\"", "set-cookie: \"session=1\""]);
         let only = KeptHeaders::only([http::header::LINK, TRANSFER_ENCODING]);
         assert_eq!(kept(&only, &HEADERS), ["link: \"a\"", "link: \"b\""]);
+    }
+
+    #[test]
+    fn what_is_of_one_caller_or_one_moment_is_left_out() {
+        let headers = [
+            ("x-auth-token", "1"),
+            ("x-csrf-token", "1"),
+            ("x-api-key", "1"),
+            ("ratelimit-remaining", "1"),
+            ("x-ratelimit-reset", "1"),
+            ("ratelimit", "\"default\";r=50;t=30"),
+            ("age", "1"),
+            ("clear-site-data", "\"cookies\""),
+            ("x-own", "1"),
+        ];
+        assert_eq!(kept(&KeptHeaders::new(), &headers), ["x-own: \"1\""]);
     }
 
     #[test]

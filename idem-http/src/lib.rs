@@ -149,8 +149,11 @@
 //! ([`WhenHandlerFails`]).
 //!
 //! # What is kept, and what is not
-//! By default every answer but 429 and 503, which release the key, as do answers that a handler marks as
-//! [`NotExecuted`]; [`Builder::verdict`] decides otherwise. An answer that is too long, takes too long, or changes
+//! A key is released only where it is known that nothing ran: running twice outweighs every convenience. By default
+//! that is so for 429 and 503, for what a handler marks as [`NotExecuted`], for what a layer inside shed, and for an axum
+//! router's own 404 and 405. Every other answer is kept, also a handler's 401, 403 or 404: a retry gets it again, though
+//! rights or data have changed meanwhile, until the client takes a new key. [`Builder::release_on`] releases those of some
+//! statuses, and [`Builder::verdict`] decides in any other way. An answer that is too long, takes too long, or changes
 //! the protocol reaches its client whole; a retry is told that it was not kept, and the handler does not run again.
 //!
 //! # Guide
@@ -190,6 +193,7 @@ mod running;
 mod scope;
 mod service;
 mod stage;
+mod unrouted;
 mod verdict;
 mod waiting;
 

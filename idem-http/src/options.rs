@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, Method};
+use http::{HeaderName, Method, StatusCode};
 use idem_core::{OnError, Policy};
 
 use crate::fingerprint::Recipe;
@@ -42,7 +42,8 @@ pub enum WhenStoreFails {
     /// 503 with `Retry-After`; nothing is run without a lock.
     #[default]
     Refuse,
-    /// The handler runs as if there were no layer, and **a retry may run it again**. The answer says so by the
+    /// The handler runs as if there were no layer, and **a retry may run it again**. Not while the store is full: then it
+    /// answers, and only new keys have no room.  The answer says so by the
     /// header that marks an answer as not kept; each is logged, and counted with the feature `metrics`.
     /// For routes whose effects do no harm when they happen twice.
     PassThrough,
@@ -90,6 +91,9 @@ pub(crate) struct Options {
     pub(crate) request_uri: Option<RequestUri>,
     pub(crate) recipe: Recipe,
     pub(crate) judge: Judge,
+    pub(crate) release_on: Vec<StatusCode>,
+    pub(crate) not_executed_header: bool,
+    pub(crate) handler_timeout: Option<Duration>,
     pub(crate) kept: KeptHeaders,
     pub(crate) max_response: usize,
     pub(crate) response_timeout: Duration,
@@ -124,8 +128,12 @@ impl Default for Options {
             request_uri: RequestUri::standard(),
             recipe: Recipe::default(),
             judge: Arc::new(standard),
+            release_on: Vec::new(),
+            not_executed_header: false,
+            handler_timeout: None,
             kept: KeptHeaders::default(),
-            max_response: MIB,
+            // With its headers within what the stores take by default.
+            max_response: MIB - MIB / 16,
             response_timeout: Duration::from_secs(10),
             store_fails: WhenStoreFails::default(),
             not_recorded: WhenNotRecorded::default(),

@@ -13,9 +13,11 @@
 //! | `scope` | the application's | the application gave no scope | |
 //! | `route_unknown` | 500 | the layer stands where it cannot see the route | no: the server is put together wrongly |
 //! | `store_unavailable` | 503, `Retry-After` | the store cannot answer; nothing was run | after that time |
+//! | `store_full` | 503, `Retry-After` | the store has no room for a new key; nothing was run | after that time |
 //! | `not_recorded` | 503, `Retry-After` | the handler ran, whether its answer is kept is unknown | after that time |
 //! | `record_unreadable` | 500 | what is stored for the key is no answer of this layer | no |
 //! | `handler_failed` | 500 | the handler panicked | no |
+//! | `handler_timeout` | 504 | the handler took longer than its time, and was dropped | no: look at what it did |
 //! | `attempt_missing` | 500 | a handler asks for an attempt and its route has none | no |
 //!
 //! `type` is the documentation page with the code as its fragment when a page is configured, else `about:blank`.
@@ -49,9 +51,11 @@ pub(crate) enum Kind {
     Scope(StatusCode),
     RouteUnknown,
     StoreUnavailable,
+    StoreFull,
     NotRecorded,
     RecordUnreadable,
     HandlerFailed,
+    HandlerTimeout,
     #[cfg(feature = "axum")]
     AttemptMissing,
 }
@@ -129,9 +133,11 @@ impl Kind {
             Self::Scope(_) => "scope",
             Self::RouteUnknown => "route_unknown",
             Self::StoreUnavailable => "store_unavailable",
+            Self::StoreFull => "store_full",
             Self::NotRecorded => "not_recorded",
             Self::RecordUnreadable => "record_unreadable",
             Self::HandlerFailed => "handler_failed",
+            Self::HandlerTimeout => "handler_timeout",
             #[cfg(feature = "axum")]
             Self::AttemptMissing => "attempt_missing",
         }
@@ -150,9 +156,11 @@ impl Kind {
             Self::Scope(_) => "The idempotency key has no scope",
             Self::RouteUnknown => "The route of the idempotency key is unknown",
             Self::StoreUnavailable => "Idempotency keys cannot be checked now",
+            Self::StoreFull => "There is no room for a new idempotency key",
             Self::NotRecorded => "It is unknown whether the answer is kept",
             Self::RecordUnreadable => "The answer to this key cannot be read",
             Self::HandlerFailed => "The request failed",
+            Self::HandlerTimeout => "The request took too long",
             #[cfg(feature = "axum")]
             Self::AttemptMissing => "The request has no attempt",
         }
@@ -166,7 +174,8 @@ impl Kind {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Scope(status) => status,
-            Self::StoreUnavailable | Self::NotRecorded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::StoreUnavailable | Self::StoreFull | Self::NotRecorded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::HandlerTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::RouteUnknown | Self::RecordUnreadable | Self::HandlerFailed => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }

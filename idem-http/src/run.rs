@@ -12,7 +12,7 @@ use tower::ServiceExt;
 use tower_service::Service;
 use tracing::field::Empty;
 
-use crate::attempt::RequestIdentity;
+use crate::attempt::{NoAttempt, RequestIdentity};
 use crate::body::RequestBody;
 use crate::conclude::cause;
 use crate::handle::{Job, Ran, Withheld, handle};
@@ -251,7 +251,8 @@ impl Shared {
         I: Service<Request<RequestBody<B>>, Response = Response<RB>>,
         RB: Body,
     {
-        let Job { service, request } = job;
+        let Job { service, mut request } = job;
+        request.extensions_mut().insert(NoAttempt::StoreFailed);
         let response = service.oneshot(request).await?;
         Ok(self.marked_not_kept(response.map(ResponseBody::untouched)))
     }

@@ -10,7 +10,7 @@ use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
-use crate::attempt::{Attempt, RequestIdentity};
+use crate::attempt::{Attempt, NoAttempt, RequestIdentity};
 use crate::body::RequestBody;
 use crate::future::ResponseFuture;
 use crate::key;
@@ -61,7 +61,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let options = &self.shared.options;
         if !options.methods.contains(request.method()) {
             return self.untouched(request);
@@ -80,7 +80,11 @@ where
                 Err(problem) => problem,
             },
             // Without a key of its own it is part of the attempt that it stands in.
-            Ok(None) if options.key == KeyRule::Optional || attempt.is_some() => {
+            Ok(None) if attempt.is_some() => return self.untouched(request),
+            Ok(None) if options.key == KeyRule::Optional => {
+                if cfg!(feature = "axum") {
+                    request.extensions_mut().insert(NoAttempt::WithoutKey);
+                }
                 return self.untouched(request);
             }
             Ok(None) => {

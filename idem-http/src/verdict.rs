@@ -4,7 +4,8 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use http::{Extensions, StatusCode};
 
 /// A handler's answer under this header did not execute the request: its key is released, so that a retry runs
-/// the handler again. The layer removes the header. In Rust, [`NotExecuted`] says the same.
+/// the handler again. Obeyed, and removed, only where [`Builder::not_executed_header`](crate::Builder::not_executed_header)
+/// says so. In Rust, [`NotExecuted`] says the same.
 pub const NOT_EXECUTED: HeaderName = HeaderName::from_static("idempotency-not-executed");
 
 /// As an extension of a handler's answer: the request was not executed. Its key is released, whatever the policy
@@ -19,6 +20,33 @@ pub const NOT_EXECUTED: HeaderName = HeaderName::from_static("idempotency-not-ex
 /// async fn handler() -> impl IntoResponse {
 ///     (StatusCode::LOCKED, Extension(NotExecuted), "come again after the audit")
 /// }
+/// ```
+///
+/// An error type says it once for all handlers. With the feature `axum` it is a part of an answer by itself:
+///
+/// ```
+/// # #[cfg(feature = "axum")]
+/// # mod error {
+/// use axum::http::StatusCode;
+/// use axum::response::{IntoResponse, Response};
+/// use idem_http::NotExecuted;
+///
+/// enum Failure {
+///     /// The first thing that every handler checks.
+///     Forbidden,
+///     /// Who knows.
+///     Database,
+/// }
+///
+/// impl IntoResponse for Failure {
+///     fn into_response(self) -> Response {
+///         match self {
+///             Self::Forbidden => (StatusCode::FORBIDDEN, NotExecuted, "not yours").into_response(),
+///             Self::Database => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+///         }
+///     }
+/// }
+/// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotExecuted;
@@ -97,7 +125,7 @@ impl<'a> Answer<'a> {
     }
 
     /// What the handler itself says, before any policy.
-    pub(crate) fn is_not_executed(&self) -> bool {
-        self.extensions.get::<NotExecuted>().is_some() || self.headers.contains_key(NOT_EXECUTED)
+    pub(crate) fn is_not_executed(&self, by_header: bool) -> bool {
+        self.extensions.get::<NotExecuted>().is_some() || by_header && self.headers.contains_key(NOT_EXECUTED)
     }
 }

@@ -26,3 +26,4 @@ mod s15_tonic;
 mod s16_attempt;
 mod s17_spans;
 mod support;
+mod unrouted;

@@ -59,7 +59,7 @@ const EXPECTED: [(u16, &str); 9] = [
     (409, "not_kept"),
     (422, "key_reused"),
     (409, "in_flight"),
-    (503, "store_unavailable"),
+    (503, "store_full"),
     (500, "record_unreadable"),
 ];
 
@@ -89,7 +89,7 @@ async fn problems_link_to_the_configured_page() {
 async fn only_what_may_succeed_later_says_when() {
     for reply in problems(None).await {
         let code = problem_code(&reply);
-        let expected = ["in_flight", "store_unavailable"].contains(&code.as_str());
+        let expected = ["in_flight", "store_full"].contains(&code.as_str());
         assert_eq!(reply.retry_after().is_some(), expected, "{code}");
     }
 }

@@ -48,6 +48,14 @@ async fn each_part_of_the_standard_recipe_counts() {
         base().uri("/pay").body(Body::from("body")).unwrap(),
         base().header("content-type", "text/html").body(Body::from("body")).unwrap(),
         base().header("content-encoding", "gzip").body(Body::from("body")).unwrap(),
+        base().header("if-match", "\"1\"").body(Body::from("body")).unwrap(),
+        base().header("if-none-match", "*").body(Body::from("body")).unwrap(),
+        base()
+            .header("if-unmodified-since", "Fri, 27 Nov 2026 12:00:00 GMT")
+            .body(Body::from("body"))
+            .unwrap(),
+        base().header("prefer", "return=minimal").body(Body::from("body")).unwrap(),
+        base().header("x-http-method-override", "DELETE").body(Body::from("body")).unwrap(),
         Request::post("/pay?a=1").header("idempotency-key", "k").body(Body::from("body")).unwrap(),
     ];
     for other in others {

@@ -42,8 +42,65 @@ async fn everything_is_kept_but_429_and_503() {
 async fn what_the_handler_marks_as_not_executed_releases_the_key() {
     let by_extension = || (StatusCode::LOCKED, Extension(NotExecuted)).into_response();
     assert_eq!(twice(by_extension).await, (2, [StatusCode::LOCKED; 2]));
-    let by_header = || (StatusCode::LOCKED, [(NOT_EXECUTED, "1")]).into_response();
-    assert_eq!(twice(by_header).await, (2, [StatusCode::LOCKED; 2]));
+    // As a part of an answer, which an error type says once.
+    let by_part = || (StatusCode::LOCKED, NotExecuted, "come again").into_response();
+    assert_eq!(twice(by_part).await, (2, [StatusCode::LOCKED; 2]));
+}
+
+/// A proxying handler hands on the headers of others, and they must not have a request run twice.
+#[tokio::test]
+async fn a_header_says_that_nothing_was_executed_only_where_it_is_obeyed() {
+    for (is_obeyed, runs) in [(false, 1), (true, 2)] {
+        let calls = Calls::default();
+        let counted = calls.clone();
+        let handler = move || async move {
+            counted.add();
+            (StatusCode::CREATED, [(NOT_EXECUTED, "1")])
+        };
+        let app = App::with(handler, |builder| builder.not_executed_header(is_obeyed));
+        let first = app.ask(post("k", "")).await;
+        assert_eq!(first.headers.contains_key(NOT_EXECUTED), !is_obeyed);
+        let second = app.ask(post("k", "")).await;
+        assert_eq!((calls.count(), second.is_replayed()), (runs, !is_obeyed));
+        assert!(!second.is_replayed() || !second.headers.contains_key(NOT_EXECUTED));
+    }
+}
+
+#[tokio::test]
+async fn answers_of_a_status_that_says_so_release_the_key() {
+    for (status, runs) in [(StatusCode::FORBIDDEN, 2), (StatusCode::NOT_FOUND, 1)] {
+        let calls = Calls::default();
+        let counted = calls.clone();
+        let handler = move || async move {
+            counted.add();
+            status
+        };
+        let app = App::with(handler, |builder| {
+            builder.release_on([StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN])
+        });
+        app.ask(post("k", "")).await;
+        assert_eq!(app.ask(post("k", "")).await.status, status);
+        assert_eq!(calls.count(), runs, "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_takes_too_long_is_dropped_and_not_run_again() {
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let handler = move || async move {
+        counted.add();
+        std::future::pending::<()>().await;
+    };
+    let app = App::with(handler, |builder| builder.handler_timeout(Duration::from_secs(5)));
+    let first = app.ask(post("k", "")).await;
+    assert_eq!(
+        (first.status, problem_code(&first).as_str()),
+        (StatusCode::GATEWAY_TIMEOUT, "handler_timeout")
+    );
+    let second = app.ask(post("k", "")).await;
+    assert_eq!((second.status, problem_code(&second).as_str()), (StatusCode::CONFLICT, "not_kept"));
+    assert_eq!((calls.count(), app.layer.running().count()), (1, 0));
 }
 
 #[tokio::test]

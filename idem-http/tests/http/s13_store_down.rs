@@ -34,7 +34,6 @@ async fn a_store_that_is_down_is_503_in_bounded_time_and_nothing_runs() {
     let faults = [
         Fault::Refused(ErrorKind::Unavailable),
         Fault::Refused(ErrorKind::Timeout),
-        Fault::Refused(ErrorKind::Full),
         Fault::Answered(ErrorKind::Timeout),
         Fault::Silent,
     ];
@@ -45,6 +44,21 @@ async fn a_store_that_is_down_is_503_in_bounded_time_and_nothing_runs() {
         is_refused(&app.ask(post("k", "")).await);
         assert!(asked.elapsed() <= LIMIT + Duration::from_secs(2), "{fault:?}: {:?}", asked.elapsed());
         assert_eq!(calls.count(), 0, "{fault:?}");
+    }
+}
+
+/// Whoever filled it must not switch off the protection of everybody.
+#[tokio::test]
+async fn a_full_store_has_a_code_of_its_own_and_lets_nothing_through() {
+    for when in [WhenStoreFails::Refuse, WhenStoreFails::PassThrough] {
+        let (store, calls, app) = app(|builder| builder.when_store_fails(when));
+        store.fail(Operation::Lock, Fault::Refused(ErrorKind::Full));
+        let reply = app.ask(post("k", "")).await;
+        assert_eq!(
+            (reply.status, problem_code(&reply).as_str()),
+            (StatusCode::SERVICE_UNAVAILABLE, "store_full")
+        );
+        assert_eq!((reply.retry_after(), calls.count()), (Some(1), 0));
     }
 }
 

@@ -34,7 +34,38 @@ async fn without_a_key_there_is_none() {
     let reply = App::new(|_: Attempt| async {}).ask(request()).await;
     assert_eq!(
         (reply.status, problem_code(&reply).as_str()),
-        (StatusCode::INTERNAL_SERVER_ERROR, "attempt_missing")
+        (StatusCode::BAD_REQUEST, "key_missing"),
+        "the client can mend it"
+    );
+}
+
+/// A mistake of the server's, which the client cannot mend.
+#[tokio::test]
+async fn on_a_route_that_no_layer_acts_on_there_is_none() {
+    let app = App::new(|_: Attempt| async {});
+    let get = Request::get("/").header("idempotency-key", "k").body(Body::empty()).unwrap();
+    let outside = axum::Router::new().route("/", axum::routing::post(|_: Attempt| async {}));
+    for reply in [app.ask(get).await, crate::support::ask(&outside, post("k", "")).await] {
+        assert_eq!(
+            (reply.status, problem_code(&reply).as_str()),
+            (StatusCode::INTERNAL_SERVER_ERROR, "attempt_missing")
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_request_that_was_let_through_there_is_none_and_it_may_come_again() {
+    let store = FaultyStore::new();
+    let app = App::over(
+        Arc::new(store.clone()),
+        |_: Attempt| async {},
+        |builder| builder.when_store_fails(idem_http::WhenStoreFails::PassThrough),
+    );
+    store.fail_all(&Fault::Refused(ErrorKind::Unavailable));
+    let reply = app.ask(post("k", "")).await;
+    assert_eq!(
+        (reply.status, problem_code(&reply).as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
     );
 }
 
