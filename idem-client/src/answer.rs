@@ -30,16 +30,19 @@ pub(crate) fn is_worth_repeating(answer: &Response) -> bool {
     }
 }
 
-/// Whether an answer says what became of the operation. One that asks who is calling does not: an earlier sending
-/// may have been executed, and with other credentials its answer is still there.
-pub(crate) fn settles_the_operation(status: StatusCode, headers: &HeaderMap) -> bool {
-    let asks_who = [
+/// Whether a final answer may be that of one sending alone: what stands before the store refused it, for who asks or
+/// where, while an earlier sending may have been executed.
+pub(crate) fn may_be_of_one_sending(status: StatusCode, headers: &HeaderMap) -> bool {
+    let refusals = [
         StatusCode::UNAUTHORIZED,
         StatusCode::FORBIDDEN,
+        StatusCode::NOT_FOUND,
+        StatusCode::METHOD_NOT_ALLOWED,
         StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+        StatusCode::MISDIRECTED_REQUEST,
         StatusCode::NETWORK_AUTHENTICATION_REQUIRED,
     ];
-    is_replay(headers) || !asks_who.contains(&status)
+    refusals.contains(&status) && !is_replay(headers)
 }
 
 fn is_replay(headers: &HeaderMap) -> bool {

@@ -6,14 +6,13 @@ use bytes::Bytes;
 use reqwest::{Request, Response};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::answer::{is_worth_repeating, settles_the_operation, whole_body, with_body, without_connection};
-use crate::clock;
+use crate::answer::{is_worth_repeating, may_be_of_one_sending, whole_body, with_body, without_connection};
 use crate::error::{Error, Failure};
 use crate::jitter::Pauses;
 use crate::options::Options;
 use crate::redirect::{Rule, came_from_elsewhere, under};
 use crate::retry_after::retry_after;
-use crate::sending::Resumed;
+use crate::sending::{Lifetime, Resumed};
 use crate::{Answered, BoxError, ClientKey};
 
 /// The least pause of one that found the budget spent.
@@ -47,56 +46,79 @@ pub(crate) async fn run(
     mut transport: impl Transport,
 ) -> Result<Response, Error> {
     let begun = Instant::now();
-    let (key, window) = prepare(options, &mut request, resumed).await?;
-    let left = || window.saturating_sub(begun.elapsed());
+    let mut operation = Operation { is_resumed: resumed.is_some(), key: None, attempts: 0 };
+    let (window, lifetime) = prepare(options, &mut request, resumed, &mut operation).await?;
+    // The monotonic clock may stand while the machine sleeps.
+    let left = || {
+        let over = lifetime.is_over((options.now)());
+        if over { Duration::ZERO } else { window.saturating_sub(begun.elapsed()) }
+    };
     let mut pauses = Pauses::of(&options.policy);
     options.budget.deposit();
-    let mut attempts = 0;
     loop {
-        attempts += 1;
+        operation.attempts += 1;
         let again = request.try_clone();
         let one = once(options, request, &mut transport);
         let (failure, asked) = match timeout(options.policy.attempt_timeout.min(left()), one).await {
-            Ok(Ok(Sent::Final(answer, body))) => {
-                return answered(options, key, attempts, answer, body).await;
-            }
+            Ok(Ok(Sent::Final(answer, body))) => return answered(options, operation, answer, body).await,
             Ok(Ok(Sent::Later(answer))) => {
-                let asked = retry_after(answer.headers(), clock::now(), options.policy.longest_pause);
+                let asked = retry_after(answer.headers(), (options.now)(), options.policy.longest_pause);
                 (Failure::Later(Box::new(answer)), asked)
             }
             Ok(Err(NotSent::Perhaps(source))) => (Failure::NotAnswered(source), None),
-            Ok(Err(NotSent::Never(failure))) => return Err(Error::new(key, attempts, failure)),
+            Ok(Err(NotSent::Never(failure))) => return Err(operation.failed(failure)),
             Err(_) => (Failure::NotAnswered("no answer within the time for one sending".into()), None),
         };
         // A stream is gone with its first sending.
-        let Some(next) = again.filter(|_| attempts < options.policy.attempts) else {
-            return Err(Error::new(key, attempts, failure));
+        let Some(next) = again.filter(|_| operation.attempts < options.policy.attempts) else {
+            return Err(operation.failed(failure));
         };
         if !wait(options, &mut pauses, asked, left).await {
-            return Err(Error::new(key, attempts, failure));
+            return Err(operation.failed(failure));
         }
         request = next;
     }
 }
 
-/// The key, kept if it is a new one, and how long everything may take.
+/// What is known of it so far.
+struct Operation {
+    is_resumed: bool,
+    key: Option<ClientKey>,
+    attempts: usize,
+}
+
+impl Operation {
+    fn failed(self, failure: Failure) -> Error {
+        Error::new(self.key, self.attempts, failure)
+    }
+}
+
+/// Settles the key and has it kept, if it is a new one. Answers how long everything may take, and until when.
 async fn prepare(
     options: &Options,
     request: &mut Request,
     resumed: Option<Resumed>,
-) -> Result<(Option<ClientKey>, Duration), Error> {
+    operation: &mut Operation,
+) -> Result<(Duration, Lifetime), Error> {
     let policy = &options.policy;
-    if let Some(resumed) = resumed {
-        return match resumed.left(clock::now()) {
-            Ok(left) => Ok((Some(resumed.key), left.min(policy.window))),
-            Err(source) => Err(Error::new(Some(resumed.key), 0, Failure::NotResumed(source))),
+    if let Some(Resumed { key, lifetime }) = resumed {
+        return match lifetime.check((options.now)()) {
+            Ok(()) => {
+                operation.key = Some(key);
+                Ok((policy.window, lifetime))
+            }
+            Err(source) => Err(Error::new(Some(key), 0, Failure::NotResumed(source))),
         };
     }
     let key = options.key(request).map_err(|refused| Error::new(None, 0, Failure::KeyRefused(refused)))?;
     let window = policy.window.min(policy.retention);
-    let kept = timeout(window, options.keep(key.as_ref(), request)).await;
+    let lifetime = Lifetime::new((options.now)(), policy.retention);
+    let kept = timeout(window, options.keep(key.as_ref(), request, lifetime)).await;
     match kept.unwrap_or_else(|_| Err("the hook did not end within the window".into())) {
-        Ok(()) => Ok((key, window)),
+        Ok(()) => {
+            operation.key = key;
+            Ok((window, lifetime))
+        }
         Err(source) => Err(Error::new(key, 0, Failure::NotPersisted(source))),
     }
 }
@@ -128,6 +150,9 @@ async fn wait(
 ) -> bool {
     while let Some(pause) = pauses.next(asked, left()) {
         sleep(pause).await;
+        if left().is_zero() {
+            return false;
+        }
         if options.budget.withdraw() {
             return true;
         }
@@ -139,31 +164,27 @@ async fn wait(
 /// Gives the answer its key, and tells the application that the operation is over.
 async fn answered(
     options: &Options,
-    key: Option<ClientKey>,
-    attempts: usize,
+    operation: Operation,
     mut answer: Response,
     body: Option<Bytes>,
 ) -> Result<Response, Error> {
-    if let Some(key) = &key {
+    if let Some(key) = &operation.key {
         answer.extensions_mut().insert(key.clone());
     }
     let Some(body) = body else { return Ok(answer) };
     let (status, headers) = (answer.status(), answer.headers().clone());
     let answer = with_body(answer, body.clone());
-    let (Some(forget), Some(key)) = (&options.forget, key) else { return Ok(answer) };
-    if !settles_the_operation(status, &headers) {
+    let (Some(forget), Some(key)) = (&options.forget, operation.key.clone()) else { return Ok(answer) };
+    let is_unsure = operation.is_resumed || operation.attempts > 1;
+    if is_unsure && may_be_of_one_sending(status, &headers) {
         return Ok(answer);
     }
-    let over = Answered { key: key.clone(), status, headers, body };
-    match timeout(options.policy.window, forget.call(over)).await {
-        Ok(Ok(())) => Ok(answer),
-        Ok(Err(source)) => Err(not_forgotten(key, attempts, source, answer)),
-        Err(_) => Err(not_forgotten(key, attempts, "the hook did not end within the window".into(), answer)),
+    let over = forget.call(Answered { key, status, headers, body });
+    let forgotten = timeout(options.policy.window, over).await;
+    match forgotten.unwrap_or_else(|_| Err("the hook did not end within the window".into())) {
+        Ok(()) => Ok(answer),
+        Err(source) => Err(operation.failed(Failure::NotForgotten { source, answer: Box::new(answer) })),
     }
-}
-
-fn not_forgotten(key: ClientKey, attempts: usize, source: BoxError, answer: Response) -> Error {
-    Error::new(Some(key), attempts, Failure::NotForgotten { source, answer: Box::new(answer) })
 }
 
 /// Whether another sending may do better. With a key none can do harm.
@@ -174,5 +195,43 @@ pub(crate) fn not_sent(error: reqwest::Error) -> NotSent {
         NotSent::Never(Failure::NotAnswered(error.into()))
     } else {
         NotSent::Perhaps(error.into())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::clock;
+
+    static SENT: AtomicUsize = AtomicUsize::new(0);
+
+    /// Is never answered.
+    struct Silent;
+
+    impl Transport for Silent {
+        async fn send(&mut self, _: Request) -> Result<Response, NotSent> {
+            SENT.fetch_add(1, Ordering::SeqCst);
+            Err(NotSent::Perhaps("no answer".into()))
+        }
+    }
+
+    /// Goes on by two days with the third sending, while no time passes for this process.
+    fn slept() -> SystemTime {
+        let days = if SENT.load(Ordering::SeqCst) < 3 { 0 } else { 2 };
+        clock::now() + Duration::from_hours(24 * days)
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_slept_past_the_retention_does_not_send_the_key_again() {
+        let mut options = Options { now: slept, ..Options::default() };
+        options.policy.first_pause = Duration::from_millis(1);
+        let request = reqwest::Client::new().post("http://localhost/").build().unwrap();
+        let error = run(&options, request, None, Silent).await.unwrap_err();
+        assert!(matches!(error.failure(), Failure::NotAnswered(_)) && error.key().is_some(), "{error:?}");
+        assert_eq!((error.attempts(), SENT.load(Ordering::SeqCst)), (3, 3));
     }
 }

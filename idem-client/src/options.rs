@@ -1,6 +1,7 @@
 //! What the wrapper and the middleware share.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use reqwest::header::HeaderName;
 use reqwest::{Method, Request};
@@ -8,6 +9,7 @@ use reqwest::{Method, Request};
 use crate::budget::Budget;
 use crate::hooks::Hook;
 use crate::key::{HEADER, carries_key, settle};
+use crate::sending::Lifetime;
 use crate::{Answered, BoxError, ClientKey, KeyError, RetryPolicy, Sending, clock};
 
 /// For answers that must be read whole and were given no bound.
@@ -23,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) forget: Option<Hook<Answered>>,
     pub(crate) read_body: Option<usize>,
     pub(crate) any_redirect: bool,
+    /// The wall clock.
+    pub(crate) now: fn() -> SystemTime,
 }
 
 impl Default for Options {
@@ -37,6 +41,7 @@ impl Default for Options {
             forget: None,
             read_body: None,
             any_redirect: false,
+            now: clock::now,
         }
     }
 }
@@ -56,11 +61,14 @@ impl Options {
         settle(request, &self.header)
     }
 
-    pub(crate) async fn keep(&self, key: Option<&ClientKey>, request: &Request) -> Result<(), BoxError> {
+    pub(crate) async fn keep(
+        &self,
+        key: Option<&ClientKey>,
+        request: &Request,
+        lifetime: Lifetime,
+    ) -> Result<(), BoxError> {
         match (&self.persist, key) {
-            (Some(persist), Some(key)) => {
-                persist.call(Sending::new(key, request, clock::now(), self.policy.retention)).await
-            }
+            (Some(persist), Some(key)) => persist.call(Sending::new(key, request, lifetime)).await,
             (Some(_), None) => Err("the request's own header holds no key that can be read".into()),
             (None, _) => Ok(()),
         }
@@ -120,9 +128,11 @@ macro_rules! settings {
         /// argument has the whole answer: write down what it says and remove the key in one transaction, so that no
         /// crash comes between the two.
         ///
-        /// It is called for every final answer but a fresh 401, 403, 407 or 511: those speak of who is asking, and
-        /// with other credentials the key still finds its answer. Never where the request is given up. When it fails,
-        /// or does not end within a window of its own, the answer is in the error.
+        /// It is called for every final answer, and never where the request is given up. One exception: where an
+        /// earlier sending may have been executed (it was not the first, or the request was resumed), a fresh 401, 403,
+        /// 404, 405, 407, 421 or 511 may speak of this sending alone, and the key still finds the answer once
+        /// credentials or routes are right again. When the hook fails, or does not end within a window of its own, the
+        /// answer is in the error.
         ///
         /// With it, bodies are [read](Self::read_body), of up to 1 MiB unless another limit is set. Default: none.
         #[must_use]

@@ -52,9 +52,7 @@ pub struct Sending {
     /// Secrets that were not written, once it was read.
     pub(crate) left_out: Vec<HeaderName>,
     pub(crate) body: Kept,
-    /// Seconds since 1970.
-    pub(crate) first_sent: u64,
-    pub(crate) until: u64,
+    pub(crate) lifetime: Lifetime,
 }
 
 #[derive(Clone)]
@@ -68,19 +66,25 @@ pub(crate) enum Kept {
 #[derive(Debug, Clone)]
 pub(crate) struct Resumed {
     pub(crate) key: ClientKey,
-    first_sent: u64,
-    until: u64,
+    pub(crate) lifetime: Lifetime,
+}
+
+/// Within which a key may be sent, by the wall clock: it goes on while the machine sleeps, and over restarts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lifetime {
+    /// Seconds since 1970.
+    pub(crate) first_sent: u64,
+    pub(crate) until: u64,
 }
 
 impl Sending {
-    pub(crate) fn new(key: &ClientKey, request: &Request, now: SystemTime, retention: Duration) -> Self {
+    pub(crate) fn new(key: &ClientKey, request: &Request, lifetime: Lifetime) -> Self {
         let body = match request.body() {
             None => Kept::Nothing,
             Some(body) => {
                 body.as_bytes().map_or(Kept::Stream, |bytes| Kept::Bytes(Bytes::copy_from_slice(bytes)))
             }
         };
-        let first_sent = unix_seconds(now);
         Self {
             key: key.clone(),
             method: request.method().clone(),
@@ -88,8 +92,7 @@ impl Sending {
             headers: request.headers().clone(),
             left_out: Vec::new(),
             body,
-            first_sent,
-            until: first_sent.saturating_add(retention.as_secs()),
+            lifetime,
         }
     }
 
@@ -147,7 +150,9 @@ impl Sending {
     /// [`retention`](crate::RetryPolicy::retention) after the first sending, by this machine's clock.
     #[must_use]
     pub fn until(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(self.until)).unwrap_or(SystemTime::UNIX_EPOCH)
+        SystemTime::UNIX_EPOCH
+            .checked_add(Duration::from_secs(self.lifetime.until))
+            .unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
     pub(crate) fn request(&self) -> Result<(Request, Resumed), BoxError> {
@@ -163,24 +168,32 @@ impl Sending {
             Kept::Bytes(bytes) => *request.body_mut() = Some(bytes.clone().into()),
             Kept::Stream => return Err("its body is a stream, which cannot be kept".into()),
         }
-        let resumed = Resumed { key: self.key.clone(), first_sent: self.first_sent, until: self.until };
-        Ok((request, resumed))
+        Ok((request, Resumed { key: self.key.clone(), lifetime: self.lifetime }))
     }
 }
 
-impl Resumed {
-    /// For how long it may be sent.
-    pub(crate) fn left(&self, now: SystemTime) -> Result<Duration, BoxError> {
-        let now = unix_seconds(now);
-        if now.saturating_add(CLOCKS_DIFFER) < self.first_sent {
+impl Lifetime {
+    /// In whole seconds, of which there is at least one.
+    pub(crate) fn new(now: SystemTime, retention: Duration) -> Self {
+        let first_sent = unix_seconds(now);
+        Self { first_sent, until: first_sent.saturating_add(retention.as_secs().max(1)) }
+    }
+
+    pub(crate) fn is_over(&self, now: SystemTime) -> bool {
+        unix_seconds(now) >= self.until
+    }
+
+    /// Whether a key that was first sent by another process may be sent still.
+    pub(crate) fn check(&self, now: SystemTime) -> Result<(), BoxError> {
+        if unix_seconds(now).saturating_add(CLOCKS_DIFFER) < self.first_sent {
             return Err("the clock is behind the time of its first sending: its age cannot be told".into());
         }
-        match self.until.checked_sub(now) {
-            Some(left) if left > 0 => Ok(Duration::from_secs(left)),
-            _ => {
-                Err("it is older than the server keeps answers: sent again it might be executed again".into())
-            }
+        if self.is_over(now) {
+            return Err(
+                "it is older than the server keeps answers: sent again it might be executed again".into()
+            );
         }
+        Ok(())
     }
 }
 

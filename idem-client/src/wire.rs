@@ -7,7 +7,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 
-use crate::sending::{Kept, is_secret};
+use crate::sending::{Kept, Lifetime, is_secret};
 use crate::{ClientKey, Sending};
 
 const VERSION: u16 = 1;
@@ -91,8 +91,8 @@ impl From<Sending> for Wire {
                 Kept::Bytes(bytes) => WireBody::Kept(Octets::from(&*bytes)),
                 Kept::Stream => WireBody::Stream,
             },
-            first_sent: sending.first_sent,
-            until: sending.until,
+            first_sent: sending.lifetime.first_sent,
+            until: sending.lifetime.until,
         }
     }
 }
@@ -135,8 +135,7 @@ impl TryFrom<Wire> for Sending {
                 WireBody::Kept(bytes) => Kept::Bytes(Bytes::from(bytes.into_bytes()?)),
                 WireBody::Stream => Kept::Stream,
             },
-            first_sent: wire.first_sent,
-            until: wire.until,
+            lifetime: Lifetime { first_sent: wire.first_sent, until: wire.until },
         })
     }
 }

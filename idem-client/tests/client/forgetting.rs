@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use idem_client::{Answered, Failure, Idempotent};
+use idem_client::{Answered, Failure, Idempotent, Sending};
 
 use crate::script::{Act, Script, client};
 
@@ -44,21 +44,47 @@ async fn a_request_that_was_given_up_is_not_forgotten() {
     }
 }
 
-#[tokio::test]
-async fn an_answer_that_asks_who_is_calling_is_not_that_of_the_operation() {
-    for (answer, forgets) in [
-        ("401 Who\r\n", 0),
-        ("403 No\r\n", 0),
-        ("407 Who\r\n", 0),
-        ("403 No\r\nIdempotency-Replayed: true\r\n", 1),
-        ("422 Reused\r\n", 1),
-        ("500 Broken\r\n", 1),
-    ] {
-        let server = Script::of([Act::Answer(answer)]).await;
+/// How often the key is forgotten for `answer`, as the only one and after a sending that was lost.
+async fn forgets(answer: &'static str) -> (usize, usize) {
+    let mut times = Vec::new();
+    for acts in [vec![Act::Answer(answer)], vec![Act::Drop, Act::Answer(answer)]] {
+        let server = Script::of(acts).await;
         let (client, told) = forgetting(client());
         client.execute(server.post("12 EUR")).await.unwrap();
-        assert_eq!(told.lock().unwrap().len(), forgets, "{answer}");
+        times.push(told.lock().unwrap().len());
     }
+    (times[0], times[1])
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_lost_sending_is_not_the_answer_of_the_operation() {
+    for refusal in
+        ["401 Who\r\n", "403 No\r\n", "404 Where\r\n", "405 How\r\n", "407 Who\r\n", "421 Where\r\n"]
+    {
+        assert_eq!(forgets(refusal).await, (1, 0), "{refusal}");
+    }
+    for answer in
+        ["403 No\r\nIdempotency-Replayed: true\r\n", "422 Reused\r\n", "500 Broken\r\n", "409 Not kept\r\n"]
+    {
+        assert_eq!(forgets(answer).await, (1, 1), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_resumed_request_is_not_the_answer_of_the_operation() {
+    let server = Script::of([Act::Answer("401 Who\r\n")]).await;
+    let (keeps, kept) = std::sync::mpsc::channel::<Sending>();
+    let keeping = client().persist(move |sending| {
+        keeps.send(sending).unwrap();
+        async { Err(std::io::Error::other("killed")) }
+    });
+    keeping.execute(server.post("12 EUR")).await.unwrap_err();
+    let (client, told) = forgetting(client());
+    let sending = kept.recv().unwrap();
+    assert_eq!(client.resume(&sending).await.unwrap().status(), 401);
+    assert_eq!(told.lock().unwrap().len(), 0);
+    assert_eq!(client.resume(&sending).await.unwrap().status(), 200);
+    assert_eq!(told.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
