@@ -55,11 +55,12 @@ pub(crate) async fn run(
     };
     let mut pauses = Pauses::of(&options.policy);
     options.budget.deposit();
+    let mut time = window;
     loop {
         operation.attempts += 1;
         let again = request.try_clone();
         let one = once(options, request, &mut transport);
-        let (failure, asked) = match timeout(options.policy.attempt_timeout.min(left()), one).await {
+        let (failure, asked) = match timeout(options.policy.attempt_timeout.min(time), one).await {
             Ok(Ok(Sent::Final(answer, body))) => return answered(options, operation, answer, body).await,
             Ok(Ok(Sent::Later(answer))) => {
                 let asked = retry_after(answer.headers(), (options.now)(), options.policy.longest_pause);
@@ -73,10 +74,10 @@ pub(crate) async fn run(
         let Some(next) = again.filter(|_| operation.attempts < options.policy.attempts) else {
             return Err(operation.failed(failure));
         };
-        if !wait(options, &mut pauses, asked, left).await {
+        let Some(left) = wait(options, &mut pauses, asked, left).await else {
             return Err(operation.failed(failure));
-        }
-        request = next;
+        };
+        (request, time) = (next, left);
     }
 }
 
@@ -141,24 +142,25 @@ async fn once(options: &Options, request: Request, transport: &mut impl Transpor
     }
 }
 
-/// Waits for the next sending. False when there is no time left for it.
+/// Waits for the next sending, and answers how long that may take. None when there is no time left for it.
 async fn wait(
     options: &Options,
     pauses: &mut Pauses,
     mut asked: Option<Duration>,
     left: impl Fn() -> Duration,
-) -> bool {
+) -> Option<Duration> {
     while let Some(pause) = pauses.next(asked, left()) {
         sleep(pause).await;
-        if left().is_zero() {
-            return false;
+        let left = left();
+        if left.is_zero() {
+            return None;
         }
         if options.budget.withdraw() {
-            return true;
+            return Some(left);
         }
         asked = Some(BUDGET_PAUSE);
     }
-    false
+    None
 }
 
 /// Gives the answer its key, and tells the application that the operation is over.
@@ -207,6 +209,9 @@ mod tests {
     use super::*;
     use crate::clock;
 
+    /// How often the clock was read, at which reading it had gone on by two days, and how often something was sent.
+    static READ: AtomicUsize = AtomicUsize::new(0);
+    static SLEPT: AtomicUsize = AtomicUsize::new(0);
     static SENT: AtomicUsize = AtomicUsize::new(0);
 
     /// Is never answered.
@@ -214,24 +219,31 @@ mod tests {
 
     impl Transport for Silent {
         async fn send(&mut self, _: Request) -> Result<Response, NotSent> {
+            assert!(READ.load(Ordering::SeqCst) < SLEPT.load(Ordering::SeqCst), "sent when it was over");
             SENT.fetch_add(1, Ordering::SeqCst);
             Err(NotSent::Perhaps("no answer".into()))
         }
     }
 
-    /// Goes on by two days with the third sending, while no time passes for this process.
     fn slept() -> SystemTime {
-        let days = if SENT.load(Ordering::SeqCst) < 3 { 0 } else { 2 };
-        clock::now() + Duration::from_hours(24 * days)
+        let is_later = READ.fetch_add(1, Ordering::SeqCst) + 1 >= SLEPT.load(Ordering::SeqCst);
+        clock::now() + Duration::from_hours(if is_later { 48 } else { 0 })
     }
 
     #[tokio::test]
     async fn a_machine_that_slept_past_the_retention_does_not_send_the_key_again() {
         let mut options = Options { now: slept, ..Options::default() };
         options.policy.first_pause = Duration::from_millis(1);
-        let request = reqwest::Client::new().post("http://localhost/").build().unwrap();
-        let error = run(&options, request, None, Silent).await.unwrap_err();
-        assert!(matches!(error.failure(), Failure::NotAnswered(_)) && error.key().is_some(), "{error:?}");
-        assert_eq!((error.attempts(), SENT.load(Ordering::SeqCst)), (3, 3));
+        // The first reading is the operation's beginning; its first sending is always done.
+        for reading in 2..9 {
+            READ.store(0, Ordering::SeqCst);
+            SENT.store(0, Ordering::SeqCst);
+            SLEPT.store(reading, Ordering::SeqCst);
+            let request = reqwest::Client::new().post("http://localhost/").build().unwrap();
+            let error = run(&options, request, None, Silent).await.unwrap_err();
+            assert!(matches!(error.failure(), Failure::NotAnswered(_)) && error.key().is_some(), "{error:?}");
+            // Two readings for each pause.
+            assert_eq!(SENT.load(Ordering::SeqCst), reading / 2, "{reading}");
+        }
     }
 }
