@@ -24,7 +24,8 @@ pub struct Error {
 }
 
 /// Why a request was given up.
-#[derive(Debug)]
+///
+/// `Debug` shows no address, header or body, neither of the request nor of the answer.
 #[non_exhaustive]
 pub enum Failure {
     /// The hook that keeps keys failed. Nothing was sent.
@@ -94,6 +95,27 @@ impl Error {
         match error {
             reqwest_middleware::Error::Middleware(inner) => inner.downcast_ref(),
             reqwest_middleware::Error::Reqwest(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotPersisted(source) => f.debug_tuple("NotPersisted").field(source).finish(),
+            Self::KeyRefused(source) => f.debug_tuple("KeyRefused").field(source).finish(),
+            Self::NotResumed(source) => f.debug_tuple("NotResumed").field(source).finish(),
+            Self::NotAnswered(source) => f.debug_tuple("NotAnswered").field(source).finish(),
+            Self::Later(answer) => f.debug_tuple("Later").field(&answer.status()).finish(),
+            Self::Redirected(source) => f.debug_tuple("Redirected").field(source).finish(),
+            Self::TooLarge { status, limit } => {
+                f.debug_struct("TooLarge").field("status", status).field("limit", limit).finish()
+            }
+            Self::NotForgotten { source, answer } => f
+                .debug_struct("NotForgotten")
+                .field("source", source)
+                .field("status", &answer.status())
+                .finish(),
         }
     }
 }

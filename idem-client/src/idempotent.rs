@@ -83,7 +83,7 @@ impl Idempotent {
             return run(&self.options, request, None, &self.client).await;
         }
         let answer = under(Rule::Any, self.client.execute(request)).await;
-        answer.map_err(|source| Error::new(None, 1, Failure::NotAnswered(source.into())))
+        answer.map_err(|source| Error::new(None, 1, Failure::NotAnswered(source.without_url().into())))
     }
 
     /// Sends a request again that was [kept](Self::persist) before this process started: with the same key, headers

@@ -91,7 +91,7 @@ impl Middleware for IdempotencyMiddleware {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        let resumed = extensions.remove::<Resumed>();
+        let resumed = extensions.get::<Resumed>().cloned();
         if resumed.is_none() && !self.options.takes_key(&request) {
             return under(Rule::Any, next.run(request, extensions)).await;
         }

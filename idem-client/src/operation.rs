@@ -138,7 +138,7 @@ async fn once(options: &Options, request: Request, transport: &mut impl Transpor
     match whole_body(&mut answer, limit).await {
         Ok(Some(body)) => Ok(Sent::Final(answer, Some(body))),
         Ok(None) => Err(NotSent::Never(Failure::TooLarge { status: answer.status(), limit })),
-        Err(source) => Err(NotSent::Perhaps(source.into())),
+        Err(source) => Err(NotSent::Perhaps(source.without_url().into())),
     }
 }
 
@@ -191,6 +191,8 @@ async fn answered(
 
 /// Whether another sending may do better. With a key none can do harm.
 pub(crate) fn not_sent(error: reqwest::Error) -> NotSent {
+    // An address may hold secrets, and errors are written into logs.
+    let error = error.without_url();
     if error.is_redirect() {
         NotSent::Never(Failure::Redirected(error.into()))
     } else if error.is_builder() {

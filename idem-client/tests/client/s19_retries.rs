@@ -77,6 +77,34 @@ async fn giving_up_tells_key_attempts_and_the_last_answer() {
     }
 }
 
+/// All that an error shows of itself.
+fn shown(error: &Error) -> String {
+    let mut shown = vec![format!("{error:?} {error:#?} {error}")];
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        shown.push(format!("{cause:?} {cause}"));
+        source = cause.source();
+    }
+    shown.concat()
+}
+
+#[tokio::test]
+async fn errors_show_no_address_header_or_body() {
+    let answer = "503 Unavailable\r\nX-Secret: s3cret\r\n";
+    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nSet-Cookie: s3cret\r\n\r\ns3cret";
+    let elsewhere = "HTTP/1.1 303 There\r\nLocation: /s?s3cret\r\nContent-Length: 0\r\n\r\n";
+    for act in [Act::Drop, Act::Answer(answer), Act::Raw(cut.into()), Act::Raw(elsewhere.into())] {
+        let server = Script::of(vec![act.clone(); 9]).await;
+        let mut request = server.post("s3cret");
+        request.url_mut().set_query(Some("token=s3cret"));
+        let error = client().read_body(100).execute(request).await.unwrap_err();
+        assert!(!shown(&error).contains("s3cret"), "{act:?}: {}", shown(&error));
+    }
+    let nobody = reqwest::Client::new().get("http://127.0.0.1:1/?token=s3cret").build().unwrap();
+    let error = client().execute(nobody).await.unwrap_err();
+    assert!(!shown(&error).contains("s3cret"), "{}", shown(&error));
+}
+
 #[tokio::test]
 async fn the_key_of_a_given_up_request_finds_its_answer_later() {
     let server = Script::of(vec![Act::Drop; 4]).await;
