@@ -108,7 +108,7 @@ mod tests {
     fn retry_after_is_a_lower_bound_with_chance_on_top() {
         for asked in [Duration::from_secs(1), Duration::from_mins(1)] {
             let firsts: HashSet<_> = (0..100).map(|_| drawn(Some(asked))[0]).collect();
-            assert_eq!(firsts.len(), 100);
+            assert!(firsts.len() > 90);
             assert!(firsts.iter().all(|pause| *pause >= asked && *pause <= asked + asked / 2));
             let late = firsts.iter().filter(|pause| **pause > asked + asked / 4).count();
             // 8 standard deviations around the half.
