@@ -14,6 +14,8 @@ use crate::Result;
 use crate::arguments::Arguments;
 
 const AT_ONCE: usize = 32;
+/// In bytes. An answer that breaks off is asked for again.
+const LONGEST_ANSWER: usize = 65_536;
 
 /// Pays each of `references` once, through `proxy`.
 pub(crate) async fn all(
@@ -26,10 +28,12 @@ pub(crate) async fn all(
     policy.attempts = 60;
     policy.first_pause = Duration::from_millis(20);
     policy.longest_pause = Duration::from_millis(500);
+    policy.attempt_timeout = Duration::from_secs(5);
+    // This network fails a request in three, which is far more than the budget is for.
+    policy.retry_ratio = 10.0;
     // A connection for each request, so that the proxy's faults hit one alone.
-    let client =
-        reqwest::Client::builder().timeout(Duration::from_secs(5)).pool_max_idle_per_host(0).build()?;
-    let client = Idempotent::new(client).policy(policy);
+    let client = reqwest::Client::builder().pool_max_idle_per_host(0);
+    let client = Idempotent::new(client)?.policy(policy).read_body(LONGEST_ANSWER);
     let (references, next) = (Arc::<[String]>::from(references), Arc::new(AtomicUsize::new(0)));
     let url: Arc<str> = format!("http://{proxy}/payments").into();
     let mut payers = JoinSet::new();

@@ -1,21 +1,28 @@
-//! What an answer means for the next sending.
+//! What an answer means for the next sending, and its body.
 
 use std::time::Duration;
 
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Body, Response, ResponseBuilderExt as _, StatusCode};
+use tokio::time::timeout;
 
 const REPLAYED: &str = "idempotency-replayed";
 
+/// Of an answer that is not final: as much of its body as is kept, and how long it may take.
+const LATER_BYTES: usize = 64 * 1_024;
+const LATER_TIME: Duration = Duration::from_secs(1);
+
 /// Whether the same request may get another answer later.
 pub(crate) fn is_worth_repeating(answer: &Response) -> bool {
-    let headers = answer.headers();
-    if headers.get(REPLAYED).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true")) {
+    if is_replay(answer.headers()) {
         return false;
     }
     match answer.status() {
-        StatusCode::CONFLICT => headers.contains_key(RETRY_AFTER),
-        StatusCode::TOO_MANY_REQUESTS
+        StatusCode::CONFLICT => answer.headers().contains_key(RETRY_AFTER),
+        StatusCode::REQUEST_TIMEOUT
+        | StatusCode::TOO_EARLY
+        | StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => true,
@@ -23,13 +30,68 @@ pub(crate) fn is_worth_repeating(answer: &Response) -> bool {
     }
 }
 
-/// How long the server asks to stay away: in seconds, or until a date, which counts from the answer's own.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+/// Whether a final answer may be that of one sending alone: what stands before the store refused it, for who asks or
+/// where, while an earlier sending may have been executed.
+pub(crate) fn may_be_of_one_sending(status: StatusCode, headers: &HeaderMap) -> bool {
+    let refusals = [
+        StatusCode::UNAUTHORIZED,
+        StatusCode::FORBIDDEN,
+        StatusCode::NOT_FOUND,
+        StatusCode::METHOD_NOT_ALLOWED,
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+        StatusCode::MISDIRECTED_REQUEST,
+        StatusCode::NETWORK_AUTHENTICATION_REQUIRED,
+    ];
+    refusals.contains(&status) && !is_replay(headers)
+}
+
+fn is_replay(headers: &HeaderMap) -> bool {
+    headers.get(REPLAYED).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
+}
+
+/// The whole body; None when it has more than `limit` bytes.
+pub(crate) async fn whole_body(answer: &mut Response, limit: usize) -> reqwest::Result<Option<Bytes>> {
+    if answer
+        .content_length()
+        .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > limit))
+    {
+        return Ok(None);
     }
-    let until = httpdate::parse_http_date(text).ok()?;
-    let now = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
-    until.duration_since(now).ok()
+    let mut body = BytesMut::new();
+    while let Some(chunk) = answer.chunk().await? {
+        if body.len().saturating_add(chunk.len()) > limit {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body.freeze()))
+}
+
+/// An answer that asks to come later, with its body in memory as far as it came: its connection is free for the next
+/// sending.
+pub(crate) async fn without_connection(mut answer: Response) -> Response {
+    let mut body = BytesMut::new();
+    let reading = async {
+        while let Ok(Some(chunk)) = answer.chunk().await {
+            let room = LATER_BYTES - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if chunk.len() >= room {
+                break;
+            }
+        }
+    };
+    // Too slow is cut off as too long is.
+    let _ = timeout(LATER_TIME, reading).await;
+    with_body(answer, body.freeze())
+}
+
+/// `answer` with this body instead of the rest of its own.
+pub(crate) fn with_body(answer: Response, body: Bytes) -> Response {
+    let url = answer.url().clone();
+    let (mut parts, _) = http::Response::<Body>::from(answer).into_parts();
+    // reqwest takes the URL of a response that it is made of from there.
+    if let Ok(named) = http::Response::builder().url(url).body(()) {
+        parts.extensions.extend(named.into_parts().0.extensions);
+    }
+    http::Response::from_parts(parts, Body::from(body)).into()
 }

@@ -1,27 +1,31 @@
 //! The plain wrapper.
 
-use reqwest::{Client, Request, Response};
+use reqwest::{Client, ClientBuilder, Request, Response};
 
+use crate::Sending;
 use crate::error::{Error, Failure};
 use crate::operation::{NotSent, Transport, not_sent, run};
 use crate::options::{Options, settings};
+use crate::redirect::{Rule, redirect_policy, under};
 
 /// A [`reqwest::Client`] whose requests may be sent again: each operation gets a key, kept over all its sendings.
 ///
 /// ```no_run
-/// use idem_client::{Failure, Idempotent, Sending};
+/// use idem_client::{Answered, Failure, Idempotent, Sending};
 ///
 /// # async fn keep(_: Sending) -> std::io::Result<()> { Ok(()) }
+/// # async fn book(_: Answered) -> std::io::Result<()> { Ok(()) }
 /// # async fn pay() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = Idempotent::new(reqwest::Client::new()).persist(|sending: Sending| async move {
+/// let client = Idempotent::new(reqwest::Client::builder())?
 ///     // Where a restart finds it.
-///     keep(sending).await
-/// });
+///     .persist(|sending: Sending| async move { keep(sending).await })
+///     // What was answered is written down, and the request removed from there.
+///     .forget(|answered: Answered| async move { book(answered).await });
 /// let request = client.inner().post("https://api.example/payments").body("12 EUR").build()?;
 /// match client.execute(request).await {
 ///     Ok(answer) => println!("{}", answer.status()),
 ///     Err(error) => match error.failure() {
-///         Failure::NotPersisted(_) => println!("not sent"),
+///         Failure::NotPersisted(_) | Failure::KeyRefused(_) => println!("not sent"),
 ///         _ => println!("may have been executed"),
 ///     },
 /// }
@@ -35,10 +39,22 @@ pub struct Idempotent {
 }
 
 impl Idempotent {
-    /// Sends by `client`. Give it a timeout: reqwest has none by default, and an answer that never comes is not
-    /// asked for again.
+    /// Sends by a client of these settings, but for its redirects, which are those of
+    /// [`redirect_policy`](crate::redirect_policy).
+    ///
+    /// # Errors
+    /// Those of [`ClientBuilder::build`].
+    pub fn new(client: ClientBuilder) -> reqwest::Result<Self> {
+        Ok(Self::with_client(client.redirect(redirect_policy()).build()?))
+    }
+
+    /// Sends by a client that is built already.
+    ///
+    /// Its redirects are those that it was built with: build it with [`redirect_policy`](crate::redirect_policy).
+    /// Otherwise a POST that was redirected as a GET looks like one that was answered; and of a redirect to another
+    /// origin the error comes when the key was sent there.
     #[must_use]
-    pub fn new(client: Client) -> Self {
+    pub fn with_client(client: Client) -> Self {
         Self { client, options: Options::default() }
     }
 
@@ -50,7 +66,11 @@ impl Idempotent {
         &self.client
     }
 
-    /// Sends `request` until its answer is final, with a new key, or the one that it [carries](crate::with_key).
+    /// Sends `request` until its answer is final, with a new key, or the one that it [carries](crate::with_key). The
+    /// answer has the key as an extension, a [`ClientKey`](crate::ClientKey).
+    ///
+    /// Its body is the application's to read, and to ask for again with the key when it breaks off, unless
+    /// [`read_body`](Self::read_body) is set. The time for one sending does not bound that reading.
     ///
     /// # Errors
     /// [`Error`], which carries the key, when the policy is used up, or the error will not pass.
@@ -60,10 +80,42 @@ impl Idempotent {
     /// [persisted](Idempotent::persist) or the application's own.
     pub async fn execute(&self, request: Request) -> Result<Response, Error> {
         if self.options.takes_key(&request) {
-            return run(&self.options, request, &self.client).await;
+            return run(&self.options, request, None, &self.client).await;
         }
-        let answer = self.client.execute(request).await;
-        answer.map_err(|source| Error::new(None, 1, Failure::NotAnswered(source.into())))
+        let answer = under(Rule::Any, self.client.execute(request)).await;
+        answer.map_err(|source| Error::new(None, 1, Failure::NotAnswered(source.without_url().into())))
+    }
+
+    /// Sends a request again that was [kept](Self::persist) before this process started: with the same key, headers
+    /// and bytes, until its answer is final. It is not kept a second time; the hook that
+    /// [forgets](Self::forget) is called as ever.
+    ///
+    /// ```no_run
+    /// use idem_client::{Idempotent, Sending};
+    /// use reqwest::header::{AUTHORIZATION, HeaderValue};
+    ///
+    /// # async fn after_a_restart(client: Idempotent, lines: Vec<String>) -> Result<(), Box<dyn std::error::Error>> {
+    /// for line in lines {
+    ///     let mut sending: Sending = serde_json::from_str(&line)?;
+    ///     // Secrets were not kept.
+    ///     sending.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer today"));
+    ///     let answer = client.resume(&sending).await?;
+    ///     println!("{}: {}", sending.key().as_str(), answer.status());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute), and [`Failure::NotResumed`].
+    ///
+    /// # Cancel safety
+    /// A dropped future leaves it kept: resume it once more.
+    pub async fn resume(&self, sending: &Sending) -> Result<Response, Error> {
+        match sending.request() {
+            Ok((request, resumed)) => run(&self.options, request, Some(resumed), &self.client).await,
+            Err(source) => Err(Error::new(Some(sending.key().clone()), 0, Failure::NotResumed(source))),
+        }
     }
 }
 

@@ -11,6 +11,9 @@ pub(crate) const HEADER: HeaderName = HeaderName::from_static("idempotency-key")
 
 /// A key: 1 to 255 characters of printable ASCII, the same for all sendings of one operation, and for no other.
 ///
+/// Every answer that this crate gives carries the key it was asked for with, as an extension:
+/// `answer.extensions().get::<ClientKey>()`. It is there also when the body of that answer breaks off.
+///
 /// `Debug` does not show it: whoever knows a key may be able to ask for its answer.
 ///
 /// ```
@@ -20,27 +23,39 @@ pub(crate) const HEADER: HeaderName = HeaderName::from_static("idempotency-key")
 /// assert_eq!(own.as_str(), "order-17");
 /// assert_ne!(ClientKey::random(), ClientKey::random());
 /// assert!(ClientKey::new("").is_err());
-/// # Ok::<(), idem_client::InvalidKey>(())
+/// # Ok::<(), idem_client::KeyError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ClientKey(Box<str>);
 
-/// A text that cannot be a key: empty, longer than 255 characters, or other than printable ASCII.
+/// Why a request cannot go with the key that it was given.
+///
+/// ```
+/// use idem_client::{ClientKey, KeyError};
+///
+/// assert_eq!(ClientKey::new("clé"), Err(KeyError::Invalid));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a key has 1 to {LONGEST} characters of printable ASCII")]
 #[non_exhaustive]
-pub struct InvalidKey;
+pub enum KeyError {
+    /// A text that cannot be a key: empty, longer than 255 characters, or other than printable ASCII.
+    #[error("a key has 1 to {LONGEST} characters of printable ASCII")]
+    Invalid,
+    /// The request has a key already: in `Idempotency-Key`, in the client's own header for keys, or in both.
+    #[error("a request has one key, and this one has two")]
+    Two,
+}
 
 impl ClientKey {
     /// A key of the application's own: the number of an order, say, or one that was persisted.
     ///
     /// # Errors
-    /// [`InvalidKey`].
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidKey> {
+    /// [`KeyError::Invalid`].
+    pub fn new(text: impl Into<String>) -> Result<Self, KeyError> {
         let text = text.into();
         let printable = text.bytes().all(|byte| (0x20..0x7F).contains(&byte));
         if text.is_empty() || text.len() > LONGEST || !printable {
-            return Err(InvalidKey);
+            return Err(KeyError::Invalid);
         }
         Ok(Self(text.into()))
     }
@@ -58,13 +73,13 @@ impl ClientKey {
     }
 
     /// As a String of RFC 9651, in quotes.
-    pub(crate) fn to_value(&self) -> Result<HeaderValue, InvalidKey> {
-        let text = StringRef::from_str(&self.0).map_err(|_| InvalidKey)?;
-        HeaderValue::try_from(ItemSerializer::new().bare_item(text).finish()).map_err(|_| InvalidKey)
+    fn to_value(&self) -> Result<HeaderValue, KeyError> {
+        let text = StringRef::from_str(&self.0).map_err(|_| KeyError::Invalid)?;
+        HeaderValue::try_from(ItemSerializer::new().bare_item(text).finish()).map_err(|_| KeyError::Invalid)
     }
 
     /// What a request carries already, in quotes or bare. What is neither is left for the server to refuse.
-    pub(crate) fn of(value: &HeaderValue) -> Option<Self> {
+    fn of(value: &HeaderValue) -> Option<Self> {
         let bytes = value.as_bytes();
         if bytes.first() != Some(&b'"') {
             return Self::new(std::str::from_utf8(bytes).ok()?).ok();
@@ -82,10 +97,13 @@ impl fmt::Debug for ClientKey {
     }
 }
 
-/// Gives `request` this key, in the header `Idempotency-Key`: one that was persisted, or the application's own. The
-/// client then makes none.
+/// Gives `request` this key: one that was persisted, or the application's own. The client then makes none.
 ///
-/// It must be the same request as the first that was sent with it: a server answers another one with 422.
+/// It stands in the header `Idempotency-Key`. A client that was given [another name](crate::Idempotent::header) sends
+/// it by that one.
+///
+/// It must be the same request as the first that was sent with it: a server answers another one with 422. One that was
+/// kept by this crate is sent again by [`resume`](crate::Idempotent::resume) instead, which does not keep it twice.
 ///
 /// ```
 /// use idem_client::{ClientKey, with_key};
@@ -97,8 +115,39 @@ impl fmt::Debug for ClientKey {
 /// ```
 ///
 /// # Errors
-/// None for a key that was made by this crate.
-pub fn with_key(request: &mut Request, key: &ClientKey) -> Result<(), InvalidKey> {
+/// [`KeyError::Two`] when the request has a key in that header already. It keeps that one.
+pub fn with_key(request: &mut Request, key: &ClientKey) -> Result<(), KeyError> {
+    if request.headers().contains_key(HEADER) {
+        return Err(KeyError::Two);
+    }
     request.headers_mut().insert(HEADER, key.to_value()?);
     Ok(())
+}
+
+/// Whether `request` brings a key, by `header` or the usual one.
+pub(crate) fn carries_key(request: &Request, header: &HeaderName) -> bool {
+    request.headers().contains_key(header) || request.headers().contains_key(HEADER)
+}
+
+/// The key of `request`, which stands in `header` from then on: its own, or a new one. None when what it has there
+/// cannot be read.
+pub(crate) fn settle(request: &mut Request, header: &HeaderName) -> Result<Option<ClientKey>, KeyError> {
+    let headers = request.headers_mut();
+    let usual = if *header == HEADER { None } else { headers.get(HEADER).cloned() };
+    let elsewhere = if usual.is_some() { headers.get_all(HEADER).iter().count() } else { 0 };
+    match headers.get_all(header).iter().count() + elsewhere {
+        0 => {
+            let key = ClientKey::random();
+            headers.insert(header.clone(), key.to_value()?);
+            Ok(Some(key))
+        }
+        1 => {
+            if let Some(own) = usual {
+                headers.remove(HEADER);
+                headers.insert(header.clone(), own);
+            }
+            Ok(headers.get(header).and_then(ClientKey::of))
+        }
+        _ => Err(KeyError::Two),
+    }
 }

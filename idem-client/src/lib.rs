@@ -5,14 +5,15 @@
 //! such a server). This crate makes the key, sends it, and sends the request again where that can help.
 //!
 //! ```no_run
-//! use idem_client::Idempotent;
+//! use idem_client::{ClientKey, Idempotent};
 //!
 //! # async fn pay() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Idempotent::new(reqwest::Client::new());
+//! // An answer that breaks off within its body is asked for again, up to 1 MiB.
+//! let client = Idempotent::new(reqwest::Client::builder())?.read_body(1 << 20);
 //! let request = client.inner().post("https://api.example/payments").body("12 EUR").build()?;
 //! match client.execute(request).await {
-//!     // Any answer that is final, errors of the application among them.
-//!     Ok(answer) => println!("{}", answer.status()),
+//!     // Any answer that is final, errors of the application among them. It carries its key.
+//!     Ok(answer) => println!("{}, {:?}", answer.status(), answer.extensions().get::<ClientKey>()),
 //!     // Nobody knows whether it was executed: keep the key, and send the same request with it later.
 //!     Err(error) => eprintln!("{error}; its key: {:?}", error.key().map(|key| key.as_str())),
 //! }
@@ -24,16 +25,26 @@
 //! `IdempotencyMiddleware`, and a request needs nothing else.
 //!
 //! # What is sent again
-//! Connection errors and timeouts; 429, 502, 503 and 504; and 409 when it says `Retry-After`, by which the server
-//! means that the first request is still running. Never an answer that says `Idempotency-Replayed: true`, never any
-//! other status: 400, 413 and 422 do not get better, and 500 is an answer like any other, kept and replayed. Pauses
-//! grow exponentially, with jitter, and are no shorter than `Retry-After` asks; [`RetryPolicy`] bounds their number
-//! and the time that all of it may take.
+//! Connection errors, and sendings that take longer than 30 s; 408, 425, 429, 502, 503 and 504; and 409 when it says
+//! `Retry-After`, by which the server means that the first request is still running. Never an answer that says
+//! `Idempotency-Replayed: true`, never any other status: 400, 413 and 422 do not get better, and 500 is an answer like
+//! any other, kept and replayed.
+//!
+//! Each pause is drawn by chance from between nothing and a bound that doubles ("full jitter"), from a generator that
+//! every operation has to itself. What `Retry-After` asks for, in seconds or as a date, is a lower bound: chance comes
+//! on top, so that those who were told the same do not come back together. [`RetryPolicy`] bounds the sendings of one
+//! request, the time that all of it may take, and what all requests together may add to an outage.
+//!
+//! # Redirects
+//! A redirect to another origin, or one after which the method would be another, is an error that carries the key:
+//! the answer there is not the answer to this request. [`redirect_policy`] says more, and
+//! [`Idempotent::any_redirect`] allows both.
 //!
 //! # Across restarts
 //! A key that is lost with the process cannot be sent again. [`Idempotent::persist`] takes a hook that is waited for
-//! before the first byte is sent: keep key and request there, and after a restart send the request with
-//! [`with_key`]. When the hook fails, nothing is sent.
+//! before the first byte is sent: write the [`Sending`] there, in any format of serde's. After a restart
+//! [`Idempotent::resume`] sends what was read back. [`Idempotent::forget`] takes the hook that removes it, with the
+//! answer. When the first hook fails, nothing is sent.
 //!
 //! # Limits
 //! A body that is a stream cannot be sent twice: such a request is sent once, with its key, and what would have been
@@ -42,23 +53,32 @@
 //! [draft-ietf-httpapi-idempotency-key-header]: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 
 mod answer;
+mod budget;
+mod clock;
 mod error;
+mod hooks;
 mod idempotent;
+mod jitter;
 mod key;
 #[cfg(feature = "middleware")]
 mod middleware;
 mod operation;
 mod options;
-mod persist;
 mod policy;
+mod redirect;
+mod retry_after;
+mod sending;
+mod wire;
 
 pub use error::{Error, Failure};
+pub use hooks::Answered;
 pub use idempotent::Idempotent;
-pub use key::{ClientKey, InvalidKey, with_key};
+pub use key::{ClientKey, KeyError, with_key};
 #[cfg(feature = "middleware")]
 pub use middleware::IdempotencyMiddleware;
-pub use persist::Sending;
 pub use policy::RetryPolicy;
+pub use redirect::redirect_policy;
+pub use sending::Sending;
 
 /// An error of any kind.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

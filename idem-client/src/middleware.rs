@@ -3,27 +3,35 @@
 use async_trait::async_trait;
 use http::Extensions;
 use reqwest::{Request, Response};
-use reqwest_middleware::{Middleware, Next};
+use reqwest_middleware::{ClientWithMiddleware, Middleware, Next};
 
+use crate::error::{Error, Failure};
 use crate::operation::{NotSent, Transport, not_sent, run};
 use crate::options::{Options, settings};
+use crate::redirect::{Rule, under};
+use crate::sending::{Resumed, Sending};
 
 /// Middleware of [reqwest-middleware](https://docs.rs/reqwest-middleware): each operation gets a key, kept over all
 /// its sendings. What stands inside it sees every sending, what stands outside the operation. It replaces a retry
 /// middleware; one that stands outside of it would make a new key for each of its retries.
 ///
+/// It promises what [`Idempotent`](crate::Idempotent) does, but for redirects: those are the client's, which is built
+/// by then. Build it with [`redirect_policy`](crate::redirect_policy).
+///
 /// Where it gives up, [`Error::of`](crate::Error::of) finds the error with the key.
 ///
 /// ```no_run
-/// use idem_client::{Error, IdempotencyMiddleware};
+/// use idem_client::{Error, IdempotencyMiddleware, redirect_policy};
 /// use reqwest_middleware::ClientBuilder;
 ///
-/// # async fn pay() {
-/// let client = ClientBuilder::new(reqwest::Client::new()).with(IdempotencyMiddleware::new()).build();
+/// # async fn pay() -> reqwest::Result<()> {
+/// let client = reqwest::Client::builder().redirect(redirect_policy()).build()?;
+/// let client = ClientBuilder::new(client).with(IdempotencyMiddleware::new()).build();
 /// match client.post("https://api.example/payments").body("12 EUR").send().await {
 ///     Ok(answer) => println!("{}", answer.status()),
 ///     Err(error) => println!("{error}; key {:?}", Error::of(&error).and_then(Error::key)),
 /// }
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone, Default)]
@@ -39,6 +47,40 @@ impl IdempotencyMiddleware {
     }
 
     settings!();
+
+    /// [`Idempotent::resume`](crate::Idempotent::resume) by a client that has this middleware. One that has not sends
+    /// the request once, with its key.
+    ///
+    /// ```no_run
+    /// use idem_client::{IdempotencyMiddleware, Sending};
+    ///
+    /// # async fn after_a_restart(
+    /// #     client: reqwest_middleware::ClientWithMiddleware,
+    /// #     sending: Sending,
+    /// # ) -> reqwest_middleware::Result<()> {
+    /// let answer = IdempotencyMiddleware::resume(&client, &sending).await?;
+    /// println!("{}: {}", sending.key().as_str(), answer.status());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the client, among which [`Error::of`](crate::Error::of) finds [`Failure::NotResumed`].
+    ///
+    /// # Cancel safety
+    /// A dropped future leaves it kept: resume it once more.
+    pub async fn resume(
+        client: &ClientWithMiddleware,
+        sending: &Sending,
+    ) -> reqwest_middleware::Result<Response> {
+        let (request, resumed) = sending.request().map_err(|source| {
+            let error = Error::new(Some(sending.key().clone()), 0, Failure::NotResumed(source));
+            reqwest_middleware::Error::middleware(error)
+        })?;
+        let mut extensions = Extensions::new();
+        extensions.insert(resumed);
+        client.execute_with_extensions(request, &mut extensions).await
+    }
 }
 
 #[async_trait]
@@ -49,10 +91,11 @@ impl Middleware for IdempotencyMiddleware {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        if !self.options.takes_key(&request) {
-            return next.run(request, extensions).await;
+        let resumed = extensions.get::<Resumed>().cloned();
+        if resumed.is_none() && !self.options.takes_key(&request) {
+            return under(Rule::Any, next.run(request, extensions)).await;
         }
-        run(&self.options, request, Through { next, extensions })
+        run(&self.options, request, resumed, Through { next, extensions })
             .await
             .map_err(reqwest_middleware::Error::middleware)
     }
@@ -69,7 +112,9 @@ impl Transport for Through<'_> {
         self.next.clone().run(request, self.extensions).await.map_err(|error| match error {
             reqwest_middleware::Error::Reqwest(error) => not_sent(error),
             // Another middleware refused it.
-            error @ reqwest_middleware::Error::Middleware(_) => NotSent::Never(error.into()),
+            error @ reqwest_middleware::Error::Middleware(_) => {
+                NotSent::Never(Failure::NotAnswered(error.into()))
+            }
         })
     }
 }

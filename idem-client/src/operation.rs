@@ -2,20 +2,28 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::{Request, Response};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::answer::{is_worth_repeating, retry_after};
+use crate::answer::{is_worth_repeating, may_be_of_one_sending, whole_body, with_body, without_connection};
 use crate::error::{Error, Failure};
+use crate::jitter::Pauses;
 use crate::options::Options;
-use crate::{BoxError, ClientKey};
+use crate::redirect::{Rule, came_from_elsewhere, under};
+use crate::retry_after::retry_after;
+use crate::sending::{Lifetime, Resumed};
+use crate::{Answered, BoxError, ClientKey};
+
+/// The least pause of one that found the budget spent.
+const BUDGET_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a sending that failed says.
 pub(crate) enum NotSent {
     /// The next one may succeed.
     Perhaps(BoxError),
     /// None will.
-    Never(BoxError),
+    Never(Failure),
 }
 
 /// What sends a request once.
@@ -23,58 +31,221 @@ pub(crate) trait Transport: Send {
     fn send(&mut self, request: Request) -> impl Future<Output = Result<Response, NotSent>> + Send;
 }
 
+/// What one sending came to.
+enum Sent {
+    /// With the body where it is to be read.
+    Final(Response, Option<Bytes>),
+    Later(Response),
+}
+
 /// Sends `request` by `transport` until its answer is final.
 pub(crate) async fn run(
     options: &Options,
     mut request: Request,
+    resumed: Option<Resumed>,
     mut transport: impl Transport,
 ) -> Result<Response, Error> {
-    let key = match options.key(&mut request) {
-        Ok(key) => key,
-        Err(source) => return Err(Error::new(None, 0, Failure::NotPersisted(source.into()))),
-    };
-    if let Err(source) = options.keep(key.as_ref(), &request).await {
-        return Err(Error::new(key, 0, Failure::NotPersisted(source)));
-    }
     let begun = Instant::now();
-    let mut pauses = options.policy.pauses();
-    let mut attempts = 0;
+    let mut operation = Operation { is_resumed: resumed.is_some(), key: None, attempts: 0 };
+    let (window, lifetime) = prepare(options, &mut request, resumed, &mut operation).await?;
+    // The monotonic clock may stand while the machine sleeps.
+    let left = || {
+        let over = lifetime.is_over((options.now)());
+        if over { Duration::ZERO } else { window.saturating_sub(begun.elapsed()) }
+    };
+    let mut pauses = Pauses::of(&options.policy);
+    options.budget.deposit();
+    let mut time = window;
     loop {
-        attempts += 1;
+        operation.attempts += 1;
         let again = request.try_clone();
-        let (failure, asked) = match transport.send(request).await {
-            Ok(answer) if !is_worth_repeating(&answer) => return Ok(answer),
-            Ok(answer) => {
-                let asked = retry_after(answer.headers());
+        let one = once(options, request, &mut transport);
+        let (failure, asked) = match timeout(options.policy.attempt_timeout.min(time), one).await {
+            Ok(Ok(Sent::Final(answer, body))) => return answered(options, operation, answer, body).await,
+            Ok(Ok(Sent::Later(answer))) => {
+                let asked = retry_after(answer.headers(), (options.now)(), options.policy.longest_pause);
                 (Failure::Later(Box::new(answer)), asked)
             }
-            Err(NotSent::Perhaps(source)) => (Failure::NotAnswered(source), None),
-            Err(NotSent::Never(source)) => return Err(given_up(key, attempts, Failure::NotAnswered(source))),
+            Ok(Err(NotSent::Perhaps(source))) => (Failure::NotAnswered(source), None),
+            Ok(Err(NotSent::Never(failure))) => return Err(operation.failed(failure)),
+            Err(_) => (Failure::NotAnswered("no answer within the time for one sending".into()), None),
         };
         // A stream is gone with its first sending.
-        let (Some(next), Some(pause)) = (again, pauses.next()) else {
-            return Err(given_up(key, attempts, failure));
+        let Some(next) = again.filter(|_| operation.attempts < options.policy.attempts) else {
+            return Err(operation.failed(failure));
         };
-        let pause = pause.max(asked.unwrap_or(Duration::ZERO));
-        if begun.elapsed().saturating_add(pause) > options.policy.window {
-            return Err(given_up(key, attempts, failure));
-        }
-        // Its connection is given back meanwhile.
-        drop(failure);
-        sleep(pause).await;
-        request = next;
+        let Some(left) = wait(options, &mut pauses, asked, left).await else {
+            return Err(operation.failed(failure));
+        };
+        (request, time) = (next, left);
     }
 }
 
-fn given_up(key: Option<ClientKey>, attempts: usize, failure: Failure) -> Error {
-    Error::new(key, attempts, failure)
+/// What is known of it so far.
+struct Operation {
+    is_resumed: bool,
+    key: Option<ClientKey>,
+    attempts: usize,
+}
+
+impl Operation {
+    fn failed(self, failure: Failure) -> Error {
+        Error::new(self.key, self.attempts, failure)
+    }
+}
+
+/// Settles the key and has it kept, if it is a new one. Answers how long everything may take, and until when.
+async fn prepare(
+    options: &Options,
+    request: &mut Request,
+    resumed: Option<Resumed>,
+    operation: &mut Operation,
+) -> Result<(Duration, Lifetime), Error> {
+    let policy = &options.policy;
+    if let Some(Resumed { key, lifetime }) = resumed {
+        return match lifetime.check((options.now)()) {
+            Ok(()) => {
+                operation.key = Some(key);
+                Ok((policy.window, lifetime))
+            }
+            Err(source) => Err(Error::new(Some(key), 0, Failure::NotResumed(source))),
+        };
+    }
+    let key = options.key(request).map_err(|refused| Error::new(None, 0, Failure::KeyRefused(refused)))?;
+    let window = policy.window.min(policy.retention);
+    let lifetime = Lifetime::new((options.now)(), policy.retention);
+    let kept = timeout(window, options.keep(key.as_ref(), request, lifetime)).await;
+    match kept.unwrap_or_else(|_| Err("the hook did not end within the window".into())) {
+        Ok(()) => {
+            operation.key = key;
+            Ok((window, lifetime))
+        }
+        Err(source) => Err(Error::new(key, 0, Failure::NotPersisted(source))),
+    }
+}
+
+async fn once(options: &Options, request: Request, transport: &mut impl Transport) -> Result<Sent, NotSent> {
+    let url = request.url().clone();
+    let rule = if options.any_redirect { Rule::Any } else { Rule::Same(request.method().clone()) };
+    let mut answer = under(rule.clone(), transport.send(request)).await?;
+    if let Some(redirected) = came_from_elsewhere(&rule, &url, answer.url()) {
+        return Err(NotSent::Never(Failure::Redirected(redirected.into())));
+    }
+    if is_worth_repeating(&answer) {
+        return Ok(Sent::Later(without_connection(answer).await));
+    }
+    let Some(limit) = options.body_limit() else { return Ok(Sent::Final(answer, None)) };
+    match whole_body(&mut answer, limit).await {
+        Ok(Some(body)) => Ok(Sent::Final(answer, Some(body))),
+        Ok(None) => Err(NotSent::Never(Failure::TooLarge { status: answer.status(), limit })),
+        Err(source) => Err(NotSent::Perhaps(source.without_url().into())),
+    }
+}
+
+/// Waits for the next sending, and answers how long that may take. None when there is no time left for it.
+async fn wait(
+    options: &Options,
+    pauses: &mut Pauses,
+    mut asked: Option<Duration>,
+    left: impl Fn() -> Duration,
+) -> Option<Duration> {
+    while let Some(pause) = pauses.next(asked, left()) {
+        sleep(pause).await;
+        let left = left();
+        if left.is_zero() {
+            return None;
+        }
+        if options.budget.withdraw() {
+            return Some(left);
+        }
+        asked = Some(BUDGET_PAUSE);
+    }
+    None
+}
+
+/// Gives the answer its key, and tells the application that the operation is over.
+async fn answered(
+    options: &Options,
+    operation: Operation,
+    mut answer: Response,
+    body: Option<Bytes>,
+) -> Result<Response, Error> {
+    if let Some(key) = &operation.key {
+        answer.extensions_mut().insert(key.clone());
+    }
+    let Some(body) = body else { return Ok(answer) };
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let answer = with_body(answer, body.clone());
+    let (Some(forget), Some(key)) = (&options.forget, operation.key.clone()) else { return Ok(answer) };
+    let is_unsure = operation.is_resumed || operation.attempts > 1;
+    if is_unsure && may_be_of_one_sending(status, &headers) {
+        return Ok(answer);
+    }
+    let over = forget.call(Answered { key, status, headers, body });
+    let forgotten = timeout(options.policy.window, over).await;
+    match forgotten.unwrap_or_else(|_| Err("the hook did not end within the window".into())) {
+        Ok(()) => Ok(answer),
+        Err(source) => Err(operation.failed(Failure::NotForgotten { source, answer: Box::new(answer) })),
+    }
 }
 
 /// Whether another sending may do better. With a key none can do harm.
 pub(crate) fn not_sent(error: reqwest::Error) -> NotSent {
-    if error.is_builder() || error.is_redirect() {
-        NotSent::Never(error.into())
+    // An address may hold secrets, and errors are written into logs.
+    let error = error.without_url();
+    if error.is_redirect() {
+        NotSent::Never(Failure::Redirected(error.into()))
+    } else if error.is_builder() {
+        NotSent::Never(Failure::NotAnswered(error.into()))
     } else {
         NotSent::Perhaps(error.into())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::clock;
+
+    /// How often the clock was read, at which reading it had gone on by two days, and how often something was sent.
+    static READ: AtomicUsize = AtomicUsize::new(0);
+    static SLEPT: AtomicUsize = AtomicUsize::new(0);
+    static SENT: AtomicUsize = AtomicUsize::new(0);
+
+    /// Is never answered.
+    struct Silent;
+
+    impl Transport for Silent {
+        async fn send(&mut self, _: Request) -> Result<Response, NotSent> {
+            assert!(READ.load(Ordering::SeqCst) < SLEPT.load(Ordering::SeqCst), "sent when it was over");
+            SENT.fetch_add(1, Ordering::SeqCst);
+            Err(NotSent::Perhaps("no answer".into()))
+        }
+    }
+
+    fn slept() -> SystemTime {
+        let is_later = READ.fetch_add(1, Ordering::SeqCst) + 1 >= SLEPT.load(Ordering::SeqCst);
+        clock::now() + Duration::from_hours(if is_later { 48 } else { 0 })
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_slept_past_the_retention_does_not_send_the_key_again() {
+        let mut options = Options { now: slept, ..Options::default() };
+        options.policy.first_pause = Duration::from_millis(1);
+        // The first reading is the operation's beginning; its first sending is always done.
+        for reading in 2..9 {
+            READ.store(0, Ordering::SeqCst);
+            SENT.store(0, Ordering::SeqCst);
+            SLEPT.store(reading, Ordering::SeqCst);
+            let request = reqwest::Client::new().post("http://localhost/").build().unwrap();
+            let error = run(&options, request, None, Silent).await.unwrap_err();
+            assert!(matches!(error.failure(), Failure::NotAnswered(_)) && error.key().is_some(), "{error:?}");
+            // Two readings for each pause.
+            assert_eq!(SENT.load(Ordering::SeqCst), reading / 2, "{reading}");
+        }
     }
 }

@@ -2,52 +2,62 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
-
 /// How a request is sent again.
+///
+/// The defaults are made for a server whose lease is 30 s, as that of `idem-http`: a request whose first execution
+/// died with its server is still being sent when that lease ends, in all but one case of a thousand.
 ///
 /// ```
 /// use std::time::Duration;
 /// use idem_client::RetryPolicy;
 ///
 /// let mut patient = RetryPolicy::default();
-/// patient.attempts = 20;
+/// patient.attempts = 100;
 /// patient.window = Duration::from_secs(600);
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// How often a request is sent at most, the first time included. At least 1. Default: 8.
+    /// How often a request is sent at most, the first time included. At least 1. Default: 20.
     pub attempts: usize,
-    /// How long all of it may take, the last sending not included: at most for as long as the server keeps its
-    /// answers, past which the same key is a new request. Default: 2 minutes.
+    /// How long all of it may take: hook, sendings and pauses. At most as long as [`retention`](Self::retention).
+    /// Default: 2 minutes.
     pub window: Duration,
-    /// The first pause; each further one is twice as long, and up to half of it again by chance. Default: 200 ms.
+    /// How long one sending may take, until its answer is there: the head, or with
+    /// [`read_body`](crate::Idempotent::read_body) the body too. What is left of the window shortens it, and so does
+    /// a timeout of the request or of its client.
+    ///
+    /// About the server's lease is best. A server that died in silence is found out when its lease is over, so the
+    /// next sending is executed at once. A handler that takes longer does so undisturbed: the next sending is told to
+    /// come again, or waits for it at the server, and gets its answer. Default: 30 s.
+    pub attempt_timeout: Duration,
+    /// The pause before the second sending is drawn by chance from between nothing and this; for each further one the
+    /// bound is twice as high ("full jitter"). Default: 200 ms.
     pub first_pause: Duration,
-    /// The longest pause that is made unasked. `Retry-After` may ask for longer ones, within the window.
-    /// Default: 10 s.
+    /// The highest bound. `Retry-After` may ask for longer pauses, within the window. Default: 10 s.
     pub longest_pause: Duration,
+    /// For how long the server gives the same answer again: past it the same key is a new request. Nothing is sent
+    /// again that is older. Default: 24 hours, as `idem-http` has it.
+    pub retention: Duration,
+    /// How many sendings again there may be for each request, on the average of the last ten seconds, over all that
+    /// this client and its clones send: 0 to 1,000. This keeps an outage from being multiplied by those who wait for
+    /// its end. A request that finds the budget spent is not given up: it pauses once more. Default: 0.2.
+    pub retry_ratio: f32,
+    /// How many more of them there may be each second, so that a client with little to do can always try. Default: 10.
+    pub retries_per_second: u32,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            attempts: 8,
+            attempts: 20,
             window: Duration::from_mins(2),
+            attempt_timeout: Duration::from_secs(30),
             first_pause: Duration::from_millis(200),
             longest_pause: Duration::from_secs(10),
+            retention: Duration::from_hours(24),
+            retry_ratio: 0.2,
+            retries_per_second: 10,
         }
-    }
-}
-
-impl RetryPolicy {
-    /// The pauses between sendings, one fewer than there are sendings.
-    pub(crate) fn pauses(&self) -> impl Iterator<Item = Duration> + use<> {
-        ExponentialBuilder::default()
-            .with_min_delay(self.first_pause)
-            .with_max_delay(self.longest_pause)
-            .with_max_times(self.attempts.saturating_sub(1))
-            .with_jitter()
-            .build()
     }
 }

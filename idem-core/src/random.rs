@@ -1,6 +1,7 @@
 //! Random bytes for owners: the operating system's, asked for many at once while many are needed.
 
 use std::cell::RefCell;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use crate::{Clock, Error, ErrorKind, Operation, Result, SystemClock};
@@ -30,6 +31,12 @@ pub(crate) fn owner_bytes() -> Result<[u8; OWNER]> {
         static BYTES: RefCell<Pool> = const { RefCell::new(Pool::EMPTY) };
     }
     BYTES.with_borrow_mut(|pool| pool.next(SystemClock.monotonic(), system_bytes))
+}
+
+/// A seed for what need not be secret, such as jitter: another one for each call, process and machine. Without the
+/// system's randomness it is drawn from this thread's.
+pub(crate) fn random_seed() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| RandomState::new().hash_one(()))
 }
 
 /// Random bytes of one thread.

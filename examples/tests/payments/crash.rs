@@ -22,8 +22,10 @@ fn client() -> Idempotent {
     policy.window = Duration::from_mins(4);
     policy.first_pause = Duration::from_millis(10);
     policy.longest_pause = Duration::from_millis(200);
-    let client = Client::builder().timeout(Duration::from_secs(5)).pool_max_idle_per_host(0);
-    Idempotent::new(client.build().unwrap()).policy(policy)
+    policy.attempt_timeout = Duration::from_secs(5);
+    // The server is down most of the time.
+    policy.retry_ratio = 1_000.0;
+    Idempotent::new(Client::builder().pool_max_idle_per_host(0)).unwrap().policy(policy)
 }
 
 /// What was answered with 201, and whether that was a replay: of an execution whose answer a kill cut off.

@@ -1,7 +1,12 @@
 //! The client against servers on real sockets: statements 18 and 19 of the header's checklist, by number.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bodies;
 mod end_to_end;
+mod forgetting;
+mod kills;
+mod redirects;
+mod restart;
 mod s18_keys;
 mod s19_retries;
 mod script;

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
-use idem_client::{ClientKey, Failure, IdempotencyMiddleware, Sending, with_key};
+use idem_client::{ClientKey, Failure, IdempotencyMiddleware, KeyError, Sending, with_key};
 use proptest::prelude::*;
+use reqwest::header::{HeaderName, HeaderValue};
 use reqwest_middleware::ClientBuilder;
 
-use crate::script::{Act, Script, client, quick};
+use crate::script::{Act, Script, client, plain, quick};
 
 #[tokio::test]
 async fn the_key_is_a_uuid_in_quotes() {
@@ -53,6 +54,62 @@ async fn the_applications_own_key_is_sent_and_kept() {
     assert_eq!(server.keys(), [r#""order \"17\" \\ 2""#; 2]);
 }
 
+const CUSTOM: HeaderName = HeaderName::from_static("x-request-token");
+
+#[tokio::test]
+async fn the_applications_own_key_is_sent_by_whatever_name_keys_have() {
+    let server = Script::of([Act::Drop]).await;
+    let client = client().header(CUSTOM);
+    for _ in 0..2 {
+        let mut request = server.post("12 EUR");
+        with_key(&mut request, &ClientKey::new("order-17").unwrap()).unwrap();
+        client.execute(request).await.unwrap();
+    }
+    assert_eq!(server.values("x-request-token"), [r#""order-17""#; 3]);
+    assert_eq!(server.keys(), [""; 3]);
+}
+
+#[tokio::test]
+async fn a_new_key_is_sent_by_that_name_too() {
+    let server = Script::of([]).await;
+    client().header(CUSTOM).execute(server.post("12 EUR")).await.unwrap();
+    assert_eq!((server.values("x-request-token")[0].len(), &*server.keys()[0]), (38, ""));
+}
+
+#[tokio::test]
+async fn two_keys_on_one_request_are_an_error_and_nothing_is_sent() {
+    let server = Script::of([]).await;
+    let mut request = server.post("12 EUR");
+    with_key(&mut request, &ClientKey::new("order-17").unwrap()).unwrap();
+    let second = with_key(&mut request, &ClientKey::new("order-18").unwrap());
+    assert_eq!(second, Err(KeyError::Two));
+    let two_lines = {
+        let mut request = request.try_clone().unwrap();
+        request.headers_mut().append("idempotency-key", HeaderValue::from_static("order-17"));
+        client().execute(request).await.unwrap_err()
+    };
+    request.headers_mut().insert(CUSTOM, HeaderValue::from_static("order-18"));
+    let two_names = client().header(CUSTOM).execute(request).await.unwrap_err();
+    for error in [two_lines, two_names] {
+        assert!(matches!(error.failure(), Failure::KeyRefused(KeyError::Two)), "{error:?}");
+        assert_eq!(error.attempts(), 0);
+    }
+    assert_eq!(server.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn answer_and_error_carry_the_key() {
+    let server = Script::of([Act::Answer("500 Broken\r\n")]).await;
+    for client in [client(), client().read_body(100)] {
+        let answer = client.execute(server.post("12 EUR")).await.unwrap();
+        let key = answer.extensions().get::<ClientKey>().unwrap();
+        assert_eq!(format!("\"{}\"", key.as_str()), *server.keys().last().unwrap());
+    }
+    let through = ClientBuilder::new(plain().build().unwrap()).with(IdempotencyMiddleware::new()).build();
+    let answer = through.post(server.url()).send().await.unwrap();
+    assert!(answer.extensions().get::<ClientKey>().is_some());
+}
+
 #[tokio::test]
 async fn key_and_request_are_persisted_before_the_first_byte_and_once() {
     let server = Arc::new(Script::of([Act::Drop, Act::Drop]).await);
@@ -66,9 +123,9 @@ async fn key_and_request_are_persisted_before_the_first_byte_and_once() {
     let kept = kept.lock().unwrap();
     let [(sending, sent_before)] = &kept[..] else { panic!("{kept:?}") };
     assert_eq!(*sent_before, 0);
-    assert_eq!((sending.method.as_str(), sending.url.path()), ("POST", "/payments"));
-    assert_eq!(sending.body.as_deref(), Some(&b"12 EUR"[..]));
-    assert_eq!(server.keys(), vec![format!("\"{}\"", sending.key.as_str()); 3]);
+    assert_eq!((sending.method().as_str(), sending.url().path()), ("POST", "/payments"));
+    assert_eq!(sending.body().map(|body| &body[..]), Some(&b"12 EUR"[..]));
+    assert_eq!(server.keys(), vec![format!("\"{}\"", sending.key().as_str()); 3]);
 }
 
 #[tokio::test]
@@ -92,8 +149,9 @@ async fn other_methods_go_as_they_are() {
 #[tokio::test]
 async fn the_middleware_does_the_same() {
     let server = Script::of([Act::Drop, Act::Answer("429 Slow\r\n")]).await;
-    let plain = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
-    let client = ClientBuilder::new(plain).with(IdempotencyMiddleware::new().policy(quick())).build();
+    let client = ClientBuilder::new(plain().build().unwrap())
+        .with(IdempotencyMiddleware::new().policy(quick()))
+        .build();
     let answer = client.post(server.url()).body("12 EUR").send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let keys = server.keys();

@@ -6,7 +6,7 @@ use idem_client::{ClientKey, Error, Failure, IdempotencyMiddleware, Idempotent, 
 use reqwest_middleware::ClientBuilder;
 use tokio::time::{Instant, timeout};
 
-use crate::script::{Act, Script, client, quick};
+use crate::script::{Act, Script, client, plain, quick};
 
 async fn sendings_of(first: &'static str) -> (usize, u16) {
     let server = Script::of([Act::Answer(first)]).await;
@@ -17,7 +17,9 @@ async fn sendings_of(first: &'static str) -> (usize, u16) {
 #[tokio::test]
 async fn what_may_pass_is_sent_again() {
     for first in [
+        "408 Slow\r\n",
         "409 Conflict\r\nRetry-After: 0\r\n",
+        "425 Early\r\n",
         "429 Too Many\r\n",
         "502 Bad Gateway\r\n",
         "503 Unavailable\r\n",
@@ -57,8 +59,7 @@ async fn a_replay_is_final_whatever_it_says() {
 #[tokio::test]
 async fn lost_connections_and_silence_are_sent_again() {
     let server = Script::of([Act::Drop, Act::Silence]).await;
-    let impatient = reqwest::Client::builder().timeout(Duration::from_millis(300)).pool_max_idle_per_host(0);
-    let client = Idempotent::new(impatient.build().unwrap()).policy(quick());
+    let client = Idempotent::new(plain().timeout(Duration::from_millis(300))).unwrap().policy(quick());
     assert_eq!(client.execute(server.post("12 EUR")).await.unwrap().status(), 200);
     assert_eq!(server.seen().len(), 3);
 }
@@ -76,6 +77,34 @@ async fn giving_up_tells_key_attempts_and_the_last_answer() {
     }
 }
 
+/// All that an error shows of itself.
+fn shown(error: &Error) -> String {
+    let mut shown = vec![format!("{error:?} {error:#?} {error}")];
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        shown.push(format!("{cause:?} {cause}"));
+        source = cause.source();
+    }
+    shown.concat()
+}
+
+#[tokio::test]
+async fn errors_show_no_address_header_or_body() {
+    let answer = "503 Unavailable\r\nX-Secret: s3cret\r\n";
+    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nSet-Cookie: s3cret\r\n\r\ns3cret";
+    let elsewhere = "HTTP/1.1 303 There\r\nLocation: /s?s3cret\r\nContent-Length: 0\r\n\r\n";
+    for act in [Act::Drop, Act::Answer(answer), Act::Raw(cut.into()), Act::Raw(elsewhere.into())] {
+        let server = Script::of(vec![act.clone(); 9]).await;
+        let mut request = server.post("s3cret");
+        request.url_mut().set_query(Some("token=s3cret"));
+        let error = client().read_body(100).execute(request).await.unwrap_err();
+        assert!(!shown(&error).contains("s3cret"), "{act:?}: {}", shown(&error));
+    }
+    let nobody = reqwest::Client::new().get("http://127.0.0.1:1/?token=s3cret").build().unwrap();
+    let error = client().execute(nobody).await.unwrap_err();
+    assert!(!shown(&error).contains("s3cret"), "{}", shown(&error));
+}
+
 #[tokio::test]
 async fn the_key_of_a_given_up_request_finds_its_answer_later() {
     let server = Script::of(vec![Act::Drop; 4]).await;
@@ -91,8 +120,9 @@ async fn the_key_of_a_given_up_request_finds_its_answer_later() {
 #[tokio::test]
 async fn a_client_with_middleware_finds_the_key_in_its_error() {
     let server = Script::of(vec![Act::Drop; 9]).await;
-    let plain = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
-    let client = ClientBuilder::new(plain).with(IdempotencyMiddleware::new().policy(quick())).build();
+    let client = ClientBuilder::new(plain().build().unwrap())
+        .with(IdempotencyMiddleware::new().policy(quick()))
+        .build();
     let error = client.post(server.url()).body("12 EUR").send().await.unwrap_err();
     let error = Error::of(&error).unwrap();
     assert_eq!(error.attempts(), 4);
@@ -117,6 +147,104 @@ async fn what_asks_for_longer_than_the_window_is_given_up_at_once() {
     let given = timeout(Duration::from_secs(30), client().execute(server.post("12 EUR"))).await.unwrap();
     assert_eq!(given.unwrap_err().attempts(), 1);
     assert_eq!(server.seen().len(), 1);
+}
+
+/// Sends to a server that never answers, by a client that has no time limit of its own.
+async fn in_silence(attempt: Duration, window: Duration) -> (Error, usize) {
+    let server = Script::of(vec![Act::Silence; 9]).await;
+    let mut policy = quick();
+    (policy.attempt_timeout, policy.window) = (attempt, window);
+    let client = Idempotent::new(plain()).unwrap().policy(policy);
+    let given = timeout(Duration::from_mins(1), client.execute(server.post("12 EUR"))).await.unwrap();
+    (given.unwrap_err(), server.seen().len())
+}
+
+#[tokio::test]
+async fn a_sending_that_is_never_answered_is_sent_again_whatever_the_clients_own_limits() {
+    let (error, seen) = in_silence(Duration::from_millis(200), Duration::from_secs(50)).await;
+    assert!(error.attempts() == 4 && seen <= 4, "{error:?}, {seen}");
+    assert!(matches!(error.failure(), Failure::NotAnswered(_)) && error.key().is_some(), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_window_bounds_the_last_sending_too() {
+    let (error, seen) = in_silence(Duration::from_hours(1), Duration::from_millis(300)).await;
+    assert!(error.attempts() == 1 && seen <= 1, "{error:?}, {seen}");
+}
+
+#[tokio::test]
+async fn a_hook_that_never_ends_is_bounded_by_the_window() {
+    let server = Script::of([]).await;
+    let mut policy = quick();
+    policy.window = Duration::from_millis(50);
+    let client = client().policy(policy).persist(|_| std::future::pending::<Result<(), std::io::Error>>());
+    let given = timeout(Duration::from_mins(1), client.execute(server.post("12 EUR"))).await.unwrap();
+    assert!(matches!(given.unwrap_err().failure(), Failure::NotPersisted(_)));
+    assert_eq!(server.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn an_outage_is_multiplied_by_no_more_than_the_budget() {
+    const OPERATIONS: usize = 40;
+    let server = Script::of(vec![Act::Answer("503 Unavailable\r\n"); 10_000]).await;
+    let mut policy = quick();
+    policy.attempts = 100;
+    policy.window = Duration::from_secs(2);
+    (policy.retry_ratio, policy.retries_per_second) = (0.5, 1);
+    let client = client().policy(policy);
+    let mut operations = tokio::task::JoinSet::new();
+    for _ in 0..OPERATIONS {
+        let (client, request) = (client.clone(), server.post("12 EUR"));
+        operations.spawn(async move { client.execute(request).await.unwrap_err() });
+    }
+    let given_up = operations.join_all().await;
+    // Half of them, and one a second over ten seconds.
+    let most = OPERATIONS + OPERATIONS / 2 + 10;
+    let sent: usize = given_up.iter().map(Error::attempts).sum();
+    assert!(sent > OPERATIONS && sent <= most && server.seen().len() <= most, "{sent}");
+}
+
+#[tokio::test]
+async fn what_waits_for_the_budget_is_sent_when_there_is_some_again() {
+    let server = Script::of([Act::Drop]).await;
+    let mut policy = quick();
+    (policy.retry_ratio, policy.retries_per_second) = (1.0, 0);
+    policy.window = Duration::from_mins(1);
+    let client = client().policy(policy);
+    // Spends what its own request deposited, and the next one waits for the deposits of others.
+    client.execute(server.post("first")).await.unwrap();
+    let server = Script::of([Act::Drop, Act::Drop]).await;
+    let waiting = tokio::spawn({
+        let (client, request) = (client.clone(), server.post("second"));
+        async move { client.execute(request).await.unwrap() }
+    });
+    while server.seen().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let others = Script::of([]).await;
+    client.execute(others.post("third")).await.unwrap();
+    assert_eq!(waiting.await.unwrap().status(), 200);
+    assert_eq!(server.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn retry_after_leaves_the_jitter_in_place() {
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        waits.push(tokio::spawn(async {
+            let server = Script::of([Act::Answer("503 Unavailable\r\nRetry-After: 1\r\n")]).await;
+            let begun = Instant::now();
+            client().execute(server.post("12 EUR")).await.unwrap();
+            begun.elapsed()
+        }));
+    }
+    let mut took = Vec::new();
+    for wait in waits {
+        took.push(wait.await.unwrap());
+    }
+    let (least, most) = (*took.iter().min().unwrap(), *took.iter().max().unwrap());
+    // Eight of a span of half a second: nearer than this once in 10^11 runs.
+    assert!(least >= Duration::from_secs(1) && most > least + Duration::from_millis(10), "{took:?}");
 }
 
 #[tokio::test]

@@ -18,6 +18,10 @@ pub(crate) enum Act {
     Silence,
     /// Status line and headers, each line ended by `\r\n`, but for `Content-Length`.
     Answer(&'static str),
+    /// The same, and then this instead of a body of the right length: head and body as they are.
+    Raw(String),
+    /// The same, and then nothing more.
+    Stall(String),
 }
 
 pub(crate) struct Script {
@@ -47,6 +51,13 @@ impl Script {
                             format!("HTTP/1.1 {head}Content-Length: 4\r\nConnection: close\r\n\r\npaid");
                         let _ = connection.write_all(answer.as_bytes()).await;
                     }
+                    Act::Raw(answer) => {
+                        let _ = connection.write_all(answer.as_bytes()).await;
+                    }
+                    Act::Stall(answer) => {
+                        let _ = connection.write_all(answer.as_bytes()).await;
+                        silent.push(connection);
+                    }
                 }
             }
         });
@@ -60,9 +71,15 @@ impl Script {
 
     /// The values of the key's header in them, as they came.
     pub(crate) fn keys(&self) -> Vec<String> {
+        self.values("idempotency-key")
+    }
+
+    /// The values of one header in them; empty where there is none.
+    pub(crate) fn values(&self, name: &str) -> Vec<String> {
         let value = |request: &String| {
-            let line = request.lines().find(|line| line.to_lowercase().starts_with("idempotency-key:"));
-            line.map(|line| line.split_once(':').unwrap().1.trim().to_owned()).unwrap_or_default()
+            let lines = request.lines().filter_map(|line| line.split_once(':'));
+            let mut values = lines.filter(|(found, _)| found.eq_ignore_ascii_case(name));
+            values.next().map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
         };
         self.seen().iter().map(value).collect()
     }
@@ -105,13 +122,18 @@ async fn read(connection: &mut TcpStream) -> String {
 
 /// With pauses for tests, and no connection used twice.
 pub(crate) fn client() -> Idempotent {
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).pool_max_idle_per_host(0);
-    Idempotent::new(client.build().unwrap()).policy(quick())
+    Idempotent::new(plain().timeout(Duration::from_secs(5))).unwrap().policy(quick())
+}
+
+/// Without a time limit of its own.
+pub(crate) fn plain() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().pool_max_idle_per_host(0)
 }
 
 pub(crate) fn quick() -> RetryPolicy {
     let mut policy = RetryPolicy::default();
     policy.attempts = 4;
+    policy.retries_per_second = 1_000;
     policy.first_pause = Duration::from_millis(5);
     policy.longest_pause = Duration::from_millis(20);
     policy

@@ -9,6 +9,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Policy;
+use crate::random::random_seed;
 use crate::{Error, ErrorKind, Lease, Operation, Result, Store};
 
 /// The time that a store has for calls which belong together: what the policy says, however many calls they are.
@@ -77,12 +78,7 @@ where
         Poll::Ready(answer) => return answer,
         Poll::Pending => Poll::Pending,
     };
-    let mut pauses = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(10))
-        .with_max_delay(Duration::from_millis(500))
-        .without_max_times()
-        .with_jitter()
-        .build();
+    let mut pauses = None;
     let mut before = None;
     loop {
         let answer = match answered {
@@ -95,7 +91,7 @@ where
             Err(_) => return Err(no_answer(asking.window(), operation, before)),
         };
         asking.met_full |= error.kind() == ErrorKind::Full;
-        match pauses.next() {
+        match pauses.get_or_insert_with(growing).next() {
             Some(pause) if pause < asking.left() => sleep(pause).await,
             _ => return Err(error),
         }
@@ -103,6 +99,19 @@ where
         sent.set(call());
         answered = Poll::Pending;
     }
+}
+
+/// Pauses that double, each with up to as much again by chance: callers that failed together do not come back
+/// together, whichever process or task they are in.
+fn growing() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(10))
+        .with_max_delay(Duration::from_millis(500))
+        .without_max_times()
+        .with_jitter()
+        // backon without its `std` has one seed for all, and with it takes the clock and the thread for one.
+        .with_jitter_seed(random_seed())
+        .build()
 }
 
 pub(super) async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
@@ -120,5 +129,60 @@ fn no_answer(window: Duration, operation: Operation, before: Option<Error>) -> E
     match before {
         Some(before) => error.with_source(before),
         None => error,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::collections::HashSet;
+    use std::process::Command;
+
+    use super::*;
+
+    const ROLE: &str = "IDEM_TEST_ROLE";
+
+    /// The first pauses, in one line.
+    fn drawn() -> String {
+        let drawn: Vec<_> = growing().take(8).map(|pause| pause.as_nanos().to_string()).collect();
+        drawn.join(" ")
+    }
+
+    #[test]
+    fn pauses_of_two_processes_differ() {
+        const TEST: &str = "execute::resend::tests::pauses_of_two_processes_differ";
+        if std::env::var_os(ROLE).is_some() {
+            println!("pauses: {}", drawn());
+            return;
+        }
+        let process = || {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            let output = command.args([TEST, "--exact", "--nocapture"]).env(ROLE, "draw").output().unwrap();
+            let said = String::from_utf8(output.stdout).unwrap();
+            let pauses = said
+                .lines()
+                .find_map(|line| line.split_once("pauses: "))
+                .map(|(_, pauses)| pauses.to_owned());
+            pauses.unwrap_or_else(|| panic!("{said}"))
+        };
+        assert_ne!(process(), process());
+    }
+
+    #[test]
+    fn pauses_of_calls_at_the_same_moment_differ() {
+        let all: HashSet<_> = (0..100).map(|_| drawn()).collect();
+        assert_eq!(all.len(), 100);
+    }
+
+    #[test]
+    fn a_pause_is_once_to_twice_what_it_grew_to() {
+        let grown = [10, 20, 40, 80, 160, 320, 500, 500].map(Duration::from_millis);
+        for _ in 0..100 {
+            for (pause, least) in growing().zip(grown) {
+                // backon computes in f32.
+                let tolerance = Duration::from_micros(1);
+                assert!(pause + tolerance >= least && pause <= 2 * least + tolerance, "{pause:?} {least:?}");
+            }
+        }
     }
 }

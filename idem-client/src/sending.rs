@@ -1,0 +1,216 @@
+//! What is kept of a request, so that a restart can send it again.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
+use reqwest::{Method, Request, Url};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::unix_seconds;
+use crate::wire::Wire;
+use crate::{BoxError, ClientKey};
+
+/// How far a clock may be behind the one that was read at the first sending.
+const CLOCKS_DIFFER: u64 = 300;
+
+/// A request that is about to be sent for the first time: all that it takes to send exactly it again after a restart,
+/// by [`resume`](crate::Idempotent::resume).
+///
+/// It goes through any format of serde's, versioned: what a later version of this crate wrote is an error, never a
+/// guess. What a headers' list holds is what the request had; what the client adds by itself (default headers,
+/// cookies of a store, `User-Agent`) is added anew, so let the client that resumes be built as the one before.
+///
+/// # Secrets
+/// Credentials are not written: headers that are marked [sensitive](HeaderValue::set_sensitive) (reqwest does so for
+/// `bearer_auth` and `basic_auth`), `Authorization`, `Proxy-Authorization`, `Cookie`, `X-Api-Key` and `X-Auth-Token`,
+/// and a password in the URL. Their names are; [`missing`](Self::missing) tells them after reading, and
+/// [`headers_mut`](Self::headers_mut) takes today's, which must be of the same account. Secrets in a query, a path or
+/// a body are written, since the request is not the same without them; so is the key.
+///
+/// ```
+/// use idem_client::Sending;
+/// use reqwest::header::{AUTHORIZATION, HeaderValue};
+///
+/// fn read(line: &str) -> Result<Sending, Box<dyn std::error::Error>> {
+///     let mut sending: Sending = serde_json::from_str(line)?;
+///     let mut token = HeaderValue::from_static("Bearer today");
+///     token.set_sensitive(true);
+///     sending.headers_mut().insert(AUTHORIZATION, token);
+///     assert!(sending.missing().is_empty());
+///     Ok(sending)
+/// }
+/// ```
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "Wire", into = "Wire")]
+pub struct Sending {
+    pub(crate) key: ClientKey,
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    /// Secrets that were not written, once it was read.
+    pub(crate) left_out: Vec<HeaderName>,
+    pub(crate) body: Kept,
+    pub(crate) lifetime: Lifetime,
+}
+
+#[derive(Clone)]
+pub(crate) enum Kept {
+    Nothing,
+    Bytes(Bytes),
+    Stream,
+}
+
+/// The same operation, after a restart.
+#[derive(Debug, Clone)]
+pub(crate) struct Resumed {
+    pub(crate) key: ClientKey,
+    pub(crate) lifetime: Lifetime,
+}
+
+/// Within which a key may be sent, by the wall clock: it goes on while the machine sleeps, and over restarts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lifetime {
+    /// Seconds since 1970.
+    pub(crate) first_sent: u64,
+    pub(crate) until: u64,
+}
+
+impl Sending {
+    pub(crate) fn new(key: &ClientKey, request: &Request, lifetime: Lifetime) -> Self {
+        let body = match request.body() {
+            None => Kept::Nothing,
+            Some(body) => {
+                body.as_bytes().map_or(Kept::Stream, |bytes| Kept::Bytes(Bytes::copy_from_slice(bytes)))
+            }
+        };
+        Self {
+            key: key.clone(),
+            method: request.method().clone(),
+            url: request.url().clone(),
+            headers: request.headers().clone(),
+            left_out: Vec::new(),
+            body,
+            lifetime,
+        }
+    }
+
+    /// The key of the operation.
+    #[must_use]
+    pub fn key(&self) -> &ClientKey {
+        &self.key
+    }
+
+    /// The request's method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Where it goes.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Its headers, that of the key among them. In the hook, secrets too.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// To put secrets back.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+
+    /// Its body. None where it has none, or [a stream](Self::is_stream).
+    #[must_use]
+    pub fn body(&self) -> Option<&Bytes> {
+        match &self.body {
+            Kept::Bytes(bytes) => Some(bytes),
+            Kept::Nothing | Kept::Stream => None,
+        }
+    }
+
+    /// Whether its body is a stream, a multipart form for instance. That cannot be kept, so it cannot be resumed.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        matches!(self.body, Kept::Stream)
+    }
+
+    /// The names of headers that were left out because they are secret, and are not back yet.
+    #[must_use]
+    pub fn missing(&self) -> Vec<HeaderName> {
+        self.left_out.iter().filter(|name| !self.headers.contains_key(*name)).cloned().collect()
+    }
+
+    /// Past this it is not sent again: the server may have forgotten the key, and would execute it anew. The
+    /// [`retention`](crate::RetryPolicy::retention) after the first sending, by this machine's clock.
+    #[must_use]
+    pub fn until(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+            .checked_add(Duration::from_secs(self.lifetime.until))
+            .unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    pub(crate) fn request(&self) -> Result<(Request, Resumed), BoxError> {
+        if let Some(name) = self.missing().first() {
+            return Err(
+                format!("the header {name} is secret, was not kept, and must be put back first").into()
+            );
+        }
+        let mut request = Request::new(self.method.clone(), self.url.clone());
+        *request.headers_mut() = self.headers.clone();
+        match &self.body {
+            Kept::Nothing => {}
+            Kept::Bytes(bytes) => *request.body_mut() = Some(bytes.clone().into()),
+            Kept::Stream => return Err("its body is a stream, which cannot be kept".into()),
+        }
+        Ok((request, Resumed { key: self.key.clone(), lifetime: self.lifetime }))
+    }
+}
+
+impl Lifetime {
+    /// In whole seconds, of which there is at least one.
+    pub(crate) fn new(now: SystemTime, retention: Duration) -> Self {
+        let first_sent = unix_seconds(now);
+        Self { first_sent, until: first_sent.saturating_add(retention.as_secs().max(1)) }
+    }
+
+    pub(crate) fn is_over(&self, now: SystemTime) -> bool {
+        unix_seconds(now) >= self.until
+    }
+
+    /// Whether a key that was first sent by another process may be sent still.
+    pub(crate) fn check(&self, now: SystemTime) -> Result<(), BoxError> {
+        if unix_seconds(now).saturating_add(CLOCKS_DIFFER) < self.first_sent {
+            return Err("the clock is behind the time of its first sending: its age cannot be told".into());
+        }
+        if self.is_over(now) {
+            return Err(
+                "it is older than the server keeps answers: sent again it might be executed again".into()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Whether a header is for the server alone.
+pub(crate) fn is_secret(name: &HeaderName, value: &HeaderValue) -> bool {
+    value.is_sensitive()
+        || [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name)
+        || ["x-api-key", "x-auth-token"].contains(&name.as_str())
+}
+
+impl fmt::Debug for Sending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending")
+            .field("key", &self.key)
+            .field("method", &self.method)
+            .field("origin", &self.url.origin().ascii_serialization())
+            .field("body", &self.body().map(Bytes::len))
+            .finish_non_exhaustive()
+    }
+}
