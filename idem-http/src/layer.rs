@@ -1,5 +1,6 @@
 //! The layer, and what all services made from it share.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,8 @@ impl Shared {
 impl IdempotencyLayer {
     /// Begins a layer over `store`, in which `scope` says whose key a request has.
     ///
+    /// A store is any [`Store`], or a pointer to one (`Arc<dyn Store>`).
+    ///
     /// There is no default for the scope: a key that any client may choose must not reach another client's
     /// answer. An application with one tenant says so: `|_| Ok(Scope::shared())`.
     ///
@@ -63,25 +66,22 @@ impl IdempotencyLayer {
     /// use std::sync::Arc;
     ///
     /// use idem_core::{Scope, Store};
-    /// use idem_http::{IdempotencyLayer, ScopeError};
+    /// use idem_http::{IdempotencyLayer, RequestUri, scope_from};
     ///
     /// /// What authentication, a layer outside this one, leaves in the request's extensions.
     /// #[derive(Clone)]
     /// struct Account(u64);
     ///
     /// fn layer(store: Arc<dyn Store>) -> idem_core::Result<IdempotencyLayer> {
-    ///     IdempotencyLayer::builder(store, |parts| {
-    ///         let account = parts.extensions.get::<Account>().ok_or_else(ScopeError::misplaced)?;
-    ///         Ok(Scope::new(format!("account:{}", account.0))?)
-    ///     })
-    ///     .build()
+    ///     let scope = scope_from(|account: &Account| Scope::new(format!("account:{}", account.0)));
+    ///     IdempotencyLayer::builder(store, scope).request_uri(RequestUri::Original).build()
     /// }
     /// ```
-    pub fn builder(
-        store: Arc<dyn Store>,
+    pub fn builder<S: Store + 'static>(
+        store: S,
         scope: impl Fn(&Parts) -> Result<Scope, ScopeError> + Send + Sync + 'static,
     ) -> Builder {
-        Builder::new(store, Arc::new(scope))
+        Builder::new(pointer(store), Arc::new(scope))
     }
 
     pub(crate) fn new(shared: Shared) -> Self {
@@ -98,6 +98,15 @@ impl IdempotencyLayer {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.shared.most_waiters() - self.shared.waiters.available_permits()
+    }
+}
+
+/// A pointer stays what it is: another one around it would cost each call an indirection.
+fn pointer<S: Store + 'static>(store: S) -> Arc<dyn Store> {
+    let any: &dyn Any = &store;
+    match any.downcast_ref::<Arc<dyn Store>>() {
+        Some(pointer) => Arc::clone(pointer),
+        None => Arc::new(store),
     }
 }
 

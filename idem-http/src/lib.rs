@@ -30,7 +30,7 @@
 //! use axum::response::Response;
 //! use axum::{Router, routing::post};
 //! use idem_core::{Scope, Store};
-//! use idem_http::{IdempotencyLayer, ScopeError};
+//! use idem_http::{IdempotencyLayer, scope_from};
 //! use idem_moka::{MokaConfig, MokaStore};
 //!
 //! #[derive(Clone)]
@@ -45,11 +45,8 @@
 //! }
 //!
 //! fn app(store: Arc<dyn Store>) -> idem_core::Result<Router> {
-//!     let idempotency = IdempotencyLayer::builder(store, |parts| {
-//!         let account = parts.extensions.get::<Account>().ok_or_else(ScopeError::misplaced)?;
-//!         Ok(Scope::new(format!("account:{}", account.0))?)
-//!     })
-//!     .build()?;
+//!     let scope = scope_from(|account: &Account| Scope::new(format!("account:{}", account.0)));
+//!     let idempotency = IdempotencyLayer::builder(store, scope).build()?;
 //!     // The layer that is added last stands outermost.
 //!     Ok(Router::new()
 //!         .route("/payments", post(|| async { (StatusCode::CREATED, "paid") }))
@@ -211,6 +208,6 @@ pub use options::{KeyRule, WhenHandlerFails, WhenInFlight, WhenNotRecorded, When
 pub use original_uri::{OriginalUriLayer, OriginalUriService, RequestUri, original_uri};
 pub use response::ResponseBody;
 pub use running::Running;
-pub use scope::ScopeError;
+pub use scope::{ScopeError, scope_from};
 pub use service::Idempotency;
 pub use verdict::{Answer, InDoubt, NOT_EXECUTED, NotExecuted, Verdict};

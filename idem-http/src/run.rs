@@ -75,8 +75,16 @@ where
 {
     let options = &shared.options;
     let (parts, body) = request.into_parts();
-    let scope =
-        (shared.scope)(&parts).map_err(|error| Problem::new(Kind::Scope(error.status), error.detail))?;
+    let scope = (shared.scope)(&parts).map_err(|error| {
+        if error.status.is_server_error() {
+            tracing::error!(
+                status = error.status.as_u16(),
+                detail = &*error.detail,
+                "a request has no scope"
+            );
+        }
+        Problem::new(Kind::Scope(error.status), error.detail)
+    })?;
     let key = Key::new(&scope, identity.key.as_str())
         .map_err(|error| Problem::new(Kind::KeyMalformed, error.message().to_owned()))?;
     let whole = intake::read(&parts.headers, body, options.max_body, options.body_timeout).await?;

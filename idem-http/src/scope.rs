@@ -1,5 +1,6 @@
 //! Whose key it is: what the application answers for each request.
 
+use std::any::type_name;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -32,6 +33,39 @@ impl ScopeError {
             StatusCode::INTERNAL_SERVER_ERROR,
             "the server could not tell whose idempotency key this is",
         )
+    }
+}
+
+/// The scope of what a layer outside left in the request's extensions: the account that authentication found, say.
+/// Without it the answer is 500, and the log says what is missing.
+///
+/// ```
+/// use idem_core::{Result, Scope};
+/// use idem_http::scope_from;
+///
+/// #[derive(Clone)]
+/// struct Tenant(String);
+///
+/// let scope = scope_from(|tenant: &Tenant| Scope::new(&tenant.0));
+/// let (mut parts, ()) = http::Request::new(()).into_parts();
+/// assert!(scope(&parts).is_err());
+/// parts.extensions.insert(Tenant("acme".to_owned()));
+/// assert_eq!(scope(&parts).unwrap(), Scope::new("acme")?);
+/// # Result::Ok(())
+/// ```
+pub fn scope_from<T: Send + Sync + 'static>(
+    scope: impl Fn(&T) -> idem_core::Result<Scope> + Send + Sync + 'static,
+) -> impl Fn(&Parts) -> Result<Scope, ScopeError> + Send + Sync + 'static {
+    move |parts| {
+        if let Some(found) = parts.extensions.get::<T>() {
+            return Ok(scope(found)?);
+        }
+        tracing::error!(
+            missing = type_name::<T>(),
+            "a request reached the idempotency layer without what its scope is made of: put the layer inside what adds \
+             it (on axum the layer that is added last stands outermost)"
+        );
+        Err(ScopeError::misplaced())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Run the work of a key once: the comfort over the store contract.
 
 mod begin;
+mod execution;
 mod finish;
 mod heartbeat;
 mod policy;
@@ -8,59 +9,21 @@ mod refresh;
 mod resend;
 
 use std::any::type_name;
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::field::Empty;
 
-use crate::{Error, Fingerprint, Key, Lease, Outcome, Reason, Result, Store, decode_value, metrics, typed};
+use crate::{Error, Fingerprint, Key, Lease, Outcome, Result, Store, decode_value, metrics, typed};
 use begin::{Begun, begin};
 use finish::Finished;
 
+pub use execution::{Execution, NoResult};
 pub use policy::{OnError, Policy};
-
-/// How [`StoreExt::execute`] ended.
-#[derive(Debug)]
-#[must_use = "only `Executed` and `Replayed` carry the key's one result"]
-pub enum Execution<T, E> {
-    /// The work ran here, and its result is the key's.
-    Executed(T),
-    /// The work ran before; this is its result.
-    Replayed(T),
-    /// Another caller is running it, and did not finish within the policy's wait.
-    InProgress {
-        /// What is left of its lease, a hint.
-        remaining: Duration,
-    },
-    /// The key was used for a different request.
-    FingerprintMismatch,
-    /// The work ran here, but the lease was lost meanwhile: this result is not the key's. Another attempt may
-    /// have run the work as well; the store keeps that one's.
-    Fenced(T),
-    /// The work ran to its end before, and its result could not be kept. It is not run again.
-    Unavailable(Reason),
-    /// The work ran here, and whether the store keeps its result is unknown, for this reason. Nothing was
-    /// released: ask again with the same key.
-    Unknown(T, Error),
-    /// The work ran here and answered `Err`, and is not known to have completed its key. What became of the key
-    /// is the policy's choice ([`OnError`]).
-    Failed(E),
-}
-
-impl<T, E> Execution<T, E> {
-    /// The key's one result, whether it was made here or before.
-    #[must_use]
-    pub fn into_value(self) -> Option<T> {
-        match self {
-            Self::Executed(value) | Self::Replayed(value) => Some(value),
-            _ => None,
-        }
-    }
-}
 
 /// Comfort over the contract, for every [`Store`], `dyn Store` included.
 pub trait StoreExt: Store {
@@ -151,6 +114,38 @@ pub trait StoreExt: Store {
             (value, outcome)
         };
         execute(self, key, fingerprint, policy, work, encode, |bytes| decode_value(&bytes))
+    }
+
+    /// [`execute`](StoreExt::execute) for work that cannot fail.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use idem_core::{Fingerprint, Key, NoResult, Policy, Scope, Store, StoreExt};
+    ///
+    /// async fn draw(store: &dyn Store, client_key: &str) -> Result<u64, Box<dyn std::error::Error>> {
+    ///     let key = Key::new(&Scope::new("tenant-7")?, client_key)?;
+    ///     let fingerprint = Fingerprint::builder("lottery v1").finish();
+    ///     let policy = Policy::new(Duration::from_secs(30), Duration::from_secs(24 * 3600));
+    ///     let drawn = store.execute_infallible(&key, &fingerprint, &policy, |_lease| async { 17_u64 }).await?;
+    ///     Ok(drawn.into_result()?)
+    /// }
+    /// ```
+    fn execute_infallible<T, F, W>(
+        &self,
+        key: &Key,
+        fingerprint: &Fingerprint,
+        policy: &Policy,
+        work: F,
+    ) -> impl Future<Output = Result<Execution<T, Infallible>>> + Send
+    where
+        T: Serialize + DeserializeOwned + Send + Sync,
+        F: FnOnce(Lease) -> W + Send,
+        W: Future<Output = T> + Send,
+    {
+        self.execute(key, fingerprint, policy, |lease| {
+            let work = work(lease);
+            async move { Ok(work.await) }
+        })
     }
 
     /// [`execute`](StoreExt::execute) for work that makes its [`Outcome`] itself, bytes and all.

@@ -15,6 +15,7 @@ mod late;
 mod metrics;
 mod pointers;
 mod replay;
+mod result;
 mod spans;
 mod typed;
 mod wait;

@@ -8,8 +8,8 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing::post as route};
 use http::StatusCode;
-use idem_core::Scope;
-use idem_http::{IdempotencyLayer, ScopeError};
+use idem_core::{Scope, Store};
+use idem_http::{IdempotencyLayer, ScopeError, scope_from};
 use idem_moka::{MokaConfig, MokaStore};
 
 use crate::support::{Calls, ask, post, problem_code};
@@ -88,4 +88,27 @@ async fn a_request_without_a_scope_is_refused_and_not_run() {
         (StatusCode::INTERNAL_SERVER_ERROR, "scope")
     );
     assert_eq!(calls.count(), 0);
+}
+
+/// Any store will do, by itself or behind a pointer.
+#[tokio::test]
+async fn a_scope_is_made_of_what_a_layer_outside_left() {
+    let store = MokaStore::new(MokaConfig::default()).unwrap();
+    let scope = || scope_from(|account: &Account| Scope::new(&account.0));
+    let pointer: Arc<dyn Store> = Arc::new(store.clone());
+    for layer in
+        [IdempotencyLayer::builder(store.clone(), scope()), IdempotencyLayer::builder(pointer, scope())]
+    {
+        let routes = Router::new().route("/", route(|| async { "answer" })).layer(layer.build().unwrap());
+        let inside = routes.clone().layer(from_fn(authenticate));
+        store.remove(&idem_core::Key::new(&Scope::new("alice").unwrap(), "k").unwrap(), true).await.unwrap();
+        assert!(!ask(&inside, request("alice")).await.is_replayed());
+        assert!(ask(&inside, request("alice")).await.is_replayed());
+        // In the wrong order.
+        let reply = ask(&routes, request("alice")).await;
+        assert_eq!(
+            (reply.status, problem_code(&reply).as_str()),
+            (StatusCode::INTERNAL_SERVER_ERROR, "scope")
+        );
+    }
 }

@@ -1,0 +1,131 @@
+//! How an execution ended.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::{Error, Reason};
+
+/// How [`StoreExt::execute`] ended.
+#[derive(Debug)]
+#[must_use = "only `Executed` and `Replayed` carry the key's one result"]
+pub enum Execution<T, E> {
+    /// The work ran here, and its result is the key's.
+    Executed(T),
+    /// The work ran before; this is its result.
+    Replayed(T),
+    /// Another caller is running it, and did not finish within the policy's wait.
+    InProgress {
+        /// What is left of its lease, a hint.
+        remaining: Duration,
+    },
+    /// The key was used for a different request.
+    FingerprintMismatch,
+    /// The work ran here, but the lease was lost meanwhile: this result is not the key's. Another attempt may
+    /// have run the work as well; the store keeps that one's.
+    Fenced(T),
+    /// The work ran to its end before, and its result could not be kept. It is not run again.
+    Unavailable(Reason),
+    /// The work ran here, and whether the store keeps its result is unknown, for this reason. Nothing was
+    /// released: ask again with the same key.
+    Unknown(T, Error),
+    /// The work ran here and answered `Err`, and is not known to have completed its key. What became of the key
+    /// is the policy's choice ([`OnError`]).
+    Failed(E),
+}
+
+impl<T, E> Execution<T, E> {
+    /// The key's one result, whether it was made here or before.
+    #[must_use]
+    pub fn into_value(self) -> Option<T> {
+        match self {
+            Self::Executed(value) | Self::Replayed(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The key's one result, or why there is none here, as an error.
+    ///
+    /// ```
+    /// use idem_core::{Execution, NoResult};
+    ///
+    /// fn answer(execution: Execution<String, std::io::Error>) -> (u16, String) {
+    ///     match execution.into_result() {
+    ///         Ok(receipt) => (200, receipt),
+    ///         Err(NoResult::FingerprintMismatch) => (422, "this key belongs to another request".to_owned()),
+    ///         Err(none) if none.is_worth_a_retry() => (409, none.to_string()),
+    ///         Err(none) => (500, none.to_string()),
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Every other end. What the work answered is dropped where it is not known to be the key's.
+    pub fn into_result(self) -> Result<T, NoResult<E>> {
+        Err(match self {
+            Self::Executed(value) | Self::Replayed(value) => return Ok(value),
+            Self::InProgress { remaining } => NoResult::InProgress { remaining },
+            Self::FingerprintMismatch => NoResult::FingerprintMismatch,
+            Self::Fenced(_) => NoResult::Lost,
+            Self::Unavailable(reason) => NoResult::Unavailable(reason),
+            Self::Unknown(_, error) => NoResult::Unknown(error),
+            Self::Failed(error) => NoResult::Work(error),
+        })
+    }
+}
+
+/// Why [`Execution::into_result`] has no result.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum NoResult<E> {
+    /// Another caller is running the work: ask again with the same key.
+    InProgress {
+        /// What is left of its lease, a hint.
+        remaining: Duration,
+    },
+    /// The key was used for a different request.
+    FingerprintMismatch,
+    /// The work ran here, and its lease was lost: ask again with the same key for the key's result.
+    Lost,
+    /// The work ran to its end before, and its result could not be kept. It is not run again.
+    Unavailable(Reason),
+    /// The work ran here, and whether its result is kept is unknown: ask again with the same key.
+    Unknown(Error),
+    /// The work's own error.
+    Work(E),
+}
+
+impl<E> NoResult<E> {
+    /// Whether the same key, asked again, may have the result: after [`remaining`](NoResult::InProgress) at the latest
+    /// where that is known.
+    #[must_use]
+    pub fn is_worth_a_retry(&self) -> bool {
+        matches!(self, Self::InProgress { .. } | Self::Lost | Self::Unknown(_))
+    }
+}
+
+impl<E> fmt::Display for NoResult<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InProgress { remaining } => {
+                write!(f, "a request with this key is running, for {remaining:?} at the most; ask again")
+            }
+            Self::FingerprintMismatch => f.write_str("this key belongs to another request"),
+            Self::Lost => f.write_str("the lease was lost while the work ran; ask again for the result"),
+            Self::Unavailable(reason) => write!(f, "the work ran before and is not run again: {reason}"),
+            Self::Unknown(_) => {
+                f.write_str("the work ran, and whether its result is kept is unknown; ask again")
+            }
+            Self::Work(_) => f.write_str("the work failed"),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for NoResult<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unknown(error) => Some(error),
+            Self::Work(error) => Some(error),
+            _ => None,
+        }
+    }
+}
