@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::fingerprint::Recipe;
 use crate::future::Detached;
+use crate::grpc::UnaryMethods;
 use crate::headers::KeptHeaders;
 use crate::key::KeySyntax;
 use crate::layer::{IdempotencyLayer, Shared};
@@ -45,6 +46,14 @@ impl Builder {
     /// they have. Default: `POST` and `PATCH`.
     pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.options.methods = methods.into_iter().collect();
+        self
+    }
+
+    /// The unary methods of gRPC that the layer acts on: `/pay.Pay/Charge`, or `/pay.Pay/*` for all of a service. Calls of
+    /// other methods go to their handlers untouched, since they may be streams; the first one with a key is told in the
+    /// log. Default: none.
+    pub fn grpc_unary(mut self, methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.options.grpc_unary = UnaryMethods::new(methods.into_iter().map(Into::into).collect());
         self
     }
 

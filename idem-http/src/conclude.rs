@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use crate::body::Whole;
 use crate::codec;
+use crate::grpc;
 use crate::layer::Shared;
 use crate::options::WhenStoreFails;
 use crate::problem::{Kind, Problem};
@@ -118,10 +119,32 @@ impl Shared {
     }
 
     pub(crate) fn refuse<RB: Body>(&self, problem: &Problem) -> Response<ResponseBody<RB>> {
-        let response = problem.response(self.options.page.as_ref());
+        self.refuse_as(problem, false)
+    }
+
+    /// The same as HTTP has it, or gRPC.
+    pub(crate) fn refuse_as<RB: Body>(&self, problem: &Problem, is_grpc: bool) -> Response<ResponseBody<RB>> {
+        let mut response =
+            if is_grpc { grpc::refusal(problem) } else { problem.response(self.options.page.as_ref()) };
+        response.extensions_mut().insert(Refused(problem.clone()));
         response.map(|data: Bytes| ResponseBody::whole(Whole { data, trailers: None }))
     }
+
+    /// What was refused as HTTP has it, in the way that a call of gRPC is.
+    pub(crate) fn as_grpc<RB: Body>(
+        &self,
+        response: Response<ResponseBody<RB>>,
+    ) -> Response<ResponseBody<RB>> {
+        match response.extensions().get::<Refused>() {
+            Some(Refused(problem)) => self.refuse_as(problem, true),
+            None => response,
+        }
+    }
 }
+
+/// In the extensions of a refusal: why.
+#[derive(Clone)]
+struct Refused(Problem);
 
 fn not_kept(reason: Reason) -> Problem {
     let detail = format!("the request with this key ran to its end and is not run again; {reason}");

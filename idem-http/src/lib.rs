@@ -107,6 +107,13 @@
 //! A request inside a request, such as a part of a batch, has an attempt of its own when it has a key or a URI of its
 //! own, whatever extensions it was given; one without a key is part of the attempt around it.
 //!
+//! # gRPC
+//! The layer acts on the unary methods that [`Builder::grpc_unary`] names, trailers and all; every other call of gRPC goes to
+//! its handler untouched, since HTTP does not tell a unary call from a stream. What it refuses is an answer of trailers
+//! alone: `ABORTED` while the first call runs, `FAILED_PRECONDITION` for a key that was used for another call or whose
+//! answer was not kept, `INVALID_ARGUMENT` for a key that is none, `UNAVAILABLE` while the store cannot answer, with
+//! `grpc-retry-pushback-ms` where it helps to ask again, and the problem's code as `idempotency-problem`.
+//!
 //! # Scopes and authentication
 //! Clients choose their keys, so two of them may choose the same one, by chance or to read each other's answers.
 //! The scope keeps them apart: make it of what was *authenticated* (an account, a tenant), never of what the client
@@ -173,6 +180,7 @@ mod codec;
 mod conclude;
 mod fingerprint;
 mod future;
+mod grpc;
 mod handle;
 mod headers;
 mod intake;

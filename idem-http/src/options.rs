@@ -9,6 +9,7 @@ use idem_core::{OnError, Policy};
 
 use crate::fingerprint::Recipe;
 use crate::future::Wrap;
+use crate::grpc::UnaryMethods;
 use crate::headers::KeptHeaders;
 use crate::key::KeySyntax;
 use crate::original_uri::RequestUri;
@@ -78,6 +79,7 @@ pub(crate) type Judge = Arc<dyn Fn(&Answer<'_>) -> Verdict + Send + Sync>;
 pub(crate) struct Options {
     pub(crate) key: KeyRule,
     pub(crate) methods: Vec<Method>,
+    pub(crate) grpc_unary: UnaryMethods,
     pub(crate) key_headers: Vec<HeaderName>,
     pub(crate) syntax: KeySyntax,
     pub(crate) max_body: usize,
@@ -115,6 +117,7 @@ impl Default for Options {
         Self {
             key: KeyRule::default(),
             methods: vec![Method::POST, Method::PATCH],
+            grpc_unary: UnaryMethods::default(),
             key_headers: vec![HeaderName::from_static("idempotency-key")],
             syntax: KeySyntax::default(),
             max_body: MIB,

@@ -60,7 +60,7 @@ pub(crate) enum Kind {
     AttemptMissing,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Problem {
     pub(crate) kind: Kind,
     pub(crate) detail: Cow<'static, str>,

@@ -15,6 +15,7 @@ use tracing::field::Empty;
 use crate::attempt::{NoAttempt, RequestIdentity};
 use crate::body::RequestBody;
 use crate::conclude::cause;
+use crate::grpc::is_grpc;
 use crate::handle::{Job, Ran, Withheld, handle};
 use crate::intake;
 use crate::layer::Shared;
@@ -46,6 +47,7 @@ where
     RB: Body<Data = Bytes> + Send,
     RB::Error: Send,
 {
+    let is_grpc = is_grpc(request.headers());
     let span = tracing::debug_span!("idem.http", key = Empty, answer = Empty);
     let mut answered = pin!(async {
         let (key, request, fingerprint) = match intake(&shared, request, &identity).await {
@@ -60,7 +62,7 @@ where
     let (word, answer) = poll_fn(|cx| span.in_scope(|| answered.as_mut().poll(cx))).await;
     span.record("answer", word);
     metrics::answered(word);
-    answer
+    if is_grpc { answer.map(|answer| shared.as_grpc(answer)) } else { answer }
 }
 
 /// Whose key it is, the whole body, and what is asked for.

@@ -51,7 +51,7 @@ impl ScopeError {
 /// assert!(scope(&parts).is_err());
 /// parts.extensions.insert(Tenant("acme".to_owned()));
 /// assert_eq!(scope(&parts).unwrap(), Scope::new("acme")?);
-/// # Result::Ok(())
+/// # Ok::<(), idem_core::Error>(())
 /// ```
 pub fn scope_from<T: Send + Sync + 'static>(
     scope: impl Fn(&T) -> idem_core::Result<Scope> + Send + Sync + 'static,

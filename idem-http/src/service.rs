@@ -13,6 +13,7 @@ use tower_service::Service;
 use crate::attempt::{Attempt, NoAttempt, RequestIdentity};
 use crate::body::RequestBody;
 use crate::future::ResponseFuture;
+use crate::grpc::is_grpc;
 use crate::key;
 use crate::layer::Shared;
 use crate::options::KeyRule;
@@ -66,6 +67,13 @@ where
         if !options.methods.contains(request.method()) {
             return self.untouched(request);
         }
+        let is_grpc = is_grpc(request.headers());
+        if is_grpc && !options.grpc_unary.contains(request.uri().path()) {
+            if options.key_headers.iter().any(|name| request.headers().contains_key(name)) {
+                options.grpc_unary.tell_of_unnamed(request.uri().path());
+            }
+            return self.untouched(request);
+        }
         let attempt = request.extensions().get::<Attempt>();
         let problem = match key::read(request.headers(), &options.key_headers, options.syntax) {
             Ok(Some(key)) => match self.shared.request_uri.of(request.extensions(), request.uri()) {
@@ -93,7 +101,7 @@ where
             }
             Err(error) => Problem::new(Kind::KeyMalformed, error.to_string()),
         };
-        ResponseFuture::ready(self.shared.refuse(&problem))
+        ResponseFuture::ready(self.shared.refuse_as(&problem, is_grpc))
     }
 }
 

@@ -3,6 +3,8 @@
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use http::{Extensions, StatusCode};
 
+use crate::grpc::is_grpc;
+
 /// A handler's answer under this header did not execute the request: its key is released, so that a retry runs
 /// the handler again. Obeyed, and removed, only where [`Builder::not_executed_header`](crate::Builder::not_executed_header)
 /// says so. In Rust, [`NotExecuted`] says the same.
@@ -105,9 +107,8 @@ impl<'a> Answer<'a> {
     /// The status of a gRPC call, from the trailers or, in an answer without a body, from the headers.
     #[must_use]
     pub fn grpc_status(&self) -> Option<u32> {
-        let grpc = self.headers.get(CONTENT_TYPE)?.as_bytes().starts_with(b"application/grpc");
         let field = self.trailers.into_iter().chain([self.headers]).find_map(|map| map.get("grpc-status"));
-        field.filter(|_| grpc)?.to_str().ok()?.parse().ok()
+        field.filter(|_| is_grpc(self.headers))?.to_str().ok()?.parse().ok()
     }
 
     /// The verdict of a layer that was given none: 429 and 503 release the key, and so do `RESOURCE_EXHAUSTED`

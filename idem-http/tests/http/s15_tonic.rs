@@ -6,14 +6,24 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use bytes::{Buf, BufMut, Bytes};
 use http::Request;
-use idem_http::{Attempt, IdempotencyLayer};
+use http::uri::PathAndQuery;
+use idem_core::{ErrorKind, Operation, Scope, Store};
+use idem_http::{Attempt, Builder, IdempotencyLayer, RequestUri};
+use idem_moka::{MokaConfig, MokaStore};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::{Grpc, NamedService, UnaryService};
-use tonic::{Response, Status};
-use tower::Service;
+use tonic::transport::Channel;
+use tonic::{Code, Response, Status, Streaming};
+use tower::{Service, service_fn};
 
-use crate::support::{Calls, Client, Reply, Server, bare_layer};
+use crate::support::{Calls, Client, Fault, FaultyStore, Gate, Reply, Server};
+
+const PAY: &str = "/pay.Pay/Pay";
+const TALK: &str = "/pay.Pay/Talk";
 
 /// Messages are plain bytes.
 #[derive(Default)]
@@ -87,19 +97,36 @@ impl Service<Request<tonic::body::Body>> for Pay {
 
     fn call(&mut self, request: Request<tonic::body::Body>) -> Self::Future {
         let service = self.clone();
-        Box::pin(async move { Ok(Grpc::new(Plain).unary(service, request).await) })
+        Box::pin(async move {
+            Ok(match request.uri().path() {
+                TALK => Grpc::new(Plain).streaming(service_fn(talk), request).await,
+                _ => Grpc::new(Plain).unary(service, request).await,
+            })
+        })
     }
 }
 
-fn layer() -> IdempotencyLayer {
-    bare_layer()
+/// Answers each message at once, while more may come.
+async fn talk(
+    request: tonic::Request<Streaming<Bytes>>,
+) -> Result<Response<impl Stream<Item = Result<Bytes, Status>>>, Status> {
+    Ok(Response::new(request.into_inner()))
+}
+
+fn layer(options: impl FnOnce(Builder) -> Builder, store: impl Store + 'static) -> IdempotencyLayer {
+    let builder = IdempotencyLayer::builder(store, |_| Ok(Scope::shared()));
+    options(builder.request_uri(RequestUri::Unchanged).grpc_unary([PAY])).build().unwrap()
 }
 
 /// A server of tonic itself, the layer added as its documentation says.
 async fn serve(calls: &Calls) -> Server {
+    serve_under(layer(|builder| builder, MokaStore::new(MokaConfig::default()).unwrap()), calls).await
+}
+
+async fn serve_under(layer: IdempotencyLayer, calls: &Calls) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = tonic::transport::Server::builder().layer(layer()).add_service(Pay(calls.clone()));
+    let router = tonic::transport::Server::builder().layer(layer).add_service(Pay(calls.clone()));
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
     let serving = tokio::spawn(async move { router.serve_with_incoming(incoming).await.unwrap() });
     Server { address, serving }
@@ -108,7 +135,7 @@ async fn serve(calls: &Calls) -> Server {
 fn request(key: &str, message: &str) -> Request<Body> {
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     let frame = [&[0], &length[..], message.as_bytes()].concat();
-    Request::post("/pay.Pay/Pay")
+    Request::post(PAY)
         .header("content-type", "application/grpc")
         .header("te", "trailers")
         .header("idempotency-key", key)
@@ -147,4 +174,104 @@ async fn an_error_is_kept_unless_its_status_says_that_nothing_was_done() {
         }
         assert_eq!(calls.count() - before, runs, "{message}");
     }
+}
+
+/// A client of tonic itself, to one server.
+async fn client(server: &Server) -> tonic::client::Grpc<Channel> {
+    let uri = format!("http://{}", server.address);
+    tonic::client::Grpc::new(Channel::from_shared(uri).unwrap().connect().await.unwrap())
+}
+
+/// One unary call under this key.
+async fn call(server: &Server, key: &str, message: &'static str) -> Result<Response<Bytes>, Status> {
+    let mut client = client(server).await;
+    let mut request = tonic::Request::new(Bytes::from_static(message.as_bytes()));
+    request.metadata_mut().insert("idempotency-key", key.parse().unwrap());
+    client.ready().await.unwrap();
+    client.unary(request, PathAndQuery::from_static(PAY), Plain).await
+}
+
+fn code(status: &Status) -> &str {
+    status.metadata().get("idempotency-problem").unwrap().to_str().unwrap()
+}
+
+#[tokio::test]
+async fn a_client_of_tonic_gets_the_same_message_again() {
+    let calls = Calls::default();
+    let server = serve(&calls).await;
+    let first = call(&server, "k", "pay").await.unwrap();
+    let replay = call(&server, "k", "pay").await.unwrap();
+    assert_eq!(replay.metadata().get("idempotency-replayed").unwrap(), "true");
+    assert_eq!((first.into_inner(), replay.into_inner()), ("1 Some(1)".into(), "1 Some(1)".into()));
+    // An error with its status, from the trailers.
+    for _ in 0..2 {
+        let error = call(&server, "wrong", "wrong").await.unwrap_err();
+        assert_eq!((error.code(), error.message()), (Code::InvalidArgument, "never"));
+    }
+    assert_eq!(calls.count(), 2);
+}
+
+#[tokio::test]
+async fn a_refusal_has_a_status_of_grpc() {
+    let store = FaultyStore::new();
+    let calls = Calls::default();
+    let server = serve_under(layer(|builder| builder, store.clone()), &calls).await;
+    call(&server, "k", "pay").await.unwrap();
+    let reused = call(&server, "k", "other").await.unwrap_err();
+    assert_eq!((reused.code(), code(&reused)), (Code::FailedPrecondition, "key_reused"));
+    let malformed = call(&server, "\"k", "pay").await.unwrap_err();
+    assert_eq!((malformed.code(), code(&malformed)), (Code::InvalidArgument, "key_malformed"));
+    store.fail(Operation::Lock, Fault::Refused(ErrorKind::Full));
+    let full = call(&server, "new", "pay").await.unwrap_err();
+    assert_eq!((full.code(), code(&full)), (Code::Unavailable, "store_full"));
+    assert_eq!(full.metadata().get("grpc-retry-pushback-ms").unwrap(), "1000");
+    assert!(full.message().contains("nothing was done"), "{full}");
+    store.mend();
+    // While the first one is running.
+    let gate = Gate::new();
+    store.fail(Operation::Complete, Fault::Held(gate.clone()));
+    let first = tokio::spawn({
+        let address = server.address;
+        async move {
+            let server = Server { address, serving: tokio::spawn(std::future::pending()) };
+            call(&server, "slow", "pay").await
+        }
+    });
+    gate.entered().await;
+    let in_flight = call(&server, "slow", "pay").await.unwrap_err();
+    assert_eq!((in_flight.code(), code(&in_flight)), (Code::Aborted, "in_flight"));
+    gate.open();
+    first.await.unwrap().unwrap();
+}
+
+/// Its messages are answered while more may come, whatever key it has.
+#[tokio::test]
+async fn a_stream_in_both_directions_goes_on_untouched() {
+    let calls = Calls::default();
+    let server = serve(&calls).await;
+    let mut client = client(&server).await;
+    let (sender, messages) = mpsc::channel(1);
+    let mut request = tonic::Request::new(ReceiverStream::new(messages));
+    request.metadata_mut().insert("idempotency-key", "k".parse().unwrap());
+    client.ready().await.unwrap();
+    let talk = client.streaming(request, PathAndQuery::from_static(TALK), Plain).await.unwrap();
+    let mut answers = talk.into_inner();
+    for message in ["one", "two"] {
+        sender.send(Bytes::from_static(message.as_bytes())).await.unwrap();
+        assert_eq!(answers.next().await.unwrap().unwrap(), message);
+    }
+    drop(sender);
+    assert!(answers.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_named_is_not_locked() {
+    let calls = Calls::default();
+    let store = MokaStore::new(MokaConfig::default()).unwrap();
+    let unnamed = layer(|builder| builder.grpc_unary(["/pay.Other/*"]), store);
+    let server = serve_under(unnamed, &calls).await;
+    for _ in 0..2 {
+        call(&server, "k", "pay").await.unwrap();
+    }
+    assert_eq!(calls.count(), 2);
 }
