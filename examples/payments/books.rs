@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use idem_http::{Attempt, InDoubt, NotExecuted};
-use idem_redb::{RedbStore, RedbStoreExt as _, Transacted};
+use idem_http::{Attempt, NotExecuted};
+use idem_redb::{RedbStore, RedbStoreExt as _};
 use redb::ReadableDatabase as _;
 
 use crate::Result;
@@ -140,25 +140,15 @@ async fn transact(
     let Some(redb) = attempt.store().as_redb() else { return failed(&"the store is no redb store") };
     let writing = attempt.clone();
     let transacted = redb.complete_with(attempt.lease(), move |txn| {
-        work(&mut Session::Database(txn)).map(|answer| writing.outcome(&answer))
+        let answer = work(&mut Session::Database(txn))?;
+        Result::Ok(writing.outcome(&answer)?)
     });
-    match transacted.await {
-        // The layer answers from the record.
-        Ok(Transacted::Applied | Transacted::AlreadyCompleted) => Response::default(),
-        Ok(Transacted::Lost(_)) => lost(),
+    attempt.conclude(transacted.await).unwrap_or_else(|error| {
         // Undone: nothing was written, so a retry may try again.
-        Ok(Transacted::RolledBack(error)) => {
-            let mut answer = failed(&*error);
-            answer.extensions_mut().insert(NotExecuted);
-            answer
-        }
-        // Perhaps done: the layer asks the record.
-        Err(error) => {
-            let mut answer = failed(&error);
-            answer.extensions_mut().insert(InDoubt);
-            answer
-        }
-    }
+        let mut answer = failed(&*error);
+        answer.extensions_mut().insert(NotExecuted);
+        answer
+    })
 }
 
 /// Another attempt took over: the client gets its answer. Should it have given the key back, a retry may try again;

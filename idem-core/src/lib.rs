@@ -34,6 +34,7 @@ pub mod setting;
 mod store;
 mod store_clock;
 mod token;
+mod transacted;
 mod typed;
 mod wait;
 
@@ -57,5 +58,6 @@ pub use registry::{Driver, Opening, Options, Registry, StoreConfig};
 pub use store::{Expired, Store};
 pub use store_clock::{ClockMark, StoreClock};
 pub use token::{Owner, Token};
+pub use transacted::Transacted;
 pub use typed::{decode_value, encode_value};
 pub use wait::Waiters;

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, Uri};
 use http_body::Body;
-use idem_core::{Checkpoint, Fenced, Key, Lease, Outcome, Reason, Result, Store, Token};
+use idem_core::{Checkpoint, Fenced, Key, Lease, Outcome, Reason, Result, Store, Token, Transacted};
 
 use crate::body::Whole;
 use crate::capture::{Captured, capture};
 use crate::codec;
+use crate::conclude::cause;
 use crate::key::IdempotencyKey;
 use crate::layer::Shared;
+use crate::verdict::InDoubt;
 
 /// The attempt that a handler is running, as an extension of its request; with the feature `axum` also an
 /// extractor. Clones are the same attempt.
@@ -125,65 +127,122 @@ impl Attempt {
         self.shared.store().checkpoint(&self.lease, step, progress.into(), lease).await
     }
 
-    /// The [`Outcome`] that the layer would store for this response: for a handler that completes its key itself,
-    /// in one transaction with its own data. The layer then answers from the record.
+    /// The [`Outcome`] that the layer would store for this response: for a handler that completes its key itself, in one
+    /// transaction with its own data. [`conclude`](Attempt::conclude) makes the handler's answer of how that ended.
     ///
     /// ```
     /// use http::Response;
-    /// use idem_core::Result;
-    /// use idem_http::{Attempt, InDoubt, NotExecuted};
-    /// use idem_redb::{RedbStoreExt, Transacted};
+    /// use idem_http::Attempt;
+    /// use idem_redb::RedbStoreExt;
     ///
+    /// type Failure = Box<dyn std::error::Error + Send + Sync>;
     /// const BOOKED: redb::TableDefinition<u64, u64> = redb::TableDefinition::new("booked");
     ///
-    /// async fn book(attempt: Attempt, account: u64, cents: u64) -> Response<String> {
-    ///     let Some(redb) = attempt.store().as_redb() else { panic!("this handler needs redb") };
+    /// async fn book(attempt: Attempt, account: u64, cents: u64) -> Result<Response<String>, Failure> {
+    ///     let redb = attempt.store().as_redb().ok_or("this handler needs redb")?;
     ///     let booking = attempt.clone();
     ///     let transacted = redb.complete_with(attempt.lease(), move |txn| {
     ///         txn.open_table(BOOKED)?.insert(account, cents)?;
-    ///         Ok::<_, redb::Error>(booking.outcome(&Response::new(format!("booked {cents}"))))
+    ///         Ok::<_, Failure>(booking.outcome(&Response::new(format!("booked {cents}")))?)
     ///     });
-    ///     let mut response = Response::new(String::new());
-    ///     match transacted.await {
-    ///         // What this response says does not matter: the client gets the record's.
-    ///         Ok(Transacted::Applied | Transacted::AlreadyCompleted) => {}
-    ///         // Nothing was booked, and an answer of this attempt could be kept: the one that took over
-    ///         // may have given the key back.
-    ///         Ok(Transacted::Lost(_)) => {
-    ///             *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
-    ///             response.extensions_mut().insert(NotExecuted);
-    ///         }
-    ///         // Undone: this response is kept, as any other.
-    ///         Ok(Transacted::RolledBack(_)) => *response.status_mut() = http::StatusCode::CONFLICT,
-    ///         // Perhaps done: the layer asks the record.
-    ///         Err(_) => {
-    ///             response.extensions_mut().insert(InDoubt);
-    ///         }
-    ///     }
-    ///     response
+    ///     attempt.conclude(transacted.await)
     /// }
     /// ```
-    #[must_use]
-    pub fn outcome<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Outcome {
+    ///
+    /// # Errors
+    /// [`NotKept`]: no retry could get this response. In a transaction, hand the error on: nothing is committed then, and the
+    /// handler answers something that can be kept.
+    pub fn outcome<B: AsRef<[u8]>>(&self, response: &Response<B>) -> std::result::Result<Outcome, NotKept> {
         self.shared.outcome(response.status(), response.headers(), response.body().as_ref(), None)
     }
 
-    /// [`outcome`](Attempt::outcome) for a response whose body is yet to be read, such as that of an
-    /// `IntoResponse` of axum. One that is too large, takes too long or breaks off gives an unavailable outcome.
+    /// [`outcome`](Attempt::outcome) for a response whose body is yet to be read, such as that of an `IntoResponse` of
+    /// axum.
+    ///
+    /// # Errors
+    /// As there; and when the body takes too long or breaks off.
     ///
     /// # Cancel safety
     /// Dropped, it drops the response.
-    pub async fn outcome_of<B: Body<Data = Bytes>>(&self, response: Response<B>) -> Outcome {
+    pub async fn outcome_of<B: Body<Data = Bytes>>(
+        &self,
+        response: Response<B>,
+    ) -> std::result::Result<Outcome, NotKept> {
         let options = &self.shared.options;
         let (parts, body) = response.into_parts();
         match capture(Box::pin(body), options.max_response, options.response_timeout).await {
             Captured::Whole(Whole { data, trailers }) => {
                 self.shared.outcome(parts.status, &parts.headers, &data, trailers.as_ref())
             }
-            Captured::Partly(_, reason) => Outcome::Unavailable(reason),
+            Captured::Partly(_, Reason::TooLarge) => Err(NotKept::TooLarge { most: options.max_response }),
+            Captured::Partly(_, _) => Err(NotKept::NotWhole),
+        }
+    }
+
+    /// What a handler answers after a transaction that was to complete its key, whatever it came to: the client never sees
+    /// this response, but
+    /// - committed, now or before: what the record has;
+    /// - the lease is lost: the answer of the attempt that took over, or 409 while that one is running;
+    /// - unknown, since the store gave no answer: what the record has, or 503 while nobody can tell.
+    ///
+    /// # Errors
+    /// The application's own, when the transaction was rolled back: nothing is written, the key is still held, and what the
+    /// handler answers then is judged like any other answer.
+    pub fn conclude<B: Default, E>(
+        &self,
+        transacted: Result<Transacted<E>>,
+    ) -> std::result::Result<Response<B>, E> {
+        let mut response = Response::new(B::default());
+        // Whoever sees it all the same, such as a layer between the two, must not take it for a success.
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        response.extensions_mut().insert(FromRecord);
+        match transacted {
+            Ok(Transacted::Applied | Transacted::AlreadyCompleted) => {}
+            Ok(Transacted::RolledBack(error)) => return Err(error),
+            Ok(Transacted::Lost(_)) => {
+                response.extensions_mut().insert(InDoubt);
+            }
+            Err(error) => {
+                let (key, error) = (self.key(), cause(&error));
+                tracing::warn!(%key, error, "whether a handler has completed its key is unknown");
+                response.extensions_mut().insert(InDoubt);
+            }
+        }
+        Ok(response)
+    }
+}
+
+/// Why a response cannot be the answer of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotKept {
+    /// It is longer than [`max_response`](crate::Builder::max_response).
+    #[error("the answer is longer than the {most} bytes that are kept")]
+    TooLarge {
+        /// What is kept at most.
+        most: usize,
+    },
+    /// A header of it cannot be stored.
+    #[error("the answer cannot be encoded")]
+    NotEncodable,
+    /// Its body took too long, or broke off.
+    #[error("the body of the answer took too long, or broke off")]
+    NotWhole,
+}
+
+impl NotKept {
+    pub(crate) fn reason(self) -> Reason {
+        match self {
+            Self::TooLarge { .. } => Reason::TooLarge,
+            Self::NotEncodable => Reason::NotEncodable,
+            Self::NotWhole => Reason::Other,
         }
     }
 }
+
+/// In the extensions of a response that says nothing: the record has the answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FromRecord;
 
 impl Shared {
     /// An answer as it is stored.
@@ -193,14 +252,13 @@ impl Shared {
         headers: &HeaderMap,
         body: &[u8],
         trailers: Option<&HeaderMap>,
-    ) -> Outcome {
-        if body.len() > self.options.max_response {
-            return Outcome::Unavailable(Reason::TooLarge);
+    ) -> std::result::Result<Outcome, NotKept> {
+        let most = self.options.max_response;
+        if body.len() > most {
+            return Err(NotKept::TooLarge { most });
         }
-        match codec::encode(status, headers, body, trailers, &self.options.kept) {
-            Some(bytes) => Outcome::Value(bytes),
-            None => Outcome::Unavailable(Reason::NotEncodable),
-        }
+        let encoded = codec::encode(status, headers, body, trailers, &self.options.kept);
+        encoded.map(Outcome::Value).ok_or(NotKept::NotEncodable)
     }
 }
 

@@ -14,7 +14,7 @@ use tower::BoxError;
 use tower::load_shed::error::Overloaded;
 use tower_service::Service;
 
-use crate::attempt::{Attempt, RequestIdentity};
+use crate::attempt::{Attempt, FromRecord, RequestIdentity};
 use crate::body::RequestBody;
 use crate::capture::{Captured, capture};
 use crate::layer::Shared;
@@ -37,6 +37,13 @@ pub(crate) struct Ran<RB: Body, E> {
     pub(crate) response: Result<Response<ResponseBody<RB>>, E>,
     /// Whether it completed its key itself, or may have: then the record has the answer.
     pub(crate) by_record: bool,
+}
+
+impl<RB: Body, E> Ran<RB, E> {
+    /// Whether its answer says nothing, since the record is to be asked.
+    pub(crate) fn is_placeholder(&self) -> bool {
+        matches!(&self.response, Ok(response) if response.extensions().get::<FromRecord>().is_some())
+    }
 }
 
 /// Why a handler that ran leaves no outcome to be stored.
@@ -148,7 +155,8 @@ where
             let ending = match shared.judge_trailers(&parts, body.trailers.as_ref()) {
                 Verdict::Keep => {
                     let trailers = body.trailers.as_ref();
-                    Ok(shared.outcome(parts.status, &parts.headers, &body.data, trailers))
+                    let outcome = shared.outcome(parts.status, &parts.headers, &body.data, trailers);
+                    Ok(outcome.unwrap_or_else(|not_kept| Outcome::Unavailable(not_kept.reason())))
                 }
                 Verdict::Release => Err(Withheld::NotExecuted),
                 Verdict::DoNotKeep => Ok(Outcome::Unavailable(Reason::Other)),

@@ -142,7 +142,7 @@
 //! come. What the handler does has to bear that. From the strongest:
 //!
 //! - In one transaction: on redb, `complete_with` commits the application's own data and the completion together.
-//!   [`Attempt::outcome`] makes the outcome, and the layer answers from the record.
+//!   [`Attempt::outcome`] makes the outcome, [`Attempt::conclude`] the handler's answer.
 //! - In steps: [`Attempt::save`] keeps a checkpoint after each, and the next attempt goes on from it. A step that was
 //!   under way may happen twice, so it needs a key of its own downstream, made of [`Attempt::key`] and the step: it is
 //!   then the same in every attempt.
@@ -202,7 +202,7 @@ mod unrouted;
 mod verdict;
 mod waiting;
 
-pub use attempt::Attempt;
+pub use attempt::{Attempt, NotKept};
 #[cfg(feature = "axum")]
 pub use axum::AttemptMissing;
 pub use body::RequestBody;

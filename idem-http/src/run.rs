@@ -173,8 +173,8 @@ where
         Execution::FingerprintMismatch => ("key_reused", Ok(shared.key_reused())),
         Execution::Fenced(_) => ("lost", Ok(Box::pin(shared.winner(key, fingerprint)).await)),
         Execution::Unavailable(reason) => match ran {
-            Some(ran) => ("executed", ran.response),
-            None => ("not_kept", Ok(shared.not_kept(reason))),
+            Some(ran) if !ran.is_placeholder() => ("executed", ran.response),
+            _ => ("not_kept", Ok(shared.not_kept(reason))),
         },
         Execution::Unknown(_, error) => {
             let error = cause(&error);
@@ -185,6 +185,10 @@ where
             Box::pin(shared.release(lease.as_ref())).await;
             let response = ran.map_or_else(|| Ok(shared.client_left()), |ran| ran.response);
             ("released", response)
+        }
+        // It did nothing, since another attempt had taken over.
+        Execution::Failed(Withheld::InDoubt) if lease.as_ref().is_some_and(Lease::is_lost) => {
+            ("lost", Ok(Box::pin(shared.winner(key, fingerprint)).await))
         }
         Execution::Failed(Withheld::InDoubt) => {
             tracing::warn!(%key, "the handler does not know whether it completed its key, nor does the record");

@@ -64,10 +64,12 @@ pub use redb;
 
 pub use builder::RedbBuilder;
 pub use config::{RedbConfig, WhenQueueFull};
+/// How [`RedbStore::complete_with`] ended.
+pub use idem_core::Transacted;
 pub use quick_repair::QuickRepair;
 pub use stats::RedbStats;
 pub use store::RedbStore;
-pub use transact::{RedbStoreExt, Transacted};
+pub use transact::RedbStoreExt;
 
 /// Opens a [`RedbStore`] by configuration: `redb:./payments.idem`, or a table with `store = "redb"` and a `path`.
 pub const DRIVER: Driver = Driver { schemes: &["redb"], target: Some("path"), open };

@@ -5,27 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use idem_core::backend::LeaseControl;
 use idem_core::decide::Call;
-use idem_core::{Fenced, Lease, LostReason, Operation, Outcome, Result, Store};
+use idem_core::{Fenced, Lease, Operation, Outcome, Result, Store, Transacted};
 use redb::WriteTransaction;
 use tokio::sync::oneshot;
 
 use crate::queue::{Message, QueuedTransaction, Transaction};
 use crate::store::RedbStore;
-
-/// How [`RedbStore::complete_with`] ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "only `Applied` means that this call wrote anything"]
-pub enum Transacted<E> {
-    /// The application's writes and the completion are committed, together.
-    Applied,
-    /// The same lease has completed the key before: the closure was not run now, and nothing was written now. See
-    /// [`complete_with`](RedbStore::complete_with) for what was written then.
-    AlreadyCompleted,
-    /// The lease is lost: the closure was not run, nothing was written.
-    Lost(LostReason),
-    /// The closure answered `Err`: nothing was written, and the lease is still held.
-    RolledBack(E),
-}
 
 impl RedbStore {
     /// Commits the application's own tables and the completion of `lease` in one transaction: the one case in

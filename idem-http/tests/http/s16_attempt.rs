@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{Request, StatusCode};
 use idem_core::{ErrorKind, Fenced, ManualClock, Operation, Timestamp};
-use idem_http::{Attempt, IdempotencyKey, InDoubt, NotExecuted};
+use idem_http::{Attempt, IdempotencyKey, InDoubt, NotExecuted, NotKept};
 use idem_moka::{MokaConfig, MokaStore};
 use idem_redb::{RedbStore, RedbStoreExt, Transacted};
 use redb::{ReadableDatabase, ReadableTable, TableDefinition};
@@ -104,8 +104,10 @@ async fn overtaken(app: &App, gate: &Gate, clock: &ManualClock) -> (Reply, Reply
 
 const BOOKED: TableDefinition<'_, &str, u64> = TableDefinition::new("booked");
 
-/// Books once per key, in the transaction that completes it.
-async fn book(attempt: Attempt, fails: bool) -> Response {
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Books once per key, in the transaction that completes it, and answers so many bytes.
+async fn book(attempt: Attempt, fails: bool, size: usize) -> Response {
     let store = Arc::clone(attempt.store());
     let booking = attempt.clone();
     let transacted = store.as_redb().unwrap().complete_with(attempt.lease(), move |txn| {
@@ -113,18 +115,13 @@ async fn book(attempt: Attempt, fails: bool) -> Response {
         let sum = booked.get("alice")?.map_or(0, |sum| sum.value()) + 1;
         booked.insert("alice", sum)?;
         if fails {
-            return Err(redb::Error::LockPoisoned(std::panic::Location::caller()));
+            return Err(Failure::from("undone"));
         }
-        let response =
-            http::Response::builder().status(201).header("x-sum", sum).body(format!("booked {sum}"));
-        Ok(booking.outcome(&response.unwrap()))
+        let response = http::Response::builder().status(201).header("x-sum", sum);
+        Ok(booking.outcome(&response.body(format!("{:size$}", format!("booked {sum}"))).unwrap())?)
     });
-    match transacted.await {
-        Ok(Transacted::Applied | Transacted::AlreadyCompleted) => "not what the client gets".into_response(),
-        Ok(Transacted::Lost(_)) => lost(),
-        Ok(Transacted::RolledBack(_)) => (StatusCode::CONFLICT, "undone").into_response(),
-        Err(_) => InDoubt.mark("in doubt".into_response()),
-    }
+    let concluded: Result<Response, Failure> = attempt.conclude(transacted.await);
+    concluded.unwrap_or_else(|error| (StatusCode::CONFLICT, error.to_string()).into_response())
 }
 
 fn lost() -> Response {
@@ -149,7 +146,7 @@ async fn a_handler_completes_its_key_with_its_own_data_and_the_layer_answers_fro
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.idem");
     let store = RedbStore::open(&*path).await.unwrap();
-    let handler = |attempt: Attempt, body: String| book(attempt, body == "fail");
+    let handler = |attempt: Attempt, body: String| book(attempt, body == "fail", 0);
     let app = App::over(Arc::new(store.clone()), handler, |builder| builder);
     let first = app.ask(post("k", "")).await;
     assert_eq!((first.status, first.text()), (StatusCode::CREATED, "booked 1"));
@@ -169,11 +166,49 @@ async fn a_handler_completes_its_key_with_its_own_data_and_the_layer_answers_fro
     assert_eq!(table.get("alice").unwrap().unwrap().value(), 1, "booked once, and the failed one undone");
 }
 
+/// It is refused before anything is committed, and the client hears why.
+#[tokio::test]
+async fn an_answer_that_cannot_be_kept_commits_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = RedbStore::open(directory.path().join("keys.idem")).await.unwrap();
+    let handler = |attempt: Attempt, body: String| book(attempt, false, body.parse().unwrap());
+    let app = App::over(Arc::new(store), handler, |builder| builder.max_response(1_000));
+    let reply = app.ask(post("k", "1001")).await;
+    assert_eq!(reply.status, StatusCode::CONFLICT);
+    assert_eq!(reply.text(), "the answer is longer than the 1000 bytes that are kept");
+    assert_eq!(app.ask(post("k", "1001")).await.content(), reply.content(), "that is the key's answer");
+    let other = app.ask(post("other", "1000")).await;
+    assert!(other.text().starts_with("booked 1 "), "the first one booked nothing");
+}
+
+/// Whatever a transaction came to, no client sees what stands in for its answer.
+#[tokio::test]
+async fn no_client_sees_what_stands_in_for_an_answer() {
+    let store = FaultyStore::new();
+    let handler = |attempt: Attempt, body: String| async move {
+        let outcome = match body.as_str() {
+            "unavailable" => idem_core::Outcome::Unavailable(idem_core::Reason::Streamed),
+            _ => attempt.outcome(&http::Response::new("recorded")).unwrap(),
+        };
+        let lease = attempt.lease();
+        let completed = attempt.store().complete(lease, outcome, lease.retention()).await;
+        let concluded: Result<Response, ()> = attempt.conclude(completed.map(|_| Transacted::Applied));
+        concluded.unwrap()
+    };
+    let app = App::over(Arc::new(store.clone()), handler, |builder| builder);
+    assert_eq!(app.ask(post("a", "")).await.text(), "recorded");
+    assert_eq!(problem_code(&app.ask(post("b", "unavailable")).await), "not_kept");
+    store.fail(Operation::Complete, Fault::Answered(ErrorKind::Timeout));
+    assert_eq!(app.ask(post("c", "")).await.text(), "recorded");
+    store.fail(Operation::Complete, Fault::Refused(ErrorKind::Timeout));
+    assert_eq!(problem_code(&app.ask(post("d", "")).await), "not_recorded");
+}
+
 #[tokio::test]
 async fn an_answer_in_doubt_is_taken_from_the_record() {
     let store = FaultyStore::new();
     let handler = |attempt: Attempt| async move {
-        let outcome = attempt.outcome(&http::Response::new("recorded"));
+        let outcome = attempt.outcome(&http::Response::new("recorded")).unwrap();
         let lease = attempt.lease();
         let _unknown = attempt.store().complete(lease, outcome, lease.retention()).await.unwrap_err();
         InDoubt.mark("not what the client gets".into_response())
@@ -199,7 +234,11 @@ async fn a_handler_that_completes_its_key_as_unavailable_still_answers_its_own_c
     let handler = |attempt: Attempt| async move {
         let answer = http::Response::new(vec![b'x'; 2000]);
         let lease = attempt.lease();
-        let outcome = attempt.outcome(&answer);
+        let outcome = idem_core::Outcome::Unavailable(
+            attempt
+                .outcome(&answer)
+                .map_or_else(|_| idem_core::Reason::TooLarge, |outcome| panic!("{outcome:?}")),
+        );
         assert_eq!(
             attempt.store().complete(lease, outcome, lease.retention()).await.unwrap(),
             Fenced::Applied
@@ -217,12 +256,13 @@ async fn the_helper_makes_the_outcome_that_the_layer_would_store() {
         let answer = || (StatusCode::CREATED, [("x-a", "1"), ("set-cookie", "s")], "body").into_response();
         let collected = http::Response::builder().status(201).header("x-a", "1");
         let collected = collected.header("content-type", "text/plain; charset=utf-8").body("body").unwrap();
-        let streamed = attempt.outcome_of(answer()).await;
-        let whole = attempt.outcome(&collected);
+        let streamed = attempt.outcome_of(answer()).await.unwrap();
+        let whole = attempt.outcome(&collected).unwrap();
         let too_large = attempt.outcome(&http::Response::new(vec![0; 2000]));
         let too_long =
             attempt.outcome_of(http::Response::new(crate::support::repeated("0123456789", 200))).await;
-        assert_eq!((too_large.size(), too_long.size()), (0, 0));
+        let refused = NotKept::TooLarge { most: 1_000 };
+        assert_eq!((too_large.unwrap_err(), too_long.unwrap_err()), (refused, refused));
         let lease = attempt.lease();
         let _applied = attempt.store().complete(lease, whole.clone(), lease.retention()).await.unwrap();
         (StatusCode::OK, format!("{}", streamed.size() == whole.size()))
@@ -247,11 +287,13 @@ async fn an_attempt_that_lost_its_key_does_not_answer_as_if_it_had_booked() {
             2 => return lost(),
             _ => {}
         }
-        book(attempt, false).await
+        book(attempt, false, 0).await
     };
     let app = App::over(Arc::new(store), handler, |builder| builder);
     let (first, second) = overtaken(&app, &gate, &clock).await;
-    assert_eq!((first.status.as_u16(), second.status.as_u16()), (503, 503));
+    // Neither has booked, and both may ask again.
+    assert_eq!((first.status.as_u16(), second.status.as_u16()), (409, 503));
+    assert_eq!(first.retry_after(), Some(1));
     let retry = app.ask(post("k", "")).await;
     assert_eq!((retry.text(), retry.is_replayed()), ("booked 1", false));
     assert_eq!(app.ask(post("k", "")).await.text(), "booked 1");
