@@ -90,3 +90,16 @@ fn where_nobody_knows_nobody_says_how_much_is_free() {
     room.begin(1, 0, false);
     assert_eq!((room.free(), room.left(), room.reserved(), room.most()), (None, None, None, 1));
 }
+
+/// As in a container, where root is not the system's.
+#[cfg(unix)]
+#[test]
+fn what_is_kept_for_root_is_left_until_a_write_fails_that_it_would_have_had_room_for() {
+    let room = Room::new(std::env::current_exe().unwrap_or_default());
+    room.begin(0, 0, false);
+    let (left, seen) = (room.left(), room.state().seen);
+    assert!(!room.state().without_roots);
+    room.met_full();
+    let has_room = seen.is_some_and(|seen| left > Some(seen.reserve()));
+    assert_eq!(room.state().without_roots, has_room);
+}
