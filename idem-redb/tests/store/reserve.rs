@@ -126,6 +126,43 @@ fn each_lock_that_is_granted_in_a_file_that_was_emptied_can_be_completed() {
     });
 }
 
+/// However many run at the same time.
+#[test]
+fn each_lock_that_is_granted_to_one_of_many_callers_can_be_completed() {
+    let test = "reserve::each_lock_that_is_granted_to_one_of_many_callers_can_be_completed";
+    let Some(folder) = mount::inside(test, "48m") else { return };
+    runtime().block_on(async {
+        let store = RedbStore::open(config(&folder)).await.unwrap();
+        let mut callers = JoinSet::new();
+        for caller in 0..50 {
+            let store = store.clone();
+            callers.spawn(async move {
+                let (mut kept, mut refused) = (0, 0);
+                for number in (caller..).step_by(50) {
+                    match acquire(&store, &key(number), DAY).await {
+                        Ok(lease) => {
+                            let done = store.complete(&lease, outcome(), DAY).await;
+                            assert!(matches!(done, Ok(Fenced::Applied)), "{done:?}");
+                            kept += 1;
+                        }
+                        Err(error) => {
+                            assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+                            refused += 1;
+                            tokio::time::sleep(Duration::from_millis(5)).await;
+                        }
+                    }
+                    if refused == 60 {
+                        break;
+                    }
+                }
+                kept
+            });
+        }
+        let kept: usize = callers.join_all().await.into_iter().sum();
+        assert!(kept > 1_000, "{kept}");
+    });
+}
+
 /// What is written between two looks at the disk is taken off what was seen, and not told to callers as if it were all.
 #[test]
 fn a_disk_with_room_is_not_told_as_full_to_callers_in_a_hurry() {
