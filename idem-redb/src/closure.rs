@@ -9,6 +9,7 @@ use idem_core::{Error, ErrorKind, Fenced, Operation, Outcome, Reason, Result, de
 use redb::{Database, WriteTransaction};
 
 use crate::error::{Failure, away};
+use crate::found;
 use crate::queue::{QueuedTransaction, Transaction, Work, send};
 use crate::slot::guarded;
 use crate::tables::Tables;
@@ -69,7 +70,9 @@ pub(crate) fn transact(
             }
             writes.finish(&step, &mut tables)?
         };
-        if let Some(share) = writes.share() {
+        if let Some(share) = writes.share()
+            && found::has_rows(&txn)?
+        {
             share.has_rows();
         }
         writes.commit(&step, counts, txn)?;

@@ -80,8 +80,9 @@ pub struct RedbConfig {
     ///
     /// What a scope holds is counted in a summary that is never above the truth, and is below it by about 3% of all
     /// that was written while the scope held it. How much is free within the file is estimated from the bytes of all
-    /// records; where an application writes by [`complete_with`](crate::RedbStore::complete_with) too, nobody knows,
-    /// and what the file system has left counts alone.
+    /// records; where an application has tables of its own in the file, nobody knows, and what the file system has left
+    /// counts, with a sixteenth of what records have left of the file. A process of root counts what ext2, ext3 and
+    /// ext4 keep for root.
     #[serde(default = "default_max_share_per_scope")]
     pub max_share_per_scope: f64,
 }

@@ -21,7 +21,6 @@ use crate::leftovers;
 use crate::lent::Lent;
 use crate::mark::Mark;
 use crate::schema;
-use crate::share::Known;
 use crate::slot;
 
 /// Before a file that somebody has open is tried again, in milliseconds.
@@ -31,7 +30,6 @@ const PAUSES: [u64; 6] = [1, 10, 30, 100, 300, 1_000];
 pub(crate) struct Opened {
     pub(crate) database: Database,
     pub(crate) mark: Mark,
-    pub(crate) known: Known,
     pub(crate) storage: Lent,
     /// Of a file that was opened by its name.
     pub(crate) identity: Option<FileIdentity>,
@@ -131,8 +129,8 @@ pub(crate) fn open_storage<B: StorageBackend>(
             return Err(Failure::Redb(redb::Error::Corrupted("the check had to repair it".to_owned())));
         }
         let quick_repair = config.quick_repair.applies(storage.length(), None);
-        let Found { mark, known, .. } = prepare(begin(&database, quick_repair)?, ownership)?;
-        Ok(Opened { database, mark, known, storage, identity: None })
+        let Found { mark, .. } = prepare(begin(&database, quick_repair)?, ownership)?;
+        Ok(Opened { database, mark, storage, identity: None })
     })
 }
 
@@ -142,8 +140,8 @@ pub(crate) fn open_in_place(config: &RedbConfig, storage: Lent) -> Result<Opened
     guarded(|| {
         let database = builder(config, false).create_with_backend(storage.clone())?;
         let quick_repair = config.quick_repair.applies(storage.length(), None);
-        let Found { mark, known, .. } = prepare(begin(&database, quick_repair)?, Ownership::Again)?;
-        Ok(Opened { database, mark, known, storage, identity: None })
+        let Found { mark, .. } = prepare(begin(&database, quick_repair)?, Ownership::Again)?;
+        Ok(Opened { database, mark, storage, identity: None })
     })
 }
 

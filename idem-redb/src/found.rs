@@ -5,11 +5,9 @@ use idem_core::{Error, ErrorKind, Operation, Result};
 use redb::{TableHandle, WriteTransaction};
 
 use crate::error::Failure;
-use crate::held::Held;
 use crate::mark::Mark;
 use crate::migrate;
 use crate::schema::{self, SCHEMA_VERSION};
-use crate::share::Known;
 use crate::tables::{self, Tables};
 
 /// Whose a database is, and whether it may be without the store's tables.
@@ -40,7 +38,6 @@ pub(crate) fn prepare(txn: WriteTransaction, ownership: Ownership) -> Result<Fou
 /// What was there, or is now.
 pub(crate) struct Found {
     pub(crate) mark: Mark,
-    pub(crate) known: Known,
     /// Whether tables were made, or brought up to this version.
     wrote: bool,
 }
@@ -48,8 +45,6 @@ pub(crate) struct Found {
 fn found_or_made(txn: &WriteTransaction, ownership: Ownership) -> Result<Found, Failure> {
     let tables: Vec<String> = txn.list_tables()?.map(|table| table.name().to_owned()).collect();
     let ours = tables.iter().filter(|name| schema::TABLES.contains(&name.as_str())).count();
-    let has_rows = ours < tables.len() || txn.list_multimap_tables()?.next().is_some();
-    let known = |held| Known { held, has_rows };
     let mut is_version_1 = false;
     if tables.iter().any(|name| name == schema::META.name()) {
         let version = tables::version(txn)?;
@@ -58,19 +53,24 @@ fn found_or_made(txn: &WriteTransaction, ownership: Ownership) -> Result<Found, 
     }
     match (ours, ownership) {
         (migrate::TABLES_OF_VERSION_1, _) if is_version_1 => {
-            Ok(Found { mark: migrate::from_version_1(txn)?, known: known(None), wrote: true })
+            Ok(Found { mark: migrate::from_version_1(txn)?, wrote: true })
         }
         (schema::TABLES_IN_ALL, _) => {
-            let mut tables = Tables::open(txn)?;
-            Ok(Found { mark: tables.mark()?, known: known(tables.held()?), wrote: false })
+            let tables = Tables::open(txn)?;
+            Ok(Found { mark: tables.mark()?, wrote: false })
         }
         (0, Ownership::Own | Ownership::Again) if !tables.is_empty() => Err(foreign()),
         (1.., _) | (0, Ownership::Again | Ownership::SharedAgain) => Err(lost()),
         (0, Ownership::Own | Ownership::Shared) => {
             tables::create(txn)?;
-            Ok(Found { mark: Mark::default(), known: known(Some(Held::default())), wrote: true })
+            Ok(Found { mark: Mark::default(), wrote: true })
         }
     }
+}
+
+/// Whether there are tables of the application's beside the store's.
+pub(crate) fn has_rows(txn: &WriteTransaction) -> Result<bool, Failure> {
+    Ok(txn.list_tables()?.any(|table| !is_of_idem(&table)) || txn.list_multimap_tables()?.next().is_some())
 }
 
 pub(crate) fn is_of_idem(table: &impl TableHandle) -> bool {

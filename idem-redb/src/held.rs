@@ -9,16 +9,13 @@
 //!   wrote and removed since is part of that: a scope that floods at one time, and keeps it for very long while
 //!   others come and go, is counted for less and less.
 //! - After a crash the counting of the last moment is lost: of up to a second, and of no more than 64 KiB of changes
-//!   beside the last commit. What is lost of removals stays counted, so a counter may be above the truth by as much.
-
-use crate::mark;
+//!   beside the last commit. What is lost of removals stays counted, so a counter may be above the truth by as much,
+//!   until the records are few enough to be counted anew.
 
 /// How many scopes are counted.
-const COUNTERS: usize = 32;
+pub(crate) const COUNTERS: usize = 32;
 /// What the storage keys of one scope begin with.
 pub(crate) type ScopeId = [u8; 16];
-
-const ENTRY_LEN: usize = size_of::<ScopeId>() + 8;
 
 /// What the heaviest scopes hold, and what all hold together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,9 +26,21 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// So many bytes of which nobody knows whose they are.
-    pub(crate) fn unknown(all: u64) -> Self {
-        Self { all, scopes: Vec::new() }
+    /// So many bytes, of which each of these scopes has so many.
+    pub(crate) fn new(all: u64, mut scopes: Vec<(ScopeId, u64)>) -> Self {
+        scopes.retain(|(_, held)| *held > 0);
+        scopes.truncate(COUNTERS);
+        Self { all, scopes }
+    }
+
+    /// What the heaviest hold, in no order.
+    pub(crate) fn scopes(&self) -> &[(ScopeId, u64)] {
+        &self.scopes
+    }
+
+    /// Together they hold so much, as far as anybody knows.
+    pub(crate) fn estimate(&mut self, all: u64) {
+        self.all = all;
     }
 
     /// What all scopes hold together.
@@ -82,34 +91,6 @@ impl Held {
             *held = held.saturating_sub(bytes);
             self.scopes.retain(|(_, held)| *held > 0);
         }
-    }
-
-    /// All together, then scope by scope, then a checksum.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(16 + COUNTERS * ENTRY_LEN);
-        bytes.extend_from_slice(&self.all.to_be_bytes());
-        for (scope, held) in &self.scopes {
-            bytes.extend_from_slice(scope);
-            bytes.extend_from_slice(&held.to_be_bytes());
-        }
-        let sum = mark::sum(&bytes);
-        bytes.extend_from_slice(&sum.to_be_bytes());
-        bytes
-    }
-
-    /// `None`: they are damaged.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (covered, sum) = bytes.split_last_chunk()?;
-        let (all, entries) = covered.split_first_chunk()?;
-        let (entries, []) = entries.as_chunks::<ENTRY_LEN>() else { return None };
-        if u64::from_be_bytes(*sum) != mark::sum(covered) || entries.len() > COUNTERS {
-            return None;
-        }
-        let scopes = entries.iter().map(|entry| {
-            let (scope, held) = entry.split_first_chunk()?;
-            Some((*scope, u64::from_be_bytes(held.try_into().ok()?)))
-        });
-        Some(Self { all: u64::from_be_bytes(*all), scopes: scopes.collect::<Option<_>>()? })
     }
 }
 
@@ -193,7 +174,7 @@ mod tests {
         let mut held = Held::default();
         held.change(None, 500);
         held.change(None, -200);
-        assert_eq!(held, Held::unknown(300));
+        assert_eq!(held, Held::new(300, Vec::new()));
     }
 
     #[test]
@@ -238,24 +219,6 @@ mod tests {
             }
             let all: i64 = truth.values().flatten().sum();
             assert_eq!(held.all(), all.unsigned_abs());
-        }
-    }
-
-    #[test]
-    fn a_damaged_summary_is_none() {
-        for scopes in [0, 1, COUNTERS as u64] {
-            let mut held = Held::unknown(7);
-            (0..scopes).for_each(|number| held.change(Some(&scope(number)), 5));
-            let bytes = held.to_bytes();
-            assert_eq!(Held::from_bytes(&bytes), Some(held));
-            for bit in 0..bytes.len() * 8 {
-                let mut damaged = bytes.clone();
-                damaged[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(Held::from_bytes(&damaged), None, "bit {bit}");
-            }
-            for length in 0..bytes.len() {
-                assert_eq!(Held::from_bytes(&bytes[..length]), None, "length {length}");
-            }
         }
     }
 

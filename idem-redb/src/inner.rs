@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::config::{RedbConfig, WhenQueueFull};
+use crate::counting::Known;
 use crate::error::{away, closed};
 use crate::file::{self, Opened};
 use crate::found::{self, Ownership};
@@ -102,8 +103,10 @@ impl Inner {
         opened: Opened,
         reopen: impl Fn() -> Result<Opened> + Send + 'static,
     ) -> Result<Started> {
-        let Opened { database, mark, known, storage, identity } = opened;
+        let Opened { database, mark, storage, identity } = opened;
         let time = mark.resume(clock, &config)?;
+        // Where nobody counts, nothing is asked.
+        let known = if identity.is_some() { Known::of(&database, mark) } else { Known::default() };
         let shared = Self::shared(config, time, Arc::new(database), identity, true);
         let share = shared
             .room

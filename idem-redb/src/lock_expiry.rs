@@ -11,7 +11,7 @@ use idem_core::{Key, Record, Timestamp};
 use redb::{ReadableTable, Table};
 
 use crate::error::Failure;
-use crate::held::Held;
+use crate::held_row::HeldRow;
 use crate::mark::Mark;
 use crate::schema::{Place, StorageKey, corrupt};
 
@@ -50,9 +50,9 @@ pub(crate) fn read_mark(locks: &impl ReadableTable<StorageKey, &'static [u8]>) -
 /// What the scopes held. `None` where nothing was written, or it is damaged: it is a protection and no promise.
 pub(crate) fn read_held(
     locks: &impl ReadableTable<StorageKey, &'static [u8]>,
-) -> Result<Option<Held>, Failure> {
+) -> Result<Option<HeldRow>, Failure> {
     let Some(held) = locks.get(&note_key(HELD))? else { return Ok(None) };
-    let read = Held::from_bytes(held.value());
+    let read = HeldRow::from_bytes(held.value());
     if read.is_none() {
         tracing::warn!(
             "what the scopes hold of the store is damaged in the file; it is counted anew from here"
@@ -114,7 +114,7 @@ impl LockExpiry<'_, '_> {
         Ok(())
     }
 
-    pub(crate) fn write_held(&mut self, held: &Held) -> Result<(), Failure> {
+    pub(crate) fn write_held(&mut self, held: &HeldRow) -> Result<(), Failure> {
         self.0.insert(&note_key(HELD), &held.to_bytes()[..])?;
         Ok(())
     }

@@ -28,10 +28,10 @@ pub enum QuickRepair {
 
 impl QuickRepair {
     /// Whether a commit does on a storage of so many bytes, with so many left on its disk.
-    pub(crate) fn applies(self, length: Option<u64>, free: Option<u64>) -> bool {
+    pub(crate) fn applies(self, length: Option<u64>, left: Option<u64>) -> bool {
         match self {
             Self::UpTo(most) => {
-                length.is_none_or(|length| length <= most) || free.is_some_and(|free| free <= SHORT)
+                length.is_none_or(|length| length <= most) || left.is_some_and(|left| left <= SHORT)
             }
             Self::Always => true,
             Self::Never => false,

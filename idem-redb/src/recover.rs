@@ -34,7 +34,10 @@ impl Writer {
     /// Opens the database again where `done` says that redb refuses every write until then.
     pub(crate) fn recover(&mut self, done: Result<(), Failure>) {
         match done {
-            Err(failure) if failure.is_full() && self.own.is_some() => self.open_in_place(),
+            Err(failure) if failure.is_full() && self.own.is_some() => {
+                self.writes.met_full();
+                self.open_in_place();
+            }
             Err(failure) if failure.needs_reopen() && self.own.is_some() => self.open_again(&AFTER_AN_ERROR),
             Err(failure) if failure.needs_reopen() && self.supply.is_some() => self.ask_for_another(),
             Err(failure) if failure.needs_reopen() => {

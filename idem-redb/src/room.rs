@@ -1,11 +1,12 @@
 //! How much room is left for a store's file: on its file system, and in itself.
 //!
-//! Looked at by the [watcher](crate::watcher) now and then, and used by the writer at once: what it has written since
-//! the last look it takes off by itself.
+//! Looked at by the [watcher](crate::watcher) now and then, and by the writer before it refuses anybody. What the writer
+//! has written since a look it takes off by itself.
 
-use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::seen::{self, Seen};
 
 /// What a record takes of the file for each byte of it, pages that are not full included. redb's pages have 2^n KiB, so
 /// that one with a large value may be half empty.
@@ -15,156 +16,205 @@ const TAKEN_PER_BYTE: u64 = 2;
 const RESERVE: u64 = 1 << 20;
 const RESERVED_PART: u64 = 512;
 const MOST_RESERVED: u64 = 8 << 20;
-/// Where nobody knows, everything has room.
-const UNKNOWN: u64 = u64::MAX;
+/// So many times the reserve is looked after with each commit.
+const NEARLY: u64 = 4;
+/// Of how many bytes of new records it is seen whether the file grows by them.
+const EVIDENCE: u64 = 256 << 10;
+/// One such part of what records have left of the file is sure to be found again, where nobody knows how much more.
+const SURE_PART: u64 = 16;
 
 #[derive(Debug)]
 pub(crate) struct Room {
     path: PathBuf,
-    /// What the file may take in all: what it has, and what it could still get. [`UNKNOWN`] until somebody looked.
-    whole: AtomicU64,
-    /// The bytes of all records, for whoever looks.
-    counted: AtomicU64,
+    /// Never locked while the system is asked.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What the last look showed, if it showed anything.
+    seen: Option<Seen>,
+    /// The bytes of all records, and how many they were at the last look.
+    counted: u64,
+    counted_then: u64,
+    /// The most bytes of records that the file is known to have had room for, less where that turned out to be too much.
+    most: u64,
+    /// How many bytes of records were added, and what the file had taken before, since it was last judged by them.
+    added: u64,
+    taken_before: u64,
     /// Whether the application has tables of its own in the file. Nobody knows how large these are, so that nobody
     /// knows either what the records leave free of the file.
-    has_rows: AtomicBool,
+    has_rows: bool,
+    /// Whether what the file system keeps for root turned out not to be for this process.
+    without_roots: bool,
+    /// Whether the writer has looked since the last commit.
+    is_fresh: bool,
 }
 
 impl Room {
     /// Of the file at `path`.
     pub(crate) fn new(path: PathBuf) -> Self {
-        let (whole, counted) = (AtomicU64::new(UNKNOWN), AtomicU64::new(0));
-        Self { path, whole, counted, has_rows: AtomicBool::new(false) }
+        Self { path, state: Mutex::default() }
+    }
+
+    /// Of a file that has `counted` bytes of records, and had `most` at one time, as far as anybody knows.
+    pub(crate) fn begin(&self, counted: u64, most: u64, has_rows: bool) {
+        self.look();
+        let mut state = self.state();
+        (state.counted, state.counted_then, state.has_rows) = (counted, counted, has_rows);
+        let of_the_file = state.seen.map_or(0, |seen| seen.taken / TAKEN_PER_BYTE);
+        state.most = most.max(counted).max(if has_rows { 0 } else { of_the_file });
     }
 
     /// Looks at the file and its file system.
     pub(crate) fn look(&self) {
-        let counted = self.counted.load(Ordering::Acquire);
-        let mut seen = look(&self.path).ok().flatten();
-        if self.has_rows.load(Ordering::Acquire) {
-            seen = seen.map(|seen| Seen { taken: 0, ..seen });
-        }
-        let whole = seen.map(|seen| seen.whole(counted));
-        self.whole.store(whole.unwrap_or(UNKNOWN), Ordering::Release);
+        let (without_roots, counted) = {
+            let state = self.state();
+            (state.without_roots, state.counted)
+        };
+        let seen = seen::look(&self.path, !without_roots).ok().flatten();
+        self.state().saw(seen, counted);
     }
 
-    /// Takes in how many bytes all records have by now.
-    pub(crate) fn count(&self, counted: u64) {
-        self.counted.store(counted, Ordering::Release);
+    /// Looks again, unless nothing was committed since; whether it did.
+    pub(crate) fn look_again(&self) -> bool {
+        if self.state().is_fresh {
+            return false;
+        }
+        self.look();
+        self.state().is_fresh = true;
+        true
+    }
+
+    /// Takes in how many bytes all records have by now, and how many were added with the last commit.
+    pub(crate) fn count(&self, counted: u64, added: u64) {
+        let mut state = self.state();
+        state.added = state.added.saturating_add(added);
+        (state.counted, state.is_fresh) = (counted, false);
+        state.most = state.most.max(counted);
     }
 
     /// The application has tables of its own in the file, or may have.
     pub(crate) fn has_rows(&self) {
-        self.has_rows.store(true, Ordering::Release);
+        self.state().has_rows = true;
     }
 
-    /// What is free while all records have `counted` bytes; `None` where nobody knows.
-    pub(crate) fn free(&self, counted: u64) -> Option<u64> {
-        let whole = self.whole.load(Ordering::Acquire);
-        (whole != UNKNOWN).then(|| whole.saturating_sub(counted.saturating_mul(TAKEN_PER_BYTE)))
+    /// The file has given back what was free in it.
+    pub(crate) fn compacted(&self) {
+        let mut state = self.state();
+        (state.most, state.is_fresh) = (state.counted, false);
     }
 
-    /// What is left for those who hold a key, so that what they do can be kept: new keys do not get it.
-    pub(crate) fn reserve(&self) -> u64 {
-        let whole = self.whole.load(Ordering::Acquire);
-        if whole == UNKNOWN { 0 } else { RESERVE + (whole / RESERVED_PART).min(MOST_RESERVED) }
+    /// A write found no room: so much less than was thought can be found in the file.
+    pub(crate) fn met_full(&self) {
+        self.look();
+        let mut state = self.state();
+        state.found_less();
+        if state.seen.is_some_and(|seen| seen.left >= seen.reserve()) {
+            state.without_roots = true;
+        }
     }
 
-    /// What records of `counted` bytes take of the file; `None` where the application may have tables in it as well.
-    pub(crate) fn in_use(&self, counted: u64) -> Option<u64> {
-        (!self.has_rows.load(Ordering::Acquire)).then(|| counted.saturating_mul(TAKEN_PER_BYTE))
+    /// What is free for new records; `None` where nobody knows.
+    pub(crate) fn free(&self) -> Option<u64> {
+        self.state().free()
     }
 
-    /// How many bytes all records have if the file is full of them.
-    pub(crate) fn most_counted(&self) -> u64 {
-        look(&self.path).ok().flatten().map_or(0, |seen| seen.taken / TAKEN_PER_BYTE)
+    /// What the file system has left; `None` where nobody knows.
+    pub(crate) fn left(&self) -> Option<u64> {
+        self.state().left()
+    }
+
+    /// What is left, where that is for those who hold a key.
+    pub(crate) fn reserved(&self) -> Option<u64> {
+        let state = self.state();
+        state.left().filter(|_| state.is_for_holders())
+    }
+
+    /// Whether it may soon be short of room, so that what was seen a moment ago will not do.
+    pub(crate) fn is_nearly_short(&self) -> bool {
+        let state = self.state();
+        state.seen.zip(state.left()).is_some_and(|(seen, left)| left < NEARLY.saturating_mul(seen.reserve()))
+    }
+
+    /// What the records take of the file; `None` where the application may have tables in it as well.
+    pub(crate) fn in_use(&self) -> Option<u64> {
+        let state = self.state();
+        (!state.has_rows).then(|| state.counted.saturating_mul(TAKEN_PER_BYTE))
+    }
+
+    /// The most bytes of records that the file is known to have had room for.
+    pub(crate) fn most(&self) -> u64 {
+        self.state().most
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What a look at the file shows.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    /// What the file system has left for this process.
-    left: u64,
-    /// What the file takes of it.
-    taken: u64,
-    /// What the file is longer than that.
-    holes: u64,
+impl State {
+    /// Takes in what was seen when all records had `counted` bytes.
+    fn saw(&mut self, seen: Option<Seen>, counted: u64) {
+        if let Some(seen) = seen {
+            if self.added >= EVIDENCE {
+                // A file that grows by all that is added has no pages left that could be found again.
+                if seen.taken.saturating_sub(self.taken_before) >= self.added {
+                    self.most = self.counted + self.removed() / 4;
+                }
+                self.added = 0;
+            }
+            if self.added == 0 {
+                self.taken_before = seen.taken;
+            }
+        }
+        (self.seen, self.counted_then) = (seen, counted);
+        self.most = self.most.max(self.counted);
+    }
+
+    fn found_less(&mut self) {
+        self.most = self.counted + self.removed() / 2;
+    }
+
+    fn left(&self) -> Option<u64> {
+        let written = self.counted.saturating_sub(self.counted_then).saturating_mul(TAKEN_PER_BYTE);
+        Some(self.seen?.left.saturating_sub(written))
+    }
+
+    /// What records have left of the file since it had the most.
+    fn removed(&self) -> u64 {
+        self.seen.map_or(0, |seen| self.most.min(seen.taken).saturating_sub(self.counted))
+    }
+
+    /// Whether the file system has no more than what is for holders.
+    fn is_short(&self) -> bool {
+        self.seen.zip(self.left()).is_some_and(|(seen, left)| left < seen.reserve())
+    }
+
+    fn is_for_holders(&self) -> bool {
+        let in_the_file = self.seen.map_or(0, |seen| seen.reserve().min(self.most / 2));
+        self.is_short() && self.removed() < in_the_file
+    }
+
+    /// What records do not take of the file is free, and in a file that is smaller than they would be, nothing is. redb
+    /// takes holes as readily as pages that records have left: where not all of them could be filled, and where there
+    /// are rows, what the file system has left is sure to be found, and a little of what records have left.
+    fn free(&self) -> Option<u64> {
+        let seen = self.seen?;
+        let taken = if self.has_rows || seen.holes > seen.left { 0 } else { seen.taken };
+        let taken = taken.max(self.counted_then.saturating_mul(TAKEN_PER_BYTE));
+        let free =
+            seen.left.saturating_add(taken).saturating_sub(self.counted.saturating_mul(TAKEN_PER_BYTE));
+        Some(free.max(self.left()?.saturating_add(self.removed() / SURE_PART)))
+    }
 }
 
 impl Seen {
-    /// What records of `counted` bytes do not take of the file is free, and in a file that is smaller than they would
-    /// be, nothing is. redb takes holes as readily as pages that records have left: where not all of them could be filled,
-    /// only what the file system has left is sure to be found.
-    fn whole(self, counted: u64) -> u64 {
-        let taken = if self.holes > self.left { 0 } else { self.taken };
-        let taken = taken.max(counted.saturating_mul(TAKEN_PER_BYTE));
-        self.left.saturating_add(taken).min(UNKNOWN - 1)
+    /// What is left for those who hold a key, so that what they do can be kept: new keys do not get it.
+    fn reserve(self) -> u64 {
+        RESERVE + (self.left.saturating_add(self.taken) / RESERVED_PART).min(MOST_RESERVED)
     }
-}
-
-/// `None` where a file system does not say.
-#[cfg(unix)]
-fn look(path: &std::path::Path) -> io::Result<Option<Seen>> {
-    use std::os::unix::fs::MetadataExt as _;
-    const BLOCK: u64 = 512;
-    let (file, system) = (std::fs::metadata(path)?, rustix::fs::statvfs(path)?);
-    let left = system.f_bavail.saturating_mul(system.f_frsize);
-    // A file grows by holes, which are the file system's to fill.
-    let taken = file.len().min(file.blocks().saturating_mul(BLOCK));
-    let holes = file.len() - taken;
-    Ok((system.f_blocks > 0).then_some(Seen { left, taken, holes }))
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-fn look(_: &std::path::Path) -> io::Result<Option<Seen>> {
-    Ok(None)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn free(seen: Seen, counted_then: u64, counted: u64) -> Option<u64> {
-        let room = Room::new(PathBuf::new());
-        room.whole.store(seen.whole(counted_then), Ordering::Release);
-        room.free(counted)
-    }
-
-    #[test]
-    fn what_is_free_in_the_file_is_free_as_well() {
-        assert_eq!(free(Seen { left: 10, taken: 100, holes: 0 }, 20, 20), Some(70));
-    }
-
-    #[test]
-    fn a_file_that_is_smaller_than_its_records_are_thought_to_be_has_nothing_free() {
-        assert_eq!(free(Seen { left: 10, taken: 100, holes: 0 }, 80, 80), Some(10));
-    }
-
-    #[test]
-    fn beside_holes_that_cannot_be_filled_nothing_of_the_file_is_free() {
-        assert_eq!(free(Seen { left: 10, taken: 100, holes: 10 }, 20, 20), Some(70));
-        assert_eq!(free(Seen { left: 10, taken: 100, holes: 11 }, 20, 20), Some(10));
-    }
-
-    #[test]
-    fn what_was_written_since_the_look_is_taken_off() {
-        assert_eq!(free(Seen { left: 10, taken: 100, holes: 0 }, 80, 83), Some(4));
-        assert_eq!(free(Seen { left: 10, taken: 100, holes: 0 }, 80, 90), Some(0));
-    }
-
-    #[test]
-    fn what_was_removed_since_the_look_is_free() {
-        assert_eq!(free(Seen { left: 10, taken: 100, holes: 0 }, 50, 20), Some(70));
-    }
-
-    #[test]
-    fn where_nobody_knows_nobody_says_how_much_is_free() {
-        let room = Room::new(PathBuf::from("/no/such/file"));
-        assert_eq!(room.free(1), None);
-        room.look();
-        assert_eq!(room.free(1), None);
-        assert_eq!(room.most_counted(), 0);
-    }
-}
+mod tests;

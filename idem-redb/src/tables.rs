@@ -1,14 +1,17 @@
 //! The tables within a write transaction: finding a record, and moving it.
 
+mod recount;
 mod sweeping;
 
 use idem_core::codec::{self, Cover};
 use idem_core::decide::Change;
 use idem_core::{Key, Record, State, Timestamp};
-use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
+use redb::{ReadableTable, Table, WriteTransaction};
 
+use crate::counting::Known;
 use crate::error::Failure;
-use crate::held::{Changes, Held};
+use crate::held::Changes;
+use crate::held_row::HeldRow;
 use crate::lazy_table::LazyTable;
 use crate::lock_expiry::{self, LockExpiry};
 use crate::lock_record::{note_of, read_checkpoint, read_lock, write_checkpoint, write_lock};
@@ -243,17 +246,17 @@ impl<'txn> Tables<'txn> {
         lock_expiry::read_mark(&self.locks)
     }
 
-    /// What the scopes held; `None` where the file does not say, and holds records all the same.
-    pub(crate) fn held(&mut self) -> Result<Option<Held>, Failure> {
-        if let Some(held) = lock_expiry::read_held(&self.locks)? {
-            return Ok(Some(held));
+    /// What the scopes hold, as was written down with `mark` or is counted now.
+    pub(crate) fn known(&mut self, mark: Mark) -> Result<Known, Failure> {
+        if let Some(row) = lock_expiry::read_held(&self.locks)?.filter(|row| row.is_of(mark.time)) {
+            let is_exact = row.is_exact && row.as_of == mark.time;
+            return Ok(Known { held: row.held, is_exact, most: row.most, has_rows: false });
         }
-        // The one entry is the mark.
-        let is_empty = self.locks.len()? <= 1 && self.outcomes.open()?.is_empty()?;
-        Ok(is_empty.then(Held::default))
+        let counted = self.recount()?;
+        Ok(Known { held: counted.held, is_exact: counted.is_exact, ..Known::default() })
     }
 
-    pub(crate) fn write_held(&mut self, held: &Held) -> Result<(), Failure> {
+    pub(crate) fn write_held(&mut self, held: &HeldRow) -> Result<(), Failure> {
         self.lock_expiry().write_held(held)
     }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use redb::{Database, TransactionError, WriteTransaction};
 
+use crate::counting::{Counting, Counts};
 use crate::error::Failure;
 use crate::file;
 use crate::found::{self, Ownership};
 use crate::lent::Lent;
 use crate::mark::Mark;
 use crate::quick_repair::{QuickRepair, Spared};
-use crate::share::{Counting, Counts, Share};
+use crate::share::Share;
 use crate::shared::Shared;
 use crate::shrink::Use;
 use crate::step::Step;
@@ -54,8 +55,8 @@ impl Writes {
     pub(crate) fn begin(&mut self, database: &Arc<Database>) -> Result<WriteTransaction, Failure> {
         let config = &self.shared.config;
         let length = self.storage.as_ref().and_then(Lent::length);
-        let free = self.counting.share().and_then(Share::free);
-        self.begin_as(database, config.quick_repair.applies(length, free))
+        let left = self.counting.share().and_then(Share::left);
+        self.begin_as(database, config.quick_repair.applies(length, left))
     }
 
     fn begin_as(
@@ -78,6 +79,9 @@ impl Writes {
     /// The database was compacted, in commits that spare nobody a repair.
     pub(crate) fn compacted(&mut self) {
         self.spared.forget();
+        if let Some(share) = self.counting.share() {
+            share.compacted();
+        }
     }
 
     /// How large the file is, and what of it is in use, where anybody knows.
@@ -127,13 +131,14 @@ impl Writes {
             return Ok(None);
         }
         tables.write_mark(step.mark())?;
-        self.counting.write(tables, self.shared.time.source().monotonic())
+        self.counting.write(tables, step.now, self.shared.time.source().monotonic())
     }
 
     /// Writes the same into the last commit.
     pub(crate) fn seal(&self, tables: &mut Tables<'_>) -> Result<(), Failure> {
-        tables.write_mark(self.mark())?;
-        self.counting.write_all(tables)
+        let mark = self.mark();
+        tables.write_mark(mark)?;
+        self.counting.write_all(tables, mark.time)
     }
 
     /// What was given out in a commit that failed may be in the file all the same, so it is not given out again.
@@ -157,6 +162,14 @@ impl Writes {
     pub(crate) fn stands_on(&mut self, storage: Lent) {
         self.spared.forget();
         self.storage = Some(storage);
+        self.counting.opened_again();
+    }
+
+    /// A write found no room.
+    pub(crate) fn met_full(&self) {
+        if let Some(share) = self.counting.share() {
+            share.met_full();
+        }
     }
 
     /// Takes in how far a database had come.

@@ -11,8 +11,9 @@ use idem_core::{Claim, Fenced, Key, Lease, LockOutcome, ManualClock, Outcome, Ow
 use idem_redb::{QuickRepair, RedbConfig, RedbStore, Transacted};
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, TableDefinition};
+use tokio::task::JoinSet;
 
-use crate::support::call::{acquire, assert_replays, complete_keys, key};
+use crate::support::call::{acquire, assert_replays, complete, complete_keys, key, value};
 use crate::support::rng::Rng;
 use crate::support::workload::{LEASE, clock, fingerprint, shared};
 
@@ -38,7 +39,7 @@ async fn what_scopes_hold_adds_up_to_nothing_in_the_end() {
         clock.advance(3 * RETENTION);
         while store.expire(1_000).await.unwrap().more {}
         store.close().await.unwrap();
-        assert_eq!((all(&path), row(&path).unwrap().len()), (0, 16), "seed {seed}");
+        assert_eq!((all(&path), row(&path).unwrap().len()), (0, 40), "seed {seed}");
     }
 }
 
@@ -100,6 +101,92 @@ async fn a_damaged_count_is_passed_over() {
     }
 }
 
+/// It was written by a version that did not count.
+#[tokio::test]
+async fn a_file_without_a_count_is_counted_when_it_is_opened() {
+    for count in [3, 6_000] {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
+        let path = folder.path().join("payments.idem");
+        let store = open(&path, &clock).await;
+        // What expires leaves a file that is far larger than what is in it.
+        for number in 0..20 {
+            let lease = acquire_for(&store, &key(100_000 + number), RETENTION).await;
+            complete(&store, &lease, Outcome::Value(vec![7; 1 << 20].into())).await;
+        }
+        complete_at_once(&store, count).await;
+        clock.advance(2 * RETENTION);
+        while store.expire(1_000).await.unwrap().more {}
+        store.close().await.unwrap();
+        let before = all(&path);
+        write_row(&path, None);
+        let store = open(&path, &clock).await;
+        assert!(store.remove(&key(0), true).await.unwrap());
+        complete(&store, &acquire(&store, &key(0)).await, value(0)).await;
+        store.close().await.unwrap();
+        let after = all(&path);
+        if count == 3 {
+            assert_eq!(after, before);
+        } else {
+            assert!(after.abs_diff(before) < before / 10, "{before} before, {after} after");
+        }
+    }
+}
+
+/// It left alone what it did not know of, and went on for longer than a count is good for.
+#[tokio::test]
+async fn a_count_that_an_older_version_left_in_the_file_is_not_believed() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
+    let path = folder.path().join("payments.idem");
+    let store = open(&path, &clock).await;
+    complete_keys(&store, 4).await;
+    store.close().await.unwrap();
+    let (four, counted) = (all(&path), row(&path).unwrap());
+    let file = path.clone();
+    let opened = move || {
+        let file = OpenOptions::new().read(true).write(true).open(&file)?;
+        FileBackend::new(file).map_err(io::Error::other)
+    };
+    let older = RedbStore::builder("").clock(shared(&clock)).open_backend(opened).await.unwrap();
+    clock.advance(Duration::from_mins(1));
+    for number in 1..4 {
+        assert!(older.remove(&key(number), true).await.unwrap());
+    }
+    older.close().await.unwrap();
+    write_row(&path, Some(&counted));
+    for _opening in 0..2 {
+        let store = open(&path, &clock).await;
+        acquire_and_release(&store).await;
+        store.close().await.unwrap();
+        assert_eq!(all(&path), four / 4);
+    }
+}
+
+/// What had not been written down before a crash is not wrong for ever.
+#[tokio::test]
+async fn a_file_is_counted_anew_after_a_crash() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
+    let mut path = folder.path().join("payments.idem");
+    for crash in 0..3 {
+        let store = open(&path, &clock).await;
+        if crash == 0 {
+            complete_keys(&store, 1).await;
+        }
+        clock.advance(Duration::from_secs(2));
+        let lease = acquire(&store, &key(10)).await;
+        clock.advance(Duration::from_secs(2));
+        complete(&store, &lease, Outcome::Value(vec![7; 60_000].into())).await;
+        assert!(store.remove(&key(10), true).await.unwrap());
+        let crashed = folder.path().join(format!("{crash}.idem"));
+        std::fs::copy(&path, &crashed).unwrap();
+        path = crashed;
+    }
+    let store = open(&path, &clock).await;
+    acquire_and_release(&store).await;
+    store.close().await.unwrap();
+    let one = all(&path);
+    assert!(one < 1_000, "{one} bytes are counted of a small record");
+}
+
 /// One call on a key of a few, whatever it comes to.
 async fn one_call(store: &RedbStore, clock: &ManualClock, rng: &mut Rng) {
     let scope = Scope::new(format!("scope {}", rng.below(3))).unwrap();
@@ -146,6 +233,32 @@ async fn open(path: &Path, clock: &ManualClock) -> RedbStore {
     let mut config = RedbConfig::new(path);
     (config.sweep, config.quick_repair) = (false, QuickRepair::Never);
     RedbStore::builder(config).clock(shared(clock)).open().await.unwrap()
+}
+
+async fn acquire_for(store: &RedbStore, key: &Key, retention: Duration) -> Lease {
+    let claim = Claim { owner: Owner::random().unwrap(), lease: LEASE, retention };
+    match store.lock(key, &fingerprint(), &claim).await.unwrap() {
+        LockOutcome::Acquired(lease) => lease,
+        other => panic!("{key:?} is not free: {other:?}"),
+    }
+}
+
+async fn acquire_and_release(store: &RedbStore) {
+    assert_eq!(store.release(&acquire(store, &key(99)).await).await.unwrap(), Fenced::Applied);
+}
+
+/// Keys 0 to `count` - 1, each with its [`value`].
+async fn complete_at_once(store: &RedbStore, count: usize) {
+    let mut callers = JoinSet::new();
+    for first in 0..100 {
+        let store = store.clone();
+        callers.spawn(async move {
+            for number in (first..count).step_by(100) {
+                complete(&store, &acquire(&store, &key(number)).await, value(number)).await;
+            }
+        });
+    }
+    callers.join_all().await;
 }
 
 async fn unfinished(store: &RedbStore) -> u64 {

@@ -24,6 +24,7 @@ mod priority;
 mod queue;
 mod quick_repair;
 mod reopen;
+mod reserve;
 mod share;
 mod shared_database;
 mod shared_recovery;

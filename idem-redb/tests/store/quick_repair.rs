@@ -4,16 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+#[cfg(unix)]
+use idem_core::Outcome;
 use idem_core::{ErrorKind, ManualClock, Registry, Store, Timestamp};
 use idem_redb::redb::Database;
 use idem_redb::{QuickRepair, RedbConfig, RedbStore};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
+#[cfg(unix)]
+use tokio::task::JoinSet;
 
+#[cfg(unix)]
+use crate::support::call::{acquire, complete};
 use crate::support::call::{complete_keys, config, key, lock, open};
 use crate::support::disk::Disk;
 #[cfg(unix)]
 use crate::support::mount;
+#[cfg(unix)]
+use crate::support::workload::{clock, shared};
 
 #[tokio::test]
 async fn a_crash_costs_a_repair_only_beyond_the_configured_size() {
@@ -116,6 +124,39 @@ fn commits_on_a_disk_with_little_left_spare_the_repair() {
         let elsewhere = RedbStore::open(config.clone()).await.unwrap();
         complete_keys(&elsewhere, 3).await;
         assert!(needs_repair(&Disk::holding(std::fs::read(&config.path).unwrap())));
+    });
+}
+
+/// Pages that records have left of the file keep no write from failing that goes elsewhere.
+#[cfg(unix)]
+#[test]
+fn commits_on_a_disk_with_little_left_spare_the_repair_though_the_file_has_free_pages() {
+    let test =
+        "quick_repair::commits_on_a_disk_with_little_left_spare_the_repair_though_the_file_has_free_pages";
+    let Some(folder) = mount::inside(test, "400m") else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let (path, clock) = (folder.join("payments.idem"), clock());
+        let mut config = RedbConfig::new(&path);
+        (config.sweep, config.quick_repair) = (false, QuickRepair::UpTo(1 << 20));
+        let store = RedbStore::builder(config).clock(shared(&clock)).open().await.unwrap();
+        let mut callers = JoinSet::new();
+        for first in 0..50 {
+            let store = store.clone();
+            callers.spawn(async move {
+                for number in (first..2_560).step_by(50) {
+                    let lease = acquire(&store, &key(number)).await;
+                    complete(&store, &lease, Outcome::Value(vec![7; 120 << 10].into())).await;
+                }
+            });
+        }
+        callers.join_all().await;
+        clock.advance(Duration::from_hours(48));
+        while store.expire(1_000).await.unwrap().more {}
+        // Longer than it takes to look at the disk again.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        complete_keys(&store, 3).await;
+        assert!(!needs_repair(&Disk::holding(std::fs::read(&path).unwrap())));
     });
 }
 

@@ -51,6 +51,28 @@ async fn a_file_shrinks_once_its_records_have_expired() {
     assert_replays(&open(&path, &clock).await, 3).await;
 }
 
+/// What is in it is known all the same.
+#[tokio::test]
+async fn a_closure_that_makes_no_table_does_not_keep_the_file_from_shrinking() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
+    let path = folder.path().join("payments.idem");
+    let store = open(&path, &clock).await;
+    let lease = acquire(&store, &key(0)).await;
+    let done: Transacted<()> =
+        store.complete_with(&lease, |_| Ok(Outcome::Value(Bytes::new()))).await.unwrap();
+    assert_eq!(done, Transacted::Applied);
+    fill(&store, 1_000).await;
+    let full = length(&path);
+    clock.advance(2 * RETENTION);
+    tokio::time::timeout(Duration::from_mins(2), async {
+        while length(&path) > full / 4 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
 /// Nobody knows how much that is, and so how long it would take to move it.
 #[tokio::test]
 async fn a_file_with_tables_of_the_applications_is_left_as_it_is() {
