@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{Error, Reason};
 
-/// How [`StoreExt::execute`] ended.
+/// How [`StoreExt::execute`](crate::StoreExt::execute) ended.
 #[derive(Debug)]
 #[must_use = "only `Executed` and `Replayed` carry the key's one result"]
 pub enum Execution<T, E> {
@@ -29,7 +29,7 @@ pub enum Execution<T, E> {
     /// released: ask again with the same key.
     Unknown(T, Error),
     /// The work ran here and answered `Err`, and is not known to have completed its key. What became of the key
-    /// is the policy's choice ([`OnError`]).
+    /// is the policy's choice ([`OnError`](crate::OnError)).
     Failed(E),
 }
 
