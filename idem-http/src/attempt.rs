@@ -170,7 +170,8 @@ impl Attempt {
     ) -> std::result::Result<Outcome, NotKept> {
         let options = &self.shared.options;
         let (parts, body) = response.into_parts();
-        match capture(Box::pin(body), options.max_response, options.response_timeout).await {
+        let patience = options.patience_with(&body);
+        match capture(Box::pin(body), options.max_response, patience).await {
             Captured::Whole(Whole { data, trailers }) => {
                 self.shared.outcome(parts.status, &parts.headers, &data, trailers.as_ref())
             }

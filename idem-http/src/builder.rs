@@ -190,6 +190,14 @@ impl Builder {
         self
     }
 
+    /// How long the body of an answer is buffered that does not say how long it is; one that is not whole by then is a
+    /// stream: it flows to its client from its first byte, and is not kept. At most [`response_timeout`](
+    /// Builder::response_timeout). Default: 1 s.
+    pub fn stream_after(mut self, time: Duration) -> Self {
+        self.options.stream_after = time;
+        self
+    }
+
     /// What happens when the store cannot answer. Default: [`WhenStoreFails::Refuse`].
     pub fn when_store_fails(mut self, when: WhenStoreFails) -> Self {
         self.options.store_fails = when;
@@ -320,6 +328,7 @@ fn check(options: &Options) -> Result<()> {
         ("max_response", options.max_response == 0),
         ("body_timeout", options.body_timeout.is_zero()),
         ("response_timeout", options.response_timeout.is_zero()),
+        ("stream_after", options.stream_after.is_zero()),
         ("handler_timeout", options.handler_timeout.is_some_and(|limit| limit.is_zero())),
         ("store_timeout", options.store_timeout.is_some_and(|limit| limit.is_zero())),
     ];

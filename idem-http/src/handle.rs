@@ -146,7 +146,8 @@ where
     if let Some(ending) = ending {
         return (Ok(Response::from_parts(parts, ResponseBody::untouched(body))), ending);
     }
-    match capture(Box::pin(body), options.max_response, options.response_timeout).await {
+    let patience = options.patience_with(&body);
+    match capture(Box::pin(body), options.max_response, patience).await {
         Captured::Partly(partly, reason) => {
             let response = Response::from_parts(parts, ResponseBody::partly(partly));
             (Ok(response), Ok(Outcome::Unavailable(reason)))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Method, StatusCode};
+use http_body::Body;
 use idem_core::{OnError, Policy};
 
 use crate::fingerprint::Recipe;
@@ -99,6 +100,7 @@ pub(crate) struct Options {
     pub(crate) kept: KeptHeaders,
     pub(crate) max_response: usize,
     pub(crate) response_timeout: Duration,
+    pub(crate) stream_after: Duration,
     pub(crate) store_fails: WhenStoreFails,
     pub(crate) not_recorded: WhenNotRecorded,
     pub(crate) panics: WhenHandlerFails,
@@ -138,6 +140,7 @@ impl Default for Options {
             // With its headers within what the stores take by default.
             max_response: MIB - MIB / 16,
             response_timeout: Duration::from_secs(10),
+            stream_after: Duration::from_secs(1),
             store_fails: WhenStoreFails::default(),
             not_recorded: WhenNotRecorded::default(),
             panics: WhenHandlerFails::default(),
@@ -158,6 +161,12 @@ impl Options {
             WhenInFlight::Refuse => Duration::ZERO,
             WhenInFlight::Wait(limit) => limit,
         }
+    }
+
+    /// How long a body is waited for.
+    pub(crate) fn patience_with(&self, body: &impl Body) -> Duration {
+        let says_its_length = body.size_hint().exact().is_some();
+        if says_its_length { self.response_timeout } else { self.response_timeout.min(self.stream_after) }
     }
 
     /// The layer releases by itself what may be released, so that an answer in doubt never is. It waits by itself, too:

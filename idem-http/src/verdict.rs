@@ -58,6 +58,16 @@ pub struct NotExecuted;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InDoubt;
 
+/// Types of answers that come as long as there is something to say.
+const STREAMS: [&[u8]; 6] = [
+    b"text/event-stream",
+    b"application/x-ndjson",
+    b"application/ndjson",
+    b"application/jsonl",
+    b"application/json-seq",
+    b"multipart/x-mixed-replace",
+];
+
 /// What becomes of a handler's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -112,7 +122,7 @@ impl<'a> Answer<'a> {
     }
 
     /// The verdict of a layer that was given none: 429 and 503 release the key, and so do `RESOURCE_EXHAUSTED`
-    /// (8) and `UNAVAILABLE` (14) of gRPC; a stream of events is not kept; everything else is, success or error.
+    /// (8) and `UNAVAILABLE` (14) of gRPC; a stream (of events, of lines of JSON) is not kept; everything else is, success or error.
     #[must_use]
     pub fn standard_verdict(&self) -> Verdict {
         const RESOURCE_EXHAUSTED: u32 = 8;
@@ -121,8 +131,11 @@ impl<'a> Answer<'a> {
         if refused || matches!(self.grpc_status(), Some(RESOURCE_EXHAUSTED | UNAVAILABLE)) {
             return Verdict::Release;
         }
-        let events = |value: &http::HeaderValue| value.as_bytes().starts_with(b"text/event-stream");
-        if self.headers.get(CONTENT_TYPE).is_some_and(events) { Verdict::DoNotKeep } else { Verdict::Keep }
+        let is_stream = |value: &http::HeaderValue| {
+            let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+            STREAMS.iter().any(|stream| essence.trim_ascii().eq_ignore_ascii_case(stream))
+        };
+        if self.headers.get(CONTENT_TYPE).is_some_and(is_stream) { Verdict::DoNotKeep } else { Verdict::Keep }
     }
 
     /// What the handler itself says, before any policy.

@@ -1,5 +1,6 @@
 //! Bodies have bounds on both sides; what goes past the bound of an answer still reaches the first client whole.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -7,6 +8,7 @@ use axum::response::Response;
 use http::{Request, StatusCode};
 use http_body::SizeHint;
 use http_body_util::BodyExt;
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::support::{App, Calls, Client, Gate, Server, channel, channel_of, post, problem_code, repeated};
@@ -99,7 +101,7 @@ async fn an_answer_of_a_known_length_past_the_cap_is_not_waited_for() {
         Response::new(body)
     };
     let app = App::with(handler, |builder| builder.max_response(1000));
-    let before = tokio::time::Instant::now();
+    let before = Instant::now();
     let first = app.router.clone().oneshot(post("k", "")).await.unwrap();
     assert!(before.elapsed().is_zero());
     assert_eq!(first.headers()["content-length"], "1004");
@@ -152,6 +154,28 @@ async fn an_answer_past_the_time_limit_arrives_as_it_comes_and_is_on_record_befo
     assert_eq!(calls.count(), 1);
 }
 
+/// It would else be silent for as long as an answer may take that says its length.
+#[tokio::test(start_paused = true)]
+async fn an_answer_without_a_length_flows_after_a_moment_and_one_with_a_length_is_waited_for() {
+    for (hint, patience) in [(SizeHint::default(), 1), (SizeHint::with_exact(10), 10)] {
+        let senders = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&senders);
+        let handler = move || async move {
+            let (body, sender) = channel_of(hint);
+            sender.send("begun");
+            kept.lock().unwrap().push(sender);
+            Response::new(body)
+        };
+        let app = App::new(handler);
+        let begun = Instant::now();
+        let first = app.router.clone().oneshot(post("k", "")).await.unwrap();
+        let frame = first.into_body().frame().await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), "begun");
+        assert_eq!(begun.elapsed().as_secs(), patience);
+        assert!(app.ask(post("k", "")).await.text().contains("streamed"));
+    }
+}
+
 /// Pieces of nothing fill no buffer, and are always there.
 #[tokio::test]
 async fn an_endless_answer_of_nothing_meets_the_time_limit() {
@@ -186,7 +210,7 @@ async fn an_answer_that_breaks_off_breaks_off_for_its_client_and_is_not_kept() {
 #[tokio::test]
 async fn an_answer_too_large_for_the_store_arrives_and_is_not_kept() {
     let config = idem_moka::MokaConfig { max_outcome: 100, ..idem_moka::MokaConfig::default() };
-    let store = std::sync::Arc::new(idem_moka::MokaStore::new(config).unwrap());
+    let store = Arc::new(idem_moka::MokaStore::new(config).unwrap());
     let app = App::over(store, || async { vec![b'x'; 500] }, |builder| builder);
     assert_eq!(app.ask(post("k", "")).await.body.len(), 500);
     assert_eq!(problem_code(&app.ask(post("k", "")).await), "not_kept");

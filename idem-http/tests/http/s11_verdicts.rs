@@ -105,8 +105,10 @@ async fn a_handler_that_takes_too_long_is_dropped_and_not_run_again() {
 
 #[tokio::test]
 async fn a_stream_of_events_is_neither_buffered_nor_kept() {
-    let events = || ([("content-type", "text/event-stream")], "data: 1\n\n").into_response();
-    assert_eq!(twice(events).await, (1, [StatusCode::OK, StatusCode::CONFLICT]));
+    for stream in ["text/event-stream", "Text/Event-Stream; charset=utf-8", "application/x-ndjson"] {
+        let events = move || ([("content-type", stream)], "data: 1\n\n").into_response();
+        assert_eq!(twice(events).await, (1, [StatusCode::OK, StatusCode::CONFLICT]), "{stream}");
+    }
 }
 
 #[tokio::test]
