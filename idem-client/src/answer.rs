@@ -26,23 +26,15 @@ pub(crate) fn is_worth_repeating(answer: &Response) -> bool {
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => true,
-        _ => false,
+        // Cloudflare's, when the server behind it gave no answer.
+        status => matches!(status.as_u16(), 520..=524 | 530),
     }
 }
 
-/// Whether a final answer may be that of one sending alone: what stands before the store refused it, for who asks or
-/// where, while an earlier sending may have been executed.
+/// Whether a final answer may be that of one sending alone: a refusal of whatever stands before the store, or of a server
+/// that was changed since, while an earlier sending may have been executed.
 pub(crate) fn may_be_of_one_sending(status: StatusCode, headers: &HeaderMap) -> bool {
-    let refusals = [
-        StatusCode::UNAUTHORIZED,
-        StatusCode::FORBIDDEN,
-        StatusCode::NOT_FOUND,
-        StatusCode::METHOD_NOT_ALLOWED,
-        StatusCode::PROXY_AUTHENTICATION_REQUIRED,
-        StatusCode::MISDIRECTED_REQUEST,
-        StatusCode::NETWORK_AUTHENTICATION_REQUIRED,
-    ];
-    refusals.contains(&status) && !is_replay(headers)
+    (status.is_client_error() || status.is_server_error()) && !is_replay(headers)
 }
 
 fn is_replay(headers: &HeaderMap) -> bool {

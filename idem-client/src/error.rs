@@ -25,7 +25,8 @@ pub struct Error {
 
 /// Why a request was given up.
 ///
-/// `Debug` shows no address, header or body, neither of the request nor of the answer.
+/// `Debug` shows no path, query, header or body, neither of the request nor of the answer; of a redirect that was refused
+/// it shows the origin that it led to.
 #[non_exhaustive]
 pub enum Failure {
     /// The hook that keeps keys failed. Nothing was sent.

@@ -79,7 +79,7 @@ impl ClientKey {
     }
 
     /// What a request carries already, in quotes or bare. What is neither is left for the server to refuse.
-    fn of(value: &HeaderValue) -> Option<Self> {
+    pub(crate) fn of(value: &HeaderValue) -> Option<Self> {
         let bytes = value.as_bytes();
         if bytes.first() != Some(&b'"') {
             return Self::new(std::str::from_utf8(bytes).ok()?).ok();

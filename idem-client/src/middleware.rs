@@ -91,7 +91,8 @@ impl Middleware for IdempotencyMiddleware {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        let resumed = extensions.get::<Resumed>().cloned();
+        // The extensions may come with another request, which a middleware outside sends in between.
+        let resumed = extensions.get::<Resumed>().filter(|resumed| resumed.is_of(&request)).cloned();
         if resumed.is_none() && !self.options.takes_key(&request) {
             return under(Rule::Any, next.run(request, extensions)).await;
         }

@@ -129,8 +129,8 @@ macro_rules! settings {
         /// crash comes between the two.
         ///
         /// It is called for every final answer, and never where the request is given up. One exception: where an
-        /// earlier sending may have been executed (it was not the first, or the request was resumed), a fresh 401, 403,
-        /// 404, 405, 407, 421 or 511 may speak of this sending alone, and the key still finds the answer once
+        /// earlier sending may have been executed (it was not the first, or the request was resumed), a status of
+        /// 400 and more that is no replay may speak of this sending alone, and the key still finds the answer once
         /// credentials or routes are right again. When the hook fails, or does not end within a window of its own, the
         /// answer is in the error.
         ///

@@ -80,9 +80,9 @@ fn changes(status: StatusCode, method: Option<&Method>) -> bool {
     }
 }
 
-/// Without what may hold secrets.
+/// The origin alone: the rest may hold secrets.
 fn place(url: &Url) -> String {
-    format!("{}{}", url.origin().ascii_serialization(), url.path())
+    url.origin().ascii_serialization()
 }
 
 /// A redirect that is not followed, or should not have been.

@@ -172,6 +172,13 @@ impl Sending {
     }
 }
 
+impl Resumed {
+    /// Whether it is this request that is resumed.
+    pub(crate) fn is_of(&self, request: &Request) -> bool {
+        request.headers().values().any(|value| ClientKey::of(value).as_ref() == Some(&self.key))
+    }
+}
+
 impl Lifetime {
     /// In whole seconds, of which there is at least one.
     pub(crate) fn new(now: SystemTime, retention: Duration) -> Self {
@@ -197,11 +204,29 @@ impl Lifetime {
     }
 }
 
+/// Headers that hold credentials by their usual names.
+const SECRETS: [&str; 14] = [
+    "x-api-key",
+    "api-key",
+    "x-auth-token",
+    "x-access-token",
+    "x-refresh-token",
+    "x-session-token",
+    "x-csrf-token",
+    "x-xsrf-token",
+    "x-amz-security-token",
+    "x-goog-api-key",
+    "x-vault-token",
+    "x-subject-token",
+    "ocp-apim-subscription-key",
+    "dpop",
+];
+
 /// Whether a header is for the server alone.
 pub(crate) fn is_secret(name: &HeaderName, value: &HeaderValue) -> bool {
     value.is_sensitive()
         || [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name)
-        || ["x-api-key", "x-auth-token"].contains(&name.as_str())
+        || SECRETS.contains(&name.as_str())
 }
 
 impl fmt::Debug for Sending {

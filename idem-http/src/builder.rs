@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri};
-use idem_core::{Claim, Error, ErrorKind, Operation, Owner, Result, Store};
+use idem_core::Store;
 
 use tokio::sync::Semaphore;
 
@@ -14,21 +14,19 @@ use crate::future::Detached;
 use crate::grpc::UnaryMethods;
 use crate::headers::KeptHeaders;
 use crate::key::KeySyntax;
-use crate::layer::{IdempotencyLayer, Shared};
 use crate::options::{KeyRule, Options, WhenHandlerFails, WhenInFlight, WhenNotRecorded, WhenStoreFails};
 use crate::original_uri::RequestUri;
 use crate::problem::Page;
-use crate::running::Running;
 use crate::scope::ScopeOf;
-use crate::verdict::{Answer, NOT_EXECUTED, Verdict};
+use crate::verdict::{Answer, Verdict};
 
-/// Collects the options of an [`IdempotencyLayer`]; each has a default.
+/// Collects the options of an [`IdempotencyLayer`](crate::IdempotencyLayer); each has a default.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
-    store: Arc<dyn Store>,
-    scope: ScopeOf,
-    options: Options,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) scope: ScopeOf,
+    pub(crate) options: Options,
 }
 
 impl Builder {
@@ -50,8 +48,8 @@ impl Builder {
     }
 
     /// The unary methods of gRPC that the layer acts on: `/pay.Pay/Charge`, or `/pay.Pay/*` for all of a service. Calls of
-    /// other methods go to their handlers untouched, since they may be streams; the first one with a key is told in the
-    /// log. Default: none.
+    /// other methods then go to their handlers untouched, since they may be streams; the first one with a key is told in
+    /// the log. Default: none, and a call with a key is taken for a unary one.
     pub fn grpc_unary(mut self, methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.options.grpc_unary = UnaryMethods::new(methods.into_iter().map(Into::into).collect());
         self
@@ -89,10 +87,10 @@ impl Builder {
         self
     }
 
-    /// How many retries may wait at one time under [`WhenInFlight::Wait`]; one more is answered with 409 at once. One whose
-    /// client leaves waits no longer. Default: 1,024.
+    /// How many retries may wait at one time under [`WhenInFlight::Wait`]; one that finds no place, at first or after a
+    /// round in vain, is answered with 409. One whose client leaves waits no longer. Default: 1,024. Zero: none waits.
     pub fn max_waiters(mut self, most: usize) -> Self {
-        self.options.max_waiters = most;
+        self.options.max_waiters = most.min(Semaphore::MAX_PERMITS);
         self
     }
 
@@ -155,14 +153,15 @@ impl Builder {
         self
     }
 
-    /// Whether an answer may also say by the header [`NOT_EXECUTED`] that nothing was executed. Not in front of anything
+    /// Whether an answer may also say by the header [`NOT_EXECUTED`](crate::NOT_EXECUTED) that nothing was executed. Not in front of anything
     /// that hands on the headers of others, such as a proxy: they could have a request run twice. Default: no.
     pub fn not_executed_header(mut self, is_obeyed: bool) -> Self {
         self.options.not_executed_header = is_obeyed;
         self
     }
 
-    /// How long a handler may take, the body of its answer apart. After that it is dropped, its client gets 504, and a
+    /// How long a handler may take, from the call of the inner service to its answer, the body apart. A request without a
+    /// key, or one that runs without a lock, has no limit. After that it is dropped, its client gets 504, and a
     /// retry is told that the answer was not kept: what it did until then is unknown, so it does not run again. Default: no
     /// limit.
     pub fn handler_timeout(mut self, limit: Duration) -> Self {
@@ -283,66 +282,6 @@ impl Builder {
         self.options.retry_store = pause;
         self
     }
-
-    /// The layer.
-    ///
-    /// # Errors
-    /// [`InvalidConfig`](ErrorKind::InvalidConfig) that names the option: a lease or a retention outside the
-    /// limits of [`Claim`], no [`request_uri`](Builder::request_uri) without the feature `axum`, a limit of zero, no method or header at all, or `HEAD` or `CONNECT`, whose answers
-    /// have no body of their own.
-    pub fn build(mut self) -> Result<IdempotencyLayer> {
-        let options = &mut self.options;
-        check(options)?;
-        let request_uri = options.request_uri.ok_or_else(|| {
-            invalid(
-                "request_uri is not said: Unchanged when nothing outside the layer changes URIs, else Original, with an \
-                 OriginalUriLayer outermost",
-            )
-        })?;
-        let own = [options.replayed_header.clone(), options.not_kept_header.clone(), NOT_EXECUTED];
-        options.kept = std::mem::take(&mut options.kept).without(own);
-        let waiters = Semaphore::new(options.max_waiters.min(Semaphore::MAX_PERMITS));
-        let policy = options.policy();
-        let store_timeout = policy.resend_limit(&self.store.capabilities());
-        Ok(IdempotencyLayer::new(Shared {
-            store_timeout,
-            store: self.store,
-            scope: self.scope,
-            request_uri,
-            options: self.options,
-            policy,
-            running: Running::default(),
-            waiters,
-        }))
-    }
-}
-
-fn check(options: &Options) -> Result<()> {
-    let claim =
-        Claim { owner: Owner::from_bytes([0; 16]), lease: options.lease, retention: options.retention };
-    claim.check().map_err(|error| invalid(error.message()))?;
-    let empty = [
-        ("methods", options.methods.is_empty()),
-        ("key_headers", options.key_headers.is_empty()),
-        ("max_body", options.max_body == 0),
-        ("max_response", options.max_response == 0),
-        ("body_timeout", options.body_timeout.is_zero()),
-        ("response_timeout", options.response_timeout.is_zero()),
-        ("stream_after", options.stream_after.is_zero()),
-        ("handler_timeout", options.handler_timeout.is_some_and(|limit| limit.is_zero())),
-        ("store_timeout", options.store_timeout.is_some_and(|limit| limit.is_zero())),
-    ];
-    if let Some((name, _)) = empty.into_iter().find(|(_, empty)| *empty) {
-        return Err(invalid(&format!("{name} is empty or zero: no request with a key could succeed")));
-    }
-    match options.methods.iter().find(|method| [Method::HEAD, Method::CONNECT].contains(method)) {
-        Some(method) => Err(invalid(&format!("methods: answers to {method} have no body of their own"))),
-        None => Ok(()),
-    }
-}
-
-fn invalid(message: &str) -> Error {
-    Error::new(ErrorKind::InvalidConfig, Operation::Configure, format!("idem-http: {message}"))
 }
 
 impl std::fmt::Debug for Builder {

@@ -12,7 +12,6 @@ use http::request::Parts;
 use http::{HeaderMap, Uri};
 use idem_core::{Fingerprint, FingerprintBuilder};
 
-use crate::attempt::Attempt;
 use crate::original_uri::original_uri;
 
 type Own = Arc<dyn Fn(&Parts, &Bytes) -> Fingerprint + Send + Sync>;
@@ -118,8 +117,9 @@ impl Recipe {
         // The tag names the recipe: change one with the other.
         let tag = if self.canonical_json { "idem-http 2 canonical json" } else { "idem-http 2" };
         let mut builder = Fingerprint::builder(tag).part(parts.method.as_str()).part(path_and_query(uri));
-        if parts.extensions.get::<Attempt>().is_some() {
-            // One of a batch, with the extensions of the request that it came in, of which that URI may be.
+        if *uri != parts.uri {
+            // A router took a prefix off; or it is a part of a batch, and was given the extensions of the request that it
+            // came in, of which that URI is.
             builder = builder.part("within").part(path_and_query(&parts.uri));
         }
         // Most requests have few of them.

@@ -19,9 +19,10 @@ const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 /// The `code` that a problem of HTTP has.
 const CODE: HeaderName = HeaderName::from_static("idempotency-problem");
 
-/// Whether these are the headers of a call, or of its answer.
+/// Whether these are the headers of a call, or of its answer. Not of gRPC-Web, which has its trailers in the body.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+    let rest = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 /// The methods that take one message and answer with one.
@@ -37,12 +38,28 @@ impl UnaryMethods {
         Self { paths, is_told: AtomicBool::new(false) }
     }
 
+    /// Whether the application has said that it serves gRPC. If not, a client must not get past the layer by a header.
+    pub(crate) fn are_named(&self) -> bool {
+        !self.paths.is_empty()
+    }
+
     /// Whether `path` is one of them: by its name, or by that of its service and `*`.
     pub(crate) fn contains(&self, path: &str) -> bool {
         self.paths.iter().any(|named| match named.strip_suffix('*') {
             Some(service) => path.starts_with(service),
             None => path == named,
         })
+    }
+
+    /// One that names nothing: neither a method nor all of a service.
+    pub(crate) fn misnamed(&self) -> Option<&str> {
+        let is_path = |path: &str| {
+            let parts: Vec<_> = path.split('/').collect();
+            matches!(parts[..], ["", service, method]
+                if !service.is_empty() && !service.contains('*')
+                    && !method.is_empty() && (method == "*" || !method.contains('*')))
+        };
+        self.paths.iter().map(String::as_str).find(|path| !is_path(path))
     }
 
     /// Says once that a call goes to its handler without a lock.
@@ -63,7 +80,7 @@ impl Clone for UnaryMethods {
     }
 }
 
-/// A problem as gRPC has it: an answer of trailers alone.
+/// A problem as gRPC has it: Trailers-Only.
 pub(crate) fn refusal(problem: &Problem) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     let headers = response.headers_mut();
@@ -100,7 +117,7 @@ fn status(kind: Kind) -> u16 {
         Kind::InFlight => ABORTED,
         Kind::BodyTooLarge => RESOURCE_EXHAUSTED,
         Kind::BodyTimeout | Kind::HandlerTimeout => DEADLINE_EXCEEDED,
-        Kind::StoreUnavailable | Kind::StoreFull | Kind::NotRecorded => UNAVAILABLE,
+        Kind::StoreUnavailable | Kind::StoreFull | Kind::NotRecorded | Kind::Busy => UNAVAILABLE,
         Kind::RouteUnknown | Kind::RecordUnreadable | Kind::HandlerFailed => INTERNAL,
         #[cfg(feature = "axum")]
         Kind::AttemptMissing => INTERNAL,
@@ -137,6 +154,15 @@ mod tests {
         ] {
             assert_eq!(named.contains(path), is_named, "{path}");
         }
+    }
+
+    #[test]
+    fn what_is_no_path_of_a_method_is_told() {
+        for misnamed in ["pay.Pay/Charge", "/pay*", "/pay.Pay/", "/*", "/pay.Pay/Ch*", "", "//Charge"] {
+            let named = UnaryMethods::new(vec!["/pay.Pay/*".to_owned(), misnamed.to_owned()]);
+            assert_eq!(named.misnamed(), Some(misnamed));
+        }
+        assert_eq!(UnaryMethods::new(vec!["/pay.Pay/Charge".to_owned()]).misnamed(), None);
     }
 
     #[test]

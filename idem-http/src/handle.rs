@@ -4,6 +4,8 @@ use std::any::Any;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -92,22 +94,30 @@ where
     RB: Body<Data = Bytes>,
 {
     let options = &shared.options;
-    if let Err(error) = poll_fn(|cx| service.poll_ready(cx)).await {
+    let ready = poll_fn(|cx| service.poll_ready(cx));
+    match within(options.handler_timeout, ready).await {
+        // Others may have taken over while it waited for its turn.
+        Some(Ok(())) if lease.is_lost() || lease.remaining().is_zero() => return not_begun(shared),
+        Some(Ok(())) => {}
         // It was never called.
-        return (Err(error), Err(Withheld::NotExecuted));
+        Some(Err(error)) => return (Err(error), Err(Withheld::NotExecuted)),
+        None => return not_begun(shared),
     }
     let routed = Routed::of(request.extensions());
-    let called = service.call(request);
-    let called = match options.handler_timeout {
-        None => called.await,
-        Some(limit) => match timeout(limit, called).await {
-            Ok(called) => called,
-            Err(_) => return timed_out(shared, lease),
+    let mut called = pin!(service.call(request));
+    // What waits for nothing has hardly done anything: a layer inside that sheds, and a router without a handler, answer so.
+    let at_once = poll_fn(|cx| Poll::Ready(called.as_mut().poll(cx))).await;
+    let is_at_once = at_once.is_ready();
+    let called = match at_once {
+        Poll::Ready(called) => called,
+        Poll::Pending => match within(options.handler_timeout, called).await {
+            Some(called) => called,
+            None => return timed_out(shared, lease),
         },
     };
     let response = match called {
         Ok(response) => response,
-        Err(error) if is_shed(&error) => return (Err(error), Err(Withheld::NotExecuted)),
+        Err(error) if is_at_once && is_shed(&error) => return (Err(error), Err(Withheld::NotExecuted)),
         Err(error) => return (Err(error), options.errors.ending(Reason::Other)),
     };
     let (mut parts, body) = response.into_parts();
@@ -120,7 +130,7 @@ where
     };
     let nothing_ran = asked.is_not_executed(options.not_executed_header)
         || options.release_on.contains(&parts.status)
-        || routed.is_answered_by_router(&parts, body.size_hint().exact() != Some(0));
+        || is_at_once && routed.is_answered_by_router(&parts, body.size_hint().exact() != Some(0));
     let verdict = if nothing_ran { Verdict::Release } else { (options.judge)(&asked) };
     if options.not_executed_header {
         parts.headers.remove(NOT_EXECUTED);
@@ -171,6 +181,20 @@ where
 fn is_shed<E: 'static>(error: &E) -> bool {
     let error: &dyn Any = error;
     error.is::<Overloaded>() || error.downcast_ref::<BoxError>().is_some_and(|error| error.is::<Overloaded>())
+}
+
+async fn within<F: Future>(limit: Option<Duration>, future: F) -> Option<F::Output> {
+    match limit {
+        None => Some(future.await),
+        Some(limit) => timeout(limit, future).await.ok(),
+    }
+}
+
+/// The handler did not get its turn while its lease lasted, or within its time.
+fn not_begun<RB: Body, E>(shared: &Shared) -> Handled<RB, E> {
+    let detail = "the server is busy; nothing was done";
+    let problem = Problem::new(Kind::Busy, detail).retry_after(shared.options.retry_store);
+    (Ok(shared.refuse(&problem)), Err(Withheld::NotExecuted))
 }
 
 fn timed_out<RB: Body, E>(shared: &Shared, lease: &Lease) -> Handled<RB, E> {

@@ -22,7 +22,7 @@ const OF_ONE_MESSAGE: [HeaderName; 9] = [
 ];
 
 /// Of one caller or one request. Kept only when the application asks for it.
-const OF_ONE_CALLER: [HeaderName; 30] = [
+const OF_ONE_CALLER: [HeaderName; 35] = [
     SET_COOKIE,
     COOKIE,
     HeaderName::from_static("set-cookie2"),
@@ -45,6 +45,11 @@ const OF_ONE_CALLER: [HeaderName; 30] = [
     HeaderName::from_static("x-refresh-token"),
     HeaderName::from_static("x-session-token"),
     HeaderName::from_static("x-session-id"),
+    HeaderName::from_static("x-id-token"),
+    HeaderName::from_static("x-subject-token"),
+    HeaderName::from_static("access-token"),
+    HeaderName::from_static("refresh-token"),
+    HeaderName::from_static("dpop-nonce"),
     HeaderName::from_static("x-amz-security-token"),
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-csrf-token"),
@@ -57,6 +62,13 @@ const OF_ONE_CALLER: [HeaderName; 30] = [
 
 /// The same, by how their names begin.
 const PREFIXES_OF_ONE_CALLER: [&str; 4] = ["x-b3-", "ratelimit-", "x-ratelimit-", "x-rate-limit-"];
+
+/// What a call of gRPC ends with: kept, whatever else is.
+const OF_GRPC: [HeaderName; 3] = [
+    HeaderName::from_static("grpc-status"),
+    HeaderName::from_static("grpc-message"),
+    HeaderName::from_static("grpc-status-details-bin"),
+];
 
 /// Which headers (and trailers) of an answer its retries get as well.
 ///
@@ -119,6 +131,10 @@ impl KeptHeaders {
     fn keeps(&self, name: &HeaderName) -> bool {
         if OF_ONE_MESSAGE.contains(name) || self.without.contains(name) {
             return false;
+        }
+        // Without it a call of gRPC has no end.
+        if OF_GRPC.contains(name) {
+            return true;
         }
         if self.also.contains(name) {
             return true;

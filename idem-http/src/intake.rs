@@ -8,12 +8,11 @@ use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError};
+use tower::BoxError;
 
 use crate::body::{Whole, bytes_frame};
 use crate::patience::Patience;
 use crate::problem::{Kind, Problem};
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The whole body, of `limit` bytes at most, that arrives within `time`.
 pub(crate) async fn read<B>(

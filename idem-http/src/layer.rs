@@ -48,12 +48,6 @@ impl Shared {
     }
 }
 
-impl Shared {
-    pub(crate) fn most_waiters(&self) -> usize {
-        self.options.max_waiters.min(Semaphore::MAX_PERMITS)
-    }
-}
-
 impl IdempotencyLayer {
     /// Begins a layer over `store`, in which `scope` says whose key a request has.
     ///
@@ -97,7 +91,7 @@ impl IdempotencyLayer {
     /// How many retries wait now for the request that runs: at most [`max_waiters`](Builder::max_waiters).
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.shared.most_waiters() - self.shared.waiters.available_permits()
+        self.shared.options.max_waiters - self.shared.waiters.available_permits()
     }
 }
 

@@ -15,7 +15,7 @@
 //! | a malformed key, or a required one that is missing | 400 |
 //! | any, while the store is down | 503 with `Retry-After`: nothing runs without a lock |
 //!
-//! Every error is a [problem] of RFC 9457. Requests without a key, and methods other than `POST` and
+//! Every refusal is a [problem] of RFC 9457, or has a status of gRPC (see below). Requests without a key, and methods other than `POST` and
 //! `PATCH`, go to their handlers untouched.
 //!
 //! [draft-ietf-httpapi-idempotency-key-header]: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
@@ -101,16 +101,15 @@
 //! The URI is part of what a key is for, as the client sent it. Routers that nest others take its prefix off, so the
 //! layer takes it from where it was kept: by axum's own router of the version that the feature `axum` names, or by an
 //! [`OriginalUriLayer`] outside of any router. A layer that nothing stands around, or a whole router inside, is told so
-//! by [`RequestUri::Unchanged`]. Where the layer cannot know the URI it answers 500 and runs nothing; without the feature
+//! by [`RequestUri::Unchanged`]. Where the layer cannot know the URI of a request with a key it answers 500 and runs nothing; without the feature
 //! `axum` it is not even built before it is told.
 //!
 //! A request inside a request, such as a part of a batch, has an attempt of its own when it has a key or a URI of its
 //! own, whatever extensions it was given; one without a key is part of the attempt around it.
 //!
 //! # gRPC
-//! The layer acts on the unary methods that [`Builder::grpc_unary`] names, trailers and all; every other call of gRPC goes to
-//! its handler untouched, since HTTP does not tell a unary call from a stream. What it refuses is an answer of trailers
-//! alone: `ABORTED` while the first call runs, `FAILED_PRECONDITION` for a key that was used for another call or whose
+//! Once [`Builder::grpc_unary`] names unary methods, the layer acts on these, trailers and all, and every other call of gRPC goes to
+//! its handler untouched, since HTTP does not tell a unary call from a stream. What it refuses is a Trailers-Only answer: `ABORTED` while the first call runs, `FAILED_PRECONDITION` for a key that was used for another call or whose
 //! answer was not kept, `INVALID_ARGUMENT` for a key that is none, `UNAVAILABLE` while the store cannot answer, with
 //! `grpc-retry-pushback-ms` where it helps to ask again, and the problem's code as `idempotency-problem`.
 //!
@@ -153,11 +152,18 @@
 //! ([`WhenHandlerFails`]).
 //!
 //! # What is kept, and what is not
-//! A key is released only where it is known that nothing ran: running twice outweighs every convenience. By default
-//! that is so for 429 and 503, for what a handler marks as [`NotExecuted`], for what a layer inside shed, and for an axum
-//! router's own 404 and 405. Every other answer is kept, also a handler's 401, 403 or 404: a retry gets it again, though
-//! rights or data have changed meanwhile, until the client takes a new key. [`Builder::release_on`] releases those of some
-//! statuses, and [`Builder::verdict`] decides in any other way. An answer that is too long, takes too long, or changes
+//! A key is released only where somebody says that nothing ran: running twice outweighs every convenience. By default
+//! these say so:
+//! - 429 and 503, and `RESOURCE_EXHAUSTED` and `UNAVAILABLE` of gRPC: a handler that answers them after an effect needs a
+//!   [verdict](Builder::verdict) of its own;
+//! - a handler that marks its answer as [`NotExecuted`];
+//! - the inner service, by an error of its readiness, or by tower's `load_shed` before it waited for anything;
+//! - an axum router: an answer without body and `Content-Type`, that waited for nothing, is taken for its own, when it is
+//!   405, or 404 where no route fits (`nest_service` included). A handler that answers one of these after an effect gives
+//!   it a body.
+//!
+//! Every other answer is kept, also a handler's 401, 403 or 404: a retry gets it again, though rights or data have changed
+//! meanwhile, until the client takes a new key. [`Builder::release_on`] releases those of some statuses. An answer that is too long, takes too long, or changes
 //! the protocol reaches its client whole; a retry is told that it was not kept, and the handler does not run again.
 //!
 //! # Guide
@@ -172,6 +178,7 @@ mod attempt;
 #[cfg(feature = "axum")]
 mod axum;
 mod body;
+mod build;
 mod builder;
 #[cfg(feature = "canonical-json")]
 mod canonical;

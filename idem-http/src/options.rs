@@ -44,9 +44,9 @@ pub enum WhenStoreFails {
     /// 503 with `Retry-After`; nothing is run without a lock.
     #[default]
     Refuse,
-    /// The handler runs as if there were no layer, and **a retry may run it again**. Not while the store is full: then it
-    /// answers, and only new keys have no room.  The answer says so by the
-    /// header that marks an answer as not kept; each is logged, and counted with the feature `metrics`.
+    /// The handler runs as if there were no layer, and **a retry may run it again**. The response carries the header that
+    /// marks it as not kept; each is logged, and counted with the feature `metrics`. A full store is no failure: it still
+    /// replays, and only new keys are refused.
     /// For routes whose effects do no harm when they happen twice.
     PassThrough,
 }

@@ -111,7 +111,8 @@ impl<I: Service<Request<B>>, B> Service<Request<B>> for OriginalUriService<I> {
     fn call(&mut self, mut request: Request<B>) -> I::Future {
         // The outermost one has seen it first.
         if request.extensions().get::<Kept>().is_none() {
-            let uri = request.uri().clone();
+            // A router of axum may have been there before.
+            let uri = original_uri(request.extensions()).unwrap_or(request.uri()).clone();
             request.extensions_mut().insert(Kept(uri));
         }
         self.inner.call(request)

@@ -14,9 +14,10 @@
 //! | `route_unknown` | 500 | the layer stands where it cannot see the route | no: the server is put together wrongly |
 //! | `store_unavailable` | 503, `Retry-After` | the store cannot answer; nothing was run | after that time |
 //! | `store_full` | 503, `Retry-After` | the store has no room for a new key; nothing was run | after that time |
-//! | `not_recorded` | 503, `Retry-After` | the handler ran, whether its answer is kept is unknown | after that time |
+//! | `not_recorded` | 503, `Retry-After` | the handler ran, and nobody knows whether its answer is kept, or what it did | after that time |
 //! | `record_unreadable` | 500 | what is stored for the key is no answer of this layer | no |
 //! | `handler_failed` | 500 | the handler panicked | no |
+//! | `busy` | 503, `Retry-After` | a limit inside did not let the request through in time; nothing was run | after that time |
 //! | `handler_timeout` | 504 | the handler took longer than its time, and was dropped | no: look at what it did |
 //! | `attempt_missing` | 500 | a handler asks for an attempt and its route has none | no |
 //!
@@ -56,6 +57,7 @@ pub(crate) enum Kind {
     RecordUnreadable,
     HandlerFailed,
     HandlerTimeout,
+    Busy,
     #[cfg(feature = "axum")]
     AttemptMissing,
 }
@@ -138,6 +140,7 @@ impl Kind {
             Self::RecordUnreadable => "record_unreadable",
             Self::HandlerFailed => "handler_failed",
             Self::HandlerTimeout => "handler_timeout",
+            Self::Busy => "busy",
             #[cfg(feature = "axum")]
             Self::AttemptMissing => "attempt_missing",
         }
@@ -161,6 +164,7 @@ impl Kind {
             Self::RecordUnreadable => "The answer to this key cannot be read",
             Self::HandlerFailed => "The request failed",
             Self::HandlerTimeout => "The request took too long",
+            Self::Busy => "The server is busy",
             #[cfg(feature = "axum")]
             Self::AttemptMissing => "The request has no attempt",
         }
@@ -174,7 +178,9 @@ impl Kind {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Scope(status) => status,
-            Self::StoreUnavailable | Self::StoreFull | Self::NotRecorded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::StoreUnavailable | Self::StoreFull | Self::NotRecorded | Self::Busy => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::HandlerTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::RouteUnknown | Self::RecordUnreadable | Self::HandlerFailed => {
                 StatusCode::INTERNAL_SERVER_ERROR

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use idem_core::{Error, Execution, Fingerprint, Key, Lease, Outcome, Reason, StoreExt};
-use tower::ServiceExt;
+use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 use tracing::field::Empty;
 
-use crate::attempt::{NoAttempt, RequestIdentity};
+use crate::attempt::{Attempt, NoAttempt, RequestIdentity};
 use crate::body::RequestBody;
 use crate::conclude::cause;
 use crate::grpc::is_grpc;
@@ -26,7 +26,6 @@ use crate::response::ResponseBody;
 use crate::stage::Stage;
 use crate::waiting::Waiting;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Answered<RB, E> = Result<Response<ResponseBody<RB>>, E>;
 
 /// Answers `request`, and tells its span and the counters how.
@@ -142,7 +141,7 @@ where
                     Err(error) => error,
                 }
             }
-            Ok(execution) => return conclude(shared, execution, attempt, &key, &fingerprint).await,
+            Ok(execution) => return respond(shared, execution, attempt, &key, &fingerprint).await,
             Err(error) => error,
         };
         return without_store(shared, stage, &key, &failed).await;
@@ -155,7 +154,7 @@ struct Attempted<RB: Body, E> {
     lease: Option<Lease>,
 }
 
-async fn conclude<RB, E>(
+async fn respond<RB, E>(
     shared: &Shared,
     execution: Execution<Outcome, Withheld>,
     attempt: Attempted<RB, E>,
@@ -169,6 +168,7 @@ where
     match execution {
         Execution::Executed(outcome) => ("executed", shared.executed(ran, outcome)),
         Execution::Replayed(outcome) => ("replayed", Ok(shared.replay(outcome))),
+        // Waited for already.
         Execution::InProgress { remaining } => ("in_flight", Ok(shared.in_flight(Some(remaining)))),
         Execution::FingerprintMismatch => ("key_reused", Ok(shared.key_reused())),
         Execution::Fenced(_) => ("lost", Ok(Box::pin(shared.winner(key, fingerprint)).await)),
@@ -242,8 +242,7 @@ impl Shared {
                 response.map(|response| self.marked_not_kept(response))
             }
             _ => {
-                let detail =
-                    "the request was executed, and its answer may not be kept; ask again with this key";
+                let detail = "the request may have been executed, and its answer may not be kept; ask again with this key";
                 let problem = Problem::new(Kind::NotRecorded, detail).retry_after(self.options.retry_store);
                 Ok(self.refuse(&problem))
             }
@@ -266,7 +265,11 @@ impl Shared {
         RB: Body,
     {
         let Job { service, mut request } = job;
-        request.extensions_mut().insert(NoAttempt::StoreFailed);
+        // One that it was given by the request around it is not its own.
+        request.extensions_mut().remove::<Attempt>();
+        if cfg!(feature = "axum") {
+            request.extensions_mut().insert(NoAttempt::StoreFailed);
+        }
         let response = service.oneshot(request).await?;
         Ok(self.marked_not_kept(response.map(ResponseBody::untouched)))
     }

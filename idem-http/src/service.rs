@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use tower::ServiceExt;
+use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
 use crate::attempt::{Attempt, NoAttempt, RequestIdentity};
@@ -21,8 +21,6 @@ use crate::problem::{Kind, Problem};
 use crate::response::ResponseBody;
 use crate::run::run;
 use crate::stage::Stage;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The service that an [`IdempotencyLayer`](crate::IdempotencyLayer) makes around another.
 #[derive(Clone)]
@@ -68,11 +66,15 @@ where
             return self.untouched(request);
         }
         let is_grpc = is_grpc(request.headers());
-        if is_grpc && !options.grpc_unary.contains(request.uri().path()) {
-            if options.key_headers.iter().any(|name| request.headers().contains_key(name)) {
-                options.grpc_unary.tell_of_unnamed(request.uri().path());
+        if is_grpc && options.grpc_unary.are_named() {
+            let uri = self.shared.request_uri.of(request.extensions(), request.uri());
+            let path = uri.as_ref().map_or(request.uri().path(), |uri| uri.path());
+            if !options.grpc_unary.contains(path) {
+                if options.key_headers.iter().any(|name| request.headers().contains_key(name)) {
+                    options.grpc_unary.tell_of_unnamed(path);
+                }
+                return self.untouched(request);
             }
-            return self.untouched(request);
         }
         let attempt = request.extensions().get::<Attempt>();
         let problem = match key::read(request.headers(), &options.key_headers, options.syntax) {
@@ -90,6 +92,7 @@ where
             // Without a key of its own it is part of the attempt that it stands in.
             Ok(None) if attempt.is_some() => return self.untouched(request),
             Ok(None) if options.key == KeyRule::Optional => {
+                // For extractors, which there are of axum alone.
                 if cfg!(feature = "axum") {
                     request.extensions_mut().insert(NoAttempt::WithoutKey);
                 }

@@ -36,13 +36,16 @@ impl<J> Stage<J> {
         }
     }
 
-    /// From here to [`ask_again`](Stage::ask_again) nothing has to be ended.
-    pub(crate) fn wait(&self) {
+    /// From here to [`ask_again`](Stage::ask_again) nothing has to be ended. False when the client has left already.
+    pub(crate) fn wait(&self) -> bool {
         let mut state = self.state();
-        *state = match std::mem::replace(&mut *state, State::Running) {
-            State::Asking(job) => State::Waiting(job),
-            other => other,
-        };
+        match std::mem::replace(&mut *state, State::Running) {
+            State::Asking(job) => {
+                *state = State::Waiting(job);
+                true
+            }
+            State::Intake | State::Waiting(_) | State::Running => false,
+        }
     }
 
     pub(crate) fn ask_again(&self) {

@@ -1,7 +1,8 @@
 //! Whether an answer is a router's own, to a request that it has no handler for: then nothing ran.
 //!
 //! A fallback of the application's may be a handler as any other, so no path is left out beforehand. An answer counts as
-//! the router's own only when a handler would hardly give it: without a body, and without a word on what that would be.
+//! the router's own only when a handler would hardly give it: at once, without a body, and without a word on what that
+//! would be.
 
 use http::header::CONTENT_TYPE;
 use http::{Extensions, StatusCode, response};

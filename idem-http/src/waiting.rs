@@ -29,10 +29,10 @@ impl<'a> Waiting<'a> {
         }
         let left = limit.saturating_sub(self.begun.get_or_insert_with(Instant::now).elapsed());
         let Ok(_place) = self.shared.waiters.try_acquire() else { return Ok(false) };
-        if left.is_zero() {
+        // Nobody waits for a client that has left.
+        if left.is_zero() || !stage.wait() {
             return Ok(false);
         }
-        stage.wait();
         let settled = timeout(left, self.shared.store().settled(key, left)).await;
         // Settled and yet in progress, again and again: others win the race, so make room.
         sleep(left.min(Duration::from_millis(5) * self.rounds.min(20))).await;

@@ -17,7 +17,7 @@ use crate::queue::QueuedCall;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How many probes in a row have to find room. One may find a page that a record has just left.
-const PROOF: usize = 8;
+const PROBES_TO_CLOSE: usize = 8;
 /// A disk that is full again so soon was full all the time, apart from a little: the pauses go on where they were.
 const SAME_SHORTAGE: Duration = Duration::from_secs(10);
 /// The largest outcome that free pages of the file are likely to hold.
@@ -40,10 +40,10 @@ pub(crate) struct CircuitBreaker {
 struct Shortage {
     pause: Duration,
     next_try: Duration,
-    /// Whether even calls that need no more than they have found no room.
-    steady_fail: bool,
-    /// Whether small completions found none.
-    small_fail: bool,
+    /// Whether calls that need no more space than they already have failed too.
+    steady_failed: bool,
+    /// Whether small completions failed.
+    small_failed: bool,
     /// How many calls were let through to see whether there is room.
     probes: usize,
     /// How many of the last ones found some.
@@ -70,13 +70,13 @@ impl CircuitBreaker {
         let is_due = now >= shortage.next_try;
         let Parts { mut steady, mut small, mut much } = Parts::of(batch);
         let mut admitted = Vec::new();
-        if steady.len() > 0 && (is_due || !shortage.steady_fail) {
+        if steady.len() > 0 && (is_due || !shortage.steady_failed) {
             admitted.push((std::mem::take(&mut steady), Admitted::Steady));
         }
-        if small.len() > 0 && (is_due || !shortage.small_fail) {
+        if small.len() > 0 && (is_due || !shortage.small_failed) {
             admitted.push((std::mem::take(&mut small), Admitted::Small));
         }
-        let fails = shortage.steady_fail || shortage.small_fail;
+        let fails = shortage.steady_failed || shortage.small_failed;
         if is_due && (admitted.is_empty() || !fails) && !much.is_empty() {
             // In turn, so that neither a large outcome nor new locks keep the others from being tried.
             let locks_first = shortage.probes % 2 == 1;
@@ -112,8 +112,8 @@ impl CircuitBreaker {
                 self.shortage = Some(Shortage {
                     pause,
                     next_try: now + pause,
-                    steady_fail: false,
-                    small_fail: false,
+                    steady_failed: false,
+                    small_failed: false,
                     probes: 0,
                     passed: 0,
                 });
@@ -124,8 +124,8 @@ impl CircuitBreaker {
                 }
             }
             (Err(failure), Some(shortage)) if failure.is_full() => {
-                shortage.steady_fail |= admitted == Admitted::Steady;
-                shortage.small_fail |= admitted == Admitted::Small;
+                shortage.steady_failed |= admitted == Admitted::Steady;
+                shortage.small_failed |= admitted == Admitted::Small;
                 shortage.passed = 0;
                 // Of what is tried in smaller and smaller parts only the first failure counts.
                 if now >= shortage.next_try {
@@ -136,7 +136,7 @@ impl CircuitBreaker {
             (Ok(true), Some(shortage)) if admitted == Admitted::Probe => {
                 shortage.passed += 1;
                 shortage.next_try = now;
-                if shortage.passed < PROOF {
+                if shortage.passed < PROBES_TO_CLOSE {
                     return;
                 }
                 self.before = Some((shortage.pause, now));
@@ -144,8 +144,8 @@ impl CircuitBreaker {
                 tracing::warn!("there is room on the disk again");
             }
             (Ok(true), Some(shortage)) => {
-                shortage.steady_fail &= admitted != Admitted::Steady;
-                shortage.small_fail &= admitted != Admitted::Small;
+                shortage.steady_failed &= admitted != Admitted::Steady;
+                shortage.small_failed &= admitted != Admitted::Small;
             }
             _ => {}
         }
@@ -231,12 +231,12 @@ mod tests {
         let mut breaker = CircuitBreaker::default();
         let now = Duration::from_secs(1);
         breaker.ended(Admitted::Usual, Err(&no_room()), now);
-        for _ in 1..PROOF {
+        for _ in 1..PROBES_TO_CLOSE {
             breaker.ended(Admitted::Probe, Ok(true), now);
             assert!(breaker.is_short());
         }
         breaker.ended(Admitted::Probe, Err(&no_room()), now);
-        for _ in 0..PROOF {
+        for _ in 0..PROBES_TO_CLOSE {
             assert!(breaker.is_short());
             breaker.ended(Admitted::Probe, Ok(true), now);
         }

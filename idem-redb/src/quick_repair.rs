@@ -39,8 +39,9 @@ impl QuickRepair {
     }
 }
 
-/// Whether the last commit spares an opening after a crash the reading of the whole file.
-#[derive(Debug)]
+/// Whether the last commit spares an opening after a crash the reading of the whole file. Of a database that was just
+/// opened nobody knows: it may have been repaired.
+#[derive(Debug, Default)]
 pub(crate) struct Spared {
     by_last_begun: bool,
     by_last_commit: bool,
@@ -64,13 +65,6 @@ impl Spared {
 
     pub(crate) fn is_spared(&self) -> bool {
         self.by_last_commit
-    }
-}
-
-/// Of a database that was just opened: it may have been repaired, and nobody knows what its last commit did.
-impl Default for Spared {
-    fn default() -> Self {
-        Self { by_last_begun: false, by_last_commit: false }
     }
 }
 

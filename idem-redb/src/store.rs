@@ -73,12 +73,12 @@ impl RedbStore {
     /// (Both on Unix only, where files have numbers and locks that allow it.)
     ///
     /// # Errors
-    /// - [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig): a setting is out of range, the path cannot be used, or
-    ///   the tokio runtime has no timers (`enable_time`).
+    /// - [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig): a setting is out of range, the path cannot be used or
+    ///   is a `redb:` URI, or the tokio runtime has no timers (`enable_time`; tokio tells by a panic, which is caught).
     /// - [`Corrupt`](idem_core::ErrorKind::Corrupt): the file is damaged, or empty. No record in it is changed.
     /// - [`Incompatible`](idem_core::ErrorKind::Incompatible): the file is not ours, or newer than this code.
-    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable): another store has the file open, which is waited for for
-    ///   1.4 s: one that was dropped closes it a moment later. Or the disk failed.
+    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable): another store still has the file open after 1.4 s (one
+    ///   that was dropped may need a moment to close it), or the disk failed.
     ///
     /// # Cancel safety
     /// A store that was being opened is closed again in the background.

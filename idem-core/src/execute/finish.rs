@@ -34,7 +34,7 @@ pub(super) async fn complete<S: Store + ?Sized>(
     }
     match send(store, lease, outcome.clone(), policy).await {
         Ok(Fenced::Lost(LostReason::Gone)) => {
-            // Seldom: it need not lie in the future of every caller.
+            // Rare, so boxed: inline it would enlarge the future of every caller.
             Box::pin(complete_again(store, lease, claim, outcome, policy)).await
         }
         answer => finished(answer),
@@ -130,7 +130,7 @@ async fn send<S: Store + ?Sized>(
         Err(error) if asking.met_full() => error,
         answer => return answer,
     };
-    // Seldom: it need not lie in the future of every caller.
+    // Rare, so boxed: inline it would enlarge the future of every caller.
     Box::pin(note(store, lease, policy, unsent)).await
 }
 

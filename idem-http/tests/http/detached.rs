@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
+use idem_core::Operation;
 use idem_http::WhenInFlight;
 use tokio::task_local;
 use tower::ServiceExt;
@@ -12,7 +13,7 @@ use tracing::Instrument;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::support::{App, Calls, Gate, ask, post};
+use crate::support::{App, Calls, Fault, FaultyStore, Gate, ask, post};
 
 task_local! {
     static TENANT: u64;
@@ -109,6 +110,32 @@ async fn retries_that_wait_end_with_their_clients() {
     gate.open();
     first.await.unwrap().unwrap();
     assert_eq!(calls.count(), 1);
+}
+
+/// It asked for the lock, and is gone when that is answered.
+#[tokio::test]
+async fn a_retry_whose_client_left_before_it_could_wait_takes_no_place() {
+    let (gate, lock) = (Gate::new(), Gate::new());
+    let (held, store) = (gate.clone(), FaultyStore::new());
+    let app = App::over(
+        Arc::new(store.clone()),
+        move || async move { held.pass().await },
+        |builder| builder.when_in_flight(WhenInFlight::Wait(Duration::from_hours(1))),
+    );
+    let first = tokio::spawn(app.router.clone().oneshot(post("k", "")));
+    gate.entered().await;
+    store.fail(Operation::Lock, Fault::Held(lock.clone()));
+    ask_and_leave(app.router.clone(), &lock).await;
+    lock.open();
+    while app.layer.running().count() > 1 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..100 {
+        assert_eq!(app.layer.waiting(), 0);
+        tokio::task::yield_now().await;
+    }
+    gate.open();
+    first.await.unwrap().unwrap();
 }
 
 #[tokio::test]

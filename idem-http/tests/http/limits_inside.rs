@@ -1,15 +1,18 @@
 //! Limits and shedding inside the layer: a replay needs none of it, and what was shed was not executed.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use idem_http::RequestBody;
+use idem_core::{ManualClock, Timestamp};
+use idem_http::{RequestBody, RequestUri};
+use idem_moka::{MokaConfig, MokaStore};
 use tower::load_shed::error::Overloaded;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::support::{Calls, Gate, bare_layer, post};
+use crate::support::{Calls, Gate, bare_layer, post, shared_scope};
 
 type Body = RequestBody<Full<Bytes>>;
 
@@ -78,6 +81,46 @@ async fn what_was_shed_was_not_executed() {
     let answer = service.oneshot(request("b")).await.unwrap();
     assert_eq!((answer.status(), calls.count()), (StatusCode::OK, 2));
     assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "2");
+}
+
+/// It may be of whatever the handler asked in turn.
+#[tokio::test]
+async fn what_was_shed_further_inside_may_have_been_executed() {
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let service = bare_layer().layer(service_fn(move |_: Request<Body>| {
+        let counted = counted.clone();
+        async move {
+            counted.add();
+            tokio::task::yield_now().await;
+            Err::<Response<Full<Bytes>>, tower::BoxError>(Overloaded::new().into())
+        }
+    }));
+    assert!(service.clone().oneshot(request("k")).await.is_err());
+    assert_eq!(service.oneshot(request("k")).await.unwrap().status(), StatusCode::CONFLICT);
+    assert_eq!(calls.count(), 1);
+}
+
+/// Another attempt may have taken over while it waited for its turn.
+#[tokio::test]
+async fn a_request_whose_lease_ended_in_the_queue_does_not_begin() {
+    let clock = ManualClock::new(Timestamp::from_micros(1_000_000_000));
+    let store = MokaStore::with_clock(MokaConfig::default(), Arc::new(clock.clone())).unwrap();
+    let layer = shared_scope(Arc::new(store)).request_uri(RequestUri::Unchanged).build().unwrap();
+    let (gate, calls) = (Gate::new(), Calls::default());
+    let inside = ServiceBuilder::new().concurrency_limit(1).service(counted(&gate, &calls));
+    let service = layer.layer(inside);
+    let slow = tokio::spawn(service.clone().oneshot(request("a")));
+    gate.entered().await;
+    let queued = tokio::spawn(service.clone().oneshot(request("b")));
+    while layer.running().count() < 2 {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(std::time::Duration::from_secs(31));
+    gate.open();
+    slow.await.unwrap().unwrap();
+    let answer = queued.await.unwrap().unwrap();
+    assert_eq!((answer.status(), calls.count()), (StatusCode::SERVICE_UNAVAILABLE, 1));
 }
 
 /// Its readiness is asked for once the key is locked, and what it says then was before anything ran.

@@ -8,7 +8,7 @@ use bytes::{Buf, BufMut, Bytes};
 use http::Request;
 use http::uri::PathAndQuery;
 use idem_core::{ErrorKind, Operation, Scope, Store};
-use idem_http::{Attempt, Builder, IdempotencyLayer, RequestUri};
+use idem_http::{Attempt, Builder, IdempotencyLayer, KeyRule, RequestUri};
 use idem_moka::{MokaConfig, MokaStore};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -20,7 +20,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Response, Status, Streaming};
 use tower::{Service, service_fn};
 
-use crate::support::{Calls, Client, Fault, FaultyStore, Gate, Reply, Server};
+use crate::support::{App, Calls, Client, Fault, FaultyStore, Gate, Reply, Server};
 
 const PAY: &str = "/pay.Pay/Pay";
 const TALK: &str = "/pay.Pay/Talk";
@@ -242,6 +242,26 @@ async fn a_refusal_has_a_status_of_grpc() {
     assert_eq!((in_flight.code(), code(&in_flight)), (Code::Aborted, "in_flight"));
     gate.open();
     first.await.unwrap().unwrap();
+}
+
+/// A client must not get past the layer by a header.
+#[tokio::test]
+async fn where_no_method_is_named_nothing_is_a_call_of_grpc() {
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let app =
+        App::with(move || async move { counted.add().to_string() }, |builder| builder.key(KeyRule::Required));
+    for content_type in ["application/grpc", "application/grpcx"] {
+        let without = Request::post("/").header("content-type", content_type).body(Body::empty()).unwrap();
+        app.ask(without).await;
+        let with = || {
+            Request::post("/").header("content-type", content_type).header("idempotency-key", content_type)
+        };
+        for _ in 0..2 {
+            app.ask(with().body(Body::empty()).unwrap()).await;
+        }
+    }
+    assert_eq!(calls.count(), 2, "once for each key, and never without one");
 }
 
 /// Its messages are answered while more may come, whatever key it has.

@@ -54,6 +54,20 @@ async fn each_part_of_a_batch_has_its_own_attempt() {
     assert_eq!(charges.load(Ordering::SeqCst), 1);
 }
 
+/// Then nothing but their own paths tells them apart: the URI that they were given with the extensions is the batch's.
+#[tokio::test]
+async fn parts_of_a_batch_that_has_no_attempt_are_told_apart() {
+    let (service, charges) = app();
+    let batch = Request::post("/batch").body(Body::empty()).unwrap();
+    let answer = ask(&service, batch).await;
+    assert!(
+        answer.text.starts_with("200 false charge 1; 200 false refund; 200 true charge 1; 422 "),
+        "{}",
+        answer.text
+    );
+    assert_eq!(charges.load(Ordering::SeqCst), 1);
+}
+
 /// What has no key is part of the attempt that it stands in.
 #[tokio::test]
 async fn a_part_without_a_key_runs_in_the_attempt_around_it() {

@@ -1,0 +1,79 @@
+//! What a builder must hold for a layer to be made of it.
+
+use http::Method;
+use idem_core::{Claim, Error, ErrorKind, Operation, Owner, Result};
+use tokio::sync::Semaphore;
+
+use crate::builder::Builder;
+use crate::layer::{IdempotencyLayer, Shared};
+use crate::options::Options;
+use crate::running::Running;
+use crate::verdict::NOT_EXECUTED;
+
+impl Builder {
+    /// The layer.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) that names the option: a lease or a retention outside the
+    /// limits of [`Claim`], no [`request_uri`](Builder::request_uri) without the feature `axum`, a time or a size of zero, no
+    /// method or header at all, `HEAD` or `CONNECT`, whose answers have no body of their own, or a unary method of gRPC that is
+    /// no path.
+    pub fn build(mut self) -> Result<IdempotencyLayer> {
+        let options = &mut self.options;
+        check(options)?;
+        let request_uri = options.request_uri.ok_or_else(|| {
+            invalid(
+                "request_uri is not said: Unchanged when nothing outside the layer changes URIs, else Original, with an \
+                 OriginalUriLayer outermost",
+            )
+        })?;
+        let own = [options.replayed_header.clone(), options.not_kept_header.clone(), NOT_EXECUTED];
+        options.kept = std::mem::take(&mut options.kept).without(own);
+        let waiters = Semaphore::new(options.max_waiters);
+        let policy = options.policy();
+        let store_timeout = policy.resend_limit(&self.store.capabilities());
+        Ok(IdempotencyLayer::new(Shared {
+            store_timeout,
+            store: self.store,
+            scope: self.scope,
+            request_uri,
+            options: self.options,
+            policy,
+            running: Running::default(),
+            waiters,
+        }))
+    }
+}
+
+fn check(options: &Options) -> Result<()> {
+    let claim =
+        Claim { owner: Owner::from_bytes([0; 16]), lease: options.lease, retention: options.retention };
+    claim.check().map_err(|error| invalid(error.message()))?;
+    let empty = [
+        ("methods", options.methods.is_empty()),
+        ("key_headers", options.key_headers.is_empty()),
+        ("max_body", options.max_body == 0),
+        ("max_response", options.max_response == 0),
+        ("body_timeout", options.body_timeout.is_zero()),
+        ("response_timeout", options.response_timeout.is_zero()),
+        ("stream_after", options.stream_after.is_zero()),
+        ("handler_timeout", options.handler_timeout.is_some_and(|limit| limit.is_zero())),
+        ("store_timeout", options.store_timeout.is_some_and(|limit| limit.is_zero())),
+    ];
+    if let Some((name, _)) = empty.into_iter().find(|(_, empty)| *empty) {
+        return Err(invalid(&format!("{name} is empty or zero: no request with a key could succeed")));
+    }
+    if let Some(named) = options.grpc_unary.misnamed() {
+        return Err(invalid(&format!(
+            "grpc_unary: {named:?} is neither a method (\"/pay.Pay/Charge\") nor all of a service (\"/pay.Pay/*\")"
+        )));
+    }
+    match options.methods.iter().find(|method| [Method::HEAD, Method::CONNECT].contains(method)) {
+        Some(method) => Err(invalid(&format!("methods: answers to {method} have no body of their own"))),
+        None => Ok(()),
+    }
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidConfig, Operation::Configure, format!("idem-http: {message}"))
+}
