@@ -91,7 +91,8 @@ fn every_relative_link_leads_to_a_file() {
 #[test]
 fn every_test_that_the_guarantees_name_exists() {
     let mut sources = Vec::new();
-    for package in ["idem-core", "idem-redb", "idem-redis", "idem-moka", "idem-client", "tests"] {
+    for package in ["idem-core", "idem-redb", "idem-redis", "idem-moka", "idem-http", "idem-client", "tests"]
+    {
         collect_rust(&root().join(package), &mut sources);
     }
     let page = page("docs/guarantees.md");

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{fs, io};
 
@@ -180,6 +180,42 @@ async fn what_is_resumed_is_the_same_bytes_by_wrapper_and_middleware() {
     let seen: Vec<_> = server.seen().iter().map(sorted).collect();
     assert_eq!(seen.len(), 4);
     assert!(seen.iter().all(|request| *request == seen[0]), "{seen:#?}");
+}
+
+/// Asks for something else first, with the extensions of what is resumed, as a middleware that fetches a token does.
+struct Between(reqwest::Request);
+
+#[async_trait::async_trait]
+impl reqwest_middleware::Middleware for Between {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        extensions: &mut http::Extensions,
+        next: reqwest_middleware::Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        next.clone().run(self.0.try_clone().unwrap(), extensions).await?;
+        next.run(request, extensions).await
+    }
+}
+
+/// It has a key of its own, and its answer forgets no other.
+#[tokio::test]
+async fn a_request_that_a_middleware_sends_in_between_is_not_taken_for_the_resumed_one() {
+    let server = Script::of([]).await;
+    let sending = written_and_read(&kept(server.post("12 EUR")).await);
+    let forgotten = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&forgotten);
+    let middleware = IdempotencyMiddleware::new().policy(quick()).forget(move |over: Answered| {
+        told.lock().unwrap().push(over.key.clone());
+        async { Ok::<_, io::Error>(()) }
+    });
+    let between = Between(server.post("a token, please"));
+    let through = ClientBuilder::new(plain().build().unwrap()).with(between).with(middleware).build();
+    IdempotencyMiddleware::resume(&through, &sending).await.unwrap();
+    let forgotten = forgotten.lock().unwrap();
+    assert_eq!(forgotten.len(), 2);
+    assert_ne!(forgotten[0], *sending.key(), "the token's own");
+    assert_eq!(forgotten[1], *sending.key());
 }
 
 #[tokio::test]
