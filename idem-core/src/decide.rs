@@ -135,6 +135,27 @@ pub fn decide(record: Option<&Record>, call: Call, now: Timestamp) -> Decision {
     }
 }
 
+/// What a request with `fingerprint` is answered by a `record` that is completed; else `None`. What
+/// [`Store::peek`](crate::Store::peek) is made of.
+#[must_use]
+pub fn replay(record: &Record, fingerprint: &Fingerprint, now: Timestamp) -> Option<Completion> {
+    match &record.state {
+        State::Completed(completed) if record.fingerprint == *fingerprint && !record.is_expired(now) => {
+            Some(completion(record.token, completed))
+        }
+        _ => None,
+    }
+}
+
+fn completion(token: Token, completed: &Completed) -> Completion {
+    Completion {
+        outcome: completed.outcome.clone(),
+        completed_at: completed.completed_at,
+        expires_at: completed.expires_at,
+        token,
+    }
+}
+
 fn lock(
     record: Option<&Record>,
     fingerprint: Fingerprint,
@@ -150,12 +171,7 @@ fn lock(
         return unchanged(Answer::FingerprintMismatch);
     }
     match &record.state {
-        State::Completed(completed) => unchanged(Answer::Completed(Completion {
-            outcome: completed.outcome.clone(),
-            completed_at: completed.completed_at,
-            expires_at: completed.expires_at,
-            token: record.token,
-        })),
+        State::Completed(completed) => unchanged(Answer::Completed(completion(record.token, completed))),
         State::Locked(locked) => lock_locked(record, locked, claim, min_sequence, now),
     }
 }

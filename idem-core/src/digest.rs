@@ -2,21 +2,25 @@
 
 use std::fmt;
 
+use smallvec::SmallVec;
+
 /// So many bytes are hashed at once, which takes a fraction of what a hasher takes that is fed in small pieces:
 /// one is of 2 kB, and moves with each part. One chunk of BLAKE3.
 const AT_ONCE: usize = 1_024;
+/// So many of them stand where the hasher stands; more take a buffer from the allocator.
+const IN_PLACE: usize = 512;
 
 /// BLAKE3 over a tag and parts, each preceded by its length as 8 little-endian bytes,
 /// so that no two lists of parts run together into the same bytes.
 pub(crate) struct PartsHasher {
     /// What has not been hashed; nothing once there is a hasher.
-    small: Vec<u8>,
+    small: SmallVec<[u8; IN_PLACE]>,
     hasher: Option<Box<blake3::Hasher>>,
 }
 
 impl PartsHasher {
     pub(crate) fn new(tag: &[u8]) -> Self {
-        let mut hasher = Self { small: Vec::with_capacity(256), hasher: None };
+        let mut hasher = Self { small: SmallVec::new(), hasher: None };
         hasher.part(tag);
         hasher
     }
@@ -44,26 +48,12 @@ impl PartsHasher {
     }
 }
 
-/// Few bytes are put together where they stand, without a hasher or a buffer from the allocator.
 pub(crate) fn parts_digest<const N: usize>(tag: &[u8], parts: [&[u8]; N]) -> [u8; 32] {
-    const SMALL: usize = 256;
-    let all = || std::iter::once(tag).chain(parts);
-    let length: usize = all().map(|part| 8 + part.len()).sum();
-    if length > SMALL {
-        let mut hasher = PartsHasher::new(tag);
-        for part in parts {
-            hasher.part(part);
-        }
-        return hasher.finish();
+    let mut hasher = PartsHasher::new(tag);
+    for part in parts {
+        hasher.part(part);
     }
-    let mut small = [0; SMALL];
-    let mut end = 0;
-    for part in all() {
-        small[end..end + 8].copy_from_slice(&(part.len() as u64).to_le_bytes());
-        small[end + 8..end + 8 + part.len()].copy_from_slice(part);
-        end += 8 + part.len();
-    }
-    *blake3::hash(&small[..end]).as_bytes()
+    hasher.finish()
 }
 
 /// The first 6 bytes in hexadecimal: enough to find a value again in a log. Whoever can guess the value can

@@ -63,8 +63,13 @@ pub struct FingerprintBuilder {
 impl FingerprintBuilder {
     /// Adds one part. An empty part counts: `("a", "")` and `("a")` differ.
     pub fn part(mut self, part: impl AsRef<[u8]>) -> Self {
-        self.hasher.part(part.as_ref());
+        self.push(part);
         self
+    }
+
+    /// The same where it stands, for parts that are found one by one.
+    pub fn push(&mut self, part: impl AsRef<[u8]>) {
+        self.hasher.part(part.as_ref());
     }
 
     /// The fingerprint of the scheme and all parts.

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{
-    Capabilities, Claim, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Record, Result,
-    Store,
+    Capabilities, Claim, Completion, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Record,
+    Result, Store,
 };
 
 macro_rules! forward_store {
@@ -33,6 +33,9 @@ macro_rules! forward_store {
                 Self: 'a,
             {
                 (**self).lock(key, fingerprint, claim)
+            }
+            fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Completion> {
+                (**self).peek(key, fingerprint)
             }
             async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
                 (**self).renew(lease, duration).await

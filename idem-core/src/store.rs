@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Capabilities, Claim, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Record, Result};
+use crate::{
+    Capabilities, Claim, Completion, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Record, Result,
+};
 
 /// A store of idempotency keys: **for one key, one unexpired lease at a time, one accepted completion, and
 /// the same answer for every retry until it expires.**
@@ -76,6 +78,28 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # }
     /// ```
     async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome>;
+
+    /// The completion that [`lock`](Store::lock) would answer with, where it is at hand.
+    ///
+    /// # Contract
+    /// `None` says nothing: ask by `lock`. A completion is one that `lock` would have answered at this moment to a
+    /// request with `fingerprint`. Nothing is changed, nothing is waited for, and no more is read than takes some tens of
+    /// microseconds. [`execute`](crate::StoreExt::execute) looks here before it makes a claim.
+    ///
+    /// The default has nothing at hand. A store around another one may hand the call on, or leave it: then a replay goes
+    /// by `lock`.
+    ///
+    /// # Example
+    /// ```
+    /// # fn example(store: &dyn idem_core::Store, key: &idem_core::Key, fingerprint: &idem_core::Fingerprint) {
+    /// if let Some(completion) = store.peek(key, fingerprint) {
+    ///     println!("replay {:?}", completion.outcome);
+    /// }
+    /// # }
+    /// ```
+    fn peek(&self, _key: &Key, _fingerprint: &Fingerprint) -> Option<Completion> {
+        None
+    }
 
     /// Lets the lease last for `duration` from now; never shortens it.
     ///

@@ -116,20 +116,27 @@ impl Recipe {
         }
         // The tag names the recipe: change one with the other.
         let tag = if self.canonical_json { "idem-http 2 canonical json" } else { "idem-http 2" };
-        let mut builder = Fingerprint::builder(tag).part(parts.method.as_str()).part(path_and_query(uri));
+        let mut builder = Fingerprint::builder(tag);
+        builder.push(parts.method.as_str());
+        builder.push(path_and_query(uri));
         if *uri != parts.uri {
             // A router took a prefix off; or it is a part of a batch, and was given the extensions of the request that it
             // came in, of which that URI is.
-            builder = builder.part("within").part(path_and_query(&parts.uri));
+            builder.push("within");
+            builder.push(path_and_query(&parts.uri));
         }
         // Most requests have few of them.
         for name in self.headers.iter().filter(|name| parts.headers.contains_key(*name)) {
-            builder = header(builder, name, &parts.headers);
+            push_header(&mut builder, name, &parts.headers);
         }
-        match self.canonical(parts, body) {
-            Some(canonical) => builder.part("canonical").part(canonical).finish(),
-            None => builder.part("raw").part(body).finish(),
+        if let Some(canonical) = self.canonical(parts, body) {
+            builder.push("canonical");
+            builder.push(canonical);
+        } else {
+            builder.push("raw");
+            builder.push(body);
         }
+        builder.finish()
     }
 
     #[cfg(feature = "canonical-json")]
@@ -145,11 +152,13 @@ impl Recipe {
     }
 }
 
-fn header(builder: FingerprintBuilder, name: &HeaderName, headers: &HeaderMap) -> FingerprintBuilder {
+fn push_header(builder: &mut FingerprintBuilder, name: &HeaderName, headers: &HeaderMap) {
     let values = headers.get_all(name);
-    let number = values.iter().count() as u64;
-    let builder = builder.part(name.as_str()).part(number.to_le_bytes());
-    values.iter().fold(builder, |builder, value| builder.part(value.as_bytes()))
+    builder.push(name.as_str());
+    builder.push((values.iter().count() as u64).to_le_bytes());
+    for value in values {
+        builder.push(value.as_bytes());
+    }
 }
 
 fn path_and_query(uri: &Uri) -> &str {

@@ -3,19 +3,23 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
+use tower::BoxError;
 use tower::util::Oneshot;
 use tower_service::Service;
 use tracing::{Instrument, Span};
 
 use crate::body::RequestBody;
+use crate::handle::Job;
+use crate::intake::{Asked, Intake, Next};
 use crate::response::ResponseBody;
+use crate::run::run;
 use crate::stage::Stage;
 
 type Answered<RB, E> = Result<Response<ResponseBody<RB>>, E>;
@@ -47,11 +51,12 @@ pin_project! {
     {
         Untouched { #[pin] future: Oneshot<I, Request<RequestBody<B>>> },
         Ready { response: Option<Response<ResponseBody<RB>>> },
+        Intake { #[pin] intake: Intake<I, B> },
         Running { run: Run<RB, E> },
     }
 }
 
-/// A request between its body and its answer. It runs in the task of its connection, which costs no task of its
+/// A request between the store and its answer. It runs in the task of its connection, which costs no task of its
 /// own, until that one drops it.
 struct Run<RB: Body, E> {
     future: Option<Boxed<RB, E>>,
@@ -97,39 +102,62 @@ where
         Self { kind: Kind::Ready { response: Some(response) } }
     }
 
-    pub(crate) fn running<J: Send + 'static>(
-        future: impl Future<Output = Answered<RB, E>> + Send + 'static,
-        stage: Arc<Stage<J>>,
-        wrap: Option<Wrap>,
-    ) -> Self
-    where
-        RB: 'static,
-        E: 'static,
-    {
-        let detach = |future: Boxed<RB, E>| -> Detached { Box::pin(async move { drop(future.await) }) };
-        let run = Run { future: Some(Box::pin(future)), leave: stage, detach, surroundings: None, wrap };
-        Self { kind: Kind::Running { run } }
+    pub(crate) fn intake(intake: Intake<I, B>) -> Self {
+        Self { kind: Kind::Intake { intake } }
     }
 }
 
 impl<I, B, RB, E> Future for ResponseFuture<I, B, RB, E>
 where
-    I: Service<Request<RequestBody<B>>, Response = Response<RB>, Error = E>,
-    RB: Body<Data = Bytes>,
+    I: Service<Request<RequestBody<B>>, Response = Response<RB>, Error = E> + Send + 'static,
+    I::Future: Send,
+    E: Send + 'static,
+    B: Body + Send + 'static,
+    B::Error: Into<BoxError>,
+    RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Send,
 {
     type Output = Answered<RB, E>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().kind.project() {
-            Projected::Untouched { future } => {
-                future.poll(cx).map_ok(|response| response.map(ResponseBody::untouched))
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match self.as_mut().project().kind.project() {
+                Projected::Untouched { future } => {
+                    return future.poll(cx).map_ok(|response| response.map(ResponseBody::untouched));
+                }
+                Projected::Ready { response } => {
+                    return match response.take() {
+                        Some(response) => Poll::Ready(Ok(response)),
+                        None => Poll::Pending,
+                    };
+                }
+                Projected::Intake { intake } => match ready!(intake.poll(cx)) {
+                    Next::Answered(response) => return Poll::Ready(Ok(response)),
+                    Next::Asking(asked, job) => {
+                        let run = Run::new(asked, job);
+                        self.as_mut().project().kind.set(Kind::Running { run });
+                    }
+                },
+                Projected::Running { run } => return run.poll(cx),
             }
-            Projected::Ready { response } => match response.take() {
-                Some(response) => Poll::Ready(Ok(response)),
-                None => Poll::Pending,
-            },
-            Projected::Running { run } => run.poll(cx),
         }
+    }
+}
+
+impl<RB: Body + 'static, E: 'static> Run<RB, E> {
+    fn new<I, B>(asked: Asked, job: Job<I, B>) -> Self
+    where
+        I: Service<Request<RequestBody<B>>, Response = Response<RB>, Error = E> + Send + 'static,
+        I::Future: Send,
+        E: Send,
+        B: Body + Send + 'static,
+        RB: Body<Data = Bytes> + Send,
+        RB::Error: Send,
+    {
+        let detach = |future: Boxed<RB, E>| -> Detached { Box::pin(async move { drop(future.await) }) };
+        let (stage, wrap) = (Arc::new(Stage::new(job)), asked.shared.options.detached.clone());
+        let future = Some(Box::pin(run(asked, Arc::clone(&stage))) as Boxed<RB, E>);
+        Self { future, leave: stage, detach, surroundings: None, wrap }
     }
 }
 
@@ -176,6 +204,7 @@ where
         f.write_str(match &self.kind {
             Kind::Untouched { .. } => "ResponseFuture(untouched)",
             Kind::Ready { .. } => "ResponseFuture(ready)",
+            Kind::Intake { .. } => "ResponseFuture(reading)",
             Kind::Running { .. } => "ResponseFuture(running)",
         })
     }

@@ -6,6 +6,7 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, DATE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
 };
+use smallvec::SmallVec;
 
 /// Of one connection or of one message: never kept, whatever the lists say. `Trailer` is kept: over HTTP/1.1 the
 /// trailers are sent only when it names them.
@@ -70,6 +71,12 @@ const OF_GRPC: [HeaderName; 3] = [
     HeaderName::from_static("grpc-status-details-bin"),
 ];
 
+/// A field of a header.
+type Field<'a> = (&'a HeaderName, &'a HeaderValue);
+
+/// Few answers have more fields than this.
+const USUAL: usize = 16;
+
 /// Which headers (and trailers) of an answer its retries get as well.
 ///
 /// By default all but those of one connection (`Connection` and what it names, `Transfer-Encoding`, ...), `Date`
@@ -120,7 +127,7 @@ impl KeptHeaders {
     }
 
     /// The fields of `headers` that are kept, each value of a name by itself and in order.
-    pub(crate) fn of<'a>(&self, headers: &'a HeaderMap) -> Vec<(&'a HeaderName, &'a HeaderValue)> {
+    pub(crate) fn of<'a>(&self, headers: &'a HeaderMap) -> SmallVec<[Field<'a>; USUAL]> {
         let named = named_by_connection(headers);
         headers
             .iter()
@@ -211,6 +218,6 @@ mod tests {
         let mut secret = HeaderValue::from_static("token");
         secret.set_sensitive(true);
         let headers = HeaderMap::from_iter([(HeaderName::from_static("x-token"), secret)]);
-        assert_eq!(KeptHeaders::new().of(&headers), []);
+        assert!(KeptHeaders::new().of(&headers).is_empty());
     }
 }

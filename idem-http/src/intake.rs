@@ -1,131 +1,165 @@
-//! Reading a request's body into one buffer, within bounds of bytes and time.
+//! A request with a key, from its header to what the store may be asked: whose key it is, its whole body, what it asks
+//! for; and the answer that is there at once.
 
-use std::pin::pin;
-use std::time::Duration;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
-use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use http::{Request, Response};
 use http_body::Body;
-use http_body_util::{BodyExt, LengthLimitError};
+use idem_core::{Fingerprint, Key, Outcome, StoreExt};
+use pin_project_lite::pin_project;
 use tower::BoxError;
+use tracing::Span;
+use tracing::field::{Empty, display};
 
-use crate::body::{Whole, bytes_frame};
-use crate::patience::Patience;
+use crate::attempt::RequestIdentity;
+use crate::body::{RequestBody, Whole};
+use crate::grpc::is_grpc;
+use crate::handle::Job;
+use crate::layer::Shared;
+use crate::metrics;
 use crate::problem::{Kind, Problem};
+use crate::read_body::ReadBody;
+use crate::response::ResponseBody;
 
-/// The whole body, of `limit` bytes at most, that arrives within `time`.
-pub(crate) async fn read<B>(
-    headers: &HeaderMap,
-    body: B,
-    limit: usize,
-    time: Duration,
-) -> Result<Whole, Problem>
-where
-    B: Body,
-    B::Error: Into<BoxError>,
-{
-    let declared = declared_length(headers)?;
-    let least = declared.unwrap_or(0).max(body.size_hint().lower());
-    if least > limit as u64 {
-        return Err(too_large(limit));
+pin_project! {
+    /// A request whose body is being read; nothing has been asked of the store.
+    pub(crate) struct Intake<I, B> {
+        #[pin]
+        body: ReadBody<B>,
+        head: Option<Head<I>>,
     }
-    let collected = Patience::new(time).wait(pin!(collect(body, least, limit))).await;
-    let whole = collected.unwrap_or_else(|| Err(late(time)))?;
-    if declared.is_some_and(|declared| declared != whole.len()) {
-        return Err(incomplete());
-    }
-    Ok(whole)
 }
 
-async fn collect<B>(body: B, least: u64, limit: usize) -> Result<Whole, Problem>
-where
-    B: Body,
-    B::Error: Into<BoxError>,
-{
-    let mut body = pin!(body);
-    let mut whole = Whole::default();
-    let mut buffer = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        // A body that is always ready must not keep its thread, or it would never meet its time limit.
-        tokio::task::coop::consume_budget().await;
-        let frame = match frame {
-            Ok(frame) => frame,
-            Err(error) => return Err(broken(error.into().as_ref(), limit)),
-        };
-        let data = match frame.into_data() {
-            Ok(data) => data,
-            Err(frame) => {
-                whole.trailers = bytes_frame(frame).into_trailers().ok();
-                continue;
+/// All of a request but its body.
+struct Head<I> {
+    shared: Arc<Shared>,
+    service: I,
+    parts: Parts,
+    identity: RequestIdentity,
+    key: Key,
+    is_grpc: bool,
+    span: Span,
+}
+
+/// What the store is asked about a request.
+pub(crate) struct Asked {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) key: Key,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) is_grpc: bool,
+    pub(crate) span: Span,
+}
+
+/// How a request goes on.
+pub(crate) enum Next<I, B, RB: Body> {
+    /// It does not.
+    Answered(Response<ResponseBody<RB>>),
+    /// The store is asked, and what is there for the handler may be run.
+    Asking(Asked, Job<I, B>),
+}
+
+impl<I: Clone, B: Body> Intake<I, B> {
+    /// Begins to read the body of `request`, once it is known whose key it has. `Err`: what it is refused with.
+    pub(crate) fn begin<RB: Body>(
+        shared: &Arc<Shared>,
+        service: &I,
+        request: Request<B>,
+        identity: RequestIdentity,
+    ) -> Result<Self, Response<ResponseBody<RB>>> {
+        let span = tracing::debug_span!("idem.http", key = Empty, answer = Empty);
+        let (parts, body) = request.into_parts();
+        let is_grpc = is_grpc(&parts.headers);
+        let begun = span.in_scope(|| {
+            let key = shared.key_of(&parts, &identity)?;
+            span.record("key", display(&key));
+            let options = &shared.options;
+            let body = ReadBody::new(&parts.headers, body, options.max_body, options.body_timeout)?;
+            Ok((key, body))
+        });
+        match begun {
+            Ok((key, body)) => {
+                let (shared, service) = (Arc::clone(shared), service.clone());
+                Ok(Self { body, head: Some(Head { shared, service, parts, identity, key, is_grpc, span }) })
             }
-        };
-        if data.remaining() > limit - whole.data.len() - buffer.len() {
-            return Err(too_large(limit));
+            Err(problem) => Err(shared.refused(&span, &problem, is_grpc)),
         }
-        append(&mut whole.data, &mut buffer, data, least);
-    }
-    if !buffer.is_empty() {
-        whole.data = buffer.freeze();
-    }
-    Ok(whole)
-}
-
-/// A body of one piece stays where it is; from the second on they go into one buffer of the declared size.
-fn append<D: Buf>(first: &mut Bytes, buffer: &mut BytesMut, mut data: D, least: u64) {
-    if first.is_empty() && buffer.is_empty() {
-        *first = data.copy_to_bytes(data.remaining());
-        return;
-    }
-    if buffer.is_empty() {
-        let least = usize::try_from(least).unwrap_or(0);
-        buffer.reserve(least.max(first.len() + data.remaining()));
-        buffer.extend_from_slice(first);
-        *first = Bytes::new();
-    }
-    while data.has_remaining() {
-        let piece = data.chunk();
-        buffer.extend_from_slice(piece);
-        let len = piece.len();
-        data.advance(len);
     }
 }
 
-/// A server refuses contradictory lengths by itself; in front of other callers this does.
-fn declared_length(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let mut values = headers.get_all(CONTENT_LENGTH).iter();
-    let Some(first) = values.next() else { return Ok(None) };
-    let length = first.to_str().ok().and_then(|value| value.parse().ok());
-    match length {
-        Some(length) if values.all(|value| value == first) => Ok(Some(length)),
-        _ => Err(incomplete()),
+impl<I, B> Intake<I, B>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    /// # Cancel safety
+    /// Nothing has been asked of the store: the request is dropped.
+    pub(crate) fn poll<RB: Body>(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Next<I, B, RB>> {
+        let this = self.project();
+        let Some(head) = this.head else { return Poll::Pending };
+        let read = head.span.in_scope(|| this.body.poll(cx));
+        let read = ready!(read);
+        let Some(head) = this.head.take() else { return Poll::Pending };
+        Poll::Ready(match read {
+            Ok(whole) => head.next(whole),
+            Err(problem) => Next::Answered(head.shared.refused(&head.span, &problem, head.is_grpc)),
+        })
     }
 }
 
-fn broken(error: &(dyn std::error::Error + 'static), limit: usize) -> Problem {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        // A limit of the server outside this layer, `axum::extract::DefaultBodyLimit` or the like.
-        if error.is::<LengthLimitError>() {
-            return too_large(limit);
+impl<I> Head<I> {
+    fn next<B, RB: Body>(self, whole: Whole) -> Next<I, B, RB> {
+        let Self { shared, service, parts, identity, key, is_grpc, span } = self;
+        let at_hand = span.in_scope(|| {
+            let fingerprint = shared.options.recipe.of(&parts, &identity.uri, &whole.data);
+            // A replay needs none of what is made ready for a handler.
+            shared.store().replay_at_hand(&key, &fingerprint).ok_or(fingerprint)
+        });
+        match at_hand {
+            Ok(outcome) => Next::Answered(shared.replayed(&span, outcome, is_grpc)),
+            Err(fingerprint) => {
+                let request = Request::from_parts(parts, RequestBody::whole(whole));
+                let asked = Asked { shared, key, fingerprint, is_grpc, span };
+                Next::Asking(asked, Job { service, request: Some(request), identity: Some(identity) })
+            }
         }
-        cause = error.source();
     }
-    tracing::debug!(error, "a request's body broke off");
-    incomplete()
 }
 
-fn late(time: Duration) -> Problem {
-    Problem::new(Kind::BodyTimeout, format!("the body did not arrive within {time:?}; nothing was done"))
+impl Shared {
+    /// The key as the store has it.
+    fn key_of(&self, parts: &Parts, identity: &RequestIdentity) -> Result<Key, Problem> {
+        let scope = (self.scope)(parts).map_err(|error| {
+            if error.status.is_server_error() {
+                tracing::error!(
+                    status = error.status.as_u16(),
+                    detail = &*error.detail,
+                    "a request has no scope"
+                );
+            }
+            Problem::new(Kind::Scope(error.status), error.detail)
+        })?;
+        Key::new(&scope, identity.key.as_str())
+            .map_err(|error| Problem::new(Kind::KeyMalformed, error.message().to_owned()))
+    }
+
+    fn refused<RB: Body>(&self, span: &Span, problem: &Problem, is_grpc: bool) -> Response<ResponseBody<RB>> {
+        answered(span, problem.kind.code());
+        self.refuse_as(problem, is_grpc)
+    }
+
+    fn replayed<RB: Body>(&self, span: &Span, outcome: Outcome, is_grpc: bool) -> Response<ResponseBody<RB>> {
+        answered(span, if matches!(outcome, Outcome::Value(_)) { "replayed" } else { "not_kept" });
+        let response = span.in_scope(|| self.replay(outcome));
+        if is_grpc { self.as_grpc(response) } else { response }
+    }
 }
 
-fn incomplete() -> Problem {
-    Problem::new(Kind::BodyIncomplete, "the body is not as long as it says; nothing was done")
-}
-
-fn too_large(limit: usize) -> Problem {
-    Problem::new(
-        Kind::BodyTooLarge,
-        format!("a request with an idempotency key may have a body of {limit} bytes at most"),
-    )
+/// Tells the span and the counters how a request was answered.
+pub(crate) fn answered(span: &Span, word: &'static str) {
+    span.record("answer", word);
+    metrics::answered(word);
 }

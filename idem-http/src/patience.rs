@@ -9,7 +9,7 @@ use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
 
 /// A time limit past the end of time counts as this.
-const YEAR: Duration = Duration::from_hours(365 * 24);
+pub(crate) const YEAR: Duration = Duration::from_hours(365 * 24);
 
 /// So much time for all that is waited for by it. It begins with the first wait.
 pub(crate) struct Patience {

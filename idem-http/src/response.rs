@@ -122,6 +122,11 @@ fn set_length(headers: &mut HeaderMap, status: StatusCode, whole: &Whole) {
     if whole.trailers.is_some() || bodiless {
         headers.remove(CONTENT_LENGTH);
     } else {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
+        headers.insert(CONTENT_LENGTH, decimal(whole.len()));
     }
+}
+
+/// By way of text, which takes one allocation where the conversion from a number takes two.
+fn decimal(number: u64) -> HeaderValue {
+    HeaderValue::try_from(number.to_string()).unwrap_or_else(|_| HeaderValue::from(number))
 }

@@ -8,18 +8,15 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use idem_core::{Error, Execution, Fingerprint, Key, Lease, Outcome, Reason, StoreExt};
-use tower::{BoxError, ServiceExt};
+use tower::ServiceExt;
 use tower_service::Service;
-use tracing::field::Empty;
 
-use crate::attempt::{Attempt, NoAttempt, RequestIdentity};
+use crate::attempt::{Attempt, NoAttempt};
 use crate::body::RequestBody;
 use crate::conclude::cause;
-use crate::grpc::is_grpc;
 use crate::handle::{Job, Ran, Withheld, handle};
-use crate::intake;
+use crate::intake::{Asked, answered};
 use crate::layer::Shared;
-use crate::metrics;
 use crate::options::WhenNotRecorded;
 use crate::problem::{Kind, Problem};
 use crate::response::ResponseBody;
@@ -28,69 +25,22 @@ use crate::waiting::Waiting;
 
 type Answered<RB, E> = Result<Response<ResponseBody<RB>>, E>;
 
-/// Answers `request`, and tells its span and the counters how.
-pub(crate) async fn run<I, B, RB>(
-    shared: Arc<Shared>,
-    stage: Arc<Stage<Job<I, B>>>,
-    service: I,
-    request: Request<B>,
-    identity: RequestIdentity,
-) -> Answered<RB, I::Error>
+/// Answers a request, and tells its span and the counters how. Goes by `stage`, which holds what runs the handler.
+pub(crate) async fn run<I, B, RB>(asked: Asked, stage: Arc<Stage<Job<I, B>>>) -> Answered<RB, I::Error>
 where
     I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Send,
     I::Future: Send,
     I::Error: Send + 'static,
     B: Body + Send,
-    B::Data: Send,
-    B::Error: Into<BoxError> + Send,
     RB: Body<Data = Bytes> + Send,
     RB::Error: Send,
 {
-    let is_grpc = is_grpc(request.headers());
-    let span = tracing::debug_span!("idem.http", key = Empty, answer = Empty);
-    let mut answered = pin!(async {
-        let (key, request, fingerprint) = match intake(&shared, request, &identity).await {
-            Ok(taken) => taken,
-            Err(problem) => return (problem.kind.code(), Ok(shared.refuse(&problem))),
-        };
-        tracing::Span::current().record("key", tracing::field::display(&key));
-        stage.ask(Job { service, request });
-        execute(&shared, &stage, key, fingerprint, identity).await
-    });
+    let Asked { shared, key, fingerprint, is_grpc, span } = asked;
+    let mut answering = pin!(execute(&shared, &stage, key, fingerprint));
     // Where it stands: `instrument` would take it by value, for which there must be room a second time.
-    let (word, answer) = poll_fn(|cx| span.in_scope(|| answered.as_mut().poll(cx))).await;
-    span.record("answer", word);
-    metrics::answered(word);
+    let (word, answer) = poll_fn(|cx| span.in_scope(|| answering.as_mut().poll(cx))).await;
+    answered(&span, word);
     if is_grpc { answer.map(|answer| shared.as_grpc(answer)) } else { answer }
-}
-
-/// Whose key it is, the whole body, and what is asked for.
-async fn intake<B>(
-    shared: &Shared,
-    request: Request<B>,
-    identity: &RequestIdentity,
-) -> Result<(Key, Request<RequestBody<B>>, Fingerprint), Problem>
-where
-    B: Body,
-    B::Error: Into<BoxError>,
-{
-    let options = &shared.options;
-    let (parts, body) = request.into_parts();
-    let scope = (shared.scope)(&parts).map_err(|error| {
-        if error.status.is_server_error() {
-            tracing::error!(
-                status = error.status.as_u16(),
-                detail = &*error.detail,
-                "a request has no scope"
-            );
-        }
-        Problem::new(Kind::Scope(error.status), error.detail)
-    })?;
-    let key = Key::new(&scope, identity.key.as_str())
-        .map_err(|error| Problem::new(Kind::KeyMalformed, error.message().to_owned()))?;
-    let whole = intake::read(&parts.headers, body, options.max_body, options.body_timeout).await?;
-    let fingerprint = options.recipe.of(&parts, &identity.uri, &whole.data);
-    Ok((key, Request::from_parts(parts, RequestBody::whole(whole)), fingerprint))
 }
 
 /// Runs the handler when no other request with this key has, and answers in every case.
@@ -99,7 +49,6 @@ async fn execute<I, B, RB>(
     stage: &Stage<Job<I, B>>,
     key: Key,
     fingerprint: Fingerprint,
-    identity: RequestIdentity,
 ) -> (&'static str, Answered<RB, I::Error>)
 where
     I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Send,
@@ -109,24 +58,22 @@ where
     RB: Body<Data = Bytes> + Send,
     RB::Error: Send,
 {
-    let mut identity = Some(identity);
     let mut waiting = Waiting::new(shared);
+    let mut started = None;
     loop {
         let mut attempt = Attempted { ran: None, lease: None };
         let running = shared.running.begin();
         let execution = {
             let Attempted { ran, lease: held } = &mut attempt;
-            let identity = &mut identity;
+            let started = &mut started;
             let work = move |lease: Lease| {
                 *held = Some(lease.clone());
                 async move {
-                    match (stage.start(), identity.take()) {
-                        // In a box of its own: a replay never needs the room that a handler takes.
-                        (Some(job), Some(identity)) => {
-                            Box::pin(handle(shared, job, identity, lease, ran)).await
-                        }
+                    *started = stage.start();
+                    match started {
+                        Some(job) => handle(shared, job, lease, ran).await,
                         // The client left while the lock was asked for.
-                        _ => Err(Withheld::NotExecuted),
+                        None => Err(Withheld::NotExecuted),
                     }
                 }
             };
@@ -264,7 +211,8 @@ impl Shared {
         I: Service<Request<RequestBody<B>>, Response = Response<RB>>,
         RB: Body,
     {
-        let Job { service, mut request } = job;
+        let Job { service, request, .. } = job;
+        let Some(mut request) = request else { return Ok(self.client_left()) };
         // One that it was given by the request around it is not its own.
         request.extensions_mut().remove::<Attempt>();
         if cfg!(feature = "axum") {

@@ -14,13 +14,12 @@ use crate::attempt::{Attempt, NoAttempt, RequestIdentity};
 use crate::body::RequestBody;
 use crate::future::ResponseFuture;
 use crate::grpc::is_grpc;
+use crate::intake::Intake;
 use crate::key;
 use crate::layer::Shared;
 use crate::options::KeyRule;
 use crate::problem::{Kind, Problem};
 use crate::response::ResponseBody;
-use crate::run::run;
-use crate::stage::Stage;
 
 /// The service that an [`IdempotencyLayer`](crate::IdempotencyLayer) makes around another.
 #[derive(Clone)]
@@ -85,7 +84,10 @@ where
                     if attempt.is_some_and(|attempt| attempt.is_of(&identity)) {
                         return self.untouched(request);
                     }
-                    return self.run(request, identity);
+                    return match Intake::begin(&self.shared, &self.inner, request, identity) {
+                        Ok(intake) => ResponseFuture::intake(intake),
+                        Err(refusal) => ResponseFuture::ready(refusal),
+                    };
                 }
                 Err(problem) => problem,
             },
@@ -109,23 +111,6 @@ where
 }
 
 impl<I> Idempotency<I> {
-    fn run<B, RB>(&self, request: Request<B>, identity: RequestIdentity) -> ResponseFuture<I, B, RB, I::Error>
-    where
-        I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Clone + Send + 'static,
-        I::Future: Send + 'static,
-        I::Error: Send + 'static,
-        B: Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<BoxError> + Send,
-        RB: Body<Data = Bytes> + Send + 'static,
-        RB::Error: Send,
-    {
-        let stage = Arc::new(Stage::new());
-        let running =
-            run(Arc::clone(&self.shared), Arc::clone(&stage), self.inner.clone(), request, identity);
-        ResponseFuture::running(running, stage, self.shared.options.detached.clone())
-    }
-
     fn untouched<B, RB>(&self, request: Request<B>) -> ResponseFuture<I, B, RB, I::Error>
     where
         I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Clone,

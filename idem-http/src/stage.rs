@@ -8,9 +8,7 @@ pub(crate) struct Stage<J>(Mutex<State<J>>);
 
 #[derive(Debug)]
 enum State<J> {
-    /// Its body is being read; nothing has been asked of the store.
-    Intake,
-    /// The store is asked for the lock.
+    /// The store is asked for the lock, and may hold a lease for this request.
     Asking(J),
     /// It waits for another one with its key, and holds nothing.
     Waiting(J),
@@ -19,20 +17,15 @@ enum State<J> {
 }
 
 impl<J> Stage<J> {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(State::Intake))
-    }
-
-    /// From here on the store may hold a lease for this request.
-    pub(crate) fn ask(&self, job: J) {
-        *self.state() = State::Asking(job);
+    pub(crate) fn new(job: J) -> Self {
+        Self(Mutex::new(State::Asking(job)))
     }
 
     /// What is needed to run the handler; `None` when the client left before that.
     pub(crate) fn start(&self) -> Option<J> {
         match std::mem::replace(&mut *self.state(), State::Running) {
             State::Asking(job) => Some(job),
-            State::Intake | State::Waiting(_) | State::Running => None,
+            State::Waiting(_) | State::Running => None,
         }
     }
 
@@ -44,7 +37,7 @@ impl<J> Stage<J> {
                 *state = State::Waiting(job);
                 true
             }
-            State::Intake | State::Waiting(_) | State::Running => false,
+            State::Waiting(_) | State::Running => false,
         }
     }
 
@@ -61,7 +54,7 @@ impl<J> Stage<J> {
     pub(crate) fn leave(&self) -> bool {
         let mut state = self.state();
         match *state {
-            State::Intake | State::Waiting(_) => false,
+            State::Waiting(_) => false,
             State::Asking(_) => {
                 *state = State::Running;
                 true

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use idem_core::decide::{Answer, Call, Change, decide};
-use idem_core::{Key, Record, Sent, State, StoreClock, Timestamp};
+use idem_core::decide::{self, Answer, Call, Change, decide};
+use idem_core::{Completion, Fingerprint, Key, Record, Sent, State, StoreClock, Timestamp};
 
 use crate::evict::{CompletedRecord, EvictableRecords, NoneCompleted};
 use crate::hash::{HashedKey, KeyHash};
@@ -85,6 +85,17 @@ impl Records {
         let records = self.shards.of(key.hash_value()).read();
         let Some(entry) = records.completed.get(key) else { return Err(NoneCompleted::UNKNOWN) };
         answered(&entry.record)
+    }
+
+    /// The completion of `key`, if it has one: beside others who look, as in [`replay`](Self::replay).
+    pub(crate) fn peek(&self, key: &HashedKey, fingerprint: &Fingerprint) -> Option<Completion> {
+        let now = || self.clock.when(&self.sent(key));
+        if let Some(evictable) = &self.evictable {
+            let now = now();
+            return decide::replay(&evictable.look(key).ok()?.record(now), fingerprint, now);
+        }
+        let records = self.shards.of(key.hash_value()).read();
+        decide::replay(&records.completed.get(key)?.record, fingerprint, now())
     }
 
     /// Carries out `call` as one atomic step; where a bound refuses it, once more after making room.

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use idem_core::backend::LeaseControl;
 use idem_core::decide::Call;
 use idem_core::{
-    Capabilities, Checkpoint, Claim, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Record,
-    Result, Sent, SharedClock, Store, StoreClock, SystemClock, Waiters,
+    Capabilities, Checkpoint, Claim, Completion, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
+    Outcome, Record, Result, Sent, SharedClock, Store, StoreClock, SystemClock, Waiters,
 };
 
 use crate::evict::NoneCompleted;
@@ -124,6 +124,10 @@ impl Store for MokaStore {
             Err(none_completed) => none_completed,
         };
         self.call(&hashed, call, &sent, seen)?.answer.into_lock_outcome(*key, *fingerprint, claim, &sent)
+    }
+
+    fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Completion> {
+        self.0.records.peek(&self.0.records.hashed(key), fingerprint)
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {

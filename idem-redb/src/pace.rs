@@ -31,6 +31,11 @@ impl ReadPace {
                 .is_ok()
     }
 
+    /// The same, without being a read: what is made elsewhere is counted by reads alone.
+    pub(crate) fn reads_elsewhere(&self) -> bool {
+        self.elsewhere.load(Ordering::Relaxed) > 0
+    }
+
     /// Notes how long an inline read took.
     pub(crate) fn note(&self, took: Duration) {
         if took < SLOW {

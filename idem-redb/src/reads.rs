@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use idem_core::{Error, ErrorKind, Key, Operation, Record, Result, Sent, Timestamp};
+use idem_core::{
+    Completion, Error, ErrorKind, Fingerprint, Key, Operation, Record, Result, Sent, Timestamp, decide,
+};
 use redb::Database;
 use tokio::time::timeout;
 
@@ -39,6 +41,19 @@ impl Inner {
             }
             read => read.map_err(|failure| self.failed_read(failure, operation)),
         }
+    }
+
+    /// The completion of `key`, where its pages are likely to be at hand. What cannot be read is left to the call that
+    /// follows.
+    pub(crate) fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Completion> {
+        if self.shared.pace.reads_elsewhere() {
+            return None;
+        }
+        let begun = self.sent();
+        let record = self.read_at(key, self.shared.time.when(&begun), Snapshot::read_completed);
+        self.shared.pace.note(begun.elapsed());
+        let record = record.ok().flatten()?;
+        decide::replay(&record, fingerprint, record.as_of)
     }
 
     async fn read_once_it_is_back(

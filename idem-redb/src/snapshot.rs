@@ -41,9 +41,15 @@ impl Snapshot {
         now: Timestamp,
     ) -> Result<Option<Record>, Failure> {
         // Replays first: they are what is asked for most.
-        match self.index.get(&index_key(key))? {
-            Some(place) => completed(&self.outcomes, key, Place(place.value()), now).map(Some),
+        match self.read_completed(key, now)? {
+            Some(record) => Ok(Some(record)),
             None => Ok(read_lock(&self.locks, key, now)?.map(|(_, record)| record)),
         }
+    }
+
+    /// The completed record of `key`, expired or not.
+    pub(crate) fn read_completed(&self, key: &Key, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let Some(place) = self.index.get(&index_key(key))? else { return Ok(None) };
+        completed(&self.outcomes, key, Place(place.value()), now).map(Some)
     }
 }

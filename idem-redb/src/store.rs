@@ -10,8 +10,8 @@ use bytes::Bytes;
 use idem_core::backend::LeaseControl;
 use idem_core::decide::Call;
 use idem_core::{
-    Capabilities, Checkpoint, Claim, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Operation,
-    Outcome, Record, Result, Store, SystemClock,
+    Capabilities, Checkpoint, Claim, Completion, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
+    Operation, Outcome, Record, Result, Store, SystemClock,
 };
 use redb::Database;
 use tokio::sync::oneshot;
@@ -205,6 +205,10 @@ impl Store for RedbStore {
         let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
         let answer = self.0.lock(key, call, &sent).await?;
         answer.into_lock_outcome(*key, *fingerprint, claim, &sent)
+    }
+
+    fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Completion> {
+        self.0.peek(key, fingerprint)
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {

@@ -61,12 +61,14 @@ fn a_replay_allocates_little_more_than_its_headers_and_no_body() {
         let executed = fewest!(runtime, service, 0..20, replayed: false);
         let replayed = fewest!(runtime, service, 0..20, replayed: true);
         println!("a body of {body} bytes: executed {executed:?}, replayed {replayed:?} (allocations, bytes)");
-        assert!(replayed.0 <= 20, "{replayed:?}");
+        assert!(replayed.0 <= 10, "{replayed:?}");
         assert!(replayed.1 < 8 << 10, "{replayed:?}");
         assert!(executed.1 < 2 * body as u64 + (16 << 10), "one copy into the record: {executed:?}");
         replays.push(replayed);
     }
-    assert_eq!(replays[0], replays[1], "the body is shared, not copied");
+    assert_eq!(replays[0].0, replays[1].0);
+    // The digits of its length are what differs.
+    assert!(replays[0].1.abs_diff(replays[1].1) < 16, "the body is shared, not copied: {replays:?}");
 }
 
 #[test]

@@ -1,0 +1,71 @@
+//! What becomes of a handler's answer: kept, given to its client alone, or as if nothing had run.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode, response};
+use http_body::Body;
+use idem_core::{Lease, Outcome, Reason};
+
+use crate::call::HowAnswered;
+use crate::handle::Withheld;
+use crate::layer::Shared;
+use crate::response::ResponseBody;
+use crate::verdict::{Answer, InDoubt, NOT_EXECUTED, Verdict};
+
+/// What becomes of an answer, before its body is read.
+pub(crate) enum Judged<RB: Body> {
+    /// It is kept, if its body can be.
+    Kept(response::Parts, Pin<Box<RB>>),
+    /// It goes on as it is.
+    Ended(Response<ResponseBody<RB>>, Result<Outcome, Withheld>),
+}
+
+impl Shared {
+    pub(crate) fn judge<RB: Body<Data = Bytes>>(
+        &self,
+        response: Response<RB>,
+        how: HowAnswered,
+        lease: &Lease,
+    ) -> Judged<RB> {
+        let options = &self.options;
+        let (mut parts, body) = response.into_parts();
+        let in_doubt = parts.extensions.remove::<InDoubt>().is_some();
+        let asked = answer(&parts, None);
+        let has_body = body.size_hint().exact() != Some(0);
+        let nothing_ran = asked.is_not_executed(options.not_executed_header)
+            || options.release_on.contains(&parts.status)
+            || how.at_once && how.routed.is_answered_by_router(&parts, has_body);
+        let verdict = if nothing_ran { Verdict::Release } else { (options.judge)(&asked) };
+        if options.not_executed_header {
+            parts.headers.remove(NOT_EXECUTED);
+        }
+        let ending = if in_doubt && !lease.is_completed() {
+            Err(Withheld::InDoubt)
+        } else if lease.is_completed() {
+            // The store answers from what the handler completed; this only ends the work.
+            Ok(Outcome::Unavailable(Reason::Other))
+        } else if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            Ok(Outcome::Unavailable(Reason::Upgraded))
+        } else {
+            match verdict {
+                Verdict::Keep => return Judged::Kept(parts, Box::pin(body)),
+                Verdict::Release => Err(Withheld::NotExecuted),
+                Verdict::DoNotKeep => {
+                    let streamed = body.size_hint().exact().is_none();
+                    Ok(Outcome::Unavailable(if streamed { Reason::Streamed } else { Reason::Other }))
+                }
+            }
+        };
+        Judged::Ended(Response::from_parts(parts, ResponseBody::untouched(body)), ending)
+    }
+
+    /// Once more, where there are trailers.
+    pub(crate) fn judge_trailers(&self, parts: &response::Parts, trailers: Option<&HeaderMap>) -> Verdict {
+        if trailers.is_none() { Verdict::Keep } else { (self.options.judge)(&answer(parts, trailers)) }
+    }
+}
+
+fn answer<'a>(parts: &'a response::Parts, trailers: Option<&'a HeaderMap>) -> Answer<'a> {
+    Answer { status: parts.status, headers: &parts.headers, extensions: &parts.extensions, trailers }
+}
