@@ -61,9 +61,11 @@ where
         Some(Err(error)) => return Called::Ended(Err(error), Err(Withheld::NotExecuted)),
         None => return not_begun(shared),
     }
-    let Some(request) = job.request.take() else { return not_begun(shared) };
-    let routed = Routed::of(request.extensions());
-    let mut called = pin!(job.service.call(request));
+    let routed = job.request.as_ref().map_or(Routed::Unknown, |request| Routed::of(request.extensions()));
+    let mut called = pin!(match job.request.take() {
+        Some(request) => job.service.call(request),
+        None => return not_begun(shared),
+    });
     let mut at_once = true;
     // What waits for nothing has hardly done anything: a layer inside that sheds, and a router without a handler, answer so.
     let watched = poll_fn(|cx| {

@@ -1,13 +1,13 @@
 //! A request with a key, from its header to its answer.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
-use idem_core::{Error, Execution, Fingerprint, Key, Lease, Outcome, Reason, StoreExt};
+use idem_core::{Error, Execution, Key, Lease, Outcome, Reason, StoreExt};
 use tower::ServiceExt;
 use tower_service::Service;
 
@@ -32,32 +32,27 @@ where
     I::Future: Send,
     I::Error: Send + 'static,
     B: Body + Send,
-    RB: Body<Data = Bytes> + Send,
+    RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Send,
 {
-    let Asked { shared, key, fingerprint, is_grpc, span } = asked;
-    let mut answering = pin!(execute(&shared, &stage, key, fingerprint));
+    let mut answering = pin!(answer(&asked, &stage));
     // Where it stands: `instrument` would take it by value, for which there must be room a second time.
-    let (word, answer) = poll_fn(|cx| span.in_scope(|| answering.as_mut().poll(cx))).await;
-    answered(&span, word);
-    if is_grpc { answer.map(|answer| shared.as_grpc(answer)) } else { answer }
+    let (word, answer) = poll_fn(|cx| asked.span.in_scope(|| answering.as_mut().poll(cx))).await;
+    answered(&asked.span, word);
+    if asked.is_grpc { answer.map(|answer| asked.shared.as_grpc(answer)) } else { answer }
 }
 
 /// Runs the handler when no other request with this key has, and answers in every case.
-async fn execute<I, B, RB>(
-    shared: &Arc<Shared>,
-    stage: &Stage<Job<I, B>>,
-    key: Key,
-    fingerprint: Fingerprint,
-) -> (&'static str, Answered<RB, I::Error>)
+async fn answer<I, B, RB>(asked: &Asked, stage: &Stage<Job<I, B>>) -> (&'static str, Answered<RB, I::Error>)
 where
     I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Send,
     I::Future: Send,
     I::Error: Send + 'static,
     B: Body + Send,
-    RB: Body<Data = Bytes> + Send,
+    RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Send,
 {
+    let Asked { shared, key, fingerprint, .. } = asked;
     let mut waiting = Waiting::new(shared);
     let mut started = None;
     loop {
@@ -77,22 +72,34 @@ where
                     }
                 }
             };
-            shared.store().execute_outcome(&key, &fingerprint, &shared.policy, work).await
+            shared.store().execute_outcome(key, fingerprint, &shared.policy, work).await
         };
-        let failed = match execution {
+        // What goes on after this is rare, so boxed: inline it would enlarge the future of every request.
+        let later: Later<'_, RB, I::Error> = match execution {
             Ok(Execution::InProgress { remaining }) => {
                 drop(running);
-                match waiting.one_round(stage, &key).await {
+                match Box::pin(waiting.one_round(stage, key)).await {
                     Ok(true) => continue,
                     Ok(false) => return ("in_flight", Ok(shared.in_flight(Some(remaining)))),
-                    Err(error) => error,
+                    Err(error) => Box::pin(without_store(shared, stage, key, error)),
                 }
             }
-            Ok(execution) => return respond(shared, execution, attempt, &key, &fingerprint).await,
-            Err(error) => error,
+            Ok(execution) => match asked.end(execution, attempt) {
+                End::Answered(word, answer) => return (word, answer),
+                End::Later(later) => later,
+            },
+            Err(error) => Box::pin(without_store(shared, stage, key, error)),
         };
-        return without_store(shared, stage, &key, &failed).await;
+        return later.await;
     }
+}
+
+type Later<'a, RB, E> = Pin<Box<dyn Future<Output = (&'static str, Answered<RB, E>)> + Send + 'a>>;
+
+/// What a client gets, at once or later.
+enum End<'a, RB: Body, E> {
+    Answered(&'static str, Answered<RB, E>),
+    Later(Later<'a, RB, E>),
 }
 
 /// An attempt that was made, if it came to that.
@@ -101,73 +108,78 @@ struct Attempted<RB: Body, E> {
     lease: Option<Lease>,
 }
 
-async fn respond<RB, E>(
-    shared: &Shared,
-    execution: Execution<Outcome, Withheld>,
-    attempt: Attempted<RB, E>,
-    key: &Key,
-    fingerprint: &Fingerprint,
-) -> (&'static str, Answered<RB, E>)
-where
-    RB: Body<Data = Bytes>,
-{
-    let Attempted { ran, lease } = attempt;
-    match execution {
-        Execution::Executed(outcome) => ("executed", shared.executed(ran, outcome)),
-        Execution::Replayed(outcome) => ("replayed", Ok(shared.replay(outcome))),
-        // Waited for already.
-        Execution::InProgress { remaining } => ("in_flight", Ok(shared.in_flight(Some(remaining)))),
-        Execution::FingerprintMismatch => ("key_reused", Ok(shared.key_reused())),
-        Execution::Fenced(_) => ("lost", Ok(Box::pin(shared.winner(key, fingerprint)).await)),
-        Execution::Unavailable(reason) => match ran {
-            Some(ran) if !ran.is_placeholder() => ("executed", ran.response),
-            _ => ("not_kept", Ok(shared.not_kept(reason))),
-        },
-        Execution::Unknown(_, error) => {
-            let error = cause(&error);
-            tracing::error!(%key, error, "the handler ran, whether its answer is kept is unknown");
-            ("not_recorded", shared.not_recorded(ran))
-        }
-        Execution::Failed(Withheld::NotExecuted) => {
-            Box::pin(shared.release(lease.as_ref())).await;
-            let response = ran.map_or_else(|| Ok(shared.client_left()), |ran| ran.response);
-            ("released", response)
-        }
-        // It did nothing, since another attempt had taken over.
-        Execution::Failed(Withheld::InDoubt) if lease.as_ref().is_some_and(Lease::is_lost) => {
-            ("lost", Ok(Box::pin(shared.winner(key, fingerprint)).await))
-        }
-        Execution::Failed(Withheld::InDoubt) => {
-            tracing::warn!(%key, "the handler does not know whether it completed its key, nor does the record");
-            ("not_recorded", shared.not_recorded(ran))
-        }
-    }
-}
-
 /// The store failed before anything ran.
 async fn without_store<I, B, RB>(
     shared: &Shared,
     stage: &Stage<Job<I, B>>,
     key: &Key,
-    error: &Error,
+    error: Error,
 ) -> (&'static str, Answered<RB, I::Error>)
 where
     I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Send,
     RB: Body,
 {
-    let message = cause(error);
-    if !shared.passes_through(error) {
+    let message = cause(&error);
+    if !shared.passes_through(&error) {
         tracing::error!(%key, error = message, "the store failed, nothing was run");
-        let problem = shared.store_failed(error);
+        let problem = shared.store_failed(&error);
         return (problem.kind.code(), Ok(shared.refuse(&problem)));
     }
     tracing::warn!(%key, error = message, "the store failed, the handler runs without a lock");
     let _running = shared.running.begin();
     let response = match stage.start() {
-        Some(job) => Box::pin(shared.pass_through(job)).await,
+        Some(job) => shared.pass_through(job).await,
         None => Ok(shared.client_left()),
     };
     ("passed_through", response)
+}
+
+impl Asked {
+    fn end<RB, E>(&self, execution: Execution<Outcome, Withheld>, attempt: Attempted<RB, E>) -> End<'_, RB, E>
+    where
+        RB: Body<Data = Bytes> + Send + 'static,
+        RB::Error: Send,
+        E: Send + 'static,
+    {
+        let Self { shared, key, fingerprint, .. } = self;
+        let Attempted { ran, lease } = attempt;
+        let of_winner = || {
+            let winner = shared.winner(key, fingerprint);
+            End::Later(Box::pin(async move { ("lost", Ok(winner.await)) }))
+        };
+        let (word, answer) = match execution {
+            Execution::Executed(outcome) => ("executed", shared.executed(ran, outcome)),
+            Execution::Replayed(outcome) => ("replayed", Ok(shared.replay(outcome))),
+            Execution::InProgress { remaining } => ("in_flight", Ok(shared.in_flight(Some(remaining)))),
+            Execution::FingerprintMismatch => ("key_reused", Ok(shared.key_reused())),
+            Execution::Fenced(_) => return of_winner(),
+            Execution::Unavailable(reason) => match ran {
+                Some(ran) if !ran.is_placeholder() => ("executed", ran.response),
+                _ => ("not_kept", Ok(shared.not_kept(reason))),
+            },
+            Execution::Unknown(_, error) => {
+                let error = cause(&error);
+                tracing::error!(%key, error, "the handler ran, whether its answer is kept is unknown");
+                ("not_recorded", shared.not_recorded(ran))
+            }
+            Execution::Failed(Withheld::NotExecuted) => {
+                let response = ran.map_or_else(|| Ok(shared.client_left()), |ran| ran.response);
+                return End::Later(Box::pin(async move {
+                    shared.release(lease.as_ref()).await;
+                    ("released", response)
+                }));
+            }
+            // It did nothing, since another attempt had taken over.
+            Execution::Failed(Withheld::InDoubt) if lease.as_ref().is_some_and(Lease::is_lost) => {
+                return of_winner();
+            }
+            Execution::Failed(Withheld::InDoubt) => {
+                tracing::warn!(%key, "the handler does not know whether it completed its key, nor does the record");
+                ("not_recorded", shared.not_recorded(ran))
+            }
+        };
+        End::Answered(word, answer)
+    }
 }
 
 impl Shared {

@@ -35,6 +35,12 @@ macro_rules! __for_each_case {
                 completed_key_replays_the_same_bytes_until_it_expires,
                 keys_do_not_touch_one_another,
             }
+            peek {
+                completion_at_hand_is_that_of_lock,
+                other_fingerprint_has_nothing_at_hand,
+                unfinished_key_has_nothing_at_hand,
+                record_that_ended_has_nothing_at_hand,
+            }
             complete {
                 applies_while_the_lease_is_live,
                 applies_when_the_lease_is_over_and_nobody_took_over,

@@ -30,11 +30,11 @@ pub(super) async fn complete<S: Store + ?Sized>(
     policy: &Policy,
 ) -> Finished {
     if lease.is_completed() {
-        return by_work(store, lease, policy).await;
+        // Rare, so boxed, here and below: inline it would enlarge the future of every caller.
+        return Box::pin(by_work(store, lease, policy)).await;
     }
     match send(store, lease, outcome.clone(), policy).await {
         Ok(Fenced::Lost(LostReason::Gone)) => {
-            // Rare, so boxed: inline it would enlarge the future of every caller.
             Box::pin(complete_again(store, lease, claim, outcome, policy)).await
         }
         answer => finished(answer),
@@ -125,7 +125,7 @@ async fn send<S: Store + ?Sized>(
             let error = cause(&error);
             tracing::warn!(key = %lease.key(), error, "the result is not kept; a retry will be told so");
             let outcome = Outcome::Unavailable(Reason::TooLarge);
-            return complete(&mut Asking::completing(store, policy, lease), outcome).await;
+            return Box::pin(complete(&mut Asking::completing(store, policy, lease), outcome)).await;
         }
         Err(error) if asking.met_full() => error,
         answer => return answer,

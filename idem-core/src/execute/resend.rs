@@ -72,12 +72,28 @@ where
     Fut: Future<Output = Result<T>>,
 {
     let mut sent = pin!(call());
-    // A store in memory has answered by then.
-    let mut answered = match poll_once(sent.as_mut()).await {
+    // A store in memory has answered by then, and needs no room for what follows.
+    let answered = match poll_once(sent.as_mut()).await {
         Poll::Ready(Err(error)) if again(operation, error.kind()) => Poll::Ready(Err(error)),
         Poll::Ready(answer) => return answer,
         Poll::Pending => Poll::Pending,
     };
+    Box::pin(resend_until_answered(asking, operation, call, sent, answered)).await
+}
+
+/// The same for a call that was `sent`, and `answered` if it was.
+async fn resend_until_answered<S, T, F, Fut>(
+    asking: &mut Asking<'_, S>,
+    operation: Operation,
+    mut call: F,
+    mut sent: Pin<&mut Fut>,
+    mut answered: Poll<Result<T>>,
+) -> Result<T>
+where
+    S: Store + ?Sized,
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T>>,
+{
     let mut pauses = None;
     let mut before = None;
     loop {

@@ -13,6 +13,7 @@ mod heartbeat;
 mod input;
 mod lease;
 mod lock;
+mod peek;
 mod race;
 mod release;
 mod remove;

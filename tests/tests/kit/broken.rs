@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use idem_conformance::LARGEST_OUTCOME;
 use idem_core::backend::LeaseControl;
-use idem_core::decide::{Answer, Call, Change, Decision};
+use idem_core::decide::{self, Answer, Call, Change, Decision};
 use idem_core::{
-    Capabilities, Checkpoint, Claim, Clock as _, ClockMark, Error, ErrorKind, Expired, Fenced, Fingerprint,
-    Key, Lease, LockOutcome, LostReason, ManualClock, Operation, Outcome, Record, Result, Sent, SharedClock,
-    Store, StoreClock, Timestamp, Waiters,
+    Capabilities, Checkpoint, Claim, Clock as _, ClockMark, Completion, Error, ErrorKind, Expired, Fenced,
+    Fingerprint, Key, Lease, LockOutcome, LostReason, ManualClock, Operation, Outcome, Record, Result, Sent,
+    SharedClock, Store, StoreClock, Timestamp, Waiters,
 };
 
 use crate::flaw::Flaw;
@@ -188,6 +188,38 @@ impl Store for BrokenStore {
             Answer::FingerprintMismatch => LockOutcome::FingerprintMismatch,
             answer => unreachable!("{answer:?} to lock"),
         })
+    }
+
+    fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Completion> {
+        // What it does wrong elsewhere must not hide behind what is at hand.
+        if !self.flaw.is_seen_by_peeking() {
+            return None;
+        }
+        let mut kept = lock(&self.kept);
+        if self.flaw == Flaw::PeeksAtCopies
+            && let Some(copy) = kept.peeked.get(key)
+        {
+            return Some(copy.clone());
+        }
+        let record = kept.read(self.flaw, &self.place(key)).ok().flatten()?;
+        let fingerprint = match self.flaw {
+            Flaw::PeeksWithoutFingerprints => &record.fingerprint,
+            _ => fingerprint,
+        };
+        let completion = decide::replay(&record, fingerprint, self.now());
+        let completion = match self.flaw {
+            Flaw::PeeksAtTheUnfinished => Some(completion.unwrap_or_else(|| Completion {
+                outcome: Outcome::Value(Bytes::new()),
+                completed_at: record.as_of,
+                expires_at: record.expires_at(),
+                token: record.token,
+            })),
+            Flaw::PeeksAtSomethingElse => completion
+                .map(|completion| Completion { outcome: Outcome::Value("else".into()), ..completion }),
+            _ => completion,
+        }?;
+        kept.peeked.insert(*key, completion.clone());
+        Some(completion)
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {

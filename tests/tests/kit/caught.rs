@@ -119,6 +119,10 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
             "unsure::completion_of_unknown_effect_is_never_released",
         ],
     ),
+    (Flaw::PeeksAtSomethingElse, &["peek::completion_at_hand_is_that_of_lock"]),
+    (Flaw::PeeksWithoutFingerprints, &["peek::other_fingerprint_has_nothing_at_hand"]),
+    (Flaw::PeeksAtTheUnfinished, &["peek::unfinished_key_has_nothing_at_hand"]),
+    (Flaw::PeeksAtCopies, &["peek::record_that_ended_has_nothing_at_hand"]),
     (
         Flaw::AcceptsAnyToken,
         &[

@@ -29,6 +29,12 @@ pub(crate) enum Flaw {
     RunsCompletedAgain,
     GarblesOutcomes,
 
+    // `peek`
+    PeeksAtSomethingElse,
+    PeeksWithoutFingerprints,
+    PeeksAtTheUnfinished,
+    PeeksAtCopies,
+
     // Calls of a holder
     AcceptsAnyToken,
     ComparesSequenceOnly,
@@ -100,4 +106,18 @@ pub(crate) enum Flaw {
     ReopensWithFirstWrites,
     ReopensWithoutHighWater,
     OpensAnotherEmpty,
+}
+
+impl Flaw {
+    /// Whether the store has anything at hand.
+    pub(crate) fn is_seen_by_peeking(self) -> bool {
+        matches!(
+            self,
+            Self::None
+                | Self::PeeksAtSomethingElse
+                | Self::PeeksWithoutFingerprints
+                | Self::PeeksAtTheUnfinished
+                | Self::PeeksAtCopies
+        )
+    }
 }

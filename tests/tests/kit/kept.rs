@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use idem_core::decide::Change;
-use idem_core::{ClockMark, Error, ErrorKind, Key, Operation, Record, Result};
+use idem_core::{ClockMark, Completion, Error, ErrorKind, Key, Operation, Record, Result};
 
 use crate::flaw::Flaw;
 use crate::tamper::half;
@@ -16,6 +16,8 @@ pub(crate) struct Kept {
     /// Every record as it was written first.
     pub(crate) first: BTreeMap<Key, Record>,
     pub(crate) corrupt: BTreeSet<Key>,
+    /// What was peeked at.
+    pub(crate) peeked: BTreeMap<Key, Completion>,
     /// How far time had come; none before the first write.
     pub(crate) mark: Option<ClockMark>,
     pub(crate) last_sequence: u64,

@@ -1,0 +1,60 @@
+//! `peek`: what is at hand is what `lock` would say, and nothing else is.
+
+use idem_core::Completion;
+
+use crate::trial::{ExpectFenced, ExpectLock, Trial, fingerprint, other_fingerprint, value};
+
+fn peek(t: &Trial, key: &idem_core::Key) -> Option<Completion> {
+    t.store().peek(key, &fingerprint())
+}
+
+pub(super) async fn completion_at_hand_is_that_of_lock(t: Trial) {
+    for (number, outcome) in [value(b"done"), value(b"")].into_iter().enumerate() {
+        let key = t.key(&format!("order-{number}"));
+        let lease = t.acquire(&key).await;
+        t.complete(&lease, outcome).await.expect_applied();
+        // As often as anybody looks.
+        for _ in 0..3 {
+            let peeked = peek(&t, &key);
+            let completion = t.lock(&key, &t.claim()).await.expect_completed();
+            assert!(peeked.is_none_or(|peeked| peeked == completion), "{completion:?}");
+        }
+    }
+}
+
+pub(super) async fn other_fingerprint_has_nothing_at_hand(t: Trial) {
+    let key = t.key("order");
+    let lease = t.acquire(&key).await;
+    t.complete(&lease, value(b"done")).await.expect_applied();
+    assert_eq!(t.store().peek(&key, &other_fingerprint()), None);
+}
+
+pub(super) async fn unfinished_key_has_nothing_at_hand(t: Trial) {
+    let key = t.key("order");
+    assert_eq!(peek(&t, &key), None);
+    let lease = t.acquire(&key).await;
+    assert_eq!(peek(&t, &key), None);
+    t.checkpoint(&lease, 1, b"half way").await.expect_applied();
+    t.release(&lease).await.expect_applied();
+    assert_eq!(peek(&t, &key), None);
+    let _second = t.acquire(&key).await;
+    t.outlast_lease().await;
+    assert_eq!(peek(&t, &key), None);
+}
+
+pub(super) async fn record_that_ended_has_nothing_at_hand(t: Trial) {
+    let (removed, expired) = (t.key("removed"), t.key("expired"));
+    for key in [&removed, &expired] {
+        let lease = t.acquire(key).await;
+        t.complete(&lease, value(b"done")).await.expect_applied();
+        // What was looked at once may be remembered, wrongly.
+        let _at_hand = peek(&t, key);
+    }
+    assert!(t.remove(&removed, false).await);
+    assert_eq!(peek(&t, &removed), None);
+    t.outlast_record().await;
+    assert_eq!(peek(&t, &expired), None);
+    let again = t.acquire(&expired).await;
+    t.complete(&again, value(b"anew")).await.expect_applied();
+    assert!(peek(&t, &expired).is_none_or(|peeked| peeked.outcome == value(b"anew")));
+}
