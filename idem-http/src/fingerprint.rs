@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{HeaderMap, Uri};
 use idem_core::{Fingerprint, FingerprintBuilder};
 
+use crate::multipart::Multipart;
 use crate::original_uri::original_uri;
 
 type Own = Arc<dyn Fn(&Parts, &Bytes) -> Fingerprint + Send + Sync>;
@@ -21,7 +22,8 @@ type Own = Arc<dyn Fn(&Parts, &Bytes) -> Fingerprint + Send + Sync>;
 /// The standard one takes the method, path and query, the body as it was sent (compressed bytes are never inflated), and
 /// the headers that change what a request asks for: `Content-Type` and `Content-Encoding`, preconditions (`If-Match` and
 /// its like) and `Range`, `Prefer`, and overrides of the method. What it does not take, such as the host and all other
-/// headers, may differ between a request and its retry.
+/// headers, may differ between a request and its retry. So may the boundary of a `multipart` body, of which clients make a
+/// new one for each sending: what stands between the boundaries counts.
 ///
 /// ```
 /// use http::HeaderName;
@@ -122,9 +124,16 @@ impl Recipe {
             // came in, of which that URI is.
             builder = builder.part("within").part(path_and_query(&parts.uri));
         }
+        let multipart = Multipart::of(&parts.headers, body);
         // Most requests have few of them.
         for name in self.headers.iter().filter(|name| parts.headers.contains_key(*name)) {
-            builder = header(builder, name, &parts.headers);
+            builder = match &multipart {
+                Some(multipart) if *name == CONTENT_TYPE => builder.part("multipart").part(multipart.kind()),
+                _ => header(builder, name, &parts.headers),
+            };
+        }
+        if let Some(multipart) = multipart {
+            return multipart.pieces().fold(builder, FingerprintBuilder::part).finish();
         }
         match self.canonical(parts, body) {
             Some(canonical) => builder.part("canonical").part(canonical).finish(),

@@ -8,7 +8,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::header::{ACCEPT_ENCODING, HeaderValue};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
 use idem_core::{Lease, Outcome, Reason};
 use tokio::time::timeout;
@@ -74,12 +75,20 @@ where
     RB: Body<Data = Bytes>,
 {
     let Job { service, mut request } = job;
+    ask_for_no_coding(request.headers_mut());
     request.extensions_mut().insert(Attempt::new(lease.clone(), identity, Arc::clone(shared)));
     let handled = catch(pin!(answer(shared, service, request, &lease))).await;
     let (response, ending) = handled.unwrap_or_else(|Panicked| panicked(shared, &lease));
     let by_record = lease.is_completed() || ending == Err(Withheld::InDoubt);
     *ran = Some(Ran { response, by_record });
     ending
+}
+
+/// A retry need not accept the content coding that the first request did, so what is kept has none.
+fn ask_for_no_coding(headers: &mut HeaderMap) {
+    if headers.contains_key(ACCEPT_ENCODING) {
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
 }
 
 async fn answer<I, B, RB>(
@@ -212,7 +221,7 @@ fn panicked<RB: Body, E>(shared: &Shared, lease: &Lease) -> Handled<RB, E> {
 }
 
 impl Shared {
-    fn judge_trailers(&self, parts: &http::response::Parts, trailers: Option<&http::HeaderMap>) -> Verdict {
+    fn judge_trailers(&self, parts: &http::response::Parts, trailers: Option<&HeaderMap>) -> Verdict {
         let Some(_) = trailers else { return Verdict::Keep };
         (self.options.judge)(&Answer {
             status: parts.status,

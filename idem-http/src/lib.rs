@@ -120,10 +120,12 @@
 //! the same request gets the answer; so a replay shows it only to those who could have made the request.
 //!
 //! The layer therefore stands inside authentication and authorisation, and a retry passes both again. Rights that
-//! were taken away meanwhile take the replay away, too.
+//! were taken away meanwhile take the replay away, too. `docs/where-the-layer-stands.md` of the repository has the whole order:
+//! CORS, compression and tracing outside, limits of concurrency inside, and what becomes of each the other way round.
 //!
 //! Not everything in an answer is for every retry. [`KeptHeaders`] leaves out cookies and credentials, and values
-//! [marked sensitive](http::HeaderValue::set_sensitive); a body that must not be stored gets
+//! [marked sensitive](http::HeaderValue::set_sensitive); a handler is asked for `Accept-Encoding: identity` whatever coding its
+//! client accepts, so that compression belongs outside; a body that must not be stored gets
 //! [`Verdict::DoNotKeep`].
 //!
 //! # Lease and retention
@@ -167,7 +169,8 @@
 //! the protocol reaches its client whole; a retry is told that it was not kept, and the handler does not run again.
 //!
 //! # Guide
-//! `docs/guide/` of the repository has a page on each of these: ten minutes, scopes, lease and retention, results, effects.
+//! `docs/guide/` of the repository has a page on each of these: ten minutes, scopes, lease and retention, results, effects; beside it, where the layer
+//! stands.
 //!
 //! # Features
 //! - `axum`: the extractors, and the URI that axum's routers keep.
@@ -194,6 +197,7 @@ mod intake;
 mod key;
 mod layer;
 pub mod metrics;
+mod multipart;
 mod options;
 mod original_uri;
 mod panic;
