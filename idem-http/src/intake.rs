@@ -1,94 +1,81 @@
 //! Reading a request's body into one buffer, within bounds of bytes and time.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Buf;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError};
 use tower::BoxError;
 
+use crate::bodies::{Bodies, Share};
 use crate::body::{Whole, bytes_frame};
+use crate::body_buffer::Buffer;
+use crate::options::Options;
 use crate::patience::Patience;
 use crate::problem::{Kind, Problem};
 
-/// The whole body, of `limit` bytes at most, that arrives within `time`.
+/// The whole body, of [`max_body`](Options::max_body) bytes at most, that arrives in time, and its share of what all bodies
+/// may hold.
+///
+/// # Cancel safety
+/// Dropped, it holds nothing any more.
 pub(crate) async fn read<B>(
     headers: &HeaderMap,
     body: B,
-    limit: usize,
-    time: Duration,
-) -> Result<Whole, Problem>
+    options: &Options,
+    bodies: &Arc<Bodies>,
+) -> Result<(Whole, Share), Problem>
 where
     B: Body,
     B::Error: Into<BoxError>,
 {
+    let (limit, time) = (options.max_body, options.body_timeout);
     let declared = declared_length(headers)?;
     let least = declared.unwrap_or(0).max(body.size_hint().lower());
     if least > limit as u64 {
         return Err(too_large(limit));
     }
-    let collected = Patience::new(time).wait(pin!(collect(body, least, limit))).await;
-    let whole = collected.unwrap_or_else(|| Err(late(time)))?;
+    let buffer = Buffer::new(usize::try_from(least).unwrap_or(0), limit, Share::new(bodies));
+    let collected = Patience::new(time).wait(pin!(collect(body, buffer, options))).await;
+    let (whole, share) = collected.unwrap_or_else(|| Err(late(time)))?;
     if declared.is_some_and(|declared| declared != whole.len()) {
         return Err(incomplete());
     }
-    Ok(whole)
+    Ok((whole, share))
 }
 
-async fn collect<B>(body: B, least: u64, limit: usize) -> Result<Whole, Problem>
+async fn collect<B>(body: B, mut buffer: Buffer, options: &Options) -> Result<(Whole, Share), Problem>
 where
     B: Body,
     B::Error: Into<BoxError>,
 {
     let mut body = pin!(body);
-    let mut whole = Whole::default();
-    let mut buffer = BytesMut::new();
+    let mut trailers = None;
     while let Some(frame) = body.frame().await {
         // A body that is always ready must not keep its thread, or it would never meet its time limit.
         tokio::task::coop::consume_budget().await;
         let frame = match frame {
             Ok(frame) => frame,
-            Err(error) => return Err(broken(error.into().as_ref(), limit)),
+            Err(error) => return Err(broken(error.into().as_ref(), buffer.limit)),
         };
-        let data = match frame.into_data() {
-            Ok(data) => data,
-            Err(frame) => {
-                whole.trailers = bytes_frame(frame).into_trailers().ok();
-                continue;
+        match frame.into_data() {
+            Ok(data) if data.remaining() > buffer.limit - buffer.len() => {
+                return Err(too_large(buffer.limit));
             }
-        };
-        if data.remaining() > limit - whole.data.len() - buffer.len() {
-            return Err(too_large(limit));
+            Ok(data) => {
+                if !buffer.push(data) {
+                    return Err(no_room(options.retry_store));
+                }
+            }
+            Err(frame) => trailers = bytes_frame(frame).into_trailers().ok(),
         }
-        append(&mut whole.data, &mut buffer, data, least);
     }
-    if !buffer.is_empty() {
-        whole.data = buffer.freeze();
-    }
-    Ok(whole)
-}
-
-/// A body of one piece stays where it is; from the second on they go into one buffer of the declared size.
-fn append<D: Buf>(first: &mut Bytes, buffer: &mut BytesMut, mut data: D, least: u64) {
-    if first.is_empty() && buffer.is_empty() {
-        *first = data.copy_to_bytes(data.remaining());
-        return;
-    }
-    if buffer.is_empty() {
-        let least = usize::try_from(least).unwrap_or(0);
-        buffer.reserve(least.max(first.len() + data.remaining()));
-        buffer.extend_from_slice(first);
-        *first = Bytes::new();
-    }
-    while data.has_remaining() {
-        let piece = data.chunk();
-        buffer.extend_from_slice(piece);
-        let len = piece.len();
-        data.advance(len);
-    }
+    let (data, share) = buffer.freeze();
+    Ok((Whole { data, trailers }, share))
 }
 
 /// A server refuses contradictory lengths by itself; in front of other callers this does.
@@ -121,6 +108,11 @@ fn late(time: Duration) -> Problem {
 
 fn incomplete() -> Problem {
     Problem::new(Kind::BodyIncomplete, "the body is not as long as it says; nothing was done")
+}
+
+fn no_room(pause: Duration) -> Problem {
+    let detail = "the bodies of other requests take all the room that there is for them; nothing was done";
+    Problem::new(Kind::BodiesFull, detail).retry_after(pause)
 }
 
 fn too_large(limit: usize) -> Problem {

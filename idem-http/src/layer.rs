@@ -10,6 +10,7 @@ use idem_core::{Policy, Scope, Store};
 use tokio::sync::Semaphore;
 use tower_layer::Layer;
 
+use crate::bodies::Bodies;
 use crate::builder::Builder;
 use crate::options::Options;
 use crate::original_uri::RequestUri;
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     /// How long a call of the store may take, with its resends.
     pub(crate) store_timeout: Duration,
     pub(crate) running: Running,
+    /// What the bodies of all requests hold.
+    pub(crate) bodies: Arc<Bodies>,
     /// The places of retries that wait.
     pub(crate) waiters: Semaphore,
 }
@@ -86,6 +89,12 @@ impl IdempotencyLayer {
     #[must_use]
     pub fn running(&self) -> &Running {
         &self.shared.running
+    }
+
+    /// How many bytes of request bodies it holds now: at most [`max_bodies_bytes`](Builder::max_bodies_bytes).
+    #[must_use]
+    pub fn bodies_bytes(&self) -> usize {
+        self.shared.bodies.held()
     }
 
     /// How many retries wait now for the request that runs: at most [`max_waiters`](Builder::max_waiters).

@@ -14,6 +14,7 @@
 //! | another request with the same key | 422 |
 //! | a malformed key, or a required one that is missing | 400 |
 //! | any, while the store is down | 503 with `Retry-After`: nothing runs without a lock |
+//! | one whose body finds no room beside those of others | 503 with `Retry-After` |
 //!
 //! Every refusal is a [problem] of RFC 9457, or has a status of gRPC (see below). Requests without a key, and methods other than `POST` and
 //! `PATCH`, go to their handlers untouched.
@@ -168,6 +169,13 @@
 //! meanwhile, until the client takes a new key. [`Builder::release_on`] releases those of some statuses. An answer that is too long, takes too long, or changes
 //! the protocol reaches its client whole; a retry is told that it was not kept, and the handler does not run again.
 //!
+//! # Memory
+//! The layer reads the whole body of a request with a key, of up to [`max_body`](Builder::max_body) bytes, within
+//! [`body_timeout`](Builder::body_timeout). All bodies that it holds take at most
+//! [`max_bodies_bytes`](Builder::max_bodies_bytes) together, however many are half-sent or wait. An answer takes up to
+//! [`max_response`](Builder::max_response) while it is kept; how many there are at a time is for a limit of concurrency inside to
+//! bound.
+//!
 //! # Guide
 //! `docs/guide/` of the repository has a page on each of these: ten minutes, scopes, lease and retention, results, effects; beside it, where the layer
 //! stands.
@@ -180,7 +188,9 @@
 mod attempt;
 #[cfg(feature = "axum")]
 mod axum;
+mod bodies;
 mod body;
+mod body_buffer;
 mod build;
 mod builder;
 #[cfg(feature = "canonical-json")]

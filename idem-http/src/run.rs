@@ -88,9 +88,9 @@ where
     })?;
     let key = Key::new(&scope, identity.key.as_str())
         .map_err(|error| Problem::new(Kind::KeyMalformed, error.message().to_owned()))?;
-    let whole = intake::read(&parts.headers, body, options.max_body, options.body_timeout).await?;
+    let (whole, share) = intake::read(&parts.headers, body, options, &shared.bodies).await?;
     let fingerprint = options.recipe.of(&parts, &identity.uri, &whole.data);
-    Ok((key, Request::from_parts(parts, RequestBody::whole(whole)), fingerprint))
+    Ok((key, Request::from_parts(parts, RequestBody::whole(whole, share)), fingerprint))
 }
 
 /// Runs the handler when no other request with this key has, and answers in every case.
