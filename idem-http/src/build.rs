@@ -14,7 +14,15 @@ use crate::running::Running;
 use crate::verdict::NOT_EXECUTED;
 
 impl Builder {
-    /// The layer.
+    /// The layer. Without this the builder is none, and the compiler says so ("this idempotency layer is not built"):
+    ///
+    /// ```compile_fail,E0277
+    /// # use idem_core::{Scope, Store};
+    /// # use idem_http::IdempotencyLayer;
+    /// # fn app(store: impl Store) -> axum::Router {
+    /// axum::Router::new().layer(IdempotencyLayer::builder(store, |_| Ok(Scope::shared())))
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`InvalidConfig`](ErrorKind::InvalidConfig) that names the option: a lease or a retention outside the

@@ -54,7 +54,15 @@ impl Shared {
 impl IdempotencyLayer {
     /// Begins a layer over `store`, in which `scope` says whose key a request has.
     ///
-    /// A store is any [`Store`], or a pointer to one (`Arc<dyn Store>`).
+    /// A store is any [`Store`], or a pointer to one (`Arc<dyn Store>`). What opening one answers is not the store yet, and
+    /// the compiler says what is missing:
+    ///
+    /// ```compile_fail,E0277
+    /// # use idem_core::Scope;
+    /// # use idem_http::IdempotencyLayer;
+    /// # use idem_moka::{MokaConfig, MokaStore};
+    /// IdempotencyLayer::builder(MokaStore::new(MokaConfig::default()), |_| Ok(Scope::shared()));
+    /// ```
     ///
     /// There is no default for the scope: a key that any client may choose must not reach another client's
     /// answer. An application with one tenant says so: `|_| Ok(Scope::shared())`.

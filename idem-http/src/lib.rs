@@ -219,6 +219,7 @@ mod running;
 mod scope;
 mod service;
 mod stage;
+mod unbuilt;
 mod unrouted;
 mod verdict;
 mod waiting;
