@@ -171,6 +171,7 @@ impl Sending {
     }
 }
 
+#[cfg(feature = "middleware")]
 impl Resumed {
     /// Whether it is this request that is resumed.
     pub(crate) fn is_of(&self, request: &Request) -> bool {

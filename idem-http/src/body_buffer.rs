@@ -72,9 +72,11 @@ impl Buffer {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::sync::Arc;
 
+    use idem_core::{Key, Scope};
     use proptest::prelude::*;
 
     use super::*;
@@ -82,10 +84,18 @@ mod tests {
 
     const LIMIT: usize = 1_000;
 
+    fn bodies() -> Arc<Bodies> {
+        Arc::new(Bodies::new(LIMIT, LIMIT).unwrap())
+    }
+
+    fn share(bodies: &Arc<Bodies>) -> Share {
+        bodies.share_of(&Key::new(&Scope::shared(), "k").unwrap())
+    }
+
     #[test]
     fn a_declared_length_holds_nothing_before_it_comes() {
-        let bodies = Arc::new(Bodies::new(LIMIT));
-        let mut buffer = Buffer::new(LIMIT, LIMIT, Share::new(&bodies));
+        let bodies = bodies();
+        let mut buffer = Buffer::new(LIMIT, LIMIT, share(&bodies));
         assert!(buffer.push(&b"12345"[..]) && bodies.held() == 5);
         assert!(buffer.push(&b"6"[..]) && bodies.held() == 10);
     }
@@ -96,8 +106,8 @@ mod tests {
             pieces in proptest::collection::vec(0..200_usize, 0..30),
             declared in 0..=LIMIT,
         ) {
-            let bodies = Arc::new(Bodies::new(LIMIT));
-            let mut buffer = Buffer::new(declared, LIMIT, Share::new(&bodies));
+            let bodies = bodies();
+            let mut buffer = Buffer::new(declared, LIMIT, share(&bodies));
             let mut expected = Vec::new();
             for (number, len) in pieces.into_iter().enumerate() {
                 if buffer.len() + len > LIMIT {

@@ -1,7 +1,6 @@
 //! Reading a request's body into one buffer, within bounds of bytes and time.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Buf;
@@ -11,7 +10,7 @@ use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError};
 use tower::BoxError;
 
-use crate::bodies::{Bodies, Share};
+use crate::bodies::Share;
 use crate::body::{Whole, bytes_frame};
 use crate::body_buffer::Buffer;
 use crate::options::Options;
@@ -27,7 +26,7 @@ pub(crate) async fn read<B>(
     headers: &HeaderMap,
     body: B,
     options: &Options,
-    bodies: &Arc<Bodies>,
+    share: Share,
 ) -> Result<(Whole, Share), Problem>
 where
     B: Body,
@@ -39,7 +38,7 @@ where
     if least > limit as u64 {
         return Err(too_large(limit));
     }
-    let buffer = Buffer::new(usize::try_from(least).unwrap_or(0), limit, Share::new(bodies));
+    let buffer = Buffer::new(usize::try_from(least).unwrap_or(0), limit, share);
     let collected = Patience::new(time).wait(pin!(collect(body, buffer, options))).await;
     let (whole, share) = collected.unwrap_or_else(|| Err(late(time)))?;
     if declared.is_some_and(|declared| declared != whole.len()) {

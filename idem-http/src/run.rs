@@ -88,7 +88,7 @@ where
     })?;
     let key = Key::new(&scope, identity.key.as_str())
         .map_err(|error| Problem::new(Kind::KeyMalformed, error.message().to_owned()))?;
-    let (whole, share) = intake::read(&parts.headers, body, options, &shared.bodies).await?;
+    let (whole, share) = intake::read(&parts.headers, body, options, shared.bodies.share_of(&key)).await?;
     let fingerprint = options.recipe.of(&parts, &identity.uri, &whole.data);
     Ok((key, Request::from_parts(parts, RequestBody::whole(whole, share)), fingerprint))
 }

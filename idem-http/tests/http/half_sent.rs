@@ -160,6 +160,48 @@ async fn a_bound_of_one_body_lets_one_in_and_tells_the_other_to_come_again() {
     assert_eq!(app.ask(post("other", "01234")).await.text(), "01234");
 }
 
+/// Scopes are counted in slots by chance, so of some others one or two may share that of the flood.
+#[tokio::test]
+async fn an_account_that_floods_leaves_room_to_the_others() {
+    let store = idem_moka::MokaStore::new(idem_moka::MokaConfig::default()).unwrap();
+    let layer = idem_http::IdempotencyLayer::builder(store, |parts| {
+        Ok(idem_core::Scope::new(parts.headers["account"].as_bytes())?)
+    });
+    let layer = layer.max_body(100).max_bodies_bytes(10_000).build().unwrap();
+    let app = axum::Router::new().route("/", axum::routing::post(|body: Bytes| async move { body }));
+    let router = app.layer(layer.clone());
+    let ask = |account: &str, key: &str, body: axum::body::Body| {
+        let mut request = post(key, body);
+        request.headers_mut().insert("account", account.parse().unwrap());
+        let router = router.clone();
+        tokio::spawn(async move { crate::support::ask(&router, request).await })
+    };
+    let mut half_sent = Vec::new();
+    for key in 0..100 {
+        let (body, sender) = channel_of(SizeHint::with_exact(100));
+        let asked = ask("flood", &key.to_string(), body);
+        sender.send("0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789");
+        until(|| asked.is_finished() || layer.bodies_bytes() == (half_sent.len() + 1) * 100).await;
+        if asked.is_finished() {
+            assert_eq!(problem_code(&asked.await.unwrap()), "bodies_full");
+        } else {
+            half_sent.push((asked, sender));
+        }
+    }
+    assert_eq!(layer.bodies_bytes(), 9_000);
+    let mut served = 0;
+    for account in 0..8 {
+        let answer = ask(&account.to_string(), "k", "x".repeat(100).into()).await.unwrap();
+        served += usize::from(answer.status == StatusCode::OK);
+    }
+    assert!(served >= 6, "{served}");
+    for (asked, sender) in half_sent {
+        sender.break_off();
+        assert_eq!(problem_code(&asked.await.unwrap()), "body_incomplete");
+    }
+    assert_eq!(layer.bodies_bytes(), 0);
+}
+
 #[test]
 fn a_bound_below_one_body_is_refused_and_the_default_follows_the_largest() {
     let builder = || {
