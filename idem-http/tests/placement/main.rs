@@ -5,6 +5,7 @@ mod authentication;
 mod bodies;
 mod compression;
 mod cors;
+mod headers;
 mod limits;
 mod multipart;
 mod routes;
