@@ -4,15 +4,17 @@ use bytes::{Buf, Bytes};
 
 use crate::bodies::Share;
 
-/// A body of one piece stays where it is; from the second on they go into one buffer.
+/// A body that comes as one piece stays where it is. Else its pieces go into one buffer, the first one too: a server cuts
+/// pieces from what it has read, and each keeps all of that alive.
 ///
-/// That one grows as the body does: a length that is only declared holds nothing. It is at most twice as long as what has
+/// The buffer grows as the body does: a length that is only declared holds nothing. It is at most twice as long as what has
 /// come, and no longer than what was declared. While it grows the old one stands beside it, for the time of a copy.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     declared: usize,
     pub(crate) limit: usize,
     share: Share,
+    /// The whole body, as it seems.
     first: Bytes,
     rest: Vec<u8>,
 }
@@ -33,7 +35,7 @@ impl Buffer {
             return true;
         }
         let len = self.len() + piece.remaining();
-        if len == piece.remaining() {
+        if self.len() == 0 && len == self.declared {
             let is_granted = self.share.grow_to(len);
             if is_granted {
                 self.first = piece.copy_to_bytes(len);
@@ -57,7 +59,7 @@ impl Buffer {
         (data, self.share)
     }
 
-    /// Makes room for `len` bytes in all, and moves the first piece there.
+    /// Makes room for `len` bytes in all, and moves there what seemed to be the whole body.
     fn grow(&mut self, len: usize) -> bool {
         let doubled = self.len().saturating_mul(2).clamp(len, self.limit.max(len));
         let most = if len <= self.declared { self.declared } else { self.limit.max(len) };
@@ -98,6 +100,20 @@ mod tests {
         let mut buffer = Buffer::new(LIMIT, LIMIT, share(&bodies));
         assert!(buffer.push(&b"12345"[..]) && bodies.held() == 5);
         assert!(buffer.push(&b"6"[..]) && bodies.held() == 10);
+    }
+
+    /// A server may have cut a piece from a buffer that is far larger.
+    #[test]
+    fn a_piece_of_a_body_keeps_nothing_alive_and_a_whole_body_is_not_copied() {
+        let bodies = bodies();
+        let read = Bytes::from(vec![b'x'; 100_000]);
+        let piece = read.slice(10..20);
+        for (declared, is_copied) in [(0, true), (11, true), (10, false)] {
+            let mut buffer = Buffer::new(declared, LIMIT, share(&bodies));
+            assert!(buffer.push(piece.clone()) && bodies.held() == 10);
+            let (data, _share) = buffer.freeze();
+            assert_eq!((data.as_ptr() != piece.as_ptr(), &*data), (is_copied, &*piece), "{declared}");
+        }
     }
 
     proptest! {
