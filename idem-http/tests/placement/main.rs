@@ -8,6 +8,7 @@ mod cors;
 mod headers;
 mod limits;
 mod multipart;
+mod panics;
 mod routes;
 mod support;
 mod task_locals;
