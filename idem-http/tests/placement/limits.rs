@@ -149,6 +149,27 @@ async fn on_axum_a_limit_is_of_each_route_unless_it_is_global() {
     }
 }
 
+/// Called as it is, a router makes the service of a route for each request, and of tower's layer a limit with it.
+#[tokio::test]
+async fn on_axum_a_router_that_is_called_as_it_is_has_no_limit_unless_it_is_global() {
+    for (is_global, expected) in [(false, 2), (true, 1)] {
+        let desk = Desk::closed();
+        let app = if is_global {
+            desk_at_root(&desk).layer(GlobalConcurrencyLimitLayer::new(1)).layer(layer())
+        } else {
+            desk_at_root(&desk).layer(ConcurrencyLimitLayer::new(1)).layer(layer())
+        };
+        let asked = [spawn(&app, "a"), spawn(&app, "b")];
+        let_others_run().await;
+        assert_eq!(desk.runs(), expected, "global: {is_global}");
+        desk.let_one_go();
+        desk.let_one_go();
+        for asked in asked {
+            assert_eq!(asked.await.unwrap().kind(), (200, false));
+        }
+    }
+}
+
 async fn rate(State(is_spent): State<Arc<AtomicBool>>, request: Request, next: Next) -> Response {
     if is_spent.load(Ordering::SeqCst) {
         return StatusCode::TOO_MANY_REQUESTS.into_response();
