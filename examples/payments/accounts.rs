@@ -7,10 +7,11 @@ use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
 use idem_http::Attempt;
-use json_patch::{Patch, patch};
+use json_patch::Patch;
 
 use crate::Service;
 use crate::books::{Answer, answer};
+use crate::bounded_patch;
 
 /// An account that was authenticated. It gives the scope of its keys.
 #[derive(Debug, Clone, Copy)]
@@ -31,47 +32,48 @@ pub(crate) async fn authenticate(mut request: Request, next: Next) -> Result<Res
     Ok(next.run(request).await)
 }
 
+/// Stands outside the idempotency layer too: a replay never reaches the handler, and a refusal must not take the key.
+pub(crate) async fn only_ones_own(
+    Extension(account): Extension<Account>,
+    Path(id): Path<u64>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Answer> {
+    if id != account.0 {
+        return Err(answer(StatusCode::FORBIDDEN, &serde_json::json!({ "error": "another account's" })));
+    }
+    Ok(next.run(request).await)
+}
+
 pub(crate) async fn show(
     State(service): State<Arc<Service>>,
     Extension(account): Extension<Account>,
-    Path(id): Path<u64>,
 ) -> Answer {
-    if id != account.0 {
-        return not_yours();
-    }
     let show = move |session: &mut crate::session::Session<'_>| {
         Ok(answer(StatusCode::OK, &session.document(account.0)?))
     };
     service.books.read(show).await
 }
 
-/// A patch applies as a whole or not at all.
+/// A patch applies as a whole or not at all, and within bounds.
 pub(crate) async fn change(
     State(service): State<Arc<Service>>,
     Extension(account): Extension<Account>,
-    Path(id): Path<u64>,
     attempt: Option<Attempt>,
     body: Result<Json<Patch>, axum::extract::rejection::JsonRejection>,
 ) -> Answer {
-    if id != account.0 {
-        return not_yours();
-    }
     let Json(changes) = match body {
         Ok(changes) => changes,
         Err(error) => return answer(error.status(), &serde_json::json!({ "error": error.body_text() })),
     };
     let change = move |session: &mut crate::session::Session<'_>| {
         let mut document = session.document(account.0)?;
-        if let Err(error) = patch(&mut document, &changes) {
-            let body = serde_json::json!({ "error": error.to_string() });
+        if let Err(why) = bounded_patch::apply(&mut document, &changes) {
+            let body = serde_json::json!({ "error": why });
             return Ok(answer(StatusCode::UNPROCESSABLE_ENTITY, &body));
         }
         session.set_document(account.0, document.clone())?;
         Ok(answer(StatusCode::OK, &document))
     };
     service.books.write(attempt.as_ref(), change).await
-}
-
-fn not_yours() -> Answer {
-    answer(StatusCode::FORBIDDEN, &serde_json::json!({ "error": "another account's" }))
 }

@@ -9,14 +9,17 @@
 //!
 //! - `POST /payments`: books a payment; on redb the booking and the key's completion are one transaction.
 //! - `GET /payments`: what was booked.
-//! - `PATCH /accounts/{id}`: JSON Patch, in one transaction likewise.
-//! - `POST /things`: a random number.
+//! - `PATCH /accounts/{id}`: JSON Patch within bounds, in one transaction likewise; of one's own account, which is checked
+//!   outside the layer.
+//! - `POST /things`: a random number, one that JavaScript reads as it is.
 //! - `POST /orders`: three steps with effects outside, a checkpoint after each.
 
 mod accounts;
 mod arguments;
 mod books;
+mod bounded_patch;
 mod effects;
+mod numbers;
 mod orders;
 mod payments;
 mod session;
@@ -28,10 +31,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use axum::routing::{get, patch, post};
 use idem_core::Scope;
-use idem_http::{IdempotencyLayer, ScopeError};
+use idem_http::{IdempotencyLayer, scope_from};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -40,6 +44,7 @@ use tokio::time::timeout;
 use accounts::Account;
 use arguments::Arguments;
 use books::Books;
+use bounded_patch::MOST_REQUEST_BYTES;
 use effects::Effects;
 
 /// Any error will do here: it is printed, and the program ends.
@@ -71,21 +76,26 @@ async fn serve() -> Result<()> {
     let arguments = Arguments::read(std::env::args().skip(1))?;
     let (store, books) = store::open(&arguments.store).await?;
     let effects = Effects::open(&arguments.effects)?;
-    let idempotency = IdempotencyLayer::builder(store, |parts| {
-        let account = parts.extensions.get::<Account>().ok_or_else(ScopeError::misplaced)?;
-        Ok(Scope::new(format!("account:{}", account.0))?)
-    })
-    .lease(arguments.lease)
-    .build()?;
+    let scope = scope_from(|account: &Account| Scope::new(format!("account:{}", account.0)));
+    let idempotency = IdempotencyLayer::builder(store, scope)
+        .lease(arguments.lease)
+        // As much as the handlers take without a key, below.
+        .max_body(MOST_REQUEST_BYTES)
+        .build()?;
     let running = idempotency.running().clone();
+    // The layer that is added last stands outermost: a replay passes what its first request did.
+    let accounts = Router::new()
+        .route("/accounts/{id}", patch(accounts::change).get(accounts::show))
+        .route_layer(idempotency.clone())
+        .route_layer(from_fn(accounts::only_ones_own));
     let app = Router::new()
         .route("/payments", post(payments::pay).get(payments::list))
-        .route("/accounts/{id}", patch(accounts::change).get(accounts::show))
         .route("/things", post(things::make))
         .route("/orders", post(orders::order))
+        .route_layer(idempotency)
+        .merge(accounts)
         .with_state(Arc::new(Service { books, effects, pause: arguments.pause }))
-        // The layer that is added last stands outermost: a replay is authenticated as its first request was.
-        .layer(idempotency)
+        .layer(DefaultBodyLimit::max(MOST_REQUEST_BYTES))
         .layer(from_fn(accounts::authenticate))
         .route("/health", get(|| async { "well" }));
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::Service;
 use crate::accounts::Account;
 use crate::books::{Answer, answer};
+use crate::numbers::EXACT;
 use crate::session::Session;
 
 #[derive(Deserialize)]
@@ -32,6 +33,10 @@ pub(crate) async fn pay(
         Ok(payment) => payment,
         Err(error) => return answer(error.status(), &serde_json::json!({ "error": error.body_text() })),
     };
+    if payment.cents > EXACT {
+        let body = serde_json::json!({ "error": format!("cents: {EXACT} at most") });
+        return answer(StatusCode::UNPROCESSABLE_ENTITY, &body);
+    }
     let book = move |session: &mut Session<'_>| {
         let id = session.book(account.0, payment.cents, &payment.reference)?;
         Ok(answer(StatusCode::CREATED, &serde_json::json!({ "payment": id, "cents": payment.cents })))

@@ -3,9 +3,10 @@
 use axum::http::StatusCode;
 
 use crate::books::{Answer, answer};
+use crate::numbers;
 
 pub(crate) async fn make() -> Answer {
-    match getrandom::u64() {
+    match numbers::random() {
         Ok(number) => answer(StatusCode::CREATED, &serde_json::json!({ "thing": number })),
         Err(error) => {
             eprintln!("payments: {error}");

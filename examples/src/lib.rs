@@ -16,4 +16,6 @@ mod guide {
     struct Results;
     #[doc = include_str!("../../docs/guide/effects.md")]
     struct Effects;
+    #[doc = include_str!("../../docs/where-the-layer-stands.md")]
+    struct WhereTheLayerStands;
 }

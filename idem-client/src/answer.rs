@@ -3,19 +3,20 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Body, Response, ResponseBuilderExt as _, StatusCode};
 use tokio::time::timeout;
 
-const REPLAYED: &str = "idempotency-replayed";
+/// The mark of a replay, unless the server has its own.
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Of an answer that is not final: as much of its body as is kept, and how long it may take.
 const LATER_BYTES: usize = 64 * 1_024;
 const LATER_TIME: Duration = Duration::from_secs(1);
 
 /// Whether the same request may get another answer later.
-pub(crate) fn is_worth_repeating(answer: &Response) -> bool {
-    if is_replay(answer.headers()) {
+pub(crate) fn is_worth_repeating(answer: &Response, replayed: &HeaderName) -> bool {
+    if is_replay(answer.headers(), replayed) {
         return false;
     }
     match answer.status() {
@@ -33,12 +34,12 @@ pub(crate) fn is_worth_repeating(answer: &Response) -> bool {
 
 /// Whether a final answer may be that of one sending alone: a refusal of whatever stands before the store, or of a server
 /// that was changed since, while an earlier sending may have been executed.
-pub(crate) fn may_be_of_one_sending(status: StatusCode, headers: &HeaderMap) -> bool {
-    (status.is_client_error() || status.is_server_error()) && !is_replay(headers)
+pub(crate) fn may_be_of_one_sending(status: StatusCode, headers: &HeaderMap, replayed: &HeaderName) -> bool {
+    (status.is_client_error() || status.is_server_error()) && !is_replay(headers, replayed)
 }
 
-fn is_replay(headers: &HeaderMap) -> bool {
-    headers.get(REPLAYED).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
+fn is_replay(headers: &HeaderMap, replayed: &HeaderName) -> bool {
+    headers.get(replayed).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
 }
 
 /// The whole body; None when it has more than `limit` bytes.

@@ -131,7 +131,7 @@ async fn once(options: &Options, request: Request, transport: &mut impl Transpor
     if let Some(redirected) = came_from_elsewhere(&rule, &url, answer.url()) {
         return Err(NotSent::Never(Failure::Redirected(redirected.into())));
     }
-    if is_worth_repeating(&answer) {
+    if is_worth_repeating(&answer, &options.replayed_header) {
         return Ok(Sent::Later(without_connection(answer).await));
     }
     let Some(limit) = options.body_limit() else { return Ok(Sent::Final(answer, None)) };
@@ -178,7 +178,7 @@ async fn answered(
     let answer = with_body(answer, body.clone());
     let (Some(forget), Some(key)) = (&options.forget, operation.key.clone()) else { return Ok(answer) };
     let is_unsure = operation.is_resumed || operation.attempts > 1;
-    if is_unsure && may_be_of_one_sending(status, &headers) {
+    if is_unsure && may_be_of_one_sending(status, &headers, &options.replayed_header) {
         return Ok(answer);
     }
     let over = forget.call(Answered { key, status, headers, body });

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use reqwest::header::HeaderName;
 use reqwest::{Method, Request};
 
+use crate::answer::REPLAYED;
 use crate::budget::Budget;
 use crate::hooks::Hook;
 use crate::key::{HEADER, carries_key, settle};
@@ -20,6 +21,7 @@ pub(crate) struct Options {
     pub(crate) policy: RetryPolicy,
     pub(crate) budget: Arc<Budget>,
     pub(crate) header: HeaderName,
+    pub(crate) replayed_header: HeaderName,
     pub(crate) methods: Vec<Method>,
     pub(crate) persist: Option<Hook<Sending>>,
     pub(crate) forget: Option<Hook<Answered>>,
@@ -36,6 +38,7 @@ impl Default for Options {
             budget: Arc::new(Budget::new(&policy)),
             policy,
             header: HEADER,
+            replayed_header: REPLAYED,
             methods: vec![Method::POST, Method::PATCH],
             persist: None,
             forget: None,
@@ -98,6 +101,14 @@ macro_rules! settings {
         #[must_use]
         pub fn header(mut self, name: reqwest::header::HeaderName) -> Self {
             self.options.header = name;
+            self
+        }
+
+        /// The header by which the server says `true` of a replay, for a server that has its own: a replay is final,
+        /// whatever else it says. Default: `Idempotency-Replayed`, as `idem-http` has it unless it is told otherwise.
+        #[must_use]
+        pub fn replayed_header(mut self, name: reqwest::header::HeaderName) -> Self {
+            self.options.replayed_header = name;
             self
         }
 

@@ -147,12 +147,11 @@ impl Sending {
     }
 
     /// Past this it is not sent again: the server may have forgotten the key, and would execute it anew. The
-    /// [`retention`](crate::RetryPolicy::retention) after the first sending, by this machine's clock.
+    /// [`retention`](crate::RetryPolicy::retention) after the first sending, by this machine's clock. One that this
+    /// system's time cannot tell is answered as one that no clock will read: some thousand years from now, or more.
     #[must_use]
     pub fn until(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH
-            .checked_add(Duration::from_secs(self.lifetime.until))
-            .unwrap_or(SystemTime::UNIX_EPOCH)
+        at(self.lifetime.until)
     }
 
     pub(crate) fn request(&self) -> Result<(Request, Resumed), BoxError> {
@@ -172,6 +171,7 @@ impl Sending {
     }
 }
 
+#[cfg(feature = "middleware")]
 impl Resumed {
     /// Whether it is this request that is resumed.
     pub(crate) fn is_of(&self, request: &Request) -> bool {
@@ -202,6 +202,15 @@ impl Lifetime {
         }
         Ok(())
     }
+}
+
+/// So many seconds after 1970, or less where the system has no such time.
+fn at(seconds: u64) -> SystemTime {
+    let times = std::iter::successors(Some(seconds), |seconds| Some(seconds / 2));
+    let mut times =
+        times.filter_map(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+    // The last of them is 1970 itself, which every system has.
+    times.next().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// Headers that hold credentials by their usual names.
@@ -237,5 +246,34 @@ impl fmt::Debug for Sending {
             .field("origin", &self.url.origin().ascii_serialization())
             .field("body", &self.body().map(Bytes::len))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    fn sending(retention: Duration) -> Sending {
+        let request = Request::new(Method::POST, Url::parse("http://localhost/").unwrap());
+        Sending::new(&ClientKey::random(), &request, Lifetime::new(clock::now(), retention))
+    }
+
+    #[test]
+    fn a_retention_past_the_end_of_time_ends_at_no_time_that_is_past() {
+        let century = Duration::from_hours(100 * 365 * 24);
+        for retention in [Duration::MAX, Duration::from_secs(u64::MAX), Duration::from_secs(1 << 63)] {
+            let sending = sending(retention);
+            assert!(sending.until() > clock::now() + century, "{retention:?}: {:?}", sending.until());
+            assert!(!sending.lifetime.is_over(clock::now() + century));
+        }
+    }
+
+    #[test]
+    fn a_retention_that_time_can_tell_ends_when_it_says() {
+        let until = sending(Duration::from_hours(1)).until();
+        let left = until.duration_since(clock::now()).unwrap();
+        assert!(left <= Duration::from_hours(1) && left > Duration::from_mins(50), "{left:?}");
     }
 }

@@ -32,6 +32,12 @@ use crate::{
 ///
 /// Usable as `Arc<dyn Store>` and `Box<dyn Store>`. Comfort over these calls, such as
 /// [`execute`](crate::StoreExt::execute), lives in [`StoreExt`](crate::StoreExt).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `Store`",
+    label = "expected a store, such as `RedbStore`, `RedisStore`, `MokaStore` or `Arc<dyn Store>`",
+    note = "opening a store may wait and may fail: the store itself is what is left after `.await?`, or after `?`",
+    note = "it is given by value: clone it, or put it into an `Arc`"
+)]
 #[async_trait]
 pub trait Store: Debug + Send + Sync + 'static {
     /// Asks for the right to run the work of `key`.

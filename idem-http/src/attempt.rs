@@ -16,7 +16,8 @@ use crate::layer::Shared;
 use crate::verdict::InDoubt;
 
 /// The attempt that a handler is running, as an extension of its request; with the feature `axum` also an
-/// extractor. Clones are the same attempt.
+/// extractor. Clones are the same attempt. (Without that feature the compiler says of a handler that takes one no more than
+/// that it does not implement axum's `Handler`.)
 ///
 /// A handler of several steps saves a checkpoint after each, and the attempt after a crash goes on from it:
 ///

@@ -8,6 +8,8 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use crate::bodies::Share;
+
 /// A body that was read to its end.
 #[derive(Debug, Default)]
 pub(crate) struct Whole {
@@ -57,7 +59,7 @@ pin_project! {
     #[project = Projected]
     enum Kind<B> {
         Untouched { #[pin] body: B },
-        Whole { whole: Whole },
+        Whole { whole: Whole, share: Option<Share> },
     }
 }
 
@@ -67,8 +69,9 @@ impl<B> RequestBody<B> {
         Self { kind: Kind::Untouched { body } }
     }
 
-    pub(crate) fn whole(whole: Whole) -> Self {
-        Self { kind: Kind::Whole { whole } }
+    /// Its share is given back once somebody takes the data.
+    pub(crate) fn whole(whole: Whole, share: Share) -> Self {
+        Self { kind: Kind::Whole { whole, share: Some(share) } }
     }
 }
 
@@ -84,21 +87,24 @@ impl<B: Body> Body for RequestBody<B> {
             Projected::Untouched { body } => {
                 body.poll_frame(cx).map(|frame| frame.map(|frame| frame.map(bytes_frame)))
             }
-            Projected::Whole { whole } => Poll::Ready(whole.next().map(Ok)),
+            Projected::Whole { whole, share } => {
+                *share = None;
+                Poll::Ready(whole.next().map(Ok))
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Untouched { body } => body.is_end_stream(),
-            Kind::Whole { whole } => whole.is_over(),
+            Kind::Whole { whole, .. } => whole.is_over(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Untouched { body } => body.size_hint(),
-            Kind::Whole { whole } => whole.size_hint(),
+            Kind::Whole { whole, .. } => whole.size_hint(),
         }
     }
 }

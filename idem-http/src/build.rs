@@ -1,9 +1,12 @@
 //! What a builder must hold for a layer to be made of it.
 
+use std::sync::Arc;
+
 use http::Method;
 use idem_core::{Claim, Error, ErrorKind, Operation, Owner, Result};
 use tokio::sync::Semaphore;
 
+use crate::bodies::Bodies;
 use crate::builder::Builder;
 use crate::layer::{IdempotencyLayer, Shared};
 use crate::options::Options;
@@ -11,12 +14,20 @@ use crate::running::Running;
 use crate::verdict::NOT_EXECUTED;
 
 impl Builder {
-    /// The layer.
+    /// The layer. Without this the builder is none, and the compiler says so ("this idempotency layer is not built"):
+    ///
+    /// ```compile_fail,E0277
+    /// # use idem_core::{Scope, Store};
+    /// # use idem_http::IdempotencyLayer;
+    /// # fn app(store: impl Store) -> axum::Router {
+    /// axum::Router::new().layer(IdempotencyLayer::builder(store, |_| Ok(Scope::shared())))
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`InvalidConfig`](ErrorKind::InvalidConfig) that names the option: a lease or a retention outside the
-    /// limits of [`Claim`], no [`request_uri`](Builder::request_uri) without the feature `axum`, a time or a size of zero, no
-    /// method or header at all, `HEAD` or `CONNECT`, whose answers have no body of their own, or a unary method of gRPC that is
+    /// limits of [`Claim`], no [`request_uri`](Builder::request_uri) without the feature `axum`, a time or a size of zero,
+    /// [`max_bodies_bytes`](Builder::max_bodies_bytes) below [`max_body`](Builder::max_body), no method or header at all, `HEAD` or `CONNECT`, whose answers have no body of their own, or a unary method of gRPC that is
     /// no path.
     pub fn build(mut self) -> Result<IdempotencyLayer> {
         let options = &mut self.options;
@@ -29,6 +40,7 @@ impl Builder {
         })?;
         let own = [options.replayed_header.clone(), options.not_kept_header.clone(), NOT_EXECUTED];
         options.kept = std::mem::take(&mut options.kept).without(own);
+        let bodies = Arc::new(Bodies::new(options.max_bodies_bytes(), options.max_body)?);
         let waiters = Semaphore::new(options.max_waiters);
         let policy = options.policy();
         let store_timeout = policy.resend_limit(&self.store.capabilities());
@@ -40,6 +52,7 @@ impl Builder {
             options: self.options,
             policy,
             running: Running::default(),
+            bodies,
             waiters,
         }))
     }
@@ -62,6 +75,13 @@ fn check(options: &Options) -> Result<()> {
     ];
     if let Some((name, _)) = empty.into_iter().find(|(_, empty)| *empty) {
         return Err(invalid(&format!("{name} is empty or zero: no request with a key could succeed")));
+    }
+    if options.max_bodies_bytes() < options.max_body {
+        return Err(invalid(&format!(
+            "max_bodies_bytes ({}) is less than max_body ({}): no body of that size could ever be read",
+            options.max_bodies_bytes(),
+            options.max_body
+        )));
     }
     if let Some(named) = options.grpc_unary.misnamed() {
         return Err(invalid(&format!(

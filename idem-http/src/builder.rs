@@ -277,7 +277,7 @@ impl Builder {
         self
     }
 
-    /// What `Retry-After` says when the store cannot answer. Default: 1 s.
+    /// What `Retry-After` says when the store cannot answer, or the server is busy. Default: 1 s.
     pub fn retry_store(mut self, pause: Duration) -> Self {
         self.options.retry_store = pause;
         self

@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{HeaderMap, Uri};
 use idem_core::{Fingerprint, FingerprintBuilder};
 
+use crate::multipart::Multipart;
 use crate::original_uri::original_uri;
 
 type Own = Arc<dyn Fn(&Parts, &Bytes) -> Fingerprint + Send + Sync>;
@@ -21,7 +22,8 @@ type Own = Arc<dyn Fn(&Parts, &Bytes) -> Fingerprint + Send + Sync>;
 /// The standard one takes the method, path and query, the body as it was sent (compressed bytes are never inflated), and
 /// the headers that change what a request asks for: `Content-Type` and `Content-Encoding`, preconditions (`If-Match` and
 /// its like) and `Range`, `Prefer`, and overrides of the method. What it does not take, such as the host and all other
-/// headers, may differ between a request and its retry.
+/// headers, may differ between a request and its retry. So may the boundary of a `multipart` body, of which clients make a
+/// new one for each sending: what stands between the boundaries counts.
 ///
 /// ```
 /// use http::HeaderName;
@@ -125,11 +127,22 @@ impl Recipe {
             builder.push("within");
             builder.push(path_and_query(&parts.uri));
         }
+        let multipart = Multipart::of(&parts.headers, body);
         // Most requests have few of them.
         for name in self.headers.iter().filter(|name| parts.headers.contains_key(*name)) {
-            push_header(&mut builder, name, &parts.headers);
+            match &multipart {
+                Some(multipart) if *name == CONTENT_TYPE => {
+                    builder.push("multipart");
+                    builder.push(multipart.kind());
+                }
+                _ => push_header(&mut builder, name, &parts.headers),
+            }
         }
-        if let Some(canonical) = self.canonical(parts, body) {
+        if let Some(multipart) = multipart {
+            for piece in multipart.pieces() {
+                builder.push(piece);
+            }
+        } else if let Some(canonical) = self.canonical(parts, body) {
             builder.push("canonical");
             builder.push(canonical);
         } else {

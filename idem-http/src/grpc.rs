@@ -117,7 +117,9 @@ fn status(kind: Kind) -> u16 {
         Kind::InFlight => ABORTED,
         Kind::BodyTooLarge => RESOURCE_EXHAUSTED,
         Kind::BodyTimeout | Kind::HandlerTimeout => DEADLINE_EXCEEDED,
-        Kind::StoreUnavailable | Kind::StoreFull | Kind::NotRecorded | Kind::Busy => UNAVAILABLE,
+        Kind::StoreUnavailable | Kind::StoreFull | Kind::NotRecorded | Kind::Busy | Kind::BodiesFull => {
+            UNAVAILABLE
+        }
         Kind::RouteUnknown | Kind::RecordUnreadable | Kind::HandlerFailed => INTERNAL,
         #[cfg(feature = "axum")]
         Kind::AttemptMissing => INTERNAL,

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use http::{Request, Response};
 use http_body::Body;
 use idem_core::{Lease, Outcome, Reason};
@@ -33,8 +34,16 @@ impl<I, B> Job<I, B> {
     /// From here on the handler finds its attempt.
     fn begin(&mut self, shared: &Arc<Shared>, lease: &Lease) {
         if let (Some(request), Some(identity)) = (&mut self.request, self.identity.take()) {
+            ask_for_no_coding(request.headers_mut());
             request.extensions_mut().insert(Attempt::new(lease.clone(), identity, Arc::clone(shared)));
         }
+    }
+}
+
+/// A retry need not accept the content coding that the first request did, so what is kept has none.
+fn ask_for_no_coding(headers: &mut HeaderMap) {
+    if headers.contains_key(ACCEPT_ENCODING) {
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
 }
 

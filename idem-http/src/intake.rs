@@ -16,6 +16,7 @@ use tracing::Span;
 use tracing::field::{Empty, display};
 
 use crate::attempt::RequestIdentity;
+use crate::bodies::Share;
 use crate::body::{RequestBody, Whole};
 use crate::grpc::is_grpc;
 use crate::handle::Job;
@@ -76,8 +77,8 @@ impl<I: Clone, B: Body> Intake<I, B> {
         let begun = span.in_scope(|| {
             let key = shared.key_of(&parts, &identity)?;
             span.record("key", display(&key));
-            let options = &shared.options;
-            let body = ReadBody::new(&parts.headers, body, options.max_body, options.body_timeout)?;
+            let share = shared.bodies.share_of(&key);
+            let body = ReadBody::new(&parts.headers, body, &shared.options, share)?;
             Ok((key, body))
         });
         match begun {
@@ -104,14 +105,14 @@ where
         let read = ready!(read);
         let Some(head) = this.head.take() else { return Poll::Pending };
         Poll::Ready(match read {
-            Ok(whole) => head.next(whole),
+            Ok((whole, share)) => head.next(whole, share),
             Err(problem) => Next::Answered(head.shared.refused(&head.span, &problem, head.is_grpc)),
         })
     }
 }
 
 impl<I> Head<I> {
-    fn next<B, RB: Body>(self, whole: Whole) -> Next<I, B, RB> {
+    fn next<B, RB: Body>(self, whole: Whole, share: Share) -> Next<I, B, RB> {
         let Self { shared, service, parts, identity, key, is_grpc, span } = self;
         let at_hand = span.in_scope(|| {
             let fingerprint = shared.options.recipe.of(&parts, &identity.uri, &whole.data);
@@ -121,7 +122,7 @@ impl<I> Head<I> {
         match at_hand {
             Ok(outcome) => Next::Answered(shared.replayed(&span, outcome, is_grpc)),
             Err(fingerprint) => {
-                let request = Request::from_parts(parts, RequestBody::whole(whole));
+                let request = Request::from_parts(parts, RequestBody::whole(whole, share));
                 let asked = Asked { shared, key, fingerprint, is_grpc, span };
                 Next::Asking(asked, Job { service, request: Some(request), identity: Some(identity) })
             }

@@ -10,6 +10,7 @@ use idem_core::{Policy, Scope, Store};
 use tokio::sync::Semaphore;
 use tower_layer::Layer;
 
+use crate::bodies::Bodies;
 use crate::builder::Builder;
 use crate::options::Options;
 use crate::original_uri::RequestUri;
@@ -21,7 +22,7 @@ use crate::service::Idempotency;
 ///
 /// Put it *inside* authentication: its scope comes from what authentication found, and a replay then passes the
 /// same checks as the first request. Put limits of concurrency inside the layer: a handler whose client is gone
-/// runs on, and only a limit inside counts it. Where two of these layers stand around one another, the outer one
+/// runs on, and only a limit inside counts it. CORS, compression and tracing belong outside. Where two of these layers stand around one another, the outer one
 /// acts. Clones share one store and one [`Running`].
 #[derive(Clone)]
 pub struct IdempotencyLayer {
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     /// How long a call of the store may take, with its resends.
     pub(crate) store_timeout: Duration,
     pub(crate) running: Running,
+    /// What the bodies of all requests hold.
+    pub(crate) bodies: Arc<Bodies>,
     /// The places of retries that wait.
     pub(crate) waiters: Semaphore,
 }
@@ -51,7 +54,15 @@ impl Shared {
 impl IdempotencyLayer {
     /// Begins a layer over `store`, in which `scope` says whose key a request has.
     ///
-    /// A store is any [`Store`], or a pointer to one (`Arc<dyn Store>`).
+    /// A store is any [`Store`], or a pointer to one (`Arc<dyn Store>`). What opening one answers is not the store yet, and
+    /// the compiler says what is missing:
+    ///
+    /// ```compile_fail,E0277
+    /// # use idem_core::Scope;
+    /// # use idem_http::IdempotencyLayer;
+    /// # use idem_moka::{MokaConfig, MokaStore};
+    /// IdempotencyLayer::builder(MokaStore::new(MokaConfig::default()), |_| Ok(Scope::shared()));
+    /// ```
     ///
     /// There is no default for the scope: a key that any client may choose must not reach another client's
     /// answer. An application with one tenant says so: `|_| Ok(Scope::shared())`.
@@ -86,6 +97,12 @@ impl IdempotencyLayer {
     #[must_use]
     pub fn running(&self) -> &Running {
         &self.shared.running
+    }
+
+    /// How many bytes of request bodies it holds now: at most [`max_bodies_bytes`](Builder::max_bodies_bytes).
+    #[must_use]
+    pub fn bodies_bytes(&self) -> usize {
+        self.shared.bodies.held()
     }
 
     /// How many retries wait now for the request that runs: at most [`max_waiters`](Builder::max_waiters).

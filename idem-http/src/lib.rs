@@ -14,6 +14,7 @@
 //! | another request with the same key | 422 |
 //! | a malformed key, or a required one that is missing | 400 |
 //! | any, while the store is down | 503 with `Retry-After`: nothing runs without a lock |
+//! | one whose body finds no room beside those of others | 503 with `Retry-After` |
 //!
 //! Every refusal is a [problem] of RFC 9457, or has a status of gRPC (see below). Requests without a key, and methods other than `POST` and
 //! `PATCH`, go to their handlers untouched.
@@ -120,10 +121,12 @@
 //! the same request gets the answer; so a replay shows it only to those who could have made the request.
 //!
 //! The layer therefore stands inside authentication and authorisation, and a retry passes both again. Rights that
-//! were taken away meanwhile take the replay away, too.
+//! were taken away meanwhile take the replay away, too. `docs/where-the-layer-stands.md` of the repository has the whole order:
+//! CORS, compression and tracing outside, limits of concurrency inside, and what becomes of each the other way round.
 //!
 //! Not everything in an answer is for every retry. [`KeptHeaders`] leaves out cookies and credentials, and values
-//! [marked sensitive](http::HeaderValue::set_sensitive); a body that must not be stored gets
+//! [marked sensitive](http::HeaderValue::set_sensitive); a handler is asked for `Accept-Encoding: identity` whatever coding its
+//! client accepts, so that compression belongs outside; a body that must not be stored gets
 //! [`Verdict::DoNotKeep`].
 //!
 //! # Lease and retention
@@ -166,8 +169,16 @@
 //! meanwhile, until the client takes a new key. [`Builder::release_on`] releases those of some statuses. An answer that is too long, takes too long, or changes
 //! the protocol reaches its client whole; a retry is told that it was not kept, and the handler does not run again.
 //!
+//! # Memory
+//! The layer reads the whole body of a request with a key, of up to [`max_body`](Builder::max_body) bytes, within
+//! [`body_timeout`](Builder::body_timeout). All bodies that it holds take at most
+//! [`max_bodies_bytes`](Builder::max_bodies_bytes) together, however many are half-sent or wait. An answer takes up to
+//! [`max_response`](Builder::max_response) while it is kept; how many there are at a time is for a limit of concurrency inside to
+//! bound.
+//!
 //! # Guide
-//! `docs/guide/` of the repository has a page on each of these: ten minutes, scopes, lease and retention, results, effects.
+//! `docs/guide/` of the repository has a page on each of these: ten minutes, scopes, lease and retention, results, effects; beside it, where the layer
+//! stands.
 //!
 //! # Features
 //! - `axum`: the extractors, and the URI that axum's routers keep.
@@ -177,7 +188,9 @@
 mod attempt;
 #[cfg(feature = "axum")]
 mod axum;
+mod bodies;
 mod body;
+mod body_buffer;
 mod build;
 mod builder;
 mod call;
@@ -196,6 +209,7 @@ mod judge;
 mod key;
 mod layer;
 pub mod metrics;
+mod multipart;
 mod options;
 mod original_uri;
 mod panic;
@@ -208,6 +222,7 @@ mod running;
 mod scope;
 mod service;
 mod stage;
+mod unbuilt;
 mod unrouted;
 mod verdict;
 mod waiting;

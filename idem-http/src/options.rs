@@ -84,6 +84,7 @@ pub(crate) struct Options {
     pub(crate) key_headers: Vec<HeaderName>,
     pub(crate) syntax: KeySyntax,
     pub(crate) max_body: usize,
+    pub(crate) max_bodies_bytes: Option<usize>,
     pub(crate) body_timeout: Duration,
     pub(crate) in_flight: WhenInFlight,
     pub(crate) max_waiters: usize,
@@ -113,9 +114,10 @@ pub(crate) struct Options {
     pub(crate) retry_store: Duration,
 }
 
+const MIB: usize = 1 << 20;
+
 impl Default for Options {
     fn default() -> Self {
-        const MIB: usize = 1 << 20;
         Self {
             key: KeyRule::default(),
             methods: vec![Method::POST, Method::PATCH],
@@ -123,6 +125,7 @@ impl Default for Options {
             key_headers: vec![HeaderName::from_static("idempotency-key")],
             syntax: KeySyntax::default(),
             max_body: MIB,
+            max_bodies_bytes: None,
             body_timeout: Duration::from_secs(30),
             in_flight: WhenInFlight::default(),
             max_waiters: 1_024,
@@ -161,6 +164,11 @@ impl Options {
             WhenInFlight::Refuse => Duration::ZERO,
             WhenInFlight::Wait(limit) => limit,
         }
+    }
+
+    /// What all bodies may hold. One of the largest always fits.
+    pub(crate) fn max_bodies_bytes(&self) -> usize {
+        self.max_bodies_bytes.unwrap_or(self.max_body.max(64 * MIB))
     }
 
     /// How long a body is waited for.

@@ -8,6 +8,7 @@
 //! | `in_flight` | 409, `Retry-After` | the first request is still running | after that time |
 //! | `not_kept` | 409 | the first request ran to its end, and its answer could not be kept | no: look at what it did |
 //! | `body_too_large` | 413 | the body is larger than the limit | no |
+//! | `bodies_full` | 503, `Retry-After` | the bodies of other requests take all the room; nothing was run | after that time |
 //! | `body_timeout` | 408 | the body did not arrive in time | yes |
 //! | `body_incomplete` | 400 | the body broke off, or has another length than it said | yes |
 //! | `scope` | the application's | the application gave no scope | |
@@ -47,6 +48,7 @@ pub(crate) enum Kind {
     InFlight,
     NotKept,
     BodyTooLarge,
+    BodiesFull,
     BodyTimeout,
     BodyIncomplete,
     Scope(StatusCode),
@@ -130,6 +132,7 @@ impl Kind {
             Self::InFlight => "in_flight",
             Self::NotKept => "not_kept",
             Self::BodyTooLarge => "body_too_large",
+            Self::BodiesFull => "bodies_full",
             Self::BodyTimeout => "body_timeout",
             Self::BodyIncomplete => "body_incomplete",
             Self::Scope(_) => "scope",
@@ -154,6 +157,7 @@ impl Kind {
             Self::InFlight => "The first request with this key is still running",
             Self::NotKept => "The answer to this key was not kept",
             Self::BodyTooLarge => "The body is too large",
+            Self::BodiesFull => "The server holds too many bodies",
             Self::BodyTimeout => "The body did not arrive in time",
             Self::BodyIncomplete => "The body is incomplete",
             Self::Scope(_) => "The idempotency key has no scope",
@@ -178,7 +182,7 @@ impl Kind {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Scope(status) => status,
-            Self::StoreUnavailable | Self::StoreFull | Self::NotRecorded | Self::Busy => {
+            Self::StoreUnavailable | Self::StoreFull | Self::NotRecorded | Self::Busy | Self::BodiesFull => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::HandlerTimeout => StatusCode::GATEWAY_TIMEOUT,

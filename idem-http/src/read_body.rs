@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Buf;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame};
@@ -15,12 +15,19 @@ use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::BoxError;
 
+use crate::bodies::Share;
 use crate::body::{Whole, bytes_frame};
+use crate::body_buffer::Buffer;
+use crate::options::Options;
 use crate::patience::YEAR;
 use crate::problem::{Kind, Problem};
 
 pin_project! {
-    /// Comes to the whole body. By hand, so that it needs no box: most bodies are there at the second look.
+    /// Comes to the whole body and its share of what all bodies may hold. By hand, so that it needs no box: most bodies are
+    /// there at the second look.
+    ///
+    /// # Cancel safety
+    /// Dropped, it holds nothing any more.
     pub(crate) struct ReadBody<B> {
         #[pin]
         body: B,
@@ -31,21 +38,30 @@ pin_project! {
         // None until something must be waited for.
         #[pin]
         timer: Option<Sleep>,
-        // A body of one piece, or nothing once there is a buffer.
-        read: Whole,
-        buffer: BytesMut,
+        // None once the body is whole.
+        buffer: Option<Buffer>,
+        trailers: Option<HeaderMap>,
+        // After which one that found no room may be sent again.
+        pause: Duration,
     }
 }
 
 impl<B: Body> ReadBody<B> {
-    /// Of `limit` bytes at most, that arrive within `time`.
-    pub(crate) fn new(headers: &HeaderMap, body: B, limit: usize, time: Duration) -> Result<Self, Problem> {
+    /// Of [`max_body`](Options::max_body) bytes at most, that arrive in time.
+    pub(crate) fn new(
+        headers: &HeaderMap,
+        body: B,
+        options: &Options,
+        share: Share,
+    ) -> Result<Self, Problem> {
+        let (limit, time, pause) = (options.max_body, options.body_timeout.min(YEAR), options.retry_store);
         let declared = declared_length(headers)?;
-        if declared.unwrap_or(0).max(body.size_hint().lower()) > limit as u64 {
+        let least = declared.unwrap_or(0).max(body.size_hint().lower());
+        if least > limit as u64 {
             return Err(too_large(limit));
         }
-        let (read, buffer) = (Whole::default(), BytesMut::new());
-        Ok(Self { body, declared, limit, time: time.min(YEAR), timer: None, read, buffer })
+        let buffer = Some(Buffer::new(usize::try_from(least).unwrap_or(0), limit, share));
+        Ok(Self { body, declared, limit, time, timer: None, buffer, trailers: None, pause })
     }
 }
 
@@ -54,7 +70,7 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    type Output = Result<Whole, Problem>;
+    type Output = Result<(Whole, Share), Problem>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
@@ -63,7 +79,12 @@ where
                 Poll::Ready(Some(Err(error))) => {
                     return Poll::Ready(Err(broken(error.into().as_ref(), self.limit)));
                 }
-                Poll::Ready(None) => return Poll::Ready(self.whole()),
+                Poll::Ready(None) => {
+                    return match self.as_mut().whole() {
+                        Some(whole) => Poll::Ready(whole),
+                        None => Poll::Pending,
+                    };
+                }
                 Poll::Pending => return self.wait(cx).map(Err),
             }
         }
@@ -82,32 +103,30 @@ fn next_frame<B: Body>(
 impl<B: Body> ReadBody<B> {
     fn take(self: Pin<&mut Self>, frame: Frame<B::Data>) -> Result<(), Problem> {
         let this = self.project();
+        let Some(buffer) = this.buffer else { return Ok(()) };
         match frame.into_data() {
-            Ok(data) if data.remaining() > *this.limit - this.read.data.len() - this.buffer.len() => {
-                Err(too_large(*this.limit))
-            }
+            Ok(data) if data.remaining() > *this.limit - buffer.len() => Err(too_large(*this.limit)),
             Ok(data) => {
-                let least = this.declared.unwrap_or(0).max(this.body.size_hint().lower());
-                append(&mut this.read.data, this.buffer, data, least);
-                Ok(())
+                if buffer.push(data) {
+                    Ok(())
+                } else {
+                    Err(no_room(*this.pause))
+                }
             }
             Err(frame) => {
-                this.read.trailers = bytes_frame(frame).into_trailers().ok();
+                *this.trailers = bytes_frame(frame).into_trailers().ok();
                 Ok(())
             }
         }
     }
 
-    fn whole(self: Pin<&mut Self>) -> Result<Whole, Problem> {
+    /// Once.
+    fn whole(self: Pin<&mut Self>) -> Option<Result<(Whole, Share), Problem>> {
         let this = self.project();
-        let mut whole = std::mem::take(this.read);
-        if !this.buffer.is_empty() {
-            whole.data = std::mem::take(this.buffer).freeze();
-        }
-        if this.declared.is_some_and(|declared| declared != whole.len()) {
-            return Err(incomplete());
-        }
-        Ok(whole)
+        let (data, share) = this.buffer.take()?.freeze();
+        let whole = Whole { data, trailers: this.trailers.take() };
+        let is_complete = this.declared.is_none_or(|declared| declared == whole.len());
+        Some(if is_complete { Ok((whole, share)) } else { Err(incomplete()) })
     }
 
     /// Waits for the end of its time.
@@ -123,26 +142,6 @@ impl<B: Body> ReadBody<B> {
             return Poll::Ready(late(*this.time));
         }
         Poll::Pending
-    }
-}
-
-/// A body of one piece stays where it is; from the second on they go into one buffer of the declared size.
-fn append<D: Buf>(first: &mut Bytes, buffer: &mut BytesMut, mut data: D, least: u64) {
-    if first.is_empty() && buffer.is_empty() {
-        *first = data.copy_to_bytes(data.remaining());
-        return;
-    }
-    if buffer.is_empty() {
-        let least = usize::try_from(least).unwrap_or(0);
-        buffer.reserve(least.max(first.len() + data.remaining()));
-        buffer.extend_from_slice(first);
-        *first = Bytes::new();
-    }
-    while data.has_remaining() {
-        let piece = data.chunk();
-        buffer.extend_from_slice(piece);
-        let len = piece.len();
-        data.advance(len);
     }
 }
 
@@ -176,6 +175,11 @@ fn late(time: Duration) -> Problem {
 
 fn incomplete() -> Problem {
     Problem::new(Kind::BodyIncomplete, "the body is not as long as it says; nothing was done")
+}
+
+fn no_room(pause: Duration) -> Problem {
+    let detail = "the bodies of other requests take all the room that there is for them; nothing was done";
+    Problem::new(Kind::BodiesFull, detail).retry_after(pause)
 }
 
 fn too_large(limit: usize) -> Problem {

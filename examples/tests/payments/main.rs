@@ -6,6 +6,7 @@
 mod answers;
 mod crash;
 mod full_disk;
+mod hostile;
 mod process;
 mod shared;
 mod shutdown;

@@ -6,6 +6,7 @@ mod end_to_end;
 mod forgetting;
 mod kills;
 mod redirects;
+mod replays;
 mod restart;
 mod s18_keys;
 mod s19_retries;

@@ -57,6 +57,15 @@ async fn a_replay_is_final_whatever_it_says() {
 }
 
 #[tokio::test]
+async fn no_attempts_are_one() {
+    let mut policy = quick();
+    policy.attempts = 0;
+    let server = Script::of([Act::Answer("503 Unavailable\r\n")]).await;
+    let error = client().policy(policy).execute(server.post("12 EUR")).await.unwrap_err();
+    assert_eq!((error.attempts(), server.seen().len()), (1, 1));
+}
+
+#[tokio::test]
 async fn lost_connections_and_silence_are_sent_again() {
     let server = Script::of([Act::Drop, Act::Silence]).await;
     let client = Idempotent::new(plain().timeout(Duration::from_millis(300))).unwrap().policy(quick());

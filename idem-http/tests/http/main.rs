@@ -3,6 +3,7 @@
 
 mod allocations;
 mod detached;
+mod half_sent;
 mod hostile;
 mod limits_inside;
 mod many;

@@ -1,0 +1,43 @@
+//! JSON Patch within bounds: a copy of a copy doubles what it copies, so that twenty operations make a gigabyte of a kilobyte.
+
+use json_patch::{Patch, patch};
+use serde_json::Value;
+
+/// The bytes that a request may have. An account and its patches need far less.
+pub(crate) const MOST_REQUEST_BYTES: usize = 64 * 1024;
+const MOST_OPERATIONS: usize = 32;
+/// Of the document as text, after each operation.
+const MOST_BYTES: usize = 16 * 1024;
+/// Arrays and objects within one another.
+const MOST_DEPTH: usize = 16;
+
+/// Applies all `changes`, or says why not; `document` is then of no use.
+///
+/// One operation at a time, since only what came of each tells how large the next may be: at most twice as large, or
+/// larger by what the request brought along. So all of it takes little memory, and the one writer little time.
+pub(crate) fn apply(document: &mut Value, changes: &Patch) -> Result<(), String> {
+    if changes.len() > MOST_OPERATIONS {
+        return Err(format!("a patch may have {MOST_OPERATIONS} operations at most"));
+    }
+    for (number, change) in changes.iter().enumerate() {
+        let failed =
+            |why: &dyn std::fmt::Display| format!("operation {number} at '{}': {why}", change.path());
+        patch(document, std::slice::from_ref(change)).map_err(|error| failed(&error.kind))?;
+        if !is_within(document, MOST_DEPTH) {
+            return Err(failed(&format_args!("an account may be {MOST_DEPTH} deep at most")));
+        }
+        if document.to_string().len() > MOST_BYTES {
+            return Err(failed(&format_args!("an account may have {MOST_BYTES} bytes at most")));
+        }
+    }
+    Ok(())
+}
+
+/// No deeper itself than one operation makes it: what serde reads is 128 deep at most, and a copy doubles.
+fn is_within(value: &Value, depth: usize) -> bool {
+    match value {
+        Value::Array(values) => depth > 0 && values.iter().all(|value| is_within(value, depth - 1)),
+        Value::Object(members) => depth > 0 && members.values().all(|value| is_within(value, depth - 1)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
+}

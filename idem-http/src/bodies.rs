@@ -1,0 +1,235 @@
+//! How many bytes of request bodies are held at one time, over all requests of a layer.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use idem_core::{Key, Result, Scope};
+
+use crate::builder::Builder;
+
+impl Builder {
+    /// The bytes that the bodies of all requests with a key may hold at one time, of this layer and its clones. A body holds
+    /// what has come of it, half-sent or whole, while it arrives, while its request waits for the store, for another one
+    /// with its key or for a limit inside, and until its handler takes it or it ends otherwise. One that finds no room is
+    /// answered with 503 and `Retry-After`, and is not executed; what it held is free at once. Default: 64 MiB, or
+    /// [`max_body`](Builder::max_body) where that is more.
+    ///
+    /// So much memory n half-sent bodies take at most, whatever n is, and beside it about what a connection takes anyway.
+    /// A sender that stalls holds its share for [`body_timeout`](Builder::body_timeout) at most. One scope holds at most nine
+    /// times what is still free, so that its flood leaves a tenth to the others; the shared scope may hold all. What handlers
+    /// take is theirs: limit how many run inside.
+    pub fn max_bodies_bytes(mut self, bytes: usize) -> Self {
+        self.options.max_bodies_bytes = Some(bytes);
+        self
+    }
+}
+
+/// Scopes are counted in so many slots. Two in one slot count as one: a flood then stops one scope of so many, too.
+const SLOTS: usize = 1_024;
+/// One scope may hold so many times what is free: nine tenths of all, beside nobody.
+const SHARE: usize = 9;
+
+/// The bound, and what is held of it.
+pub(crate) struct Bodies {
+    most: usize,
+    /// One body of this size has room whatever else its scope holds.
+    largest: usize,
+    held: AtomicUsize,
+    by_scope: Box<[AtomicUsize]>,
+    /// By chance, so that nobody can choose whose slot to share.
+    slots: RandomState,
+    shared: Key,
+}
+
+impl Bodies {
+    pub(crate) fn new(most: usize, largest: usize) -> Result<Self> {
+        Ok(Self {
+            most,
+            largest,
+            held: AtomicUsize::new(0),
+            by_scope: (0..SLOTS).map(|_| AtomicUsize::new(0)).collect(),
+            slots: RandomState::new(),
+            shared: Key::new(&Scope::shared(), "shared")?,
+        })
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Of nothing yet.
+    pub(crate) fn share_of(self: &Arc<Self>, key: &Key) -> Share {
+        Share { bodies: Arc::clone(self), scope: scope_of(key), bytes: 0 }
+    }
+
+    /// None of the shared scope, whose callers are nobody's in particular.
+    fn slot_of(&self, scope: [u8; 16]) -> Option<&AtomicUsize> {
+        let slot = self.slots.hash_one(scope) % SLOTS as u64;
+        if scope == scope_of(&self.shared) { None } else { self.by_scope.get(usize::try_from(slot).ok()?) }
+    }
+
+    /// Nothing is ever held beyond the bound, not for a moment.
+    fn take(&self, slot: Option<&AtomicUsize>, bytes: usize) -> bool {
+        if bytes > self.most {
+            return false;
+        }
+        if let Some(slot) = slot {
+            let of_scope = slot.fetch_add(bytes, Ordering::Relaxed) + bytes;
+            let free = self.most.saturating_sub(self.held() + bytes);
+            if of_scope > self.largest.max(free.saturating_mul(SHARE)) {
+                slot.fetch_sub(bytes, Ordering::Relaxed);
+                return false;
+            }
+        }
+        let add = |held: usize| held.checked_add(bytes).filter(|held| *held <= self.most);
+        let is_taken = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok();
+        if let (Some(slot), false) = (slot, is_taken) {
+            slot.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        is_taken
+    }
+
+    fn give_back(&self, slot: Option<&AtomicUsize>, bytes: usize) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(slot) = slot {
+            slot.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// All keys of one scope share these bytes.
+fn scope_of(key: &Key) -> [u8; 16] {
+    let mut scope = [0; 16];
+    scope.copy_from_slice(&key.storage_key()[..16]);
+    scope
+}
+
+/// What one body holds, until it is dropped.
+pub(crate) struct Share {
+    bodies: Arc<Bodies>,
+    scope: [u8; 16],
+    bytes: usize,
+}
+
+impl Share {
+    /// From now on it holds `bytes` in all, if it held less. False, and nothing changed, when there is no room.
+    #[must_use]
+    pub(crate) fn grow_to(&mut self, bytes: usize) -> bool {
+        let more = bytes.saturating_sub(self.bytes);
+        if more > 0 {
+            if !self.bodies.take(self.bodies.slot_of(self.scope), more) {
+                return false;
+            }
+            self.bytes += more;
+        }
+        true
+    }
+}
+
+impl fmt::Debug for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Share({} bytes)", self.bytes)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.bodies.give_back(self.bodies.slot_of(self.scope), self.bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn bodies(most: usize, largest: usize) -> Arc<Bodies> {
+        Arc::new(Bodies::new(most, largest).unwrap())
+    }
+
+    fn shared(bodies: &Arc<Bodies>) -> Share {
+        bodies.share_of(&Key::new(&Scope::shared(), "k").unwrap())
+    }
+
+    fn share(bodies: &Arc<Bodies>, scope: &str) -> Share {
+        bodies.share_of(&Key::new(&Scope::new(scope).unwrap(), "k").unwrap())
+    }
+
+    /// Takes tens until there is no room.
+    fn flood(bodies: &Arc<Bodies>, scope: &str) -> Vec<Share> {
+        let tens = std::iter::repeat_with(|| {
+            let mut share = share(bodies, scope);
+            share.grow_to(10).then_some(share)
+        });
+        tens.map_while(|share| share).collect()
+    }
+
+    /// A scope that is counted in another slot than `one`.
+    fn another(bodies: &Arc<Bodies>, one: &str) -> String {
+        let slot = |scope: &str| std::ptr::from_ref(bodies.slot_of(share(bodies, scope).scope).unwrap());
+        (0..1_000).map(|number: u32| number.to_string()).find(|other| slot(other) != slot(one)).unwrap()
+    }
+
+    #[test]
+    fn shares_never_exceed_the_bound_and_go_back_whole() {
+        let bodies = bodies(100, 100);
+        let (mut one, mut other) = (shared(&bodies), shared(&bodies));
+        assert!(one.grow_to(60) && one.grow_to(40));
+        assert!(!other.grow_to(41) && !other.grow_to(usize::MAX));
+        assert_eq!(bodies.held(), 60);
+        assert!(other.grow_to(40));
+        assert!(!one.grow_to(61) && one.grow_to(60));
+        drop(one);
+        assert_eq!(bodies.held(), 40);
+        drop(other);
+        assert_eq!(bodies.held(), 0);
+    }
+
+    #[test]
+    fn a_scope_that_floods_leaves_a_tenth_to_the_others() {
+        let bodies = bodies(1_000, 50);
+        let flooded = flood(&bodies, "one");
+        assert_eq!(bodies.held(), 900);
+        let other = another(&bodies, "one");
+        let others = flood(&bodies, &other);
+        assert_eq!(bodies.held(), 990);
+        drop(flooded);
+        drop(others);
+        assert_eq!(flood(&bodies, "one").len(), 90);
+        assert_eq!(bodies.held(), 0);
+        // Of an application with one tenant it may be all.
+        assert!(shared(&bodies).grow_to(1_000));
+    }
+
+    #[test]
+    fn a_scope_may_hold_one_body_of_the_largest_whatever_the_bound() {
+        let bodies = bodies(100, 100);
+        assert!(share(&bodies, "one").grow_to(100));
+        assert!(!share(&bodies, "one").grow_to(101));
+        assert_eq!(bodies.held(), 0);
+    }
+
+    #[test]
+    fn of_many_threads_no_more_than_fit_hold_a_share() {
+        let bodies = bodies(1_000, 400);
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let bodies = &bodies;
+                scope.spawn(move || {
+                    for turn in 0..10_000 {
+                        let mut share = share(bodies, ["one", "other"][thread % 2]);
+                        let _ = share.grow_to(turn % 400);
+                        assert!(bodies.held() <= 1_000);
+                        let _ = share.grow_to(400);
+                    }
+                });
+            }
+        });
+        assert_eq!(bodies.held(), 0);
+        assert!(bodies.by_scope.iter().all(|slot| slot.load(Ordering::Relaxed) == 0));
+    }
+}

@@ -1,0 +1,146 @@
+//! The bytes of one request body as they arrive, within its share of all.
+
+use bytes::{Buf, Bytes};
+
+use crate::bodies::Share;
+
+/// A body that comes as one piece stays where it is. Else its pieces go into one buffer, the first one too: a server cuts
+/// pieces from what it has read, and each keeps all of that alive.
+///
+/// The buffer grows as the body does: a length that is only declared holds nothing. It is at most twice as long as what has
+/// come, and no longer than what was declared. While it grows the old one stands beside it, for the time of a copy.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    declared: usize,
+    pub(crate) limit: usize,
+    share: Share,
+    /// The whole body, as it seems.
+    first: Bytes,
+    rest: Vec<u8>,
+}
+
+impl Buffer {
+    pub(crate) fn new(declared: usize, limit: usize, share: Share) -> Self {
+        Self { declared, limit, share, first: Bytes::new(), rest: Vec::new() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.first.len() + self.rest.len()
+    }
+
+    /// Takes a piece that the limit allows. False, and nothing is taken, when the bodies of others leave no room for it.
+    #[must_use]
+    pub(crate) fn push<D: Buf>(&mut self, mut piece: D) -> bool {
+        if !piece.has_remaining() {
+            return true;
+        }
+        let len = self.len() + piece.remaining();
+        if self.len() == 0 && len == self.declared {
+            let is_granted = self.share.grow_to(len);
+            if is_granted {
+                self.first = piece.copy_to_bytes(len);
+            }
+            return is_granted;
+        }
+        if len > self.rest.capacity() && !self.grow(len) {
+            return false;
+        }
+        while piece.has_remaining() {
+            let chunk = piece.chunk();
+            self.rest.extend_from_slice(chunk);
+            let len = chunk.len();
+            piece.advance(len);
+        }
+        true
+    }
+
+    pub(crate) fn freeze(self) -> (Bytes, Share) {
+        let data = if self.rest.is_empty() { self.first } else { self.rest.into() };
+        (data, self.share)
+    }
+
+    /// Makes room for `len` bytes in all, and moves there what seemed to be the whole body.
+    fn grow(&mut self, len: usize) -> bool {
+        let doubled = self.len().saturating_mul(2).clamp(len, self.limit.max(len));
+        let most = if len <= self.declared { self.declared } else { self.limit.max(len) };
+        let capacity = doubled.min(most);
+        if !self.share.grow_to(capacity) {
+            return false;
+        }
+        self.rest.reserve_exact(capacity - self.rest.len());
+        self.rest.extend_from_slice(&std::mem::take(&mut self.first));
+        true
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::sync::Arc;
+
+    use idem_core::{Key, Scope};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::bodies::Bodies;
+
+    const LIMIT: usize = 1_000;
+
+    fn bodies() -> Arc<Bodies> {
+        Arc::new(Bodies::new(LIMIT, LIMIT).unwrap())
+    }
+
+    fn share(bodies: &Arc<Bodies>) -> Share {
+        bodies.share_of(&Key::new(&Scope::shared(), "k").unwrap())
+    }
+
+    #[test]
+    fn a_declared_length_holds_nothing_before_it_comes() {
+        let bodies = bodies();
+        let mut buffer = Buffer::new(LIMIT, LIMIT, share(&bodies));
+        assert!(buffer.push(&b"12345"[..]) && bodies.held() == 5);
+        assert!(buffer.push(&b"6"[..]) && bodies.held() == 10);
+    }
+
+    /// A server may have cut a piece from a buffer that is far larger.
+    #[test]
+    fn a_piece_of_a_body_keeps_nothing_alive_and_a_whole_body_is_not_copied() {
+        let bodies = bodies();
+        let read = Bytes::from(vec![b'x'; 100_000]);
+        let piece = read.slice(10..20);
+        for (declared, is_copied) in [(0, true), (11, true), (10, false)] {
+            let mut buffer = Buffer::new(declared, LIMIT, share(&bodies));
+            assert!(buffer.push(piece.clone()) && bodies.held() == 10);
+            let (data, _share) = buffer.freeze();
+            assert_eq!((data.as_ptr() != piece.as_ptr(), &*data), (is_copied, &*piece), "{declared}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_held_covers_what_is_there_and_is_at_most_twice_as_much(
+            pieces in proptest::collection::vec(0..200_usize, 0..30),
+            declared in 0..=LIMIT,
+        ) {
+            let bodies = bodies();
+            let mut buffer = Buffer::new(declared, LIMIT, share(&bodies));
+            let mut expected = Vec::new();
+            for (number, len) in pieces.into_iter().enumerate() {
+                if buffer.len() + len > LIMIT {
+                    break;
+                }
+                let piece = vec![u8::try_from(number).unwrap_or(0); len];
+                expected.extend_from_slice(&piece);
+                prop_assert!(buffer.push(&*piece));
+                let (held, there) = (bodies.held(), expected.len());
+                prop_assert!(there <= held && held <= 2 * there, "{} for {}", held, there);
+                prop_assert!(buffer.rest.capacity() <= held);
+                prop_assert!(there > declared || held <= declared.max(there));
+            }
+            let (data, share) = buffer.freeze();
+            prop_assert_eq!(data, expected);
+            drop(share);
+            prop_assert_eq!(bodies.held(), 0);
+        }
+    }
+}

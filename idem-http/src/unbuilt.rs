@@ -1,0 +1,27 @@
+//! What the compiler says of a layer whose `build` was forgotten.
+
+use tower_layer::Layer;
+
+use crate::builder::Builder;
+use crate::service::Idempotency;
+
+/// Nothing has it: a builder is no layer for any service.
+#[diagnostic::on_unimplemented(
+    message = "this idempotency layer is not built",
+    label = "a `Builder` is no layer yet: end it with `.build()?`",
+    note = "`build` answers a `Result`, since options may contradict one another; its layer is an `IdempotencyLayer`"
+)]
+pub trait TakesABuilder {
+    #[doc(hidden)]
+    fn never<T>(self) -> T;
+}
+
+/// Never holds. It is here for its message.
+#[doc(hidden)]
+impl<I: TakesABuilder> Layer<I> for Builder {
+    type Service = Idempotency<I>;
+
+    fn layer(&self, inner: I) -> Idempotency<I> {
+        inner.never()
+    }
+}
