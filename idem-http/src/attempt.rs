@@ -1,5 +1,6 @@
 //! What a handler can reach of its own attempt.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -154,7 +155,8 @@ impl Attempt {
     /// [`NotKept`]: no retry could get this response. In a transaction, hand the error on: nothing is committed then, and the
     /// handler answers something that can be kept.
     pub fn outcome<B: AsRef<[u8]>>(&self, response: &Response<B>) -> std::result::Result<Outcome, NotKept> {
-        self.shared.outcome(response.status(), response.headers(), response.body().as_ref(), None)
+        let headers = self.headers_that_are_kept(response.headers());
+        self.shared.outcome(response.status(), &headers, response.body().as_ref(), None)
     }
 
     /// [`outcome`](Attempt::outcome) for a response whose body is yet to be read, such as that of an `IntoResponse` of
@@ -174,11 +176,21 @@ impl Attempt {
         let patience = options.patience_with(&body);
         match capture(Box::pin(body), options.max_response, patience).await {
             Captured::Whole(Whole { data, trailers }) => {
-                self.shared.outcome(parts.status, &parts.headers, &data, trailers.as_ref())
+                let headers = self.headers_that_are_kept(&parts.headers);
+                self.shared.outcome(parts.status, &headers, &data, trailers.as_ref())
             }
             Captured::Partly(_, Reason::TooLarge) => Err(NotKept::TooLarge { most: options.max_response }),
             Captured::Partly(_, _) => Err(NotKept::NotWhole),
         }
+    }
+
+    /// Until when a handler completes its key by itself, its lease says.
+    fn headers_that_are_kept<'a>(&self, headers: &'a HeaderMap) -> Cow<'a, HeaderMap> {
+        let mut headers = Cow::Borrowed(headers);
+        if self.shared.options.expires_header.is_some() {
+            self.shared.tell_expiry(headers.to_mut(), self.lease.retention());
+        }
+        headers
     }
 
     /// What a handler answers after a transaction that was to complete its key, whatever it came to: the client never sees

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
@@ -78,31 +79,40 @@ pub(crate) async fn handle<I, B, RB>(
     job: &mut Job<I, B>,
     lease: Lease,
     ran: &mut Option<Ran<RB, I::Error>>,
-) -> Result<Outcome, Withheld>
+) -> Result<(Outcome, Duration), Withheld>
 where
     I: Service<Request<RequestBody<B>>, Response = Response<RB>>,
     I::Error: 'static,
     RB: Body<Data = Bytes>,
 {
     job.begin(shared, &lease);
-    let handled = catch(pin!(answer(shared, job, &lease))).await;
+    let mut retention = shared.options.retention;
+    let handled = catch(pin!(answer(shared, job, &lease, &mut retention))).await;
     let (response, ending) = handled.unwrap_or_else(|Panicked| panicked(shared, &lease));
     let by_record = lease.is_completed() || ending == Err(Withheld::InDoubt);
     *ran = Some(Ran { response, by_record });
-    ending
+    ending.map(|outcome| (outcome, retention))
 }
 
-async fn answer<I, B, RB>(shared: &Shared, job: &mut Job<I, B>, lease: &Lease) -> Handled<RB, I::Error>
+async fn answer<I, B, RB>(
+    shared: &Shared,
+    job: &mut Job<I, B>,
+    lease: &Lease,
+    retention: &mut Duration,
+) -> Handled<RB, I::Error>
 where
     I: Service<Request<RequestBody<B>>, Response = Response<RB>>,
     I::Error: 'static,
     RB: Body<Data = Bytes>,
 {
-    let (parts, body) = match call(shared, job, lease).await {
+    let (mut parts, body) = match call(shared, job, lease).await {
         Called::Ended(response, ending) => return (response, ending),
         Called::Answered(response, how) => match shared.judge(response, how, lease) {
             Judged::Ended(response, ending) => return (Ok(response), ending),
-            Judged::Kept(parts, body) => (parts, body),
+            Judged::Kept(parts, body, how_long) => {
+                *retention = how_long;
+                (parts, body)
+            }
         },
     };
     let patience = shared.options.patience_with(&*body);
@@ -112,8 +122,13 @@ where
             (Ok(response), Ok(Outcome::Unavailable(reason)))
         }
         Captured::Whole(body) => {
-            let ending = match shared.judge_trailers(&parts, body.trailers.as_ref()) {
-                Verdict::Keep => {
+            let verdict = shared.judge_trailers(&parts, body.trailers.as_ref());
+            if let Verdict::KeepFor(how_long) = verdict {
+                *retention = how_long;
+            }
+            let ending = match verdict {
+                Verdict::Keep | Verdict::KeepFor(_) => {
+                    shared.tell_expiry(&mut parts.headers, *retention);
                     let trailers = body.trailers.as_ref();
                     let outcome = shared.outcome(parts.status, &parts.headers, &body.data, trailers);
                     Ok(outcome.unwrap_or_else(|not_kept| Outcome::Unavailable(not_kept.reason())))

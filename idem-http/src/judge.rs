@@ -1,6 +1,7 @@
 //! What becomes of a handler's answer: kept, given to its client alone, or as if nothing had run.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, response};
@@ -15,8 +16,8 @@ use crate::verdict::{Answer, InDoubt, NOT_EXECUTED, Verdict};
 
 /// What becomes of an answer, before its body is read.
 pub(crate) enum Judged<RB: Body> {
-    /// It is kept, if its body can be.
-    Kept(response::Parts, Pin<Box<RB>>),
+    /// It is kept for so long, if its body can be.
+    Kept(response::Parts, Pin<Box<RB>>, Duration),
     /// It goes on as it is.
     Ended(Response<ResponseBody<RB>>, Result<Outcome, Withheld>),
 }
@@ -49,7 +50,8 @@ impl Shared {
             Ok(Outcome::Unavailable(Reason::Upgraded))
         } else {
             match verdict {
-                Verdict::Keep => return Judged::Kept(parts, Box::pin(body)),
+                Verdict::Keep => return Judged::Kept(parts, Box::pin(body), options.retention),
+                Verdict::KeepFor(retention) => return Judged::Kept(parts, Box::pin(body), retention),
                 Verdict::Release => Err(Withheld::NotExecuted),
                 Verdict::DoNotKeep => {
                     let streamed = body.size_hint().exact().is_none();

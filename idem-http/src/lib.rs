@@ -199,6 +199,7 @@ mod canonical;
 mod capture;
 mod codec;
 mod conclude;
+mod expiry;
 mod fingerprint;
 mod future;
 mod grpc;

@@ -72,7 +72,7 @@ where
                     }
                 }
             };
-            shared.store().execute_outcome(key, fingerprint, &shared.policy, work).await
+            shared.store().execute_with_retention(key, fingerprint, &shared.policy, work).await
         };
         // What goes on after this is rare, so boxed: inline it would enlarge the future of every request.
         let later: Later<'_, RB, I::Error> = match execution {

@@ -1,5 +1,7 @@
 //! Which answers are kept.
 
+use std::time::Duration;
+
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use http::{Extensions, StatusCode};
 
@@ -71,8 +73,11 @@ const STREAMS: [&[u8]; 6] = [
 /// What becomes of a handler's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is the key's answer: every retry gets it.
+    /// It is the key's answer: every retry gets it, for the [`retention`](crate::Builder::retention).
     Keep,
+    /// It is the key's answer, for this time from now: a refusal for an hour, say, where a payment is kept for a month.
+    /// From 1 ms to 3,660 days, and at least to the end of the lease; what is outside counts as the nearest within.
+    KeepFor(Duration),
     /// Nothing was executed: the key is released, and a retry runs the handler again.
     Release,
     /// The request was executed and its answer shall not be kept (it is a stream, or too secret): a retry is

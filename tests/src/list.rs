@@ -268,6 +268,7 @@ macro_rules! __for_each_case {
                 result_of_a_lost_lease_is_fenced,
                 result_that_is_too_large_is_unavailable_to_retries,
                 outcome_that_was_not_kept_is_unavailable_to_retries,
+                outcome_is_kept_for_as_long_as_the_work_says,
                 failure_releases_the_key,
                 failure_leaves_the_checkpoint,
                 failure_keeps_the_key_when_told_to,

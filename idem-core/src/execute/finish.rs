@@ -1,9 +1,12 @@
 //! Ending an attempt after its work has run. From here on nothing may be released that was done.
 
+use std::time::Duration;
+
 use tokio::time::timeout;
 
 use super::resend::{Asking, resend};
 use super::{OnError, Policy, cause};
+use crate::limits::{MAX_RETENTION, MIN_DURATION};
 use crate::{
     Claim, Error, ErrorKind, Fenced, Lease, LockOutcome, LostReason, Operation, Outcome, Reason, Result,
     Store,
@@ -21,21 +24,39 @@ pub(super) enum Finished {
     Unknown(Error),
 }
 
-/// Completes the key with `outcome`.
+/// What the work ended in, and for how long that is replayed.
+#[derive(Debug, Clone)]
+pub(super) struct Retained {
+    pub(super) outcome: Outcome,
+    retention: Duration,
+}
+
+impl Retained {
+    /// A retention that no store takes must not make an outcome of what has run unknown: the nearest one is taken.
+    pub(super) fn new(outcome: Outcome, retention: Duration) -> Self {
+        Self { outcome, retention: retention.clamp(MIN_DURATION, MAX_RETENTION) }
+    }
+
+    fn instead(&self, reason: Reason) -> Self {
+        Self { outcome: Outcome::Unavailable(reason), ..*self }
+    }
+}
+
+/// Completes the key with what is `retained`.
 pub(super) async fn complete<S: Store + ?Sized>(
     store: &S,
     lease: &Lease,
     claim: &Claim,
-    outcome: Outcome,
+    retained: Retained,
     policy: &Policy,
 ) -> Finished {
     if lease.is_completed() {
         // Rare, so boxed, here and below: inline it would enlarge the future of every caller.
         return Box::pin(by_work(store, lease, policy)).await;
     }
-    match send(store, lease, outcome.clone(), policy).await {
+    match send(store, lease, &retained, policy).await {
         Ok(Fenced::Lost(LostReason::Gone)) => {
-            Box::pin(complete_again(store, lease, claim, outcome, policy)).await
+            Box::pin(complete_again(store, lease, claim, &retained, policy)).await
         }
         answer => finished(answer),
     }
@@ -46,7 +67,7 @@ async fn complete_again<S: Store + ?Sized>(
     store: &S,
     lease: &Lease,
     claim: &Claim,
-    outcome: Outcome,
+    retained: &Retained,
     policy: &Policy,
 ) -> Finished {
     let lock = resend(&mut Asking::new(store, policy), Operation::Lock, || {
@@ -55,7 +76,7 @@ async fn complete_again<S: Store + ?Sized>(
     .await;
     match lock {
         Ok(LockOutcome::Acquired(again)) if again.attempt() == 1 && again.checkpoint().is_none() => {
-            finished(send(store, &again, outcome, policy).await)
+            finished(send(store, &again, retained, policy).await)
         }
         Ok(LockOutcome::Acquired(again)) => {
             // Another attempt has been here: what it did is not ours to overwrite.
@@ -112,34 +133,41 @@ async fn by_work<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &Policy) -
 async fn send<S: Store + ?Sized>(
     store: &S,
     lease: &Lease,
-    outcome: Outcome,
+    retained: &Retained,
     policy: &Policy,
 ) -> Result<Fenced> {
-    let complete = async |asking: &mut Asking<'_, S>, outcome: Outcome| {
-        let call = || store.complete(lease, outcome.clone(), policy.retention);
+    let complete = async |asking: &mut Asking<'_, S>, retained: &Retained| {
+        let call = || store.complete(lease, retained.outcome.clone(), retained.retention);
         resend(asking, Operation::Complete, call).await
     };
     let mut asking = Asking::completing(store, policy, lease);
-    let unsent = match complete(&mut asking, outcome).await {
+    // What goes on after it is rare, so boxed: inline it would enlarge the future of every caller.
+    match complete(&mut asking, retained).await {
         Err(error) if error.kind() == ErrorKind::TooLarge => {
             let error = cause(&error);
             tracing::warn!(key = %lease.key(), error, "the result is not kept; a retry will be told so");
-            let outcome = Outcome::Unavailable(Reason::TooLarge);
-            return Box::pin(complete(&mut Asking::completing(store, policy, lease), outcome)).await;
+            let note = retained.instead(Reason::TooLarge);
+            Box::pin(async { complete(&mut Asking::completing(store, policy, lease), &note).await }).await
         }
-        Err(error) if asking.met_full() => error,
-        answer => return answer,
-    };
-    // Rare, so boxed: inline it would enlarge the future of every caller.
-    Box::pin(note(store, lease, policy, unsent)).await
+        Err(error) if asking.met_full() => {
+            let note = retained.instead(Reason::Other);
+            Box::pin(send_note(store, lease, note, policy, error)).await
+        }
+        answer => answer,
+    }
 }
 
 /// Notes that the work has run and its result found no room. The note needs hardly any. It is one call: a store that
 /// cannot keep that either has nothing to say but why it did not take the outcome.
-async fn note<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &Policy, unsent: Error) -> Result<Fenced> {
-    let outcome = Outcome::Unavailable(Reason::Other);
+async fn send_note<S: Store + ?Sized>(
+    store: &S,
+    lease: &Lease,
+    note: Retained,
+    policy: &Policy,
+    unsent: Error,
+) -> Result<Fenced> {
     let limit = policy.resend_limit(&store.capabilities());
-    match timeout(limit, store.complete(lease, outcome, policy.retention)).await {
+    match timeout(limit, store.complete(lease, note.outcome, note.retention)).await {
         Ok(Ok(answer)) => {
             let error = cause(&unsent);
             tracing::warn!(key = %lease.key(), error, "the store is full, the result is not kept");

@@ -1,5 +1,6 @@
 //! Run the work of a key once: the comfort over the store contract.
 
+mod attempt;
 mod begin;
 mod execution;
 mod finish;
@@ -10,17 +11,15 @@ mod resend;
 
 use std::any::type_name;
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
+use std::time::Duration;
 
-use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tracing::field::Empty;
 
 use crate::{Error, Fingerprint, Key, Lease, Outcome, Result, Store, decode_value, metrics, typed};
-use begin::{Begun, begin};
-use finish::Finished;
+use attempt::execute;
+use finish::Retained;
 
 pub use execution::{Execution, NoResult};
 pub use policy::{OnError, Policy};
@@ -111,7 +110,7 @@ pub trait StoreExt: Store {
                 },
                 Outcome::Value,
             );
-            (value, outcome)
+            (value, Retained::new(outcome, policy.retention))
         };
         execute(self, key, fingerprint, policy, work, encode, |bytes| decode_value(&bytes))
     }
@@ -164,7 +163,39 @@ pub trait StoreExt: Store {
         F: FnOnce(Lease) -> W + Send,
         W: Future<Output = Result<Outcome, E>> + Send,
     {
-        let encode = |outcome: Outcome| (outcome.clone(), outcome);
+        let encode = |outcome: Outcome| (outcome.clone(), Retained::new(outcome, policy.retention));
+        execute(self, key, fingerprint, policy, work, encode, |bytes| Ok(Outcome::Value(bytes)))
+    }
+
+    /// [`execute_outcome`](StoreExt::execute_outcome) for work that also says for how long its outcome is replayed, from
+    /// when it is kept: a refusal for an hour, say, and a payment for a month. A retention outside the limits of
+    /// [`Claim`](crate::Claim) counts as the nearest one within; the record lives at least to its lease's deadline.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use idem_core::{Fingerprint, Key, Outcome, Policy, Result, Store, StoreExt};
+    ///
+    /// async fn pay(store: &dyn Store, key: &Key, fingerprint: &Fingerprint, policy: &Policy) -> Result<()> {
+    ///     let declined = async { (Outcome::Value("declined".into()), Duration::from_secs(3600)) };
+    ///     let work = |_lease| async { Ok::<_, std::io::Error>(declined.await) };
+    ///     let _execution = store.execute_with_retention(key, fingerprint, policy, work).await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    fn execute_with_retention<E, F, W>(
+        &self,
+        key: &Key,
+        fingerprint: &Fingerprint,
+        policy: &Policy,
+        work: F,
+    ) -> impl Future<Output = Result<Execution<Outcome, E>>> + Send
+    where
+        E: Send,
+        F: FnOnce(Lease) -> W + Send,
+        W: Future<Output = Result<(Outcome, Duration), E>> + Send,
+    {
+        let encode =
+            |(outcome, retention): (Outcome, Duration)| (outcome.clone(), Retained::new(outcome, retention));
         execute(self, key, fingerprint, policy, work, encode, |bytes| Ok(Outcome::Value(bytes)))
     }
 
@@ -176,100 +207,16 @@ pub trait StoreExt: Store {
         let asked = metrics::Since::now();
         let outcome = self.peek(key, fingerprint)?.outcome;
         metrics::waited(asked);
-        let answer: Result<Execution<(), Infallible>> = replayed(outcome.clone(), |_| Ok(()));
-        let word = metrics::ended(&answer);
+        let word = metrics::ended::<(), Infallible>(&Ok(match outcome {
+            Outcome::Value(_) => Execution::Replayed(()),
+            Outcome::Unavailable(reason) => Execution::Unavailable(reason),
+        }));
         tracing::debug_span!("idem.execute", %key, outcome = word).in_scope(|| ());
         Some(outcome)
     }
 }
 
 impl<S: Store + ?Sized> StoreExt for S {}
-
-async fn execute<S, T, E, F, W>(
-    store: &S,
-    key: &Key,
-    fingerprint: &Fingerprint,
-    policy: &Policy,
-    work: F,
-    encode: impl FnOnce(T) -> (T, Outcome) + Send,
-    decode: impl Fn(Bytes) -> Result<T> + Send,
-) -> Result<Execution<T, E>>
-where
-    S: Store + ?Sized,
-    F: FnOnce(Lease) -> W,
-    W: Future<Output = Result<T, E>>,
-{
-    let span = tracing::debug_span!("idem.execute", %key, attempt = Empty, outcome = Empty);
-    let attempt = |attempt: u32| {
-        span.record("attempt", attempt);
-    };
-    let mut inside = pin!(attempt_once(store, key, fingerprint, policy, work, encode, decode, attempt));
-    // Where it stands: `instrument` would take it by value, for which there must be room a second time.
-    let answer = poll_fn(|cx| span.in_scope(|| inside.as_mut().poll(cx))).await;
-    span.record("outcome", metrics::ended(&answer));
-    answer
-}
-
-fn replayed<T, E>(outcome: Outcome, decode: impl Fn(Bytes) -> Result<T>) -> Result<Execution<T, E>> {
-    match outcome {
-        Outcome::Value(bytes) => Ok(Execution::Replayed(decode(bytes)?)),
-        Outcome::Unavailable(reason) => Ok(Execution::Unavailable(reason)),
-    }
-}
-
-#[expect(clippy::too_many_arguments, reason = "those of `execute`, and whom to tell which attempt it is")]
-async fn attempt_once<S, T, E, F, W>(
-    store: &S,
-    key: &Key,
-    fingerprint: &Fingerprint,
-    policy: &Policy,
-    work: F,
-    encode: impl FnOnce(T) -> (T, Outcome) + Send,
-    decode: impl Fn(Bytes) -> Result<T> + Send,
-    attempt: impl Fn(u32) + Send,
-) -> Result<Execution<T, E>>
-where
-    S: Store + ?Sized,
-    F: FnOnce(Lease) -> W,
-    W: Future<Output = Result<T, E>>,
-{
-    let asked = metrics::Since::now();
-    if let Some(completion) = store.peek(key, fingerprint) {
-        metrics::waited(asked);
-        return replayed(completion.outcome, decode);
-    }
-    let begun = begin(store, key, fingerprint, policy).await?;
-    metrics::waited(asked);
-    let (lease, claim) = match begun {
-        Begun::Acquired(lease, claim) => (lease, claim),
-        Begun::InProgress(remaining) => return Ok(Execution::InProgress { remaining }),
-        Begun::FingerprintMismatch => return Ok(Execution::FingerprintMismatch),
-        Begun::Completed(completion) => return replayed(completion.outcome, decode),
-    };
-    let kept_by_work = |outcome| match outcome {
-        Outcome::Value(bytes) => Ok(Execution::Executed(decode(bytes)?)),
-        Outcome::Unavailable(reason) => Ok(Execution::Unavailable(reason)),
-    };
-    attempt(lease.attempt());
-    let started = metrics::Since::now();
-    let worked = heartbeat::run(store, &lease, policy, pin!(work(lease.clone()))).await;
-    metrics::executed(started);
-    match worked {
-        Ok(value) => {
-            let (value, outcome) = encode(value);
-            match finish::complete(store, &lease, &claim, outcome, policy).await {
-                Finished::Kept => Ok(Execution::Executed(value)),
-                Finished::ByWork(outcome) => kept_by_work(outcome),
-                Finished::Lost => Ok(Execution::Fenced(value)),
-                Finished::Unknown(error) => Ok(Execution::Unknown(value, error)),
-            }
-        }
-        Err(error) => match Box::pin(finish::fail(store, &lease, policy)).await {
-            Some(outcome) => kept_by_work(outcome),
-            None => Ok(Execution::Failed(error)),
-        },
-    }
-}
 
 /// An error as `tracing` takes it, its sources along.
 fn cause(error: &Error) -> &(dyn std::error::Error + Send + Sync + 'static) {

@@ -8,6 +8,7 @@ mod hostile;
 mod limits_inside;
 mod many;
 mod redis;
+mod retention;
 mod s01_key_is_a_string;
 mod s02_two_syntaxes;
 mod s03_answers;

@@ -7,7 +7,7 @@ use idem_core::{Execution, Lease, OnError, Outcome, Reason, StoreExt};
 use crate::executing::{
     ExpectExecution, ORDER, assert_attempt, assert_replays, begin, execute, forbidden, kept,
 };
-use crate::trial::{ExpectFenced, Trial, fingerprint, must};
+use crate::trial::{ExpectFenced, RETENTION, Trial, fingerprint, must};
 
 pub(super) async fn result_of_a_lost_lease_is_fenced(t: Trial) {
     let (t, policy) = (&t, t.policy().renew_for(Duration::ZERO));
@@ -38,6 +38,18 @@ pub(super) async fn outcome_that_was_not_kept_is_unavailable_to_retries(t: Trial
             (_, answer) => panic!("{answer:?}, first: {first}"),
         }
     }
+}
+
+pub(super) async fn outcome_is_kept_for_as_long_as_the_work_says(t: Trial) {
+    let (store, key, policy) = (t.store(), t.key(ORDER), t.policy());
+    let long = t.ticks(RETENTION * 2);
+    let work = |_| async move { Ok::<_, &str>((kept("done"), long)) };
+    let executed = store.execute_with_retention(&key, &fingerprint(), &policy, work).await;
+    assert!(matches!(must("execute", executed), Execution::Executed(outcome) if outcome == kept("done")));
+    t.advance(RETENTION * 2 - 2).await;
+    assert_replays(&t, "done").await;
+    t.advance(3).await;
+    assert_attempt(&t, "attempt 1 from None").await;
 }
 
 pub(super) async fn failure_releases_the_key(t: Trial) {

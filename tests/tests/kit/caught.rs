@@ -97,6 +97,7 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
             "renew::is_gone_past_the_retention",
             "checkpoint::is_gone_past_the_retention",
             "release::is_gone_past_the_retention",
+            "work::outcome_is_kept_for_as_long_as_the_work_says",
         ],
     ),
     (Flaw::EndsLate, &["lock::lease_is_over_exactly_at_its_deadline"]),

@@ -1,0 +1,100 @@
+//! One call of `execute`, from its look for a replay to its end.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+
+use bytes::Bytes;
+use tracing::field::Empty;
+
+use super::begin::{Begun, begin};
+use super::finish::{self, Finished, Retained};
+use super::{Execution, Policy, heartbeat};
+use crate::{Fingerprint, Key, Lease, Outcome, Result, Store, metrics};
+
+/// Of work that answers a `U`, of which `encode` makes what the caller gets and what is kept; `decode` makes the first of
+/// the second.
+pub(super) async fn execute<S, T, U, E, F, W>(
+    store: &S,
+    key: &Key,
+    fingerprint: &Fingerprint,
+    policy: &Policy,
+    work: F,
+    encode: impl FnOnce(U) -> (T, Retained) + Send,
+    decode: impl Fn(Bytes) -> Result<T> + Send,
+) -> Result<Execution<T, E>>
+where
+    S: Store + ?Sized,
+    F: FnOnce(Lease) -> W,
+    W: Future<Output = Result<U, E>>,
+{
+    let span = tracing::debug_span!("idem.execute", %key, attempt = Empty, outcome = Empty);
+    let attempt = |attempt: u32| {
+        span.record("attempt", attempt);
+    };
+    let mut inside = pin!(attempt_once(store, key, fingerprint, policy, work, encode, decode, attempt));
+    // Where it stands: `instrument` would take it by value, for which there must be room a second time.
+    let answer = poll_fn(|cx| span.in_scope(|| inside.as_mut().poll(cx))).await;
+    span.record("outcome", metrics::ended(&answer));
+    answer
+}
+
+fn replayed<T, E>(outcome: Outcome, decode: impl Fn(Bytes) -> Result<T>) -> Result<Execution<T, E>> {
+    match outcome {
+        Outcome::Value(bytes) => Ok(Execution::Replayed(decode(bytes)?)),
+        Outcome::Unavailable(reason) => Ok(Execution::Unavailable(reason)),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "those of `execute`, and whom to tell which attempt it is")]
+async fn attempt_once<S, T, U, E, F, W>(
+    store: &S,
+    key: &Key,
+    fingerprint: &Fingerprint,
+    policy: &Policy,
+    work: F,
+    encode: impl FnOnce(U) -> (T, Retained) + Send,
+    decode: impl Fn(Bytes) -> Result<T> + Send,
+    attempt: impl Fn(u32) + Send,
+) -> Result<Execution<T, E>>
+where
+    S: Store + ?Sized,
+    F: FnOnce(Lease) -> W,
+    W: Future<Output = Result<U, E>>,
+{
+    let asked = metrics::Since::now();
+    if let Some(completion) = store.peek(key, fingerprint) {
+        metrics::waited(asked);
+        return replayed(completion.outcome, decode);
+    }
+    let begun = begin(store, key, fingerprint, policy).await?;
+    metrics::waited(asked);
+    let (lease, claim) = match begun {
+        Begun::Acquired(lease, claim) => (lease, claim),
+        Begun::InProgress(remaining) => return Ok(Execution::InProgress { remaining }),
+        Begun::FingerprintMismatch => return Ok(Execution::FingerprintMismatch),
+        Begun::Completed(completion) => return replayed(completion.outcome, decode),
+    };
+    let kept_by_work = |outcome| match outcome {
+        Outcome::Value(bytes) => Ok(Execution::Executed(decode(bytes)?)),
+        Outcome::Unavailable(reason) => Ok(Execution::Unavailable(reason)),
+    };
+    attempt(lease.attempt());
+    let started = metrics::Since::now();
+    let worked = heartbeat::run(store, &lease, policy, pin!(work(lease.clone()))).await;
+    metrics::executed(started);
+    match worked {
+        Ok(value) => {
+            let (value, retained) = encode(value);
+            match finish::complete(store, &lease, &claim, retained, policy).await {
+                Finished::Kept => Ok(Execution::Executed(value)),
+                Finished::ByWork(outcome) => kept_by_work(outcome),
+                Finished::Lost => Ok(Execution::Fenced(value)),
+                Finished::Unknown(error) => Ok(Execution::Unknown(value, error)),
+            }
+        }
+        Err(error) => match Box::pin(finish::fail(store, &lease, policy)).await {
+            Some(outcome) => kept_by_work(outcome),
+            None => Ok(Execution::Failed(error)),
+        },
+    }
+}

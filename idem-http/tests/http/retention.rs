@@ -1,0 +1,111 @@
+//! For how long an answer is kept, and how its client is told.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, StatusCode};
+use idem_core::{ManualClock, Timestamp};
+use idem_http::{Attempt, Builder, KeptHeaders, Verdict};
+use idem_moka::{MokaConfig, MokaStore};
+
+use crate::support::{App, Calls, post};
+
+const HOUR: Duration = Duration::from_hours(1);
+const EXPIRES: HeaderName = HeaderName::from_static("idempotency-key-expires");
+
+/// An application whose handler answers with the status that it is sent, and counts its runs.
+fn app(calls: &Calls, build: impl FnOnce(Builder) -> Builder) -> (App, ManualClock) {
+    let clock = ManualClock::new(Timestamp::from_micros(1_000_000_000));
+    let store = MokaStore::with_clock(MokaConfig::default(), Arc::new(clock.clone())).unwrap();
+    let counted = calls.clone();
+    let handler = move |status: String| async move {
+        counted.add();
+        StatusCode::from_bytes(status.as_bytes()).unwrap()
+    };
+    (App::over(Arc::new(store), handler, build), clock)
+}
+
+#[tokio::test]
+async fn a_verdict_may_say_for_how_long_an_answer_is_kept() {
+    let calls = Calls::default();
+    let (app, clock) = app(&calls, |builder| {
+        builder.retention(24 * HOUR).verdict(|answer| match answer.status() {
+            StatusCode::PAYMENT_REQUIRED => Verdict::KeepFor(HOUR),
+            StatusCode::CREATED => Verdict::KeepFor(48 * HOUR),
+            _ => Verdict::Keep,
+        })
+    });
+    for (key, status, hours) in [("refused", "402", 1), ("usual", "200", 24), ("paid", "201", 48)] {
+        let before = calls.count();
+        assert!(!app.ask(post(key, status)).await.is_replayed());
+        clock.advance(HOUR * hours - Duration::from_secs(1));
+        assert!(app.ask(post(key, status)).await.is_replayed(), "{key}");
+        clock.advance(Duration::from_secs(2));
+        assert!(!app.ask(post(key, status)).await.is_replayed(), "{key}");
+        assert_eq!(calls.count() - before, 2, "{key}");
+    }
+}
+
+/// The work has run: a time that no store takes must not make it unknown whether its answer is kept.
+#[tokio::test]
+async fn a_verdict_with_a_time_that_no_store_takes_keeps_for_the_nearest() {
+    for time in [Duration::ZERO, Duration::MAX] {
+        let calls = Calls::default();
+        let (app, _) = app(&calls, |builder| builder.verdict(move |_| Verdict::KeepFor(time)));
+        assert_eq!(app.ask(post("k", "200")).await.status, StatusCode::OK);
+        assert!(app.ask(post("k", "200")).await.is_replayed(), "at least to the end of its lease");
+    }
+}
+
+#[tokio::test]
+async fn clients_are_told_until_when_an_answer_is_kept_where_that_is_switched_on() {
+    let calls = Calls::default();
+    let (silent, _) = app(&calls, |builder| builder);
+    assert!(!silent.ask(post("k", "200")).await.headers.contains_key(EXPIRES));
+
+    // Whatever else is kept of an answer's headers.
+    let (app, _) = app(&calls, |builder| {
+        let verdict = |answer: &idem_http::Answer<'_>| match answer.status() {
+            StatusCode::PAYMENT_REQUIRED => Verdict::KeepFor(HOUR),
+            _ => answer.standard_verdict(),
+        };
+        builder
+            .retention(24 * HOUR)
+            .expires_header(EXPIRES)
+            .kept_headers(KeptHeaders::only([]))
+            .verdict(verdict)
+    });
+    for (key, status, kept_for) in [("usual", "200", 24 * HOUR), ("refused", "402", HOUR)] {
+        let now = SystemTime::now();
+        let first = app.ask(post(key, status)).await;
+        let date = first.headers[EXPIRES].to_str().unwrap().to_owned();
+        let expires = httpdate::parse_http_date(&date).unwrap();
+        // Dates have whole seconds, and the test may have waited for its turn.
+        let expected = now + kept_for;
+        assert!(expires + Duration::from_secs(1) >= expected && expires < expected + HOUR / 2, "{date}");
+        let replay = app.ask(post(key, status)).await;
+        assert!(replay.is_replayed());
+        assert_eq!(replay.headers[EXPIRES], date, "a replay says the same");
+    }
+    for (key, status) in [("released", "503"), ("usual", "201")] {
+        let other = app.ask(post(key, status)).await;
+        assert!(!other.headers.contains_key(EXPIRES), "{} is not kept", other.status);
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_completes_its_key_tells_the_same_of_its_lease() {
+    let handler = |attempt: Attempt| async move {
+        let outcome = attempt.outcome(&http::Response::new("recorded")).unwrap();
+        let lease = attempt.lease();
+        let _applied = attempt.store().complete(lease, outcome, lease.retention()).await.unwrap();
+        let concluded: Result<Response, ()> = attempt.conclude(Ok(idem_core::Transacted::Applied));
+        concluded.map_err(|()| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    };
+    let app = App::with(handler, |builder| builder.expires_header(EXPIRES));
+    let first = app.ask(post("k", "")).await;
+    let date = first.headers[EXPIRES].clone();
+    assert!(httpdate::parse_http_date(date.to_str().unwrap()).unwrap() > SystemTime::now());
+    assert_eq!(app.ask(post("k", "")).await.headers[EXPIRES], date);
+}
