@@ -47,7 +47,7 @@ pub use capabilities::Capabilities;
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
 pub use decide::decide;
 pub use error::{Error, ErrorKind, Operation, Result};
-pub use execute::{Execution, NoResult, OnError, Policy, StoreExt};
+pub use execute::{Execution, NoResult, OnError, Policy, SettledWait, StoreExt};
 pub use fingerprint::{Fingerprint, FingerprintBuilder};
 pub use key::{Key, Scope};
 pub use lease::{Grant, Lease, Sent};

@@ -35,7 +35,9 @@ const END_OF_DATES: Duration = Duration::from_secs(253_402_300_799);
 impl Shared {
     /// Says, where the application wants it, until when what is kept now for `retention` is replayed.
     pub(crate) fn tell_expiry(&self, headers: &mut HeaderMap, retention: Duration) {
-        if let (Some(name), Some(date)) = (&self.options.expires_header, date(SystemTime::now(), retention)) {
+        if let Some(name) = &self.options.expires_header
+            && let Some(date) = date(SystemTime::now(), retention)
+        {
             headers.insert(name, date);
         }
     }

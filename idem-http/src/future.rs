@@ -29,9 +29,10 @@ pin_project! {
     /// The future of an answer.
     ///
     /// # Cancel safety
-    /// Dropped while the request's body is read, it drops the request. From then on nothing is dropped: it goes on
-    /// in a task of its own, so that a handler runs to its end and its answer is kept. A handler that had not begun
-    /// does not begin any more, and its key is released.
+    /// Dropped while the request's body is read, or while it waits for another request with its key, it drops the request.
+    /// From the lock on nothing is dropped: it goes on in a task of its own, so that a handler runs to its end and its
+    /// answer is kept. Where the store has not answered yet, the handler does not begin any more, and its key is
+    /// released; one that waits for its turn inside, at a limit of concurrency say, has begun.
     pub struct ResponseFuture<I, B, RB, E>
     where
         I: Service<Request<RequestBody<B>>>,

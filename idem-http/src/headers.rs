@@ -2,74 +2,76 @@
 
 use std::collections::HashSet;
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, DATE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
 /// Of one connection or of one message: never kept, whatever the lists say. `Trailer` is kept: over HTTP/1.1 the
 /// trailers are sent only when it names them.
-const OF_ONE_MESSAGE: [HeaderName; 9] = [
-    CONNECTION,
-    CONTENT_LENGTH,
-    DATE,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    PROXY_AUTHENTICATE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
+fn is_of_one_message(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "content-length"
+            | "date"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// Of one caller or one request. Kept only when the application asks for it.
-const OF_ONE_CALLER: [HeaderName; 35] = [
-    SET_COOKIE,
-    COOKIE,
-    HeaderName::from_static("set-cookie2"),
-    http::header::AUTHORIZATION,
-    PROXY_AUTHORIZATION,
-    HeaderName::from_static("authentication-info"),
-    HeaderName::from_static("proxy-authentication-info"),
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
-    HeaderName::from_static("traceresponse"),
-    HeaderName::from_static("baggage"),
-    HeaderName::from_static("b3"),
-    HeaderName::from_static("x-request-id"),
-    HeaderName::from_static("x-correlation-id"),
-    HeaderName::from_static("x-amzn-trace-id"),
-    HeaderName::from_static("x-cloud-trace-context"),
-    HeaderName::from_static("server-timing"),
-    HeaderName::from_static("x-auth-token"),
-    HeaderName::from_static("x-access-token"),
-    HeaderName::from_static("x-refresh-token"),
-    HeaderName::from_static("x-session-token"),
-    HeaderName::from_static("x-session-id"),
-    HeaderName::from_static("x-id-token"),
-    HeaderName::from_static("x-subject-token"),
-    HeaderName::from_static("access-token"),
-    HeaderName::from_static("refresh-token"),
-    HeaderName::from_static("dpop-nonce"),
-    HeaderName::from_static("x-amz-security-token"),
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("x-csrf-token"),
-    HeaderName::from_static("x-csrftoken"),
-    HeaderName::from_static("x-xsrf-token"),
-    HeaderName::from_static("clear-site-data"),
-    HeaderName::from_static("age"),
-    HeaderName::from_static("ratelimit"),
-];
+fn is_of_one_caller(name: &str) -> bool {
+    let is_named = matches!(
+        name,
+        "access-token"
+            | "age"
+            | "authentication-info"
+            | "authorization"
+            | "b3"
+            | "baggage"
+            | "clear-site-data"
+            | "cookie"
+            | "dpop-nonce"
+            | "proxy-authentication-info"
+            | "proxy-authorization"
+            | "ratelimit"
+            | "refresh-token"
+            | "server-timing"
+            | "set-cookie"
+            | "set-cookie2"
+            | "traceparent"
+            | "traceresponse"
+            | "tracestate"
+            | "x-access-token"
+            | "x-amz-security-token"
+            | "x-amzn-trace-id"
+            | "x-api-key"
+            | "x-auth-token"
+            | "x-cloud-trace-context"
+            | "x-correlation-id"
+            | "x-csrf-token"
+            | "x-csrftoken"
+            | "x-id-token"
+            | "x-refresh-token"
+            | "x-request-id"
+            | "x-session-id"
+            | "x-session-token"
+            | "x-subject-token"
+            | "x-xsrf-token"
+    );
+    is_named || PREFIXES_OF_ONE_CALLER.iter().any(|prefix| name.starts_with(prefix))
+}
 
 /// The same, by how their names begin.
 const PREFIXES_OF_ONE_CALLER: [&str; 4] = ["x-b3-", "ratelimit-", "x-ratelimit-", "x-rate-limit-"];
 
 /// What a call of gRPC ends with: kept, whatever else is.
-const OF_GRPC: [HeaderName; 3] = [
-    HeaderName::from_static("grpc-status"),
-    HeaderName::from_static("grpc-message"),
-    HeaderName::from_static("grpc-status-details-bin"),
-];
+fn is_of_grpc(name: &str) -> bool {
+    matches!(name, "grpc-status" | "grpc-message" | "grpc-status-details-bin")
+}
 
 /// A field of a header.
 type Field<'a> = (&'a HeaderName, &'a HeaderValue);
@@ -96,8 +98,9 @@ const USUAL: usize = 16;
 #[derive(Debug, Clone, Default)]
 pub struct KeptHeaders {
     only: Option<HashSet<HeaderName>>,
-    also: HashSet<HeaderName>,
-    without: HashSet<HeaderName>,
+    // Few: to compare takes less than a hash.
+    also: Vec<HeaderName>,
+    without: Vec<HeaderName>,
 }
 
 impl KeptHeaders {
@@ -136,21 +139,17 @@ impl KeptHeaders {
     }
 
     fn keeps(&self, name: &HeaderName) -> bool {
-        if OF_ONE_MESSAGE.contains(name) || self.without.contains(name) {
+        if is_of_one_message(name.as_str()) || self.without.contains(name) {
             return false;
         }
         // Without it a call of gRPC has no end.
-        if OF_GRPC.contains(name) {
+        if is_of_grpc(name.as_str()) || self.also.contains(name) {
             return true;
         }
-        if self.also.contains(name) {
-            return true;
+        match &self.only {
+            Some(only) => only.contains(name),
+            None => !is_of_one_caller(name.as_str()),
         }
-        if let Some(only) = &self.only {
-            return only.contains(name);
-        }
-        let starts = |prefix: &&str| name.as_str().starts_with(*prefix);
-        !OF_ONE_CALLER.contains(name) && !PREFIXES_OF_ONE_CALLER.iter().any(starts)
     }
 }
 
@@ -162,6 +161,8 @@ fn named_by_connection(headers: &HeaderMap) -> HashSet<HeaderName> {
 
 #[cfg(test)]
 mod tests {
+    use http::header::{DATE, SET_COOKIE, TRANSFER_ENCODING};
+
     use super::*;
 
     fn kept(policy: &KeptHeaders, headers: &[(&'static str, &'static str)]) -> Vec<String> {

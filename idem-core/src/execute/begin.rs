@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
 use super::Policy;
 use super::refresh::{Refreshed, refresh, too_slow};
 use super::resend::{Asking, resend};
+use super::settled_wait::SettledWait;
 use crate::{
     Claim, Completion, Fingerprint, Key, Lease, LockOutcome, Operation, Owner, Result, Sent, Store,
     SystemClock,
@@ -32,8 +33,7 @@ pub(super) async fn begin<S: Store + ?Sized>(
     policy: &Policy,
 ) -> Result<Begun> {
     let mut claim = policy.claim()?;
-    let begun = Instant::now();
-    let mut refused = 0_u32;
+    let mut waiting = SettledWait::new(policy.wait);
     // For all that comes before the work; what is waited for another caller is not the store's.
     let mut asking = Asking::new(store, policy);
     loop {
@@ -64,14 +64,10 @@ pub(super) async fn begin<S: Store + ?Sized>(
             LockOutcome::FingerprintMismatch => return Ok(Begun::FingerprintMismatch),
             LockOutcome::InProgress { remaining } => remaining,
         };
-        let left = policy.wait.saturating_sub(begun.elapsed());
-        if left.is_zero() {
+        // Cold, too.
+        if !Box::pin(waiting.round(store, key)).await? {
             return Ok(Begun::InProgress(remaining));
         }
-        Box::pin(wait_until_settled(store, key, left)).await?;
-        // Settled and yet in progress, again and again: others win the race, so make room.
-        Box::pin(sleep(left.min(Duration::from_millis(5) * refused.min(20)))).await;
-        refused += 1;
         asking = Asking::new(store, policy);
     }
 }
@@ -80,15 +76,6 @@ impl Policy {
     /// A claim of a new owner.
     fn claim(&self) -> Result<Claim> {
         Ok(Claim { owner: Owner::random()?, lease: self.lease, retention: self.retention })
-    }
-}
-
-/// Waits for `left` at most. Settled or not, and also when the store cannot answer for a moment: the `lock`
-/// that follows tells, and takes its hint from the present.
-async fn wait_until_settled<S: Store + ?Sized>(store: &S, key: &Key, left: Duration) -> Result<()> {
-    match timeout(left, store.settled(key, left)).await {
-        Ok(Err(error)) if !error.kind().is_transient() => Err(error),
-        _ => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ mod heartbeat;
 mod policy;
 mod refresh;
 mod resend;
+mod settled_wait;
 
 use std::any::type_name;
 use std::convert::Infallible;
@@ -23,6 +24,7 @@ use finish::Retained;
 
 pub use execution::{Execution, NoResult};
 pub use policy::{OnError, Policy};
+pub use settled_wait::SettledWait;
 
 /// Comfort over the contract, for every [`Store`], `dyn Store` included.
 pub trait StoreExt: Store {
