@@ -51,12 +51,18 @@ fn measure(calls: usize) -> Result<Vec<Figure>> {
         ),
         Figure::reported(format!("{what} a first execution, {few}"), Some(executed_few), ""),
         Figure::held(
+            format!("{what} a first execution, with {calls} keys"),
+            Some(executed_many),
+            "",
+            Bar::AtMost(18.0),
+        ),
+        Figure::held(
             format!("{what} a first execution, with {calls} keys against few"),
             Some(executed_many / executed_few),
             "x",
             Bar::AtMost(1.0),
         ),
-        Figure::reported(format!("{what} a replay, {few}"), Some(replayed_few), ""),
+        Figure::held(format!("{what} a replay, {few}"), Some(replayed_few), "", Bar::AtMost(6.0)),
         Figure::held(
             format!("{what} a replay, with {calls} keys against few"),
             Some(replayed_many / replayed_few),
