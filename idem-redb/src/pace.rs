@@ -9,14 +9,17 @@ use std::time::Duration;
 
 /// Longer than any read of pages at hand, shorter than a disk.
 const SLOW: Duration = Duration::from_micros(50);
-/// One slow read may be the scheduler's doing.
-const IN_A_ROW: u32 = 3;
+/// What a slow read weighs against a fast one: the second read of a page that had to come from the disk is fast.
+const WEIGHT: u32 = 2;
+/// So much weight of slow reads is too much: three in a row, since one may be the scheduler's doing.
+const TOO_MUCH: u32 = 3 * WEIGHT;
 /// How many reads are made elsewhere before the next one is tried inline.
 const ELSEWHERE: u32 = 64;
 
 #[derive(Debug, Default)]
 pub(crate) struct ReadPace {
-    slow_in_a_row: AtomicU32,
+    /// The slow reads, less the fast ones since.
+    weight: AtomicU32,
     elsewhere: AtomicU32,
 }
 
@@ -39,11 +42,13 @@ impl ReadPace {
     /// Notes how long an inline read took.
     pub(crate) fn note(&self, took: Duration) {
         if took < SLOW {
-            if self.slow_in_a_row.load(Ordering::Relaxed) > 0 {
-                self.slow_in_a_row.store(0, Ordering::Relaxed);
+            // Looked at before it is written, here too.
+            if self.weight.load(Ordering::Relaxed) > 0 {
+                let less = |weight: u32| weight.checked_sub(1);
+                let _none_left = self.weight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
             }
-        } else if self.slow_in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= IN_A_ROW {
-            self.slow_in_a_row.store(0, Ordering::Relaxed);
+        } else if self.weight.fetch_add(WEIGHT, Ordering::Relaxed) + WEIGHT >= TOO_MUCH {
+            self.weight.store(0, Ordering::Relaxed);
             self.elsewhere.store(ELSEWHERE, Ordering::Relaxed);
         }
     }
@@ -56,7 +61,7 @@ mod tests {
     #[test]
     fn one_slow_read_changes_nothing() {
         let pace = ReadPace::default();
-        for took in [SLOW, SLOW, Duration::ZERO, SLOW, SLOW] {
+        for took in [SLOW, Duration::ZERO, Duration::ZERO, SLOW, Duration::ZERO, Duration::ZERO].repeat(10) {
             pace.note(took);
         }
         assert!(!pace.is_slow());
@@ -65,8 +70,18 @@ mod tests {
     #[test]
     fn slow_reads_in_a_row_send_the_next_ones_elsewhere_for_a_while() {
         let pace = ReadPace::default();
-        (0..IN_A_ROW).for_each(|_| pace.note(SLOW));
+        (0..3).for_each(|_| pace.note(SLOW));
         let elsewhere = std::iter::repeat_with(|| pace.is_slow()).take_while(|slow| *slow).count();
         assert_eq!(elsewhere, ELSEWHERE as usize);
+    }
+
+    /// As when a `peek` fetches the pages from the disk, and the `lock` after it finds them at hand.
+    #[test]
+    fn each_slow_read_before_a_fast_one_is_one_all_the_same() {
+        let pace = ReadPace::default();
+        for took in [SLOW, Duration::ZERO].repeat(5) {
+            pace.note(took);
+        }
+        assert!(pace.is_slow());
     }
 }
