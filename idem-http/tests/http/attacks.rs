@@ -13,7 +13,9 @@ use idem_moka::{MokaConfig, MokaStore};
 use tokio::time::{sleep, timeout};
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::support::{App, Calls, Fault, FaultyStore, Gate, channel_of, frames, post, problem_code, shared_scope};
+use crate::support::{
+    App, Calls, Fault, FaultyStore, Gate, Server, channel_of, frames, post, problem_code, shared_scope,
+};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -53,9 +55,11 @@ async fn a_call_that_is_to_be_kept_once_its_trailers_are_seen_is_kept_for_the_re
 #[tokio::test]
 async fn what_clients_are_told_of_the_end_of_a_key_is_its_end() {
     let (store, clock) = clocked();
-    let app = App::over(store, || async { "answer" }, |builder| {
-        builder.expires_header(EXPIRES).verdict(|_| Verdict::KeepFor(Duration::from_secs(1)))
-    });
+    let app = App::over(
+        store,
+        || async { "answer" },
+        |builder| builder.expires_header(EXPIRES).verdict(|_| Verdict::KeepFor(Duration::from_secs(1))),
+    );
     let now = SystemTime::now();
     let first = app.ask(post("k", "")).await;
     let until = httpdate::parse_http_date(first.headers[EXPIRES].to_str().unwrap()).unwrap();
@@ -66,9 +70,11 @@ async fn what_clients_are_told_of_the_end_of_a_key_is_its_end() {
 #[tokio::test]
 async fn a_retention_longer_than_any_store_takes_still_tells_its_end() {
     let (store, _clock) = clocked();
-    let app = App::over(store, || async { "answer" }, |builder| {
-        builder.expires_header(EXPIRES).verdict(|_| Verdict::KeepFor(Duration::MAX))
-    });
+    let app = App::over(
+        store,
+        || async { "answer" },
+        |builder| builder.expires_header(EXPIRES).verdict(|_| Verdict::KeepFor(Duration::MAX)),
+    );
     assert!(app.ask(post("k", "")).await.headers.contains_key(EXPIRES));
 }
 
@@ -76,7 +82,8 @@ async fn a_retention_longer_than_any_store_takes_still_tells_its_end() {
 #[tokio::test]
 async fn an_answer_that_the_store_does_not_keep_tells_no_end_of_keeping() {
     let store = MokaStore::new(MokaConfig { max_outcome: 1_000, ..MokaConfig::default() }).unwrap();
-    let app = App::over(Arc::new(store), || async { "x".repeat(5_000) }, |builder| builder.expires_header(EXPIRES));
+    let app =
+        App::over(Arc::new(store), || async { "x".repeat(5_000) }, |builder| builder.expires_header(EXPIRES));
     let first = app.ask(post("k", "")).await;
     assert_eq!(problem_code(&app.ask(post("k", "")).await), "not_kept");
     assert!(!first.headers.contains_key(EXPIRES), "{first:?}");
@@ -86,9 +93,11 @@ async fn an_answer_that_the_store_does_not_keep_tells_no_end_of_keeping() {
 async fn an_answer_of_which_it_is_unknown_whether_it_is_kept_tells_no_end_of_keeping() {
     let store = FaultyStore::new();
     store.fail(Operation::Complete, Fault::Refused(idem_core::ErrorKind::Unavailable));
-    let app = App::over(Arc::new(store), || async { "answer" }, |builder| {
-        builder.expires_header(EXPIRES).store_timeout(Duration::from_millis(20))
-    });
+    let app = App::over(
+        Arc::new(store),
+        || async { "answer" },
+        |builder| builder.expires_header(EXPIRES).store_timeout(Duration::from_millis(20)),
+    );
     let first = app.ask(post("k", "")).await;
     assert_eq!(first.headers["idempotency-not-kept"], "true");
     assert!(!first.headers.contains_key(EXPIRES), "{first:?}");
@@ -97,7 +106,8 @@ async fn an_answer_of_which_it_is_unknown_whether_it_is_kept_tells_no_end_of_kee
 #[tokio::test]
 async fn one_account_leaves_room_to_the_others_whatever_the_largest_body() {
     let store = MokaStore::new(MokaConfig::default()).unwrap();
-    let layer = IdempotencyLayer::builder(store, |parts| Ok(Scope::new(parts.headers["account"].as_bytes())?));
+    let layer =
+        IdempotencyLayer::builder(store, |parts| Ok(Scope::new(parts.headers["account"].as_bytes())?));
     // As by default with a `max_body` of 64 MiB or more.
     let layer = layer.max_body(10_000).max_bodies_bytes(10_000).build().unwrap();
     let app = axum::Router::new().route("/", axum::routing::post(|body: Bytes| async move { body }));
@@ -126,7 +136,10 @@ async fn one_account_leaves_room_to_the_others_whatever_the_largest_body() {
 
 #[tokio::test]
 async fn a_body_for_which_there_is_room_is_taken_though_there_is_none_for_its_double() {
-    let app = App::with(|body: Bytes| async move { body.len().to_string() }, |b| b.max_body(100).max_bodies_bytes(100));
+    let app = App::with(
+        |body: Bytes| async move { body.len().to_string() },
+        |b| b.max_body(100).max_bodies_bytes(100),
+    );
     let (body, sender) = channel_of(SizeHint::with_exact(20));
     let router = app.router.clone();
     let other = tokio::spawn(async move { crate::support::ask(&router, post("other", body)).await });
@@ -238,4 +251,83 @@ fn forms_that_differ_in_a_line_that_only_begins_like_a_boundary_are_two_requests
         )
     };
     assert_ne!(form("one", &body("one")), form("two", &body("two")));
+}
+
+/// In bytes.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4_096
+}
+
+/// A body of one piece is a slice of what the server had read into, which may be 400 kB; its client leaves, and it waits on.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_is_counted_of_small_bodies_is_about_what_they_keep_in_memory() {
+    let (gate, one) = (Gate::new(), tower::limit::GlobalConcurrencyLimitLayer::new(1));
+    let waits = gate.clone();
+    let handler = move |body: Bytes| async move {
+        if body.len() == 1 {
+            waits.pass().await;
+        }
+        "answer"
+    };
+    let layer = shared_scope(Arc::new(MokaStore::new(MokaConfig::default()).unwrap())).build().unwrap();
+    let routes = axum::Router::new().route("/", axum::routing::post(handler)).layer(one);
+    let grown = axum::Router::new().route("/grow", axum::routing::post(|_: Bytes| async { "answer" }));
+    let server = Server::start(routes.layer(layer.clone()).merge(grown)).await;
+    const CLIENTS: usize = 100;
+    let mut before = 0;
+    for client in 0..CLIENTS {
+        let mut raw = server.raw().await;
+        raw.send("POST /grow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n").await;
+        raw.send("x".repeat(2_000_000)).await;
+        raw.receive_until("answer").await;
+        let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n";
+        raw.send(format!("{head}Idempotency-Key: key-{client}\r\n\r\nx")).await;
+        while layer.running().count() <= client {
+            sleep(Duration::from_millis(1)).await;
+        }
+        drop(raw);
+        if client == 9 {
+            before = resident();
+        }
+    }
+    sleep(Duration::from_millis(200)).await;
+    let (counted, grown) = (layer.bodies_bytes(), resident().saturating_sub(before));
+    assert!(grown < 100 * 64 * 1_024, "{counted} bytes are counted, and {grown} are there");
+}
+
+type Parents = Arc<Mutex<Vec<Option<&'static str>>>>;
+
+/// Whose children the layer's spans are.
+struct Heard(Parents);
+
+impl<S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>>
+    tracing_subscriber::Layer<S> for Heard
+{
+    fn on_new_span(
+        &self,
+        attributes: &tracing::span::Attributes<'_>,
+        id: &tracing::span::Id,
+        context: tracing_subscriber::layer::Context<'_, S>,
+    ) {
+        if attributes.metadata().name() == "idem.http" {
+            let parent = context.span(id).unwrap().parent().map(|parent| parent.name());
+            self.0.lock().unwrap().push(parent);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_layers_span_is_in_the_one_that_instruments_the_future_of_the_answer() {
+    use tracing::Instrument;
+    use tracing_subscriber::layer::SubscriberExt;
+    let parents = Parents::default();
+    let subscriber = tracing_subscriber::registry().with(Heard(Arc::clone(&parents)));
+    let _default = tracing::subscriber::set_default(subscriber);
+    let handler = service_fn(|_| async { Ok::<_, std::convert::Infallible>(Response::new(Body::empty())) });
+    let mut inner = ServiceBuilder::new().layer(crate::support::bare_layer()).service(handler);
+    let request: Request<Body> = post("k", "");
+    inner.call(request).instrument(tracing::info_span!("request")).await.unwrap();
+    assert_eq!(*parents.lock().unwrap(), [Some("request")]);
 }
