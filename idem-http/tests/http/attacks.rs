@@ -12,6 +12,8 @@ use idem_http::{Answer, IdempotencyLayer, Recipe, RequestUri, Verdict};
 use idem_moka::{MokaConfig, MokaStore};
 use tokio::time::{sleep, timeout};
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+use tracing::Instrument;
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::support::{
     App, Calls, Fault, FaultyStore, Gate, Server, channel_of, frames, post, problem_code, shared_scope,
@@ -253,7 +255,11 @@ fn forms_that_differ_in_a_line_that_only_begins_like_a_boundary_are_two_requests
     assert_ne!(form("one", &body("one")), form("two", &body("two")));
 }
 
+#[cfg(target_os = "linux")]
+const CLIENTS: usize = 100;
+
 /// In bytes.
+#[cfg(target_os = "linux")]
 fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4_096
@@ -275,7 +281,6 @@ async fn what_is_counted_of_small_bodies_is_about_what_they_keep_in_memory() {
     let routes = axum::Router::new().route("/", axum::routing::post(handler)).layer(one);
     let grown = axum::Router::new().route("/grow", axum::routing::post(|_: Bytes| async { "answer" }));
     let server = Server::start(routes.layer(layer.clone()).merge(grown)).await;
-    const CLIENTS: usize = 100;
     let mut before = 0;
     for client in 0..CLIENTS {
         let mut raw = server.raw().await;
@@ -294,7 +299,7 @@ async fn what_is_counted_of_small_bodies_is_about_what_they_keep_in_memory() {
     }
     sleep(Duration::from_millis(200)).await;
     let (counted, grown) = (layer.bodies_bytes(), resident().saturating_sub(before));
-    assert!(grown < 100 * 64 * 1_024, "{counted} bytes are counted, and {grown} are there");
+    assert!(grown < CLIENTS * 64 * 1_024, "{counted} bytes are counted, and {grown} are there");
 }
 
 type Parents = Arc<Mutex<Vec<Option<&'static str>>>>;
@@ -320,8 +325,6 @@ impl<S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'
 
 #[tokio::test]
 async fn the_layers_span_is_in_the_one_that_instruments_the_future_of_the_answer() {
-    use tracing::Instrument;
-    use tracing_subscriber::layer::SubscriberExt;
     let parents = Parents::default();
     let subscriber = tracing_subscriber::registry().with(Heard(Arc::clone(&parents)));
     let _default = tracing::subscriber::set_default(subscriber);
