@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod allocations;
+mod attacks;
 mod detached;
 mod half_sent;
 mod hostile;
