@@ -13,7 +13,7 @@ const IN_PLACE: usize = 512;
 /// BLAKE3 over a tag and parts, each preceded by its length as 8 little-endian bytes,
 /// so that no two lists of parts run together into the same bytes.
 pub(crate) struct PartsHasher {
-    /// What has not been hashed; nothing once there is a hasher.
+    /// What has not been given to the hasher.
     small: SmallVec<[u8; IN_PLACE]>,
     hasher: Option<Box<blake3::Hasher>>,
 }
@@ -30,21 +30,22 @@ impl PartsHasher {
         self.update(part);
     }
 
-    pub(crate) fn finish(&self) -> [u8; 32] {
-        match &self.hasher {
+    pub(crate) fn finish(mut self) -> [u8; 32] {
+        match &mut self.hasher {
             None => *blake3::hash(&self.small).as_bytes(),
-            Some(hasher) => *hasher.finalize().as_bytes(),
+            Some(hasher) => *hasher.update(&self.small).finalize().as_bytes(),
         }
     }
 
+    /// Gathers what is small, so that each call of the hasher is worth it.
     fn update(&mut self, bytes: &[u8]) {
-        if self.hasher.is_none() && self.small.len() + bytes.len() <= AT_ONCE {
+        if self.small.len() + bytes.len() <= AT_ONCE {
             self.small.extend_from_slice(bytes);
             return;
         }
-        let small = std::mem::take(&mut self.small);
         let hasher = self.hasher.get_or_insert_with(|| Box::new(blake3::Hasher::new()));
-        hasher.update(&small).update(bytes);
+        hasher.update(&self.small).update(bytes);
+        self.small.clear();
     }
 }
 

@@ -29,6 +29,7 @@ struct Shared {
     valid_until: AtomicU64,
     completed: AtomicBool,
     lost: AtomicBool,
+    unavailable: AtomicBool,
 }
 
 impl Lease {
@@ -94,6 +95,17 @@ impl Lease {
     pub fn is_completed(&self) -> bool {
         self.0.completed.load(Ordering::Acquire)
     }
+
+    /// Whether [`execute`](crate::StoreExt::execute) had to complete the key without this attempt's result, which the store
+    /// takes for too large or has no room for: its retries are told that it is not available.
+    #[must_use]
+    pub fn is_result_unavailable(&self) -> bool {
+        self.0.unavailable.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_result_unavailable(&self) {
+        self.0.unavailable.store(true, Ordering::Release);
+    }
 }
 
 /// For those who write a store.
@@ -112,6 +124,7 @@ impl Lease {
             clock: sent.clock.clone(),
             completed: AtomicBool::new(false),
             lost: AtomicBool::new(false),
+            unavailable: AtomicBool::new(false),
         }))
     }
 

@@ -18,15 +18,18 @@ impl Claim {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] that names the value and its limits.
     pub fn check(&self) -> Result<()> {
-        check_lease(self.lease, Operation::Lock)?;
-        check_retention(self.retention, Operation::Lock)?;
-        if self.retention < self.lease {
-            let message =
-                format!("the retention {:?} is shorter than the lease {:?}", self.retention, self.lease);
-            return Err(Error::new(ErrorKind::InvalidArgument, Operation::Lock, message));
-        }
-        Ok(())
+        check_claim(self.lease, self.retention)
     }
+}
+
+pub(crate) fn check_claim(lease: Duration, retention: Duration) -> Result<()> {
+    check_lease(lease, Operation::Lock)?;
+    check_retention(retention, Operation::Lock)?;
+    if retention < lease {
+        let message = format!("the retention {retention:?} is shorter than the lease {lease:?}");
+        return Err(Error::new(ErrorKind::InvalidArgument, Operation::Lock, message));
+    }
+    Ok(())
 }
 
 impl Call {

@@ -89,8 +89,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Contract
     /// `None` says nothing: ask by `lock`. A completion is one that `lock` would have answered at this moment to a
-    /// request with `fingerprint`. Nothing is changed, nothing is waited for, and no more is read than takes some tens of
-    /// microseconds. [`execute`](crate::StoreExt::execute) looks here before it makes a claim.
+    /// request with `fingerprint`. Nothing is changed, nothing is waited for, and no more is read where the caller is than
+    /// `lock` reads there: pages and outcomes that are in memory. [`execute`](crate::StoreExt::execute) looks here before it makes a claim.
     ///
     /// The default has nothing at hand. A store around another one may hand the call on, or leave it: then a replay goes
     /// by `lock`.

@@ -188,7 +188,7 @@ impl Attempt {
     fn headers_that_are_kept<'a>(&self, headers: &'a HeaderMap) -> Cow<'a, HeaderMap> {
         let mut headers = Cow::Borrowed(headers);
         if self.shared.options.expires_header.is_some() {
-            self.shared.tell_expiry(headers.to_mut(), self.lease.retention());
+            self.shared.tell_expiry(headers.to_mut(), self.lease.retention(), &self.lease);
         }
         headers
     }

@@ -14,11 +14,13 @@ impl Builder {
     /// what has come of it, half-sent or whole, while it arrives, while its request waits for the store, for another one
     /// with its key or for a limit inside, and until its handler takes it or it ends otherwise. One that finds no room is
     /// answered with 503 and `Retry-After`, and is not executed; what it held is free at once. Default: 64 MiB, or
-    /// [`max_body`](Builder::max_body) where that is more.
+    /// twice [`max_body`](Builder::max_body) where that is more.
     ///
-    /// So much memory n half-sent bodies take at most, whatever n is, and beside it about what a connection takes anyway.
+    /// So much memory n half-sent bodies take at most, whatever n is, and beside it about what a connection takes anyway: the
+    /// buffers that the server reads into, which the head of a request keeps alive as long as the request.
     /// A sender that stalls holds its share for [`body_timeout`](Builder::body_timeout) at most. One scope holds at most nine
-    /// times what is still free, so that its flood leaves a tenth to the others; the shared scope may hold all. What handlers
+    /// times what is still free, so that its flood leaves a tenth to the others, or one body where that alone is more; the
+    /// shared scope may hold all. What handlers
     /// take is theirs: limit how many run inside.
     pub fn max_bodies_bytes(mut self, bytes: usize) -> Self {
         self.options.max_bodies_bytes = Some(bytes);
@@ -34,7 +36,7 @@ const SHARE: usize = 9;
 /// The bound, and what is held of it.
 pub(crate) struct Bodies {
     most: usize,
-    /// One body of this size has room whatever else its scope holds.
+    /// A body of this size has room where its scope holds no other.
     largest: usize,
     held: AtomicUsize,
     by_scope: Box<[AtomicUsize]>,
@@ -71,14 +73,16 @@ impl Bodies {
     }
 
     /// Nothing is ever held beyond the bound, not for a moment.
-    fn take(&self, slot: Option<&AtomicUsize>, bytes: usize) -> bool {
+    /// `own`: what the body holds already.
+    fn take(&self, slot: Option<&AtomicUsize>, own: usize, bytes: usize) -> bool {
         if bytes > self.most {
             return false;
         }
         if let Some(slot) = slot {
             let of_scope = slot.fetch_add(bytes, Ordering::Relaxed) + bytes;
             let free = self.most.saturating_sub(self.held() + bytes);
-            if of_scope > self.largest.max(free.saturating_mul(SHARE)) {
+            let is_alone = of_scope == own + bytes && of_scope <= self.largest;
+            if of_scope > free.saturating_mul(SHARE) && !is_alone {
                 slot.fetch_sub(bytes, Ordering::Relaxed);
                 return false;
             }
@@ -119,7 +123,7 @@ impl Share {
     pub(crate) fn grow_to(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
         if more > 0 {
-            if !self.bodies.take(self.bodies.slot_of(self.scope), more) {
+            if !self.bodies.take(self.bodies.slot_of(self.scope), self.bytes, more) {
                 return false;
             }
             self.bytes += more;

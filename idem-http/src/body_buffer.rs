@@ -4,8 +4,8 @@ use bytes::{Buf, Bytes};
 
 use crate::bodies::Share;
 
-/// A body that comes as one piece stays where it is. Else its pieces go into one buffer, the first one too: a server cuts
-/// pieces from what it has read, and each keeps all of that alive.
+/// A body that comes as one piece stays where it is: what a server cut it from, the head of the same request keeps alive as
+/// well. Else its pieces go into one buffer, the first one too.
 ///
 /// The buffer grows as the body does: a length that is only declared holds nothing. It is at most twice as long as what has
 /// come, and no longer than what was declared. While it grows the old one stands beside it, for the time of a copy.
@@ -63,9 +63,13 @@ impl Buffer {
     fn grow(&mut self, len: usize) -> bool {
         let doubled = self.len().saturating_mul(2).clamp(len, self.limit.max(len));
         let most = if len <= self.declared { self.declared } else { self.limit.max(len) };
-        let capacity = doubled.min(most);
+        let mut capacity = doubled.min(most);
         if !self.share.grow_to(capacity) {
-            return false;
+            // What is there has to do.
+            capacity = len;
+            if !self.share.grow_to(capacity) {
+                return false;
+            }
         }
         self.rest.reserve_exact(capacity - self.rest.len());
         self.rest.extend_from_slice(&std::mem::take(&mut self.first));

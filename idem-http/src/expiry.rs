@@ -1,8 +1,10 @@
 //! Telling clients until when their keys have their answers.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use idem_core::limits::{MAX_RETENTION, MIN_DURATION};
+use idem_core::{Lease, SystemClock, Timestamp};
 
 use crate::builder::Builder;
 use crate::layer::Shared;
@@ -29,24 +31,33 @@ impl Builder {
     }
 }
 
-/// The last year that an HTTP date can say is 9999.
+/// The last second that an HTTP date can say.
 const END_OF_DATES: Duration = Duration::from_secs(253_402_300_799);
 
 impl Shared {
     /// Says, where the application wants it, until when what is kept now for `retention` is replayed.
-    pub(crate) fn tell_expiry(&self, headers: &mut HeaderMap, retention: Duration) {
-        if let Some(name) = &self.options.expires_header
-            && let Some(date) = date(SystemTime::now(), retention)
-        {
-            headers.insert(name, date);
+    pub(crate) fn tell_expiry(&self, headers: &mut HeaderMap, retention: Duration, lease: &Lease) {
+        let Some(name) = &self.options.expires_header else { return };
+        let kept = retention.clamp(MIN_DURATION, MAX_RETENTION).max(lease.remaining());
+        match date(SystemClock::shared().wall(), kept) {
+            Some(date) => headers.insert(name, date),
+            None => headers.remove(name),
+        };
+    }
+
+    /// Of an answer that is not kept, or may not be.
+    pub(crate) fn without_expiry<B>(&self, mut response: Response<B>) -> Response<B> {
+        if let Some(name) = &self.options.expires_header {
+            response.headers_mut().remove(name);
         }
+        response
     }
 }
 
 /// `None` where a clock is so wrong that there is no date to say.
-fn date(now: SystemTime, retention: Duration) -> Option<HeaderValue> {
-    let until = now.checked_add(retention)?;
-    until.duration_since(UNIX_EPOCH).ok().filter(|since| *since <= END_OF_DATES)?;
+fn date(now: Timestamp, kept: Duration) -> Option<HeaderValue> {
+    let since = Duration::from_micros(now.as_micros()).checked_add(kept)?;
+    let until = UNIX_EPOCH.checked_add(since).filter(|_| since <= END_OF_DATES)?;
     HeaderValue::try_from(httpdate::fmt_http_date(until)).ok()
 }
 
@@ -57,15 +68,11 @@ mod tests {
 
     #[test]
     fn no_clock_and_no_retention_makes_it_panic() {
-        assert_eq!(date(UNIX_EPOCH, Duration::from_secs(60)).unwrap(), "Thu, 01 Jan 1970 00:01:00 GMT");
-        let last = UNIX_EPOCH + END_OF_DATES;
-        assert_eq!(date(last, Duration::ZERO).unwrap(), "Fri, 31 Dec 9999 23:59:59 GMT");
-        for (now, retention) in [
-            (last, Duration::from_secs(1)),
-            (UNIX_EPOCH - Duration::from_secs(10), Duration::from_secs(1)),
-            (UNIX_EPOCH, Duration::MAX),
-        ] {
-            assert_eq!(date(now, retention), None, "{retention:?}");
-        }
+        let start = Timestamp::from_micros(0);
+        assert_eq!(date(start, Duration::from_secs(60)).unwrap(), "Thu, 01 Jan 1970 00:01:00 GMT");
+        assert_eq!(date(start, END_OF_DATES).unwrap(), "Fri, 31 Dec 9999 23:59:59 GMT");
+        assert_eq!(date(start, END_OF_DATES + Duration::from_secs(1)), None);
+        assert_eq!(date(Timestamp::from_micros(u64::MAX), Duration::from_secs(1)), None);
+        assert_eq!(date(start, Duration::MAX), None);
     }
 }

@@ -17,7 +17,7 @@ use tracing::{Instrument, Span};
 
 use crate::body::RequestBody;
 use crate::handle::Job;
-use crate::intake::{Asked, Intake, Next};
+use crate::intake::{Asked, Intake, Next, Unread};
 use crate::response::ResponseBody;
 use crate::run::run;
 use crate::stage::Stage;
@@ -52,6 +52,7 @@ pin_project! {
     {
         Untouched { #[pin] future: Oneshot<I, Request<RequestBody<B>>> },
         Ready { response: Option<Response<ResponseBody<RB>>> },
+        Unread { unread: Option<Unread<I, B>> },
         Intake { #[pin] intake: Intake<I, B> },
         Running { run: Run<RB, E> },
     }
@@ -103,8 +104,8 @@ where
         Self { kind: Kind::Ready { response: Some(response) } }
     }
 
-    pub(crate) fn intake(intake: Intake<I, B>) -> Self {
-        Self { kind: Kind::Intake { intake } }
+    pub(crate) fn unread(unread: Unread<I, B>) -> Self {
+        Self { kind: Kind::Unread { unread: Some(unread) } }
     }
 }
 
@@ -122,7 +123,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            match self.as_mut().project().kind.project() {
+            let next = match self.as_mut().project().kind.project() {
                 Projected::Untouched { future } => {
                     return future.poll(cx).map_ok(|response| response.map(ResponseBody::untouched));
                 }
@@ -132,15 +133,20 @@ where
                         None => Poll::Pending,
                     };
                 }
-                Projected::Intake { intake } => match ready!(intake.poll(cx)) {
-                    Next::Answered(response) => return Poll::Ready(Ok(response)),
-                    Next::Asking(asked, job) => {
-                        let run = Run::new(asked, job);
-                        self.as_mut().project().kind.set(Kind::Running { run });
-                    }
-                },
                 Projected::Running { run } => return run.poll(cx),
-            }
+                Projected::Unread { unread } => match unread.take() {
+                    Some(unread) => unread.begin(),
+                    // Its scope panicked.
+                    None => return Poll::Pending,
+                },
+                Projected::Intake { intake } => ready!(intake.poll(cx)),
+            };
+            let kind = match next {
+                Next::Answered(response) => return Poll::Ready(Ok(response)),
+                Next::Reading(intake) => Kind::Intake { intake },
+                Next::Asking(asked, job) => Kind::Running { run: Run::new(asked, job) },
+            };
+            self.as_mut().project().kind.set(kind);
         }
     }
 }
@@ -205,7 +211,7 @@ where
         f.write_str(match &self.kind {
             Kind::Untouched { .. } => "ResponseFuture(untouched)",
             Kind::Ready { .. } => "ResponseFuture(ready)",
-            Kind::Intake { .. } => "ResponseFuture(reading)",
+            Kind::Unread { .. } | Kind::Intake { .. } => "ResponseFuture(reading)",
             Kind::Running { .. } => "ResponseFuture(running)",
         })
     }

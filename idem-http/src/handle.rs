@@ -122,19 +122,20 @@ where
             (Ok(response), Ok(Outcome::Unavailable(reason)))
         }
         Captured::Whole(body) => {
-            let verdict = shared.judge_trailers(&parts, body.trailers.as_ref());
-            if let Verdict::KeepFor(how_long) = verdict {
-                *retention = how_long;
-            }
-            let ending = match verdict {
-                Verdict::Keep | Verdict::KeepFor(_) => {
-                    shared.tell_expiry(&mut parts.headers, *retention);
+            let ending = match shared.judge_trailers(&parts, body.trailers.as_ref()) {
+                Some(Verdict::Release) => Err(Withheld::NotExecuted),
+                Some(Verdict::DoNotKeep) => Ok(Outcome::Unavailable(Reason::Other)),
+                kept => {
+                    match kept {
+                        Some(Verdict::KeepFor(how_long)) => *retention = how_long,
+                        Some(_) => *retention = shared.options.retention,
+                        None => {}
+                    }
+                    shared.tell_expiry(&mut parts.headers, *retention, lease);
                     let trailers = body.trailers.as_ref();
                     let outcome = shared.outcome(parts.status, &parts.headers, &body.data, trailers);
                     Ok(outcome.unwrap_or_else(|not_kept| Outcome::Unavailable(not_kept.reason())))
                 }
-                Verdict::Release => Err(Withheld::NotExecuted),
-                Verdict::DoNotKeep => Ok(Outcome::Unavailable(Reason::Other)),
             };
             (Ok(whole(Response::from_parts(parts, body))), ending)
         }

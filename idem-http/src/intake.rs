@@ -26,6 +26,14 @@ use crate::problem::{Kind, Problem};
 use crate::read_body::ReadBody;
 use crate::response::ResponseBody;
 
+/// A request that nobody has looked into.
+pub(crate) struct Unread<I, B> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) service: I,
+    pub(crate) request: Request<B>,
+    pub(crate) identity: RequestIdentity,
+}
+
 pin_project! {
     /// A request whose body is being read; nothing has been asked of the store.
     pub(crate) struct Intake<I, B> {
@@ -56,21 +64,21 @@ pub(crate) struct Asked {
 }
 
 /// How a request goes on.
+#[expect(clippy::large_enum_variant, reason = "it moves once, and a box is what it saves")]
 pub(crate) enum Next<I, B, RB: Body> {
     /// It does not.
     Answered(Response<ResponseBody<RB>>),
+    /// Its body is read.
+    Reading(Intake<I, B>),
     /// The store is asked, and what is there for the handler may be run.
     Asking(Asked, Job<I, B>),
 }
 
-impl<I: Clone, B: Body> Intake<I, B> {
-    /// Begins to read the body of `request`, once it is known whose key it has. `Err`: what it is refused with.
-    pub(crate) fn begin<RB: Body>(
-        shared: &Arc<Shared>,
-        service: &I,
-        request: Request<B>,
-        identity: RequestIdentity,
-    ) -> Result<Self, Response<ResponseBody<RB>>> {
+impl<I, B: Body> Unread<I, B> {
+    /// Begins to read the body, once it is known whose key it has. In the future of the answer: the application's code
+    /// finds around it what layers outside put around that.
+    pub(crate) fn begin<RB: Body>(self) -> Next<I, B, RB> {
+        let Self { shared, service, request, identity } = self;
         let span = tracing::debug_span!("idem.http", key = Empty, answer = Empty);
         let (parts, body) = request.into_parts();
         let is_grpc = is_grpc(&parts.headers);
@@ -78,15 +86,14 @@ impl<I: Clone, B: Body> Intake<I, B> {
             let key = shared.key_of(&parts, &identity)?;
             span.record("key", display(&key));
             let share = shared.bodies.share_of(&key);
-            let body = ReadBody::new(&parts.headers, body, &shared.options, share)?;
-            Ok((key, body))
+            Ok((key, ReadBody::new(&parts.headers, body, &shared.options, share)?))
         });
         match begun {
             Ok((key, body)) => {
-                let (shared, service) = (Arc::clone(shared), service.clone());
-                Ok(Self { body, head: Some(Head { shared, service, parts, identity, key, is_grpc, span }) })
+                let head = Head { shared, service, parts, identity, key, is_grpc, span };
+                Next::Reading(Intake { body, head: Some(head) })
             }
-            Err(problem) => Err(shared.refused(&span, &problem, is_grpc)),
+            Err(problem) => Next::Answered(shared.refused(&span, &problem, is_grpc)),
         }
     }
 }

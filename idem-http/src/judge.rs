@@ -62,9 +62,13 @@ impl Shared {
         Judged::Ended(Response::from_parts(parts, ResponseBody::untouched(body)), ending)
     }
 
-    /// Once more, where there are trailers.
-    pub(crate) fn judge_trailers(&self, parts: &response::Parts, trailers: Option<&HeaderMap>) -> Verdict {
-        if trailers.is_none() { Verdict::Keep } else { (self.options.judge)(&answer(parts, trailers)) }
+    /// Once more, where there are trailers: what is said then counts.
+    pub(crate) fn judge_trailers(
+        &self,
+        parts: &response::Parts,
+        trailers: Option<&HeaderMap>,
+    ) -> Option<Verdict> {
+        trailers.map(|_| (self.options.judge)(&answer(parts, trailers)))
     }
 }
 

@@ -1,10 +1,15 @@
 //! A body in parts (RFC 2046), without the boundary between them: clients make a new one for each sending.
 
+use std::ops::Range;
+
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use memchr::memmem;
 
 /// The longest boundary that RFC 2046 allows.
 const LONGEST: usize = 70;
+/// With more boundaries than a form has, to look at each takes longer than it is worth.
+const MOST: usize = 1_000;
 
 /// A request whose boundary stands only where one may: what the boundary is says nothing.
 ///
@@ -14,8 +19,9 @@ const LONGEST: usize = 70;
 pub(crate) struct Multipart<'a> {
     /// What stands in `Content-Type` before and after the boundary.
     kind: [&'a str; 2],
-    boundary: &'a [u8],
     body: &'a [u8],
+    /// Where the delimiters stand, each with the line end that is its own.
+    delimiters: Vec<Range<usize>>,
 }
 
 impl<'a> Multipart<'a> {
@@ -29,8 +35,7 @@ impl<'a> Multipart<'a> {
             return None;
         }
         let (kind, boundary) = without_boundary(kind)?;
-        let multipart = Self { kind, boundary: boundary.as_bytes(), body };
-        multipart.is_plain().then_some(multipart)
+        Some(Self { kind, body, delimiters: delimiters(body, boundary)? })
     }
 
     /// The content type without its boundary.
@@ -39,51 +44,59 @@ impl<'a> Multipart<'a> {
     }
 
     /// What stands before, between and after the boundaries. The first one may begin the body, others a line.
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let Self { boundary, body, .. } = *self;
-        let at_once = body.strip_prefix(b"--").and_then(|rest| rest.strip_prefix(boundary));
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &'a [u8]> {
+        let body = self.body;
+        let is_at_once = self.delimiters.first().is_some_and(|first| first.start == 0);
         // Said, so that a boundary at once is not one after an empty line.
-        let first: &[u8] = if at_once.is_some() { b"at once" } else { b"later" };
-        let mut rest = Some(at_once.unwrap_or(body));
-        let pieces = std::iter::from_fn(move || {
-            let whole = rest?;
-            let (piece, after) = match delimiter(whole, boundary) {
-                Some(at) => (&whole[..at], Some(&whole[at + 4 + boundary.len()..])),
-                None => (whole, None),
-            };
-            rest = after;
-            Some(piece)
-        });
+        let first: &[u8] = if is_at_once { b"at once" } else { b"later" };
+        let starts = std::iter::once(0).chain(self.delimiters.iter().map(|delimiter| delimiter.end));
+        let ends = self.delimiters.iter().map(|delimiter| delimiter.start).chain([body.len()]);
+        let pieces = starts.zip(ends).skip(usize::from(is_at_once)).map(move |(from, to)| &body[from..to]);
         std::iter::once(first).chain(pieces)
-    }
-
-    /// Whether each boundary is followed by what may follow one. A longer one inside that begins alike is no boundary to
-    /// some readers.
-    fn is_plain(&self) -> bool {
-        let mut pieces = self.pieces();
-        let begins_at_once = pieces.next() == Some(b"at once");
-        let preamble = if begins_at_once { None } else { pieces.next() };
-        let mut parts = pieces.peekable();
-        let has_parts = parts.peek().is_some();
-        let is_end =
-            |piece: &[u8]| [&b"\r\n"[..], b"--", b" ", b"\t"].iter().any(|end| piece.starts_with(end));
-        has_parts && preamble.is_none_or(|preamble| !preamble.is_empty()) && parts.all(is_end)
     }
 }
 
-/// Where `CRLF--boundary` stands next.
-fn delimiter(bytes: &[u8], boundary: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    // A boundary has no CR, so that no byte is looked at more than twice.
-    while let Some(found) = bytes[from..].iter().position(|byte| *byte == b'\r') {
-        let at = from + found;
-        let is_one = bytes[at..].strip_prefix(b"\r\n--").is_some_and(|rest| rest.starts_with(boundary));
-        if is_one {
-            return Some(at);
+/// Where the boundary stands: `None` unless it is a delimiter to every reader wherever it does, each on a line of its own,
+/// and the closing one the last.
+fn delimiters(body: &[u8], boundary: &str) -> Option<Vec<Range<usize>>> {
+    let dashed = format!("--{boundary}");
+    let finder = memmem::Finder::new(&dashed);
+    let (mut found, mut from, mut is_closed) = (Vec::new(), 0, false);
+    while let Some(at) = finder.find(&body[from..]).map(|at| from + at) {
+        let line = match at {
+            0 => 0,
+            _ if body[..at].ends_with(b"\r\n") => at - 2,
+            _ => return None,
+        };
+        let end = at + dashed.len();
+        // An empty preamble: some take its line end for the delimiter's, and some do not.
+        if is_closed
+            || found.len() == MOST
+            || at > 0 && line == 0
+            || found.last().is_some_and(|last: &Range<usize>| last.end > line)
+        {
+            return None;
         }
+        let rest = &body[end..];
+        let closing = rest.strip_prefix(b"--").filter(|rest| ends_line(rest) || is_blank(rest));
+        is_closed = closing.is_some();
+        if !is_closed && !ends_line(rest) {
+            return None;
+        }
+        found.push(line..end);
         from = at + 1;
     }
-    None
+    (!found.is_empty()).then_some(found)
+}
+
+/// Whether nothing but white space comes before the end of the line.
+fn ends_line(rest: &[u8]) -> bool {
+    let text = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t'));
+    text.is_some_and(|at| rest[at..].starts_with(b"\r\n"))
+}
+
+fn is_blank(rest: &[u8]) -> bool {
+    rest.iter().all(|byte| matches!(byte, b' ' | b'\t'))
 }
 
 /// What stands around the value of the one parameter `boundary`, and that value without quotes.
@@ -92,12 +105,12 @@ fn without_boundary(kind: &str) -> Option<([&str; 2], &str)> {
     let mut at = 0;
     for parameter in kind.split(';') {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        if name.trim().eq_ignore_ascii_case("boundary") {
-            // Two of them, and readers choose.
-            if found.is_some() {
-                return None;
-            }
+        let name = name.trim().to_ascii_lowercase();
+        if name == "boundary" && found.is_none() {
             found = Some((at, at + parameter.len(), value.trim()));
+        } else if name.starts_with("boundary") || parameter.contains('"') {
+            // Two of them, in whatever form, or a separator within quotes: readers choose.
+            return None;
         }
         at += parameter.len() + 1;
     }
@@ -152,6 +165,8 @@ mod tests {
             "multipart/form-data; boundary=",
             "multipart/form-data; boundary=\"one",
             "multipart/form-data; boundary=one; boundary=two",
+            "multipart/form-data; boundary=one; boundary*=utf-8''two",
+            "multipart/form-data; boundary=one; start=\"; boundary=two\"",
             "multipart/form-data; boundary=on\u{e9}",
             "multipart/form-data; boundary=two",
             "text/plain; boundary=one",
@@ -159,9 +174,13 @@ mod tests {
             assert_eq!(read(kind, body), None, "{kind}");
         }
         // Within a longer one that begins alike, and where nothing may stand.
-        for body in
-            ["--one\r\n\r\n\r\n--ones\r\n--one--", "--ones\r\n--one--", "\r\n--one\r\n\r\n--one--", "none"]
-        {
+        for body in [
+            "--one\r\n\r\n\r\n--ones\r\n--one--",
+            "--ones\r\n--one--",
+            "\r\n--one\r\n\r\n--one--",
+            "--one\r\n\r\n--one--\r\n--one\r\n\r\n",
+            "none",
+        ] {
             assert_eq!(read("multipart/form-data; boundary=one", body), None, "{body:?}");
         }
         let mut twice = headers("multipart/form-data; boundary=one");
@@ -170,6 +189,12 @@ mod tests {
         let mut encoded = headers("multipart/form-data; boundary=one");
         encoded.append(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         assert_eq!(Multipart::of(&encoded, body.as_bytes()), None);
+    }
+
+    #[test]
+    fn a_body_of_boundaries_alone_is_taken_as_it_was_sent() {
+        let body = "--b\r\n".to_owned() + &"\r\n--b\r\n".repeat(MOST);
+        assert_eq!(read("multipart/form-data; boundary=b", &body), None);
     }
 
     proptest! {

@@ -170,7 +170,7 @@ impl Options {
 
     /// What all bodies may hold. One of the largest always fits.
     pub(crate) fn max_bodies_bytes(&self) -> usize {
-        self.max_bodies_bytes.unwrap_or(self.max_body.max(64 * MIB))
+        self.max_bodies_bytes.unwrap_or(self.max_body.saturating_mul(2).max(64 * MIB))
     }
 
     /// How long a body is waited for.
@@ -182,7 +182,8 @@ impl Options {
     /// The layer releases by itself what may be released, so that an answer in doubt never is. It waits by itself, too:
     /// so that a client that leaves ends its waiting.
     pub(crate) fn policy(&self) -> Policy {
-        let policy = Policy::new(self.lease, self.retention).on_error(OnError::Keep);
+        // It has looked for itself, too.
+        let policy = Policy::new(self.lease, self.retention).on_error(OnError::Keep).look_first(false);
         let policy = match self.store_timeout {
             Some(limit) => policy.resend_for(limit),
             None => policy,

@@ -65,11 +65,14 @@ where
                 *held = Some(lease.clone());
                 async move {
                     *started = stage.start();
-                    match started {
+                    let ended = match started {
                         Some(job) => handle(shared, job, lease, ran).await,
                         // The client left while the lock was asked for.
                         None => Err(Withheld::NotExecuted),
-                    }
+                    };
+                    // A service inside that was asked for a turn keeps it.
+                    *started = None;
+                    ended
                 }
             };
             shared.store().execute_with_retention(key, fingerprint, &shared.policy, work).await
@@ -97,6 +100,7 @@ where
 type Later<'a, RB, E> = Pin<Box<dyn Future<Output = (&'static str, Answered<RB, E>)> + Send + 'a>>;
 
 /// What a client gets, at once or later.
+#[expect(clippy::large_enum_variant, reason = "it moves once, and most are large")]
 enum End<'a, RB: Body, E> {
     Answered(&'static str, Answered<RB, E>),
     Later(Later<'a, RB, E>),
@@ -148,13 +152,20 @@ impl Asked {
             End::Later(Box::pin(async move { ("lost", Ok(winner.await)) }))
         };
         let (word, answer) = match execution {
-            Execution::Executed(outcome) => ("executed", shared.executed(ran, outcome)),
+            Execution::Executed(outcome) => {
+                let is_kept = !lease.as_ref().is_some_and(Lease::is_result_unavailable);
+                let answer = shared.executed(ran, outcome);
+                let told = |response| if is_kept { response } else { shared.without_expiry(response) };
+                ("executed", answer.map(told))
+            }
             Execution::Replayed(outcome) => ("replayed", Ok(shared.replay(outcome))),
             Execution::InProgress { remaining } => ("in_flight", Ok(shared.in_flight(Some(remaining)))),
             Execution::FingerprintMismatch => ("key_reused", Ok(shared.key_reused())),
             Execution::Fenced(_) => return of_winner(),
             Execution::Unavailable(reason) => match ran {
-                Some(ran) if !ran.is_placeholder() => ("executed", ran.response),
+                Some(ran) if !ran.is_placeholder() => {
+                    ("executed", ran.response.map(|response| shared.without_expiry(response)))
+                }
                 _ => ("not_kept", Ok(shared.not_kept(reason))),
             },
             Execution::Unknown(_, error) => {
@@ -208,10 +219,8 @@ impl Shared {
         }
     }
 
-    fn marked_not_kept<RB: Body>(
-        &self,
-        mut response: Response<ResponseBody<RB>>,
-    ) -> Response<ResponseBody<RB>> {
+    fn marked_not_kept<RB: Body>(&self, response: Response<ResponseBody<RB>>) -> Response<ResponseBody<RB>> {
+        let mut response = self.without_expiry(response);
         let name = self.options.not_kept_header.clone();
         response.headers_mut().insert(name, HeaderValue::from_static("true"));
         response

@@ -14,7 +14,7 @@ use crate::attempt::{Attempt, NoAttempt, RequestIdentity};
 use crate::body::RequestBody;
 use crate::future::ResponseFuture;
 use crate::grpc::is_grpc;
-use crate::intake::Intake;
+use crate::intake::Unread;
 use crate::key;
 use crate::layer::Shared;
 use crate::options::KeyRule;
@@ -84,10 +84,8 @@ where
                     if attempt.is_some_and(|attempt| attempt.is_of(&identity)) {
                         return self.untouched(request);
                     }
-                    return match Intake::begin(&self.shared, &self.inner, request, identity) {
-                        Ok(intake) => ResponseFuture::intake(intake),
-                        Err(refusal) => ResponseFuture::ready(refusal),
-                    };
+                    let (shared, service) = (Arc::clone(&self.shared), self.inner.clone());
+                    return ResponseFuture::unread(Unread { shared, service, request, identity });
                 }
                 Err(problem) => problem,
             },

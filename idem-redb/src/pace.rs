@@ -34,9 +34,16 @@ impl ReadPace {
                 .is_ok()
     }
 
-    /// The same, without being a read: what is made elsewhere is counted by reads alone.
+    /// The same, without taking the turn of one.
     pub(crate) fn reads_elsewhere(&self) -> bool {
         self.elsewhere.load(Ordering::Relaxed) > 0
+    }
+
+    /// The same of a read that another one of the same pages follows: only that it was slow says anything.
+    pub(crate) fn note_slow(&self, took: Duration) {
+        if took >= SLOW {
+            self.note(took);
+        }
     }
 
     /// Notes how long an inline read took.

@@ -62,7 +62,10 @@ where
     W: Future<Output = Result<U, E>>,
 {
     let asked = metrics::Since::now();
-    if let Some(completion) = store.peek(key, fingerprint) {
+    policy.check()?;
+    if policy.looks_first
+        && let Some(completion) = store.peek(key, fingerprint)
+    {
         metrics::waited(asked);
         return replayed(completion.outcome, decode);
     }

@@ -142,7 +142,7 @@ async fn send<S: Store + ?Sized>(
     };
     let mut asking = Asking::completing(store, policy, lease);
     // What goes on after it is rare, so boxed: inline it would enlarge the future of every caller.
-    match complete(&mut asking, retained).await {
+    let noted = match complete(&mut asking, retained).await {
         Err(error) if error.kind() == ErrorKind::TooLarge => {
             let error = cause(&error);
             tracing::warn!(key = %lease.key(), error, "the result is not kept; a retry will be told so");
@@ -153,8 +153,12 @@ async fn send<S: Store + ?Sized>(
             let note = retained.instead(Reason::Other);
             Box::pin(send_note(store, lease, note, policy, error)).await
         }
-        answer => answer,
+        answer => return answer,
+    };
+    if matches!(noted, Ok(Fenced::Applied)) {
+        lease.set_result_unavailable();
     }
+    noted
 }
 
 /// Notes that the work has run and its result found no room. The note needs hardly any. It is one call: a store that

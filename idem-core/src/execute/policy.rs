@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Capabilities;
+use crate::{Capabilities, Result, limits};
 
 /// How [`StoreExt::execute`](crate::StoreExt::execute) goes about the work of a key.
 ///
@@ -23,6 +23,7 @@ pub struct Policy {
     pub(super) renew_for: Duration,
     pub(super) resend_for: Option<Duration>,
     pub(super) on_error: OnError,
+    pub(super) looks_first: bool,
 }
 
 /// What becomes of the key when the work answers `Err`.
@@ -53,6 +54,7 @@ impl Policy {
             renew_for: lease.saturating_mul(10),
             resend_for: None,
             on_error: OnError::Release,
+            looks_first: true,
         }
     }
 
@@ -94,10 +96,23 @@ impl Policy {
         })
     }
 
+    /// Whether a replay that the store has at hand ([`Store::peek`](crate::Store::peek)) is looked for before the key is
+    /// locked. Default: yes. No is for callers who have just looked, by
+    /// [`replay_at_hand`](crate::StoreExt::replay_at_hand).
+    #[must_use]
+    pub fn look_first(self, looks: bool) -> Self {
+        Self { looks_first: looks, ..self }
+    }
+
     /// What becomes of the key when the work answers `Err`. Default: [`OnError::Release`].
     #[must_use]
     pub fn on_error(self, on_error: OnError) -> Self {
         Self { on_error, ..self }
+    }
+
+    /// Refuses what no `lock` would be made with.
+    pub(super) fn check(&self) -> Result<()> {
+        limits::check_claim(self.lease, self.retention)
     }
 
     /// How long a holder may be silent.
