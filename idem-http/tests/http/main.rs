@@ -3,6 +3,7 @@
 
 mod allocations;
 mod detached;
+mod grpc;
 mod half_sent;
 mod hostile;
 mod limits_inside;
