@@ -26,6 +26,9 @@ const SPELL: &str = "/pay.Pay/Spell";
 /// Answers all of its messages as one.
 const JOIN: &str = "/pay.Pay/Join";
 
+/// A `google.rpc.Status` of the same status and message as what `wrong` is answered with.
+pub(crate) const DETAILS: &[u8] = b"\x08\x03\x12\x0Fnever: 100 % \xC3\xA4";
+
 /// Is told of each execution: the message, and the number of its attempt.
 pub(crate) type Witness = Arc<dyn Fn(&str, u64) + Send + Sync>;
 
@@ -66,7 +69,7 @@ impl Pay {
                 let mut metadata = MetadataMap::new();
                 metadata.insert("x-served-by", self.name.parse().unwrap());
                 metadata.insert_bin("x-proof-bin", tonic::metadata::MetadataValue::from_bytes(b"\0\xFF"));
-                let details = Bytes::from_static(b"\x08\x03\x12\x05never");
+                let details = Bytes::from_static(DETAILS);
                 Err(Status::with_details_and_metadata(
                     Code::InvalidArgument,
                     "never: 100 % ä",

@@ -11,7 +11,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
 use super::Plain;
-use super::pay::PAY;
+use super::pay::{DETAILS, PAY};
 use super::process::{ServerProcess, Servers, serve_if_asked};
 
 /// Longer than any lease here.
@@ -66,7 +66,7 @@ async fn a_retry_at_the_other_server_has_the_same_status_message_and_trailers() 
         assert!(!is_replay(executed.metadata()) && is_replay(replay.metadata()));
         assert_eq!((executed.code(), executed.message()), (Code::InvalidArgument, "never: 100 % ä"));
         assert_eq!((replay.code(), replay.message()), (executed.code(), executed.message()));
-        assert_eq!(executed.details(), b"\x08\x03\x12\x05never");
+        assert_eq!(executed.details(), DETAILS);
         assert_eq!(replay.details(), executed.details());
         assert_eq!(executed.metadata().get_bin("x-proof-bin").unwrap().to_bytes().unwrap(), &b"\0\xFF"[..]);
         assert_eq!(content(replay.metadata()).into_headers(), content(executed.metadata()).into_headers());
