@@ -40,20 +40,20 @@ pub(crate) fn details(
     // The schema wants capitals.
     text(&mut info, 1, code.to_ascii_uppercase().as_bytes());
     text(&mut info, 2, DOMAIN.as_bytes());
-    any(&mut bytes, "google.rpc.ErrorInfo", &info);
+    detail(&mut bytes, "google.rpc.ErrorInfo", &info);
     if let Some(pause) = pause {
         let mut delay = Vec::new();
         number(&mut delay, 1, pause.as_secs().min(LONGEST_SECONDS));
         number(&mut delay, 2, u64::from(pause.subsec_nanos()));
         let mut retry = Vec::new();
         text(&mut retry, 1, &delay);
-        any(&mut bytes, "google.rpc.RetryInfo", &retry);
+        detail(&mut bytes, "google.rpc.RetryInfo", &retry);
     }
     HeaderValue::try_from(STANDARD_NO_PAD.encode(bytes)).ok()
 }
 
 /// One of the details of a `Status`.
-fn any(bytes: &mut Vec<u8>, name: &str, value: &[u8]) {
+fn detail(bytes: &mut Vec<u8>, name: &str, value: &[u8]) {
     let mut any = Vec::new();
     text(&mut any, 1, format!("type.googleapis.com/{name}").as_bytes());
     text(&mut any, 2, value);

@@ -203,6 +203,8 @@ mod codec;
 mod conclude;
 mod fingerprint;
 mod future;
+#[cfg(test)]
+mod fuzz;
 mod grpc;
 mod grpc_details;
 mod handle;

@@ -1,5 +1,6 @@
 //! gRPC over real sockets: servers in processes of their own, and clients that others wrote.
 
+mod frames;
 mod grpcio;
 mod pay;
 mod plain;
