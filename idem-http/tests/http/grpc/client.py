@@ -12,7 +12,8 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 PAY = "/pay.Pay/Pay"
-# What is refused may be sent again: at once, unless the server says when.
+# What is refused may be sent again: soon, unless the server says when. (grpcio 1.85 may hang after a pause of 1 ms, with
+# its own server, too.)
 RETRYING = json.dumps(
     {
         "methodConfig": [
@@ -20,8 +21,8 @@ RETRYING = json.dumps(
                 "name": [{"service": "pay.Pay"}],
                 "retryPolicy": {
                     "maxAttempts": 5,
-                    "initialBackoff": "0.001s",
-                    "maxBackoff": "0.001s",
+                    "initialBackoff": "0.05s",
+                    "maxBackoff": "0.05s",
                     "backoffMultiplier": 1,
                     "retryableStatusCodes": ["UNAVAILABLE", "ABORTED"],
                 },

@@ -141,7 +141,7 @@ async fn grpcio_is_refused_with_a_status_and_its_details() {
     assert_eq!(calls.count(), 2);
 }
 
-/// By its own policy it would have sent all five attempts within some milliseconds.
+/// By its own policy it would have sent all five attempts within 200 ms.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grpcios_own_retries_wait_as_long_as_they_are_told() {
     let (calls, store) = (Calls::default(), FaultyStore::new());
