@@ -10,12 +10,15 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use crate::grpc_details::details;
 use crate::problem::{Kind, Problem};
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// How long a client's own retries are to wait (gRFC A6).
 const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+/// What is wrong, for clients that read `google.rpc.Status`.
+const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 /// The `code` that a problem of HTTP has.
 const CODE: HeaderName = HeaderName::from_static("idempotency-problem");
 
@@ -85,10 +88,14 @@ pub(crate) fn refusal(problem: &Problem) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(STATUS, HeaderValue::from(status(problem.kind)));
-    headers.insert(CODE, HeaderValue::from_static(problem.kind.code()));
+    let (status, code) = (status(problem.kind), problem.kind.code());
+    headers.insert(STATUS, HeaderValue::from(status));
+    headers.insert(CODE, HeaderValue::from_static(code));
     if let Ok(message) = HeaderValue::try_from(escaped(&problem.detail)) {
         headers.insert(MESSAGE, message);
+    }
+    if let Some(details) = details(status, &problem.detail, code, problem.retry_after) {
+        headers.insert(DETAILS, details);
     }
     if let Some(pause) = problem.retry_after {
         let pause = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).max(1);

@@ -112,7 +112,9 @@
 //! Once [`Builder::grpc_unary`] names unary methods, the layer acts on these, trailers and all, and every other call of gRPC goes to
 //! its handler untouched, since HTTP does not tell a unary call from a stream. What it refuses is a Trailers-Only answer: `ABORTED` while the first call runs, `FAILED_PRECONDITION` for a key that was used for another call or whose
 //! answer was not kept, `INVALID_ARGUMENT` for a key that is none, `UNAVAILABLE` while the store cannot answer, with
-//! `grpc-retry-pushback-ms` where it helps to ask again, and the problem's code as `idempotency-problem`.
+//! `grpc-retry-pushback-ms` where it helps to ask again, and the problem's code as `idempotency-problem`. The same is in
+//! `grpc-status-details-bin`, for clients that read `google.rpc.Status`: an `ErrorInfo` with the code in capitals and the
+//! domain `idem-http`, and a `RetryInfo` where it helps to ask again.
 //!
 //! # Scopes and authentication
 //! Clients choose their keys, so two of them may choose the same one, by chance or to read each other's answers.
@@ -202,7 +204,10 @@ mod conclude;
 mod expiry;
 mod fingerprint;
 mod future;
+#[cfg(test)]
+mod fuzz;
 mod grpc;
+mod grpc_details;
 mod handle;
 mod headers;
 mod intake;

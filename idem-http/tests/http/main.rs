@@ -4,6 +4,7 @@
 mod allocations;
 mod attacks;
 mod detached;
+mod grpc;
 mod half_sent;
 mod hostile;
 mod limits_inside;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use bytes::{Buf, BufMut, Bytes};
+use bytes::Bytes;
 use http::Request;
 use http::uri::PathAndQuery;
 use idem_core::{ErrorKind, Operation, Scope, Store};
@@ -14,54 +14,16 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status, Streaming};
 use tower::{Service, service_fn};
 
+use crate::grpc::Plain;
 use crate::support::{App, Calls, Client, Fault, FaultyStore, Gate, Reply, Server};
 
 const PAY: &str = "/pay.Pay/Pay";
 const TALK: &str = "/pay.Pay/Talk";
-
-/// Messages are plain bytes.
-#[derive(Default)]
-struct Plain;
-
-impl Codec for Plain {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Plain {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for Plain {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
-    }
-}
 
 /// Answers how often it ran, or with the status that the message names.
 #[derive(Clone)]

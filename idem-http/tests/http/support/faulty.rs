@@ -13,13 +13,15 @@ use idem_core::{
 };
 use idem_moka::{MokaConfig, MokaStore};
 
-use super::Gate;
+use super::{Calls, Gate};
 
 /// How a call fails.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
     /// It is answered with this kind of error, and has done nothing.
     Refused(ErrorKind),
+    /// The first one is; those after it are carried out.
+    RefusedOnce(ErrorKind),
     /// It is carried out, and answered with this kind of error.
     Answered(ErrorKind),
     /// It is never answered.
@@ -33,12 +35,13 @@ pub(crate) enum Fault {
 pub(crate) struct FaultyStore {
     inner: MokaStore,
     faults: Arc<Mutex<HashMap<Operation, Fault>>>,
+    locks: Calls,
 }
 
 impl FaultyStore {
     pub(crate) fn new() -> Self {
         let inner = MokaStore::new(MokaConfig::default()).unwrap();
-        Self { inner, faults: Arc::default() }
+        Self { inner, faults: Arc::default(), locks: Calls::default() }
     }
 
     pub(crate) fn fail(&self, operation: Operation, fault: Fault) {
@@ -56,12 +59,21 @@ impl FaultyStore {
         self.faults.lock().unwrap().clear();
     }
 
+    /// How many locks were answered.
+    pub(crate) fn locks(&self) -> usize {
+        self.locks.count()
+    }
+
     async fn call<T>(&self, operation: Operation, call: impl Future<Output = Result<T>>) -> Result<T> {
         let fault = self.faults.lock().unwrap().get(&operation).cloned();
         let fail = |kind| Error::new(kind, operation, "as the test says");
         match fault {
             None => call.await,
             Some(Fault::Refused(kind)) => Err(fail(kind)),
+            Some(Fault::RefusedOnce(kind)) => {
+                self.faults.lock().unwrap().remove(&operation);
+                Err(fail(kind))
+            }
             Some(Fault::Answered(kind)) => call.await.and(Err(fail(kind))),
             Some(Fault::Silent) => std::future::pending().await,
             Some(Fault::Held(gate)) => {
@@ -75,7 +87,9 @@ impl FaultyStore {
 #[async_trait]
 impl Store for FaultyStore {
     async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
-        self.call(Operation::Lock, self.inner.lock(key, fingerprint, claim)).await
+        let answer = self.call(Operation::Lock, self.inner.lock(key, fingerprint, claim)).await;
+        self.locks.add();
+        answer
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {

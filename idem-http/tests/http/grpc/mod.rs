@@ -1,0 +1,10 @@
+//! gRPC over real sockets: servers in processes of their own, and clients that others wrote.
+
+mod frames;
+mod grpcio;
+mod pay;
+mod plain;
+mod process;
+mod two_servers;
+
+pub(crate) use plain::Plain;
