@@ -34,7 +34,7 @@ pub(crate) fn from_version_1(txn: &WriteTransaction) -> Result<Mark, Failure> {
     let mut checkpoints: Locks<'_> = txn.open_table(CHECKPOINTS)?;
     let written = written_mark(&locks)?;
     locks.remove(&MARK_KEY)?;
-    let mut mark = written;
+    let (mut mark, mut noted) = (written, 0);
     // Notes go where no lock is, before all of them.
     let mut last = note_key(MARK);
     loop {
@@ -49,14 +49,18 @@ pub(crate) fn from_version_1(txn: &WriteTransaction) -> Result<Mark, Failure> {
                 continue;
             };
             raise(&mut mark, written, &record);
-            let note = LockExpiry(&mut locks).add(&key, &record, record.token.sequence)?;
+            let note = LockExpiry { locks: &mut locks, noted: &mut noted }.add(
+                &key,
+                &record,
+                record.token.sequence,
+            )?;
             if let Some(checkpoint) = record.checkpoint() {
                 write_checkpoint(&mut checkpoints, &key, checkpoint)?;
             }
             write_lock(&mut locks, &key, note, &record)?;
         }
     }
-    LockExpiry(&mut locks).write_mark(mark)?;
+    LockExpiry { locks: &mut locks, noted: &mut noted }.write_mark(mark)?;
     tables::write_version(txn)?;
     Ok(mark)
 }
