@@ -1,7 +1,7 @@
 //! A store's callers' side: reads where they are asked for, the rest by the writer.
 
 use std::io;
-use std::sync::{Arc, Mutex, mpsc as std_mpsc};
+use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::Duration;
 
 use idem_core::decide::{Answer, Call, Change};
@@ -134,7 +134,7 @@ impl Inner {
             pace: ReadPace::default(),
             identity,
             room,
-            young: Mutex::default(),
+            young: Arc::default(),
             unnoted: Unnoted::default(),
             config,
         })

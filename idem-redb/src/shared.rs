@@ -1,6 +1,6 @@
 //! What callers, writer and sweeper have in common.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use idem_core::{StoreClock, Waiters};
 
@@ -24,14 +24,14 @@ pub(crate) struct Shared {
     /// Of the same: how much room is left for it.
     pub(crate) room: Option<Arc<Room>>,
     /// Changed by the writer alone.
-    pub(crate) young: Mutex<YoungLocks>,
+    pub(crate) young: Arc<Mutex<YoungLocks>>,
     pub(crate) unnoted: Unnoted,
 }
 
 impl Shared {
     /// The locks that have no note yet; never kept for long.
     pub(crate) fn young(&self) -> MutexGuard<'_, YoungLocks> {
-        self.young.lock().unwrap_or_else(PoisonError::into_inner)
+        YoungLocks::of(&self.young)
     }
 
     /// Sees how much room is left, where anybody wants to know.

@@ -194,11 +194,6 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
-    fn remove_note(&mut self, key: &Key, note: Place) -> Result<(), Failure> {
-        self.young.ended.push(note);
-        self.lock_expiry().remove(key, note)
-    }
-
     fn remove_lock(&mut self, key: &Key) -> Result<bool, Failure> {
         let is_removed = self.locks.remove(key.storage_key())?.is_some();
         if is_removed {

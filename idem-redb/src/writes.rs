@@ -124,7 +124,7 @@ impl Writes {
         }
         // Another store on the same database would not know of them.
         if self.turn.is_none() {
-            tables.leave_young(self.shared.young().room());
+            tables.leave_young(&self.shared.young);
         }
         Ok(tables)
     }

@@ -7,6 +7,7 @@
 //! [looking through the locks](crate::unnoted) once.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use idem_core::{Key, Timestamp};
@@ -31,14 +32,19 @@ pub(crate) struct YoungLocks {
 /// What one commit does to them.
 #[derive(Debug, Default)]
 pub(crate) struct YoungChanges {
-    /// How many locks may be left without a note.
-    pub(crate) room: usize,
+    /// Those from before the commit, where any may be left without a note.
+    young: Option<Arc<Mutex<YoungLocks>>>,
+    room: usize,
     pub(crate) begun: Vec<(Place, Key)>,
     /// Places whose locks are gone, or have their notes. Some may never have been young.
     pub(crate) ended: Vec<Place>,
 }
 
 impl YoungLocks {
+    pub(crate) fn of(young: &Mutex<Self>) -> MutexGuard<'_, Self> {
+        young.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.recent.len() + self.old.len()
     }
@@ -84,8 +90,16 @@ impl YoungLocks {
 }
 
 impl YoungChanges {
-    pub(crate) fn with_room(room: usize) -> Self {
-        Self { room, ..Self::default() }
+    /// As far as there is room among the `young` ones.
+    pub(crate) fn of(young: &Arc<Mutex<YoungLocks>>) -> Self {
+        let room = YoungLocks::of(young).room();
+        Self { young: Some(Arc::clone(young)), room, ..Self::default() }
+    }
+
+    /// The lock at `place` has ended; whether it was young, so that it has no note.
+    pub(crate) fn ends(&mut self, place: Place) -> bool {
+        self.ended.push(place);
+        self.young.as_ref().is_some_and(|young| YoungLocks::of(young).contains(place))
     }
 
     /// Whether the lock at `place` goes without a note for now.
@@ -162,11 +176,24 @@ mod tests {
 
     #[test]
     fn there_are_never_more_than_there_is_room_for() {
-        let mut changes = YoungChanges::with_room(2);
-        let taken = (0..4).filter(|number| changes.takes(&lock(*number).1, lock(*number).0)).count();
+        let young = Arc::new(Mutex::new(YoungLocks::default()));
+        YoungLocks::of(&young).change(begun(0..MOST as u64 - 2));
+        let mut changes = YoungChanges::of(&young);
+        let numbers = MOST as u64..MOST as u64 + 4;
+        let taken = numbers.filter(|number| changes.takes(&lock(*number).1, lock(*number).0)).count();
         assert_eq!(taken, 2);
-        let mut young = YoungLocks::default();
-        young.change(begun(0..MOST as u64));
-        assert_eq!(young.room(), 0);
+        YoungLocks::of(&young).change(changes);
+        assert_eq!(YoungLocks::of(&young).room(), 0);
+    }
+
+    #[test]
+    fn a_lock_that_ends_is_known_as_young_until_it_has_its_note() {
+        let young = Arc::new(Mutex::new(YoungLocks::default()));
+        YoungLocks::of(&young).change(begun(0..2));
+        let mut changes = YoungChanges::of(&young);
+        assert!(changes.ends(lock(0).0) && !changes.ends(lock(7).0));
+        YoungLocks::of(&young).change(changes);
+        assert!(!YoungChanges::of(&young).ends(lock(0).0));
+        assert!(!YoungChanges::default().ends(lock(1).0));
     }
 }

@@ -1,5 +1,7 @@
 //! Notes of locks, and what is written down beside them.
 
+use std::sync::{Arc, Mutex};
+
 use idem_core::{Key, Record};
 use redb::ReadableTable;
 
@@ -11,12 +13,12 @@ use crate::lock_record::note_of;
 use crate::mark::Mark;
 use crate::note_row::NoteRow;
 use crate::schema::Place;
-use crate::young_locks::YoungChanges;
+use crate::young_locks::{YoungChanges, YoungLocks};
 
 impl<'txn> Tables<'txn> {
-    /// From now on so many locks that begin may be left without a note.
-    pub(crate) fn leave_young(&mut self, room: usize) {
-        self.young = YoungChanges::with_room(room);
+    /// From now on locks that begin may be left without a note, as far as there is room among the `young` ones.
+    pub(crate) fn leave_young(&mut self, young: &Arc<Mutex<YoungLocks>>) {
+        self.young = YoungChanges::of(young);
     }
 
     /// Which were left so, and which are so no more.
@@ -40,6 +42,11 @@ impl<'txn> Tables<'txn> {
             return Ok(place);
         }
         self.lock_expiry().add(key, record, number)
+    }
+
+    /// Removes the note of a lock that has ended, where it has one.
+    pub(super) fn remove_note(&mut self, key: &Key, note: Place) -> Result<(), Failure> {
+        if self.young.ends(note) { Ok(()) } else { self.lock_expiry().remove(key, note) }
     }
 
     /// Notes locks that were young until now.
