@@ -14,6 +14,7 @@ use crate::error::Failure;
 use crate::lock_expiry::{LockExpiry, MARK, note_key};
 use crate::lock_record::{write_checkpoint, write_lock, write_lock_bytes};
 use crate::mark::{self, Mark};
+use crate::note_row::NoteRow;
 use crate::schema::{CHECKPOINTS, LOCKS, Place, StorageKey, corrupt};
 use crate::tables;
 
@@ -60,7 +61,10 @@ pub(crate) fn from_version_1(txn: &WriteTransaction) -> Result<Mark, Failure> {
             write_lock(&mut locks, &key, note, &record)?;
         }
     }
-    LockExpiry { locks: &mut locks, noted: &mut noted }.write_mark(mark)?;
+    let row = NoteRow { notes: u64::try_from(noted).unwrap_or_default(), is_complete: true };
+    let mut lock_expiry = LockExpiry { locks: &mut locks, noted: &mut noted };
+    lock_expiry.write_mark(mark)?;
+    lock_expiry.write_note_row(row, mark)?;
     tables::write_version(txn)?;
     Ok(mark)
 }

@@ -63,6 +63,12 @@ impl Unnoted {
         *search = Search { at: first(false), begun: search.begun + 1 };
     }
 
+    /// Another database is there: nobody knows of it yet.
+    pub(crate) fn ask_again(&self) {
+        let mut search = self.search();
+        *search = Search { at: At::Unknown, begun: search.begun + 1 };
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.search().at == At::End
     }

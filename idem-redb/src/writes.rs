@@ -106,7 +106,12 @@ impl Writes {
     /// Commits all that is told beside the records, exactly, and what spares the next opening a repair.
     pub(crate) fn commit_mark(&mut self, database: &Arc<Database>) -> Result<(), Failure> {
         let txn = self.begin_as(database, self.shared.config.quick_repair != QuickRepair::Never)?;
-        let sealed = self.seal(&mut Tables::open(&txn)?)?;
+        let sealed = {
+            let mut tables = Tables::open(&txn)?;
+            // Another store may have come further.
+            self.step(&tables)?;
+            self.seal(&mut tables)?
+        };
         self.books.forget();
         txn.commit().map_err(Failure::latched)?;
         self.books.committed_exactly(sealed.booked);
@@ -251,6 +256,7 @@ impl Writes {
             Ok(self.mark())
         })?;
         self.turn = Some(turn);
+        self.shared.unnoted.ask_again();
         self.counting.adopted();
         Ok(())
     }
