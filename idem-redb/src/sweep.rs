@@ -19,11 +19,11 @@ const LOOK_AHEAD: usize = 32_768;
 /// How many records one `expire` looks up at a time: so few that the writer is through with them well within a
 /// call's time.
 const LOOK_AHEAD_OF_A_CALL: usize = 4_096;
-/// How many locks are looked at in search of those without a note, by the sweeper and by a call: a millisecond or two, and
+/// How many locks are looked at in search of those without a note, by the sweeper and by a call: some milliseconds, and
 /// less than one.
 const LOOKED_THROUGH: usize = 1_024;
-const LOOKED_THROUGH_BY_A_CALL: usize = 256;
-/// How long the sweeper rests between two of these looks: a million locks take it a minute, and a few percent of a core.
+const LOOKED_THROUGH_BY_A_CALL: usize = 64;
+/// How long the sweeper rests between two of these looks: a million locks take it a minute, and a sixth of a core.
 const REST_OF_A_SEARCH: Duration = Duration::from_millis(50);
 
 /// Sweeps every `sweep_interval` until the store is gone, which closes `stop`.
@@ -65,6 +65,7 @@ fn sweep_all(store: &Weak<Inner>) -> Result<Searched> {
             return Ok(if store.shared.unnoted.is_over() { Searched::All } else { Searched::Some });
         }
         let passed = found.unnoted.passed;
+        let only_searched = found.expired() + found.notes.len() == 0;
         let shared = Arc::clone(&store.shared);
         let (reply, answer) = oneshot::channel();
         let sweeps = store.queue.sweeps.clone();
@@ -74,6 +75,9 @@ fn sweep_all(store: &Weak<Inner>) -> Result<Searched> {
         let removed = answer.blocking_recv().map_err(|_| closed(Operation::Expire))??;
         shared.unnoted.passed(passed);
         metrics::expired(removed as u64);
+        if only_searched {
+            return Ok(Searched::Some);
+        }
     }
 }
 
@@ -89,12 +93,13 @@ pub(crate) async fn expire(store: &Arc<Inner>, budget: usize) -> Result<Expired>
             return Ok(Expired { removed, more });
         }
         let passed = found.unnoted.passed;
-        let (found_any, cut) = (found.expired() > 0, found.cut);
+        let (found_any, cut) = (found.expired() + found.unnoted.locks.len() > 0, found.cut);
         let took = hand_over(store, SweepPlan::new(found, false)).await?;
         store.shared.unnoted.passed(passed);
         removed += took;
         if took == 0 && (found_any || cut) {
-            // They were removed or locked anew meanwhile, or there are many renewed locks before the expired ones.
+            // They were removed or locked anew meanwhile, or there are many renewed locks before the expired ones, or
+            // some have just got the notes by which they are found next.
             return Ok(Expired { removed, more: true });
         }
     }
