@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn no_clock_and_no_retention_makes_it_panic() {
         let start = Timestamp::from_micros(0);
-        assert_eq!(date(start, Duration::from_secs(60)).unwrap(), "Thu, 01 Jan 1970 00:01:00 GMT");
+        assert_eq!(date(start, Duration::from_mins(1)).unwrap(), "Thu, 01 Jan 1970 00:01:00 GMT");
         assert_eq!(date(start, END_OF_DATES).unwrap(), "Fri, 31 Dec 9999 23:59:59 GMT");
         assert_eq!(date(start, END_OF_DATES + Duration::from_secs(1)), None);
         assert_eq!(date(Timestamp::from_micros(u64::MAX), Duration::from_secs(1)), None);

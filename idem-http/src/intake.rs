@@ -64,7 +64,6 @@ pub(crate) struct Asked {
 }
 
 /// How a request goes on.
-#[expect(clippy::large_enum_variant, reason = "it moves once, and a box is what it saves")]
 pub(crate) enum Next<I, B, RB: Body> {
     /// It does not.
     Answered(Response<ResponseBody<RB>>),

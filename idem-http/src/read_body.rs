@@ -91,11 +91,10 @@ where
     }
 }
 
+type Read<B> = Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>;
+
 /// A body that is always ready must not keep its thread, or it would never meet its time limit.
-fn next_frame<B: Body>(
-    body: Pin<&mut B>,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+fn next_frame<B: Body>(body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<Read<B>> {
     ready!(pin!(consume_budget()).poll(cx));
     body.poll_frame(cx)
 }

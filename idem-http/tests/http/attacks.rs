@@ -1,7 +1,7 @@
 //! What attacks on the layer showed once.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use tracing::Instrument;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::support::{
-    App, Calls, Fault, FaultyStore, Gate, channel_of, frames, post, problem_code, shared_scope,
+    App, Calls, Fault, FaultyStore, Gate, channel_of, frames, now, post, problem_code, shared_scope,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -62,7 +62,7 @@ async fn what_clients_are_told_of_the_end_of_a_key_is_its_end() {
         || async { "answer" },
         |builder| builder.expires_header(EXPIRES).verdict(|_| Verdict::KeepFor(Duration::from_secs(1))),
     );
-    let now = SystemTime::now();
+    let now = now();
     let first = app.ask(post("k", "")).await;
     let until = httpdate::parse_http_date(first.headers[EXPIRES].to_str().unwrap()).unwrap();
     clock.advance(until.duration_since(now).unwrap_or_default() + Duration::from_secs(2));
@@ -205,7 +205,7 @@ async fn one_that_gave_up_its_turn_keeps_nobody_from_his_while_its_key_is_releas
     let third = tokio::spawn(service.clone().oneshot(plain()));
     gate.open();
     first.await.unwrap().unwrap();
-    timeout(Duration::from_secs(10), gate.entered()).await.expect("the limit lets the third in");
+    timeout(Duration::from_secs(10), gate.entered()).await.unwrap();
     gate.open();
     third.await.unwrap().unwrap();
     releasing.open();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
@@ -10,7 +11,7 @@ use axum::routing::any;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use idem_core::{Scope, Store};
+use idem_core::{Scope, Store, SystemClock};
 use idem_http::{Builder, IdempotencyLayer, RequestUri};
 use idem_moka::{MokaConfig, MokaStore};
 use tokio::sync::Semaphore;
@@ -164,4 +165,9 @@ impl Gate {
     pub(crate) fn open(&self) {
         self.open.add_permits(1);
     }
+}
+
+/// The time by the clock that the layer tells dates by.
+pub(crate) fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_micros(SystemClock::shared().wall().as_micros())
 }
