@@ -124,6 +124,10 @@ macro_rules! settings {
         /// restart finds them. When it fails, or does not end within the window, nothing is sent; what it may have
         /// written by then is the application's to remove. A request that is resumed was kept before, and is not kept
         /// again. Default: none.
+        ///
+        /// Let the hook insert and never overwrite (`create_new` of a file): a key that is kept already is that of an
+        /// operation which has not ended. When the hook fails then, nothing is sent; resume what is kept first, at the start
+        /// of the program, before anything new is sent.
         #[must_use]
         pub fn persist<F, Fut, E>(mut self, hook: F) -> Self
         where

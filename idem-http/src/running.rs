@@ -7,7 +7,8 @@ use tokio::sync::Notify;
 
 /// The requests with a key that are between their lock and their answer; their clients may be gone.
 ///
-/// A server that shuts down stops taking requests first, waits for its connections, and then for these:
+/// A server that shuts down stops taking requests first, waits for its connections, for a bounded time since clients may
+/// take theirs, and then for these:
 ///
 /// ```
 /// # async fn shut_down(layer: idem_http::IdempotencyLayer) {
