@@ -135,8 +135,8 @@ pub fn decide(record: Option<&Record>, call: Call, now: Timestamp) -> Decision {
     }
 }
 
-/// What a request with `fingerprint` is answered by a `record` that is completed; else `None`. What
-/// [`Store::peek`](crate::Store::peek) is made of.
+/// The completion that a retry with `fingerprint` gets at `now`. `None` while `record` is locked, once it has expired, or for
+/// another fingerprint. Stores make [`Store::peek`](crate::Store::peek) of it.
 #[must_use]
 pub fn replay(record: &Record, fingerprint: &Fingerprint, now: Timestamp) -> Option<Completion> {
     match &record.state {

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 /// So many bytes are hashed at once, which takes a fraction of what a hasher takes that is fed in small pieces:
 /// one is of 2 kB, and moves with each part. One chunk of BLAKE3.
 const AT_ONCE: usize = 1_024;
-/// So many of them stand where the hasher stands; more take a buffer from the allocator.
+/// Up to this many bytes are gathered within the hasher itself; more take a buffer from the allocator.
 const IN_PLACE: usize = 512;
 
 /// BLAKE3 over a tag and parts, each preceded by its length as 8 little-endian bytes,

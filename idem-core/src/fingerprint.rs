@@ -67,7 +67,7 @@ impl FingerprintBuilder {
         self
     }
 
-    /// The same where it stands, for parts that are found one by one.
+    /// [`part`](Self::part) on a borrowed builder, for parts that are found in a loop.
     pub fn push(&mut self, part: impl AsRef<[u8]>) {
         self.hasher.part(part.as_ref());
     }

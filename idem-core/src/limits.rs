@@ -12,6 +12,12 @@ pub const MAX_LEASE: Duration = Duration::from_hours(24);
 /// The longest retention, ten years: longer is a mistaken unit.
 pub const MAX_RETENTION: Duration = Duration::from_hours(3_660 * 24);
 
+/// The retention nearest to this one that stores take: 1 ms to 3,660 days.
+#[must_use]
+pub fn nearest_retention(retention: Duration) -> Duration {
+    retention.clamp(MIN_DURATION, MAX_RETENTION)
+}
+
 impl Claim {
     /// Refuses a lease or a retention outside its limits, and a retention shorter than the lease.
     ///

@@ -88,12 +88,12 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// The completion that [`lock`](Store::lock) would answer with, where it is at hand.
     ///
     /// # Contract
-    /// `None` says nothing: ask by `lock`. A completion is one that `lock` would have answered at this moment to a
-    /// request with `fingerprint`. Nothing is changed, nothing is waited for, and no more is read where the caller is than
-    /// `lock` reads there: pages and outcomes that are in memory. [`execute`](crate::StoreExt::execute) looks here before it makes a claim.
+    /// `None` says nothing: ask by `lock`. `Some` is what `lock` would have answered at this moment to a request with
+    /// `fingerprint`. Nothing is changed and nothing is waited for: the call runs on the caller's thread, so it reads only what
+    /// `lock` would read there, in memory. Damage and failures are `None`; `lock` reports them.
+    /// [`execute`](crate::StoreExt::execute) peeks before it makes a claim.
     ///
-    /// The default has nothing at hand. A store around another one may hand the call on, or leave it: then a replay goes
-    /// by `lock`.
+    /// The default answers `None`. A wrapper may forward the call or leave it; a replay then goes by `lock`.
     ///
     /// # Example
     /// ```

@@ -155,7 +155,7 @@ impl Attempt {
     /// [`NotKept`]: no retry could get this response. In a transaction, hand the error on: nothing is committed then, and the
     /// handler answers something that can be kept.
     pub fn outcome<B: AsRef<[u8]>>(&self, response: &Response<B>) -> std::result::Result<Outcome, NotKept> {
-        let headers = self.headers_that_are_kept(response.headers());
+        let headers = self.with_expiry(response.headers());
         self.shared.outcome(response.status(), &headers, response.body().as_ref(), None)
     }
 
@@ -176,7 +176,7 @@ impl Attempt {
         let patience = options.patience_with(&body);
         match capture(Box::pin(body), options.max_response, patience).await {
             Captured::Whole(Whole { data, trailers }) => {
-                let headers = self.headers_that_are_kept(&parts.headers);
+                let headers = self.with_expiry(&parts.headers);
                 self.shared.outcome(parts.status, &headers, &data, trailers.as_ref())
             }
             Captured::Partly(_, Reason::TooLarge) => Err(NotKept::TooLarge { most: options.max_response }),
@@ -184,8 +184,8 @@ impl Attempt {
         }
     }
 
-    /// Until when a handler completes its key by itself, its lease says.
-    fn headers_that_are_kept<'a>(&self, headers: &'a HeaderMap) -> Cow<'a, HeaderMap> {
+    /// The headers with the expiry that clients are told. A handler that completes its key itself uses its lease's retention.
+    fn with_expiry<'a>(&self, headers: &'a HeaderMap) -> Cow<'a, HeaderMap> {
         let mut headers = Cow::Borrowed(headers);
         if self.shared.options.expires_header.is_some() {
             self.shared.tell_expiry(headers.to_mut(), self.lease.retention(), &self.lease);

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::bodies::Share;
+use crate::body_budget::BodyShare;
 
 /// A body that was read to its end.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ pin_project! {
     #[project = Projected]
     enum Kind<B> {
         Untouched { #[pin] body: B },
-        Whole { whole: Whole, share: Option<Share> },
+        Whole { whole: Whole, share: Option<BodyShare> },
     }
 }
 
@@ -70,7 +70,7 @@ impl<B> RequestBody<B> {
     }
 
     /// Its share is given back once somebody takes the data.
-    pub(crate) fn whole(whole: Whole, share: Share) -> Self {
+    pub(crate) fn whole(whole: Whole, share: BodyShare) -> Self {
         Self { kind: Kind::Whole { whole, share: Some(share) } }
     }
 }

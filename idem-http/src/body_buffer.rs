@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes};
 
-use crate::bodies::Share;
+use crate::body_budget::BodyShare;
 
 /// A body that comes as one piece stays where it is: what a server cut it from, the head of the same request keeps alive as
 /// well. Else its pieces go into one buffer, the first one too.
@@ -10,17 +10,17 @@ use crate::bodies::Share;
 /// The buffer grows as the body does: a length that is only declared holds nothing. It is at most twice as long as what has
 /// come, and no longer than what was declared. While it grows the old one stands beside it, for the time of a copy.
 #[derive(Debug)]
-pub(crate) struct Buffer {
+pub(crate) struct BodyBuffer {
     declared: usize,
     pub(crate) limit: usize,
-    share: Share,
+    share: BodyShare,
     /// The whole body, as it seems.
     first: Bytes,
     rest: Vec<u8>,
 }
 
-impl Buffer {
-    pub(crate) fn new(declared: usize, limit: usize, share: Share) -> Self {
+impl BodyBuffer {
+    pub(crate) fn new(declared: usize, limit: usize, share: BodyShare) -> Self {
         Self { declared, limit, share, first: Bytes::new(), rest: Vec::new() }
     }
 
@@ -54,7 +54,7 @@ impl Buffer {
         true
     }
 
-    pub(crate) fn freeze(self) -> (Bytes, Share) {
+    pub(crate) fn freeze(self) -> (Bytes, BodyShare) {
         let data = if self.rest.is_empty() { self.first } else { self.rest.into() };
         (data, self.share)
     }
@@ -65,7 +65,7 @@ impl Buffer {
         let most = if len <= self.declared { self.declared } else { self.limit.max(len) };
         let mut capacity = doubled.min(most);
         if !self.share.grow_to(capacity) {
-            // What is there has to do.
+            // No room to grow ahead: take just what has come.
             capacity = len;
             if !self.share.grow_to(capacity) {
                 return false;
@@ -86,22 +86,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::bodies::Bodies;
+    use crate::body_budget::BodyBudget;
 
     const LIMIT: usize = 1_000;
 
-    fn bodies() -> Arc<Bodies> {
-        Arc::new(Bodies::new(LIMIT, LIMIT).unwrap())
+    fn bodies() -> Arc<BodyBudget> {
+        Arc::new(BodyBudget::new(LIMIT, LIMIT).unwrap())
     }
 
-    fn share(bodies: &Arc<Bodies>) -> Share {
+    fn share(bodies: &Arc<BodyBudget>) -> BodyShare {
         bodies.share_of(&Key::new(&Scope::shared(), "k").unwrap())
     }
 
     #[test]
     fn a_declared_length_holds_nothing_before_it_comes() {
         let bodies = bodies();
-        let mut buffer = Buffer::new(LIMIT, LIMIT, share(&bodies));
+        let mut buffer = BodyBuffer::new(LIMIT, LIMIT, share(&bodies));
         assert!(buffer.push(&b"12345"[..]) && bodies.held() == 5);
         assert!(buffer.push(&b"6"[..]) && bodies.held() == 10);
     }
@@ -113,7 +113,7 @@ mod tests {
         let read = Bytes::from(vec![b'x'; 100_000]);
         let piece = read.slice(10..20);
         for (declared, is_copied) in [(0, true), (11, true), (10, false)] {
-            let mut buffer = Buffer::new(declared, LIMIT, share(&bodies));
+            let mut buffer = BodyBuffer::new(declared, LIMIT, share(&bodies));
             assert!(buffer.push(piece.clone()) && bodies.held() == 10);
             let (data, _share) = buffer.freeze();
             assert_eq!((data.as_ptr() != piece.as_ptr(), &*data), (is_copied, &*piece), "{declared}");
@@ -127,7 +127,7 @@ mod tests {
             declared in 0..=LIMIT,
         ) {
             let bodies = bodies();
-            let mut buffer = Buffer::new(declared, LIMIT, share(&bodies));
+            let mut buffer = BodyBuffer::new(declared, LIMIT, share(&bodies));
             let mut expected = Vec::new();
             for (number, len) in pieces.into_iter().enumerate() {
                 if buffer.len() + len > LIMIT {

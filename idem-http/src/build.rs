@@ -6,7 +6,7 @@ use http::Method;
 use idem_core::{Claim, Error, ErrorKind, Operation, Owner, Result};
 use tokio::sync::Semaphore;
 
-use crate::bodies::Bodies;
+use crate::body_budget::BodyBudget;
 use crate::builder::Builder;
 use crate::layer::{IdempotencyLayer, Shared};
 use crate::options::Options;
@@ -14,7 +14,7 @@ use crate::running::Running;
 use crate::verdict::NOT_EXECUTED;
 
 impl Builder {
-    /// The layer. Without this the builder is none, and the compiler says so ("this idempotency layer is not built"):
+    /// The layer. A builder itself is no layer; used as one it fails to compile with "this idempotency layer is not built":
     ///
     /// ```compile_fail,E0277
     /// # use idem_core::{Scope, Store};
@@ -40,7 +40,7 @@ impl Builder {
         })?;
         let own = [options.replayed_header.clone(), options.not_kept_header.clone(), NOT_EXECUTED];
         options.kept = std::mem::take(&mut options.kept).without(own).also(options.expires_header.clone());
-        let bodies = Arc::new(Bodies::new(options.max_bodies_bytes(), options.max_body)?);
+        let bodies = Arc::new(BodyBudget::new(options.max_bodies_bytes(), options.max_body)?);
         let waiters = Semaphore::new(options.max_waiters);
         let policy = options.policy();
         let store_timeout = policy.resend_limit(&self.store.capabilities());

@@ -255,9 +255,9 @@ impl Builder {
         self
     }
 
-    /// The header that marks an answer of which nobody knows whether it is kept: the store failed when it was to be, or
-    /// before the handler ran without a lock. An answer that is not kept by a verdict or for its length has none; its
-    /// retries are told. Default: `Idempotency-Not-Kept`.
+    /// The header that marks an answer of which it is unknown whether it is kept: the store failed at its completion, or had
+    /// failed before, so that the handler ran without a lock. An answer that is certainly not kept (by a verdict, or too long)
+    /// has no such header; its retries get `not_kept`. Default: `Idempotency-Not-Kept`.
     pub fn not_kept_header(mut self, name: HeaderName) -> Self {
         self.options.not_kept_header = name;
         self

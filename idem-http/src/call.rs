@@ -30,7 +30,7 @@ pub(crate) enum Called<RB: Body, E> {
     /// An answer, that is to be judged.
     Answered(Response<RB>, HowAnswered),
     /// None of the handler's.
-    Ended(Result<Response<ResponseBody<RB>>, E>, Result<Outcome, Withheld>),
+    Ended(Handled<RB, E>),
 }
 
 /// What tells an answer of a handler from one of a router or a layer inside.
@@ -58,7 +58,7 @@ where
         Some(Ok(())) if lease.is_lost() || lease.remaining().is_zero() => return not_begun(shared),
         Some(Ok(())) => {}
         // It was never called.
-        Some(Err(error)) => return Called::Ended(Err(error), Err(Withheld::NotExecuted)),
+        Some(Err(error)) => return Called::Ended((Err(error), Err(Withheld::NotExecuted))),
         None => return not_begun(shared),
     }
     let routed = job.request.as_ref().map_or(Routed::Unknown, |request| Routed::of(request.extensions()));
@@ -78,8 +78,8 @@ where
     };
     match answered {
         Ok(response) => Called::Answered(response, HowAnswered { at_once, routed }),
-        Err(error) if at_once && is_shed(&error) => Called::Ended(Err(error), Err(Withheld::NotExecuted)),
-        Err(error) => Called::Ended(Err(error), options.errors.ending(Reason::Other)),
+        Err(error) if at_once && is_shed(&error) => Called::Ended((Err(error), Err(Withheld::NotExecuted))),
+        Err(error) => Called::Ended((Err(error), options.errors.ending(Reason::Other))),
     }
 }
 
@@ -100,14 +100,14 @@ async fn within<F: Future>(limit: Option<Duration>, future: F) -> Option<F::Outp
 fn not_begun<RB: Body, E>(shared: &Shared) -> Called<RB, E> {
     let detail = "the server is busy; nothing was done";
     let problem = Problem::new(Kind::Busy, detail).retry_after(shared.options.retry_store);
-    Called::Ended(Ok(shared.refuse(&problem)), Err(Withheld::NotExecuted))
+    Called::Ended((Ok(shared.refuse(&problem)), Err(Withheld::NotExecuted)))
 }
 
 fn timed_out<RB: Body, E>(shared: &Shared, lease: &Lease) -> Called<RB, E> {
     tracing::warn!(key = %lease.key(), "the handler took longer than its time, and was dropped");
     let detail = "the handler took too long; what it did until then is unknown";
     let response = shared.refuse(&Problem::new(Kind::HandlerTimeout, detail));
-    Called::Ended(Ok(response), Ok(Outcome::Unavailable(Reason::Other)))
+    Called::Ended((Ok(response), Ok(Outcome::Unavailable(Reason::Other))))
 }
 
 impl WhenHandlerFails {

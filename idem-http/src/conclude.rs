@@ -16,15 +16,15 @@ use crate::problem::{Kind, Problem};
 use crate::response::{ResponseBody, whole};
 
 impl Shared {
-    /// The answer of the request that ran, to a retry.
-    pub(crate) fn replay<RB: Body>(&self, outcome: Outcome) -> Response<ResponseBody<RB>> {
+    /// The answer of the request that ran, to a retry, and the word for it.
+    pub(crate) fn replay<RB: Body>(&self, outcome: Outcome) -> (&'static str, Response<ResponseBody<RB>>) {
         match Self::stored(outcome) {
             Ok(mut response) => {
                 let name = self.options.replayed_header.clone();
                 response.headers_mut().insert(name, HeaderValue::from_static("true"));
-                response
+                ("replayed", response)
             }
-            Err(problem) => self.refuse(&problem),
+            Err(problem) => (problem.kind.code(), self.refuse(&problem)),
         }
     }
 
@@ -76,7 +76,7 @@ impl Shared {
         match timeout(self.store_timeout, self.store().get(key)).await {
             Ok(Ok(Some(record))) if record.fingerprint != *fingerprint => self.key_reused(),
             Ok(Ok(Some(record))) => match record.outcome() {
-                Some(outcome) => self.replay(outcome.clone()),
+                Some(outcome) => self.replay(outcome.clone()).1,
                 None => self.in_flight(record.lease_remaining()),
             },
             _ => self.in_flight(None),

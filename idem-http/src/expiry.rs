@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use idem_core::limits::{MAX_RETENTION, MIN_DURATION};
+use idem_core::limits::nearest_retention;
 use idem_core::{Lease, SystemClock, Timestamp};
 
 use crate::builder::Builder;
@@ -38,7 +38,7 @@ impl Shared {
     /// Says, where the application wants it, until when what is kept now for `retention` is replayed.
     pub(crate) fn tell_expiry(&self, headers: &mut HeaderMap, retention: Duration, lease: &Lease) {
         let Some(name) = &self.options.expires_header else { return };
-        let kept = retention.clamp(MIN_DURATION, MAX_RETENTION).max(lease.remaining());
+        let kept = nearest_retention(retention).max(lease.remaining());
         match date(SystemClock::shared().wall(), kept) {
             Some(date) => headers.insert(name, date),
             None => headers.remove(name),

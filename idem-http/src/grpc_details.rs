@@ -34,19 +34,19 @@ pub(crate) fn details(
         return None;
     }
     let mut bytes = Vec::with_capacity(256);
-    number(&mut bytes, 1, u64::from(status));
-    text(&mut bytes, 2, message.as_bytes());
+    varint_field(&mut bytes, 1, u64::from(status));
+    length_delimited(&mut bytes, 2, message.as_bytes());
     let mut info = Vec::new();
     // The schema wants capitals.
-    text(&mut info, 1, code.to_ascii_uppercase().as_bytes());
-    text(&mut info, 2, DOMAIN.as_bytes());
+    length_delimited(&mut info, 1, code.to_ascii_uppercase().as_bytes());
+    length_delimited(&mut info, 2, DOMAIN.as_bytes());
     detail(&mut bytes, "google.rpc.ErrorInfo", &info);
     if let Some(pause) = pause {
         let mut delay = Vec::new();
-        number(&mut delay, 1, pause.as_secs().min(LONGEST_SECONDS));
-        number(&mut delay, 2, u64::from(pause.subsec_nanos()));
+        varint_field(&mut delay, 1, pause.as_secs().min(LONGEST_SECONDS));
+        varint_field(&mut delay, 2, u64::from(pause.subsec_nanos()));
         let mut retry = Vec::new();
-        text(&mut retry, 1, &delay);
+        length_delimited(&mut retry, 1, &delay);
         detail(&mut bytes, "google.rpc.RetryInfo", &retry);
     }
     HeaderValue::try_from(STANDARD_NO_PAD.encode(bytes)).ok()
@@ -55,13 +55,13 @@ pub(crate) fn details(
 /// One of the details of a `Status`.
 fn detail(bytes: &mut Vec<u8>, name: &str, value: &[u8]) {
     let mut any = Vec::new();
-    text(&mut any, 1, format!("type.googleapis.com/{name}").as_bytes());
-    text(&mut any, 2, value);
-    text(bytes, 3, &any);
+    length_delimited(&mut any, 1, format!("type.googleapis.com/{name}").as_bytes());
+    length_delimited(&mut any, 2, value);
+    length_delimited(bytes, 3, &any);
 }
 
 /// A field that is a number; a zero is left out, as proto3 does.
-fn number(bytes: &mut Vec<u8>, field: u8, value: u64) {
+fn varint_field(bytes: &mut Vec<u8>, field: u8, value: u64) {
     if value != 0 {
         bytes.push(field << 3);
         varint(bytes, value);
@@ -69,7 +69,7 @@ fn number(bytes: &mut Vec<u8>, field: u8, value: u64) {
 }
 
 /// A field that has a length: a text, bytes, or a message.
-fn text(bytes: &mut Vec<u8>, field: u8, value: &[u8]) {
+fn length_delimited(bytes: &mut Vec<u8>, field: u8, value: &[u8]) {
     bytes.push(field << 3 | 2);
     varint(bytes, value.len() as u64);
     bytes.extend_from_slice(value);

@@ -87,14 +87,14 @@ where
 {
     job.begin(shared, &lease);
     let mut retention = shared.options.retention;
-    let handled = catch(pin!(answer(shared, job, &lease, &mut retention))).await;
+    let handled = catch(pin!(call_and_capture(shared, job, &lease, &mut retention))).await;
     let (response, ending) = handled.unwrap_or_else(|Panicked| panicked(shared, &lease));
     let by_record = lease.is_completed() || ending == Err(Withheld::InDoubt);
     *ran = Some(Ran { response, by_record });
     ending.map(|outcome| (outcome, retention))
 }
 
-async fn answer<I, B, RB>(
+async fn call_and_capture<I, B, RB>(
     shared: &Shared,
     job: &mut Job<I, B>,
     lease: &Lease,
@@ -106,7 +106,7 @@ where
     RB: Body<Data = Bytes>,
 {
     let (mut parts, body) = match call(shared, job, lease).await {
-        Called::Ended(response, ending) => return (response, ending),
+        Called::Ended(handled) => return handled,
         Called::Answered(response, how) => match shared.judge(response, how, lease) {
             Judged::Ended(response, ending) => return (Ok(response), ending),
             Judged::Kept(parts, body, how_long) => {

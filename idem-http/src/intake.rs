@@ -16,8 +16,8 @@ use tracing::Span;
 use tracing::field::{Empty, display};
 
 use crate::attempt::RequestIdentity;
-use crate::bodies::Share;
 use crate::body::{RequestBody, Whole};
+use crate::body_budget::BodyShare;
 use crate::grpc::is_grpc;
 use crate::handle::Job;
 use crate::layer::Shared;
@@ -118,12 +118,12 @@ where
 }
 
 impl<I> Head<I> {
-    fn next<B, RB: Body>(self, whole: Whole, share: Share) -> Next<I, B, RB> {
+    fn next<B, RB: Body>(self, whole: Whole, share: BodyShare) -> Next<I, B, RB> {
         let Self { shared, service, parts, identity, key, is_grpc, span } = self;
         let at_hand = span.in_scope(|| {
             let fingerprint = shared.options.recipe.of(&parts, &identity.uri, &whole.data);
             // A replay needs none of what is made ready for a handler.
-            shared.store().replay_at_hand(&key, &fingerprint).ok_or(fingerprint)
+            shared.store().peek_replay(&key, &fingerprint).ok_or(fingerprint)
         });
         match at_hand {
             Ok(outcome) => Next::Answered(shared.replayed(&span, outcome, is_grpc)),
@@ -154,19 +154,19 @@ impl Shared {
     }
 
     fn refused<RB: Body>(&self, span: &Span, problem: &Problem, is_grpc: bool) -> Response<ResponseBody<RB>> {
-        answered(span, problem.kind.code());
+        record_answer(span, problem.kind.code());
         self.refuse_as(problem, is_grpc)
     }
 
     fn replayed<RB: Body>(&self, span: &Span, outcome: Outcome, is_grpc: bool) -> Response<ResponseBody<RB>> {
-        answered(span, if matches!(outcome, Outcome::Value(_)) { "replayed" } else { "not_kept" });
-        let response = span.in_scope(|| self.replay(outcome));
+        let (word, response) = span.in_scope(|| self.replay(outcome));
+        record_answer(span, word);
         if is_grpc { self.as_grpc(response) } else { response }
     }
 }
 
 /// Tells the span and the counters how a request was answered.
-pub(crate) fn answered(span: &Span, word: &'static str) {
+pub(crate) fn record_answer(span: &Span, word: &'static str) {
     span.record("answer", word);
     metrics::answered(word);
 }

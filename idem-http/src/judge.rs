@@ -32,12 +32,12 @@ impl Shared {
         let options = &self.options;
         let (mut parts, body) = response.into_parts();
         let in_doubt = parts.extensions.remove::<InDoubt>().is_some();
-        let asked = answer(&parts, None);
+        let seen = seen_by_verdict(&parts, None);
         let has_body = body.size_hint().exact() != Some(0);
-        let nothing_ran = asked.is_not_executed(options.not_executed_header)
+        let nothing_ran = seen.is_not_executed(options.not_executed_header)
             || options.release_on.contains(&parts.status)
             || how.at_once && how.routed.is_answered_by_router(&parts, has_body);
-        let verdict = if nothing_ran { Verdict::Release } else { (options.judge)(&asked) };
+        let verdict = if nothing_ran { Verdict::Release } else { (options.judge)(&seen) };
         if options.not_executed_header {
             parts.headers.remove(NOT_EXECUTED);
         }
@@ -68,10 +68,10 @@ impl Shared {
         parts: &response::Parts,
         trailers: Option<&HeaderMap>,
     ) -> Option<Verdict> {
-        trailers.map(|_| (self.options.judge)(&answer(parts, trailers)))
+        trailers.map(|_| (self.options.judge)(&seen_by_verdict(parts, trailers)))
     }
 }
 
-fn answer<'a>(parts: &'a response::Parts, trailers: Option<&'a HeaderMap>) -> Answer<'a> {
+fn seen_by_verdict<'a>(parts: &'a response::Parts, trailers: Option<&'a HeaderMap>) -> Answer<'a> {
     Answer { status: parts.status, headers: &parts.headers, extensions: &parts.extensions, trailers }
 }

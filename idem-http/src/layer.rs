@@ -10,7 +10,7 @@ use idem_core::{Policy, Scope, Store};
 use tokio::sync::Semaphore;
 use tower_layer::Layer;
 
-use crate::bodies::Bodies;
+use crate::body_budget::BodyBudget;
 use crate::builder::Builder;
 use crate::options::Options;
 use crate::original_uri::RequestUri;
@@ -39,7 +39,7 @@ pub(crate) struct Shared {
     pub(crate) store_timeout: Duration,
     pub(crate) running: Running,
     /// What the bodies of all requests hold.
-    pub(crate) bodies: Arc<Bodies>,
+    pub(crate) bodies: Arc<BodyBudget>,
     /// The places of retries that wait.
     pub(crate) waiters: Semaphore,
 }

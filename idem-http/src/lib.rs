@@ -190,8 +190,8 @@
 mod attempt;
 #[cfg(feature = "axum")]
 mod axum;
-mod bodies;
 mod body;
+mod body_budget;
 mod body_buffer;
 mod build;
 mod builder;

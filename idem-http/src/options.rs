@@ -182,8 +182,8 @@ impl Options {
     /// The layer releases by itself what may be released, so that an answer in doubt never is. It waits by itself, too:
     /// so that a client that leaves ends its waiting.
     pub(crate) fn policy(&self) -> Policy {
-        // It has looked for itself, too.
-        let policy = Policy::new(self.lease, self.retention).on_error(OnError::Keep).look_first(false);
+        // Intake has peeked already.
+        let policy = Policy::new(self.lease, self.retention).on_error(OnError::Keep).peek_first(false);
         let policy = match self.store_timeout {
             Some(limit) => policy.resend_for(limit),
             None => policy,

@@ -15,9 +15,9 @@ use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::BoxError;
 
-use crate::bodies::Share;
 use crate::body::{Whole, bytes_frame};
-use crate::body_buffer::Buffer;
+use crate::body_budget::BodyShare;
+use crate::body_buffer::BodyBuffer;
 use crate::options::Options;
 use crate::patience::YEAR;
 use crate::problem::{Kind, Problem};
@@ -39,7 +39,7 @@ pin_project! {
         #[pin]
         timer: Option<Sleep>,
         // None once the body is whole.
-        buffer: Option<Buffer>,
+        buffer: Option<BodyBuffer>,
         trailers: Option<HeaderMap>,
         // After which one that found no room may be sent again.
         pause: Duration,
@@ -52,7 +52,7 @@ impl<B: Body> ReadBody<B> {
         headers: &HeaderMap,
         body: B,
         options: &Options,
-        share: Share,
+        share: BodyShare,
     ) -> Result<Self, Problem> {
         let (limit, time, pause) = (options.max_body, options.body_timeout.min(YEAR), options.retry_store);
         let declared = declared_length(headers)?;
@@ -60,7 +60,7 @@ impl<B: Body> ReadBody<B> {
         if least > limit as u64 {
             return Err(too_large(limit));
         }
-        let buffer = Some(Buffer::new(usize::try_from(least).unwrap_or(0), limit, share));
+        let buffer = Some(BodyBuffer::new(usize::try_from(least).unwrap_or(0), limit, share));
         Ok(Self { body, declared, limit, time, timer: None, buffer, trailers: None, pause })
     }
 }
@@ -70,7 +70,7 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    type Output = Result<(Whole, Share), Problem>;
+    type Output = Result<(Whole, BodyShare), Problem>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
@@ -120,7 +120,7 @@ impl<B: Body> ReadBody<B> {
     }
 
     /// Once.
-    fn whole(self: Pin<&mut Self>) -> Option<Result<(Whole, Share), Problem>> {
+    fn whole(self: Pin<&mut Self>) -> Option<Result<(Whole, BodyShare), Problem>> {
         let this = self.project();
         let (data, share) = this.buffer.take()?.freeze();
         let whole = Whole { data, trailers: this.trailers.take() };
@@ -136,7 +136,7 @@ impl<B: Body> ReadBody<B> {
             this.timer.set(Some(sleep_until(now + *this.time)));
         }
         let Some(timer) = this.timer.as_pin_mut() else { return Poll::Pending };
-        // What gave way without waiting for anything never lets a timer tell.
+        // A body that used up the task's budget left none for the timer, which then never reports: so the clock is read, too.
         if now >= timer.deadline() || timer.poll(cx).is_ready() {
             return Poll::Ready(late(*this.time));
         }

@@ -1,4 +1,4 @@
-//! A request with a key, from its header to its answer.
+//! A request with a key, from its lock to its answer. (Before that: `intake.rs`.)
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -15,7 +15,7 @@ use crate::attempt::{Attempt, NoAttempt};
 use crate::body::RequestBody;
 use crate::conclude::cause;
 use crate::handle::{Job, Ran, Withheld, handle};
-use crate::intake::{Asked, answered};
+use crate::intake::{Asked, record_answer};
 use crate::layer::Shared;
 use crate::options::WhenNotRecorded;
 use crate::problem::{Kind, Problem};
@@ -35,15 +35,18 @@ where
     RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Send,
 {
-    let mut answering = pin!(answer(&asked, &stage));
+    let mut answering = pin!(lock_and_run(&asked, &stage));
     // Where it stands: `instrument` would take it by value, for which there must be room a second time.
     let (word, answer) = poll_fn(|cx| asked.span.in_scope(|| answering.as_mut().poll(cx))).await;
-    answered(&asked.span, word);
+    record_answer(&asked.span, word);
     if asked.is_grpc { answer.map(|answer| asked.shared.as_grpc(answer)) } else { answer }
 }
 
 /// Runs the handler when no other request with this key has, and answers in every case.
-async fn answer<I, B, RB>(asked: &Asked, stage: &Stage<Job<I, B>>) -> (&'static str, Answered<RB, I::Error>)
+async fn lock_and_run<I, B, RB>(
+    asked: &Asked,
+    stage: &Stage<Job<I, B>>,
+) -> (&'static str, Answered<RB, I::Error>)
 where
     I: Service<Request<RequestBody<B>>, Response = Response<RB>> + Send,
     I::Future: Send,
@@ -70,7 +73,7 @@ where
                         // The client left while the lock was asked for.
                         None => Err(Withheld::NotExecuted),
                     };
-                    // A service inside that was asked for a turn keeps it.
+                    // Dropped before the store is asked again: a service inside that was polled ready holds its permit until then.
                     *started = None;
                     ended
                 }
@@ -158,7 +161,11 @@ impl Asked {
                 let told = |response| if is_kept { response } else { shared.without_expiry(response) };
                 ("executed", answer.map(told))
             }
-            Execution::Replayed(outcome) => ("replayed", Ok(shared.replay(outcome))),
+            Execution::Replayed(outcome) => {
+                let (word, response) = shared.replay(outcome);
+                (word, Ok(response))
+            }
+            // Waited for already: the loop takes it.
             Execution::InProgress { remaining } => ("in_flight", Ok(shared.in_flight(Some(remaining)))),
             Execution::FingerprintMismatch => ("key_reused", Ok(shared.key_reused())),
             Execution::Fenced(_) => return of_winner(),

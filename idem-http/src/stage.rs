@@ -10,7 +10,7 @@ pub(crate) struct Stage<J>(Mutex<State<J>>);
 enum State<J> {
     /// The store is asked for the lock, and may hold a lease for this request.
     Asking(J),
-    /// It waits for another one with its key, and holds nothing.
+    /// It waits for another one with its key, and holds no lease.
     Waiting(J),
     /// The handler is running, or nobody will run it. What was begun with the store must be ended.
     Running,

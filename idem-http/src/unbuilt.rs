@@ -5,20 +5,20 @@ use tower_layer::Layer;
 use crate::builder::Builder;
 use crate::service::Idempotency;
 
-/// Nothing has it: a builder is no layer for any service.
+/// Implemented by nothing, so that a builder used as a layer fails to compile with the message below.
 #[diagnostic::on_unimplemented(
     message = "this idempotency layer is not built",
     label = "a `Builder` is no layer yet: end it with `.build()?`",
     note = "`build` answers a `Result`, since options may contradict one another; its layer is an `IdempotencyLayer`"
 )]
-pub trait TakesABuilder {
+pub trait UnbuiltLayer {
     #[doc(hidden)]
     fn never<T>(self) -> T;
 }
 
 /// Never holds. It is here for its message.
 #[doc(hidden)]
-impl<I: TakesABuilder> Layer<I> for Builder {
+impl<I: UnbuiltLayer> Layer<I> for Builder {
     type Service = Idempotency<I>;
 
     fn layer(&self, inner: I) -> Idempotency<I> {

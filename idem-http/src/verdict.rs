@@ -72,6 +72,7 @@ const STREAMS: [&[u8]; 6] = [
 
 /// What becomes of a handler's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// It is the key's answer: every retry gets it, for the [`retention`](crate::Builder::retention).
     Keep,

@@ -1,4 +1,4 @@
-//! Retries that wait for the request that runs. They hold nothing, so they end with their clients.
+//! Retries that wait for the request that runs. They hold no lease, so they end with their clients.
 
 use idem_core::{Key, Result, SettledWait};
 

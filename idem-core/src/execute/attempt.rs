@@ -11,8 +11,8 @@ use super::finish::{self, Finished, Retained};
 use super::{Execution, Policy, heartbeat};
 use crate::{Fingerprint, Key, Lease, Outcome, Result, Store, metrics};
 
-/// Of work that answers a `U`, of which `encode` makes what the caller gets and what is kept; `decode` makes the first of
-/// the second.
+/// The work answers a `U`. `encode` makes of it what the caller gets and what is kept; `decode` makes what the caller gets of
+/// what was kept.
 pub(super) async fn execute<S, T, U, E, F, W>(
     store: &S,
     key: &Key,
@@ -62,10 +62,11 @@ where
     W: Future<Output = Result<U, E>>,
 {
     let asked = metrics::Since::now();
-    policy.check()?;
-    if policy.looks_first
+    if policy.peeks_first
         && let Some(completion) = store.peek(key, fingerprint)
     {
+        // As the store does where it is asked for a lock.
+        policy.check()?;
         metrics::waited(asked);
         return replayed(completion.outcome, decode);
     }

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::resend::{Asking, resend};
 use super::{OnError, Policy, cause};
-use crate::limits::{MAX_RETENTION, MIN_DURATION};
+use crate::limits::nearest_retention;
 use crate::{
     Claim, Error, ErrorKind, Fenced, Lease, LockOutcome, LostReason, Operation, Outcome, Reason, Result,
     Store,
@@ -34,7 +34,7 @@ pub(super) struct Retained {
 impl Retained {
     /// A retention that no store takes must not make an outcome of what has run unknown: the nearest one is taken.
     pub(super) fn new(outcome: Outcome, retention: Duration) -> Self {
-        Self { outcome, retention: retention.clamp(MIN_DURATION, MAX_RETENTION) }
+        Self { outcome, retention: nearest_retention(retention) }
     }
 
     fn instead(&self, reason: Reason) -> Self {

@@ -172,6 +172,7 @@ pub trait StoreExt: Store {
     /// [`execute_outcome`](StoreExt::execute_outcome) for work that also says for how long its outcome is replayed, from
     /// when it is kept: a refusal for an hour, say, and a payment for a month. A retention outside the limits of
     /// [`Claim`](crate::Claim) counts as the nearest one within; the record lives at least to its lease's deadline.
+    /// Contract, errors and cancel safety are those of `execute`; the policy's retention is that of the lock.
     ///
     /// ```
     /// use std::time::Duration;
@@ -201,11 +202,24 @@ pub trait StoreExt: Store {
         execute(self, key, fingerprint, policy, work, encode, |bytes| Ok(Outcome::Value(bytes)))
     }
 
-    /// What [`execute_outcome`](StoreExt::execute_outcome) would replay, where the store has it at hand: without waiting,
-    /// and counted as that execution. `None` says nothing; execute then.
+    /// What [`execute_outcome`](StoreExt::execute_outcome) would replay, if [`Store::peek`] has it: for callers who prepare
+    /// something costly before they execute, which a replay does not need.
     ///
-    /// For callers who make something ready before they execute: what a replay needs none of.
-    fn replay_at_hand(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Outcome> {
+    /// Never waits and never fails. `Some` is counted and traced as the execution it replaces. `None` says nothing about the
+    /// key: execute then, with [`Policy::peek_first`] off, so that the store is not asked twice.
+    ///
+    /// ```
+    /// # use idem_core::{Fingerprint, Key, Outcome, Store, StoreExt};
+    /// # fn prepare() {}
+    /// fn replay(store: &dyn Store, key: &Key, fingerprint: &Fingerprint) -> Option<Outcome> {
+    ///     let outcome = store.peek_replay(key, fingerprint);
+    ///     if outcome.is_none() {
+    ///         prepare();
+    ///     }
+    ///     outcome
+    /// }
+    /// ```
+    fn peek_replay(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Outcome> {
         let asked = metrics::Since::now();
         let outcome = self.peek(key, fingerprint)?.outcome;
         metrics::waited(asked);

@@ -23,7 +23,7 @@ pub struct Policy {
     pub(super) renew_for: Duration,
     pub(super) resend_for: Option<Duration>,
     pub(super) on_error: OnError,
-    pub(super) looks_first: bool,
+    pub(super) peeks_first: bool,
 }
 
 /// What becomes of the key when the work answers `Err`.
@@ -54,7 +54,7 @@ impl Policy {
             renew_for: lease.saturating_mul(10),
             resend_for: None,
             on_error: OnError::Release,
-            looks_first: true,
+            peeks_first: true,
         }
     }
 
@@ -98,10 +98,10 @@ impl Policy {
 
     /// Whether a replay that the store has at hand ([`Store::peek`](crate::Store::peek)) is looked for before the key is
     /// locked. Default: yes. No is for callers who have just looked, by
-    /// [`replay_at_hand`](crate::StoreExt::replay_at_hand).
+    /// [`peek_replay`](crate::StoreExt::peek_replay).
     #[must_use]
-    pub fn look_first(self, looks: bool) -> Self {
-        Self { looks_first: looks, ..self }
+    pub fn peek_first(self, looks: bool) -> Self {
+        Self { peeks_first: looks, ..self }
     }
 
     /// What becomes of the key when the work answers `Err`. Default: [`OnError::Release`].

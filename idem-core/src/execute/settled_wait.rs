@@ -62,7 +62,8 @@ impl SettledWait {
         }
         let settled = timeout(left, store.settled(key, left)).await;
         // Settled and yet in progress, again and again: others win the race, so make room.
-        sleep(left.min(Duration::from_millis(5) * self.rounds.min(20))).await;
+        let pause = Duration::from_millis(5) * self.rounds.min(20);
+        sleep(self.left().min(pause)).await;
         self.rounds += 1;
         match settled {
             Ok(Err(error)) if !error.kind().is_transient() => Err(error),

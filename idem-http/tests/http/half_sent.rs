@@ -8,23 +8,14 @@ use http_body::SizeHint;
 use http_body_util::BodyExt;
 use idem_core::ErrorKind;
 use idem_http::WhenInFlight;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use crate::support::{App, Calls, Gate, Server, channel_of, post, problem_code, shared_scope};
+use crate::support::{App, Calls, Gate, Server, channel_of, post, problem_code, shared_scope, until};
 
 const LENGTH: usize = 4_000;
 const HALF: usize = 1_500;
 /// Ten halves.
 const BOUND: usize = 10 * HALF;
-
-async fn until(mut is_so: impl FnMut() -> bool) {
-    let waiting = async {
-        while !is_so() {
-            sleep(Duration::from_millis(1)).await;
-        }
-    };
-    timeout(Duration::from_mins(1), waiting).await.unwrap();
-}
 
 fn half_sent(key: usize) -> String {
     let head = "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";

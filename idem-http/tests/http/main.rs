@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod allocations;
-mod attacks;
 mod detached;
+mod forms;
 mod grpc;
 mod half_sent;
 mod hostile;
@@ -11,6 +11,7 @@ mod limits_inside;
 mod many;
 mod redis;
 mod retention;
+mod room_for_bodies;
 mod s01_key_is_a_string;
 mod s02_two_syntaxes;
 mod s03_answers;
@@ -30,4 +31,5 @@ mod s15_tonic;
 mod s16_attempt;
 mod s17_spans;
 mod support;
+mod surroundings;
 mod unrouted;

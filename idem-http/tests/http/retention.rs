@@ -4,26 +4,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, StatusCode};
-use idem_core::{ManualClock, Timestamp};
-use idem_http::{Attempt, Builder, KeptHeaders, Verdict};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http_body::Frame;
+use idem_core::{ManualClock, Operation, Timestamp};
+use idem_http::{Answer, Attempt, Builder, KeptHeaders, Verdict};
 use idem_moka::{MokaConfig, MokaStore};
 
-use crate::support::{App, Calls, now, post};
+use crate::support::{App, Calls, Fault, FaultyStore, frames, now, post, problem_code};
 
 const HOUR: Duration = Duration::from_hours(1);
 const EXPIRES: HeaderName = HeaderName::from_static("idempotency-key-expires");
 
-/// An application whose handler answers with the status that it is sent, and counts its runs.
-fn app(calls: &Calls, build: impl FnOnce(Builder) -> Builder) -> (App, ManualClock) {
+fn clocked() -> (Arc<MokaStore>, ManualClock) {
     let clock = ManualClock::new(Timestamp::from_micros(1_000_000_000));
     let store = MokaStore::with_clock(MokaConfig::default(), Arc::new(clock.clone())).unwrap();
+    (Arc::new(store), clock)
+}
+
+/// An application whose handler answers with the status that it is sent, and counts its runs.
+fn app(calls: &Calls, build: impl FnOnce(Builder) -> Builder) -> (App, ManualClock) {
+    let (store, clock) = clocked();
     let counted = calls.clone();
     let handler = move |status: String| async move {
         counted.add();
         StatusCode::from_bytes(status.as_bytes()).unwrap()
     };
-    (App::over(Arc::new(store), handler, build), clock)
+    (App::over(store, handler, build), clock)
 }
 
 #[tokio::test]
@@ -66,7 +73,7 @@ async fn clients_are_told_until_when_an_answer_is_kept_where_that_is_switched_on
 
     // Whatever else is kept of an answer's headers.
     let (app, _) = app(&calls, |builder| {
-        let verdict = |answer: &idem_http::Answer<'_>| match answer.status() {
+        let verdict = |answer: &Answer<'_>| match answer.status() {
             StatusCode::PAYMENT_REQUIRED => Verdict::KeepFor(HOUR),
             _ => answer.standard_verdict(),
         };
@@ -104,8 +111,90 @@ async fn a_handler_that_completes_its_key_tells_the_same_of_its_lease() {
         concluded.map_err(|()| StatusCode::INTERNAL_SERVER_ERROR.into_response())
     };
     let app = App::with(handler, |builder| builder.expires_header(EXPIRES));
+    let before = now();
     let first = app.ask(post("k", "")).await;
     let date = first.headers[EXPIRES].clone();
-    assert!(httpdate::parse_http_date(date.to_str().unwrap()).unwrap() > now());
+    let until = httpdate::parse_http_date(date.to_str().unwrap()).unwrap();
+    let expected = before + 24 * HOUR;
+    assert!(until + Duration::from_secs(1) >= expected && until < expected + HOUR / 2, "{date:?}");
     assert_eq!(app.ask(post("k", "")).await.headers[EXPIRES], date);
+}
+
+/// The verdict sees a call of gRPC twice, and only the second time how it ended.
+#[tokio::test]
+async fn a_call_that_is_to_be_kept_once_its_trailers_are_seen_is_kept_for_the_retention() {
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let handler = move || async move {
+        counted.add();
+        let trailers = HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from(0))]);
+        let body = frames([Frame::data(Bytes::from_static(b"paid")), Frame::trailers(trailers)]);
+        ([("content-type", "application/grpc")], body)
+    };
+    let (store, clock) = clocked();
+    let app = App::over(store, handler, |builder| {
+        // Successes for the retention, failures for a minute.
+        builder.retention(24 * HOUR).verdict(|answer: &Answer<'_>| match answer.grpc_status() {
+            Some(0) => Verdict::Keep,
+            _ => Verdict::KeepFor(Duration::from_mins(1)),
+        })
+    });
+    app.ask(post("k", "")).await;
+    clock.advance(HOUR);
+    assert!(app.ask(post("k", "")).await.is_replayed());
+    assert_eq!(calls.count(), 1);
+}
+
+#[tokio::test]
+async fn what_clients_are_told_of_the_end_of_a_key_is_its_end() {
+    let (store, clock) = clocked();
+    let app = App::over(
+        store,
+        || async { "answer" },
+        |builder| builder.expires_header(EXPIRES).verdict(|_| Verdict::KeepFor(Duration::from_secs(1))),
+    );
+    let now = now();
+    let first = app.ask(post("k", "")).await;
+    let until = httpdate::parse_http_date(first.headers[EXPIRES].to_str().unwrap()).unwrap();
+    let left = until.duration_since(now).unwrap_or_default();
+    clock.advance(left / 2);
+    assert!(app.ask(post("k", "")).await.is_replayed(), "clients were told that it lasts longer");
+    clock.advance(left / 2 + Duration::from_secs(2));
+    assert!(!app.ask(post("k", "")).await.is_replayed(), "the key had ended, clients were told");
+}
+
+#[tokio::test]
+async fn a_retention_longer_than_any_store_takes_still_tells_its_end() {
+    let (store, _clock) = clocked();
+    let app = App::over(
+        store,
+        || async { "answer" },
+        |builder| builder.expires_header(EXPIRES).verdict(|_| Verdict::KeepFor(Duration::MAX)),
+    );
+    assert!(app.ask(post("k", "")).await.headers.contains_key(EXPIRES));
+}
+
+/// Its retry is told that it is not kept.
+#[tokio::test]
+async fn an_answer_that_the_store_does_not_keep_tells_no_end_of_keeping() {
+    let store = MokaStore::new(MokaConfig { max_outcome: 1_000, ..MokaConfig::default() }).unwrap();
+    let app =
+        App::over(Arc::new(store), || async { "x".repeat(5_000) }, |builder| builder.expires_header(EXPIRES));
+    let first = app.ask(post("k", "")).await;
+    assert_eq!(problem_code(&app.ask(post("k", "")).await), "not_kept");
+    assert!(!first.headers.contains_key(EXPIRES), "{first:?}");
+}
+
+#[tokio::test]
+async fn an_answer_of_which_it_is_unknown_whether_it_is_kept_tells_no_end_of_keeping() {
+    let store = FaultyStore::new();
+    store.fail(Operation::Complete, Fault::Refused(idem_core::ErrorKind::Unavailable));
+    let app = App::over(
+        Arc::new(store),
+        || async { "answer" },
+        |builder| builder.expires_header(EXPIRES).store_timeout(Duration::from_millis(20)),
+    );
+    let first = app.ask(post("k", "")).await;
+    assert_eq!(first.headers["idempotency-not-kept"], "true");
+    assert!(!first.headers.contains_key(EXPIRES), "{first:?}");
 }

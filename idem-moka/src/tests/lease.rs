@@ -6,8 +6,8 @@ use bytes::Bytes;
 use idem_core::{Fenced, LostReason, Store};
 use tokio::time::Instant;
 
-use super::{LEASE, RETENTION, acquire, key, outcome, store};
-use crate::{MokaConfig, MokaStore};
+use super::{LEASE, RETENTION, acquire, complete, fingerprint, key, outcome, store};
+use crate::{MokaConfig, MokaStore, WhenFull};
 
 #[tokio::test]
 async fn a_lease_lasts_as_long_as_the_store_says_and_a_renewal_prolongs_it() {
@@ -95,4 +95,16 @@ async fn a_wait_that_is_dropped_or_over_is_no_longer_counted() {
     let dropped = store.settled(&key, Duration::from_secs(10));
     assert!(tokio::time::timeout(Duration::from_secs(1), dropped).await.is_err());
     assert_eq!(store.waiting(), 0);
+}
+
+#[tokio::test]
+async fn a_completion_is_at_hand_until_it_expires() {
+    for when_full in [WhenFull::Refuse, WhenFull::Evict] {
+        let (store, clock) = store(MokaConfig { when_full, ..MokaConfig::default() });
+        complete(&store, 1, 10).await;
+        let peeked = store.peek(&key(1), &fingerprint()).map(|completion| completion.outcome);
+        assert_eq!(peeked, Some(outcome(10)));
+        clock.advance(RETENTION * 2);
+        assert_eq!(store.peek(&key(1), &fingerprint()), None);
+    }
 }

@@ -9,7 +9,7 @@ use redb::Database;
 
 use crate::support::call::{acquire, at, complete, config, key, lock, open, replay, shared_config, value};
 use crate::support::disk::Disk;
-use crate::support::workload::LEASE;
+use crate::support::workload::{LEASE, fingerprint};
 
 const NOON: u64 = 1_800_000_000;
 /// How far ahead it is written how far a store has come.
@@ -219,4 +219,18 @@ async fn an_outcome_outlives_its_store() {
     assert_eq!(replay(&store, &key(0)).await, value(0));
     clock.advance(Duration::from_hours(1));
     assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockOutcome::Acquired(_)));
+}
+
+#[tokio::test]
+async fn a_completion_is_at_hand_until_it_expires() {
+    let disk = Disk::new();
+    let clock = ManualClock::new(at(NOON));
+    let store = open(&disk, config(), &clock).await.unwrap();
+    let lease = acquire(&store, &key(0)).await;
+    assert_eq!(store.peek(&key(0), &fingerprint()), None);
+    complete(&store, &lease, value(0)).await;
+    let peeked = store.peek(&key(0), &fingerprint()).map(|completion| completion.outcome);
+    assert_eq!(peeked, Some(value(0)));
+    clock.advance(Duration::from_hours(24) * 365);
+    assert_eq!(store.peek(&key(0), &fingerprint()), None);
 }

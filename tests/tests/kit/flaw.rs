@@ -110,7 +110,7 @@ pub(crate) enum Flaw {
 
 impl Flaw {
     /// Whether the store has anything at hand.
-    pub(crate) fn is_seen_by_peeking(self) -> bool {
+    pub(crate) fn peeks(self) -> bool {
         matches!(
             self,
             Self::None

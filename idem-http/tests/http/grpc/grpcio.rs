@@ -174,12 +174,14 @@ async fn grpcios_own_retries_wait_as_long_as_they_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn grpcios_streams_go_untouched_whatever_key_they_have() {
+async fn grpcios_streams_go_untouched_though_they_have_a_key() {
     let (calls, store) = (Calls::default(), FaultyStore::new());
     // Whatever would ask the store fails.
     store.fail_all(&Fault::Refused(ErrorKind::Unavailable));
     let address = server(store, &calls, |builder| builder.key(KeyRule::Required)).await;
-    for told in client(&address, "streams", &[]).await {
+    let twice = client(&address, "streams", &[]).await;
+    assert_eq!(twice.len(), 2);
+    for told in twice {
         assert_eq!(
             told,
             serde_json::json!({"spell": ["a", "b", "c"], "join": "ab", "talk": ["0", "1", "2"]})

@@ -67,9 +67,14 @@ impl ServerProcess {
         self.said.recv().await.unwrap()
     }
 
-    /// What it has said and nobody has heard yet.
-    pub(crate) fn rest(&mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.said.try_recv().ok()).collect()
+    /// Kills it, and answers all that it had said and nobody has heard.
+    pub(crate) async fn rest(&mut self) -> Vec<String> {
+        self.kill();
+        let mut rest = Vec::new();
+        while let Some(said) = self.said.recv().await {
+            rest.push(said);
+        }
+        rest
     }
 
     /// By SIGKILL: nothing of it runs on.

@@ -76,11 +76,12 @@ async fn a_retry_at_the_other_server_has_the_same_status_message_and_trailers() 
         for execution in ran {
             assert_eq!(server.says().await, execution);
         }
-        assert_eq!(server.rest(), [""; 0], "each ran once, where it was sent first");
+        assert_eq!(server.rest().await, [""; 0], "each ran once, where it was sent first");
     }
 }
 
-/// The call that a killed server took with it, after `killed`, sent to the other until it is answered.
+/// Kills the first server within a call and sends that call to the other until it is answered: the refusals until then, and
+/// the answer.
 async fn after_a_kill(servers: &mut [ServerProcess; 2]) -> (Vec<Status>, Response<Bytes>) {
     let [one, two] = servers;
     let address = one.address.clone();
@@ -107,7 +108,7 @@ async fn is_executed_once(two: &mut ServerProcess, answer: &Response<Bytes>) {
     assert!(is_replay(replay.metadata()) && !is_replay(answer.metadata()));
     assert_eq!(replay.get_ref(), answer.get_ref());
     assert_eq!(two.says().await, "hang in attempt 2");
-    assert_eq!(two.rest(), [""; 0]);
+    assert_eq!(two.rest().await, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

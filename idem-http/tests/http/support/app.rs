@@ -15,6 +15,7 @@ use idem_core::{Scope, Store, SystemClock};
 use idem_http::{Builder, IdempotencyLayer, RequestUri};
 use idem_moka::{MokaConfig, MokaStore};
 use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
 /// A layer, and the router that stands in it: one handler at `/` and everything below.
@@ -170,4 +171,14 @@ impl Gate {
 /// The time by the clock that the layer tells dates by.
 pub(crate) fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_micros(SystemClock::shared().wall().as_micros())
+}
+
+/// Waits until it is so.
+pub(crate) async fn until(mut is_so: impl FnMut() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(Duration::from_mins(1), waiting).await.unwrap();
 }

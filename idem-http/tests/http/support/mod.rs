@@ -5,7 +5,9 @@ mod body;
 mod faulty;
 mod net;
 
-pub(crate) use app::{App, Calls, Gate, Reply, ask, bare_layer, now, post, problem_code, shared_scope};
+pub(crate) use app::{
+    App, Calls, Gate, Reply, ask, bare_layer, now, post, problem_code, shared_scope, until,
+};
 pub(crate) use body::{channel, channel_of, frames, repeated};
 pub(crate) use faulty::{Fault, FaultyStore};
 pub(crate) use net::{Client, Server};

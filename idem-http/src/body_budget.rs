@@ -16,12 +16,12 @@ impl Builder {
     /// answered with 503 and `Retry-After`, and is not executed; what it held is free at once. Default: 64 MiB, or
     /// twice [`max_body`](Builder::max_body) where that is more.
     ///
-    /// So much memory n half-sent bodies take at most, whatever n is, and beside it about what a connection takes anyway: the
-    /// buffers that the server reads into, which the head of a request keeps alive as long as the request.
-    /// A sender that stalls holds its share for [`body_timeout`](Builder::body_timeout) at most. One scope holds at most nine
-    /// times what is still free, so that its flood leaves a tenth to the others, or one body where that alone is more; the
-    /// shared scope may hold all. What handlers
-    /// take is theirs: limit how many run inside.
+    /// The bound holds however many bodies are half-sent. Not counted are the copy of a body whose buffer is just growing, and
+    /// the buffers that the server reads into, which the head of a request keeps alive as long as the request.
+    ///
+    /// A sender that stalls holds its bytes for [`body_timeout`](Builder::body_timeout) at most. One scope may hold nine times
+    /// what is still free, and always one body of `max_body`, so that its flood leaves a tenth to the others. The shared scope
+    /// may hold all. What a handler has taken is not counted: limit how many run inside.
     pub fn max_bodies_bytes(mut self, bytes: usize) -> Self {
         self.options.max_bodies_bytes = Some(bytes);
         self
@@ -30,11 +30,11 @@ impl Builder {
 
 /// Scopes are counted in so many slots. Two in one slot count as one: a flood then stops one scope of so many, too.
 const SLOTS: usize = 1_024;
-/// One scope may hold so many times what is free: nine tenths of all, beside nobody.
-const SHARE: usize = 9;
+/// One scope may hold this many times what is free: nine tenths of the bound while no other scope holds any.
+const SCOPE_PER_FREE: usize = 9;
 
 /// The bound, and what is held of it.
-pub(crate) struct Bodies {
+pub(crate) struct BodyBudget {
     most: usize,
     /// A body of this size has room where its scope holds no other.
     largest: usize,
@@ -45,7 +45,7 @@ pub(crate) struct Bodies {
     shared: Key,
 }
 
-impl Bodies {
+impl BodyBudget {
     pub(crate) fn new(most: usize, largest: usize) -> Result<Self> {
         Ok(Self {
             most,
@@ -62,8 +62,8 @@ impl Bodies {
     }
 
     /// Of nothing yet.
-    pub(crate) fn share_of(self: &Arc<Self>, key: &Key) -> Share {
-        Share { bodies: Arc::clone(self), scope: scope_of(key), bytes: 0 }
+    pub(crate) fn share_of(self: &Arc<Self>, key: &Key) -> BodyShare {
+        BodyShare { bodies: Arc::clone(self), scope: scope_of(key), bytes: 0 }
     }
 
     /// None of the shared scope, whose callers are nobody's in particular.
@@ -82,7 +82,7 @@ impl Bodies {
             let of_scope = slot.fetch_add(bytes, Ordering::Relaxed) + bytes;
             let free = self.most.saturating_sub(self.held() + bytes);
             let is_alone = of_scope == own + bytes && of_scope <= self.largest;
-            if of_scope > free.saturating_mul(SHARE) && !is_alone {
+            if of_scope > free.saturating_mul(SCOPE_PER_FREE) && !is_alone {
                 slot.fetch_sub(bytes, Ordering::Relaxed);
                 return false;
             }
@@ -111,13 +111,13 @@ fn scope_of(key: &Key) -> [u8; 16] {
 }
 
 /// What one body holds, until it is dropped.
-pub(crate) struct Share {
-    bodies: Arc<Bodies>,
+pub(crate) struct BodyShare {
+    bodies: Arc<BodyBudget>,
     scope: [u8; 16],
     bytes: usize,
 }
 
-impl Share {
+impl BodyShare {
     /// From now on it holds `bytes` in all, if it held less. False, and nothing changed, when there is no room.
     #[must_use]
     pub(crate) fn grow_to(&mut self, bytes: usize) -> bool {
@@ -132,13 +132,13 @@ impl Share {
     }
 }
 
-impl fmt::Debug for Share {
+impl fmt::Debug for BodyShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Share({} bytes)", self.bytes)
+        write!(f, "BodyShare({} bytes)", self.bytes)
     }
 }
 
-impl Drop for Share {
+impl Drop for BodyShare {
     fn drop(&mut self) {
         if self.bytes > 0 {
             self.bodies.give_back(self.bodies.slot_of(self.scope), self.bytes);
@@ -151,20 +151,20 @@ impl Drop for Share {
 mod tests {
     use super::*;
 
-    fn bodies(most: usize, largest: usize) -> Arc<Bodies> {
-        Arc::new(Bodies::new(most, largest).unwrap())
+    fn bodies(most: usize, largest: usize) -> Arc<BodyBudget> {
+        Arc::new(BodyBudget::new(most, largest).unwrap())
     }
 
-    fn shared(bodies: &Arc<Bodies>) -> Share {
+    fn shared(bodies: &Arc<BodyBudget>) -> BodyShare {
         bodies.share_of(&Key::new(&Scope::shared(), "k").unwrap())
     }
 
-    fn share(bodies: &Arc<Bodies>, scope: &str) -> Share {
+    fn share(bodies: &Arc<BodyBudget>, scope: &str) -> BodyShare {
         bodies.share_of(&Key::new(&Scope::new(scope).unwrap(), "k").unwrap())
     }
 
     /// Takes tens until there is no room.
-    fn flood(bodies: &Arc<Bodies>, scope: &str) -> Vec<Share> {
+    fn flood(bodies: &Arc<BodyBudget>, scope: &str) -> Vec<BodyShare> {
         let tens = std::iter::repeat_with(|| {
             let mut share = share(bodies, scope);
             share.grow_to(10).then_some(share)
@@ -173,7 +173,7 @@ mod tests {
     }
 
     /// A scope that is counted in another slot than `one`.
-    fn another(bodies: &Arc<Bodies>, one: &str) -> String {
+    fn another(bodies: &Arc<BodyBudget>, one: &str) -> String {
         let slot = |scope: &str| std::ptr::from_ref(bodies.slot_of(share(bodies, scope).scope).unwrap());
         (0..1_000).map(|number: u32| number.to_string()).find(|other| slot(other) != slot(one)).unwrap()
     }
