@@ -280,3 +280,29 @@ async fn a_damaged_page_of_locks_keeps_no_outcome_from_expiring_after_a_crash() 
         assert_eq!(stats(&store).await.1, 0, "crashes: {crashes}");
     }
 }
+
+/// A sweep that is under way while the disk is full is told in the end that there is no more.
+#[tokio::test]
+async fn failing_locks_on_a_full_disk_have_no_lock_searched_anew() {
+    let (disk, clock) = (Disk::new(), clock());
+    let store = open(&disk, config(), &clock).await.unwrap();
+    lock_all(&store, 12_000).await;
+    store.close().await.unwrap();
+    let store = open(&disk, config(), &clock).await.unwrap();
+    acquire(&store, &key(20_000)).await;
+    let used = disk.used_blocks();
+    disk.change_faults(|faults, _| faults.space = Some(used));
+    let (mut more, mut failed, mut number) = (0, 0, 30_000);
+    for _ in 0..200 {
+        for _ in 0..10 {
+            number += 1;
+            failed += u32::from(
+                store.lock(&key(number), &fingerprint(), &crate::support::call::claim()).await.is_err(),
+            );
+        }
+        more += u32::from(store.expire(1).await.is_ok_and(|expired| expired.more));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    println!("{failed} of 2000 locks failed, {more} of 200 expires say that there is more");
+    assert_eq!(more, 0);
+}
