@@ -39,5 +39,4 @@ mod unnoted_locks;
 mod version_1;
 mod while_compacting;
 mod while_full;
-mod young_attacks;
 mod young_locks;
