@@ -65,8 +65,7 @@ impl StoreClock {
             return Err(jumped(closed_for, max_jump));
         }
         let seen = believable(mark.wall, wall, max_jump);
-        // No cause for a warning: redb writes its mark up to a quarter of a second ahead, and time services correct as much.
-        if behind < Duration::from_secs(1) {
+        if behind.is_zero() {
             tracing::debug!(?closed_for, "the store's time goes on");
         } else if seen.is_none() {
             tracing::warn!(

@@ -105,7 +105,7 @@ impl Batch {
     fn transact(&self, database: &Arc<Database>, writes: &mut Writes) -> Result<Answers, Failure> {
         let txn = writes.begin(database)?;
         let mut answers = Answers { calls: Vec::with_capacity(self.calls.len()), removed: 0, wrote: false };
-        let (step, finished) = {
+        let (step, counts) = {
             let mut tables = writes.tables(&txn)?;
             let mut step = writes.step(&tables)?;
             let mut bytes = 0;
@@ -124,12 +124,12 @@ impl Batch {
             for part in &self.bite {
                 answers.removed += step.sweep(&mut tables, part)?;
             }
-            let finished = writes.finish(&step, &mut tables)?;
-            (step, finished)
+            let counts = writes.finish(&step, &mut tables)?;
+            (step, counts)
         };
         answers.wrote = step.wrote;
         if step.wrote {
-            writes.commit(&step, finished, txn)?;
+            writes.commit(&step, counts, txn)?;
         } else {
             txn.abort()?;
         }

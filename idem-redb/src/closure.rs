@@ -60,7 +60,7 @@ pub(crate) fn transact(
             txn.abort()?;
             return Ok(Err(error));
         }
-        let finished = {
+        let counts = {
             let mut tables = writes.tables(&txn)?;
             match step.call(&mut tables, &key, call, writes.share())? {
                 Ok(done) if done.wrote => {}
@@ -75,7 +75,7 @@ pub(crate) fn transact(
         {
             share.has_rows();
         }
-        writes.commit(&step, finished, txn)?;
+        writes.commit(&step, counts, txn)?;
         Ok(Ok(Transaction::Applied))
     };
     match guarded(run) {

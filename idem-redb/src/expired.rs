@@ -7,7 +7,6 @@ use crate::error::Failure;
 use crate::lock_expiry::{due, read_note};
 use crate::lock_record::read_lock;
 use crate::schema::{LOCKS, OUTCOMES, Place, StorageKey, owner_of};
-use crate::unnoted;
 
 /// How many notes are looked at that turn out to belong to renewed locks. They are moved on by the same sweep, so the
 /// next look-up gets further.
@@ -26,8 +25,6 @@ pub(crate) struct FoundExpired {
     pub(crate) notes: Vec<(Key, Place)>,
     /// Whether there may be more behind so many of these notes.
     pub(crate) cut: bool,
-    /// Locks that have no note, of a file that was not closed in peace.
-    pub(crate) unnoted: unnoted::Step,
 }
 
 impl FoundExpired {
@@ -36,17 +33,15 @@ impl FoundExpired {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.expired() + self.notes.len() + self.unnoted.locks.len() == 0
+        self.expired() + self.notes.len() == 0
     }
 }
 
-/// At most `limits.0` outcomes and `limits.1` locks; of `young` ones, those that have expired. Costs nothing for what has
-/// not expired.
+/// At most `limits.0` outcomes and `limits.1` locks. Costs nothing for what has not expired.
 pub(crate) fn expired(
     txn: &ReadTransaction,
     now: Timestamp,
     limits: (usize, usize),
-    young: Vec<(Key, Place)>,
 ) -> Result<FoundExpired, Failure> {
     let mut found = FoundExpired { as_of: now, ..FoundExpired::default() };
     for entry in txn.open_table(OUTCOMES)?.range(..=Place::last_expired(now).0)? {
@@ -60,19 +55,9 @@ pub(crate) fn expired(
         }
     }
     let locks: ReadOnlyTable<StorageKey, &[u8]> = txn.open_table(LOCKS)?;
-    for (key, place) in young.into_iter().take(limits.1) {
-        // One that was renewed is looked at again when its note is due.
-        match read_lock(&locks, &key, now) {
-            Ok(Some((own, record))) if own == place && record.is_expired(now) => {
-                found.locks.push((key, place));
-            }
-            Ok(_) | Err(Failure::Record(_)) => {}
-            Err(failure) => return Err(failure),
-        }
-    }
     let due = due(now);
     for entry in locks.range::<&[u8; Key::STORAGE_LEN]>(due.start()..=due.end())? {
-        if found.locks.len() >= limits.1 {
+        if found.locks.len() == limits.1 {
             break;
         }
         if found.notes.len() == MOST_RENEWED {

@@ -111,12 +111,7 @@ pub(crate) fn adopt(
     go_on: impl FnOnce(Mark) -> Result<Mark>,
 ) -> Result<Mark, Failure> {
     let mark = go_on(found_or_made(&txn, ownership)?.mark).map_err(Failure::Record)?;
-    {
-        let mut tables = Tables::open(&txn)?;
-        let notes = tables.note_row(tables.mark()?)?;
-        tables.write_mark(mark)?;
-        tables.write_note_row(notes, mark)?;
-    }
+    Tables::open(&txn)?.write_mark(mark)?;
     txn.commit().map_err(Failure::latched)?;
     Ok(mark)
 }

@@ -28,7 +28,6 @@ use crate::share::Share;
 use crate::shared::Shared;
 use crate::slot::{Slot, guarded};
 use crate::snapshot::Snapshot;
-use crate::unnoted::Unnoted;
 use crate::watcher;
 use crate::write_turn::WriteTurn;
 use crate::writer::Writer;
@@ -95,7 +94,7 @@ impl Inner {
         });
         let mark = adopted.map_err(|failure| failure.into_error(Operation::Open))?;
         let shared = Self::shared(config, time, database, None, false);
-        Self::start(Arc::clone(&shared), origin, Writes::beside_others(shared, mark.sequence))
+        Self::start(Arc::clone(&shared), origin, Writes::beside_others(shared, mark))
     }
 
     fn own(
@@ -113,7 +112,7 @@ impl Inner {
             .room
             .as_ref()
             .map(|room| Share::new(shared.config.max_share_per_scope, Arc::clone(room), known));
-        let writes = Writes::own(Arc::clone(&shared), mark.sequence, storage.clone(), share);
+        let writes = Writes::own(Arc::clone(&shared), mark, storage.clone(), share);
         let own = Own { storage, reopen: Box::new(reopen) };
         Self::start(shared, Origin::Own(own), writes)
     }
@@ -134,8 +133,6 @@ impl Inner {
             pace: ReadPace::default(),
             identity,
             room,
-            young: Arc::default(),
-            unnoted: Unnoted::default(),
             config,
         })
     }

@@ -3,7 +3,6 @@
 //! See [`RedbStore`], and [`RedbStore::complete_with`] for exactly once.
 
 mod batch;
-mod bookkeeping;
 mod builder;
 mod closure;
 mod config;
@@ -27,8 +26,6 @@ mod lock_record;
 mod maintain;
 mod mark;
 mod migrate;
-mod note_row;
-mod noting;
 mod origin;
 mod pace;
 mod priority;
@@ -36,7 +33,6 @@ mod queue;
 mod quick_repair;
 mod reads;
 mod recover;
-mod reserved_mark;
 mod rest;
 mod room;
 mod schema;
@@ -55,12 +51,10 @@ mod sweep_turn;
 mod tables;
 mod thread;
 mod transact;
-mod unnoted;
 mod watcher;
 mod write_turn;
 mod writer;
 mod writes;
-mod young_locks;
 
 use std::sync::Arc;
 

@@ -1,10 +1,9 @@
-//! The expiry index of the locks: notes of when to look at each, and behind them how many there are, what the scopes
-//! hold, and the mark.
+//! The expiry index of the locks: notes of when to look at each, and behind them what the scopes hold, and the mark.
 //!
 //! A note says "not before": a renewal leaves it where it is, and the sweep that finds it due looks at the record and
 //! moves it on. Notes stand in the table of the locks, before all of these: keys of 16 zeros, a [`Place`], and 16
 //! zeros again, and the lock's storage key as the value. No storage key begins so: to find a scope whose digest is all
-//! zeros is to break BLAKE3. New notes are appended next to the mark. A [young](crate::young_locks) lock has none.
+//! zeros is to break BLAKE3. New notes are appended next to the mark, which every commit writes.
 
 use std::ops::RangeInclusive;
 
@@ -14,7 +13,6 @@ use redb::{ReadableTable, Table};
 use crate::error::Failure;
 use crate::held_row::HeldRow;
 use crate::mark::Mark;
-use crate::note_row::NoteRow;
 use crate::schema::{Place, StorageKey, corrupt};
 
 /// Where the mark is: behind every note.
@@ -22,9 +20,6 @@ pub(crate) const MARK: Place = Place(u128::MAX);
 
 /// Where it is written down what the scopes hold: behind every note too.
 pub(crate) const HELD: Place = Place(u128::MAX - 1);
-
-/// Where it is written down how many notes there are: the first place that is no note's.
-pub(crate) const NOTES: Place = Place(u128::MAX - 2);
 
 /// The key of a note, or of what is behind them.
 pub(crate) fn note_key(note: Place) -> [u8; Key::STORAGE_LEN] {
@@ -66,48 +61,8 @@ pub(crate) fn read_held(
     Ok(read)
 }
 
-/// How many notes there are, in a store that had come as far as `mark`.
-pub(crate) fn read_note_row(
-    locks: &impl ReadableTable<StorageKey, &'static [u8]>,
-    mark: Mark,
-) -> Result<NoteRow, Failure> {
-    let rows = rows(locks)?;
-    Ok(match locks.get(&note_key(NOTES))? {
-        Some(row) => NoteRow::from_bytes(row.value(), mark, rows),
-        None => NoteRow::of_pairs(rows),
-    })
-}
-
-/// How many locks there are.
-pub(crate) fn count_locks(locks: &impl ReadableTable<StorageKey, &'static [u8]>) -> Result<u64, Failure> {
-    let notes = read_note_row(locks, read_mark(locks)?)?.notes;
-    Ok(rows(locks)?.saturating_sub(notes))
-}
-
-/// How many locks and notes there are together: the table also holds the mark, and what else stands beside it.
-fn rows(locks: &impl ReadableTable<StorageKey, &'static [u8]>) -> Result<u64, Failure> {
-    let mut rows = locks.len()?;
-    for place in [MARK, HELD, NOTES] {
-        rows = rows.saturating_sub(u64::from(locks.get(&note_key(place))?.is_some()));
-    }
-    Ok(rows)
-}
-
-/// Whether there is a note for `key` at `note`: a damaged record may name another one's.
-pub(crate) fn is_noted(
-    locks: &impl ReadableTable<StorageKey, &'static [u8]>,
-    key: &Key,
-    note: Place,
-) -> Result<bool, Failure> {
-    Ok(note < NOTES && locks.get(&note_key(note))?.is_some_and(|noted| noted.value() == key.storage_key()))
-}
-
 /// The expiry index within a write transaction.
-pub(crate) struct LockExpiry<'table, 'txn> {
-    pub(crate) locks: &'table mut Table<'txn, StorageKey, &'static [u8]>,
-    /// By how much there are more notes than before the transaction.
-    pub(crate) noted: &'table mut i64,
-}
+pub(crate) struct LockExpiry<'table, 'txn>(pub(crate) &'table mut Table<'txn, StorageKey, &'static [u8]>);
 
 impl LockExpiry<'_, '_> {
     /// Notes when `record` expires.
@@ -115,30 +70,11 @@ impl LockExpiry<'_, '_> {
         self.add_at(key, record.expires_at(), number)
     }
 
-    /// Notes that the lock of `key` is to be looked at from `at` on.
-    pub(crate) fn add_at(&mut self, key: &Key, at: Timestamp, number: u64) -> Result<Place, Failure> {
+    fn add_at(&mut self, key: &Key, at: Timestamp, number: u64) -> Result<Place, Failure> {
         let note =
-            Place::free(at, number, |note| Ok(note >= NOTES || self.locks.get(&note_key(note))?.is_some()))?;
-        self.insert(key, note)?;
+            Place::free(at, number, |note| Ok(note >= HELD || self.0.get(&note_key(note))?.is_some()))?;
+        self.0.insert(&note_key(note), &key.storage_key()[..])?;
         Ok(note)
-    }
-
-    /// Puts a note for `key` at `note` where nothing is; whether it is there now.
-    pub(crate) fn add_exactly(&mut self, key: &Key, note: Place) -> Result<bool, Failure> {
-        if note >= NOTES {
-            return Ok(false);
-        }
-        if let Some(noted) = self.locks.get(&note_key(note))? {
-            return Ok(noted.value() == key.storage_key());
-        }
-        self.insert(key, note)?;
-        Ok(true)
-    }
-
-    fn insert(&mut self, key: &Key, note: Place) -> Result<(), Failure> {
-        self.locks.insert(&note_key(note), &key.storage_key()[..])?;
-        *self.noted += 1;
-        Ok(())
     }
 
     /// Lets the lock of `key` be looked at again at `at`, whatever its record says.
@@ -159,38 +95,33 @@ impl LockExpiry<'_, '_> {
         self.add(key, record, note.number())
     }
 
+    /// Whether there is a note for `key` at `note`: a damaged record may name another one's.
     pub(crate) fn has(&self, key: &Key, note: Place) -> Result<bool, Failure> {
-        is_noted(self.locks, key, note)
+        Ok(note < HELD
+            && self.0.get(&note_key(note))?.is_some_and(|noted| noted.value() == key.storage_key()))
     }
 
     /// Removes the note at `note`, where it is for `key`.
     pub(crate) fn remove(&mut self, key: &Key, note: Place) -> Result<(), Failure> {
         if self.has(key, note)? {
-            self.locks.remove(&note_key(note))?;
-            *self.noted -= 1;
+            self.0.remove(&note_key(note))?;
         }
         Ok(())
     }
 
     pub(crate) fn write_mark(&mut self, mark: Mark) -> Result<(), Failure> {
-        self.locks.insert(&note_key(MARK), &mark.to_bytes()[..])?;
-        Ok(())
-    }
-
-    /// `beside` is the mark in the file.
-    pub(crate) fn write_note_row(&mut self, row: NoteRow, beside: Mark) -> Result<(), Failure> {
-        self.locks.insert(&note_key(NOTES), &row.to_bytes(beside)[..])?;
+        self.0.insert(&note_key(MARK), &mark.to_bytes()[..])?;
         Ok(())
     }
 
     pub(crate) fn write_held(&mut self, held: &HeldRow) -> Result<(), Failure> {
-        self.locks.insert(&note_key(HELD), &held.to_bytes()[..])?;
+        self.0.insert(&note_key(HELD), &held.to_bytes()[..])?;
         Ok(())
     }
 
     /// Forgets what the scopes hold, where nobody counts any more.
     pub(crate) fn remove_held(&mut self) -> Result<(), Failure> {
-        self.locks.remove(&note_key(HELD))?;
+        self.0.remove(&note_key(HELD))?;
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! How far the store's time and sequences have come, so that neither runs backwards after a restart.
 //!
-//! Kept at the end of the locks' expiry index, on the page to which notes are appended, and most often written
-//! [ahead](crate::reserved_mark): an opening reads this and nothing else.
+//! Kept at the end of the locks' expiry index, on the page to which the notes of new locks go, and written by every
+//! commit: an opening reads this and nothing else.
 
 use idem_core::codec::checksum;
 use idem_core::{ClockMark, Key, Result, SharedClock, StoreClock, Timestamp};
@@ -13,8 +13,7 @@ const LEN: usize = COVERED + 8;
 /// Seeds the checksum: no key's digest, to find one that is all zeros is to break BLAKE3.
 const SEED: [u8; Key::STORAGE_LEN] = [0; Key::STORAGE_LEN];
 
-/// The store's time, the highest reading of the wall clock, and the highest sequence: at a moment, or until one that is
-/// reserved.
+/// The store's time, the highest reading of the wall clock, and the highest sequence at a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Mark {
     pub(crate) time: Timestamp,
@@ -37,15 +36,6 @@ impl Mark {
             return Ok(StoreClock::start(clock));
         }
         StoreClock::resume(clock, self.clock(), config.max_clock_jump)
-    }
-
-    /// The further of both, in each respect.
-    pub(crate) fn furthest(self, other: Self) -> Self {
-        Self {
-            time: self.time.max(other.time),
-            wall: self.wall.max(other.wall),
-            sequence: self.sequence.max(other.sequence),
-        }
     }
 
     pub(crate) fn clock(self) -> ClockMark {

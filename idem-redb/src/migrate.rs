@@ -14,7 +14,6 @@ use crate::error::Failure;
 use crate::lock_expiry::{LockExpiry, MARK, note_key};
 use crate::lock_record::{write_checkpoint, write_lock, write_lock_bytes};
 use crate::mark::{self, Mark};
-use crate::note_row::NoteRow;
 use crate::schema::{CHECKPOINTS, LOCKS, Place, StorageKey, corrupt};
 use crate::tables;
 
@@ -35,7 +34,7 @@ pub(crate) fn from_version_1(txn: &WriteTransaction) -> Result<Mark, Failure> {
     let mut checkpoints: Locks<'_> = txn.open_table(CHECKPOINTS)?;
     let written = written_mark(&locks)?;
     locks.remove(&MARK_KEY)?;
-    let (mut mark, mut noted) = (written, 0);
+    let mut mark = written;
     // Notes go where no lock is, before all of them.
     let mut last = note_key(MARK);
     loop {
@@ -50,21 +49,14 @@ pub(crate) fn from_version_1(txn: &WriteTransaction) -> Result<Mark, Failure> {
                 continue;
             };
             raise(&mut mark, written, &record);
-            let note = LockExpiry { locks: &mut locks, noted: &mut noted }.add(
-                &key,
-                &record,
-                record.token.sequence,
-            )?;
+            let note = LockExpiry(&mut locks).add(&key, &record, record.token.sequence)?;
             if let Some(checkpoint) = record.checkpoint() {
                 write_checkpoint(&mut checkpoints, &key, checkpoint)?;
             }
             write_lock(&mut locks, &key, note, &record)?;
         }
     }
-    let row = NoteRow { notes: u64::try_from(noted).unwrap_or_default(), is_complete: true };
-    let mut lock_expiry = LockExpiry { locks: &mut locks, noted: &mut noted };
-    lock_expiry.write_mark(mark)?;
-    lock_expiry.write_note_row(row, mark)?;
+    LockExpiry(&mut locks).write_mark(mark)?;
     tables::write_version(txn)?;
     Ok(mark)
 }

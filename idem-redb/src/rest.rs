@@ -15,7 +15,7 @@ pub(crate) enum Rest {
     Nothing,
     /// The file gives back what is free.
     Shrink,
-    /// Locks that have no note get one, the mark is written as it is, and with it what spares the next opening a repair.
+    /// The mark is written, and with it what spares the next opening a repair.
     Mark,
 }
 
@@ -28,7 +28,7 @@ impl Writer {
             (Rest::Nothing, longest)
         } else if self.shrinking.waits_for_rest(self.writes.usage(), now()) {
             (Rest::Shrink, REST)
-        } else if self.writes.can_spare_repair() || self.writes.can_note_young() {
+        } else if self.writes.can_spare_repair() {
             (Rest::Mark, REST)
         } else {
             (Rest::Mark, longest)

@@ -2,9 +2,8 @@
 //!
 //! - `idem/locks`: live and unfinished attempts: where the attempt's note lies in the expiry index, then its
 //!   record without the checkpoint's bytes. Small whatever is checkpointed, so that a renewal writes little.
-//!   Before all of them stands their [expiry index](crate::lock_expiry), and at its end [how many notes there
-//!   are](crate::note_row), [what the scopes hold](crate::held) and the store's high-water mark: tables of their own
-//!   would cost commits a page more.
+//!   Before all of them stands their [expiry index](crate::lock_expiry), and at its end [what the scopes
+//!   hold](crate::held) and the store's high-water mark: tables of their own would cost each commit a page more.
 //! - `idem/checkpoints`: what holders saved, with a checksum of its own. Written by `checkpoint` alone.
 //! - `idem/index`: where a completed key's outcome lies.
 //! - `idem/outcomes`: outcomes by [`Place`], so that they are appended while retentions are alike, and that what
@@ -67,9 +66,9 @@ impl Place {
         u64::try_from(self.0 & u128::from(u64::MAX)).unwrap_or(u64::MAX)
     }
 
-    /// The last place that has expired at `now`. The last three never have: they are no notes.
+    /// The last place that has expired at `now`. The last two, of what the scopes hold and of the mark, never have.
     pub(crate) fn last_expired(now: Timestamp) -> Self {
-        Self(Self::new(now, u64::MAX).0.min(u128::MAX - 3))
+        Self(Self::new(now, u64::MAX).0.min(u128::MAX - 2))
     }
 
     /// The first place from `number` on that nothing is at, whoever put the others there.
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_the_marks_place_nor_the_two_before_it_ever_expire() {
-        assert!(Place::last_expired(Timestamp::from_micros(u64::MAX)) < Place(u128::MAX - 2));
+    fn neither_the_marks_place_nor_the_one_before_it_ever_expires() {
+        assert!(Place::last_expired(Timestamp::from_micros(u64::MAX)) < Place(u128::MAX - 1));
     }
 }

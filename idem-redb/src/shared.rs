@@ -1,6 +1,6 @@
 //! What callers, writer and sweeper have in common.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use idem_core::{StoreClock, Waiters};
 
@@ -9,8 +9,6 @@ use crate::identity::FileIdentity;
 use crate::pace::ReadPace;
 use crate::room::Room;
 use crate::slot::Slot;
-use crate::unnoted::Unnoted;
-use crate::young_locks::YoungLocks;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -23,17 +21,9 @@ pub(crate) struct Shared {
     pub(crate) identity: Option<FileIdentity>,
     /// Of the same: how much room is left for it.
     pub(crate) room: Option<Arc<Room>>,
-    /// Changed by the writer alone.
-    pub(crate) young: Arc<Mutex<YoungLocks>>,
-    pub(crate) unnoted: Unnoted,
 }
 
 impl Shared {
-    /// The locks that have no note yet; never kept for long.
-    pub(crate) fn young(&self) -> MutexGuard<'_, YoungLocks> {
-        YoungLocks::of(&self.young)
-    }
-
     /// Sees how much room is left, where anybody wants to know.
     pub(crate) fn look_at_room(&self) {
         if let Some(room) = &self.room {

@@ -4,7 +4,7 @@ use idem_core::Result;
 use redb::{ReadTransaction, ReadableTableMetadata};
 
 use crate::error::Failure;
-use crate::lock_expiry::count_locks;
+use crate::lock_expiry::{HELD, note_key};
 use crate::schema::{LOCKS, OUTCOMES};
 use crate::store::RedbStore;
 
@@ -12,7 +12,8 @@ use crate::store::RedbStore;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RedbStats {
-    /// Keys that are locked, or were left unfinished, including those that have expired and are not removed yet.
+    /// Keys that are locked, or were left unfinished, including those that have expired and are not removed yet. While a
+    /// sweep is under way, up to half of the locks that it removes are counted though they are gone.
     pub unfinished: u64,
     /// Keys that are completed, including those that have expired and are not removed yet.
     pub completed: u64,
@@ -42,6 +43,9 @@ impl RedbStore {
 }
 
 pub(crate) fn count(txn: &ReadTransaction) -> Result<RedbStats, Failure> {
-    let unfinished = count_locks(&txn.open_table(LOCKS)?)?;
+    // The table also holds a note for each lock, the mark, and most often what the scopes hold.
+    let locks = txn.open_table(LOCKS)?;
+    let of_its_own = 1 + u64::from(locks.get(&note_key(HELD))?.is_some());
+    let unfinished = locks.len()?.saturating_sub(of_its_own).div_ceil(2);
     Ok(RedbStats { unfinished, completed: txn.open_table(OUTCOMES)?.len()? })
 }

@@ -80,10 +80,6 @@ impl Step {
                 }
                 What::Outcomes => tables.remove_outcome(key, *place)?,
                 What::Locks => tables.remove_expired_lock(key, step.as_of)?,
-                What::Unnoted => {
-                    tables.note_unnoted(key, *place)?;
-                    false
-                }
                 What::Notes => tables.resolve_due_note(key, *place, step.as_of)?,
             });
             self.wrote = true;

@@ -2,7 +2,6 @@
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use idem_core::{Expired, Operation, Result, metrics};
 use tokio::sync::oneshot;
@@ -19,65 +18,40 @@ const LOOK_AHEAD: usize = 32_768;
 /// How many records one `expire` looks up at a time: so few that the writer is through with them well within a
 /// call's time.
 const LOOK_AHEAD_OF_A_CALL: usize = 4_096;
-/// How many locks are looked at in search of those without a note, by the sweeper and by a call: some milliseconds, and
-/// less than one.
-const LOOKED_THROUGH: usize = 1_024;
-const LOOKED_THROUGH_BY_A_CALL: usize = 64;
-/// How long the sweeper rests between two of these looks: a million locks take it a minute, and a sixth of a core.
-const REST_OF_A_SEARCH: Duration = Duration::from_millis(50);
 
 /// Sweeps every `sweep_interval` until the store is gone, which closes `stop`.
 pub(crate) fn spawn(store: &Arc<Inner>, stop: Receiver<()>) -> Result<()> {
     let interval = store.shared.config.sweep_interval;
     let store = Arc::downgrade(store);
     let sweep = move || {
-        let mut rest = interval;
-        while matches!(stop.recv_timeout(rest), Err(RecvTimeoutError::Timeout)) {
-            rest = match sweep_all(&store) {
-                Ok(Searched::Some) => interval.min(REST_OF_A_SEARCH),
-                Ok(Searched::All) => interval,
-                // The next interval tries again.
-                Err(error) => {
-                    tracing::debug!(error = &error as &dyn std::error::Error, "a sweep was cut short");
-                    interval
-                }
-            };
+        while matches!(stop.recv_timeout(interval), Err(RecvTimeoutError::Timeout)) {
+            // The next interval tries again.
+            if let Err(error) = sweep_all(&store) {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a sweep was cut short");
+            }
         }
     };
     thread::spawn("idem-redb sweeper", sweep)
 }
 
-/// How many of the locks were looked at that may lack a note.
-enum Searched {
-    Some,
-    All,
-}
-
 /// Removes all that has expired. Holds the store while it looks, and not while the writer removes: a store that
 /// everybody else has let go of ends.
-fn sweep_all(store: &Weak<Inner>) -> Result<Searched> {
+fn sweep_all(store: &Weak<Inner>) -> Result<()> {
     loop {
-        let Some(store) = store.upgrade() else { return Ok(Searched::All) };
-        let found = look_up(&store, LOOK_AHEAD, LOOKED_THROUGH);
+        let Some(store) = store.upgrade() else { return Ok(()) };
+        let found = look_up(&store, LOOK_AHEAD);
         let found = found.map_err(|failure| store.failed_read(failure, Operation::Expire))?;
         let is_behind = found.outcomes.len() == LOOK_AHEAD || found.locks.len() == LOOK_AHEAD;
         if found.is_empty() {
-            return Ok(if store.shared.unnoted.is_over() { Searched::All } else { Searched::Some });
+            return Ok(());
         }
-        let passed = found.unnoted.passed;
-        let only_searched = found.expired() + found.notes.len() == 0;
-        let shared = Arc::clone(&store.shared);
         let (reply, answer) = oneshot::channel();
         let sweeps = store.queue.sweeps.clone();
         drop(store);
         let sweep = QueuedSweep::of_sweeper(SweepPlan::new(found, is_behind), reply);
         sweeps.blocking_send(sweep).map_err(|_| closed(Operation::Expire))?;
         let removed = answer.blocking_recv().map_err(|_| closed(Operation::Expire))??;
-        shared.unnoted.passed(passed);
         metrics::expired(removed as u64);
-        if only_searched {
-            return Ok(Searched::Some);
-        }
     }
 }
 
@@ -88,18 +62,13 @@ pub(crate) async fn expire(store: &Arc<Inner>, budget: usize) -> Result<Expired>
         let wanted = (budget - removed).min(LOOK_AHEAD_OF_A_CALL);
         let found = look_up_elsewhere(store, wanted.max(1)).await?;
         if wanted == 0 || found.is_empty() {
-            // A search that goes on may find more.
-            let more = found.expired() > 0 || found.cut || !store.shared.unnoted.is_over();
-            return Ok(Expired { removed, more });
+            return Ok(Expired { removed, more: found.expired() > 0 || found.cut });
         }
-        let passed = found.unnoted.passed;
-        let (found_any, cut) = (found.expired() + found.unnoted.locks.len() > 0, found.cut);
+        let (found_any, cut) = (found.expired() > 0, found.cut);
         let took = hand_over(store, SweepPlan::new(found, false)).await?;
-        store.shared.unnoted.passed(passed);
         removed += took;
         if took == 0 && (found_any || cut) {
-            // They were removed or locked anew meanwhile, or there are many renewed locks before the expired ones, or
-            // some have just got the notes by which they are found next.
+            // They were removed or locked anew meanwhile, or there are many renewed locks before the expired ones.
             return Ok(Expired { removed, more: true });
         }
     }
@@ -117,7 +86,7 @@ async fn hand_over(store: &Arc<Inner>, plan: SweepPlan) -> Result<usize> {
 async fn look_up_elsewhere(store: &Arc<Inner>, limit: usize) -> Result<FoundExpired> {
     let look_up = || {
         let store = Arc::clone(store);
-        thread::elsewhere(Operation::Expire, move || look_up(&store, limit, LOOKED_THROUGH_BY_A_CALL))
+        thread::elsewhere(Operation::Expire, move || look_up(&store, limit))
     };
     let mut found = store.once_it_is_back(Operation::Expire, look_up).await?;
     // The limit is for both together.
@@ -125,20 +94,7 @@ async fn look_up_elsewhere(store: &Arc<Inner>, limit: usize) -> Result<FoundExpi
     Ok(found)
 }
 
-/// At most `limit` outcomes, and as many locks; and of the locks that may lack a note, some.
-fn look_up(store: &Inner, limit: usize, looked_through: usize) -> Result<FoundExpired, Failure> {
-    let shared = &store.shared;
-    let now = shared.time.now();
-    let young = shared.young().expired(now, limit);
-    shared.slot.scan(|txn| {
-        let mut found = expired::expired(txn, now, (limit, limit), young)?;
-        found.unnoted = shared.unnoted.look(txn, looked_through)?;
-        let young = shared.young();
-        found.unnoted.locks.retain(|(_, place)| !young.contains(*place));
-        drop(young);
-        if found.unnoted.locks.is_empty() {
-            shared.unnoted.passed(found.unnoted.passed);
-        }
-        Ok(found)
-    })
+/// At most `limit` outcomes, and as many locks.
+fn look_up(store: &Inner, limit: usize) -> Result<FoundExpired, Failure> {
+    store.shared.slot.scan(|txn| expired::expired(txn, store.shared.time.now(), (limit, limit)))
 }

@@ -44,8 +44,6 @@ pub(crate) enum What {
     Locks,
     /// Notes, and the locks that they are for.
     Notes,
-    /// Locks without a note, which get one.
-    Unnoted,
 }
 
 /// A sweep's way through what was found: first the index in the order of its keys, then the outcomes in theirs;
@@ -58,7 +56,6 @@ pub(crate) struct SweepPlan {
     outcomes: VecDeque<(Key, Place)>,
     locks: VecDeque<(Key, Place)>,
     notes: VecDeque<(Key, Place)>,
-    unnoted: VecDeque<(Key, Place)>,
     as_of: Timestamp,
     /// Whether there was more than a plan holds.
     is_behind: bool,
@@ -78,14 +75,13 @@ impl SweepPlan {
             outcomes: found.outcomes.into(),
             locks: locks.into(),
             notes: notes.into(),
-            unnoted: found.unnoted.locks.into(),
             as_of: found.as_of,
             is_behind,
         }
     }
 
     pub(crate) fn is_done(&self) -> bool {
-        self.outcomes.is_empty() && self.notes.is_empty() && self.unnoted.is_empty()
+        self.outcomes.is_empty() && self.notes.is_empty()
     }
 
     /// What goes into a commit beside `calls` calls.
@@ -94,7 +90,7 @@ impl SweepPlan {
         let size = if calls == 0 { ALONE } else { LEAST.max(per_call * calls) };
         // Half for each, and all for one where there is nothing of the other.
         let of_outcomes = self.index.len() + self.outcomes.len();
-        let of_locks = self.locks.len() + self.notes.len() + self.unnoted.len();
+        let of_locks = self.locks.len() + self.notes.len();
         let for_locks = of_locks.min((size / 2).max(size.saturating_sub(of_outcomes)));
         let for_outcomes = size - for_locks;
         let as_of = self.as_of;
@@ -102,8 +98,7 @@ impl SweepPlan {
             take(&mut self.index, for_outcomes, What::Index)
                 .or_else(|| take(&mut self.outcomes, for_outcomes, What::Outcomes)),
             take(&mut self.locks, for_locks, What::Locks)
-                .or_else(|| take(&mut self.notes, for_locks, What::Notes))
-                .or_else(|| take(&mut self.unnoted, for_locks, What::Unnoted)),
+                .or_else(|| take(&mut self.notes, for_locks, What::Notes)),
         ];
         steps.into_iter().flatten().map(|(what, records)| SweepStep { what, records, as_of }).collect()
     }

@@ -1,6 +1,5 @@
 //! The tables within a write transaction: finding a record, and moving it.
 
-mod noting;
 mod recount;
 mod sweeping;
 
@@ -12,7 +11,9 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use crate::counting::Known;
 use crate::error::Failure;
 use crate::held::Changes;
+use crate::held_row::HeldRow;
 use crate::lazy_table::LazyTable;
+use crate::lock_expiry::{self, LockExpiry};
 use crate::lock_record::{note_of, read_checkpoint, read_lock, write_checkpoint, write_lock};
 use crate::mark::Mark;
 use crate::schema::{
@@ -20,7 +21,6 @@ use crate::schema::{
     VERSION_KEY, completed, index_key, owner_of,
 };
 use crate::share::{LOCK, scope_of};
-use crate::young_locks::YoungChanges;
 
 /// What a record in the log takes beside itself: its place, there and in the index, and its key in the index.
 const IN_INDEX: usize = 2 * Place::LEN + INDEX_KEY_LEN;
@@ -33,7 +33,7 @@ pub(crate) struct Found {
 
 #[derive(Clone, Copy)]
 enum Home {
-    /// Among the locks; where its note is, or is to be.
+    /// Among the locks, with a note.
     Lock(Place),
     /// In the log of outcomes.
     Outcome(Place),
@@ -41,15 +41,13 @@ enum Home {
 
 /// The tables within a write transaction.
 pub(crate) struct Tables<'txn> {
-    /// The one that nearly every commit writes to.
+    /// The one that every commit writes to: the mark is there.
     locks: Table<'txn, StorageKey, &'static [u8]>,
     checkpoints: LazyTable<'txn, StorageKey, &'static [u8]>,
     index: LazyTable<'txn, IndexKey, u128>,
     outcomes: LazyTable<'txn, u128, &'static [u8]>,
     /// By how much what scopes hold changes, where anybody counts.
     changes: Option<Changes>,
-    noted: i64,
-    young: YoungChanges,
 }
 
 impl<'txn> Tables<'txn> {
@@ -60,8 +58,6 @@ impl<'txn> Tables<'txn> {
             index: LazyTable::new(txn, INDEX),
             outcomes: LazyTable::new(txn, OUTCOMES),
             changes: None,
-            noted: 0,
-            young: YoungChanges::default(),
         })
     }
 
@@ -134,17 +130,11 @@ impl<'txn> Tables<'txn> {
         number: u64,
     ) -> Result<(), Failure> {
         let note = match found.map(|found| found.home) {
-            Some(Home::Lock(note)) => {
-                let kept = self.lock_expiry().keep_or_move(key, record, note)?;
-                if kept != note {
-                    self.young.ended.push(note);
-                }
-                kept
-            }
+            Some(Home::Lock(note)) => self.lock_expiry().keep_or_move(key, record, note)?,
             Some(Home::Outcome(_)) | None => {
                 self.remove(key, found)?;
                 self.count(key, LOCK);
-                self.note(key, record, number)?
+                self.lock_expiry().add(key, record, number)?
             }
         };
         // Steps only rise, so the same step is the same checkpoint.
@@ -181,7 +171,7 @@ impl<'txn> Tables<'txn> {
             None => {}
             Some((Home::Lock(note), record)) => {
                 self.remove_lock(key)?;
-                self.remove_note(key, note)?;
+                self.lock_expiry().remove(key, note)?;
                 if record.checkpoint().is_some() {
                     self.remove_checkpoint(key)?;
                 }
@@ -231,7 +221,7 @@ impl<'txn> Tables<'txn> {
             self.count(key, -LOCK);
         }
         if let Some(Some(note)) = locked {
-            self.remove_note(key, note)?;
+            self.lock_expiry().remove(key, note)?;
         }
         self.remove_checkpoint(key)?;
         let place = self.index.open()?.remove(&index_key(key))?.map(|place| place.value());
@@ -245,6 +235,37 @@ impl<'txn> Tables<'txn> {
             }
         }
         Ok(locked.is_some() || place.is_some())
+    }
+
+    pub(crate) fn write_mark(&mut self, mark: Mark) -> Result<(), Failure> {
+        self.lock_expiry().write_mark(mark)
+    }
+
+    /// How far the store had come.
+    pub(crate) fn mark(&self) -> Result<Mark, Failure> {
+        lock_expiry::read_mark(&self.locks)
+    }
+
+    /// What the scopes hold, as was written down with `mark` or is counted now.
+    pub(crate) fn known(&mut self, mark: Mark) -> Result<Known, Failure> {
+        if let Some(row) = lock_expiry::read_held(&self.locks)?.filter(|row| row.is_of(mark.time)) {
+            let is_exact = row.is_exact && row.as_of == mark.time;
+            return Ok(Known { held: row.held, is_exact, most: row.most, has_rows: false });
+        }
+        let counted = self.recount()?;
+        Ok(Known { held: counted.held, is_exact: counted.is_exact, ..Known::default() })
+    }
+
+    pub(crate) fn write_held(&mut self, held: &HeldRow) -> Result<(), Failure> {
+        self.lock_expiry().write_held(held)
+    }
+
+    pub(crate) fn remove_held(&mut self) -> Result<(), Failure> {
+        self.lock_expiry().remove_held()
+    }
+
+    fn lock_expiry(&mut self) -> LockExpiry<'_, 'txn> {
+        LockExpiry(&mut self.locks)
     }
 }
 

@@ -102,7 +102,6 @@ impl Writer {
     /// The next message. A sweep goes on while none comes.
     fn next(&mut self) -> Option<Message> {
         self.shrink_if_overdue();
-        self.note_old_locks();
         loop {
             let sweeps = self.sweep.is_under_way(&mut self.queue);
             // Who was just answered may ask again at once, and is not to wait for a bite of a sweep.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use redb::{Database, TransactionError, WriteTransaction};
 
-use crate::bookkeeping::{Booked, Bookkeeping};
 use crate::counting::{Counting, Counts};
 use crate::error::Failure;
 use crate::file;
@@ -13,14 +12,12 @@ use crate::found::{self, Ownership};
 use crate::lent::Lent;
 use crate::mark::Mark;
 use crate::quick_repair::{QuickRepair, Spared};
-use crate::reserved_mark;
 use crate::share::Share;
 use crate::shared::Shared;
 use crate::shrink::Use;
 use crate::step::Step;
 use crate::tables::Tables;
 use crate::write_turn::WriteTurn;
-use crate::young_locks::YoungChanges;
 
 pub(crate) struct Writes {
     pub(crate) shared: Arc<Shared>,
@@ -32,35 +29,25 @@ pub(crate) struct Writes {
     storage: Option<Lent>,
     spared: Spared,
     counting: Counting,
-    pub(crate) books: Bookkeeping,
-}
-
-/// What a commit tells beside its records, and what follows from it once it is made.
-pub(crate) struct Finished {
-    counts: Option<Counts>,
-    booked: Booked,
-    young: YoungChanges,
 }
 
 impl Writes {
-    pub(crate) fn own(shared: Arc<Shared>, sequence: u64, storage: Lent, share: Option<Share>) -> Self {
-        let books = Bookkeeping::alone(reserved_mark::length(shared.config.max_clock_jump));
-        Self { storage: Some(storage), books, ..Self::new(shared, sequence, share) }
+    pub(crate) fn own(shared: Arc<Shared>, mark: Mark, storage: Lent, share: Option<Share>) -> Self {
+        Self { storage: Some(storage), ..Self::new(shared, mark, share) }
     }
 
-    pub(crate) fn beside_others(shared: Arc<Shared>, sequence: u64) -> Self {
-        Self { turn: Some(WriteTurn::default()), ..Self::new(shared, sequence, None) }
+    pub(crate) fn beside_others(shared: Arc<Shared>, mark: Mark) -> Self {
+        Self { turn: Some(WriteTurn::default()), ..Self::new(shared, mark, None) }
     }
 
-    fn new(shared: Arc<Shared>, sequence: u64, share: Option<Share>) -> Self {
+    fn new(shared: Arc<Shared>, mark: Mark, share: Option<Share>) -> Self {
         Self {
             shared,
-            sequence,
+            sequence: mark.sequence,
             turn: None,
             storage: None,
             spared: Spared::default(),
             counting: Counting::new(share),
-            books: Bookkeeping::beside_others(),
         }
     }
 
@@ -103,19 +90,11 @@ impl Writes {
         Some(Use { length: self.storage.as_ref()?.length()?, in_use })
     }
 
-    /// Commits all that is told beside the records, exactly, and what spares the next opening a repair.
+    /// Commits what every commit tells beside its records, and what spares the next opening a repair.
     pub(crate) fn commit_mark(&mut self, database: &Arc<Database>) -> Result<(), Failure> {
-        let txn = self.begin_as(database, self.shared.config.quick_repair != QuickRepair::Never)?;
-        let sealed = {
-            let mut tables = Tables::open(&txn)?;
-            // Another store may have come further.
-            self.step(&tables)?;
-            self.seal(&mut tables)?
-        };
-        self.books.forget();
+        let txn = self.begin_as(database, true)?;
+        self.seal(&mut Tables::open(&txn)?)?;
         txn.commit().map_err(Failure::latched)?;
-        self.books.committed_exactly(sealed.booked);
-        self.shared.young().change(sealed.young);
         self.spared.committed();
         self.shared.slot.committed();
         Ok(())
@@ -126,10 +105,6 @@ impl Writes {
         let mut tables = Tables::open(txn)?;
         if self.counting.share().is_some() {
             tables.count_changes();
-        }
-        // Another store on the same database would not know of them.
-        if self.turn.is_none() {
-            tables.leave_young(&self.shared.young);
         }
         Ok(tables)
     }
@@ -145,61 +120,39 @@ impl Writes {
             // Another store may have written to the database since.
             self.found(tables.mark()?);
         }
-        if let Some(notes) = self.books.look(tables)? {
-            self.shared.unnoted.found(notes.is_complete);
-        }
         // Taken once the database is ours: an application's own transaction may have kept us waiting.
         Ok(Step::new(self.mark()))
     }
 
-    /// Writes what is told beside the records, where there are any: how far the store may have come, and now and then
-    /// what the scopes hold.
-    pub(crate) fn finish(
-        &mut self,
-        step: &Step,
-        tables: &mut Tables<'_>,
-    ) -> Result<Option<Finished>, Failure> {
+    /// Writes what every commit tells beside its records, where there are any: how far the store has come, and now and
+    /// then what the scopes hold.
+    pub(crate) fn finish(&self, step: &Step, tables: &mut Tables<'_>) -> Result<Option<Counts>, Failure> {
         if !step.wrote {
             return Ok(None);
         }
-        let booked = self.books.write(tables, step.mark())?;
-        let counts = self.counting.write(tables, step.now, self.shared.time.source().monotonic())?;
-        Ok(Some(Finished { counts, booked, young: tables.take_young() }))
+        tables.write_mark(step.mark())?;
+        self.counting.write(tables, step.now, self.shared.time.source().monotonic())
     }
 
-    /// Writes all of it, exactly, after notes of all locks.
-    fn seal(&mut self, tables: &mut Tables<'_>) -> Result<Finished, Failure> {
-        tables.note_young(&self.shared.young().all())?;
+    /// Writes the same into the last commit.
+    pub(crate) fn seal(&self, tables: &mut Tables<'_>) -> Result<(), Failure> {
         let mark = self.mark();
-        let booked = self.books.write_exact(tables, mark, self.shared.unnoted.is_over())?;
-        self.counting.write_all(tables, mark.time)?;
-        Ok(Finished { counts: None, booked, young: tables.take_young() })
+        tables.write_mark(mark)?;
+        self.counting.write_all(tables, mark.time)
     }
 
     /// What was given out in a commit that failed may be in the file all the same, so it is not given out again.
     pub(crate) fn commit(
         &mut self,
         step: &Step,
-        finished: Option<Finished>,
+        counts: Option<Counts>,
         txn: WriteTransaction,
     ) -> Result<(), Failure> {
         self.sequence = step.mark().sequence;
         // One that fails may be on the disk all the same.
         self.spared.forget();
-        self.books.forget();
-        if let Err(error) = txn.commit() {
-            if finished.is_some_and(|finished| !finished.young.begun.is_empty()) {
-                self.shared.unnoted.search_again();
-            }
-            return Err(Failure::latched(error));
-        }
+        txn.commit().map_err(Failure::latched)?;
         self.spared.committed();
-        let mut counts = None;
-        if let Some(finished) = finished {
-            counts = finished.counts;
-            self.books.committed(finished.booked);
-            self.shared.young().change(finished.young);
-        }
         self.counting.committed(counts);
         self.shared.slot.committed();
         Ok(())
@@ -209,7 +162,6 @@ impl Writes {
     pub(crate) fn stands_on(&mut self, storage: Lent) {
         self.spared.forget();
         self.storage = Some(storage);
-        self.books.forget();
         self.counting.opened_again();
     }
 
@@ -222,11 +174,8 @@ impl Writes {
 
     /// Takes in how far a database had come.
     pub(crate) fn found(&mut self, mark: Mark) {
-        // What this store has reserved has not passed.
-        if !self.books.is_own(mark) {
-            self.sequence = self.sequence.max(mark.sequence);
-            self.shared.time.raise(mark.clock());
-        }
+        self.sequence = self.sequence.max(mark.sequence);
+        self.shared.time.raise(mark.clock());
     }
 
     /// How far the store has come now.
@@ -256,7 +205,6 @@ impl Writes {
             Ok(self.mark())
         })?;
         self.turn = Some(turn);
-        self.shared.unnoted.ask_again();
         self.counting.adopted();
         Ok(())
     }

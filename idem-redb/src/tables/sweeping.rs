@@ -33,7 +33,7 @@ impl Tables<'_> {
 
     /// Removes the lock of `key` if it has expired, and leaves its note, whose turn comes afterwards.
     pub(crate) fn remove_expired_lock(&mut self, key: &Key, now: Timestamp) -> Result<bool, Failure> {
-        let Some((note, record)) = readable(read_lock(&self.locks, key, now))?.flatten() else {
+        let Some((_, record)) = readable(read_lock(&self.locks, key, now))?.flatten() else {
             return Ok(false);
         };
         if !record.is_expired(now) {
@@ -42,7 +42,6 @@ impl Tables<'_> {
         if record.checkpoint().is_some() {
             self.remove_checkpoint(key)?;
         }
-        self.young.ended.push(note);
         self.remove_lock(key)
     }
 
@@ -69,8 +68,7 @@ impl Tables<'_> {
             Some(Some((own, _))) if own != note && self.lock_expiry().has(key, own)? => {
                 self.lock_expiry().remove(key, note)?;
             }
-            Some(Some((own, record))) => {
-                self.young.ended.push(own);
+            Some(Some((_, record))) => {
                 let note = self.lock_expiry().renew(key, &record, note)?;
                 write_lock(&mut self.locks, key, note, &record)?;
             }

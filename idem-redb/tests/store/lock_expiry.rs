@@ -177,7 +177,7 @@ async fn short_lock(store: &RedbStore, number: usize) -> Lease {
     }
 }
 
-/// What the tables of a closed file hold of locks, beside the mark and the number of notes.
+/// What the tables of a closed file hold of locks, beside the mark.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Left {
     locks: usize,
@@ -195,5 +195,5 @@ fn left(disk: &Disk) -> Left {
     let (notes, locks): (Vec<_>, Vec<_>) =
         locks.iter().unwrap().map(|entry| *entry.unwrap().0.value()).partition(|key| is_note(*key));
     let checkpoints = txn.open_table(bytes("idem/checkpoints")).unwrap().iter().unwrap().count();
-    Left { locks: locks.len(), checkpoints, notes: notes.len() - 2 }
+    Left { locks: locks.len(), checkpoints, notes: notes.len() - 1 }
 }

@@ -58,7 +58,7 @@ async fn a_large_file_is_spared_the_repair_once_the_store_rests() {
         assert!(store.remove(&key(again), false).await.unwrap());
         assert!(needs_repair(&disk));
     }
-    // Without it no commit does.
+    // Without it nothing is written behind the callers' backs.
     let disk = Disk::new();
     let store = opened(&disk, QuickRepair::Never).await;
     complete_keys(&store, 3).await;

@@ -6,7 +6,6 @@ pub(crate) mod disk;
 pub(crate) mod history;
 mod image;
 pub(crate) mod judge;
-pub(crate) mod locks;
 pub(crate) mod mount;
 pub(crate) mod quiet;
 pub(crate) mod rng;
