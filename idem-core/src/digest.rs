@@ -2,55 +2,56 @@
 
 use std::fmt;
 
-use smallvec::SmallVec;
+use arrayvec::ArrayVec;
 
 /// So many bytes are hashed at once, which takes a fraction of what a hasher takes that is fed in small pieces:
 /// one is of 2 kB, and moves with each part. One chunk of BLAKE3.
 const AT_ONCE: usize = 1_024;
-/// Up to this many bytes are gathered within the hasher itself; more take a buffer from the allocator.
-const IN_PLACE: usize = 512;
 
 /// BLAKE3 over a tag and parts, each preceded by its length as 8 little-endian bytes,
 /// so that no two lists of parts run together into the same bytes.
 pub(crate) struct PartsHasher {
     /// What has not been given to the hasher.
-    small: SmallVec<[u8; IN_PLACE]>,
+    small: ArrayVec<u8, AT_ONCE>,
     hasher: Option<Box<blake3::Hasher>>,
 }
 
 impl PartsHasher {
-    pub(crate) fn new(tag: &[u8]) -> Self {
-        let mut hasher = Self { small: SmallVec::new(), hasher: None };
-        hasher.part(tag);
-        hasher
-    }
-
-    pub(crate) fn part(&mut self, part: &[u8]) {
-        self.update(&(part.len() as u64).to_le_bytes());
-        self.update(part);
-    }
-
-    pub(crate) fn finish(mut self) -> [u8; 32] {
-        match &mut self.hasher {
-            None => *blake3::hash(&self.small).as_bytes(),
-            Some(hasher) => *hasher.update(&self.small).finalize().as_bytes(),
-        }
+    /// Of nothing, so that it is not moved with what it holds.
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        Self { small: ArrayVec::new_const(), hasher: None }
     }
 
     /// Gathers what is small, so that each call of the hasher is worth it.
-    fn update(&mut self, bytes: &[u8]) {
-        if self.small.len() + bytes.len() <= AT_ONCE {
-            self.small.extend_from_slice(bytes);
-            return;
+    pub(crate) fn part(&mut self, part: &[u8]) {
+        for bytes in [&(part.len() as u64).to_le_bytes()[..], part] {
+            if self.small.try_extend_from_slice(bytes).is_err() {
+                self.hash_gathered().update(bytes);
+            }
         }
+    }
+
+    /// Leaves nothing gathered.
+    fn hash_gathered(&mut self) -> &mut blake3::Hasher {
         let hasher = self.hasher.get_or_insert_with(|| Box::new(blake3::Hasher::new()));
-        hasher.update(&self.small).update(bytes);
+        hasher.update(&self.small);
         self.small.clear();
+        hasher
+    }
+
+    /// Where it lies: it is too large to be moved about.
+    pub(crate) fn finish(&mut self) -> [u8; 32] {
+        match &mut self.hasher {
+            None => *blake3::hash(&self.small).as_bytes(),
+            Some(_) => *self.hash_gathered().finalize().as_bytes(),
+        }
     }
 }
 
 pub(crate) fn parts_digest<const N: usize>(tag: &[u8], parts: [&[u8]; N]) -> [u8; 32] {
-    let mut hasher = PartsHasher::new(tag);
+    let mut hasher = PartsHasher::new();
+    hasher.part(tag);
     for part in parts {
         hasher.part(part);
     }
@@ -74,8 +75,8 @@ mod tests {
     #[test]
     fn the_digest_does_not_depend_on_how_it_is_fed() {
         let bytes: Vec<u8> = (0..=255).cycle().take(5_000).collect();
-        for first in [0, 1, 200, 210, 211, 212, 999, 1_000, 1_001, 1_024, 3_000] {
-            for second in [0, 1, 24, 1_023, 1_024, 1_025, 2_000] {
+        for first in [0, 1, 200, 989, 990, 996, 997, 998, 1_004, 1_005, 1_006, 1_024, 3_000] {
+            for second in [0, 1, 24, 1_015, 1_016, 1_017, 1_024, 1_025, 2_000] {
                 let (first, second) = (&bytes[..first], &bytes[first..][..second]);
                 let mut plain = Vec::new();
                 for part in [b"tag", first, second, b"end"] {

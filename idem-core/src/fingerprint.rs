@@ -32,7 +32,9 @@ pub struct Fingerprint([u8; 32]);
 impl Fingerprint {
     /// Starts a fingerprint by the recipe named `scheme`.
     pub fn builder(scheme: impl AsRef<[u8]>) -> FingerprintBuilder {
-        FingerprintBuilder { hasher: PartsHasher::new(scheme.as_ref()) }
+        let mut builder = FingerprintBuilder { hasher: PartsHasher::new() };
+        builder.push(scheme);
+        builder
     }
 
     /// A fingerprint read back from a store, or computed elsewhere.
@@ -74,7 +76,7 @@ impl FingerprintBuilder {
 
     /// The fingerprint of the scheme and all parts.
     #[must_use]
-    pub fn finish(self) -> Fingerprint {
+    pub fn finish(mut self) -> Fingerprint {
         Fingerprint(self.hasher.finish())
     }
 }

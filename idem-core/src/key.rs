@@ -27,10 +27,13 @@ const KEY_TAG: &[u8] = b"idem key 1";
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Scope {
     bytes: Box<[u8]>,
-    prefix: [u8; 16],
+    prefix: [u8; Self::PREFIX_LEN],
 }
 
 impl Scope {
+    /// Length of its [prefix](Scope::prefix) in bytes.
+    pub const PREFIX_LEN: usize = 16;
+
     /// A scope of 1 to 255 bytes, any bytes.
     ///
     /// # Errors
@@ -59,10 +62,16 @@ impl Scope {
         SHARED.clone()
     }
 
+    /// What the storage keys of this scope begin with, and those of no other. See [`Key::scope_prefix`].
+    #[must_use]
+    pub fn prefix(&self) -> [u8; Self::PREFIX_LEN] {
+        self.prefix
+    }
+
     fn from_checked(bytes: &[u8]) -> Self {
         let digest = parts_digest(SCOPE_TAG, [bytes]);
-        let mut prefix = [0; 16];
-        prefix.copy_from_slice(&digest[..16]);
+        let mut prefix = [0; Self::PREFIX_LEN];
+        prefix.copy_from_slice(&digest[..Self::PREFIX_LEN]);
         Self { bytes: bytes.into(), prefix }
     }
 }
@@ -102,8 +111,8 @@ impl Key {
         check_client_key(client_key)?;
         let digest = parts_digest(KEY_TAG, [&scope.bytes[..], client_key]);
         let mut storage = [0; Self::STORAGE_LEN];
-        storage[..16].copy_from_slice(&scope.prefix);
-        storage[16..].copy_from_slice(&digest);
+        storage[..Scope::PREFIX_LEN].copy_from_slice(&scope.prefix);
+        storage[Scope::PREFIX_LEN..].copy_from_slice(&digest);
         Ok(Self { storage })
     }
 
@@ -114,6 +123,23 @@ impl Key {
     #[must_use]
     pub fn storage_key(&self) -> &[u8; Self::STORAGE_LEN] {
         &self.storage
+    }
+
+    /// The part of it that all keys of its scope share and those of no other scope have: [`Scope::prefix`]. A store that
+    /// counts what a scope holds counts by it.
+    ///
+    /// ```
+    /// use idem_core::{Key, Scope};
+    ///
+    /// let scope = Scope::new("tenant-7")?;
+    /// assert_eq!(Key::new(&scope, "one")?.scope_prefix(), scope.prefix());
+    /// # Ok::<(), idem_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn scope_prefix(&self) -> [u8; Scope::PREFIX_LEN] {
+        let mut prefix = [0; Scope::PREFIX_LEN];
+        prefix.copy_from_slice(&self.storage[..Scope::PREFIX_LEN]);
+        prefix
     }
 
     /// A key read back from a store.
@@ -132,7 +158,7 @@ impl fmt::Debug for Key {
 /// A short digest, for logs: enough to find a key again, not to guess it.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", ShortDigest(&self.storage[16..]))
+        write!(f, "{}", ShortDigest(&self.storage[Scope::PREFIX_LEN..]))
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) enum NoAttempt {
 }
 
 /// Which request of a client it is: its key, and the URI as the client sent it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) struct RequestIdentity {
     pub(crate) key: IdempotencyKey,
     pub(crate) uri: Uri,
@@ -69,10 +69,10 @@ impl Attempt {
         Self { lease, request, shared }
     }
 
-    /// Whether this is the attempt of that request, and not of one that it was made by: a batch endpoint may hand its
+    /// Whether this is the attempt of the request with this key to this URI, and not of one that it was made by: a batch endpoint may hand its
     /// own extensions to the requests in it.
-    pub(crate) fn is_of(&self, request: &RequestIdentity) -> bool {
-        self.request == *request
+    pub(crate) fn is_of(&self, key: &IdempotencyKey, uri: &Uri) -> bool {
+        self.request.key == *key && self.request.uri == *uri
     }
 
     /// The lease: what proves to the store that this attempt holds the key.
@@ -177,7 +177,7 @@ impl Attempt {
         match capture(Box::pin(body), options.max_response, patience).await {
             Captured::Whole(Whole { data, trailers }) => {
                 let headers = self.with_expiry(&parts.headers);
-                self.shared.outcome(parts.status, &headers, &data, trailers.as_ref())
+                self.shared.outcome(parts.status, &headers, &data, trailers.as_deref())
             }
             Captured::Partly(_, Reason::TooLarge) => Err(NotKept::TooLarge { most: options.max_response }),
             Captured::Partly(_, _) => Err(NotKept::NotWhole),

@@ -14,7 +14,8 @@ use crate::body_budget::BodyShare;
 #[derive(Debug, Default)]
 pub(crate) struct Whole {
     pub(crate) data: Bytes,
-    pub(crate) trailers: Option<HeaderMap>,
+    /// Rare, so boxed: a body moves often.
+    pub(crate) trailers: Option<Box<HeaderMap>>,
 }
 
 impl Whole {
@@ -22,7 +23,7 @@ impl Whole {
         if !self.data.is_empty() {
             return Some(Frame::data(std::mem::take(&mut self.data)));
         }
-        self.trailers.take().map(Frame::trailers)
+        self.trailers.take().map(|trailers| Frame::trailers(*trailers))
     }
 
     pub(crate) fn is_over(&self) -> bool {

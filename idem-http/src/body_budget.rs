@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use idem_core::{Key, Result, Scope};
+use idem_core::{Key, Scope};
 
 use crate::builder::Builder;
 
@@ -42,19 +42,19 @@ pub(crate) struct BodyBudget {
     by_scope: Box<[AtomicUsize]>,
     /// By chance, so that nobody can choose whose slot to share.
     slots: RandomState,
-    shared: Key,
+    shared: [u8; Scope::PREFIX_LEN],
 }
 
 impl BodyBudget {
-    pub(crate) fn new(most: usize, largest: usize) -> Result<Self> {
-        Ok(Self {
+    pub(crate) fn new(most: usize, largest: usize) -> Self {
+        Self {
             most,
             largest,
             held: AtomicUsize::new(0),
             by_scope: (0..SLOTS).map(|_| AtomicUsize::new(0)).collect(),
             slots: RandomState::new(),
-            shared: Key::new(&Scope::shared(), "shared")?,
-        })
+            shared: Scope::shared().prefix(),
+        }
     }
 
     pub(crate) fn held(&self) -> usize {
@@ -63,18 +63,26 @@ impl BodyBudget {
 
     /// Of nothing yet.
     pub(crate) fn share_of(self: &Arc<Self>, key: &Key) -> BodyShare {
-        BodyShare { bodies: Arc::clone(self), scope: scope_of(key), bytes: 0 }
+        BodyShare { bodies: Arc::clone(self), slot: self.slot_of(key), bytes: 0 }
     }
 
     /// None of the shared scope, whose callers are nobody's in particular.
-    fn slot_of(&self, scope: [u8; 16]) -> Option<&AtomicUsize> {
-        let slot = self.slots.hash_one(scope) % SLOTS as u64;
-        if scope == scope_of(&self.shared) { None } else { self.by_scope.get(usize::try_from(slot).ok()?) }
+    fn slot_of(&self, key: &Key) -> Option<usize> {
+        let scope = key.scope_prefix();
+        if scope == self.shared {
+            return None;
+        }
+        usize::try_from(self.slots.hash_one(scope) % SLOTS as u64).ok()
+    }
+
+    fn held_by(&self, slot: Option<usize>) -> Option<&AtomicUsize> {
+        self.by_scope.get(slot?)
     }
 
     /// Nothing is ever held beyond the bound, not for a moment.
     /// `own`: what the body holds already.
-    fn take(&self, slot: Option<&AtomicUsize>, own: usize, bytes: usize) -> bool {
+    fn take(&self, slot: Option<usize>, own: usize, bytes: usize) -> bool {
+        let slot = self.held_by(slot);
         if bytes > self.most {
             return false;
         }
@@ -95,25 +103,18 @@ impl BodyBudget {
         is_taken
     }
 
-    fn give_back(&self, slot: Option<&AtomicUsize>, bytes: usize) {
+    fn give_back(&self, slot: Option<usize>, bytes: usize) {
         self.held.fetch_sub(bytes, Ordering::Relaxed);
-        if let Some(slot) = slot {
+        if let Some(slot) = self.held_by(slot) {
             slot.fetch_sub(bytes, Ordering::Relaxed);
         }
     }
 }
 
-/// All keys of one scope share these bytes.
-fn scope_of(key: &Key) -> [u8; 16] {
-    let mut scope = [0; 16];
-    scope.copy_from_slice(&key.storage_key()[..16]);
-    scope
-}
-
 /// What one body holds, until it is dropped.
 pub(crate) struct BodyShare {
     bodies: Arc<BodyBudget>,
-    scope: [u8; 16],
+    slot: Option<usize>,
     bytes: usize,
 }
 
@@ -123,7 +124,7 @@ impl BodyShare {
     pub(crate) fn grow_to(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
         if more > 0 {
-            if !self.bodies.take(self.bodies.slot_of(self.scope), self.bytes, more) {
+            if !self.bodies.take(self.slot, self.bytes, more) {
                 return false;
             }
             self.bytes += more;
@@ -141,7 +142,7 @@ impl fmt::Debug for BodyShare {
 impl Drop for BodyShare {
     fn drop(&mut self) {
         if self.bytes > 0 {
-            self.bodies.give_back(self.bodies.slot_of(self.scope), self.bytes);
+            self.bodies.give_back(self.slot, self.bytes);
         }
     }
 }
@@ -152,7 +153,7 @@ mod tests {
     use super::*;
 
     fn bodies(most: usize, largest: usize) -> Arc<BodyBudget> {
-        Arc::new(BodyBudget::new(most, largest).unwrap())
+        Arc::new(BodyBudget::new(most, largest))
     }
 
     fn shared(bodies: &Arc<BodyBudget>) -> BodyShare {
@@ -174,7 +175,7 @@ mod tests {
 
     /// A scope that is counted in another slot than `one`.
     fn another(bodies: &Arc<BodyBudget>, one: &str) -> String {
-        let slot = |scope: &str| std::ptr::from_ref(bodies.slot_of(share(bodies, scope).scope).unwrap());
+        let slot = |scope: &str| share(bodies, scope).slot.unwrap();
         (0..1_000).map(|number: u32| number.to_string()).find(|other| slot(other) != slot(one)).unwrap()
     }
 

@@ -91,7 +91,7 @@ mod tests {
     const LIMIT: usize = 1_000;
 
     fn bodies() -> Arc<BodyBudget> {
-        Arc::new(BodyBudget::new(LIMIT, LIMIT).unwrap())
+        Arc::new(BodyBudget::new(LIMIT, LIMIT))
     }
 
     fn share(bodies: &Arc<BodyBudget>) -> BodyShare {

@@ -40,7 +40,7 @@ impl Builder {
         })?;
         let own = [options.replayed_header.clone(), options.not_kept_header.clone(), NOT_EXECUTED];
         options.kept = std::mem::take(&mut options.kept).without(own).also(options.expires_header.clone());
-        let bodies = Arc::new(BodyBudget::new(options.max_bodies_bytes(), options.max_body)?);
+        let bodies = Arc::new(BodyBudget::new(options.max_bodies_bytes(), options.max_body));
         let waiters = Semaphore::new(options.max_waiters);
         let policy = options.policy();
         let store_timeout = policy.resend_limit(&self.store.capabilities());

@@ -60,7 +60,7 @@ pub(crate) async fn capture<B: Body<Data = Bytes>>(
             // Nothing follows the trailers.
             Err(frame) => {
                 let trailers = frame.into_trailers().ok().filter(|trailers| !trailers.is_empty());
-                return Captured::Whole(Whole { data: pieces.freeze(), trailers });
+                return Captured::Whole(Whole { data: pieces.freeze(), trailers: trailers.map(Box::new) });
             }
         }
     }

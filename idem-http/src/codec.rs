@@ -88,7 +88,7 @@ pub(crate) fn decode(mut bytes: Bytes) -> Result<Response<Whole>, Unreadable> {
     if !fields.is_empty() {
         return Err(Unreadable::Lengths);
     }
-    let trailers = (!trailers.is_empty()).then_some(trailers);
+    let trailers = (!trailers.is_empty()).then(|| Box::new(trailers));
     let mut response = Response::new(Whole { data: bytes, trailers });
     *response.status_mut() = status;
     *response.headers_mut() = headers;

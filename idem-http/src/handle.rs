@@ -122,7 +122,7 @@ where
             (Ok(response), Ok(Outcome::Unavailable(reason)))
         }
         Captured::Whole(body) => {
-            let ending = match shared.judge_trailers(&parts, body.trailers.as_ref()) {
+            let ending = match shared.judge_trailers(&parts, body.trailers.as_deref()) {
                 Some(Verdict::Release) => Err(Withheld::NotExecuted),
                 Some(Verdict::DoNotKeep) => Ok(Outcome::Unavailable(Reason::Other)),
                 kept => {
@@ -132,7 +132,7 @@ where
                         None => {}
                     }
                     shared.tell_expiry(&mut parts.headers, *retention, lease);
-                    let trailers = body.trailers.as_ref();
+                    let trailers = body.trailers.as_deref();
                     let outcome = shared.outcome(parts.status, &parts.headers, &body.data, trailers);
                     Ok(outcome.unwrap_or_else(|not_kept| Outcome::Unavailable(not_kept.reason())))
                 }

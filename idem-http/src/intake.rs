@@ -1,7 +1,6 @@
 //! A request with a key, from its header to what the store may be asked: whose key it is, its whole body, what it asks
 //! for; and the answer that is there at once.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -18,8 +17,8 @@ use tracing::field::{Empty, display};
 use crate::attempt::RequestIdentity;
 use crate::body::{RequestBody, Whole};
 use crate::body_budget::BodyShare;
-use crate::grpc::is_grpc;
 use crate::handle::Job;
+use crate::key::IdempotencyKey;
 use crate::layer::Shared;
 use crate::metrics;
 use crate::problem::{Kind, Problem};
@@ -31,7 +30,8 @@ pub(crate) struct Unread<I, B> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) service: I,
     pub(crate) request: Request<B>,
-    pub(crate) identity: RequestIdentity,
+    pub(crate) key: IdempotencyKey,
+    pub(crate) is_grpc: bool,
 }
 
 pin_project! {
@@ -48,7 +48,7 @@ struct Head<I> {
     shared: Arc<Shared>,
     service: I,
     parts: Parts,
-    identity: RequestIdentity,
+    client_key: IdempotencyKey,
     key: Key,
     is_grpc: bool,
     span: Span,
@@ -77,19 +77,18 @@ impl<I, B: Body> Unread<I, B> {
     /// Begins to read the body, once it is known whose key it has. In the future of the answer: the application's code
     /// finds around it what layers outside put around that.
     pub(crate) fn begin<RB: Body>(self) -> Next<I, B, RB> {
-        let Self { shared, service, request, identity } = self;
+        let Self { shared, service, request, key: client_key, is_grpc } = self;
         let span = tracing::debug_span!("idem.http", key = Empty, answer = Empty);
         let (parts, body) = request.into_parts();
-        let is_grpc = is_grpc(&parts.headers);
         let begun = span.in_scope(|| {
-            let key = shared.key_of(&parts, &identity)?;
+            let key = shared.key_of(&parts, &client_key)?;
             span.record("key", display(&key));
             let share = shared.bodies.share_of(&key);
             Ok((key, ReadBody::new(&parts.headers, body, &shared.options, share)?))
         });
         match begun {
             Ok((key, body)) => {
-                let head = Head { shared, service, parts, identity, key, is_grpc, span };
+                let head = Head { shared, service, parts, client_key, key, is_grpc, span };
                 Next::Reading(Intake { body, head: Some(head) })
             }
             Err(problem) => Next::Answered(shared.refused(&span, &problem, is_grpc)),
@@ -107,7 +106,7 @@ where
     pub(crate) fn poll<RB: Body>(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Next<I, B, RB>> {
         let this = self.project();
         let Some(head) = this.head else { return Poll::Pending };
-        let read = head.span.in_scope(|| this.body.poll(cx));
+        let read = head.span.in_scope(|| this.body.poll(cx, &head.shared.options));
         let read = ready!(read);
         let Some(head) = this.head.take() else { return Poll::Pending };
         Poll::Ready(match read {
@@ -119,15 +118,20 @@ where
 
 impl<I> Head<I> {
     fn next<B, RB: Body>(self, whole: Whole, share: BodyShare) -> Next<I, B, RB> {
-        let Self { shared, service, parts, identity, key, is_grpc, span } = self;
+        let Self { shared, service, parts, client_key, key, is_grpc, span } = self;
+        let uri = match shared.request_uri.of(&parts.extensions, &parts.uri) {
+            Ok(uri) => uri,
+            Err(problem) => return Next::Answered(shared.refused(&span, &problem, is_grpc)),
+        };
         let at_hand = span.in_scope(|| {
-            let fingerprint = shared.options.recipe.of(&parts, &identity.uri, &whole.data);
+            let fingerprint = shared.options.recipe.of(&parts, uri, &whole.data);
             // A replay needs none of what is made ready for a handler.
             shared.store().peek_replay(&key, &fingerprint).ok_or(fingerprint)
         });
         match at_hand {
             Ok(outcome) => Next::Answered(shared.replayed(&span, outcome, is_grpc)),
             Err(fingerprint) => {
+                let identity = RequestIdentity { key: client_key, uri: uri.clone() };
                 let request = Request::from_parts(parts, RequestBody::whole(whole, share));
                 let asked = Asked { shared, key, fingerprint, is_grpc, span };
                 Next::Asking(asked, Job { service, request: Some(request), identity: Some(identity) })
@@ -138,7 +142,7 @@ impl<I> Head<I> {
 
 impl Shared {
     /// The key as the store has it.
-    fn key_of(&self, parts: &Parts, identity: &RequestIdentity) -> Result<Key, Problem> {
+    fn key_of(&self, parts: &Parts, client_key: &IdempotencyKey) -> Result<Key, Problem> {
         let scope = (self.scope)(parts).map_err(|error| {
             if error.status.is_server_error() {
                 tracing::error!(
@@ -149,7 +153,7 @@ impl Shared {
             }
             Problem::new(Kind::Scope(error.status), error.detail)
         })?;
-        Key::new(&scope, identity.key.as_str())
+        Key::new(&scope, client_key.as_str())
             .map_err(|error| Problem::new(Kind::KeyMalformed, error.message().to_owned()))
     }
 

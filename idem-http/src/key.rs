@@ -61,14 +61,15 @@ pub(crate) fn read(
     names: &[HeaderName],
     syntax: KeySyntax,
 ) -> Result<Option<IdempotencyKey>, KeyError> {
-    let mut present = names.iter().filter(|name| headers.contains_key(*name));
-    let Some(name) = present.next() else { return Ok(None) };
+    let mut present = names.iter().filter_map(|name| {
+        let mut lines = headers.get_all(name).iter();
+        lines.next().map(|first| (first, lines))
+    });
+    let Some((first, others)) = present.next() else { return Ok(None) };
     if present.next().is_some() {
         return Err(KeyError::TwoHeaders);
     }
-    let mut lines = headers.get_all(name).iter();
-    let first = lines.next().map_or(&b""[..], HeaderValue::as_bytes);
-    let field = join(first, lines)?;
+    let field = join(first.as_bytes(), others)?;
     if field.len() > LONGEST_FIELD {
         return Err(KeyError::TooLong);
     }

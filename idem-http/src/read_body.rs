@@ -33,51 +33,51 @@ pin_project! {
         body: B,
         // Bytes that the request says its body has.
         declared: Option<u64>,
-        limit: usize,
-        time: Duration,
-        // None until something must be waited for.
+        // Whether it was polled without coming to its end.
+        has_waited: bool,
+        // None until it has to wait a second time.
         #[pin]
         timer: Option<Sleep>,
         // None once the body is whole.
         buffer: Option<BodyBuffer>,
-        trailers: Option<HeaderMap>,
-        // After which one that found no room may be sent again.
-        pause: Duration,
+        trailers: Option<Box<HeaderMap>>,
     }
 }
 
 impl<B: Body> ReadBody<B> {
-    /// Of [`max_body`](Options::max_body) bytes at most, that arrive in time.
+    /// Of [`max_body`](Options::max_body) bytes at most, that arrive in time. With the same `options` it is polled.
     pub(crate) fn new(
         headers: &HeaderMap,
         body: B,
         options: &Options,
         share: BodyShare,
     ) -> Result<Self, Problem> {
-        let (limit, time, pause) = (options.max_body, options.body_timeout.min(YEAR), options.retry_store);
+        let limit = options.max_body;
         let declared = declared_length(headers)?;
         let least = declared.unwrap_or(0).max(body.size_hint().lower());
         if least > limit as u64 {
             return Err(too_large(limit));
         }
         let buffer = Some(BodyBuffer::new(usize::try_from(least).unwrap_or(0), limit, share));
-        Ok(Self { body, declared, limit, time, timer: None, buffer, trailers: None, pause })
+        Ok(Self { body, declared, has_waited: false, timer: None, buffer, trailers: None })
     }
 }
 
-impl<B> Future for ReadBody<B>
+impl<B> ReadBody<B>
 where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    type Output = Result<(Whole, BodyShare), Problem>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    pub(crate) fn poll(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        options: &Options,
+    ) -> Poll<Result<(Whole, BodyShare), Problem>> {
         loop {
             match next_frame(self.as_mut().project().body, cx) {
-                Poll::Ready(Some(Ok(frame))) => self.as_mut().take(frame)?,
+                Poll::Ready(Some(Ok(frame))) => self.as_mut().take(frame, options)?,
                 Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Err(broken(error.into().as_ref(), self.limit)));
+                    return Poll::Ready(Err(broken(error.into().as_ref(), options.max_body)));
                 }
                 Poll::Ready(None) => {
                     return match self.as_mut().whole() {
@@ -85,7 +85,7 @@ where
                         None => Poll::Pending,
                     };
                 }
-                Poll::Pending => return self.wait(cx).map(Err),
+                Poll::Pending => return self.wait(cx, options.body_timeout.min(YEAR)).map(Err),
             }
         }
     }
@@ -100,20 +100,22 @@ fn next_frame<B: Body>(body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<Read<B>>
 }
 
 impl<B: Body> ReadBody<B> {
-    fn take(self: Pin<&mut Self>, frame: Frame<B::Data>) -> Result<(), Problem> {
+    fn take(self: Pin<&mut Self>, frame: Frame<B::Data>, options: &Options) -> Result<(), Problem> {
         let this = self.project();
         let Some(buffer) = this.buffer else { return Ok(()) };
         match frame.into_data() {
-            Ok(data) if data.remaining() > *this.limit - buffer.len() => Err(too_large(*this.limit)),
+            Ok(data) if data.remaining() > options.max_body.saturating_sub(buffer.len()) => {
+                Err(too_large(options.max_body))
+            }
             Ok(data) => {
                 if buffer.push(data) {
                     Ok(())
                 } else {
-                    Err(no_room(*this.pause))
+                    Err(no_room(options.retry_store))
                 }
             }
             Err(frame) => {
-                *this.trailers = bytes_frame(frame).into_trailers().ok();
+                *this.trailers = bytes_frame(frame).into_trailers().ok().map(Box::new);
                 Ok(())
             }
         }
@@ -128,17 +130,22 @@ impl<B: Body> ReadBody<B> {
         Some(if is_complete { Ok((whole, share)) } else { Err(incomplete()) })
     }
 
-    /// Waits for the end of its time.
-    fn wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Problem> {
+    /// Waits for the end of its time. At first it just asks to be polled again: a server hands over what it has read of a body
+    /// once somebody has asked for it, and a timer costs more than a second look.
+    fn wait(self: Pin<&mut Self>, cx: &mut Context<'_>, time: Duration) -> Poll<Problem> {
         let mut this = self.project();
+        if !std::mem::replace(this.has_waited, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let now = Instant::now();
         if this.timer.is_none() {
-            this.timer.set(Some(sleep_until(now + *this.time)));
+            this.timer.set(Some(sleep_until(now + time)));
         }
         let Some(timer) = this.timer.as_pin_mut() else { return Poll::Pending };
         // A body that used up the task's budget left none for the timer, which then never reports: so the clock is read, too.
         if now >= timer.deadline() || timer.poll(cx).is_ready() {
-            return Poll::Ready(late(*this.time));
+            return Poll::Ready(late(time));
         }
         Poll::Pending
     }

@@ -103,7 +103,6 @@ where
 type Later<'a, RB, E> = Pin<Box<dyn Future<Output = (&'static str, Answered<RB, E>)> + Send + 'a>>;
 
 /// What a client gets, at once or later.
-#[expect(clippy::large_enum_variant, reason = "it moves once, and most are large")]
 enum End<'a, RB: Body, E> {
     Answered(&'static str, Answered<RB, E>),
     Later(Later<'a, RB, E>),

@@ -10,7 +10,7 @@ use http_body::Body;
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
-use crate::attempt::{Attempt, NoAttempt, RequestIdentity};
+use crate::attempt::{Attempt, NoAttempt};
 use crate::body::RequestBody;
 use crate::future::ResponseFuture;
 use crate::grpc::is_grpc;
@@ -79,13 +79,12 @@ where
         let problem = match key::read(request.headers(), &options.key_headers, options.syntax) {
             Ok(Some(key)) => match self.shared.request_uri.of(request.extensions(), request.uri()) {
                 Ok(uri) => {
-                    let identity = RequestIdentity { key, uri: uri.clone() };
                     // A layer around this one has locked the key already, and answers for it.
-                    if attempt.is_some_and(|attempt| attempt.is_of(&identity)) {
+                    if attempt.is_some_and(|attempt| attempt.is_of(&key, uri)) {
                         return self.untouched(request);
                     }
                     let (shared, service) = (Arc::clone(&self.shared), self.inner.clone());
-                    return ResponseFuture::unread(Unread { shared, service, request, identity });
+                    return ResponseFuture::unread(Unread { shared, service, request, key, is_grpc });
                 }
                 Err(problem) => problem,
             },

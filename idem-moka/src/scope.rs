@@ -11,7 +11,7 @@ use crate::hash::{BuildAsItIs, Hashed, KeyHash};
 use crate::held::Held;
 
 /// What the storage keys of one scope begin with.
-type ScopeId = [u8; 16];
+type ScopeId = [u8; Scope::PREFIX_LEN];
 
 /// Scopes that are in use at once seldom meet in one part.
 const PARTS: usize = 64;
@@ -23,7 +23,7 @@ const PARTS: usize = 64;
 pub(crate) struct Scopes {
     parts: Box<[RwLock<Part>]>,
     hash: KeyHash,
-    shared: Option<ScopeId>,
+    shared: ScopeId,
     /// What a scope may hold for each unit that is free; `None`: as much as there is.
     held_per_free: Option<f64>,
 }
@@ -47,7 +47,7 @@ impl Scopes {
         Self {
             parts: (0..PARTS).map(|_| RwLock::default()).collect(),
             hash: KeyHash::new(),
-            shared: shared_scope(),
+            shared: Scope::shared().prefix(),
             held_per_free,
         }
     }
@@ -56,8 +56,8 @@ impl Scopes {
     /// most often the same.
     pub(crate) fn lock(&self, key: &Key, last: &mut CountedIn) -> CountedIn {
         self.held_per_free?;
-        let id = scope_of(key);
-        if self.shared == Some(id) {
+        let id = key.scope_prefix();
+        if self.shared == id {
             return None;
         }
         match last {
@@ -129,18 +129,6 @@ impl fmt::Debug for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scopes").field("held_per_free", &self.held_per_free).finish_non_exhaustive()
     }
-}
-
-fn scope_of(key: &Key) -> ScopeId {
-    let mut id = ScopeId::default();
-    let length = id.len();
-    id.copy_from_slice(&key.storage_key()[..length]);
-    id
-}
-
-/// `None` never happens: the text of the key is a valid one.
-fn shared_scope() -> Option<ScopeId> {
-    Key::new(&Scope::shared(), "any").ok().map(|key| scope_of(&key))
 }
 
 #[cfg(test)]

@@ -143,10 +143,10 @@ impl Counts {
     }
 
     /// What is counted once `changes` are committed.
-    fn with(&self, changes: &Changes, exempt: Option<ScopeId>, now: Duration) -> Self {
+    fn with(&self, changes: &Changes, exempt: ScopeId, now: Duration) -> Self {
         let mut counts = Self { added: 0, ..self.clone() };
         for (scope, bytes) in changes.iter() {
-            counts.held.change((exempt != Some(*scope)).then_some(scope), *bytes);
+            counts.held.change((exempt != *scope).then_some(scope), *bytes);
             counts.added = counts.added.saturating_add_signed((*bytes).max(0));
             counts.unsaved = counts.unsaved.saturating_add(bytes.unsigned_abs());
         }

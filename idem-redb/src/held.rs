@@ -12,10 +12,12 @@
 //!   beside the last commit. What is lost of removals stays counted, so a counter may be above the truth by as much,
 //!   until the records are few enough to be counted anew.
 
+use idem_core::Scope;
+
 /// How many scopes are counted.
 pub(crate) const COUNTERS: usize = 32;
 /// What the storage keys of one scope begin with.
-pub(crate) type ScopeId = [u8; 16];
+pub(crate) type ScopeId = [u8; Scope::PREFIX_LEN];
 
 /// What the heaviest scopes hold, and what all hold together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -20,7 +20,7 @@ pub(crate) const LOCK: i64 = 288;
 pub(crate) struct Share {
     option: f64,
     /// The one that has no share: it is the choice of an application that has one tenant.
-    shared: Option<ScopeId>,
+    shared: ScopeId,
     room: Arc<Room>,
     pub(crate) counts: Counts,
 }
@@ -29,7 +29,12 @@ impl Share {
     /// Of a file of which so much is known.
     pub(crate) fn new(option: f64, room: Arc<Room>, known: Known) -> Self {
         room.begin(known.held.all(), known.most, known.has_rows);
-        Self { option, shared: shared_scope(), room, counts: Counts::new(known.held, known.is_exact) }
+        Self {
+            option,
+            shared: Scope::shared().prefix(),
+            room,
+            counts: Counts::new(known.held, known.is_exact),
+        }
     }
 
     /// Refuses a new key where the room that is left is for those who hold one, or where its scope holds too much of what
@@ -48,10 +53,10 @@ impl Share {
         if let Some(left) = self.room.reserved() {
             return Err(nearly_full(left));
         }
-        let scope = scope_of(key);
+        let scope = key.scope_prefix();
         let held = self.counts.held.of(&scope);
         // Of no scope is the first record refused, nor of one that is too small to be counted.
-        if held == 0 || self.shared == Some(scope) || self.option >= 1.0 {
+        if held == 0 || self.shared == scope || self.option >= 1.0 {
             return Ok(());
         }
         let per_free = self.option / (1.0 - self.option);
@@ -73,7 +78,7 @@ impl Share {
     }
 
     /// The scope that is counted with the others only.
-    pub(crate) fn exempt(&self) -> Option<ScopeId> {
+    pub(crate) fn exempt(&self) -> ScopeId {
         self.shared
     }
 
@@ -125,16 +130,4 @@ fn nearly_full(free: u64) -> Error {
 
 fn kibibytes(bytes: u64) -> String {
     format!("{} KiB", bytes >> 10)
-}
-
-pub(crate) fn scope_of(key: &Key) -> ScopeId {
-    let mut scope = ScopeId::default();
-    let length = scope.len();
-    scope.copy_from_slice(&key.storage_key()[..length]);
-    scope
-}
-
-/// `None` never happens: the text of the key is a valid one.
-fn shared_scope() -> Option<ScopeId> {
-    Key::new(&Scope::shared(), "any").ok().map(|key| scope_of(&key))
 }

@@ -20,7 +20,7 @@ use crate::schema::{
     CHECKPOINTS, INDEX, INDEX_KEY_LEN, IndexKey, LOCKS, META, OUTCOMES, Place, SCHEMA_VERSION, StorageKey,
     VERSION_KEY, completed, index_key, owner_of,
 };
-use crate::share::{LOCK, scope_of};
+use crate::share::LOCK;
 
 /// What a record in the log takes beside itself: its place, there and in the index, and its key in the index.
 const IN_INDEX: usize = 2 * Place::LEN + INDEX_KEY_LEN;
@@ -210,7 +210,7 @@ impl<'txn> Tables<'txn> {
 
     fn count(&mut self, key: &Key, bytes: i64) {
         if let Some(changes) = &mut self.changes {
-            changes.add(scope_of(key), bytes);
+            changes.add(key.scope_prefix(), bytes);
         }
     }
 
