@@ -10,7 +10,8 @@
 //! - Both sides get the place where they are fastest ([`Place`]): idem's callers are tokio tasks, as in a server;
 //!   a bare call that blocks (redb's commit) has a thread to itself per caller, without any hop between them.
 //! - Not timed on either side is what a caller makes before it asks: the digests of key and fingerprint, the
-//!   random owner, the outcome's own bytes; the rows of [`whole()`] time it all. A reply's bytes must be in the caller's hands, owned, on both.
+//!   random owner, the outcome's own bytes; the rows of [`whole()`] time it all. A reply's bytes must be in the caller's
+//!   hands, owned, on both.
 //! - Callers that never wait (reads, memory) give way to one another every 32 steps, on both sides.
 //!
 //! [`Workload`] says what one step of each workload is; `benches/README.md` how to run and read it all.

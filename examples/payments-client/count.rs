@@ -9,6 +9,7 @@ use crate::arguments::Arguments;
 
 #[derive(Deserialize)]
 struct Payment {
+    id: u64,
     reference: String,
 }
 
@@ -17,13 +18,18 @@ struct Payment {
 /// # Errors
 /// Unless it is once for each of `references`.
 pub(crate) async fn once_each(arguments: &Arguments, references: &[String]) -> Result<()> {
-    let url = format!("http://{}/payments", arguments.server);
-    let answer = reqwest::Client::new().get(url).bearer_auth(&arguments.token).send().await?;
-    let booked: Vec<Payment> = serde_json::from_slice(&answer.error_for_status()?.bytes().await?)?;
+    let (client, mut after) = (reqwest::Client::new(), 0);
     let mut executions: BTreeMap<_, u64> = references.iter().map(|reference| (&**reference, 0)).collect();
-    for payment in &booked {
-        if let Some(count) = executions.get_mut(&*payment.reference) {
-            *count += 1;
+    loop {
+        let url = format!("http://{}/payments?after={after}", arguments.server);
+        let answer = client.get(url).bearer_auth(&arguments.token).send().await?;
+        let page: Vec<Payment> = serde_json::from_slice(&answer.error_for_status()?.bytes().await?)?;
+        let Some(last) = page.last() else { break };
+        after = last.id;
+        for payment in &page {
+            if let Some(count) = executions.get_mut(&*payment.reference) {
+                *count += 1;
+            }
         }
     }
     let mut keys_by_count = BTreeMap::<u64, usize>::new();

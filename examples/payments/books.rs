@@ -9,7 +9,7 @@ use idem_redb::{RedbStore, RedbStoreExt as _};
 use redb::ReadableDatabase as _;
 
 use crate::Result;
-use crate::session::{DOCUMENTS, Memory, PAYMENTS, Payment, Session};
+use crate::session::{DOCUMENTS, LISTED, Memory, PAYMENTS, Payment, Session};
 
 #[derive(Clone)]
 pub(crate) enum Books {
@@ -78,17 +78,19 @@ impl Books {
         }
     }
 
-    pub(crate) async fn payments(&self, account: u64) -> Result<Vec<Payment>> {
+    /// Those with a higher id than `after`, at most [`LISTED`].
+    pub(crate) async fn payments(&self, account: u64, after: u64) -> Result<Vec<Payment>> {
         match self {
             Self::Memory(memory) => {
-                Ok(memory.lock().unwrap_or_else(PoisonError::into_inner).payments(account))
+                Ok(memory.lock().unwrap_or_else(PoisonError::into_inner).payments(account, after))
             }
             Self::Database(store) => {
                 let database = store.database().await?;
                 in_background(move || {
                     let table = database.begin_read()?.open_table(PAYMENTS)?;
                     table
-                        .range((account, 0)..=(account, u64::MAX))?
+                        .range((account, after.saturating_add(1))..=(account, u64::MAX))?
+                        .take(LISTED)
                         .map(|row| {
                             let (key, value) = row?;
                             let (cents, reference) = value.value();

@@ -1,4 +1,5 @@
-//! JSON Patch within bounds: a copy of a copy doubles what it copies, so that twenty operations make a gigabyte of a kilobyte.
+//! JSON Patch within bounds: a copy of a copy doubles what it copies, so that twenty operations make a gigabyte of a
+//! kilobyte.
 
 use json_patch::{Patch, patch};
 use serde_json::Value;

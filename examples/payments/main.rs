@@ -8,7 +8,7 @@
 //! are `demo` and `demo2`, for two accounts. README.md shows it with curl.
 //!
 //! - `POST /payments`: books a payment; on redb the booking and the key's completion are one transaction.
-//! - `GET /payments`: what was booked.
+//! - `GET /payments`: what was booked, 100 at a time; `?after=ID` has the next ones.
 //! - `PATCH /accounts/{id}`: JSON Patch within bounds, in one transaction likewise; of one's own account, which is checked
 //!   outside the layer.
 //! - `POST /things`: a random number, one that JavaScript reads as it is.

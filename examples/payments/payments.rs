@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Extension, Json, State};
+use axum::extract::{Extension, Json, Query, State};
 use axum::http::StatusCode;
 use idem_http::Attempt;
 use serde::Deserialize;
@@ -46,11 +46,21 @@ pub(crate) async fn pay(
     booked
 }
 
+/// Where a list begins.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Page {
+    /// The last id of the page before.
+    #[serde(default)]
+    after: u64,
+}
+
 pub(crate) async fn list(
     State(service): State<Arc<Service>>,
+    Query(page): Query<Page>,
     Extension(account): Extension<Account>,
 ) -> Answer {
-    match service.books.payments(account.0).await {
+    match service.books.payments(account.0, page.after).await {
         Ok(payments) => answer(StatusCode::OK, &serde_json::json!(payments)),
         Err(error) => {
             eprintln!("payments: {error}");

@@ -14,6 +14,9 @@ pub(crate) const PAYMENTS: TableDefinition<'_, (u64, u64), (u64, &str)> =
 /// Account -> what it says of itself, as JSON.
 pub(crate) const DOCUMENTS: TableDefinition<'_, u64, &str> = TableDefinition::new("demo.accounts");
 
+/// So many are listed at a time.
+pub(crate) const LISTED: usize = 100;
+
 /// More than a demo books in memory.
 const MOST_IN_MEMORY: usize = 1_000_000;
 
@@ -31,8 +34,9 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn payments(&self, account: u64) -> Vec<Payment> {
-        self.of(account).cloned().collect()
+    /// See [`Books::payments`](crate::books::Books::payments).
+    pub(crate) fn payments(&self, account: u64, after: u64) -> Vec<Payment> {
+        self.of(account).skip_while(|payment| payment.id <= after).take(LISTED).cloned().collect()
     }
 
     fn of(&self, account: u64) -> impl DoubleEndedIterator<Item = &Payment> {

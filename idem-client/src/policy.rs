@@ -42,8 +42,9 @@ pub struct RetryPolicy {
     pub retention: Duration,
     /// How many sendings again there may be for each request, on the average of the last ten seconds, over all that
     /// this client and its clones send: 0 (none, but for [`retries_per_second`](Self::retries_per_second)) to 1,000. What is
-    /// more counts as 1,000; what is less than 0.001, or no number, as 0. This keeps an outage from being multiplied by those who wait for
-    /// its end. A request that finds the budget spent is not given up: it pauses once more. Default: 0.2.
+    /// more counts as 1,000; what is less than 0.001, or no number, as 0. This keeps an outage from being multiplied by
+    /// those who wait for its end. A request that finds the budget spent is not given up: it pauses once more. Default:
+    /// 0.2.
     pub retry_ratio: f32,
     /// How many more of them there may be each second, so that a client with little to do can always try: 0
     /// (none) to 1,000,000, and more counts as that. Where this and the ratio are both 0 nothing is sent again. Default: 10.

@@ -164,7 +164,7 @@ impl fmt::Debug for Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// It is larger than the store keeps.
+    /// It is larger than what is kept: by the store, or by the layer that made it.
     TooLarge,
     /// It was streamed, so there was no moment at which it was whole.
     Streamed,
@@ -181,7 +181,7 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::TooLarge => "the result was larger than the store keeps",
+            Self::TooLarge => "the result was too large to be kept",
             Self::Streamed => "the result was streamed",
             Self::Upgraded => "the connection changed its protocol",
             Self::Panicked => "the work panicked",

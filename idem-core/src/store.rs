@@ -89,8 +89,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Contract
     /// `None` says nothing: ask by `lock`. `Some` is what `lock` would have answered at this moment to a request with
-    /// `fingerprint`. Nothing is changed and nothing is waited for: the call runs on the caller's thread, so it reads only what
-    /// `lock` would read there, in memory. Damage and failures are `None`; `lock` reports them.
+    /// `fingerprint`. Nothing is changed and nothing is waited for: the call runs on the caller's thread, so it reads
+    /// only what `lock` would read there, in memory. Damage and failures are `None`; `lock` reports them.
     /// [`execute`](crate::StoreExt::execute) peeks before it makes a claim.
     ///
     /// The default answers `None`. A wrapper may forward the call or leave it; a replay then goes by `lock`.

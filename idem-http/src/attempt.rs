@@ -69,8 +69,8 @@ impl Attempt {
         Self { lease, request, shared }
     }
 
-    /// Whether this is the attempt of the request with this key to this URI, and not of one that it was made by: a batch endpoint may hand its
-    /// own extensions to the requests in it.
+    /// Whether this is the attempt of the request with this key to this URI, and not of one that it was made by: a batch
+    /// endpoint may hand its own extensions to the requests in it.
     pub(crate) fn is_of(&self, key: &IdempotencyKey, uri: &Uri) -> bool {
         self.request.key == *key && self.request.uri == *uri
     }
@@ -152,8 +152,8 @@ impl Attempt {
     /// ```
     ///
     /// # Errors
-    /// [`NotKept`]: no retry could get this response. In a transaction, hand the error on: nothing is committed then, and the
-    /// handler answers something that can be kept.
+    /// [`NotKept`]: no retry could get this response. In a transaction, hand the error on: nothing is committed then,
+    /// and the handler answers something that can be kept.
     pub fn outcome<B: AsRef<[u8]>>(&self, response: &Response<B>) -> std::result::Result<Outcome, NotKept> {
         let headers = self.with_expiry(response.headers());
         self.shared.outcome(response.status(), &headers, response.body().as_ref(), None)
@@ -184,7 +184,8 @@ impl Attempt {
         }
     }
 
-    /// The headers with the expiry that clients are told. A handler that completes its key itself uses its lease's retention.
+    /// The headers with the expiry that clients are told. A handler that completes its key itself uses its lease's
+    /// retention.
     fn with_expiry<'a>(&self, headers: &'a HeaderMap) -> Cow<'a, HeaderMap> {
         let mut headers = Cow::Borrowed(headers);
         if self.shared.options.expires_header.is_some() {

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::body_budget::BodyBudget;
 use crate::builder::Builder;
+use crate::headers::is_taken;
 use crate::layer::{IdempotencyLayer, Shared};
 use crate::options::Options;
 use crate::running::Running;
@@ -26,9 +27,10 @@ impl Builder {
     ///
     /// # Errors
     /// [`InvalidConfig`](ErrorKind::InvalidConfig) that names the option: a lease or a retention outside the
-    /// limits of [`Claim`], no [`request_uri`](Builder::request_uri) without the feature `axum`, a time or a size of zero,
-    /// [`max_bodies_bytes`](Builder::max_bodies_bytes) below [`max_body`](Builder::max_body), no method or header at all, `HEAD` or `CONNECT`, whose answers have no body of their own, or a unary method of gRPC that is
-    /// no path.
+    /// limits of [`Claim`], a header of the layer's own with the name of one that every message has, no
+    /// [`request_uri`](Builder::request_uri) without the feature `axum`, a time or a size of zero,
+    /// [`max_bodies_bytes`](Builder::max_bodies_bytes) below [`max_body`](Builder::max_body), no method or header at
+    /// all, `HEAD` or `CONNECT`, whose answers have no body of their own, or a unary method of gRPC that is no path.
     pub fn build(mut self) -> Result<IdempotencyLayer> {
         let options = &mut self.options;
         check(options)?;
@@ -87,6 +89,18 @@ fn check(options: &Options) -> Result<()> {
         return Err(invalid(&format!(
             "grpc_unary: {named:?} is neither a method (\"/pay.Pay/Charge\") nor all of a service (\"/pay.Pay/*\")"
         )));
+    }
+    let own = [
+        ("replayed_header", Some(&options.replayed_header)),
+        ("not_kept_header", Some(&options.not_kept_header)),
+        ("expires_header", options.expires_header.as_ref()),
+    ];
+    for (option, name) in own {
+        if let Some(name) = name.filter(|name| is_taken(name.as_str())) {
+            return Err(invalid(&format!(
+                "{option}: {name:?} says something else in every answer that has it"
+            )));
+        }
     }
     match options.methods.iter().find(|method| [Method::HEAD, Method::CONNECT].contains(method)) {
         Some(method) => Err(invalid(&format!("methods: answers to {method} have no body of their own"))),

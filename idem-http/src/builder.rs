@@ -153,8 +153,9 @@ impl Builder {
         self
     }
 
-    /// Whether an answer may also say by the header [`NOT_EXECUTED`](crate::NOT_EXECUTED) that nothing was executed. Not in front of anything
-    /// that hands on the headers of others, such as a proxy: they could have a request run twice. Default: no.
+    /// Whether an answer may also say by the header [`NOT_EXECUTED`](crate::NOT_EXECUTED) that nothing was executed. Not
+    /// in front of anything that hands on the headers of others, such as a proxy: they could have a request run twice.
+    /// Default: no.
     pub fn not_executed_header(mut self, is_obeyed: bool) -> Self {
         self.options.not_executed_header = is_obeyed;
         self
@@ -256,8 +257,8 @@ impl Builder {
     }
 
     /// The header that marks an answer of which it is unknown whether it is kept: the store failed at its completion, or had
-    /// failed before, so that the handler ran without a lock. An answer that is certainly not kept (by a verdict, or too long)
-    /// has no such header; its retries get `not_kept`. Default: `Idempotency-Not-Kept`.
+    /// failed before, so that the handler ran without a lock. An answer that is certainly not kept (by a verdict, or too
+    /// long) has no such header; its retries get `not_kept`. Default: `Idempotency-Not-Kept`.
     pub fn not_kept_header(mut self, name: HeaderName) -> Self {
         self.options.not_kept_header = name;
         self

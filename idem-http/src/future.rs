@@ -19,10 +19,9 @@ use crate::body::RequestBody;
 use crate::handle::Job;
 use crate::intake::{Asked, Intake, Next, Unread};
 use crate::response::ResponseBody;
-use crate::run::run;
+use crate::run::{Answered, run};
 use crate::stage::Stage;
 
-type Answered<RB, E> = Result<Response<ResponseBody<RB>>, E>;
 type Boxed<RB, E> = Pin<Box<dyn Future<Output = Answered<RB, E>> + Send>>;
 
 pin_project! {

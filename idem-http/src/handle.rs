@@ -118,6 +118,10 @@ where
     let patience = shared.options.patience_with(&*body);
     match capture(body, shared.options.max_response, patience).await {
         Captured::Partly(partly, reason) => {
+            if reason == Reason::TooLarge {
+                let most = shared.options.max_response;
+                tracing::warn!(key = %lease.key(), most, "the answer is larger than max_response, it is not kept; a retry will be told so");
+            }
             let response = Response::from_parts(parts, ResponseBody::partly(partly));
             (Ok(response), Ok(Outcome::Unavailable(reason)))
         }

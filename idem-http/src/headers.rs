@@ -22,6 +22,13 @@ fn is_of_one_message(name: &str) -> bool {
     )
 }
 
+/// What an answer of HTTP or gRPC is made of: the layer cannot use such a header for something of its own.
+pub(crate) fn is_taken(name: &str) -> bool {
+    is_of_one_message(name)
+        || is_of_grpc(name)
+        || matches!(name, "content-type" | "content-encoding" | "trailer")
+}
+
 /// Of one caller or one request. Kept only when the application asks for it.
 fn is_of_one_caller(name: &str) -> bool {
     let is_named = matches!(

@@ -22,8 +22,8 @@ use crate::service::Idempotency;
 ///
 /// Put it *inside* authentication: its scope comes from what authentication found, and a replay then passes the
 /// same checks as the first request. Put limits of concurrency inside the layer: a handler whose client is gone
-/// runs on, and only a limit inside counts it. CORS, compression and tracing belong outside. Where two of these layers stand around one another, the outer one
-/// acts. Clones share one store and one [`Running`].
+/// runs on, and only a limit inside counts it. CORS, compression and tracing belong outside. Where two of these layers
+/// stand around one another, the outer one acts. Clones share one store and one [`Running`].
 #[derive(Clone)]
 pub struct IdempotencyLayer {
     shared: Arc<Shared>,

@@ -16,8 +16,8 @@
 //! | any, while the store is down | 503 with `Retry-After`: nothing runs without a lock |
 //! | one whose body finds no room beside those of others | 503 with `Retry-After` |
 //!
-//! Every refusal is a [problem] of RFC 9457, or has a status of gRPC (see below). Requests without a key, and methods other than `POST` and
-//! `PATCH`, go to their handlers untouched.
+//! Every refusal is a [problem] of RFC 9457, or has a status of gRPC (see below). Requests without a key, and methods
+//! other than `POST` and `PATCH`, go to their handlers untouched.
 //!
 //! [draft-ietf-httpapi-idempotency-key-header]: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 //!
@@ -102,19 +102,20 @@
 //! The URI is part of what a key is for, as the client sent it. Routers that nest others take its prefix off, so the
 //! layer takes it from where it was kept: by axum's own router of the version that the feature `axum` names, or by an
 //! [`OriginalUriLayer`] outside of any router. A layer that nothing stands around, or a whole router inside, is told so
-//! by [`RequestUri::Unchanged`]. Where the layer cannot know the URI of a request with a key it answers 500 and runs nothing; without the feature
-//! `axum` it is not even built before it is told.
+//! by [`RequestUri::Unchanged`]. Where the layer cannot know the URI of a request with a key it answers 500 and runs
+//! nothing; without the feature `axum` it is not even built before it is told.
 //!
 //! A request inside a request, such as a part of a batch, has an attempt of its own when it has a key or a URI of its
 //! own, whatever extensions it was given; one without a key is part of the attempt around it.
 //!
 //! # gRPC
-//! Once [`Builder::grpc_unary`] names unary methods, the layer acts on these, trailers and all, and every other call of gRPC goes to
-//! its handler untouched, since HTTP does not tell a unary call from a stream. What it refuses is a Trailers-Only answer: `ABORTED` while the first call runs, `FAILED_PRECONDITION` for a key that was used for another call or whose
-//! answer was not kept, `INVALID_ARGUMENT` for a key that is none, `UNAVAILABLE` while the store cannot answer, with
-//! `grpc-retry-pushback-ms` where it helps to ask again, and the problem's code as `idempotency-problem`. The same is in
-//! `grpc-status-details-bin`, for clients that read `google.rpc.Status`: an `ErrorInfo` with the code in capitals and the
-//! domain `idem-http`, and a `RetryInfo` where it helps to ask again.
+//! Once [`Builder::grpc_unary`] names unary methods, the layer acts on these, trailers and all, and every other call of
+//! gRPC goes to its handler untouched, since HTTP does not tell a unary call from a stream. What it refuses is a
+//! Trailers-Only answer: `ABORTED` while the first call runs, `FAILED_PRECONDITION` for a key that was used for another
+//! call or whose answer was not kept, `INVALID_ARGUMENT` for a key that is none, `UNAVAILABLE` while the store cannot
+//! answer, with `grpc-retry-pushback-ms` where it helps to ask again, and the problem's code as `idempotency-problem`.
+//! The same is in `grpc-status-details-bin`, for clients that read `google.rpc.Status`: an `ErrorInfo` with the code in
+//! capitals and the domain `idem-http`, and a `RetryInfo` where it helps to ask again.
 //!
 //! # Scopes and authentication
 //! Clients choose their keys, so two of them may choose the same one, by chance or to read each other's answers.
@@ -123,8 +124,9 @@
 //! the same request gets the answer; so a replay shows it only to those who could have made the request.
 //!
 //! The layer therefore stands inside authentication and authorisation, and a retry passes both again. Rights that
-//! were taken away meanwhile take the replay away, too. `docs/where-the-layer-stands.md` of the repository has the whole order:
-//! CORS, compression and tracing outside, limits of concurrency inside, and what becomes of each the other way round.
+//! were taken away meanwhile take the replay away, too. `docs/where-the-layer-stands.md` of the repository has the whole
+//! order: CORS, compression and tracing outside, limits of concurrency inside, and what becomes of each the other way
+//! round.
 //!
 //! Not everything in an answer is for every retry. [`KeptHeaders`] leaves out cookies and credentials, and values
 //! [marked sensitive](http::HeaderValue::set_sensitive); a handler is asked for `Accept-Encoding: identity` whatever coding its
@@ -168,19 +170,20 @@
 //!   it a body.
 //!
 //! Every other answer is kept, also a handler's 401, 403 or 404: a retry gets it again, though rights or data have changed
-//! meanwhile, until the client takes a new key. [`Builder::release_on`] releases those of some statuses. An answer that is too long, takes too long, or changes
-//! the protocol reaches its client whole; a retry is told that it was not kept, and the handler does not run again.
+//! meanwhile, until the client takes a new key. [`Builder::release_on`] releases those of some statuses. An answer that
+//! is too long, takes too long, or changes the protocol reaches its client whole; a retry is told that it was not kept,
+//! and the handler does not run again.
 //!
 //! # Memory
 //! The layer reads the whole body of a request with a key, of up to [`max_body`](Builder::max_body) bytes, within
 //! [`body_timeout`](Builder::body_timeout). All bodies that it holds take at most
 //! [`max_bodies_bytes`](Builder::max_bodies_bytes) together, however many are half-sent or wait. An answer takes up to
-//! [`max_response`](Builder::max_response) while it is kept; how many there are at a time is for a limit of concurrency inside to
-//! bound.
+//! [`max_response`](Builder::max_response) while it is kept; how many there are at a time is for a limit of concurrency
+//! inside to bound.
 //!
 //! # Guide
-//! `docs/guide/` of the repository has a page on each of these: ten minutes, scopes, lease and retention, results, effects; beside it, where the layer
-//! stands.
+//! `docs/guide/` of the repository has a page on each of these: ten minutes, scopes, lease and retention, results,
+//! effects; beside it, where the layer stands.
 //!
 //! # Features
 //! - `axum`: the extractors, and the URI that axum's routers keep.

@@ -130,8 +130,8 @@ impl<B: Body> ReadBody<B> {
         Some(if is_complete { Ok((whole, share)) } else { Err(incomplete()) })
     }
 
-    /// Waits for the end of its time. At first it just asks to be polled again: a server hands over what it has read of a body
-    /// once somebody has asked for it, and a timer costs more than a second look.
+    /// Waits for the end of its time. At first it just asks to be polled again: a server hands over what it has read of
+    /// a body once somebody has asked for it, and a timer costs more than a second look.
     fn wait(self: Pin<&mut Self>, cx: &mut Context<'_>, time: Duration) -> Poll<Problem> {
         let mut this = self.project();
         if !std::mem::replace(this.has_waited, true) {

@@ -23,7 +23,8 @@ use crate::response::ResponseBody;
 use crate::stage::Stage;
 use crate::waiting::Waiting;
 
-type Answered<RB, E> = Result<Response<ResponseBody<RB>>, E>;
+/// What a client gets.
+pub(crate) type Answered<RB, E> = Result<Response<ResponseBody<RB>>, E>;
 
 /// Answers a request, and tells its span and the counters how. Goes by `stage`, which holds what runs the handler.
 pub(crate) async fn run<I, B, RB>(asked: Asked, stage: Arc<Stage<Job<I, B>>>) -> Answered<RB, I::Error>

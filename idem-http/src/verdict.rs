@@ -124,11 +124,14 @@ impl<'a> Answer<'a> {
     #[must_use]
     pub fn grpc_status(&self) -> Option<u32> {
         let field = self.trailers.into_iter().chain([self.headers]).find_map(|map| map.get("grpc-status"));
-        field.filter(|_| is_grpc(self.headers))?.to_str().ok()?.parse().ok()
+        let digits = field.filter(|_| is_grpc(self.headers))?.to_str().ok()?;
+        // A sign would parse, too.
+        if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
     }
 
     /// The verdict of a layer that was given none: 429 and 503 release the key, and so do `RESOURCE_EXHAUSTED`
-    /// (8) and `UNAVAILABLE` (14) of gRPC; a stream (of events, of lines of JSON) is not kept; everything else is, success or error.
+    /// (8) and `UNAVAILABLE` (14) of gRPC; a stream (of events, of lines of JSON) is not kept; everything else is,
+    /// success or error.
     #[must_use]
     pub fn standard_verdict(&self) -> Verdict {
         const RESOURCE_EXHAUSTED: u32 = 8;

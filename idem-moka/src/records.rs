@@ -69,7 +69,7 @@ impl Records {
         lock: &Call,
         now: Timestamp,
     ) -> Result<Answer, NoneCompleted> {
-        let answered = |record: &Record| {
+        let answered = |record: &Record, now: Timestamp| {
             if record.is_expired(now) {
                 return Err(NoneCompleted::UNKNOWN);
             }
@@ -79,23 +79,30 @@ impl Records {
                 Change::Put(_) | Change::Remove => Err(NoneCompleted::UNKNOWN),
             }
         };
+        self.look(key, || now, answered)?
+    }
+
+    /// What `see` sees in the completed record of `key`, beside others who look. The moment is asked for where there is one.
+    fn look<T>(
+        &self,
+        key: &HashedKey,
+        now: impl FnOnce() -> Timestamp,
+        see: impl FnOnce(&Record, Timestamp) -> T,
+    ) -> Result<T, NoneCompleted> {
         if let Some(evictable) = &self.evictable {
-            return answered(&evictable.look(key)?.record(now));
+            let completed = evictable.look(key)?;
+            let now = now();
+            return Ok(see(&completed.record(now), now));
         }
         let records = self.shards.of(key.hash_value()).read();
         let Some(entry) = records.completed.get(key) else { return Err(NoneCompleted::UNKNOWN) };
-        answered(&entry.record)
+        Ok(see(&entry.record, now()))
     }
 
     /// The completion of `key`, if it has one: beside others who look, as in [`replay`](Self::replay).
     pub(crate) fn peek(&self, key: &HashedKey, fingerprint: &Fingerprint) -> Option<Completion> {
         let now = || self.clock.when(&self.sent(key));
-        if let Some(evictable) = &self.evictable {
-            let now = now();
-            return decide::replay(&evictable.look(key).ok()?.record(now), fingerprint, now);
-        }
-        let records = self.shards.of(key.hash_value()).read();
-        decide::replay(&records.completed.get(key)?.record, fingerprint, now())
+        self.look(key, now, |record, now| decide::replay(record, fingerprint, now)).ok()?
     }
 
     /// Carries out `call` as one atomic step; where a bound refuses it, once more after making room.

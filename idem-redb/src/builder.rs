@@ -58,8 +58,8 @@ impl RedbBuilder {
     }
 
     /// Shares the application's own database, which `open` opens: now, and again whenever redb refuses all work until
-    /// the database is opened anew, after an I/O error or on a disk that was full. So the store recovers by itself, as one with a file of its
-    /// own does.
+    /// the database is opened anew, after an I/O error or on a disk that was full. So the store recovers by itself, as
+    /// one with a file of its own does.
     ///
     /// The store lets go of the old database first, and one file is open once: the application must not keep it. It
     /// asks for the current one by [`RedbStore::database`], and drops it after use. While `open` fails it is tried

@@ -78,12 +78,12 @@ pub struct RedbConfig {
     /// The disk is what the file has, and what its file system has left for this process. The shared scope has no
     /// share. On Unix only, and on a file of the store's own: elsewhere nobody knows what is left.
     ///
-    /// What a scope holds is counted in a summary that is never above the truth (but for what a crash lost of removals, 64 KiB at most, until it is counted anew),
-    /// and is below it by about 3% of all
-    /// that was written while the scope held it. How much is free within the file is estimated from the bytes of all
-    /// records; where an application has tables of its own in the file, nobody knows, and what the file system has left
-    /// counts, with a sixteenth of the space that removed records have freed in the file. A process of root counts what ext2, ext3 and
-    /// ext4 keep for root.
+    /// What a scope holds is counted in a summary that is never above the truth (but for what a crash lost of removals,
+    /// 64 KiB at most, until it is counted anew), and is below it by about 3% of all that was written while the scope
+    /// held it. How much is free within the file is estimated from the bytes of all records; where an application has
+    /// tables of its own in the file, nobody knows, and what the file system has left counts, with a sixteenth of the
+    /// space that removed records have freed in the file. A process of root counts what ext2, ext3 and ext4 keep for
+    /// root.
     #[serde(default = "default_max_share_per_scope")]
     pub max_share_per_scope: f64,
 }

@@ -4,7 +4,8 @@
 //! scope that it is of. This is the weighted summary of Misra and Gries instead: a few counters, in a row that shares a
 //! page with what every commit writes anyway.
 //!
-//! - A counter never says more than its scope holds, apart from what a crash loses (below), so nobody is refused for what others hold.
+//! - A counter never says more than its scope holds, apart from what a crash loses (below), so nobody is refused for
+//!   what others hold.
 //! - It says less by no more than a 33rd of all that was ever counted since the scope's own first record. What others
 //!   wrote and removed since is part of that: a scope that floods at one time, and keeps it for very long while
 //!   others come and go, is counted for less and less.

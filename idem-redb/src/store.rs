@@ -128,8 +128,8 @@ impl RedbStore {
     /// anew after an I/O error.
     ///
     /// # Errors
-    /// - [`InvalidArgument`](idem_core::ErrorKind::InvalidArgument) when the store opened its database itself: nobody else may
-    ///   write to that.
+    /// - [`InvalidArgument`](idem_core::ErrorKind::InvalidArgument) when the store opened its database itself: nobody
+    ///   else may write to that.
     /// - [`Unavailable`](idem_core::ErrorKind::Unavailable) when it is away.
     ///
     /// # Cancel safety

@@ -72,10 +72,15 @@ impl Server {
 
     /// The references of what was booked, in order.
     pub(crate) async fn booked(&self) -> Vec<String> {
-        let request = Client::new().get(format!("http://{}/payments", self.addr)).bearer_auth("demo");
-        let booked = json(request.send().await.unwrap()).await;
-        let reference = |payment: &Value| payment["reference"].as_str().unwrap().to_owned();
-        booked.as_array().unwrap().iter().map(reference).collect()
+        let (client, mut references, mut after) = (Client::new(), Vec::new(), 0);
+        loop {
+            let page = format!("http://{}/payments?after={after}", self.addr);
+            let page = json(client.get(page).bearer_auth("demo").send().await.unwrap()).await;
+            let page = page.as_array().unwrap();
+            let Some(last) = page.last() else { return references };
+            after = last["id"].as_u64().unwrap();
+            references.extend(page.iter().map(|payment| payment["reference"].as_str().unwrap().to_owned()));
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use super::finish::{self, Finished, Retained};
 use super::{Execution, Policy, heartbeat};
 use crate::{Fingerprint, Key, Lease, Outcome, Result, Store, metrics};
 
-/// The work answers a `U`. `encode` makes of it what the caller gets and what is kept; `decode` makes what the caller gets of
-/// what was kept.
+/// The work answers a `U`. `encode` makes of it what the caller gets and what is kept; `decode` makes what the caller
+/// gets of what was kept.
 pub(super) async fn execute<S, T, U, E, F, W>(
     store: &S,
     key: &Key,

@@ -32,8 +32,9 @@ pub trait StoreExt: Store {
     ///
     /// # Contract
     /// - `work` begins only under a live lease: one of which less than half is left when its answer comes is renewed
-    ///   first. [`Policy::renew_for`] bounds how long it is kept alive. The renewals run beside it in the same task: work that blocks its thread blocks them too. A lost lease
-    ///   does not stop the work, which can look at [`Lease::is_lost`] and [`Lease::remaining`].
+    ///   first. [`Policy::renew_for`] bounds how long it is kept alive. The renewals run beside it in the same task: work
+    ///   that blocks its thread blocks them too. A lost lease does not stop the work, which can look at [`Lease::is_lost`]
+    ///   and [`Lease::remaining`].
     /// - The result is kept with [`encode_value`](crate::encode_value) and read back before it is answered: what is
     ///   answered here is what every replay answers. A result that is too large for the store, or that cannot be encoded
     ///   or read back, is answered here as it is and recorded as unavailable, so that it never runs again.
@@ -165,8 +166,11 @@ pub trait StoreExt: Store {
         F: FnOnce(Lease) -> W + Send,
         W: Future<Output = Result<Outcome, E>> + Send,
     {
-        let encode = |outcome: Outcome| (outcome.clone(), Retained::new(outcome, policy.retention));
-        execute(self, key, fingerprint, policy, work, encode, |bytes| Ok(Outcome::Value(bytes)))
+        let retention = policy.retention;
+        self.execute_with_retention(key, fingerprint, policy, move |lease| {
+            let work = work(lease);
+            async move { work.await.map(|outcome| (outcome, retention)) }
+        })
     }
 
     /// [`execute_outcome`](StoreExt::execute_outcome) for work that also says for how long its outcome is replayed, from

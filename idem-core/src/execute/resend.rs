@@ -56,6 +56,9 @@ impl<'a, S: Store + ?Sized> Asking<'a, S> {
     }
 }
 
+/// A timer is no finer. A call that is cut off at once would only hide why the one before it failed.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// Sends `call` until it is answered with anything but an error that is worth another try, for as long as `asking`
 /// lasts.
 ///
@@ -110,6 +113,9 @@ where
         match pauses.get_or_insert_with(growing).next() {
             Some(pause) if pause < asking.left() => sleep(pause).await,
             _ => return Err(error),
+        }
+        if asking.left() < SHORTEST {
+            return Err(error);
         }
         before = Some(error);
         sent.set(call());

@@ -47,8 +47,8 @@ impl SettledWait {
         self.limit.saturating_sub(self.begun.get_or_insert_with(Instant::now).elapsed())
     }
 
-    /// Waits until whoever holds `key` has ended, or may have; false, at once, when the time is over. The `lock` that follows
-    /// tells: so a store that cannot answer for a moment is no error here.
+    /// Waits until whoever holds `key` has ended, or may have; false, at once, when the time is over. The `lock` that
+    /// follows tells: so a store that cannot answer for a moment is no error here.
     ///
     /// # Errors
     /// The store's, where it is one that does not pass.

@@ -20,7 +20,7 @@ fn a_result_is_the_keys_own_and_no_other() {
         (Ended::FingerprintMismatch, false, "another request"),
         // Another attempt's result is the key's.
         (Ended::Fenced(7), true, "lost"),
-        (Ended::Unavailable(Reason::TooLarge), false, "larger than the store keeps"),
+        (Ended::Unavailable(Reason::TooLarge), false, "too large to be kept"),
         (Ended::Unknown(7, unknown), true, "unknown"),
         (Ended::Failed(std::fmt::Error), false, "failed"),
     ];

@@ -102,3 +102,24 @@ async fn a_record_that_is_no_answer_is_a_problem_and_nothing_is_run() {
     }
     assert_eq!(calls.count(), 0);
 }
+
+#[test]
+fn a_header_of_the_layers_own_is_none_that_answers_are_made_of() {
+    let builder = || {
+        let store = idem_moka::MokaStore::new(idem_moka::MokaConfig::default()).unwrap();
+        crate::support::shared_scope(std::sync::Arc::new(store))
+    };
+    let refused = |built: idem_core::Result<idem_http::IdempotencyLayer>| {
+        let error = built.unwrap_err();
+        assert_eq!(error.kind(), idem_core::ErrorKind::InvalidConfig);
+        error.message().to_owned()
+    };
+    for name in ["content-length", "transfer-encoding", "date", "content-type", "trailer", "grpc-status"] {
+        let name = HeaderName::from_static(name);
+        let message = refused(builder().expires_header(name.clone()).build());
+        assert!(message.contains("expires_header") && message.contains(name.as_str()), "{message}");
+        assert!(refused(builder().replayed_header(name.clone()).build()).contains("replayed_header"));
+        assert!(refused(builder().not_kept_header(name).build()).contains("not_kept_header"));
+    }
+    assert!(builder().expires_header(HeaderName::from_static("expires")).build().is_ok());
+}

@@ -169,6 +169,11 @@ async fn for_grpc_the_status_in_the_trailers_decides() {
         };
         assert_eq!(twice(trailers_only).await.0, runs, "grpc-status {code} in headers");
     }
+    // Digits alone: a client does not read these as 8 or 14 either.
+    for no_code in ["+8", " 14x", "-0", ""] {
+        let answer = move || [("content-type", "application/grpc"), ("grpc-status", no_code)].into_response();
+        assert_eq!(twice(answer).await.0, 1, "{no_code:?}");
+    }
     let no_grpc = || [("grpc-status", "14")].into_response();
     assert_eq!(twice(no_grpc).await.0, 1);
 }

@@ -1,23 +1,21 @@
 //! A store that keeps all promises but those that its flaw breaks.
 
-use std::any::Any;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use idem_conformance::LARGEST_OUTCOME;
 use idem_core::backend::LeaseControl;
-use idem_core::decide::{self, Answer, Call, Change, Decision};
+use idem_core::decide::{Answer, Call, Change, Decision};
 use idem_core::{
-    Capabilities, Checkpoint, Claim, Clock as _, ClockMark, Completion, Error, ErrorKind, Expired, Fenced,
-    Fingerprint, Key, Lease, LockOutcome, LostReason, ManualClock, Operation, Outcome, Record, Result, Sent,
-    SharedClock, Store, StoreClock, Timestamp, Waiters,
+    Clock as _, ClockMark, Error, ErrorKind, Fenced, Key, Lease, LostReason, ManualClock, Operation, Record,
+    Result, Sent, SharedClock, StoreClock, Timestamp, Waiters,
 };
 
 use crate::flaw::Flaw;
 use crate::kept::{Kept, lock};
 use crate::tamper::flawed;
+
+mod store;
 
 #[derive(Debug)]
 pub(crate) struct BrokenStore {
@@ -165,153 +163,6 @@ impl BrokenStore {
         }
         interrupted().await;
         Sent::now(self.time.source())
-    }
-}
-
-#[async_trait]
-impl Store for BrokenStore {
-    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
-        let sent = Sent::now(self.time.source());
-        let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
-        let answer = self.apply(key, call).await?.0;
-        let sent = self.counted_from(sent).await;
-        Ok(match answer {
-            Answer::Acquired(grant) => {
-                let claim = match self.flaw {
-                    Flaw::MixesUpTimes => &Claim { retention: claim.lease, ..*claim },
-                    _ => claim,
-                };
-                LockOutcome::Acquired(Lease::granted(*key, *fingerprint, claim, grant, &sent))
-            }
-            Answer::InProgress(remaining) => LockOutcome::InProgress { remaining },
-            Answer::Completed(completion) => LockOutcome::Completed(completion),
-            Answer::FingerprintMismatch => LockOutcome::FingerprintMismatch,
-            answer => unreachable!("{answer:?} to lock"),
-        })
-    }
-
-    fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Completion> {
-        // What it does wrong elsewhere must not hide behind what is at hand.
-        if !self.flaw.peeks() {
-            return None;
-        }
-        let mut kept = lock(&self.kept);
-        if self.flaw == Flaw::PeeksAtCopies
-            && let Some(copy) = kept.peeked.get(key)
-        {
-            return Some(copy.clone());
-        }
-        let record = kept.read(self.flaw, &self.place(key)).ok().flatten()?;
-        let fingerprint = match self.flaw {
-            Flaw::PeeksWithoutFingerprints => &record.fingerprint,
-            _ => fingerprint,
-        };
-        let completion = decide::replay(&record, fingerprint, self.now());
-        let completion = match self.flaw {
-            Flaw::PeeksAtTheUnfinished => Some(completion.unwrap_or_else(|| Completion {
-                outcome: Outcome::Value(Bytes::new()),
-                completed_at: record.as_of,
-                expires_at: record.expires_at(),
-                token: record.token,
-            })),
-            Flaw::PeeksAtSomethingElse => completion
-                .map(|completion| Completion { outcome: Outcome::Value("else".into()), ..completion }),
-            _ => completion,
-        }?;
-        kept.peeked.insert(*key, completion.clone());
-        Some(completion)
-    }
-
-    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
-        self.fenced(lease, Call::Renew { token: lease.token(), duration }).await
-    }
-
-    async fn checkpoint(
-        &self,
-        lease: &Lease,
-        step: u64,
-        progress: Bytes,
-        duration: Duration,
-    ) -> Result<Fenced> {
-        let checkpoint = Checkpoint::new(step, progress);
-        self.fenced(lease, Call::Checkpoint { token: lease.token(), checkpoint, duration }).await
-    }
-
-    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
-        self.fenced(lease, Call::Complete { token: lease.token(), outcome, retention }).await
-    }
-
-    async fn release(&self, lease: &Lease) -> Result<Fenced> {
-        self.fenced(lease, Call::Release { token: lease.token() }).await
-    }
-
-    async fn get(&self, key: &Key) -> Result<Option<Record>> {
-        let key = self.place(key);
-        let record = lock(&self.kept).read(self.flaw, &key)?;
-        if self.flaw == Flaw::DoesHalf {
-            lock(&self.kept).records.remove(&key);
-            interrupted().await;
-            lock(&self.kept).records.extend(record.clone().map(|record| (key, record)));
-        }
-        let now = self.now();
-        let kept = |record: &Record| self.flaw == Flaw::NeverForgets || !record.is_expired(now);
-        Ok(record.filter(kept).map(|record| Record { as_of: now, ..record }))
-    }
-
-    async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
-        let never = Duration::from_millis(100);
-        match self.flaw {
-            Flaw::SettledAtOnce => Ok(true),
-            Flaw::NeverSettled => Ok(false),
-            Flaw::GivesUpWaiting => {
-                let settled = self.get(key).await?.is_none_or(|record| record.lease_remaining().is_none());
-                tokio::time::sleep(timeout.min(never)).await;
-                Ok(settled)
-            }
-            Flaw::WaitsWithALock => {
-                let _gate = self.gate.lock().await;
-                self.waiters.settled(self, key, timeout).await
-            }
-            Flaw::OverflowsWhenItWaits => {
-                let until = tokio::time::Instant::now() + timeout;
-                self.waiters.settled(self, key, until.duration_since(tokio::time::Instant::now())).await
-            }
-            Flaw::PollsOnly => Waiters::new().settled(self, key, timeout).await,
-            _ => self.waiters.settled(self, key, timeout).await,
-        }
-    }
-
-    async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
-        let removed = matches!(self.apply(key, Call::Remove { force }).await?.0, Answer::Removed(true));
-        if removed && self.flaw == Flaw::RemovesAll {
-            lock(&self.kept).records.clear();
-        }
-        Ok(removed)
-    }
-
-    async fn expire(&self, budget: usize) -> Result<Expired> {
-        let (found, more) = self.expired(budget);
-        if self.flaw == Flaw::ReadsThenWrites {
-            interrupted().await;
-        }
-        let mut kept = lock(&self.kept);
-        for key in &found {
-            kept.records.remove(key);
-        }
-        Ok(Expired { removed: found.len(), more })
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        let mut capabilities = Capabilities::default();
-        capabilities.durable = true;
-        capabilities.shared = true;
-        capabilities.strict_sequence = true;
-        capabilities.notifies = true;
-        capabilities
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
     }
 }
 

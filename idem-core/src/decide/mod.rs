@@ -7,9 +7,11 @@ use std::time::Duration;
 use crate::clock::micros;
 use crate::record::{Completed, Locked};
 use crate::{
-    Checkpoint, Claim, Completion, Error, ErrorKind, Fenced, Fingerprint, Grant, Key, Lease, LockOutcome,
-    LostReason, Operation, Outcome, Record, Result, Sent, State, Timestamp, Token,
+    Checkpoint, Claim, Completion, Fenced, Fingerprint, Grant, LostReason, Outcome, Record, State, Timestamp,
+    Token,
 };
+
+mod answers;
 
 /// A call that may change a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,8 +137,8 @@ pub fn decide(record: Option<&Record>, call: Call, now: Timestamp) -> Decision {
     }
 }
 
-/// The completion that a retry with `fingerprint` gets at `now`. `None` while `record` is locked, once it has expired, or for
-/// another fingerprint. Stores make [`Store::peek`](crate::Store::peek) of it.
+/// The completion that a retry with `fingerprint` gets at `now`. `None` while `record` is locked, once it has expired,
+/// or for another fingerprint. Stores make [`Store::peek`](crate::Store::peek) of it.
 #[must_use]
 pub fn replay(record: &Record, fingerprint: &Fingerprint, now: Timestamp) -> Option<Completion> {
     match &record.state {
@@ -259,49 +261,4 @@ fn put_locked(record: &Record, locked: Locked, now: Timestamp) -> Change {
 
 fn unchanged(answer: Answer) -> Decision {
     Decision { answer, change: Change::None }
-}
-
-/// For those who write a store: answers as the contract gives them.
-impl Answer {
-    /// The answer to `lock`, sent at `sent`.
-    ///
-    /// # Errors
-    /// When this answers another call, which is a mistake in the store.
-    pub fn into_lock_outcome(
-        self,
-        key: Key,
-        fingerprint: Fingerprint,
-        claim: &Claim,
-        sent: &Sent,
-    ) -> Result<LockOutcome> {
-        match self {
-            Self::Acquired(grant) => {
-                Ok(LockOutcome::Acquired(Lease::granted(key, fingerprint, claim, grant, sent)))
-            }
-            Self::InProgress(remaining) => Ok(LockOutcome::InProgress { remaining }),
-            Self::Completed(completion) => Ok(LockOutcome::Completed(completion)),
-            Self::FingerprintMismatch => Ok(LockOutcome::FingerprintMismatch),
-            Self::Fenced(_) | Self::Removed(_) => Err(mismatched(Operation::Lock)),
-        }
-    }
-
-    /// The answer to a holder's call.
-    ///
-    /// # Errors
-    /// When this answers another call, which is a mistake in the store.
-    pub fn into_fenced(self) -> Result<Fenced> {
-        if let Self::Fenced(fenced) = self { Ok(fenced) } else { Err(mismatched(Operation::Complete)) }
-    }
-
-    /// The answer to `remove`.
-    ///
-    /// # Errors
-    /// When this answers another call, which is a mistake in the store.
-    pub fn into_removed(self) -> Result<bool> {
-        if let Self::Removed(removed) = self { Ok(removed) } else { Err(mismatched(Operation::Remove)) }
-    }
-}
-
-fn mismatched(operation: Operation) -> Error {
-    Error::new(ErrorKind::Unavailable, operation, "the store mixed up the answers of two calls")
 }
