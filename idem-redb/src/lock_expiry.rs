@@ -71,10 +71,16 @@ impl LockExpiry<'_, '_> {
     }
 
     fn add_at(&mut self, key: &Key, at: Timestamp, number: u64) -> Result<Place, Failure> {
-        let note =
-            Place::free(at, number, |note| Ok(note >= HELD || self.0.get(&note_key(note))?.is_some()))?;
-        self.0.insert(&note_key(note), &key.storage_key()[..])?;
-        Ok(note)
+        Place::new(at, number).put_free(key.storage_key(), |note, value| self.insert(note, value))
+    }
+
+    /// Puts `value` at `note`; answers what was there.
+    fn insert(&mut self, note: Place, value: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+        if note >= HELD {
+            return Err(corrupt("there is no place left for this note"));
+        }
+        let taken = self.0.insert(&note_key(note), value)?;
+        Ok(taken.map(|taken| taken.value().to_vec()))
     }
 
     /// Lets the lock of `key` be looked at again at `at`, whatever its record says.
@@ -95,7 +101,7 @@ impl LockExpiry<'_, '_> {
         self.add(key, record, note.number())
     }
 
-    /// Whether there is a note for `key` at `note`: a damaged record may name another one's.
+    /// Whether there is a note for `key` at `note`.
     pub(crate) fn has(&self, key: &Key, note: Place) -> Result<bool, Failure> {
         Ok(note < HELD
             && self.0.get(&note_key(note))?.is_some_and(|noted| noted.value() == key.storage_key()))
@@ -103,8 +109,14 @@ impl LockExpiry<'_, '_> {
 
     /// Removes the note at `note`, where it is for `key`.
     pub(crate) fn remove(&mut self, key: &Key, note: Place) -> Result<(), Failure> {
-        if self.has(key, note)? {
-            self.0.remove(&note_key(note))?;
+        if note >= HELD {
+            return Ok(());
+        }
+        let removed = self.0.remove(&note_key(note))?;
+        let of_another = removed.filter(|removed| removed.value() != key.storage_key());
+        // A damaged record may name another one's.
+        if let Some(of_another) = of_another.map(|removed| removed.value().to_vec()) {
+            self.insert(note, &of_another)?;
         }
         Ok(())
     }

@@ -71,21 +71,21 @@ impl Place {
         Self(Self::new(now, u64::MAX).0.min(u128::MAX - 2))
     }
 
-    /// The first place from `number` on that nothing is at, whoever put the others there.
-    pub(crate) fn free(
-        expires_at: Timestamp,
-        number: u64,
-        is_taken: impl Fn(Self) -> Result<bool, Failure>,
+    /// Puts `value` at the first place from this one on that nothing is at, whoever put the others there. `insert` answers what
+    /// was there. Nearly always nothing is: to look first would be a way through the tree for nothing.
+    pub(crate) fn put_free(
+        self,
+        value: &[u8],
+        mut insert: impl FnMut(Self, &[u8]) -> Result<Option<Vec<u8>>, Failure>,
     ) -> Result<Self, Failure> {
-        let mut number = Some(number);
-        while let Some(free) = number {
-            let place = Self::new(expires_at, free);
-            if !is_taken(place)? {
-                return Ok(place);
-            }
-            number = free.checked_add(1);
+        let mut place = self;
+        while let Some(taken) = insert(place, value)? {
+            insert(place, &taken)?;
+            let number = place.number().checked_add(1);
+            let number = number.ok_or_else(|| corrupt("there is no place left for this expiry"))?;
+            place = Self::new(place.expires_at(), number);
         }
-        Err(corrupt("there is no place left for this expiry"))
+        Ok(place)
     }
 }
 

@@ -112,11 +112,7 @@ impl<'txn> Tables<'txn> {
                 State::Completed(completed) => {
                     let bytes = codec::encode(key, record, Cover::Whole).map_err(Failure::Record)?;
                     self.remove(key, found)?;
-                    let outcomes = self.outcomes.open()?;
-                    let place = Place::free(completed.expires_at, number, |place| {
-                        Ok(outcomes.get(place.0)?.is_some())
-                    })?;
-                    self.append(key, place, &bytes)
+                    self.append(key, Place::new(completed.expires_at, number), &bytes)
                 }
             },
         }
@@ -155,14 +151,16 @@ impl<'txn> Tables<'txn> {
         write_lock(&mut self.locks, key, note, record)
     }
 
+    /// Puts a completed `record` into the log, at `place` or behind it.
     fn append(&mut self, key: &Key, place: Place, record: &[u8]) -> Result<(), Failure> {
-        let mut value = self.outcomes.open()?.insert_reserve(place.0, Key::STORAGE_LEN + record.len())?;
-        let (head, tail) = value.as_mut().split_at_mut(Key::STORAGE_LEN);
-        head.copy_from_slice(key.storage_key());
-        tail.copy_from_slice(record);
-        drop(value);
+        let outcome = [key.storage_key(), record].concat();
+        let outcomes = self.outcomes.open()?;
+        let place = place.put_free(&outcome, |place, outcome| {
+            let taken = outcomes.insert(place.0, outcome)?;
+            Ok(taken.map(|taken| taken.value().to_vec()))
+        })?;
         self.index.open()?.insert(&index_key(key), place.0)?;
-        self.count(key, size(IN_INDEX + Key::STORAGE_LEN + record.len()));
+        self.count(key, size(IN_INDEX + outcome.len()));
         Ok(())
     }
 
