@@ -1,6 +1,7 @@
 //! Where servers are, and how a URI says so.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -36,10 +37,18 @@ impl FromStr for Address {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let port = port.map_or(Ok(DEFAULT_PORT), str::parse);
         match port {
-            Ok(port) if port != 0 && !host.is_empty() && !host.contains(['[', ']', '/', ' ']) => {
+            Ok(port)
+                if port != 0
+                    && !host.is_empty()
+                    && !host.contains(['[', ']', '/', ' '])
+                    && (!host.contains(':') || is_ipv6(host)) =>
+            {
                 Ok(Self::Tcp { host: host.to_owned(), port })
             }
-            _ => Err(invalid(format!("{text:?} is no server such as \"127.0.0.1:6379\""))),
+            _ => Err(invalid(format!(
+                "{:?} is no server such as \"127.0.0.1:6379\"; in a user and a password @ / ? and # are percent-encoded",
+                without_password(text)
+            ))),
         }
     }
 }
@@ -97,6 +106,22 @@ pub(crate) fn read_servers(text: &str) -> Result<Vec<Address>> {
     text.split(',').map(str::trim).filter(|server| !server.is_empty()).map(str::parse).collect()
 }
 
+/// With or without a zone (`fe80::1%eth0`).
+fn is_ipv6(host: &str) -> bool {
+    host.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+}
+
+/// What a mistake may show of `text`. Behind a colon there may be a password instead of a port: a URI ends its servers at the
+/// first `?`, and one in a password is easily forgotten.
+fn without_password(text: &str) -> String {
+    match text.split_once(':') {
+        Some((host, port)) if !port.is_empty() && !port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{host}:...")
+        }
+        _ => text.to_owned(),
+    }
+}
+
 /// A host and what follows its last colon, which an IPv6 address has only after its bracket.
 fn split_port(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
@@ -132,6 +157,7 @@ mod tests {
             ("[::1]:7000", "[::1]:7000"),
             ("[::1]", "[::1]:6379"),
             ("::1", "[::1]:6379"),
+            ("[fe80::1%eth0]:7000", "[fe80::1%eth0]:7000"),
             ("/run/redis.sock", "/run/redis.sock"),
         ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), shown, "{text}");
@@ -140,9 +166,27 @@ mod tests {
 
     #[test]
     fn what_is_no_server_is_refused() {
-        for text in ["", ":7000", "host:0", "host:65536", "host:port", "a b:1", "[::1:1"] {
+        for text in ["", ":7000", "host:0", "host:65536", "host:port", "a b:1", "[::1:1", "a:b:1", "::g"] {
             assert_eq!(text.parse::<Address>().unwrap_err().kind(), ErrorKind::InvalidConfig, "{text}");
         }
+    }
+
+    #[test]
+    fn a_mistake_shows_no_password() {
+        for raw in [
+            "user:hunter2",
+            ":hunter2",
+            "user:hunter2,h:1",
+            "h:1,user:hunter2",
+            "user:h:hunter2",
+            "[:hunter2]",
+            "u:12hunter2",
+        ] {
+            let error = Target::read(raw).err().unwrap();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{raw}: {error}");
+        }
+        let error = Target::read("host:65536").err().unwrap();
+        assert!(error.message().contains("host:65536"), "{error}");
     }
 
     #[test]

@@ -39,6 +39,15 @@ async fn user_and_password_are_percent_encoded_and_shown_nowhere() {
     let server = Server::options().config("user a:b on >p@ss/w%rd ~* &* +@all").start().await;
     works(&*open(format!("redis://a%3Ab:p%40ss%2Fw%25rd@{}", server.addr())).await.unwrap()).await;
 
+    for raw in
+        ["user:s3cret?x", "user:s3cret?", ":s3cret?x", "user:x?s3cret", "user:s3cret#x", "user:x/s3cret?y"]
+    {
+        for scheme in ["redis", "redis-cluster", "redis-sentinel"] {
+            let error = open(format!("{scheme}://{raw}@{}", server.addr())).await.unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{raw}: {error:?}");
+        }
+    }
+
     let wrong = open(format!("redis://a%3Ab:s3cret@{}", server.addr())).await.unwrap_err();
     assert_eq!(wrong.kind(), ErrorKind::InvalidConfig);
     assert!(!format!("{wrong} {wrong:?}").contains("s3cret"), "{wrong:?}");
