@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod allocations;
+mod body_timer;
 mod detached;
 mod forms;
 mod grpc;
@@ -30,6 +31,7 @@ mod s15_stacks;
 mod s15_tonic;
 mod s16_attempt;
 mod s17_spans;
+mod shares;
 mod support;
 mod surroundings;
 mod unrouted;
