@@ -10,6 +10,7 @@ mod half_sent;
 mod hostile;
 mod limits_inside;
 mod many;
+mod pinned;
 mod redis;
 mod retention;
 mod room_for_bodies;
