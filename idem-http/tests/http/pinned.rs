@@ -23,12 +23,13 @@ fn headers() -> HeaderMap {
     headers
 }
 
-fn fingerprint(recipe: &Recipe, headers: &HeaderMap, body: Bytes) -> String {
+fn fingerprint(recipe: &Recipe, headers: &HeaderMap, body: &Bytes) -> String {
     let mut request = Request::post("/charge?now=1").body(()).unwrap();
     request.headers_mut().clone_from(headers);
     request.extensions_mut().insert(OriginalUri("/v1/charge?now=1".parse().unwrap()));
     let (parts, ()) = request.into_parts();
-    recipe.fingerprint(&parts, &body).as_bytes()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    let fingerprint = *recipe.fingerprint(&parts, body).as_bytes();
+    format!("{:016x}", fingerprint.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte)))
 }
 
 #[test]
@@ -40,12 +41,12 @@ fn a_request_has_the_fingerprint_that_earlier_versions_gave_it() {
     of_a_form.insert("content-type", "multipart/form-data; boundary=AbC".parse().unwrap());
     let form = Bytes::from_static(b"--AbC\r\n\r\n1\r\n--AbC--\r\n");
     let found = [
-        fingerprint(&Recipe::new(), &HeaderMap::new(), Bytes::new()),
-        fingerprint(&Recipe::new(), &headers(), json.clone()),
-        fingerprint(&Recipe::new().canonical_json(), &headers(), json),
-        fingerprint(&own, &headers(), vec![b'x'; 700].into()),
-        fingerprint(&own, &headers(), vec![b'x'; 1_024].into()),
-        fingerprint(&Recipe::new(), &of_a_form, form),
+        fingerprint(&Recipe::new(), &HeaderMap::new(), &Bytes::new()),
+        fingerprint(&Recipe::new(), &headers(), &json),
+        fingerprint(&Recipe::new().canonical_json(), &headers(), &json),
+        fingerprint(&own, &headers(), &vec![b'x'; 700].into()),
+        fingerprint(&own, &headers(), &vec![b'x'; 1_024].into()),
+        fingerprint(&Recipe::new(), &of_a_form, &form),
     ];
     assert_eq!(found, PINNED);
 }
