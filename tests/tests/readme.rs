@@ -89,6 +89,25 @@ fn every_relative_link_leads_to_a_file() {
 }
 
 #[test]
+fn every_source_file_that_a_page_names_exists() {
+    let mut missing = Vec::new();
+    let text = |path: &Path| fs::read_to_string(path).unwrap();
+    let mut texts: Vec<_> = pages().into_iter().map(|path| (text(&path), path)).collect();
+    let script = root().join("idem-redis/src/scripts/head.lua");
+    texts.push((text(&script), script));
+    for (text, path) in texts {
+        let words = text.split(|at: char| !(at.is_ascii_alphanumeric() || "/_-.".contains(at)));
+        let named = words.filter(|word| word.starts_with("idem-") && word.contains("/src/"));
+        for file in named.map(|word| word.trim_end_matches('.')) {
+            if !root().join(file).exists() {
+                missing.push(format!("{}: {file}", path.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
 fn every_test_that_a_page_of_claims_names_exists() {
     let mut sources = Vec::new();
     for package in ["idem-core", "idem-redb", "idem-redis", "idem-moka", "idem-http", "idem-client", "tests"]

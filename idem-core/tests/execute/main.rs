@@ -3,6 +3,7 @@
 
 mod support;
 
+mod again;
 mod begin;
 mod by_work;
 mod cancel;
@@ -16,6 +17,7 @@ mod metrics;
 mod pointers;
 mod replay;
 mod result;
+mod room;
 mod spans;
 mod typed;
 mod wait;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod allocations;
+mod body_timer;
 mod detached;
 mod forms;
 mod grpc;
@@ -9,6 +10,7 @@ mod half_sent;
 mod hostile;
 mod limits_inside;
 mod many;
+mod pinned;
 mod redis;
 mod retention;
 mod room_for_bodies;
@@ -30,6 +32,7 @@ mod s15_stacks;
 mod s15_tonic;
 mod s16_attempt;
 mod s17_spans;
+mod shares;
 mod support;
 mod surroundings;
 mod unrouted;

@@ -1,0 +1,26 @@
+//! How much room the future of an execution takes.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use idem_core::{Lease, Outcome, StoreExt};
+
+use crate::support::{Scripted, give_way, key, order, policy};
+
+/// Holds 4 KiB while it waits.
+async fn large(_: Lease) -> Result<Outcome, Infallible> {
+    let bytes = std::hint::black_box([7_u8; 4_096]);
+    give_way().await;
+    Ok(Outcome::Value(std::hint::black_box(&bytes).to_vec().into()))
+}
+
+#[test]
+fn the_work_has_room_once_in_an_execution_of_an_outcome() {
+    let (store, key, order, policy) = (Scripted::new(), key(), order(), policy());
+    let with_retention = store.execute_with_retention(&key, &order, &policy, async |lease| {
+        large(lease).await.map(|outcome| (outcome, Duration::from_mins(1)))
+    });
+    let outcome = store.execute_outcome(&key, &order, &policy, large);
+    let (most, takes) = (size_of_val(&with_retention) + 1_024, size_of_val(&outcome));
+    assert!(takes <= most, "{takes} bytes, and {most} with a retention of its own");
+}

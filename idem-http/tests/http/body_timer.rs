@@ -1,0 +1,115 @@
+//! From when on the time of a body counts, and what cannot make it longer.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::{Frame, SizeHint};
+use tokio::time::{Instant, advance, timeout};
+use tower::ServiceExt;
+
+use crate::support::{App, channel_of, post};
+
+const TIME: Duration = Duration::from_secs(30);
+
+fn app() -> App {
+    App::with(|body: Bytes| async move { body }, |builder| builder.body_timeout(TIME))
+}
+
+/// A body without an end, in its own way.
+struct Endless(fn(&mut Context<'_>) -> Option<&'static str>);
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match (self.0)(cx) {
+            Some(piece) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(piece.as_bytes()))))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// A connection that is busy elsewhere, or whose server polls no more than so many requests at a time.
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_body_counts_from_the_first_look_though_the_second_comes_late() {
+    let app = app();
+    let (body, sender) = channel_of(SizeHint::with_exact(1_000));
+    sender.send("0123456789");
+    let mut asked = pin!(app.router.clone().oneshot(post("k", body)));
+    poll_fn(|cx| {
+        assert!(asked.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    assert_eq!(app.layer.bodies_bytes(), 10);
+    advance(TIME * 2).await;
+    let before = Instant::now();
+    let answer = timeout(TIME * 10, asked).await.unwrap().unwrap();
+    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+    assert!(before.elapsed() < TIME / 2, "held for {:?} more", before.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_wakes_nobody_or_itself_always_meets_its_time_limit() {
+    let ways: [fn(&mut Context<'_>) -> Option<&'static str>; 2] = [
+        |_| None,
+        |cx| {
+            cx.waker().wake_by_ref();
+            None
+        },
+    ];
+    for way in ways {
+        let app = app();
+        let ask = async {
+            let asked = app.router.clone().oneshot(post("k", Body::new(Endless(way))));
+            // Time stands still while anything is to be done.
+            let clock = async {
+                loop {
+                    advance(Duration::from_secs(1)).await;
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::select! { answer = asked => answer.unwrap(), () = clock => unreachable!() }
+        };
+        let begun = Instant::now();
+        let answer = timeout(TIME * 4, ask).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+        assert!(begun.elapsed() >= TIME, "{:?}", begun.elapsed());
+    }
+}
+
+/// Polled by a clock, as by an executor that heeds no waker.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_polled_without_a_waker_meets_its_time_limit() {
+    let app = app();
+    let mut asked = pin!(app.router.clone().oneshot(post("k", Body::new(Endless(|_| None)))));
+    let mut cx = Context::from_waker(Waker::noop());
+    for _ in 0..TIME.as_secs() + 2 {
+        if let Poll::Ready(answer) = asked.as_mut().poll(&mut cx) {
+            assert_eq!(answer.unwrap().status(), StatusCode::REQUEST_TIMEOUT);
+            return;
+        }
+        advance(Duration::from_secs(1)).await;
+    }
+    panic!("never late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_late_body_held_is_free_and_its_scope_with_it() {
+    let app = app();
+    for _ in 0..3 {
+        let (body, sender) = channel_of(SizeHint::with_exact(1_000));
+        sender.send("0123456789");
+        let answer = app.ask(post("k", body)).await;
+        assert_eq!((answer.status, app.layer.bodies_bytes()), (StatusCode::REQUEST_TIMEOUT, 0));
+    }
+}
