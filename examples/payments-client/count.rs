@@ -24,7 +24,8 @@ pub(crate) async fn once_each(arguments: &Arguments, references: &[String]) -> R
         let url = format!("http://{}/payments?after={after}", arguments.server);
         let answer = client.get(url).bearer_auth(&arguments.token).send().await?;
         let page: Vec<Payment> = serde_json::from_slice(&answer.error_for_status()?.bytes().await?)?;
-        let Some(last) = page.last() else { break };
+        // A server without pages would give the first one again.
+        let Some(last) = page.last().filter(|last| last.id > after) else { break };
         after = last.id;
         for payment in &page {
             if let Some(count) = executions.get_mut(&*payment.reference) {

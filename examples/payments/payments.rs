@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Extension, Json, Query, State};
 use axum::http::StatusCode;
 use idem_http::Attempt;
@@ -57,9 +57,13 @@ pub(crate) struct Page {
 
 pub(crate) async fn list(
     State(service): State<Arc<Service>>,
-    Query(page): Query<Page>,
+    page: Result<Query<Page>, QueryRejection>,
     Extension(account): Extension<Account>,
 ) -> Answer {
+    let Query(page) = match page {
+        Ok(page) => page,
+        Err(error) => return answer(error.status(), &serde_json::json!({ "error": error.body_text() })),
+    };
     match service.books.payments(account.0, page.after).await {
         Ok(payments) => answer(StatusCode::OK, &serde_json::json!(payments)),
         Err(error) => {

@@ -36,7 +36,12 @@ pub(crate) struct Memory {
 impl Memory {
     /// See [`Books::payments`](crate::books::Books::payments).
     pub(crate) fn payments(&self, account: u64, after: u64) -> Vec<Payment> {
-        self.of(account).skip_while(|payment| payment.id <= after).take(LISTED).cloned().collect()
+        self.payments
+            .range((account, after.saturating_add(1))..=(account, u64::MAX))
+            .map(|(_, payment)| payment)
+            .take(LISTED)
+            .cloned()
+            .collect()
     }
 
     fn of(&self, account: u64) -> impl DoubleEndedIterator<Item = &Payment> {

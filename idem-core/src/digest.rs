@@ -4,8 +4,8 @@ use std::fmt;
 
 use arrayvec::ArrayVec;
 
-/// So many bytes are hashed at once, which takes a fraction of what a hasher takes that is fed in small pieces:
-/// one is of 2 kB, and moves with each part. One chunk of BLAKE3.
+/// So many bytes are hashed at once, which takes a fraction of what a hasher of 2 kB takes that is fed in small pieces. One
+/// chunk of BLAKE3.
 const AT_ONCE: usize = 1_024;
 
 /// BLAKE3 over a tag and parts, each preceded by its length as 8 little-endian bytes,
@@ -17,7 +17,7 @@ pub(crate) struct PartsHasher {
 }
 
 impl PartsHasher {
-    /// Of nothing, so that it is not moved with what it holds.
+    /// Of no part yet.
     #[inline]
     pub(crate) const fn new() -> Self {
         Self { small: ArrayVec::new_const(), hasher: None }
@@ -40,7 +40,7 @@ impl PartsHasher {
         hasher
     }
 
-    /// Where it lies: it is too large to be moved about.
+    /// The digest. Borrows the hasher, which is too large to be moved for nothing.
     pub(crate) fn finish(&mut self) -> [u8; 32] {
         match &mut self.hasher {
             None => *blake3::hash(&self.small).as_bytes(),

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::body_budget::BodyBudget;
 use crate::builder::Builder;
-use crate::headers::is_taken;
+use crate::headers::is_reserved;
 use crate::layer::{IdempotencyLayer, Shared};
 use crate::options::Options;
 use crate::running::Running;
@@ -27,7 +27,7 @@ impl Builder {
     ///
     /// # Errors
     /// [`InvalidConfig`](ErrorKind::InvalidConfig) that names the option: a lease or a retention outside the
-    /// limits of [`Claim`], a header of the layer's own with the name of one that every message has, no
+    /// limits of [`Claim`], a header of the layer's own that is reserved by HTTP or gRPC, or has the name of another one, no
     /// [`request_uri`](Builder::request_uri) without the feature `axum`, a time or a size of zero,
     /// [`max_bodies_bytes`](Builder::max_bodies_bytes) below [`max_body`](Builder::max_body), no method or header at
     /// all, `HEAD` or `CONNECT`, whose answers have no body of their own, or a unary method of gRPC that is no path.
@@ -90,22 +90,32 @@ fn check(options: &Options) -> Result<()> {
             "grpc_unary: {named:?} is neither a method (\"/pay.Pay/Charge\") nor all of a service (\"/pay.Pay/*\")"
         )));
     }
+    check_own_headers(options)?;
+    match options.methods.iter().find(|method| [Method::HEAD, Method::CONNECT].contains(method)) {
+        Some(method) => Err(invalid(&format!("methods: answers to {method} have no body of their own"))),
+        None => Ok(()),
+    }
+}
+
+/// What the layer says by a header must not be said by anything else: a client, or a layer in front, goes by it.
+fn check_own_headers(options: &Options) -> Result<()> {
     let own = [
         ("replayed_header", Some(&options.replayed_header)),
         ("not_kept_header", Some(&options.not_kept_header)),
         ("expires_header", options.expires_header.as_ref()),
     ];
+    let mut others = vec![NOT_EXECUTED];
     for (option, name) in own {
-        if let Some(name) = name.filter(|name| is_taken(name.as_str())) {
-            return Err(invalid(&format!(
-                "{option}: {name:?} says something else in every answer that has it"
-            )));
+        let Some(name) = name else { continue };
+        if is_reserved(name.as_str()) {
+            return Err(invalid(&format!("{option}: {name:?} is reserved by HTTP or gRPC")));
         }
+        if others.contains(name) {
+            return Err(invalid(&format!("{option}: {name:?} already says something else of the layer's")));
+        }
+        others.push(name.clone());
     }
-    match options.methods.iter().find(|method| [Method::HEAD, Method::CONNECT].contains(method)) {
-        Some(method) => Err(invalid(&format!("methods: answers to {method} have no body of their own"))),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn invalid(message: &str) -> Error {

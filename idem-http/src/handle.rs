@@ -120,7 +120,8 @@ where
         Captured::Partly(partly, reason) => {
             if reason == Reason::TooLarge {
                 let most = shared.options.max_response;
-                tracing::warn!(key = %lease.key(), most, "the answer is larger than max_response, it is not kept; a retry will be told so");
+                let key = lease.key();
+                tracing::warn!(%key, most, "an answer above max_response is not kept; a retry will be told so");
             }
             let response = Response::from_parts(parts, ResponseBody::partly(partly));
             (Ok(response), Ok(Outcome::Unavailable(reason)))

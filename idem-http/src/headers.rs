@@ -22,8 +22,8 @@ fn is_of_one_message(name: &str) -> bool {
     )
 }
 
-/// What an answer of HTTP or gRPC is made of: the layer cannot use such a header for something of its own.
-pub(crate) fn is_taken(name: &str) -> bool {
+/// Headers that HTTP or gRPC itself gives a meaning: the layer cannot use one for something of its own.
+pub(crate) fn is_reserved(name: &str) -> bool {
     is_of_one_message(name)
         || is_of_grpc(name)
         || matches!(name, "content-type" | "content-encoding" | "trailer")

@@ -119,6 +119,7 @@ where
 impl<I> Head<I> {
     fn next<B, RB: Body>(self, whole: Whole, share: BodyShare) -> Next<I, B, RB> {
         let Self { shared, service, parts, client_key, key, is_grpc, span } = self;
+        // As when it came: only what runs a handler is given the URI as its own.
         let uri = match shared.request_uri.of(&parts.extensions, &parts.uri) {
             Ok(uri) => uri,
             Err(problem) => return Next::Answered(shared.refused(&span, &problem, is_grpc)),

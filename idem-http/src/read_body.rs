@@ -33,8 +33,8 @@ pin_project! {
         body: B,
         // Bytes that the request says its body has.
         declared: Option<u64>,
-        // Whether it was polled without coming to its end.
-        has_waited: bool,
+        // When it was Pending for the first time: its time counts from there.
+        waits_since: Option<Instant>,
         // None until it has to wait a second time.
         #[pin]
         timer: Option<Sleep>,
@@ -45,7 +45,7 @@ pin_project! {
 }
 
 impl<B: Body> ReadBody<B> {
-    /// Of [`max_body`](Options::max_body) bytes at most, that arrive in time. With the same `options` it is polled.
+    /// Of [`max_body`](Options::max_body) bytes at most, that arrive in time. Must be polled with the same `options`.
     pub(crate) fn new(
         headers: &HeaderMap,
         body: B,
@@ -59,7 +59,7 @@ impl<B: Body> ReadBody<B> {
             return Err(too_large(limit));
         }
         let buffer = Some(BodyBuffer::new(usize::try_from(least).unwrap_or(0), limit, share));
-        Ok(Self { body, declared, has_waited: false, timer: None, buffer, trailers: None })
+        Ok(Self { body, declared, waits_since: None, timer: None, buffer, trailers: None })
     }
 }
 
@@ -134,13 +134,14 @@ impl<B: Body> ReadBody<B> {
     /// a body once somebody has asked for it, and a timer costs more than a second look.
     fn wait(self: Pin<&mut Self>, cx: &mut Context<'_>, time: Duration) -> Poll<Problem> {
         let mut this = self.project();
-        if !std::mem::replace(this.has_waited, true) {
+        let now = Instant::now();
+        let Some(since) = *this.waits_since else {
+            *this.waits_since = Some(now);
             cx.waker().wake_by_ref();
             return Poll::Pending;
-        }
-        let now = Instant::now();
+        };
         if this.timer.is_none() {
-            this.timer.set(Some(sleep_until(now + time)));
+            this.timer.set(Some(sleep_until(since + time)));
         }
         let Some(timer) = this.timer.as_pin_mut() else { return Poll::Pending };
         // A body that used up the task's budget left none for the timer, which then never reports: so the clock is read, too.

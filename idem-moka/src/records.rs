@@ -82,7 +82,8 @@ impl Records {
         self.look(key, || now, answered)?
     }
 
-    /// What `see` sees in the completed record of `key`, beside others who look. The moment is asked for where there is one.
+    /// What `see` answers of the completed record of `key`, beside others who look. `now` is asked only where there is
+    /// a record.
     fn look<T>(
         &self,
         key: &HashedKey,

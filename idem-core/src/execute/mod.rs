@@ -166,11 +166,9 @@ pub trait StoreExt: Store {
         F: FnOnce(Lease) -> W + Send,
         W: Future<Output = Result<Outcome, E>> + Send,
     {
-        let retention = policy.retention;
-        self.execute_with_retention(key, fingerprint, policy, move |lease| {
-            let work = work(lease);
-            async move { work.await.map(|outcome| (outcome, retention)) }
-        })
+        // Not by `execute_with_retention`: a future around the work would have room for it twice.
+        let encode = |outcome: Outcome| (outcome.clone(), Retained::new(outcome, policy.retention));
+        execute(self, key, fingerprint, policy, work, encode, |bytes| Ok(Outcome::Value(bytes)))
     }
 
     /// [`execute_outcome`](StoreExt::execute_outcome) for work that also says for how long its outcome is replayed, from

@@ -1,5 +1,6 @@
 //! Bodies have bounds on both sides; what goes past the bound of an answer still reaches the first client whole.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use http_body::SizeHint;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::ServiceExt;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::support::{App, Calls, Client, Gate, Server, channel, channel_of, post, problem_code, repeated};
 
@@ -83,6 +85,35 @@ async fn an_answer_past_the_cap_arrives_whole_and_is_not_kept() {
     assert_eq!((retry.status, problem_code(&retry).as_str()), (StatusCode::CONFLICT, "not_kept"));
     assert!(retry.retry_after().is_none() && retry.text().contains("too large to be kept"), "{retry:?}");
     assert_eq!(calls.count(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_past_the_cap_is_told_in_the_log() {
+    let logged = Logged::default();
+    let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(logged.clone()));
+    let app = App::with(|| async { "x".repeat(1001) }, |builder| builder.max_response(1000));
+    app.ask(post("k", "")).await;
+    let logged = logged.0.lock().unwrap();
+    assert!(
+        logged.iter().any(|line| line.contains("max_response") && line.contains("most=1000")),
+        "{logged:?}"
+    );
+}
+
+/// The warnings in the log.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<String>>>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Logged {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        if *event.metadata().level() == tracing::Level::WARN {
+            let mut line = String::new();
+            event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+                write!(line, "{field}={value:?} ").unwrap();
+            });
+            self.0.lock().unwrap().push(line);
+        }
+    }
 }
 
 /// Of its body nothing has come when its head is sent.

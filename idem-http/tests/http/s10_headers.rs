@@ -149,26 +149,3 @@ fn no_two_headers_of_the_layers_own_have_one_name() {
     }
     assert!(built.is_empty(), "{built:?}");
 }
-
-#[tokio::test]
-async fn a_kept_answer_of_an_upstream_never_says_to_a_layer_in_front_that_nothing_was_executed() {
-    let calls = crate::support::Calls::default();
-    let counted = calls.clone();
-    let handler = move || async move { counted.add().to_string() };
-    let store = idem_moka::MokaStore::new(idem_moka::MokaConfig::default()).unwrap();
-    let upstream = crate::support::shared_scope(std::sync::Arc::new(store));
-    let Ok(upstream) = upstream.expires_header(idem_http::NOT_EXECUTED).build() else { return };
-    let upstream = axum::Router::new().route("/", axum::routing::post(handler)).layer(upstream);
-    // As a gateway: another request, with another key of its own.
-    let gateway = App::with(
-        move || async move {
-            static KEY: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-            let key = KEY.fetch_add(1, std::sync::atomic::Ordering::SeqCst).to_string();
-            tower::ServiceExt::oneshot(upstream, post(&key, "")).await.unwrap()
-        },
-        |builder| builder.not_executed_header(true),
-    );
-    let first = gateway.ask(post("k", "")).await;
-    let retry = gateway.ask(post("k", "")).await;
-    assert_eq!((first.text(), retry.text(), calls.count()), ("1", "1", 1));
-}
