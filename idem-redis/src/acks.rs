@@ -74,7 +74,7 @@ async fn serve(connection: Arc<Connection>, timeout: Duration, mut queue: mpsc::
 async fn wait(connection: &Connection, timeout: Duration, replicas: u8) -> Result<i64, Fault> {
     let timeout = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).max(1);
     let arguments = vec![Value::Integer(i64::from(replicas)), Value::Integer(timeout)];
-    match connection.carry(Command::Plain("WAIT", arguments), false, None).await? {
+    match connection.carry(Command::Plain("WAIT", arguments), false, None).await.map_err(Fault::of_wait)? {
         Value::Integer(replicas) => Ok(replicas),
         _ => Err(Fault::Unknown(Cause::new(Arc::from("WAIT was not answered by a number")))),
     }

@@ -46,7 +46,8 @@ impl FromStr for Address {
                 Ok(Self::Tcp { host: host.to_owned(), port })
             }
             _ => Err(invalid(format!(
-                "{:?} is no server such as \"127.0.0.1:6379\"; in a user and a password @ / ? and # are percent-encoded",
+                "{:?} is no server, which has a host and a port (\"127.0.0.1:6379\"); in a user and a password @ / ? and # are \
+                 percent-encoded",
                 without_password(text)
             ))),
         }

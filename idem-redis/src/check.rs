@@ -82,6 +82,11 @@ pub(crate) async fn scripts(link: &Link, key: &str) -> Result<(), Fault> {
     }
 }
 
+/// Whether replicas may be waited for: an ACL can forbid that, too, and would do so after a write.
+pub(crate) async fn waiting(link: &Link) -> Result<(), Fault> {
+    link.send("WAIT", vec![Value::Integer(0), Value::Integer(1)]).await.map(drop)
+}
+
 /// A server's `INFO`.
 struct Said(HashMap<String, String>);
 

@@ -78,7 +78,11 @@ impl Errand<'_> {
                     self.topology.trouble();
                     way.fail(fault);
                 }
-                Fault::Full(_) | Fault::Refused(..) => return Err(CallError { fault, unsure: way.unsure }),
+                // Together with others it is not known to be of a holder, who may write whatever memory there is.
+                Fault::Full(_) if way.is_new() && request.is_completion() => way.is_alone = true,
+                Fault::Full(_) | Fault::NoWrites(_) | Fault::Refused(..) => {
+                    return Err(CallError { fault, unsure: way.unsure });
+                }
             }
             if let Some(pause) = way.pause {
                 if Instant::now() + pause >= self.deadline {
@@ -131,12 +135,16 @@ impl Request {
         link.carry(command, way.ask.is_some(), Some(deadline)).await
     }
 
+    fn is_completion(&self) -> bool {
+        matches!(self, Self::Script(script, ..) if std::ptr::eq(*script, &raw const *COMPLETE))
+    }
+
     fn joint(&self) -> Option<Joint> {
         match self {
             Self::Command(Command::SetIfAbsent { key, record, life }) => {
                 Some(Joint::SetIfAbsent { key: key.clone(), record: record.clone(), life: *life })
             }
-            Self::Script(script, key, arguments) if std::ptr::eq(*script, &raw const *COMPLETE) => {
+            Self::Script(_, key, arguments) if self.is_completion() => {
                 Some(Joint::Complete { key: key.clone(), arguments: arguments.clone() })
             }
             _ => None,
@@ -150,6 +158,8 @@ struct Way {
     ask: Option<Address>,
     /// The server does not know the script by its digest.
     whole_script: bool,
+    /// It is not sent along with others.
+    is_alone: bool,
     turns: u32,
     unsure: bool,
     pause: Option<Duration>,
@@ -158,7 +168,7 @@ struct Way {
 
 impl Way {
     fn is_new(&self) -> bool {
-        self.turns == 0 && !self.whole_script && self.last.is_none()
+        self.turns == 0 && !self.whole_script && !self.is_alone && self.last.is_none()
     }
 
     fn turn(&mut self, ask: Option<Address>) {
@@ -190,8 +200,9 @@ impl CallError {
         self.fault.into_error(operation, self.unsure)
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        matches!(self.fault, Fault::Full(_))
+    /// Whether the server writes nothing new at the moment. What is on record it still shows.
+    pub(crate) fn is_of_writing(&self) -> bool {
+        matches!(self.fault, Fault::Full(_) | Fault::NoWrites(_))
     }
 
     pub(crate) fn is_corrupt(&self) -> bool {

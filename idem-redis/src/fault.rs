@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     NoScript,
     /// The server's memory is full. Nothing was done.
     Full(Cause),
+    /// The server takes no writes: its disk fails (`MISCONF`), or it has too few replicas (`NOREPLICAS`). Nothing was done.
+    NoWrites(Cause),
     /// Nothing was done, and soon it may be.
     Later(Cause),
     /// It may have been done, or may still be.
@@ -85,7 +87,23 @@ impl Fault {
 
     /// Whether the server has told that it is no master any more: then nothing that it acknowledges counts.
     pub(crate) fn is_demotion(&self) -> bool {
-        matches!(self, Self::Later(cause) if cause.message.contains("READONLY"))
+        let tells = |text: &str| ["READONLY", "UNBLOCKED"].iter().any(|word| text.contains(word));
+        matches!(self, Self::Later(cause) if tells(&cause.message))
+    }
+
+    /// This as the answer to a `WAIT`: the write before it was answered, so nothing of what the server says here means that it
+    /// was not done. What may be known elsewhere soon is sent again; what will not be known is the caller's.
+    pub(crate) fn of_wait(self) -> Self {
+        match self {
+            Self::Refused(_, cause) | Self::Full(cause) | Self::NoWrites(cause) => {
+                Self::Refused(ErrorKind::Timeout, cause)
+            }
+            Self::Later(cause) => Self::Unknown(cause),
+            Self::Moved { .. } | Self::Ask { .. } | Self::NoScript => {
+                Self::Unknown(Cause::new("the server did not wait for its replicas"))
+            }
+            Self::Unknown(_) | Self::OutOfTime => self,
+        }
     }
 
     /// What a call that ends with this fault tells its caller; `unsure`: whether an earlier try may have been done.
@@ -95,7 +113,7 @@ impl Fault {
             Self::Refused(kind, cause) => (kind, cause),
             Self::Unknown(cause) => (ErrorKind::Timeout, cause),
             Self::OutOfTime => (ErrorKind::Timeout, Cause::new("no answer in time")),
-            Self::Later(cause) => (ErrorKind::Unavailable, cause),
+            Self::Later(cause) | Self::NoWrites(cause) => (ErrorKind::Unavailable, cause),
             Self::Moved { to: Some(to) } | Self::Ask { to } => {
                 (ErrorKind::Unavailable, Cause::new(format!("the key's slot is moving to {to}")))
             }
@@ -128,13 +146,17 @@ pub(crate) fn of_reply(text: &str, server: &Address) -> Fault {
         },
         "NOSCRIPT" => Fault::NoScript,
         "OOM" => Fault::Full(cause()),
+        "MISCONF" | "NOREPLICAS" => Fault::NoWrites(cause()),
         // Starting, failing over, migrating, or busy with somebody's script.
-        "LOADING" | "CLUSTERDOWN" | "TRYAGAIN" | "MASTERDOWN" | "READONLY" | "BUSY" => Fault::Later(cause()),
+        // `UNBLOCKED`: demoted while a `WAIT` was waiting.
+        "LOADING" | "CLUSTERDOWN" | "TRYAGAIN" | "MASTERDOWN" | "READONLY" | "BUSY" | "UNBLOCKED" => {
+            Fault::Later(cause())
+        }
         "WRONGTYPE" => {
             Fault::refused(ErrorKind::Corrupt, format!("the key holds no record: {server} answers: {text}"))
         }
         "NOAUTH" | "WRONGPASS" | "NOPERM" => Fault::Refused(ErrorKind::InvalidConfig, cause()),
-        // Too few replicas (NOREPLICAS), a disk that cannot be written (MISCONF), and what is not foreseen.
+        // What is not foreseen.
         _ => Fault::Refused(ErrorKind::Unavailable, cause()),
     }
 }
@@ -179,6 +201,28 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Timeout);
         let error = Fault::Later(Cause::new("down")).into_error(Operation::Lock, false);
         assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn no_error_to_a_wait_says_that_the_write_was_not_done() {
+        let here = server("h", 1);
+        for text in [
+            "NOPERM User default has no permissions to run the 'wait' command",
+            "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+            "ERR WAIT cannot be used with replica instances.",
+            "READONLY You can't write against a read only replica.",
+            "OOM command not allowed when used memory > 'maxmemory'.",
+            "LOADING Redis is loading the dataset in memory",
+            "MOVED 1 h:2",
+            "NOSCRIPT",
+            "",
+        ] {
+            for unsure in [false, true] {
+                let error = of_reply(text, &here).of_wait().into_error(Operation::Lock, unsure);
+                assert_eq!(error.kind(), ErrorKind::Timeout, "{text}");
+            }
+        }
+        assert!(of_reply("UNBLOCKED force unblock", &here).is_demotion());
     }
 
     #[test]

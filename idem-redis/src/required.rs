@@ -40,6 +40,11 @@ impl Required {
         Ok(Self::BySlot(slots))
     }
 
+    /// Whether anything is waited for.
+    pub(crate) fn is_any(&self) -> bool {
+        !matches!(self, Self::Everywhere(0))
+    }
+
     pub(crate) fn of(&self, slot: u16) -> u8 {
         match self {
             Self::Everywhere(count) => *count,

@@ -40,14 +40,15 @@ scripts! {
     LOCK = ["head", "lease", "clock", "touch", "lock"];
     RENEW = ["head", "holder", "lease", "renew"];
     CHECKPOINT = ["head", "holder", "lease", "touch", "checkpoint"];
-    COMPLETE = ["head", "holder", "lease", "clock", "touch", "tell", "complete"];
-    RELEASE = ["head", "holder", "lease", "tell", "release"];
+    COMPLETE = ["allow_oom", "head", "holder", "lease", "clock", "touch", "tell", "complete"];
+    RELEASE = ["allow_oom", "head", "holder", "lease", "tell", "release"];
     REMOVE = ["head", "lease", "tell", "remove"];
     GET = ["get"];
     WAIT = ["head", "lease", "wait"];
 }
 
-/// Several locks and completions at once, of which the latter are done by the very text of [`COMPLETE`].
+/// Several locks and completions at once, of which the latter are done by the very text of [`COMPLETE`], but not whatever
+/// memory there is: that would be for the locks, too.
 pub(crate) static TOGETHER: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
         text!("clock"),

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_core::{Key, Operation, Result};
+use idem_core::{Key, Operation, Result, Store as _};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
@@ -32,36 +32,52 @@ pub(crate) async fn settled(store: &RedisStore, key: &Key, timeout: Duration) ->
         let changed = waiter.as_ref().map_or(&never, |waiter| &waiter.changed);
         let mut woken = pin!(changed.notified());
         woken.as_mut().enable();
-        let Some(left) = lease_left(store, key, &redis_key).await? else { return Ok(true) };
+        let Some(Held { left, is_told }) = held(store, key, &redis_key).await? else { return Ok(true) };
         if Instant::now() >= over {
             return Ok(false);
         }
-        let pause = if waiter.is_some() { NOTIFIED } else { UNNOTIFIED };
+        let is_notified = is_told && waiter.as_ref().is_some_and(|waiter| waiter.is_notified);
+        let pause = if is_notified { NOTIFIED } else { UNNOTIFIED };
         let look_again = over.min(Instant::now() + left.min(pause));
         // Woken or not, the next look tells.
         let _ = timeout_at(look_again, woken).await;
     }
 }
 
-/// What is left of a live lease, whose holder is then asked to tell when it ends.
-async fn lease_left(store: &RedisStore, key: &Key, redis_key: &str) -> Result<Option<Duration>> {
+/// A live lease.
+struct Held {
+    left: Duration,
+    /// Whether its holder was asked to tell when it ends.
+    is_told: bool,
+}
+
+/// The live lease of `key`, whose holder is asked to tell when it ends.
+async fn held(store: &RedisStore, key: &Key, redis_key: &str) -> Result<Option<Held>> {
     let errand = store.errand(redis_key);
     let answered = match errand.run(&calls::wait(redis_key), |_| false).await {
         Ok(answered) => answered,
         // The mark that asks cannot be written: then only looking is left.
-        Err(error) if error.is_full() => {
-            let record = idem_core::Store::get(store, key).await?;
-            return Ok(record.and_then(|record| record.lease_remaining()));
+        Err(error) if error.is_of_writing() => {
+            return untold(store, key).await;
         }
         Err(error) => return Err(error.into_error(Operation::Settled)),
     };
     let said = Said::of(&answered.reply);
     match said.word {
-        b"held" => Ok(said.number(0).map(|left| Duration::from_millis(left.unsigned_abs()))),
+        b"held" => {
+            let left = said.number(0).map(|left| Duration::from_millis(left.unsigned_abs()));
+            Ok(left.map(|left| Held { left, is_told: true }))
+        }
         b"free" => Ok(None),
         // Damaged: `get` says how.
-        _ => Ok(idem_core::Store::get(store, key).await?.and_then(|record| record.lease_remaining())),
+        _ => untold(store, key).await,
     }
+}
+
+/// The live lease of `key`, whose holder was not asked.
+async fn untold(store: &RedisStore, key: &Key) -> Result<Option<Held>> {
+    let left = store.get(key).await?.and_then(|record| record.lease_remaining());
+    Ok(left.map(|left| Held { left, is_told: false }))
 }
 
 impl RedisStore {

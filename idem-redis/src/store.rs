@@ -105,7 +105,7 @@ impl RedisStore {
                 }
             }
             // Keys already on record are served by the script all the same.
-            Err(error) if error.is_full() => {}
+            Err(error) if error.is_of_writing() => {}
             Err(error) => return Err(error.into_error(Operation::Lock)),
         }
         // Seldom: its future need not lie in that of every call.

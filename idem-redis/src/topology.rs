@@ -74,7 +74,11 @@ impl Topology {
             let required = Required::of_cluster(config.acks, &view)?;
             self.adopt(&view);
             for node in &self.table().nodes {
-                check::scripts(&*node.link().await?, &probe).await?;
+                let link = node.link().await?;
+                check::scripts(&link, &probe).await?;
+                if required.is_any() {
+                    check::waiting(&link).await?;
+                }
             }
             return Ok(required);
         }
@@ -87,7 +91,11 @@ impl Topology {
             return Err(Fault::refused(ErrorKind::InvalidConfig, message));
         }
         check::scripts(&link, &probe).await?;
-        Ok(Required::of_lone(config.acks, facts.replicas))
+        let required = Required::of_lone(config.acks, facts.replicas);
+        if required.is_any() {
+            check::waiting(&link).await?;
+        }
+        Ok(required)
     }
 
     /// The slot of a Redis key; without a cluster all keys are alike.

@@ -23,6 +23,8 @@ struct Channel {
     waiters: usize,
     /// The connection that was asked for notifications.
     link: Arc<Link>,
+    /// Whether it refused.
+    is_refused: bool,
 }
 
 /// Somebody who waits for one key. Dropped, it waits no more.
@@ -30,6 +32,8 @@ pub(crate) struct Waiter {
     shared: Arc<Shared>,
     channel: String,
     pub(crate) changed: Arc<Notify>,
+    /// Whether notifications were asked for and not refused.
+    pub(crate) is_notified: bool,
 }
 
 impl Waiting {
@@ -40,13 +44,15 @@ impl Waiting {
 
     /// Begins to wait for notifications of `channel` from `link`; none when too many are waited for.
     pub(crate) async fn join(&self, channel: &str, link: &Arc<Link>) -> Option<Waiter> {
-        let (waiter, is_new) = self.0.enter(channel, link)?;
+        let (mut waiter, is_new) = self.0.enter(channel, link)?;
         if link.begins_to_notify() {
             tokio::spawn(hand_on(Arc::clone(link), Arc::clone(&self.0)));
         }
         if is_new && let Err(fault) = link.subscribe(channel).await {
             // Forbidden, or on its way to another server: whoever waits looks for itself then.
             tracing::debug!(?fault, "no notifications");
+            waiter.is_notified = false;
+            self.0.refused(channel, link);
         }
         Some(waiter)
     }
@@ -61,10 +67,11 @@ impl Shared {
     fn enter(self: &Arc<Self>, channel: &str, link: &Arc<Link>) -> Option<(Waiter, bool)> {
         let mut channels = self.channels();
         let room = channels.len() < self.most;
-        let waiter = |changed: &Arc<Notify>| Waiter {
+        let waiter = |changed: &Arc<Notify>, is_notified| Waiter {
             shared: Arc::clone(self),
             channel: channel.to_owned(),
             changed: Arc::clone(changed),
+            is_notified,
         };
         match channels.entry(channel.to_owned()) {
             MapEntry::Occupied(mut known) => {
@@ -72,15 +79,25 @@ impl Shared {
                 known.waiters += 1;
                 let is_new = !Arc::ptr_eq(&known.link, link);
                 known.link = Arc::clone(link);
-                Some((waiter(&known.changed), is_new))
+                known.is_refused &= !is_new;
+                Some((waiter(&known.changed, !known.is_refused), is_new))
             }
             MapEntry::Vacant(place) if room => {
                 let changed = Arc::new(Notify::new());
-                let waiter = waiter(&changed);
-                place.insert(Channel { changed, waiters: 1, link: Arc::clone(link) });
+                let waiter = waiter(&changed, true);
+                place.insert(Channel { changed, waiters: 1, link: Arc::clone(link), is_refused: false });
                 Some((waiter, true))
             }
             MapEntry::Vacant(_) => None,
+        }
+    }
+
+    /// Notes that `link` does not notify of `channel`.
+    fn refused(&self, channel: &str, link: &Arc<Link>) {
+        if let Some(channel) = self.channels().get_mut(channel)
+            && Arc::ptr_eq(&channel.link, link)
+        {
+            channel.is_refused = true;
         }
     }
 

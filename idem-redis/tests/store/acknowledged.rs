@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use idem_conformance::redis::{Node, Pair};
 use idem_core::{ErrorKind, Fenced, LockOutcome, Store};
-use idem_redis::{Acks, RedisStore};
+use idem_redis::{Acks, RedisConfig, RedisStore};
 use tokio::task::JoinSet;
 
 use crate::support::{
-    acquire, assert_replays, claim, complete, completed, config, fingerprint, key, kind, lock,
+    acquire, assert_replays, claim, complete, completed, config, fingerprint, key, kind, lock, refusal,
 };
 
 #[tokio::test]
@@ -84,17 +84,78 @@ async fn without_acknowledgements_nothing_is_waited_for_and_a_replay_never_waits
     assert_eq!(waits(pair.master()).await, before);
 
     let store = RedisStore::open(config(pair.master())).await.unwrap();
+    let opened = waits(pair.master()).await;
     assert_replays(&store, "order").await;
-    assert_eq!(waits(pair.master()).await, before);
+    assert_eq!(waits(pair.master()).await, opened);
 
     let mut confirming = config(pair.master());
     confirming.confirm_replays = true;
     let store = RedisStore::open(confirming).await.unwrap();
+    let opened = waits(pair.master()).await;
     assert_replays(&store, "order").await;
-    assert_eq!(waits(pair.master()).await, before + 1);
+    assert_eq!(waits(pair.master()).await, opened + 1);
     pair.replicas()[0].stop();
     assert_eq!(kind(lock(&store, "order").await), ErrorKind::Timeout);
     pair.replicas()[0].cont();
+}
+
+/// A server on which the user `idem` may do everything but wait for replicas, once that was taken away.
+async fn without_wait(pair: &Pair) -> RedisConfig {
+    let user = ["ACL", "SETUSER", "idem", "on", ">secret", "~*", "&*", "+@all"];
+    pair.master().run(&user).await;
+    let mut config = config(pair.master());
+    (config.username, config.password) = (Some("idem".to_owned()), Some("secret".to_owned()));
+    config
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_wait_is_told_when_opening() {
+    let pair = Pair::start(1).await;
+    let mut config = without_wait(&pair).await;
+    pair.master().run(&["ACL", "SETUSER", "idem", "-wait"]).await;
+    let (kind, message) = refusal(config.clone()).await;
+    assert!(kind == ErrorKind::InvalidConfig && message.contains("wait"), "{message}");
+    config.acks = Some(Acks::Count(0));
+    acquire(&RedisStore::open(config).await.unwrap(), "order").await;
+}
+
+#[tokio::test]
+async fn what_was_written_before_a_wait_that_is_refused_is_unknown() {
+    let pair = Pair::start(1).await;
+    let store = RedisStore::open(without_wait(&pair).await).await.unwrap();
+    let held = acquire(&store, "held").await;
+    pair.master().run(&["ACL", "SETUSER", "idem", "-wait"]).await;
+    let mine = claim();
+    assert_eq!(kind(store.lock(&key("new"), &fingerprint(), &mine).await), ErrorKind::Timeout);
+    assert_eq!(kind(complete(&store, &held).await), ErrorKind::Timeout);
+    pair.master().run(&["ACL", "SETUSER", "idem", "+wait"]).await;
+    match store.lock(&key("new"), &fingerprint(), &mine).await.unwrap() {
+        LockOutcome::Acquired(lease) => assert_eq!(lease.attempt(), 1),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(complete(&store, &held).await.unwrap(), Fenced::Applied);
+}
+
+#[tokio::test]
+async fn what_was_written_before_a_demotion_that_ends_its_wait_is_unknown() {
+    let pair = Pair::start(1).await;
+    let mut patient = config(pair.master());
+    patient.ack_timeout = Duration::from_secs(20);
+    patient.response_timeout = Duration::from_secs(30);
+    let store = RedisStore::open(patient).await.unwrap();
+    let held = acquire(&store, "held").await;
+    let replica = &pair.replicas()[0];
+    replica.stop();
+    let writing = tokio::spawn({
+        let store = store.clone();
+        async move { kind(complete(&store, &held).await) }
+    });
+    while pair.master().run(&["INFO", "clients"]).await.field("blocked_clients").as_deref() != Some("1") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    pair.master().run(&["REPLICAOF", &replica.host().to_string(), &replica.port().to_string()]).await;
+    assert_eq!(writing.await.unwrap(), ErrorKind::Timeout);
+    replica.cont();
 }
 
 /// How often the server was asked to wait.

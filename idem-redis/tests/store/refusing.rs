@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_conformance::redis::Server;
-use idem_core::{ErrorKind, Fenced, Fingerprint, LockOutcome, Outcome, Store};
-use idem_redis::RedisStore;
+use idem_conformance::redis::{Cluster, Server};
+use idem_core::{ErrorKind, Fenced, Fingerprint, Lease, LockOutcome, Outcome, Store};
+use idem_redis::{Acks, Deployment, RedisStore};
+use tokio::task::JoinSet;
 
 use crate::support::{acquire, assert_replays, claim, complete, completed, config, key, kind, lock, lone};
 
@@ -17,7 +18,6 @@ async fn a_server_out_of_memory_is_full_to_what_is_new_and_serves_what_is_kept()
     server.run(&["CONFIG", "SET", "maxmemory", "1"]).await;
 
     assert_eq!(kind(lock(&store, "new").await), ErrorKind::Full);
-    assert_eq!(kind(complete(&store, &lease).await), ErrorKind::Full);
     assert_replays(&store, "done").await;
     assert!(matches!(lock(&store, "held").await.unwrap(), LockOutcome::InProgress { .. }));
     let other = Fingerprint::builder("test").part("another request").finish();
@@ -34,8 +34,48 @@ async fn a_server_out_of_memory_is_full_to_what_is_new_and_serves_what_is_kept()
     acquire(&store, "new").await;
 }
 
+/// Else its work would run again after the lease.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_is_ended_though_the_server_is_out_of_memory() {
+    let server = Server::lone().await;
+    let cluster = Cluster::options().masters(1).replicas(0).start().await;
+    let node = cluster.servers()[0].node();
+    let mut of_cluster = config(node);
+    (of_cluster.deployment, of_cluster.acks) = (Deployment::Cluster, Some(Acks::Count(0)));
+    for (node, config) in [(server.node(), config(&server)), (node, of_cluster)] {
+        let store = RedisStore::open(config).await.unwrap();
+        let alone = acquire(&store, "alone").await;
+        let stepped = acquire(&store, "stepped").await;
+        let (half, lease) = (Bytes::from_static(b"half"), Duration::from_secs(30));
+        assert_eq!(store.checkpoint(&stepped, 1, half, lease).await.unwrap(), Fenced::Applied);
+        let mut together = Vec::new();
+        for number in 0..64 {
+            together.push(acquire(&store, &format!("together {number}")).await);
+        }
+        node.run(&["CONFIG", "SET", "maxmemory", "1"]).await;
+        assert_eq!(complete(&store, &alone).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.renew(&stepped, Duration::from_mins(1)).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.release(&stepped).await.unwrap(), Fenced::Applied);
+        let mut callers = JoinSet::new();
+        for (number, lease) in together.into_iter().enumerate() {
+            let store = store.clone();
+            callers.spawn(async move {
+                // New keys that go along with the completions are not let in by them.
+                let new = format!("new {number}");
+                let (ended, new) = tokio::join!(complete(&store, &lease), lock(&store, &new));
+                (ended.unwrap(), kind(new))
+            });
+        }
+        for (ended, new) in callers.join_all().await {
+            assert_eq!((ended, new), (Fenced::Applied, ErrorKind::Full));
+        }
+        assert_replays(&store, "alone").await;
+        assert_replays(&store, "together 63").await;
+    }
+}
+
 /// A lease from a moment in which there is room.
-async fn acquire_before(server: &Server, store: &RedisStore) -> idem_core::Lease {
+async fn acquire_before(server: &Server, store: &RedisStore) -> Lease {
     server.run(&["CONFIG", "SET", "maxmemory", "0"]).await;
     let lease = acquire(store, "given back").await;
     server.run(&["CONFIG", "SET", "maxmemory", "1"]).await;
@@ -50,6 +90,53 @@ async fn too_few_replicas_for_the_server_itself_are_unavailable_at_once() {
     assert_eq!(kind(answer), ErrorKind::Unavailable);
     server.run(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
     acquire(&store, "order").await;
+}
+
+/// What is new is refused at once, and what is on record is served.
+async fn serves_what_is_kept(store: &RedisStore, held: &Lease, refusal: &str) {
+    let at_once = Duration::from_secs(1);
+    let new = tokio::time::timeout(at_once, lock(store, "new")).await.unwrap().unwrap_err();
+    assert!(new.kind() == ErrorKind::Unavailable && new.message().contains(refusal), "{new:?}");
+    assert_replays(store, "done").await;
+    assert!(matches!(lock(store, "held").await.unwrap(), LockOutcome::InProgress { .. }));
+    let other = Fingerprint::builder("test").part("another request").finish();
+    let mismatch = store.lock(&key("done"), &other, &claim()).await.unwrap();
+    assert!(matches!(mismatch, LockOutcome::FingerprintMismatch), "{mismatch:?}");
+    assert!(store.get(&key("done")).await.unwrap().is_some());
+    assert!(!store.settled(held.key(), Duration::from_millis(20)).await.unwrap());
+    assert!(store.settled(&key("done"), Duration::from_millis(20)).await.unwrap());
+}
+
+#[tokio::test]
+async fn with_too_few_replicas_for_the_server_itself_finished_keys_replay() {
+    let (server, store) = lone().await;
+    completed(&store, "done").await;
+    let held = acquire(&store, "held").await;
+    server.run(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
+    serves_what_is_kept(&store, &held, "NOREPLICAS").await;
+    server.run(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
+    assert_eq!(complete(&store, &held).await.unwrap(), Fenced::Applied);
+    assert_replays(&store, "held").await;
+}
+
+#[tokio::test]
+async fn while_the_servers_disk_fails_finished_keys_replay() {
+    let server = Server::options().config("dbfilename no-file").start().await;
+    let store = RedisStore::open(config(&server)).await.unwrap();
+    completed(&store, "done").await;
+    let held = acquire(&store, "held").await;
+    // It cannot put its snapshot in the place of a folder.
+    std::fs::create_dir_all(server.folder().join("no-file/in-it")).unwrap();
+    server.run(&["CONFIG", "SET", "save", "3600 1"]).await;
+    server.run(&["BGSAVE"]).await;
+    while server.run(&["INFO", "persistence"]).await.field("rdb_last_bgsave_status").as_deref() != Some("err")
+    {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    serves_what_is_kept(&store, &held, "MISCONF").await;
+    server.run(&["CONFIG", "SET", "stop-writes-on-bgsave-error", "no"]).await;
+    assert_eq!(complete(&store, &held).await.unwrap(), Fenced::Applied);
+    assert_replays(&store, "held").await;
 }
 
 #[tokio::test]

@@ -52,6 +52,34 @@ async fn waiters_beyond_the_bound_and_without_notifications_still_end() {
     }
 }
 
+/// How often the server was asked for the mark of one who waits.
+async fn looks(server: &Server) -> u64 {
+    let stats = server.run(&["INFO", "commandstats"]).await;
+    let calls = stats.field("cmdstat_evalsha").unwrap_or_default();
+    calls
+        .strip_prefix("calls=")
+        .and_then(|rest| rest.split(',').next())
+        .map_or(0, |calls| calls.parse().unwrap())
+}
+
+/// Counted, not timed: of one second four looks are due, and one where notifications come.
+#[tokio::test]
+async fn who_is_refused_notifications_looks_more_often() {
+    let server = Server::options().config("user idem on >pw ~* resetchannels +@all").start().await;
+    for (username, at_least, at_most) in [(Some("idem"), 9, u64::MAX), (None, 0, 8)] {
+        let mut config = config(&server);
+        config.check_interval = LONG;
+        config.username = username.map(str::to_owned);
+        config.password = username.map(|_| "pw".to_owned());
+        let store = RedisStore::open(config).await.unwrap();
+        let lease = acquire(&store, &format!("order of {username:?}")).await;
+        let before = looks(&server).await;
+        assert!(!store.settled(lease.key(), Duration::from_secs(5)).await.unwrap());
+        let looks = looks(&server).await - before;
+        assert!((at_least..=at_most).contains(&looks), "{looks} looks of {username:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_waiter_whose_connection_is_killed_still_ends() {
     let (server, store) = lone().await;
