@@ -164,7 +164,7 @@ pub(crate) fn read_get(key: &Key, reply: &Value) -> Result<Option<Record>> {
     else {
         return Err(senseless());
     };
-    let Some(bytes) = bytes_of(value) else { return Ok(None) };
+    let Some(bytes) = bytes_of(value).filter(|bytes| !records::is_forgotten(bytes)) else { return Ok(None) };
     let now = crate::check::time(time).ok_or_else(senseless)?;
     records::decode_at(key, bytes, *life, Timestamp::from_micros(now)).map(Some)
 }

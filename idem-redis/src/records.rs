@@ -18,8 +18,12 @@ const GRACE: u64 = 1;
 const STATE_AT: usize = 1;
 /// Where a completed record has its two times.
 pub(crate) const TIMES_AT: usize = 30;
+/// All up to a checkpoint's or an outcome's own bytes.
+const HEAD_LEN: usize = 88;
 /// What follows them, which in a locked record begins with its checkpoint's step.
 pub(crate) const STEP_AT: usize = 46;
+/// The state of what is left for a minute of a key that was given back or removed: its token.
+const FORGOTTEN: u8 = 4;
 /// Set in a locked record's state while somebody waits for its end.
 const WAITED: u8 = 0x80;
 
@@ -111,6 +115,13 @@ pub(crate) fn micros(duration: Duration) -> u64 {
 /// What a holder may count on of the `left` milliseconds of its lease.
 pub(crate) fn lease_left(left: i64) -> Duration {
     Duration::from_millis(u64::try_from(left).unwrap_or(0).saturating_sub(GRACE))
+}
+
+/// Whether there is no record any more, only its token. See `scripts/forget.lua`.
+pub(crate) fn is_forgotten(bytes: &Bytes) -> bool {
+    bytes.len() == HEAD_LEN
+        && bytes.get(STATE_AT) == Some(&FORGOTTEN)
+        && bytes.first() == Some(&codec::VERSION)
 }
 
 /// Decodes what is kept for `key`. Of a locked record's times only the retention is known by that.

@@ -41,8 +41,8 @@ scripts! {
     RENEW = ["head", "holder", "lease", "renew"];
     CHECKPOINT = ["head", "holder", "lease", "touch", "checkpoint"];
     COMPLETE = ["allow_oom", "head", "holder", "lease", "clock", "touch", "tell", "complete"];
-    RELEASE = ["allow_oom", "head", "holder", "lease", "tell", "release"];
-    REMOVE = ["head", "lease", "tell", "remove"];
+    RELEASE = ["allow_oom", "head", "holder", "lease", "tell", "forget", "release"];
+    REMOVE = ["allow_oom", "head", "lease", "tell", "forget", "remove"];
     GET = ["get"];
     WAIT = ["head", "lease", "wait"];
 }

@@ -93,15 +93,17 @@ impl RedisStore {
         match errand.run(&request, |reply| matches!(reply, Value::Null)).await {
             Ok(Answered { reply: Value::Null, sent, .. }) => return Ok((fresh(token, claim), sent)),
             Ok(Answered { reply, sent, .. }) => {
-                let found = records::decode(key, bytes_of(&reply).ok_or_else(calls::senseless)?)
-                    .map_err(|error| error.during(Operation::Lock))?;
-                if found.fingerprint != *fingerprint {
-                    return Ok((Answer::FingerprintMismatch, sent));
-                }
-                if !self.0.config.confirm_replays
-                    && let Some(answer) = calls::completed(found)
-                {
-                    return Ok((answer, sent));
+                let bytes = bytes_of(&reply).ok_or_else(calls::senseless)?;
+                if !records::is_forgotten(bytes) {
+                    let found = records::decode(key, bytes).map_err(|error| error.during(Operation::Lock))?;
+                    if found.fingerprint != *fingerprint {
+                        return Ok((Answer::FingerprintMismatch, sent));
+                    }
+                    if !self.0.config.confirm_replays
+                        && let Some(answer) = calls::completed(found)
+                    {
+                        return Ok((answer, sent));
+                    }
                 }
             }
             // Keys already on record are served by the script all the same.

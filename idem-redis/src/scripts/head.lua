@@ -2,7 +2,7 @@
 -- Rules: idem-core/src/decide/mod.rs, which the tests hold these scripts to.
 local key = KEYS[1]
 local head = redis.call('GETRANGE', key, '0', '87')
--- 0 nothing on record, 1 locked, 2 released with a checkpoint, 3 completed
+-- 0 nothing on record, 1 locked, 2 released with a checkpoint, 3 completed, 4 given back or removed a moment ago
 local state, waited, life = 0, 0, 0
 if head ~= '' or redis.call('EXISTS', key) == 1 then
   life = redis.call('PTTL', key)
@@ -13,7 +13,7 @@ if head ~= '' or redis.call('EXISTS', key) == 1 then
     waited = 128
     state = state - 128
   end
-  if version ~= 1 or #head < 88 or state < 1 or state > 3 or life < 0 then
+  if version ~= 1 or #head < 88 or state < 1 or state > 4 or life < 0 then
     return 'damaged'
   end
 end

@@ -5,7 +5,7 @@ elseif string.byte(head, 88) == 1 then
   redis.call('SETRANGE', key, 1, string.char(2))
   redis.call('PEXPIRE', key, math.max(retention(), 1))
 else
-  redis.call('DEL', key)
+  forget()
 end
 tell()
 return 'applied'

@@ -1,9 +1,9 @@
 -- ARGV: whether by force ('1')
-if state == 0 then
+if state == 0 or state == 4 then
   return 'gone'
 elseif ARGV[1] ~= '1' and state == 1 and left() > 0 then
   return { 'held', left() }
 end
-redis.call('DEL', key)
+forget()
 tell()
 return 'applied'

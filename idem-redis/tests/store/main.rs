@@ -7,6 +7,7 @@ mod bad_record;
 mod bad_server;
 mod configured;
 mod cutter;
+mod forgotten;
 mod refusing;
 mod resent;
 mod sentinel;
