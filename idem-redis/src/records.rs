@@ -22,7 +22,7 @@ pub(crate) const TIMES_AT: usize = 30;
 const HEAD_LEN: usize = 88;
 /// What follows them, which in a locked record begins with its checkpoint's step.
 pub(crate) const STEP_AT: usize = 46;
-/// The state of what is left for a minute of a key that was given back or removed: its token.
+/// The state of what is left for some seconds of a key that was given back or removed: its token.
 const FORGOTTEN: u8 = 4;
 /// Set in a locked record's state while somebody waits for its end.
 const WAITED: u8 = 0x80;
