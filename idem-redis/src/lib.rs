@@ -30,35 +30,15 @@
 //! With fewer acknowledgements than replicas, what the replica that takes over does not have. `docs/guarantees.md`
 //! has the whole list, with the tests, and `docs/redis.md` how to set up the servers.
 
-mod acks;
-mod address;
-mod calls;
-mod check;
 mod config;
 mod connection;
-mod crowd;
-mod dial;
-mod discover;
-mod dispatch;
-mod driver;
-mod fault;
-mod link;
-mod node;
-mod records;
-mod required;
-mod script;
+mod protocol;
+mod retry;
 mod settled;
-mod slots;
 mod store;
-mod time;
-#[cfg(feature = "tls")]
-mod tls;
-mod together;
 mod topology;
-mod waiting;
-mod wire;
 
-pub use address::Address;
+pub use config::address::Address;
+pub use config::driver::DRIVER;
 pub use config::{Acks, Deployment, RedisConfig};
-pub use driver::DRIVER;
 pub use store::RedisStore;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fred::types::Value;
 use idem_core::backend::LeaseControl;
 use idem_core::decide::{Answer, Call};
 use idem_core::{
@@ -16,13 +15,13 @@ use idem_core::{
 };
 use tokio::time::Instant;
 
-use crate::calls;
-use crate::dial::Dial;
-use crate::dispatch::{Answered, CallError, Errand, Request};
-use crate::records::{self, Said, bytes_of};
-use crate::time::ServerTime;
+use crate::connection::dial::Dial;
+use crate::protocol::reply::{Reply, Said};
+use crate::protocol::{calls, records};
+use crate::retry::{Answered, CallError, Errand};
+use crate::settled::waiting::Waiting;
 use crate::topology::Topology;
-use crate::waiting::Waiting;
+use crate::topology::time::ServerTime;
 use crate::{RedisConfig, settled};
 
 /// A store of idempotency keys in Redis. Clones are the same store.
@@ -51,10 +50,11 @@ impl RedisStore {
     pub async fn open(config: RedisConfig) -> Result<Self> {
         config.check()?;
         let time = Arc::new(ServerTime::new(SystemClock::shared()));
-        let topology = Topology::open(&config, Dial::new(&config)?, Arc::clone(&time))
+        let waiting = Waiting::new(config.max_waiters);
+        let dial = Dial::new(&config, waiting.notified())?;
+        let topology = Topology::open(&config, dial, Arc::clone(&time))
             .await
             .map_err(|fault| fault.into_error(Operation::Open, false))?;
-        let waiting = Waiting::new(config.max_waiters);
         Ok(Self(Arc::new(Inner { config, topology, time, waiting })))
     }
 
@@ -69,7 +69,7 @@ impl RedisStore {
         &self.0.topology
     }
 
-    pub(crate) fn errand(&self, redis_key: &str) -> Errand<'_> {
+    pub(crate) fn errand(&self, redis_key: &Bytes) -> Errand<'_> {
         Errand {
             topology: &self.0.topology,
             time: &self.0.time,
@@ -85,15 +85,15 @@ impl RedisStore {
         fingerprint: &Fingerprint,
         claim: &Claim,
     ) -> Result<(Answer, Sent)> {
-        let redis_key = self.redis_key(key);
+        let redis_key = Bytes::from(self.redis_key(key));
         let errand = self.errand(&redis_key);
         let token = Token { sequence: self.0.time.next_sequence(), owner: claim.owner };
         let record = Bytes::from(records::fresh(key, *fingerprint, claim, token.sequence)?);
         let request = calls::set_if_absent(&redis_key, record.clone(), claim);
-        match errand.run(&request, |reply| matches!(reply, Value::Null)).await {
-            Ok(Answered { reply: Value::Null, sent, .. }) => return Ok((fresh(token, claim), sent)),
+        match errand.run(&request, |reply| matches!(reply, Reply::Null)).await {
+            Ok(Answered { reply: Reply::Null, sent, .. }) => return Ok((fresh(token, claim), sent)),
             Ok(Answered { reply, sent, .. }) => {
-                let bytes = bytes_of(&reply).ok_or_else(calls::senseless)?;
+                let bytes = reply.bytes().ok_or_else(calls::senseless)?;
                 if !records::is_forgotten(bytes) {
                     let found = records::decode(key, bytes).map_err(|error| error.during(Operation::Lock))?;
                     if found.fingerprint != *fingerprint {
@@ -120,12 +120,12 @@ impl RedisStore {
         key: &Key,
         fingerprint: &Fingerprint,
         claim: &Claim,
-        (redis_key, record, token): (&str, Bytes, Token),
+        (redis_key, record, token): (&Bytes, Bytes, Token),
     ) -> Result<(Answer, Sent)> {
         let confirm = self.0.config.confirm_replays;
         let request = calls::lock(redis_key, fingerprint, claim, record, token.sequence, confirm);
         let wrote =
-            |reply: &Value| calls::is_change(reply) || (confirm && Said::of(reply).word == b"completed");
+            |reply: &Reply| calls::is_change(reply) || (confirm && Said::of(reply).word == b"completed");
         let Answered { reply, sent, .. } =
             errand.run(&request, wrote).await.map_err(|error| error.into_error(Operation::Lock))?;
         let answer = calls::read_lock(key, &Said::of(&reply), || fresh(token, claim))
@@ -143,7 +143,7 @@ impl RedisStore {
     async fn fenced(&self, lease: &Lease, call: &Call) -> Result<Fenced> {
         let operation = call.operation();
         call.check(self.0.config.max_outcome)?;
-        let redis_key = self.redis_key(lease.key());
+        let redis_key = Bytes::from(self.redis_key(lease.key()));
         let errand = self.errand(&redis_key);
         let request = calls::of_holder(&redis_key, lease, call)?;
         let Answered { reply, sent, unsure } =
@@ -159,7 +159,13 @@ impl RedisStore {
     }
 
     /// Says what is wrong with a record that a script could not make sense of.
-    async fn damaged(&self, errand: &Errand<'_>, key: &Key, redis_key: &str, operation: Operation) -> Error {
+    async fn damaged(
+        &self,
+        errand: &Errand<'_>,
+        key: &Key,
+        redis_key: &Bytes,
+        operation: Operation,
+    ) -> Error {
         match self.read(errand, key, redis_key).await {
             Err(error) => error.during(operation),
             // Changed meanwhile, or damaged where only the script looks.
@@ -167,7 +173,7 @@ impl RedisStore {
         }
     }
 
-    async fn read(&self, errand: &Errand<'_>, key: &Key, redis_key: &str) -> Result<Option<Record>> {
+    async fn read(&self, errand: &Errand<'_>, key: &Key, redis_key: &Bytes) -> Result<Option<Record>> {
         let answered = errand
             .run(&calls::get(redis_key), |_| false)
             .await
@@ -175,15 +181,15 @@ impl RedisStore {
         calls::read_get(key, &answered.reply)
     }
 
-    async fn delete(&self, errand: &Errand<'_>, redis_key: &str) -> Result<bool, CallError> {
-        let request: Request = calls::delete(redis_key);
-        let removed = |reply: &Value| matches!(reply, Value::Integer(count) if *count > 0);
+    async fn delete(&self, errand: &Errand<'_>, redis_key: &Bytes) -> Result<bool, CallError> {
+        let request = calls::delete(redis_key);
+        let removed = |reply: &Reply| reply.integer().is_some_and(|count| count > 0);
         let answered = errand.run(&request, removed).await?;
         Ok(answered.unsure || removed(&answered.reply))
     }
 
     async fn remove_record(&self, key: &Key, force: bool) -> Result<bool> {
-        let redis_key = self.redis_key(key);
+        let redis_key = Bytes::from(self.redis_key(key));
         let errand = self.errand(&redis_key);
         let damaged = match errand.run(&calls::remove(&redis_key, force), calls::is_change).await {
             Ok(Answered { reply, unsure, .. }) => match Said::of(&reply).word {
@@ -248,7 +254,7 @@ impl Store for RedisStore {
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>> {
-        let redis_key = self.redis_key(key);
+        let redis_key = Bytes::from(self.redis_key(key));
         self.read(&self.errand(&redis_key), key, &redis_key).await
     }
 

@@ -2,30 +2,20 @@
 
 use std::time::Duration;
 
-use fred::types::Value;
 use idem_core::{Error, ErrorKind, Operation, Sent};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::Address;
-use crate::fault::{Cause, Fault};
-use crate::link::Link;
-use crate::script::{COMPLETE, Script};
-use crate::time::ServerTime;
-use crate::together::Joint;
+use crate::protocol::command::Request;
+use crate::protocol::fault::{Cause, Fault};
+use crate::protocol::reply::Reply;
 use crate::topology::Topology;
-use crate::wire::Command;
+use crate::topology::time::ServerTime;
 
 /// Redirections that are followed at once; beyond them a cluster is given time to agree with itself.
 const AT_ONCE: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
-
-/// What is sent to the server.
-pub(crate) enum Request {
-    Command(Command),
-    /// A script with its key and arguments.
-    Script(&'static Script, Value, Vec<Value>),
-}
 
 /// One call: where it goes and how long it may take.
 pub(crate) struct Errand<'a> {
@@ -37,7 +27,7 @@ pub(crate) struct Errand<'a> {
 
 /// An answer and what is known of how it came about.
 pub(crate) struct Answered {
-    pub(crate) reply: Value,
+    pub(crate) reply: Reply,
     /// Before the try was sent that was answered.
     pub(crate) sent: Sent,
     /// Whether an earlier try of the same request may have been done.
@@ -53,7 +43,7 @@ impl Errand<'_> {
     pub(crate) async fn run(
         &self,
         request: &Request,
-        wrote: impl Fn(&Value) -> bool,
+        wrote: impl Fn(&Reply) -> bool,
     ) -> Result<Answered, CallError> {
         let mut way = Way::default();
         loop {
@@ -78,8 +68,6 @@ impl Errand<'_> {
                     self.topology.trouble();
                     way.fail(fault);
                 }
-                // Together with others it is not known to be of a holder, who may write whatever memory there is.
-                Fault::Full(_) if way.is_new() && request.is_completion() => way.is_alone = true,
                 Fault::Full(_) | Fault::NoWrites(_) | Fault::Refused(..) => {
                     return Err(CallError { fault, unsure: way.unsure });
                 }
@@ -97,8 +85,8 @@ impl Errand<'_> {
         &self,
         request: &Request,
         way: &Way,
-        wrote: &impl Fn(&Value) -> bool,
-    ) -> Result<Value, Fault> {
+        wrote: &impl Fn(&Reply) -> bool,
+    ) -> Result<Reply, Fault> {
         let node = match &way.ask {
             Some(address) => self.topology.at(address),
             None => self.topology.node(self.slot)?,
@@ -110,45 +98,12 @@ impl Errand<'_> {
                 Box::pin(timeout_at(self.deadline, node.link())).await.map_err(|_| Fault::OutOfTime)??
             }
         };
-        let reply = request.send(&link, way, self.deadline).await?;
+        let command = request.command(way.whole_script);
+        let reply = link.send(&command, way.ask.is_some(), self.deadline).await?;
         if wrote(&reply) {
-            link.acknowledged(self.topology.required(self.slot), self.deadline).await?;
+            link.acknowledged(&request.key, self.topology.required(self.slot), self.deadline).await?;
         }
         Ok(reply)
-    }
-}
-
-impl Request {
-    /// What can go along with others does so at first; again it is sent alone.
-    async fn send(&self, link: &Link, way: &Way, deadline: Instant) -> Result<Value, Fault> {
-        if way.is_new()
-            && let Some(joint) = self.joint()
-        {
-            return link.carry_jointly(joint, deadline).await;
-        }
-        let command = match self {
-            Self::Command(command) => command.clone(),
-            Self::Script(script, key, arguments) => {
-                Command::script(script, way.whole_script, vec![key.clone()], arguments.clone())
-            }
-        };
-        link.carry(command, way.ask.is_some(), Some(deadline)).await
-    }
-
-    fn is_completion(&self) -> bool {
-        matches!(self, Self::Script(script, ..) if std::ptr::eq(*script, &raw const *COMPLETE))
-    }
-
-    fn joint(&self) -> Option<Joint> {
-        match self {
-            Self::Command(Command::SetIfAbsent { key, record, life }) => {
-                Some(Joint::SetIfAbsent { key: key.clone(), record: record.clone(), life: *life })
-            }
-            Self::Script(_, key, arguments) if self.is_completion() => {
-                Some(Joint::Complete { key: key.clone(), arguments: arguments.clone() })
-            }
-            _ => None,
-        }
     }
 }
 
@@ -158,8 +113,6 @@ struct Way {
     ask: Option<Address>,
     /// The server does not know the script by its digest.
     whole_script: bool,
-    /// It is not sent along with others.
-    is_alone: bool,
     turns: u32,
     unsure: bool,
     pause: Option<Duration>,
@@ -167,10 +120,6 @@ struct Way {
 }
 
 impl Way {
-    fn is_new(&self) -> bool {
-        self.turns == 0 && !self.whole_script && !self.is_alone && self.last.is_none()
-    }
-
     fn turn(&mut self, ask: Option<Address>) {
         self.turns += 1;
         self.ask = ask;

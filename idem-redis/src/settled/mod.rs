@@ -1,16 +1,20 @@
 //! [`Store::settled`](idem_core::Store::settled): told by the completion, and looking now and then all the same.
 
+pub(crate) mod waiting;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use idem_core::{Key, Operation, Result, Store as _};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::RedisStore;
-use crate::calls;
-use crate::records::Said;
+use crate::connection::link::Link;
+use crate::protocol::calls;
+use crate::protocol::reply::Said;
 
 /// How often to look at a key of which notifications should come, but may be lost.
 const NOTIFIED: Duration = Duration::from_secs(1);
@@ -21,11 +25,12 @@ const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 pub(crate) async fn settled(store: &RedisStore, key: &Key, timeout: Duration) -> Result<bool> {
     let over = Instant::now() + timeout.min(LONGEST);
-    let redis_key = store.redis_key(key);
+    let channel = store.redis_key(key);
+    let redis_key = Bytes::from(channel.clone());
     let never = Arc::new(Notify::new());
     loop {
         let waiter = match store.link_of(store.topology().slot_of(&redis_key)).await {
-            Some(link) => store.0.waiting.join(&redis_key, &link).await,
+            Some(link) => store.0.waiting.join(&channel, &link).await,
             None => None,
         };
         // Registered before the look, so that a completion between the look and the wait is not missed.
@@ -52,7 +57,7 @@ struct Held {
 }
 
 /// The live lease of `key`, whose holder is asked to tell when it ends.
-async fn held(store: &RedisStore, key: &Key, redis_key: &str) -> Result<Option<Held>> {
+async fn held(store: &RedisStore, key: &Key, redis_key: &Bytes) -> Result<Option<Held>> {
     let errand = store.errand(redis_key);
     let answered = match errand.run(&calls::wait(redis_key), |_| false).await {
         Ok(answered) => answered,
@@ -82,7 +87,7 @@ async fn untold(store: &RedisStore, key: &Key) -> Result<Option<Held>> {
 
 impl RedisStore {
     /// The connection by which the server of `slot` can notify; none when there is none now.
-    async fn link_of(&self, slot: u16) -> Option<Arc<crate::link::Link>> {
+    async fn link_of(&self, slot: u16) -> Option<Arc<Link>> {
         self.topology().node(slot).ok()?.notifier().await.ok()
     }
 }

@@ -1,5 +1,12 @@
 //! The servers: which one has which slot, found out at the start and kept up to date.
 
+pub(crate) mod check;
+mod discover;
+mod node;
+mod required;
+mod slots;
+pub(crate) mod time;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
@@ -8,15 +15,14 @@ use idem_core::ErrorKind;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use crate::check::{self, Demands};
-use crate::dial::Dial;
-use crate::discover;
-use crate::fault::{Cause, Fault};
-use crate::node::Node;
-use crate::required::Required;
-use crate::slots::{self, SlotTable, View};
-use crate::time::ServerTime;
+use crate::connection::dial::Dial;
+use crate::protocol::fault::{Cause, Fault};
 use crate::{Address, Deployment, RedisConfig};
+use check::Demands;
+use node::Node;
+use required::Required;
+use slots::{SlotTable, View};
+use time::ServerTime;
 
 /// Between two looks at a cluster in trouble.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -25,6 +31,8 @@ pub(crate) struct Topology {
     deployment: Deployment,
     seeds: Vec<Address>,
     dial: Arc<Dial>,
+    /// For sentinels, which have users of their own.
+    sentinel_dial: Arc<Dial>,
     demands: Demands,
     time: Arc<ServerTime>,
     connections: usize,
@@ -46,6 +54,7 @@ impl Topology {
         let topology = Arc::new(Self {
             deployment: config.deployment.clone(),
             seeds: config.servers.clone(),
+            sentinel_dial: Arc::new(dial.of_sentinels(config)),
             dial: Arc::new(dial),
             demands: Demands {
                 allow_eviction: config.allow_eviction,
@@ -99,7 +108,7 @@ impl Topology {
     }
 
     /// The slot of a Redis key; without a cluster all keys are alike.
-    pub(crate) fn slot_of(&self, redis_key: &str) -> u16 {
+    pub(crate) fn slot_of(&self, redis_key: &[u8]) -> u16 {
         if self.demands.cluster { slots::slot_of(redis_key) } else { 0 }
     }
 
@@ -162,7 +171,7 @@ impl Topology {
                 }
             }
             Deployment::Sentinel { service } => {
-                let master = discover::ask_sentinels(&self.dial, &self.seeds, service).await?;
+                let master = discover::ask_sentinels(&self.sentinel_dial, &self.seeds, service).await?;
                 self.adopt_lone(&master);
             }
             Deployment::Cluster => self.adopt(&self.look().await?),

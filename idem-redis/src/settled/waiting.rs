@@ -5,9 +5,9 @@ use std::collections::hash_map::Entry as MapEntry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
-use tokio::sync::broadcast::error::RecvError;
 
-use crate::link::Link;
+use crate::connection::Notified;
+use crate::connection::link::Link;
 
 /// The keys that somebody here waits for.
 pub(crate) struct Waiting(Arc<Shared>);
@@ -42,12 +42,14 @@ impl Waiting {
         Self(Arc::new(Shared { channels: Mutex::default(), most }))
     }
 
+    /// Who is told by connections.
+    pub(crate) fn notified(&self) -> Arc<dyn Notified> {
+        Arc::clone(&self.0) as Arc<dyn Notified>
+    }
+
     /// Begins to wait for notifications of `channel` from `link`; none when too many are waited for.
     pub(crate) async fn join(&self, channel: &str, link: &Arc<Link>) -> Option<Waiter> {
         let (mut waiter, is_new) = self.0.enter(channel, link)?;
-        if link.begins_to_notify() {
-            tokio::spawn(hand_on(Arc::clone(link), Arc::clone(&self.0)));
-        }
         if is_new && let Err(fault) = link.subscribe(channel).await {
             // Forbidden, or on its way to another server: whoever waits looks for itself then.
             tracing::debug!(?fault, "no notifications");
@@ -100,14 +102,16 @@ impl Shared {
             channel.is_refused = true;
         }
     }
+}
 
-    fn wake(&self, channel: &str) {
+impl Notified for Shared {
+    fn notify(&self, channel: &str) {
         if let Some(channel) = self.channels().get(channel) {
             channel.changed.notify_waiters();
         }
     }
 
-    fn wake_all(&self) {
+    fn end(&self) {
         for channel in self.channels().values() {
             channel.changed.notify_waiters();
         }
@@ -142,22 +146,4 @@ async fn leave(shared: &Shared, link: &Link, channel: &str) {
     if shared.channels().contains_key(channel) {
         let _ = link.subscribe(channel).await;
     }
-}
-
-/// Wakes those who wait for what `link` is told, until it ends.
-async fn hand_on(link: Arc<Link>, shared: Arc<Shared>) {
-    let (mut notifications, weak) = (link.notifications(), Arc::downgrade(&link));
-    // Held, it would hold the connection, which would hold this task.
-    drop(link);
-    loop {
-        match notifications.recv().await {
-            Ok(message) => shared.wake(&message.channel),
-            Err(RecvError::Lagged(_)) => shared.wake_all(),
-            Err(RecvError::Closed) => break,
-        }
-        if weak.strong_count() == 0 {
-            break;
-        }
-    }
-    shared.wake_all();
 }

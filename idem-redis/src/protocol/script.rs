@@ -2,18 +2,19 @@
 
 use std::sync::LazyLock;
 
-use fred::bytes_utils::Str;
-use fred::util::sha1_hash;
+use sha1::{Digest as _, Sha1};
 
 /// A script and the digest by which a server that has it is asked to run it.
 pub(crate) struct Script {
-    pub(crate) source: Str,
-    pub(crate) digest: Str,
+    pub(crate) source: &'static str,
+    /// In hexadecimal digits.
+    pub(crate) digest: String,
 }
 
 impl Script {
     fn new(source: &'static str) -> Self {
-        Self { source: Str::from_static(source), digest: sha1_hash(source).into() }
+        let digest = Sha1::digest(source).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { source, digest }
     }
 }
 
@@ -31,7 +32,7 @@ macro_rules! scripts {
 
         /// All of them.
         pub(crate) fn all() -> impl Iterator<Item = &'static Script> {
-            [$(&$name,)* &TOGETHER].into_iter().map(|script| &**script)
+            [$(&$name,)*].into_iter().map(|script| &**script)
         }
     };
 }
@@ -45,16 +46,5 @@ scripts! {
     REMOVE = ["allow_oom", "head", "lease", "tell", "forget", "remove"];
     GET = ["get"];
     WAIT = ["head", "lease", "wait"];
+    PROPAGATE = ["propagate"];
 }
-
-/// Several locks and completions at once, of which the latter are done by the very text of [`COMPLETE`], but not whatever
-/// memory there is: that would be for the locks, too.
-pub(crate) static TOGETHER: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(concat!(
-        text!("clock"),
-        "local function complete(KEYS, ARGV)\n",
-        text!("head", "holder", "lease", "touch", "tell", "complete"),
-        "end\n",
-        text!("together")
-    ))
-});

@@ -9,7 +9,7 @@ use idem_core::{Driver, Opening, Options, Result, Store, setting};
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::address::{Target, read_servers};
+use crate::config::address::{Target, read_servers};
 use crate::config::invalid;
 use crate::{Acks, Address, Deployment, RedisConfig, RedisStore};
 
@@ -55,9 +55,13 @@ struct Written {
     password: Option<String>,
     database: Option<u8>,
     ca_file: Option<PathBuf>,
+    client_cert_file: Option<PathBuf>,
+    client_key_file: Option<PathBuf>,
     prefix: Option<String>,
     #[serde(default, deserialize_with = "acks")]
     acks: Option<Acks>,
+    sentinel_username: Option<String>,
+    sentinel_password: Option<String>,
     confirm_replays: Option<bool>,
     allow_eviction: Option<bool>,
     #[serde(default, deserialize_with = "some_duration")]
@@ -103,6 +107,10 @@ pub(crate) fn read(mut options: Options) -> Result<RedisConfig> {
     config.password = written.password.or(target.password);
     config.acks = written.acks;
     config.ca_file = written.ca_file;
+    config.client_cert_file = written.client_cert_file;
+    config.client_key_file = written.client_key_file;
+    config.sentinel_username = written.sentinel_username;
+    config.sentinel_password = written.sentinel_password;
     set(&mut config.database, written.database.or(target.database));
     set(&mut config.prefix, written.prefix);
     set(&mut config.confirm_replays, written.confirm_replays);

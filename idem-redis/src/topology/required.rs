@@ -3,8 +3,8 @@
 use idem_core::ErrorKind;
 
 use crate::Acks;
-use crate::fault::Fault;
-use crate::slots::{SLOTS, View};
+use crate::protocol::fault::Fault;
+use crate::topology::slots::{SLOTS, View};
 
 pub(crate) enum Required {
     Everywhere(u8),

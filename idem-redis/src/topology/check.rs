@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use fred::types::Value;
 use idem_core::ErrorKind;
 
-use crate::fault::{Cause, Fault};
-use crate::link::Link;
-use crate::records::bytes_of;
-use crate::script;
+use crate::connection::link::Link;
+use crate::protocol::command::Part;
+use crate::protocol::fault::{Cause, Fault};
+use crate::protocol::reply::Reply;
+use crate::protocol::script;
 
 /// The first version with all that is used: `SET NX GET`, sharded notifications.
 const OLDEST_VERSION: (u64, u64) = (7, 0);
@@ -32,7 +32,7 @@ pub(crate) struct Facts {
 
 /// Asks the server of `link` what it is, and refuses one that may lose what it is given.
 pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault> {
-    let said = Said::of(&link.send("INFO", Vec::new()).await?);
+    let said = Said::of(&link.ask(["INFO".into()]).await?);
     let refuse =
         |message: String| Fault::refused(ErrorKind::InvalidConfig, format!("{} {message}", link.address()));
     let version = said.text("redis_version");
@@ -55,7 +55,7 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault
         )));
     }
     let is_master = said.text("role") == "master";
-    let time = time(&link.send("TIME", Vec::new()).await?)
+    let time = time(&link.ask(["TIME".into()]).await?)
         .ok_or_else(|| Fault::Later(Cause::new(format!("{} does not tell the time", link.address()))))?;
     Ok(Facts { replicas: said.text("connected_slaves").parse().unwrap_or(0), time, is_master })
 }
@@ -63,7 +63,7 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault
 /// Gives the server the scripts, so that their first use takes no second round trip.
 pub(crate) async fn load_scripts(link: &Link) -> Result<(), Fault> {
     for script in script::all() {
-        match link.send("SCRIPT", vec!["LOAD".into(), Value::String(script.source.clone())]).await {
+        match link.ask(["SCRIPT".into(), "LOAD".into(), script.source.into()]).await {
             Ok(_) => {}
             // Whoever may not load may still run: `scripts` tells.
             Err(Fault::Refused(..)) => break,
@@ -75,8 +75,8 @@ pub(crate) async fn load_scripts(link: &Link) -> Result<(), Fault> {
 
 /// Whether the script engine may be used: an ACL can forbid it.
 pub(crate) async fn scripts(link: &Link, key: &str) -> Result<(), Fault> {
-    let source = Value::from_static_str("return redis.call('EXISTS', KEYS[1])");
-    match link.send("EVAL", vec![source, Value::Integer(1), key.into()]).await {
+    let source = "return redis.call('EXISTS', KEYS[1])";
+    match link.ask(["EVAL".into(), source.into(), Part::Number(1), key.to_owned().into()]).await {
         Ok(_) | Err(Fault::Moved { .. } | Fault::Ask { .. }) => Ok(()),
         Err(fault) => Err(fault),
     }
@@ -84,16 +84,15 @@ pub(crate) async fn scripts(link: &Link, key: &str) -> Result<(), Fault> {
 
 /// Whether replicas may be waited for: an ACL can forbid that, too, and would do so after a write.
 pub(crate) async fn waiting(link: &Link) -> Result<(), Fault> {
-    link.send("WAIT", vec![Value::Integer(0), Value::Integer(1)]).await.map(drop)
+    link.ask(["WAIT".into(), Part::Number(0), Part::Number(1)]).await.map(drop)
 }
 
 /// A server's `INFO`.
 struct Said(HashMap<String, String>);
 
 impl Said {
-    fn of(info: &Value) -> Self {
-        let text = String::from_utf8_lossy(bytes_of(info).map_or(&b""[..], |info| info));
-        let pairs = text.lines().filter_map(|line| line.split_once(':'));
+    fn of(info: &Reply) -> Self {
+        let pairs = info.text().unwrap_or_default().lines().filter_map(|line| line.split_once(':'));
         Self(pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
     }
 
@@ -112,8 +111,8 @@ fn parsed_version(version: &str) -> Option<(u64, u64)> {
 }
 
 /// The answer to `TIME`, in microseconds since 1970.
-pub(crate) fn time(answer: &Value) -> Option<u64> {
-    let Value::Array(parts) = answer else { return None };
-    let number = |at: usize| std::str::from_utf8(parts.get(at).and_then(bytes_of)?).ok()?.parse::<u64>().ok();
-    number(0)?.checked_mul(1_000_000)?.checked_add(number(1)?)
+pub(crate) fn time(answer: &Reply) -> Option<u64> {
+    let [seconds, micros] = answer.array()? else { return None };
+    let number = |part: &Reply| part.text()?.parse::<u64>().ok();
+    number(seconds)?.checked_mul(1_000_000)?.checked_add(number(micros)?)
 }

@@ -1,29 +1,31 @@
 //! What each call sends, and what its answer means.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fred::types::Value;
 use idem_core::decide::{Answer, Call};
 use idem_core::{
     Claim, Error, ErrorKind, Fenced, Fingerprint, Key, Lease, LostReason, Operation, Record, Result, State,
     Timestamp,
 };
 
-use crate::dispatch::Request;
-use crate::records::{self, Said, bytes_of, lease_left, lease_millis, micros, millis};
-use crate::script::{self, Script};
-use crate::wire::Command;
+use crate::protocol::command::{Ask, Command, Part, Request};
+use crate::protocol::records::{self, lease_left, lease_millis, micros, millis};
+use crate::protocol::reply::{Reply, Said};
+use crate::protocol::script::{self, Script};
+use crate::topology::check;
 
 /// `SET NX GET`: the whole of `lock` for a fresh key and for a completed one.
-pub(crate) fn set_if_absent(redis_key: &str, record: Bytes, claim: &Claim) -> Request {
-    let life = i64::try_from(life(claim)).unwrap_or(i64::MAX);
-    Request::Command(Command::SetIfAbsent { key: redis_key.into(), record: Value::Bytes(record), life })
+pub(crate) fn set_if_absent(redis_key: &Bytes, record: Bytes, claim: &Claim) -> Request {
+    let (key, life) = (Part::Bytes(redis_key.clone()), Part::Number(life(claim)));
+    let parts = ["SET".into(), key, record.into(), "NX".into(), "GET".into(), "PX".into(), life];
+    Request { key: redis_key.clone(), ask: Ask::Command(Command::new(parts)) }
 }
 
 /// `lock` for a key that was found locked, or could not be written.
 pub(crate) fn lock(
-    redis_key: &str,
+    redis_key: &Bytes,
     fingerprint: &Fingerprint,
     claim: &Claim,
     record: Bytes,
@@ -33,10 +35,10 @@ pub(crate) fn lock(
     let arguments = vec![
         bytes(fingerprint.as_bytes()),
         bytes(claim.owner.as_bytes()),
-        number(lease_millis(claim.lease)),
+        lease_millis(claim.lease).into(),
         bytes(&micros(claim.retention).to_be_bytes()),
-        number(life(claim)),
-        number(least_sequence),
+        life(claim).into(),
+        least_sequence.into(),
         record.into(),
         flag(confirm),
     ];
@@ -52,18 +54,18 @@ fn life(claim: &Claim) -> u64 {
 ///
 /// # Errors
 /// Those of the codec.
-pub(crate) fn of_holder(redis_key: &str, lease: &Lease, call: &Call) -> Result<Request> {
+pub(crate) fn of_holder(redis_key: &Bytes, lease: &Lease, call: &Call) -> Result<Request> {
     let (key, fingerprint, token) = (lease.key(), *lease.fingerprint(), lease.token());
-    let own = Value::Bytes(records::holder_bytes(token, &fingerprint));
+    let own = Part::Bytes(records::holder_bytes(token, &fingerprint));
     Ok(match call {
         Call::Renew { duration, .. } => {
-            script(&script::RENEW, redis_key, vec![own, number(lease_millis(*duration))])
+            script(&script::RENEW, redis_key, vec![own, lease_millis(*duration).into()])
         }
         Call::Checkpoint { checkpoint, duration, .. } => {
             let record = records::with_checkpoint(key, fingerprint, token, checkpoint.clone())?;
             let record = Bytes::from(record);
             let arguments =
-                vec![own, number(lease_millis(*duration)), record.slice(records::STEP_AT..).into()];
+                vec![own, lease_millis(*duration).into(), record.slice(records::STEP_AT..).into()];
             script(&script::CHECKPOINT, redis_key, arguments)
         }
         Call::Complete { outcome, retention, .. } => {
@@ -71,7 +73,7 @@ pub(crate) fn of_holder(redis_key: &str, lease: &Lease, call: &Call) -> Result<R
             let (ms, us) = (millis(*retention), micros(*retention));
             let record = Bytes::from(record);
             let (before, after) = (record.slice(..records::TIMES_AT), record.slice(records::STEP_AT..));
-            let arguments = vec![own, number(ms), number(us), before.into(), after.into()];
+            let arguments = vec![own, ms.into(), us.into(), before.into(), after.into()];
             script(&script::COMPLETE, redis_key, arguments)
         }
         Call::Release { .. } => script(&script::RELEASE, redis_key, vec![own]),
@@ -81,20 +83,21 @@ pub(crate) fn of_holder(redis_key: &str, lease: &Lease, call: &Call) -> Result<R
     })
 }
 
-pub(crate) fn remove(redis_key: &str, force: bool) -> Request {
+pub(crate) fn remove(redis_key: &Bytes, force: bool) -> Request {
     script(&script::REMOVE, redis_key, vec![flag(force)])
 }
 
-pub(crate) fn delete(redis_key: &str) -> Request {
-    Request::Command(Command::Plain("DEL", vec![redis_key.into()]))
+pub(crate) fn delete(redis_key: &Bytes) -> Request {
+    let ask = Ask::Command(Command::new(["DEL".into(), redis_key.clone().into()]));
+    Request { key: redis_key.clone(), ask }
 }
 
-pub(crate) fn get(redis_key: &str) -> Request {
+pub(crate) fn get(redis_key: &Bytes) -> Request {
     script(&script::GET, redis_key, Vec::new())
 }
 
 /// Asks to be told when the lease ends.
-pub(crate) fn wait(redis_key: &str) -> Request {
+pub(crate) fn wait(redis_key: &Bytes) -> Request {
     script(&script::WAIT, redis_key, Vec::new())
 }
 
@@ -158,19 +161,15 @@ pub(crate) fn read_holder(
 }
 
 /// What `get` is answered.
-pub(crate) fn read_get(key: &Key, reply: &Value) -> Result<Option<Record>> {
-    let Value::Array(parts) = reply else { return Err(senseless()) };
-    let (Some(value), Some(Value::Integer(life)), Some(time)) = (parts.first(), parts.get(1), parts.get(2))
-    else {
-        return Err(senseless());
-    };
-    let Some(bytes) = bytes_of(value).filter(|bytes| !records::is_forgotten(bytes)) else { return Ok(None) };
-    let now = crate::check::time(time).ok_or_else(senseless)?;
+pub(crate) fn read_get(key: &Key, reply: &Reply) -> Result<Option<Record>> {
+    let Some([value, Reply::Integer(life), time]) = reply.array() else { return Err(senseless()) };
+    let Some(bytes) = value.bytes().filter(|bytes| !records::is_forgotten(bytes)) else { return Ok(None) };
+    let now = check::time(time).ok_or_else(senseless)?;
     records::decode_at(key, bytes, *life, Timestamp::from_micros(now)).map(Some)
 }
 
 /// Whether an answer of a script comes from a change, which replicas must hold before it is told.
-pub(crate) fn is_change(reply: &Value) -> bool {
+pub(crate) fn is_change(reply: &Reply) -> bool {
     matches!(Said::of(reply).word, b"fresh" | b"acquired" | b"applied" | b"kept")
 }
 
@@ -178,19 +177,14 @@ pub(crate) fn senseless() -> Error {
     Error::new(ErrorKind::Unavailable, Operation::Get, "redis: the server's answer makes no sense")
 }
 
-fn script(script: &'static std::sync::LazyLock<Script>, redis_key: &str, arguments: Vec<Value>) -> Request {
-    Request::Script(script, redis_key.into(), arguments)
+fn script(script: &'static LazyLock<Script>, redis_key: &Bytes, arguments: Vec<Part>) -> Request {
+    Request { key: redis_key.clone(), ask: Ask::Script(script, arguments) }
 }
 
-fn bytes(bytes: &[u8]) -> Value {
-    Value::Bytes(Bytes::copy_from_slice(bytes))
+fn bytes(bytes: &[u8]) -> Part {
+    Part::Bytes(Bytes::copy_from_slice(bytes))
 }
 
-fn flag(set: bool) -> Value {
-    Value::from_static_str(if set { "1" } else { "0" })
-}
-
-/// Durations are limited to far below what an `i64` holds.
-fn number(number: u64) -> Value {
-    Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+fn flag(set: bool) -> Part {
+    Part::Text(if set { "1" } else { "0" })
 }

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fred::types::Value;
 use idem_core::ErrorKind;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::Address;
-use crate::dial::Dial;
-use crate::fault::{Cause, Fault};
-use crate::link::Link;
-use crate::node::Node;
-use crate::records::bytes_of;
-use crate::slots::{SLOTS, View};
+use crate::connection::dial::Dial;
+use crate::connection::link::Link;
+use crate::protocol::fault::{Cause, Fault};
+use crate::topology::node::Node;
+use crate::topology::slots::{SLOTS, View};
 
 /// How long to wait for those who may know more, once somebody has answered.
 const GRACE: Duration = Duration::from_millis(50);
@@ -47,8 +45,8 @@ pub(crate) async fn ask_cluster(nodes: Vec<Arc<Node>>) -> Result<View, Fault> {
 
 async fn ask_node(node: Arc<Node>) -> Result<View, Fault> {
     let link = node.link().await?;
-    let info = link.send("CLUSTER", vec!["INFO".into()]).await?;
-    let slots = link.send("CLUSTER", vec!["SLOTS".into()]).await?;
+    let info = link.ask(["CLUSTER".into(), "INFO".into()]).await?;
+    let slots = link.ask(["CLUSTER".into(), "SLOTS".into()]).await?;
     View::read(&info, &slots, link.address()).ok_or_else(|| {
         Fault::Later(Cause::new(format!("{} does not tell the cluster's slots", link.address())))
     })
@@ -72,14 +70,13 @@ pub(crate) fn refuse_unless_whole(view: &View) -> Result<(), Fault> {
 
 /// Asks `sentinels` one after the other for the master that they call `service`.
 pub(crate) async fn ask_sentinels(
-    dial: &Dial,
+    dial: &Arc<Dial>,
     sentinels: &[Address],
     service: &str,
 ) -> Result<Address, Fault> {
-    let dial = dial.without_user();
     let mut fault = Fault::Later(Cause::new("no sentinel is known"));
     for sentinel in sentinels {
-        match ask_sentinel(&dial, sentinel, service).await {
+        match ask_sentinel(dial, sentinel, service).await {
             Ok(master) => return Ok(master),
             Err(other) => fault = other,
         }
@@ -87,14 +84,14 @@ pub(crate) async fn ask_sentinels(
     Err(fault)
 }
 
-async fn ask_sentinel(dial: &Dial, sentinel: &Address, service: &str) -> Result<Address, Fault> {
+async fn ask_sentinel(dial: &Arc<Dial>, sentinel: &Address, service: &str) -> Result<Address, Fault> {
     let link = Link::open(dial, sentinel).await?;
-    let answer = link.send("SENTINEL", vec!["GET-MASTER-ADDR-BY-NAME".into(), service.into()]).await?;
+    let question = ["SENTINEL".into(), "GET-MASTER-ADDR-BY-NAME".into(), service.to_owned().into()];
+    let answer = link.ask(question).await?;
     let unknown =
         || Fault::refused(ErrorKind::InvalidConfig, format!("{sentinel} knows no master {service:?}"));
-    let Value::Array(parts) = answer else { return Err(unknown()) };
-    let text = |at: usize| std::str::from_utf8(parts.get(at).and_then(bytes_of)?).ok();
-    let (host, port) = (text(0).ok_or_else(unknown)?, text(1).ok_or_else(unknown)?);
+    let Some([host, port]) = answer.array() else { return Err(unknown()) };
+    let (host, port) = (host.text().ok_or_else(unknown)?, port.text().ok_or_else(unknown)?);
     let port = port.parse().map_err(|_| unknown())?;
     Ok(Address::Tcp { host: host.to_owned(), port })
 }

@@ -30,11 +30,13 @@ pub(crate) enum Fault {
     Refused(ErrorKind, Cause),
 }
 
-/// What a server or the client library said.
+type Source = Arc<dyn std::error::Error + Send + Sync>;
+
+/// What a server or the system said.
 #[derive(Clone)]
 pub(crate) struct Cause {
     message: Arc<str>,
-    source: Option<Arc<fred::error::Error>>,
+    source: Option<Source>,
 }
 
 impl Cause {
@@ -42,10 +44,19 @@ impl Cause {
         Self { message: message.into(), source: None }
     }
 
+    pub(crate) fn of(message: String, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { message: message.into(), source: Some(source.into().into()) }
+    }
+
+    /// This as the reason for something larger.
+    pub(crate) fn within(self, message: &str) -> Self {
+        Self { message: format!("{message}: {}", self.message).into(), ..self }
+    }
+
     pub(crate) fn into_error(self, kind: ErrorKind, operation: Operation) -> Error {
         let error = Error::new(kind, operation, format!("redis: {}", self.message));
         match self.source {
-            Some(source) => error.with_source((*source).clone()),
+            Some(source) => error.with_source(source),
             None => error,
         }
     }
@@ -60,29 +71,6 @@ impl fmt::Debug for Cause {
 impl Fault {
     pub(crate) fn refused(kind: ErrorKind, message: impl Into<Arc<str>>) -> Self {
         Self::Refused(kind, Cause::new(message))
-    }
-
-    /// What the client library says when it has no answer. `sent`: whether the server may have got the command.
-    pub(crate) fn of_client(source: fred::error::Error, server: &Address, sent: bool) -> Self {
-        use fred::error::ErrorKind as Kind;
-        let unsent = !sent || matches!(source.kind(), Kind::Backpressure);
-        let (kind, source) = (source.kind().clone(), Arc::new(source));
-        let cause = |message: String| Cause { message: message.into(), source: Some(source) };
-        match kind {
-            Kind::Auth => Self::Refused(
-                ErrorKind::InvalidConfig,
-                cause(format!("{server} refuses the user or password")),
-            ),
-            #[cfg(feature = "tls")]
-            Kind::Tls if unsent => {
-                Self::Refused(ErrorKind::InvalidConfig, cause(format!("no TLS with {server}")))
-            }
-            Kind::Config | Kind::Url if unsent => {
-                Self::Refused(ErrorKind::InvalidConfig, cause(format!("{server} cannot be connected to")))
-            }
-            _ if unsent => Self::Later(cause(format!("{server} cannot be reached"))),
-            _ => Self::Unknown(cause(format!("the connection to {server} failed"))),
-        }
     }
 
     /// Whether the server has told that it is no master any more: then nothing that it acknowledges counts.
@@ -123,16 +111,6 @@ impl Fault {
         let kind = if unsure && kind == ErrorKind::Unavailable { ErrorKind::Timeout } else { kind };
         cause.into_error(kind, operation)
     }
-}
-
-/// What an error of the client library means. It has no type of its own for what the server answers, but all of
-/// these begin with a word in capitals, and none of its own does.
-pub(crate) fn of_answer(source: fred::error::Error, server: &Address) -> Fault {
-    let word = source.details().split(' ').next().unwrap_or_default();
-    if word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase()) {
-        return of_reply(source.details(), server);
-    }
-    Fault::of_client(source, server, true)
 }
 
 /// What an error means that a server answers.

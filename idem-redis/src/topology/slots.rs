@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use fred::types::Value;
+use crc::{CRC_16_XMODEM, Crc};
 
 use crate::Address;
-use crate::records::bytes_of;
+use crate::protocol::reply::Reply;
 
 /// How many slots a cluster has.
 pub(crate) const SLOTS: u16 = 16_384;
 
-/// The slot of a Redis key.
-pub(crate) fn slot_of(key: &str) -> u16 {
-    fred::util::redis_keyslot(key.as_bytes())
+/// The slot of a Redis key, which has no `{`: all of it counts.
+pub(crate) fn slot_of(key: &[u8]) -> u16 {
+    const SUM: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
+    SUM.checksum(key) % SLOTS
 }
 
 /// A cluster as one of its nodes sees it.
@@ -36,13 +37,13 @@ pub(crate) struct Range {
 
 impl View {
     /// From the answers to `CLUSTER INFO` and `CLUSTER SLOTS` of `server`; none when they make no sense.
-    pub(crate) fn read(info: &Value, slots: &Value, server: &Address) -> Option<Self> {
-        let info = text(info)?;
+    pub(crate) fn read(info: &Reply, slots: &Reply, server: &Address) -> Option<Self> {
+        let info = info.text()?;
         let field = |name: &str| {
             info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
         };
         let ranges =
-            array(slots)?.iter().map(|range| read_range(range, server)).collect::<Option<Vec<_>>>()?;
+            slots.array()?.iter().map(|range| read_range(range, server)).collect::<Option<Vec<_>>>()?;
         Some(Self {
             epoch: field("cluster_current_epoch")?.parse().ok()?,
             is_ok: field("cluster_state")? == "ok",
@@ -58,9 +59,9 @@ impl View {
 }
 
 /// `[first, last, master, replica...]`, each server `[host, port, ...]`.
-fn read_range(range: &Value, server: &Address) -> Option<Range> {
-    let parts = array(range)?;
-    let slot = |at: usize| number(parts.get(at)?).and_then(|slot| u16::try_from(slot).ok());
+fn read_range(range: &Reply, server: &Address) -> Option<Range> {
+    let parts = range.array()?;
+    let slot = |at: usize| parts.get(at)?.integer().and_then(|slot| u16::try_from(slot).ok());
     let (first, last) = (slot(0)?, slot(1)?);
     let replicas = u8::try_from(parts.len().saturating_sub(3)).unwrap_or(u8::MAX);
     let master = read_server(parts.get(2)?, server)?;
@@ -68,27 +69,15 @@ fn read_range(range: &Value, server: &Address) -> Option<Range> {
 }
 
 /// A server that does not know its own host, or must not tell, is where it was asked.
-fn read_server(reply: &Value, asked: &Address) -> Option<Address> {
-    let parts = array(reply)?;
-    let port = u16::try_from(number(parts.get(1)?)?).ok()?;
-    let host = parts.first().and_then(text).filter(|host| !host.is_empty() && host != "?");
+fn read_server(reply: &Reply, asked: &Address) -> Option<Address> {
+    let parts = reply.array()?;
+    let port = u16::try_from(parts.get(1)?.integer()?).ok()?;
+    let host = parts.first().and_then(Reply::text).filter(|host| !host.is_empty() && *host != "?");
     match (host, asked) {
-        (Some(host), _) => Some(Address::Tcp { host, port }),
+        (Some(host), _) => Some(Address::Tcp { host: host.to_owned(), port }),
         (None, Address::Tcp { host, .. }) => Some(Address::Tcp { host: host.clone(), port }),
         (None, Address::Unix(_)) => None,
     }
-}
-
-fn array(reply: &Value) -> Option<&[Value]> {
-    if let Value::Array(parts) = reply { Some(parts) } else { None }
-}
-
-fn number(reply: &Value) -> Option<i64> {
-    if let Value::Integer(number) = reply { Some(*number) } else { None }
-}
-
-fn text(reply: &Value) -> Option<String> {
-    String::from_utf8(bytes_of(reply)?.to_vec()).ok()
 }
 
 /// The master of every slot, by its place among `nodes`.

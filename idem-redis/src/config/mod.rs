@@ -1,5 +1,8 @@
 //! What an application may choose, and what is refused.
 
+pub(crate) mod address;
+pub(crate) mod driver;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,14 +36,22 @@ pub struct RedisConfig {
     pub servers: Vec<Address>,
     /// User of the ACL; without one it is `default`.
     pub username: Option<String>,
-    /// Its password. Sentinels are asked without one.
+    /// Its password.
     pub password: Option<String>,
+    /// User of the sentinels' ACL; without one it is `default`.
+    pub sentinel_username: Option<String>,
+    /// Its password. Without one sentinels are asked without.
+    pub sentinel_password: Option<String>,
     /// Number of the database; only 0 in a cluster. Default: 0.
     pub database: u8,
     /// Speak TLS. The schemes with `rediss` say so.
     pub tls: bool,
     /// Certificates (PEM) to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// Our own certificate and those between it and its authority (PEM), for servers that ask for one.
+    pub client_cert_file: Option<PathBuf>,
+    /// Its private key (PEM).
+    pub client_key_file: Option<PathBuf>,
     /// What every Redis key begins with. Without `{`: a cluster would keep all records in one slot.
     /// Default: `idem:`.
     pub prefix: String,
@@ -125,9 +136,13 @@ impl RedisConfig {
             servers,
             username: None,
             password: None,
+            sentinel_username: None,
+            sentinel_password: None,
             database: 0,
             tls: false,
             ca_file: None,
+            client_cert_file: None,
+            client_key_file: None,
             prefix: "idem:".to_owned(),
             acks: None,
             confirm_replays: false,
@@ -180,8 +195,21 @@ impl RedisConfig {
         refuse_unless(!self.prefix.contains('{'), || {
             "prefix has a `{`, by which a cluster would keep all records in one slot".to_owned()
         })?;
-        refuse_unless(self.ca_file.is_none() || self.tls, || {
-            "ca_file says nothing without TLS: use a scheme with `rediss`".to_owned()
+        for (option, file) in [
+            ("ca_file", &self.ca_file),
+            ("client_cert_file", &self.client_cert_file),
+            ("client_key_file", &self.client_key_file),
+        ] {
+            refuse_unless(file.is_none() || self.tls, || {
+                format!("{option} says nothing without TLS: use a scheme with `rediss`")
+            })?;
+        }
+        refuse_unless(self.client_cert_file.is_some() == self.client_key_file.is_some(), || {
+            "client_cert_file and client_key_file belong together".to_owned()
+        })?;
+        let of_sentinels = self.sentinel_username.is_some() || self.sentinel_password.is_some();
+        refuse_unless(!of_sentinels || matches!(self.deployment, Deployment::Sentinel { .. }), || {
+            "sentinel_username and sentinel_password are for the scheme redis-sentinel".to_owned()
         })?;
         refuse_unless(cfg!(feature = "tls") || !self.tls, || {
             "TLS needs the cargo feature `tls` of idem-redis".to_owned()
@@ -232,6 +260,9 @@ impl fmt::Debug for RedisConfig {
             .field("database", &self.database)
             .field("tls", &self.tls)
             .field("ca_file", &self.ca_file)
+            .field("client_cert_file", &self.client_cert_file)
+            .field("client_key_file", &self.client_key_file)
+            .field("sentinel_username", &self.sentinel_username)
             .field("prefix", &self.prefix)
             .field("acks", &self.acks)
             .field("confirm_replays", &self.confirm_replays)

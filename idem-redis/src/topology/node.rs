@@ -8,11 +8,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::Address;
-use crate::check::{self, Demands, Facts};
-use crate::dial::Dial;
-use crate::fault::Fault;
-use crate::link::Link;
-use crate::time::ServerTime;
+use crate::connection::dial::Dial;
+use crate::connection::link::Link;
+use crate::protocol::fault::{Cause, Fault};
+use crate::topology::check::{self, Demands, Facts};
+use crate::topology::time::ServerTime;
 
 /// How long a server that could not be connected to is left alone.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -22,7 +22,6 @@ pub(crate) struct Node {
     dial: Arc<Dial>,
     demands: Demands,
     time: Arc<ServerTime>,
-    /// Those of calls, and at last that of notifications.
     lines: Box<[watch::Sender<Line>]>,
     next: AtomicUsize,
 }
@@ -44,7 +43,7 @@ impl Node {
         time: Arc<ServerTime>,
         connections: usize,
     ) -> Arc<Self> {
-        let lines = (0..=connections.max(1)).map(|_| watch::Sender::new(Line::Idle)).collect();
+        let lines = (0..connections.max(1)).map(|_| watch::Sender::new(Line::Idle)).collect();
         Arc::new(Self { address, dial, demands, time, lines, next: AtomicUsize::new(0) })
     }
 
@@ -67,11 +66,9 @@ impl Node {
         self.line(self.next()).await
     }
 
-    /// The connection for notifications, made when somebody waits. No call may share it: the client library has no
-    /// place for an error that answers `SUNSUBSCRIBE` (the slot has moved, the user may not), so that it would be
-    /// taken for the answer to the next call, and that call's answer for the answer to the one after it.
+    /// The one by which notifications come.
     pub(crate) async fn notifier(self: &Arc<Self>) -> Result<Arc<Link>, Fault> {
-        Ok(self.line(self.calls()).await?.0)
+        Ok(self.line(0).await?.0)
     }
 
     async fn line(self: &Arc<Self>, number: usize) -> Result<(Arc<Link>, Facts), Fault> {
@@ -88,21 +85,17 @@ impl Node {
             Ok(Line::Failed(fault, _)) => Err(fault.clone()),
             // The sender lives as long as this node.
             Ok(Line::Idle | Line::Connecting) | Err(_) => {
-                Err(Fault::Later(crate::fault::Cause::new(format!("{} is not connected", self.address))))
+                Err(Fault::Later(Cause::new(format!("{} is not connected", self.address))))
             }
         }
     }
 
-    /// The connections of calls take turns.
+    /// The connections take turns.
     fn next(&self) -> usize {
-        match self.calls() {
+        match self.lines.len() {
             1 => 0,
             lines => self.next.fetch_add(1, Ordering::Relaxed) % lines,
         }
-    }
-
-    fn calls(&self) -> usize {
-        self.lines.len() - 1
     }
 
     fn open_line(&self, number: usize) -> Option<(Arc<Link>, Facts)> {
@@ -135,14 +128,14 @@ impl Node {
     }
 
     async fn connect(self: Arc<Self>, number: usize) {
-        let line = match self.try_connect().await {
+        let mut connecting = Connecting { line: &self.lines[number], outcome: None };
+        connecting.outcome = Some(match self.try_connect().await {
             Ok((link, facts)) => Line::Open(link, facts),
             Err(fault) => {
                 tracing::warn!(server = %self.address, ?fault, "cannot connect");
                 Line::Failed(fault, Instant::now())
             }
-        };
-        self.lines[number].send_replace(line);
+        });
     }
 
     async fn try_connect(&self) -> Result<(Arc<Link>, Facts), Fault> {
@@ -152,6 +145,19 @@ impl Node {
         self.time.learn(facts.time);
         tracing::debug!(server = %self.address, ?facts, "connected");
         Ok((link, facts))
+    }
+}
+
+/// Says what came of it, also when the runtime ends that connects.
+struct Connecting<'a> {
+    line: &'a watch::Sender<Line>,
+    outcome: Option<Line>,
+}
+
+impl Drop for Connecting<'_> {
+    fn drop(&mut self) {
+        let ended = || Fault::Later(Cause::new("the runtime ended that was about to connect"));
+        self.line.send_replace(self.outcome.take().unwrap_or_else(|| Line::Failed(ended(), Instant::now())));
     }
 }
 

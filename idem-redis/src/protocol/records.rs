@@ -5,7 +5,6 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Bytes, BytesMut};
-use fred::types::Value;
 use idem_core::codec::{self, Cover};
 use idem_core::{
     Checkpoint, Claim, Completed, Error, ErrorKind, Fingerprint, Grant, Key, Locked, Operation, Outcome,
@@ -158,40 +157,4 @@ pub(crate) fn decode_at(key: &Key, bytes: &Bytes, life: i64, now: Timestamp) -> 
 pub(crate) fn grant(record: &Record, valid_for: Duration) -> Grant {
     let checkpoint = record.checkpoint().cloned();
     Grant { token: record.token, attempt: record.attempt, checkpoint, valid_for }
-}
-
-/// The bytes of a reply that holds some.
-pub(crate) fn bytes_of(reply: &Value) -> Option<&Bytes> {
-    match reply {
-        Value::Bytes(bytes) => Some(bytes),
-        Value::String(text) => Some(text.inner()),
-        _ => None,
-    }
-}
-
-/// A script's answer: a word, alone or with what belongs to it.
-pub(crate) struct Said<'a> {
-    pub(crate) word: &'a [u8],
-    parts: &'a [Value],
-}
-
-impl<'a> Said<'a> {
-    pub(crate) fn of(reply: &'a Value) -> Self {
-        let Value::Array(parts) = reply else {
-            return Self { word: bytes_of(reply).map_or(&b""[..], |word| word), parts: &[] };
-        };
-        let word = parts.first().and_then(bytes_of).map_or(&b""[..], |word| word);
-        Self { word, parts: parts.get(1..).unwrap_or_default() }
-    }
-
-    pub(crate) fn number(&self, at: usize) -> Option<i64> {
-        match self.parts.get(at) {
-            Some(Value::Integer(number)) => Some(*number),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn bytes(&self, at: usize) -> Option<&'a Bytes> {
-        self.parts.get(at).and_then(bytes_of)
-    }
 }

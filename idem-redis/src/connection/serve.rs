@@ -1,0 +1,111 @@
+//! The task of a connection: writes what has gathered, reads what comes, and looks whether an answer is overdue.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::sleep;
+
+use super::Notified;
+use super::queue::Queue;
+use crate::Address;
+use crate::protocol::decode::{self, Frame, Malformed};
+use crate::protocol::fault::Cause;
+use crate::protocol::reply::Reply;
+
+/// What is asked of the system at once.
+const READ: usize = 64 << 10;
+
+pub(super) struct Served {
+    pub(super) queue: Arc<Queue>,
+    pub(super) address: Address,
+    pub(super) response_timeout: Duration,
+    pub(super) notified: Arc<dyn Notified>,
+}
+
+impl Served {
+    /// Serves the connection until it fails. Dropped meanwhile, also by a runtime that ends, it ends all the same.
+    pub(super) async fn serve(self, reader: impl AsyncRead + Unpin, writer: impl AsyncWrite + Unpin) {
+        let cause = tokio::select! {
+            cause = self.read(reader) => cause,
+            cause = self.write(writer) => cause,
+            cause = self.watch() => cause,
+        };
+        tracing::debug!(server = %self.address, ?cause, "the connection ends");
+        self.queue.end(&cause);
+    }
+
+    async fn write(&self, mut writer: impl AsyncWrite + Unpin) -> Cause {
+        loop {
+            for mut piece in self.queue.filled().await {
+                if let Err(error) = writer.write_all_buf(&mut piece).await {
+                    return self.failed(error);
+                }
+            }
+            if let Err(error) = writer.flush().await {
+                return self.failed(error);
+            }
+        }
+    }
+
+    async fn read(&self, mut reader: impl AsyncRead + Unpin) -> Cause {
+        let (mut buffer, mut replies) = (BytesMut::with_capacity(READ), Vec::new());
+        loop {
+            buffer.reserve(READ / 8);
+            match reader.read_buf(&mut buffer).await {
+                Ok(0) => return Cause::new(format!("{} closed the connection", self.address)),
+                Ok(_) => {}
+                Err(error) => return self.failed(error),
+            }
+            let taken = self.take(&mut buffer, &mut replies);
+            let answered = self.queue.answer(&mut replies);
+            if let Err(cause) =
+                taken.map_err(|Malformed| Cause::new("it sent what is not RESP3")).and(answered)
+            {
+                return Cause::new(format!("{}: {cause:?}", self.address));
+            }
+        }
+    }
+
+    fn take(&self, buffer: &mut BytesMut, replies: &mut Vec<Reply>) -> Result<(), Malformed> {
+        while let Some(frame) = decode::next(buffer)? {
+            match frame {
+                Frame::Reply(reply) => replies.push(reply),
+                Frame::Push(parts) => self.told(&parts),
+            }
+        }
+        Ok(())
+    }
+
+    /// `smessage`, `ssubscribe` and `sunsubscribe` have the channel next.
+    fn told(&self, parts: &[Reply]) {
+        let channel = parts.get(1).and_then(Reply::text);
+        if let (Some("smessage" | "sunsubscribe"), Some(channel)) =
+            (parts.first().and_then(Reply::text), channel)
+        {
+            self.notified.notify(channel);
+        }
+    }
+
+    /// One that has gone silent is given up. Nobody shall be given an answer that comes still, or wait behind it.
+    async fn watch(&self) -> Cause {
+        loop {
+            sleep(self.response_timeout / 8).await;
+            if self.queue.waited() >= self.response_timeout {
+                return Cause::new(format!("{} gave no answer in {:?}", self.address, self.response_timeout));
+            }
+        }
+    }
+
+    fn failed(&self, error: std::io::Error) -> Cause {
+        Cause::of(format!("the connection to {} failed", self.address), error)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.queue.end(&Cause::new(format!("the connection to {} ended", self.address)));
+        self.notified.end();
+    }
+}

@@ -1,0 +1,103 @@
+//! Whom to trust over TLS, and who we are.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use idem_core::{ErrorKind, Result};
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::config::invalid;
+use crate::protocol::fault::{Cause, Fault};
+use crate::{Address, RedisConfig};
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Clone)]
+pub(crate) struct Connector(TlsConnector);
+
+/// None without TLS. The system's certificates, unless the configuration names a file.
+pub(crate) fn connector(config: &RedisConfig) -> Result<Option<Connector>> {
+    if !config.tls {
+        return Ok(None);
+    }
+    let roots = match &config.ca_file {
+        Some(file) => roots_of(file)?,
+        None => system_roots()?,
+    };
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|source| invalid("TLS cannot be used").with_source(source))?
+        .with_root_certificates(roots);
+    let client = match (&config.client_cert_file, &config.client_key_file) {
+        (Some(certificates), Some(key)) => {
+            let chain = certificates_of("client_cert_file", certificates)?;
+            let key_of = |source: Source| unusable("client_key_file", key, "private key", source);
+            let read = PrivateKeyDer::from_pem_file(key).map_err(|source| key_of(source.into()))?;
+            builder.with_client_auth_cert(chain, read).map_err(|source| key_of(source.into()))?
+        }
+        _ => builder.with_no_client_auth(),
+    };
+    Ok(Some(Connector(TlsConnector::from(Arc::new(client)))))
+}
+
+impl Connector {
+    pub(super) async fn secure(
+        &self,
+        stream: TcpStream,
+        host: &str,
+        server: &Address,
+    ) -> std::result::Result<TlsStream<TcpStream>, Fault> {
+        let refused = |source: Source| {
+            Fault::Refused(ErrorKind::InvalidConfig, Cause::of(format!("no TLS with {server}"), source))
+        };
+        let name = ServerName::try_from(host.to_owned()).map_err(|source| refused(source.into()))?;
+        self.0.connect(name, stream).await.map_err(|error| match error.get_ref() {
+            // What the other side says, or what is known of it: not a connection that failed.
+            Some(inner) if inner.is::<rustls::Error>() => refused(error.into()),
+            _ => Fault::Later(Cause::of(format!("{server} cannot be reached"), error)),
+        })
+    }
+}
+
+fn system_roots() -> Result<RootCertStore> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        let error = invalid("the system's certificates cannot be read: name those of the servers by ca_file");
+        return Err(match found.errors.into_iter().next() {
+            Some(source) => error.with_source(source),
+            None => error,
+        });
+    }
+    Ok(roots)
+}
+
+fn roots_of(file: &Path) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates_of("ca_file", file)? {
+        roots.add(certificate).map_err(|source| unusable("ca_file", file, "certificates", source.into()))?;
+    }
+    Ok(roots)
+}
+
+fn certificates_of(option: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let unusable = |source: Source| unusable(option, file, "certificates", source);
+    let certificates = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)
+        .map_err(|source| unusable(source.into()))?;
+    if certificates.is_empty() {
+        return Err(unusable("there is none in it".into()));
+    }
+    Ok(certificates)
+}
+
+fn unusable(option: &str, file: &Path, what: &str, source: Source) -> idem_core::Error {
+    invalid(format!("{option} = {} holds no usable {what}", file.display())).with_source(source)
+}

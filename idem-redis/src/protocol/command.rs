@@ -1,0 +1,127 @@
+//! Commands, and how they are written for a server (RESP, the same in all its versions): an array of byte strings.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use bytes::{BufMut as _, Bytes};
+
+use crate::connection::Outgoing;
+use crate::protocol::script::Script;
+
+/// One part of a command.
+#[derive(Clone)]
+pub(crate) enum Part {
+    Text(&'static str),
+    Bytes(Bytes),
+    Number(u64),
+}
+
+/// A command: its name and what follows it.
+#[derive(Clone)]
+pub(crate) struct Command(Vec<Part>);
+
+/// What a call sends, as often as it must.
+pub(crate) struct Request {
+    /// The Redis key that it is about.
+    pub(crate) key: Bytes,
+    pub(crate) ask: Ask,
+}
+
+pub(crate) enum Ask {
+    Command(Command),
+    /// A script for the key, with its arguments.
+    Script(&'static LazyLock<Script>, Vec<Part>),
+}
+
+impl Request {
+    /// `whole_script`: for a server that does not know it.
+    pub(crate) fn command(&self, whole_script: bool) -> Cow<'_, Command> {
+        match &self.ask {
+            Ask::Command(command) => Cow::Borrowed(command),
+            Ask::Script(script, arguments) => {
+                Cow::Owned(Command::script(script, whole_script, self.key.clone(), arguments))
+            }
+        }
+    }
+}
+
+impl Command {
+    pub(crate) fn new(parts: impl Into<Vec<Part>>) -> Self {
+        Self(parts.into())
+    }
+
+    /// Runs `script` for `key`: by its digest, or, for a server that does not know it, by its `whole` text.
+    pub(crate) fn script(script: &'static Script, whole: bool, key: Bytes, arguments: &[Part]) -> Self {
+        let (name, text) = if whole { ("EVAL", script.source) } else { ("EVALSHA", &*script.digest) };
+        let mut parts = Vec::with_capacity(4 + arguments.len());
+        parts.extend([Part::Text(name), Part::Text(text), Part::Number(1), Part::Bytes(key)]);
+        parts.extend_from_slice(arguments);
+        Self(parts)
+    }
+
+    /// How many bytes it takes to write it, nearly.
+    pub(crate) fn len(&self) -> usize {
+        let each = |part: &Part| 16 + part.as_bytes(&mut itoa::Buffer::new()).len();
+        self.0.iter().map(each).sum()
+    }
+
+    pub(crate) fn write(&self, out: &mut Outgoing) {
+        let mut digits = itoa::Buffer::new();
+        put_length(out, b'*', self.0.len());
+        for part in &self.0 {
+            match part {
+                Part::Bytes(bytes) => {
+                    put_length(out, b'$', bytes.len());
+                    out.put_bytes(bytes);
+                }
+                part => {
+                    let bytes = part.as_bytes(&mut digits);
+                    put_length(out, b'$', bytes.len());
+                    out.tail().put_slice(bytes);
+                }
+            }
+            out.tail().put_slice(b"\r\n");
+        }
+    }
+}
+
+impl Part {
+    fn as_bytes<'a>(&'a self, digits: &'a mut itoa::Buffer) -> &'a [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+            Self::Number(number) => digits.format(*number).as_bytes(),
+        }
+    }
+}
+
+impl From<&'static str> for Part {
+    fn from(text: &'static str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Bytes> for Part {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<String> for Part {
+    fn from(text: String) -> Self {
+        Self::Bytes(text.into())
+    }
+}
+
+impl From<u64> for Part {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
+    }
+}
+
+fn put_length(out: &mut Outgoing, kind: u8, length: usize) {
+    let tail = out.tail();
+    tail.put_u8(kind);
+    tail.put_slice(itoa::Buffer::new().format(length).as_bytes());
+    tail.put_slice(b"\r\n");
+}

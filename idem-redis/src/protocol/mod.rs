@@ -1,0 +1,9 @@
+//! What is said to a server, and what it answers: commands, replies, scripts, records, and the meaning of errors.
+
+pub(crate) mod calls;
+pub(crate) mod command;
+pub(crate) mod decode;
+pub(crate) mod fault;
+pub(crate) mod records;
+pub(crate) mod reply;
+pub(crate) mod script;

@@ -1,0 +1,59 @@
+//! What a server answers.
+
+use bytes::Bytes;
+
+/// An answer, without what tells its kinds of texts and of lists from one another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reply {
+    Null,
+    Integer(i64),
+    Bytes(Bytes),
+    /// An array, or a map as its keys and values in turn.
+    Array(Vec<Reply>),
+    Error(Bytes),
+}
+
+impl Reply {
+    pub(crate) fn bytes(&self) -> Option<&Bytes> {
+        if let Self::Bytes(bytes) = self { Some(bytes) } else { None }
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        std::str::from_utf8(self.bytes()?).ok()
+    }
+
+    pub(crate) fn integer(&self) -> Option<i64> {
+        if let Self::Integer(number) = self { Some(*number) } else { None }
+    }
+
+    pub(crate) fn array(&self) -> Option<&[Reply]> {
+        if let Self::Array(parts) = self { Some(parts) } else { None }
+    }
+}
+
+/// A script's answer: a word, alone or with what belongs to it.
+pub(crate) struct Said<'a> {
+    pub(crate) word: &'a [u8],
+    parts: &'a [Reply],
+}
+
+impl<'a> Said<'a> {
+    pub(crate) fn of(reply: &'a Reply) -> Self {
+        let (word, parts) = match reply {
+            Reply::Array(parts) => match parts.split_first() {
+                Some((word, parts)) => (word.bytes(), parts),
+                None => (None, &[][..]),
+            },
+            word => (word.bytes(), &[][..]),
+        };
+        Self { word: word.map_or(&b""[..], |word| word), parts }
+    }
+
+    pub(crate) fn number(&self, at: usize) -> Option<i64> {
+        self.parts.get(at)?.integer()
+    }
+
+    pub(crate) fn bytes(&self, at: usize) -> Option<&'a Bytes> {
+        self.parts.get(at)?.bytes()
+    }
+}
