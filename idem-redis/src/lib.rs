@@ -32,6 +32,8 @@
 
 mod config;
 mod connection;
+#[cfg(test)]
+mod fuzz;
 mod protocol;
 mod retry;
 mod settled;

@@ -21,7 +21,8 @@ use crate::{Address, Deployment, RedisConfig};
 use check::Demands;
 use node::Node;
 use required::Required;
-use slots::{SlotTable, View};
+use slots::SlotTable;
+pub(crate) use slots::View;
 use time::ServerTime;
 
 /// Between two looks at a cluster in trouble.
