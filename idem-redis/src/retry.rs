@@ -1,5 +1,6 @@
 //! A call on its way: to the server that has the key, again where that is safe and useful, within one time limit.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use idem_core::{Error, ErrorKind, Operation, Sent};
@@ -19,7 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// One call: where it goes and how long it may take.
 pub(crate) struct Errand<'a> {
-    pub(crate) topology: &'a Topology,
+    pub(crate) topology: &'a Arc<Topology>,
     pub(crate) time: &'a ServerTime,
     pub(crate) slot: u16,
     pub(crate) deadline: Instant,
@@ -95,6 +96,7 @@ impl Errand<'_> {
             Some(link) => link,
             // Seldom: its future need not lie in that of every call.
             None => {
+                self.topology.watched();
                 Box::pin(timeout_at(self.deadline, node.link())).await.map_err(|_| Fault::OutOfTime)??
             }
         };

@@ -128,6 +128,13 @@ impl Dial {
         let limit = self.connect_timeout;
         let silent = || Cause::new(format!("{} gave no answer in {limit:?}", connection.address()));
         match asked.unwrap_or_else(|_| Err(Fault::Later(silent()))) {
+            // A server may look at certificates only when it thinks that all is well.
+            #[cfg(feature = "tls")]
+            Err(Fault::Unknown(cause))
+                if cause.source().is_some_and(|source| super::tls::is_refusal(source)) =>
+            {
+                Err(super::tls::refused(connection.address(), cause))
+            }
             // Nothing was written yet that anybody could mind.
             Err(Fault::Unknown(cause)) => Err(Fault::Later(cause)),
             answer => answer.map(drop),

@@ -53,16 +53,24 @@ impl Connector {
         host: &str,
         server: &Address,
     ) -> std::result::Result<TlsStream<TcpStream>, Fault> {
-        let refused = |source: Source| {
-            Fault::Refused(ErrorKind::InvalidConfig, Cause::of(format!("no TLS with {server}"), source))
-        };
-        let name = ServerName::try_from(host.to_owned()).map_err(|source| refused(source.into()))?;
-        self.0.connect(name, stream).await.map_err(|error| match error.get_ref() {
-            // What the other side says, or what is known of it: not a connection that failed.
-            Some(inner) if inner.is::<rustls::Error>() => refused(error.into()),
-            _ => Fault::Later(Cause::of(format!("{server} cannot be reached"), error)),
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|source| refused(server, Cause::of("its name".to_owned(), source)))?;
+        self.0.connect(name, stream).await.map_err(|error| {
+            let is_refusal = is_refusal(&error);
+            let cause = Cause::of(format!("{server} cannot be reached"), error);
+            if is_refusal { refused(server, cause) } else { Fault::Later(cause) }
         })
     }
+}
+
+/// Whether it is what the other side says, or what is known of it: not a connection that failed.
+pub(super) fn is_refusal(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    inner.is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
+pub(super) fn refused(server: &Address, cause: Cause) -> Fault {
+    Fault::Refused(ErrorKind::InvalidConfig, cause.within(&format!("no TLS with {server}")))
 }
 
 fn system_roots() -> Result<RootCertStore> {

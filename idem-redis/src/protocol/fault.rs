@@ -48,6 +48,11 @@ impl Cause {
         Self { message: message.into(), source: Some(source.into().into()) }
     }
 
+    #[cfg(feature = "tls")]
+    pub(crate) fn source(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.source.as_deref()
+    }
+
     /// This as the reason for something larger.
     pub(crate) fn within(self, message: &str) -> Self {
         Self { message: format!("{message}: {}", self.message).into(), ..self }

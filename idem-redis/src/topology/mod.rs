@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use idem_core::ErrorKind;
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::connection::dial::Dial;
@@ -43,6 +44,8 @@ pub(crate) struct Topology {
     nodes: Mutex<HashMap<Address, Arc<Node>>>,
     required: OnceLock<Required>,
     trouble: Notify,
+    /// The task that looks at the servers.
+    watcher: Mutex<Option<AbortHandle>>,
 }
 
 impl Topology {
@@ -68,12 +71,21 @@ impl Topology {
             nodes: Mutex::default(),
             required: OnceLock::new(),
             trouble: Notify::new(),
+            watcher: Mutex::default(),
         });
         let required = topology.begin(config).await?;
         // Set here and nowhere else.
         let _ = topology.required.set(required);
-        tokio::spawn(watch(Arc::downgrade(&topology)));
+        topology.watched();
         Ok(topology)
+    }
+
+    /// Sees to it that the servers are looked at, whichever runtime is left to do so.
+    pub(crate) fn watched(self: &Arc<Self>) {
+        let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        if watcher.as_ref().is_none_or(AbortHandle::is_finished) {
+            *watcher = Some(tokio::spawn(watch(Arc::downgrade(self))).abort_handle());
+        }
     }
 
     async fn begin(self: &Arc<Self>, config: &RedisConfig) -> Result<Required, Fault> {

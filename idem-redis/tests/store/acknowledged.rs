@@ -11,6 +11,8 @@ use crate::support::{
     acquire, assert_replays, claim, complete, completed, config, fingerprint, key, kind, lock, refusal,
 };
 
+const LONG: Duration = Duration::from_mins(1);
+
 #[tokio::test]
 async fn by_default_the_replicas_that_were_there_at_the_start_must_hold_a_write() {
     let pair = Pair::start(1).await;
@@ -97,6 +99,39 @@ async fn without_acknowledgements_nothing_is_waited_for_and_a_replay_never_waits
     pair.replicas()[0].stop();
     assert_eq!(kind(lock(&store, "order").await), ErrorKind::Timeout);
     pair.replicas()[0].cont();
+}
+
+/// A `WAIT` for a replica that does not answer lasts longer here than the test may.
+#[tokio::test]
+async fn replays_and_reads_never_stand_behind_those_who_wait_for_replicas() {
+    let pair = Pair::start(1).await;
+    let mut patient = config(pair.master());
+    (patient.ack_timeout, patient.response_timeout) = (LONG, LONG * 2);
+    patient.call_timeout = LONG;
+    let store = RedisStore::open(patient).await.unwrap();
+    completed(&store, "done").await;
+    pair.replicas()[0].stop();
+    let lockers: Vec<_> = (0..4)
+        .map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move { lock(&store, &format!("new {number}")).await })
+        })
+        .collect();
+    while pair.master().run(&["INFO", "clients"]).await.field("blocked_clients").as_deref() != Some("1") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let answered = async {
+        for _ in 0..100 {
+            assert_replays(&store, "done").await;
+            assert!(store.get(&key("done")).await.unwrap().is_some());
+        }
+    };
+    tokio::time::timeout(LONG / 2, answered).await.unwrap();
+    assert!(lockers.iter().all(|locker| !locker.is_finished()));
+    pair.replicas()[0].cont();
+    for locker in lockers {
+        assert!(matches!(locker.await.unwrap(), Ok(LockOutcome::Acquired(_))));
+    }
 }
 
 /// A server on which the user `idem` may do everything but wait for replicas, once that was taken away.

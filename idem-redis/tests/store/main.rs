@@ -10,6 +10,7 @@ mod cutter;
 mod forgotten;
 mod refusing;
 mod resent;
+mod runtimes;
 mod sentinel;
 mod support;
 #[cfg(feature = "tls")]

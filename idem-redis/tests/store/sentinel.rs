@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::{Node, Pair, Server};
+use idem_conformance::redis::{Node, Pair, Server, ServerOptions};
 use idem_core::ErrorKind;
 use idem_redis::{RedisConfig, RedisStore};
 
@@ -10,8 +10,12 @@ use crate::support::{acquire, address, assert_replays, completed, config, lock, 
 
 /// A sentinel that watches `master` alone, and is quick to replace it.
 async fn sentinel(master: &Node) -> Server {
+    sentinel_with(master, Server::options()).await
+}
+
+async fn sentinel_with(master: &Node, options: ServerOptions) -> Server {
     let (host, port) = (master.host(), master.port());
-    Server::options()
+    options
         .prefix(["sh", "-c", "exec \"$0\" \"$1\" --sentinel"])
         .config(format!("sentinel monitor shop {host} {port} 1"))
         .config("sentinel down-after-milliseconds shop 500")
@@ -61,6 +65,24 @@ async fn a_name_that_the_sentinel_does_not_know_is_refused() {
     let (kind, text) = refusal(unknown).await;
     assert!(matches!(kind, ErrorKind::InvalidConfig | ErrorKind::Unavailable), "{kind:?}");
     assert!(text.contains("stop"), "{text}");
+}
+
+#[tokio::test]
+async fn a_sentinel_has_a_password_of_its_own() {
+    let server = Server::lone().await;
+    let sentinel = sentinel_with(&server, Server::options().password("sentinels-own")).await;
+    let mut config = by(&sentinel, "shop");
+    for (password, refused) in [(None, true), (Some("another"), true), (Some("sentinels-own"), false)] {
+        config.sentinel_password = password.map(str::to_owned);
+        if refused {
+            let (kind, text) = refusal(config.clone()).await;
+            assert_eq!(kind, ErrorKind::InvalidConfig, "{text}");
+            assert!(!text.contains("another"), "{text}");
+        } else {
+            completed(&RedisStore::open(config.clone()).await.unwrap(), "order").await;
+        }
+    }
+    assert!(!format!("{config:?}").contains("sentinels-own"));
 }
 
 async fn knows_replica(sentinel: &Node) {

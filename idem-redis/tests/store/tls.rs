@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use idem_conformance::redis::Server;
 use idem_core::ErrorKind;
 use idem_redis::{Address, RedisConfig, RedisStore};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
 use crate::support::{completed, config, refusal};
@@ -20,6 +20,11 @@ struct Secured {
 
 impl Secured {
     async fn start() -> Self {
+        Self::asking_clients("no").await
+    }
+
+    /// `clients`: whether it asks them for certificates of its authority.
+    async fn asking_clients(clients: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let authority = authority(&path("ca.pem"));
@@ -28,6 +33,11 @@ impl Secured {
         let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &authority).unwrap();
         std::fs::write(path("server.pem"), certificate.pem()).unwrap();
         std::fs::write(path("server.key"), key.serialize_pem()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut client = CertificateParams::new([]).unwrap();
+        client.distinguished_name.push(DnType::CommonName, "a client");
+        std::fs::write(path("client.pem"), client.signed_by(&key, &authority).unwrap().pem()).unwrap();
+        std::fs::write(path("client.key"), key.serialize_pem()).unwrap();
 
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = Server::options()
@@ -35,7 +45,7 @@ impl Secured {
             .config(format!("tls-cert-file {}", path("server.pem").display()))
             .config(format!("tls-key-file {}", path("server.key").display()))
             .config(format!("tls-ca-cert-file {}", path("ca.pem").display()))
-            .config("tls-auth-clients no")
+            .config(format!("tls-auth-clients {clients}"))
             .start()
             .await;
         let mut config = config(&server);
@@ -114,4 +124,30 @@ async fn plain_words_to_a_tls_port_are_refused_in_time() {
     plain.ca_file = None;
     let (kind, _) = refusal(plain).await;
     assert_eq!(kind, ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_it_is_shown_a_certificate() {
+    let secured = Secured::asking_clients("yes").await;
+    let (kind, text) = refusal(secured.config.clone()).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{text}");
+    assert!(text.contains("TLS"), "{text}");
+
+    let mut known = secured.config.clone();
+    known.client_cert_file = Some(secured.path("client.pem"));
+    known.client_key_file = Some(secured.path("client.key"));
+    let store = RedisStore::open(known.clone()).await.unwrap();
+    completed(&store, "order").await;
+
+    for (cert, key, named) in [
+        ("ca.pem", "missing.key", "client_key_file"),
+        ("client.key", "client.key", "client_cert_file"),
+        ("client.pem", "server.key", "client_key_file"),
+    ] {
+        known.client_cert_file = Some(secured.path(cert));
+        known.client_key_file = Some(secured.path(key));
+        let (kind, text) = refusal(known.clone()).await;
+        assert_eq!(kind, ErrorKind::InvalidConfig, "{text}");
+        assert!(text.contains(named), "{text}");
+    }
 }
