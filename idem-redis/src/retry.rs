@@ -92,13 +92,14 @@ impl Errand<'_> {
             Some(address) => self.topology.at(address),
             None => self.topology.node(self.slot)?,
         };
-        let link = match node.open_link() {
-            Some(link) => link,
+        let link = if let Some(link) = node.open_link() {
+            link
+        } else {
+            self.topology.watched();
             // Seldom: its future need not lie in that of every call.
-            None => {
-                self.topology.watched();
-                Box::pin(timeout_at(self.deadline, node.link())).await.map_err(|_| Fault::OutOfTime)??
-            }
+            let late =
+                |_| Fault::Later(Cause::new(format!("{} is not connected to in time", node.address())));
+            Box::pin(timeout_at(self.deadline, node.link())).await.map_err(late)??
         };
         let command = request.command(way.whole_script);
         let reply = link.send(&command, way.ask.is_some(), self.deadline).await?;

@@ -145,7 +145,11 @@ impl RedisStore {
         call.check(self.0.config.max_outcome)?;
         let redis_key = Bytes::from(self.redis_key(lease.key()));
         let errand = self.errand(&redis_key);
-        let request = calls::of_holder(&redis_key, lease, call)?;
+        let now = match call {
+            Call::Complete { .. } => errand.topology.node(errand.slot).ok().and_then(|node| node.now()),
+            _ => None,
+        };
+        let request = calls::of_holder(&redis_key, lease, call, now)?;
         let Answered { reply, sent, unsure } =
             errand.run(&request, calls::is_change).await.map_err(|error| error.into_error(operation))?;
         let answer = calls::read_holder(lease, operation, Said::of(&reply).word, unsure)

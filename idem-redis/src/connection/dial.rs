@@ -130,9 +130,7 @@ impl Dial {
         match asked.unwrap_or_else(|_| Err(Fault::Later(silent()))) {
             // A server may look at certificates only when it thinks that all is well.
             #[cfg(feature = "tls")]
-            Err(Fault::Unknown(cause))
-                if cause.source().is_some_and(|source| super::tls::is_refusal(source)) =>
-            {
+            Err(Fault::Unknown(cause)) if cause.source().is_some_and(super::tls::is_refusal) => {
                 Err(super::tls::refused(connection.address(), cause))
             }
             // Nothing was written yet that anybody could mind.

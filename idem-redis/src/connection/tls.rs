@@ -1,5 +1,6 @@
 //! Whom to trust over TLS, and who we are.
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::config::invalid;
 use crate::protocol::fault::{Cause, Fault};
 use crate::{Address, RedisConfig};
 
-type Source = Box<dyn std::error::Error + Send + Sync>;
+type Source = Box<dyn Error + Send + Sync>;
 
 #[derive(Clone)]
 pub(crate) struct Connector(TlsConnector);
@@ -64,9 +65,9 @@ impl Connector {
 }
 
 /// Whether it is what the other side says, or what is known of it: not a connection that failed.
-pub(super) fn is_refusal(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+pub(super) fn is_refusal(error: &(dyn Error + Send + Sync + 'static)) -> bool {
     let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    inner.is_some_and(|inner| inner.is::<rustls::Error>())
+    inner.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
 }
 
 pub(super) fn refused(server: &Address, cause: Cause) -> Fault {

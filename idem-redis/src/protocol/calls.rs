@@ -50,11 +50,16 @@ fn life(claim: &Claim) -> u64 {
     lease_millis(claim.lease) + millis(claim.retention)
 }
 
-/// A holder's call.
+/// A holder's call. `now`: the server's time as far as it is known.
 ///
 /// # Errors
 /// Those of the codec.
-pub(crate) fn of_holder(redis_key: &Bytes, lease: &Lease, call: &Call) -> Result<Request> {
+pub(crate) fn of_holder(
+    redis_key: &Bytes,
+    lease: &Lease,
+    call: &Call,
+    now: Option<Timestamp>,
+) -> Result<Request> {
     let (key, fingerprint, token) = (lease.key(), *lease.fingerprint(), lease.token());
     let own = Part::Bytes(records::holder_bytes(token, &fingerprint));
     Ok(match call {
@@ -69,11 +74,25 @@ pub(crate) fn of_holder(redis_key: &Bytes, lease: &Lease, call: &Call) -> Result
             script(&script::CHECKPOINT, redis_key, arguments)
         }
         Call::Complete { outcome, retention, .. } => {
-            let record = records::completed(key, fingerprint, token, lease.attempt(), outcome.clone())?;
-            let (ms, us) = (millis(*retention), micros(*retention));
+            let completed_at = now.unwrap_or_default();
+            let record = records::completed(
+                key,
+                fingerprint,
+                token,
+                lease.attempt(),
+                outcome.clone(),
+                completed_at,
+                *retention,
+            )?;
             let record = Bytes::from(record);
-            let (before, after) = (record.slice(..records::TIMES_AT), record.slice(records::STEP_AT..));
-            let arguments = vec![own, ms.into(), us.into(), before.into(), after.into()];
+            let most_left = now.map_or(0, |_| millis(lease.retention()).saturating_add(millis(*retention)));
+            let arguments = vec![
+                Bytes::from(records::as_locked(lease)?).into(),
+                record.into(),
+                millis(*retention).into(),
+                most_left.into(),
+                micros(*retention).into(),
+            ];
             script(&script::COMPLETE, redis_key, arguments)
         }
         Call::Release { .. } => script(&script::RELEASE, redis_key, vec![own]),

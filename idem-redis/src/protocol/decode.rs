@@ -66,8 +66,11 @@ fn end(bytes: &[u8], at: usize, nested: u32) -> Result<Option<usize>, Malformed>
     }
 }
 
-/// The kind of what begins `at`, the rest of its first line, and where the next begins; none when that has not come.
-fn line(bytes: &[u8], at: usize) -> Result<Option<(u8, &[u8], usize)>, Malformed> {
+/// A kind, the rest of its first line, and where the next begins.
+type Line<'a> = (u8, &'a [u8], usize);
+
+/// The first line of what begins `at`; none when it has not come.
+fn line(bytes: &[u8], at: usize) -> Result<Option<Line<'_>>, Malformed> {
     let Some((kind, rest)) = bytes.get(at..).and_then(<[u8]>::split_first) else { return Ok(None) };
     let Some(length) = rest.iter().take(LONGEST_LINE).position(|byte| *byte == b'\r') else {
         return if rest.len() < LONGEST_LINE { Ok(None) } else { Err(Malformed) };

@@ -7,16 +7,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Bytes, BytesMut};
 use idem_core::codec::{self, Cover};
 use idem_core::{
-    Checkpoint, Claim, Completed, Error, ErrorKind, Fingerprint, Grant, Key, Locked, Operation, Outcome,
-    Record, Result, State, Timestamp, Token,
+    Checkpoint, Claim, Completed, Error, ErrorKind, Fingerprint, Grant, Key, Lease, Locked, Operation,
+    Outcome, Record, Result, State, Timestamp, Token,
 };
 
 /// By which a lease is longer on the server than the claim says: its clock counts in whole milliseconds and
 /// rounds down, and no lease may end there before it ends for its holder.
 const GRACE: u64 = 1;
 const STATE_AT: usize = 1;
-/// Where a completed record has its two times.
-pub(crate) const TIMES_AT: usize = 30;
 /// All up to a checkpoint's or an outcome's own bytes.
 const HEAD_LEN: usize = 88;
 /// What follows them, which in a locked record begins with its checkpoint's step.
@@ -70,21 +68,29 @@ fn locked(
     )
 }
 
-/// A completed record, but for its times, which the script writes.
+/// A completed record. Its times are about right: the script writes them anew where it does more than to put it in place.
 pub(crate) fn completed(
     key: &Key,
     fingerprint: Fingerprint,
     token: Token,
     attempt: u32,
     outcome: Outcome,
+    completed_at: Timestamp,
+    retention: Duration,
 ) -> Result<Vec<u8>> {
-    let (completed_at, expires_at) = Default::default();
+    let expires_at = completed_at + retention;
     let state = State::Completed(Completed { outcome, completed_at, expires_at });
     codec::encode(
         key,
         &Record { fingerprint, token, attempt, state, as_of: Timestamp::default() },
         Cover::Body,
     )
+}
+
+/// The record of `lease` as it was locked, if nothing was added to it since.
+pub(crate) fn as_locked(lease: &Lease) -> Result<Vec<u8>> {
+    let (fingerprint, token) = (*lease.fingerprint(), lease.token());
+    locked(lease.key(), fingerprint, token, lease.attempt(), lease.retention(), None)
 }
 
 /// The bytes by which a holder's record is known: its token and its fingerprint, as they stand in it.

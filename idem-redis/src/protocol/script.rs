@@ -1,5 +1,6 @@
 //! The scripts: loaded when a server is connected to, and by their next use whenever it has forgotten them.
 
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use sha1::{Digest as _, Sha1};
@@ -13,7 +14,11 @@ pub(crate) struct Script {
 
 impl Script {
     fn new(source: &'static str) -> Self {
-        let digest = Sha1::digest(source).iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut digest = String::new();
+        for byte in Sha1::digest(source) {
+            // Into a `String`: it cannot fail.
+            let _ = write!(digest, "{byte:02x}");
+        }
         Self { source, digest }
     }
 }
@@ -41,7 +46,7 @@ scripts! {
     LOCK = ["head", "lease", "clock", "touch", "lock"];
     RENEW = ["head", "holder", "lease", "renew"];
     CHECKPOINT = ["head", "holder", "lease", "touch", "checkpoint"];
-    COMPLETE = ["allow_oom", "head", "holder", "lease", "clock", "touch", "tell", "complete"];
+    COMPLETE = ["allow_oom", "as_locked", "head", "holder", "lease", "clock", "touch", "tell", "complete"];
     RELEASE = ["allow_oom", "head", "holder", "lease", "tell", "forget", "release"];
     REMOVE = ["allow_oom", "head", "lease", "tell", "forget", "remove"];
     GET = ["get"];

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use idem_core::ErrorKind;
+use tokio::time::Instant;
 
 use crate::connection::link::Link;
 use crate::protocol::command::Part;
@@ -25,8 +26,9 @@ pub(crate) struct Demands {
 pub(crate) struct Facts {
     /// Replicas that are connected to it.
     pub(crate) replicas: u8,
-    /// Its clock, in microseconds since 1970.
+    /// Its clock, in microseconds since 1970, and when it showed that.
     pub(crate) time: u64,
+    pub(crate) time_at: Instant,
     pub(crate) is_master: bool,
 }
 
@@ -55,9 +57,15 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault
         )));
     }
     let is_master = said.text("role") == "master";
+    let asked = Instant::now();
     let time = time(&link.ask(["TIME".into()]).await?)
         .ok_or_else(|| Fault::Later(Cause::new(format!("{} does not tell the time", link.address()))))?;
-    Ok(Facts { replicas: said.text("connected_slaves").parse().unwrap_or(0), time, is_master })
+    Ok(Facts {
+        replicas: said.text("connected_slaves").parse().unwrap_or(0),
+        time,
+        time_at: asked + asked.elapsed() / 2,
+        is_master,
+    })
 }
 
 /// Gives the server the scripts, so that their first use takes no second round trip.

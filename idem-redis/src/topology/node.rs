@@ -1,9 +1,10 @@
 //! One server and the connections to it: made when they are needed, and again when they have broken.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use idem_core::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -24,6 +25,8 @@ pub(crate) struct Node {
     time: Arc<ServerTime>,
     lines: Box<[watch::Sender<Line>]>,
     next: AtomicUsize,
+    /// What its clock showed, and when.
+    clock: Mutex<Option<(u64, Instant)>>,
 }
 
 /// One connection, or the lack of it.
@@ -44,7 +47,15 @@ impl Node {
         connections: usize,
     ) -> Arc<Self> {
         let lines = (0..connections.max(1)).map(|_| watch::Sender::new(Line::Idle)).collect();
-        Arc::new(Self { address, dial, demands, time, lines, next: AtomicUsize::new(0) })
+        Arc::new(Self {
+            address,
+            dial,
+            demands,
+            time,
+            lines,
+            next: AtomicUsize::new(0),
+            clock: Mutex::default(),
+        })
     }
 
     pub(crate) fn address(&self) -> &Address {
@@ -108,7 +119,11 @@ impl Node {
     /// Asks the server again what it is; one that is not what it must be loses its connections.
     pub(crate) async fn check(self: &Arc<Self>) {
         let Ok(link) = self.link().await else { return };
-        if let Err(fault @ Fault::Refused(..)) = check::server(&link, self.demands).await {
+        let checked = check::server(&link, self.demands).await;
+        if let Ok(facts) = &checked {
+            self.learn(facts);
+        }
+        if let Err(fault @ Fault::Refused(..)) = checked {
             tracing::error!(server = %self.address, ?fault, "the server is refused");
             for line in &self.lines {
                 if let Line::Open(link, _) = line.send_replace(Line::Failed(fault.clone(), Instant::now())) {
@@ -116,6 +131,17 @@ impl Node {
                 }
             }
         }
+    }
+
+    fn learn(&self, facts: &Facts) {
+        self.time.learn(facts.time);
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((facts.time, facts.time_at));
+    }
+
+    /// The server's time, as right as half of what a `TIME` took, and as its clock went on since then.
+    pub(crate) fn now(&self) -> Option<Timestamp> {
+        let (time, at) = (*self.clock.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Some(Timestamp::from_micros(time) + at.elapsed())
     }
 
     /// Closes all connections.
@@ -142,7 +168,7 @@ impl Node {
         let link = Link::open(&self.dial, &self.address).await?;
         let facts = check::server(&link, self.demands).await?;
         check::load_scripts(&link).await?;
-        self.time.learn(facts.time);
+        self.learn(&facts);
         tracing::debug!(server = %self.address, ?facts, "connected");
         Ok((link, facts))
     }

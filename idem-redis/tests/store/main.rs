@@ -5,6 +5,7 @@
 mod acknowledged;
 mod bad_record;
 mod bad_server;
+mod completion;
 mod configured;
 mod cutter;
 mod forgotten;

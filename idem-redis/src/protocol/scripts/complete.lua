@@ -1,13 +1,12 @@
--- ARGV: token, retention (ms), retention (microseconds), the record up to its times, and what follows them
 if state == 3 then
   touch()
   return 'applied'
 end
-local life, micros = ARGV[2], ARGV[3]
+local life, micros = life_asked, micros_asked
 if left() > tonumber(life) then
   life, micros = left(), left() * 1000
 end
 local at = now()
-redis.call('SET', key, ARGV[4] .. struct.pack('>I8I8', at, at + micros) .. ARGV[5], 'PX', life)
+redis.call('SET', key, string.sub(record, 1, 30) .. struct.pack('>I8I8', at, at + micros) .. string.sub(record, 47), 'PX', life)
 tell()
 return 'applied'

@@ -1,0 +1,90 @@
+//! The short way of a completion: a record that is as it was locked is replaced by one that is ready.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use idem_conformance::redis::Server;
+use idem_core::{Fenced, LockOutcome, Store};
+
+use crate::support::{acquire, assert_replays, claim, complete, fingerprint, key, lock, lone, value};
+
+/// How often scripts have asked the server for its time, which the short way does not.
+async fn long_ways(server: &Server) -> u32 {
+    let stats = server.run(&["INFO", "commandstats"]).await;
+    let asked = stats.field("cmdstat_time").unwrap_or_default();
+    asked
+        .strip_prefix("calls=")
+        .and_then(|rest| rest.split(',').next())
+        .map_or(0, |calls| calls.parse().unwrap())
+}
+
+#[tokio::test]
+async fn what_is_as_it_was_locked_is_completed_the_short_way_by_whoever_holds_it() {
+    let server = Server::lone().await;
+    // Nothing else asks for the time.
+    let mut config = crate::support::config(&server);
+    config.check_interval = Duration::from_hours(1);
+    let store = idem_redis::RedisStore::open(config).await.unwrap();
+
+    let fresh = acquire(&store, "fresh").await;
+    let renewed = acquire(&store, "renewed").await;
+    assert_eq!(store.renew(&renewed, Duration::from_mins(1)).await.unwrap(), Fenced::Applied);
+    let removed = acquire(&store, "taken over").await;
+    assert_eq!(store.release(&removed).await.unwrap(), Fenced::Applied);
+    let again = acquire(&store, "taken over").await;
+    let saved = acquire(&store, "with a checkpoint").await;
+    let duration = Duration::from_mins(1);
+    assert_eq!(
+        store.checkpoint(&saved, 1, Bytes::from_static(b"half"), duration).await.unwrap(),
+        Fenced::Applied
+    );
+    let brief = acquire(&store, "outlived by its lease").await;
+
+    let before = long_ways(&server).await;
+    for lease in [&fresh, &renewed, &again] {
+        assert_eq!(complete(&store, lease).await.unwrap(), Fenced::Applied);
+    }
+    assert_eq!(long_ways(&server).await, before);
+
+    assert_eq!(complete(&store, &saved).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.complete(&brief, value(), Duration::from_millis(1)).await.unwrap(), Fenced::Applied);
+    assert_eq!(long_ways(&server).await, before + 2);
+    for name in ["fresh", "renewed", "taken over", "with a checkpoint", "outlived by its lease"] {
+        assert_replays(&store, name).await;
+    }
+    // Said once, it is not done twice.
+    assert_eq!(complete(&store, &fresh).await.unwrap(), Fenced::Applied);
+}
+
+#[tokio::test]
+async fn its_times_are_those_of_the_server() {
+    let (_server, store) = lone().await;
+    for short in [true, false] {
+        let name = format!("order {short}");
+        let lease = acquire(&store, &name).await;
+        if !short {
+            let duration = Duration::from_mins(1);
+            let _ = store.checkpoint(&lease, 1, Bytes::from_static(b"half"), duration).await.unwrap();
+        }
+        assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
+        let LockOutcome::Completed(completion) = lock(&store, &name).await.unwrap() else { panic!("{name}") };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        let at = Duration::from_micros(completion.completed_at.as_micros()).as_secs_f64();
+        // Of one machine, whose test may be halted now and then.
+        assert!((now - at).abs() < 10.0, "{at} at {now}");
+        assert_eq!(completion.expires_at, completion.completed_at + lease.retention());
+        let record = store.get(&key(&name)).await.unwrap().unwrap();
+        assert!(completion.completed_at <= record.as_of + Duration::from_millis(100));
+    }
+}
+
+#[tokio::test]
+async fn somebody_who_waits_is_told_all_the_same() {
+    let (_server, store) = lone().await;
+    let lease = acquire(&store, "order").await;
+    assert!(!store.settled(lease.key(), Duration::from_millis(1)).await.unwrap());
+    assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
+    assert!(store.settled(lease.key(), Duration::from_secs(20)).await.unwrap());
+    let other = store.lock(lease.key(), &fingerprint(), &claim()).await.unwrap();
+    assert!(matches!(other, LockOutcome::Completed(_)));
+}
