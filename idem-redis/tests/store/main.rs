@@ -11,6 +11,7 @@ mod forgotten;
 mod refusing;
 mod resent;
 mod sentinel;
+mod slot_on_its_way;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;
