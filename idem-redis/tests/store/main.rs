@@ -5,6 +5,7 @@
 mod acknowledged;
 mod bad_record;
 mod bad_server;
+mod between;
 mod configured;
 mod cutter;
 mod forgotten;
@@ -17,3 +18,4 @@ mod support;
 mod tls;
 mod together;
 mod waiting;
+mod waiting_unpolled;
