@@ -17,5 +17,6 @@ mod support;
 #[cfg(feature = "tls")]
 mod tls;
 mod together;
+mod unsure_refusals;
 mod waiting;
 mod waiting_unpolled;
