@@ -10,6 +10,7 @@ mod configured;
 mod cutter;
 mod forgotten;
 mod refusing;
+mod replays_beside_waiters;
 mod resent;
 mod sentinel;
 mod slot_on_its_way;
