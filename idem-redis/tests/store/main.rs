@@ -12,6 +12,7 @@ mod forgotten;
 mod refusing;
 mod replays_beside_waiters;
 mod resent;
+mod runtimes;
 mod secret_in_refusal;
 mod sentinel;
 mod slot_on_its_way;
