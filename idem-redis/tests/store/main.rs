@@ -8,6 +8,7 @@ mod bad_server;
 mod between;
 mod configured;
 mod cutter;
+mod demoted_and_promoted;
 mod forgotten;
 mod refusing;
 mod replays_beside_waiters;
