@@ -16,6 +16,7 @@ mod resent;
 mod runtimes;
 mod secret_in_refusal;
 mod sentinel;
+mod settled_in_time;
 mod slot_on_its_way;
 mod support;
 #[cfg(feature = "tls")]
