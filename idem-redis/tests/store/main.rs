@@ -6,6 +6,7 @@ mod acknowledged;
 mod bad_record;
 mod bad_server;
 mod between;
+mod call_in_time;
 mod configured;
 mod cutter;
 mod demoted_and_promoted;
