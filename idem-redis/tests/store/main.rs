@@ -23,6 +23,7 @@ mod support;
 #[cfg(feature = "tls")]
 mod tls;
 mod together;
+mod too_many_clients;
 mod unsure_refusals;
 mod waiting;
 mod waiting_unpolled;
