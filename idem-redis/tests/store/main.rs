@@ -11,6 +11,7 @@ mod configured;
 mod cutter;
 mod demoted_and_promoted;
 mod forgotten;
+mod hostile_answers;
 mod refusing;
 mod replays_beside_waiters;
 mod resent;
