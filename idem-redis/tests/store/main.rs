@@ -19,6 +19,7 @@ mod runtimes;
 mod secret_in_refusal;
 mod sentinel;
 mod settled_in_time;
+mod short_lives;
 mod slot_on_its_way;
 mod support;
 #[cfg(feature = "tls")]
