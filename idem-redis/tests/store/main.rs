@@ -12,6 +12,7 @@ mod cutter;
 mod demoted_and_promoted;
 mod forgotten;
 mod hostile_answers;
+mod lone_redirected;
 mod refusing;
 mod replays_beside_waiters;
 mod resent;
