@@ -30,3 +30,4 @@ mod too_many_clients;
 mod unsure_refusals;
 mod waiting;
 mod waiting_unpolled;
+mod woken_by_others;
