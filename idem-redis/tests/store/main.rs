@@ -13,6 +13,7 @@ mod demoted_and_promoted;
 mod forgotten;
 mod hostile_answers;
 mod lone_redirected;
+mod pushed_with_attributes;
 mod refusing;
 mod replays_beside_waiters;
 mod resent;
