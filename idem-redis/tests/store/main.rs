@@ -23,6 +23,7 @@ mod sentinel;
 mod settled_in_time;
 mod short_lives;
 mod slot_on_its_way;
+mod subscriptions_left;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;
