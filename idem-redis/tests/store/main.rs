@@ -17,6 +17,7 @@ mod pushed_with_attributes;
 mod refusing;
 mod replays_beside_waiters;
 mod resent;
+mod runtime_at_rest;
 mod runtimes;
 mod secret_in_refusal;
 mod sentinel;

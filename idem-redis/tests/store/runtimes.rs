@@ -27,7 +27,8 @@ fn a_connection_begun_by_a_runtime_that_ends_at_once_is_begun_again_by_the_next(
     second.block_on(async {
         let key = key("order");
         let mut call = std::pin::pin!(store.get(&key));
-        poll_fn(|context| Poll::Ready(assert!(call.as_mut().poll(context).is_pending()))).await;
+        let is_pending = poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending())).await;
+        assert!(is_pending);
     });
     drop(second);
     // Twice, since what failed once may be left alone for a moment.

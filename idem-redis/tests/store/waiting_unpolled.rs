@@ -33,7 +33,8 @@ async fn a_first_write_that_nobody_polls_any_more_holds_up_no_other_write() {
     let (key, fingerprint, mine) = (key("left lying"), fingerprint(), claim());
     let mut left = std::pin::pin!(store.lock(&key, &fingerprint, &mine));
     while !second.load(Ordering::Relaxed) {
-        poll_fn(|context| Poll::Ready(assert!(left.as_mut().poll(context).is_pending()))).await;
+        let is_pending = poll_fn(|context| Poll::Ready(left.as_mut().poll(context).is_pending())).await;
+        assert!(is_pending);
         sleep(Duration::from_millis(1)).await;
     }
     // Ten times what any call may take.
