@@ -6,6 +6,7 @@ mod acknowledged;
 mod bad_record;
 mod bad_server;
 mod between;
+mod busy_or_idle;
 mod call_in_time;
 mod configured;
 mod cutter;
