@@ -29,6 +29,8 @@ mod subscriptions_left;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_refused;
 mod together;
 mod too_many_clients;
 mod unsure_refusals;
