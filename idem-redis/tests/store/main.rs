@@ -5,16 +5,36 @@
 mod acknowledged;
 mod bad_record;
 mod bad_server;
+mod between;
+mod busy_or_idle;
+mod call_in_time;
 mod completion;
 mod configured;
 mod cutter;
+mod demoted_and_promoted;
 mod forgotten;
+mod hostile_answers;
+mod lone_redirected;
+mod pushed_with_attributes;
 mod refusing;
+mod replays_beside_waiters;
 mod resent;
+mod runtime_at_rest;
 mod runtimes;
+mod secret_in_refusal;
 mod sentinel;
+mod settled_in_time;
+mod short_lives;
+mod slot_on_its_way;
+mod subscriptions_left;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_refused;
 mod together;
+mod too_many_clients;
+mod unsure_refusals;
 mod waiting;
+mod waiting_unpolled;
+mod woken_by_others;

@@ -1,12 +1,15 @@
 //! A store that outlives the runtime by which it was made.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use idem_conformance::redis::Server;
+use idem_core::Store;
 use idem_redis::RedisStore;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{acquire, assert_replays, completed, config};
+use crate::support::{acquire, assert_replays, completed, config, key};
 
 fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
@@ -54,4 +57,25 @@ fn the_servers_are_watched_by_whoever_uses_the_store() {
         }
     };
     second.block_on(async { tokio::time::timeout(Duration::from_secs(30), refused).await }).unwrap();
+}
+
+/// A connection is begun, and the runtime ends before it has run what was begun.
+#[test]
+fn a_connection_begun_by_a_runtime_that_ends_at_once_is_begun_again_by_the_next() {
+    let servers = runtime();
+    let server = servers.block_on(Server::lone());
+    let single = || Builder::new_current_thread().enable_all().build().unwrap();
+    let first = single();
+    let store = first.block_on(RedisStore::open(config(&server))).unwrap();
+    drop(first);
+    let second = single();
+    second.block_on(async {
+        let key = key("order");
+        let mut call = std::pin::pin!(store.get(&key));
+        let is_pending = poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending())).await;
+        assert!(is_pending);
+    });
+    drop(second);
+    let record = single().block_on(store.get(&key("order")));
+    assert!(record.is_ok(), "{record:?}");
 }

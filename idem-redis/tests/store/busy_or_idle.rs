@@ -1,0 +1,67 @@
+//! Servers that run somebody's script for long, and servers that end what is idle.
+
+use std::time::Duration;
+
+use idem_conformance::redis::{Pair, Server};
+use idem_core::{Fenced, Store};
+use idem_redis::RedisStore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::support::{acquire, complete, config, key, kind};
+
+/// `SSUBSCRIBE` and all calls are refused by `BUSY`; what stands behind a subscription is answered all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_stay_in_their_places_while_a_server_is_busy_with_somebodys_script() {
+    let server = Server::options().config("busy-reply-threshold 20").start().await;
+    let mut patient = config(&server);
+    patient.call_timeout = Duration::from_millis(300);
+    patient.response_timeout = Duration::from_secs(10);
+    let store = RedisStore::open(patient).await.unwrap();
+    let mut leases = Vec::new();
+    for number in 0..16 {
+        leases.push(acquire(&store, &format!("order {number}")).await);
+    }
+    for _ in 0..5 {
+        let node = server.node().clone();
+        let looping = tokio::spawn(async move { node.command(&["EVAL", "while true do end", "0"]).await });
+        sleep(Duration::from_millis(60)).await;
+        let mut callers = JoinSet::new();
+        for number in 0..16 {
+            let store = store.clone();
+            callers.spawn(async move {
+                let key = key(&format!("order {number}"));
+                let _ =
+                    timeout(Duration::from_millis(number * 7), store.settled(&key, Duration::from_secs(1)))
+                        .await;
+                kind(store.get(&key).await)
+            });
+        }
+        callers.join_all().await;
+        server.run(&["SCRIPT", "KILL"]).await;
+        let _ = looping.await;
+        for lease in &leases {
+            let record = store.get(lease.key()).await.unwrap().unwrap();
+            assert_eq!(record.token, lease.token(), "the answer to another call");
+        }
+    }
+}
+
+/// The connection that waits for replicas is idle while nothing is written, and ends; the other goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_ends_idle_connections_disturbs_no_call() {
+    let pair = Pair::start(1).await;
+    pair.master().run(&["CONFIG", "SET", "timeout", "1"]).await;
+    let mut config = config(pair.master());
+    config.check_interval = Duration::from_hours(1);
+    let store = RedisStore::open(config).await.unwrap();
+    for round in 0..2 {
+        let lease = acquire(&store, &format!("order {round}")).await;
+        for _ in 0..25 {
+            assert!(store.get(lease.key()).await.unwrap().is_some());
+            sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
+        sleep(Duration::from_millis(2_500)).await;
+    }
+}

@@ -1,0 +1,33 @@
+//! A store that is used by several runtimes, of which one is at rest: alive, and run by nobody.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use idem_conformance::redis::Server;
+use idem_core::Store;
+use idem_redis::RedisStore;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::support::{config, key};
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// As threads do that have a runtime of their own each, and block on it now and then.
+#[test]
+fn a_call_ends_in_time_though_the_runtime_that_connected_is_at_rest() {
+    let servers = Runtime::new().unwrap();
+    let server = servers.block_on(Server::lone());
+    let at_rest = runtime();
+    let store = at_rest.block_on(RedisStore::open(config(&server))).unwrap();
+    let (ended, end) = mpsc::channel();
+    std::thread::spawn(move || {
+        let answer = runtime().block_on(store.get(&key("order")));
+        let _ = ended.send(answer.map(|record| record.is_some()));
+    });
+    // Ten times what any call may take.
+    let answer = end.recv_timeout(Duration::from_secs(20));
+    assert!(answer.is_ok(), "it has not ended");
+    drop(at_rest);
+}

@@ -1,0 +1,37 @@
+//! Keys of a slot that is on its way from one master to another, where replicas are waited for.
+
+use std::time::Duration;
+
+use idem_conformance::redis::{Cluster, slot};
+use idem_core::{Fenced, LockOutcome};
+use idem_redis::{Acks, Deployment, RedisConfig, RedisStore};
+
+use crate::support::{address, complete, config, key, lock};
+
+async fn store_of(cluster: &Cluster, acks: Option<Acks>) -> RedisStore {
+    let mut config: RedisConfig = config(&cluster.nodes()[0]);
+    config.servers = cluster.nodes().iter().map(address).collect();
+    (config.deployment, config.acks) = (Deployment::Cluster, acks);
+    config.call_timeout = Duration::from_secs(5);
+    RedisStore::open(config).await.unwrap()
+}
+
+/// The source answers `ASK`, the target takes the write behind `ASKING`, and its replica holds it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_key_of_a_moving_slot_is_locked_and_completed_whatever_is_waited_for() {
+    let cluster = Cluster::start().await;
+    for acks in [Some(Acks::Count(0)), Some(Acks::Count(1)), None] {
+        let store = store_of(&cluster, acks).await;
+        let name = format!("moving {acks:?}");
+        let slot = slot(store.redis_key(&key(&name)).as_bytes());
+        let from = cluster.master_of(slot).await;
+        let to = cluster.masters().await.into_iter().find(|node| *node != from).unwrap();
+        let migration = cluster.begin_migration(slot, &to).await;
+        let lease = match lock(&store, &name).await {
+            Ok(LockOutcome::Acquired(lease)) => lease,
+            other => panic!("{acks:?}: {other:?}"),
+        };
+        assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
+        migration.cancel().await;
+    }
+}

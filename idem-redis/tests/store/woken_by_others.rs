@@ -1,0 +1,37 @@
+//! What wakes those who wait for a key.
+
+use std::time::Duration;
+
+use idem_conformance::redis::{Node, Server};
+use idem_core::Store;
+use idem_redis::{RedisConfig, RedisStore};
+
+use crate::support::{acquire, address, config};
+
+async fn looks(server: &Node) -> u64 {
+    let stats = server.run(&["INFO", "commandstats"]).await;
+    let calls = stats.field("cmdstat_evalsha").unwrap_or_default();
+    let calls = calls.strip_prefix("calls=").and_then(|rest| rest.split(',').next()).unwrap_or("0");
+    calls.parse().unwrap()
+}
+
+/// Counted, not timed: of one second one look is due where notifications come. The connection to a sentinel ends after each
+/// question; nobody waits for anything on it.
+#[tokio::test]
+async fn who_waits_for_a_key_is_not_woken_by_a_connection_to_a_sentinel_that_ends() {
+    let server = Server::lone().await;
+    let sentinel = Server::options()
+        .prefix(["sh", "-c", "exec \"$0\" \"$1\" --sentinel"])
+        .config(format!("sentinel monitor shop {} {} 1", server.host(), server.port()))
+        .start()
+        .await;
+    let mut config = config(&server);
+    config.servers = vec![address(&sentinel)];
+    config.deployment = RedisConfig::sentinel("shop", [address(&sentinel)]).deployment;
+    let store = RedisStore::open(config).await.unwrap();
+    let lease = acquire(&store, "order").await;
+    let before = looks(&server).await;
+    assert!(!store.settled(lease.key(), Duration::from_secs(5)).await.unwrap());
+    let looks = looks(&server).await - before;
+    assert!(looks <= 8, "{looks} looks");
+}
