@@ -90,7 +90,7 @@ async fn a_restart_keeps_what_was_appended_and_nothing_else() {
 #[tokio::test]
 async fn a_missing_binary_says_what_to_install() {
     let failure = failure_of(Server::options().binary("redis-server-of-nobody").start()).await;
-    assert!(failure.contains("apt-get install redis-server"), "{failure}");
+    assert!(failure.contains("scripts/install-redis"), "{failure}");
 }
 
 #[tokio::test]

@@ -1,0 +1,130 @@
+//! Which servers are started: three kinds, which `scripts/install-redis` installs.
+
+use std::env;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::wire::Reply;
+
+/// What says it for all servers of which a test says nothing.
+const CHOICE: &str = "IDEM_REDIS";
+
+/// A server that idem is tested with.
+///
+/// What says nothing else starts the kind that the environment variable `IDEM_REDIS` names, `redis-7` where it is not
+/// set: so any test, bench or chaos run can be had on any of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerKind {
+    /// The `redis-server` in `PATH`: Redis 7.0, as Debian 12 has it. The only one that is built with TLS.
+    Redis7,
+    /// Redis 8.
+    Redis8,
+    /// Valkey 9.
+    Valkey9,
+}
+
+impl ServerKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Redis7, Self::Redis8, Self::Valkey9];
+
+    /// The one that `IDEM_REDIS` names, else `redis-7`.
+    ///
+    /// # Panics
+    /// When it names none.
+    #[must_use]
+    pub fn chosen() -> Self {
+        Self::named_by_environment().unwrap_or(Self::Redis7)
+    }
+
+    /// The one that `IDEM_REDIS` names, else one of all by turns: the same for the same `number`.
+    ///
+    /// # Panics
+    /// When it names none.
+    #[must_use]
+    pub fn by_turns(number: u64) -> Self {
+        let kinds = Self::ALL.iter().cycle();
+        let turn = usize::try_from(number % 3).unwrap_or_default();
+        Self::named_by_environment().or_else(|| kinds.copied().nth(turn)).unwrap_or(Self::Redis7)
+    }
+
+    /// As `IDEM_REDIS` names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Redis7 => "redis-7",
+            Self::Redis8 => "redis-8",
+            Self::Valkey9 => "valkey-9",
+        }
+    }
+
+    /// Product and version, as [`Node::version`](super::Node::version) gives it.
+    #[must_use]
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::Redis7 => "Redis 7.0.15",
+            Self::Redis8 => "Redis 8.2.3",
+            Self::Valkey9 => "Valkey 9.1.2",
+        }
+    }
+
+    /// The program to start.
+    pub(super) fn binary(self) -> Result<PathBuf, String> {
+        match self {
+            Self::Redis7 => in_path(Path::new("redis-server")),
+            Self::Redis8 => self.in_build_directory("redis-8.2.3/redis-server"),
+            Self::Valkey9 => self.in_build_directory("valkey-9.1.2/valkey-server"),
+        }
+    }
+
+    /// Whether a server is of this kind, by its answer to `INFO`. A system's own Redis 7 may be any 7.
+    pub(super) fn check(self, info: &Reply) -> Result<(), String> {
+        let found = version(info);
+        let is_meant = match self {
+            Self::Redis7 => found.starts_with("Redis 7."),
+            Self::Redis8 | Self::Valkey9 => found == self.version(),
+        };
+        let meant = self.version();
+        if is_meant { Ok(()) } else { Err(format!("it is {found}, and {meant} was to be started as {self}")) }
+    }
+
+    fn named_by_environment() -> Option<Self> {
+        let name = env::var_os(CHOICE)?;
+        let found = Self::ALL.into_iter().find(|kind| name == kind.name());
+        assert!(found.is_some(), "{CHOICE}={} names no server: {:?}", name.display(), Self::ALL.map(Self::name));
+        found
+    }
+
+    /// Where `scripts/install-redis` puts it. This program is in a folder of the build directory too.
+    fn in_build_directory(self, file: &str) -> Result<PathBuf, String> {
+        let program = env::current_exe().map_err(|error| format!("no folder of this program: {error}"))?;
+        let mut found = program.ancestors().map(|folder| folder.join("tmp").join(file));
+        found.find(|file| file.is_file()).ok_or_else(|| {
+            format!("{} is missing, which these tests start: scripts/install-redis installs it", self.version())
+        })
+    }
+}
+
+impl fmt::Display for ServerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Product and version, by the answer to `INFO`. Valkey also says which Redis it is compatible with.
+pub(super) fn version(info: &Reply) -> String {
+    let field = |field| info.field(field).unwrap_or_default();
+    match field("valkey_version") {
+        none if none.is_empty() => format!("Redis {}", field("redis_version")),
+        version => format!("Valkey {version}"),
+    }
+}
+
+/// Looked for here, because a shell's "not found" would say less.
+pub(super) fn in_path(binary: &Path) -> Result<PathBuf, String> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut found = env::split_paths(&path).map(|folder| folder.join(binary));
+    found.find(|file| file.is_file()).ok_or_else(|| {
+        let binary = binary.display();
+        format!("{binary} is missing, which these tests start: scripts/install-redis installs it")
+    })
+}
