@@ -90,7 +90,12 @@ impl ServerKind {
     fn named_by_environment() -> Option<Self> {
         let name = env::var_os(CHOICE)?;
         let found = Self::ALL.into_iter().find(|kind| name == kind.name());
-        assert!(found.is_some(), "{CHOICE}={} names no server: {:?}", name.display(), Self::ALL.map(Self::name));
+        assert!(
+            found.is_some(),
+            "{CHOICE}={} names no server: {:?}",
+            name.display(),
+            Self::ALL.map(Self::name)
+        );
         found
     }
 
@@ -99,7 +104,10 @@ impl ServerKind {
         let program = env::current_exe().map_err(|error| format!("no folder of this program: {error}"))?;
         let mut found = program.ancestors().map(|folder| folder.join("tmp").join(file));
         found.find(|file| file.is_file()).ok_or_else(|| {
-            format!("{} is missing, which these tests start: scripts/install-redis installs it", self.version())
+            format!(
+                "{} is missing, which these tests start: scripts/install-redis installs it",
+                self.version()
+            )
         })
     }
 }

@@ -83,7 +83,11 @@ pub async fn shared_cluster_of(kind: ServerKind) -> Topology {
 }
 
 /// The nodes that `start` starts, or that it started for another process of this run.
-async fn share(kind: ServerKind, shape: &str, start: impl AsyncFnOnce(ServerOptions) -> Vec<Node>) -> Vec<Node> {
+async fn share(
+    kind: ServerKind,
+    shape: &str,
+    start: impl AsyncFnOnce(ServerOptions) -> Vec<Node>,
+) -> Vec<Node> {
     let (reader, writer) = need("a pipe", io::pipe());
     let options = Server::options().kind(kind).leash(Arc::new(reader));
     let Some(folder) = run_folder(kind, shape) else {
