@@ -71,8 +71,8 @@ impl ServerKind {
     pub(super) fn binary(self) -> Result<PathBuf, String> {
         match self {
             Self::Redis7 => in_path(Path::new("redis-server")),
-            Self::Redis8 => self.in_build_directory("redis-8.2.3/redis-server"),
-            Self::Valkey9 => self.in_build_directory("valkey-9.1.2/valkey-server"),
+            Self::Redis8 => in_build_directory(&this_program()?, "redis-8.2.3/redis-server"),
+            Self::Valkey9 => in_build_directory(&this_program()?, "valkey-9.1.2/valkey-server"),
         }
     }
 
@@ -98,18 +98,6 @@ impl ServerKind {
         );
         found
     }
-
-    /// Where `scripts/install-redis` puts it. This program is in a folder of the build directory too.
-    fn in_build_directory(self, file: &str) -> Result<PathBuf, String> {
-        let program = env::current_exe().map_err(|error| format!("no folder of this program: {error}"))?;
-        let mut found = program.ancestors().map(|folder| folder.join("tmp").join(file));
-        found.find(|file| file.is_file()).ok_or_else(|| {
-            format!(
-                "{} is missing, which these tests start: scripts/install-redis installs it",
-                self.version()
-            )
-        })
-    }
 }
 
 impl fmt::Display for ServerKind {
@@ -131,8 +119,55 @@ pub(super) fn version(info: &Reply) -> String {
 pub(super) fn in_path(binary: &Path) -> Result<PathBuf, String> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut found = env::split_paths(&path).map(|folder| folder.join(binary));
-    found.find(|file| file.is_file()).ok_or_else(|| {
-        let binary = binary.display();
-        format!("{binary} is missing, which these tests start: scripts/install-redis installs it")
-    })
+    found.find(|file| file.is_file()).ok_or_else(|| missing(binary))
+}
+
+/// Where `scripts/install-redis` puts it: `program`, a test or a bench, is in a folder of the build directory too.
+fn in_build_directory(program: &Path, file: &str) -> Result<PathBuf, String> {
+    let mut found = program.ancestors().map(|folder| folder.join("tmp").join(file));
+    found.find(|file| file.is_file()).ok_or_else(|| missing(Path::new(file)))
+}
+
+fn this_program() -> Result<PathBuf, String> {
+    env::current_exe().map_err(|error| format!("this program does not know where it is: {error}"))
+}
+
+fn missing(binary: &Path) -> String {
+    format!("{} is missing, which these tests start: scripts/install-redis installs it", binary.display())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_server_of_another_version_or_product_is_not_taken_for_the_kind() {
+        let redis_7 = "redis_version:7.0.15\r\n";
+        let redis_8 = "redis_version:8.2.3\r\n";
+        let valkey_9 = "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\n";
+        let kinds =
+            [(ServerKind::Redis7, redis_7), (ServerKind::Redis8, redis_8), (ServerKind::Valkey9, valkey_9)];
+        for (kind, own) in kinds {
+            for info in [redis_7, redis_8, valkey_9, "redis_version:6.2.0\r\n", "redis_version:8.2.4\r\n", ""]
+            {
+                let checked = kind.check(&Reply::Bulk(info.into()));
+                assert_eq!(checked.is_ok(), info == own, "{kind}: {info:?}: {checked:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_of_the_build_directory_is_found_or_missing_with_what_installs_it() {
+        let target = tempfile::tempdir().unwrap();
+        let program = target.path().join("debug/deps/test");
+        let file = "redis-8.2.3/redis-server";
+        let missing = in_build_directory(&program, file).unwrap_err();
+        assert!(missing.contains(file) && missing.contains("scripts/install-redis"), "{missing}");
+        let server = target.path().join("tmp").join(file);
+        std::fs::create_dir_all(server.parent().unwrap()).unwrap();
+        std::fs::write(&server, "").unwrap();
+        assert_eq!(in_build_directory(&program, file).unwrap(), server);
+    }
 }
