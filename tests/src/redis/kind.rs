@@ -1,4 +1,4 @@
-//! Which servers are started: three kinds, which `scripts/install-redis` installs.
+//! The kinds of servers that are started, as `scripts/install-redis` installs them.
 
 use std::env;
 use std::fmt;
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use super::wire::Reply;
 
-/// What says it for all servers of which a test says nothing.
+/// The environment variable that chooses for every test that names no kind.
 const CHOICE: &str = "IDEM_REDIS";
 
-/// A server that idem is tested with.
+/// A kind of server that idem is tested with.
 ///
-/// What says nothing else starts the kind that the environment variable `IDEM_REDIS` names, `redis-7` where it is not
-/// set: so any test, bench or chaos run can be had on any of them.
+/// A test that names no kind starts the one that the environment variable `IDEM_REDIS` names, or `redis-7` where it is
+/// not set. So any test, bench or chaos run can be repeated on each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerKind {
     /// The `redis-server` in `PATH`: Redis 7.0, as Debian 12 has it. The only one that is built with TLS.
@@ -36,15 +36,19 @@ impl ServerKind {
         Self::named_by_environment().unwrap_or(Self::Redis7)
     }
 
-    /// The one that `IDEM_REDIS` names, else one of all by turns: the same for the same `number`.
+    /// The one that `IDEM_REDIS` names, else one by turns: the same for the same `number`, the next for the next.
     ///
     /// # Panics
     /// When it names none.
     #[must_use]
     pub fn by_turns(number: u64) -> Self {
-        let kinds = Self::ALL.iter().cycle();
-        let turn = usize::try_from(number % 3).unwrap_or_default();
-        Self::named_by_environment().or_else(|| kinds.copied().nth(turn)).unwrap_or(Self::Redis7)
+        let [first, second, third] = Self::ALL;
+        let turn = match number % 3 {
+            0 => first,
+            1 => second,
+            _ => third,
+        };
+        Self::named_by_environment().unwrap_or(turn)
     }
 
     /// As `IDEM_REDIS` names it.
