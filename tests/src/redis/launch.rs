@@ -66,7 +66,7 @@ fn redis_conf(options: &ServerOptions, node: &Node, folder: &Path) -> String {
     let mut config = format!(
         "port {port}\nbind {host}\ndir \"{folder}\"\nlogfile \"{folder}/redis.log\"\n\
          protected-mode no\nenable-debug-command yes\ndaemonize no\nsave \"\"\nappendonly no\n\
-         repl-diskless-sync yes\nrepl-diskless-sync-delay 0\n",
+         repl-diskless-sync yes\nrepl-diskless-sync-delay 0\nlazyfree-lazy-user-flush no\n",
         port = node.port(),
         host = node.host(),
         folder = folder.display(),

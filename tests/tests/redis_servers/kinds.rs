@@ -35,6 +35,26 @@ async fn every_server_of_a_pair_and_of_a_cluster_is_of_the_kind_that_was_asked_f
     starting.join_all().await;
 }
 
+/// Valkey alone would free it later, and what is measured next would not be what it seems.
+#[tokio::test]
+async fn a_flush_has_freed_the_memory_of_every_kind_when_it_is_answered() {
+    for kind in ServerKind::ALL {
+        let server = Server::options().kind(kind).start().await;
+        let used = async || -> u64 {
+            server.run(&["INFO", "memory"]).await.field("used_memory").unwrap().parse().unwrap()
+        };
+        let empty = used().await;
+        server.run(&["DEBUG", "POPULATE", "300000", "key", "64"]).await;
+        let full = used().await;
+        server.run(&["FLUSHALL"]).await;
+        let flushed = used().await;
+        assert!(
+            flushed.saturating_sub(empty) < (full - empty) / 10,
+            "{kind}: {empty}, {full}, then {flushed}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn shared_servers_of_every_kind_are_apart() {
     let mut servers = HashSet::new();
