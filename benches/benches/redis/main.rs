@@ -1,7 +1,8 @@
 //! idem-redis beside bare commands. `cargo bench -p idem-benches --bench redis [-- --quick] [-- --check]`
 //!
-//! It starts its own servers. Bare are `SET NX PX`, `SET PX` and `GET` through the same client library, on keys
-//! and records as long as the store's: one client for one server, one for the cluster.
+//! It starts its own servers, of the kind that `IDEM_REDIS` names (`redis-7`, `redis-8`, `valkey-9`). Bare are
+//! `SET NX PX`, `SET PX` and `GET` through the same client library, on keys and records as long as the store's: one
+//! client for one server, one for the cluster.
 //!
 //! - `redis.json`: one server.
 //! - `redis-cluster.json`: three masters, nobody waits for their replicas on either side.
@@ -34,6 +35,7 @@ async fn bench(session: &mut Session) -> Result<()> {
     // Servers and callers share the machine, and what else it does weighs on both: more rounds than elsewhere.
     session.plan.rounds = 2 * session.plan.rounds - 1;
     let server = Server::lone().await;
+    println!("servers: {}", server.version().await);
     let memory = memory::measure(&server, &session.plan).await?;
     let lone = Redis::new(RedisConfig::lone(address(&server)?), 0);
     let mut figures = lone_figures(&session.measure("redis", &lone, &session.plan).await?);

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use idem_conformance::redis::Server;
+use idem_conformance::redis::{Server, ServerKind};
 use idem_core::ErrorKind;
 use idem_redis::{Address, RedisConfig, RedisStore};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -40,7 +40,9 @@ impl Secured {
         std::fs::write(path("client.key"), key.serialize_pem()).unwrap();
 
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // The only kind that is built with TLS.
         let server = Server::options()
+            .kind(ServerKind::Redis7)
             .config(format!("tls-port {port}"))
             .config(format!("tls-cert-file {}", path("server.pem").display()))
             .config(format!("tls-key-file {}", path("server.key").display()))

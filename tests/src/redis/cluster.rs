@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
+use super::kind::ServerKind;
 use super::node::Node;
 use super::server::{Server, ServerOptions};
 use super::slots::SLOTS;
@@ -27,6 +28,7 @@ pub struct ClusterOptions {
     masters: usize,
     replicas: usize,
     node_timeout: Duration,
+    kind: ServerKind,
     each: Box<dyn Fn(usize, ServerOptions) -> ServerOptions + Send + Sync>,
 }
 
@@ -41,11 +43,15 @@ impl Cluster {
     }
 
     /// How to start one that differs from the defaults.
+    ///
+    /// # Panics
+    /// Those of [`ServerKind::chosen`].
     pub fn options() -> ClusterOptions {
         ClusterOptions {
             masters: 3,
             replicas: 1,
             node_timeout: Duration::from_secs(2),
+            kind: ServerKind::chosen(),
             each: Box::new(|_, options| options),
         }
     }
@@ -100,6 +106,12 @@ impl ClusterOptions {
         self
     }
 
+    /// Servers of this kind, whatever the environment names.
+    pub fn kind(mut self, kind: ServerKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// Further options of each server, by its number: masters from 0, then the replicas of the first master, and so
     /// on.
     pub fn each(
@@ -142,6 +154,7 @@ impl ClusterOptions {
     /// failures and a test's own hand.
     fn server(&self) -> ServerOptions {
         Server::options()
+            .kind(self.kind)
             .config("cluster-enabled yes")
             .config("cluster-config-file nodes.conf")
             .config(format!("cluster-node-timeout {}", self.node_timeout.as_millis()))
@@ -155,6 +168,7 @@ impl fmt::Debug for ClusterOptions {
             .field("masters", &self.masters)
             .field("replicas", &self.replicas)
             .field("node_timeout", &self.node_timeout)
+            .field("kind", &self.kind)
             .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! Starting one server, and waiting until it answers.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -12,7 +12,7 @@ use super::process::Process;
 use super::server::ServerOptions;
 use super::wire::Reply;
 
-/// How `redis-server` says so in its log.
+/// How a server says so in its log.
 pub(super) const PORT_TAKEN: &str = "Failed listening on port";
 /// Loading the data of a test takes far less.
 const LONGEST_START: Duration = Duration::from_secs(30);
@@ -29,22 +29,22 @@ pub(super) async fn launch(
     let _ = std::fs::rename(folder.join("redis.log"), folder.join("redis.log.1"));
     std::fs::write(&config, redis_conf(options, node, folder)).map_err(|error| error.to_string())?;
     let mut command = options.prefix.clone();
-    command.push(find(&options.binary).into());
+    command.push(options.program()?.into());
     command.push(config.into());
     let (process, mut exit) = Process::spawn(&command, folder, options.leash.as_deref())
         .await
         .map_err(|error| format!("no server: {error}\n{}", log_tail(folder)))?;
     let ready = tokio::select! {
-        ready = poll(LONGEST_START, || is_ready(node, process.pid())) => ready,
+        ready = poll(LONGEST_START, || is_ready(options, node, process.pid())) => ready,
         () = exit.wait() => Err("it ended".to_owned()),
     };
     match ready {
         Ok(()) => Ok(process),
-        Err(missing) => Err(format!("redis-server at {node} did not start: {missing}\n{}", log_tail(folder))),
+        Err(missing) => Err(format!("the server at {node} did not start: {missing}\n{}", log_tail(folder))),
     }
 }
 
-async fn is_ready(node: &Node, pid: u32) -> Result<(), String> {
+async fn is_ready(options: &ServerOptions, node: &Node, pid: u32) -> Result<(), String> {
     let info = match node.command(&["INFO"]).await {
         Ok(Reply::Error(refusal)) => return Err(refusal),
         Ok(info) => info,
@@ -55,9 +55,9 @@ async fn is_ready(node: &Node, pid: u32) -> Result<(), String> {
     if field("process_id") != pid.to_string() {
         return Err("another process listens at its port".to_owned());
     }
-    let version = field("redis_version");
-    let major = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
-    assert!(major >= 7, "redis-server 7 or later is needed, found {version}");
+    if let Err(other) = options.check(&info) {
+        panic!("{other}");
+    }
     // A sentinel has no data and says nothing of it.
     if field("loading") == "1" { Err("it loads its data".to_owned()) } else { Ok(()) }
 }
@@ -66,7 +66,7 @@ fn redis_conf(options: &ServerOptions, node: &Node, folder: &Path) -> String {
     let mut config = format!(
         "port {port}\nbind {host}\ndir \"{folder}\"\nlogfile \"{folder}/redis.log\"\n\
          protected-mode no\nenable-debug-command yes\ndaemonize no\nsave \"\"\nappendonly no\n\
-         repl-diskless-sync yes\nrepl-diskless-sync-delay 0\n",
+         repl-diskless-sync yes\nrepl-diskless-sync-delay 0\nlazyfree-lazy-user-flush no\n",
         port = node.port(),
         host = node.host(),
         folder = folder.display(),
@@ -76,18 +76,6 @@ fn redis_conf(options: &ServerOptions, node: &Node, folder: &Path) -> String {
         let _ = writeln!(config, "{line}");
     }
     config
-}
-
-/// Looked for here, because a shell's "not found" would say less.
-fn find(binary: &Path) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut found = std::env::split_paths(&path).map(|folder| folder.join(binary));
-    found.find(|file| file.is_file()).unwrap_or_else(|| {
-        panic!(
-            "{} is missing, which these tests start (version 7 or later): apt-get install redis-server",
-            binary.display()
-        )
-    })
 }
 
 pub(super) fn log_tail(folder: &Path) -> String {

@@ -1,8 +1,9 @@
-//! Real `redis-server` processes for tests and benchmarks: one, a replicated pair, a cluster.
+//! Real Redis and Valkey processes for tests and benchmarks: one, a replicated pair, a cluster; of the
+//! [`ServerKind`] that the test or the environment names.
 //!
 //! Each server has a free port on 127.0.0.1 and a temporary folder, and keeps nothing on disk unless told to.
 //! It is killed when its value is dropped, so also by a panic, and when this process dies in any way. A machine
-//! without `redis-server` is a failure, never a skipped test.
+//! without the server is a failure, never a skipped test.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
@@ -19,6 +20,7 @@
 
 mod cluster;
 mod keeper;
+mod kind;
 mod launch;
 mod migration;
 mod node;
@@ -39,11 +41,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 pub use cluster::{Cluster, ClusterOptions};
+pub use kind::ServerKind;
 pub use migration::Migration;
 pub use node::Node;
 pub use pair::Pair;
 pub use server::{Server, ServerOptions};
-pub use shared::{shared_cluster, shared_lone, shared_pair};
+pub use shared::{shared_cluster, shared_cluster_of, shared_lone, shared_lone_of, shared_pair};
 pub use slots::{SLOTS, slot};
 pub use topology::Topology;
 pub use wire::{Connection, Reply};

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::kind;
 use super::wire::{Connection, Reply};
 
 /// Longer than a busy machine lets a healthy server wait.
@@ -98,6 +99,14 @@ impl Node {
             Ok(reply) => reply,
             Err(error) => panic!("{self} did not answer {}: {error}", what()),
         }
+    }
+
+    /// Product and version: `Redis 8.2.3`, `Valkey 9.1.2`.
+    ///
+    /// # Panics
+    /// When it does not say so.
+    pub async fn version(&self) -> String {
+        kind::version(&self.run(&["INFO", "server"]).await)
     }
 
     pub(super) fn userinfo(&self) -> String {

@@ -9,12 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 
+use super::kind::{self, ServerKind};
 use super::launch::{PORT_TAKEN, launch, log_tail};
 use super::node::{Login, Node};
 use super::port;
 use super::process::Process;
+use super::wire::Reply;
 
-/// A running `redis-server` with a folder of its own. Dropping it kills the server and removes the folder.
+/// A running server with a folder of its own. Dropping it kills the server and removes the folder.
 ///
 /// It is also its [`Node`]: `server.command(&["PING"])`, `server.addr()`.
 #[derive(Debug)]
@@ -33,7 +35,9 @@ pub struct ServerOptions {
     host: IpAddr,
     port: Option<u16>,
     pub(super) prefix: Vec<OsString>,
-    pub(super) binary: PathBuf,
+    kind: ServerKind,
+    /// Instead of that of the kind.
+    binary: Option<PathBuf>,
     login: Option<Login>,
     pub(super) lines: Vec<String>,
     pub(super) leash: Option<Arc<PipeReader>>,
@@ -49,12 +53,16 @@ impl Server {
     }
 
     /// How to start one that differs from the defaults.
+    ///
+    /// # Panics
+    /// Those of [`ServerKind::chosen`].
     pub fn options() -> ServerOptions {
         ServerOptions {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: None,
             prefix: Vec::new(),
-            binary: PathBuf::from("redis-server"),
+            kind: ServerKind::chosen(),
+            binary: None,
             login: None,
             lines: Vec::new(),
             leash: None,
@@ -184,17 +192,23 @@ impl ServerOptions {
         self
     }
 
-    /// Another program than the `redis-server` in `PATH`.
-    pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
-        self.binary = path.into();
+    /// A server of this kind, whatever the environment names: for what not every kind can.
+    pub fn kind(mut self, kind: ServerKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// This program in `PATH`, of whatever version, instead of that of the kind.
+    pub fn binary(mut self, name: impl Into<PathBuf>) -> Self {
+        self.binary = Some(name.into());
         self
     }
 
     /// Starts the server and waits until it answers.
     ///
     /// # Panics
-    /// When there is no `redis-server`, when it is older than 7, and when it does not start, with the end of its
-    /// log.
+    /// When its program is missing or of another version than its kind, and when it does not start, with the end of
+    /// its log.
     pub async fn start(self) -> Server {
         let mut attempt = 0;
         loop {
@@ -222,6 +236,16 @@ impl ServerOptions {
     pub(super) fn leash(mut self, leash: Arc<PipeReader>) -> Self {
         self.leash = Some(leash);
         self
+    }
+
+    /// The path of what to start.
+    pub(super) fn program(&self) -> Result<PathBuf, String> {
+        self.binary.as_deref().map_or_else(|| self.kind.binary(), kind::in_path)
+    }
+
+    /// Whether the server that gives this answer to `INFO` is the one that was meant.
+    pub(super) fn check(&self, info: &Reply) -> Result<(), String> {
+        if self.binary.is_some() { Ok(()) } else { self.kind.check(info) }
     }
 
     pub(super) fn leash_of(mut self, other: &Self) -> Self {

@@ -13,20 +13,34 @@ use tokio::sync::OnceCell;
 
 use super::cluster::Cluster;
 use super::keeper;
+use super::kind::ServerKind;
 use super::node::Node;
 use super::pair::Pair;
 use super::server::{Server, ServerOptions};
 use super::topology::Topology;
 use super::wire::Reply;
 
-/// A lone server for all tests of this run. Change nothing about it; use keys that no other test uses.
+/// One for each kind.
+type Shared<T> = [OnceCell<T>; ServerKind::ALL.len()];
+
+/// A lone server for all tests of this run, of the kind that the environment names. Change nothing about it; use keys
+/// that no other test uses.
 ///
 /// # Panics
 /// When it does not start.
 pub async fn shared_lone() -> Node {
-    static SHARED: OnceCell<Node> = OnceCell::const_new();
+    shared_lone_of(ServerKind::chosen()).await
+}
+
+/// As [`shared_lone`], of this kind.
+///
+/// # Panics
+/// When it does not start.
+pub async fn shared_lone_of(kind: ServerKind) -> Node {
+    static SHARED: Shared<Node> = [const { OnceCell::const_new() }; _];
     let start = async |options: ServerOptions| vec![options.start().await.node().clone()];
-    SHARED.get_or_init(async || share("lone", start).await.swap_remove(0)).await.clone()
+    let share = async || share(kind, "lone", start).await.swap_remove(0);
+    SHARED[kind as usize].get_or_init(share).await.clone()
 }
 
 /// A master and one replica for all tests of this run, the master first. As [`shared_lone`].
@@ -39,7 +53,7 @@ pub async fn shared_pair() -> [Node; 2] {
         let pair = Pair::start_with(1, &options).await;
         pair.replicas().iter().chain([pair.master()]).rev().map(|server| server.node().clone()).collect()
     };
-    let share = async || match <[Node; 2]>::try_from(share("pair", start).await) {
+    let share = async || match <[Node; 2]>::try_from(share(ServerKind::chosen(), "pair", start).await) {
         Ok(nodes) => nodes,
         Err(nodes) => panic!("a pair of {}", nodes.len()),
     };
@@ -51,19 +65,32 @@ pub async fn shared_pair() -> [Node; 2] {
 /// # Panics
 /// When it does not start.
 pub async fn shared_cluster() -> Topology {
-    static SHARED: OnceCell<Topology> = OnceCell::const_new();
+    shared_cluster_of(ServerKind::chosen()).await
+}
+
+/// As [`shared_cluster`], of this kind.
+///
+/// # Panics
+/// When it does not start.
+pub async fn shared_cluster_of(kind: ServerKind) -> Topology {
+    static SHARED: Shared<Topology> = [const { OnceCell::const_new() }; _];
     let start = async |options: ServerOptions| {
-        let cluster = Cluster::options().leash_of(&options).start().await;
+        let cluster = Cluster::options().kind(kind).leash_of(&options).start().await;
         cluster.nodes().to_vec()
     };
-    SHARED.get_or_init(async || Topology::of(share("cluster", start).await).await).await.clone()
+    let share = async || Topology::of(share(kind, "cluster", start).await).await;
+    SHARED[kind as usize].get_or_init(share).await.clone()
 }
 
 /// The nodes that `start` starts, or that it started for another process of this run.
-async fn share(kind: &str, start: impl AsyncFnOnce(ServerOptions) -> Vec<Node>) -> Vec<Node> {
+async fn share(
+    kind: ServerKind,
+    shape: &str,
+    start: impl AsyncFnOnce(ServerOptions) -> Vec<Node>,
+) -> Vec<Node> {
     let (reader, writer) = need("a pipe", io::pipe());
-    let options = Server::options().leash(Arc::new(reader));
-    let Some(folder) = run_folder(kind) else {
+    let options = Server::options().kind(kind).leash(Arc::new(reader));
+    let Some(folder) = run_folder(kind, shape) else {
         let nodes = start(options).await;
         hold(writer);
         return nodes;
@@ -88,10 +115,10 @@ fn hold(writer: PipeWriter) {
 }
 
 /// The folder that the processes of one run of nextest have in common; none without nextest.
-fn run_folder(kind: &str) -> Option<PathBuf> {
+fn run_folder(kind: ServerKind, shape: &str) -> Option<PathBuf> {
     let run = std::env::var("NEXTEST_RUN_ID").ok()?;
     let plain = !run.is_empty() && run.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    plain.then(|| std::env::temp_dir().join(format!("idem-redis-run-{run}-{kind}")))
+    plain.then(|| std::env::temp_dir().join(format!("idem-redis-run-{run}-{kind}-{shape}")))
 }
 
 /// What another process noted, when all of it still answers.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use idem_conformance::redis::{Cluster, ClusterOptions, Node, ServerOptions, Topology};
+use idem_conformance::redis::{Cluster, ClusterOptions, Node, ServerKind, ServerOptions, Topology};
 use tokio::time::{sleep, timeout};
 
 /// Soon noticed, and still not mistaken for a busy machine.
@@ -15,8 +15,15 @@ const LONGEST_ELECTION: Duration = Duration::from_mins(1);
 /// Whose replicas can be cut off alone: they log in as a user of their own.
 const REPLICAS: &str = "replicas";
 
-pub(crate) fn options() -> ClusterOptions {
-    Cluster::options().node_timeout(NODE_TIMEOUT).each(|_, each| with_replicas_user(each))
+/// Which kind of server a round runs on, unless the environment says it. The long form counts its cycles by the seed; each
+/// round that runs alone has a number of its own, so that one run of all has some on each kind, always the same.
+pub(crate) fn turn(number: u64) -> ServerKind {
+    ServerKind::by_turns(number)
+}
+
+pub(crate) fn options(kind: ServerKind) -> ClusterOptions {
+    println!("on {}", kind.version());
+    Cluster::options().kind(kind).node_timeout(NODE_TIMEOUT).each(|_, each| with_replicas_user(each))
 }
 
 pub(crate) fn with_replicas_user(options: ServerOptions) -> ServerOptions {

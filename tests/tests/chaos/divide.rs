@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use idem_conformance::redis::{Cluster, ServerOptions};
+use idem_conformance::redis::{Cluster, ServerKind, ServerOptions};
 
 use crate::cluster::{options, with_replicas_user};
 use crate::history::now;
@@ -27,20 +27,20 @@ enum By {
 
 impl Divided {
     /// By network namespaces; where the machine refuses them, by proxies.
-    pub(crate) async fn start(replicas: usize) -> Self {
+    pub(crate) async fn start(kind: ServerKind, replicas: usize) -> Self {
         if std::env::var(CHOICE).is_ok_and(|choice| choice == "proxies") {
-            return Self::by_proxies(replicas).await;
+            return Self::by_proxies(kind, replicas).await;
         }
         match Network::create() {
-            Ok(network) => Self::by_namespace(replicas, network).await,
+            Ok(network) => Self::by_namespace(kind, replicas, network).await,
             Err(refused) => {
                 println!("no network namespaces, so proxies stand in for them: {refused}");
-                Self::by_proxies(replicas).await
+                Self::by_proxies(kind, replicas).await
             }
         }
     }
 
-    async fn by_namespace(replicas: usize, network: Network) -> Self {
+    async fn by_namespace(kind: ServerKind, replicas: usize, network: Network) -> Self {
         let (prefix, sides) = (network.prefix().map(str::to_owned), [network.inside(), network.outside()]);
         let each = move |number, options: ServerOptions| {
             let options = with_replicas_user(options);
@@ -50,11 +50,11 @@ impl Divided {
                 options.host(sides[1])
             }
         };
-        let cluster = options().replicas(replicas).each(each).start().await;
+        let cluster = options(kind).replicas(replicas).each(each).start().await;
         Self { cluster, by: By::Namespace(network) }
     }
 
-    pub(crate) async fn by_proxies(replicas: usize) -> Self {
+    pub(crate) async fn by_proxies(kind: ServerKind, replicas: usize) -> Self {
         let mut proxies = Proxies::new();
         let mut nodes = Vec::new();
         for number in 0..3 * (1 + replicas) {
@@ -73,7 +73,7 @@ impl Divided {
                 .config(format!("cluster-announce-port {clients}"))
                 .config(format!("cluster-announce-bus-port {bus}"))
         };
-        let cluster = options().replicas(replicas).each(each).start().await;
+        let cluster = options(kind).replicas(replicas).each(each).start().await;
         Self { cluster, by: By::Proxies(proxies) }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use idem_conformance::redis::Cluster;
 use idem_redis::Acks;
 
-use crate::cluster::options;
+use crate::cluster::{options, turn};
 use crate::divide::Divided;
 use crate::history::now;
 use crate::inside;
@@ -43,10 +43,11 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|number| number.parse().unwrap())
 }
 
-/// One round of each kind.
+/// One round of each kind, on the servers whose turn it is.
 async fn cycle(seed: u64, table: &mut Table) {
+    let kind = turn(seed);
     let none = Some(Acks::Count(0));
-    let cluster = options().start().await;
+    let cluster = options(kind).start().await;
     let cluster = &cluster;
     table.kept("failover", &failover::round(cluster, seed, None).await);
     table.kept("script flush", &forget::scripts(cluster, seed, None).await);
@@ -58,17 +59,17 @@ async fn cycle(seed: u64, table: &mut Table) {
     table.lost("kill, acks = 0", &kill::round(cluster, seed, none).await);
     table.kept("dead, full coverage no", &dead("no", seed).await);
     table.kept("dead, full coverage yes", &dead("yes", seed).await);
-    let divided = Divided::start(1).await;
+    let divided = Divided::start(kind, 1).await;
     table.kept("partition", &partition::round(&divided, seed, None, TEST).await);
     table.lost("partition, acks = 0", &partition::round(&divided, seed, none, TEST).await);
     drop(divided);
-    let divided = Divided::start(2).await;
+    let divided = Divided::start(kind, 2).await;
     table.kept("partition, 2 replicas", &partition::round(&divided, seed, None, TEST).await);
     let one = Some(Acks::Count(1));
     table.lost("partition, 2 replicas, acks = 1", &partition::round(&divided, seed, one, TEST).await);
 }
 
 async fn dead(full_coverage: &'static str, seed: u64) -> Report {
-    let cluster: Cluster = healthy::start(full_coverage).await;
+    let cluster: Cluster = healthy::start(turn(seed), full_coverage).await;
     healthy::round(&cluster, seed, None).await
 }

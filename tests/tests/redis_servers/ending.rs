@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use idem_conformance::redis::{Server, shared_lone};
+use idem_conformance::redis::{Server, ServerKind, shared_lone};
 use tokio::sync::oneshot;
 
 /// Which part this process plays, when a test started it.
@@ -88,7 +88,8 @@ async fn a_shared_server_is_one_for_all_processes_and_ends_when_the_runner_is_ki
         Err(_) => {}
     }
     let run = format!("of-a-test-{}", std::process::id());
-    let shared = std::env::temp_dir().join(format!("idem-redis-run-{run}-lone"));
+    let shared = format!("idem-redis-run-{run}-{}-lone", ServerKind::chosen());
+    let shared = std::env::temp_dir().join(shared);
     let mut runner = play(TEST, "runner", Some(&run));
     let traces = told(&mut runner);
     let (first, second) = traces.split_at(2);

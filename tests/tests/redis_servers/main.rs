@@ -3,6 +3,7 @@
 
 mod cluster;
 mod ending;
+mod kinds;
 mod lone;
 mod pair;
 mod shared;

@@ -65,6 +65,7 @@ async fn soak_all(minutes: u64, uris: &[String]) -> Result<bool> {
     let folder = tempfile::tempdir()?;
     let redb = format!("redb:{}", folder.path().join("soak.idem").display());
     let server = Server::lone().await;
+    println!("redis: is {}", server.version().await);
     let mut holds = true;
     // Bounded, so that the flood meets it; a tenth of that, which a flood leaves to all others, is more than they keep.
     for uri in [redb, "moka:?max_bytes=256MiB".to_owned(), format!("redis://{}", server.addr())] {

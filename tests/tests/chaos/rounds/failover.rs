@@ -4,7 +4,7 @@ use idem_conformance::redis::Cluster;
 use idem_redis::Acks;
 
 use super::load;
-use crate::cluster::options;
+use crate::cluster::{options, turn};
 use crate::rules::{Reads, Report};
 use crate::table::judged;
 
@@ -23,6 +23,6 @@ pub(crate) async fn round(cluster: &Cluster, seed: u64, acks: Option<Acks>) -> R
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_when_masters_hand_over() {
-    let cluster = options().start().await;
+    let cluster = options(turn(2)).start().await;
     judged("failover", &round(&cluster, 1, None).await);
 }

@@ -4,7 +4,7 @@ use idem_conformance::redis::Cluster;
 use idem_redis::Acks;
 
 use super::load;
-use crate::cluster::options;
+use crate::cluster::{options, turn};
 use crate::rules::{Reads, Report};
 use crate::table::judged;
 
@@ -42,12 +42,12 @@ async fn repeat(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_with_the_scripts() {
-    let cluster = options().start().await;
+    let cluster = options(turn(1)).start().await;
     judged("script flush", &scripts(&cluster, 1, None).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_with_the_connections() {
-    let cluster = options().start().await;
+    let cluster = options(turn(2)).start().await;
     judged("client kill", &connections(&cluster, 1, None).await);
 }

@@ -4,7 +4,7 @@ use idem_conformance::redis::Cluster;
 use idem_redis::Acks;
 
 use super::load;
-use crate::cluster::{options, replaced};
+use crate::cluster::{options, replaced, turn};
 use crate::rng::Rng;
 use crate::rules::{Reads, Report};
 use crate::table::judged;
@@ -27,6 +27,6 @@ pub(crate) async fn round(cluster: &Cluster, seed: u64, acks: Option<Acks>) -> R
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_with_a_master_that_hangs_past_its_replacement() {
-    let cluster = options().start().await;
+    let cluster = options(turn(1)).start().await;
     judged("freeze", &round(&cluster, 1, None).await);
 }

@@ -3,14 +3,14 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use idem_conformance::redis::{Cluster, Node, slot};
+use idem_conformance::redis::{Cluster, Node, ServerKind, slot};
 use idem_redis::Acks;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
 
 use super::load;
 use crate::caller::Caller;
-use crate::cluster::{options, replaced, with_replicas_user};
+use crate::cluster::{options, replaced, turn, with_replicas_user};
 use crate::gap::longest_gap;
 use crate::history::{Micros, now};
 use crate::load::{probe, seconds};
@@ -91,16 +91,16 @@ async fn keep_pinging(node: Node, ground: Ground) -> Micros {
     longest
 }
 
-pub(crate) async fn start(full_coverage: &'static str) -> Cluster {
+pub(crate) async fn start(kind: ServerKind, full_coverage: &'static str) -> Cluster {
     let coverage = format!("cluster-require-full-coverage {full_coverage}");
-    options().each(move |_, each| with_replicas_user(each).config(&coverage)).start().await
+    options(kind).each(move |_, each| with_replicas_user(each).config(&coverage)).start().await
 }
 
 /// With the default of Redis, `cluster-require-full-coverage yes`, a cluster that misses slots refuses all keys
 /// until the election: then no client can do better.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_of_healthy_masters_are_answered_while_one_is_dead() {
-    let cluster = start("no").await;
+    let cluster = start(turn(2), "no").await;
     let report = round(&cluster, 1, None).await;
     judged("one master dead", &report);
     assert!(report.gap <= 1_000_000, "keys of healthy masters were not answered for {}", seconds(report.gap));

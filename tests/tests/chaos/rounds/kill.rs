@@ -4,7 +4,7 @@ use idem_conformance::redis::Cluster;
 use idem_redis::Acks;
 
 use super::load;
-use crate::cluster::{cut_replicas_off, options, replaced};
+use crate::cluster::{cut_replicas_off, options, replaced, turn};
 use crate::rng::Rng;
 use crate::rules::{Reads, Report};
 use crate::table::{judged, losses};
@@ -28,12 +28,12 @@ pub(crate) async fn round(cluster: &Cluster, seed: u64, acks: Option<Acks>) -> R
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_with_a_master_that_dies_without_its_replica() {
-    let cluster = options().start().await;
+    let cluster = options(turn(0)).start().await;
     judged("kill", &round(&cluster, 1, None).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_acknowledgements_a_dying_master_takes_locks_with_it() {
-    let cluster = options().start().await;
+    let cluster = options(turn(1)).start().await;
     losses("kill, acks = 0", async |seed| round(&cluster, seed, Some(Acks::Count(0))).await).await;
 }

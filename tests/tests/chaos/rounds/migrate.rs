@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::load;
-use crate::cluster::options;
+use crate::cluster::{options, turn};
 use crate::load::Load;
 use crate::rng::Rng;
 use crate::rules::{Reads, Report};
@@ -68,7 +68,7 @@ async fn move_slot(topology: Topology, key: String, mut rng: Rng, turn: Arc<Mute
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_when_slots_move() {
-    let cluster = options().start().await;
+    let cluster = options(turn(1)).start().await;
     judged("slot migration", &round(&cluster, 1, None).await);
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use idem_redis::Acks;
 
-use crate::cluster::{addresses, replaced};
+use crate::cluster::{addresses, replaced, turn};
 use crate::divide::Divided;
 use crate::inside::{self, Inside, Task};
 use crate::load::{Load, cluster_config};
@@ -53,7 +53,7 @@ async fn nothing_is_lost_with_a_master_cut_off_together_with_callers() {
     if let Some(task) = inside::task() {
         return inside::work(task).await;
     }
-    let divided = Divided::start(1).await;
+    let divided = Divided::start(turn(2), 1).await;
     judged("partition", &round(&divided, 1, None, TEST).await);
 }
 
@@ -64,7 +64,7 @@ async fn nothing_is_lost_when_one_of_two_replicas_is_cut_off_with_the_master() {
     if let Some(task) = inside::task() {
         return inside::work(task).await;
     }
-    let divided = Divided::start(2).await;
+    let divided = Divided::start(turn(0), 2).await;
     judged("partition with a replica", &round(&divided, 1, None, TEST).await);
 }
 
@@ -74,7 +74,7 @@ async fn without_acknowledgements_a_partition_gives_second_holders() {
     if let Some(task) = inside::task() {
         return inside::work(task).await;
     }
-    let divided = Divided::start(1).await;
+    let divided = Divided::start(turn(0), 1).await;
     losses("partition, acks = 0", async |seed| round(&divided, seed, Some(Acks::Count(0)), TEST).await).await;
 }
 
@@ -85,7 +85,7 @@ async fn one_acknowledgement_of_two_replicas_is_not_enough() {
     if let Some(task) = inside::task() {
         return inside::work(task).await;
     }
-    let divided = Divided::start(2).await;
+    let divided = Divided::start(turn(1), 2).await;
     losses("partition with a replica, acks = 1", async |seed| {
         round(&divided, seed, Some(Acks::Count(1)), TEST).await
     })
@@ -99,7 +99,7 @@ async fn without_acknowledgements_proxies_that_cut_give_second_holders_too() {
     if let Some(task) = inside::task() {
         return inside::work(task).await;
     }
-    let divided = Divided::by_proxies(1).await;
+    let divided = Divided::by_proxies(turn(2), 1).await;
     losses("partition by proxies, acks = 0", async |seed| {
         round(&divided, seed, Some(Acks::Count(0)), TEST).await
     })

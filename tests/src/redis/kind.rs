@@ -1,0 +1,177 @@
+//! The kinds of servers that are started, as `scripts/install-redis` installs them.
+
+use std::env;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::wire::Reply;
+
+/// The environment variable that chooses for every test that names no kind.
+const CHOICE: &str = "IDEM_REDIS";
+
+/// A kind of server that idem is tested with.
+///
+/// A test that names no kind starts the one that the environment variable `IDEM_REDIS` names, or `redis-7` where it is
+/// not set. So any test, bench or chaos run can be repeated on each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerKind {
+    /// The `redis-server` in `PATH`: Redis 7.0, as Debian 12 has it. The only one that is built with TLS.
+    Redis7,
+    /// Redis 8.
+    Redis8,
+    /// Valkey 9.
+    Valkey9,
+}
+
+impl ServerKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Redis7, Self::Redis8, Self::Valkey9];
+
+    /// The one that `IDEM_REDIS` names, else `redis-7`.
+    ///
+    /// # Panics
+    /// When it names none.
+    #[must_use]
+    pub fn chosen() -> Self {
+        Self::named_by_environment().unwrap_or(Self::Redis7)
+    }
+
+    /// The one that `IDEM_REDIS` names, else one by turns: the same for the same `number`, the next for the next.
+    ///
+    /// # Panics
+    /// When it names none.
+    #[must_use]
+    pub fn by_turns(number: u64) -> Self {
+        let [first, second, third] = Self::ALL;
+        let turn = match number % 3 {
+            0 => first,
+            1 => second,
+            _ => third,
+        };
+        Self::named_by_environment().unwrap_or(turn)
+    }
+
+    /// As `IDEM_REDIS` names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Redis7 => "redis-7",
+            Self::Redis8 => "redis-8",
+            Self::Valkey9 => "valkey-9",
+        }
+    }
+
+    /// Product and version, as [`Node::version`](super::Node::version) gives it.
+    #[must_use]
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::Redis7 => "Redis 7.0.15",
+            Self::Redis8 => "Redis 8.2.3",
+            Self::Valkey9 => "Valkey 9.1.2",
+        }
+    }
+
+    /// The program to start.
+    pub(super) fn binary(self) -> Result<PathBuf, String> {
+        match self {
+            Self::Redis7 => in_path(Path::new("redis-server")),
+            Self::Redis8 => in_build_directory(&this_program()?, "redis-8.2.3/redis-server"),
+            Self::Valkey9 => in_build_directory(&this_program()?, "valkey-9.1.2/valkey-server"),
+        }
+    }
+
+    /// Whether a server is of this kind, by its answer to `INFO`. A system's own Redis 7 may be any 7.
+    pub(super) fn check(self, info: &Reply) -> Result<(), String> {
+        let found = version(info);
+        let is_meant = match self {
+            Self::Redis7 => found.starts_with("Redis 7."),
+            Self::Redis8 | Self::Valkey9 => found == self.version(),
+        };
+        let meant = self.version();
+        if is_meant { Ok(()) } else { Err(format!("it is {found}, and {meant} was to be started as {self}")) }
+    }
+
+    fn named_by_environment() -> Option<Self> {
+        let name = env::var_os(CHOICE)?;
+        let found = Self::ALL.into_iter().find(|kind| name == kind.name());
+        assert!(
+            found.is_some(),
+            "{CHOICE}={} names no server: {:?}",
+            name.display(),
+            Self::ALL.map(Self::name)
+        );
+        found
+    }
+}
+
+impl fmt::Display for ServerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Product and version, by the answer to `INFO`. Valkey also says which Redis it is compatible with.
+pub(super) fn version(info: &Reply) -> String {
+    let field = |field| info.field(field).unwrap_or_default();
+    match field("valkey_version") {
+        none if none.is_empty() => format!("Redis {}", field("redis_version")),
+        version => format!("Valkey {version}"),
+    }
+}
+
+/// Looked for here, because a shell's "not found" would say less.
+pub(super) fn in_path(binary: &Path) -> Result<PathBuf, String> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut found = env::split_paths(&path).map(|folder| folder.join(binary));
+    found.find(|file| file.is_file()).ok_or_else(|| missing(binary))
+}
+
+/// Where `scripts/install-redis` puts it: `program`, a test or a bench, is in a folder of the build directory too.
+fn in_build_directory(program: &Path, file: &str) -> Result<PathBuf, String> {
+    let mut found = program.ancestors().map(|folder| folder.join("tmp").join(file));
+    found.find(|file| file.is_file()).ok_or_else(|| missing(Path::new(file)))
+}
+
+fn this_program() -> Result<PathBuf, String> {
+    env::current_exe().map_err(|error| format!("this program does not know where it is: {error}"))
+}
+
+fn missing(binary: &Path) -> String {
+    format!("{} is missing, which these tests start: scripts/install-redis installs it", binary.display())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_server_of_another_version_or_product_is_not_taken_for_the_kind() {
+        let redis_7 = "redis_version:7.0.15\r\n";
+        let redis_8 = "redis_version:8.2.3\r\n";
+        let valkey_9 = "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\n";
+        let kinds =
+            [(ServerKind::Redis7, redis_7), (ServerKind::Redis8, redis_8), (ServerKind::Valkey9, valkey_9)];
+        for (kind, own) in kinds {
+            for info in [redis_7, redis_8, valkey_9, "redis_version:6.2.0\r\n", "redis_version:8.2.4\r\n", ""]
+            {
+                let checked = kind.check(&Reply::Bulk(info.into()));
+                assert_eq!(checked.is_ok(), info == own, "{kind}: {info:?}: {checked:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_of_the_build_directory_is_found_or_missing_with_what_installs_it() {
+        let target = tempfile::tempdir().unwrap();
+        let program = target.path().join("debug/deps/test");
+        let file = "redis-8.2.3/redis-server";
+        let missing = in_build_directory(&program, file).unwrap_err();
+        assert!(missing.contains(file) && missing.contains("scripts/install-redis"), "{missing}");
+        let server = target.path().join("tmp").join(file);
+        std::fs::create_dir_all(server.parent().unwrap()).unwrap();
+        std::fs::write(&server, "").unwrap();
+        assert_eq!(in_build_directory(&program, file).unwrap(), server);
+    }
+}
