@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use redis_protocol::resp3::decode::complete::decode_range;
 use redis_protocol::resp3::types::RangeFrame;
 
-use crate::protocol::decode::{Frame, Malformed, next};
+use crate::protocol::decode::{Decoder, Frame, Malformed};
 use crate::protocol::fault::of_reply;
 use crate::protocol::reply::{Reply, Said};
 use crate::protocol::{calls, records};
@@ -20,6 +20,12 @@ use crate::topology::{View, check};
 fn inputs() -> ProptestConfig {
     let inputs = std::env::var("IDEM_FUZZ_INPUTS").map(|number| number.parse().unwrap());
     ProptestConfig { max_shrink_iters: 10_000, ..ProptestConfig::with_cases(inputs.unwrap_or(10_000)) }
+}
+
+const MOST_BYTES: usize = 1 << 20;
+
+fn next(buffer: &mut BytesMut) -> Result<Option<Frame>, Malformed> {
+    Decoder::new(MOST_BYTES).next(buffer)
 }
 
 /// What is written, and what is to be read.
@@ -116,11 +122,12 @@ proptest! {
             }
         }
         let (mut buffer, mut read, mut rest) = (BytesMut::new(), Vec::new(), &written[..]);
+        let mut decoder = Decoder::new(MOST_BYTES);
         for length in lengths.into_iter().cycle() {
             let (piece, later) = rest.split_at(length.min(rest.len()));
             rest = later;
             buffer.extend_from_slice(piece);
-            while let Some(frame) = next(&mut buffer).unwrap() {
+            while let Some(frame) = decoder.next(&mut buffer).unwrap() {
                 read.push(frame);
             }
             if rest.is_empty() {
@@ -173,9 +180,12 @@ fn what_would_take_all_memory_or_stack_is_refused() {
     for (bytes, read) in [
         (nested(100_000), Err(Malformed)),
         (nested(10), Ok(None)),
-        (b"$536870913\r\n".to_vec(), Err(Malformed)),
-        (b"$536870912\r\n".to_vec(), Ok(None)),
-        (b"*536870912\r\n".to_vec(), Ok(None)),
+        (b"$1048577\r\n".to_vec(), Err(Malformed)),
+        (b"$1048576\r\n".to_vec(), Ok(None)),
+        (b"*1048577\r\n".to_vec(), Err(Malformed)),
+        (b"*1048576\r\n".to_vec(), Ok(None)),
+        ([&b"*1048576\r\n"[..], &b"+aaaaaaaa\r\n".repeat(100_000)].concat(), Err(Malformed)),
+        (b"$1\r\nabc".to_vec(), Err(Malformed)),
         (b"%9223372036854775807\r\n".to_vec(), Err(Malformed)),
         (b"$-1\r\n".to_vec(), Err(Malformed)),
         (b"*?\r\n".to_vec(), Err(Malformed)),

@@ -54,6 +54,12 @@ impl Errand<'_> {
                 Err(fault) => fault,
             };
             match fault {
+                // One that is no part of a cluster sends nobody anywhere, least of all with a password.
+                Fault::Moved { .. } | Fault::Ask { .. } if !self.topology.is_cluster() => {
+                    let message = "the server is none of a cluster, and yet says that another has the key";
+                    let fault = Fault::refused(ErrorKind::Unavailable, message);
+                    return Err(CallError { fault, unsure: way.unsure });
+                }
                 Fault::NoScript => {
                     way.whole_script = true;
                     way.pause = None;
@@ -104,7 +110,8 @@ impl Errand<'_> {
         let command = request.command(way.whole_script);
         let reply = link.send(&command, way.ask.is_some(), self.deadline).await?;
         if wrote(&reply) {
-            link.acknowledged(&request.key, self.topology.required(self.slot), self.deadline).await?;
+            let replicas = self.topology.required(self.slot);
+            link.acknowledged(&request.key, way.ask.is_some(), replicas, self.deadline).await?;
         }
         Ok(reply)
     }

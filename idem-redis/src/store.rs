@@ -16,6 +16,7 @@ use idem_core::{
 use tokio::time::Instant;
 
 use crate::connection::dial::Dial;
+use crate::protocol::command::Request;
 use crate::protocol::reply::{Reply, Said};
 use crate::protocol::{calls, records};
 use crate::retry::{Answered, CallError, Errand};
@@ -51,7 +52,7 @@ impl RedisStore {
         config.check()?;
         let time = Arc::new(ServerTime::new(SystemClock::shared()));
         let waiting = Waiting::new(config.max_waiters);
-        let dial = Dial::new(&config, waiting.notified())?;
+        let dial = Dial::new(&config, waiting.notified());
         let topology = Topology::open(&config, dial, Arc::clone(&time))
             .await
             .map_err(|fault| fault.into_error(Operation::Open, false))?;
@@ -67,6 +68,10 @@ impl RedisStore {
 
     pub(crate) fn topology(&self) -> &Topology {
         &self.0.topology
+    }
+
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.0.config.call_timeout
     }
 
     pub(crate) fn errand(&self, redis_key: &Bytes) -> Errand<'_> {
@@ -90,6 +95,7 @@ impl RedisStore {
         let token = Token { sequence: self.0.time.next_sequence(), owner: claim.owner };
         let record = Bytes::from(records::fresh(key, *fingerprint, claim, token.sequence)?);
         let request = calls::set_if_absent(&redis_key, record.clone(), claim);
+        let mut may_be_locked = false;
         match errand.run(&request, |reply| matches!(reply, Reply::Null)).await {
             Ok(Answered { reply: Reply::Null, sent, .. }) => return Ok((fresh(token, claim), sent)),
             Ok(Answered { reply, sent, .. }) => {
@@ -107,31 +113,36 @@ impl RedisStore {
                 }
             }
             // Keys already on record are served by the script all the same.
-            Err(error) if error.is_of_writing() => {}
+            Err(error) if error.is_of_writing() => may_be_locked = error.unsure,
             Err(error) => return Err(error.into_error(Operation::Lock)),
         }
+        let confirm = self.0.config.confirm_replays;
+        let request = calls::lock(&redis_key, fingerprint, claim, record, token.sequence, confirm);
         // Seldom: its future need not lie in that of every call.
-        Box::pin(self.lock_by_script(&errand, key, fingerprint, claim, (&redis_key, record, token))).await
+        Box::pin(self.lock_by_script(&errand, key, &request, || fresh(token, claim), may_be_locked)).await
     }
 
+    /// `may_be_locked`: whether an earlier try may have been done.
     async fn lock_by_script(
         &self,
         errand: &Errand<'_>,
         key: &Key,
-        fingerprint: &Fingerprint,
-        claim: &Claim,
-        (redis_key, record, token): (&Bytes, Bytes, Token),
+        request: &Request,
+        fresh: impl FnOnce() -> Answer,
+        may_be_locked: bool,
     ) -> Result<(Answer, Sent)> {
         let confirm = self.0.config.confirm_replays;
-        let request = calls::lock(redis_key, fingerprint, claim, record, token.sequence, confirm);
         let wrote =
             |reply: &Reply| calls::is_change(reply) || (confirm && Said::of(reply).word == b"completed");
-        let Answered { reply, sent, .. } =
-            errand.run(&request, wrote).await.map_err(|error| error.into_error(Operation::Lock))?;
-        let answer = calls::read_lock(key, &Said::of(&reply), || fresh(token, claim))
-            .map_err(|error| error.during(Operation::Lock))?;
+        let Answered { reply, sent, .. } = errand
+            .run(request, wrote)
+            .await
+            .map_err(|error| CallError { unsure: error.unsure || may_be_locked, ..error })
+            .map_err(|error| error.into_error(Operation::Lock))?;
+        let answer =
+            calls::read_lock(key, &Said::of(&reply), fresh).map_err(|error| error.during(Operation::Lock))?;
         let Some(answer) = answer else {
-            return Err(self.damaged(errand, key, redis_key, Operation::Lock).await);
+            return Err(self.damaged(errand, key, &request.key, Operation::Lock).await);
         };
         if let Answer::Acquired(grant) = &answer {
             self.0.time.saw(grant.token.sequence);

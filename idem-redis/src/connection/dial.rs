@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_core::{ErrorKind, Result};
+use idem_core::ErrorKind;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -12,7 +12,8 @@ use super::queue::Queue;
 use super::serve::Served;
 use super::{Connection, Notified};
 use crate::protocol::command::{Command, Part};
-use crate::protocol::fault::{Cause, Fault};
+use crate::protocol::fault::{Cause, Fault, of_reply};
+use crate::protocol::reply::Reply;
 use crate::{Address, RedisConfig};
 
 /// Who logs in.
@@ -26,32 +27,31 @@ struct Login {
 pub(crate) struct Dial {
     login: Login,
     #[cfg(feature = "tls")]
-    tls: Option<super::tls::Connector>,
+    tls: Option<super::tls::Files>,
     connect_timeout: Duration,
     pub(crate) response_timeout: Duration,
     pub(crate) ack_timeout: Duration,
+    /// What one answer may have.
+    most_bytes: usize,
     notified: Arc<dyn Notified>,
 }
 
 impl Dial {
-    #[cfg_attr(
-        not(feature = "tls"),
-        expect(clippy::unnecessary_wraps, reason = "certificates are read with TLS")
-    )]
-    pub(crate) fn new(config: &RedisConfig, notified: Arc<dyn Notified>) -> Result<Self> {
-        Ok(Self {
+    pub(crate) fn new(config: &RedisConfig, notified: Arc<dyn Notified>) -> Self {
+        Self {
             login: Login {
                 username: config.username.clone(),
                 password: config.password.clone(),
                 database: config.database,
             },
             #[cfg(feature = "tls")]
-            tls: super::tls::connector(config)?,
+            tls: super::tls::Files::of(config),
             connect_timeout: config.connect_timeout,
             response_timeout: config.response_timeout,
             ack_timeout: config.ack_timeout,
+            most_bytes: most_bytes(config.max_outcome),
             notified,
-        })
+        }
     }
 
     /// For sentinels, which have no databases and their own users.
@@ -82,6 +82,7 @@ impl Dial {
             queue: Arc::clone(queue),
             address: address.clone(),
             response_timeout: self.response_timeout,
+            most_bytes: self.most_bytes,
             notified: Arc::clone(&self.notified),
         };
         let unreachable = |error| Fault::Later(Cause::of(format!("{address} cannot be reached"), error));
@@ -95,7 +96,8 @@ impl Dial {
                 stream.set_nodelay(true).map_err(unreachable)?;
                 #[cfg(feature = "tls")]
                 if let Some(tls) = &self.tls {
-                    let (reader, writer) = tokio::io::split(tls.secure(stream, host, address).await?);
+                    let secured = tls.connector().await?.secure(stream, host, address).await?;
+                    let (reader, writer) = tokio::io::split(secured);
                     return Ok(tokio::spawn(served.serve(reader, writer)).abort_handle());
                 }
                 let (reader, writer) = stream.into_split();
@@ -113,44 +115,55 @@ impl Dial {
             let username = username.clone().unwrap_or_else(|| "default".to_owned());
             hello.extend(["AUTH".into(), username.into(), password.clone().unwrap_or_default().into()]);
         }
-        self.ask(connection, Command::new(hello))
-            .await
-            .map_err(|fault| refused(fault, connection.address()))?;
-        if *database != 0 {
-            let select = Command::new(["SELECT".into(), Part::Number((*database).into())]);
-            self.ask(connection, select).await?;
+        let server = connection.address();
+        match self.ask(connection, Command::new(hello)).await? {
+            Reply::Error(text) => return Err(refusal(&String::from_utf8_lossy(&text), server)),
+            _ if *database == 0 => return Ok(()),
+            _ => {}
         }
-        Ok(())
+        let select = Command::new(["SELECT".into(), Part::Number((*database).into())]);
+        match self.ask(connection, select).await? {
+            Reply::Error(text) => Err(of_reply(&String::from_utf8_lossy(&text), server)),
+            _ => Ok(()),
+        }
     }
 
-    async fn ask(&self, connection: &Connection, command: Command) -> Result<(), Fault> {
-        let asked = timeout(self.connect_timeout, connection.send(&command, None, None)).await;
+    async fn ask(&self, connection: &Connection, command: Command) -> Result<Reply, Fault> {
+        let asked = timeout(self.connect_timeout, connection.ask(&command)).await;
         let limit = self.connect_timeout;
         let silent = || Cause::new(format!("{} gave no answer in {limit:?}", connection.address()));
         match asked.unwrap_or_else(|_| Err(Fault::Later(silent()))) {
             // A server may look at certificates only when it thinks that all is well.
             #[cfg(feature = "tls")]
-            Err(Fault::Unknown(cause)) if cause.source().is_some_and(super::tls::is_refusal) => {
+            Err(Fault::Unknown(cause) | Fault::Later(cause))
+                if cause.source().is_some_and(super::tls::is_refusal) =>
+            {
                 Err(super::tls::refused(connection.address(), cause))
             }
             // Nothing was written yet that anybody could mind.
             Err(Fault::Unknown(cause)) => Err(Fault::Later(cause)),
-            answer => answer.map(drop),
+            answer => answer,
         }
     }
 }
 
-/// What a refusal of `HELLO` means.
-fn refused(fault: Fault, server: &Address) -> Fault {
-    match fault {
-        Fault::Refused(ErrorKind::InvalidConfig, cause) => Fault::Refused(
-            ErrorKind::InvalidConfig,
-            cause.within(&format!("{server} refuses the user or password")),
-        ),
-        Fault::Refused(_, cause) => Fault::Refused(
-            ErrorKind::InvalidConfig,
-            cause.within(&format!("{server} does not speak RESP3: Redis 7.0 or later is needed, or Valkey")),
-        ),
-        fault => fault,
+/// Far more than what is asked for has. Another process may keep larger outcomes than this one.
+fn most_bytes(max_outcome: u64) -> usize {
+    usize::try_from(max_outcome.saturating_mul(4)).unwrap_or(usize::MAX).clamp(8 << 20, 1 << 30)
+}
+
+/// What a refusal of `HELLO` means. It is not shown: a server that does not know a command repeats its arguments, here
+/// the password.
+fn refusal(text: &str, server: &Address) -> Fault {
+    let invalid = |message| Fault::refused(ErrorKind::InvalidConfig, message);
+    match text.split(' ').next().unwrap_or_default() {
+        "NOAUTH" | "WRONGPASS" | "NOPERM" => invalid(format!("{server} refuses the user or password")),
+        word if word == "NOPROTO" || text.starts_with("ERR unknown command") => {
+            invalid(format!("{server} does not speak RESP3: Redis 7.0 or later is needed, or Valkey"))
+        }
+        _ if text.contains("max number of clients") => {
+            Fault::Later(Cause::new(format!("{server} has as many clients as it takes (maxclients)")))
+        }
+        word => Fault::Later(Cause::new(format!("{server} answers {word:.20} to HELLO"))),
     }
 }

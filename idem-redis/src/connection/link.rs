@@ -1,10 +1,10 @@
 //! The connections to one server: that of calls, and where a write must be held by replicas one that waits for them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use tokio::sync::OnceCell;
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 
 use super::Connection;
 use super::dial::Dial;
@@ -17,15 +17,66 @@ use crate::protocol::reply::Reply;
 pub(crate) struct Link {
     calls: Connection,
     dial: Arc<Dial>,
-    /// Made when it is first needed, to the very same server.
-    replicas: OnceCell<Replicas>,
+    identity: OnceLock<Identity>,
+    waiting: watch::Sender<Waiting>,
+}
+
+/// Which server it is, and since when it is master.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Identity {
+    /// Another whenever it is started.
+    pub(crate) run_id: String,
+    /// Another whenever it becomes master.
+    pub(crate) replication_id: String,
+}
+
+/// The connection that waits for replicas: made when it is first needed, to the very same server.
+enum Waiting {
+    Idle,
+    Making,
+    Made(Arc<Replicas>),
+}
+
+impl Waiting {
+    fn made(&self) -> Option<Arc<Replicas>> {
+        if let Self::Made(replicas) = self { Some(Arc::clone(replicas)) } else { None }
+    }
+}
+
+/// Says what came of it, also when the runtime ends meanwhile.
+struct Making {
+    link: Arc<Link>,
+    made: Option<Replicas>,
+}
+
+impl Making {
+    async fn run(mut self) {
+        match self.link.make_replicas().await {
+            Ok(replicas) => self.made = Some(replicas),
+            Err(fault) => {
+                tracing::warn!(server = %self.link.address(), ?fault, "replicas cannot be waited for");
+            }
+        }
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        let made = self.made.take().map_or(Waiting::Idle, |replicas| Waiting::Made(Arc::new(replicas)));
+        self.link.waiting.send_replace(made);
+    }
 }
 
 impl Link {
     /// Connects and logs in. Bounded by the dial's time limits.
     pub(crate) async fn open(dial: &Arc<Dial>, address: &Address) -> Result<Arc<Self>, Fault> {
         let calls = Connection::open(dial, address).await?;
-        Ok(Arc::new(Self { calls, dial: Arc::clone(dial), replicas: OnceCell::new() }))
+        Ok(Arc::new(Self {
+            calls,
+            dial: Arc::clone(dial),
+            identity: OnceLock::new(),
+            waiting: watch::Sender::new(Waiting::Idle),
+        }))
     }
 
     pub(crate) fn address(&self) -> &Address {
@@ -34,13 +85,13 @@ impl Link {
 
     /// Both or none: what was written on the one is waited for on the other.
     pub(crate) fn is_open(&self) -> bool {
-        self.calls.is_open() && self.replicas.get().is_none_or(Replicas::is_open)
+        self.calls.is_open() && self.waiting.borrow().made().is_none_or(|replicas| replicas.is_open())
     }
 
     /// Gives the connections up, with all that is in flight on them.
     pub(crate) fn close(&self) {
         self.calls.close();
-        if let Some(replicas) = self.replicas.get() {
+        if let Some(replicas) = self.waiting.borrow().made() {
             replicas.close();
         }
     }
@@ -59,13 +110,26 @@ impl Link {
         self.calls.send(command, before.as_ref(), Some(until)).await
     }
 
+    /// Tells which server this is.
+    pub(crate) fn identify(&self, identity: Identity) {
+        // Once, when it was connected to.
+        let _ = self.identity.set(identity);
+    }
+
     /// Waits until `replicas` hold all that was answered on this link before, of which the last was about `key`.
-    pub(crate) async fn acknowledged(&self, key: &Bytes, replicas: u8, until: Instant) -> Result<(), Fault> {
+    /// `asking` as for [`send`](Link::send).
+    pub(crate) async fn acknowledged(
+        self: &Arc<Self>,
+        key: &Bytes,
+        asking: bool,
+        replicas: u8,
+        until: Instant,
+    ) -> Result<(), Fault> {
         if replicas == 0 {
             return Ok(());
         }
-        let wait = async { self.replicas().await?.wait(key.clone(), replicas).await };
-        self.calls.in_time(wait, until).await.unwrap_or(Err(Fault::OutOfTime))?;
+        let wait = async { self.replicas().await?.wait(key.clone(), asking, replicas).await };
+        timeout_at(until, wait).await.unwrap_or(Err(Fault::OutOfTime))?;
         if self.is_open() {
             return Ok(());
         }
@@ -73,21 +137,38 @@ impl Link {
         Err(Fault::Unknown(Cause::new(format!("the connection to {} was given up", self.address()))))
     }
 
-    async fn replicas(&self) -> Result<&Replicas, Fault> {
-        if let Some(replicas) = self.replicas.get() {
+    async fn replicas(self: &Arc<Self>) -> Result<Arc<Replicas>, Fault> {
+        if let Some(replicas) = self.waiting.borrow().made() {
             return Ok(replicas);
         }
-        Box::pin(self.replicas.get_or_try_init(|| async {
-            let connection = Connection::open(&self.dial, self.address()).await.map_err(Fault::of_wait)?;
-            // At one address there may be many servers, or another than before.
-            if run_id(&self.calls).await? != run_id(&connection).await? {
-                let message =
-                    format!("{} is another server than the one that was written to", self.address());
-                return Err(Fault::Unknown(Cause::new(message)));
+        let mut changes = self.waiting.subscribe();
+        let begins = |waiting: &mut Waiting| {
+            let is_idle = matches!(waiting, Waiting::Idle);
+            if is_idle {
+                *waiting = Waiting::Making;
             }
-            Ok(Replicas::start(connection, self.dial.ack_timeout))
-        }))
-        .await
+            is_idle
+        };
+        if self.waiting.send_if_modified(begins) {
+            // In a task: the caller may go, and others wait for the same.
+            tokio::spawn(Making { link: Arc::clone(self), made: None }.run());
+        }
+        let made = changes.wait_for(|waiting| !matches!(waiting, Waiting::Making)).await;
+        made.ok().and_then(|waiting| waiting.made()).ok_or_else(|| {
+            let message = format!("the replicas of {} cannot be waited for", self.address());
+            Fault::Unknown(Cause::new(message))
+        })
+    }
+
+    async fn make_replicas(&self) -> Result<Replicas, Fault> {
+        let connection = Connection::open(&self.dial, self.address()).await?;
+        let identity = self.identity.get().cloned().unwrap_or_default();
+        // At one address there may be many servers, or another than before.
+        if run_id(&connection).await? != identity.run_id {
+            let message = format!("{} is another server than the one that was written to", self.address());
+            return Err(Fault::Unknown(Cause::new(message)));
+        }
+        Ok(Replicas::start(connection, self.dial.ack_timeout, identity.replication_id))
     }
 
     /// Asks for notifications of `channel`, a key.
@@ -102,10 +183,9 @@ impl Link {
 
 /// By which a server that was started again is told from what it was before.
 async fn run_id(connection: &Connection) -> Result<String, Fault> {
-    let info = connection.send(&Command::new(["INFO".into(), "server".into()]), None, None).await;
-    let info = info.map_err(Fault::of_wait)?;
-    let run_id = info.text().and_then(|info| info.lines().find_map(|line| line.strip_prefix("run_id:")));
-    run_id.map(str::to_owned).ok_or_else(|| Fault::Unknown(Cause::new("the server does not tell its run_id")))
+    let info = connection.send(&Command::new(["INFO".into(), "server".into()]), None, None).await?;
+    let run_id = info.field("run_id").map(str::to_owned);
+    run_id.ok_or_else(|| Fault::Unknown(Cause::new("the server does not tell its run_id")))
 }
 
 /// Those who wait for something may still hold it for a moment.

@@ -15,6 +15,7 @@ pub(crate) mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::{self, Handle};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
@@ -40,6 +41,8 @@ pub(crate) struct Connection {
     queue: Arc<Queue>,
     /// Reads and writes; ends with this.
     task: AbortHandle,
+    /// That of the task.
+    runtime: runtime::Id,
     address: Address,
     response_timeout: Duration,
 }
@@ -49,8 +52,13 @@ impl Connection {
     pub(crate) async fn open(dial: &Dial, address: &Address) -> Result<Self, Fault> {
         let queue = Arc::new(Queue::new());
         let task = dial.connect(address, &queue).await?;
-        let response_timeout = dial.response_timeout;
-        let connection = Self { queue, task, address: address.clone(), response_timeout };
+        let connection = Self {
+            queue,
+            task,
+            runtime: Handle::current().id(),
+            address: address.clone(),
+            response_timeout: dial.response_timeout,
+        };
         dial.log_in(&connection).await?;
         Ok(connection)
     }
@@ -91,43 +99,49 @@ impl Connection {
         self.answer(answer, None).await.map(drop)
     }
 
-    /// Sends two commands, once, between which no other comes; waits for the answer to the second if the first did well.
-    async fn send_both(&self, first: &Command, second: &Command) -> Result<Reply, Fault> {
-        let (first, second) = self.queue.push_both(first, second)?;
-        self.answer(first, None).await?;
-        self.answer(second, None).await
+    /// Sends three commands, once, between which no other comes. Each is waited for if those before it did well.
+    async fn send_three(
+        &self,
+        commands: [&Command; 3],
+        before: Option<&Command>,
+    ) -> Result<[Reply; 3], Fault> {
+        let [first, second, third] = self.queue.push_three(commands, before)?;
+        let first = self.answer(first, None).await?;
+        let second = self.answer(second, None).await?;
+        Ok([first, second, self.answer(third, None).await?])
     }
 
-    /// Waits for what `until` or the connection's own end ends. The latter comes in time for most, and a timer of each
-    /// caller's own costs as much as the rest of a call.
-    async fn in_time<T>(&self, answer: impl Future<Output = T>, until: Instant) -> Option<T> {
-        if until < Instant::now() + self.response_timeout * 2 {
-            return timeout_at(until, answer).await.ok();
-        }
-        Some(answer.await)
+    /// Sends `command`, once; an error is an answer, too.
+    async fn ask(&self, command: &Command) -> Result<Reply, Fault> {
+        let answer = self.queue.push(command, None)?;
+        answer.await.unwrap_or_else(|_| Err(self.ended()))
+    }
+
+    fn ended(&self) -> Fault {
+        Fault::Unknown(Cause::new(format!("the connection to {} ended", self.address)))
     }
 
     async fn answer(&self, answer: Answer, until: Option<Instant>) -> Result<Reply, Fault> {
         let answered = match until {
-            Some(until) => self.in_time(answer, until).await.ok_or(Fault::OutOfTime)?,
-            None => answer.await,
+            Some(until) if !self.ends_before(until) => {
+                timeout_at(until, answer).await.map_err(|_| Fault::OutOfTime)?
+            }
+            _ => answer.await,
         };
         match answered {
-            Ok(Ok(Reply::Error(text))) => {
-                Err(self.heeding(of_reply(&String::from_utf8_lossy(&text), &self.address)))
-            }
+            Ok(Ok(Reply::Error(text))) => Err(of_reply(&String::from_utf8_lossy(&text), &self.address)),
             Ok(answer) => answer,
-            Err(_) => Err(Fault::Unknown(Cause::new(format!("the connection to {} ended", self.address)))),
+            Err(_) => Err(self.ended()),
         }
     }
+}
 
-    /// Ends the connection where an answer says so: what a server acknowledges that is no master any more counts for
-    /// nothing.
-    fn heeding(&self, fault: Fault) -> Fault {
-        if fault.is_demotion() {
-            self.close();
-        }
-        fault
+impl Connection {
+    /// Whether an answer or the end of the connection comes well before `until`: most calls need no timer of their own,
+    /// which would cost as much as the rest of them. Only where the connection is served whenever the caller is.
+    fn ends_before(&self, until: Instant) -> bool {
+        let is_served = Handle::try_current().is_ok_and(|here| here.id() == self.runtime);
+        is_served && until > Instant::now() + self.response_timeout * 2
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) struct Queue {
     /// There is something to write.
     filled: Notify,
     has_ended: AtomicBool,
+    has_subscribed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -98,7 +99,12 @@ impl Outgoing {
 
 impl Queue {
     pub(super) fn new() -> Self {
-        Self { inner: Mutex::default(), filled: Notify::new(), has_ended: AtomicBool::new(false) }
+        Self {
+            inner: Mutex::default(),
+            filled: Notify::new(),
+            has_ended: AtomicBool::new(false),
+            has_subscribed: AtomicBool::new(false),
+        }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -116,15 +122,28 @@ impl Queue {
         Ok(answer)
     }
 
-    /// Queues two commands, between which no other comes.
-    pub(super) fn push_both(&self, first: &Command, second: &Command) -> Result<(Answer, Answer), Fault> {
-        let ((first_caller, first_answer), (caller, answer)) = (oneshot::channel(), oneshot::channel());
-        self.push_all([(first, Turn::Caller(first_caller)), (second, Turn::Caller(caller))])?;
-        Ok((first_answer, answer))
+    /// Queues three commands, between which no other comes; `before` them as above.
+    pub(super) fn push_three(
+        &self,
+        [first, second, third]: [&Command; 3],
+        before: Option<&Command>,
+    ) -> Result<[Answer; 3], Fault> {
+        let ((a, first_answer), (b, second_answer), (c, third_answer)) =
+            (oneshot::channel(), oneshot::channel(), oneshot::channel());
+        let turns = [(first, Turn::Caller(a)), (second, Turn::Caller(b)), (third, Turn::Caller(c))];
+        match before {
+            None => self.push_all(turns)?,
+            Some(before) => {
+                let [first, second, third] = turns;
+                self.push_all([(before, Turn::Nobody), first, second, third])?;
+            }
+        }
+        Ok([first_answer, second_answer, third_answer])
     }
 
     /// Queues `command`, which begins or ends notifications, and `fence`, which is answered by a list.
     pub(super) fn push_subscription(&self, command: &Command, fence: &Command) -> Result<Answer, Fault> {
+        self.has_subscribed.store(true, Ordering::Release);
         let (caller, answer) = oneshot::channel();
         self.push_all([(command, Turn::Subscription(caller)), (fence, Turn::Fence)])?;
         Ok(answer)
@@ -211,6 +230,11 @@ impl Queue {
     /// For how long the command has waited whose answer is the next.
     pub(super) fn waited(&self) -> Duration {
         self.inner().waiting.front().map_or(Duration::ZERO, |waiting| waiting.since.elapsed())
+    }
+
+    /// Whether notifications may come by this connection.
+    pub(super) fn has_subscribed(&self) -> bool {
+        self.has_subscribed.load(Ordering::Acquire)
     }
 
     pub(super) fn is_open(&self) -> bool {

@@ -15,11 +15,13 @@ use tokio::task::AbortHandle;
 use super::Connection;
 use crate::protocol::command::{Command, Part};
 use crate::protocol::fault::{Cause, Fault};
-use crate::protocol::reply::Reply;
 use crate::protocol::script::PROPAGATE;
 
 /// Calls that may wait for replicas at one time on one connection.
 const MOST_WAITING: usize = 16_384;
+
+/// Keys that are tried as what is written before a `WAIT`.
+const MOST_TRIED: usize = 8;
 
 /// Those who wait for the replicas of one server.
 pub(super) struct Replicas {
@@ -31,6 +33,7 @@ pub(super) struct Replicas {
 
 struct Waiting {
     key: Bytes,
+    asking: bool,
     replicas: u8,
     /// How many replicas hold it.
     acknowledged: oneshot::Sender<Result<i64, Fault>>,
@@ -38,10 +41,11 @@ struct Waiting {
 
 impl Replicas {
     /// By `connection`, which is for this alone.
-    pub(super) fn start(connection: Connection, timeout: Duration) -> Self {
+    pub(super) fn start(connection: Connection, timeout: Duration, replication_id: String) -> Self {
         let connection = Arc::new(connection);
         let (waiting, queue) = mpsc::channel(MOST_WAITING);
-        let task = tokio::spawn(serve(Arc::clone(&connection), timeout, queue)).abort_handle();
+        let server = Server { connection: Arc::clone(&connection), timeout, replication_id };
+        let task = tokio::spawn(server.serve(queue)).abort_handle();
         Self { connection, waiting, task }
     }
 
@@ -54,11 +58,11 @@ impl Replicas {
     }
 
     /// Waits until `replicas` hold all that the server answered before, of which the last was about `key`.
-    pub(super) async fn wait(&self, key: Bytes, replicas: u8) -> Result<(), Fault> {
+    pub(super) async fn wait(&self, key: Bytes, asking: bool, replicas: u8) -> Result<(), Fault> {
         let given_up =
             || Fault::Unknown(Cause::new("the connection was given up before its replicas answered"));
         let (acknowledged, answer) = oneshot::channel();
-        self.waiting.send(Waiting { key, replicas, acknowledged }).await.map_err(|_| given_up())?;
+        self.waiting.send(Waiting { key, asking, replicas, acknowledged }).await.map_err(|_| given_up())?;
         let held = answer.await.map_err(|_| given_up())??;
         if held >= i64::from(replicas) {
             return Ok(());
@@ -78,29 +82,61 @@ impl Drop for Replicas {
     }
 }
 
-async fn serve(connection: Arc<Connection>, timeout: Duration, mut queue: mpsc::Receiver<Waiting>) {
-    let mut batch = Vec::new();
-    while queue.recv_many(&mut batch, MOST_WAITING).await > 0 {
-        let replicas = batch.iter().map(|waiting| waiting.replicas).max().unwrap_or(0);
-        let key = batch.last().map(|waiting| waiting.key.clone()).unwrap_or_default();
-        let held = wait(&connection, &key, timeout, replicas).await;
-        for waiting in batch.drain(..) {
-            // A caller that has gone does not mind.
-            let _ = waiting.acknowledged.send(held.clone());
-        }
-    }
+/// A server that is waited for.
+struct Server {
+    connection: Arc<Connection>,
+    timeout: Duration,
+    /// What it called its data when it was connected to.
+    replication_id: String,
 }
 
-async fn wait(connection: &Connection, key: &Bytes, timeout: Duration, replicas: u8) -> Result<i64, Fault> {
-    let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1);
-    let wait = Command::new([Part::from("WAIT"), Part::Number(replicas.into()), Part::Number(timeout)]);
-    let propagate = |whole| Command::script(&PROPAGATE, whole, key.clone(), &[]);
-    let held = match connection.send_both(&propagate(false), &wait).await {
-        Err(Fault::NoScript) => connection.send_both(&propagate(true), &wait).await,
-        held => held,
-    };
-    match held.map_err(Fault::of_wait)? {
-        Reply::Integer(replicas) => Ok(replicas),
-        _ => Err(Fault::Unknown(Cause::new("WAIT was not answered by a number"))),
+impl Server {
+    async fn serve(self, mut queue: mpsc::Receiver<Waiting>) {
+        let mut batch = Vec::new();
+        while queue.recv_many(&mut batch, MOST_WAITING).await > 0 {
+            let held = self.wait_for(&batch).await;
+            for waiting in batch.drain(..) {
+                // A caller that has gone does not mind.
+                let _ = waiting.acknowledged.send(held.clone());
+            }
+        }
+    }
+
+    /// Any key of the batch will do. The slot of one may have moved, which is nothing to the others.
+    async fn wait_for(&self, batch: &[Waiting]) -> Result<i64, Fault> {
+        let replicas = batch.iter().map(|waiting| waiting.replicas).max().unwrap_or(0);
+        let mut held = Err(Fault::Unknown(Cause::new("nobody waits")));
+        for Waiting { key, asking, .. } in batch.iter().rev().take(MOST_TRIED) {
+            held = self.wait(key, *asking, replicas).await;
+            match held {
+                Err(Fault::Moved { .. } | Fault::Ask { .. } | Fault::Later(_))
+                    if self.connection.is_open() => {}
+                _ => break,
+            }
+        }
+        held.map_err(Fault::of_wait)
+    }
+
+    async fn wait(&self, key: &Bytes, asking: bool, replicas: u8) -> Result<i64, Fault> {
+        let timeout = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX).max(1);
+        let wait = Command::new([Part::from("WAIT"), Part::Number(replicas.into()), Part::Number(timeout)]);
+        let info = Command::new(["INFO".into(), "replication".into()]);
+        let before = asking.then(|| Command::new(["ASKING".into()]));
+        let send = async |whole| {
+            let propagate = Command::script(&PROPAGATE, whole, key.clone(), &[]);
+            self.connection.send_three([&propagate, &wait, &info], before.as_ref()).await
+        };
+        let [_, held, info] = match send(false).await {
+            Err(Fault::NoScript) => send(true).await?,
+            answers => answers?,
+        };
+        // A master that was a replica meanwhile may have thrown away what it had written before.
+        let still_master = info.field("role") == Some("master")
+            && info.field("master_replid") == Some(self.replication_id.as_str());
+        if !still_master {
+            self.connection.close();
+            return Err(Fault::Unknown(Cause::new("the server's data are not what they were")));
+        }
+        held.integer().ok_or_else(|| Fault::Unknown(Cause::new("WAIT was not answered by a number")))
     }
 }

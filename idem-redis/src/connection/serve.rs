@@ -1,35 +1,44 @@
 //! The task of a connection: writes what has gathered, reads what comes, and looks whether an answer is overdue.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::Notified;
 use super::queue::Queue;
 use crate::Address;
-use crate::protocol::decode::{self, Frame, Malformed};
+use crate::protocol::decode::{Decoder, Frame, Malformed};
 use crate::protocol::fault::Cause;
 use crate::protocol::reply::Reply;
 
 /// What is asked of the system at once.
 const READ: usize = 64 << 10;
 
+/// How long to listen to one that takes nothing any more.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 pub(super) struct Served {
     pub(super) queue: Arc<Queue>,
     pub(super) address: Address,
     pub(super) response_timeout: Duration,
+    /// What one answer may have.
+    pub(super) most_bytes: usize,
     pub(super) notified: Arc<dyn Notified>,
 }
 
 impl Served {
     /// Serves the connection until it fails. Dropped meanwhile, also by a runtime that ends, it ends all the same.
     pub(super) async fn serve(self, reader: impl AsyncRead + Unpin, writer: impl AsyncWrite + Unpin) {
+        let mut read = pin!(self.read(reader));
         let cause = tokio::select! {
-            cause = self.read(reader) => cause,
-            cause = self.write(writer) => cause,
+            biased;
+            cause = &mut read => cause,
+            // The other side may have said why.
+            cause = self.write(writer) => timeout(LAST_WORDS, read).await.unwrap_or(cause),
             cause = self.watch() => cause,
         };
         tracing::debug!(server = %self.address, ?cause, "the connection ends");
@@ -51,6 +60,7 @@ impl Served {
 
     async fn read(&self, mut reader: impl AsyncRead + Unpin) -> Cause {
         let (mut buffer, mut replies) = (BytesMut::with_capacity(READ), Vec::new());
+        let mut decoder = Decoder::new(self.most_bytes);
         loop {
             buffer.reserve(READ / 8);
             match reader.read_buf(&mut buffer).await {
@@ -58,8 +68,12 @@ impl Served {
                 Ok(_) => {}
                 Err(error) => return self.failed(error),
             }
-            let taken = self.take(&mut buffer, &mut replies);
+            let taken = self.take(&mut decoder, &mut buffer, &mut replies);
+            let is_demoted = replies.iter().any(tells_demotion);
             let answered = self.queue.answer(&mut replies);
+            if is_demoted {
+                return Cause::new(format!("{} is no master any more", self.address));
+            }
             if let Err(cause) =
                 taken.map_err(|Malformed| Cause::new("it sent what is not RESP3")).and(answered)
             {
@@ -68,8 +82,13 @@ impl Served {
         }
     }
 
-    fn take(&self, buffer: &mut BytesMut, replies: &mut Vec<Reply>) -> Result<(), Malformed> {
-        while let Some(frame) = decode::next(buffer)? {
+    fn take(
+        &self,
+        decoder: &mut Decoder,
+        buffer: &mut BytesMut,
+        replies: &mut Vec<Reply>,
+    ) -> Result<(), Malformed> {
+        while let Some(frame) = decoder.next(buffer)? {
             match frame {
                 Frame::Reply(reply) => replies.push(reply),
                 Frame::Push(parts) => self.told(&parts),
@@ -103,9 +122,16 @@ impl Served {
     }
 }
 
+/// Then nothing counts that the server acknowledges.
+fn tells_demotion(reply: &Reply) -> bool {
+    matches!(reply, Reply::Error(text) if text.starts_with(b"READONLY") || text.starts_with(b"UNBLOCKED"))
+}
+
 impl Drop for Served {
     fn drop(&mut self) {
         self.queue.end(&Cause::new(format!("the connection to {} ended", self.address)));
-        self.notified.end();
+        if self.queue.has_subscribed() {
+            self.notified.end();
+        }
     }
 }

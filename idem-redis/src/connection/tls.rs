@@ -1,10 +1,10 @@
 //! Whom to trust over TLS, and who we are.
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use idem_core::{ErrorKind, Result};
+use idem_core::ErrorKind;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -13,38 +13,54 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::config::invalid;
 use crate::protocol::fault::{Cause, Fault};
 use crate::{Address, RedisConfig};
 
 type Source = Box<dyn Error + Send + Sync>;
 
+/// Certificates, where they are kept: read again for every connection, since they are renewed under the same names.
 #[derive(Clone)]
-pub(crate) struct Connector(TlsConnector);
+pub(super) struct Files {
+    roots: Option<PathBuf>,
+    /// Our certificates and their key.
+    own: Option<(PathBuf, PathBuf)>,
+}
 
-/// None without TLS. The system's certificates, unless the configuration names a file.
-pub(crate) fn connector(config: &RedisConfig) -> Result<Option<Connector>> {
-    if !config.tls {
-        return Ok(None);
+pub(super) struct Connector(TlsConnector);
+
+impl Files {
+    /// None without TLS. The system's certificates, unless the configuration names a file.
+    pub(super) fn of(config: &RedisConfig) -> Option<Self> {
+        let own = config.client_cert_file.clone().zip(config.client_key_file.clone());
+        config.tls.then(|| Self { roots: config.ca_file.clone(), own })
     }
-    let roots = match &config.ca_file {
-        Some(file) => roots_of(file)?,
-        None => system_roots()?,
-    };
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|source| invalid("TLS cannot be used").with_source(source))?
-        .with_root_certificates(roots);
-    let client = match (&config.client_cert_file, &config.client_key_file) {
-        (Some(certificates), Some(key)) => {
-            let chain = certificates_of("client_cert_file", certificates)?;
-            let key_of = |source: Source| unusable("client_key_file", key, "private key", source);
-            let read = PrivateKeyDer::from_pem_file(key).map_err(|source| key_of(source.into()))?;
-            builder.with_client_auth_cert(chain, read).map_err(|source| key_of(source.into()))?
-        }
-        _ => builder.with_no_client_auth(),
-    };
-    Ok(Some(Connector(TlsConnector::from(Arc::new(client)))))
+
+    /// Reads them, where that holds up nobody.
+    pub(super) async fn connector(&self) -> Result<Connector, Fault> {
+        let files = self.clone();
+        let read = tokio::task::spawn_blocking(move || files.read());
+        read.await
+            .unwrap_or_else(|_| Err(Fault::Later(Cause::new("the runtime ended that reads certificates"))))
+    }
+
+    fn read(&self) -> Result<Connector, Fault> {
+        let roots = match &self.roots {
+            Some(file) => roots_of(file)?,
+            None => system_roots()?,
+        };
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|source| invalid("TLS cannot be used".to_owned(), source))?
+            .with_root_certificates(roots);
+        let Some((certificates, key)) = &self.own else {
+            return Ok(Connector(TlsConnector::from(Arc::new(builder.with_no_client_auth()))));
+        };
+        let chain = certificates_of("client_cert_file", certificates)?;
+        let unusable = |source: Source| unusable("client_key_file", key, "private key", source);
+        let read = PrivateKeyDer::from_pem_file(key).map_err(|source| unusable(source.into()))?;
+        let client = builder.with_client_auth_cert(chain, read).map_err(|source| unusable(source.into()))?;
+        Ok(Connector(TlsConnector::from(Arc::new(client))))
+    }
 }
 
 impl Connector {
@@ -53,7 +69,7 @@ impl Connector {
         stream: TcpStream,
         host: &str,
         server: &Address,
-    ) -> std::result::Result<TlsStream<TcpStream>, Fault> {
+    ) -> Result<TlsStream<TcpStream>, Fault> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|source| refused(server, Cause::of("its name".to_owned(), source)))?;
         self.0.connect(name, stream).await.map_err(|error| {
@@ -74,21 +90,21 @@ pub(super) fn refused(server: &Address, cause: Cause) -> Fault {
     Fault::Refused(ErrorKind::InvalidConfig, cause.within(&format!("no TLS with {server}")))
 }
 
-fn system_roots() -> Result<RootCertStore> {
+fn system_roots() -> Result<RootCertStore, Fault> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        let error = invalid("the system's certificates cannot be read: name those of the servers by ca_file");
-        return Err(match found.errors.into_iter().next() {
-            Some(source) => error.with_source(source),
-            None => error,
-        });
+    if added > 0 {
+        return Ok(roots);
     }
-    Ok(roots)
+    let source = found.errors.into_iter().next().map_or_else(|| "there are none".into(), Source::from);
+    Err(invalid(
+        "the system's certificates cannot be read: name those of the servers by ca_file".to_owned(),
+        source,
+    ))
 }
 
-fn roots_of(file: &Path) -> Result<RootCertStore> {
+fn roots_of(file: &Path) -> Result<RootCertStore, Fault> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates_of("ca_file", file)? {
         roots.add(certificate).map_err(|source| unusable("ca_file", file, "certificates", source.into()))?;
@@ -96,10 +112,10 @@ fn roots_of(file: &Path) -> Result<RootCertStore> {
     Ok(roots)
 }
 
-fn certificates_of(option: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>> {
+fn certificates_of(option: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let unusable = |source: Source| unusable(option, file, "certificates", source);
     let certificates = CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|source| unusable(source.into()))?;
     if certificates.is_empty() {
         return Err(unusable("there is none in it".into()));
@@ -107,6 +123,10 @@ fn certificates_of(option: &str, file: &Path) -> Result<Vec<CertificateDer<'stat
     Ok(certificates)
 }
 
-fn unusable(option: &str, file: &Path, what: &str, source: Source) -> idem_core::Error {
-    invalid(format!("{option} = {} holds no usable {what}", file.display())).with_source(source)
+fn unusable(option: &str, file: &Path, what: &str, source: Source) -> Fault {
+    invalid(format!("{option} = {} holds no usable {what}", file.display()), source)
+}
+
+fn invalid(message: String, source: impl Into<Source>) -> Fault {
+    Fault::Refused(ErrorKind::InvalidConfig, Cause::of(message, source))
 }

@@ -1,18 +1,18 @@
 //! Reading what a server sends (RESP3, <https://redis.io/docs/latest/develop/reference/protocol-spec/>).
 //!
-//! In two steps: the end of what comes next is found first, so that nothing is kept of what has not come whole, and no
-//! number that the server names reserves memory. The tests hold it to another reader of the same.
+//! In two steps: the end of what comes next is found first, as it comes, so that nothing is made of what has not come
+//! whole, and no number that the server names reserves memory. The tests hold it to another reader of the same.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
 use crate::protocol::reply::Reply;
 
-/// What Redis itself takes as one value, unless told otherwise.
-const MOST_BYTES: usize = 512 << 20;
 /// Numbers, and errors with what they quote.
 const LONGEST_LINE: usize = 64 << 10;
 /// What a server is asked here is answered by lists of lists of lists at most.
-const MOST_NESTED: u32 = 16;
+const MOST_NESTED: usize = 16;
+/// More than any cluster's layout has.
+const MOST_ELEMENTS: usize = 1 << 20;
 
 /// What a server sends.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,42 +27,86 @@ pub(crate) enum Frame {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// Takes what comes next from `buffer`; none when it has not come whole.
-pub(crate) fn next(buffer: &mut BytesMut) -> Result<Option<Frame>, Malformed> {
-    let Some(end) = end(buffer, 0, 0)? else {
-        let beyond = buffer.len() > MOST_BYTES + (MOST_BYTES >> 4);
-        return if beyond { Err(Malformed) } else { Ok(None) };
-    };
-    let mut whole = buffer.split_to(end).freeze();
-    let is_push = whole.first() == Some(&b'>');
-    Ok(Some(match read(&mut whole)? {
-        Reply::Array(parts) if is_push => Frame::Push(parts),
-        reply => Frame::Reply(reply),
-    }))
+/// Where what comes is, as far as it has come.
+pub(crate) struct Decoder {
+    /// What one answer may have.
+    most_bytes: usize,
+    /// Where the next element begins.
+    at: usize,
+    /// How many elements are missing of each list that is not whole.
+    missing: Vec<usize>,
+    elements: usize,
 }
 
-/// Where what begins `at` ends; none when that has not come yet.
-fn end(bytes: &[u8], at: usize, nested: u32) -> Result<Option<usize>, Malformed> {
-    if nested > MOST_NESTED {
-        return Err(Malformed);
+impl Decoder {
+    pub(crate) fn new(most_bytes: usize) -> Self {
+        Self { most_bytes, at: 0, missing: Vec::new(), elements: 0 }
     }
-    let Some((kind, line, mut end_at)) = line(bytes, at)? else { return Ok(None) };
-    match kind {
-        b'+' | b'-' | b':' | b'_' | b'#' | b',' | b'(' => Ok(Some(end_at)),
-        b'$' | b'!' | b'=' => {
-            let end_at = end_at + length(line)? + 2;
-            Ok((bytes.len() >= end_at).then_some(end_at))
+
+    /// Takes what comes next from `buffer`; none when it has not come whole. What has come of it is looked at once.
+    pub(crate) fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, Malformed> {
+        if !self.is_whole(buffer)? {
+            return if self.at.max(buffer.len()) > self.most_bytes { Err(Malformed) } else { Ok(None) };
         }
-        b'*' | b'~' | b'>' | b'%' | b'|' => {
-            // Attributes stand before what they are about.
-            let more = usize::from(kind == b'|');
-            for _ in 0..elements(kind, line)? + more {
-                let Some(next) = end(bytes, end_at, nested + 1)? else { return Ok(None) };
-                end_at = next;
+        let mut whole = buffer.split_to(self.at).freeze();
+        (self.at, self.elements) = (0, 0);
+        while whole.first() == Some(&b'|') {
+            skip_attributes(&mut whole)?;
+        }
+        let is_push = whole.first() == Some(&b'>');
+        Ok(Some(match read(&mut whole)? {
+            Reply::Array(parts) if is_push => Frame::Push(parts),
+            reply => Frame::Reply(reply),
+        }))
+    }
+
+    fn is_whole(&mut self, bytes: &[u8]) -> Result<bool, Malformed> {
+        loop {
+            let Some((kind, line, next)) = line(bytes, self.at)? else { return Ok(false) };
+            let mut opened = 0;
+            match kind {
+                b'+' | b'-' | b':' | b'_' | b'#' | b',' | b'(' => self.at = next,
+                b'$' | b'!' | b'=' => {
+                    let length = length(line)?;
+                    if length > self.most_bytes {
+                        return Err(Malformed);
+                    }
+                    let end = next + length;
+                    match bytes.get(end..end + 2) {
+                        Some(b"\r\n") => self.at = end + 2,
+                        Some(_) => return Err(Malformed),
+                        None => return Ok(false),
+                    }
+                }
+                b'*' | b'~' | b'>' | b'%' | b'|' => {
+                    // Attributes stand before what they are about, and are no element of their own.
+                    opened = elements(kind, line)? + usize::from(kind == b'|');
+                    self.at = next;
+                }
+                _ => return Err(Malformed),
             }
-            Ok(Some(end_at))
+            self.elements += 1;
+            if self.elements > MOST_ELEMENTS || self.missing.len() > MOST_NESTED {
+                return Err(Malformed);
+            }
+            if opened > 0 {
+                self.missing.push(opened);
+            } else if self.close() {
+                return Ok(true);
+            }
         }
-        _ => Err(Malformed),
+    }
+
+    /// One more element is whole; whether with it all is.
+    fn close(&mut self) -> bool {
+        while let Some(missing) = self.missing.last_mut() {
+            *missing -= 1;
+            if *missing > 0 {
+                return false;
+            }
+            self.missing.pop();
+        }
+        true
     }
 }
 
@@ -87,16 +131,27 @@ fn number(line: &[u8]) -> Result<i64, Malformed> {
 }
 
 fn length(line: &[u8]) -> Result<usize, Malformed> {
-    usize::try_from(number(line)?).ok().filter(|length| *length <= MOST_BYTES).ok_or(Malformed)
+    usize::try_from(number(line)?).map_err(|_| Malformed)
 }
 
 fn elements(kind: u8, line: &[u8]) -> Result<usize, Malformed> {
     let pairs = matches!(kind, b'%' | b'|');
-    Ok(length(line)? * if pairs { 2 } else { 1 })
+    let elements = length(line)?.saturating_mul(if pairs { 2 } else { 1 });
+    if elements > MOST_ELEMENTS { Err(Malformed) } else { Ok(elements) }
+}
+
+fn skip_attributes(whole: &mut Bytes) -> Result<(), Malformed> {
+    let (kind, line, next) = line(whole, 0)?.ok_or(Malformed)?;
+    let elements = elements(kind, line)?;
+    whole.advance(next);
+    (0..elements).try_for_each(|_| read(whole).map(drop))
 }
 
 /// Reads what has come whole.
 fn read(whole: &mut Bytes) -> Result<Reply, Malformed> {
+    while whole.first() == Some(&b'|') {
+        skip_attributes(whole)?;
+    }
     let (kind, line, next) = line(whole, 0)?.ok_or(Malformed)?;
     let line = whole.slice_ref(line);
     whole.advance(next);
@@ -115,12 +170,6 @@ fn read(whole: &mut Bytes) -> Result<Reply, Malformed> {
                 return Err(Malformed);
             }
             Reply::Bytes(text.slice(4..))
-        }
-        b'|' => {
-            for _ in 0..elements(kind, &line)? {
-                read(whole)?;
-            }
-            read(whole)?
         }
         b'*' | b'~' | b'>' | b'%' => {
             Reply::Array((0..elements(kind, &line)?).map(|_| read(whole)).collect::<Result<_, _>>()?)

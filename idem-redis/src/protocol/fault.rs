@@ -54,6 +54,7 @@ impl Cause {
     }
 
     /// This as the reason for something larger.
+    #[cfg(feature = "tls")]
     pub(crate) fn within(self, message: &str) -> Self {
         Self { message: format!("{message}: {}", self.message).into(), ..self }
     }
@@ -76,12 +77,6 @@ impl fmt::Debug for Cause {
 impl Fault {
     pub(crate) fn refused(kind: ErrorKind, message: impl Into<Arc<str>>) -> Self {
         Self::Refused(kind, Cause::new(message))
-    }
-
-    /// Whether the server has told that it is no master any more: then nothing that it acknowledges counts.
-    pub(crate) fn is_demotion(&self) -> bool {
-        let tells = |text: &str| ["READONLY", "UNBLOCKED"].iter().any(|word| text.contains(word));
-        matches!(self, Self::Later(cause) if tells(&cause.message))
     }
 
     /// This as the answer to a `WAIT`: the write before it was answered, so nothing of what the server says here means that it
@@ -113,7 +108,7 @@ impl Fault {
             Self::Moved { to: None } => (ErrorKind::Unavailable, Cause::new("the key's slot is moving")),
             Self::NoScript => (ErrorKind::Unavailable, Cause::new("the server forgets its scripts")),
         };
-        let kind = if unsure && kind == ErrorKind::Unavailable { ErrorKind::Timeout } else { kind };
+        let kind = if unsure { ErrorKind::Timeout } else { kind };
         cause.into_error(kind, operation)
     }
 }
@@ -139,6 +134,10 @@ pub(crate) fn of_reply(text: &str, server: &Address) -> Fault {
             Fault::refused(ErrorKind::Corrupt, format!("the key holds no record: {server} answers: {text}"))
         }
         "NOAUTH" | "WRONGPASS" | "NOPERM" => Fault::Refused(ErrorKind::InvalidConfig, cause()),
+        // What the user may not do within a script: Redis 7.0, and later ones.
+        "ERR" if text.contains("can't run this command") || text.contains("ACL failure") => {
+            Fault::Refused(ErrorKind::InvalidConfig, cause())
+        }
         // What is not foreseen.
         _ => Fault::Refused(ErrorKind::Unavailable, cause()),
     }
@@ -205,7 +204,6 @@ mod tests {
                 assert_eq!(error.kind(), ErrorKind::Timeout, "{text}");
             }
         }
-        assert!(of_reply("UNBLOCKED force unblock", &here).is_demotion());
     }
 
     #[test]

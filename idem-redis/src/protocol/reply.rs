@@ -22,6 +22,11 @@ impl Reply {
         std::str::from_utf8(self.bytes()?).ok()
     }
 
+    /// Of an `INFO`.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.text()?.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    }
+
     pub(crate) fn integer(&self) -> Option<i64> {
         if let Self::Integer(number) = self { Some(*number) } else { None }
     }

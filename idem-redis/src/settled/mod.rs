@@ -12,9 +12,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::RedisStore;
-use crate::connection::link::Link;
 use crate::protocol::calls;
 use crate::protocol::reply::Said;
+use waiting::Waiter;
 
 /// How often to look at a key of which notifications should come, but may be lost.
 const NOTIFIED: Duration = Duration::from_secs(1);
@@ -29,10 +29,8 @@ pub(crate) async fn settled(store: &RedisStore, key: &Key, timeout: Duration) ->
     let redis_key = Bytes::from(channel.clone());
     let never = Arc::new(Notify::new());
     loop {
-        let waiter = match store.link_of(store.topology().slot_of(&redis_key)).await {
-            Some(link) => store.0.waiting.join(&channel, &link).await,
-            None => None,
-        };
+        let soon = over.min(Instant::now() + store.call_timeout());
+        let waiter = timeout_at(soon, store.join(&channel, &redis_key)).await.ok().flatten();
         // Registered before the look, so that a completion between the look and the wait is not missed.
         let changed = waiter.as_ref().map_or(&never, |waiter| &waiter.changed);
         let mut woken = pin!(changed.notified());
@@ -86,8 +84,9 @@ async fn untold(store: &RedisStore, key: &Key) -> Result<Option<Held>> {
 }
 
 impl RedisStore {
-    /// The connection by which the server of `slot` can notify; none when there is none now.
-    async fn link_of(&self, slot: u16) -> Option<Arc<Link>> {
-        self.topology().node(slot).ok()?.notifier().await.ok()
+    /// Begins to wait for notifications; none when none will come.
+    async fn join(&self, channel: &str, redis_key: &Bytes) -> Option<Waiter> {
+        let node = self.topology().node(self.topology().slot_of(redis_key)).ok()?;
+        self.0.waiting.join(channel, &node.notifier().await.ok()?).await
     }
 }

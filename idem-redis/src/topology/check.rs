@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use idem_core::ErrorKind;
 use tokio::time::Instant;
 
-use crate::connection::link::Link;
+use crate::connection::link::{Identity, Link};
 use crate::protocol::command::Part;
 use crate::protocol::fault::{Cause, Fault};
 use crate::protocol::reply::Reply;
@@ -22,8 +22,9 @@ pub(crate) struct Demands {
 }
 
 /// What a server says of itself.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Facts {
+    pub(crate) identity: Identity,
     /// Replicas that are connected to it.
     pub(crate) replicas: u8,
     /// Its clock, in microseconds since 1970, and when it showed that.
@@ -60,7 +61,10 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault
     let asked = Instant::now();
     let time = time(&link.ask(["TIME".into()]).await?)
         .ok_or_else(|| Fault::Later(Cause::new(format!("{} does not tell the time", link.address()))))?;
+    let text = |name| said.text(name).to_owned();
+    let identity = Identity { run_id: text("run_id"), replication_id: text("master_replid") };
     Ok(Facts {
+        identity,
         replicas: said.text("connected_slaves").parse().unwrap_or(0),
         time,
         time_at: asked + asked.elapsed() / 2,
@@ -81,11 +85,20 @@ pub(crate) async fn load_scripts(link: &Link) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether the script engine may be used: an ACL can forbid it.
+/// Uses every command of the scripts, and changes nothing: there is no such key.
+const PROBE: &str = "
+for _, command in ipairs({
+  {'EXISTS'}, {'PTTL'}, {'GET'}, {'GETRANGE', 0, 1}, {'PEXPIRE', 1}, {'SETRANGE', 0, ''}, {'SET', '', 'XX', 'PX', 1}
+}) do
+  redis.call(command[1], KEYS[1], unpack(command, 2))
+end
+return redis.call('TIME')";
+
+/// Whether the scripts may be run: an ACL can forbid that, or what they do.
 pub(crate) async fn scripts(link: &Link, key: &str) -> Result<(), Fault> {
-    let source = "return redis.call('EXISTS', KEYS[1])";
-    match link.ask(["EVAL".into(), source.into(), Part::Number(1), key.to_owned().into()]).await {
-        Ok(_) | Err(Fault::Moved { .. } | Fault::Ask { .. }) => Ok(()),
+    match link.ask(["EVAL".into(), PROBE.into(), Part::Number(1), key.to_owned().into()]).await {
+        // What cannot be written now may be later.
+        Ok(_) | Err(Fault::Moved { .. } | Fault::Ask { .. } | Fault::Full(_) | Fault::NoWrites(_)) => Ok(()),
         Err(fault) => Err(fault),
     }
 }

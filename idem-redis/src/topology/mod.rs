@@ -125,6 +125,10 @@ impl Topology {
         if self.demands.cluster { slots::slot_of(redis_key) } else { 0 }
     }
 
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.demands.cluster
+    }
+
     /// The server that has `slot`, as far as is known.
     pub(crate) fn node(&self, slot: u16) -> Result<Arc<Node>, Fault> {
         self.table()

@@ -23,6 +23,7 @@ pub(crate) struct Node {
     dial: Arc<Dial>,
     demands: Demands,
     time: Arc<ServerTime>,
+    /// Those of calls, and at last that of notifications.
     lines: Box<[watch::Sender<Line>]>,
     next: AtomicUsize,
     /// What its clock showed, and when.
@@ -46,7 +47,7 @@ impl Node {
         time: Arc<ServerTime>,
         connections: usize,
     ) -> Arc<Self> {
-        let lines = (0..connections.max(1)).map(|_| watch::Sender::new(Line::Idle)).collect();
+        let lines = (0..=connections.max(1)).map(|_| watch::Sender::new(Line::Idle)).collect();
         Arc::new(Self {
             address,
             dial,
@@ -64,7 +65,10 @@ impl Node {
 
     /// A connection that is open already.
     pub(crate) fn open_link(&self) -> Option<Arc<Link>> {
-        self.open_line(self.next()).map(|(link, _)| link)
+        match &*self.lines[self.next()].borrow() {
+            Line::Open(link, _) if link.is_open() => Some(Arc::clone(link)),
+            _ => None,
+        }
     }
 
     /// A connection that is open, made now if need be. Connecting goes on when the caller leaves.
@@ -77,9 +81,11 @@ impl Node {
         self.line(self.next()).await
     }
 
-    /// The one by which notifications come.
+    /// The connection for notifications, made when somebody waits. No call may share it: servers bound what waits to be
+    /// sent to those who have subscribed to anything, and would end it over a few large answers
+    /// (`client-output-buffer-limit pubsub`).
     pub(crate) async fn notifier(self: &Arc<Self>) -> Result<Arc<Link>, Fault> {
-        Ok(self.line(0).await?.0)
+        Ok(self.line(self.calls()).await?.0)
     }
 
     async fn line(self: &Arc<Self>, number: usize) -> Result<(Arc<Link>, Facts), Fault> {
@@ -88,11 +94,13 @@ impl Node {
         }
         let mut changes = self.lines[number].subscribe();
         if self.lines[number].send_if_modified(Line::begin) {
-            tokio::spawn(Arc::clone(self).connect(number));
+            // Before it is spawned: a runtime may end without having begun with it.
+            let connecting = Connecting { node: Arc::clone(self), number, outcome: None };
+            tokio::spawn(connecting.run());
         }
         let settled = changes.wait_for(|line| !matches!(line, Line::Connecting)).await;
         match settled.as_deref() {
-            Ok(Line::Open(link, facts)) => Ok((Arc::clone(link), *facts)),
+            Ok(Line::Open(link, facts)) => Ok((Arc::clone(link), facts.clone())),
             Ok(Line::Failed(fault, _)) => Err(fault.clone()),
             // The sender lives as long as this node.
             Ok(Line::Idle | Line::Connecting) | Err(_) => {
@@ -101,17 +109,21 @@ impl Node {
         }
     }
 
-    /// The connections take turns.
+    /// The connections of calls take turns.
     fn next(&self) -> usize {
-        match self.lines.len() {
+        match self.calls() {
             1 => 0,
             lines => self.next.fetch_add(1, Ordering::Relaxed) % lines,
         }
     }
 
+    fn calls(&self) -> usize {
+        self.lines.len() - 1
+    }
+
     fn open_line(&self, number: usize) -> Option<(Arc<Link>, Facts)> {
         match &*self.lines[number].borrow() {
-            Line::Open(link, facts) if link.is_open() => Some((Arc::clone(link), *facts)),
+            Line::Open(link, facts) if link.is_open() => Some((Arc::clone(link), facts.clone())),
             _ => None,
         }
     }
@@ -153,37 +165,41 @@ impl Node {
         }
     }
 
-    async fn connect(self: Arc<Self>, number: usize) {
-        let mut connecting = Connecting { line: &self.lines[number], outcome: None };
-        connecting.outcome = Some(match self.try_connect().await {
-            Ok((link, facts)) => Line::Open(link, facts),
-            Err(fault) => {
-                tracing::warn!(server = %self.address, ?fault, "cannot connect");
-                Line::Failed(fault, Instant::now())
-            }
-        });
-    }
-
     async fn try_connect(&self) -> Result<(Arc<Link>, Facts), Fault> {
         let link = Link::open(&self.dial, &self.address).await?;
         let facts = check::server(&link, self.demands).await?;
         check::load_scripts(&link).await?;
         self.learn(&facts);
+        link.identify(facts.identity.clone());
         tracing::debug!(server = %self.address, ?facts, "connected");
         Ok((link, facts))
     }
 }
 
 /// Says what came of it, also when the runtime ends that connects.
-struct Connecting<'a> {
-    line: &'a watch::Sender<Line>,
+struct Connecting {
+    node: Arc<Node>,
+    number: usize,
     outcome: Option<Line>,
 }
 
-impl Drop for Connecting<'_> {
+impl Connecting {
+    async fn run(mut self) {
+        self.outcome = Some(match self.node.try_connect().await {
+            Ok((link, facts)) => Line::Open(link, facts),
+            Err(fault) => {
+                tracing::warn!(server = %self.node.address, ?fault, "cannot connect");
+                Line::Failed(fault, Instant::now())
+            }
+        });
+    }
+}
+
+impl Drop for Connecting {
     fn drop(&mut self) {
-        let ended = || Fault::Later(Cause::new("the runtime ended that was about to connect"));
-        self.line.send_replace(self.outcome.take().unwrap_or_else(|| Line::Failed(ended(), Instant::now())));
+        // Nobody is to blame, and nobody has to wait.
+        let line = self.outcome.take().unwrap_or(Line::Idle);
+        self.node.lines[self.number].send_replace(line);
     }
 }
 
