@@ -70,7 +70,7 @@ pub struct RedisConfig {
     /// How long a connection may take to be made. Default: 1 s.
     pub connect_timeout: Duration,
     /// A connection whose answer takes longer is given up, and the call is sent again on another one.
-    /// Longer than `ack_timeout`, for which a connection stands still. Default: 2 s.
+    /// Longer than `ack_timeout`. Default: 2 s.
     pub response_timeout: Duration,
     /// How long to wait for the acknowledgement of the replicas. Default: 500 ms.
     pub ack_timeout: Duration,

@@ -13,6 +13,7 @@ mod configured;
 mod cutter;
 mod demoted_and_promoted;
 mod forgotten;
+mod full_queue;
 mod hostile_answers;
 mod lone_redirected;
 mod pushed_with_attributes;

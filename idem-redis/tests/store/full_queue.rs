@@ -1,0 +1,39 @@
+//! A server that takes nothing any more.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::{Outcome, Store};
+use idem_redis::RedisStore;
+use tokio::task::JoinSet;
+
+use crate::support::{acquire, config, kind};
+
+/// Of all this only so much is kept as fits; the rest is refused by us, and nothing is known to be done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_nothing_is_not_kept_outcomes_for_without_bound() {
+    const MIB: usize = 1 << 20;
+    let server = idem_conformance::redis::Server::lone().await;
+    let mut config = config(&server);
+    config.response_timeout = Duration::from_secs(20);
+    config.call_timeout = Duration::from_secs(2);
+    let store = RedisStore::open(config).await.unwrap();
+    let mut leases = Vec::new();
+    for number in 0..64 {
+        leases.push(acquire(&store, &format!("order {number}")).await);
+    }
+    server.stop();
+    let mut calls = JoinSet::new();
+    for lease in leases {
+        let store = store.clone();
+        calls.spawn(async move {
+            let outcome = Outcome::Value(Bytes::from(vec![7; MIB - 1_024]));
+            kind(store.complete(&lease, outcome, lease.retention()).await)
+        });
+    }
+    let kinds = calls.join_all().await;
+    let refused = kinds.iter().filter(|kind| **kind == idem_core::ErrorKind::Unavailable).count();
+    // 16 MiB wait, and some MiB are in the system's own buffers.
+    assert!(refused >= 32, "{kinds:?}");
+    server.cont();
+}
