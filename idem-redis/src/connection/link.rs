@@ -38,8 +38,8 @@ enum Waiting {
 }
 
 impl Waiting {
-    fn made(&self) -> Option<Arc<Replicas>> {
-        if let Self::Made(replicas) = self { Some(Arc::clone(replicas)) } else { None }
+    fn made(&self) -> Option<&Arc<Replicas>> {
+        if let Self::Made(replicas) = self { Some(replicas) } else { None }
     }
 }
 
@@ -139,7 +139,7 @@ impl Link {
 
     async fn replicas(self: &Arc<Self>) -> Result<Arc<Replicas>, Fault> {
         if let Some(replicas) = self.waiting.borrow().made() {
-            return Ok(replicas);
+            return Ok(Arc::clone(replicas));
         }
         let mut changes = self.waiting.subscribe();
         let begins = |waiting: &mut Waiting| {
@@ -154,7 +154,7 @@ impl Link {
             tokio::spawn(Making { link: Arc::clone(self), made: None }.run());
         }
         let made = changes.wait_for(|waiting| !matches!(waiting, Waiting::Making)).await;
-        made.ok().and_then(|waiting| waiting.made()).ok_or_else(|| {
+        made.ok().and_then(|waiting| waiting.made().cloned()).ok_or_else(|| {
             let message = format!("the replicas of {} cannot be waited for", self.address());
             Fault::Unknown(Cause::new(message))
         })

@@ -65,7 +65,10 @@ enum Turn {
 pub(crate) struct Outgoing {
     pieces: VecDeque<Bytes>,
     tail: BytesMut,
+    /// Bytes of the pieces.
     bytes: usize,
+    /// Bytes that the writer has taken, and not written yet.
+    writing: usize,
 }
 
 impl Outgoing {
@@ -79,6 +82,7 @@ impl Outgoing {
             self.tail.put_slice(bytes);
         } else {
             self.close();
+            self.bytes += bytes.len();
             self.pieces.push_back(bytes.clone());
         }
     }
@@ -86,14 +90,20 @@ impl Outgoing {
     /// Ends the tail; what it takes up from now on is another piece.
     fn close(&mut self) {
         if !self.tail.is_empty() {
+            self.bytes += self.tail.len();
             self.pieces.push_back(self.tail.split().freeze());
         }
     }
 
     fn take(&mut self) -> VecDeque<Bytes> {
         self.close();
-        self.bytes = 0;
+        self.writing += std::mem::take(&mut self.bytes);
         std::mem::take(&mut self.pieces)
+    }
+
+    /// How many bytes wait to be written.
+    fn len(&self) -> usize {
+        self.writing + self.bytes + self.tail.len()
     }
 }
 
@@ -157,14 +167,13 @@ impl Queue {
         }
         let is_first = inner.unwritten == 0;
         for (number, (command, turn)) in commands.into_iter().enumerate() {
-            let bytes = inner.outgoing.bytes + command.len();
+            let waiting = inner.outgoing.len();
             // Commands that belong together are not torn apart.
             let is_full =
-                inner.waiting.len() >= MOST_WAITING || (bytes > MOST_BYTES && inner.outgoing.bytes > 0);
+                inner.waiting.len() >= MOST_WAITING || (waiting > 0 && waiting + command.len() > MOST_BYTES);
             if is_full && number == 0 {
                 return Err(Fault::Later(Cause::new("the server does not keep up")));
             }
-            inner.outgoing.bytes = bytes;
             command.write(&mut inner.outgoing);
             inner.waiting.push_back(Waiting { since, turn });
             inner.unwritten += 1;
@@ -189,6 +198,12 @@ impl Queue {
             }
             self.filled.notified().await;
         }
+    }
+
+    /// The writer has written `bytes` of what it took.
+    pub(super) fn wrote(&self, bytes: usize) {
+        let mut inner = self.inner();
+        inner.outgoing.writing = inner.outgoing.writing.saturating_sub(bytes);
     }
 
     /// Gives `replies` to those whose turn it is. An answer that nobody can have asked for is an error: from then on

@@ -48,9 +48,11 @@ impl Served {
     async fn write(&self, mut writer: impl AsyncWrite + Unpin) -> Cause {
         loop {
             for mut piece in self.queue.filled().await {
+                let length = piece.len();
                 if let Err(error) = writer.write_all_buf(&mut piece).await {
                     return self.failed(error);
                 }
+                self.queue.wrote(length);
             }
             if let Err(error) = writer.flush().await {
                 return self.failed(error);

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
-use idem_conformance::redis::Server;
+use idem_conformance::redis::{Server, ServerKind};
 use idem_core::ErrorKind;
 use idem_redis::{Address, RedisConfig, RedisStore};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -34,6 +34,8 @@ async fn secured(folder: &Path) -> (Server, RedisConfig) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let path = |name: &str| folder.join(name).display().to_string();
     let server = Server::options()
+        // Those of the other kinds have no TLS.
+        .kind(ServerKind::Redis7)
         .config(format!("tls-port {port}"))
         .config(format!("tls-cert-file {}", path("server.pem")))
         .config(format!("tls-key-file {}", path("server.key")))
