@@ -104,6 +104,9 @@ impl StoreClock {
     }
 
     /// What a durable store keeps beside what it commits at `now`, a reading of this clock.
+    ///
+    /// The wall clock is read here, after `now`: what passes between the two readings is lost when the store resumes from
+    /// this mark, and records are kept for longer. The other way round it would count twice, and leases would end early.
     #[must_use]
     pub fn mark(&self, now: Timestamp) -> ClockMark {
         let wall = self.clock.wall().as_micros();
@@ -194,6 +197,16 @@ mod tests {
     fn time_goes_on_by_what_the_wall_clock_counted_while_the_store_was_closed() {
         let mark = StoreClock::start(clock_at(NOON).1).mark(NOON);
         assert_eq!(resumed(NOON + HOUR * 3, mark).unwrap().now(), NOON + HOUR * 3);
+    }
+
+    /// A process that is stopped there, for one.
+    #[test]
+    fn what_passes_between_the_two_readings_of_a_mark_is_not_counted_twice() {
+        let (manual, clock) = clock_at(NOON);
+        let time = StoreClock::start(clock);
+        let now = time.now();
+        manual.advance(HOUR);
+        assert_eq!(resumed(NOON + HOUR, time.mark(now)).unwrap().now(), NOON);
     }
 
     /// A laptop: the wall clock goes on while it sleeps, the monotonic one does not.
