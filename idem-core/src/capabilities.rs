@@ -2,11 +2,13 @@ use std::time::Duration;
 
 /// What a store promises beyond the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "five independent promises, not a state machine")]
+#[expect(clippy::struct_excessive_bools, reason = "six independent promises, not a state machine")]
 #[non_exhaustive]
 pub struct Capabilities {
     /// What it acknowledged outlives the process.
     pub durable: bool,
+    /// What it acknowledged is held by more than one server, and outlives the loss of one.
+    pub replicated: bool,
     /// Several processes may use it at once.
     pub shared: bool,
     /// It refuses or evicts at a configured bound.
@@ -34,6 +36,7 @@ impl Capabilities {
     pub const fn none() -> Self {
         Self {
             durable: false,
+            replicated: false,
             shared: false,
             bounded: false,
             strict_sequence: false,
@@ -46,6 +49,12 @@ impl Capabilities {
     #[must_use]
     pub const fn with_durable(self) -> Self {
         Self { durable: true, ..self }
+    }
+
+    /// Also [`replicated`](Self::replicated).
+    #[must_use]
+    pub const fn with_replicated(self) -> Self {
+        Self { replicated: true, ..self }
     }
 
     /// Also [`shared`](Self::shared).

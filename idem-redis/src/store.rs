@@ -291,11 +291,11 @@ impl Store for RedisStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none()
-            .with_durable()
-            .with_shared()
-            .with_notifies()
-            .with_call_timeout(self.0.config.call_timeout)
+        let capabilities =
+            Capabilities::none().with_shared().with_notifies().with_call_timeout(self.0.config.call_timeout);
+        let capabilities =
+            if self.0.topology.is_durable() { capabilities.with_durable() } else { capabilities };
+        if self.0.topology.is_replicated() { capabilities.with_replicated() } else { capabilities }
     }
 
     fn as_any(&self) -> &dyn Any {

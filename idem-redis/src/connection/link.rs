@@ -1,14 +1,16 @@
 //! The connections to one server: that of calls, and where a write must be held by replicas one that waits for them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::Connection;
 use super::dial::Dial;
 use super::replicas::Replicas;
+use super::single_flight::SingleFlight;
 use crate::Address;
 use crate::protocol::command::{Command, Part};
 use crate::protocol::fault::{Cause, Fault};
@@ -18,7 +20,9 @@ pub(crate) struct Link {
     calls: Connection,
     dial: Arc<Dial>,
     identity: OnceLock<Identity>,
-    waiting: watch::Sender<Waiting>,
+    has_data: AtomicBool,
+    /// That which waits for replicas: made when it is first needed, to the very same server.
+    waiting: SingleFlight<Arc<Replicas>>,
 }
 
 /// Which server it is, and since when it is master.
@@ -30,43 +34,6 @@ pub(crate) struct Identity {
     pub(crate) replication_id: String,
 }
 
-/// The connection that waits for replicas: made when it is first needed, to the very same server.
-enum Waiting {
-    Idle,
-    Making,
-    Made(Arc<Replicas>),
-}
-
-impl Waiting {
-    fn made(&self) -> Option<&Arc<Replicas>> {
-        if let Self::Made(replicas) = self { Some(replicas) } else { None }
-    }
-}
-
-/// Says what came of it, also when the runtime ends meanwhile.
-struct Making {
-    link: Arc<Link>,
-    made: Option<Replicas>,
-}
-
-impl Making {
-    async fn run(mut self) {
-        match self.link.make_replicas().await {
-            Ok(replicas) => self.made = Some(replicas),
-            Err(fault) => {
-                tracing::warn!(server = %self.link.address(), ?fault, "replicas cannot be waited for");
-            }
-        }
-    }
-}
-
-impl Drop for Making {
-    fn drop(&mut self) {
-        let made = self.made.take().map_or(Waiting::Idle, |replicas| Waiting::Made(Arc::new(replicas)));
-        self.link.waiting.send_replace(made);
-    }
-}
-
 impl Link {
     /// Connects and logs in. Bounded by the dial's time limits.
     pub(crate) async fn open(dial: &Arc<Dial>, address: &Address) -> Result<Arc<Self>, Fault> {
@@ -75,7 +42,8 @@ impl Link {
             calls,
             dial: Arc::clone(dial),
             identity: OnceLock::new(),
-            waiting: watch::Sender::new(Waiting::Idle),
+            has_data: AtomicBool::new(false),
+            waiting: SingleFlight::new(),
         }))
     }
 
@@ -85,13 +53,13 @@ impl Link {
 
     /// Both or none: what was written on the one is waited for on the other.
     pub(crate) fn is_open(&self) -> bool {
-        self.calls.is_open() && self.waiting.borrow().made().is_none_or(|replicas| replicas.is_open())
+        self.calls.is_open() && self.waiting.is_none_or(|replicas| replicas.is_open())
     }
 
     /// Gives the connections up, with all that is in flight on them.
     pub(crate) fn close(&self) {
         self.calls.close();
-        if let Some(replicas) = self.waiting.borrow().made() {
+        if let Some(replicas) = self.waiting.get() {
             replicas.close();
         }
     }
@@ -116,6 +84,16 @@ impl Link {
         let _ = self.identity.set(identity);
     }
 
+    /// Whether it was seen that the server has what it was given before.
+    pub(crate) fn has_data(&self) -> bool {
+        self.has_data.load(Ordering::Acquire)
+    }
+
+    /// It was seen. What loses them without ending its connections (`FLUSHALL`) is found by the next check.
+    pub(crate) fn found_data(&self) {
+        self.has_data.store(true, Ordering::Release);
+    }
+
     /// Waits until `replicas` hold all that was answered on this link before, of which the last was about `key`.
     /// `asking` as for [`send`](Link::send).
     pub(crate) async fn acknowledged(
@@ -138,23 +116,15 @@ impl Link {
     }
 
     async fn replicas(self: &Arc<Self>) -> Result<Arc<Replicas>, Fault> {
-        if let Some(replicas) = self.waiting.borrow().made() {
-            return Ok(Arc::clone(replicas));
+        if let Some(replicas) = self.waiting.get() {
+            return Ok(replicas);
         }
-        let mut changes = self.waiting.subscribe();
-        let begins = |waiting: &mut Waiting| {
-            let is_idle = matches!(waiting, Waiting::Idle);
-            if is_idle {
-                *waiting = Waiting::Making;
-            }
-            is_idle
+        let make = || {
+            let link = Arc::clone(self);
+            async move { link.make_replicas().await.map(Arc::new) }
         };
-        if self.waiting.send_if_modified(begins) {
-            // In a task: the caller may go, and others wait for the same.
-            tokio::spawn(Making { link: Arc::clone(self), made: None }.run());
-        }
-        let made = changes.wait_for(|waiting| !matches!(waiting, Waiting::Making)).await;
-        made.ok().and_then(|waiting| waiting.made().cloned()).ok_or_else(|| {
+        self.waiting.get_or_make(|_| true, Duration::ZERO, make).await.map_err(|fault| {
+            tracing::warn!(server = %self.address(), ?fault, "replicas cannot be waited for");
             let message = format!("the replicas of {} cannot be waited for", self.address());
             Fault::Unknown(Cause::new(message))
         })

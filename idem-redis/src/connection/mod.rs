@@ -9,6 +9,7 @@ pub(crate) mod link;
 mod queue;
 mod replicas;
 mod serve;
+pub(crate) mod single_flight;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 

@@ -1,10 +1,11 @@
 //! What a server must be before anything is entrusted to it: asked on every new connection, and now and then.
 
-use std::collections::HashMap;
+use std::fmt;
 
 use idem_core::ErrorKind;
 use tokio::time::Instant;
 
+use crate::Address;
 use crate::connection::link::{Identity, Link};
 use crate::protocol::command::Part;
 use crate::protocol::fault::{Cause, Fault};
@@ -24,25 +25,56 @@ pub(crate) struct Demands {
 /// What a server says of itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
+    pub(crate) address: Address,
     pub(crate) identity: Identity,
-    /// Replicas that are connected to it.
+    pub(crate) is_master: bool,
+    /// Replicas that have caught up with it.
     pub(crate) replicas: u8,
+    /// Whether it has a replica, or had one within its `repl-backlog-ttl`, or was one.
+    pub(crate) had_replica: bool,
+    pub(crate) keeps: Keeps,
     /// Its clock, in microseconds since 1970, and when it showed that.
     pub(crate) time: u64,
     pub(crate) time_at: Instant,
-    pub(crate) is_master: bool,
+}
+
+/// What a server still has when it was started again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// At most what it saved now and then.
+    Snapshots,
+    /// What it appended to a file, and when that is on the disk (`appendfsync`), where it says so.
+    Appended { fsync: Option<String> },
+}
+
+impl Keeps {
+    /// Whether it has what it acknowledged, but for the last second of a machine that lost its power.
+    pub(crate) fn is_durable(&self) -> bool {
+        matches!(self, Self::Appended { fsync } if fsync.as_deref() != Some("no"))
+    }
+}
+
+impl fmt::Display for Keeps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Snapshots => f.write_str("at most its last snapshot (appendonly no)"),
+            Self::Appended { fsync: None } => f.write_str("what it appended (appendonly yes)"),
+            Self::Appended { fsync: Some(policy) } => write!(f, "what it appended (appendfsync {policy})"),
+        }
+    }
 }
 
 /// Asks the server of `link` what it is, and refuses one that may lose what it is given.
 pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault> {
-    let said = Said::of(&link.ask(["INFO".into()]).await?);
+    let info = link.ask(["INFO".into()]).await?;
+    let said = |name| info.field(name).unwrap_or_default();
     let refuse =
         |message: String| Fault::refused(ErrorKind::InvalidConfig, format!("{} {message}", link.address()));
-    let version = said.text("redis_version");
+    let version = said("redis_version");
     if parsed_version(version).is_none_or(|version| version < OLDEST_VERSION) {
         return Err(refuse(format!("is Redis {version:?}; 7.0 or later is needed, or Valkey")));
     }
-    let is_cluster = said.text("cluster_enabled") == "1";
+    let is_cluster = said("cluster_enabled") == "1";
     if is_cluster != demands.cluster {
         return Err(refuse(if is_cluster {
             "is a node of a cluster: use the scheme redis-cluster".to_owned()
@@ -50,26 +82,63 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault
             "is no node of a cluster: use the scheme redis".to_owned()
         }));
     }
-    let policy = said.text("maxmemory_policy");
+    let policy = said("maxmemory_policy");
     if policy != "noeviction" && !demands.allow_eviction {
         return Err(refuse(format!(
             "has maxmemory-policy {policy:?}: it would forget keys whose work then runs again. Set noeviction, or \
              allow_eviction = true"
         )));
     }
-    let is_master = said.text("role") == "master";
+    let keeps = if said("aof_enabled") == "1" {
+        Keeps::Appended { fsync: fsync_policy(link).await? }
+    } else {
+        Keeps::Snapshots
+    };
     let asked = Instant::now();
     let time = time(&link.ask(["TIME".into()]).await?)
         .ok_or_else(|| Fault::Later(Cause::new(format!("{} does not tell the time", link.address()))))?;
-    let text = |name| said.text(name).to_owned();
-    let identity = Identity { run_id: text("run_id"), replication_id: text("master_replid") };
+    let replicas = caught_up(&info);
     Ok(Facts {
-        identity,
-        replicas: said.text("connected_slaves").parse().unwrap_or(0),
+        address: link.address().clone(),
+        identity: Identity {
+            run_id: said("run_id").to_owned(),
+            replication_id: said("master_replid").to_owned(),
+        },
+        is_master: said("role") == "master",
+        replicas,
+        had_replica: replicas > 0
+            || said("repl_backlog_active") == "1"
+            || said("master_replid2").bytes().any(|digit| digit != b'0'),
+        keeps,
         time,
         time_at: asked + asked.elapsed() / 2,
-        is_master,
     })
+}
+
+/// Replicas that an `INFO` shows as caught up. What has no port is none, but somebody who takes a copy (`redis-cli --rdb`).
+fn caught_up(info: &Reply) -> u8 {
+    let lines = info.text().unwrap_or_default().lines();
+    let replicas = lines.filter_map(|line| {
+        let (name, replica) = line.strip_prefix("slave")?.split_once(':')?;
+        name.parse::<u16>().ok()?;
+        let mut fields = replica.trim().split(',').filter_map(|field| field.split_once('='));
+        let (mut is_online, mut has_port) = (false, true);
+        for (name, value) in &mut fields {
+            is_online |= (name, value) == ("state", "online");
+            has_port &= (name, value) != ("port", "0");
+        }
+        (is_online && has_port).then_some(())
+    });
+    u8::try_from(replicas.count()).unwrap_or(u8::MAX)
+}
+
+/// When the server brings to the disk what it appends; none where the user may not ask.
+async fn fsync_policy(link: &Link) -> Result<Option<String>, Fault> {
+    match link.ask(["CONFIG".into(), "GET".into(), "appendfsync".into()]).await {
+        Ok(answer) => Ok(answer.array().and_then(|pair| Some(pair.get(1)?.text()?.to_owned()))),
+        Err(Fault::Refused(..)) => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Gives the server the scripts, so that their first use takes no second round trip.
@@ -108,21 +177,6 @@ pub(crate) async fn waiting(link: &Link) -> Result<(), Fault> {
     link.ask(["WAIT".into(), Part::Number(0), Part::Number(1)]).await.map(drop)
 }
 
-/// A server's `INFO`.
-struct Said(HashMap<String, String>);
-
-impl Said {
-    fn of(info: &Reply) -> Self {
-        let pairs = info.text().unwrap_or_default().lines().filter_map(|line| line.split_once(':'));
-        Self(pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
-    }
-
-    /// Empty when it was not said.
-    fn text(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
-    }
-}
-
 fn parsed_version(version: &str) -> Option<(u64, u64)> {
     let mut parts = version.split('.').map(str::parse);
     match (parts.next(), parts.next()) {
@@ -136,4 +190,29 @@ pub(crate) fn time(answer: &Reply) -> Option<u64> {
     let [seconds, micros] = answer.array()? else { return None };
     let number = |part: &Reply| part.text()?.parse::<u64>().ok();
     number(seconds)?.checked_mul(1_000_000)?.checked_add(number(micros)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replicas_count_once_they_have_caught_up_and_copies_never() {
+        let info =
+            |lines: &str| Reply::Bytes(format!("# Replication\r\nrole:master\r\n{lines}slaves:7\r\n").into());
+        for (lines, replicas) in [
+            ("", 0),
+            ("slave0:ip=10.0.0.2,port=6379,state=online,offset=14,lag=1\r\n", 1),
+            ("slave0:ip=10.0.0.2,port=6379,state=wait_bgsave,offset=0,lag=0\r\n", 0),
+            ("slave0:ip=127.0.0.1,port=0,state=online,offset=0,lag=3\r\n", 0),
+            (
+                "slave0:ip=10.0.0.2,port=6379,state=online,offset=14,lag=1,type=replica\r\n\
+                 slave1:ip=10.0.0.3,port=6379,state=online,offset=14,lag=1,type=replica\r\n",
+                2,
+            ),
+            ("slave0\r\nslave:state=online\r\nslavex:state=online\r\n", 0),
+        ] {
+            assert_eq!(caught_up(&info(lines)), replicas, "{lines}");
+        }
+    }
 }

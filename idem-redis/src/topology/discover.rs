@@ -1,4 +1,4 @@
-//! Asking servers who the masters are.
+//! Asking servers who the masters are: all of them at once, so that a dead one delays nobody.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,30 +11,38 @@ use crate::Address;
 use crate::connection::dial::Dial;
 use crate::connection::link::Link;
 use crate::protocol::fault::{Cause, Fault};
+use crate::protocol::reply::Reply;
 use crate::topology::node::Node;
+use crate::topology::shards::Shards;
 use crate::topology::slots::{SLOTS, View};
 
 /// How long to wait for those who may know more, once somebody has answered.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// Asks all of `nodes` at once, so that a dead one delays nobody, and believes the one that has heard most.
-pub(crate) async fn ask_cluster(nodes: Vec<Arc<Node>>) -> Result<View, Fault> {
-    let mut asked: JoinSet<_> = nodes.into_iter().map(ask_node).collect();
-    let mut best: Option<View> = None;
-    let mut fault = Fault::Later(Cause::new("no server of the cluster is known"));
+/// The best answer by `rank` of those that come while the first is waited for, and a little longer.
+async fn best<T: 'static, R: PartialOrd>(
+    mut asked: JoinSet<Result<T, Fault>>,
+    nobody: &'static str,
+    rank: impl Fn(&T) -> R,
+    agree: impl Fn(&T, &T) -> Result<(), Fault>,
+) -> Result<T, Fault> {
+    let mut best: Option<T> = None;
+    let mut fault = Fault::Later(Cause::new(nobody));
     loop {
         let next = match &best {
             None => asked.join_next().await,
             Some(_) => timeout(GRACE, asked.join_next()).await.unwrap_or(None),
         };
         match next {
-            Some(Ok(Ok(view))) => {
-                let knows_more =
-                    best.as_ref().is_none_or(|best| (view.epoch, view.is_ok) > (best.epoch, best.is_ok));
-                if knows_more {
-                    best = Some(view);
+            Some(Ok(Ok(answer))) => match &best {
+                Some(before) => {
+                    agree(before, &answer)?;
+                    if rank(&answer) > rank(before) {
+                        best = Some(answer);
+                    }
                 }
-            }
+                None => best = Some(answer),
+            },
             Some(Ok(Err(refused @ Fault::Refused(..)))) => fault = refused,
             Some(Ok(Err(other))) if !matches!(fault, Fault::Refused(..)) => fault = other,
             Some(_) => {}
@@ -43,8 +51,32 @@ pub(crate) async fn ask_cluster(nodes: Vec<Arc<Node>>) -> Result<View, Fault> {
     }
 }
 
+/// The cluster of `nodes` as the one sees it that has heard most. `is_known`: whether it is known which cluster that is; else
+/// all have to be of the same.
+pub(crate) async fn ask_cluster(nodes: Vec<Arc<Node>>, is_known: bool) -> Result<View, Fault> {
+    let asked = nodes.into_iter().map(ask_node).collect();
+    let agree = |one: &View, other: &View| {
+        let mut shards = Shards::default();
+        shards.learn(one);
+        if is_known || shards.recognize(other) {
+            return Ok(());
+        }
+        Err(Fault::refused(
+            ErrorKind::InvalidConfig,
+            "the servers that are named belong to different clusters",
+        ))
+    };
+    best(asked, "no server of the cluster is known", |view| (view.epoch, view.is_ok), agree).await
+}
+
 async fn ask_node(node: Arc<Node>) -> Result<View, Fault> {
-    let link = node.link().await?;
+    let view = view(&*node.asking_link().await?).await?;
+    node.refuse_unless_recognized(&view)?;
+    Ok(view)
+}
+
+/// The cluster as the server of `link` sees it.
+pub(crate) async fn view(link: &Link) -> Result<View, Fault> {
     let info = link.ask(["CLUSTER".into(), "INFO".into()]).await?;
     let slots = link.ask(["CLUSTER".into(), "SLOTS".into()]).await?;
     View::read(&info, &slots, link.address()).ok_or_else(|| {
@@ -68,30 +100,48 @@ pub(crate) fn refuse_unless_whole(view: &View) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Asks `sentinels` one after the other for the master that they call `service`.
+/// The master that sentinels name.
+pub(crate) struct Named {
+    pub(crate) master: Address,
+    /// Replicas that it has or had, as far as the sentinel may tell.
+    pub(crate) replicas: u64,
+    /// Rises with every failover that the sentinel has heard of.
+    epoch: u64,
+}
+
+/// The master that `sentinels` call `service`, as the one names it that has heard most.
 pub(crate) async fn ask_sentinels(
     dial: &Arc<Dial>,
     sentinels: &[Address],
     service: &str,
-) -> Result<Address, Fault> {
-    let mut fault = Fault::Later(Cause::new("no sentinel is known"));
-    for sentinel in sentinels {
-        match ask_sentinel(dial, sentinel, service).await {
-            Ok(master) => return Ok(master),
-            Err(other) => fault = other,
-        }
-    }
-    Err(fault)
+) -> Result<Named, Fault> {
+    let ask = |sentinel: &Address| ask_sentinel(Arc::clone(dial), sentinel.clone(), service.to_owned());
+    let asked = sentinels.iter().map(ask).collect();
+    best(asked, "no sentinel is known", |named: &Named| named.epoch, |_, _| Ok(())).await
 }
 
-async fn ask_sentinel(dial: &Arc<Dial>, sentinel: &Address, service: &str) -> Result<Address, Fault> {
-    let link = Link::open(dial, sentinel).await?;
-    let question = ["SENTINEL".into(), "GET-MASTER-ADDR-BY-NAME".into(), service.to_owned().into()];
-    let answer = link.ask(question).await?;
+async fn ask_sentinel(dial: Arc<Dial>, sentinel: Address, service: String) -> Result<Named, Fault> {
+    let link = Link::open(&dial, &sentinel).await?;
+    let ask = async |what| link.ask(["SENTINEL".into(), what, service.clone().into()]).await;
+    let answer = ask("GET-MASTER-ADDR-BY-NAME".into()).await?;
     let unknown =
         || Fault::refused(ErrorKind::InvalidConfig, format!("{sentinel} knows no master {service:?}"));
     let Some([host, port]) = answer.array() else { return Err(unknown()) };
     let (host, port) = (host.text().ok_or_else(unknown)?, port.text().ok_or_else(unknown)?);
     let port = port.parse().map_err(|_| unknown())?;
-    Ok(Address::Tcp { host: host.to_owned(), port })
+    let more = match ask("MASTER".into()).await {
+        Ok(more) => more,
+        // A user who may not ask that.
+        Err(Fault::Refused(..)) => Reply::Null,
+        Err(fault) => return Err(fault),
+    };
+    let number = |name| {
+        let mut pairs = more.array().unwrap_or_default().chunks_exact(2);
+        pairs.find(|pair| pair[0].text() == Some(name))?[1].text()?.parse().ok()
+    };
+    Ok(Named {
+        master: Address::Tcp { host: host.to_owned(), port },
+        replicas: number("num-slaves").unwrap_or(0),
+        epoch: number("config-epoch").unwrap_or(0),
+    })
 }

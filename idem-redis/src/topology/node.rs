@@ -1,61 +1,62 @@
 //! One server and the connections to it: made when they are needed, and again when they have broken.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use idem_core::Timestamp;
-use tokio::sync::watch;
+use idem_core::{ErrorKind, Timestamp};
 use tokio::time::Instant;
 
 use crate::Address;
 use crate::connection::dial::Dial;
 use crate::connection::link::Link;
+use crate::connection::single_flight::SingleFlight;
 use crate::protocol::fault::{Cause, Fault};
 use crate::topology::check::{self, Demands, Facts};
+use crate::topology::discover;
+use crate::topology::marker::Markers;
+use crate::topology::required::Required;
+use crate::topology::shards::Shards;
+use crate::topology::slots::{View, slot_of};
 use crate::topology::time::ServerTime;
 
 /// How long a server that could not be connected to is left alone.
 const PAUSE: Duration = Duration::from_millis(100);
 
-pub(crate) struct Node {
-    address: Address,
-    dial: Arc<Dial>,
-    demands: Demands,
-    time: Arc<ServerTime>,
-    /// Those of calls, and at last that of notifications.
-    lines: Box<[watch::Sender<Line>]>,
-    next: AtomicUsize,
-    /// What its clock showed, and when.
-    clock: Mutex<Option<(u64, Instant)>>,
+/// What is the same for all servers of a store.
+pub(crate) struct Common {
+    pub(crate) dial: Arc<Dial>,
+    pub(crate) demands: Demands,
+    pub(crate) time: Arc<ServerTime>,
+    /// To each server, for calls.
+    pub(crate) connections: usize,
+    pub(crate) shards: Mutex<Shards>,
+    pub(crate) markers: Markers,
+    pub(crate) required: OnceLock<Required>,
 }
 
-/// One connection, or the lack of it.
-#[derive(Clone)]
-enum Line {
-    Idle,
-    Connecting,
-    Open(Arc<Link>, Facts),
-    Failed(Fault, Instant),
+pub(crate) struct Node {
+    address: Address,
+    common: Arc<Common>,
+    /// Those of calls, and at last that of notifications.
+    lines: Box<[SingleFlight<Arc<Link>>]>,
+    next: AtomicUsize,
+    /// What it said of itself last.
+    facts: Mutex<Option<Arc<Facts>>>,
+    /// The number of its marker, if it is to have one.
+    marker: Mutex<Option<u16>>,
 }
 
 impl Node {
-    pub(crate) fn new(
-        address: Address,
-        dial: Arc<Dial>,
-        demands: Demands,
-        time: Arc<ServerTime>,
-        connections: usize,
-    ) -> Arc<Self> {
-        let lines = (0..=connections.max(1)).map(|_| watch::Sender::new(Line::Idle)).collect();
+    pub(crate) fn new(address: Address, common: Arc<Common>) -> Arc<Self> {
+        let lines = (0..=common.connections.max(1)).map(|_| SingleFlight::new()).collect();
         Arc::new(Self {
             address,
-            dial,
-            demands,
-            time,
+            common,
             lines,
             next: AtomicUsize::new(0),
-            clock: Mutex::default(),
+            facts: Mutex::default(),
+            marker: Mutex::default(),
         })
     }
 
@@ -63,21 +64,22 @@ impl Node {
         &self.address
     }
 
-    /// A connection that is open already.
+    /// A connection for calls that is open already.
     pub(crate) fn open_link(&self) -> Option<Arc<Link>> {
-        match &*self.lines[self.next()].borrow() {
-            Line::Open(link, _) if link.is_open() => Some(Arc::clone(link)),
-            _ => None,
-        }
+        self.open_line(self.next()).filter(|link| link.has_data())
     }
 
-    /// A connection that is open, made now if need be. Connecting goes on when the caller leaves.
+    /// A connection for calls, made now if need be. Connecting goes on when the caller leaves.
     pub(crate) async fn link(self: &Arc<Self>) -> Result<Arc<Link>, Fault> {
-        Ok(self.checked_link().await?.0)
+        let link = self.line(self.next()).await?;
+        if !link.has_data() {
+            self.look_for_data(&link).await?;
+        }
+        Ok(link)
     }
 
-    /// The same, with what the server said of itself when the connection was made.
-    pub(crate) async fn checked_link(self: &Arc<Self>) -> Result<(Arc<Link>, Facts), Fault> {
+    /// The same for questions: the server may have lost its data, or be about to read them.
+    pub(crate) async fn asking_link(self: &Arc<Self>) -> Result<Arc<Link>, Fault> {
         self.line(self.next()).await
     }
 
@@ -85,28 +87,26 @@ impl Node {
     /// sent to those who have subscribed to anything, and would end it over a few large answers
     /// (`client-output-buffer-limit pubsub`).
     pub(crate) async fn notifier(self: &Arc<Self>) -> Result<Arc<Link>, Fault> {
-        Ok(self.line(self.calls()).await?.0)
+        self.line(self.calls()).await
     }
 
-    async fn line(self: &Arc<Self>, number: usize) -> Result<(Arc<Link>, Facts), Fault> {
+    async fn line(self: &Arc<Self>, number: usize) -> Result<Arc<Link>, Fault> {
         if let Some(open) = self.open_line(number) {
             return Ok(open);
         }
-        let mut changes = self.lines[number].subscribe();
-        if self.lines[number].send_if_modified(Line::begin) {
-            // Before it is spawned: a runtime may end without having begun with it.
-            let connecting = Connecting { node: Arc::clone(self), number, outcome: None };
-            tokio::spawn(connecting.run());
-        }
-        let settled = changes.wait_for(|line| !matches!(line, Line::Connecting)).await;
-        match settled.as_deref() {
-            Ok(Line::Open(link, facts)) => Ok((Arc::clone(link), facts.clone())),
-            Ok(Line::Failed(fault, _)) => Err(fault.clone()),
-            // The sender lives as long as this node.
-            Ok(Line::Idle | Line::Connecting) | Err(_) => {
-                Err(Fault::Later(Cause::new(format!("{} is not connected", self.address))))
+        let make = || {
+            let node = Arc::clone(self);
+            async move {
+                let connected = node.connect().await;
+                if let Err(fault) = &connected {
+                    tracing::warn!(server = %node.address, ?fault, "cannot connect");
+                }
+                connected
             }
-        }
+        };
+        self.lines[number].get_or_make(|link| link.is_open(), PAUSE, make).await.map_err(|fault| {
+            fault.unwrap_or_else(|| Fault::Later(Cause::new(format!("{} is not connected", self.address))))
+        })
     }
 
     /// The connections of calls take turns.
@@ -121,100 +121,138 @@ impl Node {
         self.lines.len() - 1
     }
 
-    fn open_line(&self, number: usize) -> Option<(Arc<Link>, Facts)> {
-        match &*self.lines[number].borrow() {
-            Line::Open(link, facts) if link.is_open() => Some((Arc::clone(link), facts.clone())),
-            _ => None,
-        }
+    fn open_line(&self, number: usize) -> Option<Arc<Link>> {
+        self.lines[number].get().filter(|link| link.is_open())
     }
 
     /// Asks the server again what it is; one that is not what it must be loses its connections.
     pub(crate) async fn check(self: &Arc<Self>) {
-        let Ok(link) = self.link().await else { return };
-        let checked = check::server(&link, self.demands).await;
-        if let Ok(facts) = &checked {
-            self.learn(facts);
-        }
-        if let Err(fault @ Fault::Refused(..)) = checked {
-            tracing::error!(server = %self.address, ?fault, "the server is refused");
-            for line in &self.lines {
-                if let Line::Open(link, _) = line.send_replace(Line::Failed(fault.clone(), Instant::now())) {
-                    link.close();
+        let Ok(link) = self.asking_link().await else { return };
+        let checked = match self.examine(&link).await {
+            Ok(_) => self.look_for_data(&link).await,
+            Err(fault) => Err(fault),
+        };
+        match checked {
+            Ok(()) => self.have_acknowledged().await,
+            Err(fault) if matches!(fault, Fault::Refused(..)) || self.is_demoted() => {
+                tracing::error!(server = %self.address, ?fault, "the server is refused");
+                for line in &self.lines {
+                    if let Some(link) = line.fail(fault.clone()) {
+                        link.close();
+                    }
                 }
             }
+            Err(fault) => tracing::warn!(server = %self.address, ?fault, "the server cannot be checked"),
         }
     }
 
-    fn learn(&self, facts: &Facts) {
-        self.time.learn(facts.time);
-        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((facts.time, facts.time_at));
+    /// Whether it is what it must be, and still that.
+    async fn examine(&self, link: &Link) -> Result<Arc<Facts>, Fault> {
+        let Common { demands, markers, .. } = &*self.common;
+        let facts = Arc::new(check::server(link, *demands).await?);
+        self.learn(&facts);
+        if self.is_demoted() {
+            return Err(Fault::Later(Cause::new(format!("{} is a replica", self.address))));
+        }
+        let slots = if demands.cluster {
+            let view = discover::view(link).await?;
+            self.refuse_unless_recognized(&view)?;
+            view.slots_of(&self.address)
+        } else {
+            vec![(0, u16::MAX)]
+        };
+        // A server that evicts may evict that, too.
+        let has_marker = facts.is_master && !demands.allow_eviction;
+        *lock(&self.marker) = if has_marker { markers.of(&slots) } else { None };
+        Ok(facts)
+    }
+
+    /// Whether it still has what it was given.
+    async fn look_for_data(&self, link: &Link) -> Result<(), Fault> {
+        let marker = *lock(&self.marker);
+        if let Some(number) = marker {
+            let is_durable = self.facts().is_some_and(|facts| facts.keeps.is_durable());
+            self.common.markers.look(link, number, is_durable).await?;
+        }
+        link.found_data();
+        Ok(())
+    }
+
+    /// An address may be that of another cluster by now.
+    pub(crate) fn refuse_unless_recognized(&self, view: &View) -> Result<(), Fault> {
+        if lock(&self.common.shards).recognize(view) {
+            return Ok(());
+        }
+        let message = format!("{} is a node of another cluster than the one that is known", self.address);
+        Err(Fault::refused(ErrorKind::Unavailable, message))
+    }
+
+    /// A promoted replica is to have the marker, too: else it would not be missed there.
+    pub(crate) async fn have_acknowledged(self: &Arc<Self>) {
+        let Common { markers, required, dial, .. } = &*self.common;
+        let Some(number) = *lock(&self.marker) else { return };
+        let Some(key) = markers.unacknowledged(number) else { return };
+        let replicas = required.get().map_or(0, |required| required.of(slot_of(&key)));
+        let until = Instant::now() + dial.ack_timeout * 2;
+        if replicas == 0 {
+            return;
+        }
+        if let Ok(link) = self.link().await
+            && link.acknowledged(&key, false, replicas, until).await.is_ok()
+        {
+            markers.acknowledged(number);
+        }
+    }
+
+    /// What it said of itself last.
+    pub(crate) fn facts(&self) -> Option<Arc<Facts>> {
+        lock(&self.facts).clone()
+    }
+
+    /// Whether it is a replica, where nothing but a master will do. In a cluster its nodes say themselves where a key is.
+    pub(crate) fn is_demoted(&self) -> bool {
+        !self.common.demands.cluster && self.facts().is_some_and(|facts| !facts.is_master)
+    }
+
+    fn learn(&self, facts: &Arc<Facts>) {
+        self.common.time.learn(facts.time);
+        let mut last = lock(&self.facts);
+        if last.as_ref().is_some_and(|last| last.keeps != facts.keeps) {
+            tracing::warn!(server = %self.address, "when it is started again, the server keeps {}", facts.keeps);
+        }
+        *last = Some(Arc::clone(facts));
     }
 
     /// The server's time, as right as half of what a `TIME` took, and as its clock went on since then.
     pub(crate) fn now(&self) -> Option<Timestamp> {
-        let (time, at) = (*self.clock.lock().unwrap_or_else(PoisonError::into_inner))?;
-        Some(Timestamp::from_micros(time) + at.elapsed())
+        let facts = self.facts()?;
+        Some(Timestamp::from_micros(facts.time) + facts.time_at.elapsed())
     }
 
     /// Closes all connections.
     pub(crate) fn close(&self) {
         for line in &self.lines {
-            if let Line::Open(link, _) = line.send_replace(Line::Idle) {
+            if let Some(link) = line.reset() {
                 link.close();
             }
         }
     }
 
-    async fn try_connect(&self) -> Result<(Arc<Link>, Facts), Fault> {
-        let link = Link::open(&self.dial, &self.address).await?;
-        let facts = check::server(&link, self.demands).await?;
+    async fn connect(&self) -> Result<Arc<Link>, Fault> {
+        let link = Link::open(&self.common.dial, &self.address).await?;
+        let facts = self.examine(&link).await?;
         check::load_scripts(&link).await?;
-        self.learn(&facts);
         link.identify(facts.identity.clone());
-        tracing::debug!(server = %self.address, ?facts, "connected");
-        Ok((link, facts))
-    }
-}
-
-/// Says what came of it, also when the runtime ends that connects.
-struct Connecting {
-    node: Arc<Node>,
-    number: usize,
-    outcome: Option<Line>,
-}
-
-impl Connecting {
-    async fn run(mut self) {
-        self.outcome = Some(match self.node.try_connect().await {
-            Ok((link, facts)) => Line::Open(link, facts),
-            Err(fault) => {
-                tracing::warn!(server = %self.node.address, ?fault, "cannot connect");
-                Line::Failed(fault, Instant::now())
-            }
-        });
-    }
-}
-
-impl Drop for Connecting {
-    fn drop(&mut self) {
-        // Nobody is to blame, and nobody has to wait.
-        let line = self.outcome.take().unwrap_or(Line::Idle);
-        self.node.lines[self.number].send_replace(line);
-    }
-}
-
-impl Line {
-    /// Begins to connect, where that is due.
-    fn begin(&mut self) -> bool {
-        let due = match self {
-            Self::Idle => true,
-            Self::Connecting => false,
-            Self::Open(link, _) => !link.is_open(),
-            Self::Failed(_, at) => at.elapsed() >= PAUSE,
-        };
-        if due {
-            *self = Self::Connecting;
+        match self.look_for_data(&link).await {
+            // It can be asked where the slots are, and is looked at again before it is given anything.
+            Err(Fault::Later(_)) if link.is_open() => {}
+            looked => looked?,
         }
-        due
+        tracing::debug!(server = %self.address, ?facts, "connected");
+        Ok(link)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

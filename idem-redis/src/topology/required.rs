@@ -1,54 +1,107 @@
-//! How many replicas must hold a write, by slot: settled when the store is opened, never lowered.
+//! How many replicas must hold a write, by slot. Raised when more replicas appear; never lowered since one has gone.
+
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use idem_core::ErrorKind;
 
 use crate::Acks;
 use crate::protocol::fault::Fault;
+use crate::topology::check::Facts;
+use crate::topology::shards::Shards;
 use crate::topology::slots::{SLOTS, View};
 
 pub(crate) enum Required {
-    Everywhere(u8),
-    /// One number for every slot: its master's replicas at the start, wherever the slot may move.
-    BySlot(Box<[u8]>),
+    /// As the configuration says.
+    Fixed(u8),
+    /// All replicas that the one master has or had.
+    Lone(AtomicU8),
+    /// All replicas that could take over from the master of each slot.
+    BySlot(Box<[AtomicU8]>),
 }
 
 impl Required {
-    pub(crate) fn of_lone(acks: Option<Acks>, replicas: u8) -> Self {
-        match acks {
-            Some(Acks::Count(count)) => Self::Everywhere(count),
-            Some(Acks::All) | None => Self::Everywhere(replicas),
+    /// `had`: whether the master has or had a replica, connected or not.
+    ///
+    /// # Errors
+    /// Where all replicas are to be waited for, and none is there to wait for.
+    pub(crate) fn of_lone(acks: Option<Acks>, facts: &Facts, had: bool) -> Result<Self, Fault> {
+        match (acks, facts.replicas) {
+            (Some(Acks::Count(count)), _) => Ok(Self::Fixed(count)),
+            (Some(Acks::All) | None, 0) if had => Err(Fault::refused(
+                ErrorKind::Unavailable,
+                format!(
+                    "{} has no replica at the moment and had one before: nothing that it writes would survive it. Give it \
+                     one, or accept that with acks = 0",
+                    facts.address
+                ),
+            )),
+            (Some(Acks::All), 0) => Err(Fault::refused(
+                ErrorKind::InvalidConfig,
+                format!("{} has no replica, and acks = all waits for one at least", facts.address),
+            )),
+            (Some(Acks::All) | None, replicas) => Ok(Self::Lone(replicas.into())),
         }
     }
 
     /// # Errors
     /// Where a master has no replica, and nobody said that this is wanted.
-    pub(crate) fn of_cluster(acks: Option<Acks>, view: &View) -> Result<Self, Fault> {
+    pub(crate) fn of_cluster(acks: Option<Acks>, view: &View, shards: &Shards) -> Result<Self, Fault> {
         if let Some(Acks::Count(count)) = acks {
-            return Ok(Self::Everywhere(count));
+            return Ok(Self::Fixed(count));
         }
-        if let Some(range) = view.ranges.iter().find(|range| range.replicas == 0) {
+        if let Some(range) = view.ranges.iter().find(|range| range.replicas.is_empty()) {
             let message = format!(
                 "the master {} has no replica, so nothing would survive it: give it one, or accept that with acks = 0",
-                range.master
+                range.master.address
             );
             return Err(Fault::refused(ErrorKind::InvalidConfig, message));
         }
-        let mut slots = vec![1; usize::from(SLOTS)].into_boxed_slice();
-        for range in &view.ranges {
-            slots[usize::from(range.first)..=usize::from(range.last)].fill(range.replicas);
+        let required = Self::BySlot((0..SLOTS).map(|_| AtomicU8::new(1)).collect());
+        required.saw_cluster(view, shards);
+        Ok(required)
+    }
+
+    /// One master has so many replicas now.
+    pub(crate) fn saw_lone(&self, replicas: u8) {
+        if let Self::Lone(required) = self {
+            let before = required.fetch_max(replicas, Ordering::AcqRel);
+            if replicas > before {
+                tracing::info!(
+                    replicas,
+                    before,
+                    "there are more replicas, and all of them must hold a write from now on"
+                );
+            }
         }
-        Ok(Self::BySlot(slots))
+    }
+
+    /// The cluster is like this now.
+    pub(crate) fn saw_cluster(&self, view: &View, shards: &Shards) {
+        let Self::BySlot(slots) = self else { return };
+        for (range, replicas) in view.ranges.iter().zip(shards.replicas(view)) {
+            let slots = slots.get(usize::from(range.first)..=usize::from(range.last)).unwrap_or_default();
+            for slot in slots {
+                slot.store(replicas.max(1), Ordering::Release);
+            }
+        }
     }
 
     /// Whether anything is waited for.
     pub(crate) fn is_any(&self) -> bool {
-        !matches!(self, Self::Everywhere(0))
+        match self {
+            Self::Fixed(count) => *count > 0,
+            Self::Lone(count) => count.load(Ordering::Acquire) > 0,
+            Self::BySlot(_) => true,
+        }
     }
 
     pub(crate) fn of(&self, slot: u16) -> u8 {
         match self {
-            Self::Everywhere(count) => *count,
-            Self::BySlot(slots) => slots.get(usize::from(slot)).copied().unwrap_or(1),
+            Self::Fixed(count) => *count,
+            Self::Lone(count) => count.load(Ordering::Acquire),
+            Self::BySlot(slots) => {
+                slots.get(usize::from(slot)).map_or(1, |slot| slot.load(Ordering::Acquire))
+            }
         }
     }
 }

@@ -31,22 +31,27 @@ pub(crate) struct View {
 pub(crate) struct Range {
     pub(crate) first: u16,
     pub(crate) last: u16,
-    pub(crate) master: Address,
-    pub(crate) replicas: u8,
+    pub(crate) master: Member,
+    /// The ids of its replicas, of those that the cluster does not take for dead.
+    pub(crate) replicas: Vec<String>,
+}
+
+/// A server of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) address: Address,
+    /// Its own for as long as it belongs to the cluster, wherever it is.
+    pub(crate) id: String,
 }
 
 impl View {
     /// From the answers to `CLUSTER INFO` and `CLUSTER SLOTS` of `server`; none when they make no sense.
     pub(crate) fn read(info: &Reply, slots: &Reply, server: &Address) -> Option<Self> {
-        let info = info.text()?;
-        let field = |name: &str| {
-            info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
-        };
         let ranges =
             slots.array()?.iter().map(|range| read_range(range, server)).collect::<Option<Vec<_>>>()?;
         Some(Self {
-            epoch: field("cluster_current_epoch")?.parse().ok()?,
-            is_ok: field("cluster_state")? == "ok",
+            epoch: info.field("cluster_current_epoch")?.parse().ok()?,
+            is_ok: info.field("cluster_state")? == "ok",
             ranges,
         })
     }
@@ -56,21 +61,28 @@ impl View {
         let covered: usize = self.ranges.iter().map(|range| usize::from(range.last - range.first) + 1).sum();
         usize::from(SLOTS).saturating_sub(covered)
     }
+
+    /// The slots that `server` is master of, as their first and last.
+    pub(crate) fn slots_of(&self, server: &Address) -> Vec<(u16, u16)> {
+        let own = self.ranges.iter().filter(|range| range.master.address == *server);
+        own.map(|range| (range.first, range.last)).collect()
+    }
 }
 
-/// `[first, last, master, replica...]`, each server `[host, port, ...]`.
+/// `[first, last, master, replica...]`, each server `[host, port, id, ...]`.
 fn read_range(range: &Reply, server: &Address) -> Option<Range> {
-    let parts = range.array()?;
-    let slot = |at: usize| parts.get(at)?.integer().and_then(|slot| u16::try_from(slot).ok());
+    let (place, servers) = range.array()?.split_at_checked(2)?;
+    let slot = |at: usize| place.get(at)?.integer().and_then(|slot| u16::try_from(slot).ok());
     let (first, last) = (slot(0)?, slot(1)?);
-    let replicas = u8::try_from(parts.len().saturating_sub(3)).unwrap_or(u8::MAX);
-    let master = read_server(parts.get(2)?, server)?;
+    let (master, replicas) = servers.split_first()?;
+    let master = Member { address: read_address(master, server)?, id: read_id(master)? };
+    let replicas = replicas.iter().map(read_id).collect::<Option<_>>()?;
     (first <= last && last < SLOTS).then_some(Range { first, last, master, replicas })
 }
 
 /// A server that does not know its own host, or must not tell, is where it was asked.
-fn read_server(reply: &Reply, asked: &Address) -> Option<Address> {
-    let parts = reply.array()?;
+fn read_address(server: &Reply, asked: &Address) -> Option<Address> {
+    let parts = server.array()?;
     let port = u16::try_from(parts.get(1)?.integer()?).ok()?;
     let host = parts.first().and_then(Reply::text).filter(|host| !host.is_empty() && *host != "?");
     match (host, asked) {
@@ -78,6 +90,10 @@ fn read_server(reply: &Reply, asked: &Address) -> Option<Address> {
         (None, Address::Tcp { host, .. }) => Some(Address::Tcp { host: host.clone(), port }),
         (None, Address::Unix(_)) => None,
     }
+}
+
+fn read_id(server: &Reply) -> Option<String> {
+    server.array()?.get(2)?.text().filter(|id| !id.is_empty()).map(str::to_owned)
 }
 
 /// The master of every slot, by its place among `nodes`.
@@ -105,6 +121,17 @@ impl<N> SlotTable<N> {
 
     pub(crate) fn node(&self, slot: u16) -> Option<&Arc<N>> {
         self.nodes.get(usize::from((*self.places.get(usize::from(slot))?)?))
+    }
+
+    /// What nobody was assigned here stays as it is in `before`.
+    pub(crate) fn fill_holes(&mut self, before: &Self) {
+        for slot in 0..SLOTS {
+            if self.node(slot).is_none()
+                && let Some(node) = before.node(slot)
+            {
+                self.assign(slot, slot, node);
+            }
+        }
     }
 
     pub(crate) fn assign(&mut self, first: u16, last: u16, node: &Arc<N>) {

@@ -11,14 +11,15 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::between::{Act, Between, has};
 use crate::support::{config, lock};
 
-/// A store to which the next `SET` is answered by `first` and then, without end, by `again`.
+/// A store to which the next `SET` of a record is answered by `first` and then, without end, by `again`.
 async fn flooded(first: &'static [u8], again: Vec<u8>) -> (Server, Between, RedisStore, Arc<AtomicUsize>) {
     let server = Server::lone().await;
     let (armed, taken) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
     let between = Between::start(&server, {
         let taken = Arc::clone(&taken);
         move |_, request| {
-            if has(request, "\r\nSET\r\n") && armed.swap(false, Ordering::Relaxed) {
+            if has(request, "\r\nSET\r\n") && !has(request, "marker") && armed.swap(false, Ordering::Relaxed)
+            {
                 return Act::Say { first: first.to_vec(), again: again.clone(), taken: Arc::clone(&taken) };
             }
             Act::Pass

@@ -122,10 +122,10 @@ impl ClusterOptions {
         self
     }
 
-    /// Lets its servers live as long as those of these options.
-    pub(super) fn leash_of(self, options: &ServerOptions) -> Self {
+    /// Lets its servers keep their data on disk, and live as long as those of these options.
+    pub(super) fn kept_and_leashed(self, options: &ServerOptions) -> Self {
         let options = options.clone();
-        self.each(move |_, each| each.leash_of(&options))
+        self.each(move |_, each| each.appendonly().leash_of(&options))
     }
 
     /// Starts the cluster and waits until all is well.

@@ -75,7 +75,7 @@ pub async fn shared_cluster() -> Topology {
 pub async fn shared_cluster_of(kind: ServerKind) -> Topology {
     static SHARED: Shared<Topology> = [const { OnceCell::const_new() }; _];
     let start = async |options: ServerOptions| {
-        let cluster = Cluster::options().kind(kind).leash_of(&options).start().await;
+        let cluster = Cluster::options().kind(kind).kept_and_leashed(&options).start().await;
         cluster.nodes().to_vec()
     };
     let share = async || Topology::of(share(kind, "cluster", start).await).await;
@@ -89,7 +89,8 @@ async fn share(
     start: impl AsyncFnOnce(ServerOptions) -> Vec<Node>,
 ) -> Vec<Node> {
     let (reader, writer) = need("a pipe", io::pipe());
-    let options = Server::options().kind(kind).leash(Arc::new(reader));
+    // What is to be durable by the store's own word is durable here.
+    let options = Server::options().kind(kind).appendonly().leash(Arc::new(reader));
     let Some(folder) = run_folder(kind, shape) else {
         let nodes = start(options).await;
         hold(writer);

@@ -1,0 +1,117 @@
+//! What is made when it is first needed, in one attempt for all who need it at that time.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::protocol::fault::Fault;
+
+pub(crate) struct SingleFlight<T>(Arc<watch::Sender<State<T>>>);
+
+enum State<T> {
+    Idle,
+    Making,
+    Made(T),
+    Failed(Fault, Instant),
+}
+
+impl<T> State<T> {
+    fn made(&self) -> Option<&T> {
+        if let Self::Made(made) = self { Some(made) } else { None }
+    }
+
+    fn into_made(self) -> Option<T> {
+        if let Self::Made(made) = self { Some(made) } else { None }
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(State::Idle)))
+    }
+
+    /// What was made, usable or not.
+    pub(crate) fn get(&self) -> Option<T> {
+        self.0.borrow().made().cloned()
+    }
+
+    /// Whether nothing was made, or what was made passes `test`.
+    pub(crate) fn is_none_or(&self, test: impl FnOnce(&T) -> bool) -> bool {
+        self.0.borrow().made().is_none_or(test)
+    }
+
+    /// What was made where it is still `usable`, else what `attempt` gives. After a failure nothing is tried for `pause`, and
+    /// everybody is told of that failure; none when the runtime has ended that was making it.
+    ///
+    /// # Cancel safety
+    /// The attempt goes on in a task of its own when the caller leaves.
+    pub(crate) async fn get_or_make<F>(
+        &self,
+        usable: impl Fn(&T) -> bool,
+        pause: Duration,
+        attempt: impl FnOnce() -> F,
+    ) -> Result<T, Option<Fault>>
+    where
+        F: Future<Output = Result<T, Fault>> + Send + 'static,
+    {
+        let mut changes = self.0.subscribe();
+        let begins = |state: &mut State<T>| {
+            let is_due = match state {
+                State::Idle => true,
+                State::Making => false,
+                State::Made(made) => !usable(made),
+                State::Failed(_, at) => at.elapsed() >= pause,
+            };
+            if is_due {
+                *state = State::Making;
+            }
+            is_due
+        };
+        if self.0.send_if_modified(begins) {
+            // Made before it is spawned: a runtime may end without having begun with it.
+            let flight = Flight { state: Arc::clone(&self.0), outcome: None };
+            tokio::spawn(flight.run(attempt()));
+        }
+        let settled = changes.wait_for(|state| !matches!(state, State::Making)).await;
+        match settled.as_deref() {
+            Ok(State::Made(made)) => Ok(made.clone()),
+            Ok(State::Failed(fault, _)) => Err(Some(fault.clone())),
+            // The sender lives as long as this.
+            Ok(State::Idle | State::Making) | Err(_) => Err(None),
+        }
+    }
+
+    /// Gives up what was made, if anything was.
+    pub(crate) fn reset(&self) -> Option<T> {
+        self.0.send_replace(State::Idle).into_made()
+    }
+
+    /// The same, and tells everybody why.
+    pub(crate) fn fail(&self, fault: Fault) -> Option<T> {
+        self.0.send_replace(State::Failed(fault, Instant::now())).into_made()
+    }
+}
+
+/// Says what came of it, also when the runtime ends meanwhile: then nobody is to blame, and nobody has to wait.
+struct Flight<T> {
+    state: Arc<watch::Sender<State<T>>>,
+    outcome: Option<State<T>>,
+}
+
+impl<T> Flight<T> {
+    async fn run(mut self, making: impl Future<Output = Result<T, Fault>>) {
+        self.outcome = Some(match making.await {
+            Ok(made) => State::Made(made),
+            Err(fault) => State::Failed(fault, Instant::now()),
+        });
+    }
+}
+
+impl<T> Drop for Flight<T> {
+    fn drop(&mut self) {
+        self.state.send_replace(self.outcome.take().unwrap_or(State::Idle));
+    }
+}

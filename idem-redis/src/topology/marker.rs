@@ -1,0 +1,148 @@
+//! A key that a master is given once, for good. One that has lost it has lost its data, which nothing else
+//! tells: it answers like a new one.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use idem_core::{ErrorKind, Owner};
+
+use crate::Address;
+use crate::connection::link::Link;
+use crate::protocol::fault::{Cause, Fault};
+use crate::protocol::reply::Reply;
+use crate::topology::slots::slot_of;
+
+/// Markers that there may be: a master of a cluster is given the first that lies in one of its slots. One that has less
+/// than a hundred slots may have none.
+const MOST: u16 = 1_024;
+
+/// A hundred years, in milliseconds: replicas can only be waited for by a key that has an end.
+const LIFE: u64 = 100 * 365 * 24 * 60 * 60 * 1_000;
+
+pub(crate) struct Markers {
+    prefix: String,
+    /// The slot of each, in a cluster.
+    slots: Box<[u16]>,
+    /// What each was when it was last looked at.
+    seen: Mutex<HashMap<u16, Seen>>,
+}
+
+#[derive(Clone)]
+struct Seen {
+    value: Bytes,
+    at: Address,
+    /// Whether the server keeps what it writes when it is started again.
+    durable: bool,
+    /// Whether as many replicas have it as must hold a write.
+    acknowledged: bool,
+}
+
+impl Markers {
+    pub(crate) fn new(prefix: &str) -> Self {
+        let slots = (0..MOST).map(|number| slot_of(key(prefix, number).as_bytes())).collect();
+        Self { prefix: prefix.to_owned(), slots, seen: Mutex::default() }
+    }
+
+    /// The number of the marker of a master that has these `slots`, each by its first and last.
+    pub(crate) fn of(&self, slots: &[(u16, u16)]) -> Option<u16> {
+        let has = |slot: &u16| slots.iter().any(|(first, last)| (first..=last).contains(&slot));
+        self.slots.iter().position(has).and_then(|number| u16::try_from(number).ok())
+    }
+
+    /// Looks for marker `number` on the master of `link`, and leaves one where there never was any.
+    ///
+    /// # Errors
+    /// [`Corrupt`](ErrorKind::Corrupt) where what it was given is not there any more, though it was promised to be kept:
+    /// by what the server says of itself, or by replicas.
+    pub(crate) async fn look(&self, link: &Link, number: u16, durable: bool) -> Result<(), Fault> {
+        let key = key(&self.prefix, number);
+        let found = match link.ask(["GET".into(), key.clone().into()]).await {
+            Ok(Reply::Bytes(value)) => Some(value),
+            Ok(_) => None,
+            // On its way to another master.
+            Err(Fault::Moved { .. } | Fault::Ask { .. }) => return Ok(()),
+            Err(fault) => return Err(fault),
+        };
+        let seen = self.seen().get(&number).cloned();
+        let seen = match (found, seen) {
+            (Some(value), Some(seen)) if seen.value == value => {
+                Seen { at: link.address().clone(), durable, ..seen }
+            }
+            (found, Some(seen)) if seen.is_promised(link.address()) => {
+                return Err(self.lost(link, number, found.is_some()));
+            }
+            (found, before) => {
+                if before.is_some() {
+                    tracing::error!(
+                        server = %link.address(),
+                        "the server has lost its data: what was locked and completed there is forgotten and can run again"
+                    );
+                }
+                let Some(value) = (match found {
+                    Some(value) => Some(value),
+                    None => leave(link, key).await?,
+                }) else {
+                    return Ok(());
+                };
+                Seen { value, at: link.address().clone(), durable, acknowledged: false }
+            }
+        };
+        self.seen().insert(number, seen);
+        Ok(())
+    }
+
+    /// The marker `number`, if it is not known yet that replicas have it.
+    pub(crate) fn unacknowledged(&self, number: u16) -> Option<Bytes> {
+        let is_unsure = self.seen().get(&number).is_some_and(|seen| !seen.acknowledged);
+        is_unsure.then(|| key(&self.prefix, number).into())
+    }
+
+    /// Replicas have the marker `number`.
+    pub(crate) fn acknowledged(&self, number: u16) {
+        if let Some(seen) = self.seen().get_mut(&number) {
+            seen.acknowledged = true;
+        }
+    }
+
+    fn lost(&self, link: &Link, number: u16, is_another: bool) -> Fault {
+        let what = if is_another { "has the marker of other data" } else { "has no marker any more" };
+        let message = format!(
+            "{} has lost its data: it {what} ({}). What was locked and completed there is forgotten and would run again. \
+             Bring the data back, or open the store anew to go on without",
+            link.address(),
+            key(&self.prefix, number),
+        );
+        Fault::refused(ErrorKind::Corrupt, message)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashMap<u16, Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    /// Whether it must be at `address`.
+    fn is_promised(&self, address: &Address) -> bool {
+        self.acknowledged || self.durable && self.at == *address
+    }
+}
+
+fn key(prefix: &str, number: u16) -> String {
+    format!("{prefix}marker:{number}")
+}
+
+/// Leaves a marker; none while the server takes no writes.
+async fn leave(link: &Link, key: String) -> Result<Option<Bytes>, Fault> {
+    let random =
+        Owner::random().map_err(|error| Fault::Later(Cause::of("no randomness".to_owned(), error)))?;
+    let value = Bytes::copy_from_slice(random.as_bytes());
+    let set =
+        ["SET".into(), key.into(), value.clone().into(), "NX".into(), "GET".into(), "PX".into(), LIFE.into()];
+    match link.ask(set).await {
+        Ok(Reply::Bytes(other)) => Ok(Some(other)),
+        Ok(_) => Ok(Some(value)),
+        Err(Fault::Moved { .. } | Fault::Ask { .. } | Fault::Full(_) | Fault::NoWrites(_)) => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}

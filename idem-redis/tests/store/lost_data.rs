@@ -1,0 +1,127 @@
+//! A server that came back without its data, and what is promised of one that will.
+
+use std::time::Duration;
+
+use idem_conformance::redis::{Pair, Server};
+use idem_core::{ErrorKind, LockOutcome, Store};
+use idem_redis::{RedisConfig, RedisStore};
+use tokio::time::{sleep, timeout};
+
+use crate::support::{acquire, assert_replays, completed, config, kind, lock, recovers};
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// Looks at the server again only when it connects.
+fn unchecked(server: &Server) -> RedisConfig {
+    let mut config = config(server);
+    config.check_interval = Duration::from_hours(1);
+    config
+}
+
+async fn is_corrupt(store: &RedisStore, name: &str) {
+    let told = async {
+        loop {
+            match lock(store, name).await {
+                Err(error) if error.kind() == ErrorKind::Corrupt => break,
+                Err(_) => sleep(Duration::from_millis(20)).await,
+                Ok(told) => panic!("{name} was done: {told:?}"),
+            }
+        }
+    };
+    timeout(LONG, told).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_its_data_goes_on_after_it_was_started_again() {
+    let server = Server::options().appendonly().start().await;
+    let store = RedisStore::open(unchecked(&server)).await.unwrap();
+    assert!(store.capabilities().durable);
+    completed(&store, "order").await;
+    server.restart().await;
+    recovers(|| lock(&store, "order")).await;
+    assert_replays(&store, "order").await;
+}
+
+#[tokio::test]
+async fn a_server_that_says_that_it_keeps_its_data_and_lost_them_is_refused() {
+    let server = Server::options().appendonly().start().await;
+    let store = RedisStore::open(unchecked(&server)).await.unwrap();
+    completed(&store, "order").await;
+    server.kill();
+    std::fs::remove_dir_all(server.folder().join("appendonlydir")).unwrap();
+    server.restart().await;
+    is_corrupt(&store, "order").await;
+    assert_eq!(kind(store.get(&crate::support::key("order")).await), ErrorKind::Corrupt);
+    // Whoever opens it now takes it as it is, and the first one still does not.
+    acquire(&RedisStore::open(unchecked(&server)).await.unwrap(), "another").await;
+    server.run(&["CLIENT", "KILL", "TYPE", "normal"]).await;
+    is_corrupt(&store, "order").await;
+}
+
+#[tokio::test]
+async fn data_that_are_flushed_are_missed_by_the_next_check() {
+    let server = Server::options().appendonly().start().await;
+    let store = RedisStore::open(config(&server)).await.unwrap();
+    completed(&store, "order").await;
+    server.run(&["FLUSHALL"]).await;
+    let told = async {
+        while store.get(&crate::support::key("order")).await.is_ok() {
+            sleep(Duration::from_millis(20)).await;
+        }
+        is_corrupt(&store, "order").await;
+    };
+    timeout(LONG, told).await.unwrap();
+}
+
+/// The replica takes over the emptiness before anybody could promote it.
+#[tokio::test]
+async fn a_master_that_comes_back_empty_is_refused_where_replicas_acknowledge() {
+    let pair = Pair::start(1).await;
+    let store = RedisStore::open(unchecked(pair.master())).await.unwrap();
+    assert!(store.capabilities().replicated && !store.capabilities().durable);
+    completed(&store, "order").await;
+    pair.master().restart().await;
+    is_corrupt(&store, "order").await;
+}
+
+#[tokio::test]
+async fn a_server_that_promised_nothing_goes_on_without_its_data() {
+    let server = Server::lone().await;
+    let store = RedisStore::open(unchecked(&server)).await.unwrap();
+    let capabilities = store.capabilities();
+    assert!(!capabilities.durable && !capabilities.replicated, "{capabilities:?}");
+    completed(&store, "order").await;
+    server.restart().await;
+    recovers(|| lock(&store, "order")).await;
+    assert!(!matches!(lock(&store, "order").await.unwrap(), LockOutcome::Completed(_)));
+}
+
+#[tokio::test]
+async fn what_a_server_keeps_is_asked_again() {
+    let server = Server::lone().await;
+    let store = RedisStore::open(config(&server)).await.unwrap();
+    for (setting, durable) in [
+        (["CONFIG", "SET", "appendonly", "yes"], true),
+        (["CONFIG", "SET", "appendfsync", "no"], false),
+        (["CONFIG", "SET", "appendfsync", "always"], true),
+        (["CONFIG", "SET", "appendonly", "no"], false),
+    ] {
+        server.run(&setting).await;
+        let told = async {
+            while store.capabilities().durable != durable {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(LONG, told).await.unwrap_or_else(|_| panic!("{setting:?}"));
+    }
+}
+
+/// A managed server may not let anybody ask for its settings.
+#[tokio::test]
+async fn a_user_who_may_not_ask_for_settings_is_told_what_info_says() {
+    let user = "user idem on >pw ~* &* +@all -config";
+    let server = Server::options().appendonly().config(user).start().await;
+    let mut config = config(&server);
+    (config.username, config.password) = (Some("idem".to_owned()), Some("pw".to_owned()));
+    assert!(RedisStore::open(config).await.unwrap().capabilities().durable);
+}

@@ -1,0 +1,122 @@
+//! How many replicas there are is looked at again and again: more are waited for, and none is forgotten.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use idem_conformance::redis::{Node, Pair, Server};
+use idem_core::{ErrorKind, Store};
+use idem_redis::{Acks, RedisConfig, RedisStore};
+use tokio::time::{sleep, timeout};
+
+use crate::support::{acquire, completed, config, kind, lock, refusal};
+
+const LONG: Duration = Duration::from_secs(30);
+
+fn with_acks(server: &Node, acks: Acks) -> RedisConfig {
+    let mut config = config(server);
+    config.acks = Some(acks);
+    config
+}
+
+/// Leaves `replica` in step with `master`.
+async fn follow(replica: &Server, master: &Node) {
+    replica.run(&["REPLICAOF", &master.host().to_string(), &master.port().to_string()]).await;
+    master.run(&["SET", "probe", replica.pid().unwrap().to_string().as_str()]).await;
+    while replica.run(&["GET", "probe"]).await.text() != master.run(&["GET", "probe"]).await.text() {
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Until a lock that `replica` does not acknowledge is refused.
+async fn is_waited_for(store: &RedisStore, replica: &Server) {
+    static TURN: AtomicUsize = AtomicUsize::new(0);
+    replica.stop();
+    let refused = async {
+        loop {
+            let name = format!("unheld {}", TURN.fetch_add(1, Ordering::Relaxed));
+            match lock(store, &name).await {
+                Err(error) if error.to_string().contains("replicas hold the write in time") => {
+                    break error.kind();
+                }
+                _ => sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    assert_eq!(timeout(LONG, refused).await.unwrap(), ErrorKind::Timeout);
+    replica.cont();
+}
+
+#[tokio::test]
+async fn a_lone_server_works_and_a_replica_that_appears_must_hold_what_is_written_from_then_on() {
+    let (master, replica) = (Server::lone().await, Server::lone().await);
+    let store = RedisStore::open(config(&master)).await.unwrap();
+    assert!(!store.capabilities().replicated);
+    completed(&store, "alone").await;
+    follow(&replica, &master).await;
+    let raised = async {
+        while !store.capabilities().replicated {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LONG, raised).await.unwrap();
+    is_waited_for(&store, &replica).await;
+    // Killed, it is waited for all the same.
+    replica.kill();
+    assert_eq!(kind(lock(&store, "after").await), ErrorKind::Timeout);
+}
+
+#[tokio::test]
+async fn a_replica_that_was_away_at_the_start_is_waited_for_once_it_is_back() {
+    let pair = Pair::start(2).await;
+    let (near, away) = (&pair.replicas()[0], &pair.replicas()[1]);
+    away.kill();
+    while pair.master().run(&["INFO", "replication"]).await.field("connected_slaves").as_deref() != Some("1")
+    {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let store = RedisStore::open(config(pair.master())).await.unwrap();
+    completed(&store, "with one").await;
+    away.restart().await;
+    follow(away, pair.master()).await;
+    is_waited_for(&store, away).await;
+    is_waited_for(&store, near).await;
+}
+
+/// So for every process that is started after a failover, before the old master is a replica.
+#[tokio::test]
+async fn a_master_that_had_a_replica_and_has_none_is_refused_at_opening_until_it_has_one_again() {
+    let pair = Pair::start(1).await;
+    let replica = &pair.replicas()[0];
+    completed(&RedisStore::open(config(pair.master())).await.unwrap(), "before").await;
+    pair.master().kill();
+    replica.run(&["REPLICAOF", "NO", "ONE"]).await;
+    for config in [config(replica), with_acks(replica, Acks::All)] {
+        let (kind, said) = refusal(config).await;
+        assert_eq!(kind, ErrorKind::Unavailable, "{said}");
+        assert!(said.contains("acks = 0"), "{said}");
+    }
+    acquire(&RedisStore::open(with_acks(replica, Acks::Count(0))).await.unwrap(), "as wanted").await;
+
+    pair.master().restart().await;
+    follow(pair.master(), replica).await;
+    let opened = async {
+        loop {
+            match RedisStore::open(config(replica)).await {
+                Ok(store) => break store,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let store = timeout(LONG, opened).await.unwrap();
+    assert!(store.capabilities().replicated);
+    is_waited_for(&store, pair.master()).await;
+}
+
+#[tokio::test]
+async fn all_replicas_of_a_server_that_never_had_one_cannot_be_waited_for() {
+    let server = Server::lone().await;
+    let (kind, said) = refusal(with_acks(&server, Acks::All)).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
+    assert!(said.contains("acks = all"), "{said}");
+}
