@@ -18,11 +18,13 @@
 //!
 //! # What is kept
 //! One Redis key for each record, named by [`RedisStore::redis_key`]. Redis itself forgets it: a locked one when its
-//! lease and its retention are over, a completed one after its retention. Times are those of the server's clock.
+//! lease and its retention are over, a completed one after its retention. Times are those of the server's clock. Beside
+//! them one key for each master, `<prefix>marker:<number>`, by which one that lost its data is told from a new one.
 //!
 //! # Servers
 //! Asked on every new connection and every [`check_interval`](RedisConfig::check_interval): the version, whether it
-//! evicts, whether it is part of a cluster. One that would forget keys is refused. A failover, slots that move, and
+//! evicts, whether it is master, of which cluster, how many replicas it has, what it keeps when it is started again, and
+//! whether it has what it was given. One that would forget keys, or has, is refused. A failover, slots that move, and
 //! scripts that are flushed are followed without the caller's doing, within
 //! [`call_timeout`](RedisConfig::call_timeout); no call takes longer than that.
 //!

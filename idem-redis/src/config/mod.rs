@@ -104,8 +104,10 @@ pub enum Deployment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Acks {
-    /// As many as each master had when the store was opened, and at least 1 on a cluster. Never lowered by
-    /// itself: with a replica down, writes time out.
+    /// All that a master has or had: those that had caught up with it when the store was opened, and those that
+    /// appeared since, as of the last [`check_interval`](RedisConfig::check_interval); in a cluster those of its shard.
+    /// Never lowered because one is gone: with a replica down, writes time out. A store is not opened where there is none
+    /// to wait for.
     All,
     /// This many. With 0 a failover forgets what it had not replicated: two holders, lost outcomes.
     Count(u8),

@@ -30,8 +30,6 @@ pub(crate) struct Facts {
     pub(crate) is_master: bool,
     /// Replicas that have caught up with it.
     pub(crate) replicas: u8,
-    /// Whether it has a replica, or had one within its `repl-backlog-ttl`, or was one.
-    pub(crate) had_replica: bool,
     pub(crate) keeps: Keeps,
     /// Its clock, in microseconds since 1970, and when it showed that.
     pub(crate) time: u64,
@@ -97,7 +95,6 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault
     let asked = Instant::now();
     let time = time(&link.ask(["TIME".into()]).await?)
         .ok_or_else(|| Fault::Later(Cause::new(format!("{} does not tell the time", link.address()))))?;
-    let replicas = caught_up(&info);
     Ok(Facts {
         address: link.address().clone(),
         identity: Identity {
@@ -105,10 +102,7 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault
             replication_id: said("master_replid").to_owned(),
         },
         is_master: said("role") == "master",
-        replicas,
-        had_replica: replicas > 0
-            || said("repl_backlog_active") == "1"
-            || said("master_replid2").bytes().any(|digit| digit != b'0'),
+        replicas: caught_up(&info),
         keeps,
         time,
         time_at: asked + asked.elapsed() / 2,

@@ -1,14 +1,16 @@
-//! A key that a master is given once, for good. One that has lost it has lost its data, which nothing else
-//! tells: it answers like a new one.
+//! A key that a master is given once, for good. One that has lost it has lost its data, which nothing else tells: it
+//! answers like a new one. Beside, it tells whoever comes later whether there were replicas.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use idem_core::{ErrorKind, Owner};
+use tokio::time::Instant;
 
 use crate::Address;
 use crate::connection::link::Link;
+use crate::protocol::command::Part;
 use crate::protocol::fault::{Cause, Fault};
 use crate::protocol::reply::Reply;
 use crate::topology::slots::slot_of;
@@ -27,6 +29,10 @@ pub(crate) struct Markers {
     /// What each was when it was last looked at.
     seen: Mutex<HashMap<u16, Seen>>,
 }
+
+/// How many bytes of a marker tell it from every other. Behind them stands [`REPLICATED`] where replicas have it.
+const IDENTITY: usize = 16;
+const REPLICATED: &str = "replicated";
 
 #[derive(Clone)]
 struct Seen {
@@ -66,8 +72,8 @@ impl Markers {
         };
         let seen = self.seen().get(&number).cloned();
         let seen = match (found, seen) {
-            (Some(value), Some(seen)) if seen.value == value => {
-                Seen { at: link.address().clone(), durable, ..seen }
+            (Some(value), Some(seen)) if identity(&seen.value) == identity(&value) => {
+                Seen { value, at: link.address().clone(), durable, ..seen }
             }
             (found, Some(seen)) if seen.is_promised(link.address()) => {
                 return Err(self.lost(link, number, found.is_some()));
@@ -92,17 +98,33 @@ impl Markers {
         Ok(())
     }
 
-    /// The marker `number`, if it is not known yet that replicas have it.
+    /// Whether replicas once had the marker `number`.
+    pub(crate) fn had_replicas(&self, number: u16) -> bool {
+        self.seen().get(&number).is_some_and(|seen| seen.value.len() > IDENTITY)
+    }
+
+    /// The key of marker `number`, if it is not known yet that replicas have it.
     pub(crate) fn unacknowledged(&self, number: u16) -> Option<Bytes> {
         let is_unsure = self.seen().get(&number).is_some_and(|seen| !seen.acknowledged);
         is_unsure.then(|| key(&self.prefix, number).into())
     }
 
-    /// Replicas have the marker `number`.
-    pub(crate) fn acknowledged(&self, number: u16) {
+    /// Leaves marker `number` to `replicas`, too: a promoted one is to have it, and to say that it is not the only server.
+    pub(crate) async fn replicate(
+        &self,
+        link: &Arc<Link>,
+        number: u16,
+        replicas: u8,
+        until: Instant,
+    ) -> Result<(), Fault> {
+        let Some(key) = self.unacknowledged(number) else { return Ok(()) };
+        let say = ["SETRANGE".into(), key.clone().into(), Part::Number(IDENTITY as u64), REPLICATED.into()];
+        link.ask(say).await?;
+        link.acknowledged(&key, false, replicas, until).await?;
         if let Some(seen) = self.seen().get_mut(&number) {
             seen.acknowledged = true;
         }
+        Ok(())
     }
 
     fn lost(&self, link: &Link, number: u16, is_another: bool) -> Fault {
@@ -126,6 +148,10 @@ impl Seen {
     fn is_promised(&self, address: &Address) -> bool {
         self.acknowledged || self.durable && self.at == *address
     }
+}
+
+fn identity(value: &[u8]) -> &[u8] {
+    value.get(..IDENTITY).unwrap_or(value)
 }
 
 fn key(prefix: &str, number: u16) -> String {

@@ -81,8 +81,8 @@ impl Topology {
         // Set here and nowhere else.
         let _ = topology.common.required.set(required);
         let nodes = topology.table().nodes.clone();
-        let acknowledged = nodes.into_iter().map(|node| async move { node.have_acknowledged().await });
-        acknowledged.collect::<JoinSet<()>>().join_all().await;
+        let replicated = nodes.into_iter().map(|node| async move { node.replicate_marker().await });
+        replicated.collect::<JoinSet<()>>().join_all().await;
         topology.tell_promises();
         topology.watched();
         Ok(topology)
@@ -162,7 +162,13 @@ impl Topology {
     /// A slot that nobody has is left where it was: a node that has heard little knows less than is known here.
     fn adopt(&self, view: &View) {
         let mut shards = self.shards();
-        shards.learn(view);
+        if !shards.learn(view) {
+            tracing::debug!(
+                epoch = view.epoch,
+                "those who have heard more do not answer: nothing is changed"
+            );
+            return;
+        }
         if let Some(required) = self.common.required.get() {
             required.saw_cluster(view, &shards);
         }

@@ -133,7 +133,7 @@ impl Node {
             Err(fault) => Err(fault),
         };
         match checked {
-            Ok(()) => self.have_acknowledged().await,
+            Ok(()) => self.replicate_marker().await,
             Err(fault) if matches!(fault, Fault::Refused(..)) || self.is_demoted() => {
                 tracing::error!(server = %self.address, ?fault, "the server is refused");
                 for line in &self.lines {
@@ -183,25 +183,33 @@ impl Node {
         if lock(&self.common.shards).recognize(view) {
             return Ok(());
         }
-        let message = format!("{} is a node of another cluster than the one that is known", self.address);
+        let message =
+            format!("{} is a node of another cluster: if that is meant, open the store anew", self.address);
         Err(Fault::refused(ErrorKind::Unavailable, message))
     }
 
-    /// A promoted replica is to have the marker, too: else it would not be missed there.
-    pub(crate) async fn have_acknowledged(self: &Arc<Self>) {
+    /// Has its replicas, where there are to be any, hold its marker.
+    pub(crate) async fn replicate_marker(self: &Arc<Self>) {
         let Common { markers, required, dial, .. } = &*self.common;
         let Some(number) = *lock(&self.marker) else { return };
         let Some(key) = markers.unacknowledged(number) else { return };
         let replicas = required.get().map_or(0, |required| required.of(slot_of(&key)));
-        let until = Instant::now() + dial.ack_timeout * 2;
         if replicas == 0 {
             return;
         }
-        if let Ok(link) = self.link().await
-            && link.acknowledged(&key, false, replicas, until).await.is_ok()
-        {
-            markers.acknowledged(number);
+        let until = Instant::now() + dial.ack_timeout * 2;
+        let replicated = match self.link().await {
+            Ok(link) => markers.replicate(&link, number, replicas, until).await,
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = replicated {
+            tracing::debug!(server = %self.address, ?fault, "its replicas do not hold its marker yet");
         }
+    }
+
+    /// Whether it is known to have had replicas.
+    pub(crate) fn had_replicas(&self) -> bool {
+        lock(&self.marker).is_some_and(|number| self.common.markers.had_replicas(number))
     }
 
     /// What it said of itself last.

@@ -46,7 +46,7 @@ impl Topology {
             return Err(fault);
         }
         let facts = node.facts().ok_or_else(nobody)?;
-        let required = Required::of_lone(config.acks, &facts, facts.had_replica || known_replicas > 0)?;
+        let required = Required::of_lone(config.acks, &facts, node.had_replicas() || known_replicas > 0)?;
         if !required.is_any() {
             tracing::warn!(
                 server = %node.address(),

@@ -16,6 +16,8 @@ pub(crate) struct Shards {
     next: u32,
     /// How many servers the last view had.
     last: usize,
+    /// That of the last view.
+    epoch: u64,
 }
 
 impl Shards {
@@ -27,8 +29,12 @@ impl Shards {
         known * 2 >= ids.len().min(self.last)
     }
 
-    /// Takes in a view of the cluster.
-    pub(crate) fn learn(&mut self, view: &View) {
+    /// Takes in a view of the cluster, unless it is older than what is known.
+    pub(crate) fn learn(&mut self, view: &View) -> bool {
+        if view.epoch < self.epoch {
+            return false;
+        }
+        self.epoch = view.epoch;
         let ids = ids(view);
         self.last = ids.len();
         if self.shard_of.len() + ids.len() > MOST {
@@ -45,6 +51,7 @@ impl Shards {
                 }
             }
         }
+        true
     }
 
     /// How many servers but itself each master's shard has, in the order of the ranges of `view`.
@@ -95,7 +102,7 @@ mod tests {
         for shown in views {
             let view = view(shown);
             assert!(shards.recognize(&view), "{shown} of {views:?}");
-            shards.learn(&view);
+            assert!(shards.learn(&view), "{shown} of {views:?}");
         }
         shards
     }
@@ -132,6 +139,13 @@ mod tests {
             assert_eq!(known.recognize(&view(shown)), same, "{shown}");
         }
         assert!(Shards::default().recognize(&view("1:2 3:4")), "the first one is believed");
+    }
+
+    #[test]
+    fn an_older_view_changes_nothing() {
+        let mut shards = after(&["a:x b:y"]);
+        assert!(!shards.learn(&View { epoch: 0, ..view("a:x,z b:y") }));
+        assert_eq!(shards.replicas(&view("a b")).collect::<Vec<_>>(), [1, 1]);
     }
 
     #[test]

@@ -120,3 +120,17 @@ async fn all_replicas_of_a_server_that_never_had_one_cannot_be_waited_for() {
     assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
     assert!(said.contains("acks = all"), "{said}");
 }
+
+/// Such as one that took a copy: idem never relied on it.
+#[tokio::test]
+async fn a_replica_that_came_and_went_before_any_store_is_not_missed() {
+    let pair = Pair::start(1).await;
+    pair.replicas()[0].run(&["REPLICAOF", "NO", "ONE"]).await;
+    while pair.master().run(&["INFO", "replication"]).await.field("connected_slaves").as_deref() != Some("0")
+    {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let store = RedisStore::open(config(pair.master())).await.unwrap();
+    assert!(!store.capabilities().replicated);
+    completed(&store, "order").await;
+}

@@ -56,6 +56,29 @@ async fn a_store_follows_the_master_that_the_sentinel_names() {
     acquire(&store, "since").await;
 }
 
+/// The master was started again since, and knows of none.
+#[tokio::test]
+async fn a_replica_that_only_the_sentinel_knows_of_is_missed_at_opening() {
+    let pair = Pair::start(1).await;
+    let sentinel = sentinel(pair.master()).await;
+    knows_replica(&sentinel).await;
+    pair.replicas()[0].kill();
+    pair.master().restart().await;
+    let missed = async {
+        loop {
+            let (kind, said) = refusal(by(&sentinel, "shop")).await;
+            assert_eq!(kind, ErrorKind::Unavailable, "{said}");
+            if said.contains("has no replica at the moment") {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), missed).await.unwrap();
+    let mut alone = by(&sentinel, "shop");
+    alone.acks = Some(idem_redis::Acks::Count(0));
+    acquire(&RedisStore::open(alone).await.unwrap(), "as wanted").await;
+}
+
 #[tokio::test]
 async fn a_name_that_the_sentinel_does_not_know_is_refused() {
     let server = Server::lone().await;
