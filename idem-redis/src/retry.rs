@@ -110,8 +110,8 @@ impl Errand<'_> {
         let command = request.command(way.whole_script);
         let reply = link.send(&command, way.ask.is_some(), self.deadline).await?;
         if wrote(&reply) {
-            let replicas = self.topology.required(self.slot);
-            link.acknowledged(&request.key, way.ask.is_some(), replicas, self.deadline).await?;
+            let by = self.topology.acknowledgers(self.slot);
+            link.acknowledged(&request.key, way.ask.is_some(), by, self.deadline).await?;
         }
         Ok(reply)
     }

@@ -146,7 +146,7 @@ fn acks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Acks>, D::E
         type Value = Acks;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("\"all\" or a number of replicas")
+            f.write_str("\"all\", \"disk\" or a number of replicas")
         }
 
         fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Acks, E> {
@@ -162,12 +162,13 @@ fn acks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Acks>, D::E
         }
 
         fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Acks, E> {
-            if text == "all" {
-                return Ok(Acks::All);
+            match text {
+                "all" => Ok(Acks::All),
+                "disk" => Ok(Acks::Disk),
+                _ => text.parse().map(Acks::Count).map_err(|_| {
+                    E::custom(format!("{text:?} is neither \"all\", \"disk\" nor a number of replicas"))
+                }),
             }
-            text.parse()
-                .map(Acks::Count)
-                .map_err(|_| E::custom(format!("{text:?} is neither \"all\" nor a number of replicas")))
         }
     }
     deserializer.deserialize_any(Reader).map(Some)

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Connection;
 use super::dial::Dial;
-use super::replicas::Replicas;
+use super::replicas::{Acknowledgers, Replicas};
 use super::single_flight::SingleFlight;
 use crate::Address;
 use crate::protocol::command::{Command, Part};
@@ -69,7 +69,12 @@ impl Link {
     /// # Cancel safety
     /// A dropped future leaves open whether the command is sent and done.
     pub(crate) async fn ask(&self, parts: impl Into<Vec<Part>>) -> Result<Reply, Fault> {
-        self.calls.send(&Command::new(parts), None, None).await
+        self.run(&Command::new(parts)).await
+    }
+
+    /// The same, of a command that is ready.
+    pub(crate) async fn run(&self, command: &Command) -> Result<Reply, Fault> {
+        self.calls.send(command, None, None).await
     }
 
     /// Sends one command, once, as [`Connection::send`] does; `asking`: to a server that is only getting the key's slot.
@@ -94,19 +99,19 @@ impl Link {
         self.has_data.store(true, Ordering::Release);
     }
 
-    /// Waits until `replicas` hold all that was answered on this link before, of which the last was about `key`.
+    /// Waits until all that was answered on this link before is acknowledged `by` these; the last of it was about `key`.
     /// `asking` as for [`send`](Link::send).
     pub(crate) async fn acknowledged(
         self: &Arc<Self>,
         key: &Bytes,
         asking: bool,
-        replicas: u8,
+        by: Acknowledgers,
         until: Instant,
     ) -> Result<(), Fault> {
-        if replicas == 0 {
+        if by.is_none() {
             return Ok(());
         }
-        let wait = async { self.replicas().await?.wait(key.clone(), asking, replicas).await };
+        let wait = async { self.replicas().await?.wait(key.clone(), asking, by).await };
         timeout_at(until, wait).await.unwrap_or(Err(Fault::OutOfTime))?;
         if self.is_open() {
             return Ok(());

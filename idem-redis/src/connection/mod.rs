@@ -7,7 +7,7 @@
 pub(crate) mod dial;
 pub(crate) mod link;
 mod queue;
-mod replicas;
+pub(crate) mod replicas;
 mod serve;
 pub(crate) mod single_flight;
 #[cfg(feature = "tls")]

@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 use super::Connection;
 use crate::protocol::command::{Command, Part};
 use crate::protocol::fault::{Cause, Fault};
+use crate::protocol::reply::Reply;
 use crate::protocol::script::PROPAGATE;
 
 /// Calls that may wait for replicas at one time on one connection.
@@ -22,6 +23,49 @@ const MOST_WAITING: usize = 16_384;
 
 /// Keys that are tried as what is written before a `WAIT`.
 const MOST_TRIED: usize = 8;
+
+/// What must hold a write before it is answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Acknowledgers {
+    pub(crate) replicas: u8,
+    /// Whether they are to have it on their disks, and the master, too.
+    pub(crate) disk: bool,
+}
+
+impl Acknowledgers {
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::default()
+    }
+
+    /// What waits for these, for so many milliseconds.
+    pub(crate) fn command(self, timeout: u64) -> Command {
+        let (replicas, timeout) = (Part::Number(self.replicas.into()), Part::Number(timeout));
+        if self.disk {
+            Command::new(["WAITAOF".into(), Part::Number(1), replicas, timeout])
+        } else {
+            Command::new(["WAIT".into(), replicas, timeout])
+        }
+    }
+}
+
+/// What holds a write.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    replicas: i64,
+    /// Whether the master's disk does, where that was asked.
+    disk: bool,
+}
+
+impl Held {
+    fn read(answer: &Reply) -> Option<Self> {
+        match answer.array() {
+            Some([local, replicas]) => {
+                Some(Self { replicas: replicas.integer()?, disk: local.integer()? > 0 })
+            }
+            _ => Some(Self { replicas: answer.integer()?, disk: false }),
+        }
+    }
+}
 
 /// Those who wait for the replicas of one server.
 pub(super) struct Replicas {
@@ -34,9 +78,8 @@ pub(super) struct Replicas {
 struct Waiting {
     key: Bytes,
     asking: bool,
-    replicas: u8,
-    /// How many replicas hold it.
-    acknowledged: oneshot::Sender<Result<i64, Fault>>,
+    by: Acknowledgers,
+    acknowledged: oneshot::Sender<Result<Held, Fault>>,
 }
 
 impl Replicas {
@@ -57,20 +100,26 @@ impl Replicas {
         self.connection.close();
     }
 
-    /// Waits until `replicas` hold all that the server answered before, of which the last was about `key`.
-    pub(super) async fn wait(&self, key: Bytes, asking: bool, replicas: u8) -> Result<(), Fault> {
+    /// Waits until all that the server answered before is acknowledged `by` these; the last of it was about `key`.
+    pub(super) async fn wait(&self, key: Bytes, asking: bool, by: Acknowledgers) -> Result<(), Fault> {
         let given_up =
             || Fault::Unknown(Cause::new("the connection was given up before its replicas answered"));
         let (acknowledged, answer) = oneshot::channel();
-        self.waiting.send(Waiting { key, asking, replicas, acknowledged }).await.map_err(|_| given_up())?;
+        self.waiting.send(Waiting { key, asking, by, acknowledged }).await.map_err(|_| given_up())?;
         let held = answer.await.map_err(|_| given_up())??;
-        if held >= i64::from(replicas) {
+        if held.replicas >= i64::from(by.replicas) && (held.disk || !by.disk) {
             return Ok(());
         }
+        let on_disk = match (by.disk, held.disk) {
+            (false, _) => "",
+            (true, false) => " on their disks, and not that of the master",
+            (true, true) => " on their disks, and that of the master",
+        };
+        let (held, needed) = (held.replicas, by.replicas);
         // Not sent again by ourselves: the caller's own resending finds the truth.
         Err(Fault::refused(
             ErrorKind::Timeout,
-            format!("{held} of {replicas} replicas hold the write in time"),
+            format!("{held} of {needed} replicas hold the write in time{on_disk}"),
         ))
     }
 }
@@ -103,11 +152,14 @@ impl Server {
     }
 
     /// Any key of the batch will do. The slot of one may have moved, which is nothing to the others.
-    async fn wait_for(&self, batch: &[Waiting]) -> Result<i64, Fault> {
-        let replicas = batch.iter().map(|waiting| waiting.replicas).max().unwrap_or(0);
+    async fn wait_for(&self, batch: &[Waiting]) -> Result<Held, Fault> {
+        let by = Acknowledgers {
+            replicas: batch.iter().map(|waiting| waiting.by.replicas).max().unwrap_or(0),
+            disk: batch.iter().any(|waiting| waiting.by.disk),
+        };
         let mut held = Err(Fault::Unknown(Cause::new("nobody waits")));
         for Waiting { key, asking, .. } in batch.iter().rev().take(MOST_TRIED) {
-            held = self.wait(key, *asking, replicas).await;
+            held = self.wait(key, *asking, by).await;
             match held {
                 Err(Fault::Moved { .. } | Fault::Ask { .. } | Fault::Later(_))
                     if self.connection.is_open() => {}
@@ -117,9 +169,9 @@ impl Server {
         held.map_err(Fault::of_wait)
     }
 
-    async fn wait(&self, key: &Bytes, asking: bool, replicas: u8) -> Result<i64, Fault> {
+    async fn wait(&self, key: &Bytes, asking: bool, by: Acknowledgers) -> Result<Held, Fault> {
         let timeout = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX).max(1);
-        let wait = Command::new([Part::from("WAIT"), Part::Number(replicas.into()), Part::Number(timeout)]);
+        let wait = by.command(timeout);
         let info = Command::new(["INFO".into(), "replication".into()]);
         let before = asking.then(|| Command::new(["ASKING".into()]));
         let send = async |whole| {
@@ -137,6 +189,6 @@ impl Server {
             self.connection.close();
             return Err(Fault::Unknown(Cause::new("the server's data are not what they were")));
         }
-        held.integer().ok_or_else(|| Fault::Unknown(Cause::new("WAIT was not answered by a number")))
+        Held::read(&held).ok_or_else(|| Fault::Unknown(Cause::new("WAIT was not answered by a number")))
     }
 }

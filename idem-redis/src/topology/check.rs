@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::Address;
 use crate::connection::link::{Identity, Link};
+use crate::connection::replicas::Acknowledgers;
 use crate::protocol::command::Part;
 use crate::protocol::fault::{Cause, Fault};
 use crate::protocol::reply::Reply;
@@ -166,9 +167,16 @@ pub(crate) async fn scripts(link: &Link, key: &str) -> Result<(), Fault> {
     }
 }
 
-/// Whether replicas may be waited for: an ACL can forbid that, too, and would do so after a write.
-pub(crate) async fn waiting(link: &Link) -> Result<(), Fault> {
-    link.ask(["WAIT".into(), Part::Number(0), Part::Number(1)]).await.map(drop)
+/// Whether replicas may be waited for, or disks: an ACL can forbid that, too, and would do so after a write.
+pub(crate) async fn waiting(link: &Link, disk: bool) -> Result<(), Fault> {
+    let nobody = Acknowledgers { replicas: 0, disk };
+    match link.run(&nobody.command(1)).await {
+        Err(Fault::Refused(_, cause)) if disk => {
+            let message = "acks = disk needs appendonly yes, and Redis 7.2 or later, or Valkey";
+            Err(Fault::refused(ErrorKind::InvalidConfig, format!("{message}: {cause:?}")))
+        }
+        answer => answer.map(drop),
+    }
 }
 
 fn parsed_version(version: &str) -> Option<(u64, u64)> {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::Address;
 use crate::connection::link::Link;
+use crate::connection::replicas::Acknowledgers;
 use crate::protocol::command::Part;
 use crate::protocol::fault::{Cause, Fault};
 use crate::protocol::reply::Reply;
@@ -109,18 +110,18 @@ impl Markers {
         is_unsure.then(|| key(&self.prefix, number).into())
     }
 
-    /// Leaves marker `number` to `replicas`, too: a promoted one is to have it, and to say that it is not the only server.
+    /// Leaves marker `number` to replicas, too, until it is acknowledged `by` these: a promoted one is to have it, and to say that it is not the only server.
     pub(crate) async fn replicate(
         &self,
         link: &Arc<Link>,
         number: u16,
-        replicas: u8,
+        by: Acknowledgers,
         until: Instant,
     ) -> Result<(), Fault> {
         let Some(key) = self.unacknowledged(number) else { return Ok(()) };
         let say = ["SETRANGE".into(), key.clone().into(), Part::Number(IDENTITY as u64), REPLICATED.into()];
         link.ask(say).await?;
-        link.acknowledged(&key, false, replicas, until).await?;
+        link.acknowledged(&key, false, by, until).await?;
         if let Some(seen) = self.seen().get_mut(&number) {
             seen.acknowledged = true;
         }

@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::connection::dial::Dial;
+use crate::connection::replicas::Acknowledgers;
 use crate::protocol::fault::{Cause, Fault};
 use crate::{Address, Deployment, RedisConfig};
 use check::Demands;
@@ -112,9 +113,9 @@ impl Topology {
         Arc::clone(nodes.entry(address.clone()).or_insert_with(new))
     }
 
-    /// How many replicas must hold a write to `slot`.
-    pub(crate) fn required(&self, slot: u16) -> u8 {
-        self.common.required.get().map_or(0, |required| required.of(slot))
+    /// What must hold a write to `slot`.
+    pub(crate) fn acknowledgers(&self, slot: u16) -> Acknowledgers {
+        self.common.required.get().map(|required| required.of(slot)).unwrap_or_default()
     }
 
     /// A server said that `slot` is at `to`, or elsewhere.
@@ -212,7 +213,7 @@ impl Topology {
 
     /// Whether a replica has what was acknowledged.
     pub(crate) fn is_replicated(&self) -> bool {
-        self.common.required.get().is_some_and(required::Required::is_any)
+        self.common.required.get().is_some_and(required::Required::is_replicated)
     }
 }
 

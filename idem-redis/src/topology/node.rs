@@ -193,13 +193,13 @@ impl Node {
         let Common { markers, required, dial, .. } = &*self.common;
         let Some(number) = *lock(&self.marker) else { return };
         let Some(key) = markers.unacknowledged(number) else { return };
-        let replicas = required.get().map_or(0, |required| required.of(slot_of(&key)));
-        if replicas == 0 {
+        let by = required.get().map(|required| required.of(slot_of(&key))).unwrap_or_default();
+        if by.replicas == 0 {
             return;
         }
         let until = Instant::now() + dial.ack_timeout * 2;
         let replicated = match self.link().await {
-            Ok(link) => markers.replicate(&link, number, replicas, until).await,
+            Ok(link) => markers.replicate(&link, number, by, until).await,
             Err(fault) => Err(fault),
         };
         if let Err(fault) = replicated {

@@ -1,13 +1,19 @@
 //! Opening: the servers are found and checked, and it is settled what must hold a write.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use idem_core::ErrorKind;
 
+use super::check::Keeps;
+use super::node::Node;
 use super::required::Required;
 use super::{Topology, check, discover, nobody};
 use crate::protocol::fault::Fault;
 use crate::{Acks, Deployment, RedisConfig};
+
+/// How long a server with `appendfsync everysec` may take, which waits for two seconds at most for one sync to end.
+const SECONDS_OF_EVERYSEC: Duration = Duration::from_secs(2);
 
 impl Topology {
     pub(super) async fn begin(self: &Arc<Self>, config: &RedisConfig) -> Result<Required, Fault> {
@@ -20,8 +26,11 @@ impl Topology {
         for node in &self.table().nodes {
             let link = node.link().await?;
             check::scripts(&link, &probe).await?;
-            if required.is_any() {
-                check::waiting(&link).await?;
+            if required.waits() {
+                check::waiting(&link, required.is_for_disk()).await?;
+            }
+            if required.is_for_disk() {
+                refuse_unless_disk_is_soon(node, config.ack_timeout)?;
             }
         }
         Ok(required)
@@ -47,7 +56,7 @@ impl Topology {
         }
         let facts = node.facts().ok_or_else(nobody)?;
         let required = Required::of_lone(config.acks, &facts, node.had_replicas() || known_replicas > 0)?;
-        if !required.is_any() {
+        if !required.is_replicated() {
             tracing::warn!(
                 server = %node.address(),
                 "no replica acknowledges what is written (acks): when the server is lost, so is what it has. When it is \
@@ -57,4 +66,19 @@ impl Topology {
         }
         Ok(required)
     }
+}
+
+/// With `everysec` a write is on the disk up to a second later, and two where the disk is busy.
+fn refuse_unless_disk_is_soon(node: &Node, ack_timeout: Duration) -> Result<(), Fault> {
+    let facts = node.facts().ok_or_else(nobody)?;
+    let Keeps::Appended { fsync } = &facts.keeps else { return Ok(()) };
+    let message = match fsync.as_deref() {
+        Some("no") => "acks = disk needs another appendfsync than no".to_owned(),
+        Some("everysec") if ack_timeout < SECONDS_OF_EVERYSEC => format!(
+            "with appendfsync everysec, acks = disk needs an ack_timeout of {SECONDS_OF_EVERYSEC:?} at least, and a longer \
+             response_timeout; or set appendfsync always"
+        ),
+        _ => return Ok(()),
+    };
+    Err(Fault::refused(ErrorKind::InvalidConfig, format!("{}: {message}", node.address())))
 }

@@ -1,21 +1,28 @@
-//! How many replicas must hold a write, by slot. Raised when more replicas appear; never lowered since one has gone.
+//! What must hold a write, by slot: how many replicas, and whether on their disks. Raised when more replicas appear; never lowered since one has gone.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use idem_core::ErrorKind;
 
 use crate::Acks;
+use crate::connection::replicas::Acknowledgers;
 use crate::protocol::fault::Fault;
 use crate::topology::check::Facts;
 use crate::topology::shards::Shards;
 use crate::topology::slots::{SLOTS, View};
 
-pub(crate) enum Required {
+pub(crate) struct Required {
+    replicas: Replicas,
+    /// Whether a write is to be on the disks, too.
+    disk: bool,
+}
+
+enum Replicas {
     /// As the configuration says.
     Fixed(u8),
-    /// All replicas that the one master has or had.
+    /// All that the one master has or had.
     Lone(AtomicU8),
-    /// All replicas that could take over from the master of each slot.
+    /// All that could take over from the master of each slot.
     BySlot(Box<[AtomicU8]>),
 }
 
@@ -25,29 +32,31 @@ impl Required {
     /// # Errors
     /// Where all replicas are to be waited for, and none is there to wait for.
     pub(crate) fn of_lone(acks: Option<Acks>, facts: &Facts, had: bool) -> Result<Self, Fault> {
-        match (acks, facts.replicas) {
-            (Some(Acks::Count(count)), _) => Ok(Self::Fixed(count)),
-            (Some(Acks::All) | None, 0) if had => Err(Fault::refused(
-                ErrorKind::Unavailable,
-                format!(
+        let replicas = match (acks, facts.replicas) {
+            (Some(Acks::Count(count)), _) => Replicas::Fixed(count),
+            (Some(Acks::All | Acks::Disk) | None, 0) if had => {
+                let message = format!(
                     "{} has no replica at the moment and had one before: nothing that it writes would survive it. Give it \
                      one, or accept that with acks = 0",
                     facts.address
-                ),
-            )),
-            (Some(Acks::All), 0) => Err(Fault::refused(
-                ErrorKind::InvalidConfig,
-                format!("{} has no replica, and acks = all waits for one at least", facts.address),
-            )),
-            (Some(Acks::All) | None, replicas) => Ok(Self::Lone(replicas.into())),
-        }
+                );
+                return Err(Fault::refused(ErrorKind::Unavailable, message));
+            }
+            (Some(Acks::All), 0) => {
+                let message =
+                    format!("{} has no replica, and acks = all waits for one at least", facts.address);
+                return Err(Fault::refused(ErrorKind::InvalidConfig, message));
+            }
+            (Some(Acks::All | Acks::Disk) | None, replicas) => Replicas::Lone(replicas.into()),
+        };
+        Ok(Self { replicas, disk: acks == Some(Acks::Disk) })
     }
 
     /// # Errors
     /// Where a master has no replica, and nobody said that this is wanted.
     pub(crate) fn of_cluster(acks: Option<Acks>, view: &View, shards: &Shards) -> Result<Self, Fault> {
         if let Some(Acks::Count(count)) = acks {
-            return Ok(Self::Fixed(count));
+            return Ok(Self { replicas: Replicas::Fixed(count), disk: false });
         }
         if let Some(range) = view.ranges.iter().find(|range| range.replicas.is_empty()) {
             let message = format!(
@@ -56,14 +65,15 @@ impl Required {
             );
             return Err(Fault::refused(ErrorKind::InvalidConfig, message));
         }
-        let required = Self::BySlot((0..SLOTS).map(|_| AtomicU8::new(1)).collect());
+        let replicas = Replicas::BySlot((0..SLOTS).map(|_| AtomicU8::new(1)).collect());
+        let required = Self { replicas, disk: acks == Some(Acks::Disk) };
         required.saw_cluster(view, shards);
         Ok(required)
     }
 
     /// One master has so many replicas now.
     pub(crate) fn saw_lone(&self, replicas: u8) {
-        if let Self::Lone(required) = self {
+        if let Replicas::Lone(required) = &self.replicas {
             let before = required.fetch_max(replicas, Ordering::AcqRel);
             if replicas > before {
                 tracing::info!(
@@ -77,7 +87,7 @@ impl Required {
 
     /// The cluster is like this now.
     pub(crate) fn saw_cluster(&self, view: &View, shards: &Shards) {
-        let Self::BySlot(slots) = self else { return };
+        let Replicas::BySlot(slots) = &self.replicas else { return };
         for (range, replicas) in view.ranges.iter().zip(shards.replicas(view)) {
             let slots = slots.get(usize::from(range.first)..=usize::from(range.last)).unwrap_or_default();
             for slot in slots {
@@ -87,21 +97,31 @@ impl Required {
     }
 
     /// Whether anything is waited for.
-    pub(crate) fn is_any(&self) -> bool {
-        match self {
-            Self::Fixed(count) => *count > 0,
-            Self::Lone(count) => count.load(Ordering::Acquire) > 0,
-            Self::BySlot(_) => true,
+    pub(crate) fn waits(&self) -> bool {
+        self.disk || self.is_replicated()
+    }
+
+    pub(crate) fn is_for_disk(&self) -> bool {
+        self.disk
+    }
+
+    /// Whether a replica is.
+    pub(crate) fn is_replicated(&self) -> bool {
+        match &self.replicas {
+            Replicas::Fixed(count) => *count > 0,
+            Replicas::Lone(count) => count.load(Ordering::Acquire) > 0,
+            Replicas::BySlot(_) => true,
         }
     }
 
-    pub(crate) fn of(&self, slot: u16) -> u8 {
-        match self {
-            Self::Fixed(count) => *count,
-            Self::Lone(count) => count.load(Ordering::Acquire),
-            Self::BySlot(slots) => {
+    pub(crate) fn of(&self, slot: u16) -> Acknowledgers {
+        let replicas = match &self.replicas {
+            Replicas::Fixed(count) => *count,
+            Replicas::Lone(count) => count.load(Ordering::Acquire),
+            Replicas::BySlot(slots) => {
                 slots.get(usize::from(slot)).map_or(1, |slot| slot.load(Ordering::Acquire))
             }
-        }
+        };
+        Acknowledgers { replicas, disk: self.disk }
     }
 }

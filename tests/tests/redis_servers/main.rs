@@ -5,5 +5,6 @@ mod cluster;
 mod ending;
 mod kinds;
 mod lone;
+mod page_user;
 mod pair;
 mod shared;
