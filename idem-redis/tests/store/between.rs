@@ -19,7 +19,11 @@ pub(crate) enum Act {
     Late(Duration),
     /// Passes it on once the gate is open.
     Gate(watch::Receiver<bool>),
-    /// Passes it on, drops the answer, runs this command, and ends the connection.
+    /// Ends the connection before the server gets it.
+    End,
+    /// Passes it on, drops the answer, and ends the connection.
+    LoseAnswer,
+    /// The same, and runs this command before it ends the connection.
     LoseAnswerAndRun(&'static [&'static str]),
     /// Says this first, and passes it on.
     SayFirst(Vec<u8>),
@@ -90,10 +94,13 @@ async fn carry(
                     Act::Gate(mut open) => {
                         let _ = open.wait_for(|open| *open).await;
                     }
-                    Act::LoseAnswerAndRun(command) => {
+                    Act::End => return Ok(()),
+                    lose @ (Act::LoseAnswer | Act::LoseAnswerAndRun(_)) => {
                         server.write_all(request).await?;
                         let _ = server.read(&mut answered).await?;
-                        node.run(command).await;
+                        if let Act::LoseAnswerAndRun(command) = lose {
+                            node.run(command).await;
+                        }
                         return Ok(());
                     }
                     Act::SayFirst(said) => client.write_all(&said).await?,

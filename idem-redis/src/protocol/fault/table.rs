@@ -58,7 +58,7 @@ pub(crate) enum Becomes {
     Full,
     NoWrites,
     Later,
-    /// Likewise, and only a replica says so.
+    /// Likewise, of a server that is no master any more, as far as can be known.
     Demoted,
     Refused(ErrorKind),
 }
@@ -85,7 +85,7 @@ pub(crate) static TABLE: &[Row] = &[
     row("MASTERDOWN", &[], &[Opening, Call, Script, Wait], Nothing, Demoted, "the server is a replica whose master is gone"),
     row("READONLY", &[], &[Opening, Call, Script, Wait], Nothing, Demoted, "the server is a replica: wait for the failover"),
     // It ends what had begun to wait.
-    row("UNBLOCKED", &[], &[Wait], Unknown, Demoted, "the server became a replica meanwhile"),
+    row("UNBLOCKED", &[], &[Wait], Unknown, Demoted, "the server became a replica meanwhile, or somebody sent CLIENT UNBLOCK"),
     // The first command of every script reads the key.
     row("WRONGTYPE", &[], &[Call, Script], Nothing, Refused(Corrupt), "the key holds no record: look at it, then remove it by force"),
     row("NOAUTH", &[], &[Opening, Hello, Call, Script, Wait], Nothing, Refused(InvalidConfig), "a password is missing"),
