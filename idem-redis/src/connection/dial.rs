@@ -122,7 +122,7 @@ impl Dial {
         }
         let select = Command::new(["SELECT".into(), Part::Number((*database).into())]);
         match self.ask(connection, select).await? {
-            Reply::Error(text) => Err(of_reply(&String::from_utf8_lossy(&text), server).of_opening()),
+            Reply::Error(text) => Err(of_reply(&String::from_utf8_lossy(&text), server).of_question()),
             _ => Ok(()),
         }
     }
@@ -139,7 +139,9 @@ impl Dial {
             {
                 Err(super::tls::refused(connection.address(), cause))
             }
-            answer => answer.map_err(Fault::of_opening),
+            // Nothing was written yet that anybody could mind.
+            Err(Fault::Unknown(cause)) => Err(Fault::Later(cause)),
+            answer => answer,
         }
     }
 }

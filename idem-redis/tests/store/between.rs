@@ -25,6 +25,8 @@ pub(crate) enum Act {
     LoseAnswer,
     /// The same, and runs this command before it ends the connection.
     LoseAnswerAndRun(&'static [&'static str]),
+    /// Answers this in place of the server, which does not get it.
+    AnswerInstead(&'static [u8]),
     /// Says this first, and passes it on.
     SayFirst(Vec<u8>),
     /// Answers this, again and again, in place of the server; tells how many bytes were taken.
@@ -102,6 +104,10 @@ async fn carry(
                             node.run(command).await;
                         }
                         return Ok(());
+                    }
+                    Act::AnswerInstead(said) => {
+                        client.write_all(said).await?;
+                        continue;
                     }
                     Act::SayFirst(said) => client.write_all(&said).await?,
                     Act::Say { first, again, taken } => {

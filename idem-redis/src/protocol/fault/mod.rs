@@ -101,13 +101,9 @@ impl Fault {
         }
     }
 
-    /// This as the answer to what only opens a connection: nothing was done that anybody could mind.
-    pub(crate) fn of_opening(self) -> Self {
-        match self {
-            Self::Unclear(kind, cause) => Self::Refused(kind, cause),
-            Self::Unknown(cause) => Self::Later(cause),
-            fault => fault,
-        }
+    /// This as the answer to a question, which changes nothing that anybody could mind.
+    pub(crate) fn of_question(self) -> Self {
+        if let Self::Unclear(kind, cause) = self { Self::Refused(kind, cause) } else { self }
     }
 
     /// What a call that ends with this fault tells its caller; `unsure`: whether an earlier try may have been done.
@@ -115,8 +111,6 @@ impl Fault {
         let (kind, cause) = match self {
             Self::Full(cause) => (ErrorKind::Full, cause),
             Self::Refused(kind, cause) => (kind, cause),
-            // Nobody asks again for what was only tried when the store was opened.
-            Self::Unclear(kind, cause) if operation == Operation::Open => (kind, cause),
             Self::Unclear(_, cause) | Self::Unknown(cause) => (ErrorKind::Timeout, cause),
             Self::OutOfTime => (ErrorKind::Timeout, Cause::new("no answer in time")),
             Self::Later(cause) | Self::NoWrites(cause) => (ErrorKind::Unavailable, cause),
