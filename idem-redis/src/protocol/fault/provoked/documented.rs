@@ -1,7 +1,7 @@
 //! The table that operators read, in `docs/redis.md`, held against that of the errors.
 
-use super::{TABLE, name};
-use crate::protocol::fault::table::Row;
+use super::name;
+use crate::protocol::fault::table::{Row, TABLE};
 
 /// From the heading on.
 fn section() -> String {

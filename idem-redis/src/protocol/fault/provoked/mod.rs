@@ -8,6 +8,7 @@ mod documented;
 mod in_clusters;
 mod on_one_server;
 mod programs;
+mod rows;
 mod with_replicas;
 
 use std::time::Duration;
@@ -17,7 +18,7 @@ use idem_core::{Error, ErrorKind, Operation};
 use tokio::time::{sleep, timeout};
 
 use super::of_reply;
-use super::table::{Row, TABLE};
+use super::table::Row;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -109,18 +110,6 @@ fn assert_claimed(row: &str, kind: ErrorKind, said: Said) {
     let fault = of_reply(&text, &"h:1".parse().unwrap());
     assert_eq!(fault.into_error(Operation::Lock, false).kind(), kind, "{text}");
     assert!(told.is_none_or(|told| told == kind), "the store tells {told:?} of {text}");
-}
-
-#[test]
-fn every_row_is_provoked_or_says_why_not() {
-    let excused = NOT_PROVOKED.iter().map(|(row, _)| *row);
-    let known: Vec<_> = PROVOKED.iter().copied().chain(excused).collect();
-    for row in TABLE {
-        assert!(known.contains(&&*name(row)), "{} is neither provoked nor excused", name(row));
-    }
-    for row in known {
-        assert!(TABLE.iter().any(|known| name(known) == row), "the table has no row {row}");
-    }
 }
 
 /// What `node` refuses `args` with.

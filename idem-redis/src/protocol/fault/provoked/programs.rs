@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use idem_conformance::redis::Server;
 
-use super::TABLE;
+use crate::protocol::fault::table::TABLE;
 
 /// Codes that answer other commands, or other ways of speaking, than idem's.
 const NEVER: &[(&str, &str)] = &[
