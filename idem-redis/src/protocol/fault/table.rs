@@ -2,8 +2,8 @@
 //! the effect, and what becomes of it.
 //!
 //! What is known of a script: a server checks memory, disk, replicas and role before the first command that writes, and not
-//! again once something was written (`SCRIPT_WRITE_DIRTY` in its `script.c`). Permissions and names of commands it checks at
-//! every command, and takes nothing back.
+//! again once something was written (`SCRIPT_WRITE_DIRTY` in Redis' `script.c`; a test holds each server to it). Permissions
+//! and names of commands it checks at every command, and takes nothing back.
 
 use idem_core::ErrorKind;
 
