@@ -11,7 +11,7 @@ use redis_protocol::resp3::decode::complete::decode_range;
 use redis_protocol::resp3::types::RangeFrame;
 
 use crate::protocol::decode::{Decoder, Frame, Malformed};
-use crate::protocol::fault::of_reply;
+use crate::protocol::fault::{of_hello, of_reply};
 use crate::protocol::reply::{Reply, Said};
 use crate::protocol::{calls, records};
 use crate::topology::{View, check};
@@ -171,6 +171,7 @@ proptest! {
             let _ = records::decode(&key, bytes);
         }
         let _ = of_reply(&text, &server).into_error(idem_core::Operation::Lock, false);
+        let _ = of_hello(&text, &server).into_error(idem_core::Operation::Open, false);
     }
 }
 

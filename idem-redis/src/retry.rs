@@ -75,7 +75,7 @@ impl Errand<'_> {
                     self.topology.trouble();
                     way.fail(fault);
                 }
-                Fault::Full(_) | Fault::NoWrites(_) | Fault::Refused(..) => {
+                Fault::Full(_) | Fault::NoWrites(_) | Fault::Refused(..) | Fault::Unclear(..) => {
                     return Err(CallError { fault, unsure: way.unsure });
                 }
             }

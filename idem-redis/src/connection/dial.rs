@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_core::ErrorKind;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -12,7 +11,7 @@ use super::queue::Queue;
 use super::serve::Served;
 use super::{Connection, Notified};
 use crate::protocol::command::{Command, Part};
-use crate::protocol::fault::{Cause, Fault, of_reply};
+use crate::protocol::fault::{Cause, Fault, of_hello, of_reply};
 use crate::protocol::reply::Reply;
 use crate::{Address, RedisConfig};
 
@@ -117,13 +116,13 @@ impl Dial {
         }
         let server = connection.address();
         match self.ask(connection, Command::new(hello)).await? {
-            Reply::Error(text) => return Err(refusal(&String::from_utf8_lossy(&text), server)),
+            Reply::Error(text) => return Err(of_hello(&String::from_utf8_lossy(&text), server)),
             _ if *database == 0 => return Ok(()),
             _ => {}
         }
         let select = Command::new(["SELECT".into(), Part::Number((*database).into())]);
         match self.ask(connection, select).await? {
-            Reply::Error(text) => Err(of_reply(&String::from_utf8_lossy(&text), server)),
+            Reply::Error(text) => Err(of_reply(&String::from_utf8_lossy(&text), server).of_question()),
             _ => Ok(()),
         }
     }
@@ -150,20 +149,4 @@ impl Dial {
 /// Far more than what is asked for has. Another process may keep larger outcomes than this one.
 fn most_bytes(max_outcome: u64) -> usize {
     usize::try_from(max_outcome.saturating_mul(4)).unwrap_or(usize::MAX).clamp(8 << 20, 1 << 30)
-}
-
-/// What a refusal of `HELLO` means. It is not shown: a server that does not know a command repeats its arguments, here
-/// the password.
-fn refusal(text: &str, server: &Address) -> Fault {
-    let invalid = |message| Fault::refused(ErrorKind::InvalidConfig, message);
-    match text.split(' ').next().unwrap_or_default() {
-        "NOAUTH" | "WRONGPASS" | "NOPERM" => invalid(format!("{server} refuses the user or password")),
-        word if word == "NOPROTO" || text.starts_with("ERR unknown command") => {
-            invalid(format!("{server} does not speak RESP3: Redis 7.0 or later is needed, or Valkey"))
-        }
-        _ if text.contains("max number of clients") => {
-            Fault::Later(Cause::new(format!("{server} has as many clients as it takes (maxclients)")))
-        }
-        word => Fault::Later(Cause::new(format!("{server} answers {word:.20} to HELLO"))),
-    }
 }

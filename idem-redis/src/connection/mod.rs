@@ -79,7 +79,8 @@ impl Connection {
     }
 
     /// Sends `command`, once; `before` it, if need be, another whose answer nobody looks at. Waits for the answer no
-    /// longer than `until`, and then leaves it behind: a server that takes too long ends the connection.
+    /// longer than `until`, and then leaves it behind: a server that takes too long ends the connection. Without `until` it
+    /// is a question, which changes nothing.
     ///
     /// # Cancel safety
     /// A dropped future leaves open whether the command is sent and done.
@@ -90,7 +91,8 @@ impl Connection {
         until: Option<Instant>,
     ) -> Result<Reply, Fault> {
         let answer = self.queue.push(command, before)?;
-        self.answer(answer, until).await
+        let answered = self.answer(answer, until).await;
+        if until.is_some() { answered } else { answered.map_err(Fault::of_question) }
     }
 
     /// Begins or ends notifications by `command`, which is answered by a push message where that is done.

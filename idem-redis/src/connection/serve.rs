@@ -12,7 +12,7 @@ use super::Notified;
 use super::queue::Queue;
 use crate::Address;
 use crate::protocol::decode::{Decoder, Frame, Malformed};
-use crate::protocol::fault::Cause;
+use crate::protocol::fault::{self, Cause};
 use crate::protocol::reply::Reply;
 
 /// What is asked of the system at once.
@@ -126,7 +126,7 @@ impl Served {
 
 /// Then nothing counts that the server acknowledges.
 fn tells_demotion(reply: &Reply) -> bool {
-    matches!(reply, Reply::Error(text) if text.starts_with(b"READONLY") || text.starts_with(b"UNBLOCKED"))
+    matches!(reply, Reply::Error(text) if fault::tells_demotion(&String::from_utf8_lossy(text)))
 }
 
 impl Drop for Served {

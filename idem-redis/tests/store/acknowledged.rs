@@ -8,7 +8,8 @@ use idem_redis::{Acks, RedisConfig, RedisStore};
 use tokio::task::JoinSet;
 
 use crate::support::{
-    acquire, assert_replays, claim, complete, completed, config, fingerprint, key, kind, lock, refusal,
+    acquire, assert_replays, calls_of, claim, complete, completed, config, fingerprint, key, kind, lock,
+    refusal,
 };
 
 const LONG: Duration = Duration::from_mins(1);
@@ -195,8 +196,5 @@ async fn what_was_written_before_a_demotion_that_ends_its_wait_is_unknown() {
 
 /// How often the server was asked to wait.
 async fn waits(master: &Node) -> u64 {
-    let stats = master.run(&["INFO", "commandstats"]).await;
-    let calls = stats.field("cmdstat_wait").unwrap_or_default();
-    let calls = calls.strip_prefix("calls=").and_then(|rest| rest.split(',').next()).unwrap_or("0");
-    calls.parse().unwrap()
+    calls_of(master, "wait").await
 }

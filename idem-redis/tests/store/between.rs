@@ -19,8 +19,14 @@ pub(crate) enum Act {
     Late(Duration),
     /// Passes it on once the gate is open.
     Gate(watch::Receiver<bool>),
-    /// Passes it on, drops the answer, runs this command, and ends the connection.
+    /// Ends the connection before the server gets it.
+    End,
+    /// Passes it on, drops the answer, and ends the connection.
+    LoseAnswer,
+    /// The same, and runs this command before it ends the connection.
     LoseAnswerAndRun(&'static [&'static str]),
+    /// Answers this in place of the server, which does not get it.
+    AnswerInstead(&'static [u8]),
     /// Says this first, and passes it on.
     SayFirst(Vec<u8>),
     /// Answers this, again and again, in place of the server; tells how many bytes were taken.
@@ -90,11 +96,18 @@ async fn carry(
                     Act::Gate(mut open) => {
                         let _ = open.wait_for(|open| *open).await;
                     }
-                    Act::LoseAnswerAndRun(command) => {
+                    Act::End => return Ok(()),
+                    lose @ (Act::LoseAnswer | Act::LoseAnswerAndRun(_)) => {
                         server.write_all(request).await?;
                         let _ = server.read(&mut answered).await?;
-                        node.run(command).await;
+                        if let Act::LoseAnswerAndRun(command) = lose {
+                            node.run(command).await;
+                        }
                         return Ok(());
+                    }
+                    Act::AnswerInstead(said) => {
+                        client.write_all(said).await?;
+                        continue;
                     }
                     Act::SayFirst(said) => client.write_all(&said).await?,
                     Act::Say { first, again, taken } => {

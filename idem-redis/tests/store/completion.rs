@@ -6,16 +6,13 @@ use bytes::Bytes;
 use idem_conformance::redis::Server;
 use idem_core::{Fenced, LockOutcome, Store};
 
-use crate::support::{acquire, assert_replays, claim, complete, fingerprint, key, lock, lone, value};
+use crate::support::{
+    acquire, assert_replays, calls_of, claim, complete, fingerprint, key, lock, lone, value,
+};
 
 /// How often scripts have asked the server for its time, which the short way does not.
-async fn long_ways(server: &Server) -> u32 {
-    let stats = server.run(&["INFO", "commandstats"]).await;
-    let asked = stats.field("cmdstat_time").unwrap_or_default();
-    asked
-        .strip_prefix("calls=")
-        .and_then(|rest| rest.split(',').next())
-        .map_or(0, |calls| calls.parse().unwrap())
+async fn long_ways(server: &Server) -> u64 {
+    calls_of(server, "time").await
 }
 
 #[tokio::test]

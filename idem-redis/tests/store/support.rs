@@ -86,6 +86,14 @@ pub(crate) fn kind<T: std::fmt::Debug>(answer: Result<T>) -> ErrorKind {
     answer.unwrap_err().kind()
 }
 
+/// How often `node` was sent `command`, by its `INFO commandstats`.
+pub(crate) async fn calls_of(node: &Node, command: &str) -> u64 {
+    let stats = node.run(&["INFO", "commandstats"]).await;
+    let Some(stats) = stats.field(&format!("cmdstat_{command}")) else { return 0 };
+    let calls = stats.strip_prefix("calls=").and_then(|rest| rest.split(',').next());
+    calls.unwrap_or_else(|| panic!("{stats}")).parse().unwrap()
+}
+
 /// Asks until `call` does well; for what recovers by itself.
 pub(crate) async fn recovers<F: Future<Output = Result<LockOutcome>>>(mut call: impl FnMut() -> F) {
     let wait = async {

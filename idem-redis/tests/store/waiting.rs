@@ -10,7 +10,7 @@ use idem_redis::{Acks, Deployment, RedisStore};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{acquire, address, complete, config, key, lone};
+use crate::support::{acquire, address, calls_of, complete, config, key, lone};
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -54,12 +54,7 @@ async fn waiters_beyond_the_bound_and_without_notifications_still_end() {
 
 /// How often the server was asked for the mark of one who waits.
 async fn looks(server: &Server) -> u64 {
-    let stats = server.run(&["INFO", "commandstats"]).await;
-    let calls = stats.field("cmdstat_evalsha").unwrap_or_default();
-    calls
-        .strip_prefix("calls=")
-        .and_then(|rest| rest.split(',').next())
-        .map_or(0, |calls| calls.parse().unwrap())
+    calls_of(server, "evalsha").await
 }
 
 /// Counted, not timed: of one second four looks are due, and one where notifications come.

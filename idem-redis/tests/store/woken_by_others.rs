@@ -2,18 +2,11 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::{Node, Server};
+use idem_conformance::redis::Server;
 use idem_core::Store;
 use idem_redis::{RedisConfig, RedisStore};
 
-use crate::support::{acquire, address, config};
-
-async fn looks(server: &Node) -> u64 {
-    let stats = server.run(&["INFO", "commandstats"]).await;
-    let calls = stats.field("cmdstat_evalsha").unwrap_or_default();
-    let calls = calls.strip_prefix("calls=").and_then(|rest| rest.split(',').next()).unwrap_or("0");
-    calls.parse().unwrap()
-}
+use crate::support::{acquire, address, calls_of, config};
 
 /// Counted, not timed: of one second one look is due where notifications come. The connection to a sentinel ends after each
 /// question; nobody waits for anything on it.
@@ -30,8 +23,8 @@ async fn who_waits_for_a_key_is_not_woken_by_a_connection_to_a_sentinel_that_end
     config.deployment = RedisConfig::sentinel("shop", [address(&sentinel)]).deployment;
     let store = RedisStore::open(config).await.unwrap();
     let lease = acquire(&store, "order").await;
-    let before = looks(&server).await;
+    let before = calls_of(&server, "evalsha").await;
     assert!(!store.settled(lease.key(), Duration::from_secs(5)).await.unwrap());
-    let looks = looks(&server).await - before;
+    let looks = calls_of(&server, "evalsha").await - before;
     assert!(looks <= 8, "{looks} looks");
 }

@@ -1,4 +1,8 @@
-//! Why a command got no answer, and what that means for the call behind it.
+//! Why a command got no answer, and what that means for the call behind it. What the errors of servers mean is in `table.rs`.
+
+#[cfg(test)]
+mod provoked;
+mod table;
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,6 +10,7 @@ use std::sync::Arc;
 use idem_core::{Error, ErrorKind, Operation};
 
 use crate::Address;
+use table::{Becomes, Effect, Place, Row};
 
 /// Why one try of a call got no answer.
 #[derive(Debug, Clone)]
@@ -28,6 +33,8 @@ pub(crate) enum Fault {
     OutOfTime,
     /// Nothing was done, and nothing will be until somebody does something about it.
     Refused(ErrorKind, Cause),
+    /// The same, but that it may have been done, in whole or in part.
+    Unclear(ErrorKind, Cause),
 }
 
 type Source = Arc<dyn std::error::Error + Send + Sync>;
@@ -83,7 +90,7 @@ impl Fault {
     /// was not done. What may be known elsewhere soon is sent again; what will not be known is the caller's.
     pub(crate) fn of_wait(self) -> Self {
         match self {
-            Self::Refused(_, cause) | Self::Full(cause) | Self::NoWrites(cause) => {
+            Self::Refused(_, cause) | Self::Unclear(_, cause) | Self::Full(cause) | Self::NoWrites(cause) => {
                 Self::Refused(ErrorKind::Timeout, cause)
             }
             Self::Later(cause) => Self::Unknown(cause),
@@ -94,12 +101,17 @@ impl Fault {
         }
     }
 
+    /// This as the answer to a question, which changes nothing that anybody could mind.
+    pub(crate) fn of_question(self) -> Self {
+        if let Self::Unclear(kind, cause) = self { Self::Refused(kind, cause) } else { self }
+    }
+
     /// What a call that ends with this fault tells its caller; `unsure`: whether an earlier try may have been done.
     pub(crate) fn into_error(self, operation: Operation, unsure: bool) -> Error {
         let (kind, cause) = match self {
             Self::Full(cause) => (ErrorKind::Full, cause),
             Self::Refused(kind, cause) => (kind, cause),
-            Self::Unknown(cause) => (ErrorKind::Timeout, cause),
+            Self::Unclear(_, cause) | Self::Unknown(cause) => (ErrorKind::Timeout, cause),
             Self::OutOfTime => (ErrorKind::Timeout, Cause::new("no answer in time")),
             Self::Later(cause) | Self::NoWrites(cause) => (ErrorKind::Unavailable, cause),
             Self::Moved { to: Some(to) } | Self::Ask { to } => {
@@ -113,34 +125,52 @@ impl Fault {
     }
 }
 
-/// What an error means that a server answers.
+/// What an error means that a server answers to a command or a script.
 pub(crate) fn of_reply(text: &str, server: &Address) -> Fault {
-    let cause = || Cause::new(format!("{server} answers: {text}"));
-    match text.split(' ').next().unwrap_or_default() {
-        "MOVED" => Fault::Moved { to: redirection(text, server) },
-        "ASK" => match redirection(text, server) {
+    let row = Row::of(text);
+    let cause = || Cause::new(format!("{server} answers: {}", without_arguments(text)));
+    match (row.becomes, row.effect) {
+        (Becomes::Moved, _) => Fault::Moved { to: redirection(text, server) },
+        (Becomes::Ask, _) => match redirection(text, server) {
             Some(to) => Fault::Ask { to },
             None => Fault::Later(cause()),
         },
-        "NOSCRIPT" => Fault::NoScript,
-        "OOM" => Fault::Full(cause()),
-        "MISCONF" | "NOREPLICAS" => Fault::NoWrites(cause()),
-        // Starting, failing over, migrating, or busy with somebody's script.
-        // `UNBLOCKED`: demoted while a `WAIT` was waiting.
-        "LOADING" | "CLUSTERDOWN" | "TRYAGAIN" | "MASTERDOWN" | "READONLY" | "BUSY" | "UNBLOCKED" => {
-            Fault::Later(cause())
-        }
-        "WRONGTYPE" => {
+        (Becomes::NoScript, _) => Fault::NoScript,
+        (Becomes::Full, _) => Fault::Full(cause()),
+        (Becomes::NoWrites, _) => Fault::NoWrites(cause()),
+        (Becomes::Later | Becomes::Demoted, Effect::Unknown) => Fault::Unknown(cause()),
+        (Becomes::Later | Becomes::Demoted, _) => Fault::Later(cause()),
+        (Becomes::Refused(kind), Effect::Unknown) => Fault::Unclear(kind, cause()),
+        (Becomes::Refused(ErrorKind::Corrupt), _) => {
+            let text = without_arguments(text);
             Fault::refused(ErrorKind::Corrupt, format!("the key holds no record: {server} answers: {text}"))
         }
-        "NOAUTH" | "WRONGPASS" | "NOPERM" => Fault::Refused(ErrorKind::InvalidConfig, cause()),
-        // What the user may not do within a script: Redis 7.0, and later ones.
-        "ERR" if text.contains("can't run this command") || text.contains("ACL failure") => {
-            Fault::Refused(ErrorKind::InvalidConfig, cause())
-        }
-        // What is not foreseen.
-        _ => Fault::Refused(ErrorKind::Unavailable, cause()),
+        (Becomes::Refused(kind), _) => Fault::Refused(kind, cause()),
     }
+}
+
+/// What an error means that a server answers to `HELLO`. Nothing of it is shown that the table does not have: a server that
+/// does not know a command repeats its arguments, here the password.
+pub(crate) fn of_hello(text: &str, server: &Address) -> Fault {
+    let row = Row::of(text);
+    if !row.places.contains(&Place::Hello) {
+        return Fault::Later(Cause::new(format!("{server} answers an error to HELLO: {}", row.code)));
+    }
+    let cause = Cause::new(format!("{server} answers {} to HELLO: {}", row.code, row.advice));
+    match row.becomes {
+        Becomes::Refused(kind) => Fault::Refused(kind, cause),
+        _ => Fault::Later(cause),
+    }
+}
+
+/// Whether an error tells that the server is no master any more.
+pub(crate) fn tells_demotion(text: &str) -> bool {
+    Row::of(text).becomes == Becomes::Demoted
+}
+
+/// A server that does not know a command repeats what it was sent, in which may be a caller's text.
+fn without_arguments(text: &str) -> &str {
+    text.split_once(", with args beginning with").map_or(text, |(command, _)| command)
 }
 
 /// The server in `MOVED 3999 127.0.0.1:6381`; without a host it is that of the one who answers.
@@ -156,6 +186,7 @@ fn redirection(text: &str, server: &Address) -> Option<Address> {
 
 #[cfg(test)]
 mod tests {
+    use super::table::{TABLE, UNLISTED};
     use super::*;
 
     fn server(host: &str, port: u16) -> Address {
@@ -188,22 +219,34 @@ mod tests {
     #[test]
     fn no_error_to_a_wait_says_that_the_write_was_not_done() {
         let here = server("h", 1);
-        for text in [
-            "NOPERM User default has no permissions to run the 'wait' command",
-            "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
-            "ERR WAIT cannot be used with replica instances.",
-            "READONLY You can't write against a read only replica.",
-            "OOM command not allowed when used memory > 'maxmemory'.",
-            "LOADING Redis is loading the dataset in memory",
-            "MOVED 1 h:2",
-            "NOSCRIPT",
-            "",
-        ] {
+        for row in TABLE.iter().chain([&UNLISTED]) {
+            let text = format!("{} {} 1 h:2", row.code, row.parts.first().unwrap_or(&""));
             for unsure in [false, true] {
-                let error = of_reply(text, &here).of_wait().into_error(Operation::Lock, unsure);
+                let error = of_reply(&text, &here).of_wait().into_error(Operation::Lock, unsure);
                 assert_eq!(error.kind(), ErrorKind::Timeout, "{text}");
             }
         }
+    }
+
+    #[test]
+    fn no_error_to_what_may_have_been_done_says_that_it_was_not() {
+        let here = server("h", 1);
+        for row in TABLE.iter().chain([&UNLISTED]).filter(|row| row.effect == Effect::Unknown) {
+            let text = format!("{} {}", row.code, row.parts.first().unwrap_or(&""));
+            let error = of_reply(&text, &here).into_error(Operation::Complete, false);
+            assert_eq!(error.kind(), ErrorKind::Timeout, "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_refused_hello_is_shown_but_what_the_table_says() {
+        let here = server("h", 1);
+        for row in TABLE.iter().chain([&UNLISTED]) {
+            let text = format!("{} {} hunter2", row.code, row.parts.first().unwrap_or(&""));
+            let error = of_hello(&text, &here).into_error(Operation::Open, false);
+            assert!(!error.message().contains("hunter2"), "{error:?}");
+        }
+        assert!(!of_hello("hunter2", &here).into_error(Operation::Open, false).message().contains("hunter2"));
     }
 
     #[test]
@@ -215,6 +258,8 @@ mod tests {
         assert_eq!(kind("NOPERM this user has no permissions"), ErrorKind::InvalidConfig);
         assert_eq!(kind("READONLY You can't write against a read only replica."), ErrorKind::Unavailable);
         assert_eq!(kind("NOREPLICAS Not enough good replicas to write."), ErrorKind::Unavailable);
-        assert_eq!(kind(""), ErrorKind::Unavailable);
+        // Of what is not foreseen nothing is known.
+        assert_eq!(kind(""), ErrorKind::Timeout);
+        assert_eq!(kind("upstream failure"), ErrorKind::Timeout);
     }
 }
