@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod acknowledged;
+mod asked_elsewhere;
 mod bad_record;
 mod bad_server;
 mod between;
