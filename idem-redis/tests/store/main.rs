@@ -15,6 +15,7 @@ mod configured;
 mod cutter;
 mod demoted_and_promoted;
 mod demoted_under_load;
+mod eviction_allowed;
 mod foreign_cluster;
 mod forgotten;
 mod full_queue;
