@@ -25,6 +25,7 @@ mod lost_data;
 mod pushed_with_attributes;
 mod refusing;
 mod replays_beside_waiters;
+mod replica_reconnects;
 mod replicas_watched;
 mod resent;
 mod runtime_at_rest;
