@@ -44,6 +44,7 @@ mod tls_refused;
 mod together;
 mod too_many_clients;
 mod unsure_refusals;
+mod user_of_its_own;
 mod waiting;
 mod waiting_unpolled;
 mod woken_by_others;
