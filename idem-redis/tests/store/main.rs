@@ -33,6 +33,7 @@ mod runtimes;
 mod secret_in_refusal;
 mod sentinel;
 mod settled_in_time;
+mod shard_of_its_own;
 mod short_lives;
 mod slot_on_its_way;
 mod subscriptions_left;
