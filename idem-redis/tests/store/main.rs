@@ -36,6 +36,7 @@ mod settled_in_time;
 mod shard_of_its_own;
 mod short_lives;
 mod slot_on_its_way;
+mod stale_sentinel;
 mod subscriptions_left;
 mod support;
 #[cfg(feature = "tls")]
