@@ -22,6 +22,7 @@ mod full_queue;
 mod hostile_answers;
 mod lone_redirected;
 mod lost_data;
+mod names_unknown;
 mod pushed_with_attributes;
 mod refusing;
 mod replays_beside_waiters;
