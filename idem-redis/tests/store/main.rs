@@ -23,6 +23,7 @@ mod hostile_answers;
 mod lone_redirected;
 mod lost_data;
 mod names_unknown;
+mod opened_after_failover;
 mod pushed_with_attributes;
 mod refusing;
 mod replays_beside_waiters;
