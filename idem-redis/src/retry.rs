@@ -98,10 +98,10 @@ impl Errand<'_> {
             Some(address) => self.topology.at(address),
             None => self.topology.node(self.slot)?,
         };
+        self.topology.watched();
         let link = if let Some(link) = node.open_link() {
             link
         } else {
-            self.topology.watched();
             // Seldom: its future need not lie in that of every call.
             let late =
                 |_| Fault::Later(Cause::new(format!("{} is not connected to in time", node.address())));
@@ -110,7 +110,7 @@ impl Errand<'_> {
         let command = request.command(way.whole_script);
         let reply = link.send(&command, way.ask.is_some(), self.deadline).await?;
         if wrote(&reply) {
-            let by = self.topology.acknowledgers(self.slot);
+            let by = self.topology.acknowledgers(self.slot, way.ask.as_ref());
             link.acknowledged(&request.key, way.ask.is_some(), by, self.deadline).await?;
         }
         Ok(reply)

@@ -68,6 +68,11 @@ impl Dial {
         }
     }
 
+    /// How long it takes at most until a connection can be used: to connect, to log in, and some questions.
+    pub(crate) fn longest(&self) -> Duration {
+        self.connect_timeout * 3 + self.response_timeout * 8
+    }
+
     /// Connects, and begins to serve `queue`.
     pub(super) async fn connect(&self, address: &Address, queue: &Arc<Queue>) -> Result<AbortHandle, Fault> {
         timeout(self.connect_timeout, self.reach(address, queue)).await.unwrap_or_else(|_| {

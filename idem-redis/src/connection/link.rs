@@ -43,7 +43,7 @@ impl Link {
             dial: Arc::clone(dial),
             identity: OnceLock::new(),
             has_data: AtomicBool::new(false),
-            waiting: SingleFlight::new(),
+            waiting: SingleFlight::new(dial.longest()),
         }))
     }
 
@@ -111,8 +111,16 @@ impl Link {
         if by.is_none() {
             return Ok(());
         }
+        let began = Instant::now();
         let wait = async { self.replicas().await?.wait(key.clone(), asking, by).await };
-        timeout_at(until, wait).await.unwrap_or(Err(Fault::OutOfTime))?;
+        let waited = timeout_at(until, wait).await.unwrap_or_else(|_| {
+            // Longer than any connection waits that is served: the runtime rests that does it.
+            if began.elapsed() >= self.dial.response_timeout * 2 {
+                self.close();
+            }
+            Err(Fault::OutOfTime)
+        });
+        waited?;
         if self.is_open() {
             return Ok(());
         }

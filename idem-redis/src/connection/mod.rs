@@ -125,10 +125,14 @@ impl Connection {
     }
 
     async fn answer(&self, answer: Answer, until: Option<Instant>) -> Result<Reply, Fault> {
+        let is_served = self.is_served_here();
         let answered = match until {
-            Some(until) if !self.ends_before(until) => {
+            Some(until) if !is_served => self.answer_from_elsewhere(answer, until).await?,
+            Some(until) if until <= Instant::now() + self.response_timeout * 2 => {
                 timeout_at(until, answer).await.map_err(|_| Fault::OutOfTime)?
             }
+            // The answer or the end of the connection comes well before, and most calls need no timer of their own, which
+            // would cost as much as the rest of them.
             _ => answer.await,
         };
         match answered {
@@ -140,11 +144,26 @@ impl Connection {
 }
 
 impl Connection {
-    /// Whether an answer or the end of the connection comes well before `until`: most calls need no timer of their own,
-    /// which would cost as much as the rest of them. Only where the connection is served whenever the caller is.
-    fn ends_before(&self, until: Instant) -> bool {
-        let is_served = Handle::try_current().is_ok_and(|here| here.id() == self.runtime);
-        is_served && until > Instant::now() + self.response_timeout * 2
+    /// Whether the runtime that serves the connection is that of the caller, and goes on when the caller does.
+    fn is_served_here(&self) -> bool {
+        Handle::try_current().is_ok_and(|here| here.id() == self.runtime)
+    }
+
+    /// Another runtime serves the connection. When it rests, nobody else gives the connection up.
+    async fn answer_from_elsewhere(
+        &self,
+        answer: Answer,
+        until: Instant,
+    ) -> Result<<Answer as Future>::Output, Fault> {
+        let given_up = Instant::now() + self.response_timeout * 2;
+        match timeout_at(until.min(given_up), answer).await {
+            Ok(answered) => Ok(answered),
+            Err(_) if given_up < until => {
+                self.close();
+                Err(self.ended())
+            }
+            Err(_) => Err(Fault::OutOfTime),
+        }
     }
 }
 

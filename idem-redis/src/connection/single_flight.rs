@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -9,11 +10,17 @@ use tokio::time::Instant;
 
 use crate::protocol::fault::Fault;
 
-pub(crate) struct SingleFlight<T>(Arc<watch::Sender<State<T>>>);
+pub(crate) struct SingleFlight<T> {
+    state: Arc<watch::Sender<State<T>>>,
+    /// How long an attempt takes at most, in a runtime that goes on.
+    longest: Duration,
+    attempts: AtomicU64,
+}
 
 enum State<T> {
     Idle,
-    Making,
+    /// The attempt of this number, since then.
+    Making(u64, Instant),
     Made(T),
     Failed(Fault, Instant),
 }
@@ -29,18 +36,20 @@ impl<T> State<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(State::Idle)))
+    /// An attempt that takes longer than `longest` is given up: the runtime rests that makes it.
+    pub(crate) fn new(longest: Duration) -> Self {
+        let state = Arc::new(watch::Sender::new(State::Idle));
+        Self { state, longest, attempts: AtomicU64::new(0) }
     }
 
     /// What was made, usable or not.
     pub(crate) fn get(&self) -> Option<T> {
-        self.0.borrow().made().cloned()
+        self.state.borrow().made().cloned()
     }
 
     /// Whether nothing was made, or what was made passes `test`.
     pub(crate) fn is_none_or(&self, test: impl FnOnce(&T) -> bool) -> bool {
-        self.0.borrow().made().is_none_or(test)
+        self.state.borrow().made().is_none_or(test)
     }
 
     /// What was made where it is still `usable`, else what `attempt` gives. After a failure nothing is tried for `pause`, and
@@ -57,47 +66,49 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     where
         F: Future<Output = Result<T, Fault>> + Send + 'static,
     {
-        let mut changes = self.0.subscribe();
+        let mut changes = self.state.subscribe();
+        let number = self.attempts.fetch_add(1, Ordering::Relaxed);
         let begins = |state: &mut State<T>| {
             let is_due = match state {
                 State::Idle => true,
-                State::Making => false,
+                State::Making(_, since) => since.elapsed() >= self.longest,
                 State::Made(made) => !usable(made),
                 State::Failed(_, at) => at.elapsed() >= pause,
             };
             if is_due {
-                *state = State::Making;
+                *state = State::Making(number, Instant::now());
             }
             is_due
         };
-        if self.0.send_if_modified(begins) {
+        if self.state.send_if_modified(begins) {
             // Made before it is spawned: a runtime may end without having begun with it.
-            let flight = Flight { state: Arc::clone(&self.0), outcome: None };
+            let flight = Flight { state: Arc::clone(&self.state), number, outcome: None };
             tokio::spawn(flight.run(attempt()));
         }
-        let settled = changes.wait_for(|state| !matches!(state, State::Making)).await;
+        let settled = changes.wait_for(|state| !matches!(state, State::Making(..))).await;
         match settled.as_deref() {
             Ok(State::Made(made)) => Ok(made.clone()),
             Ok(State::Failed(fault, _)) => Err(Some(fault.clone())),
             // The sender lives as long as this.
-            Ok(State::Idle | State::Making) | Err(_) => Err(None),
+            Ok(State::Idle | State::Making(..)) | Err(_) => Err(None),
         }
     }
 
     /// Gives up what was made, if anything was.
     pub(crate) fn reset(&self) -> Option<T> {
-        self.0.send_replace(State::Idle).into_made()
+        self.state.send_replace(State::Idle).into_made()
     }
 
     /// The same, and tells everybody why.
     pub(crate) fn fail(&self, fault: Fault) -> Option<T> {
-        self.0.send_replace(State::Failed(fault, Instant::now())).into_made()
+        self.state.send_replace(State::Failed(fault, Instant::now())).into_made()
     }
 }
 
 /// Says what came of it, also when the runtime ends meanwhile: then nobody is to blame, and nobody has to wait.
 struct Flight<T> {
     state: Arc<watch::Sender<State<T>>>,
+    number: u64,
     outcome: Option<State<T>>,
 }
 
@@ -112,6 +123,14 @@ impl<T> Flight<T> {
 
 impl<T> Drop for Flight<T> {
     fn drop(&mut self) {
-        self.state.send_replace(self.outcome.take().unwrap_or(State::Idle));
+        let outcome = self.outcome.take().unwrap_or(State::Idle);
+        self.state.send_if_modified(|state| {
+            // Nobody waits any more for what was given up.
+            let is_waited_for = matches!(state, State::Making(number, _) if *number == self.number);
+            if is_waited_for {
+                *state = outcome;
+            }
+            is_waited_for
+        });
     }
 }

@@ -1,5 +1,6 @@
 //! What a server must be before anything is entrusted to it: asked on every new connection, and now and then.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use idem_core::ErrorKind;
@@ -32,6 +33,8 @@ pub(crate) struct Facts {
     /// Replicas that have caught up with it.
     pub(crate) replicas: u8,
     pub(crate) keeps: Keeps,
+    /// Whether it forgets keys when its memory is full.
+    pub(crate) evicts: bool,
     /// Its clock, in microseconds since 1970, and when it showed that.
     pub(crate) time: u64,
     pub(crate) time_at: Instant,
@@ -105,26 +108,26 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault
         is_master: said("role") == "master",
         replicas: caught_up(&info),
         keeps,
+        evicts: policy != "noeviction",
         time,
         time_at: asked + asked.elapsed() / 2,
     })
 }
 
 /// Replicas that an `INFO` shows as caught up. What has no port is none, but somebody who takes a copy (`redis-cli --rdb`).
+/// One that came back before it was missed is shown twice.
 fn caught_up(info: &Reply) -> u8 {
-    let lines = info.text().unwrap_or_default().lines();
-    let replicas = lines.filter_map(|line| {
-        let (name, replica) = line.strip_prefix("slave")?.split_once(':')?;
-        name.parse::<u16>().ok()?;
-        let mut fields = replica.trim().split(',').filter_map(|field| field.split_once('='));
-        let (mut is_online, mut has_port) = (false, true);
-        for (name, value) in &mut fields {
-            is_online |= (name, value) == ("state", "online");
-            has_port &= (name, value) != ("port", "0");
-        }
-        (is_online && has_port).then_some(())
+    let replicas = info.text().unwrap_or_default().lines().filter_map(|line| {
+        let (number, replica) = line.strip_prefix("slave")?.split_once(':')?;
+        number.parse::<u16>().ok()?;
+        let field = |name| {
+            let mut fields = replica.trim().split(',').filter_map(|field| field.split_once('='));
+            fields.find(|(field, _)| *field == name).map(|(_, value)| value)
+        };
+        let (host, port) = (field("ip")?, field("port")?);
+        (field("state") == Some("online") && port != "0").then_some((host, port))
     });
-    u8::try_from(replicas.count()).unwrap_or(u8::MAX)
+    u8::try_from(replicas.collect::<HashSet<_>>().len()).unwrap_or(u8::MAX)
 }
 
 /// When the server brings to the disk what it appends; none where the user may not ask.
@@ -211,6 +214,11 @@ mod tests {
                 "slave0:ip=10.0.0.2,port=6379,state=online,offset=14,lag=1,type=replica\r\n\
                  slave1:ip=10.0.0.3,port=6379,state=online,offset=14,lag=1,type=replica\r\n",
                 2,
+            ),
+            (
+                "slave0:ip=10.0.0.2,port=6379,state=online,offset=14,lag=9\r\n\
+                 slave1:ip=10.0.0.2,port=6379,state=online,offset=14,lag=0\r\n",
+                1,
             ),
             ("slave0\r\nslave:state=online\r\nslavex:state=online\r\n", 0),
         ] {

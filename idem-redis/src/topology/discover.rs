@@ -19,58 +19,52 @@ use crate::topology::slots::{SLOTS, View};
 /// How long to wait for those who may know more, once somebody has answered.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// The best answer by `rank` of those that come while the first is waited for, and a little longer.
-async fn best<T: 'static, R: PartialOrd>(
+/// The answers that come while the first is waited for, and a little longer: one at least.
+async fn gather<T: 'static>(
     mut asked: JoinSet<Result<T, Fault>>,
     nobody: &'static str,
-    rank: impl Fn(&T) -> R,
-    agree: impl Fn(&T, &T) -> Result<(), Fault>,
-) -> Result<T, Fault> {
-    let mut best: Option<T> = None;
+) -> Result<Vec<T>, Fault> {
+    let mut answers = Vec::new();
     let mut fault = Fault::Later(Cause::new(nobody));
     loop {
-        let next = match &best {
-            None => asked.join_next().await,
-            Some(_) => timeout(GRACE, asked.join_next()).await.unwrap_or(None),
+        let next = if answers.is_empty() {
+            asked.join_next().await
+        } else {
+            timeout(GRACE, asked.join_next()).await.unwrap_or(None)
         };
         match next {
-            Some(Ok(Ok(answer))) => match &best {
-                Some(before) => {
-                    agree(before, &answer)?;
-                    if rank(&answer) > rank(before) {
-                        best = Some(answer);
-                    }
-                }
-                None => best = Some(answer),
-            },
+            Some(Ok(Ok(answer))) => answers.push(answer),
             Some(Ok(Err(refused @ Fault::Refused(..)))) => fault = refused,
             Some(Ok(Err(other))) if !matches!(fault, Fault::Refused(..)) => fault = other,
             Some(_) => {}
-            None => return best.ok_or(fault),
+            None if answers.is_empty() => return Err(fault),
+            None => return Ok(answers),
         }
     }
 }
 
-/// The cluster of `nodes` as the one sees it that has heard most. `is_known`: whether it is known which cluster that is; else
-/// all have to be of the same.
+/// The cluster of `nodes` as the one sees it that has heard most. `is_known`: whether it is known which cluster that is;
+/// else all have to be of the same.
 pub(crate) async fn ask_cluster(nodes: Vec<Arc<Node>>, is_known: bool) -> Result<View, Fault> {
-    let asked = nodes.into_iter().map(ask_node).collect();
-    let agree = |one: &View, other: &View| {
-        let mut shards = Shards::default();
+    let nobody = "no server of the cluster is known";
+    let views = gather(nodes.into_iter().map(ask_node).collect(), nobody).await?;
+    let mut shards = Shards::default();
+    if let Some(one) = views.first() {
         shards.learn(one);
-        if is_known || shards.recognize(other) {
-            return Ok(());
-        }
-        Err(Fault::refused(
-            ErrorKind::InvalidConfig,
-            "the servers that are named belong to different clusters",
-        ))
-    };
-    best(asked, "no server of the cluster is known", |view| (view.epoch, view.is_ok), agree).await
+    }
+    if !is_known && !views.iter().all(|view| shards.recognize(view)) {
+        let message = "the servers that are named belong to different clusters";
+        return Err(Fault::refused(ErrorKind::InvalidConfig, message));
+    }
+    let best = views.into_iter().max_by_key(|view| (view.epoch, view.is_ok));
+    best.ok_or_else(|| Fault::Later(Cause::new(nobody)))
 }
 
 async fn ask_node(node: Arc<Node>) -> Result<View, Fault> {
     let view = view(&*node.asking_link().await?).await?;
+    if view.ranges.is_empty() {
+        return Err(Fault::Later(Cause::new(format!("{} knows no slots", node.address()))));
+    }
     node.refuse_unless_recognized(&view)?;
     Ok(view)
 }
@@ -106,18 +100,30 @@ pub(crate) struct Named {
     /// Replicas that it has or had, as far as the sentinel may tell.
     pub(crate) replicas: u64,
     /// Rises with every failover that the sentinel has heard of.
-    epoch: u64,
+    pub(crate) epoch: u64,
 }
 
-/// The master that `sentinels` call `service`, as the one names it that has heard most.
+/// The master that `sentinels` call `service`, as the one names it that has heard most. `epoch`: the latest that was heard
+/// of before. What is older is believed only of most of them: then they were set up anew.
 pub(crate) async fn ask_sentinels(
     dial: &Arc<Dial>,
     sentinels: &[Address],
     service: &str,
+    epoch: u64,
 ) -> Result<Named, Fault> {
     let ask = |sentinel: &Address| ask_sentinel(Arc::clone(dial), sentinel.clone(), service.to_owned());
     let asked = sentinels.iter().map(ask).collect();
-    best(asked, "no sentinel is known", |named: &Named| named.epoch, |_, _| Ok(())).await
+    let nobody = "no sentinel is known";
+    let answers = gather(asked, nobody).await?;
+    let is_most = answers.len() * 2 > sentinels.len();
+    let best = answers.into_iter().max_by_key(|named| named.epoch);
+    let named = best.ok_or_else(|| Fault::Later(Cause::new(nobody)))?;
+    if named.epoch < epoch && !is_most {
+        return Err(Fault::Later(Cause::new(
+            "the sentinels that have heard of the last failover do not answer",
+        )));
+    }
+    Ok(named)
 }
 
 async fn ask_sentinel(dial: Arc<Dial>, sentinel: Address, service: String) -> Result<Named, Fault> {

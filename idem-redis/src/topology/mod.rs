@@ -12,7 +12,7 @@ pub(crate) mod time;
 mod watch;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -43,9 +43,12 @@ pub(crate) struct Topology {
     nodes: Mutex<HashMap<Address, Arc<Node>>>,
     /// Whether every master keeps what it acknowledges when it is started again, by the last check.
     is_durable: AtomicBool,
+    /// The latest failover that a sentinel told of.
+    sentinel_epoch: AtomicU64,
     trouble: Notify,
     /// The task that looks at the servers.
     watcher: Mutex<Option<AbortHandle>>,
+    is_watched: AtomicBool,
 }
 
 impl Topology {
@@ -75,8 +78,10 @@ impl Topology {
             table: RwLock::new(Arc::new(SlotTable::empty())),
             nodes: Mutex::default(),
             is_durable: AtomicBool::new(false),
+            sentinel_epoch: AtomicU64::new(0),
             trouble: Notify::new(),
             watcher: Mutex::default(),
+            is_watched: AtomicBool::new(false),
         });
         let required = topology.begin(config).await?;
         // Set here and nowhere else.
@@ -113,8 +118,9 @@ impl Topology {
         Arc::clone(nodes.entry(address.clone()).or_insert_with(new))
     }
 
-    /// What must hold a write to `slot`.
-    pub(crate) fn acknowledgers(&self, slot: u16) -> Acknowledgers {
+    /// What must hold a write to `slot`; `at`: on the server that is getting the slot, with replicas of its own.
+    pub(crate) fn acknowledgers(&self, slot: u16, at: Option<&Address>) -> Acknowledgers {
+        let slot = at.and_then(|at| self.slot_at(at)).unwrap_or(slot);
         self.common.required.get().map(|required| required.of(slot)).unwrap_or_default()
     }
 
@@ -122,10 +128,19 @@ impl Topology {
     pub(crate) fn moved(&self, slot: u16, to: Option<&Address>) {
         if let Some(to) = to {
             let node = self.at(to);
+            if let (Some(like), Some(required)) = (self.slot_at(to), self.common.required.get()) {
+                required.moved(slot, like);
+            }
             let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
             Arc::make_mut(&mut *table).assign(slot, slot, &node);
         }
         self.trouble();
+    }
+
+    /// Some slot that the server at `address` has.
+    fn slot_at(&self, address: &Address) -> Option<u16> {
+        let table = self.table();
+        (0..slots::SLOTS).find(|slot| table.node(*slot).is_some_and(|node| node.address() == address))
     }
 
     /// Something is wrong: have a look soon.

@@ -49,7 +49,8 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new(address: Address, common: Arc<Common>) -> Arc<Self> {
-        let lines = (0..=common.connections.max(1)).map(|_| SingleFlight::new()).collect();
+        let lines =
+            (0..=common.connections.max(1)).map(|_| SingleFlight::new(common.dial.longest())).collect();
         Arc::new(Self {
             address,
             common,
@@ -162,7 +163,7 @@ impl Node {
             vec![(0, u16::MAX)]
         };
         // A server that evicts may evict that, too.
-        let has_marker = facts.is_master && !demands.allow_eviction;
+        let has_marker = facts.is_master && !facts.evicts;
         *lock(&self.marker) = if has_marker { markers.of(&slots) } else { None };
         Ok(facts)
     }

@@ -8,6 +8,7 @@ use idem_core::ErrorKind;
 use super::check::Keeps;
 use super::node::Node;
 use super::required::Required;
+use super::slots::{Range, View};
 use super::{Topology, check, discover, nobody};
 use crate::protocol::fault::Fault;
 use crate::{Acks, Deployment, RedisConfig};
@@ -40,7 +41,25 @@ impl Topology {
         let view = self.look(false).await?;
         discover::refuse_unless_whole(&view)?;
         self.adopt(&view);
-        Required::of_cluster(acks, &view, &self.shards())
+        if !matches!(acks, Some(Acks::Count(_))) {
+            self.refuse_orphans(&view).await?;
+        }
+        Ok(Required::of_cluster(acks, &view, &self.shards()))
+    }
+
+    /// Refuses a cluster of which a master has no replica, when nobody said that this is wanted: one that never had any by
+    /// another kind of error than one that is about to have one again.
+    async fn refuse_orphans(&self, view: &View) -> Result<(), Fault> {
+        let orphan = view.ranges.iter().find(|range| range.replicas.is_empty());
+        let Some(Range { master, .. }) = orphan else { return Ok(()) };
+        let node = self.at(&master.address);
+        node.link().await?;
+        let kind = if node.had_replicas() { ErrorKind::Unavailable } else { ErrorKind::InvalidConfig };
+        let message = format!(
+            "the master {} has no replica, so nothing would survive it: give it one, or accept that with acks = 0",
+            master.address
+        );
+        Err(Fault::refused(kind, message))
     }
 
     async fn begin_lone(self: &Arc<Self>, config: &RedisConfig) -> Result<Required, Fault> {

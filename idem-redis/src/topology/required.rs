@@ -52,23 +52,15 @@ impl Required {
         Ok(Self { replicas, disk: acks == Some(Acks::Disk) })
     }
 
-    /// # Errors
-    /// Where a master has no replica, and nobody said that this is wanted.
-    pub(crate) fn of_cluster(acks: Option<Acks>, view: &View, shards: &Shards) -> Result<Self, Fault> {
+    /// Of a cluster of which every master has a replica, or none is waited for.
+    pub(crate) fn of_cluster(acks: Option<Acks>, view: &View, shards: &Shards) -> Self {
         if let Some(Acks::Count(count)) = acks {
-            return Ok(Self { replicas: Replicas::Fixed(count), disk: false });
-        }
-        if let Some(range) = view.ranges.iter().find(|range| range.replicas.is_empty()) {
-            let message = format!(
-                "the master {} has no replica, so nothing would survive it: give it one, or accept that with acks = 0",
-                range.master.address
-            );
-            return Err(Fault::refused(ErrorKind::InvalidConfig, message));
+            return Self { replicas: Replicas::Fixed(count), disk: false };
         }
         let replicas = Replicas::BySlot((0..SLOTS).map(|_| AtomicU8::new(1)).collect());
         let required = Self { replicas, disk: acks == Some(Acks::Disk) };
         required.saw_cluster(view, shards);
-        Ok(required)
+        required
     }
 
     /// One master has so many replicas now.
@@ -93,6 +85,14 @@ impl Required {
             for slot in slots {
                 slot.store(replicas.max(1), Ordering::Release);
             }
+        }
+    }
+
+    /// `slot` is where the slot `like` is.
+    pub(crate) fn moved(&self, slot: u16, like: u16) {
+        let Replicas::BySlot(slots) = &self.replicas else { return };
+        if let (Some(slot), Some(like)) = (slots.get(usize::from(slot)), slots.get(usize::from(like))) {
+            slot.store(like.load(Ordering::Acquire), Ordering::Release);
         }
     }
 

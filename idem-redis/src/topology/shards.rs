@@ -13,6 +13,8 @@ const MOST: usize = 4_096;
 #[derive(Debug, Default)]
 pub(crate) struct Shards {
     shard_of: HashMap<String, u32>,
+    /// Of each shard, as it was seen last.
+    masters: HashMap<u32, String>,
     next: u32,
     /// How many servers the last view had.
     last: usize,
@@ -29,9 +31,9 @@ impl Shards {
         known * 2 >= ids.len().min(self.last)
     }
 
-    /// Takes in a view of the cluster, unless it is older than what is known.
+    /// Takes in a view of the cluster, unless it is older than what is known, or of a server that knows nothing.
     pub(crate) fn learn(&mut self, view: &View) -> bool {
-        if view.epoch < self.epoch {
+        if view.epoch < self.epoch || view.ranges.is_empty() {
             return false;
         }
         self.epoch = view.epoch;
@@ -39,12 +41,24 @@ impl Shards {
         self.last = ids.len();
         if self.shard_of.len() + ids.len() > MOST {
             self.shard_of.retain(|id, _| ids.contains(id.as_str()));
+            self.masters.retain(|_, master| ids.contains(master.as_str()));
         }
+        let masters: HashSet<_> = view.ranges.iter().map(|range| range.master.id.as_str()).collect();
         for range in &view.ranges {
-            let shard = *self.shard_of.entry(range.master.id.clone()).or_insert_with(|| {
+            let master = range.master.id.as_str();
+            let shard = self.shard_of.get(master).copied().filter(|shard| {
+                let before = self.masters.get(shard).map(String::as_str);
+                // Not that of a replica which has slots of its own now, beside the master that it followed.
+                before.is_none_or(|before| before == master || !masters.contains(before))
+            });
+            let shard = shard.unwrap_or_else(|| {
                 self.next += 1;
                 self.next
             });
+            if self.masters.get(&shard).map(String::as_str) != Some(master) {
+                self.masters.insert(shard, master.to_owned());
+                self.shard_of.insert(master.to_owned(), shard);
+            }
             for replica in &range.replicas {
                 if self.shard_of.get(replica) != Some(&shard) {
                     self.shard_of.insert(replica.clone(), shard);
@@ -121,6 +135,7 @@ mod tests {
         assert_eq!(replicas(&["a:x,z b:y", "a:x b", "a:x b:z"]), [1, 2], "y may come back");
         assert_eq!(replicas(&["a:x b:y", "a:x,z b:y"]), [2, 1], "one more");
         assert_eq!(replicas(&["a:x", "a:x b:y"]), [1, 1], "a new master");
+        assert_eq!(replicas(&["a:x,z b:y", "a:z b:y x"]), [1, 1, 0], "a replica that has slots of its own");
     }
 
     #[test]
@@ -145,6 +160,8 @@ mod tests {
     fn an_older_view_changes_nothing() {
         let mut shards = after(&["a:x b:y"]);
         assert!(!shards.learn(&View { epoch: 0, ..view("a:x,z b:y") }));
+        assert!(!shards.learn(&View { epoch: 9, is_ok: false, ranges: Vec::new() }));
+        assert!(!shards.recognize(&view("1:2")), "who knows nothing tells nothing");
         assert_eq!(shards.replicas(&view("a b")).collect::<Vec<_>>(), [1, 1]);
     }
 

@@ -84,12 +84,23 @@ fn read_range(range: &Reply, server: &Address) -> Option<Range> {
 fn read_address(server: &Reply, asked: &Address) -> Option<Address> {
     let parts = server.array()?;
     let port = u16::try_from(parts.get(1)?.integer()?).ok()?;
-    let host = parts.first().and_then(Reply::text).filter(|host| !host.is_empty() && *host != "?");
+    let host = match parts.first().and_then(Reply::text) {
+        // It is to be told by its name, and has none.
+        Some("?") => metadata(parts.get(3)?, "ip"),
+        host => host,
+    };
+    let host = host.filter(|host| !host.is_empty());
     match (host, asked) {
         (Some(host), _) => Some(Address::Tcp { host: host.to_owned(), port }),
         (None, Address::Tcp { host, .. }) => Some(Address::Tcp { host: host.clone(), port }),
         (None, Address::Unix(_)) => None,
     }
+}
+
+/// A field of what is told of a server beside.
+fn metadata<'a>(fields: &'a Reply, name: &str) -> Option<&'a str> {
+    let mut pairs = fields.array()?.chunks_exact(2);
+    pairs.find_map(|pair| (pair[0].text() == Some(name)).then(|| pair[1].text())?)
 }
 
 fn read_id(server: &Reply) -> Option<String> {

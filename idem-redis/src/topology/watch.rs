@@ -1,5 +1,6 @@
 //! Looking at the servers again: who has which slot, and whether each is still what it must be.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
@@ -16,9 +17,14 @@ const PAUSE: Duration = Duration::from_millis(50);
 impl Topology {
     /// Sees to it that the servers are looked at, whichever runtime is left to do so.
     pub(crate) fn watched(self: &Arc<Self>) {
+        if self.is_watched.load(Ordering::Acquire) {
+            return;
+        }
         let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
         if watcher.as_ref().is_none_or(AbortHandle::is_finished) {
-            *watcher = Some(tokio::spawn(watch(Arc::downgrade(self))).abort_handle());
+            self.is_watched.store(true, Ordering::Release);
+            let watching = Watching(Arc::downgrade(self));
+            *watcher = Some(tokio::spawn(watching.run()).abort_handle());
         }
     }
 
@@ -35,7 +41,9 @@ impl Topology {
     /// Finds the one master, and tells how many replicas it has or had, as far as is known without asking it.
     pub(super) async fn find_lone(&self) -> Result<u64, Fault> {
         if let Deployment::Sentinel { service } = &self.deployment {
-            let named = discover::ask_sentinels(&self.sentinel_dial, &self.seeds, service).await?;
+            let epoch = self.sentinel_epoch.load(Ordering::Acquire);
+            let named = discover::ask_sentinels(&self.sentinel_dial, &self.seeds, service, epoch).await?;
+            self.sentinel_epoch.store(named.epoch, Ordering::Release);
             self.adopt_lone(&named.master);
             return Ok(named.replicas);
         }
@@ -61,8 +69,25 @@ impl Topology {
     }
 }
 
+/// Says so when it ends, which it does with its runtime.
+struct Watching(Weak<Topology>);
+
+impl Watching {
+    async fn run(self) {
+        watch(&self.0).await;
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        if let Some(topology) = self.0.upgrade() {
+            topology.is_watched.store(false, Ordering::Release);
+        }
+    }
+}
+
 /// Looks at the servers now and then, and soon when there is trouble; until the topology is dropped.
-async fn watch(topology: Weak<Topology>) {
+async fn watch(topology: &Weak<Topology>) {
     let Some(mut next_check) = topology.upgrade().map(|topology| Instant::now() + topology.check_interval)
     else {
         return;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use idem_conformance::redis::{Cluster, Node};
+use idem_conformance::redis::{Cluster, Node, Server};
 use idem_core::{ErrorKind, LockOutcome, Store};
 use idem_redis::{Acks, Deployment, RedisConfig, RedisStore};
 use tokio::io::copy_bidirectional;
@@ -107,4 +107,39 @@ async fn servers_of_two_clusters_are_refused() {
     let (kind, said) = refusal(of([one.nodes()[0].clone(), other.nodes()[0].clone()])).await;
     assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
     assert!(said.contains("different clusters"), "{said}");
+}
+
+/// As a server of a cluster that is just being made, or one that was taken out of its own (`redis-cli --cluster del-node`).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_cluster_is_not_believed_though_its_server_had_no_slots_at_first() {
+    let own = Cluster::options().replicas(0).start().await;
+    let reused = Reused::by(&own.nodes()[0]).await;
+    let store = RedisStore::open(of([Node::new(reused.addr), own.nodes()[1].clone()])).await.unwrap();
+    for name in ["a", "b", "c", "d"] {
+        acquire(&store, name).await;
+    }
+    let foreign = Server::options().config("cluster-enabled yes").start().await;
+    foreign.run(&["CLUSTER", "SET-CONFIG-EPOCH", "1000"]).await;
+    let before = reused.connected.load(Ordering::SeqCst);
+    reused.server.send_replace(foreign.addr());
+    let asked = async {
+        while reused.connected.load(Ordering::SeqCst) <= before {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_mins(1), asked).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    foreign.run(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await;
+    let is_ok =
+        async || foreign.run(&["CLUSTER", "INFO"]).await.field("cluster_state").as_deref() == Some("ok");
+    while !is_ok().await {
+        sleep(Duration::from_millis(50)).await;
+    }
+    for _ in 0..50 {
+        for name in ["a", "b", "c", "d"] {
+            let told = lock(&store, name).await;
+            assert!(!matches!(told, Ok(LockOutcome::Acquired(_))), "{name} is held, and yet: {told:?}");
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
 }

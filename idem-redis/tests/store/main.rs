@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod acknowledged;
+mod asked_elsewhere;
 mod bad_record;
 mod bad_server;
 mod between;
@@ -14,17 +15,21 @@ mod configured;
 mod cutter;
 mod demoted_and_promoted;
 mod demoted_under_load;
+mod eviction_allowed;
 mod foreign_cluster;
 mod forgotten;
 mod full_queue;
 mod hostile_answers;
 mod lone_redirected;
 mod lost_data;
+mod names_unknown;
 mod on_disk;
+mod opened_after_failover;
 mod pushed_with_attributes;
 mod refused_midway;
 mod refusing;
 mod replays_beside_waiters;
+mod replica_reconnects;
 mod replicas_watched;
 mod resent;
 mod runtime_at_rest;
@@ -32,8 +37,10 @@ mod runtimes;
 mod secret_in_refusal;
 mod sentinel;
 mod settled_in_time;
+mod shard_of_its_own;
 mod short_lives;
 mod slot_on_its_way;
+mod stale_sentinel;
 mod subscriptions_left;
 mod support;
 #[cfg(feature = "tls")]

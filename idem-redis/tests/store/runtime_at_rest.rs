@@ -8,7 +8,7 @@ use idem_core::Store;
 use idem_redis::RedisStore;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{config, key};
+use crate::support::{config, key, lock};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
@@ -29,5 +29,51 @@ fn a_call_ends_in_time_though_the_runtime_that_connected_is_at_rest() {
     // Ten times what any call may take.
     let answer = end.recv_timeout(Duration::from_secs(20));
     assert!(answer.is_ok(), "it has not ended");
+    drop(at_rest);
+}
+
+/// It was just connecting when its thread left it.
+#[test]
+fn a_store_goes_on_in_another_runtime_while_the_one_rests_that_was_connecting() {
+    let servers = Runtime::new().unwrap();
+    let server = servers.block_on(Server::lone());
+    let at_rest = runtime();
+    let store = at_rest.block_on(RedisStore::open(config(&server))).unwrap();
+    servers.block_on(server.run(&["CLIENT", "KILL", "TYPE", "normal"]));
+    server.stop();
+    let left =
+        at_rest.block_on(async { tokio::time::timeout(Duration::from_millis(100), lock(&store, "a")).await });
+    assert!(left.is_err(), "{left:?}");
+    server.cont();
+    let answered = servers.block_on(async {
+        let mut last = lock(&store, "b").await;
+        for _ in 0..4 {
+            if last.is_err() {
+                last = lock(&store, "b").await;
+            }
+        }
+        last
+    });
+    assert!(answered.is_ok(), "the server is well for ten seconds, and yet: {answered:?}");
+    drop(at_rest);
+}
+
+/// It had connected, and nobody drives what it made.
+#[test]
+fn a_store_goes_on_in_another_runtime_while_the_one_rests_that_had_connected() {
+    let servers = Runtime::new().unwrap();
+    let server = servers.block_on(Server::lone());
+    let at_rest = runtime();
+    let store = at_rest.block_on(RedisStore::open(config(&server))).unwrap();
+    let answered = servers.block_on(async {
+        let mut last = lock(&store, "b").await;
+        for _ in 0..4 {
+            if last.is_err() {
+                last = lock(&store, "b").await;
+            }
+        }
+        last
+    });
+    assert!(answered.is_ok(), "the server is well for ten seconds, and yet: {answered:?}");
     drop(at_rest);
 }

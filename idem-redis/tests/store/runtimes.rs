@@ -79,3 +79,25 @@ fn a_connection_begun_by_a_runtime_that_ends_at_once_is_begun_again_by_the_next(
     let record = single().block_on(store.get(&key("order")));
     assert!(record.is_ok(), "{record:?}");
 }
+
+/// The connections are those of a runtime that goes on, and what looked at the servers was of the one that ended.
+#[test]
+fn the_servers_are_watched_though_the_runtime_has_ended_that_opened_the_store() {
+    let servers = runtime();
+    let server = servers.block_on(Server::lone());
+    let (first, second) = (runtime(), runtime());
+    let mut config = config(&server);
+    config.check_interval = Duration::from_secs(2);
+    let store = first.block_on(RedisStore::open(config)).unwrap();
+    servers.block_on(server.run(&["CLIENT", "KILL", "TYPE", "normal"]));
+    second.block_on(crate::support::recovers(|| crate::support::lock(&store, "order")));
+    drop(first);
+    servers.block_on(server.run(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]));
+    let refused = async {
+        while crate::support::lock(&store, "order").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let noticed = second.block_on(async { tokio::time::timeout(Duration::from_secs(30), refused).await });
+    assert!(noticed.is_ok(), "a server that evicts is used for 15 checks");
+}

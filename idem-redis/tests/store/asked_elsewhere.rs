@@ -1,0 +1,110 @@
+//! Keys of a slot that is on its way between masters that have not as many replicas: those of the master that takes the
+//! write count, not those of the one that gives the slot away.
+
+use std::time::Duration;
+
+use idem_conformance::redis::{Cluster, Node, Server, slot};
+use idem_core::{ErrorKind, LockOutcome};
+use idem_redis::{Deployment, RedisConfig, RedisStore};
+use tokio::time::{sleep, timeout};
+
+use crate::support::{address, config, key, lock};
+
+const LONG: Duration = Duration::from_mins(1);
+
+/// A cluster of which the first master has two replicas, the second one, the third none any more.
+struct Uneven {
+    cluster: Cluster,
+    store: RedisStore,
+    two: Node,
+    one: Node,
+    /// The second replica of `two`.
+    second: Node,
+}
+
+impl Uneven {
+    async fn start() -> Self {
+        let cluster = Cluster::options()
+            .each(|_, each| each.config("cluster-allow-replica-migration no"))
+            .start()
+            .await;
+        let mut config: RedisConfig = config(&cluster.nodes()[0]);
+        config.servers = cluster.nodes().iter().map(address).collect();
+        config.deployment = Deployment::Cluster;
+        let store = RedisStore::open(config).await.unwrap();
+        let [two, one, none] = [0, 1, 2].map(|number| cluster.nodes()[number].clone());
+        let second = cluster.replica_of(&none).await;
+        second.run(&["CLUSTER", "REPLICATE", &two.run(&["CLUSTER", "MYID"]).await.text()]).await;
+        cluster.wait_ok().await;
+        let uneven = Self { cluster, store, two, one, second };
+        // Until it is known.
+        uneven.server().stop();
+        let refused = async {
+            let mut names = uneven.names_of(uneven.two.clone()).await;
+            loop {
+                let name = names.next().unwrap();
+                match lock(&uneven.store, &name).await {
+                    Err(error) if error.to_string().contains("1 of 2 replicas") => break,
+                    _ => sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        timeout(LONG, refused).await.unwrap();
+        uneven
+    }
+
+    fn server(&self) -> &Server {
+        self.cluster.server(&self.second)
+    }
+
+    fn slot_of(&self, name: &str) -> u16 {
+        slot(self.store.redis_key(&key(name)).as_bytes())
+    }
+
+    /// Names of keys that `master` has.
+    async fn names_of(&self, master: Node) -> impl Iterator<Item = String> + '_ {
+        let mut own = vec![false; 16_384];
+        let slots = master.run(&["CLUSTER", "SLOTS"]).await;
+        for range in slots.elements() {
+            let at = |place: usize| usize::try_from(range.elements()[place].integer().unwrap()).unwrap();
+            let port = range.elements()[2].elements()[1].integer().unwrap();
+            if port == i64::from(master.port()) {
+                own[at(0)..=at(1)].fill(true);
+            }
+        }
+        (0..).map(|number| format!("order {number}")).filter(move |name| own[usize::from(self.slot_of(name))])
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_written_where_its_slot_goes_is_held_by_all_replicas_of_that_master() {
+    let uneven = Uneven::start().await;
+    let name = uneven.names_of(uneven.one.clone()).await.next().unwrap();
+    let _moving = uneven.cluster.begin_migration(uneven.slot_of(&name), &uneven.two).await;
+    let told = lock(&uneven.store, &name).await;
+    let kind = told.as_ref().map_err(idem_core::Error::kind);
+    assert!(matches!(kind, Err(ErrorKind::Timeout)), "its second replica is stopped, and yet: {told:?}");
+    uneven.server().cont();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_written_where_its_slot_goes_waits_for_no_more_replicas_than_that_master_has() {
+    let uneven = Uneven::start().await;
+    uneven.server().cont();
+    uneven.cluster.wait_ok().await;
+    let name = uneven.names_of(uneven.two.clone()).await.last_fresh();
+    let _moving = uneven.cluster.begin_migration(uneven.slot_of(&name), &uneven.one).await;
+    let told = lock(&uneven.store, &name).await;
+    assert!(matches!(told, Ok(LockOutcome::Acquired(_))), "all is well, and yet: {told:?}");
+}
+
+trait LastFresh {
+    /// One that was not used to find out what is known.
+    fn last_fresh(self) -> String;
+}
+
+impl<I: Iterator<Item = String>> LastFresh for I {
+    fn last_fresh(mut self) -> String {
+        self.nth(2_000).unwrap()
+    }
+}

@@ -1,0 +1,38 @@
+//! A process that is started between the loss of a master and its return.
+
+use std::time::Duration;
+
+use idem_conformance::redis::Cluster;
+use idem_core::ErrorKind;
+use idem_redis::{Deployment, RedisStore};
+use tokio::time::{sleep, timeout};
+
+use crate::support::{address, completed, config};
+
+/// That it has no replica at the moment is nothing that somebody configured: it passes, as with one master.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_of_which_a_promoted_master_waits_for_its_replica_is_unavailable_and_no_wrong_configuration()
+ {
+    let cluster = Cluster::start().await;
+    let mut config = config(&cluster.nodes()[1]);
+    config.servers = cluster.nodes().iter().map(address).collect();
+    (config.deployment, config.call_timeout) = (Deployment::Cluster, Duration::from_secs(5));
+    let store = RedisStore::open(config.clone()).await.unwrap();
+    for name in 0..32 {
+        completed(&store, &format!("order {name}")).await;
+    }
+    let lost = cluster.nodes()[0].clone();
+    let promoted = cluster.replica_of(&lost).await;
+    cluster.server(&lost).kill();
+    let refused = async {
+        loop {
+            match RedisStore::open(config.clone()).await {
+                Err(error) if error.to_string().contains("has no replica") => break error,
+                _ => sleep(Duration::from_millis(100)).await,
+            }
+        }
+    };
+    let error = timeout(Duration::from_mins(1), refused).await.unwrap();
+    assert!(error.to_string().contains(&promoted.port().to_string()), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+}

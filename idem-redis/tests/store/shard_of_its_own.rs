@@ -1,0 +1,75 @@
+//! A replica that becomes a master with slots of its own has left its shard.
+
+use std::time::Duration;
+
+use idem_conformance::redis::{Cluster, Node, slot};
+use idem_redis::{Deployment, RedisStore};
+use tokio::time::{sleep, timeout};
+
+use crate::support::{address, completed, config, key, lock};
+
+const LONG: Duration = Duration::from_mins(1);
+
+async fn id(node: &Node) -> String {
+    node.run(&["CLUSTER", "MYID"]).await.text()
+}
+
+/// Until all of the cluster say of `node` what `says` looks for.
+async fn all_say(cluster: &Cluster, node: &str, says: &str) {
+    let agreed = async {
+        for other in cluster.nodes() {
+            loop {
+                let nodes = other.run(&["CLUSTER", "NODES"]).await.text();
+                if nodes.lines().any(|line| line.starts_with(node) && line.contains(says)) {
+                    break;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+    };
+    timeout(LONG, agreed).await.unwrap_or_else(|_| panic!("not all say {says} of {node}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_became_a_master_with_a_replica_of_its_own_is_waited_for_by_none_of_its_former_shard()
+{
+    let cluster = Cluster::options().replicas(2).start().await;
+    let mut config = config(&cluster.nodes()[0]);
+    config.servers = cluster.nodes().iter().map(address).collect();
+    (config.deployment, config.call_timeout) = (Deployment::Cluster, Duration::from_secs(5));
+    let store = RedisStore::open(config).await.unwrap();
+    completed(&store, "before").await;
+    let [first, second] = [0, 1].map(|number| cluster.nodes()[number].clone());
+    let left = cluster.replica_of(&first).await;
+    let follower = cluster.replica_of(&second).await;
+    let (left_id, follower_id) = (id(&left).await, id(&follower).await);
+
+    // As `redis-cli --cluster` would: it forgets whom it followed, and meets the cluster as a master.
+    left.run(&["CLUSTER", "RESET", "SOFT"]).await;
+    left.run(&["CLUSTER", "MEET", &first.host().to_string(), &first.port().to_string()]).await;
+    all_say(&cluster, &left_id, "master").await;
+    follower.run(&["CLUSTER", "REPLICATE", &left_id]).await;
+    all_say(&cluster, &follower_id, &left_id).await;
+    // The first of three masters has the first third of the slots, the third the last.
+    let find = |fits: fn(u16) -> bool| {
+        (0..9_999).map(|number| format!("order {number}")).find(|name| fits(slot_of(&store, name))).unwrap()
+    };
+    let (stays, moves) = (find(|slot| slot < 5_000), find(|slot| slot > 11_000));
+    cluster.migrate_slot(slot_of(&store, &moves), &left).await;
+    cluster.wait_ok().await;
+    // Some checks.
+    sleep(Duration::from_secs(1)).await;
+
+    let told = [
+        ("the slot that moved", lock(&store, &moves).await),
+        ("its former shard", lock(&store, &stays).await),
+    ];
+    assert!(
+        told.iter().all(|(_, told)| told.is_ok()),
+        "every master has its replicas in step, and yet: {told:?}"
+    );
+}
+
+fn slot_of(store: &RedisStore, name: &str) -> u16 {
+    slot(store.redis_key(&key(name)).as_bytes())
+}
