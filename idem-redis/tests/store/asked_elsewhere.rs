@@ -74,7 +74,9 @@ impl Uneven {
                 own[at(0)..=at(1)].fill(true);
             }
         }
-        (0..).map(|number| format!("order {number}")).filter(move |name| own[usize::from(self.slot_of(name))])
+        (0..100_000)
+            .map(|number| format!("order {number}"))
+            .filter(move |name| own[usize::from(self.slot_of(name))])
     }
 }
 

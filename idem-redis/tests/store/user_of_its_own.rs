@@ -7,7 +7,7 @@ use idem_conformance::redis::{Cluster, Node, Pair, Server, ServerOptions};
 use idem_core::{Fenced, Store};
 use idem_redis::{Deployment, RedisConfig, RedisStore};
 
-use crate::support::{acquire, address, assert_replays, complete, completed, config, key, lock};
+use crate::support::{acquire, assert_replays, complete, completed, config, key, lock};
 
 fn user() -> &'static str {
     let page = include_str!("../../../docs/redis.md");
