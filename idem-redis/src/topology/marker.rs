@@ -35,6 +35,12 @@ pub(crate) struct Markers {
 const IDENTITY: usize = 16;
 const REPLICATED: &str = "replicated";
 
+/// Where there is one: it may have been lost since it was looked at.
+const SAY_REPLICATED: &str = "
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  redis.call('SETRANGE', KEYS[1], 16, ARGV[1])
+end";
+
 #[derive(Clone)]
 struct Seen {
     value: Bytes,
@@ -119,7 +125,8 @@ impl Markers {
         until: Instant,
     ) -> Result<(), Fault> {
         let Some(key) = self.unacknowledged(number) else { return Ok(()) };
-        let say = ["SETRANGE".into(), key.clone().into(), Part::Number(IDENTITY as u64), REPLICATED.into()];
+        let say =
+            ["EVAL".into(), SAY_REPLICATED.into(), Part::Number(1), key.clone().into(), REPLICATED.into()];
         link.ask(say).await?;
         link.acknowledged(&key, false, by, until).await?;
         if let Some(seen) = self.seen().get_mut(&number) {

@@ -143,3 +143,13 @@ async fn another_cluster_is_not_believed_though_its_server_had_no_slots_at_first
         sleep(Duration::from_millis(50)).await;
     }
 }
+
+/// One that was taken out, say, and counts on by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_slots_among_those_named_hides_no_cluster_that_is_whole() {
+    let own = Cluster::options().replicas(0).start().await;
+    let blank = Server::options().config("cluster-enabled yes").start().await;
+    blank.run(&["CLUSTER", "SET-CONFIG-EPOCH", "1000"]).await;
+    let opened = RedisStore::open(of([own.nodes()[0].clone(), blank.node().clone()])).await;
+    assert!(opened.is_ok(), "{opened:?}");
+}

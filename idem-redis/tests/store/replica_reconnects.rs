@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::support::{completed, config, lock};
+use crate::support::{config, lock, recovers};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -80,7 +80,8 @@ async fn a_replica_that_its_master_has_twice_for_a_moment_is_one() {
     online(&master, 1).await;
     let store = RedisStore::open(config(&master)).await.unwrap();
     assert!(store.capabilities().replicated);
-    completed(&store, "before").await;
+    // In step, and not only online.
+    recovers(|| lock(&store, "before")).await;
 
     way.leave.notify_waiters();
     online(&master, 2).await;

@@ -52,7 +52,7 @@ async fn a_replica_that_became_a_master_with_a_replica_of_its_own_is_waited_for_
     all_say(&cluster, &follower_id, &left_id).await;
     // The first of three masters has the first third of the slots, the third the last.
     let find = |fits: fn(u16) -> bool| {
-        (0..9_999).map(|number| format!("order {number}")).find(|name| fits(slot_of(&store, name))).unwrap()
+        (0..10_000).map(|number| format!("order {number}")).find(|name| fits(slot_of(&store, name))).unwrap()
     };
     let (stays, moves) = (find(|slot| slot < 5_000), find(|slot| slot > 11_000));
     cluster.migrate_slot(slot_of(&store, &moves), &left).await;
