@@ -7,7 +7,8 @@ use idem_core::ErrorKind;
 use idem_redis::{RedisConfig, RedisStore};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{completed, config, lock, refusal};
+use crate::lost_data::is_corrupt;
+use crate::support::{completed, config, refusal};
 
 fn allowing(server: &Server) -> RedisConfig {
     let mut config = config(server);
@@ -39,14 +40,5 @@ async fn a_server_that_keeps_its_data_and_lost_them_is_refused_also_where_evicti
     server.kill();
     std::fs::remove_dir_all(server.folder().join("appendonlydir")).unwrap();
     server.restart().await;
-    let told = async {
-        loop {
-            match lock(&store, "order").await {
-                Err(error) if error.kind() == ErrorKind::Corrupt => break,
-                Err(_) => sleep(Duration::from_millis(20)).await,
-                Ok(told) => panic!("it was done: {told:?}"),
-            }
-        }
-    };
-    timeout(Duration::from_secs(30), told).await.unwrap();
+    is_corrupt(&store, "order").await;
 }

@@ -18,7 +18,8 @@ fn unchecked(server: &Server) -> RedisConfig {
     config
 }
 
-async fn is_corrupt(store: &RedisStore, name: &str) {
+/// Until the loss is told, by which nothing is done.
+pub(crate) async fn is_corrupt(store: &RedisStore, name: &str) {
     let told = async {
         loop {
             match lock(store, name).await {
