@@ -99,6 +99,11 @@ impl Link {
         self.has_data.store(true, Ordering::Release);
     }
 
+    /// It is to be seen again.
+    pub(crate) fn doubt_data(&self) {
+        self.has_data.store(false, Ordering::Release);
+    }
+
     /// Waits until all that was answered on this link before is acknowledged `by` these; the last of it was about `key`.
     /// `asking` as for [`send`](Link::send).
     pub(crate) async fn acknowledged(

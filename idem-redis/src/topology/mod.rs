@@ -132,6 +132,9 @@ impl Topology {
                 required.moved(slot, like);
             }
             let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+            if !table.has(&node) {
+                node.became_master();
+            }
             Arc::make_mut(&mut *table).assign(slot, slot, &node);
         }
         self.trouble();
@@ -205,11 +208,11 @@ impl Topology {
 
     /// Servers that have no slot any more are forgotten; what is in flight on them goes on.
     fn replace(&self, table: SlotTable<Node>) {
+        let before = self.table();
+        table.nodes.iter().filter(|node| !before.has(node)).for_each(|node| node.became_master());
         let table = Arc::new(table);
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        nodes.retain(|address, node| {
-            self.seeds.contains(address) || table.nodes.iter().any(|known| Arc::ptr_eq(known, node))
-        });
+        nodes.retain(|address, node| self.seeds.contains(address) || table.has(node));
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
     }
 

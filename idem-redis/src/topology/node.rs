@@ -45,6 +45,8 @@ pub(crate) struct Node {
     facts: Mutex<Option<Arc<Facts>>>,
     /// The number of its marker, if it is to have one.
     marker: Mutex<Option<u16>>,
+    /// Held while it is looked at for calls: by one of them for all. When it was last seen to be a replica.
+    looking: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Node {
@@ -58,6 +60,7 @@ impl Node {
             next: AtomicUsize::new(0),
             facts: Mutex::default(),
             marker: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
         })
     }
 
@@ -73,10 +76,27 @@ impl Node {
     /// A connection for calls, made now if need be. Connecting goes on when the caller leaves.
     pub(crate) async fn link(self: &Arc<Self>) -> Result<Arc<Link>, Fault> {
         let link = self.line(self.next()).await?;
-        if !link.has_data() {
+        if link.has_data() {
+            return Ok(link);
+        }
+        let mut replica_since = self.looking.lock().await;
+        if !link.has_data() && replica_since.is_none_or(|since| since.elapsed() >= PAUSE) {
+            *replica_since = None;
+            self.examine(&link).await?;
             self.look_for_data(&link).await?;
         }
-        Ok(link)
+        if link.has_data() {
+            return Ok(link);
+        }
+        replica_since.get_or_insert_with(Instant::now);
+        Err(Fault::Moved { to: None })
+    }
+
+    /// It has become master, and may not have all that it is believed to have: it is looked at again before it serves calls.
+    pub(crate) fn became_master(&self) {
+        for link in self.lines.iter().filter_map(SingleFlight::get) {
+            link.doubt_data();
+        }
     }
 
     /// The same for questions: the server may have lost its data, or be about to read them.
@@ -175,7 +195,10 @@ impl Node {
             let is_durable = self.facts().is_some_and(|facts| facts.keeps.is_durable());
             self.common.markers.look(link, number, is_durable).await?;
         }
-        link.found_data();
+        // A replica may become master at any time, and has its marker only then.
+        if self.facts().is_some_and(|facts| facts.is_master) {
+            link.found_data();
+        }
         Ok(())
     }
 

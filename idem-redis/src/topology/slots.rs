@@ -134,6 +134,10 @@ impl<N> SlotTable<N> {
         self.nodes.get(usize::from((*self.places.get(usize::from(slot))?)?))
     }
 
+    pub(crate) fn has(&self, node: &Arc<N>) -> bool {
+        self.nodes.iter().any(|known| Arc::ptr_eq(known, node))
+    }
+
     /// What nobody was assigned here stays as it is in `before`.
     pub(crate) fn fill_holes(&mut self, before: &Self) {
         for slot in 0..SLOTS {

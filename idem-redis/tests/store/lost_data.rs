@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::{Pair, Server};
+use idem_conformance::redis::{Cluster, Node, Pair, Server, slot};
 use idem_core::{ErrorKind, LockOutcome, Store};
-use idem_redis::{RedisConfig, RedisStore};
+use idem_redis::{Deployment, RedisConfig, RedisStore};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{acquire, assert_replays, completed, config, kind, lock, recovers};
+use crate::support::{acquire, address, assert_replays, completed, config, key, kind, lock, recovers};
 
 const LONG: Duration = Duration::from_secs(30);
 
 /// Looks at the server again only when it connects.
-fn unchecked(server: &Server) -> RedisConfig {
+fn unchecked(server: &Node) -> RedisConfig {
     let mut config = config(server);
     config.check_interval = Duration::from_hours(1);
     config
@@ -52,7 +52,7 @@ async fn a_server_that_says_that_it_keeps_its_data_and_lost_them_is_refused() {
     std::fs::remove_dir_all(server.folder().join("appendonlydir")).unwrap();
     server.restart().await;
     is_corrupt(&store, "order").await;
-    assert_eq!(kind(store.get(&crate::support::key("order")).await), ErrorKind::Corrupt);
+    assert_eq!(kind(store.get(&key("order")).await), ErrorKind::Corrupt);
     // Whoever opens it now takes it as it is, and the first one still does not.
     acquire(&RedisStore::open(unchecked(&server)).await.unwrap(), "another").await;
     server.run(&["CLIENT", "KILL", "TYPE", "normal"]).await;
@@ -66,7 +66,7 @@ async fn data_that_are_flushed_are_missed_by_the_next_check() {
     completed(&store, "order").await;
     server.run(&["FLUSHALL"]).await;
     let told = async {
-        while store.get(&crate::support::key("order")).await.is_ok() {
+        while store.get(&key("order")).await.is_ok() {
             sleep(Duration::from_millis(20)).await;
         }
         is_corrupt(&store, "order").await;
@@ -83,6 +83,39 @@ async fn a_master_that_comes_back_empty_is_refused_where_replicas_acknowledge() 
     completed(&store, "order").await;
     pair.master().restart().await;
     is_corrupt(&store, "order").await;
+}
+
+/// A store is connected to replicas, too: it asked them who the masters are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_promoted_without_the_data_is_refused_on_the_connection_of_before() {
+    let cluster = Cluster::start().await;
+    let promoted = cluster.replica_of(&cluster.nodes()[0]).await;
+    let mut config = unchecked(&cluster.nodes()[0]);
+    config.servers = cluster.nodes().iter().map(address).collect();
+    config.deployment = Deployment::Cluster;
+    let store = RedisStore::open(config).await.unwrap();
+    let mut names = (0..).map(|number| format!("order {number}"));
+    let mut master = cluster.nodes()[1].clone();
+    let mut name = String::new();
+    while master != cluster.nodes()[0] {
+        name = names.next().unwrap();
+        master = cluster.master_of(slot(store.redis_key(&key(&name)).as_bytes())).await;
+    }
+    completed(&store, &name).await;
+    promoted.run(&["CONFIG", "SET", "replica-read-only", "no"]).await;
+    promoted.run(&["FLUSHALL"]).await;
+    cluster.takeover(&promoted).await;
+    let told = async {
+        loop {
+            match store.get(&key(&name)).await {
+                Err(error) if error.kind() == ErrorKind::Corrupt => break,
+                Ok(None) => panic!("it is believed that nobody completed {name}"),
+                _ => sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    timeout(LONG, told).await.unwrap();
+    is_corrupt(&store, &name).await;
 }
 
 #[tokio::test]

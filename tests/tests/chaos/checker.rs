@@ -40,6 +40,10 @@ pub(crate) fn check(history: &[Event], rules: Rules) -> Report {
             of_key.checkpoint_was_saved(event);
             of_key.is_up_to_date(event);
         }
+        let OfKey { events, report, .. } = of_key;
+        if report.violations.last().is_some_and(|violation| violation.key == key) {
+            report.violated.insert(key, events.into_iter().cloned().collect());
+        }
     }
     report
 }

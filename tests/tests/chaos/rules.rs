@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::history::Micros;
+use crate::history::{Event, Micros};
 
 /// What is asked of a history beyond the contract.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +76,8 @@ pub(crate) struct Report {
     /// In rounds that measure it: how long keys of healthy masters went without an answer.
     pub(crate) gap: Micros,
     pub(crate) violations: Vec<Violation>,
+    /// All that happened to the keys of violations.
+    pub(crate) violated: BTreeMap<u32, Vec<Event>>,
 }
 
 impl fmt::Display for Violation {
@@ -92,6 +94,17 @@ impl Report {
             *counts.entry(violation.rule).or_default() += 1;
         }
         counts
+    }
+
+    /// What people need to explain the first violations.
+    pub(crate) fn explain(&self) {
+        for violation in self.violations.iter().take(10) {
+            println!("  {violation}");
+        }
+        for (key, events) in self.violated.iter().take(3) {
+            println!("  all of key {key}:");
+            events.iter().for_each(|event| println!("    {event:?}"));
+        }
     }
 
     /// Violations that come from something acknowledged and then forgotten.

@@ -16,9 +16,7 @@ const ROUNDS: u64 = 5;
 /// When its history contradicts the contract, and when hardly anything was at stake.
 pub(crate) fn judged(kind: &str, report: &Report) {
     println!("{kind}: {}", line(report));
-    for violation in report.violations.iter().take(10) {
-        println!("  {violation}");
-    }
+    report.explain();
     assert!(report.violations.is_empty(), "{kind}: {} violations", report.violations.len());
     assert!(
         report.acquired > 100 && report.completed > 50 && report.replays > 50,
@@ -83,8 +81,9 @@ struct Sum {
 impl Table {
     /// A round in which nothing may be lost.
     pub(crate) fn kept(&mut self, kind: &'static str, report: &Report) {
-        for violation in report.violations.iter().take(20) {
-            println!("{kind}: {violation}");
+        if !report.violations.is_empty() {
+            println!("{kind}:");
+            report.explain();
         }
         self.add(kind, report).violations += report.violations.len();
     }
