@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::connection::dial::Dial;
 use crate::connection::replicas::Acknowledgers;
@@ -46,8 +46,7 @@ pub(crate) struct Topology {
     /// The latest failover that a sentinel told of.
     sentinel_epoch: AtomicU64,
     trouble: Notify,
-    /// The task that looks at the servers.
-    watcher: Mutex<Option<AbortHandle>>,
+    /// Whether a task looks at the servers.
     is_watched: AtomicBool,
 }
 
@@ -80,7 +79,6 @@ impl Topology {
             is_durable: AtomicBool::new(false),
             sentinel_epoch: AtomicU64::new(0),
             trouble: Notify::new(),
-            watcher: Mutex::default(),
             is_watched: AtomicBool::new(false),
         });
         let required = topology.begin(config).await?;
@@ -142,8 +140,7 @@ impl Topology {
 
     /// Some slot that the server at `address` has.
     fn slot_at(&self, address: &Address) -> Option<u16> {
-        let table = self.table();
-        (0..slots::SLOTS).find(|slot| table.node(*slot).is_some_and(|node| node.address() == address))
+        self.table().slot_of(|node| node.address() == address)
     }
 
     /// Something is wrong: have a look soon.

@@ -138,6 +138,12 @@ impl<N> SlotTable<N> {
         self.nodes.iter().any(|known| Arc::ptr_eq(known, node))
     }
 
+    /// Some slot of the first node that `is_it`.
+    pub(crate) fn slot_of(&self, is_it: impl Fn(&N) -> bool) -> Option<u16> {
+        let place = u16::try_from(self.nodes.iter().position(|node| is_it(node))?).ok();
+        self.places.iter().position(|of| *of == place).and_then(|slot| u16::try_from(slot).ok())
+    }
+
     /// What nobody was assigned here stays as it is in `before`.
     pub(crate) fn fill_holes(&mut self, before: &Self) {
         for slot in 0..SLOTS {

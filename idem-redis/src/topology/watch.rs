@@ -1,10 +1,10 @@
 //! Looking at the servers again: who has which slot, and whether each is still what it must be.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::{Topology, discover, nobody};
@@ -17,14 +17,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 impl Topology {
     /// Sees to it that the servers are looked at, whichever runtime is left to do so.
     pub(crate) fn watched(self: &Arc<Self>) {
-        if self.is_watched.load(Ordering::Acquire) {
-            return;
-        }
-        let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
-        if watcher.as_ref().is_none_or(AbortHandle::is_finished) {
-            self.is_watched.store(true, Ordering::Release);
-            let watching = Watching(Arc::downgrade(self));
-            *watcher = Some(tokio::spawn(watching.run()).abort_handle());
+        if !self.is_watched.load(Ordering::Acquire) && !self.is_watched.swap(true, Ordering::AcqRel) {
+            tokio::spawn(Watching(Arc::downgrade(self)).run());
         }
     }
 

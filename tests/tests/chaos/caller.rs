@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use idem_core::{
-    Claim, Error, ErrorKind, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Owner, Record, Scope,
-    State, Store,
+    Claim, Error, ErrorKind, Fenced, Fingerprint, Grant, Key, Lease, LockOutcome, Outcome, Owner, Record,
+    Scope, Sent, State, Store, SystemClock,
 };
 use idem_redis::RedisStore;
 use tokio::time::timeout;
@@ -188,8 +188,24 @@ fn told(lease: &Lease, fenced: Fenced) -> Answer {
     }
 }
 
-/// The clock is read first: what the lease says afterwards can only make it earlier.
+/// The clock is read first: what the lease says afterwards can only make it earlier. 0 where it is over, since a lease does
+/// not tell since when.
 fn valid_until(lease: &Lease) -> Micros {
     let now = now();
-    now + u64::try_from(lease.remaining().as_micros()).unwrap()
+    let left = lease.remaining();
+    if left.is_zero() { 0 } else { now + u64::try_from(left.as_micros()).unwrap() }
+}
+
+#[test]
+fn a_lease_that_was_over_when_it_was_told_is_not_claimed_to_have_lasted_until_then() {
+    let sent = Sent::now(&SystemClock::shared());
+    let lease_of = |duration| {
+        let claim = Claim { owner: new_owner(), lease: duration, retention: Duration::from_secs(1) };
+        let token = idem_core::Token { sequence: 1, owner: claim.owner };
+        let grant = Grant { token, attempt: 1, checkpoint: None, valid_for: duration };
+        Lease::granted(key("lease", 1), Fingerprint::builder("chaos").finish(), &claim, grant, &sent)
+    };
+    assert!(valid_until(&lease_of(Duration::from_mins(1))) > now());
+    std::thread::sleep(Duration::from_millis(2));
+    assert_eq!(valid_until(&lease_of(Duration::from_millis(1))), 0);
 }

@@ -103,7 +103,9 @@ impl Report {
         }
         for (key, events) in self.violated.iter().take(3) {
             println!("  all of key {key}:");
-            events.iter().for_each(|event| println!("    {event:?}"));
+            for event in events {
+                println!("    {event:?}");
+            }
         }
     }
 
