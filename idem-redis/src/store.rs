@@ -42,9 +42,11 @@ impl RedisStore {
     /// Connects, and refuses servers that may lose what they are given.
     ///
     /// # Errors
-    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for a configuration that cannot work: wrong password, a server
-    /// that evicts, that is too old, or that is no (or not only one) part of a cluster.
-    /// [`Unavailable`](ErrorKind::Unavailable) when no server answers or a cluster's slots are not covered.
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for a configuration that cannot work: a wrong password, a server that
+    /// evicts or is too old, a cluster where one server is named or the other way round, acknowledgements
+    /// ([`Acks`](crate::Acks)) that nobody can give.
+    /// [`Unavailable`](ErrorKind::Unavailable) for what may pass: no server answers, slots of a cluster have no master, a
+    /// master that had a replica has none.
     ///
     /// # Cancel safety
     /// A dropped future leaves nothing behind but connections that end by themselves.
@@ -99,7 +101,7 @@ impl RedisStore {
         match errand.run(&request, |reply| matches!(reply, Reply::Null)).await {
             Ok(Answered { reply: Reply::Null, sent, .. }) => return Ok((fresh(token, claim), sent)),
             Ok(Answered { reply, sent, .. }) => {
-                let bytes = reply.bytes().ok_or_else(calls::senseless)?;
+                let bytes = reply.bytes().ok_or_else(|| calls::senseless().during(Operation::Lock))?;
                 if !records::is_forgotten(bytes) {
                     let found = records::decode(key, bytes).map_err(|error| error.during(Operation::Lock))?;
                     if found.fingerprint != *fingerprint {
@@ -206,22 +208,17 @@ impl RedisStore {
     async fn remove_record(&self, key: &Key, force: bool) -> Result<bool> {
         let redis_key = Bytes::from(self.redis_key(key));
         let errand = self.errand(&redis_key);
-        let damaged = match errand.run(&calls::remove(&redis_key, force), calls::is_change).await {
+        match errand.run(&calls::remove(&redis_key, force), calls::is_change).await {
             Ok(Answered { reply, unsure, .. }) => match Said::of(&reply).word {
                 b"applied" => return Ok(true),
                 b"gone" => return Ok(unsure),
                 b"held" => return Ok(false),
-                _ => true,
+                // Damaged, as is what is no record at all.
+                _ => {}
             },
-            Err(error) if error.is_corrupt() => {
-                if !force {
-                    return Err(error.into_error(Operation::Remove));
-                }
-                true
-            }
+            Err(error) if force && error.is_corrupt() => {}
             Err(error) => return Err(error.into_error(Operation::Remove)),
-        };
-        debug_assert!(damaged);
+        }
         if force {
             return self
                 .delete(&errand, &redis_key)

@@ -67,14 +67,15 @@ pub struct RedisConfig {
     /// A call ends after this long, with an error if need be. Longer than a failover takes, it outlasts one.
     /// Default: 5 s.
     pub call_timeout: Duration,
-    /// How long a connection may take to be made. Default: 1 s.
+    /// How long connecting may take, TLS included, and as long again for logging in. Default: 1 s.
     pub connect_timeout: Duration,
     /// A connection whose answer takes longer is given up, and the call is sent again on another one.
     /// Longer than `ack_timeout`. Default: 2 s.
     pub response_timeout: Duration,
     /// How long to wait for the acknowledgement of the replicas. Default: 500 ms.
     pub ack_timeout: Duration,
-    /// Connections to each server. Default: 1, which is the fastest for most.
+    /// Connections for calls to each server; each may have another beside it that waits for replicas, and each server one for
+    /// notifications. Default: 1, which is the fastest for most.
     pub connections: usize,
     /// Bytes of one outcome or checkpoint; a larger one is [`ErrorKind::TooLarge`]. Default: 1 MiB.
     pub max_outcome: u64,

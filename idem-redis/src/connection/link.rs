@@ -1,4 +1,4 @@
-//! The connections to one server: that of calls, and where a write must be held by replicas one that waits for them.
+//! Two connections to one server: one for calls, and where replicas must hold a write, one that waits for them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -94,7 +94,7 @@ impl Link {
         self.has_data.load(Ordering::Acquire)
     }
 
-    /// It was seen. What loses them without ending its connections (`FLUSHALL`) is found by the next check.
+    /// It was seen. Data that are lost while the connection stays (`FLUSHALL`) are missed by the next check.
     pub(crate) fn found_data(&self) {
         self.has_data.store(true, Ordering::Release);
     }

@@ -76,8 +76,9 @@ impl Served {
             if is_demoted {
                 return Cause::new(format!("{} is no master any more", self.address));
             }
-            if let Err(cause) =
-                taken.map_err(|Malformed| Cause::new("it sent what is not RESP3")).and(answered)
+            if let Err(cause) = taken
+                .map_err(|Malformed| Cause::new("it sent what is not RESP3, or more than is taken"))
+                .and(answered)
             {
                 return Cause::new(format!("{}: {cause:?}", self.address));
             }

@@ -43,18 +43,18 @@ async fn gather<T: 'static>(
     }
 }
 
-/// The cluster of `nodes` as the one sees it that has heard most. `is_known`: whether it is known which cluster that is;
-/// else all have to be of the same.
+/// The cluster of `nodes` as seen by the one that has heard most. `is_known`: whether its ids are known, so that each node was
+/// held against them; else all answers have to be of one cluster.
 pub(crate) async fn ask_cluster(nodes: Vec<Arc<Node>>, is_known: bool) -> Result<View, Fault> {
     let nobody = "no server of the cluster is known";
     let views = gather(nodes.into_iter().map(ask_node).collect(), nobody).await?;
-    let mut shards = Shards::default();
-    if let Some(one) = views.first() {
+    if !is_known && let Some(one) = views.first() {
+        let mut shards = Shards::default();
         shards.learn(one);
-    }
-    if !is_known && !views.iter().all(|view| shards.recognize(view)) {
-        let message = "the servers that are named belong to different clusters";
-        return Err(Fault::refused(ErrorKind::InvalidConfig, message));
+        if !views.iter().all(|view| shards.recognize(view)) {
+            let message = "the servers that are named belong to different clusters";
+            return Err(Fault::refused(ErrorKind::InvalidConfig, message));
+        }
     }
     let best = views.into_iter().max_by_key(|view| (view.epoch, view.is_ok));
     best.ok_or_else(|| Fault::Later(Cause::new(nobody)))

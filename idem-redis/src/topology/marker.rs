@@ -20,8 +20,18 @@ use crate::topology::slots::slot_of;
 /// than a hundred slots may have none.
 const MOST: u16 = 1_024;
 
-/// A hundred years, in milliseconds: replicas can only be waited for by a key that has an end.
+/// A hundred years, in milliseconds: a key without an expiry cannot be waited for (`propagate.lua` writes the expiry again).
 const LIFE: u64 = 100 * 365 * 24 * 60 * 60 * 1_000;
+
+/// How many bytes of a marker tell it from every other. Behind them stands [`REPLICATED`] where replicas have it.
+const IDENTITY: usize = 16;
+const REPLICATED: &str = "replicated";
+
+/// Only where the marker is still there: it may have been lost since it was looked at. 16 is [`IDENTITY`].
+const SAY_REPLICATED: &str = "
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  redis.call('SETRANGE', KEYS[1], 16, ARGV[1])
+end";
 
 pub(crate) struct Markers {
     prefix: String,
@@ -30,16 +40,6 @@ pub(crate) struct Markers {
     /// What each was when it was last looked at.
     seen: Mutex<HashMap<u16, Seen>>,
 }
-
-/// How many bytes of a marker tell it from every other. Behind them stands [`REPLICATED`] where replicas have it.
-const IDENTITY: usize = 16;
-const REPLICATED: &str = "replicated";
-
-/// Where there is one: it may have been lost since it was looked at.
-const SAY_REPLICATED: &str = "
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  redis.call('SETRANGE', KEYS[1], 16, ARGV[1])
-end";
 
 #[derive(Clone)]
 struct Seen {
@@ -116,7 +116,8 @@ impl Markers {
         is_unsure.then(|| key(&self.prefix, number).into())
     }
 
-    /// Leaves marker `number` to replicas, too, until it is acknowledged `by` these: a promoted one is to have it, and to say that it is not the only server.
+    /// Has marker `number` acknowledged `by` these, once: a replica that is promoted is to have it. What is added to it says
+    /// to whoever opens a store later that there were replicas.
     pub(crate) async fn replicate(
         &self,
         link: &Arc<Link>,

@@ -116,7 +116,8 @@ impl Topology {
         Arc::clone(nodes.entry(address.clone()).or_insert_with(new))
     }
 
-    /// What must hold a write to `slot`; `at`: on the server that is getting the slot, with replicas of its own.
+    /// What must hold a write to `slot`. `at`: the server that is getting the slot, where the write went there (`ASK`): its
+    /// replicas count then.
     pub(crate) fn acknowledgers(&self, slot: u16, at: Option<&Address>) -> Acknowledgers {
         let slot = at.and_then(|at| self.slot_at(at)).unwrap_or(slot);
         self.common.required.get().map(|required| required.of(slot)).unwrap_or_default()
@@ -159,7 +160,7 @@ impl Topology {
         Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The cluster as those see it who know most; `is_known`: whether it was seen before.
+    /// The cluster as seen by the server that has heard most; `is_known`: whether it was seen before.
     async fn look(&self, is_known: bool) -> Result<View, Fault> {
         let known = self.table().nodes.iter().map(|node| node.address().clone()).collect::<Vec<_>>();
         let unknown = self.seeds.iter().filter(|seed| !known.contains(seed));

@@ -20,7 +20,7 @@ use crate::topology::shards::Shards;
 use crate::topology::slots::{View, slot_of};
 use crate::topology::time::ServerTime;
 
-/// How long a server that could not be connected to is left alone.
+/// How long a server that could not be connected to, or was found to be a replica, is left alone.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is the same for all servers of a store.
@@ -38,14 +38,15 @@ pub(crate) struct Common {
 pub(crate) struct Node {
     address: Address,
     common: Arc<Common>,
-    /// Those of calls, and at last that of notifications.
+    /// One place for each connection: those for calls, and last the one for notifications.
     lines: Box<[SingleFlight<Arc<Link>>]>,
     next: AtomicUsize,
     /// What it said of itself last.
     facts: Mutex<Option<Arc<Facts>>>,
     /// The number of its marker, if it is to have one.
     marker: Mutex<Option<u16>>,
-    /// Held while it is looked at for calls: by one of them for all. When it was last seen to be a replica.
+    /// Held by the one call that looks, for all, whether the server has its data on a connection where that is not known.
+    /// Inside: when it was last found to be a replica, which is not asked again for [`PAUSE`].
     looking: tokio::sync::Mutex<Option<Instant>>,
 }
 
@@ -73,7 +74,8 @@ impl Node {
         self.open_line(self.next()).filter(|link| link.has_data())
     }
 
-    /// A connection for calls, made now if need be. Connecting goes on when the caller leaves.
+    /// A connection for calls, made now if need be. Connecting goes on when the caller leaves; looking whether the server has
+    /// its data ends, and the next caller begins anew.
     pub(crate) async fn link(self: &Arc<Self>) -> Result<Arc<Link>, Fault> {
         let link = self.line(self.next()).await?;
         if link.has_data() {
@@ -99,7 +101,7 @@ impl Node {
         }
     }
 
-    /// The same for questions: the server may have lost its data, or be about to read them.
+    /// A connection for questions alone: the server may be a replica, have lost its data, or still be loading them.
     pub(crate) async fn asking_link(self: &Arc<Self>) -> Result<Arc<Link>, Fault> {
         self.line(self.next()).await
     }

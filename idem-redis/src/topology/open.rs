@@ -13,8 +13,9 @@ use super::{Topology, check, discover, nobody};
 use crate::protocol::fault::Fault;
 use crate::{Acks, Deployment, RedisConfig};
 
-/// How long a server with `appendfsync everysec` may take, which waits for two seconds at most for one sync to end.
-const SECONDS_OF_EVERYSEC: Duration = Duration::from_secs(2);
+/// How long a write may take to the disk with `appendfsync everysec`: a server waits two seconds at most for a sync that is
+/// under way.
+const LONGEST_EVERYSEC: Duration = Duration::from_secs(2);
 
 impl Topology {
     pub(super) async fn begin(self: &Arc<Self>, config: &RedisConfig) -> Result<Required, Fault> {
@@ -93,8 +94,8 @@ fn refuse_unless_disk_is_soon(node: &Node, ack_timeout: Duration) -> Result<(), 
     let Keeps::Appended { fsync } = &facts.keeps else { return Ok(()) };
     let message = match fsync.as_deref() {
         Some("no") => "acks = disk needs another appendfsync than no".to_owned(),
-        Some("everysec") if ack_timeout < SECONDS_OF_EVERYSEC => format!(
-            "with appendfsync everysec, acks = disk needs an ack_timeout of {SECONDS_OF_EVERYSEC:?} at least, and a longer \
+        Some("everysec") if ack_timeout < LONGEST_EVERYSEC => format!(
+            "with appendfsync everysec, acks = disk needs an ack_timeout of {LONGEST_EVERYSEC:?} at least, and a longer \
              response_timeout; or set appendfsync always"
         ),
         _ => return Ok(()),

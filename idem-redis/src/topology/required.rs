@@ -1,4 +1,5 @@
-//! What must hold a write, by slot: how many replicas, and whether on their disks. Raised when more replicas appear; never lowered since one has gone.
+//! What must hold a write, by slot: how many replicas, and whether on their disks. Raised when more replicas appear; never
+//! lowered because one is gone.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -27,7 +28,7 @@ enum Replicas {
 }
 
 impl Required {
-    /// `had`: whether the master has or had a replica, connected or not.
+    /// `had`: whether the master is known to have or have had a replica, connected or not.
     ///
     /// # Errors
     /// Where all replicas are to be waited for, and none is there to wait for.

@@ -88,12 +88,12 @@ async fn watch(topology: &Weak<Topology>) {
     };
     loop {
         let Some(strong) = topology.upgrade() else { return };
-        let looked = tokio::select! {
+        let is_by_timer = tokio::select! {
             () = strong.trouble.notified() => false,
             // Not until then: nobody wakes this task when the topology is dropped.
             () = sleep(PAUSE.max(strong.check_interval.min(Duration::from_secs(1)))) => true,
         };
-        if looked && Instant::now() < next_check {
+        if is_by_timer && Instant::now() < next_check {
             continue;
         }
         if let Err(fault) = strong.refresh().await {
