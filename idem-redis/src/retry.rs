@@ -99,13 +99,14 @@ impl Errand<'_> {
             None => self.topology.node(self.slot)?,
         };
         self.topology.watched();
-        let link = if let Some(link) = node.open_link() {
+        let turn = node.turn();
+        let link = if let Some(link) = node.open_link(turn) {
             link
         } else {
             // Seldom: its future need not lie in that of every call.
             let late =
                 |_| Fault::Later(Cause::new(format!("{} is not connected to in time", node.address())));
-            Box::pin(timeout_at(self.deadline, node.link())).await.map_err(late)??
+            Box::pin(timeout_at(self.deadline, node.link(turn))).await.map_err(late)??
         };
         let command = request.command(way.whole_script);
         let reply = link.send(&command, way.ask.is_some(), self.deadline).await?;

@@ -26,7 +26,7 @@ pub(crate) struct Link {
 }
 
 /// Which server it is, and since when it is master.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// Another whenever it is started.
     pub(crate) run_id: String,
@@ -89,6 +89,11 @@ impl Link {
         let _ = self.identity.set(identity);
     }
 
+    /// Whether this is the server that it was connected to, and master or replica as it was then.
+    pub(crate) fn is_to(&self, identity: &Identity) -> bool {
+        self.identity.get().is_none_or(|of| of == identity)
+    }
+
     /// Whether it was seen that the server has what it was given before.
     pub(crate) fn has_data(&self) -> bool {
         self.has_data.load(Ordering::Acquire)
@@ -97,11 +102,6 @@ impl Link {
     /// It was seen. Data that are lost while the connection stays (`FLUSHALL`) are missed by the next check.
     pub(crate) fn found_data(&self) {
         self.has_data.store(true, Ordering::Release);
-    }
-
-    /// It is to be seen again.
-    pub(crate) fn doubt_data(&self) {
-        self.has_data.store(false, Ordering::Release);
     }
 
     /// Waits until all that was answered on this link before is acknowledged `by` these; the last of it was about `key`.

@@ -38,11 +38,11 @@ pub(crate) struct Markers {
     /// The slot of each, in a cluster.
     slots: Box<[u16]>,
     /// What each was when it was last looked at.
-    seen: Mutex<HashMap<u16, Seen>>,
+    seen: Mutex<HashMap<u16, Marker>>,
 }
 
 #[derive(Clone)]
-struct Seen {
+struct Marker {
     value: Bytes,
     at: Address,
     /// Whether the server keeps what it writes when it is started again.
@@ -70,6 +70,8 @@ impl Markers {
     /// by what the server says of itself, or by replicas.
     pub(crate) async fn look(&self, link: &Link, number: u16, durable: bool) -> Result<(), Fault> {
         let key = key(&self.prefix, number);
+        // Before the question: another connection may leave one meanwhile.
+        let seen = self.seen().get(&number).cloned();
         let found = match link.ask(["GET".into(), key.clone().into()]).await {
             Ok(Reply::Bytes(value)) => Some(value),
             Ok(_) => None,
@@ -77,10 +79,9 @@ impl Markers {
             Err(Fault::Moved { .. } | Fault::Ask { .. }) => return Ok(()),
             Err(fault) => return Err(fault),
         };
-        let seen = self.seen().get(&number).cloned();
-        let seen = match (found, seen) {
+        let marker = match (found, seen) {
             (Some(value), Some(seen)) if identity(&seen.value) == identity(&value) => {
-                Seen { value, at: link.address().clone(), durable, ..seen }
+                Marker { value, at: link.address().clone(), durable, ..seen }
             }
             (found, Some(seen)) if seen.is_promised(link.address()) => {
                 return Err(self.lost(link, number, found.is_some()));
@@ -98,11 +99,21 @@ impl Markers {
                 }) else {
                     return Ok(());
                 };
-                Seen { value, at: link.address().clone(), durable, acknowledged: false }
+                Marker { value, at: link.address().clone(), durable, acknowledged: false }
             }
         };
-        self.seen().insert(number, seen);
+        let mut seen = self.seen();
+        let acknowledged = seen
+            .get(&number)
+            .is_some_and(|before| before.acknowledged && identity(&before.value) == identity(&marker.value));
+        seen.insert(number, Marker { acknowledged, ..marker });
         Ok(())
+    }
+
+    /// A key of nobody in the slot of marker `number`, where there is one.
+    pub(crate) fn probe_key(&self, number: Option<u16>) -> String {
+        let slot = number.map(|number| format!("{{{}}}", key(&self.prefix, number)));
+        format!("{}check{}", self.prefix, slot.unwrap_or_default())
     }
 
     /// Whether replicas once had the marker `number`.
@@ -147,12 +158,12 @@ impl Markers {
         Fault::refused(ErrorKind::Corrupt, message)
     }
 
-    fn seen(&self) -> MutexGuard<'_, HashMap<u16, Seen>> {
+    fn seen(&self) -> MutexGuard<'_, HashMap<u16, Marker>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seen {
+impl Marker {
     /// Whether it must be at `address`.
     fn is_promised(&self, address: &Address) -> bool {
         self.acknowledged || self.durable && self.at == *address

@@ -131,8 +131,8 @@ impl Topology {
                 required.moved(slot, like);
             }
             let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-            if !table.has(&node) {
-                node.became_master();
+            if !table.serves(&node) {
+                node.close();
             }
             Arc::make_mut(&mut *table).assign(slot, slot, &node);
         }
@@ -207,10 +207,16 @@ impl Topology {
     /// Servers that have no slot any more are forgotten; what is in flight on them goes on.
     fn replace(&self, table: SlotTable<Node>) {
         let before = self.table();
-        table.nodes.iter().filter(|node| !before.has(node)).for_each(|node| node.became_master());
+        // What has become master may not have all that it is believed to have. It is connected to again, and looked at.
+        let is_new = |node: &&Arc<Node>| {
+            if before.nodes.is_empty() { !node.has_marker() } else { !before.serves(node) }
+        };
+        table.nodes.iter().filter(is_new).for_each(|node| node.close());
         let table = Arc::new(table);
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        nodes.retain(|address, node| self.seeds.contains(address) || table.has(node));
+        nodes.retain(|address, node| {
+            self.seeds.contains(address) || table.nodes.iter().any(|known| Arc::ptr_eq(known, node))
+        });
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
     }
 

@@ -24,10 +24,9 @@ impl Topology {
         } else {
             self.begin_lone(config).await?
         };
-        let probe = format!("{}check", config.prefix);
         for node in &self.table().nodes {
-            let link = node.link().await?;
-            check::scripts(&link, &probe).await?;
+            let link = node.link(node.turn()).await?;
+            check::scripts(&link, &node.probe_key()).await?;
             if required.waits() {
                 check::waiting(&link, required.is_for_disk()).await?;
             }
@@ -54,7 +53,7 @@ impl Topology {
         let orphan = view.ranges.iter().find(|range| range.replicas.is_empty());
         let Some(Range { master, .. }) = orphan else { return Ok(()) };
         let node = self.at(&master.address);
-        node.link().await?;
+        node.link(node.turn()).await?;
         let kind = if node.had_replicas() { ErrorKind::Unavailable } else { ErrorKind::InvalidConfig };
         let message = format!(
             "the master {} has no replica, so nothing would survive it: give it one, or accept that with acks = 0",
@@ -67,7 +66,7 @@ impl Topology {
         let known_replicas = self.find_lone().await?;
         let table = self.table();
         let Some(node) = table.nodes.first() else { return Err(nobody()) };
-        if let Err(fault) = node.link().await {
+        if let Err(fault) = node.link(node.turn()).await {
             if node.is_demoted() && config.deployment == Deployment::Lone {
                 let message = format!("{} is a replica: name its master, or its sentinels", node.address());
                 return Err(Fault::refused(ErrorKind::InvalidConfig, message));
