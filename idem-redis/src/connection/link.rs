@@ -116,11 +116,11 @@ impl Link {
         if by.is_none() {
             return Ok(());
         }
-        let began = Instant::now();
         let wait = async { self.replicas().await?.wait(key.clone(), asking, by).await };
         let waited = timeout_at(until, wait).await.unwrap_or_else(|_| {
             // Longer than any connection waits that is served: the runtime rests that does it.
-            if began.elapsed() >= self.dial.response_timeout * 2 {
+            let silent = self.waiting.get().map(|replicas| replicas.silent());
+            if silent.is_some_and(|silent| silent >= self.dial.response_timeout * 2) {
                 self.close();
             }
             Err(Fault::OutOfTime)

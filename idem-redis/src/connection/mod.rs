@@ -127,7 +127,7 @@ impl Connection {
     async fn answer(&self, answer: Answer, until: Option<Instant>) -> Result<Reply, Fault> {
         let is_served = self.is_served_here();
         let answered = match until {
-            Some(until) if !is_served => self.answer_from_elsewhere(answer, until).await?,
+            until if !is_served => self.answer_from_elsewhere(answer, until).await?,
             Some(until) if until <= Instant::now() + self.response_timeout * 2 => {
                 timeout_at(until, answer).await.map_err(|_| Fault::OutOfTime)?
             }
@@ -149,20 +149,26 @@ impl Connection {
         Handle::try_current().is_ok_and(|here| here.id() == self.runtime)
     }
 
-    /// Another runtime serves the connection. When it rests, nobody else gives the connection up.
+    /// Another runtime serves the connection. When it rests, nobody else gives the connection up: after twice the time that
+    /// any command may wait, whoever sent it, and however soon each of them gave up.
     async fn answer_from_elsewhere(
         &self,
-        answer: Answer,
-        until: Instant,
+        mut answer: Answer,
+        until: Option<Instant>,
     ) -> Result<<Answer as Future>::Output, Fault> {
-        let given_up = Instant::now() + self.response_timeout * 2;
-        match timeout_at(until.min(given_up), answer).await {
-            Ok(answered) => Ok(answered),
-            Err(_) if given_up < until => {
+        let longest = self.response_timeout * 2;
+        loop {
+            let left = longest.saturating_sub(self.queue.waited());
+            if left.is_zero() {
                 self.close();
-                Err(self.ended())
+                return Err(self.ended());
             }
-            Err(_) => Err(Fault::OutOfTime),
+            let look = Instant::now() + left;
+            match timeout_at(until.map_or(look, |until| until.min(look)), &mut answer).await {
+                Ok(answered) => return Ok(answered),
+                Err(_) if until.is_some_and(|until| until < look) => return Err(Fault::OutOfTime),
+                Err(_) => {}
+            }
         }
     }
 }

@@ -4,13 +4,14 @@
 //! for what its own connection wrote last (Redis 7.0: asked last), so something is written here first, which stands
 //! behind all that was answered before in what the replicas are told.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use idem_core::ErrorKind;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::Connection;
 use crate::protocol::command::{Command, Part};
@@ -71,6 +72,8 @@ impl Held {
 pub(super) struct Replicas {
     connection: Arc<Connection>,
     waiting: mpsc::Sender<Waiting>,
+    /// Since when somebody has waited, and nobody was answered.
+    silent_since: Arc<Mutex<Option<Instant>>>,
     /// Ends with this: the answer to its `WAIT` may never come.
     task: AbortHandle,
 }
@@ -87,9 +90,20 @@ impl Replicas {
     pub(super) fn start(connection: Connection, timeout: Duration, replication_id: String) -> Self {
         let connection = Arc::new(connection);
         let (waiting, queue) = mpsc::channel(MOST_WAITING);
-        let server = Server { connection: Arc::clone(&connection), timeout, replication_id };
+        let silent_since = Arc::default();
+        let server = Server {
+            connection: Arc::clone(&connection),
+            timeout,
+            replication_id,
+            silent_since: Arc::clone(&silent_since),
+        };
         let task = tokio::spawn(server.serve(queue)).abort_handle();
-        Self { connection, waiting, task }
+        Self { connection, waiting, silent_since, task }
+    }
+
+    /// For how long those who wait have been answered nothing.
+    pub(super) fn silent(&self) -> Duration {
+        lock(&self.silent_since).map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -105,6 +119,7 @@ impl Replicas {
         let given_up =
             || Fault::Unknown(Cause::new("the connection was given up before its replicas answered"));
         let (acknowledged, answer) = oneshot::channel();
+        lock(&self.silent_since).get_or_insert_with(Instant::now);
         self.waiting.send(Waiting { key, asking, by, acknowledged }).await.map_err(|_| given_up())?;
         let held = answer.await.map_err(|_| given_up())??;
         if held.replicas >= i64::from(by.replicas) && (held.disk || !by.disk) {
@@ -137,6 +152,7 @@ struct Server {
     timeout: Duration,
     /// What it called its data when it was connected to.
     replication_id: String,
+    silent_since: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Server {
@@ -148,6 +164,8 @@ impl Server {
                 // A caller that has gone does not mind.
                 let _ = waiting.acknowledged.send(held.clone());
             }
+            // Whoever waits by now has hardly waited.
+            *lock(&self.silent_since) = (!queue.is_empty()).then(Instant::now);
         }
     }
 
@@ -191,4 +209,8 @@ impl Server {
         }
         Held::read(&held).ok_or_else(|| Fault::Unknown(Cause::new("WAIT was not answered by a number")))
     }
+}
+
+fn lock(since: &Mutex<Option<Instant>>) -> MutexGuard<'_, Option<Instant>> {
+    since.lock().unwrap_or_else(PoisonError::into_inner)
 }

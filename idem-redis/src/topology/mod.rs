@@ -30,6 +30,7 @@ use shards::Shards;
 use slots::SlotTable;
 pub(crate) use slots::View;
 use time::ServerTime;
+use watch::Watch;
 
 pub(crate) struct Topology {
     deployment: Deployment,
@@ -46,8 +47,7 @@ pub(crate) struct Topology {
     /// The latest failover that a sentinel told of.
     sentinel_epoch: AtomicU64,
     trouble: Notify,
-    /// Whether a task looks at the servers.
-    is_watched: AtomicBool,
+    watch: Watch,
 }
 
 impl Topology {
@@ -79,7 +79,7 @@ impl Topology {
             is_durable: AtomicBool::new(false),
             sentinel_epoch: AtomicU64::new(0),
             trouble: Notify::new(),
-            is_watched: AtomicBool::new(false),
+            watch: Watch::new(),
         });
         let required = topology.begin(config).await?;
         // Set here and nowhere else.

@@ -1,6 +1,6 @@
 //! Looking at the servers again: who has which slot, and whether each is still what it must be.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -17,8 +17,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 impl Topology {
     /// Sees to it that the servers are looked at, whichever runtime is left to do so.
     pub(crate) fn watched(self: &Arc<Self>) {
-        if !self.is_watched.load(Ordering::Acquire) && !self.is_watched.swap(true, Ordering::AcqRel) {
-            tokio::spawn(Watching(Arc::downgrade(self)).run());
+        // Nothing that it does takes longer, unless its runtime rests.
+        if let Some(number) = self.watch.take_over(self.common.dial.longest() * 2) {
+            tokio::spawn(Watching { topology: Arc::downgrade(self), number }.run());
         }
     }
 
@@ -63,47 +64,96 @@ impl Topology {
     }
 }
 
-/// Says so when it ends, which it does with its runtime.
-struct Watching(Weak<Topology>);
+/// Which task looks at the servers, and whether it still does.
+pub(crate) struct Watch {
+    begun: Instant,
+    /// Of the task; 0 where there is none.
+    number: AtomicU64,
+    /// Milliseconds after `begun` at which it was seen last.
+    seen: AtomicU64,
+    last: AtomicU64,
+}
 
-impl Watching {
-    async fn run(self) {
-        watch(&self.0).await;
+impl Watch {
+    pub(crate) fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            number: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+        }
     }
+
+    /// The number of a new task, where there is none, or it was not seen for so long.
+    fn take_over(&self, silent_for: Duration) -> Option<u64> {
+        let before = self.number.load(Ordering::Acquire);
+        let seen = Duration::from_millis(self.seen.load(Ordering::Relaxed));
+        if before != 0 && self.begun.elapsed() < seen + silent_for {
+            return None;
+        }
+        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        self.number.compare_exchange(before, number, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        self.is_still(number).then_some(number)
+    }
+
+    /// Whether task `number` is to go on; it is seen by that.
+    fn is_still(&self, number: u64) -> bool {
+        if self.number.load(Ordering::Acquire) != number {
+            return false;
+        }
+        let seen = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.seen.store(seen, Ordering::Relaxed);
+        true
+    }
+}
+
+/// Says so when it ends, which it does with its runtime.
+struct Watching {
+    topology: Weak<Topology>,
+    number: u64,
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        if let Some(topology) = self.0.upgrade() {
-            topology.is_watched.store(false, Ordering::Release);
+        if let Some(topology) = self.topology.upgrade() {
+            let none = 0;
+            let number = &topology.watch.number;
+            // Unless another has taken over.
+            let _ = number.compare_exchange(self.number, none, Ordering::AcqRel, Ordering::Relaxed);
         }
     }
 }
 
-/// Looks at the servers now and then, and soon when there is trouble; until the topology is dropped.
-async fn watch(topology: &Weak<Topology>) {
-    let Some(mut next_check) = topology.upgrade().map(|topology| Instant::now() + topology.check_interval)
-    else {
-        return;
-    };
-    loop {
-        let Some(strong) = topology.upgrade() else { return };
-        let is_by_timer = tokio::select! {
-            () = strong.trouble.notified() => false,
-            // Not until then: nobody wakes this task when the topology is dropped.
-            () = sleep(PAUSE.max(strong.check_interval.min(Duration::from_secs(1)))) => true,
+impl Watching {
+    /// Looks at the servers now and then, and soon when there is trouble; until the topology is dropped.
+    async fn run(self) {
+        let Some(check_interval) = self.topology.upgrade().map(|topology| topology.check_interval) else {
+            return;
         };
-        if is_by_timer && Instant::now() < next_check {
-            continue;
+        let mut next_check = Instant::now() + check_interval;
+        while let Some(topology) = self.still() {
+            let is_by_timer = tokio::select! {
+                () = topology.trouble.notified() => false,
+                // Not until then: nobody wakes this task when the topology is dropped.
+                () = sleep(PAUSE.max(check_interval.min(Duration::from_secs(1)))) => true,
+            };
+            if is_by_timer && Instant::now() < next_check {
+                continue;
+            }
+            if let Err(fault) = topology.refresh().await {
+                tracing::warn!(?fault, "the servers cannot be found");
+            }
+            if Instant::now() >= next_check && self.still().is_some() {
+                topology.check().await;
+                next_check = Instant::now() + check_interval;
+            }
+            drop(topology);
+            sleep(PAUSE).await;
         }
-        if let Err(fault) = strong.refresh().await {
-            tracing::warn!(?fault, "the servers cannot be found");
-        }
-        if Instant::now() >= next_check {
-            strong.check().await;
-            next_check = Instant::now() + strong.check_interval;
-        }
-        drop(strong);
-        sleep(PAUSE).await;
+    }
+
+    /// Unless it is dropped, or another task looks at its servers.
+    fn still(&self) -> Option<Arc<Topology>> {
+        self.topology.upgrade().filter(|topology| topology.watch.is_still(self.number))
     }
 }

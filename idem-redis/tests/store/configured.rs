@@ -96,6 +96,26 @@ async fn as_many_connections_are_made_as_are_asked_for() {
     assert_eq!(clients(&server).await, before + 5);
 }
 
+/// Calls that come one after another find the open ones, and the closed ones all the same.
+#[tokio::test]
+async fn each_of_two_connections_is_made_again() {
+    let server = Server::lone().await;
+    let before = clients(&server).await;
+    let store = open(format!("{}?connections=2&check_interval=1h", server.uri())).await.unwrap();
+    for _ in 0..2 {
+        let made = async {
+            while clients(&server).await < before + 2 {
+                works_any(&*store).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), made).await.unwrap();
+        let list = server.run(&["CLIENT", "LIST"]).await.text();
+        let oldest = list.lines().find(|line| line.contains("resp=3")).unwrap();
+        let id = oldest.split(' ').next().unwrap().strip_prefix("id=").unwrap();
+        server.run(&["CLIENT", "KILL", "ID", id]).await;
+    }
+}
+
 async fn works_any(store: &dyn Store) {
     store.get(&key("order")).await.unwrap();
 }

@@ -65,6 +65,16 @@ async fn a_lone_server_works_and_a_replica_that_appears_must_hold_what_is_writte
     assert_eq!(kind(lock(&store, "after").await), ErrorKind::Timeout);
 }
 
+/// Somebody who took away what could not be had is not told that it was.
+#[tokio::test]
+async fn a_server_that_never_had_a_replica_is_not_said_to_have_had_one_because_one_was_waited_for() {
+    let server = Server::lone().await;
+    let waiting = RedisStore::open(with_acks(&server, Acks::Count(1))).await.unwrap();
+    assert_eq!(kind(lock(&waiting, "order").await), ErrorKind::Timeout);
+    drop(waiting);
+    acquire(&RedisStore::open(config(&server)).await.unwrap(), "another").await;
+}
+
 #[tokio::test]
 async fn a_replica_that_was_away_at_the_start_is_waited_for_once_it_is_back() {
     let pair = Pair::start(2).await;

@@ -60,6 +60,43 @@ fn a_store_goes_on_in_another_runtime_while_the_one_rests_that_had_connected() {
     drop(at_rest);
 }
 
+/// No call lasts until that can be told by itself.
+#[test]
+fn a_store_goes_on_in_another_runtime_though_calls_have_less_time_than_a_connection() {
+    let servers = Runtime::new().unwrap();
+    let server = servers.block_on(Server::lone());
+    let at_rest = runtime();
+    let mut config = config(&server);
+    config.call_timeout = config.response_timeout * 3 / 2;
+    let store = at_rest.block_on(RedisStore::open(config)).unwrap();
+    goes_on(&servers, &store);
+    drop(at_rest);
+}
+
+/// The one that rests was to look at it now and then.
+#[test]
+fn servers_are_watched_by_another_runtime_while_the_one_rests_that_opened_the_store() {
+    let servers = Runtime::new().unwrap();
+    let server = servers.block_on(Server::lone());
+    let at_rest = runtime();
+    let store = at_rest.block_on(RedisStore::open(config(&server))).unwrap();
+    goes_on(&servers, &store);
+    servers.block_on(async {
+        server.run(&["CONFIG", "SET", "appendonly", "yes"]).await;
+        let told = async {
+            while !store.capabilities().durable {
+                let _ = store.get(&key("order")).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        assert!(
+            tokio::time::timeout(Duration::from_mins(1), told).await.is_ok(),
+            "nobody looks at the server"
+        );
+    });
+    drop(at_rest);
+}
+
 /// Soon, though not at once.
 fn goes_on(runtime: &Runtime, store: &RedisStore) {
     let answered = runtime.block_on(async {
