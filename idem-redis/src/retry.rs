@@ -60,6 +60,8 @@ impl Errand<'_> {
                     let fault = Fault::refused(ErrorKind::Unavailable, message);
                     return Err(CallError { fault, unsure: way.unsure });
                 }
+                // A proxy, perhaps, that never has it.
+                Fault::NoScript if way.whole_script => way.fail(fault),
                 Fault::NoScript => {
                     way.whole_script = true;
                     way.pause = None;

@@ -76,6 +76,13 @@ impl RedisStore {
         self.0.config.call_timeout
     }
 
+    /// How long the token of a record is remembered that is removed: what this store and others know of the servers' time
+    /// differs by less.
+    fn remembered(&self) -> Duration {
+        const LEAST: Duration = Duration::from_secs(10);
+        LEAST.max(self.0.config.response_timeout)
+    }
+
     pub(crate) fn errand(&self, redis_key: &Bytes) -> Errand<'_> {
         Errand {
             topology: &self.0.topology,
@@ -101,7 +108,7 @@ impl RedisStore {
         match errand.run(&request, |reply| matches!(reply, Reply::Null)).await {
             Ok(Answered { reply: Reply::Null, sent, .. }) => return Ok((fresh(token, claim), sent)),
             Ok(Answered { reply, sent, .. }) => {
-                let bytes = reply.bytes().ok_or_else(|| calls::senseless().during(Operation::Lock))?;
+                let bytes = reply.bytes().ok_or_else(|| calls::unexpected(Operation::Lock))?;
                 if !records::is_forgotten(bytes) {
                     let found = records::decode(key, bytes).map_err(|error| error.during(Operation::Lock))?;
                     if found.fingerprint != *fingerprint {
@@ -162,7 +169,7 @@ impl RedisStore {
             Call::Complete { .. } => errand.topology.node(errand.slot).ok().and_then(|node| node.now()),
             _ => None,
         };
-        let request = calls::of_holder(&redis_key, lease, call, now)?;
+        let request = calls::of_holder(&redis_key, lease, call, now, self.remembered())?;
         let Answered { reply, sent, unsure } =
             errand.run(&request, calls::is_change).await.map_err(|error| error.into_error(operation))?;
         let answer = calls::read_holder(lease, operation, Said::of(&reply).word, unsure)
@@ -208,7 +215,7 @@ impl RedisStore {
     async fn remove_record(&self, key: &Key, force: bool) -> Result<bool> {
         let redis_key = Bytes::from(self.redis_key(key));
         let errand = self.errand(&redis_key);
-        match errand.run(&calls::remove(&redis_key, force), calls::is_change).await {
+        match errand.run(&calls::remove(&redis_key, force, self.remembered()), calls::is_change).await {
             Ok(Answered { reply, unsure, .. }) => match Said::of(&reply).word {
                 b"applied" => return Ok(true),
                 b"gone" => return Ok(unsure),

@@ -68,9 +68,10 @@ impl Dial {
         }
     }
 
-    /// How long it takes at most until a connection can be used: to connect, to log in, and some questions.
+    /// How long it takes at most until a connection can be used: to connect, to log in, and then to ask one thing after
+    /// another (`INFO`, `CONFIG`, `TIME`, `CLUSTER INFO`, `CLUSTER SLOTS`, the scripts, the marker twice).
     pub(crate) fn longest(&self) -> Duration {
-        self.connect_timeout * 3 + self.response_timeout * 8
+        self.connect_timeout * 3 + self.response_timeout * 12
     }
 
     /// Connects, and begins to serve `queue`.

@@ -59,6 +59,7 @@ pub(crate) fn of_holder(
     lease: &Lease,
     call: &Call,
     now: Option<Timestamp>,
+    remembered: Duration,
 ) -> Result<Request> {
     let (key, fingerprint, token) = (lease.key(), *lease.fingerprint(), lease.token());
     let own = Part::Bytes(records::holder_bytes(token, &fingerprint));
@@ -95,15 +96,15 @@ pub(crate) fn of_holder(
             ];
             script(&script::COMPLETE, redis_key, arguments)
         }
-        Call::Release { .. } => script(&script::RELEASE, redis_key, vec![own]),
+        Call::Release { .. } => script(&script::RELEASE, redis_key, vec![own, millis(remembered).into()]),
         Call::Lock { .. } | Call::Remove { .. } => {
             return Err(Error::new(ErrorKind::InvalidArgument, call.operation(), "not a holder's call"));
         }
     })
 }
 
-pub(crate) fn remove(redis_key: &Bytes, force: bool) -> Request {
-    script(&script::REMOVE, redis_key, vec![flag(force)])
+pub(crate) fn remove(redis_key: &Bytes, force: bool, remembered: Duration) -> Request {
+    script(&script::REMOVE, redis_key, vec![flag(force), millis(remembered).into()])
 }
 
 pub(crate) fn delete(redis_key: &Bytes) -> Request {
@@ -131,15 +132,17 @@ pub(crate) fn read_lock(
         b"mismatch" => Answer::FingerprintMismatch,
         b"held" => Answer::InProgress(lease_left(said.number(0).unwrap_or(0)).max(Duration::from_millis(1))),
         b"acquired" => {
-            let (Some(left), Some(bytes)) = (said.number(0), said.bytes(1)) else { return Err(senseless()) };
+            let (Some(left), Some(bytes)) = (said.number(0), said.bytes(1)) else {
+                return Err(unexpected(Operation::Lock));
+            };
             Answer::Acquired(records::grant(&records::decode(key, bytes)?, lease_left(left)))
         }
         b"completed" => {
-            let record = records::decode(key, said.bytes(0).ok_or_else(senseless)?)?;
-            completed(record).ok_or_else(senseless)?
+            let record = records::decode(key, said.bytes(0).ok_or_else(|| unexpected(Operation::Lock))?)?;
+            completed(record).ok_or_else(|| unexpected(Operation::Lock))?
         }
         b"damaged" => return Ok(None),
-        _ => return Err(senseless()),
+        _ => return Err(unexpected(Operation::Lock)),
     }))
 }
 
@@ -175,15 +178,17 @@ pub(crate) fn read_holder(
         b"completed" => (Fenced::Lost(LostReason::Completed), false),
         b"released" => (Fenced::Lost(LostReason::Released), false),
         b"damaged" => return Ok(None),
-        _ => return Err(senseless()),
+        _ => return Err(unexpected(operation)),
     }))
 }
 
 /// What `get` is answered.
 pub(crate) fn read_get(key: &Key, reply: &Reply) -> Result<Option<Record>> {
-    let Some([value, Reply::Integer(life), time]) = reply.array() else { return Err(senseless()) };
+    let Some([value, Reply::Integer(life), time]) = reply.array() else {
+        return Err(unexpected(Operation::Get));
+    };
     let Some(bytes) = value.bytes().filter(|bytes| !records::is_forgotten(bytes)) else { return Ok(None) };
-    let now = check::time(time).ok_or_else(senseless)?;
+    let now = check::time(time).ok_or_else(|| unexpected(Operation::Get))?;
     records::decode_at(key, bytes, *life, Timestamp::from_micros(now)).map(Some)
 }
 
@@ -192,8 +197,10 @@ pub(crate) fn is_change(reply: &Reply) -> bool {
     matches!(Said::of(reply).word, b"fresh" | b"acquired" | b"applied" | b"kept")
 }
 
-pub(crate) fn senseless() -> Error {
-    Error::new(ErrorKind::Unavailable, Operation::Get, "redis: the server's answer makes no sense")
+/// An answer that none of the server's is like: what it did is not known, but to a question.
+pub(crate) fn unexpected(operation: Operation) -> Error {
+    let kind = if operation == Operation::Get { ErrorKind::Unavailable } else { ErrorKind::Timeout };
+    Error::new(kind, operation, "redis: the server's answer makes no sense")
 }
 
 fn script(script: &'static LazyLock<Script>, redis_key: &Bytes, arguments: Vec<Part>) -> Request {

@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use idem_core::ErrorKind;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::Address;
@@ -12,7 +14,7 @@ use crate::connection::replicas::Acknowledgers;
 use crate::protocol::command::Part;
 use crate::protocol::fault::{Cause, Fault};
 use crate::protocol::reply::Reply;
-use crate::protocol::script;
+use crate::protocol::script::{self, Script};
 
 /// The first version with all that is used: `SET NX GET`, sharded notifications.
 const OLDEST_VERSION: (u64, u64) = (7, 0);
@@ -72,6 +74,9 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault
     let said = |name| info.field(name).unwrap_or_default();
     let refuse =
         |message: String| Fault::refused(ErrorKind::InvalidConfig, format!("{} {message}", link.address()));
+    if said("redis_mode") == "sentinel" {
+        return Err(refuse("is a sentinel: use the scheme redis-sentinel".to_owned()));
+    }
     let version = said("redis_version");
     if parsed_version(version).is_none_or(|version| version < OLDEST_VERSION) {
         return Err(refuse(format!("is Redis {version:?}; 7.0 or later is needed, or Valkey")));
@@ -140,16 +145,21 @@ async fn fsync_policy(link: &Link) -> Result<Option<String>, Fault> {
 }
 
 /// Gives the server the scripts, so that their first use takes no second round trip.
-pub(crate) async fn load_scripts(link: &Link) -> Result<(), Fault> {
-    for script in script::all() {
-        match link.ask(["SCRIPT".into(), "LOAD".into(), script.source.into()]).await {
-            Ok(_) => {}
+pub(crate) async fn load_scripts(link: &Arc<Link>) -> Result<(), Fault> {
+    let mut scripts = script::all();
+    if let Some(first) = scripts.next() {
+        match load(Arc::clone(link), first).await {
             // Whoever may not load may still run: `scripts` tells.
-            Err(Fault::Refused(..)) => break,
-            Err(fault) => return Err(fault),
+            Err(Fault::Refused(..)) => return Ok(()),
+            loaded => loaded?,
         }
     }
-    Ok(())
+    let others = scripts.map(|script| load(Arc::clone(link), script)).collect::<JoinSet<_>>();
+    others.join_all().await.into_iter().collect()
+}
+
+async fn load(link: Arc<Link>, script: &'static Script) -> Result<(), Fault> {
+    link.ask(["SCRIPT".into(), "LOAD".into(), script.source.into()]).await.map(drop)
 }
 
 /// Uses every command of the scripts, and changes nothing: there is no such key.

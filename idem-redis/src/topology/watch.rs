@@ -57,6 +57,7 @@ impl Topology {
         if !self.is_cluster()
             && let (Some(required), Some(facts)) =
                 (self.common.required.get(), nodes.first().and_then(|node| node.facts()))
+            && facts.is_master
         {
             required.saw_lone(facts.replicas);
         }

@@ -55,3 +55,16 @@ async fn a_key_that_was_given_back_is_as_if_nobody_had_locked_it() {
     let left = server.run(&["PTTL", &store.redis_key(lease.key())]).await.text();
     assert!((1..=10_000).contains(&left.parse::<i64>().unwrap()), "{left} ms");
 }
+
+/// What a store knows of the servers' time may be wrong by so much.
+#[tokio::test]
+async fn a_released_key_is_remembered_for_as_long_as_an_answer_may_take() {
+    let server = idem_conformance::redis::Server::lone().await;
+    let mut config = config(&server);
+    config.response_timeout = std::time::Duration::from_secs(20);
+    let store = RedisStore::open(config).await.unwrap();
+    let lease = acquire(&store, "order").await;
+    assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
+    let left = server.run(&["PTTL", &store.redis_key(lease.key())]).await.text();
+    assert!((10_001..=20_000).contains(&left.parse::<i64>().unwrap()), "{left} ms");
+}

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use idem_conformance::redis::Server;
+use idem_conformance::redis::{Pair, Server};
 use idem_core::Store;
 use idem_redis::RedisStore;
 use tokio::runtime::{Builder, Runtime};
@@ -56,6 +56,24 @@ fn a_store_goes_on_in_another_runtime_while_the_one_rests_that_had_connected() {
     let server = servers.block_on(Server::lone());
     let at_rest = runtime();
     let store = at_rest.block_on(RedisStore::open(config(&server))).unwrap();
+    goes_on(&servers, &store);
+    drop(at_rest);
+}
+
+/// The same of the connection that waits for replicas.
+#[test]
+fn writes_go_on_in_another_runtime_while_the_one_rests_that_waited_for_replicas() {
+    let servers = Runtime::new().unwrap();
+    let pair = servers.block_on(Pair::start(1));
+    let at_rest = runtime();
+    let mut config = config(pair.master());
+    config.call_timeout = config.response_timeout * 3 / 2;
+    let store = at_rest.block_on(async {
+        let store = RedisStore::open(config).await.unwrap();
+        let _ = lock(&store, "a").await.unwrap();
+        store
+    });
+    // A connection of the runtime that goes on, behind which that for replicas is left to rest.
     goes_on(&servers, &store);
     drop(at_rest);
 }

@@ -116,3 +116,12 @@ async fn knows_replica(sentinel: &Node) {
     };
     tokio::time::timeout(Duration::from_secs(30), known).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_sentinel_that_is_named_as_a_server_is_a_wrong_configuration_that_names_the_scheme() {
+    let server = Server::lone().await;
+    let sentinel = sentinel(&server).await;
+    let (kind, said) = refusal(config(&sentinel)).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
+    assert!(said.contains("redis-sentinel"), "{said}");
+}

@@ -1,4 +1,4 @@
--- ARGV: token
+-- ARGV: token, life of the token when it is forgotten (ms)
 if state == 3 then
   return 'completed'
 elseif string.byte(head, 88) == 1 then

@@ -1,4 +1,4 @@
--- ARGV: whether by force ('1')
+-- ARGV: whether by force ('1'), life of the token when it is forgotten (ms)
 if state == 0 or state == 4 then
   return 'gone'
 elseif ARGV[1] ~= '1' and state == 1 and left() > 0 then
