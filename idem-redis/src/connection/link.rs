@@ -1,6 +1,6 @@
 //! The connections to one server: that of calls, and where a write must be held by replicas one that waits for them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ pub(crate) struct Link {
     calls: Connection,
     dial: Arc<Dial>,
     identity: OnceLock<Identity>,
-    has_data: AtomicBool,
+    /// As of which time that the server became master it was seen to have its data; 0: never.
+    data_seen: AtomicU64,
     /// That which waits for replicas: made when it is first needed, to the very same server.
     waiting: SingleFlight<Arc<Replicas>>,
 }
@@ -42,7 +43,7 @@ impl Link {
             calls,
             dial: Arc::clone(dial),
             identity: OnceLock::new(),
-            has_data: AtomicBool::new(false),
+            data_seen: AtomicU64::new(0),
             waiting: SingleFlight::new(dial.longest()),
         }))
     }
@@ -83,25 +84,18 @@ impl Link {
         self.calls.send(command, before.as_ref(), Some(until)).await
     }
 
-    /// Tells which server this is.
-    pub(crate) fn identify(&self, identity: Identity) {
-        // Once, when it was connected to.
-        let _ = self.identity.set(identity);
+    /// It was seen that the server, which is this one and master, has what it was given before: as of the time when it became
+    /// master for the `mastership`th time. What loses them without ending its connections (`FLUSHALL`) is found by the next
+    /// check.
+    pub(crate) fn found_data(&self, identity: &Identity, mastership: u64) {
+        // That of the first time: one that was a replica meanwhile may have thrown away what was written here.
+        self.identity.get_or_init(|| identity.clone());
+        self.data_seen.fetch_max(mastership, Ordering::AcqRel);
     }
 
-    /// Whether it was seen that the server has what it was given before.
-    pub(crate) fn has_data(&self) -> bool {
-        self.has_data.load(Ordering::Acquire)
-    }
-
-    /// It was seen. What loses them without ending its connections (`FLUSHALL`) is found by the next check.
-    pub(crate) fn found_data(&self) {
-        self.has_data.store(true, Ordering::Release);
-    }
-
-    /// It is to be seen again.
-    pub(crate) fn doubt_data(&self) {
-        self.has_data.store(false, Ordering::Release);
+    /// Whether that was seen as of then.
+    pub(crate) fn has_data(&self, mastership: u64) -> bool {
+        self.data_seen.load(Ordering::Acquire) >= mastership
     }
 
     /// Waits until all that was answered on this link before is acknowledged `by` these; the last of it was about `key`.

@@ -105,6 +105,11 @@ impl Markers {
         Ok(())
     }
 
+    /// Marker `number` may be gone from now on, and nothing else with it.
+    pub(crate) fn forget(&self, number: u16) {
+        self.seen().remove(&number);
+    }
+
     /// Whether replicas once had the marker `number`.
     pub(crate) fn had_replicas(&self, number: u16) -> bool {
         self.seen().get(&number).is_some_and(|seen| seen.value.len() > IDENTITY)

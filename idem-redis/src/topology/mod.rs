@@ -30,6 +30,7 @@ use shards::Shards;
 use slots::SlotTable;
 pub(crate) use slots::View;
 use time::ServerTime;
+use watch::Watch;
 
 pub(crate) struct Topology {
     deployment: Deployment,
@@ -46,8 +47,7 @@ pub(crate) struct Topology {
     /// The latest failover that a sentinel told of.
     sentinel_epoch: AtomicU64,
     trouble: Notify,
-    /// Whether a task looks at the servers.
-    is_watched: AtomicBool,
+    watching: Watch,
 }
 
 impl Topology {
@@ -79,7 +79,7 @@ impl Topology {
             is_durable: AtomicBool::new(false),
             sentinel_epoch: AtomicU64::new(0),
             trouble: Notify::new(),
-            is_watched: AtomicBool::new(false),
+            watching: Watch::new(config.check_interval),
         });
         let required = topology.begin(config).await?;
         // Set here and nowhere else.
@@ -116,10 +116,14 @@ impl Topology {
         Arc::clone(nodes.entry(address.clone()).or_insert_with(new))
     }
 
-    /// What must hold a write to `slot`; `at`: on the server that is getting the slot, with replicas of its own.
-    pub(crate) fn acknowledgers(&self, slot: u16, at: Option<&Address>) -> Acknowledgers {
-        let slot = at.and_then(|at| self.slot_at(at)).unwrap_or(slot);
-        self.common.required.get().map(|required| required.of(slot)).unwrap_or_default()
+    /// What must hold a write to `slot` at `node`; `asking`: which is only getting the slot, and has replicas of its own.
+    pub(crate) fn acknowledgers(&self, slot: u16, node: &Node, asking: bool) -> Acknowledgers {
+        let is_newcomer = node.is_newcomer();
+        let slot = if asking { self.slot_at(node.address()).filter(|_| !is_newcomer) } else { Some(slot) };
+        // A master without slots is in no view of the cluster, nor are its replicas.
+        let online = if is_newcomer || slot.is_none() { node.replicas() } else { 0 };
+        let required = self.common.required.get();
+        required.map(|required| required.of(slot, online)).unwrap_or_default()
     }
 
     /// A server said that `slot` is at `to`, or elsewhere.
@@ -132,6 +136,7 @@ impl Topology {
             let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
             if !table.has(&node) {
                 node.became_master();
+                node.is_in_view(false);
             }
             Arc::make_mut(&mut *table).assign(slot, slot, &node);
         }
@@ -207,6 +212,7 @@ impl Topology {
     fn replace(&self, table: SlotTable<Node>) {
         let before = self.table();
         table.nodes.iter().filter(|node| !before.has(node)).for_each(|node| node.became_master());
+        table.nodes.iter().for_each(|node| node.is_in_view(true));
         let table = Arc::new(table);
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         nodes.retain(|address, node| self.seeds.contains(address) || table.has(node));

@@ -1,6 +1,6 @@
 //! Looking at the servers again: who has which slot, and whether each is still what it must be.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -14,11 +14,55 @@ use crate::protocol::fault::Fault;
 /// Between two looks at a cluster in trouble.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How often whoever watches shows that it is alive, and after which silence another takes its place: its runtime rests.
+const BEAT: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Who looks at the servers, and when next: in milliseconds since this was made.
+pub(super) struct Watch {
+    began: Instant,
+    /// Until when somebody does, unless it says so again. Another number for everybody.
+    until: AtomicU64,
+    next_check: AtomicU64,
+}
+
+impl Watch {
+    pub(super) fn new(check_interval: Duration) -> Self {
+        let watch = Self { began: Instant::now(), until: AtomicU64::new(0), next_check: AtomicU64::new(0) };
+        watch.checked(check_interval);
+        watch
+    }
+
+    fn after(&self, pause: Duration) -> u64 {
+        u64::try_from((self.began.elapsed() + pause).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The number of whoever is to watch from now on, if nobody does.
+    fn take(&self) -> Option<u64> {
+        let until = self.until.load(Ordering::Acquire);
+        if self.after(Duration::ZERO) < until { None } else { self.hand_over(until) }
+    }
+
+    /// The next number of whoever had that one; none where somebody else has taken its place.
+    fn hand_over(&self, mine: u64) -> Option<u64> {
+        let next = self.after(SILENCE).max(mine + 1);
+        self.until.compare_exchange(mine, next, Ordering::AcqRel, Ordering::Acquire).is_ok().then_some(next)
+    }
+
+    fn is_due(&self) -> bool {
+        self.after(Duration::ZERO) >= self.next_check.load(Ordering::Acquire)
+    }
+
+    fn checked(&self, next: Duration) {
+        self.next_check.store(self.after(next), Ordering::Release);
+    }
+}
+
 impl Topology {
     /// Sees to it that the servers are looked at, whichever runtime is left to do so.
     pub(crate) fn watched(self: &Arc<Self>) {
-        if !self.is_watched.load(Ordering::Acquire) && !self.is_watched.swap(true, Ordering::AcqRel) {
-            tokio::spawn(Watching(Arc::downgrade(self)).run());
+        if let Some(mine) = self.watching.take() {
+            tokio::spawn(Watching { topology: Arc::downgrade(self), mine }.run());
         }
     }
 
@@ -64,28 +108,42 @@ impl Topology {
 }
 
 /// Says so when it ends, which it does with its runtime.
-struct Watching(Weak<Topology>);
+struct Watching {
+    topology: Weak<Topology>,
+    mine: u64,
+}
 
 impl Watching {
-    async fn run(self) {
-        watch(&self.0).await;
+    async fn run(mut self) {
+        let topology = Weak::clone(&self.topology);
+        tokio::select! {
+            () = watch(&topology) => {}
+            () = self.lives() => {}
+        }
+    }
+
+    /// Until another has taken its place.
+    async fn lives(&mut self) {
+        loop {
+            sleep(BEAT).await;
+            let Some(topology) = self.topology.upgrade() else { return };
+            let Some(next) = topology.watching.hand_over(self.mine) else { return };
+            self.mine = next;
+        }
     }
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        if let Some(topology) = self.0.upgrade() {
-            topology.is_watched.store(false, Ordering::Release);
+        if let Some(topology) = self.topology.upgrade() {
+            let until = &topology.watching.until;
+            let _ = until.compare_exchange(self.mine, 0, Ordering::AcqRel, Ordering::Acquire);
         }
     }
 }
 
 /// Looks at the servers now and then, and soon when there is trouble; until the topology is dropped.
 async fn watch(topology: &Weak<Topology>) {
-    let Some(mut next_check) = topology.upgrade().map(|topology| Instant::now() + topology.check_interval)
-    else {
-        return;
-    };
     loop {
         let Some(strong) = topology.upgrade() else { return };
         let looked = tokio::select! {
@@ -93,15 +151,16 @@ async fn watch(topology: &Weak<Topology>) {
             // Not until then: nobody wakes this task when the topology is dropped.
             () = sleep(PAUSE.max(strong.check_interval.min(Duration::from_secs(1)))) => true,
         };
-        if looked && Instant::now() < next_check {
+        let is_due = strong.watching.is_due();
+        if looked && !is_due {
             continue;
         }
         if let Err(fault) = strong.refresh().await {
             tracing::warn!(?fault, "the servers cannot be found");
         }
-        if Instant::now() >= next_check {
+        if is_due {
             strong.check().await;
-            next_check = Instant::now() + strong.check_interval;
+            strong.watching.checked(strong.check_interval);
         }
         drop(strong);
         sleep(PAUSE).await;

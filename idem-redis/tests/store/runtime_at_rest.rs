@@ -60,6 +60,25 @@ fn a_store_goes_on_in_another_runtime_while_the_one_rests_that_had_connected() {
     drop(at_rest);
 }
 
+/// Nobody drives what looks at the servers, which is neither dead.
+#[test]
+fn the_servers_are_watched_in_another_runtime_while_the_one_rests_that_opened_the_store() {
+    let servers = Runtime::new().unwrap();
+    let server = servers.block_on(Server::lone());
+    let at_rest = runtime();
+    let store = at_rest.block_on(RedisStore::open(config(&server))).unwrap();
+    goes_on(&servers, &store);
+    servers.block_on(server.run(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]));
+    let refused = async {
+        while lock(&store, "order").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let noticed = servers.block_on(async { tokio::time::timeout(Duration::from_secs(30), refused).await });
+    assert!(noticed.is_ok(), "a server that evicts is used for 300 checks");
+    drop(at_rest);
+}
+
 /// Soon, though not at once.
 fn goes_on(runtime: &Runtime, store: &RedisStore) {
     let answered = runtime.block_on(async {

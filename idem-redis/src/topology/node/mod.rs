@@ -1,10 +1,12 @@
 //! One server and the connections to it: made when they are needed, and again when they have broken.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod look;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use idem_core::{ErrorKind, Timestamp};
+use idem_core::Timestamp;
 use tokio::time::Instant;
 
 use crate::Address;
@@ -13,11 +15,10 @@ use crate::connection::link::Link;
 use crate::connection::single_flight::SingleFlight;
 use crate::protocol::fault::{Cause, Fault};
 use crate::topology::check::{self, Demands, Facts};
-use crate::topology::discover;
 use crate::topology::marker::Markers;
 use crate::topology::required::Required;
 use crate::topology::shards::Shards;
-use crate::topology::slots::{View, slot_of};
+use crate::topology::slots::slot_of;
 use crate::topology::time::ServerTime;
 
 /// How long a server that could not be connected to is left alone.
@@ -39,20 +40,30 @@ pub(crate) struct Node {
     address: Address,
     common: Arc<Common>,
     /// Those of calls, and at last that of notifications.
-    lines: Box<[SingleFlight<Arc<Link>>]>,
+    lines: Box<[Line]>,
     next: AtomicUsize,
     /// What it said of itself last.
     facts: Mutex<Option<Arc<Facts>>>,
     /// The number of its marker, if it is to have one.
     marker: Mutex<Option<u16>>,
-    /// Held while it is looked at for calls: by one of them for all. When it was last seen to be a replica.
-    looking: tokio::sync::Mutex<Option<Instant>>,
+    /// How often it has become master: what was seen of its data before then counts no more.
+    mastership: AtomicU64,
+    /// Whether it has slots, as another server said, and no view of the cluster has it yet.
+    is_newcomer: AtomicBool,
+}
+
+/// One connection, and the look at the server that calls need before it serves them: one for all that need it, which goes on
+/// when they leave.
+struct Line {
+    link: SingleFlight<Arc<Link>>,
+    look: SingleFlight<()>,
 }
 
 impl Node {
     pub(crate) fn new(address: Address, common: Arc<Common>) -> Arc<Self> {
-        let lines =
-            (0..=common.connections.max(1)).map(|_| SingleFlight::new(common.dial.longest())).collect();
+        let longest = common.dial.longest();
+        let line = |_| Line { link: SingleFlight::new(longest), look: SingleFlight::new(longest) };
+        let lines = (0..=common.connections.max(1)).map(line).collect();
         Arc::new(Self {
             address,
             common,
@@ -60,7 +71,8 @@ impl Node {
             next: AtomicUsize::new(0),
             facts: Mutex::default(),
             marker: Mutex::default(),
-            looking: tokio::sync::Mutex::default(),
+            mastership: AtomicU64::new(1),
+            is_newcomer: AtomicBool::new(false),
         })
     }
 
@@ -70,33 +82,41 @@ impl Node {
 
     /// A connection for calls that is open already.
     pub(crate) fn open_link(&self) -> Option<Arc<Link>> {
-        self.open_line(self.next()).filter(|link| link.has_data())
+        self.open_line(self.next()).filter(|link| self.has_data(link))
     }
 
-    /// A connection for calls, made now if need be. Connecting goes on when the caller leaves.
+    /// A connection for calls, made now if need be. Connecting goes on when the caller leaves, and so does the look at the
+    /// server that it may need.
     pub(crate) async fn link(self: &Arc<Self>) -> Result<Arc<Link>, Fault> {
-        let link = self.line(self.next()).await?;
-        if link.has_data() {
+        let number = self.next();
+        let link = self.line(number).await?;
+        if self.has_data(&link) {
             return Ok(link);
         }
-        let mut replica_since = self.looking.lock().await;
-        if !link.has_data() && replica_since.is_none_or(|since| since.elapsed() >= PAUSE) {
-            *replica_since = None;
-            self.examine(&link).await?;
-            self.look_for_data(&link).await?;
-        }
-        if link.has_data() {
-            return Ok(link);
-        }
-        replica_since.get_or_insert_with(Instant::now);
-        Err(Fault::Moved { to: None })
+        let look = || {
+            let (node, link) = (Arc::clone(self), Arc::clone(&link));
+            async move {
+                node.look(&link).await?;
+                if node.has_data(&link) { Ok(()) } else { Err(node.is_no_master()) }
+            }
+        };
+        let looked = self.lines[number].look.get_or_make(|()| self.has_data(&link), PAUSE, look).await;
+        looked.map_err(|fault| fault.unwrap_or_else(|| self.is_not_connected()))?;
+        // It may have been a look at another connection, or one from before the server became master.
+        if self.has_data(&link) { Ok(link) } else { Err(self.is_no_master()) }
+    }
+
+    fn is_no_master(&self) -> Fault {
+        Fault::Later(Cause::new(format!("{} is not known to be master yet", self.address)))
+    }
+
+    fn is_not_connected(&self) -> Fault {
+        Fault::Later(Cause::new(format!("{} is not connected", self.address)))
     }
 
     /// It has become master, and may not have all that it is believed to have: it is looked at again before it serves calls.
     pub(crate) fn became_master(&self) {
-        for link in self.lines.iter().filter_map(SingleFlight::get) {
-            link.doubt_data();
-        }
+        self.mastership.fetch_add(1, Ordering::AcqRel);
     }
 
     /// The same for questions: the server may have lost its data, or be about to read them.
@@ -125,9 +145,8 @@ impl Node {
                 connected
             }
         };
-        self.lines[number].get_or_make(|link| link.is_open(), PAUSE, make).await.map_err(|fault| {
-            fault.unwrap_or_else(|| Fault::Later(Cause::new(format!("{} is not connected", self.address))))
-        })
+        let link = self.lines[number].link.get_or_make(|link| link.is_open(), PAUSE, make).await;
+        link.map_err(|fault| fault.unwrap_or_else(|| self.is_not_connected()))
     }
 
     /// The connections of calls take turns.
@@ -143,22 +162,18 @@ impl Node {
     }
 
     fn open_line(&self, number: usize) -> Option<Arc<Link>> {
-        self.lines[number].get().filter(|link| link.is_open())
+        self.lines[number].link.get().filter(|link| link.is_open())
     }
 
     /// Asks the server again what it is; one that is not what it must be loses its connections.
     pub(crate) async fn check(self: &Arc<Self>) {
         let Ok(link) = self.asking_link().await else { return };
-        let checked = match self.examine(&link).await {
-            Ok(_) => self.look_for_data(&link).await,
-            Err(fault) => Err(fault),
-        };
-        match checked {
+        match self.look(&link).await {
             Ok(()) => self.replicate_marker().await,
             Err(fault) if matches!(fault, Fault::Refused(..)) || self.is_demoted() => {
                 tracing::error!(server = %self.address, ?fault, "the server is refused");
                 for line in &self.lines {
-                    if let Some(link) = line.fail(fault.clone()) {
+                    if let Some(link) = line.link.fail(fault.clone()) {
                         link.close();
                     }
                 }
@@ -167,57 +182,12 @@ impl Node {
         }
     }
 
-    /// Whether it is what it must be, and still that.
-    async fn examine(&self, link: &Link) -> Result<Arc<Facts>, Fault> {
-        let Common { demands, markers, .. } = &*self.common;
-        let facts = Arc::new(check::server(link, *demands).await?);
-        self.learn(&facts);
-        if self.is_demoted() {
-            return Err(Fault::Later(Cause::new(format!("{} is a replica", self.address))));
-        }
-        let slots = if demands.cluster {
-            let view = discover::view(link).await?;
-            self.refuse_unless_recognized(&view)?;
-            view.slots_of(&self.address)
-        } else {
-            vec![(0, u16::MAX)]
-        };
-        // A server that evicts may evict that, too.
-        let has_marker = facts.is_master && !facts.evicts;
-        *lock(&self.marker) = if has_marker { markers.of(&slots) } else { None };
-        Ok(facts)
-    }
-
-    /// Whether it still has what it was given.
-    async fn look_for_data(&self, link: &Link) -> Result<(), Fault> {
-        let marker = *lock(&self.marker);
-        if let Some(number) = marker {
-            let is_durable = self.facts().is_some_and(|facts| facts.keeps.is_durable());
-            self.common.markers.look(link, number, is_durable).await?;
-        }
-        // A replica may become master at any time, and has its marker only then.
-        if self.facts().is_some_and(|facts| facts.is_master) {
-            link.found_data();
-        }
-        Ok(())
-    }
-
-    /// An address may be that of another cluster by now.
-    pub(crate) fn refuse_unless_recognized(&self, view: &View) -> Result<(), Fault> {
-        if lock(&self.common.shards).recognize(view) {
-            return Ok(());
-        }
-        let message =
-            format!("{} is a node of another cluster: if that is meant, open the store anew", self.address);
-        Err(Fault::refused(ErrorKind::Unavailable, message))
-    }
-
     /// Has its replicas, where there are to be any, hold its marker.
     pub(crate) async fn replicate_marker(self: &Arc<Self>) {
         let Common { markers, required, dial, .. } = &*self.common;
         let Some(number) = *lock(&self.marker) else { return };
         let Some(key) = markers.unacknowledged(number) else { return };
-        let by = required.get().map(|required| required.of(slot_of(&key))).unwrap_or_default();
+        let by = required.get().map(|required| required.of(Some(slot_of(&key)), 0)).unwrap_or_default();
         if by.replicas == 0 {
             return;
         }
@@ -236,6 +206,20 @@ impl Node {
         lock(&self.marker).is_some_and(|number| self.common.markers.had_replicas(number))
     }
 
+    pub(crate) fn is_in_view(&self, is_in_view: bool) {
+        self.is_newcomer.store(!is_in_view, Ordering::Release);
+    }
+
+    /// Whether no view of the cluster tells what is known of it, though it has slots.
+    pub(crate) fn is_newcomer(&self) -> bool {
+        self.is_newcomer.load(Ordering::Acquire)
+    }
+
+    /// How many replicas it said last that it has.
+    pub(crate) fn replicas(&self) -> u8 {
+        self.facts().map_or(0, |facts| facts.replicas)
+    }
+
     /// What it said of itself last.
     pub(crate) fn facts(&self) -> Option<Arc<Facts>> {
         lock(&self.facts).clone()
@@ -244,15 +228,6 @@ impl Node {
     /// Whether it is a replica, where nothing but a master will do. In a cluster its nodes say themselves where a key is.
     pub(crate) fn is_demoted(&self) -> bool {
         !self.common.demands.cluster && self.facts().is_some_and(|facts| !facts.is_master)
-    }
-
-    fn learn(&self, facts: &Arc<Facts>) {
-        self.common.time.learn(facts.time);
-        let mut last = lock(&self.facts);
-        if last.as_ref().is_some_and(|last| last.keeps != facts.keeps) {
-            tracing::warn!(server = %self.address, "when it is started again, the server keeps {}", facts.keeps);
-        }
-        *last = Some(Arc::clone(facts));
     }
 
     /// The server's time, as right as half of what a `TIME` took, and as its clock went on since then.
@@ -264,7 +239,7 @@ impl Node {
     /// Closes all connections.
     pub(crate) fn close(&self) {
         for line in &self.lines {
-            if let Some(link) = line.reset() {
+            if let Some(link) = line.link.reset() {
                 link.close();
             }
         }
@@ -272,15 +247,14 @@ impl Node {
 
     async fn connect(&self) -> Result<Arc<Link>, Fault> {
         let link = Link::open(&self.common.dial, &self.address).await?;
-        let facts = self.examine(&link).await?;
+        let examined = self.examine(&link).await?;
         check::load_scripts(&link).await?;
-        link.identify(facts.identity.clone());
-        match self.look_for_data(&link).await {
+        match self.look_for_data(&link, &examined).await {
             // It can be asked where the slots are, and is looked at again before it is given anything.
             Err(Fault::Later(_)) if link.is_open() => {}
             looked => looked?,
         }
-        tracing::debug!(server = %self.address, ?facts, "connected");
+        tracing::debug!(server = %self.address, facts = ?examined.facts, "connected");
         Ok(link)
     }
 }
