@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use idem_conformance::redis::Server;
+use idem_conformance::redis::{Cluster, Node, Server, slot};
 use idem_core::{ErrorKind, Store};
-use idem_redis::{RedisConfig, RedisStore};
+use idem_redis::{Deployment, RedisConfig, RedisStore};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::between::{Act, Between, has};
-use crate::support::{completed, config, key};
+use crate::support::{address, completed, config, key};
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -98,4 +99,71 @@ async fn calls_that_come_together_share_one_look_also_when_it_tells_that_the_dat
     }
     let asked = unseen.asked.load(Ordering::SeqCst) - before;
     assert!(asked <= 20, "200 calls asked the server {asked} times what it is");
+}
+
+/// A master without slots, as it is when a connection to it is begun, has nothing to be looked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_gets_its_first_slot_while_it_is_connected_to_is_looked_at_again() {
+    let cluster = Cluster::options().replicas(2).start().await;
+    let (newcomer, seeds) = (cluster.replica_of(&cluster.nodes()[0]).await, &cluster.nodes()[..3]);
+    newcomer.run(&["CLUSTER", "RESET", "SOFT"]).await;
+    let (open, gate) = watch::channel(true);
+    let (reached, mut at_gate) = watch::channel(false);
+    let between = Between::start(&newcomer, move |_, request| {
+        if has(request, "\r\nLOAD\r\n") && !*gate.borrow() {
+            reached.send_replace(true);
+            return Act::Gate(gate.clone());
+        }
+        Act::Pass
+    })
+    .await;
+    join_as(&newcomer, &between.node(), &cluster).await;
+    let mut config = config(&between.node());
+    config.servers = seeds.iter().chain([&between.node()]).map(address).collect();
+    let long = Duration::from_mins(1);
+    (config.deployment, config.check_interval) = (Deployment::Cluster, Duration::from_hours(1));
+    (config.call_timeout, config.response_timeout, config.connect_timeout) = (long, long, long);
+    let store = RedisStore::open(config).await.unwrap();
+    let first = slot(b"idem:marker:0");
+    let mut names = (0..1_000_000).map(|number| format!("order {number}"));
+    let name = names.find(|name| slot(store.redis_key(&key(name)).as_bytes()) == first).unwrap();
+    completed(&store, &name).await;
+
+    open.send_replace(false);
+    newcomer.run(&["CLIENT", "KILL", "TYPE", "normal"]).await;
+    // It asks all servers who the masters are, and connects to those to which it is not.
+    while !*at_gate.borrow_and_update() {
+        cluster.master_of(first).await.run(&["CLIENT", "KILL", "TYPE", "normal"]).await;
+        store.get(&key(&name)).await.unwrap();
+        let _ = timeout(Duration::from_millis(200), at_gate.changed()).await;
+    }
+    cluster.migrate_slot(first, &newcomer).await;
+    newcomer.run(&["FLUSHALL"]).await;
+    let asking = tokio::spawn({
+        let store = store.clone();
+        async move { store.get(&key(&name)).await }
+    });
+    sleep(Duration::from_millis(500)).await;
+    open.send_replace(true);
+    let told = asking.await.unwrap();
+    assert!(matches!(&told, Err(error) if error.kind() == ErrorKind::Corrupt), "its data are lost: {told:?}");
+}
+
+/// Has `newcomer` be a master of `cluster` that clients are told to find at `told`.
+async fn join_as(newcomer: &Node, told: &Node, cluster: &Cluster) {
+    let port = told.port().to_string();
+    newcomer.run(&["CONFIG", "SET", "cluster-announce-port", &port]).await;
+    let first = &cluster.nodes()[0];
+    newcomer.run(&["CLUSTER", "MEET", &first.host().to_string(), &first.port().to_string()]).await;
+    let known = async {
+        for node in cluster.nodes() {
+            let knows = |nodes: &str| {
+                nodes.lines().any(|line| line.contains(&format!(":{port}@")) && line.contains("master"))
+            };
+            while !knows(&node.run(&["CLUSTER", "NODES"]).await.text()) {
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+    };
+    timeout(LONG, known).await.unwrap();
 }
