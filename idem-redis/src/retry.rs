@@ -113,7 +113,7 @@ impl Errand<'_> {
         let command = request.command(way.whole_script);
         let reply = link.send(&command, way.ask.is_some(), self.deadline).await?;
         if wrote(&reply) {
-            let by = self.topology.acknowledgers(self.slot, way.ask.as_ref());
+            let by = self.topology.acknowledgers(self.slot, &node, way.ask.is_some());
             link.acknowledged(&request.key, way.ask.is_some(), by, self.deadline).await?;
         }
         Ok(reply)

@@ -40,7 +40,7 @@ impl FromStr for Address {
             Ok(port)
                 if port != 0
                     && !host.is_empty()
-                    && !host.contains(['[', ']', '/', ' '])
+                    && !host.contains(['[', ']', '/', ' ', '@'])
                     && (!host.contains(':') || is_ipv6(host)) =>
             {
                 Ok(Self::Tcp { host: host.to_owned(), port })
@@ -93,8 +93,9 @@ impl Target {
         let (servers, database) = rest.split_once('/').unwrap_or((rest, ""));
         target.servers = read_servers(servers)?;
         if !database.is_empty() {
+            // It is not shown: a URI ends at the first `?`, and it may be of a password.
             let number = database.parse().map_err(|source| {
-                invalid(format!("{database:?} is no number of a database")).with_source(source)
+                invalid("what follows the servers' / is no number of a database").with_source(source)
             })?;
             target.database = Some(number);
         }
@@ -115,6 +116,9 @@ fn is_ipv6(host: &str) -> bool {
 /// What a mistake may show of `text`. Behind a colon there may be a password instead of a port: a URI ends its servers at the
 /// first `?`, and one in a password is easily forgotten.
 fn without_password(text: &str) -> String {
+    if let Some((_, server)) = text.rsplit_once('@') {
+        return format!("...@{server}");
+    }
     match text.split_once(':') {
         Some((host, port)) if !port.is_empty() && port.parse::<u16>().is_err() => format!("{host}:..."),
         _ => text.to_owned(),
@@ -165,7 +169,18 @@ mod tests {
 
     #[test]
     fn what_is_no_server_is_refused() {
-        for text in ["", ":7000", "host:0", "host:65536", "host:port", "a b:1", "[::1:1", "a:b:1", "::g"] {
+        for text in [
+            "",
+            ":7000",
+            "host:0",
+            "host:65536",
+            "host:port",
+            "a b:1",
+            "[::1:1",
+            "a:b:1",
+            "::g",
+            "user@host:1",
+        ] {
             assert_eq!(text.parse::<Address>().unwrap_err().kind(), ErrorKind::InvalidConfig, "{text}");
         }
     }

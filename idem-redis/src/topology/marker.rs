@@ -110,6 +110,11 @@ impl Markers {
         Ok(())
     }
 
+    /// Marker `number` may be gone from now on, and nothing else with it.
+    pub(crate) fn forget(&self, number: u16) {
+        self.seen().remove(&number);
+    }
+
     /// A key of nobody in the slot of marker `number`, where there is one.
     pub(crate) fn probe_key(&self, number: Option<u16>) -> String {
         let slot = number.map(|number| format!("{{{}}}", key(&self.prefix, number)));

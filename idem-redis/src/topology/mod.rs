@@ -116,11 +116,14 @@ impl Topology {
         Arc::clone(nodes.entry(address.clone()).or_insert_with(new))
     }
 
-    /// What must hold a write to `slot`. `at`: the server that is getting the slot, where the write went there (`ASK`): its
-    /// replicas count then.
-    pub(crate) fn acknowledgers(&self, slot: u16, at: Option<&Address>) -> Acknowledgers {
-        let slot = at.and_then(|at| self.slot_at(at)).unwrap_or(slot);
-        self.common.required.get().map(|required| required.of(slot)).unwrap_or_default()
+    /// What must hold a write to `slot` at `node`; `asking`: which is only getting the slot, and has replicas of its own.
+    pub(crate) fn acknowledgers(&self, slot: u16, node: &Node, asking: bool) -> Acknowledgers {
+        let Some(required) = self.common.required.get() else { return Acknowledgers::default() };
+        let is_newcomer = node.is_newcomer();
+        let slot = if asking { self.slot_at(node.address()).filter(|_| !is_newcomer) } else { Some(slot) };
+        // A master that is in no view of the cluster says itself what it has.
+        let online = if is_newcomer || slot.is_none() { node.facts() } else { None };
+        required.of(slot, online.map_or(0, |facts| facts.replicas))
     }
 
     /// A server said that `slot` is at `to`, or elsewhere.
@@ -133,6 +136,7 @@ impl Topology {
             let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
             if !table.serves(&node) {
                 node.close();
+                node.set_newcomer(true);
             }
             Arc::make_mut(&mut *table).assign(slot, slot, &node);
         }
@@ -212,6 +216,7 @@ impl Topology {
             if before.nodes.is_empty() { !node.has_marker() } else { !before.serves(node) }
         };
         table.nodes.iter().filter(is_new).for_each(|node| node.close());
+        table.nodes.iter().for_each(|node| node.set_newcomer(false));
         let table = Arc::new(table);
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         nodes.retain(|address, node| {

@@ -115,12 +115,15 @@ impl Required {
         }
     }
 
-    pub(crate) fn of(&self, slot: u16) -> Acknowledgers {
+    /// What must hold a write to `slot`; none: to a master of a cluster that no view has. At least `online`, where it is
+    /// the master that says how many replicas it has.
+    pub(crate) fn of(&self, slot: Option<u16>, online: u8) -> Acknowledgers {
         let replicas = match &self.replicas {
             Replicas::Fixed(count) => *count,
             Replicas::Lone(count) => count.load(Ordering::Acquire),
             Replicas::BySlot(slots) => {
-                slots.get(usize::from(slot)).map_or(1, |slot| slot.load(Ordering::Acquire))
+                let known = slot.and_then(|slot| slots.get(usize::from(slot)));
+                known.map_or(1, |slot| slot.load(Ordering::Acquire)).max(online)
             }
         };
         Acknowledgers { replicas, disk: self.disk }

@@ -102,6 +102,93 @@ async fn a_key_that_is_written_where_its_slot_goes_waits_for_no_more_replicas_th
     assert!(matches!(told, Ok(LockOutcome::Acquired(_))), "all is well, and yet: {told:?}");
 }
 
+/// As when a cluster gets one more master: the first slot goes to one that had none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_written_on_a_master_without_slots_waits_for_the_replicas_that_it_has() {
+    let fewer = Newcomer::start(1).await;
+    let _moving = fewer.begin_migration().await;
+    let told = lock(&fewer.store, &fewer.name).await;
+    assert!(matches!(told, Ok(LockOutcome::Acquired(_))), "all is well, and yet: {told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_written_on_a_master_without_slots_is_held_by_all_replicas_of_that_master() {
+    let more = Newcomer::start(2).await;
+    let _moving = more.begin_migration().await;
+    let follower = more.cluster.server(&more.followers[1]);
+    follower.stop();
+    let told = lock(&more.store, &more.name).await;
+    follower.cont();
+    let kind = told.as_ref().map_err(idem_core::Error::kind);
+    assert!(matches!(kind, Err(ErrorKind::Timeout)), "its second replica is stopped, and yet: {told:?}");
+}
+
+/// A cluster of masters with two replicas each, and one without slots that is about to get its first.
+struct Newcomer {
+    cluster: Cluster,
+    store: RedisStore,
+    followers: Vec<Node>,
+    to: Node,
+    /// A key of that slot.
+    name: String,
+}
+
+impl Newcomer {
+    /// With so many replicas of its own.
+    async fn start(replicas: usize) -> Self {
+        let cluster = Cluster::options()
+            .replicas(2)
+            .each(|_, each| each.config("cluster-allow-replica-migration no"))
+            .start()
+            .await;
+        let masters = [0, 1, 2].map(|number| cluster.nodes()[number].clone());
+        let newcomer = cluster.replica_of(&masters[0]).await;
+        let id = async |node: &Node| node.run(&["CLUSTER", "MYID"]).await.text();
+        newcomer.run(&["CLUSTER", "RESET", "SOFT"]).await;
+        let (host, port) = (masters[0].host().to_string(), masters[0].port().to_string());
+        newcomer.run(&["CLUSTER", "MEET", &host, &port]).await;
+        let newcomer_id = id(&newcomer).await;
+        all_know(&cluster, &newcomer_id, "master").await;
+        let mut followers = Vec::new();
+        // The first master has but one left.
+        for master in masters.iter().skip(1).take(replicas) {
+            let follower = cluster.replica_of(master).await;
+            let follower_id = id(&follower).await;
+            follower.run(&["CLUSTER", "REPLICATE", &newcomer_id]).await;
+            all_know(&cluster, &follower_id, &newcomer_id).await;
+            followers.push(follower);
+        }
+        cluster.wait_ok().await;
+        let mut config: RedisConfig = config(&cluster.nodes()[0]);
+        config.servers = masters.iter().map(address).collect();
+        (config.deployment, config.acks) = (Deployment::Cluster, None);
+        let store = RedisStore::open(config).await.unwrap();
+        let slot_of = |name: &str| slot(store.redis_key(&key(name)).as_bytes());
+        // Of the last third, which is the third master's.
+        let name =
+            (0..1_000).map(|number| format!("order {number}")).find(|name| slot_of(name) > 11_000).unwrap();
+        Self { cluster, store, followers, to: newcomer, name }
+    }
+
+    async fn begin_migration(&self) -> impl Sized + use<'_> {
+        let slot = slot(self.store.redis_key(&key(&self.name)).as_bytes());
+        self.cluster.begin_migration(slot, &self.to).await
+    }
+}
+
+/// Until all of the cluster say of `node` what `says` looks for.
+async fn all_know(cluster: &Cluster, node: &str, says: &str) {
+    let agreed = async {
+        for other in cluster.nodes() {
+            let knows = |nodes: &str| nodes.lines().any(|line| line.starts_with(node) && line.contains(says));
+            while !knows(&other.run(&["CLUSTER", "NODES"]).await.text()) {
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+    };
+    timeout(LONG, agreed).await.unwrap_or_else(|_| panic!("not all say {says} of {node}"));
+}
+
 trait LastFresh {
     /// One that was not used to find out what is known.
     fn last_fresh(self) -> String;

@@ -164,9 +164,38 @@ async fn a_password_is_in_no_error() {
         "redis://user:hunter2@127.0.0.1?acks=many",
         "redis://127.0.0.1?password=hunter2&acks=many",
         "redis://:hunter2@",
+        // Not percent-encoded, and of a kind that could be something else.
+        "redis://user:12/hunter2?x@127.0.0.1",
+        "redis://user:12?hunter2@127.0.0.1",
+        "redis://user:12?x=hunter2@127.0.0.1",
+        "redis://user:12?acks=hunter2@127.0.0.1",
+        "redis://user:12#hunter2@127.0.0.1",
+        "redis://user:12/0?hunter2@127.0.0.1",
     ] {
         let error = open(uri).await.err().unwrap_or_else(|| panic!("{uri} was opened"));
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+    }
+}
+
+/// As they are easily mistaken: a number without quotes, a password beside the server.
+#[tokio::test]
+async fn a_password_in_a_table_is_in_no_error() {
+    for (options, secret) in [
+        ("servers = \"127.0.0.1:1\"\npassword = 17122004", "17122004"),
+        ("servers = \"127.0.0.1:1\"\npassword = 17122004.5", "17122004"),
+        ("servers = \"127.0.0.1:1\"\npassword = [\"hunter2\"]", "hunter2"),
+        ("servers = \"127.0.0.1:1\"\nsentinel_password = 17122004", "17122004"),
+        ("servers = \"user:hunter2@127.0.0.1:1\"", "hunter2"),
+        ("servers = \"redis://user:hunter2@127.0.0.1:1\"", "hunter2"),
+        ("servers = [\"redis://hunter2@127.0.0.1:1\"]", "hunter2"),
+        ("servers = \"hunter2@127.0.0.1:1\"", "hunter2"),
+        ("servers = \"127.0.0.1:1\"\nacks = \"some\"\npassword = \"hunter2\"", "hunter2"),
+        ("servers = \"127.0.0.1:1\"\npasword = \"hunter2\"", "hunter2"),
+    ] {
+        let table: StoreConfig = toml::from_str(&format!("store = \"redis\"\n{options}\n")).unwrap();
+        let error = open(table).await.err().unwrap_or_else(|| panic!("{options} was opened"));
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{options}: {error}");
+        assert!(!format!("{error} {error:?}").contains(secret), "{options}: {error:?}");
     }
 }
 

@@ -8,7 +8,7 @@ use idem_redis::{RedisConfig, RedisStore};
 use tokio::time::{sleep, timeout};
 
 use crate::lost_data::is_corrupt;
-use crate::support::{completed, config, refusal};
+use crate::support::{assert_replays, completed, config, lock, refusal};
 
 fn allowing(server: &Server) -> RedisConfig {
     let mut config = config(server);
@@ -41,4 +41,23 @@ async fn a_server_that_keeps_its_data_and_lost_them_is_refused_also_where_evicti
     std::fs::remove_dir_all(server.folder().join("appendonlydir")).unwrap();
     server.restart().await;
     is_corrupt(&store, "order").await;
+}
+
+/// What it evicted meanwhile is nothing that it lost.
+#[tokio::test]
+async fn a_server_that_evicted_for_a_while_goes_on_when_it_does_not_any_more() {
+    let server = Server::options().appendonly().start().await;
+    let store = RedisStore::open(allowing(&server)).await.unwrap();
+    completed(&store, "order").await;
+    server.run(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]).await;
+    // Some checks.
+    sleep(Duration::from_secs(1)).await;
+    // As it may: nothing is used less than a marker.
+    assert_eq!(server.run(&["DEL", "idem:marker:0"]).await.text(), "1");
+    server.run(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
+    for turn in 0..20 {
+        sleep(Duration::from_millis(50)).await;
+        assert_replays(&store, "order").await;
+        assert!(lock(&store, &format!("another {turn}")).await.is_ok());
+    }
 }

@@ -21,6 +21,7 @@ mod forgotten;
 mod full_queue;
 mod hostile_answers;
 mod lone_redirected;
+mod looked_at_again;
 mod lost_data;
 mod names_unknown;
 mod on_disk;

@@ -81,6 +81,9 @@ impl Node {
     }
 
     fn learn(&self, seen: Seen) -> Seen {
+        if let (true, Some(own)) = (seen.facts.evicts, seen.own) {
+            self.common.markers.forget(own);
+        }
         let before = self.seen.lock().unwrap_or_else(PoisonError::into_inner).replace(seen.clone());
         let keeps = &seen.facts.keeps;
         if before.is_some_and(|before| before.facts.keeps != *keeps) {
@@ -114,7 +117,7 @@ impl Node {
         let Some(seen) = self.seen().filter(|seen| seen.facts.replicas > 0) else { return };
         let Some(number) = seen.marker() else { return };
         let Some(key) = markers.unacknowledged(number) else { return };
-        let by = required.get().map(|required| required.of(slot_of(&key))).unwrap_or_default();
+        let by = required.get().map(|required| required.of(Some(slot_of(&key)), 0)).unwrap_or_default();
         if by.replicas == 0 {
             return;
         }

@@ -2,7 +2,7 @@
 
 mod look;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -43,13 +43,17 @@ pub(crate) struct Node {
     next: AtomicUsize,
     /// As it was found last.
     seen: Mutex<Option<Seen>>,
+    /// Whether it has slots, as another server said, and no view of the cluster has it yet.
+    is_newcomer: AtomicBool,
 }
 
 impl Node {
     pub(crate) fn new(address: Address, common: Arc<Common>) -> Arc<Self> {
         let lines =
             (0..=common.connections.max(1)).map(|_| SingleFlight::new(common.dial.longest())).collect();
-        Arc::new(Self { address, common, lines, next: AtomicUsize::new(0), seen: Mutex::default() })
+        let next = AtomicUsize::new(0);
+        let is_newcomer = AtomicBool::new(false);
+        Arc::new(Self { address, common, lines, next, seen: Mutex::default(), is_newcomer })
     }
 
     pub(crate) fn address(&self) -> &Address {
@@ -119,6 +123,14 @@ impl Node {
 
     fn open_line(&self, number: usize) -> Option<Arc<Link>> {
         self.lines[number].get().filter(|link| link.is_open())
+    }
+
+    pub(crate) fn is_newcomer(&self) -> bool {
+        self.is_newcomer.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_newcomer(&self, is_newcomer: bool) {
+        self.is_newcomer.store(is_newcomer, Ordering::Release);
     }
 
     fn seen(&self) -> Option<Seen> {
