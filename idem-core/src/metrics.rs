@@ -11,7 +11,7 @@
 //! | `idem_lock_total` | counter | `outcome`: `acquired`, `completed`, `in_progress`, `fingerprint_mismatch`, `error` | answers to [`lock`](crate::Store::lock), those sent again included |
 //! | `idem_lost_leases_total` | counter | `reason`: `superseded`, `gone`, `released` | leases of which a holder was told that they are lost, once each |
 //! | `idem_store_call_seconds` | histogram | `operation` | answered calls of a store |
-//! | `idem_store_errors_total` | counter | `operation`, `kind`: an [`ErrorKind`](crate::ErrorKind) in lower case, as `timeout`, or `dropped` | calls answered with an error, and calls that their caller gave up |
+//! | `idem_store_errors_total` | counter | `operation`, `kind`: an [`ErrorKind`](crate::ErrorKind) in lower case, as `timeout` and `invalid_config`, or `dropped` | calls answered with an error, and calls that their caller gave up |
 //! | `idem_expired_records_total` | counter | | records removed because they had expired |
 //! | `idem_refused_total` | counter | | calls refused as [`Full`](crate::ErrorKind::Full) |
 //! | `idem_evicted_total` | counter | | completed outcomes dropped before their time to make room |

@@ -74,8 +74,10 @@ impl Connector {
             .map_err(|source| refused(server, Cause::of("its name".to_owned(), source)))?;
         self.0.connect(name, stream).await.map_err(|error| {
             let is_refusal = is_refusal(&error);
-            let cause = Cause::of(format!("{server} cannot be reached"), error);
-            if is_refusal { refused(server, cause) } else { Fault::Later(cause) }
+            if is_refusal {
+                return refused(server, Cause::of(error.to_string(), error));
+            }
+            Fault::Later(Cause::of(format!("{server} cannot be reached"), error))
         })
     }
 }

@@ -52,4 +52,6 @@ scripts! {
     GET = ["get"];
     WAIT = ["head", "lease", "wait"];
     PROPAGATE = ["propagate"];
+    PROBE = ["probe"];
+    SAY_REPLICATED = ["replicated"];
 }

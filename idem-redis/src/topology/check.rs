@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use crate::Address;
 use crate::connection::link::{Identity, Link};
 use crate::connection::replicas::Acknowledgers;
-use crate::protocol::command::Part;
+use crate::protocol::command::Command;
 use crate::protocol::fault::{Cause, Fault};
 use crate::protocol::reply::Reply;
-use crate::protocol::script::{self, Script};
+use crate::protocol::script::{self, PROBE, Script};
 
 /// The first version with all that is used: `SET NX GET`, sharded notifications.
 const OLDEST_VERSION: (u64, u64) = (7, 0);
@@ -32,8 +32,9 @@ pub(crate) struct Facts {
     pub(crate) address: Address,
     pub(crate) identity: Identity,
     pub(crate) is_master: bool,
-    /// Replicas that have caught up with it.
+    /// Replicas that have caught up with it, and all that follow it.
     pub(crate) replicas: u8,
+    pub(crate) followers: u8,
     pub(crate) keeps: Keeps,
     /// Whether it forgets keys when its memory is full.
     pub(crate) evicts: bool,
@@ -111,7 +112,8 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault
             replication_id: said("master_replid").to_owned(),
         },
         is_master: said("role") == "master",
-        replicas: caught_up(&info),
+        replicas: replicas(&info, |state| state == "online"),
+        followers: replicas(&info, |_| true),
         keeps,
         evicts: policy != "noeviction",
         time,
@@ -119,9 +121,9 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault
     })
 }
 
-/// Replicas that an `INFO` shows as caught up. What has no port is none, but somebody who takes a copy (`redis-cli --rdb`).
+/// Replicas that an `INFO` shows in such a state: `online` once they have caught up. What has no port is none, but somebody who takes a copy (`redis-cli --rdb`).
 /// One that came back before it was missed is shown twice.
-fn caught_up(info: &Reply) -> u8 {
+fn replicas(info: &Reply, is_counted: impl Fn(&str) -> bool) -> u8 {
     let replicas = info.text().unwrap_or_default().lines().filter_map(|line| {
         let (number, replica) = line.strip_prefix("slave")?.split_once(':')?;
         number.parse::<u16>().ok()?;
@@ -130,7 +132,7 @@ fn caught_up(info: &Reply) -> u8 {
             fields.find(|(field, _)| *field == name).map(|(_, value)| value)
         };
         let (host, port) = (field("ip")?, field("port")?);
-        (field("state") == Some("online") && port != "0").then_some((host, port))
+        (field("state").is_some_and(&is_counted) && port != "0").then_some((host, port))
     });
     u8::try_from(replicas.collect::<HashSet<_>>().len()).unwrap_or(u8::MAX)
 }
@@ -162,22 +164,23 @@ async fn load(link: Arc<Link>, script: &'static Script) -> Result<(), Fault> {
     link.ask(["SCRIPT".into(), "LOAD".into(), script.source.into()]).await.map(drop)
 }
 
-/// Uses every command of the scripts, and changes nothing: there is no such key.
-const PROBE: &str = "
-for _, command in ipairs({
-  {'EXISTS'}, {'PTTL'}, {'GET'}, {'GETRANGE', 0, 1}, {'PEXPIRE', 1}, {'SETRANGE', 0, ''}, {'SET', '', 'XX', 'PX', 1}
-}) do
-  redis.call(command[1], KEYS[1], unpack(command, 2))
-end
-return redis.call('TIME')";
-
 /// Whether the scripts may be run: an ACL can forbid that, or what they do.
 pub(crate) async fn scripts(link: &Link, key: &str) -> Result<(), Fault> {
-    match link.ask(["EVAL".into(), PROBE.into(), Part::Number(1), key.to_owned().into()]).await {
-        // What cannot be written now may be later.
-        Ok(_) | Err(Fault::Moved { .. } | Fault::Ask { .. } | Fault::Full(_) | Fault::NoWrites(_)) => Ok(()),
-        Err(fault) => Err(fault),
+    for whole in [true, false] {
+        match link.run(&Command::script(&PROBE, whole, key.to_owned().into(), &[])).await {
+            // What cannot be written now may be later, and a script that is not known is sent whole.
+            Ok(_)
+            | Err(
+                Fault::Moved { .. }
+                | Fault::Ask { .. }
+                | Fault::Full(_)
+                | Fault::NoWrites(_)
+                | Fault::NoScript,
+            ) => {}
+            Err(fault) => return Err(fault),
+        }
     }
+    Ok(())
 }
 
 /// Whether replicas may be waited for, or disks: an ACL can forbid that, too, and would do so after a write.
@@ -232,7 +235,7 @@ mod tests {
             ),
             ("slave0\r\nslave:state=online\r\nslavex:state=online\r\n", 0),
         ] {
-            assert_eq!(caught_up(&info(lines)), replicas, "{lines}");
+            assert_eq!(super::replicas(&info(lines), |state| state == "online"), replicas, "{lines}");
         }
     }
 }

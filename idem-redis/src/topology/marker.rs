@@ -11,9 +11,10 @@ use tokio::time::Instant;
 use crate::Address;
 use crate::connection::link::Link;
 use crate::connection::replicas::Acknowledgers;
-use crate::protocol::command::Part;
+use crate::protocol::command::{Command, Part};
 use crate::protocol::fault::{Cause, Fault};
 use crate::protocol::reply::Reply;
+use crate::protocol::script::SAY_REPLICATED;
 use crate::topology::slots::slot_of;
 
 /// Markers that there may be: a master of a cluster is given the first that lies in one of its slots. One that has less
@@ -26,12 +27,6 @@ const LIFE: u64 = 100 * 365 * 24 * 60 * 60 * 1_000;
 /// How many bytes of a marker tell it from every other. Behind them stands [`REPLICATED`] where replicas have it.
 const IDENTITY: usize = 16;
 const REPLICATED: &str = "replicated";
-
-/// Only where the marker is still there: it may have been lost since it was looked at. 16 is [`IDENTITY`].
-const SAY_REPLICATED: &str = "
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  redis.call('SETRANGE', KEYS[1], 16, ARGV[1])
-end";
 
 pub(crate) struct Markers {
     prefix: String,
@@ -142,9 +137,8 @@ impl Markers {
         until: Instant,
     ) -> Result<(), Fault> {
         let Some(key) = self.unacknowledged(number) else { return Ok(()) };
-        let say =
-            ["EVAL".into(), SAY_REPLICATED.into(), Part::Number(1), key.clone().into(), REPLICATED.into()];
-        link.ask(say).await?;
+        let arguments = [Part::Number(IDENTITY as u64), REPLICATED.into()];
+        link.run(&Command::script(&SAY_REPLICATED, true, key.clone(), &arguments)).await?;
         link.acknowledged(&key, false, by, until).await?;
         if let Some(seen) = self.seen().get_mut(&number) {
             seen.acknowledged = true;

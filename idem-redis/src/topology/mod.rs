@@ -176,7 +176,7 @@ impl Topology {
         if self.table().node(0).is_some_and(|node| node.address() == master) {
             return;
         }
-        tracing::info!(%master, "this is the master");
+        tracing::debug!(%master, "this is to be the master");
         self.replace(SlotTable::lone(self.at(master)));
     }
 

@@ -37,8 +37,8 @@ impl Required {
             (Some(Acks::Count(count)), _) => Replicas::Fixed(count),
             (Some(Acks::All | Acks::Disk) | None, 0) if had => {
                 let message = format!(
-                    "{} has no replica at the moment and had one before: nothing that it writes would survive it. Give it \
-                     one, or accept that with acks = 0",
+                    "{} has no replica in step at the moment, and has or had one: nothing that it writes would survive it. \
+                     Give it one, or accept that with acks = 0",
                     facts.address
                 );
                 return Err(Fault::refused(ErrorKind::Unavailable, message));

@@ -139,7 +139,9 @@ async fn scripts_forbidden_by_the_acl_are_told_when_opening() {
 #[tokio::test]
 async fn a_user_who_lacks_a_command_of_the_scripts_is_refused_when_opening() {
     let server = Server::lone().await;
-    for missing in ["exists", "pttl", "pexpire", "get", "getrange", "set", "setrange", "time"] {
+    for missing in
+        ["eval", "evalsha", "exists", "pttl", "pexpire", "get", "getrange", "set", "setrange", "time"]
+    {
         let forbidden = format!("-{missing}");
         let user = ["ACL", "SETUSER", "idem", "reset", "on", ">pw", "~*", "&*", "+@all", &forbidden];
         server.run(&user).await;

@@ -65,6 +65,30 @@ async fn a_lone_server_works_and_a_replica_that_appears_must_hold_what_is_writte
     assert_eq!(kind(lock(&store, "after").await), ErrorKind::Timeout);
 }
 
+/// It has one already, which a deployment that has just begun is not to be told as a mistake.
+#[tokio::test]
+async fn a_master_whose_replica_is_not_in_step_yet_is_unavailable_and_no_wrong_configuration() {
+    let master = Server::options()
+        .config("repl-diskless-sync yes")
+        .config("repl-diskless-sync-delay 3600")
+        .config("repl-diskless-sync-max-replicas 0")
+        .start()
+        .await;
+    let replica = Server::lone().await;
+    replica.run(&["REPLICAOF", &master.host().to_string(), &master.port().to_string()]).await;
+    let follows = async {
+        while master.run(&["INFO", "replication"]).await.field("connected_slaves").as_deref() != Some("1") {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LONG, follows).await.unwrap();
+    for config in [config(&master), with_acks(&master, Acks::All)] {
+        let (kind, said) = refusal(config).await;
+        assert_eq!(kind, ErrorKind::Unavailable, "{said}");
+        assert!(said.contains("in step"), "{said}");
+    }
+}
+
 /// Somebody who took away what could not be had is not told that it was.
 #[tokio::test]
 async fn a_server_that_never_had_a_replica_is_not_said_to_have_had_one_because_one_was_waited_for() {

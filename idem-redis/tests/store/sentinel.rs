@@ -68,7 +68,7 @@ async fn a_replica_that_only_the_sentinel_knows_of_is_missed_at_opening() {
         loop {
             let (kind, said) = refusal(by(&sentinel, "shop")).await;
             assert_eq!(kind, ErrorKind::Unavailable, "{said}");
-            if said.contains("has no replica at the moment") {
+            if said.contains("has no replica in step at the moment") {
                 break;
             }
         }

@@ -85,11 +85,23 @@ impl Node {
             self.common.markers.forget(own);
         }
         let before = self.seen.lock().unwrap_or_else(PoisonError::into_inner).replace(seen.clone());
-        let keeps = &seen.facts.keeps;
-        if before.is_some_and(|before| before.facts.keeps != *keeps) {
-            tracing::warn!(server = %self.address(), "when it is started again, the server keeps {keeps}");
+        if let Some(before) = before {
+            self.tell_changes(&before.facts, &seen.facts);
         }
         seen
+    }
+
+    fn tell_changes(&self, before: &Facts, now: &Facts) {
+        let server = self.address();
+        if before.keeps != now.keeps {
+            tracing::warn!(%server, "when it is started again, the server keeps {}", now.keeps);
+        }
+        let (was, replicas) = (before.replicas, now.replicas);
+        if before.is_master && now.is_master && replicas < was {
+            tracing::warn!(%server, replicas, was, "the master has fewer replicas in step");
+        } else if replicas > was {
+            tracing::info!(%server, replicas, was, "the master has more replicas in step");
+        }
     }
 
     /// Whether it still has what it was given.

@@ -45,6 +45,8 @@ pub(crate) struct Node {
     seen: Mutex<Option<Seen>>,
     /// Whether it has slots, as another server said, and no view of the cluster has it yet.
     is_newcomer: AtomicBool,
+    /// Whether the last attempt to connect to it failed.
+    is_out_of_reach: AtomicBool,
 }
 
 impl Node {
@@ -52,8 +54,8 @@ impl Node {
         let lines =
             (0..=common.connections.max(1)).map(|_| SingleFlight::new(common.dial.longest())).collect();
         let next = AtomicUsize::new(0);
-        let is_newcomer = AtomicBool::new(false);
-        Arc::new(Self { address, common, lines, next, seen: Mutex::default(), is_newcomer })
+        let (is_newcomer, is_out_of_reach) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { address, common, lines, next, seen: Mutex::default(), is_newcomer, is_out_of_reach })
     }
 
     pub(crate) fn address(&self) -> &Address {
@@ -103,14 +105,23 @@ impl Node {
             let node = Arc::clone(self);
             async move {
                 let connected = node.connect().await;
-                if let Err(fault) = &connected {
-                    tracing::warn!(server = %node.address, ?fault, "cannot connect");
-                }
+                node.tell_connected(connected.as_ref().err());
                 connected
             }
         };
         let line = self.lines[number].get_or_make(|link| link.is_open(), PAUSE, make).await;
         line.map_err(|fault| fault.unwrap_or_else(|| self.is_not_connected()))
+    }
+
+    /// What is the same as before is not said again and again: a server may be down for hours.
+    fn tell_connected(&self, fault: Option<&Fault>) {
+        let was_out_of_reach = self.is_out_of_reach.swap(fault.is_some(), Ordering::AcqRel);
+        match (was_out_of_reach, fault) {
+            (false, Some(fault)) => tracing::warn!(server = %self.address, ?fault, "cannot connect"),
+            (true, Some(fault)) => tracing::debug!(server = %self.address, ?fault, "still cannot connect"),
+            (true, None) => tracing::info!(server = %self.address, "connected again"),
+            (false, None) => {}
+        }
     }
 
     fn is_not_connected(&self) -> Fault {
