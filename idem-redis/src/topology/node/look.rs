@@ -64,7 +64,7 @@ impl Node {
     pub(super) async fn look_for_data(&self, link: &Link, examined: &Examined) -> Result<(), Fault> {
         let Examined { facts, marker, mastership } = examined;
         if let Some(number) = *marker {
-            self.common.markers.look(link, number, facts.keeps.is_durable()).await?;
+            self.common.markers.look(link, number, facts).await?;
         }
         // A replica may become master at any time, and has its marker only then.
         if facts.is_master {
