@@ -166,4 +166,5 @@ async fn join_as(newcomer: &Node, told: &Node, cluster: &Cluster) {
         }
     };
     timeout(LONG, known).await.unwrap();
+    cluster.wait_ok().await;
 }

@@ -7,7 +7,9 @@ use idem_core::{ErrorKind, LockOutcome, Store};
 use idem_redis::{Deployment, RedisConfig, RedisStore};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{acquire, address, assert_replays, completed, config, key, kind, lock, recovers};
+use crate::support::{
+    acquire, address, assert_replays, completed, config, key, kind, lock, looked_at, recovers,
+};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -108,8 +110,7 @@ async fn a_replica_that_is_promoted_with_the_older_snapshot_of_its_master_is_ref
     let name = (0..1_000).map(|number| format!("order {number}")).find(is_there).unwrap();
     save(&master).await;
     completed(&store, &name).await;
-    // Some checks.
-    sleep(Duration::from_secs(1)).await;
+    looked_at(&master).await;
     cluster.server(&master).restart().await;
     is_corrupt(&store, &name).await;
     cluster.wait_ok().await;
@@ -131,8 +132,7 @@ async fn a_master_that_comes_back_with_an_older_snapshot_is_refused_where_replic
     completed(&store, "before").await;
     save(pair.master()).await;
     completed(&store, "order").await;
-    // Some checks.
-    sleep(Duration::from_secs(1)).await;
+    looked_at(pair.master()).await;
     pair.master().restart().await;
     assert_ne!(pair.master().run(&["DBSIZE"]).await.text(), "0", "it has its snapshot");
     is_corrupt(&store, "order").await;
