@@ -108,7 +108,13 @@ impl Errand<'_> {
             // Seldom: its future need not lie in that of every call.
             let late =
                 |_| Fault::Later(Cause::new(format!("{} is not connected to in time", node.address())));
-            Box::pin(timeout_at(self.deadline, node.link(turn))).await.map_err(late)??
+            let link = Box::pin(timeout_at(self.deadline, node.link(turn))).await.map_err(late)?;
+            // Its address may be another server's by now, and the slot elsewhere.
+            link.inspect_err(|fault| {
+                if matches!(fault, Fault::Refused(..)) {
+                    self.topology.trouble();
+                }
+            })?
         };
         let command = request.command(way.whole_script);
         let reply = link.send(&command, way.ask.is_some(), self.deadline).await?;

@@ -36,6 +36,12 @@ pub(crate) struct Facts {
     pub(crate) replicas: u8,
     pub(crate) followers: u8,
     pub(crate) keeps: Keeps,
+    /// How much it has told its replicas, in bytes; goes on where it was when the server is started again.
+    pub(crate) offset: u64,
+    /// Where that was when the server became master: of a snapshot, when it was started; 0 where nobody knows.
+    pub(crate) began_at: u64,
+    /// What its data were called before it became master, by whom it followed then.
+    pub(crate) former_id: String,
     /// Whether it forgets keys when its memory is full.
     pub(crate) evicts: bool,
     /// Its clock, in microseconds since 1970, and when it showed that.
@@ -115,6 +121,10 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault
         replicas: replicas(&info, |state| state == "online"),
         followers: replicas(&info, |_| true),
         keeps,
+        offset: said("master_repl_offset").parse().unwrap_or(0),
+        former_id: said("master_replid2").to_owned(),
+        // The first byte that came after; -1 where there was nothing before.
+        began_at: said("second_repl_offset").parse::<u64>().map_or(0, |next| next.saturating_sub(1)),
         evicts: policy != "noeviction",
         time,
         time_at: asked + asked.elapsed() / 2,

@@ -15,6 +15,7 @@ use crate::protocol::command::{Command, Part};
 use crate::protocol::fault::{Cause, Fault};
 use crate::protocol::reply::Reply;
 use crate::protocol::script::SAY_REPLICATED;
+use crate::topology::check::{Facts, Keeps};
 use crate::topology::slots::slot_of;
 
 /// Markers that there may be: a master of a cluster is given the first that lies in one of its slots. One that has less
@@ -44,6 +45,12 @@ struct Marker {
     durable: bool,
     /// Whether as many replicas have it as must hold a write.
     acknowledged: bool,
+    /// Another whenever the server is started.
+    run_id: String,
+    /// How much it had told its replicas.
+    offset: u64,
+    /// What those data are called that are older than they were: whoever took them over has lost the rest, too.
+    older: Option<String>,
 }
 
 impl Markers {
@@ -63,8 +70,17 @@ impl Markers {
     /// # Errors
     /// [`Corrupt`](ErrorKind::Corrupt) where what it was given is not there any more, though it was promised to be kept:
     /// by what the server says of itself, or by replicas.
-    pub(crate) async fn look(&self, link: &Link, number: u16, durable: bool) -> Result<(), Fault> {
+    pub(crate) async fn look(&self, link: &Link, number: u16, facts: &Facts) -> Result<(), Fault> {
         let key = key(&self.prefix, number);
+        let new = |value, acknowledged| Marker {
+            value,
+            at: link.address().clone(),
+            durable: facts.keeps.is_durable(),
+            acknowledged,
+            run_id: facts.identity.run_id.clone(),
+            offset: facts.offset,
+            older: None,
+        };
         // Before the question: another connection may leave one meanwhile.
         let seen = self.seen().get(&number).cloned();
         let found = match link.ask(["GET".into(), key.clone().into()]).await {
@@ -76,10 +92,17 @@ impl Markers {
         };
         let marker = match (found, seen) {
             (Some(value), Some(seen)) if identity(&seen.value) == identity(&value) => {
-                Marker { value, at: link.address().clone(), durable, ..seen }
+                if seen.is_newer_than(link.address(), facts) {
+                    let older = Some(facts.identity.replication_id.clone());
+                    self.seen().insert(number, Marker { older, ..seen });
+                    return Err(self.lost(link, number, "came back with an older snapshot"));
+                }
+                new(value, seen.acknowledged)
             }
             (found, Some(seen)) if seen.is_promised(link.address()) => {
-                return Err(self.lost(link, number, found.is_some()));
+                let is_another = found.is_some();
+                let what = if is_another { "has the marker of other data" } else { "has no marker any more" };
+                return Err(self.lost(link, number, what));
             }
             (found, before) => {
                 if before.is_some() {
@@ -94,7 +117,7 @@ impl Markers {
                 }) else {
                     return Ok(());
                 };
-                Marker { value, at: link.address().clone(), durable, acknowledged: false }
+                new(value, false)
             }
         };
         let mut seen = self.seen();
@@ -146,8 +169,7 @@ impl Markers {
         Ok(())
     }
 
-    fn lost(&self, link: &Link, number: u16, is_another: bool) -> Fault {
-        let what = if is_another { "has the marker of other data" } else { "has no marker any more" };
+    fn lost(&self, link: &Link, number: u16, what: &str) -> Fault {
         let message = format!(
             "{} has lost its data: it {what} ({}). What was locked and completed there is forgotten and would run again. \
              Bring the data back, or open the store anew to go on without",
@@ -166,6 +188,17 @@ impl Marker {
     /// Whether it must be at `address`.
     fn is_promised(&self, address: &Address) -> bool {
         self.acknowledged || self.durable && self.at == *address
+    }
+
+    /// Whether the server has its marker by a snapshot that is older than what it had told its replicas when it was looked at
+    /// last. Its replicas take that over, so what they acknowledged since then is nowhere any more.
+    fn is_newer_than(&self, address: &Address, facts: &Facts) -> bool {
+        let is_started_again = self.at == *address && self.run_id != facts.identity.run_id;
+        let has_appended = matches!(facts.keeps, Keeps::Appended { .. });
+        let is_older = is_started_again && !has_appended && facts.began_at < self.offset;
+        let is_of_older = |id: &String| self.older.as_ref() == Some(id);
+        let follows_older = is_of_older(&facts.former_id) || is_of_older(&facts.identity.replication_id);
+        self.acknowledged && (is_older || follows_older)
     }
 }
 

@@ -8,7 +8,7 @@ use idem_redis::{RedisConfig, RedisStore};
 use tokio::time::{sleep, timeout};
 
 use crate::lost_data::is_corrupt;
-use crate::support::{assert_replays, completed, config, lock, refusal};
+use crate::support::{assert_replays, completed, config, lock, looked_at, refusal};
 
 fn allowing(server: &Server) -> RedisConfig {
     let mut config = config(server);
@@ -50,8 +50,7 @@ async fn a_server_that_evicted_for_a_while_goes_on_when_it_does_not_any_more() {
     let store = RedisStore::open(allowing(&server)).await.unwrap();
     completed(&store, "order").await;
     server.run(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]).await;
-    // Some checks.
-    sleep(Duration::from_secs(1)).await;
+    looked_at(&server).await;
     // As it may: nothing is used less than a marker.
     assert_eq!(server.run(&["DEL", "idem:marker:0"]).await.text(), "1");
     server.run(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;

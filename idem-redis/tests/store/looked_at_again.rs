@@ -36,7 +36,7 @@ impl Unseen {
             let (is_slow, is_loading, asked) =
                 (Arc::clone(&is_slow), Arc::clone(&is_loading), Arc::clone(&asked));
             move |_, request| {
-                if has(request, "marker") && is_loading.swap(false, Ordering::SeqCst) {
+                if has(request, "\r\nidem:marker:0\r\n") && is_loading.swap(false, Ordering::SeqCst) {
                     return Act::AnswerInstead(b"-LOADING it is starting\r\n");
                 }
                 if has(request, "\r\nINFO\r\n") {
@@ -166,4 +166,5 @@ async fn join_as(newcomer: &Node, told: &Node, cluster: &Cluster) {
         }
     };
     timeout(LONG, known).await.unwrap();
+    cluster.wait_ok().await;
 }

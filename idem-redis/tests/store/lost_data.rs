@@ -7,7 +7,9 @@ use idem_core::{ErrorKind, LockOutcome, Store};
 use idem_redis::{Deployment, RedisConfig, RedisStore};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{acquire, address, assert_replays, completed, config, key, kind, lock, recovers};
+use crate::support::{
+    acquire, address, assert_replays, completed, config, key, kind, lock, looked_at, recovers,
+};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -83,6 +85,71 @@ async fn a_master_that_comes_back_empty_is_refused_where_replicas_acknowledge() 
     completed(&store, "order").await;
     pair.master().restart().await;
     is_corrupt(&store, "order").await;
+}
+
+/// Once it has saved what its replicas needed at the start.
+async fn save(node: &Node) {
+    let mut connection = node.connect().await.unwrap();
+    while connection.command(&["SAVE"]).await.unwrap().text() != "OK" {
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Its replica has taken over the older data, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_promoted_with_the_older_snapshot_of_its_master_is_refused() {
+    let cluster = Cluster::start().await;
+    let master = cluster.nodes()[0].clone();
+    let replica = cluster.replica_of(&master).await;
+    let mut config = config(&master);
+    config.servers = cluster.nodes().iter().map(address).collect();
+    config.deployment = Deployment::Cluster;
+    let store = RedisStore::open(config).await.unwrap();
+    // The first of three masters has the first third of the slots.
+    let is_there = |name: &String| slot(store.redis_key(&key(name)).as_bytes()) < 5_000;
+    let name = (0..1_000).map(|number| format!("order {number}")).find(is_there).unwrap();
+    save(&master).await;
+    completed(&store, &name).await;
+    looked_at(&master).await;
+    cluster.server(&master).restart().await;
+    is_corrupt(&store, &name).await;
+    cluster.wait_ok().await;
+    cluster.takeover(&replica).await;
+    let until = tokio::time::Instant::now() + Duration::from_secs(2);
+    while tokio::time::Instant::now() < until {
+        let told = lock(&store, &name).await;
+        assert!(told.is_err(), "{name} was completed: {told:?}");
+        sleep(Duration::from_millis(20)).await;
+    }
+    is_corrupt(&store, &name).await;
+}
+
+/// As servers do that are not told otherwise: the marker is in the snapshot, and what was acknowledged later is not.
+#[tokio::test]
+async fn a_master_that_comes_back_with_an_older_snapshot_is_refused_where_replicas_acknowledge() {
+    let pair = Pair::start(1).await;
+    let store = RedisStore::open(config(pair.master())).await.unwrap();
+    completed(&store, "before").await;
+    save(pair.master()).await;
+    completed(&store, "order").await;
+    looked_at(pair.master()).await;
+    pair.master().restart().await;
+    assert_ne!(pair.master().run(&["DBSIZE"]).await.text(), "0", "it has its snapshot");
+    is_corrupt(&store, "order").await;
+}
+
+#[tokio::test]
+async fn a_master_that_comes_back_with_a_snapshot_of_its_end_goes_on() {
+    let pair = Pair::start(1).await;
+    let store = RedisStore::open(config(pair.master())).await.unwrap();
+    completed(&store, "order").await;
+    // As when it is shut down; what it sends to its replicas by itself is not in between.
+    pair.master().run(&["CONFIG", "SET", "repl-ping-replica-period", "3600"]).await;
+    save(pair.master()).await;
+    pair.master().restart().await;
+    pair.wait_ok().await;
+    recovers(|| lock(&store, "order")).await;
+    assert_replays(&store, "order").await;
 }
 
 /// A store is connected to replicas, too: it asked them who the masters are.

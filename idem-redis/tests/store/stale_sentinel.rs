@@ -98,3 +98,25 @@ async fn a_sentinel_that_has_not_heard_of_the_last_failover_is_not_believed_thou
     let told = lock(&store, "order").await;
     assert!(matches!(told, Ok(LockOutcome::InProgress { .. })), "it is held, and yet: {told:?}");
 }
+
+/// Nobody looks at the servers for an hour unless there is trouble.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_refused_is_asked_whether_it_is_the_master_still() {
+    let (former, present) = (Server::lone().await, Server::lone().await);
+    let (stale, fresh) = (Sentinel::naming(&former, 1).await, Sentinel::naming(&present, 2).await);
+    fresh.is_silent.store(true, Ordering::SeqCst);
+    let mut config: RedisConfig = config(&present);
+    let sentinels = [address(&stale.node), address(&fresh.node)];
+    config.deployment = RedisConfig::sentinel("shop", sentinels.clone()).deployment;
+    (config.servers, config.acks) = (sentinels.to_vec(), Some(Acks::Count(0)));
+    config.check_interval = Duration::from_hours(1);
+    let store = RedisStore::open(config).await.unwrap();
+    let _lease = acquire(&store, "order").await;
+
+    // Its address is another server's, and there was a failover.
+    former.run(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
+    former.run(&["CLIENT", "KILL", "TYPE", "normal"]).await;
+    assert!(lock(&store, "another").await.is_err(), "it evicts");
+    fresh.is_silent.store(false, Ordering::SeqCst);
+    crate::support::recovers(|| lock(&store, "another")).await;
+}

@@ -94,6 +94,17 @@ pub(crate) async fn calls_of(node: &Node, command: &str) -> u64 {
     calls.unwrap_or_else(|| panic!("{stats}")).parse().unwrap()
 }
 
+/// Until a store has begun and ended a look at `node`, which asks it for the time.
+pub(crate) async fn looked_at(node: &Node) {
+    let before = calls_of(node, "time").await;
+    let looked = async {
+        while calls_of(node, "time").await < before + 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), looked).await.unwrap();
+}
+
 /// Asks until `call` does well; for what recovers by itself.
 pub(crate) async fn recovers<F: Future<Output = Result<LockOutcome>>>(mut call: impl FnMut() -> F) {
     let wait = async {

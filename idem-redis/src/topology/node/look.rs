@@ -107,7 +107,7 @@ impl Node {
     /// Whether it still has what it was given.
     pub(super) async fn look_for_data(&self, link: &Link, seen: &Seen) -> Result<(), Fault> {
         if let Some(number) = seen.marker() {
-            self.common.markers.look(link, number, seen.facts.keeps.is_durable()).await?;
+            self.common.markers.look(link, number, &seen.facts).await?;
         }
         link.found_data();
         Ok(())
