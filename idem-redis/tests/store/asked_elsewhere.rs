@@ -8,7 +8,7 @@ use idem_core::{ErrorKind, LockOutcome};
 use idem_redis::{Deployment, RedisConfig, RedisStore};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{address, config, key, lock};
+use crate::support::{address, all_say, config, key, lock};
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -148,14 +148,14 @@ impl Newcomer {
         let (host, port) = (masters[0].host().to_string(), masters[0].port().to_string());
         newcomer.run(&["CLUSTER", "MEET", &host, &port]).await;
         let newcomer_id = id(&newcomer).await;
-        all_know(&cluster, &newcomer_id, "master").await;
+        all_say(&cluster, &newcomer_id, "master").await;
         let mut followers = Vec::new();
         // The first master has but one left.
         for master in masters.iter().skip(1).take(replicas) {
             let follower = cluster.replica_of(master).await;
             let follower_id = id(&follower).await;
             follower.run(&["CLUSTER", "REPLICATE", &newcomer_id]).await;
-            all_know(&cluster, &follower_id, &newcomer_id).await;
+            all_say(&cluster, &follower_id, &newcomer_id).await;
             followers.push(follower);
         }
         cluster.wait_ok().await;
@@ -174,19 +174,6 @@ impl Newcomer {
         let slot = slot(self.store.redis_key(&key(&self.name)).as_bytes());
         self.cluster.begin_migration(slot, &self.to).await
     }
-}
-
-/// Until all of the cluster say of `node` what `says` looks for.
-async fn all_know(cluster: &Cluster, node: &str, says: &str) {
-    let agreed = async {
-        for other in cluster.nodes() {
-            let knows = |nodes: &str| nodes.lines().any(|line| line.starts_with(node) && line.contains(says));
-            while !knows(&other.run(&["CLUSTER", "NODES"]).await.text()) {
-                sleep(Duration::from_millis(50)).await;
-            }
-        }
-    };
-    timeout(LONG, agreed).await.unwrap_or_else(|_| panic!("not all say {says} of {node}"));
 }
 
 trait LastFresh {

@@ -4,30 +4,12 @@ use std::time::Duration;
 
 use idem_conformance::redis::{Cluster, Node, slot};
 use idem_redis::{Deployment, RedisStore};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use crate::support::{address, completed, config, key, lock};
-
-const LONG: Duration = Duration::from_mins(1);
+use crate::support::{address, all_say, completed, config, key, lock};
 
 async fn id(node: &Node) -> String {
     node.run(&["CLUSTER", "MYID"]).await.text()
-}
-
-/// Until all of the cluster say of `node` what `says` looks for.
-async fn all_say(cluster: &Cluster, node: &str, says: &str) {
-    let agreed = async {
-        for other in cluster.nodes() {
-            loop {
-                let nodes = other.run(&["CLUSTER", "NODES"]).await.text();
-                if nodes.lines().any(|line| line.starts_with(node) && line.contains(says)) {
-                    break;
-                }
-                sleep(Duration::from_millis(50)).await;
-            }
-        }
-    };
-    timeout(LONG, agreed).await.unwrap_or_else(|_| panic!("not all say {says} of {node}"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

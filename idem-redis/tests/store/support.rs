@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_conformance::redis::{Node, Server};
+use idem_conformance::redis::{Cluster, Node, Server};
 use idem_core::{
     Claim, ErrorKind, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Owner, Result, Scope, Store,
 };
 use idem_redis::{Address, RedisConfig, RedisStore};
+use tokio::time::{sleep, timeout};
 
 pub(crate) fn address(node: &Node) -> Address {
     node.addr().to_string().parse().unwrap()
@@ -99,18 +100,34 @@ pub(crate) async fn looked_at(node: &Node) {
     let before = calls_of(node, "time").await;
     let looked = async {
         while calls_of(node, "time").await < before + 3 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), looked).await.unwrap();
+    timeout(Duration::from_secs(30), looked).await.unwrap();
 }
 
 /// Asks until `call` does well; for what recovers by itself.
 pub(crate) async fn recovers<F: Future<Output = Result<LockOutcome>>>(mut call: impl FnMut() -> F) {
     let wait = async {
         while call().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap();
+    timeout(Duration::from_secs(30), wait).await.unwrap();
+}
+
+/// Until all of the cluster say of `node` what `says` looks for.
+pub(crate) async fn all_say(cluster: &Cluster, node: &str, says: &str) {
+    let agreed = async {
+        for other in cluster.nodes() {
+            loop {
+                let nodes = other.run(&["CLUSTER", "NODES"]).await.text();
+                if nodes.lines().any(|line| line.starts_with(node) && line.contains(says)) {
+                    break;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+    };
+    timeout(Duration::from_mins(1), agreed).await.unwrap_or_else(|_| panic!("not all say {says} of {node}"));
 }

@@ -1,7 +1,24 @@
 //! Moving a slot, step by step.
 
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
 use super::node::{Login, Node};
 use super::topology::Topology;
+
+/// For what one node of a sound cluster hears of another.
+const LONGEST_GOSSIP: Duration = Duration::from_mins(1);
+
+/// Waits until `node` has heard of the one with this id: it may have joined a moment ago.
+async fn knows(node: &Node, id: &str) {
+    let heard = async {
+        while !node.run(&["CLUSTER", "NODES"]).await.text().lines().any(|line| line.starts_with(id)) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(timeout(LONGEST_GOSSIP, heard).await.is_ok(), "{node} does not hear of {id}");
+}
 
 /// A slot on its way from one master to another. Left as it is, the slot stays on its way.
 #[derive(Debug)]
@@ -18,6 +35,9 @@ impl<'a> Migration<'a> {
     pub(super) async fn begin(topology: &'a Topology, slot: u16, to: &Node) -> Self {
         let from = topology.master_of(slot).await;
         assert!(from != *to, "slot {slot} is at {to} already");
+        for (node, other) in [(to, &from), (&from, to)] {
+            knows(node, topology.id(other)).await;
+        }
         let number = slot.to_string();
         to.run(&["CLUSTER", "SETSLOT", &number, "IMPORTING", topology.id(&from)]).await;
         from.run(&["CLUSTER", "SETSLOT", &number, "MIGRATING", topology.id(to)]).await;
