@@ -11,14 +11,17 @@ use super::{Topology, discover, nobody};
 use crate::Deployment;
 use crate::protocol::fault::Fault;
 
+/// How often whoever watches shows that it is alive, and after which silence another takes its place: its runtime rests.
+const BEAT: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_secs(5);
+
 /// Between two looks at a cluster in trouble.
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Topology {
     /// Sees to it that the servers are looked at, whichever runtime is left to do so.
     pub(crate) fn watched(self: &Arc<Self>) {
-        // Nothing that it does takes longer, unless its runtime rests.
-        if let Some(number) = self.watch.take_over(self.common.dial.longest() * 2) {
+        if let Some(number) = self.watch.take_over() {
             tokio::spawn(Watching { topology: Arc::downgrade(self), number }.run());
         }
     }
@@ -85,11 +88,11 @@ impl Watch {
         }
     }
 
-    /// The number of a new task, where there is none, or it was not seen for so long.
-    fn take_over(&self, silent_for: Duration) -> Option<u64> {
+    /// The number of a new task, where there is none, or it was not seen for some beats.
+    fn take_over(&self) -> Option<u64> {
         let before = self.number.load(Ordering::Acquire);
         let seen = Duration::from_millis(self.seen.load(Ordering::Relaxed));
-        if before != 0 && self.begun.elapsed() < seen + silent_for {
+        if before != 0 && self.begun.elapsed() < seen + SILENCE {
             return None;
         }
         let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
@@ -126,8 +129,23 @@ impl Drop for Watching {
 }
 
 impl Watching {
-    /// Looks at the servers now and then, and soon when there is trouble; until the topology is dropped.
     async fn run(self) {
+        // Whatever is waited for, the other goes on.
+        tokio::select! {
+            () = self.watch() => {}
+            () = self.beat() => {}
+        }
+    }
+
+    /// Shows that it is alive, for as long as it is to go on.
+    async fn beat(&self) {
+        while self.still().is_some() {
+            sleep(BEAT).await;
+        }
+    }
+
+    /// Looks at the servers now and then, and soon when there is trouble; until the topology is dropped.
+    async fn watch(&self) {
         let Some(check_interval) = self.topology.upgrade().map(|topology| topology.check_interval) else {
             return;
         };
@@ -144,7 +162,7 @@ impl Watching {
             if let Err(fault) = topology.refresh().await {
                 tracing::warn!(?fault, "the servers cannot be found");
             }
-            if Instant::now() >= next_check && self.still().is_some() {
+            if Instant::now() >= next_check {
                 topology.check().await;
                 next_check = Instant::now() + check_interval;
             }

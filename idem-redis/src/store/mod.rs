@@ -1,4 +1,6 @@
-//! The store: checks, tells leases, waits. What is sent and what the answers mean is in `calls.rs`.
+//! The store: checks, and tells leases. What is sent and what the answers mean is in `calls.rs`.
+
+mod lock;
 
 use std::any::Any;
 use std::fmt;
@@ -8,15 +10,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use idem_core::backend::LeaseControl;
-use idem_core::decide::{Answer, Call};
+use idem_core::decide::Call;
 use idem_core::{
-    Capabilities, Checkpoint, Claim, Error, ErrorKind, Expired, Fenced, Fingerprint, Grant, Key, Lease,
-    LockOutcome, Operation, Outcome, Record, Result, Sent, Store, SystemClock, Token,
+    Capabilities, Checkpoint, Claim, Error, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
+    Operation, Outcome, Record, Result, Store, SystemClock,
 };
 use tokio::time::Instant;
 
 use crate::connection::dial::Dial;
-use crate::protocol::command::Request;
 use crate::protocol::reply::{Reply, Said};
 use crate::protocol::{calls, records};
 use crate::retry::{Answered, CallError, Errand};
@@ -90,73 +91,6 @@ impl RedisStore {
             slot: self.0.topology.slot_of(redis_key),
             deadline: Instant::now() + self.0.config.call_timeout,
         }
-    }
-
-    /// `lock`, first by the plain command that does for fresh and for completed keys.
-    async fn lock_record(
-        &self,
-        key: &Key,
-        fingerprint: &Fingerprint,
-        claim: &Claim,
-    ) -> Result<(Answer, Sent)> {
-        let redis_key = Bytes::from(self.redis_key(key));
-        let errand = self.errand(&redis_key);
-        let token = Token { sequence: self.0.time.next_sequence(), owner: claim.owner };
-        let record = Bytes::from(records::fresh(key, *fingerprint, claim, token.sequence)?);
-        let request = calls::set_if_absent(&redis_key, record.clone(), claim);
-        let mut may_be_locked = false;
-        match errand.run(&request, |reply| matches!(reply, Reply::Null)).await {
-            Ok(Answered { reply: Reply::Null, sent, .. }) => return Ok((fresh(token, claim), sent)),
-            Ok(Answered { reply, sent, .. }) => {
-                let bytes = reply.bytes().ok_or_else(|| calls::unexpected(Operation::Lock))?;
-                if !records::is_forgotten(bytes) {
-                    let found = records::decode(key, bytes).map_err(|error| error.during(Operation::Lock))?;
-                    if found.fingerprint != *fingerprint {
-                        return Ok((Answer::FingerprintMismatch, sent));
-                    }
-                    if !self.0.config.confirm_replays
-                        && let Some(answer) = calls::completed(found)
-                    {
-                        return Ok((answer, sent));
-                    }
-                }
-            }
-            // Keys already on record are served by the script all the same.
-            Err(error) if error.is_of_writing() => may_be_locked = error.unsure,
-            Err(error) => return Err(error.into_error(Operation::Lock)),
-        }
-        let confirm = self.0.config.confirm_replays;
-        let request = calls::lock(&redis_key, fingerprint, claim, record, token.sequence, confirm);
-        // Seldom: its future need not lie in that of every call.
-        Box::pin(self.lock_by_script(&errand, key, &request, || fresh(token, claim), may_be_locked)).await
-    }
-
-    /// `may_be_locked`: whether an earlier try may have been done.
-    async fn lock_by_script(
-        &self,
-        errand: &Errand<'_>,
-        key: &Key,
-        request: &Request,
-        fresh: impl FnOnce() -> Answer,
-        may_be_locked: bool,
-    ) -> Result<(Answer, Sent)> {
-        let confirm = self.0.config.confirm_replays;
-        let wrote =
-            |reply: &Reply| calls::is_change(reply) || (confirm && Said::of(reply).word == b"completed");
-        let Answered { reply, sent, .. } = errand
-            .run(request, wrote)
-            .await
-            .map_err(|error| CallError { unsure: error.unsure || may_be_locked, ..error })
-            .map_err(|error| error.into_error(Operation::Lock))?;
-        let answer =
-            calls::read_lock(key, &Said::of(&reply), fresh).map_err(|error| error.during(Operation::Lock))?;
-        let Some(answer) = answer else {
-            return Err(self.damaged(errand, key, &request.key, Operation::Lock).await);
-        };
-        if let Answer::Acquired(grant) = &answer {
-            self.0.time.saw(grant.token.sequence);
-        }
-        Ok((answer, sent))
     }
 
     /// A call of a holder.
@@ -234,10 +168,6 @@ impl RedisStore {
         }
         Err(self.damaged(&errand, key, &redis_key, Operation::Remove).await)
     }
-}
-
-fn fresh(token: Token, claim: &Claim) -> Answer {
-    Answer::Acquired(Grant { token, attempt: 1, checkpoint: None, valid_for: claim.lease })
 }
 
 #[async_trait]
