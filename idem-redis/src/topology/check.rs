@@ -81,7 +81,8 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault
     let said = |name| info.field(name).unwrap_or_default();
     let refuse =
         |message: String| Fault::refused(ErrorKind::InvalidConfig, format!("{} {message}", link.address()));
-    if said("redis_mode") == "sentinel" {
+    // Valkey has its own name for it.
+    if [said("redis_mode"), said("server_mode")].contains(&"sentinel") {
         return Err(refuse("is a sentinel: use the scheme redis-sentinel".to_owned()));
     }
     let version = said("redis_version");

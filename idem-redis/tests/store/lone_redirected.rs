@@ -19,17 +19,21 @@ async fn the_password_of_one_server_is_not_sent_where_that_server_points() {
     let server = Server::options().password("hunter2").start().await;
     let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let to = elsewhere.local_addr().unwrap();
-    let armed = Arc::new(AtomicBool::new(true));
-    let between = Between::start(&server, move |_, request| {
-        if has(request, "\r\nSET\r\n") && armed.swap(false, Ordering::Relaxed) {
-            return Act::SayFirst(format!("-MOVED 1 {to}\r\n").into_bytes());
+    let is_armed = Arc::new(AtomicBool::new(false));
+    let between = Between::start(&server, {
+        let is_armed = Arc::clone(&is_armed);
+        move |_, request| {
+            if has(request, "\r\nSET\r\n") && is_armed.swap(false, Ordering::Relaxed) {
+                return Act::SayFirst(format!("-MOVED 1 {to}\r\n").into_bytes());
+            }
+            Act::Pass
         }
-        Act::Pass
     })
     .await;
     let mut config = config(&between.node());
     config.password = Some("hunter2".to_owned());
     let store = RedisStore::open(config).await.unwrap();
+    is_armed.store(true, Ordering::Relaxed);
     let _calling = tokio::spawn(async move { lock(&store, "order").await });
     if let Ok(Ok((mut stream, _))) = timeout(Duration::from_secs(2), elsewhere.accept()).await {
         let mut said = vec![0; 1_024];
