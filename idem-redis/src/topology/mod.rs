@@ -79,7 +79,7 @@ impl Topology {
             is_durable: AtomicBool::new(false),
             sentinel_epoch: AtomicU64::new(0),
             trouble: Notify::new(),
-            watch: Watch::new(),
+            watch: Watch::new(config.check_interval),
         });
         let required = topology.begin(config).await?;
         // Set here and nowhere else.

@@ -76,16 +76,27 @@ pub(crate) struct Watch {
     /// Milliseconds after `begun` at which it was seen last.
     seen: AtomicU64,
     last: AtomicU64,
+    /// When the servers are to be checked: also where each task lives for less than the time between two checks.
+    next_check: AtomicU64,
 }
 
 impl Watch {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(check_interval: Duration) -> Self {
         Self {
             begun: Instant::now(),
             number: AtomicU64::new(0),
             seen: AtomicU64::new(0),
             last: AtomicU64::new(0),
+            next_check: AtomicU64::new(millis(check_interval)),
         }
+    }
+
+    fn until_check(&self) -> Duration {
+        Duration::from_millis(self.next_check.load(Ordering::Relaxed)).saturating_sub(self.begun.elapsed())
+    }
+
+    fn checked(&self, check_interval: Duration) {
+        self.next_check.store(millis(self.begun.elapsed() + check_interval), Ordering::Relaxed);
     }
 
     /// The number of a new task, where there is none, or it was not seen for some beats.
@@ -105,10 +116,13 @@ impl Watch {
         if self.number.load(Ordering::Acquire) != number {
             return false;
         }
-        let seen = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.seen.store(seen, Ordering::Relaxed);
+        self.seen.store(millis(self.begun.elapsed()), Ordering::Relaxed);
         true
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Says so when it ends, which it does with its runtime.
@@ -146,25 +160,22 @@ impl Watching {
 
     /// Looks at the servers now and then, and soon when there is trouble; until the topology is dropped.
     async fn watch(&self) {
-        let Some(check_interval) = self.topology.upgrade().map(|topology| topology.check_interval) else {
-            return;
-        };
-        let mut next_check = Instant::now() + check_interval;
         while let Some(topology) = self.still() {
+            let (watch, check_interval) = (&topology.watch, topology.check_interval);
             let is_by_timer = tokio::select! {
                 () = topology.trouble.notified() => false,
                 // Not until then: nobody wakes this task when the topology is dropped.
-                () = sleep(PAUSE.max(check_interval.min(Duration::from_secs(1)))) => true,
+                () = sleep(PAUSE.max(watch.until_check().min(BEAT))) => true,
             };
-            if is_by_timer && Instant::now() < next_check {
+            if is_by_timer && !watch.until_check().is_zero() {
                 continue;
             }
             if let Err(fault) = topology.refresh().await {
                 tracing::warn!(?fault, "the servers cannot be found");
             }
-            if Instant::now() >= next_check {
+            if watch.until_check().is_zero() {
                 topology.check().await;
-                next_check = Instant::now() + check_interval;
+                watch.checked(check_interval);
             }
             drop(topology);
             sleep(PAUSE).await;

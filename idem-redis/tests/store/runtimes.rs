@@ -59,6 +59,29 @@ fn the_servers_are_watched_by_whoever_uses_the_store() {
     second.block_on(async { tokio::time::timeout(Duration::from_secs(30), refused).await }).unwrap();
 }
 
+/// None of them lasts until the next check.
+#[test]
+fn servers_are_watched_by_runtimes_that_live_for_less_than_the_time_between_two_checks() {
+    let servers = runtime();
+    let server = servers.block_on(Server::lone());
+    let mut config = config(&server);
+    config.check_interval = Duration::from_secs(1);
+    let first = runtime();
+    let store = first.block_on(RedisStore::open(config)).unwrap();
+    drop(first);
+    servers.block_on(server.run(&["CONFIG", "SET", "appendonly", "yes"]));
+    for _ in 0..200 {
+        runtime().block_on(async {
+            let _ = store.get(&key("order")).await;
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        });
+        if store.capabilities().durable {
+            return;
+        }
+    }
+    panic!("30 checks were due, and none was made");
+}
+
 /// A connection is begun, and the runtime ends before it has run what was begun.
 #[test]
 fn a_connection_begun_by_a_runtime_that_ends_at_once_is_begun_again_by_the_next() {

@@ -70,7 +70,7 @@ impl Node {
         common.time.learn(facts.time);
         if !common.demands.cluster {
             let seen = self.learn(Seen { facts, own: common.markers.of(&[(0, u16::MAX)]) });
-            if self.is_demoted() {
+            if !seen.facts.is_master {
                 return Err(Fault::Later(Cause::new(format!("{} is a replica", self.address()))));
             }
             return Ok(seen);
