@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::node::Node;
 use super::{Topology, discover, nobody};
 use crate::Deployment;
 use crate::protocol::fault::Fault;
@@ -14,6 +15,9 @@ use crate::protocol::fault::Fault;
 /// How often whoever watches shows that it is alive, and after which silence another takes its place: its runtime rests.
 const BEAT: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(5);
+
+/// After which nobody waits for a server that is being checked.
+const LATE: Duration = Duration::from_secs(1);
 
 /// Between two looks at a cluster in trouble.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -51,12 +55,11 @@ impl Topology {
         Ok(0)
     }
 
-    /// Checks every server, all at once: one that hangs delays none.
-    async fn check(&self) {
+    /// Checks every server, all at once: one that hangs delays none, nor the next check of the others.
+    async fn check(&self, checks: &mut Checks) {
         let nodes = self.table().nodes.clone();
-        let checks: JoinSet<()> =
-            nodes.iter().cloned().map(|node| async move { node.check().await }).collect();
-        checks.join_all().await;
+        checks.begin(&nodes);
+        checks.wait().await;
         if !self.is_cluster()
             && let (Some(required), Some(facts)) =
                 (self.common.required.get(), nodes.first().and_then(|node| node.facts()))
@@ -65,6 +68,33 @@ impl Topology {
             required.saw_lone(facts.replicas);
         }
         self.tell_promises();
+    }
+}
+
+/// The checks that one watcher has begun.
+#[derive(Default)]
+struct Checks {
+    tasks: JoinSet<()>,
+    under_way: Vec<(Arc<Node>, AbortHandle)>,
+}
+
+impl Checks {
+    /// Checks `nodes`, but for those whose last check goes on.
+    fn begin(&mut self, nodes: &[Arc<Node>]) {
+        self.under_way.retain(|(_, check)| !check.is_finished());
+        for node in nodes {
+            if !self.under_way.iter().any(|(other, _)| Arc::ptr_eq(other, node)) {
+                let checked = Arc::clone(node);
+                let check = self.tasks.spawn(async move { checked.check().await });
+                self.under_way.push((Arc::clone(node), check));
+            }
+        }
+    }
+
+    /// Until all have ended, or for a while.
+    async fn wait(&mut self) {
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        let _some_are_late = timeout(LATE, ended).await;
     }
 }
 
@@ -160,6 +190,7 @@ impl Watching {
 
     /// Looks at the servers now and then, and soon when there is trouble; until the topology is dropped.
     async fn watch(&self) {
+        let mut checks = Checks::default();
         while let Some(topology) = self.still() {
             let (watch, check_interval) = (&topology.watch, topology.check_interval);
             let is_by_timer = tokio::select! {
@@ -174,7 +205,7 @@ impl Watching {
                 tracing::warn!(?fault, "the servers cannot be found");
             }
             if watch.until_check().is_zero() {
-                topology.check().await;
+                topology.check(&mut checks).await;
                 watch.checked(check_interval);
             }
             drop(topology);
