@@ -111,8 +111,8 @@ pub enum Acks {
     /// to wait for.
     All,
     /// [`All`](Acks::All), and both the master and those replicas have it on their disks, or the master alone where that is
-    /// one server that never had any: also a machine that loses its power forgets nothing that was acknowledged. Every server needs
-    /// `appendonly yes`, and Redis 7.2 or later, or Valkey (`WAITAOF`). With `appendfsync always` it takes as long as a disk;
+    /// one server that never had any: also a machine that loses its power forgets nothing that was acknowledged. Every
+    /// server needs `appendonly yes`, and Redis 7.2 or later, or Valkey (`WAITAOF`). With `appendfsync always` it takes as long as a disk;
     /// with `everysec` up to a second and more, which [`ack_timeout`](RedisConfig::ack_timeout) must allow for.
     Disk,
     /// This many. With 0 a failover forgets what it had not replicated: two holders, lost outcomes.

@@ -52,6 +52,8 @@ scripts! {
     GET = ["get"];
     WAIT = ["head", "lease", "wait"];
     PROPAGATE = ["propagate"];
-    PROBE = ["probe"];
-    SAY_REPLICATED = ["replicated"];
 }
+
+/// Seldom used, and sent whole: these are not loaded ahead.
+pub(crate) static PROBE: LazyLock<Script> = LazyLock::new(|| Script::new(text!("probe")));
+pub(crate) static SAY_REPLICATED: LazyLock<Script> = LazyLock::new(|| Script::new(text!("replicated")));

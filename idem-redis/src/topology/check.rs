@@ -132,8 +132,8 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault
     })
 }
 
-/// Replicas that an `INFO` shows in such a state: `online` once they have caught up. What has no port is none, but somebody who takes a copy (`redis-cli --rdb`).
-/// One that came back before it was missed is shown twice.
+/// Replicas that an `INFO` shows in such a state: `online` once they have caught up. What has no port is none, but somebody
+/// who takes a copy (`redis-cli --rdb`). One that came back before it was missed is shown twice.
 fn replicas(info: &Reply, is_counted: impl Fn(&str) -> bool) -> u8 {
     let replicas = info.text().unwrap_or_default().lines().filter_map(|line| {
         let (number, replica) = line.strip_prefix("slave")?.split_once(':')?;

@@ -72,11 +72,11 @@ impl Markers {
     /// by what the server says of itself, or by replicas.
     pub(crate) async fn look(&self, link: &Link, number: u16, facts: &Facts) -> Result<(), Fault> {
         let key = key(&self.prefix, number);
-        let new = |value, acknowledged| Marker {
+        let new = |value| Marker {
             value,
             at: link.address().clone(),
             durable: facts.keeps.is_durable(),
-            acknowledged,
+            acknowledged: false,
             run_id: facts.identity.run_id.clone(),
             offset: facts.offset,
             older: None,
@@ -97,7 +97,7 @@ impl Markers {
                     self.seen().insert(number, Marker { older, ..seen });
                     return Err(self.lost(link, number, "came back with an older snapshot"));
                 }
-                new(value, seen.acknowledged)
+                new(value)
             }
             (found, Some(seen)) if seen.is_promised(link.address()) => {
                 let is_another = found.is_some();
@@ -117,7 +117,7 @@ impl Markers {
                 }) else {
                     return Ok(());
                 };
-                new(value, false)
+                new(value)
             }
         };
         let mut seen = self.seen();

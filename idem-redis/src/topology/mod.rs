@@ -117,10 +117,10 @@ impl Topology {
     }
 
     /// What must hold a write to `slot` at `node`; `asking`: which is only getting the slot, and has replicas of its own.
-    pub(crate) fn acknowledgers(&self, slot: u16, node: &Node, asking: bool) -> Acknowledgers {
+    pub(crate) fn acknowledgers(&self, slot: u16, node: &Arc<Node>, asking: bool) -> Acknowledgers {
         let Some(required) = self.common.required.get() else { return Acknowledgers::default() };
         let is_newcomer = node.is_newcomer();
-        let slot = if asking { self.slot_at(node.address()).filter(|_| !is_newcomer) } else { Some(slot) };
+        let slot = if asking { self.table().slot_of(node).filter(|_| !is_newcomer) } else { Some(slot) };
         // A master that is in no view of the cluster says itself what it has.
         let online = if is_newcomer || slot.is_none() { node.facts() } else { None };
         required.of(slot, online.map_or(0, |facts| facts.replicas))
@@ -130,22 +130,18 @@ impl Topology {
     pub(crate) fn moved(&self, slot: u16, to: Option<&Address>) {
         if let Some(to) = to {
             let node = self.at(to);
-            if let (Some(like), Some(required)) = (self.slot_at(to), self.common.required.get()) {
-                required.moved(slot, like);
-            }
             let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-            if !table.serves(&node) {
+            if let Some(like) = table.slot_of(&node) {
+                if let Some(required) = self.common.required.get() {
+                    required.moved(slot, like);
+                }
+            } else {
                 node.close();
                 node.set_newcomer(true);
             }
             Arc::make_mut(&mut *table).assign(slot, slot, &node);
         }
         self.trouble();
-    }
-
-    /// Some slot that the server at `address` has.
-    fn slot_at(&self, address: &Address) -> Option<u16> {
-        self.table().slot_of(|node| node.address() == address)
     }
 
     /// Something is wrong: have a look soon.
@@ -213,7 +209,7 @@ impl Topology {
         let before = self.table();
         // What has become master may not have all that it is believed to have. It is connected to again, and looked at.
         let is_new = |node: &&Arc<Node>| {
-            if before.nodes.is_empty() { !node.has_marker() } else { !before.serves(node) }
+            if before.nodes.is_empty() { !node.has_marker() } else { before.slot_of(node).is_none() }
         };
         table.nodes.iter().filter(is_new).for_each(|node| node.close());
         table.nodes.iter().for_each(|node| node.set_newcomer(false));

@@ -54,11 +54,7 @@ impl Topology {
         let Some(Range { master, .. }) = orphan else { return Ok(()) };
         let node = self.at(&master.address);
         node.link(node.turn()).await?;
-        let kind = if node.had_replicas() || node.facts().is_some_and(|facts| facts.followers > 0) {
-            ErrorKind::Unavailable
-        } else {
-            ErrorKind::InvalidConfig
-        };
+        let kind = if node.had_replicas() { ErrorKind::Unavailable } else { ErrorKind::InvalidConfig };
         let message = format!(
             "the master {} has no replica, so nothing would survive it: give it one, or accept that with acks = 0",
             master.address
@@ -78,11 +74,7 @@ impl Topology {
             return Err(fault);
         }
         let facts = node.facts().ok_or_else(nobody)?;
-        let required = Required::of_lone(
-            config.acks,
-            &facts,
-            node.had_replicas() || known_replicas > 0 || facts.followers > 0,
-        )?;
+        let required = Required::of_lone(config.acks, &facts, node.had_replicas() || known_replicas > 0)?;
         if !required.is_replicated() {
             tracing::warn!(
                 server = %node.address(),

@@ -134,14 +134,10 @@ impl<N> SlotTable<N> {
         self.nodes.get(usize::from((*self.places.get(usize::from(slot))?)?))
     }
 
-    /// Whether it has a slot.
-    pub(crate) fn serves(&self, node: &Arc<N>) -> bool {
-        self.slot_of(|known| Arc::ptr_eq(known, node)).is_some()
-    }
-
-    /// Some slot of the first node that `is_it`.
-    pub(crate) fn slot_of(&self, is_it: impl Fn(&Arc<N>) -> bool) -> Option<u16> {
-        let place = u16::try_from(self.nodes.iter().position(is_it)?).ok();
+    /// Some slot that `node` has.
+    pub(crate) fn slot_of(&self, node: &Arc<N>) -> Option<u16> {
+        let place = self.nodes.iter().position(|known| Arc::ptr_eq(known, node))?;
+        let place = u16::try_from(place).ok();
         self.places.iter().position(|of| *of == place).and_then(|slot| u16::try_from(slot).ok())
     }
 

@@ -143,15 +143,16 @@ impl Node {
         }
     }
 
-    /// Whether it was seen that it has the marker which it is to have, when it is master.
+    /// Whether it was master when it was looked at last, and its marker was looked for.
     pub(crate) fn has_marker(&self) -> bool {
         self.seen().is_some_and(|seen| seen.marker().is_some())
     }
 
-    /// Whether it is known to have had replicas.
+    /// Whether it is known to have replicas, in step or not, or to have had some.
     pub(crate) fn had_replicas(&self) -> bool {
-        let marker = self.seen().and_then(|seen| seen.marker());
-        marker.is_some_and(|number| self.common.markers.had_replicas(number))
+        let Some(seen) = self.seen() else { return false };
+        let by_marker = seen.marker().is_some_and(|number| self.common.markers.had_replicas(number));
+        by_marker || seen.facts.followers > 0
     }
 
     /// A key of nobody in one of its slots.
