@@ -13,7 +13,8 @@ use idem_benches::{
     Backend, Bar, Baseline, Executing, Figure, Payload, Place, RETENTION, Raw, Result, Rows, Session, Whole,
     Workload, bytes_per_record, fill, outcome_of_work, run, sweep, whole,
 };
-use idem_core::{Key, ManualClock, SharedClock, Store, SystemClock, Timestamp};
+use idem_core::clock::{ManualClock, SharedClock, SystemClock, Timestamp};
+use idem_core::{Key, Store};
 use idem_moka::{MokaConfig, MokaStore};
 
 const KIB: usize = 1_024;

@@ -14,7 +14,8 @@ use idem_benches::{
     Backend, Bar, Baseline, Figure, Payload, Place, Plan, RETENTION, Raw, Result, Rows, Session, Workload,
     fill, keys, mebibytes, resident, run, sweep,
 };
-use idem_core::{Key, ManualClock, Store, Timestamp};
+use idem_core::clock::{ManualClock, Timestamp};
+use idem_core::{Key, Store};
 use idem_redb::{QuickRepair, RedbConfig, RedbStore};
 use redb::{Database, ReadableDatabase, TableDefinition};
 use tokio::task::block_in_place;

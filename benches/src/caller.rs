@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use idem_core::codec::{Cover, encode};
-use idem_core::{
-    Claim, Completed, Fingerprint, Key, Locked, Outcome, Owner, Record, State, Timestamp, Token,
-};
+use idem_core::backend::codec::{ChecksumScope, encode};
+use idem_core::clock::Timestamp;
+use idem_core::record::{Completion, Locked, Record, State};
+use idem_core::{Claim, Fingerprint, Key, Outcome, Owner, Token};
 
 use crate::{LEASE, RETENTION, Result, Workload};
 
@@ -30,10 +30,10 @@ impl Payload {
         let token = Token { sequence: 1, owner: Owner::from_bytes([1; 16]) };
         let length_as = |state| -> Result<Arc<[u8]>> {
             let record = Record { fingerprint, token, attempt: 1, state, as_of };
-            Ok(encode(&Fresh::new().key(), &record, Cover::Whole)?.into())
+            Ok(encode(&Fresh::new().key(), &record, ChecksumScope::Whole)?.into())
         };
         let locked = Locked { held: true, deadline: as_of + LEASE, retention: RETENTION, checkpoint: None };
-        let completed = Completed {
+        let completed = Completion {
             outcome: Outcome::Value(outcome.clone()),
             completed_at: as_of,
             expires_at: as_of + RETENTION,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_core::{Claim, Fenced, Key, LockOutcome, Outcome, Owner, Store};
+use idem_core::{Claim, Effect, Key, LockAnswer, Outcome, Owner, Store};
 use tokio::task::JoinSet;
 
 use crate::caller::{fingerprint, outcome};
@@ -45,11 +45,11 @@ pub async fn fill(
 
 async fn complete(store: &dyn Store, key: &Key, bytes: usize, retention: Duration) -> Result<()> {
     let claim = Claim { owner: Owner::from_bytes([3; 16]), lease: LEASE.min(retention), retention };
-    let LockOutcome::Acquired(lease) = store.lock(key, &fingerprint(), &claim).await? else {
+    let LockAnswer::Acquired(lease) = store.lock(key, &fingerprint(), &claim).await? else {
         return Err("a fresh key was not acquired".into());
     };
     match store.complete(&lease, Outcome::Value(outcome(bytes)), retention).await? {
-        Fenced::Applied => Ok(()),
-        Fenced::Lost(reason) => Err(format!("a lease was lost while filling: {reason:?}").into()),
+        Effect::Applied => Ok(()),
+        Effect::Lost(reason) => Err(format!("a lease was lost while filling: {reason:?}").into()),
     }
 }

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use idem_core::{Fenced, Fingerprint, Key, Lease, LockOutcome, Store};
+use idem_core::{Effect, Fingerprint, Key, Lease, LockAnswer, Store};
 
 use crate::caller::{Caller, fingerprint};
 use crate::{Place, Raw, Result, Workload};
@@ -28,21 +28,21 @@ impl StoreSide {
         Self { store, completed, fingerprint: fingerprint() }
     }
 
-    async fn lock(&self, key: &Key, caller: &mut Caller) -> Result<LockOutcome> {
+    async fn lock(&self, key: &Key, caller: &mut Caller) -> Result<LockAnswer> {
         Ok(self.store.lock(key, &self.fingerprint, &caller.claim()).await?)
     }
 
     async fn complete(&self, lease: &Lease, caller: &Caller) -> Result<()> {
         match self.store.complete(lease, caller.outcome(), lease.retention()).await? {
-            Fenced::Applied => Ok(()),
-            Fenced::Lost(reason) => Err(format!("a live lease was lost: {reason:?}").into()),
+            Effect::Applied => Ok(()),
+            Effect::Lost(reason) => Err(format!("a live lease was lost: {reason:?}").into()),
         }
     }
 
     async fn replay(&self, key: &Key, caller: &mut Caller) -> Result<()> {
         match self.lock(key, caller).await? {
-            LockOutcome::Completed(completion) => {
-                black_box(completion);
+            LockAnswer::Completed(replay) => {
+                black_box(replay);
                 Ok(())
             }
             other => Err(format!("a completed key answered {other:?}").into()),
@@ -52,22 +52,22 @@ impl StoreSide {
     async fn contend(&self, caller: &mut Caller) -> Result<()> {
         let key = caller.storm().key();
         match self.lock(&key, caller).await? {
-            LockOutcome::Acquired(lease) => {
+            LockAnswer::Acquired(lease) => {
                 caller.mix.acquired += 1;
                 tokio::task::yield_now().await;
                 self.complete(&lease, caller).await
             }
-            LockOutcome::InProgress { .. } => {
+            LockAnswer::InProgress { .. } => {
                 caller.mix.in_progress += 1;
                 Ok(())
             }
-            LockOutcome::Completed(completion) => {
+            LockAnswer::Completed(replay) => {
                 caller.mix.completed += 1;
                 caller.storm().replayed();
-                black_box(completion);
+                black_box(replay);
                 Ok(())
             }
-            LockOutcome::FingerprintMismatch => Err("one fingerprint does not match itself".into()),
+            LockAnswer::FingerprintMismatch => Err("one fingerprint does not match itself".into()),
         }
     }
 }
@@ -77,7 +77,7 @@ impl Side for StoreSide {
         match workload {
             Workload::Lock | Workload::Cycle => {
                 let key = caller.fresh_key();
-                let LockOutcome::Acquired(lease) = self.lock(&key, caller).await? else {
+                let LockAnswer::Acquired(lease) = self.lock(&key, caller).await? else {
                     return Err("a fresh key was not acquired".into());
                 };
                 if workload == Workload::Cycle { self.complete(&lease, caller).await } else { Ok(()) }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_core::{ManualClock, Store};
+use idem_core::Store;
+use idem_core::clock::ManualClock;
 
 use crate::drive::{Load, after, now, round};
 use crate::figure::{Bar, Figure};

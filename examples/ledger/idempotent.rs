@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use idem_core::{Execution, Lease, OnError, Outcome, Policy, StoreExt, encode_value};
+use idem_core::typed::encode_value;
+use idem_core::{Execution, Lease, OnError, Outcome, Policy, StoreExt};
 use idem_redb::{RedbStore, Transacted};
 use serde::{Deserialize, Serialize};
 

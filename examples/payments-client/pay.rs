@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use idem_client::{Idempotent, RetryPolicy};
+use idem_client::{IdempotentClient, RetryPolicy};
 use indicatif::ProgressBar;
 use reqwest::StatusCode;
 use tokio::task::JoinSet;
@@ -33,7 +33,7 @@ pub(crate) async fn all(
     policy.retry_ratio = 10.0;
     // A connection for each request, so that the proxy's faults hit one alone.
     let client = reqwest::Client::builder().pool_max_idle_per_host(0);
-    let client = Idempotent::new(client)?.policy(policy).read_body(LONGEST_ANSWER);
+    let client = IdempotentClient::new(client)?.policy(policy).read_body(LONGEST_ANSWER);
     let (references, next) = (Arc::<[String]>::from(references), Arc::new(AtomicUsize::new(0)));
     let url: Arc<str> = format!("http://{proxy}/payments").into();
     let mut payers = JoinSet::new();
@@ -54,7 +54,7 @@ pub(crate) async fn all(
     Ok(())
 }
 
-async fn pay(client: &Idempotent, url: &str, token: &str, reference: &str) -> Result<()> {
+async fn pay(client: &IdempotentClient, url: &str, token: &str, reference: &str) -> Result<()> {
     let body = serde_json::json!({ "cents": 250, "reference": reference }).to_string();
     let request = client
         .inner()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bytes::Bytes;
-use idem_core::Fenced;
+use idem_core::Effect;
 use idem_http::Attempt;
 
 use crate::books::{Answer, answer, lost, try_again};
@@ -42,7 +42,7 @@ async fn steps(service: &Service, attempt: &Attempt) -> Result<bool> {
         // and the checkpoint then still has one effect.
         service.effects.happen(format!("{key} {name} happened")).await?;
         tokio::time::sleep(service.pause).await;
-        if let Fenced::Lost(_) = attempt.save(step, Bytes::from_static(name.as_bytes())).await? {
+        if let Effect::Lost(_) = attempt.save(step, Bytes::from_static(name.as_bytes())).await? {
             return Ok(false);
         }
         service.effects.happen(format!("{key} {name} saved")).await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{Claim, Fenced, Lease, LockOutcome, LostReason, Outcome, Owner, Store};
+use idem_core::{Claim, Effect, Lease, LockAnswer, LostReason, Outcome, Owner, Store};
 
 use crate::desk::{Desk, request};
 use crate::{Result, check};
@@ -19,7 +19,7 @@ pub(crate) async fn lease_of_a_crashed_holder_is_taken_over(store: &dyn Store, d
     let saved = Bytes::from_static(b"card charged, receipt not yet sent");
     let checkpoint = store.checkpoint(&crashed, 1, saved.clone(), LEASE).await?;
     check(
-        checkpoint == Fenced::Applied,
+        checkpoint == Effect::Applied,
         format!("the holder must keep its lease, and it is {checkpoint:?}"),
     )?;
     // Here it crashes: it says nothing any more, so its lease runs out.
@@ -39,12 +39,12 @@ pub(crate) async fn lease_of_a_crashed_holder_is_taken_over(store: &dyn Store, d
     // It was not dead after all, only slow, and does not know that it was replaced.
     let late = store.complete(&crashed, Outcome::Value(Bytes::from_static(b"late")), RETENTION).await?;
     check(
-        late == Fenced::Lost(LostReason::Superseded),
+        late == Effect::Lost(LostReason::Superseded),
         format!("the late completion must be refused as superseded, and was {late:?}"),
     )?;
     let result = Outcome::Value(Bytes::from_static(b"receipt sent"));
     let completed = store.complete(&successor, result.clone(), RETENTION).await?;
-    check(completed == Fenced::Applied, format!("the successor must complete, and was {completed:?}"))?;
+    check(completed == Effect::Applied, format!("the successor must complete, and was {completed:?}"))?;
     let kept = store.get(&desk.key(ORDER)?).await?;
     check(
         kept.as_ref().and_then(|record| record.outcome()) == Some(&result),
@@ -60,7 +60,7 @@ pub(crate) async fn lease_of_a_crashed_holder_is_taken_over(store: &dyn Store, d
 async fn lock(store: &dyn Store, desk: &Desk) -> Result<Lease> {
     let claim = Claim { owner: Owner::random()?, lease: LEASE, retention: RETENTION };
     match store.lock(&desk.key(ORDER)?, &request(CENTS), &claim).await? {
-        LockOutcome::Acquired(lease) => Ok(lease),
+        LockAnswer::Acquired(lease) => Ok(lease),
         other => Err(format!("VIOLATED: a key that nobody holds must be acquired, and was {other:?}").into()),
     }
 }

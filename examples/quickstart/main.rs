@@ -19,7 +19,8 @@ mod retry;
 
 use std::process::ExitCode;
 
-use idem_core::{Registry, setting};
+use idem_core::Registry;
+use idem_core::config::masked;
 use tempfile::TempDir;
 
 use desk::Desk;
@@ -41,7 +42,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<()> {
     // Kept until the end: dropping it removes the directory.
     let (uri, _directory) = store_uri()?;
-    println!("store {}", setting::masked(&uri));
+    println!("store {}", masked(&uri));
 
     let registry = Registry::new().with(idem_redb::DRIVER).with(idem_redis::DRIVER).with(idem_moka::DRIVER);
     let store = registry.open(&uri).await?;

@@ -14,9 +14,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use idem_core::{
-    Execution, Fingerprint, Key, Owner, Policy, Registry, Scope, Store, StoreConfig, StoreExt, setting,
-};
+use idem_core::config::masked;
+use idem_core::{Execution, Fingerprint, Key, Owner, Policy, Registry, Scope, Store, StoreConfig, StoreExt};
 use serde::Deserialize;
 
 /// Any error will do here: it is printed, and the program ends.
@@ -61,7 +60,7 @@ fn config(argument: String) -> Result<(String, StoreConfig)> {
         let service: Service = toml::from_str(&std::fs::read_to_string(&argument)?)?;
         return Ok((argument, service.idempotency));
     }
-    Ok((setting::masked(&argument), argument.into()))
+    Ok((masked(&argument), argument.into()))
 }
 
 /// Nothing here knows which store it is.

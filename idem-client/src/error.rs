@@ -47,7 +47,7 @@ pub enum Failure {
     TooLarge {
         /// Of the answer.
         status: StatusCode,
-        /// What [`read_body`](crate::Idempotent::read_body) allows, in bytes.
+        /// What [`read_body`](crate::IdempotentClient::read_body) allows, in bytes.
         limit: usize,
     },
     /// The answer is final, and the hook that forgets keys failed.

@@ -45,7 +45,7 @@ impl<T> fmt::Debug for Hook<T> {
     }
 }
 
-/// The answer of an operation that is over, whole, for the hook [`forget`](crate::Idempotent::forget).
+/// The answer of an operation that is over, whole, for the hook [`forget`](crate::IdempotentClient::forget).
 ///
 /// ```
 /// fn note(answered: &idem_client::Answered) -> String {

@@ -2,7 +2,7 @@
 
 use reqwest::{Client, ClientBuilder, Request, Response};
 
-use crate::Sending;
+use crate::OutgoingRequest;
 use crate::error::{Error, Failure};
 use crate::operation::{NotSent, Transport, not_sent, run};
 use crate::options::{Options, settings};
@@ -11,14 +11,14 @@ use crate::redirect::{Rule, redirect_policy, under};
 /// A [`reqwest::Client`] whose requests may be sent again: each operation gets a key, kept over all its sendings.
 ///
 /// ```no_run
-/// use idem_client::{Answered, Failure, Idempotent, Sending};
+/// use idem_client::{Answered, Failure, IdempotentClient, OutgoingRequest};
 ///
-/// # async fn keep(_: Sending) -> std::io::Result<()> { Ok(()) }
+/// # async fn keep(_: OutgoingRequest) -> std::io::Result<()> { Ok(()) }
 /// # async fn book(_: Answered) -> std::io::Result<()> { Ok(()) }
 /// # async fn pay() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = Idempotent::new(reqwest::Client::builder())?
+/// let client = IdempotentClient::new(reqwest::Client::builder())?
 ///     // Where a restart finds it.
-///     .persist(|sending: Sending| async move { keep(sending).await })
+///     .persist(|sending: OutgoingRequest| async move { keep(sending).await })
 ///     // What was answered is written down, and the request removed from there.
 ///     .forget(|answered: Answered| async move { book(answered).await });
 /// let request = client.inner().post("https://api.example/payments").body("12 EUR").build()?;
@@ -33,12 +33,12 @@ use crate::redirect::{Rule, redirect_policy, under};
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Idempotent {
+pub struct IdempotentClient {
     client: Client,
     options: Options,
 }
 
-impl Idempotent {
+impl IdempotentClient {
     /// Sends by a client of these settings, but for its redirects, which are those of
     /// [`redirect_policy`](crate::redirect_policy).
     ///
@@ -77,7 +77,7 @@ impl Idempotent {
     ///
     /// # Cancel safety
     /// A dropped future leaves open whether the request was executed. To find out, its key must have been
-    /// [persisted](Idempotent::persist) or the application's own.
+    /// [persisted](IdempotentClient::persist) or the application's own.
     pub async fn execute(&self, request: Request) -> Result<Response, Error> {
         if self.options.takes_key(&request) {
             return run(&self.options, request, None, &self.client).await;
@@ -91,12 +91,12 @@ impl Idempotent {
     /// [forgets](Self::forget) is called as ever.
     ///
     /// ```no_run
-    /// use idem_client::{Idempotent, Sending};
+    /// use idem_client::{IdempotentClient, OutgoingRequest};
     /// use reqwest::header::{AUTHORIZATION, HeaderValue};
     ///
-    /// # async fn after_a_restart(client: Idempotent, lines: Vec<String>) -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn after_a_restart(client: IdempotentClient, lines: Vec<String>) -> Result<(), Box<dyn std::error::Error>> {
     /// for line in lines {
-    ///     let mut sending: Sending = serde_json::from_str(&line)?;
+    ///     let mut sending: OutgoingRequest = serde_json::from_str(&line)?;
     ///     // Secrets were not kept.
     ///     sending.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer today"));
     ///     let answer = client.resume(&sending).await?;
@@ -111,7 +111,7 @@ impl Idempotent {
     ///
     /// # Cancel safety
     /// A dropped future leaves it kept: resume it once more.
-    pub async fn resume(&self, sending: &Sending) -> Result<Response, Error> {
+    pub async fn resume(&self, sending: &OutgoingRequest) -> Result<Response, Error> {
         match sending.request() {
             Ok((request, resumed)) => run(&self.options, request, Some(resumed), &self.client).await,
             Err(source) => Err(Error::new(Some(sending.key().clone()), 0, Failure::NotResumed(source))),

@@ -99,11 +99,11 @@ impl fmt::Debug for ClientKey {
 
 /// Gives `request` this key: one that was persisted, or the application's own. The client then makes none.
 ///
-/// It stands in the header `Idempotency-Key`. A client that was given [another name](crate::Idempotent::header) sends
+/// It stands in the header `Idempotency-Key`. A client that was given [another name](crate::IdempotentClient::header) sends
 /// it by that one.
 ///
 /// It must be the same request as the first that was sent with it: a server answers another one with 422. One that was
-/// kept by this crate is sent again by [`resume`](crate::Idempotent::resume) instead, which does not keep it twice.
+/// kept by this crate is sent again by [`resume`](crate::IdempotentClient::resume) instead, which does not keep it twice.
 ///
 /// ```
 /// use idem_client::{ClientKey, with_key};

@@ -5,11 +5,11 @@
 //! such a server). This crate makes the key, sends it, and sends the request again where that can help.
 //!
 //! ```no_run
-//! use idem_client::{ClientKey, Idempotent};
+//! use idem_client::{ClientKey, IdempotentClient};
 //!
 //! # async fn pay() -> Result<(), Box<dyn std::error::Error>> {
 //! // An answer that breaks off within its body is asked for again, up to 1 MiB.
-//! let client = Idempotent::new(reqwest::Client::builder())?.read_body(1 << 20);
+//! let client = IdempotentClient::new(reqwest::Client::builder())?.read_body(1 << 20);
 //! let request = client.inner().post("https://api.example/payments").body("12 EUR").build()?;
 //! match client.execute(request).await {
 //!     // Any answer that is final, errors of the application among them. It carries its key.
@@ -27,7 +27,7 @@
 //! # What is sent again
 //! Connection errors, and sendings that take longer than 30 s; 408, 425, 429, 502, 503 and 504; and 409 when it says
 //! `Retry-After`, by which the server means that the first request is still running. Never an answer that says
-//! `Idempotency-Replayed: true` (or what [`replayed_header`](Idempotent::replayed_header) names), never any other
+//! `Idempotency-Replayed: true` (or what [`replayed_header`](IdempotentClient::replayed_header) names), never any other
 //! status: 400, 413 and 422 do not get better, and 500 is an answer like any other, kept and replayed.
 //!
 //! Each pause is drawn by chance from between nothing and a bound that doubles ("full jitter"), from a generator that
@@ -38,12 +38,12 @@
 //! # Redirects
 //! A redirect to another origin, or one after which the method would be another, is an error that carries the key:
 //! the answer there is not the answer to this request. [`redirect_policy`] says more, and
-//! [`Idempotent::any_redirect`] allows both.
+//! [`IdempotentClient::any_redirect`] allows both.
 //!
 //! # Across restarts
-//! A key that is lost with the process cannot be sent again. [`Idempotent::persist`] takes a hook that is waited for
-//! before the first byte is sent: write the [`Sending`] there, in any format of serde's. After a restart
-//! [`Idempotent::resume`] sends what was read back. [`Idempotent::forget`] takes the hook that removes it, with the
+//! A key that is lost with the process cannot be sent again. [`IdempotentClient::persist`] takes a hook that is waited for
+//! before the first byte is sent: write the [`OutgoingRequest`] there, in any format of serde's. After a restart
+//! [`IdempotentClient::resume`] sends what was read back. [`IdempotentClient::forget`] takes the hook that removes it, with the
 //! answer. When the first hook fails, nothing is sent.
 //!
 //! # Limits
@@ -72,13 +72,13 @@ mod wire;
 
 pub use error::{Error, Failure};
 pub use hooks::Answered;
-pub use idempotent::Idempotent;
+pub use idempotent::IdempotentClient;
 pub use key::{ClientKey, KeyError, with_key};
 #[cfg(feature = "middleware")]
 pub use middleware::IdempotencyMiddleware;
 pub use policy::RetryPolicy;
 pub use redirect::redirect_policy;
-pub use sending::Sending;
+pub use sending::OutgoingRequest;
 
 /// An error of any kind.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -9,13 +9,13 @@ use crate::error::{Error, Failure};
 use crate::operation::{NotSent, Transport, not_sent, run};
 use crate::options::{Options, settings};
 use crate::redirect::{Rule, under};
-use crate::sending::{Resumed, Sending};
+use crate::sending::{OutgoingRequest, Resumed};
 
 /// Middleware of [reqwest-middleware](https://docs.rs/reqwest-middleware): each operation gets a key, kept over all
 /// its sendings. What stands inside it sees every sending, what stands outside the operation. It replaces a retry
 /// middleware; one that stands outside of it would make a new key for each of its retries.
 ///
-/// It promises what [`Idempotent`](crate::Idempotent) does, but for redirects: those are the client's, which is built
+/// It promises what [`IdempotentClient`](crate::IdempotentClient) does, but for redirects: those are the client's, which is built
 /// by then. Build it with [`redirect_policy`](crate::redirect_policy).
 ///
 /// Where it gives up, [`Error::of`](crate::Error::of) finds the error with the key.
@@ -48,15 +48,15 @@ impl IdempotencyMiddleware {
 
     settings!();
 
-    /// [`Idempotent::resume`](crate::Idempotent::resume) by a client that has this middleware. One that has not sends
+    /// [`IdempotentClient::resume`](crate::IdempotentClient::resume) by a client that has this middleware. One that has not sends
     /// the request once, with its key.
     ///
     /// ```no_run
-    /// use idem_client::{IdempotencyMiddleware, Sending};
+    /// use idem_client::{IdempotencyMiddleware, OutgoingRequest};
     ///
     /// # async fn after_a_restart(
     /// #     client: reqwest_middleware::ClientWithMiddleware,
-    /// #     sending: Sending,
+    /// #     sending: OutgoingRequest,
     /// # ) -> reqwest_middleware::Result<()> {
     /// let answer = IdempotencyMiddleware::resume(&client, &sending).await?;
     /// println!("{}: {}", sending.key().as_str(), answer.status());
@@ -71,7 +71,7 @@ impl IdempotencyMiddleware {
     /// A dropped future leaves it kept: resume it once more.
     pub async fn resume(
         client: &ClientWithMiddleware,
-        sending: &Sending,
+        sending: &OutgoingRequest,
     ) -> reqwest_middleware::Result<Response> {
         let (request, resumed) = sending.request().map_err(|source| {
             let error = Error::new(Some(sending.key().clone()), 0, Failure::NotResumed(source));

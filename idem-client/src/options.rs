@@ -11,7 +11,7 @@ use crate::budget::Budget;
 use crate::hooks::Hook;
 use crate::key::{HEADER, carries_key, settle};
 use crate::sending::Lifetime;
-use crate::{Answered, BoxError, ClientKey, KeyError, RetryPolicy, Sending, clock};
+use crate::{Answered, BoxError, ClientKey, KeyError, OutgoingRequest, RetryPolicy, clock};
 
 /// For answers that must be read whole and were given no bound.
 const BODY_LIMIT: usize = 1_024 * 1_024;
@@ -23,7 +23,7 @@ pub(crate) struct Options {
     pub(crate) header: HeaderName,
     pub(crate) replayed_header: HeaderName,
     pub(crate) methods: Vec<Method>,
-    pub(crate) persist: Option<Hook<Sending>>,
+    pub(crate) persist: Option<Hook<OutgoingRequest>>,
     pub(crate) forget: Option<Hook<Answered>>,
     pub(crate) read_body: Option<usize>,
     pub(crate) any_redirect: bool,
@@ -71,7 +71,7 @@ impl Options {
         lifetime: Lifetime,
     ) -> Result<(), BoxError> {
         match (&self.persist, key) {
-            (Some(persist), Some(key)) => persist.call(Sending::new(key, request, lifetime)).await,
+            (Some(persist), Some(key)) => persist.call(OutgoingRequest::new(key, request, lifetime)).await,
             (Some(_), None) => Err("the request's own header holds no key that can be read".into()),
             (None, _) => Ok(()),
         }
@@ -131,7 +131,7 @@ macro_rules! settings {
         #[must_use]
         pub fn persist<F, Fut, E>(mut self, hook: F) -> Self
         where
-            F: Fn(crate::Sending) -> Fut + Send + Sync + 'static,
+            F: Fn(crate::OutgoingRequest) -> Fut + Send + Sync + 'static,
             Fut: Future<Output = Result<(), E>> + Send + 'static,
             E: Into<crate::BoxError>,
         {

@@ -25,7 +25,7 @@ pub struct RetryPolicy {
     /// Default: 2 minutes.
     pub window: Duration,
     /// How long one sending may take, until its answer is there: the head, or with
-    /// [`read_body`](crate::Idempotent::read_body) the body too. What is left of the window shortens it, and so does
+    /// [`read_body`](crate::IdempotentClient::read_body) the body too. What is left of the window shortens it, and so does
     /// a timeout of the request or of its client.
     ///
     /// About the server's lease is best. A server that died in silence is found out when its lease is over, so the

@@ -23,10 +23,10 @@ pub(crate) enum Rule {
 /// error. The key of one server means nothing to another one, or something else; and where a POST becomes a GET, a
 /// 200 says that a page was found, not that anything was paid.
 ///
-/// [`Idempotent::new`](crate::Idempotent::new) builds its client with it. A client for
-/// [`Idempotent::with_client`](crate::Idempotent::with_client) or the middleware is to be built with it, since nobody
+/// [`IdempotentClient::new`](crate::IdempotentClient::new) builds its client with it. A client for
+/// [`IdempotentClient::with_client`](crate::IdempotentClient::with_client) or the middleware is to be built with it, since nobody
 /// can change the policy of a client that is built. Requests that go through this crate without a key, and those of
-/// a client that was told [`any_redirect`](crate::Idempotent::any_redirect), are followed ten times, wherever to.
+/// a client that was told [`any_redirect`](crate::IdempotentClient::any_redirect), are followed ten times, wherever to.
 ///
 /// ```
 /// let client = reqwest::Client::builder().redirect(idem_client::redirect_policy()).build()?;

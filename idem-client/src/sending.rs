@@ -16,7 +16,7 @@ use crate::{BoxError, ClientKey};
 const CLOCKS_DIFFER: u64 = 300;
 
 /// A request that is about to be sent for the first time: all that it takes to send exactly it again after a restart,
-/// by [`resume`](crate::Idempotent::resume).
+/// by [`resume`](crate::IdempotentClient::resume).
 ///
 /// It goes through any format of serde's, versioned: what a later version of this crate wrote is an error, never a
 /// guess. What a headers' list holds is what the request had; what the client adds by itself (default headers,
@@ -30,11 +30,11 @@ const CLOCKS_DIFFER: u64 = 300;
 /// a body are written, since the request is not the same without them; so is the key.
 ///
 /// ```
-/// use idem_client::Sending;
+/// use idem_client::OutgoingRequest;
 /// use reqwest::header::{AUTHORIZATION, HeaderValue};
 ///
-/// fn read(line: &str) -> Result<Sending, Box<dyn std::error::Error>> {
-///     let mut sending: Sending = serde_json::from_str(line)?;
+/// fn read(line: &str) -> Result<OutgoingRequest, Box<dyn std::error::Error>> {
+///     let mut sending: OutgoingRequest = serde_json::from_str(line)?;
 ///     let mut token = HeaderValue::from_static("Bearer today");
 ///     token.set_sensitive(true);
 ///     sending.headers_mut().insert(AUTHORIZATION, token);
@@ -44,7 +44,7 @@ const CLOCKS_DIFFER: u64 = 300;
 /// ```
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "Wire", into = "Wire")]
-pub struct Sending {
+pub struct OutgoingRequest {
     pub(crate) key: ClientKey,
     pub(crate) method: Method,
     pub(crate) url: Url,
@@ -77,7 +77,7 @@ pub(crate) struct Lifetime {
     pub(crate) until: u64,
 }
 
-impl Sending {
+impl OutgoingRequest {
     pub(crate) fn new(key: &ClientKey, request: &Request, lifetime: Lifetime) -> Self {
         let body = match request.body() {
             None => Kept::Nothing,
@@ -238,9 +238,9 @@ pub(crate) fn is_secret(name: &HeaderName, value: &HeaderValue) -> bool {
         || SECRETS.contains(&name.as_str())
 }
 
-impl fmt::Debug for Sending {
+impl fmt::Debug for OutgoingRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sending")
+        f.debug_struct("OutgoingRequest")
             .field("key", &self.key)
             .field("method", &self.method)
             .field("origin", &self.url.origin().ascii_serialization())
@@ -255,9 +255,9 @@ mod tests {
     use super::*;
     use crate::clock;
 
-    fn sending(retention: Duration) -> Sending {
+    fn sending(retention: Duration) -> OutgoingRequest {
         let request = Request::new(Method::POST, Url::parse("http://localhost/").unwrap());
-        Sending::new(&ClientKey::random(), &request, Lifetime::new(clock::now(), retention))
+        OutgoingRequest::new(&ClientKey::random(), &request, Lifetime::new(clock::now(), retention))
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How a [`Sending`] is written. The same shape in every format, whether it describes itself or not.
+//! How a [`OutgoingRequest`] is written. The same shape in every format, whether it describes itself or not.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 
 use crate::sending::{Kept, Lifetime, is_secret};
-use crate::{ClientKey, Sending};
+use crate::{ClientKey, OutgoingRequest};
 
 const VERSION: u16 = 1;
 
@@ -61,8 +61,8 @@ impl Octets {
     }
 }
 
-impl From<Sending> for Wire {
-    fn from(sending: Sending) -> Self {
+impl From<OutgoingRequest> for Wire {
+    fn from(sending: OutgoingRequest) -> Self {
         let mut url = sending.url;
         // Nothing of it is sent: reqwest has made a header of it. Neither fails where there can be one.
         let _ = url.set_password(None);
@@ -111,7 +111,7 @@ pub(crate) enum Unreadable {
     Part(&'static str),
 }
 
-impl TryFrom<Wire> for Sending {
+impl TryFrom<Wire> for OutgoingRequest {
     type Error = Unreadable;
 
     fn try_from(wire: Wire) -> Result<Self, Unreadable> {

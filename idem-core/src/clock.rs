@@ -116,7 +116,7 @@ impl Clock for SystemClock {
 ///
 /// ```
 /// use std::time::Duration;
-/// use idem_core::{Clock, ManualClock, Timestamp};
+/// use idem_core::clock::{Clock, ManualClock, Timestamp};
 ///
 /// let clock = ManualClock::new(Timestamp::from_micros(1_000_000));
 /// clock.advance(Duration::from_secs(1));

@@ -10,7 +10,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What kind of failure this is: decide on it, print the rest.
 ///
 /// Business results are never errors: a key that another caller holds, a completed key and a lost lease
-/// are values of [`LockOutcome`](crate::LockOutcome) and [`Fenced`](crate::Fenced).
+/// are values of [`LockAnswer`](crate::LockAnswer) and [`Effect`](crate::Effect).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -202,6 +202,11 @@ impl Error {
     #[must_use]
     pub fn operation(&self) -> Operation {
         self.operation
+    }
+
+    /// As `tracing` takes it, its sources along.
+    pub(crate) fn as_dyn(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        self
     }
 
     /// The message alone, without kind and operation.

@@ -5,59 +5,45 @@
 //! **for one key, one unexpired lease at a time, one accepted completion, and the same answer for every
 //! retry until it expires.**
 //!
-//! - [`Store`] is the contract, [`StoreExt::execute`] the comfort over it.
-//! - [`Registry`] opens a store by a URI or a table of a configuration file.
-//! - [`metrics`] names what is counted with the feature `metrics`; spans of `tracing` are always there.
-//! - [`mod@decide`] is the one pure transition that every backend makes atomic; [`codec`] the bytes in a store;
-//!   [`backend`] what else an author of a store needs.
+//! | to | use |
+//! |---|---|
+//! | run the work of a key once | [`StoreExt::execute`] with a [`Policy`]; it answers an [`Execution`] |
+//! | name a request | [`Key`], of a [`Scope`] and the client's text; [`Fingerprint`], of what it asks for |
+//! | open a store by configuration | [`Registry`], with a URI or a [`StoreConfig`] |
+//! | take single steps | [`Store`]: [`lock`](Store::lock) answers a [`LockAnswer`], a holder's call an [`Effect`] |
+//! | test with a clock moved by hand | [`clock::ManualClock`] |
+//! | count and trace | [`metrics`]; spans of `tracing` are always there |
+//! | write a store | [`backend`] |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod backend;
-mod capabilities;
-mod clock;
-pub mod codec;
-pub mod decide;
-mod digest;
-mod error;
+mod claim;
+pub mod clock;
+#[cfg(feature = "config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "config")))]
+pub mod config;
+mod effect;
+pub mod error;
 mod execute;
-mod fingerprint;
-mod forward;
-mod key;
+mod identity;
 mod lease;
-pub mod limits;
-mod lock;
 pub mod metrics;
-mod observed;
-mod random;
-mod record;
-mod registry;
-pub mod setting;
+pub mod record;
 mod store;
-mod store_clock;
-mod token;
-mod transacted;
-mod typed;
-mod wait;
+pub mod typed;
 
-/// What a store's methods are written with.
-pub use async_trait::async_trait;
 /// What outcomes and checkpoints are made of.
 pub use bytes;
 
-pub use capabilities::Capabilities;
-pub use clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
-pub use decide::decide;
-pub use error::{Error, ErrorKind, Operation, Result};
-pub use execute::{Execution, NoResult, OnError, Policy, SettledWait, StoreExt};
-pub use fingerprint::{Fingerprint, FingerprintBuilder};
-pub use key::{Key, Scope};
-pub use lease::{Grant, Lease, Sent};
-pub use lock::{Claim, Completion, Fenced, LockOutcome, LostReason};
-pub use observed::Observed;
-pub use record::{Checkpoint, Completed, Locked, Outcome, Reason, Record, State};
-pub use registry::{Driver, Opening, Options, Registry, StoreConfig};
-pub use store::{Expired, Store};
-pub use store_clock::{ClockMark, StoreClock};
-pub use token::{Owner, Token};
-pub use transacted::Transacted;
-pub use typed::{decode_value, encode_value};
-pub use wait::Waiters;
+pub use claim::Claim;
+#[cfg(feature = "config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "config")))]
+pub use config::{Driver, Registry, StoreConfig};
+pub use effect::{Effect, LostReason, Transacted};
+pub use error::{Error, ErrorKind, Result};
+pub use execute::{Execution, NoResult, OnError, Policy, StoreExt};
+pub use identity::{Fingerprint, FingerprintBuilder, Key, Owner, Scope, Token};
+pub use lease::{Lease, LockAnswer};
+pub use record::{Outcome, UnavailableReason};
+pub use store::{Capabilities, Expired, SettledWait, Store};

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{Fingerprint, Timestamp, Token};
+use crate::clock::Timestamp;
+use crate::identity::{Fingerprint, Token};
 
 /// What a store keeps for one key.
 ///
@@ -30,7 +31,7 @@ pub enum State {
     /// An attempt is under way, or was left unfinished.
     Locked(Locked),
     /// The work ran to its end.
-    Completed(Completed),
+    Completed(Completion),
 }
 
 /// An attempt that is under way, or was left unfinished.
@@ -48,7 +49,7 @@ pub struct Locked {
 
 /// Work that ran to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Completed {
+pub struct Completion {
     /// What every retry gets.
     pub outcome: Outcome,
     /// When it was completed, by the store's clock.
@@ -107,6 +108,19 @@ impl Record {
     }
 }
 
+/// Work that ran to its end, as [`Store::lock`](crate::Store::lock) tells a retry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// What the work resulted in.
+    pub outcome: Outcome,
+    /// When it was completed, by the store's clock.
+    pub completed_at: Timestamp,
+    /// When the store forgets it, by the store's clock.
+    pub expires_at: Timestamp,
+    /// Who completed it.
+    pub token: Token,
+}
+
 /// A recovery point: bytes that a holder saved midway, for the next attempt.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -136,7 +150,7 @@ pub enum Outcome {
     /// The result, as bytes. Every retry gets the same ones.
     Value(Bytes),
     /// It ran to its end and its result could not be kept. A retry is told so, and is never run again.
-    Unavailable(Reason),
+    Unavailable(UnavailableReason),
 }
 
 impl Outcome {
@@ -163,7 +177,7 @@ impl fmt::Debug for Outcome {
 /// Why the result of work that ran to its end was not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Reason {
+pub enum UnavailableReason {
     /// It is larger than what is kept: by the store, or by the layer that made it.
     TooLarge,
     /// It was streamed, so there was no moment at which it was whole.
@@ -178,7 +192,7 @@ pub enum Reason {
     Other,
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for UnavailableReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooLarge => "the result was too large to be kept",

@@ -10,7 +10,8 @@ use rmp_serde::encode::Error as EncodeError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ErrorKind, Operation, Reason, Result};
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::record::UnavailableReason;
 
 /// MessagePack never uses this byte, so bytes without a format byte are not taken for MessagePack.
 const FORMAT: u8 = 0xC1;
@@ -36,8 +37,8 @@ const USUAL: usize = 256;
 /// has more than 64 MiB. The message shows nothing of the value.
 ///
 /// ```
-/// let bytes = idem_core::encode_value(&("booked", 3_u32))?;
-/// assert_eq!(idem_core::decode_value::<(String, u32)>(&bytes)?, ("booked".to_owned(), 3));
+/// let bytes = idem_core::typed::encode_value(&("booked", 3_u32))?;
+/// assert_eq!(idem_core::typed::decode_value::<(String, u32)>(&bytes)?, ("booked".to_owned(), 3));
 /// # Ok::<(), idem_core::Error>(())
 /// ```
 pub fn encode_value<T: Serialize + ?Sized>(value: &T) -> Result<Bytes> {
@@ -92,15 +93,19 @@ pub fn decode_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 }
 
 /// A result as every replay will show it, and its bytes; or the result as it is, and why no replay can show it.
-pub(crate) fn kept<T: Serialize + DeserializeOwned>(value: T) -> (T, Result<Bytes, (Reason, Error)>) {
+pub(crate) fn kept<T: Serialize + DeserializeOwned>(
+    value: T,
+) -> (T, Result<Bytes, (UnavailableReason, Error)>) {
     let encoded = match encode_value(&value) {
         Ok(encoded) => encoded,
-        Err(error) if error.kind() == ErrorKind::TooLarge => return (value, Err((Reason::TooLarge, error))),
-        Err(error) => return (value, Err((Reason::NotEncodable, error))),
+        Err(error) if error.kind() == ErrorKind::TooLarge => {
+            return (value, Err((UnavailableReason::TooLarge, error)));
+        }
+        Err(error) => return (value, Err((UnavailableReason::NotEncodable, error))),
     };
     match decode_value(&encoded) {
         Ok(as_replayed) => (as_replayed, Ok(encoded)),
-        Err(error) => (value, Err((Reason::NotEncodable, error))),
+        Err(error) => (value, Err((UnavailableReason::NotEncodable, error))),
     }
 }
 

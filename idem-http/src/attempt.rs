@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, Uri};
 use http_body::Body;
-use idem_core::{Checkpoint, Fenced, Key, Lease, Outcome, Reason, Result, Store, Token, Transacted};
+use idem_core::record::Checkpoint;
+use idem_core::{Effect, Key, Lease, Outcome, Result, Store, Token, Transacted, UnavailableReason};
 
 use crate::body::Whole;
 use crate::capture::{Captured, capture};
@@ -24,14 +25,14 @@ use crate::verdict::InDoubt;
 ///
 /// ```
 /// use bytes::Bytes;
-/// use idem_core::{Fenced, Result};
+/// use idem_core::{Effect, Result};
 /// use idem_http::Attempt;
 ///
 /// async fn order(attempt: Attempt) -> Result<&'static str> {
 ///     let done = attempt.checkpoint().map_or(0, |checkpoint| checkpoint.step);
 ///     if done < 1 {
 ///         // reserve the goods ...
-///         if let Fenced::Lost(_) = attempt.save(1, Bytes::from_static(b"reservation 7")).await? {
+///         if let Effect::Lost(_) = attempt.save(1, Bytes::from_static(b"reservation 7")).await? {
 ///             return Ok("another attempt goes on; the client gets its answer, not this one");
 ///         }
 ///     }
@@ -124,7 +125,7 @@ impl Attempt {
     ///
     /// # Cancel safety
     /// Safe: the checkpoint is as before, or as given.
-    pub async fn save(&self, step: u64, progress: impl Into<Bytes>) -> Result<Fenced> {
+    pub async fn save(&self, step: u64, progress: impl Into<Bytes>) -> Result<Effect> {
         let lease = self.shared.options.lease;
         self.shared.store().checkpoint(&self.lease, step, progress.into(), lease).await
     }
@@ -179,7 +180,9 @@ impl Attempt {
                 let headers = self.with_expiry(&parts.headers);
                 self.shared.outcome(parts.status, &headers, &data, trailers.as_deref())
             }
-            Captured::Partly(_, Reason::TooLarge) => Err(NotKept::TooLarge { most: options.max_response }),
+            Captured::Partly(_, UnavailableReason::TooLarge) => {
+                Err(NotKept::TooLarge { most: options.max_response })
+            }
             Captured::Partly(_, _) => Err(NotKept::NotWhole),
         }
     }
@@ -231,7 +234,7 @@ impl Attempt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotKept {
-    /// It is longer than [`max_response`](crate::Builder::max_response).
+    /// It is longer than [`max_response`](crate::IdempotencyLayerBuilder::max_response).
     #[error("the answer is longer than the {most} bytes that are kept")]
     TooLarge {
         /// What is kept at most.
@@ -246,11 +249,11 @@ pub enum NotKept {
 }
 
 impl NotKept {
-    pub(crate) fn reason(self) -> Reason {
+    pub(crate) fn reason(self) -> UnavailableReason {
         match self {
-            Self::TooLarge { .. } => Reason::TooLarge,
-            Self::NotEncodable => Reason::NotEncodable,
-            Self::NotWhole => Reason::Other,
+            Self::TooLarge { .. } => UnavailableReason::TooLarge,
+            Self::NotEncodable => UnavailableReason::NotEncodable,
+            Self::NotWhole => UnavailableReason::Other,
         }
     }
 }

@@ -7,20 +7,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use idem_core::{Key, Scope};
 
-use crate::builder::Builder;
+use crate::builder::IdempotencyLayerBuilder;
 
-impl Builder {
+impl IdempotencyLayerBuilder {
     /// The bytes that the bodies of all requests with a key may hold at one time, of this layer and its clones. A body holds
     /// what has come of it, half-sent or whole, while it arrives, while its request waits for the store, for another one
     /// with its key or for a limit inside, and until its handler takes it or it ends otherwise. One that finds no room is
     /// answered with 503 and `Retry-After`, and is not executed; what it held is free at once. Default: 64 MiB, or
-    /// twice [`max_body`](Builder::max_body) where that is more.
+    /// twice [`max_body`](IdempotencyLayerBuilder::max_body) where that is more.
     ///
     /// The bound holds however many bodies are half-sent. Not counted are the copy of a body whose buffer is just
     /// growing, and the buffers that the server reads into, which the head of a request keeps alive as long as the
     /// request.
     ///
-    /// A sender that stalls holds its bytes for [`body_timeout`](Builder::body_timeout) at most. One scope may hold nine
+    /// A sender that stalls holds its bytes for [`body_timeout`](IdempotencyLayerBuilder::body_timeout) at most. One scope may hold nine
     /// times what is still free, and always one body of `max_body`, so that its flood leaves a tenth to the others. The
     /// shared scope may hold all. What a handler has taken is not counted: limit how many run inside.
     pub fn max_bodies_bytes(mut self, bytes: usize) -> Self {

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use http::Method;
-use idem_core::{Claim, Error, ErrorKind, Operation, Owner, Result};
+use idem_core::error::Operation;
+use idem_core::{Claim, Error, ErrorKind, Owner, Result};
 use tokio::sync::Semaphore;
 
 use crate::body_budget::BodyBudget;
-use crate::builder::Builder;
+use crate::builder::IdempotencyLayerBuilder;
 use crate::headers::is_reserved;
 use crate::layer::{IdempotencyLayer, Shared};
 use crate::options::Options;
 use crate::running::Running;
 use crate::verdict::NOT_EXECUTED;
 
-impl Builder {
+impl IdempotencyLayerBuilder {
     /// The layer. A builder itself is no layer; used as one it fails to compile with "this idempotency layer is not built":
     ///
     /// ```compile_fail,E0277
@@ -28,8 +29,8 @@ impl Builder {
     /// # Errors
     /// [`InvalidConfig`](ErrorKind::InvalidConfig) that names the option: a lease or a retention outside the
     /// limits of [`Claim`], a header of the layer's own that is reserved by HTTP or gRPC, or has the name of another one, no
-    /// [`request_uri`](Builder::request_uri) without the feature `axum`, a time or a size of zero,
-    /// [`max_bodies_bytes`](Builder::max_bodies_bytes) below [`max_body`](Builder::max_body), no method or header at
+    /// [`request_uri`](IdempotencyLayerBuilder::request_uri) without the feature `axum`, a time or a size of zero,
+    /// [`max_bodies_bytes`](IdempotencyLayerBuilder::max_bodies_bytes) below [`max_body`](IdempotencyLayerBuilder::max_body), no method or header at
     /// all, `HEAD` or `CONNECT`, whose answers have no body of their own, or a unary method of gRPC that is no path.
     pub fn build(mut self) -> Result<IdempotencyLayer> {
         let options = &mut self.options;

@@ -9,7 +9,7 @@ use idem_core::Store;
 
 use tokio::sync::Semaphore;
 
-use crate::fingerprint::Recipe;
+use crate::fingerprint::FingerprintRecipe;
 use crate::future::Detached;
 use crate::grpc::UnaryMethods;
 use crate::headers::KeptHeaders;
@@ -18,18 +18,18 @@ use crate::options::{KeyRule, Options, WhenHandlerFails, WhenInFlight, WhenNotRe
 use crate::original_uri::RequestUri;
 use crate::problem::Page;
 use crate::scope::ScopeOf;
-use crate::verdict::{Answer, Verdict};
+use crate::verdict::{ResponseHead, Verdict};
 
 /// Collects the options of an [`IdempotencyLayer`](crate::IdempotencyLayer); each has a default.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build`"]
-pub struct Builder {
+pub struct IdempotencyLayerBuilder {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) scope: ScopeOf,
     pub(crate) options: Options,
 }
 
-impl Builder {
+impl IdempotencyLayerBuilder {
     pub(crate) fn new(store: Arc<dyn Store>, scope: ScopeOf) -> Self {
         Self { store, scope, options: Options::default() }
     }
@@ -132,21 +132,21 @@ impl Builder {
         self
     }
 
-    /// How a request becomes a fingerprint. Default: [`Recipe::new`].
-    pub fn fingerprint(mut self, recipe: Recipe) -> Self {
+    /// How a request becomes a fingerprint. Default: [`FingerprintRecipe::new`].
+    pub fn fingerprint(mut self, recipe: FingerprintRecipe) -> Self {
         self.options.recipe = recipe;
         self
     }
 
     /// Which answers are kept. It is asked when a handler's answer begins, and once more after the body when
-    /// there are trailers. Default: [`Answer::standard_verdict`].
-    pub fn verdict(mut self, judge: impl Fn(&Answer<'_>) -> Verdict + Send + Sync + 'static) -> Self {
+    /// there are trailers. Default: [`ResponseHead::standard_verdict`].
+    pub fn verdict(mut self, judge: impl Fn(&ResponseHead<'_>) -> Verdict + Send + Sync + 'static) -> Self {
         self.options.judge = Arc::new(judge);
         self
     }
 
     /// Answers of these statuses release the key, so that a retry runs the handler again: say it of those that your
-    /// handlers give only when they did nothing, such as 401, 403 or 404. Beside what the [verdict](Builder::verdict) says.
+    /// handlers give only when they did nothing, such as 401, 403 or 404. Beside what the [verdict](IdempotencyLayerBuilder::verdict) says.
     /// Default: none. A single answer says it by [`NotExecuted`](crate::NotExecuted).
     pub fn release_on(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
         self.options.release_on = statuses.into_iter().collect();
@@ -192,7 +192,7 @@ impl Builder {
 
     /// How long the body of an answer is buffered that does not say how long it is; one that is not whole by then is a
     /// stream: it flows to its client from its first byte, and is not kept. At most [`response_timeout`](
-    /// Builder::response_timeout). Default: 1 s.
+    /// IdempotencyLayerBuilder::response_timeout). Default: 1 s.
     pub fn stream_after(mut self, time: Duration) -> Self {
         self.options.stream_after = time;
         self
@@ -287,9 +287,9 @@ impl Builder {
     }
 }
 
-impl std::fmt::Debug for Builder {
+impl std::fmt::Debug for IdempotencyLayerBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("IdempotencyLayerBuilder")
             .field("store", &self.store)
             .field("options", &self.options)
             .finish_non_exhaustive()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use idem_core::{Lease, Outcome, Reason};
+use idem_core::{Lease, Outcome, UnavailableReason};
 use tokio::time::timeout;
 use tower::BoxError;
 use tower::load_shed::error::Overloaded;
@@ -79,7 +79,7 @@ where
     match answered {
         Ok(response) => Called::Answered(response, HowAnswered { at_once, routed }),
         Err(error) if at_once && is_shed(&error) => Called::Ended((Err(error), Err(Withheld::NotExecuted))),
-        Err(error) => Called::Ended((Err(error), options.errors.ending(Reason::Other))),
+        Err(error) => Called::Ended((Err(error), options.errors.ending(UnavailableReason::Other))),
     }
 }
 
@@ -107,11 +107,11 @@ fn timed_out<RB: Body, E>(shared: &Shared, lease: &Lease) -> Called<RB, E> {
     tracing::warn!(key = %lease.key(), "the handler took longer than its time, and was dropped");
     let detail = "the handler took too long; what it did until then is unknown";
     let response = shared.refuse(&Problem::new(Kind::HandlerTimeout, detail));
-    Called::Ended((Ok(response), Ok(Outcome::Unavailable(Reason::Other))))
+    Called::Ended((Ok(response), Ok(Outcome::Unavailable(UnavailableReason::Other))))
 }
 
 impl WhenHandlerFails {
-    pub(crate) fn ending(self, reason: Reason) -> Result<Outcome, Withheld> {
+    pub(crate) fn ending(self, reason: UnavailableReason) -> Result<Outcome, Withheld> {
         match self {
             Self::Keep => Ok(Outcome::Unavailable(reason)),
             Self::Release => Err(Withheld::NotExecuted),

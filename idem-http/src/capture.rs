@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
-use idem_core::Reason;
+use idem_core::UnavailableReason;
 
 use crate::body::Whole;
 use crate::patience::Patience;
@@ -16,7 +16,7 @@ pub(crate) enum Captured<B: Body> {
     /// It is here.
     Whole(Whole),
     /// It is more than may be kept: what was read of it, and the rest as it comes.
-    Partly(Partly<B>, Reason),
+    Partly(Partly<B>, UnavailableReason),
 }
 
 /// A body of which the beginning has been read.
@@ -37,24 +37,24 @@ pub(crate) async fn capture<B: Body<Data = Bytes>>(
     let partly =
         |read: [Bytes; 2], broken, rest, reason| Captured::Partly(Partly { read, broken, rest }, reason);
     if body.size_hint().lower() > limit as u64 {
-        return partly([Bytes::new(), Bytes::new()], None, body, Reason::TooLarge);
+        return partly([Bytes::new(), Bytes::new()], None, body, UnavailableReason::TooLarge);
     }
     let mut patience = Patience::new(time);
     let mut pieces = Pieces::default();
     loop {
         let Some(frame) = patience.wait(body.frame()).await else {
-            return partly([pieces.freeze(), Bytes::new()], None, body, Reason::Streamed);
+            return partly([pieces.freeze(), Bytes::new()], None, body, UnavailableReason::Streamed);
         };
         let frame = match frame {
             None => return Captured::Whole(Whole { data: pieces.freeze(), trailers: None }),
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
-                return partly([pieces.freeze(), Bytes::new()], Some(error), body, Reason::Other);
+                return partly([pieces.freeze(), Bytes::new()], Some(error), body, UnavailableReason::Other);
             }
         };
         match frame.into_data() {
             Ok(data) if data.len() > limit - pieces.len() => {
-                return partly([pieces.freeze(), data], None, body, Reason::TooLarge);
+                return partly([pieces.freeze(), data], None, body, UnavailableReason::TooLarge);
             }
             Ok(data) => pieces.push(data),
             // Nothing follows the trailers.

@@ -3,17 +3,16 @@
 use bytes::Bytes;
 use http::{HeaderValue, Response};
 use http_body::Body;
-use idem_core::{Error, ErrorKind, Fenced, Fingerprint, Key, Lease, LostReason, Outcome, Reason};
+use idem_core::{Effect, Error, ErrorKind, Fingerprint, Key, Lease, LostReason, Outcome, UnavailableReason};
 use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::body::Whole;
-use crate::codec;
-use crate::grpc;
 use crate::layer::Shared;
 use crate::options::WhenStoreFails;
 use crate::problem::{Kind, Problem};
 use crate::response::{ResponseBody, whole};
+use crate::{codec, grpc};
 
 impl Shared {
     /// The answer of the request that ran, to a retry, and the word for it.
@@ -46,7 +45,7 @@ impl Shared {
         }
     }
 
-    pub(crate) fn not_kept<RB: Body>(&self, reason: Reason) -> Response<ResponseBody<RB>> {
+    pub(crate) fn not_kept<RB: Body>(&self, reason: UnavailableReason) -> Response<ResponseBody<RB>> {
         self.refuse(&not_kept(reason))
     }
 
@@ -88,8 +87,8 @@ impl Shared {
         let Some(lease) = lease else { return };
         match timeout(self.store_timeout, self.store().release(lease)).await {
             // Not found, as when it is sent again, is as good.
-            Ok(Ok(Fenced::Applied | Fenced::Lost(LostReason::Released | LostReason::Gone))) => {}
-            Ok(Ok(Fenced::Lost(reason))) => {
+            Ok(Ok(Effect::Applied | Effect::Lost(LostReason::Released | LostReason::Gone))) => {}
+            Ok(Ok(Effect::Lost(reason))) => {
                 tracing::warn!(key = %lease.key(), ?reason, "the key of a request that was not executed is lost");
             }
             Ok(Err(error)) => {
@@ -146,7 +145,7 @@ impl Shared {
 #[derive(Clone)]
 struct Refused(Problem);
 
-fn not_kept(reason: Reason) -> Problem {
+fn not_kept(reason: UnavailableReason) -> Problem {
     let detail = format!("the request with this key ran to its end and is not run again; {reason}");
     Problem::new(Kind::NotKept, detail)
 }

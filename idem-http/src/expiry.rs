@@ -3,13 +3,14 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use idem_core::limits::nearest_retention;
-use idem_core::{Lease, SystemClock, Timestamp};
+use idem_core::Lease;
+use idem_core::backend::limits::nearest_retention;
+use idem_core::clock::{SystemClock, Timestamp};
 
-use crate::builder::Builder;
+use crate::builder::IdempotencyLayerBuilder;
 use crate::layer::Shared;
 
-impl Builder {
+impl IdempotencyLayerBuilder {
     /// A header that tells clients until when their key has its answer, as an HTTP date by this server's clock: on what is
     /// kept, from its execution on and the same on each replay. Beside the answer's `Date` it says how long that is. A hint:
     /// from then on a request with this key is a new one. Default: none.

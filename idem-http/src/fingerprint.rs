@@ -29,21 +29,21 @@ type Own = Arc<dyn Fn(&Parts, &Bytes) -> Fingerprint + Send + Sync>;
 /// ```
 /// use http::HeaderName;
 /// use idem_core::Fingerprint;
-/// use idem_http::Recipe;
+/// use idem_http::FingerprintRecipe;
 ///
 /// // An API that also looks at a header of its own.
-/// let recipe = Recipe::new().header(HeaderName::from_static("x-api-version"));
+/// let recipe = FingerprintRecipe::new().header(HeaderName::from_static("x-api-version"));
 /// // An API whose clients send a timestamp in the body: leave it out.
-/// let own = Recipe::own(|parts, _body| {
+/// let own = FingerprintRecipe::own(|parts, _body| {
 ///     Fingerprint::builder("orders 1").part(parts.method.as_str()).part(parts.uri.path()).finish()
 /// });
 /// # let _ = (recipe, own);
 /// ```
 ///
 /// A changed recipe makes every key in the store look reused: change it between retentions, or let
-/// [`own`](Recipe::own) do what [`Fingerprint`] says about rolling one out.
+/// [`own`](FingerprintRecipe::own) do what [`Fingerprint`] says about rolling one out.
 #[derive(Clone)]
-pub struct Recipe {
+pub struct FingerprintRecipe {
     headers: Vec<HeaderName>,
     /// How long their names are, as bits: most that a request sends have another length.
     lengths: u64,
@@ -67,14 +67,14 @@ const STANDARD: [HeaderName; 12] = [
     HeaderName::from_static("x-method-override"),
 ];
 
-impl Default for Recipe {
+impl Default for FingerprintRecipe {
     fn default() -> Self {
         let lengths = STANDARD.iter().map(length_bit).fold(0, std::ops::BitOr::bitor);
         Self { headers: STANDARD.to_vec(), lengths, canonical_json: false, own: None }
     }
 }
 
-impl Recipe {
+impl FingerprintRecipe {
     /// The standard recipe.
     #[must_use]
     pub fn new() -> Self {
@@ -194,9 +194,9 @@ fn path_and_query(uri: &Uri) -> &str {
     uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str)
 }
 
-impl fmt::Debug for Recipe {
+impl fmt::Debug for FingerprintRecipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recipe")
+        f.debug_struct("FingerprintRecipe")
             .field("headers", &self.headers)
             .field("canonical_json", &self.canonical_json)
             .field("own", &self.own.is_some())

@@ -75,7 +75,7 @@ struct Surroundings {
     span: Span,
 }
 
-/// A request that goes on without its client: see [`Builder::when_detached`](crate::Builder::when_detached).
+/// A request that goes on without its client: see [`IdempotencyLayerBuilder::when_detached`](crate::IdempotencyLayerBuilder::when_detached).
 pub type Detached = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// What the application puts around it.
 pub(crate) type Wrap = Arc<dyn Fn(Detached) -> Detached + Send + Sync>;

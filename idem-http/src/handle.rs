@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use http::{Request, Response};
 use http_body::Body;
-use idem_core::{Lease, Outcome, Reason};
+use idem_core::{Lease, Outcome, UnavailableReason};
 use tower_service::Service;
 
 use crate::attempt::{Attempt, FromRecord, RequestIdentity};
@@ -118,7 +118,7 @@ where
     let patience = shared.options.patience_with(&*body);
     match capture(body, shared.options.max_response, patience).await {
         Captured::Partly(partly, reason) => {
-            if reason == Reason::TooLarge {
+            if reason == UnavailableReason::TooLarge {
                 let most = shared.options.max_response;
                 let key = lease.key();
                 tracing::warn!(%key, most, "an answer above max_response is not kept; a retry will be told so");
@@ -129,7 +129,7 @@ where
         Captured::Whole(body) => {
             let ending = match shared.judge_trailers(&parts, body.trailers.as_deref()) {
                 Some(Verdict::Release) => Err(Withheld::NotExecuted),
-                Some(Verdict::DoNotKeep) => Ok(Outcome::Unavailable(Reason::Other)),
+                Some(Verdict::DoNotKeep) => Ok(Outcome::Unavailable(UnavailableReason::Other)),
                 kept => {
                     match kept {
                         Some(Verdict::KeepFor(how_long)) => *retention = how_long,
@@ -151,5 +151,5 @@ fn panicked<RB: Body, E>(shared: &Shared, lease: &Lease) -> Handled<RB, E> {
     tracing::error!(key = %lease.key(), "the handler panicked");
     let detail = "the handler failed; what it did until then is unknown";
     let response = shared.refuse(&Problem::new(Kind::HandlerFailed, detail));
-    (Ok(response), shared.options.panics.ending(Reason::Panicked))
+    (Ok(response), shared.options.panics.ending(UnavailableReason::Panicked))
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, response};
 use http_body::Body;
-use idem_core::{Lease, Outcome, Reason};
+use idem_core::{Lease, Outcome, UnavailableReason};
 
 use crate::call::HowAnswered;
 use crate::handle::Withheld;
 use crate::layer::Shared;
 use crate::response::ResponseBody;
-use crate::verdict::{Answer, InDoubt, NOT_EXECUTED, Verdict};
+use crate::verdict::{InDoubt, NOT_EXECUTED, ResponseHead, Verdict};
 
 /// What becomes of an answer, before its body is read.
 pub(crate) enum Judged<RB: Body> {
@@ -45,9 +45,9 @@ impl Shared {
             Err(Withheld::InDoubt)
         } else if lease.is_completed() {
             // The store answers from what the handler completed; this only ends the work.
-            Ok(Outcome::Unavailable(Reason::Other))
+            Ok(Outcome::Unavailable(UnavailableReason::Other))
         } else if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            Ok(Outcome::Unavailable(Reason::Upgraded))
+            Ok(Outcome::Unavailable(UnavailableReason::Upgraded))
         } else {
             match verdict {
                 Verdict::Keep => return Judged::Kept(parts, Box::pin(body), options.retention),
@@ -55,7 +55,11 @@ impl Shared {
                 Verdict::Release => Err(Withheld::NotExecuted),
                 Verdict::DoNotKeep => {
                     let streamed = body.size_hint().exact().is_none();
-                    Ok(Outcome::Unavailable(if streamed { Reason::Streamed } else { Reason::Other }))
+                    Ok(Outcome::Unavailable(if streamed {
+                        UnavailableReason::Streamed
+                    } else {
+                        UnavailableReason::Other
+                    }))
                 }
             }
         };
@@ -72,6 +76,6 @@ impl Shared {
     }
 }
 
-fn seen_by_verdict<'a>(parts: &'a response::Parts, trailers: Option<&'a HeaderMap>) -> Answer<'a> {
-    Answer { status: parts.status, headers: &parts.headers, extensions: &parts.extensions, trailers }
+fn seen_by_verdict<'a>(parts: &'a response::Parts, trailers: Option<&'a HeaderMap>) -> ResponseHead<'a> {
+    ResponseHead { status: parts.status, headers: &parts.headers, extensions: &parts.extensions, trailers }
 }

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tower_layer::Layer;
 
 use crate::body_budget::BodyBudget;
-use crate::builder::Builder;
+use crate::builder::IdempotencyLayerBuilder;
 use crate::options::Options;
 use crate::original_uri::RequestUri;
 use crate::running::Running;
@@ -85,8 +85,8 @@ impl IdempotencyLayer {
     pub fn builder<S: Store + 'static>(
         store: S,
         scope: impl Fn(&Parts) -> Result<Scope, ScopeError> + Send + Sync + 'static,
-    ) -> Builder {
-        Builder::new(pointer(store), Arc::new(scope))
+    ) -> IdempotencyLayerBuilder {
+        IdempotencyLayerBuilder::new(pointer(store), Arc::new(scope))
     }
 
     pub(crate) fn new(shared: Shared) -> Self {
@@ -99,13 +99,13 @@ impl IdempotencyLayer {
         &self.shared.running
     }
 
-    /// How many bytes of request bodies it holds now: at most [`max_bodies_bytes`](Builder::max_bodies_bytes).
+    /// How many bytes of request bodies it holds now: at most [`max_bodies_bytes`](IdempotencyLayerBuilder::max_bodies_bytes).
     #[must_use]
     pub fn bodies_bytes(&self) -> usize {
         self.shared.bodies.held()
     }
 
-    /// How many retries wait now for the request that runs: at most [`max_waiters`](Builder::max_waiters).
+    /// How many retries wait now for the request that runs: at most [`max_waiters`](IdempotencyLayerBuilder::max_waiters).
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.shared.options.max_waiters - self.shared.waiters.available_permits()

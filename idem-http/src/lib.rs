@@ -109,7 +109,7 @@
 //! own, whatever extensions it was given; one without a key is part of the attempt around it.
 //!
 //! # gRPC
-//! Once [`Builder::grpc_unary`] names unary methods, the layer acts on these, trailers and all, and every other call of
+//! Once [`IdempotencyLayerBuilder::grpc_unary`] names unary methods, the layer acts on these, trailers and all, and every other call of
 //! gRPC goes to its handler untouched, since HTTP does not tell a unary call from a stream. What it refuses is a
 //! Trailers-Only answer: `ABORTED` while the first call runs, `FAILED_PRECONDITION` for a key that was used for another
 //! call or whose answer was not kept, `INVALID_ARGUMENT` for a key that is none, `UNAVAILABLE` while the store cannot
@@ -134,13 +134,13 @@
 //! [`Verdict::DoNotKeep`].
 //!
 //! # Lease and retention
-//! The [lease](Builder::lease) is how long a handler may be silent before a retry may run the request again. It is
+//! The [lease](IdempotencyLayerBuilder::lease) is how long a handler may be silent before a retry may run the request again. It is
 //! renewed while the handler runs, so it is not the longest time of a handler but the time for which a key stays
 //! blocked when the server dies: seconds to a minute. A handler that blocks its thread also blocks the renewals.
-//! Renewals let the lease last until [`renew_for`](Builder::renew_for) after the handler began and no longer, so from
+//! Renewals let the lease last until [`renew_for`](IdempotencyLayerBuilder::renew_for) after the handler began and no longer, so from
 //! then on a retry may run the request again.
 //!
-//! The [retention](Builder::retention) is how long an answer is replayed: longer than any client retries. Past it
+//! The [retention](IdempotencyLayerBuilder::retention) is how long an answer is replayed: longer than any client retries. Past it
 //! the same key is a new request.
 //!
 //! # Effects that cannot be undone
@@ -162,7 +162,7 @@
 //! A key is released only where somebody says that nothing ran: running twice outweighs every convenience. By default
 //! these say so:
 //! - 429 and 503, and `RESOURCE_EXHAUSTED` and `UNAVAILABLE` of gRPC: a handler that answers them after an effect needs a
-//!   [verdict](Builder::verdict) of its own;
+//!   [verdict](IdempotencyLayerBuilder::verdict) of its own;
 //! - a handler that marks its answer as [`NotExecuted`];
 //! - the inner service, by an error of its readiness, or by tower's `load_shed` before it waited for anything;
 //! - an axum router: an answer without body and `Content-Type`, that waited for nothing, is taken for its own, when it is
@@ -170,15 +170,15 @@
 //!   it a body.
 //!
 //! Every other answer is kept, also a handler's 401, 403 or 404: a retry gets it again, though rights or data have changed
-//! meanwhile, until the client takes a new key. [`Builder::release_on`] releases those of some statuses. An answer that
+//! meanwhile, until the client takes a new key. [`IdempotencyLayerBuilder::release_on`] releases those of some statuses. An answer that
 //! is too long, takes too long, or changes the protocol reaches its client whole; a retry is told that it was not kept,
 //! and the handler does not run again.
 //!
 //! # Memory
-//! The layer reads the whole body of a request with a key, of up to [`max_body`](Builder::max_body) bytes, within
-//! [`body_timeout`](Builder::body_timeout). All bodies that it holds take at most
-//! [`max_bodies_bytes`](Builder::max_bodies_bytes) together, however many are half-sent or wait. An answer takes up to
-//! [`max_response`](Builder::max_response) while it is kept; how many there are at a time is for a limit of concurrency
+//! The layer reads the whole body of a request with a key, of up to [`max_body`](IdempotencyLayerBuilder::max_body) bytes, within
+//! [`body_timeout`](IdempotencyLayerBuilder::body_timeout). All bodies that it holds take at most
+//! [`max_bodies_bytes`](IdempotencyLayerBuilder::max_bodies_bytes) together, however many are half-sent or wait. An answer takes up to
+//! [`max_response`](IdempotencyLayerBuilder::max_response) while it is kept; how many there are at a time is for a limit of concurrency
 //! inside to bound.
 //!
 //! # Guide
@@ -187,7 +187,7 @@
 //!
 //! # Features
 //! - `axum`: the extractors, and the URI that axum's routers keep.
-//! - `canonical-json`: `Recipe::canonical_json`.
+//! - `canonical-json`: `FingerprintRecipe::canonical_json`.
 //! - `metrics`: counts of the [answers](metrics), and those of the store.
 
 mod attempt;
@@ -240,8 +240,8 @@ pub use attempt::{Attempt, NotKept};
 #[cfg(feature = "axum")]
 pub use axum::AttemptMissing;
 pub use body::RequestBody;
-pub use builder::Builder;
-pub use fingerprint::Recipe;
+pub use builder::IdempotencyLayerBuilder;
+pub use fingerprint::FingerprintRecipe;
 pub use future::{Detached, ResponseFuture};
 pub use headers::KeptHeaders;
 pub use key::{IdempotencyKey, KeySyntax};
@@ -252,4 +252,4 @@ pub use response::ResponseBody;
 pub use running::Running;
 pub use scope::{ScopeError, scope_from};
 pub use service::Idempotency;
-pub use verdict::{Answer, InDoubt, NOT_EXECUTED, NotExecuted, Verdict};
+pub use verdict::{InDoubt, NOT_EXECUTED, NotExecuted, ResponseHead, Verdict};

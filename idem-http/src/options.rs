@@ -8,14 +8,14 @@ use http::{HeaderName, Method, StatusCode};
 use http_body::Body;
 use idem_core::{OnError, Policy};
 
-use crate::fingerprint::Recipe;
+use crate::fingerprint::FingerprintRecipe;
 use crate::future::Wrap;
 use crate::grpc::UnaryMethods;
 use crate::headers::KeptHeaders;
 use crate::key::KeySyntax;
 use crate::original_uri::RequestUri;
 use crate::problem::Page;
-use crate::verdict::{Answer, Verdict};
+use crate::verdict::{ResponseHead, Verdict};
 
 /// Whether a request may come without a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,7 +34,7 @@ pub enum WhenInFlight {
     #[default]
     Refuse,
     /// It waits for so long for the answer of the first, and gets it; at the end of that time 409. At once when
-    /// [`max_waiters`](crate::Builder::max_waiters) wait already.
+    /// [`max_waiters`](crate::IdempotencyLayerBuilder::max_waiters) wait already.
     Wait(Duration),
 }
 
@@ -73,7 +73,7 @@ pub enum WhenHandlerFails {
     Release,
 }
 
-pub(crate) type Judge = Arc<dyn Fn(&Answer<'_>) -> Verdict + Send + Sync>;
+pub(crate) type Judge = Arc<dyn Fn(&ResponseHead<'_>) -> Verdict + Send + Sync>;
 
 /// Everything but the store and the scope.
 #[derive(Clone)]
@@ -93,7 +93,7 @@ pub(crate) struct Options {
     pub(crate) renew_for: Option<Duration>,
     pub(crate) store_timeout: Option<Duration>,
     pub(crate) request_uri: Option<RequestUri>,
-    pub(crate) recipe: Recipe,
+    pub(crate) recipe: FingerprintRecipe,
     pub(crate) judge: Judge,
     pub(crate) release_on: Vec<StatusCode>,
     pub(crate) not_executed_header: bool,
@@ -135,7 +135,7 @@ impl Default for Options {
             renew_for: None,
             store_timeout: None,
             request_uri: RequestUri::standard(),
-            recipe: Recipe::default(),
+            recipe: FingerprintRecipe::default(),
             judge: Arc::new(standard),
             release_on: Vec::new(),
             not_executed_header: false,
@@ -195,7 +195,7 @@ impl Options {
     }
 }
 
-fn standard(answer: &Answer<'_>) -> Verdict {
+fn standard(answer: &ResponseHead<'_>) -> Verdict {
     answer.standard_verdict()
 }
 

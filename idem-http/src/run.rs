@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
-use idem_core::{Error, Execution, Key, Lease, Outcome, Reason, StoreExt};
+use idem_core::{Error, Execution, Key, Lease, Outcome, StoreExt, UnavailableReason};
 use tower::ServiceExt;
 use tower_service::Service;
 
@@ -168,7 +168,7 @@ impl Asked {
             // Waited for already: the loop takes it.
             Execution::InProgress { remaining } => ("in_flight", Ok(shared.in_flight(Some(remaining)))),
             Execution::FingerprintMismatch => ("key_reused", Ok(shared.key_reused())),
-            Execution::Fenced(_) => return of_winner(),
+            Execution::LeaseLost(_) => return of_winner(),
             Execution::Unavailable(reason) => match ran {
                 Some(ran) if !ran.is_placeholder() => {
                     ("executed", ran.response.map(|response| shared.without_expiry(response)))
@@ -252,6 +252,6 @@ impl Shared {
 
     /// Nobody gets this.
     fn client_left<RB: Body>(&self) -> Response<ResponseBody<RB>> {
-        self.not_kept(Reason::Other)
+        self.not_kept(UnavailableReason::Other)
     }
 }

@@ -2,13 +2,13 @@
 
 use tower_layer::Layer;
 
-use crate::builder::Builder;
+use crate::builder::IdempotencyLayerBuilder;
 use crate::service::Idempotency;
 
 /// Implemented by nothing, so that a builder used as a layer fails to compile with the message below.
 #[diagnostic::on_unimplemented(
     message = "this idempotency layer is not built",
-    label = "a `Builder` is no layer yet: end it with `.build()?`",
+    label = "a `IdempotencyLayerBuilder` is no layer yet: end it with `.build()?`",
     note = "`build` answers a `Result`, since options may contradict one another; its layer is an `IdempotencyLayer`"
 )]
 pub trait UnbuiltLayer {
@@ -18,7 +18,7 @@ pub trait UnbuiltLayer {
 
 /// Never holds. It is here for its message.
 #[doc(hidden)]
-impl<I: UnbuiltLayer> Layer<I> for Builder {
+impl<I: UnbuiltLayer> Layer<I> for IdempotencyLayerBuilder {
     type Service = Idempotency<I>;
 
     fn layer(&self, inner: I) -> Idempotency<I> {

@@ -8,7 +8,7 @@ use http::{Extensions, StatusCode};
 use crate::grpc::is_grpc;
 
 /// A handler's answer under this header did not execute the request: its key is released, so that a retry runs
-/// the handler again. Obeyed, and removed, only where [`Builder::not_executed_header`](crate::Builder::not_executed_header)
+/// the handler again. Obeyed, and removed, only where [`IdempotencyLayerBuilder::not_executed_header`](crate::IdempotencyLayerBuilder::not_executed_header)
 /// says so. In Rust, [`NotExecuted`] says the same.
 pub const NOT_EXECUTED: HeaderName = HeaderName::from_static("idempotency-not-executed");
 
@@ -74,7 +74,7 @@ const STREAMS: [&[u8]; 6] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It is the key's answer: every retry gets it, for the [`retention`](crate::Builder::retention).
+    /// It is the key's answer: every retry gets it, for the [`retention`](crate::IdempotencyLayerBuilder::retention).
     Keep,
     /// It is the key's answer, for this time from now: a refusal for an hour, say, where a payment is kept for a month.
     /// From 1 ms to 3,660 days, and at least to the end of the lease; what is outside counts as the nearest within.
@@ -88,14 +88,14 @@ pub enum Verdict {
 
 /// A handler's answer, as a policy sees it: before its body is read, and once more after it when it has trailers.
 #[derive(Debug, Clone, Copy)]
-pub struct Answer<'a> {
+pub struct ResponseHead<'a> {
     pub(crate) status: StatusCode,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) extensions: &'a Extensions,
     pub(crate) trailers: Option<&'a HeaderMap>,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> ResponseHead<'a> {
     /// Its status.
     #[must_use]
     pub fn status(&self) -> StatusCode {

@@ -1,7 +1,8 @@
 //! What an application may choose, and what is refused.
 
-use idem_core::setting::{self, written_bytes};
-use idem_core::{Error, ErrorKind, Operation, Result};
+use idem_core::config::units::{self, written_bytes};
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
 use crate::RECORD_OVERHEAD;
@@ -30,7 +31,7 @@ const MOST_OUTCOME: u64 = 1 << 30;
 #[serde(default, deny_unknown_fields)]
 pub struct MokaConfig {
     /// Bytes of outcomes and checkpoints, and [`RECORD_OVERHEAD`] for each record. Default: 64 MiB.
-    #[serde(deserialize_with = "setting::bytes")]
+    #[serde(deserialize_with = "units::bytes")]
     pub max_bytes: u64,
     /// Records. Default: 1,000,000.
     pub max_entries: u64,
@@ -38,7 +39,7 @@ pub struct MokaConfig {
     pub max_locks: u64,
     /// Bytes of one outcome or checkpoint; a larger one is
     /// [`TooLarge`](idem_core::ErrorKind::TooLarge). Default: 1 MiB.
-    #[serde(deserialize_with = "setting::bytes")]
+    #[serde(deserialize_with = "units::bytes")]
     pub max_outcome: u64,
     /// What happens at `max_bytes` and `max_entries`. Default: [`WhenFull::Refuse`].
     pub when_full: WhenFull,

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use idem_core::{Driver, Opening, Options, Store};
+use idem_core::config::{Opening, Options};
+use idem_core::{Driver, Store};
 
 use crate::{MokaConfig, MokaStore};
 

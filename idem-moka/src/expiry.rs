@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use idem_core::Timestamp;
+use idem_core::clock::Timestamp;
 
 use crate::hash::KeyHashValue;
 

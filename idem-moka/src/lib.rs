@@ -52,7 +52,7 @@
 //! over a buffer of their own.
 //!
 //! # Expiry
-//! Follows the store's own time ([`StoreClock`](idem_core::StoreClock)), is checked at every read, and needs no
+//! Follows the store's own time ([`StoreClock`](idem_core::backend::StoreClock)), is checked at every read, and needs no
 //! thread: every `lock` and `complete` also removes a few expired records.
 //! [`expire`](idem_core::Store::expire) removes the rest when a quiet store shall give memory back.
 

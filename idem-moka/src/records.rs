@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use idem_core::decide::{self, Answer, Call, Change, decide};
-use idem_core::{Completion, Fingerprint, Key, Record, Sent, State, StoreClock, Timestamp};
+use idem_core::backend::{Answer, Applied, Call, Change, Sent, StoreClock, decide, replay};
+use idem_core::clock::Timestamp;
+use idem_core::record::{Record, Replay, State};
+use idem_core::{Fingerprint, Key};
 
 use crate::evict::{CompletedRecord, EvictableRecords, NoneCompleted};
 use crate::hash::{HashedKey, KeyHash};
@@ -26,14 +28,6 @@ pub(crate) struct Records {
     pub(crate) clock: StoreClock,
     hash: KeyHash,
     last_sequence: AtomicU64,
-}
-
-/// What came of a call.
-#[derive(Debug)]
-pub(crate) struct Done {
-    pub(crate) answer: Answer,
-    /// Whether the record was written or removed. An answer may say `Applied` without it.
-    pub(crate) wrote: bool,
 }
 
 impl Records {
@@ -101,9 +95,9 @@ impl Records {
     }
 
     /// The completion of `key`, if it has one: beside others who look, as in [`replay`](Self::replay).
-    pub(crate) fn peek(&self, key: &HashedKey, fingerprint: &Fingerprint) -> Option<Completion> {
+    pub(crate) fn peek(&self, key: &HashedKey, fingerprint: &Fingerprint) -> Option<Replay> {
         let now = || self.clock.when(&self.sent(key));
-        self.look(key, now, |record, now| decide::replay(record, fingerprint, now)).ok()?
+        self.look(key, now, |record, now| replay(record, fingerprint, now)).ok()?
     }
 
     /// Carries out `call` as one atomic step; where a bound refuses it, once more after making room.
@@ -113,7 +107,7 @@ impl Records {
         call: Call,
         sent: Timestamp,
         seen: NoneCompleted,
-    ) -> Result<Done, Bound> {
+    ) -> Result<Applied, Bound> {
         // No bound ever refuses a holder.
         let may_be_refused = matches!(call, Call::Lock { .. });
         let again = may_be_refused.then(|| call.clone());
@@ -149,7 +143,7 @@ impl Records {
         mut call: Call,
         sent: Timestamp,
         seen: NoneCompleted,
-    ) -> Result<Done, Bound> {
+    ) -> Result<Applied, Bound> {
         let mut records = self.shards.of(key.hash_value()).write();
         let now = records.time(sent);
         if let Call::Lock { min_sequence, .. } = &mut call {
@@ -163,7 +157,7 @@ impl Records {
         };
         let wrote = !matches!(decision.change, Change::None);
         self.apply(&mut records, key, decision.change, now)?;
-        Ok(Done { answer: decision.answer, wrote })
+        Ok(Applied { answer: decision.answer, wrote })
     }
 
     fn apply(

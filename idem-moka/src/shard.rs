@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use idem_core::{Clock, Sent, SharedClock, Timestamp};
+use idem_core::backend::Sent;
+use idem_core::clock::{Clock, SharedClock, Timestamp};
 
 use crate::MokaConfig;
 use crate::hash::KeyHashValue;

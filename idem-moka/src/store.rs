@@ -1,23 +1,17 @@
-//! The store: checks, tells leases, wakes those who wait. What happens to a record is in `records.rs`.
+//! The store: one step for each call, and waking those who wait. What happens to a record is in `records.rs`.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use idem_core::backend::LeaseControl;
-use idem_core::decide::Call;
-use idem_core::{
-    Capabilities, Checkpoint, Claim, Completion, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
-    Outcome, Record, Result, Sent, SharedClock, Store, StoreClock, SystemClock, Waiters,
-};
+use idem_core::backend::{Applied, Call, Sent, StoreClock, Transition, Waiters, store_from_transition};
+use idem_core::clock::{SharedClock, SystemClock};
+use idem_core::record::{Record, Replay};
+use idem_core::{Capabilities, Expired, Fingerprint, Key, Result};
 
 use crate::evict::NoneCompleted;
-use crate::hash::HashedKey;
-use crate::records::{Done, Records};
+use crate::records::Records;
 use crate::{MokaConfig, MokaStats};
 
 /// A bounded store in the memory of this process. Clones are the same store.
@@ -71,86 +65,31 @@ impl MokaStore {
     pub(crate) fn waiting(&self) -> usize {
         self.0.waiting.load(Ordering::Relaxed)
     }
+}
 
-    fn call(&self, key: &HashedKey, call: Call, sent: &Sent, seen: NoneCompleted) -> Result<Done> {
-        let operation = call.operation();
-        let records = &self.0.records;
-        records.call(key, call, records.clock.when(sent), seen).map_err(|bound| {
+impl Transition for MokaStore {
+    async fn apply(&self, key: &Key, call: Call, sent: &Sent) -> Result<Applied> {
+        let (operation, records) = (call.operation(), &self.0.records);
+        let hashed = records.hashed(key);
+        let now = records.clock.when(sent);
+        let seen = if matches!(call, Call::Lock { .. }) {
+            match records.replay(&hashed, &call, now) {
+                Ok(answer) => return Ok(Applied { answer, wrote: false }),
+                Err(none_completed) => none_completed,
+            }
+        } else {
+            NoneCompleted::UNKNOWN
+        };
+        records.call(&hashed, call, now, seen).map_err(|bound| {
             records.usage.refused();
             let error = bound.refuse(operation, &self.0.config);
-            tracing::debug!(key = %key.key(), %error, "refused");
+            tracing::debug!(%key, %error, "refused");
             error
         })
     }
 
-    /// A call of a holder.
-    fn fenced(&self, lease: &Lease, call: Call) -> Result<Fenced> {
-        let operation = call.operation();
-        call.check(self.0.config.max_outcome)?;
-        let key = self.0.records.hashed(lease.key());
-        let sent = self.0.records.sent(&key);
-        let told = without_bytes(&call);
-        let Done { answer, wrote } = self.call(&key, call, &sent, NoneCompleted::UNKNOWN)?;
-        let fenced = answer.into_fenced()?;
-        tracing::trace!(key = %lease.key(), %operation, ?fenced);
-        lease.answered(&told, fenced, wrote, &sent);
-        if wrote && matches!(told, Call::Complete { .. } | Call::Release { .. }) {
-            self.wake(lease.key());
-        }
-        Ok(fenced)
-    }
-
-    /// Wakes those who wait for `key`, after a change to its record.
-    ///
-    /// No waiter is missed: it counts itself before it looks at the record, under the same shard's lock as the
-    /// change. If it looked before the change, its count is seen here; if after, it sees the change.
-    fn wake(&self, key: &Key) {
-        if self.0.waiting.load(Ordering::Relaxed) > 0 {
-            self.0.waiters.wake(key);
-        }
-    }
-}
-
-#[async_trait]
-impl Store for MokaStore {
-    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
-        // The sequence is set where the call is carried out.
-        let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
-        call.check(self.0.config.max_outcome)?;
-        let hashed = self.0.records.hashed(key);
-        let sent = self.0.records.sent(&hashed);
-        let seen = match self.0.records.replay(&hashed, &call, self.0.records.clock.when(&sent)) {
-            Ok(answer) => return answer.into_lock_outcome(*key, *fingerprint, claim, &sent),
-            Err(none_completed) => none_completed,
-        };
-        self.call(&hashed, call, &sent, seen)?.answer.into_lock_outcome(*key, *fingerprint, claim, &sent)
-    }
-
-    fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Completion> {
+    fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Replay> {
         self.0.records.peek(&self.0.records.hashed(key), fingerprint)
-    }
-
-    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
-        self.fenced(lease, Call::Renew { token: lease.token(), duration })
-    }
-
-    async fn checkpoint(
-        &self,
-        lease: &Lease,
-        step: u64,
-        progress: Bytes,
-        duration: Duration,
-    ) -> Result<Fenced> {
-        let checkpoint = Checkpoint::new(step, progress);
-        self.fenced(lease, Call::Checkpoint { token: lease.token(), checkpoint, duration })
-    }
-
-    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
-        self.fenced(lease, Call::Complete { token: lease.token(), outcome, retention })
-    }
-
-    async fn release(&self, lease: &Lease) -> Result<Fenced> {
-        self.fenced(lease, Call::Release { token: lease.token() })
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>> {
@@ -162,29 +101,32 @@ impl Store for MokaStore {
         self.0.waiters.settled(self, key, timeout).await
     }
 
-    async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
-        let hashed = self.0.records.hashed(key);
-        let (call, sent) = (Call::Remove { force }, self.0.records.sent(&hashed));
-        let removed = self.call(&hashed, call, &sent, NoneCompleted::UNKNOWN)?.answer.into_removed()?;
-        if removed {
-            tracing::debug!(%key, force, "removed");
-            self.wake(key);
+    /// No waiter is missed: it counts itself before it looks at the record, under the same shard's lock as the
+    /// change. If it looked before the change, its count is seen here; if after, it sees the change.
+    fn lease_ended(&self, key: &Key) {
+        if self.0.waiting.load(Ordering::Relaxed) > 0 {
+            self.0.waiters.wake(key);
         }
-        Ok(removed)
     }
 
     async fn expire(&self, budget: usize) -> Result<Expired> {
         Ok(self.0.records.expire(budget).await)
     }
 
+    fn sent(&self, key: &Key) -> Sent {
+        self.0.records.sent(&self.0.records.hashed(key))
+    }
+
+    fn max_outcome(&self) -> u64 {
+        self.0.config.max_outcome
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::none().with_bounded().with_strict_sequence().with_notifies()
     }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
 }
+
+store_from_transition!(MokaStore);
 
 /// Counts for as long as it lives, also in a future that is dropped halfway.
 struct Counted<'a>(&'a AtomicUsize);
@@ -208,20 +150,5 @@ impl fmt::Debug for MokaStore {
             .field("config", &self.0.config)
             .field("stats", &self.stats())
             .finish_non_exhaustive()
-    }
-}
-
-/// What the lease is told of a call: its kind and its times. A copy of the bytes would be counted and dropped.
-fn without_bytes(call: &Call) -> Call {
-    match call {
-        Call::Complete { token, retention, .. } => {
-            Call::Complete { token: *token, outcome: Outcome::Value(Bytes::new()), retention: *retention }
-        }
-        Call::Checkpoint { token, checkpoint, duration } => Call::Checkpoint {
-            token: *token,
-            checkpoint: Checkpoint::new(checkpoint.step, Bytes::new()),
-            duration: *duration,
-        },
-        call => call.clone(),
     }
 }

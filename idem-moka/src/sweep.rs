@@ -1,6 +1,7 @@
 //! Removing what has expired: a little along with other calls, the rest when asked.
 
-use idem_core::{Expired, Timestamp};
+use idem_core::Expired;
+use idem_core::clock::Timestamp;
 use tokio::task::yield_now;
 
 use crate::evict::EvictableRecords;

@@ -1,7 +1,8 @@
 //! The records of one kind in one shard: locked ones, or completed ones.
 
 use hashbrown::HashTable;
-use idem_core::{Record, Timestamp};
+use idem_core::clock::Timestamp;
+use idem_core::record::Record;
 
 use crate::expiry::Notes;
 use crate::hash::{HashedKey, KeyHashValue};

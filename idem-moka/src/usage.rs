@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use idem_core::{Error, ErrorKind, Key, Operation};
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Key};
 
 use crate::held::{Exceeded, Held, Most};
 use crate::scope::{CountedIn, ScopeUsage, Scopes};

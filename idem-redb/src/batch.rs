@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use idem_core::decide::Call;
-use idem_core::{Error, Operation, Result, Waiters};
+use idem_core::backend::{Applied, Call, Waiters};
+use idem_core::error::Operation;
+use idem_core::{Error, Result};
 use redb::Database;
 
 use crate::error::{Failure, away};
-use crate::queue::{Done, QueuedCall, send};
+use crate::queue::{QueuedCall, answer_size, send};
 use crate::slot::guarded;
 use crate::sweep_plan::SweepStep;
 use crate::writes::Writes;
@@ -36,7 +37,7 @@ pub(crate) struct Committed {
 
 /// Answers that are true once the batch is committed. Of the last calls there may be none.
 struct Answers {
-    calls: Vec<Result<Done>>,
+    calls: Vec<Result<Applied>>,
     removed: usize,
     wrote: bool,
 }
@@ -118,7 +119,7 @@ impl Batch {
                 } else {
                     step.call(&mut tables, &queued.key, queued.call.clone(), writes.share())?
                 };
-                bytes += queued.size() + answer.as_ref().map_or(0, Done::size);
+                bytes += queued.size() + answer.as_ref().map_or(0, answer_size);
                 answers.calls.push(answer);
             }
             for part in &self.bite {

@@ -3,7 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use idem_core::{Error, ErrorKind, Operation, Result, SharedClock};
+use idem_core::clock::SharedClock;
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Result};
 use redb::{Database, StorageBackend};
 
 use crate::config::RedbConfig;

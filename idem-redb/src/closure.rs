@@ -4,8 +4,9 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use idem_core::decide::{Answer, Call, Change};
-use idem_core::{Error, ErrorKind, Fenced, Operation, Outcome, Reason, Result, decide};
+use idem_core::backend::{Answer, Call, Change, decide};
+use idem_core::error::Operation;
+use idem_core::{Effect, Error, ErrorKind, Outcome, Result, UnavailableReason};
 use redb::{Database, WriteTransaction};
 
 use crate::error::{Failure, away};
@@ -41,10 +42,10 @@ pub(crate) fn transact(
                 Err(failure) => return Err(failure),
             }
         };
-        let stand_in = complete(Outcome::Unavailable(Reason::Other));
+        let stand_in = complete(Outcome::Unavailable(UnavailableReason::Other));
         let decision = decide(found.as_ref().map(|found| &found.record), stand_in, step.now);
         match (decision.answer, decision.change) {
-            (Answer::Fenced(Fenced::Lost(reason)), _) => return Ok(Ok(Transaction::Lost(reason))),
+            (Answer::Effect(Effect::Lost(reason)), _) => return Ok(Ok(Transaction::Lost(reason))),
             (_, Change::None) => return Ok(Ok(Transaction::AlreadyCompleted)),
             _ => {}
         }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use idem_core::{Error, ErrorKind, Operation, Result, setting};
+use idem_core::config::units;
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
 use crate::quick_repair::QuickRepair;
@@ -46,7 +48,7 @@ pub struct RedbConfig {
     #[serde(default)]
     pub quick_repair: QuickRepair,
     /// Memory for pages, in bytes. Default: 64 MiB. At least 1 MiB.
-    #[serde(default = "default_cache_bytes", deserialize_with = "setting::bytes")]
+    #[serde(default = "default_cache_bytes", deserialize_with = "units::bytes")]
     pub cache_bytes: u64,
     /// How many locks may wait for the writer, and how many calls of holders, which have places of their own.
     /// Default: 4,096. 1 to 1,000,000.
@@ -56,20 +58,20 @@ pub struct RedbConfig {
     #[serde(default)]
     pub when_queue_full: WhenQueueFull,
     /// How long a call may take before it ends in `Timeout`. Default: 10 s. At least 1 ms.
-    #[serde(default = "default_call_timeout", deserialize_with = "setting::duration")]
+    #[serde(default = "default_call_timeout", deserialize_with = "units::duration")]
     pub call_timeout: Duration,
     /// The largest outcome and checkpoint, in bytes. Default: 16 MiB. 1 byte to 1 GiB.
-    #[serde(default = "default_max_outcome", deserialize_with = "setting::bytes")]
+    #[serde(default = "default_max_outcome", deserialize_with = "units::bytes")]
     pub max_outcome: u64,
     /// How far the wall clock may be past the store's last commit when it is opened; beyond that, it is taken for wrong
     /// and the opening is refused, since everything would expire at once. Default: 180 days. At least 1 s.
-    #[serde(default = "default_max_clock_jump", deserialize_with = "setting::duration")]
+    #[serde(default = "default_max_clock_jump", deserialize_with = "units::duration")]
     pub max_clock_jump: Duration,
     /// Whether expired records are removed in the background. Default: true.
     #[serde(default = "yes")]
     pub sweep: bool,
     /// How long the sweeper rests when nothing has expired. Default: 1 s. At least 1 ms.
-    #[serde(default = "default_sweep_interval", deserialize_with = "setting::duration")]
+    #[serde(default = "default_sweep_interval", deserialize_with = "units::duration")]
     pub sweep_interval: Duration,
     /// The part of the disk that one scope may fill while no other holds anything (above 0, at most 1); the others'
     /// records make it less. A new key beyond it is refused with [`Full`](ErrorKind::Full), and a scope's other keys go
@@ -123,7 +125,7 @@ impl RedbConfig {
     pub(crate) fn check(&self) -> Result<()> {
         const MIB: u64 = 1 << 20;
         const MILLENNIUM: Duration = Duration::from_hours(1_000 * 8_766);
-        let (bytes, duration) = (setting::written_bytes, setting::written_duration);
+        let (bytes, duration) = (units::written_bytes, units::written_duration);
         let instant = Duration::from_millis(1);
         let day = Duration::from_hours(24);
         if self.path.as_os_str().as_encoded_bytes().starts_with(b"redb:") {

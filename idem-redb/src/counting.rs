@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use idem_core::{Operation, Timestamp};
+use idem_core::clock::Timestamp;
+use idem_core::error::Operation;
 use redb::Database;
 
 use crate::error::Failure;
-use crate::file;
-use crate::found;
 use crate::held::{Changes, Held, ScopeId};
 use crate::held_row::HeldRow;
 use crate::mark::Mark;
 use crate::share::Share;
 use crate::slot::guarded;
 use crate::tables::Tables;
+use crate::{file, found};
 
 /// How long changes are counted before the counts are written down, in the next commit.
 const SAVED_EVERY: Duration = Duration::from_secs(1);

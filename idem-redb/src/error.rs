@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::io;
 
-use idem_core::{Error, ErrorKind, Operation};
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind};
 
 use crate::lent::TakenBack;
 

@@ -1,6 +1,7 @@
 //! Looking up what has expired, for a sweep.
 
-use idem_core::{Key, Timestamp};
+use idem_core::Key;
+use idem_core::clock::Timestamp;
 use redb::{ReadOnlyTable, ReadTransaction};
 
 use crate::error::Failure;

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use idem_core::{Error, ErrorKind, Operation, Result};
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Result};
 use redb::backends::FileBackend;
 use redb::{
     Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, TableError, WriteTransaction,
@@ -17,11 +18,9 @@ use crate::create::{self, end_of_links, failed, folder, sync_folder, unusable};
 use crate::error::Failure;
 use crate::found::{self, Found, Ownership, prepare};
 use crate::identity::FileIdentity;
-use crate::leftovers;
 use crate::lent::Lent;
 use crate::mark::Mark;
-use crate::schema;
-use crate::slot;
+use crate::{leftovers, schema, slot};
 
 /// Before a file that somebody has open is tried again, in milliseconds.
 const PAUSES: [u64; 6] = [1, 10, 30, 100, 300, 1_000];

@@ -1,7 +1,8 @@
 //! What is found in a database when it is opened: the store's tables, made where there may be none, checked where there
 //! are any, and brought up to this version.
 
-use idem_core::{Error, ErrorKind, Operation, Result};
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Result};
 use redb::{TableHandle, WriteTransaction};
 
 use crate::error::Failure;

@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
-use idem_core::decide::Call;
-use idem_core::{Error, ErrorKind, Operation};
+use idem_core::backend::Call;
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind};
 
 use crate::batch::Batch;
 use crate::error::{Away, Failure};
@@ -217,7 +218,8 @@ fn full(operation: Operation) -> Error {
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use bytes::Bytes;
-    use idem_core::{Checkpoint, Key, Outcome, Owner, Scope, Token};
+    use idem_core::record::Checkpoint;
+    use idem_core::{Key, Outcome, Owner, Scope, Token};
 
     use super::*;
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use idem_core::Timestamp;
+use idem_core::clock::Timestamp;
 
 use crate::held::{COUNTERS, Held, ScopeId};
 use crate::mark;

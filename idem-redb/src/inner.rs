@@ -4,8 +4,10 @@ use std::io;
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::Duration;
 
-use idem_core::decide::{Answer, Call, Change};
-use idem_core::{Error, ErrorKind, Key, Operation, Result, Sent, SharedClock, StoreClock, Waiters, decide};
+use idem_core::backend::{Answer, Applied, Call, Change, Sent, StoreClock, Waiters, decide};
+use idem_core::clock::SharedClock;
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Key, Result};
 use redb::{Database, StorageBackend};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{oneshot, watch};
@@ -22,7 +24,7 @@ use crate::mark::Mark;
 use crate::origin::{Origin, Own, Supply};
 use crate::pace::ReadPace;
 use crate::priority::{self, QueueSender};
-use crate::queue::{Done, Message, QueuedCall};
+use crate::queue::{Message, QueuedCall};
 use crate::room::Room;
 use crate::share::Share;
 use crate::shared::Shared;
@@ -149,8 +151,7 @@ impl Inner {
     }
 
     /// Answers a `lock` from what is on record when that changes nothing, and leaves the rest to the writer.
-    pub(crate) async fn lock(self: &Arc<Self>, key: &Key, call: Call, sent: &Sent) -> Result<Answer> {
-        call.check(self.shared.config.max_outcome)?;
+    pub(crate) async fn lock(self: &Arc<Self>, key: &Key, call: Call, sent: &Sent) -> Result<Applied> {
         let begun = Instant::now();
         // No answer that is given here needs the checkpoint.
         let record = self.read(key, Operation::Lock, sent, Snapshot::read_without_checkpoint).await?;
@@ -159,21 +160,20 @@ impl Inner {
             let decision = decide(Some(&record), call.clone(), now);
             // A resent `lock` goes behind the caller's own calls that may still be queued, such as a release.
             if decision.change == Change::None && !matches!(decision.answer, Answer::Acquired(_)) {
-                return Ok(decision.answer);
+                return Ok(Applied { answer: decision.answer, wrote: false });
             }
         }
         // What was read took its part of the time.
         let left = self.shared.config.call_timeout.saturating_sub(begun.elapsed());
-        Ok(self.write(key, call, left).await?.answer)
+        self.write(key, call, left).await
     }
 
     /// Leaves `call` to the writer.
-    pub(crate) async fn call(&self, key: &Key, call: Call) -> Result<Done> {
-        call.check(self.shared.config.max_outcome)?;
+    pub(crate) async fn call(&self, key: &Key, call: Call) -> Result<Applied> {
         self.write(key, call, self.shared.config.call_timeout).await
     }
 
-    async fn write(&self, key: &Key, call: Call, limit: Duration) -> Result<Done> {
+    async fn write(&self, key: &Key, call: Call, limit: Duration) -> Result<Applied> {
         let operation = call.operation();
         let (reply, answer) = oneshot::channel();
         let sent = self.enqueue(operation, Message::Call(QueuedCall { key: *key, call, reply }));

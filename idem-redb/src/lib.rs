@@ -58,7 +58,8 @@ mod writes;
 
 use std::sync::Arc;
 
-use idem_core::{Driver, Opening, Options, Store};
+use idem_core::config::{Opening, Options};
+use idem_core::{Driver, Store};
 
 /// What outcomes are made of.
 pub use bytes;
@@ -67,8 +68,8 @@ pub use redb;
 
 pub use builder::RedbBuilder;
 pub use config::{RedbConfig, WhenQueueFull};
-/// How [`RedbStore::complete_with`] ended.
 pub use idem_core::Transacted;
+/// How [`RedbStore::complete_with`] ended.
 pub use quick_repair::QuickRepair;
 pub use stats::RedbStats;
 pub use store::RedbStore;

@@ -7,7 +7,9 @@
 
 use std::ops::RangeInclusive;
 
-use idem_core::{Key, Record, Timestamp};
+use idem_core::Key;
+use idem_core::clock::Timestamp;
+use idem_core::record::Record;
 use redb::{ReadableTable, Table};
 
 use crate::error::Failure;

@@ -12,8 +12,10 @@
 //! step, so that one without the other, or beside another one's, is noticed.
 
 use bytes::Bytes;
-use idem_core::codec::{self, Cover, checksum};
-use idem_core::{Checkpoint, Key, Record, State, Timestamp};
+use idem_core::Key;
+use idem_core::backend::codec::{self, ChecksumScope, checksum};
+use idem_core::clock::Timestamp;
+use idem_core::record::{Checkpoint, Record, State};
 use redb::{ReadableTable, Table};
 
 use crate::error::Failure;
@@ -31,7 +33,7 @@ pub(crate) fn read_lock(
     let Some(value) = locks.get(key.storage_key())? else { return Ok(None) };
     let (note, record) =
         split(value.value()).ok_or_else(|| corrupt("a lock is too short to name its note"))?;
-    let record = codec::decode(key, record, Cover::Whole, now).map_err(Failure::Record)?;
+    let record = codec::decode(key, record, ChecksumScope::Whole, now).map_err(Failure::Record)?;
     Ok(Some((note, record)))
 }
 
@@ -81,7 +83,7 @@ pub(crate) fn write_lock(
     if let Some(checkpoint) = checkpoint_of(&mut record) {
         checkpoint.progress = Bytes::new();
     }
-    let bytes = codec::encode(key, &record, Cover::Whole).map_err(Failure::Record)?;
+    let bytes = codec::encode(key, &record, ChecksumScope::Whole).map_err(Failure::Record)?;
     write_lock_bytes(locks, key, note, &bytes)
 }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use idem_core::{Error, ErrorKind, Operation, Result};
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Result};
 use redb::Database;
 
 use crate::error::{Away, Failure};

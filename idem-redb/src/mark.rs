@@ -3,8 +3,10 @@
 //! Kept at the end of the locks' expiry index, on the page to which the notes of new locks go, and written by every
 //! commit: an opening reads this and nothing else.
 
-use idem_core::codec::checksum;
-use idem_core::{ClockMark, Key, Result, SharedClock, StoreClock, Timestamp};
+use idem_core::backend::codec::checksum;
+use idem_core::backend::{ClockMark, StoreClock};
+use idem_core::clock::{SharedClock, Timestamp};
+use idem_core::{Key, Result};
 
 use crate::config::RedbConfig;
 

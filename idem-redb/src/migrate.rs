@@ -6,8 +6,10 @@
 
 use std::ops::Bound;
 
-use idem_core::codec::{self, Cover};
-use idem_core::{Key, Record, Timestamp};
+use idem_core::Key;
+use idem_core::backend::codec::{self, ChecksumScope};
+use idem_core::clock::Timestamp;
+use idem_core::record::Record;
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use crate::error::Failure;
@@ -44,7 +46,7 @@ pub(crate) fn from_version_1(txn: &WriteTransaction) -> Result<Mark, Failure> {
         for (key, bytes) in &some {
             let key = Key::from_storage_key(*key);
             // One that cannot be read stays as it is, for whoever asks for its key. It never expired before either.
-            let Ok(record) = codec::decode(&key, bytes, Cover::Whole, Timestamp::default()) else {
+            let Ok(record) = codec::decode(&key, bytes, ChecksumScope::Whole, Timestamp::default()) else {
                 write_lock_bytes(&mut locks, &key, Place(0), bytes)?;
                 continue;
             };

@@ -3,8 +3,9 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use idem_core::decide::{Answer, Call};
-use idem_core::{Key, LostReason, Operation, Outcome, Result};
+use idem_core::backend::{Answer, Applied, Call};
+use idem_core::error::Operation;
+use idem_core::{Key, LostReason, Outcome, Result};
 use redb::{Database, WriteTransaction};
 use tokio::sync::oneshot;
 
@@ -30,7 +31,7 @@ pub(crate) enum Message {
 pub(crate) struct QueuedCall {
     pub(crate) key: Key,
     pub(crate) call: Call,
-    pub(crate) reply: Reply<Done>,
+    pub(crate) reply: Reply<Applied>,
 }
 
 impl QueuedCall {
@@ -49,22 +50,12 @@ impl QueuedCall {
     }
 }
 
-/// How a call ended.
-#[derive(Debug)]
-pub(crate) struct Done {
-    pub(crate) answer: Answer,
-    /// Whether it changed the record.
-    pub(crate) wrote: bool,
-}
-
-impl Done {
-    /// How many bytes its answer holds: those of a checkpoint that is handed on, or of an outcome.
-    pub(crate) fn size(&self) -> usize {
-        match &self.answer {
-            Answer::Acquired(grant) => grant.checkpoint.as_ref().map_or(0, |held| held.progress.len()),
-            Answer::Completed(completion) => completion.outcome.size(),
-            _ => 0,
-        }
+/// How many bytes an answer holds: those of a checkpoint that is handed on, or of an outcome.
+pub(crate) fn answer_size(applied: &Applied) -> usize {
+    match &applied.answer {
+        Answer::Acquired(grant) => grant.checkpoint.as_ref().map_or(0, |held| held.progress.len()),
+        Answer::Completed(replay) => replay.outcome.size(),
+        _ => 0,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which commits record what an opening after a crash would else have to find out.
 
-use idem_core::setting;
+use idem_core::config::units;
 use serde::{Deserialize, Deserializer};
 
 const GIB: u64 = 1 << 30;
@@ -90,7 +90,7 @@ impl<'de> Deserialize<'de> for QuickRepair {
             Each(bool),
             /// As a URI has it.
             EachInText(YesOrNo),
-            UpTo(#[serde(deserialize_with = "setting::bytes")] u64),
+            UpTo(#[serde(deserialize_with = "units::bytes")] u64),
         }
         #[derive(Deserialize)]
         #[serde(rename_all = "snake_case")]

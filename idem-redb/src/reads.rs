@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use idem_core::{
-    Completion, Error, ErrorKind, Fingerprint, Key, Operation, Record, Result, Sent, Timestamp, decide,
-};
+use idem_core::backend::{Sent, replay};
+use idem_core::clock::Timestamp;
+use idem_core::error::Operation;
+use idem_core::record::{Record, Replay};
+use idem_core::{Error, ErrorKind, Fingerprint, Key, Result};
 use redb::Database;
 use tokio::time::timeout;
 
@@ -45,7 +47,7 @@ impl Inner {
 
     /// The completion of `key`, where its pages are likely to be at hand. What cannot be read is left to the call that
     /// follows.
-    pub(crate) fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Completion> {
+    pub(crate) fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Replay> {
         if self.shared.pace.reads_elsewhere() {
             return None;
         }
@@ -54,7 +56,7 @@ impl Inner {
         // The reads of the call that follows find these pages at hand: they tell nothing.
         self.shared.pace.note_slow(begun.elapsed());
         let record = record.ok().flatten()?;
-        decide::replay(&record, fingerprint, record.as_of)
+        replay(&record, fingerprint, record.as_of)
     }
 
     async fn read_once_it_is_back(

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use idem_core::{Clock, ErrorKind, Operation, Result, SystemClock};
+use idem_core::clock::{Clock, SystemClock};
+use idem_core::error::Operation;
+use idem_core::{ErrorKind, Result};
 use redb::Database;
 use tokio::sync::mpsc::error::TryRecvError;
 

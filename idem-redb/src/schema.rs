@@ -12,8 +12,11 @@
 //!
 //! A key is in `locks`, or in `index` and `outcomes`, or nowhere. One transaction moves it.
 
-use idem_core::codec::{self, Cover};
-use idem_core::{Error, ErrorKind, Key, Operation, Record, Timestamp};
+use idem_core::backend::codec::{self, ChecksumScope};
+use idem_core::clock::Timestamp;
+use idem_core::error::Operation;
+use idem_core::record::Record;
+use idem_core::{Error, ErrorKind, Key};
 use redb::{ReadableTable, TableDefinition};
 
 use crate::error::Failure;
@@ -103,7 +106,7 @@ pub(crate) fn completed(
     if owner != *key {
         return Err(corrupt("the index names the outcome of another key"));
     }
-    codec::decode(key, record, Cover::Whole, now).map_err(Failure::Record)
+    codec::decode(key, record, ChecksumScope::Whole, now).map_err(Failure::Record)
 }
 
 pub(crate) fn index_key(key: &Key) -> [u8; INDEX_KEY_LEN] {

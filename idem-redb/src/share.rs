@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use idem_core::{Error, ErrorKind, Key, Operation, Scope};
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Key, Scope};
 
 use crate::counting::{Counts, Known};
 use crate::held::ScopeId;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use idem_core::{StoreClock, Waiters};
+use idem_core::backend::{StoreClock, Waiters};
 
 use crate::config::RedbConfig;
 use crate::identity::FileIdentity;

@@ -1,6 +1,8 @@
 //! The tables as they were committed, for reading.
 
-use idem_core::{Key, Record, Timestamp};
+use idem_core::Key;
+use idem_core::clock::Timestamp;
+use idem_core::record::Record;
 use redb::{ReadOnlyTable, ReadTransaction};
 
 use crate::error::Failure;

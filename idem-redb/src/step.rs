@@ -1,11 +1,11 @@
 //! What one transaction does to the records.
 
-use idem_core::decide::{Answer, Call, Change};
-use idem_core::{Key, Result, Timestamp, decide};
+use idem_core::backend::{Answer, Applied, Call, Change, decide};
+use idem_core::clock::Timestamp;
+use idem_core::{Key, Result};
 
 use crate::error::Failure;
 use crate::mark::Mark;
-use crate::queue::Done;
 use crate::share::Share;
 use crate::sweep_plan::{SweepStep, What};
 use crate::tables::Tables;
@@ -29,7 +29,7 @@ impl Step {
         key: &Key,
         mut call: Call,
         share: Option<&Share>,
-    ) -> Result<Result<Done>, Failure> {
+    ) -> Result<Result<Applied>, Failure> {
         let found = if matches!(call, Call::Lock { .. }) {
             tables.load_with_checkpoint(key, self.now)
         } else {
@@ -40,7 +40,7 @@ impl Step {
             Err(Failure::Record(_)) if matches!(call, Call::Remove { force: true }) => {
                 let removed = tables.remove_unread(key)?;
                 self.wrote |= removed;
-                return Ok(Ok(Done { answer: Answer::Removed(removed), wrote: removed }));
+                return Ok(Ok(Applied { answer: Answer::Removed(removed), wrote: removed }));
             }
             Err(Failure::Record(error)) => return Ok(Err(error.during(call.operation()))),
             Err(failure) => return Err(failure),
@@ -65,7 +65,7 @@ impl Step {
         }
         self.wrote |= wrote;
         tables.apply(key, found.as_ref(), &decision.change, number)?;
-        Ok(Ok(Done { answer: decision.answer, wrote }))
+        Ok(Ok(Applied { answer: decision.answer, wrote }))
     }
 
     /// How many records were removed.

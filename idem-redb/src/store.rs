@@ -1,18 +1,14 @@
 //! The store's public face.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use idem_core::backend::LeaseControl;
-use idem_core::decide::Call;
-use idem_core::{
-    Capabilities, Checkpoint, Claim, Completion, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
-    Operation, Outcome, Record, Result, Store, SystemClock,
-};
+use idem_core::backend::{Applied, Call, Sent, Transition, store_from_transition};
+use idem_core::clock::SystemClock;
+use idem_core::error::Operation;
+use idem_core::record::{Record, Replay};
+use idem_core::{Capabilities, Expired, Fingerprint, Key, Result};
 use redb::Database;
 use tokio::sync::oneshot;
 
@@ -198,40 +194,16 @@ impl RedbStore {
     }
 }
 
-#[async_trait]
-impl Store for RedbStore {
-    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
-        let sent = self.0.sent();
-        let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
-        let answer = self.0.lock(key, call, &sent).await?;
-        answer.into_lock_outcome(*key, *fingerprint, claim, &sent)
+impl Transition for RedbStore {
+    async fn apply(&self, key: &Key, call: Call, sent: &Sent) -> Result<Applied> {
+        match call {
+            Call::Lock { .. } => self.0.lock(key, call, sent).await,
+            call => self.0.call(key, call).await,
+        }
     }
 
-    fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Completion> {
+    fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Replay> {
         self.0.peek(key, fingerprint)
-    }
-
-    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
-        self.fenced(lease, Call::Renew { token: lease.token(), duration }).await
-    }
-
-    async fn checkpoint(
-        &self,
-        lease: &Lease,
-        step: u64,
-        progress: Bytes,
-        duration: Duration,
-    ) -> Result<Fenced> {
-        let checkpoint = Checkpoint::new(step, progress);
-        self.fenced(lease, Call::Checkpoint { token: lease.token(), checkpoint, duration }).await
-    }
-
-    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
-        self.fenced(lease, Call::Complete { token: lease.token(), outcome, retention }).await
-    }
-
-    async fn release(&self, lease: &Lease) -> Result<Fenced> {
-        self.fenced(lease, Call::Release { token: lease.token() }).await
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>> {
@@ -239,15 +211,20 @@ impl Store for RedbStore {
     }
 
     async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
+        // The writer wakes them once it has committed.
         self.0.shared.waiters.settled(self, key, timeout).await
-    }
-
-    async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
-        self.0.call(key, Call::Remove { force }).await?.answer.into_removed()
     }
 
     async fn expire(&self, budget: usize) -> Result<Expired> {
         sweep::expire(&self.0, budget).await
+    }
+
+    fn sent(&self, _key: &Key) -> Sent {
+        self.0.sent()
+    }
+
+    fn max_outcome(&self) -> u64 {
+        self.0.shared.config.max_outcome
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -257,21 +234,9 @@ impl Store for RedbStore {
             .with_notifies()
             .with_call_timeout(self.0.shared.config.call_timeout)
     }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
 }
 
-impl RedbStore {
-    async fn fenced(&self, lease: &Lease, call: Call) -> Result<Fenced> {
-        let sent = self.0.sent();
-        let done = self.0.call(lease.key(), call.clone()).await?;
-        let fenced = done.answer.into_fenced()?;
-        lease.answered(&call, fenced, done.wrote, &sent);
-        Ok(fenced)
-    }
-}
+store_from_transition!(RedbStore);
 
 impl fmt::Debug for RedbStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,7 +3,8 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Weak};
 
-use idem_core::{Expired, Operation, Result, metrics};
+use idem_core::error::Operation;
+use idem_core::{Expired, Result, metrics};
 use tokio::sync::oneshot;
 
 use crate::error::{Failure, closed};

@@ -5,7 +5,8 @@
 
 use std::collections::VecDeque;
 
-use idem_core::{Key, Timestamp};
+use idem_core::Key;
+use idem_core::clock::Timestamp;
 
 use crate::expired::FoundExpired;
 use crate::queue::{Reply, send};

@@ -1,6 +1,6 @@
 //! The sweep that the writer has under way: a bite of it goes into every batch.
 
-use idem_core::Operation;
+use idem_core::error::Operation;
 
 use crate::batch::Committed;
 use crate::error::{Away, Failure};
@@ -64,7 +64,8 @@ impl SweepTurn {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use idem_core::{Key, Scope, Timestamp};
+    use idem_core::clock::Timestamp;
+    use idem_core::{Key, Scope};
     use tokio::sync::oneshot;
 
     use super::*;

@@ -3,9 +3,11 @@
 mod recount;
 mod sweeping;
 
-use idem_core::codec::{self, Cover};
-use idem_core::decide::Change;
-use idem_core::{Key, Record, State, Timestamp};
+use idem_core::Key;
+use idem_core::backend::Change;
+use idem_core::backend::codec::{self, ChecksumScope};
+use idem_core::clock::Timestamp;
+use idem_core::record::{Record, State};
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use crate::counting::Known;
@@ -110,7 +112,7 @@ impl<'txn> Tables<'txn> {
             Change::Put(record) => match &record.state {
                 State::Locked(_) => self.put_lock(key, found, record, number),
                 State::Completed(completed) => {
-                    let bytes = codec::encode(key, record, Cover::Whole).map_err(Failure::Record)?;
+                    let bytes = codec::encode(key, record, ChecksumScope::Whole).map_err(Failure::Record)?;
                     self.remove(key, found)?;
                     self.append(key, Place::new(completed.expires_at, number), &bytes)
                 }

@@ -4,7 +4,8 @@ use std::panic::catch_unwind;
 use std::thread;
 use std::time::Duration;
 
-use idem_core::{Error, ErrorKind, Operation, Result};
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Result};
 use tokio::runtime::Handle;
 
 /// Does what may block, away from the caller's thread.

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use idem_core::backend::LeaseControl;
-use idem_core::decide::Call;
-use idem_core::{Fenced, Lease, Operation, Outcome, Result, Store, Transacted};
+use idem_core::backend::{Call, LeaseControl};
+use idem_core::error::Operation;
+use idem_core::{Effect, Lease, Outcome, Result, Store, Transacted};
 use redb::WriteTransaction;
 use tokio::sync::oneshot;
 
@@ -104,15 +104,15 @@ impl RedbStore {
         };
         match self.0.ask(Operation::Complete, Message::Transact(Box::new(queued)), answer).await? {
             Transaction::Applied => {
-                lease.answered(&call, Fenced::Applied, true, &sent);
+                lease.answered(&call, Effect::Applied, true, &sent);
                 Ok(Transacted::Applied)
             }
             Transaction::AlreadyCompleted => {
-                lease.answered(&call, Fenced::Applied, false, &sent);
+                lease.answered(&call, Effect::Applied, false, &sent);
                 Ok(Transacted::AlreadyCompleted)
             }
             Transaction::Lost(reason) => {
-                lease.answered(&call, Fenced::Lost(reason), false, &sent);
+                lease.answered(&call, Effect::Lost(reason), false, &sent);
                 Ok(Transacted::Lost(reason))
             }
             Transaction::Panicked(panic) => std::panic::resume_unwind(panic),

@@ -7,13 +7,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_core::{Clock, Operation, Result, SystemClock};
+use idem_core::Result;
+use idem_core::clock::{Clock, SystemClock};
+use idem_core::error::Operation;
 use redb::Database;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::watch;
 
 use crate::batch::{Batch, Committed, MOST_BYTES};
-use crate::closure;
 use crate::error::Failure;
 use crate::full_disk::{CircuitBreaker, FULL, retried};
 use crate::maintain::Closed;
@@ -25,8 +26,8 @@ use crate::shared::Shared;
 use crate::shrink::Shrinking;
 use crate::slot::{guarded, let_go};
 use crate::sweep_turn::SweepTurn;
-use crate::thread;
 use crate::writes::Writes;
+use crate::{closure, thread};
 
 /// The most calls that share a commit: bounds how long the first of them waits.
 const LARGEST_BATCH: usize = 1_024;

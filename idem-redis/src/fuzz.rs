@@ -170,8 +170,8 @@ proptest! {
         if let Some(bytes) = reply.bytes() {
             let _ = records::decode(&key, bytes);
         }
-        let _ = of_reply(&text, &server).into_error(idem_core::Operation::Lock, false);
-        let _ = of_hello(&text, &server).into_error(idem_core::Operation::Open, false);
+        let _ = of_reply(&text, &server).into_error(idem_core::error::Operation::Lock, false);
+        let _ = of_hello(&text, &server).into_error(idem_core::error::Operation::Open, false);
     }
 }
 

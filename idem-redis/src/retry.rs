@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_core::{Error, ErrorKind, Operation, Sent};
+use idem_core::backend::Sent;
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::Address;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_core::{Execution, Lease, Outcome, Policy, Result, Store, StoreExt, encode_value};
+use idem_core::typed::encode_value;
+use idem_core::{Execution, Lease, Outcome, Policy, Result, Store, StoreExt};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -103,7 +104,7 @@ impl ExpectExecution for Answer {
 
     #[track_caller]
     fn expect_fenced(self, expected: &str) {
-        assert!(matches!(&self, Self::Fenced(value) if value == expected), "{self:?}, not {expected:?}");
+        assert!(matches!(&self, Self::LeaseLost(value) if value == expected), "{self:?}, not {expected:?}");
     }
 
     #[track_caller]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use idem_core::{Clock as _, Key, ManualClock, Store};
+use idem_core::clock::{Clock as _, ManualClock};
+use idem_core::{Key, Store};
 
 /// A fresh store for one case, and everything around it that a case needs.
 ///
@@ -101,7 +102,7 @@ impl Time {
     pub(crate) fn elapsed(&self) -> Duration {
         match self {
             Self::Manual(clock) => clock.monotonic(),
-            Self::Real { .. } => idem_core::SystemClock.monotonic(),
+            Self::Real { .. } => idem_core::clock::SystemClock.monotonic(),
         }
     }
 

@@ -2,9 +2,10 @@
 //! names every row; what a row means stands here once.
 
 use bytes::Bytes;
-use idem_core::{Fenced, Key, Lease, LostReason, Outcome, Record, State, Token};
+use idem_core::record::{Record, State};
+use idem_core::{Effect, Key, Lease, LostReason, Outcome, Token};
 
-use crate::trial::{ExpectFenced, LEASE, Trial, owner, value};
+use crate::trial::{ExpectEffect, LEASE, Trial, owner, value};
 
 /// A call that only a holder may make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(crate) enum Call {
 impl Call {
     pub(crate) const ALL: [Self; 4] = [Self::Renew, Self::Checkpoint, Self::Complete, Self::Release];
 
-    pub(crate) async fn send(self, t: &Trial, lease: &Lease) -> Fenced {
+    pub(crate) async fn send(self, t: &Trial, lease: &Lease) -> Effect {
         match self {
             Self::Renew => t.renew(lease, LEASE * 2).await,
             Self::Checkpoint => t.checkpoint(lease, 100, b"from this call").await,

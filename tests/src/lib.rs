@@ -13,7 +13,8 @@
 //! use std::sync::Arc;
 //!
 //! use idem_conformance::{Harness, LARGEST_OUTCOME, Time, conformance};
-//! use idem_core::{ManualClock, Store, Timestamp};
+//! use idem_core::Store;
+//! use idem_core::clock::{ManualClock, Timestamp};
 //! use idem_moka::{MokaConfig, MokaStore}; // your store
 //!
 //! conformance!(moka, async || MokaHarness::new(), lacks: [Durable, Shared, Corrupt]);
@@ -45,7 +46,7 @@
 //! abilities.
 //!
 //! # Time
-//! A store that takes its time from an injected [`Clock`](idem_core::Clock) gives [`Time::Manual`]: nothing
+//! A store that takes its time from an injected [`Clock`](idem_core::clock::Clock) gives [`Time::Manual`]: nothing
 //! waits, and moments are exact. One that follows a server's clock gives [`Time::Real`]: the cases wait for leases
 //! of ten ticks and retentions of thirty, and allow a tick where times are compared.
 //!
@@ -59,7 +60,7 @@
 //! # The model
 //! `moka::model::random_calls_agree_with_decide` runs random sequences of calls (several keys, owners,
 //! fingerprints; lost leases used again; time that passes; reopening where that is possible) against the store and
-//! against the pure [`decide`](idem_core::decide()), compares every answer and every record after it, and shows the
+//! against the pure [`decide`](idem_core::backend::decide()), compares every answer and every record after it, and shows the
 //! shortest sequence on which they differ. `PROPTEST_CASES=10000` makes it thorough; `PROPTEST_RNG_SEED` repeats
 //! it.
 //!

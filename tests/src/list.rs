@@ -265,7 +265,7 @@ macro_rules! __for_each_case {
                 policy_outside_its_limits_runs_nothing,
             }
             work {
-                result_of_a_lost_lease_is_fenced,
+                result_of_a_lost_lease_is_not_the_keys,
                 result_that_is_too_large_is_unavailable_to_retries,
                 outcome_that_was_not_kept_is_unavailable_to_retries,
                 outcome_is_kept_for_as_long_as_the_work_says,

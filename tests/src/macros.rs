@@ -10,7 +10,7 @@
 /// fails when the store lacks more or less than that.
 ///
 /// `name::model::random_calls_agree_with_decide` runs random sequences of calls against the pure
-/// [`decide`](idem_core::decide()) and the store; `PROPTEST_CASES` says how many, `PROPTEST_RNG_SEED` which.
+/// [`decide`](idem_core::backend::decide()) and the store; `PROPTEST_CASES` says how many, `PROPTEST_RNG_SEED` which.
 ///
 /// The arguments are resolved where the macro stands, as if in a module below.
 #[macro_export]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use idem_core::Outcome;
 
 use crate::harness::{Harness, Time};
-use crate::trial::{ExpectFenced, Trial};
+use crate::trial::{ExpectEffect, Trial};
 
 /// Something that a case needs and that a store, or its harness, may lack.
 ///

@@ -8,9 +8,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use idem_core::backend::{Grant, LeaseControl, Sent};
+use idem_core::clock::{Clock as _, SystemClock, Timestamp};
+use idem_core::record::{Record, Replay, State};
 use idem_core::{
-    Claim, Clock as _, Completion, Fenced, Fingerprint, Grant, Key, Lease, LockOutcome, LostReason, Outcome,
-    Owner, Policy, Record, Result, Scope, Sent, State, Store, SystemClock, Timestamp, Token,
+    Claim, Effect, Fingerprint, Key, Lease, LockAnswer, LostReason, Outcome, Owner, Policy, Result, Scope,
+    Store, Token,
 };
 
 use crate::harness::{Harness, Time, Unsupported};
@@ -122,11 +125,11 @@ impl Trial {
         Policy::new(self.ticks(LEASE), self.ticks(RETENTION))
     }
 
-    pub(crate) async fn lock(&self, key: &Key, claim: &Claim) -> LockOutcome {
+    pub(crate) async fn lock(&self, key: &Key, claim: &Claim) -> LockAnswer {
         self.lock_for(key, &fingerprint(), claim).await
     }
 
-    pub(crate) async fn lock_for(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> LockOutcome {
+    pub(crate) async fn lock_for(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> LockAnswer {
         must("lock", self.store().lock(key, fingerprint, claim).await)
     }
 
@@ -141,21 +144,21 @@ impl Trial {
         self.acquire(key).await
     }
 
-    pub(crate) async fn renew(&self, lease: &Lease, ticks: u32) -> Fenced {
+    pub(crate) async fn renew(&self, lease: &Lease, ticks: u32) -> Effect {
         must("renew", self.store().renew(lease, self.ticks(ticks)).await)
     }
 
     /// A checkpoint that asks for a lease as long as the first one.
-    pub(crate) async fn checkpoint(&self, lease: &Lease, step: u64, progress: &'static [u8]) -> Fenced {
+    pub(crate) async fn checkpoint(&self, lease: &Lease, step: u64, progress: &'static [u8]) -> Effect {
         let progress = Bytes::from_static(progress);
         must("checkpoint", self.store().checkpoint(lease, step, progress, self.ticks(LEASE)).await)
     }
 
-    pub(crate) async fn complete(&self, lease: &Lease, outcome: Outcome) -> Fenced {
+    pub(crate) async fn complete(&self, lease: &Lease, outcome: Outcome) -> Effect {
         must("complete", self.store().complete(lease, outcome, self.ticks(RETENTION)).await)
     }
 
-    pub(crate) async fn release(&self, lease: &Lease) -> Fenced {
+    pub(crate) async fn release(&self, lease: &Lease) -> Effect {
         must("release", self.store().release(lease).await)
     }
 
@@ -237,12 +240,12 @@ pub(crate) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Outp
 
 pub(crate) trait ExpectLock {
     fn expect_acquired(self) -> Lease;
-    fn expect_completed(self) -> Completion;
+    fn expect_completed(self) -> Replay;
     fn expect_in_progress(self) -> Duration;
     fn expect_mismatch(self);
 }
 
-impl ExpectLock for LockOutcome {
+impl ExpectLock for LockAnswer {
     #[track_caller]
     fn expect_acquired(self) -> Lease {
         let Self::Acquired(lease) = self else { panic!("{self:?} should be Acquired") };
@@ -250,9 +253,9 @@ impl ExpectLock for LockOutcome {
     }
 
     #[track_caller]
-    fn expect_completed(self) -> Completion {
-        let Self::Completed(completion) = self else { panic!("{self:?} should be Completed") };
-        completion
+    fn expect_completed(self) -> Replay {
+        let Self::Completed(replay) = self else { panic!("{self:?} should be Completed") };
+        replay
     }
 
     #[track_caller]
@@ -267,12 +270,12 @@ impl ExpectLock for LockOutcome {
     }
 }
 
-pub(crate) trait ExpectFenced {
+pub(crate) trait ExpectEffect {
     fn expect_applied(self);
     fn expect_lost(self, reason: LostReason);
 }
 
-impl ExpectFenced for Fenced {
+impl ExpectEffect for Effect {
     #[track_caller]
     fn expect_applied(self) {
         assert_eq!(self, Self::Applied);

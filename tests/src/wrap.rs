@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use idem_core::error::Operation;
+use idem_core::record::Record;
 use idem_core::{
-    Capabilities, Claim, Error, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Operation,
-    Outcome, Record, Result, Store,
+    Capabilities, Claim, Effect, Error, ErrorKind, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome,
+    Result, Store,
 };
 
 /// The same store, with the `settled` that a store inherits.
@@ -54,7 +56,7 @@ macro_rules! store_over_a_store {
         impl Store for $name {
             $($own)*
 
-            async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
+            async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Effect> {
                 self.store.renew(lease, duration).await
             }
             async fn checkpoint(
@@ -63,10 +65,10 @@ macro_rules! store_over_a_store {
                 step: u64,
                 progress: Bytes,
                 duration: Duration,
-            ) -> Result<Fenced> {
+            ) -> Result<Effect> {
                 self.store.checkpoint(lease, step, progress, duration).await
             }
-            async fn release(&self, lease: &Lease) -> Result<Fenced> {
+            async fn release(&self, lease: &Lease) -> Result<Effect> {
                 self.store.release(lease).await
             }
             async fn get(&self, key: &Key) -> Result<Option<Record>> {
@@ -89,19 +91,19 @@ macro_rules! store_over_a_store {
 }
 
 store_over_a_store!(Polling {
-    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
+    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockAnswer> {
         self.store.lock(key, fingerprint, claim).await
     }
-    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
+    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Effect> {
         self.store.complete(lease, outcome, retention).await
     }
 });
 
 store_over_a_store!(Lossy {
-    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
+    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockAnswer> {
         lose(&self.lock, Operation::Lock, self.store.lock(key, fingerprint, claim).await)
     }
-    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
+    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Effect> {
         lose(&self.complete, Operation::Complete, self.store.complete(lease, outcome, retention).await)
     }
     async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use idem_core::metrics::{EVICTED, EXPIRED};
-use idem_core::{Claim, Fenced, Fingerprint, Key, LockOutcome, Outcome, Owner, Scope, Store};
+use idem_core::{Claim, Effect, Fingerprint, Key, LockAnswer, Outcome, Owner, Scope, Store};
 use idem_moka::{MokaConfig, MokaStore, WhenFull};
 use idem_redb::{RedbConfig, RedbStore};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
@@ -15,11 +15,11 @@ async fn complete(store: &dyn Store, name: &str, retention: Duration) {
     let key = Key::new(&Scope::shared(), name).unwrap();
     let fingerprint = Fingerprint::builder("test").finish();
     let claim = Claim { owner: Owner::random().unwrap(), lease: retention, retention };
-    let LockOutcome::Acquired(lease) = store.lock(&key, &fingerprint, &claim).await.unwrap() else {
+    let LockAnswer::Acquired(lease) = store.lock(&key, &fingerprint, &claim).await.unwrap() else {
         panic!("{name} is held")
     };
     let outcome = Outcome::Value(Bytes::from(vec![7; 1_000]));
-    assert_eq!(store.complete(&lease, outcome, retention).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.complete(&lease, outcome, retention).await.unwrap(), Effect::Applied);
 }
 
 /// Waits until `name` has been counted `least` times; a snapshot takes what it shows.

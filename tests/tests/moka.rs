@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use idem_conformance::{Harness, LARGEST_OUTCOME, Time, conformance};
-use idem_core::{ManualClock, Store, Timestamp};
+use idem_core::Store;
+use idem_core::clock::{ManualClock, Timestamp};
 use idem_moka::{MokaConfig, MokaStore};
 
 conformance!(moka, async || MokaHarness::new(), lacks: [Durable, Shared, Corrupt]);

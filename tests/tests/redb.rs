@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use idem_conformance::{Harness, LARGEST_OUTCOME, Time, Unsupported, conformance};
-use idem_core::{Key, ManualClock, Store, Timestamp};
+use idem_core::clock::{ManualClock, Timestamp};
+use idem_core::{Key, Store};
 use idem_redb::{RedbConfig, RedbStore};
 use tempfile::TempDir;
 

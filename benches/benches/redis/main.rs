@@ -37,7 +37,7 @@ async fn bench(session: &mut Session) -> Result<()> {
     let server = Server::lone().await;
     println!("servers: {}", server.version().await);
     let memory = memory::measure(&server, &session.plan).await?;
-    let lone = Redis::new(RedisConfig::lone(address(&server)?), 0);
+    let lone = Redis::new(RedisConfig::standalone(address(&server)?), 0);
     let mut figures = lone_figures(&session.measure("redis", &lone, &session.plan).await?);
     figures.extend(memory);
     drop(server);

@@ -11,7 +11,7 @@ use crate::bare::{self, Bare};
 use crate::{KIB, address};
 
 pub(crate) async fn measure(server: &Server, plan: &Plan) -> Result<Vec<Figure>> {
-    let config = RedisConfig::lone(address(server)?);
+    let config = RedisConfig::standalone(address(server)?);
     let (records, payload) = (plan.memory_records, Payload::new(KIB)?);
     let before = used(server).await?;
     let store: Arc<dyn Store> = Arc::new(RedisStore::open(config.clone()).await?);

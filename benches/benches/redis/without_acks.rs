@@ -3,26 +3,26 @@
 use std::sync::Arc;
 
 use idem_benches::{LEASE, Payload, Place, RETENTION, Raw, Result, Workload, fill};
-use idem_core::{Claim, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Owner, Store};
+use idem_core::{Claim, Effect, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Store};
 
 pub(crate) struct WithoutAcks(pub(crate) Arc<dyn Store>);
 
 impl WithoutAcks {
-    async fn ask(&self, key: &Key) -> Result<LockOutcome> {
+    async fn ask(&self, key: &Key) -> Result<LockAnswer> {
         Ok(self.0.lock(key, &fingerprint(), &claim()?).await?)
     }
 
     async fn acquire(&self, key: &Key) -> Result<Lease> {
         match self.ask(key).await? {
-            LockOutcome::Acquired(lease) => Ok(lease),
+            LockAnswer::Acquired(lease) => Ok(lease),
             other => Err(format!("a fresh key answered {other:?}").into()),
         }
     }
 
     async fn complete(&self, lease: &Lease, payload: &Payload) -> Result<()> {
         match self.0.complete(lease, Outcome::Value(payload.outcome.clone()), RETENTION).await? {
-            Fenced::Applied => Ok(()),
-            Fenced::Lost(reason) => Err(format!("a live lease was lost: {reason:?}").into()),
+            Effect::Applied => Ok(()),
+            Effect::Lost(reason) => Err(format!("a live lease was lost: {reason:?}").into()),
         }
     }
 }
@@ -50,7 +50,7 @@ impl Raw for WithoutAcks {
 
     async fn get(&self, key: &Key) -> Result<Option<usize>> {
         match self.ask(key).await? {
-            LockOutcome::Completed(completion) => Ok(Some(completion.outcome.size())),
+            LockAnswer::Completed(replay) => Ok(Some(replay.outcome.size())),
             _ => Ok(None),
         }
     }
@@ -58,8 +58,8 @@ impl Raw for WithoutAcks {
     /// To ask is to lock here: whoever comes first does the work, whether it was named the first or not.
     async fn contend(&self, key: &Key, _first: bool, payload: &Payload) -> Result<Option<usize>> {
         match self.ask(key).await? {
-            LockOutcome::Acquired(lease) => self.complete(&lease, payload).await.map(|()| None),
-            LockOutcome::Completed(completion) => Ok(Some(completion.outcome.size())),
+            LockAnswer::Acquired(lease) => self.complete(&lease, payload).await.map(|()| None),
+            LockAnswer::Completed(replay) => Ok(Some(replay.outcome.size())),
             _ => Ok(None),
         }
     }

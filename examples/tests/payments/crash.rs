@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use idem_client::{ClientKey, Idempotent, RetryPolicy, with_key};
+use idem_client::{ClientKey, IdempotentClient, RetryPolicy, with_key};
 use reqwest::Client;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -16,7 +16,7 @@ use crate::process::{Kept, eventually, example, is_replay};
 const KILLS: u32 = 50;
 const PAYERS: u32 = 8;
 
-fn client() -> Idempotent {
+fn client() -> IdempotentClient {
     let mut policy = RetryPolicy::default();
     policy.attempts = 10_000;
     policy.window = Duration::from_mins(4);
@@ -25,7 +25,7 @@ fn client() -> Idempotent {
     policy.attempt_timeout = Duration::from_secs(5);
     // The server is down most of the time.
     policy.retry_ratio = 1_000.0;
-    Idempotent::new(Client::builder().pool_max_idle_per_host(0)).unwrap().policy(policy)
+    IdempotentClient::new(Client::builder().pool_max_idle_per_host(0)).unwrap().policy(policy)
 }
 
 /// What was answered with 201, and whether that was a replay: of an execution whose answer a kill cut off.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use idem_client::{ClientKey, Failure, IdempotencyMiddleware, Idempotent};
+use idem_client::{ClientKey, Failure, IdempotencyMiddleware, IdempotentClient};
 use reqwest::StatusCode;
 use reqwest_middleware::ClientBuilder;
 
@@ -39,7 +39,7 @@ async fn a_body_that_stops_coming_is_asked_for_again() {
     let server = Script::of([Act::Stall(format!("{HEAD}half"))]).await;
     let mut policy = quick();
     policy.attempt_timeout = Duration::from_secs(1);
-    let client = Idempotent::new(plain()).unwrap().policy(policy).read_body(100);
+    let client = IdempotentClient::new(plain()).unwrap().policy(policy).read_body(100);
     let answer = client.execute(server.post("12 EUR")).await.unwrap();
     assert_eq!((answer.text().await.unwrap().as_str(), server.seen().len()), ("paid", 2));
 }

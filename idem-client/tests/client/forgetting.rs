@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use idem_client::{Answered, Failure, Idempotent, Sending};
+use idem_client::{Answered, Failure, IdempotentClient, OutgoingRequest};
 
 use crate::script::{Act, Script, client};
 
 type Told = Arc<Mutex<Vec<Answered>>>;
 
-fn forgetting(client: Idempotent) -> (Idempotent, Told) {
+fn forgetting(client: IdempotentClient) -> (IdempotentClient, Told) {
     let told = Told::default();
     let log = Arc::clone(&told);
     let client = client.forget(move |answered: Answered| {
@@ -73,7 +73,7 @@ async fn a_refusal_after_a_lost_sending_is_not_the_answer_of_the_operation() {
 #[tokio::test]
 async fn a_refusal_of_a_resumed_request_is_not_the_answer_of_the_operation() {
     let server = Script::of([Act::Answer("401 Who\r\n")]).await;
-    let (keeps, kept) = std::sync::mpsc::channel::<Sending>();
+    let (keeps, kept) = std::sync::mpsc::channel::<OutgoingRequest>();
     let keeping = client().persist(move |sending| {
         keeps.send(sending).unwrap();
         async { Err(std::io::Error::other("killed")) }

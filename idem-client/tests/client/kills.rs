@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::post;
-use idem_client::{Answered, Sending};
+use idem_client::{Answered, OutgoingRequest};
 use idem_core::{Scope, Store};
 use idem_http::IdempotencyLayer;
 use idem_moka::{MokaConfig, MokaStore};
@@ -88,7 +88,7 @@ fn length(file: &Path) -> u64 {
 async fn pay_all(server: &str, journal: Journal) {
     let (keeps, forgets) = (journal.clone(), journal.clone());
     let client = client()
-        .persist(move |sending: Sending| {
+        .persist(move |sending: OutgoingRequest| {
             let kept = keeps.append(&serde_json::to_string(&sending).unwrap());
             async { kept }
         })
@@ -134,10 +134,10 @@ impl Journal {
     }
 
     /// What has no answer yet.
-    fn open(&self) -> Vec<Sending> {
+    fn open(&self) -> Vec<OutgoingRequest> {
         let lines = self.lines();
-        let kept = lines.iter().filter_map(|line| serde_json::from_str::<Sending>(line).ok());
-        let is_open = |sending: &Sending| {
+        let kept = lines.iter().filter_map(|line| serde_json::from_str::<OutgoingRequest>(line).ok());
+        let is_open = |sending: &OutgoingRequest| {
             let answered = format!("answered {} ", sending.key().as_str());
             !lines.iter().any(|line| line.starts_with(&answered))
         };

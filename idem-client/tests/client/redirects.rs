@@ -1,6 +1,6 @@
 //! Redirects of requests that carry a key.
 
-use idem_client::{Error, Failure, IdempotencyMiddleware, Idempotent, redirect_policy};
+use idem_client::{Error, Failure, IdempotencyMiddleware, IdempotentClient, redirect_policy};
 use reqwest_middleware::ClientBuilder;
 
 use crate::script::{Act, Script, client, plain, quick};
@@ -94,7 +94,7 @@ async fn a_get_that_carries_a_key_is_followed_where_it_stays_a_get() {
 async fn a_client_with_a_policy_of_its_own_at_least_tells_of_another_origin() {
     let elsewhere = Script::of([]).await;
     let server = Script::of([to(307, elsewhere.url()), to(307, elsewhere.url())]).await;
-    let client = Idempotent::with_client(plain().build().unwrap()).policy(quick());
+    let client = IdempotentClient::with_client(plain().build().unwrap()).policy(quick());
     assert_refused(&client.execute(server.post("12 EUR")).await.unwrap_err());
     let client = ClientBuilder::new(plain().build().unwrap()).with(IdempotencyMiddleware::new()).build();
     let error = client.post(server.url()).send().await.unwrap_err();

@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use idem_client::{Answered, Failure, IdempotencyMiddleware, Sending};
+use idem_client::{Answered, Failure, IdempotencyMiddleware, OutgoingRequest};
 use idem_core::{Scope, Store};
 use idem_http::IdempotencyLayer;
 use idem_moka::{MokaConfig, MokaStore};
@@ -108,7 +108,7 @@ async fn play(role: &str, server: &str, journal: &Path) {
     let first = role == "pay";
     let (kept, forgotten) = (journal.to_owned(), journal.to_owned());
     let client = client()
-        .persist(move |sending: Sending| {
+        .persist(move |sending: OutgoingRequest| {
             let line = serde_json::to_string(&sending).unwrap();
             let kept = if first { append(&kept, &line) } else { Err(io::Error::other("a second time")) };
             async { kept }
@@ -123,7 +123,8 @@ async fn play(role: &str, server: &str, journal: &Path) {
         let request = client.inner().post(server).bearer_auth("s3cret").header("x-note", "kept").body(BODY);
         client.execute(request.build().unwrap()).await.unwrap()
     } else {
-        let mut sending: Sending = serde_json::from_str(&fs::read_to_string(journal).unwrap()).unwrap();
+        let mut sending: OutgoingRequest =
+            serde_json::from_str(&fs::read_to_string(journal).unwrap()).unwrap();
         assert_eq!(sending.missing(), [AUTHORIZATION]);
         sending.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer s3cret"));
         client.resume(&sending).await.unwrap()
@@ -139,9 +140,9 @@ fn append(journal: &Path, line: &str) -> io::Result<()> {
 }
 
 /// What the hook is given for `request`.
-async fn kept(request: reqwest::Request) -> Sending {
+async fn kept(request: reqwest::Request) -> OutgoingRequest {
     let (keeps, kept) = std::sync::mpsc::channel();
-    let client = client().persist(move |sending: Sending| {
+    let client = client().persist(move |sending: OutgoingRequest| {
         keeps.send(sending).unwrap();
         async { Err(io::Error::other("enough")) }
     });
@@ -149,7 +150,7 @@ async fn kept(request: reqwest::Request) -> Sending {
     kept.recv().unwrap()
 }
 
-fn written_and_read(sending: &Sending) -> Sending {
+fn written_and_read(sending: &OutgoingRequest) -> OutgoingRequest {
     serde_json::from_str(&serde_json::to_string(sending).unwrap()).unwrap()
 }
 
@@ -162,7 +163,7 @@ async fn what_is_resumed_is_the_same_bytes_by_wrapper_and_middleware() {
     let given = kept(request.try_clone().unwrap()).await;
     let sending = written_and_read(&given);
     // A format that names no fields.
-    let compact: Sending = rmp_serde::from_slice(&rmp_serde::to_vec(&given).unwrap()).unwrap();
+    let compact: OutgoingRequest = rmp_serde::from_slice(&rmp_serde::to_vec(&given).unwrap()).unwrap();
     assert_eq!(serde_json::to_value(&compact).unwrap(), serde_json::to_value(&sending).unwrap());
     idem_client::with_key(&mut request, sending.key()).unwrap();
     client().execute(request).await.unwrap();
@@ -234,7 +235,7 @@ async fn secrets_are_not_written_and_must_be_put_back() {
     assert!(!format!("{given:?}").contains("s3cret"));
     let text = serde_json::to_string(&given).unwrap();
     assert!(!text.contains("s3cret"), "{text}");
-    let mut sending: Sending = serde_json::from_str(&text).unwrap();
+    let mut sending: OutgoingRequest = serde_json::from_str(&text).unwrap();
     for name in ["authorization", "cookie", "x-api-key", "x-mine"] {
         let error = client().resume(&sending).await.unwrap_err();
         assert!(matches!(error.failure(), Failure::NotResumed(_)), "{error:?}");
@@ -259,7 +260,7 @@ async fn what_the_server_may_have_forgotten_is_not_sent_again() {
     for (first, until) in [(first - 86_400, until - 86_400), (first + 3_600, until + 3_600)] {
         let mut changed = written.clone();
         (changed["first_sent"], changed["until"]) = (first.into(), until.into());
-        let sending: Sending = serde_json::from_value(changed).unwrap();
+        let sending: OutgoingRequest = serde_json::from_value(changed).unwrap();
         let error = client().resume(&sending).await.unwrap_err();
         assert!(matches!(error.failure(), Failure::NotResumed(_)), "{error:?}");
     }
@@ -283,7 +284,7 @@ async fn what_is_not_of_this_version_or_not_whole_is_an_error() {
     ] {
         let mut changed = written.clone();
         changed[field] = value;
-        let read = serde_json::from_value::<Sending>(changed);
+        let read = serde_json::from_value::<OutgoingRequest>(changed);
         assert!(read.is_err(), "{field}");
     }
     let mut stream = server.post("");
@@ -301,7 +302,7 @@ async fn version_1_is_read_for_good() {
         "headers":[["idempotency-key",{"text":"\"order-17\""}],["x-many",{"base64":"dOk="}]],
         "left_out":["authorization"],"body":{"kept":{"text":"12 EUR"}},
         "first_sent":1800000000,"until":1800086400}"#;
-    let sending: Sending = serde_json::from_str(line).unwrap();
+    let sending: OutgoingRequest = serde_json::from_str(line).unwrap();
     assert_eq!((sending.key().as_str(), sending.method().as_str()), ("order-17", "POST"));
     assert_eq!(sending.url().as_str(), "https://api.example/payments?a=1");
     assert_eq!(sending.headers()["x-many"].as_bytes(), b"t\xe9");

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
-use idem_client::{ClientKey, Failure, IdempotencyMiddleware, KeyError, Sending, with_key};
+use idem_client::{ClientKey, Failure, IdempotencyMiddleware, KeyError, OutgoingRequest, with_key};
 use proptest::prelude::*;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest_middleware::ClientBuilder;
@@ -115,7 +115,7 @@ async fn key_and_request_are_persisted_before_the_first_byte_and_once() {
     let server = Arc::new(Script::of([Act::Drop, Act::Drop]).await);
     let kept = Arc::new(Mutex::new(Vec::new()));
     let (log, watched) = (Arc::clone(&kept), Arc::clone(&server));
-    let client = client().persist(move |sending: Sending| {
+    let client = client().persist(move |sending: OutgoingRequest| {
         log.lock().unwrap().push((sending, watched.seen().len()));
         async { Ok::<_, std::io::Error>(()) }
     });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use idem_client::{ClientKey, Error, Failure, IdempotencyMiddleware, Idempotent, with_key};
+use idem_client::{ClientKey, Error, Failure, IdempotencyMiddleware, IdempotentClient, with_key};
 use reqwest_middleware::ClientBuilder;
 use tokio::time::{Instant, timeout};
 
@@ -68,7 +68,7 @@ async fn no_attempts_are_one() {
 #[tokio::test]
 async fn lost_connections_and_silence_are_sent_again() {
     let server = Script::of([Act::Drop, Act::Silence]).await;
-    let client = Idempotent::new(plain().timeout(Duration::from_millis(300))).unwrap().policy(quick());
+    let client = IdempotentClient::new(plain().timeout(Duration::from_millis(300))).unwrap().policy(quick());
     assert_eq!(client.execute(server.post("12 EUR")).await.unwrap().status(), 200);
     assert_eq!(server.seen().len(), 3);
 }
@@ -163,7 +163,7 @@ async fn in_silence(attempt: Duration, window: Duration) -> (Error, usize) {
     let server = Script::of(vec![Act::Silence; 9]).await;
     let mut policy = quick();
     (policy.attempt_timeout, policy.window) = (attempt, window);
-    let client = Idempotent::new(plain()).unwrap().policy(policy);
+    let client = IdempotentClient::new(plain()).unwrap().policy(policy);
     let given = timeout(Duration::from_mins(1), client.execute(server.post("12 EUR"))).await.unwrap();
     (given.unwrap_err(), server.seen().len())
 }

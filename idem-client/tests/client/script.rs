@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use idem_client::{Idempotent, RetryPolicy};
+use idem_client::{IdempotentClient, RetryPolicy};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
@@ -121,8 +121,8 @@ async fn read(connection: &mut TcpStream) -> String {
 }
 
 /// With pauses for tests, and no connection used twice.
-pub(crate) fn client() -> Idempotent {
-    Idempotent::new(plain().timeout(Duration::from_secs(5))).unwrap().policy(quick())
+pub(crate) fn client() -> IdempotentClient {
+    IdempotentClient::new(plain().timeout(Duration::from_secs(5))).unwrap().policy(quick())
 }
 
 /// Without a time limit of its own.

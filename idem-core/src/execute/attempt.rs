@@ -6,10 +6,17 @@ use std::pin::pin;
 use bytes::Bytes;
 use tracing::field::Empty;
 
-use super::begin::{Begun, begin};
+use super::acquire::{Acquisition, acquire};
+use super::execution::{Execution, ended};
 use super::finish::{self, Finished, Retained};
-use super::{Execution, Policy, heartbeat};
-use crate::{Fingerprint, Key, Lease, Outcome, Result, Store, metrics};
+use super::heartbeat;
+use super::policy::Policy;
+use crate::error::Result;
+use crate::identity::{Fingerprint, Key};
+use crate::lease::Lease;
+use crate::metrics;
+use crate::record::Outcome;
+use crate::store::Store;
 
 /// The work answers a `U`. `encode` makes of it what the caller gets and what is kept; `decode` makes what the caller
 /// gets of what was kept.
@@ -34,7 +41,7 @@ where
     let mut inside = pin!(attempt_once(store, key, fingerprint, policy, work, encode, decode, attempt));
     // Where it stands: `instrument` would take it by value, for which there must be room a second time.
     let answer = poll_fn(|cx| span.in_scope(|| inside.as_mut().poll(cx))).await;
-    span.record("outcome", metrics::ended(&answer));
+    span.record("outcome", ended(&answer));
     answer
 }
 
@@ -63,20 +70,20 @@ where
 {
     let asked = metrics::Since::now();
     if policy.peeks_first
-        && let Some(completion) = store.peek(key, fingerprint)
+        && let Some(replay) = store.peek(key, fingerprint)
     {
         // As the store does where it is asked for a lock.
         policy.check()?;
         metrics::waited(asked);
-        return replayed(completion.outcome, decode);
+        return replayed(replay.outcome, decode);
     }
-    let begun = begin(store, key, fingerprint, policy).await?;
+    let acquisition = acquire(store, key, fingerprint, policy).await?;
     metrics::waited(asked);
-    let (lease, claim) = match begun {
-        Begun::Acquired(lease, claim) => (lease, claim),
-        Begun::InProgress(remaining) => return Ok(Execution::InProgress { remaining }),
-        Begun::FingerprintMismatch => return Ok(Execution::FingerprintMismatch),
-        Begun::Completed(completion) => return replayed(completion.outcome, decode),
+    let (lease, claim) = match acquisition {
+        Acquisition::Acquired(lease, claim) => (lease, claim),
+        Acquisition::InProgress(remaining) => return Ok(Execution::InProgress { remaining }),
+        Acquisition::FingerprintMismatch => return Ok(Execution::FingerprintMismatch),
+        Acquisition::Completed(replay) => return replayed(replay.outcome, decode),
     };
     let kept_by_work = |outcome| match outcome {
         Outcome::Value(bytes) => Ok(Execution::Executed(decode(bytes)?)),
@@ -92,7 +99,7 @@ where
             match finish::complete(store, &lease, &claim, retained, policy).await {
                 Finished::Kept => Ok(Execution::Executed(value)),
                 Finished::ByWork(outcome) => kept_by_work(outcome),
-                Finished::Lost => Ok(Execution::Fenced(value)),
+                Finished::Lost => Ok(Execution::LeaseLost(value)),
                 Finished::Unknown(error) => Ok(Execution::Unknown(value, error)),
             }
         }

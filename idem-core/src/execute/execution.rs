@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Error, Reason};
+use crate::error::{Error, Result};
+use crate::metrics::{self, count_by};
+use crate::record::UnavailableReason;
 
 /// How [`StoreExt::execute`](crate::StoreExt::execute) ended.
 #[derive(Debug)]
@@ -22,9 +24,9 @@ pub enum Execution<T, E> {
     FingerprintMismatch,
     /// The work ran here, but the lease was lost meanwhile: this result is not the key's. Another attempt may
     /// have run the work as well; the store keeps that one's.
-    Fenced(T),
+    LeaseLost(T),
     /// The work ran to its end before, and its result could not be kept. It is not run again.
-    Unavailable(Reason),
+    Unavailable(UnavailableReason),
     /// The work ran here, and whether the store keeps its result is unknown, for this reason. Nothing was
     /// released: ask again with the same key.
     Unknown(T, Error),
@@ -65,7 +67,7 @@ impl<T, E> Execution<T, E> {
             Self::Executed(value) | Self::Replayed(value) => return Ok(value),
             Self::InProgress { remaining } => NoResult::InProgress { remaining },
             Self::FingerprintMismatch => NoResult::FingerprintMismatch,
-            Self::Fenced(_) => NoResult::Lost,
+            Self::LeaseLost(_) => NoResult::LeaseLost,
             Self::Unavailable(reason) => NoResult::Unavailable(reason),
             Self::Unknown(_, error) => NoResult::Unknown(error),
             Self::Failed(error) => NoResult::Work(error),
@@ -85,9 +87,9 @@ pub enum NoResult<E> {
     /// The key was used for a different request.
     FingerprintMismatch,
     /// The work ran here, and its lease was lost: ask again with the same key for the key's result.
-    Lost,
+    LeaseLost,
     /// The work ran to its end before, and its result could not be kept. It is not run again.
-    Unavailable(Reason),
+    Unavailable(UnavailableReason),
     /// The work ran here, and whether its result is kept is unknown: ask again with the same key.
     Unknown(Error),
     /// The work's own error.
@@ -99,7 +101,7 @@ impl<E> NoResult<E> {
     /// where that is known.
     #[must_use]
     pub fn is_worth_a_retry(&self) -> bool {
-        matches!(self, Self::InProgress { .. } | Self::Lost | Self::Unknown(_))
+        matches!(self, Self::InProgress { .. } | Self::LeaseLost | Self::Unknown(_))
     }
 }
 
@@ -110,7 +112,7 @@ impl<E> fmt::Display for NoResult<E> {
                 write!(f, "a request with this key is running, for {remaining:?} at the most; ask again")
             }
             Self::FingerprintMismatch => f.write_str("this key belongs to another request"),
-            Self::Lost => f.write_str("the lease was lost while the work ran; ask again for the result"),
+            Self::LeaseLost => f.write_str("the lease was lost while the work ran; ask again for the result"),
             Self::Unavailable(reason) => write!(f, "the work ran before and is not run again: {reason}"),
             Self::Unknown(_) => {
                 f.write_str("the work ran, and whether its result is kept is unknown; ask again")
@@ -128,4 +130,21 @@ impl<E: std::error::Error + 'static> std::error::Error for NoResult<E> {
             _ => None,
         }
     }
+}
+
+/// Counts how an `execute` ended, and answers the word for it.
+pub(crate) fn ended<T, E>(answer: &Result<Execution<T, E>>) -> &'static str {
+    let outcome = match answer {
+        Ok(Execution::Executed(_)) => "executed",
+        Ok(Execution::Replayed(_)) => "replayed",
+        Ok(Execution::InProgress { .. }) => "in_progress",
+        Ok(Execution::FingerprintMismatch) => "fingerprint_mismatch",
+        Ok(Execution::LeaseLost(_)) => "fenced",
+        Ok(Execution::Unavailable(_)) => "unavailable",
+        Ok(Execution::Unknown(..)) => "unknown",
+        Ok(Execution::Failed(_)) => "failed",
+        Err(_) => "error",
+    };
+    count_by(metrics::EXECUTIONS, "outcome", outcome);
+    outcome
 }

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::policy::{OnError, Policy};
 use super::resend::{Asking, resend};
-use super::{OnError, Policy, cause};
-use crate::limits::nearest_retention;
-use crate::{
-    Claim, Error, ErrorKind, Fenced, Lease, LockOutcome, LostReason, Operation, Outcome, Reason, Result,
-    Store,
-};
+use crate::backend::limits::nearest_retention;
+use crate::claim::Claim;
+use crate::effect::{Effect, LostReason};
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::lease::{Lease, LockAnswer};
+use crate::record::{Outcome, UnavailableReason};
+use crate::store::Store;
 
 /// How an attempt ended.
 pub(super) enum Finished {
@@ -37,7 +39,7 @@ impl Retained {
         Self { outcome, retention: nearest_retention(retention) }
     }
 
-    fn instead(&self, reason: Reason) -> Self {
+    fn instead(&self, reason: UnavailableReason) -> Self {
         Self { outcome: Outcome::Unavailable(reason), ..*self }
     }
 }
@@ -55,7 +57,7 @@ pub(super) async fn complete<S: Store + ?Sized>(
         return Box::pin(by_work(store, lease, policy)).await;
     }
     match send(store, lease, &retained, policy).await {
-        Ok(Fenced::Lost(LostReason::Gone)) => {
+        Ok(Effect::Lost(LostReason::Gone)) => {
             Box::pin(complete_again(store, lease, claim, &retained, policy)).await
         }
         answer => finished(answer),
@@ -75,18 +77,18 @@ async fn complete_again<S: Store + ?Sized>(
     })
     .await;
     match lock {
-        Ok(LockOutcome::Acquired(again)) if again.attempt() == 1 && again.checkpoint().is_none() => {
+        Ok(LockAnswer::Acquired(again)) if again.attempt() == 1 && again.checkpoint().is_none() => {
             finished(send(store, &again, retained, policy).await)
         }
-        Ok(LockOutcome::Acquired(again)) => {
+        Ok(LockAnswer::Acquired(again)) => {
             // Another attempt has been here: what it did is not ours to overwrite.
             if let Err(error) = store.release(&again).await {
-                let error = cause(&error);
+                let error = error.as_dyn();
                 tracing::warn!(key = %lease.key(), error, "a lease taken in vain could not be released");
             }
             Finished::Lost
         }
-        Ok(LockOutcome::Completed(_) | LockOutcome::InProgress { .. } | LockOutcome::FingerprintMismatch) => {
+        Ok(LockAnswer::Completed(_) | LockAnswer::InProgress { .. } | LockAnswer::FingerprintMismatch) => {
             Finished::Lost
         }
         Err(error) => Finished::Unknown(error),
@@ -98,10 +100,10 @@ async fn complete_again<S: Store + ?Sized>(
 pub(super) async fn fail<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &Policy) -> Option<Outcome> {
     if policy.on_error == OnError::Release && !lease.is_completed() {
         match resend(&mut Asking::new(store, policy), Operation::Release, || store.release(lease)).await {
-            Ok(Fenced::Lost(LostReason::Completed)) => {}
+            Ok(Effect::Lost(LostReason::Completed)) => {}
             Ok(_) => return None,
             Err(error) => {
-                let error = cause(&error);
+                let error = error.as_dyn();
                 tracing::warn!(key = %lease.key(), error, "a release failed, the lease ends by itself");
             }
         }
@@ -109,7 +111,7 @@ pub(super) async fn fail<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &P
     match by_work(store, lease, policy).await {
         Finished::ByWork(outcome) => Some(outcome),
         Finished::Unknown(error) => {
-            let error = cause(&error);
+            let error = error.as_dyn();
             tracing::warn!(key = %lease.key(), error, "whether the work completed its key cannot be seen");
             None
         }
@@ -135,7 +137,7 @@ async fn send<S: Store + ?Sized>(
     lease: &Lease,
     retained: &Retained,
     policy: &Policy,
-) -> Result<Fenced> {
+) -> Result<Effect> {
     let complete = async |asking: &mut Asking<'_, S>, retained: &Retained| {
         let call = || store.complete(lease, retained.outcome.clone(), retained.retention);
         resend(asking, Operation::Complete, call).await
@@ -144,18 +146,18 @@ async fn send<S: Store + ?Sized>(
     // What goes on after it is rare, so boxed: inline it would enlarge the future of every caller.
     let noted = match complete(&mut asking, retained).await {
         Err(error) if error.kind() == ErrorKind::TooLarge => {
-            let error = cause(&error);
+            let error = error.as_dyn();
             tracing::warn!(key = %lease.key(), error, "the result is not kept; a retry will be told so");
-            let note = retained.instead(Reason::TooLarge);
+            let note = retained.instead(UnavailableReason::TooLarge);
             Box::pin(async { complete(&mut Asking::completing(store, policy, lease), &note).await }).await
         }
         Err(error) if asking.met_full() => {
-            let note = retained.instead(Reason::Other);
+            let note = retained.instead(UnavailableReason::Other);
             Box::pin(send_note(store, lease, note, policy, error)).await
         }
         answer => return answer,
     };
-    if matches!(noted, Ok(Fenced::Applied)) {
+    if matches!(noted, Ok(Effect::Applied)) {
         lease.set_result_unavailable();
     }
     noted
@@ -169,11 +171,11 @@ async fn send_note<S: Store + ?Sized>(
     note: Retained,
     policy: &Policy,
     unsent: Error,
-) -> Result<Fenced> {
+) -> Result<Effect> {
     let limit = policy.resend_limit(&store.capabilities());
     match timeout(limit, store.complete(lease, note.outcome, note.retention)).await {
         Ok(Ok(answer)) => {
-            let error = cause(&unsent);
+            let error = unsent.as_dyn();
             tracing::warn!(key = %lease.key(), error, "the store is full, the result is not kept");
             Ok(answer)
         }
@@ -181,10 +183,10 @@ async fn send_note<S: Store + ?Sized>(
     }
 }
 
-fn finished(answer: Result<Fenced>) -> Finished {
+fn finished(answer: Result<Effect>) -> Finished {
     match answer {
-        Ok(Fenced::Applied) => Finished::Kept,
-        Ok(Fenced::Lost(_)) => Finished::Lost,
+        Ok(Effect::Applied) => Finished::Kept,
+        Ok(Effect::Lost(_)) => Finished::Lost,
         Err(error) => Finished::Unknown(error),
     }
 }

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
+use super::policy::Policy;
 use super::resend::poll_once;
-use super::{Policy, cause};
-use crate::limits::MIN_DURATION;
-use crate::{Error, ErrorKind, Fenced, Lease, LostReason, Operation, Store};
+use crate::backend::limits::MIN_DURATION;
+use crate::effect::{Effect, LostReason};
+use crate::error::{Error, ErrorKind, Operation};
+use crate::lease::Lease;
+use crate::store::Store;
 
 /// A store that commits to a disk or asks its replicas needs some time, however short the lease.
 const SHORTEST_PATIENCE: Duration = Duration::from_millis(100);
@@ -55,21 +58,21 @@ async fn renew_until_lost<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &
         }
         let renewal = timeout(patience, store.renew(lease, policy.lease.min(left))).await;
         match renewal.unwrap_or_else(|_| Err(no_answer(patience))) {
-            Ok(Fenced::Applied) => pause = regular,
+            Ok(Effect::Applied) => pause = regular,
             // The store has told the lease. The work completed its key itself, and may not have known: the answer to
             // that call was lost.
-            Ok(Fenced::Lost(LostReason::Completed)) => return,
-            Ok(Fenced::Lost(reason)) => {
+            Ok(Effect::Lost(LostReason::Completed)) => return,
+            Ok(Effect::Lost(reason)) => {
                 tracing::warn!(key = %lease.key(), ?reason, "the lease was lost while the work runs");
                 return;
             }
             Err(error) if worth_another(&error, lease) => {
-                let error = cause(&error);
+                let error = error.as_dyn();
                 tracing::warn!(key = %lease.key(), error, "a renewal failed and is sent again");
                 pause = after_failure.max(Duration::from_millis(1));
             }
             Err(error) => {
-                let error = cause(&error);
+                let error = error.as_dyn();
                 tracing::error!(key = %lease.key(), error, "the lease can no longer be renewed");
                 return;
             }

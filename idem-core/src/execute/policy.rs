@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{Capabilities, Result, limits};
+use crate::backend::limits;
+use crate::error::Result;
+use crate::store::Capabilities;
 
 /// How [`StoreExt::execute`](crate::StoreExt::execute) goes about the work of a key.
 ///

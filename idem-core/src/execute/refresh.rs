@@ -1,8 +1,11 @@
 //! Renewing a lease before any work begins under it.
 
-use super::Policy;
+use super::policy::Policy;
 use super::resend::{Asking, resend};
-use crate::{Error, ErrorKind, Fenced, Lease, Operation, Result, Store};
+use crate::effect::Effect;
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::lease::Lease;
+use crate::store::Store;
 
 /// What became of a lease of which little was left.
 pub(super) enum Refreshed {
@@ -28,10 +31,10 @@ pub(super) async fn refresh<S: Store + ?Sized>(
     loop {
         let renewal = resend(asking, Operation::Renew, || store.renew(lease, policy.lease));
         match renewal.await? {
-            Fenced::Lost(_) => return Ok(Refreshed::Lost),
-            Fenced::Applied if !lease.remaining().is_zero() => return Ok(Refreshed::Live),
-            Fenced::Applied if !asking.left().is_zero() => {}
-            Fenced::Applied => return Err(too_slow(policy)),
+            Effect::Lost(_) => return Ok(Refreshed::Lost),
+            Effect::Applied if !lease.remaining().is_zero() => return Ok(Refreshed::Live),
+            Effect::Applied if !asking.left().is_zero() => {}
+            Effect::Applied => return Err(too_slow(policy)),
         }
     }
 }

@@ -8,9 +8,11 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Policy;
-use crate::random::random_seed;
-use crate::{Error, ErrorKind, Lease, Operation, Result, Store};
+use super::policy::Policy;
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::identity::random::random_seed;
+use crate::lease::Lease;
+use crate::store::Store;
 
 /// The time that a store has for calls which belong together: what the policy says, however many calls they are.
 #[derive(Debug)]

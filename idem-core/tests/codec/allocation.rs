@@ -1,8 +1,9 @@
 //! No bytes, however hostile, make the decoder allocate more than they are.
 
 use allocation_counter::measure;
-use idem_core::codec::{Cover, HEADER_LEN, decode, encode};
-use idem_core::{Outcome, decode_value};
+use idem_core::Outcome;
+use idem_core::backend::codec::{ChecksumScope, HEADER_LEN, decode, encode};
+use idem_core::typed::decode_value;
 use proptest::prelude::*;
 
 use crate::support::{AS_OF, any_cover, any_record, completed, key, locked, sealed, value};
@@ -11,7 +12,7 @@ use crate::support::{AS_OF, any_cover, any_record, completed, key, locked, seale
 const OVERHEAD: u64 = 1_024;
 
 #[track_caller]
-fn peak(bytes: &[u8], cover: Cover) -> u64 {
+fn peak(bytes: &[u8], cover: ChecksumScope) -> u64 {
     measure(|| {
         let _either = std::hint::black_box(decode(&key(), bytes, cover, AS_OF));
     })
@@ -21,8 +22,8 @@ fn peak(bytes: &[u8], cover: Cover) -> u64 {
 #[test]
 fn counter_sees_what_a_decoder_allocates() {
     let outcome = Outcome::Value(vec![7; 100_000].into());
-    let bytes = encode(&key(), &completed(outcome), Cover::Whole).unwrap();
-    assert!((100_000..100_000 + OVERHEAD).contains(&peak(&bytes, Cover::Whole)));
+    let bytes = encode(&key(), &completed(outcome), ChecksumScope::Whole).unwrap();
+    assert!((100_000..100_000 + OVERHEAD).contains(&peak(&bytes, ChecksumScope::Whole)));
 }
 
 #[test]
@@ -30,23 +31,23 @@ fn encoding_allocates_once() {
     let key = key();
     for length in [0, 250, 251, 70_000] {
         let record = completed(Outcome::Value(vec![7; length].into()));
-        let encoded = measure(|| drop(encode(&key, &record, Cover::Whole).unwrap()));
+        let encoded = measure(|| drop(encode(&key, &record, ChecksumScope::Whole).unwrap()));
         assert_eq!(encoded.count_total, 1, "{length} bytes");
         assert!(encoded.bytes_max <= length as u64 + 200, "{length} bytes");
     }
     let record = locked(true, Some(b"charged"));
-    let encoded = measure(|| drop(encode(&key, &record, Cover::Whole).unwrap()));
+    let encoded = measure(|| drop(encode(&key, &record, ChecksumScope::Whole).unwrap()));
     assert_eq!(encoded.count_total, 1);
 }
 
 #[test]
 fn absurd_length_allocates_nothing_for_it() {
-    let encoded = encode(&key(), &value(b"3 apples"), Cover::Whole).unwrap();
+    let encoded = encode(&key(), &value(b"3 apples"), ChecksumScope::Whole).unwrap();
     for length in [u64::MAX, 1 << 63, i64::MAX.unsigned_abs(), 1 << 40, 1 << 31] {
         let body = [&[1, 253][..], &length.to_le_bytes(), b"3 apples"].concat();
-        let bytes = sealed(&key(), &encoded[..HEADER_LEN], &body, Cover::Whole);
-        assert!(decode(&key(), &bytes, Cover::Whole, AS_OF).is_err());
-        assert!(peak(&bytes, Cover::Whole) <= OVERHEAD);
+        let bytes = sealed(&key(), &encoded[..HEADER_LEN], &body, ChecksumScope::Whole);
+        assert!(decode(&key(), &bytes, ChecksumScope::Whole, AS_OF).is_err());
+        assert!(peak(&bytes, ChecksumScope::Whole) <= OVERHEAD);
     }
 }
 

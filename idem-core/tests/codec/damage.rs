@@ -1,7 +1,8 @@
 //! Bytes that are not what was written: an error or the value as it was, never a panic.
 
-use idem_core::codec::{CHECKSUM_LEN, Cover, HEADER_LEN, decode, encode};
-use idem_core::{Checkpoint, ErrorKind, Fingerprint, Outcome, Record, State};
+use idem_core::backend::codec::{CHECKSUM_LEN, ChecksumScope, HEADER_LEN, decode, encode};
+use idem_core::record::{Checkpoint, Record, State};
+use idem_core::{ErrorKind, Fingerprint, Outcome};
 use proptest::prelude::*;
 
 use crate::support::{AS_OF, COVERS, any_cover, any_record, key, locked, other_key, sealed, value};
@@ -17,7 +18,9 @@ fn record_moved_to_another_key_is_corrupt() {
 
 #[test]
 fn record_read_with_the_other_cover_is_corrupt() {
-    for (written, read) in [(Cover::Whole, Cover::Body), (Cover::Body, Cover::Whole)] {
+    for (written, read) in
+        [(ChecksumScope::Whole, ChecksumScope::Body), (ChecksumScope::Body, ChecksumScope::Whole)]
+    {
         let bytes = encode(&key(), &value(b"3 apples"), written).unwrap();
         assert_eq!(decode(&key(), &bytes, read, AS_OF).unwrap_err().kind(), ErrorKind::Corrupt);
     }
@@ -27,9 +30,9 @@ fn record_read_with_the_other_cover_is_corrupt() {
 #[test]
 fn any_flipped_bit_of_a_whole_record_is_an_error() {
     for record in [locked(true, Some(b"charged")), value(b"3 apples")] {
-        let bytes = encode(&key(), &record, Cover::Whole).unwrap();
+        let bytes = encode(&key(), &record, ChecksumScope::Whole).unwrap();
         for bit in 0..bytes.len() * 8 {
-            let error = decode(&key(), &flipped(&bytes, bit), Cover::Whole, AS_OF).unwrap_err();
+            let error = decode(&key(), &flipped(&bytes, bit), ChecksumScope::Whole, AS_OF).unwrap_err();
             let expected = if bit < 8 { ErrorKind::Incompatible } else { ErrorKind::Corrupt };
             assert_eq!(error.kind(), expected, "bit {bit}");
         }
@@ -39,9 +42,9 @@ fn any_flipped_bit_of_a_whole_record_is_an_error() {
 #[test]
 fn any_flipped_bit_behind_the_header_is_corrupt_when_the_body_is_covered() {
     for record in [locked(true, Some(b"charged")), value(b"3 apples")] {
-        let bytes = encode(&key(), &record, Cover::Body).unwrap();
+        let bytes = encode(&key(), &record, ChecksumScope::Body).unwrap();
         for bit in 54 * 8..bytes.len() * 8 {
-            let error = decode(&key(), &flipped(&bytes, bit), Cover::Body, AS_OF).unwrap_err();
+            let error = decode(&key(), &flipped(&bytes, bit), ChecksumScope::Body, AS_OF).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "bit {bit}");
         }
     }
@@ -52,9 +55,9 @@ fn any_flipped_bit_behind_the_header_is_corrupt_when_the_body_is_covered() {
 #[test]
 fn flipped_header_bit_never_changes_fingerprint_or_body_when_the_body_is_covered() {
     for record in [locked(true, Some(b"charged")), value(b"3 apples")] {
-        let bytes = encode(&key(), &record, Cover::Body).unwrap();
+        let bytes = encode(&key(), &record, ChecksumScope::Body).unwrap();
         for bit in 0..54 * 8 {
-            if let Ok(read) = decode(&key(), &flipped(&bytes, bit), Cover::Body, AS_OF) {
+            if let Ok(read) = decode(&key(), &flipped(&bytes, bit), ChecksumScope::Body, AS_OF) {
                 assert_eq!(covered(&read), covered(&record), "bit {bit}");
             }
         }
@@ -86,8 +89,8 @@ proptest! {
             mutation.apply(&mut bytes);
         }
         match (decode(&key(), &bytes, cover, AS_OF), cover) {
-            (Ok(read), Cover::Whole) => prop_assert_eq!(read, record),
-            (Ok(read), Cover::Body) => prop_assert_eq!(covered(&read), covered(&record)),
+            (Ok(read), ChecksumScope::Whole) => prop_assert_eq!(read, record),
+            (Ok(read), ChecksumScope::Body) => prop_assert_eq!(covered(&read), covered(&record)),
             (Err(error), _) => prop_assert!(is_damage(error.kind()), "{error}"),
         }
     }
@@ -191,8 +194,8 @@ fn covered(record: &Record) -> (Fingerprint, Option<&Outcome>, Option<&[u8]>) {
 
 #[test]
 fn shortest_record_has_a_header_a_body_and_a_checksum() {
-    let bytes = encode(&key(), &locked(true, None), Cover::Whole).unwrap();
+    let bytes = encode(&key(), &locked(true, None), ChecksumScope::Whole).unwrap();
     assert_eq!(bytes.len(), HEADER_LEN + 2 + CHECKSUM_LEN);
-    let bare = sealed(&key(), &bytes[..HEADER_LEN], &[], Cover::Whole);
-    assert_eq!(decode(&key(), &bare, Cover::Whole, AS_OF).unwrap_err().kind(), ErrorKind::Corrupt);
+    let bare = sealed(&key(), &bytes[..HEADER_LEN], &[], ChecksumScope::Whole);
+    assert_eq!(decode(&key(), &bare, ChecksumScope::Whole, AS_OF).unwrap_err().kind(), ErrorKind::Corrupt);
 }

@@ -4,8 +4,9 @@
 //! A change that fails here cannot read what is already stored: it needs a new version byte, not new files.
 
 use bytes::Bytes;
-use idem_core::codec::{Cover, decode, encode};
-use idem_core::{Fingerprint, Key, Outcome, Reason, Record, Scope};
+use idem_core::backend::codec::{ChecksumScope, decode, encode};
+use idem_core::record::Record;
+use idem_core::{Fingerprint, Key, Outcome, Scope, UnavailableReason};
 
 use crate::support::{self, AS_OF, completed, key, value};
 
@@ -14,9 +15,9 @@ macro_rules! pinned {
         #[test]
         fn $name() {
             let whole = include_str!(concat!("../../golden/whole/", stringify!($name), ".hex"));
-            assert_pinned(&$record, whole, Cover::Whole);
+            assert_pinned(&$record, whole, ChecksumScope::Whole);
             let body = include_str!(concat!("../../golden/body/", stringify!($name), ".hex"));
-            assert_pinned(&$record, body, Cover::Body);
+            assert_pinned(&$record, body, ChecksumScope::Body);
         }
     )*};
 }
@@ -28,16 +29,16 @@ pinned! {
     completed_value: value(b"3 apples");
     completed_long: completed(Outcome::Value(Bytes::from(vec![0xAB; 300])));
     completed_empty: value(b"");
-    unavailable_other: completed(Outcome::Unavailable(Reason::Other));
-    unavailable_too_large: completed(Outcome::Unavailable(Reason::TooLarge));
-    unavailable_streamed: completed(Outcome::Unavailable(Reason::Streamed));
-    unavailable_upgraded: completed(Outcome::Unavailable(Reason::Upgraded));
-    unavailable_panicked: completed(Outcome::Unavailable(Reason::Panicked));
-    unavailable_not_encodable: completed(Outcome::Unavailable(Reason::NotEncodable));
+    unavailable_other: completed(Outcome::Unavailable(UnavailableReason::Other));
+    unavailable_too_large: completed(Outcome::Unavailable(UnavailableReason::TooLarge));
+    unavailable_streamed: completed(Outcome::Unavailable(UnavailableReason::Streamed));
+    unavailable_upgraded: completed(Outcome::Unavailable(UnavailableReason::Upgraded));
+    unavailable_panicked: completed(Outcome::Unavailable(UnavailableReason::Panicked));
+    unavailable_not_encodable: completed(Outcome::Unavailable(UnavailableReason::NotEncodable));
 }
 
 #[track_caller]
-fn assert_pinned(record: &Record, golden: &str, cover: Cover) {
+fn assert_pinned(record: &Record, golden: &str, cover: ChecksumScope) {
     let golden: String = golden.split_whitespace().collect();
     assert_eq!(hex(&encode(&key(), record, cover).unwrap()), golden);
     assert_eq!(&decode(&key(), &unhex(&golden), cover, AS_OF).unwrap(), record);
@@ -75,9 +76,9 @@ fn typed_result() {
     }
     let named = Named { kind: "card".to_owned(), at: None };
     let value: (Booked, Named) = (("booked".to_owned(), 1200, -3, vec![7, 300]), named);
-    let encoded = idem_core::encode_value(&value).unwrap();
+    let encoded = idem_core::typed::encode_value(&value).unwrap();
     assert_eq!(hex(&encoded), include_str!("../../golden/typed.hex").trim());
-    assert_eq!(idem_core::decode_value::<(Booked, Named)>(&encoded).unwrap(), value);
+    assert_eq!(idem_core::typed::decode_value::<(Booked, Named)>(&encoded).unwrap(), value);
 }
 
 fn hex(bytes: &[u8]) -> String {

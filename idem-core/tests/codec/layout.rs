@@ -1,14 +1,16 @@
 //! The header's fields at the places where a script may read and write them.
 
-use idem_core::codec::{CHECKSUM_LEN, Cover, HEADER_LEN, VERSION, decode, encode};
-use idem_core::{ErrorKind, Outcome, Reason, State, Timestamp};
+use idem_core::backend::codec::{CHECKSUM_LEN, ChecksumScope, HEADER_LEN, VERSION, decode, encode};
+use idem_core::clock::Timestamp;
+use idem_core::record::State;
+use idem_core::{ErrorKind, Outcome, UnavailableReason};
 
 use crate::support::{AS_OF, COVERS, DAY, DEADLINE, body, completed, key, locked, record, sealed, value};
 
 #[test]
 fn header_fields_stand_at_their_documented_places() {
     let expected = locked(true, Some(b"charged"));
-    let bytes = encode(&key(), &expected, Cover::Body).unwrap();
+    let bytes = encode(&key(), &expected, ChecksumScope::Body).unwrap();
     let day = u64::try_from(DAY.as_micros()).unwrap();
     assert_eq!(bytes[0], VERSION);
     assert_eq!(bytes[1], 1);
@@ -24,7 +26,7 @@ fn header_fields_stand_at_their_documented_places() {
 
 #[test]
 fn completed_header_holds_when_it_was_completed_and_when_it_expires() {
-    let bytes = encode(&key(), &value(b"3 apples"), Cover::Body).unwrap();
+    let bytes = encode(&key(), &value(b"3 apples"), ChecksumScope::Body).unwrap();
     assert_eq!(bytes[1], 3);
     assert_eq!(bytes[30..38], DEADLINE.as_micros().to_be_bytes());
     assert_eq!(bytes[38..46], (DEADLINE + DAY).as_micros().to_be_bytes());
@@ -34,10 +36,10 @@ fn completed_header_holds_when_it_was_completed_and_when_it_expires() {
 /// What a script does to a record whose header the checksum leaves out.
 #[test]
 fn header_rewritten_in_place_is_read_as_rewritten() {
-    let mut bytes = encode(&key(), &locked(true, Some(b"charged")), Cover::Body).unwrap();
+    let mut bytes = encode(&key(), &locked(true, Some(b"charged")), ChecksumScope::Body).unwrap();
     bytes[1] = 2;
     bytes[30..38].copy_from_slice(&7_u64.to_be_bytes());
-    let decoded = decode(&key(), &bytes, Cover::Body, AS_OF).unwrap();
+    let decoded = decode(&key(), &bytes, ChecksumScope::Body, AS_OF).unwrap();
     let State::Locked(locked) = decoded.state else { panic!("{decoded:?}") };
     assert!(!locked.held);
     assert_eq!(locked.deadline, Timestamp::from_micros(7));
@@ -45,7 +47,7 @@ fn header_rewritten_in_place_is_read_as_rewritten() {
 
 #[test]
 fn reason_of_a_newer_version_reads_as_other() {
-    let record = completed(Outcome::Unavailable(Reason::Other));
+    let record = completed(Outcome::Unavailable(UnavailableReason::Other));
     for cover in COVERS {
         let encoded = encode(&key(), &record, cover).unwrap();
         let newer = sealed(&key(), &encoded[..HEADER_LEN], &[2, 200], cover);
@@ -74,10 +76,12 @@ fn state_that_does_not_go_with_its_body_is_corrupt() {
     for (state, body) in
         [(1, value_body), (2, value_body), (3, locked_body), (0, locked_body), (4, value_body)]
     {
-        let mut header = encode(&key(), &locked(true, None), Cover::Body).unwrap()[..HEADER_LEN].to_vec();
+        let mut header =
+            encode(&key(), &locked(true, None), ChecksumScope::Body).unwrap()[..HEADER_LEN].to_vec();
         header[1] = state;
         let error =
-            decode(&key(), &sealed(&key(), &header, &body, Cover::Body), Cover::Body, AS_OF).unwrap_err();
+            decode(&key(), &sealed(&key(), &header, &body, ChecksumScope::Body), ChecksumScope::Body, AS_OF)
+                .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
     }
 }
@@ -96,16 +100,16 @@ fn bytes_after_the_body_are_corrupt() {
 fn an_encoding_is_no_longer_than_its_parts() {
     let value = vec![7; 70_000];
     let record = completed(Outcome::Value(value.clone().into()));
-    let encoded = encode(&key(), &record, Cover::Whole).unwrap();
+    let encoded = encode(&key(), &record, ChecksumScope::Whole).unwrap();
     assert_eq!(encoded.len(), HEADER_LEN + 1 + 5 + value.len() + CHECKSUM_LEN);
 }
 
 #[test]
 fn read_time_is_the_one_given_and_is_not_stored() {
-    let bytes = encode(&key(), &locked(true, None), Cover::Whole).unwrap();
+    let bytes = encode(&key(), &locked(true, None), ChecksumScope::Whole).unwrap();
     let later = Timestamp::from_micros(99);
-    assert_eq!(decode(&key(), &bytes, Cover::Whole, later).unwrap().as_of, later);
+    assert_eq!(decode(&key(), &bytes, ChecksumScope::Whole, later).unwrap().as_of, later);
     let mut same = record(locked(true, None).state);
     same.as_of = later;
-    assert_eq!(encode(&key(), &same, Cover::Whole).unwrap(), bytes);
+    assert_eq!(encode(&key(), &same, ChecksumScope::Whole).unwrap(), bytes);
 }

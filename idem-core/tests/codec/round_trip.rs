@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::codec::{decode, encode};
-use idem_core::decide::{Call, Change};
-use idem_core::{Claim, Fingerprint, Outcome, Owner, decide};
+use idem_core::backend::codec::{decode, encode};
+use idem_core::backend::{Call, Change, decide};
+use idem_core::{Claim, Fingerprint, Outcome, Owner};
 use proptest::prelude::*;
 
 use crate::support::{AS_OF, COVERS, any_cover, any_record, completed, key};

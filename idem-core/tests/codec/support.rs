@@ -3,23 +3,22 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::codec::{CHECKSUM_LEN, Cover, HEADER_LEN};
-use idem_core::{
-    Checkpoint, Completed, Fingerprint, Key, Locked, Outcome, Owner, Reason, Record, Scope, State, Timestamp,
-    Token,
-};
+use idem_core::backend::codec::{CHECKSUM_LEN, ChecksumScope, HEADER_LEN};
+use idem_core::clock::Timestamp;
+use idem_core::record::{Checkpoint, Completion, Locked, Record, State};
+use idem_core::{Fingerprint, Key, Outcome, Owner, Scope, Token, UnavailableReason};
 use proptest::prelude::*;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-pub(crate) const COVERS: [Cover; 2] = [Cover::Whole, Cover::Body];
+pub(crate) const COVERS: [ChecksumScope; 2] = [ChecksumScope::Whole, ChecksumScope::Body];
 pub(crate) const AS_OF: Timestamp = Timestamp::from_micros(77);
-pub(crate) const REASONS: [Reason; 6] = [
-    Reason::Other,
-    Reason::TooLarge,
-    Reason::Streamed,
-    Reason::Upgraded,
-    Reason::Panicked,
-    Reason::NotEncodable,
+pub(crate) const REASONS: [UnavailableReason; 6] = [
+    UnavailableReason::Other,
+    UnavailableReason::TooLarge,
+    UnavailableReason::Streamed,
+    UnavailableReason::Upgraded,
+    UnavailableReason::Panicked,
+    UnavailableReason::NotEncodable,
 ];
 
 pub(crate) fn key() -> Key {
@@ -62,7 +61,7 @@ pub(crate) fn locked(held: bool, progress: Option<&'static [u8]>) -> Record {
 
 pub(crate) fn completed(outcome: Outcome) -> Record {
     let expires_at = DEADLINE + DAY;
-    record(State::Completed(Completed { outcome, completed_at: DEADLINE, expires_at }))
+    record(State::Completed(Completion { outcome, completed_at: DEADLINE, expires_at }))
 }
 
 pub(crate) fn value(bytes: &'static [u8]) -> Record {
@@ -93,7 +92,7 @@ fn any_state() -> impl Strategy<Value = State> {
         });
     let completed =
         (any_outcome(), any::<u64>(), any::<u64>()).prop_map(|(outcome, completed_at, expires_at)| {
-            State::Completed(Completed {
+            State::Completed(Completion {
                 outcome,
                 completed_at: Timestamp::from_micros(completed_at),
                 expires_at: Timestamp::from_micros(expires_at),
@@ -113,7 +112,7 @@ fn any_bytes() -> impl Strategy<Value = Bytes> {
     prop::collection::vec(any::<u8>(), 0..600).prop_map(Bytes::from)
 }
 
-pub(crate) fn any_cover() -> impl Strategy<Value = Cover> {
+pub(crate) fn any_cover() -> impl Strategy<Value = ChecksumScope> {
     prop::sample::select(COVERS.to_vec())
 }
 
@@ -123,10 +122,10 @@ pub(crate) fn body(encoded: &[u8]) -> &[u8] {
 }
 
 /// A record with this header and body, and the checksum that goes with them.
-pub(crate) fn sealed(key: &Key, header: &[u8], body: &[u8], cover: Cover) -> Vec<u8> {
+pub(crate) fn sealed(key: &Key, header: &[u8], body: &[u8], cover: ChecksumScope) -> Vec<u8> {
     let from = match cover {
-        Cover::Whole => 0,
-        Cover::Body => 54,
+        ChecksumScope::Whole => 0,
+        ChecksumScope::Body => 54,
     };
     let record = [header, body].concat();
     let checksum = xxh3_64_with_seed(&record[from..], xxh3_64(key.storage_key()));

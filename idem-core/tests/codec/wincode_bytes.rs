@@ -1,8 +1,9 @@
 //! The way out of an unmaintained crate: wincode with varint integers reads and writes the same bodies.
 
 use bytes::Bytes;
-use idem_core::codec::{Cover, HEADER_LEN, decode, encode};
-use idem_core::{Outcome, Reason, Record, State};
+use idem_core::backend::codec::{ChecksumScope, HEADER_LEN, decode, encode};
+use idem_core::record::{Record, State};
+use idem_core::{Outcome, UnavailableReason};
 use proptest::prelude::*;
 use wincode::config::Configuration;
 use wincode::{SchemaRead, SchemaWrite};
@@ -44,7 +45,7 @@ proptest! {
 fn lengths_of_every_form_are_the_same_bytes() {
     for length in [0, 1, 250, 251, 252, 65_535, 65_536, 1_000_000] {
         let record = completed(Outcome::Value(Bytes::from(vec![0x5A; length])));
-        let encoded = encode(&key(), &record, Cover::Whole).unwrap();
+        let encoded = encode(&key(), &record, ChecksumScope::Whole).unwrap();
         assert!(written(&mirror(&record)) == body(&encoded), "{length} bytes");
     }
 }
@@ -65,7 +66,7 @@ fn mirror(record: &Record) -> Body<'_> {
     }
 }
 
-fn code(reason: Reason) -> u8 {
+fn code(reason: UnavailableReason) -> u8 {
     let position = REASONS.iter().position(|known| *known == reason).unwrap();
     u8::try_from(position).unwrap()
 }

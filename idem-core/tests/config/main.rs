@@ -6,6 +6,6 @@ mod random;
 mod raw_target;
 mod registry;
 mod secrets;
-mod setting;
 mod support;
+mod units;
 mod uri;

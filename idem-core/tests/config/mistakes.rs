@@ -1,6 +1,7 @@
 //! Each mistake is an error that names what is wrong and what is known, and never a password.
 
-use idem_core::{ErrorKind, Options, Registry, StoreConfig};
+use idem_core::config::Options;
+use idem_core::{ErrorKind, Registry, StoreConfig};
 use serde::Deserialize;
 
 use crate::support::{FILE, mistake, registry, table};
@@ -147,9 +148,9 @@ fn configuration_shows_no_option() {
 #[tokio::test]
 async fn options_show_their_scheme_alone() {
     #[expect(clippy::needless_pass_by_value, reason = "the signature is the one of a driver")]
-    fn show(options: Options) -> idem_core::Opening {
+    fn show(options: Options) -> idem_core::config::Opening {
         let shown = format!("{options:?} {options:#?}");
-        let error = idem_core::Error::new(ErrorKind::InvalidConfig, idem_core::Operation::Open, shown);
+        let error = idem_core::Error::new(ErrorKind::InvalidConfig, idem_core::error::Operation::Open, shown);
         Box::pin(async { Err(error) })
     }
     let registry = Registry::new().with(idem_core::Driver { open: show, ..FILE });

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use idem_core::config::{Opening, Options, units};
+use idem_core::error::Operation;
+use idem_core::record::Record;
 use idem_core::{
-    Capabilities, Claim, Driver, Error, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
-    Opening, Operation, Options, Outcome, Record, Registry, Result, Store, StoreConfig, setting,
+    Capabilities, Claim, Driver, Effect, Error, ErrorKind, Expired, Fingerprint, Key, Lease, LockAnswer,
+    Outcome, Registry, Result, Store, StoreConfig,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -18,9 +21,9 @@ pub(crate) struct FileConfig {
     pub(crate) path: String,
     #[serde(default)]
     pub(crate) check: bool,
-    #[serde(default, deserialize_with = "setting::bytes")]
+    #[serde(default, deserialize_with = "units::bytes")]
     pub(crate) cache: u64,
-    #[serde(default, deserialize_with = "setting::duration")]
+    #[serde(default, deserialize_with = "units::duration")]
     pub(crate) pause: Duration,
     #[serde(default)]
     pub(crate) password: Option<String>,
@@ -35,7 +38,7 @@ impl FileConfig {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MemoryConfig {
-    #[serde(default, deserialize_with = "setting::bytes")]
+    #[serde(default, deserialize_with = "units::bytes")]
     pub(crate) max: u64,
 }
 
@@ -89,19 +92,19 @@ fn refused<T>(operation: Operation) -> Result<T> {
 
 #[async_trait::async_trait]
 impl<C: std::fmt::Debug + Send + Sync + 'static> Store for Opened<C> {
-    async fn lock(&self, _: &Key, _: &Fingerprint, _: &Claim) -> Result<LockOutcome> {
+    async fn lock(&self, _: &Key, _: &Fingerprint, _: &Claim) -> Result<LockAnswer> {
         refused(Operation::Lock)
     }
-    async fn renew(&self, _: &Lease, _: Duration) -> Result<Fenced> {
+    async fn renew(&self, _: &Lease, _: Duration) -> Result<Effect> {
         refused(Operation::Renew)
     }
-    async fn checkpoint(&self, _: &Lease, _: u64, _: Bytes, _: Duration) -> Result<Fenced> {
+    async fn checkpoint(&self, _: &Lease, _: u64, _: Bytes, _: Duration) -> Result<Effect> {
         refused(Operation::Checkpoint)
     }
-    async fn complete(&self, _: &Lease, _: Outcome, _: Duration) -> Result<Fenced> {
+    async fn complete(&self, _: &Lease, _: Outcome, _: Duration) -> Result<Effect> {
         refused(Operation::Complete)
     }
-    async fn release(&self, _: &Lease) -> Result<Fenced> {
+    async fn release(&self, _: &Lease) -> Result<Effect> {
         refused(Operation::Release)
     }
     async fn get(&self, _: &Key) -> Result<Option<Record>> {

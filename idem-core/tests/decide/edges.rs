@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use idem_core::decide::{Answer, Call};
-use idem_core::{Claim, LostReason, Timestamp, Token, decide};
+use idem_core::backend::{Answer, Call, decide};
+use idem_core::clock::Timestamp;
+use idem_core::{Claim, LostReason, Token};
 
 use crate::support::*;
 

@@ -1,7 +1,9 @@
 //! `renew`, `checkpoint`, `complete` and `release`, row by row of their table.
 
-use idem_core::decide::{Answer, Call, Change};
-use idem_core::{Fenced, LostReason, Record, Timestamp, Token, decide};
+use idem_core::backend::{Answer, Call, Change, decide};
+use idem_core::clock::Timestamp;
+use idem_core::record::Record;
+use idem_core::{Effect, LostReason, Token};
 
 use crate::support::*;
 
@@ -47,7 +49,7 @@ fn other_token_on_a_locked_record_is_superseded_and_writes_nothing() {
 #[test]
 fn resent_complete_is_applied_and_the_stored_outcome_stays() {
     let again = complete(token(alice()), value("something else"));
-    assert_eq!(decide(Some(&completed()), again, START), unchanged(Answer::Fenced(Fenced::Applied)));
+    assert_eq!(decide(Some(&completed()), again, START), unchanged(Answer::Effect(Effect::Applied)));
 }
 
 #[test]
@@ -141,7 +143,7 @@ fn checkpoint_never_shortens_a_lease() {
 fn checkpoint_of_the_same_or_a_lower_step_is_applied_and_writes_nothing() {
     for step in [0, 8, 9] {
         let decision = decide(Some(&locked_with(9)), save(token(alice()), step), START);
-        assert_eq!(decision, unchanged(Answer::Fenced(Fenced::Applied)));
+        assert_eq!(decision, unchanged(Answer::Effect(Effect::Applied)));
     }
 }
 

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
-use idem_core::decide::{Answer, Call, Change, Decision};
-use idem_core::{Claim, Fenced, Grant, Outcome, Owner, Record, State, Timestamp, Token, decide};
+use idem_core::backend::{Answer, Call, Change, Decision, Grant, decide};
+use idem_core::clock::Timestamp;
+use idem_core::record::{Record, State};
+use idem_core::{Claim, Effect, Outcome, Owner, Token};
 use proptest::prelude::*;
 
 use crate::steps::{Moment, Step, step};
@@ -125,7 +127,7 @@ impl World {
             | Call::Complete { token, .. }
             | Call::Release { token } => {
                 prop_assert_eq!(held_by, Some(*token));
-                prop_assert_eq!(&decision.answer, &Answer::Fenced(Fenced::Applied));
+                prop_assert_eq!(&decision.answer, &Answer::Effect(Effect::Applied));
             }
         }
         if let (Call::Renew { .. } | Call::Checkpoint { .. }, Some(before), Some(after)) =
@@ -144,9 +146,9 @@ impl World {
     ) -> Result<(), TestCaseError> {
         match (call, &decision.answer) {
             (Call::Lock { .. }, Answer::Acquired(grant)) => self.acquired(before, grant),
-            (Call::Lock { fingerprint, .. }, Answer::Completed(completion)) => {
+            (Call::Lock { fingerprint, .. }, Answer::Completed(replay)) => {
                 let kept = self.witness.completion.clone();
-                let told = (completion.token, completion.outcome.clone(), completion.expires_at);
+                let told = (replay.token, replay.outcome.clone(), replay.expires_at);
                 prop_assert_eq!(kept, Some(told));
                 prop_assert_eq!(Some(*fingerprint), before.map(|record| record.fingerprint));
                 Ok(())
@@ -160,19 +162,19 @@ impl World {
                 prop_assert!(before.is_some_and(|record| record.fingerprint != *fingerprint));
                 Ok(())
             }
-            (Call::Complete { token, outcome, retention }, Answer::Fenced(Fenced::Applied)) => {
+            (Call::Complete { token, outcome, retention }, Answer::Effect(Effect::Applied)) => {
                 self.completed(*token, outcome, *retention)
             }
             (
                 Call::Renew { duration, .. } | Call::Checkpoint { duration, .. },
-                Answer::Fenced(Fenced::Applied),
+                Answer::Effect(Effect::Applied),
             ) => {
                 if let (Some((_, until)), Change::Put(_)) = (&mut self.witness.holder, &decision.change) {
                     *until = (*until).max(self.now + *duration);
                 }
                 Ok(())
             }
-            (Call::Release { .. }, Answer::Fenced(Fenced::Applied)) => {
+            (Call::Release { .. }, Answer::Effect(Effect::Applied)) => {
                 self.witness.holder = None;
                 Ok(())
             }

@@ -1,7 +1,9 @@
 //! `lock`, row by row of its table.
 
-use idem_core::decide::{Answer, Call, Change};
-use idem_core::{Completion, Timestamp, Token, decide};
+use idem_core::Token;
+use idem_core::backend::{Answer, Call, Change, decide};
+use idem_core::clock::Timestamp;
+use idem_core::record::Replay;
 
 use crate::support::*;
 
@@ -126,14 +128,14 @@ fn completed_key_is_a_mismatch_for_another_fingerprint() {
 #[test]
 fn completed_key_answers_with_its_completion() {
     for owner in [alice(), bob()] {
-        let completion = Completion {
+        let replay = Replay {
             outcome: value("booked"),
             completed_at: START,
             expires_at: START + RETENTION,
             token: token(alice()),
         };
         let now = START + RETENTION - MICRO;
-        assert_eq!(lock(Some(&completed()), owner, now), unchanged(Answer::Completed(completion)));
+        assert_eq!(lock(Some(&completed()), owner, now), unchanged(Answer::Completed(replay)));
     }
 }
 

@@ -1,7 +1,8 @@
 //! `remove`, which has no table.
 
-use idem_core::decide::{Answer, Call, Change, Decision};
-use idem_core::{Record, Timestamp, decide};
+use idem_core::backend::{Answer, Call, Change, Decision, decide};
+use idem_core::clock::Timestamp;
+use idem_core::record::Record;
 
 use crate::support::*;
 

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::decide::{Answer, Call, Change, Decision};
-use idem_core::{
-    Checkpoint, Claim, Completed, Fenced, Fingerprint, Grant, Locked, LostReason, Outcome, Owner, Record,
-    State, Timestamp, Token, decide,
-};
+use idem_core::backend::{Answer, Call, Change, Decision, Grant, decide};
+use idem_core::clock::Timestamp;
+use idem_core::record::{Checkpoint, Completion, Locked, Record, State};
+use idem_core::{Claim, Effect, Fingerprint, LostReason, Outcome, Owner, Token};
 
 pub(crate) const LEASE: Duration = Duration::from_secs(10);
 pub(crate) const RETENTION: Duration = Duration::from_secs(100);
@@ -74,7 +73,7 @@ pub(crate) fn released() -> Record {
 /// Completed by Alice at [`START`].
 pub(crate) fn completed() -> Record {
     let completed =
-        Completed { outcome: value("booked"), completed_at: START, expires_at: START + RETENTION };
+        Completion { outcome: value("booked"), completed_at: START, expires_at: START + RETENTION };
     record(State::Completed(completed))
 }
 
@@ -121,7 +120,7 @@ pub(crate) fn unchanged(answer: Answer) -> Decision {
 }
 
 pub(crate) fn lost(reason: LostReason) -> Decision {
-    unchanged(Answer::Fenced(Fenced::Lost(reason)))
+    unchanged(Answer::Effect(Effect::Lost(reason)))
 }
 
 #[track_caller]
@@ -150,7 +149,7 @@ pub(crate) fn written_lock(decision: &Decision) -> &Locked {
 }
 
 #[track_caller]
-pub(crate) fn written_completion(decision: &Decision) -> &Completed {
+pub(crate) fn written_completion(decision: &Decision) -> &Completion {
     match &written(decision).state {
         State::Completed(completed) => completed,
         State::Locked(_) => panic!("not completed: {decision:?}"),
@@ -159,5 +158,5 @@ pub(crate) fn written_completion(decision: &Decision) -> &Completed {
 
 #[track_caller]
 pub(crate) fn assert_applied(decision: &Decision) {
-    assert_eq!(decision.answer, Answer::Fenced(Fenced::Applied));
+    assert_eq!(decision.answer, Answer::Effect(Effect::Applied));
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use idem_core::{ErrorKind, Operation};
+use idem_core::ErrorKind;
+use idem_core::error::Operation;
 
 use crate::support::{Fault, Scripted, policy, try_book};
 

@@ -1,6 +1,7 @@
 //! Work that completed its key itself: the answer is what is on record.
 
-use idem_core::{ErrorKind, Execution, OnError, Operation, Outcome, Policy, Reason, Store, StoreExt};
+use idem_core::error::Operation;
+use idem_core::{ErrorKind, Execution, OnError, Outcome, Policy, Store, StoreExt, UnavailableReason};
 
 use crate::support::{Fault, LEASE, RETENTION, Scripted, book, encoded, key, order, policy};
 
@@ -132,9 +133,9 @@ async fn what_the_work_kept_unknown_to_itself_is_the_answer_once_a_renewal_has_s
 #[tokio::test(start_paused = true)]
 async fn unavailable_outcome_that_the_work_kept_is_unavailable() {
     let store = Scripted::new();
-    let outcome = Outcome::Unavailable(Reason::Streamed);
+    let outcome = Outcome::Unavailable(UnavailableReason::Streamed);
     let execution = complete_inside(&store, &policy(), outcome, Ok("returned".to_owned())).await.unwrap();
-    assert!(matches!(execution, Execution::Unavailable(Reason::Streamed)), "{execution:?}");
+    assert!(matches!(execution, Execution::Unavailable(UnavailableReason::Streamed)), "{execution:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,5 +177,5 @@ async fn completion_that_was_removed_again_is_fenced() {
         })
         .await
         .unwrap();
-    assert!(matches!(&execution, Execution::Fenced(text) if text == "returned"), "{execution:?}");
+    assert!(matches!(&execution, Execution::LeaseLost(text) if text == "returned"), "{execution:?}");
 }

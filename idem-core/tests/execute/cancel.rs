@@ -2,7 +2,9 @@
 
 use std::pin::pin;
 
-use idem_core::{Execution, Operation, State, Store, StoreExt};
+use idem_core::error::Operation;
+use idem_core::record::State;
+use idem_core::{Execution, Store, StoreExt};
 
 use crate::support::{
     Fault, LEASE, Scripted, bob, book, encoded, give_way, key, lock, locked, order, policy, poll_times,
@@ -101,7 +103,7 @@ async fn dropped_while_it_waits_it_leaves_the_holder_alone() {
     assert!(store.count(Operation::Settled) > 0);
     assert_eq!(store.record(&key()).unwrap().token, held.token());
     let kept = store.complete(&held, encoded("bob's"), LEASE).await;
-    assert!(kept.is_ok_and(|fenced| fenced == idem_core::Fenced::Applied));
+    assert!(kept.is_ok_and(|effect| effect == idem_core::Effect::Applied));
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use idem_core::{ErrorKind, Execution, Operation, Reason, StoreExt};
+use idem_core::error::Operation;
+use idem_core::{ErrorKind, Execution, StoreExt, UnavailableReason};
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::time::Instant;
 
@@ -99,7 +100,7 @@ async fn store_that_was_full_and_then_silent_is_sent_a_note_that_the_work_has_ru
     let execution = book(&store, &policy(), "booked").await;
     assert!(matches!(&execution, Execution::Executed(text) if text == "booked"), "{execution:?}");
     let retried = book(&store, &policy(), "booked again").await;
-    assert!(matches!(retried, Execution::Unavailable(Reason::Other)), "{retried:?}");
+    assert!(matches!(retried, Execution::Unavailable(UnavailableReason::Other)), "{retried:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -169,7 +170,7 @@ async fn result_of_a_lease_that_was_taken_over_is_fenced() {
         })
         .await
         .unwrap();
-    assert!(matches!(&execution, Execution::Fenced(text) if text == "late"), "{execution:?}");
+    assert!(matches!(&execution, Execution::LeaseLost(text) if text == "late"), "{execution:?}");
     let record = store.record(&key()).unwrap();
     assert_eq!((record.token.owner, record.attempt), (bob().owner, 2));
     assert!(locked(&record.state).held);
@@ -198,7 +199,7 @@ async fn result_that_is_too_large_is_answered_and_recorded_as_such() {
     assert!(matches!(&execution, Execution::Executed(text) if *text == large));
     assert_eq!(store.count(Operation::Release), 0);
     let retry = book(&store, &policy(), "again").await;
-    assert!(matches!(retry, Execution::Unavailable(Reason::TooLarge)), "{retry:?}");
+    assert!(matches!(retry, Execution::Unavailable(UnavailableReason::TooLarge)), "{retry:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,7 +209,7 @@ async fn note_that_a_result_was_too_large_is_sent_again_when_it_times_out() {
     let large = "x".repeat(usize::try_from(MAX_BYTES).unwrap() + 1);
     assert!(matches!(book(&store, &policy(), &large).await, Execution::Executed(_)));
     let retry = book(&store, &policy(), "again").await;
-    assert!(matches!(retry, Execution::Unavailable(Reason::TooLarge)), "{retry:?}");
+    assert!(matches!(retry, Execution::Unavailable(UnavailableReason::TooLarge)), "{retry:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -224,5 +225,5 @@ async fn result_that_cannot_be_encoded_is_answered_and_recorded_as_such() {
     let first = store.execute(&key(), &order(), &policy(), |_| async { Ok::<_, ()>(Refuses) }).await;
     assert!(matches!(first.unwrap(), Execution::Executed(Refuses)));
     let retry = store.execute(&key(), &order(), &policy(), |_| async { Ok::<_, ()>(Refuses) }).await;
-    assert!(matches!(retry.unwrap(), Execution::Unavailable(Reason::NotEncodable)));
+    assert!(matches!(retry.unwrap(), Execution::Unavailable(UnavailableReason::NotEncodable)));
 }

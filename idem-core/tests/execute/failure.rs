@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{ErrorKind, Execution, OnError, Operation, Policy, Store, StoreExt};
+use idem_core::error::Operation;
+use idem_core::{ErrorKind, Execution, OnError, Policy, Store, StoreExt};
 use tokio::time::Instant;
 
 use crate::support::{Fault, LEASE, Scripted, book, key, locked, order, policy};

@@ -1,8 +1,10 @@
 //! The record is gone when the work is done: its result is kept if nobody else has begun.
 
 use bytes::Bytes;
-use idem_core::decide::{Answer, Call};
-use idem_core::{Checkpoint, ErrorKind, Execution, Operation, Outcome, Reason, Store, StoreExt, Token};
+use idem_core::backend::{Answer, Call};
+use idem_core::error::Operation;
+use idem_core::record::Checkpoint;
+use idem_core::{ErrorKind, Execution, Outcome, Store, StoreExt, Token, UnavailableReason};
 
 use crate::support::{
     Fault, LEASE, MAX_BYTES, Scripted, bob, book, encoded, key, lock, locked, order, policy,
@@ -59,7 +61,7 @@ async fn result_is_fenced_when_another_has_completed() {
         let _executed = book(&store, &policy(), "first").await;
     })
     .await;
-    assert!(matches!(&execution, Execution::Fenced(text) if text == "late"), "{execution:?}");
+    assert!(matches!(&execution, Execution::LeaseLost(text) if text == "late"), "{execution:?}");
     assert_eq!(store.record(&key()).unwrap().outcome(), Some(&encoded("first")));
 }
 
@@ -71,7 +73,7 @@ async fn result_is_fenced_when_another_holds_the_key_and_its_lease_stays() {
         store.fail(Operation::Renew, &[Fault::Before(ErrorKind::Corrupt)]);
     })
     .await;
-    assert!(matches!(&execution, Execution::Fenced(text) if text == "late"), "{execution:?}");
+    assert!(matches!(&execution, Execution::LeaseLost(text) if text == "late"), "{execution:?}");
     let record = store.record(&key()).unwrap();
     assert_eq!((record.token.owner, locked(&record.state).held), (bob().owner, true));
 }
@@ -87,7 +89,7 @@ async fn result_is_fenced_when_another_has_completed_between_the_refusal_and_the
         });
     })
     .await;
-    assert!(matches!(&execution, Execution::Fenced(text) if text == "late"), "{execution:?}");
+    assert!(matches!(&execution, Execution::LeaseLost(text) if text == "late"), "{execution:?}");
     assert_eq!(store.record(&key()).unwrap().outcome(), Some(&encoded("first")));
 }
 
@@ -100,7 +102,7 @@ async fn result_is_fenced_when_another_holds_the_key_at_the_second_lock() {
         });
     })
     .await;
-    assert!(matches!(&execution, Execution::Fenced(text) if text == "late"), "{execution:?}");
+    assert!(matches!(&execution, Execution::LeaseLost(text) if text == "late"), "{execution:?}");
     let record = store.record(&key()).unwrap();
     assert_eq!((record.token.owner, locked(&record.state).held), (bob().owner, true));
     assert_eq!(store.count(Operation::Release), 0);
@@ -119,7 +121,7 @@ async fn result_is_fenced_and_the_key_released_when_another_has_begun_and_stoppe
         });
     })
     .await;
-    assert!(matches!(&execution, Execution::Fenced(text) if text == "late"), "{execution:?}");
+    assert!(matches!(&execution, Execution::LeaseLost(text) if text == "late"), "{execution:?}");
     let record = store.record(&key()).unwrap();
     assert_eq!((record.attempt, locked(&record.state).held), (2, false));
     assert_eq!(record.checkpoint().unwrap().progress, Bytes::from_static(b"charged"));
@@ -168,5 +170,5 @@ async fn note_of_a_result_that_is_too_large_is_kept_when_the_record_is_gone() {
     let execution = work_through_a_removal(&store, &large, nothing).await;
     assert!(matches!(execution, Execution::Executed(_)), "{execution:?}");
     let kept = store.record(&key()).and_then(|record| record.outcome().cloned());
-    assert_eq!(kept, Some(Outcome::Unavailable(Reason::TooLarge)));
+    assert_eq!(kept, Some(Outcome::Unavailable(UnavailableReason::TooLarge)));
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use idem_core::{ErrorKind, Execution, Fenced, Lease, Operation, Policy, Store, StoreExt};
+use idem_core::error::Operation;
+use idem_core::{Effect, ErrorKind, Execution, Lease, Policy, Store, StoreExt};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{Fault, LEASE, RETENTION, Scripted, bob, book, key, lock, order, policy};
@@ -64,7 +65,7 @@ async fn renewals_stop_at_the_ceiling_and_the_lease_ends_there() {
         Ok::<_, ()>((held, taken_over))
     };
     let execution = store.execute(&key(), &order(), &policy().renew_for(ceiling), work).await.unwrap();
-    assert!(matches!(execution, Execution::Fenced((true, true))), "{execution:?}");
+    assert!(matches!(execution, Execution::LeaseLost((true, true))), "{execution:?}");
     assert_eq!(seconds(&store.times(Operation::Renew)), [10, 20, 30, 40, 50, 60]);
 }
 
@@ -186,7 +187,7 @@ async fn lost_lease_ends_the_renewals_but_not_the_work_and_the_work_can_see_it()
         Ok::<_, ()>(remaining)
     };
     let execution = store.execute(&key(), &order(), &policy(), work).await.unwrap();
-    assert!(matches!(execution, Execution::Fenced(Duration::ZERO)), "{execution:?}");
+    assert!(matches!(execution, Execution::LeaseLost(Duration::ZERO)), "{execution:?}");
     assert_eq!(store.count(Operation::Renew), 1);
 }
 
@@ -197,7 +198,7 @@ async fn renewals_end_when_the_work_has_completed_its_key_itself() {
     let work = |lease: Lease| async move {
         sleep(Duration::from_secs(15)).await;
         let kept = inside.complete(&lease, crate::support::encoded("kept"), RETENTION).await;
-        assert_eq!(kept.unwrap(), Fenced::Applied);
+        assert_eq!(kept.unwrap(), Effect::Applied);
         sleep(LEASE * 3).await;
         Ok::<_, ()>("returned".to_owned())
     };

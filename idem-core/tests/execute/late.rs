@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use idem_core::{ErrorKind, Execution, Lease, Operation, Policy, Store, StoreExt};
+use idem_core::error::Operation;
+use idem_core::{ErrorKind, Execution, Lease, Policy, Store, StoreExt};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{Fault, LEASE, RETENTION, Scripted, bob, book, key, lock, order, policy, try_book};

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{
-    ErrorKind, Execution, Fingerprint, LockOutcome, Observed, Operation, Outcome, Reason, Store, StoreExt,
-    metrics,
-};
+use idem_core::error::Operation;
+use idem_core::metrics::{self, Observed};
+use idem_core::{ErrorKind, Execution, Fingerprint, LockAnswer, Outcome, Store, StoreExt, UnavailableReason};
 use tokio::time::{sleep, timeout};
 
 use crate::support::recorded::{counted, record};
@@ -37,9 +36,9 @@ async fn every_end_of_an_execution(scripted: Scripted, store: Observed<Scripted>
         let _held = lock(&scripted, &bob()).await;
         Ok::<_, ()>(())
     };
-    let _fenced = store.execute(&key(), &order(), &policy(), taken).await.unwrap();
+    let _effect = store.execute(&key(), &order(), &policy(), taken).await.unwrap();
     scripted.remove(&key(), true).await.unwrap();
-    let streamed = |_| async { Ok::<_, ()>(Outcome::Unavailable(Reason::Streamed)) };
+    let streamed = |_| async { Ok::<_, ()>(Outcome::Unavailable(UnavailableReason::Streamed)) };
     let _executed = store.execute_outcome(&key(), &order(), &policy(), streamed).await.unwrap();
     let _unavailable = book(&store, &policy(), "again").await;
 }
@@ -71,7 +70,7 @@ fn each_answer_to_a_lock_is_counted_resent_ones_too() {
         let _executed = book(&store, &policy(), "booked").await;
         let _replayed = book(&store, &policy(), "again").await;
         let mismatch = store.lock(&key(), &other_order(), &bob()).await.unwrap();
-        assert!(matches!(mismatch, LockOutcome::FingerprintMismatch));
+        assert!(matches!(mismatch, LockAnswer::FingerprintMismatch));
         scripted.remove(&key(), true).await.unwrap();
         let _held = lock(&scripted, &bob()).await;
         let _in_progress = book(&store, &policy(), "other").await;
@@ -134,7 +133,7 @@ fn lost_lease_is_counted_once_by_its_reason() {
             sleep(LEASE).await;
             Ok::<_, ()>(())
         };
-        let _fenced = store.execute(&key(), &order(), &policy(), taken).await.unwrap();
+        let _effect = store.execute(&key(), &order(), &policy(), taken).await.unwrap();
         scripted.remove(&key(), true).await.unwrap();
         // Gone: twice on one lease.
         let removed = lock(&store, &bob()).await;
@@ -240,7 +239,7 @@ fn documented_names_are_the_recorded_and_described_ones_and_labels_are_words() {
         let _none = store.expire(1).await.unwrap();
         metrics::evicted(2);
     });
-    let source = include_str!("../../src/metrics.rs");
+    let source = include_str!("../../src/metrics/mod.rs");
     let rows = source.lines().filter_map(|line| line.strip_prefix("//! | `")?.split('`').next());
     assert_eq!(seen.names(), rows.collect::<BTreeSet<_>>());
     assert_eq!(seen.counts(metrics::EVICTED), counted([("", 2)]));

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use idem_core::{Execution, Expired, Observed, Store, StoreExt};
+use idem_core::metrics::Observed;
+use idem_core::{Execution, Expired, Store, StoreExt};
 
 use crate::support::{LEASE, Scripted, key, order, policy};
 

@@ -1,6 +1,7 @@
 //! What a caller gets when nothing goes wrong.
 
-use idem_core::{ErrorKind, Execution, Fingerprint, Operation, Outcome, Policy, Reason, Store, StoreExt};
+use idem_core::error::Operation;
+use idem_core::{ErrorKind, Execution, Fingerprint, Outcome, Policy, Store, StoreExt, UnavailableReason};
 
 use crate::support::{LEASE, RETENTION, Scripted, bob, book, encoded, key, lock, order, policy, try_book};
 
@@ -70,12 +71,12 @@ async fn outcome_that_the_work_made_is_kept_and_replayed_as_it_is() {
 #[tokio::test(start_paused = true)]
 async fn work_that_ended_without_a_keepable_result_never_runs_again() {
     let store = Scripted::new();
-    let streamed = || async { Ok::<_, ()>(Outcome::Unavailable(Reason::Streamed)) };
+    let streamed = || async { Ok::<_, ()>(Outcome::Unavailable(UnavailableReason::Streamed)) };
     let first = store.execute_outcome(&key(), &order(), &policy(), |_| streamed()).await.unwrap();
-    assert!(matches!(first, Execution::Executed(Outcome::Unavailable(Reason::Streamed))));
+    assert!(matches!(first, Execution::Executed(Outcome::Unavailable(UnavailableReason::Streamed))));
     let retry =
         store.execute_outcome(&key(), &order(), &policy(), |_| async { Err("must not run") }).await.unwrap();
-    assert!(matches!(retry, Execution::Unavailable(Reason::Streamed)));
+    assert!(matches!(retry, Execution::Unavailable(UnavailableReason::Streamed)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,8 +114,8 @@ fn only_executed_and_replayed_carry_the_keys_result() {
     let others: [Execution<i32, i32>; 6] = [
         Execution::InProgress { remaining: LEASE },
         Execution::FingerprintMismatch,
-        Execution::Fenced(1),
-        Execution::Unavailable(Reason::Other),
+        Execution::LeaseLost(1),
+        Execution::Unavailable(UnavailableReason::Other),
         Execution::Unknown(1, error()),
         Execution::Failed(1),
     ];

@@ -3,7 +3,8 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use idem_core::{Error, ErrorKind, Execution, NoResult, Operation, Reason, StoreExt};
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Execution, NoResult, StoreExt, UnavailableReason};
 
 use crate::support::{Scripted, key, order, policy};
 
@@ -19,8 +20,8 @@ fn a_result_is_the_keys_own_and_no_other() {
         (Ended::InProgress { remaining }, true, "3s"),
         (Ended::FingerprintMismatch, false, "another request"),
         // Another attempt's result is the key's.
-        (Ended::Fenced(7), true, "lost"),
-        (Ended::Unavailable(Reason::TooLarge), false, "too large to be kept"),
+        (Ended::LeaseLost(7), true, "lost"),
+        (Ended::Unavailable(UnavailableReason::TooLarge), false, "too large to be kept"),
         (Ended::Unknown(7, unknown), true, "unknown"),
         (Ended::Failed(std::fmt::Error), false, "failed"),
     ];

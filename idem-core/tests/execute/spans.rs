@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{
-    Claim, ErrorKind, Fingerprint, Key, Observed, Operation, Outcome, Owner, Scope, Store, StoreExt,
-};
+use idem_core::error::Operation;
+use idem_core::metrics::Observed;
+use idem_core::{Claim, ErrorKind, Fingerprint, Key, Outcome, Owner, Scope, Store, StoreExt};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};

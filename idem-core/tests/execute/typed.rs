@@ -1,6 +1,6 @@
 //! What `execute` answers is what every replay will answer; a result that no replay can show is found out at once.
 
-use idem_core::{Execution, Reason, StoreExt};
+use idem_core::{Execution, StoreExt, UnavailableReason};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -65,5 +65,5 @@ async fn result_that_cannot_be_read_back_is_answered_and_never_runs_again() {
     let value = || Flat { inner: Wide { wide: 7 } };
     let [executed, retried] = execute_twice(value).await;
     assert!(matches!(&executed, Execution::Executed(flat) if *flat == value()), "{executed:?}");
-    assert!(matches!(retried, Execution::Unavailable(Reason::NotEncodable)), "{retried:?}");
+    assert!(matches!(retried, Execution::Unavailable(UnavailableReason::NotEncodable)), "{retried:?}");
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use idem_core::{ErrorKind, Execution, Operation, Store, StoreExt};
+use idem_core::error::Operation;
+use idem_core::{ErrorKind, Execution, Store, StoreExt};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{

@@ -3,8 +3,9 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use idem_core::decide::Call;
-use idem_core::{ErrorKind, Key, Operation, Scope, Store};
+use idem_core::backend::Call;
+use idem_core::error::Operation;
+use idem_core::{ErrorKind, Key, Scope, Store};
 use tokio::time::{Instant, advance, sleep};
 
 use crate::support::{Fault, LEASE, Polling, Scripted, bob, encoded, key, lock, poll_times};

@@ -1,6 +1,8 @@
 //! What the bytes promise: a bound, an end, and nothing that is not theirs.
 
-use idem_core::{ErrorKind, Operation, decode_value, encode_value};
+use idem_core::ErrorKind;
+use idem_core::error::Operation;
+use idem_core::typed::{decode_value, encode_value};
 use proptest::prelude::*;
 use serde::{Serialize, Serializer};
 use serde_json::Value;

@@ -1,6 +1,7 @@
 //! A result written before a deploy and read after it, or the other way round.
 
-use idem_core::{ErrorKind, decode_value, encode_value};
+use idem_core::ErrorKind;
+use idem_core::typed::{decode_value, encode_value};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 

@@ -7,7 +7,7 @@ mod deploys;
 
 use std::fmt::Debug;
 
-use idem_core::{decode_value, encode_value};
+use idem_core::typed::{decode_value, encode_value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -4,7 +4,8 @@ use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use idem_core::{Clock, ClockMark, ManualClock, Sent, StoreClock, SystemClock, Timestamp};
+use idem_core::backend::{ClockMark, Sent, StoreClock};
+use idem_core::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use proptest::prelude::*;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};

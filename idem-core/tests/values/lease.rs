@@ -4,12 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::backend::LeaseControl;
-use idem_core::decide::Call;
-use idem_core::{
-    Checkpoint, Completed, Fenced, Lease, Locked, LostReason, ManualClock, Outcome, Owner, Record, Sent,
-    SharedClock, State, Timestamp, Token,
-};
+use idem_core::backend::{Call, LeaseControl, Sent};
+use idem_core::clock::{ManualClock, SharedClock, Timestamp};
+use idem_core::record::{Checkpoint, Completion, Locked, Record, State};
+use idem_core::{Effect, Lease, LostReason, Outcome, Owner, Token};
 
 use crate::support::{LEASE, claim, fingerprint, grant, key, lease};
 
@@ -19,7 +17,7 @@ fn clock() -> (ManualClock, SharedClock) {
 }
 
 fn renewed(held: &Lease, sent: &Sent, duration: Duration) {
-    held.answered(&Call::Renew { token: held.token(), duration }, Fenced::Applied, true, sent);
+    held.answered(&Call::Renew { token: held.token(), duration }, Effect::Applied, true, sent);
 }
 
 #[test]
@@ -74,7 +72,7 @@ fn completion_is_known_to_all_clones() {
     assert!(!clone.is_completed());
     let complete =
         Call::Complete { token: held.token(), outcome: Outcome::Value(Bytes::new()), retention: LEASE };
-    held.answered(&complete, Fenced::Applied, true, &Sent::now(&clock));
+    held.answered(&complete, Effect::Applied, true, &Sent::now(&clock));
     assert!(clone.is_completed());
 }
 
@@ -86,7 +84,7 @@ fn lost_lease_is_over_for_all_clones_whatever_arrives_late() {
     let sent = Sent::now(&clock);
     assert!(!clone.is_lost());
     let release = Call::Release { token: held.token() };
-    held.answered(&release, Fenced::Lost(LostReason::Superseded), false, &sent);
+    held.answered(&release, Effect::Lost(LostReason::Superseded), false, &sent);
     renewed(&held, &sent, LEASE);
     assert!(clone.is_lost());
     assert_eq!(clone.remaining(), Duration::ZERO);
@@ -95,15 +93,15 @@ fn lost_lease_is_over_for_all_clones_whatever_arrives_late() {
 /// What a lease knows after a call: whether it is lost, whether completed, and for how long it is valid.
 #[test]
 fn lease_is_told_how_each_call_was_answered() {
-    let applied = Fenced::Applied;
-    let lost = |reason| Fenced::Lost(reason);
+    let applied = Effect::Applied;
+    let lost = |reason| Effect::Lost(reason);
     let longer = LEASE * 2;
     let token = grant(LEASE).token;
     let renew = Call::Renew { token, duration: longer };
     let save = Call::Checkpoint { token, checkpoint: Checkpoint::new(1, Bytes::new()), duration: longer };
     let complete = Call::Complete { token, outcome: Outcome::Value(Bytes::new()), retention: LEASE };
     let release = Call::Release { token };
-    for (call, fenced, wrote, expected) in [
+    for (call, effect, wrote, expected) in [
         (&renew, applied, true, (false, false, longer)),
         (&save, applied, true, (false, false, longer)),
         (&save, applied, false, (false, false, LEASE)),
@@ -119,9 +117,9 @@ fn lease_is_told_how_each_call_was_answered() {
         let (_, clock) = clock();
         let sent = Sent::now(&clock);
         let held = lease(&sent, LEASE);
-        held.answered(call, fenced, wrote, &sent);
+        held.answered(call, effect, wrote, &sent);
         let knows = (held.is_lost(), held.is_completed(), held.remaining());
-        assert_eq!(knows, expected, "{call:?} {fenced:?} {wrote}");
+        assert_eq!(knows, expected, "{call:?} {effect:?} {wrote}");
     }
 }
 
@@ -173,7 +171,7 @@ fn lost_answer_is_recovered_from_a_record_that_the_owner_holds() {
 #[test]
 fn nothing_is_recovered_from_a_record_that_the_owner_does_not_hold() {
     let (_, clock) = clock();
-    let completed = State::Completed(Completed {
+    let completed = State::Completed(Completion {
         outcome: Outcome::Value(Bytes::new()),
         completed_at: Timestamp::from_micros(5),
         expires_at: Timestamp::from_micros(50),

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::decide::Call;
-use idem_core::limits::{MAX_LEASE, MAX_RETENTION, MIN_DURATION};
-use idem_core::{Checkpoint, Claim, ErrorKind, Operation, Outcome, Owner, Reason, Token};
+use idem_core::backend::Call;
+use idem_core::backend::limits::{MAX_LEASE, MAX_RETENTION, MIN_DURATION};
+use idem_core::error::Operation;
+use idem_core::record::Checkpoint;
+use idem_core::{Claim, ErrorKind, Outcome, Owner, Token, UnavailableReason};
 
 use crate::support::{claim, fingerprint};
 
@@ -88,7 +90,7 @@ fn outcome_and_checkpoint_are_held_to_the_stores_size() {
 
 #[test]
 fn unavailable_outcome_fits_every_store() {
-    complete(Outcome::Unavailable(Reason::TooLarge), MIN_DURATION).check(0).unwrap();
+    complete(Outcome::Unavailable(UnavailableReason::TooLarge), MIN_DURATION).check(0).unwrap();
 }
 
 #[test]

@@ -4,11 +4,13 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::decide::{Answer, Call, Change, decide};
+use idem_core::backend::{Answer, Call, Change, Grant, LeaseControl, Sent, StoreClock, Waiters, decide};
+use idem_core::clock::{ManualClock, SystemClock, Timestamp};
+use idem_core::error::Operation;
+use idem_core::record::{Checkpoint, Record, Replay, State};
 use idem_core::{
-    Capabilities, Checkpoint, Claim, Completion, Error, ErrorKind, Execution, Expired, Fenced, Fingerprint,
-    Grant, Key, Lease, LockOutcome, LostReason, ManualClock, Operation, Outcome, Owner, Policy, Reason,
-    Record, Registry, Scope, Sent, State, StoreClock, SystemClock, Timestamp, Token, Waiters,
+    Capabilities, Claim, Effect, Error, ErrorKind, Execution, Expired, Fingerprint, Key, Lease, LockAnswer,
+    LostReason, Outcome, Owner, Policy, Registry, Scope, Token, UnavailableReason,
 };
 
 const SECRET: &str = "s3cr3t";
@@ -31,7 +33,7 @@ fn all_shown() -> Vec<String> {
     let checkpoint = Checkpoint::new(3, Bytes::from_static(SECRET.as_bytes()));
     let grant = Grant { token, attempt: 1, checkpoint: Some(checkpoint.clone()), valid_for: claim.lease };
     let lease = Lease::granted(key, fingerprint, &claim, grant.clone(), &Sent::now(&clock));
-    let completion = Completion {
+    let replay = Replay {
         outcome: outcome.clone(),
         completed_at: Timestamp::from_micros(1),
         expires_at: Timestamp::from_micros(2),
@@ -47,7 +49,7 @@ fn all_shown() -> Vec<String> {
     let executions: [Execution<Outcome, Outcome>; 5] = [
         Execution::Executed(outcome.clone()),
         Execution::Replayed(outcome.clone()),
-        Execution::Fenced(outcome.clone()),
+        Execution::LeaseLost(outcome.clone()),
         Execution::Unknown(outcome.clone(), error()),
         Execution::Failed(outcome.clone()),
     ];
@@ -63,11 +65,11 @@ fn all_shown() -> Vec<String> {
         show(&checkpoint),
         show(&grant),
         show(&lease),
-        show(&completion),
-        show(&LockOutcome::Acquired(lease.clone())),
-        show(&LockOutcome::Completed(completion.clone())),
+        show(&replay),
+        show(&LockAnswer::Acquired(lease.clone())),
+        show(&LockAnswer::Completed(replay.clone())),
         show(&[lock, save, complete]),
-        show(&Answer::Completed(completion)),
+        show(&Answer::Completed(replay)),
         show(&locked),
         show(&saved),
         show(&completed),
@@ -130,8 +132,8 @@ fn refused_key_is_not_repeated_in_the_error() {
 
 #[test]
 fn result_of_another_type_is_not_repeated_in_the_error() {
-    let bytes = idem_core::encode_value(SECRET).unwrap();
-    let error = idem_core::decode_value::<Option<bool>>(&bytes).unwrap_err();
+    let bytes = idem_core::typed::encode_value(SECRET).unwrap();
+    let error = idem_core::typed::decode_value::<Option<bool>>(&bytes).unwrap_err();
     assert!(!format!("{error} {error:?}").contains(SECRET), "{error}");
 }
 
@@ -139,7 +141,7 @@ fn result_of_another_type_is_not_repeated_in_the_error() {
 fn sizes_and_reasons_are_shown_instead() {
     let outcome = Outcome::Value(Bytes::from_static(b"12345"));
     assert_eq!(format!("{outcome:?}"), "Value(5 bytes)");
-    let outcome = Outcome::Unavailable(Reason::Streamed);
+    let outcome = Outcome::Unavailable(UnavailableReason::Streamed);
     assert_eq!(format!("{outcome:?}"), "Unavailable(Streamed)");
     let checkpoint = Checkpoint::new(3, Bytes::from_static(b"12345"));
     assert_eq!(format!("{checkpoint:?}"), "Checkpoint(step 3, 5 bytes)");
@@ -150,7 +152,7 @@ fn sizes_and_reasons_are_shown_instead() {
 fn values_without_secrets_show_what_they_are() {
     let manual = ManualClock::new(Timestamp::from_micros(5));
     let shown = [
-        (show(&Fenced::Lost(LostReason::Superseded)), "Superseded"),
+        (show(&Effect::Lost(LostReason::Superseded)), "Superseded"),
         (show(&Capabilities::default()), "strict_sequence"),
         (show(&Expired::default()), "removed"),
         (show(&Policy::new(Duration::from_secs(1), Duration::from_secs(2))), "retention"),
@@ -184,12 +186,12 @@ fn every_kind_operation_and_reason_has_words_of_its_own() {
     let transient = kinds.into_iter().filter(|kind| kind.is_transient()).collect::<Vec<_>>();
     assert_eq!(transient, [ErrorKind::Timeout, ErrorKind::Unavailable]);
     let reasons = [
-        Reason::TooLarge,
-        Reason::Streamed,
-        Reason::Upgraded,
-        Reason::Panicked,
-        Reason::NotEncodable,
-        Reason::Other,
+        UnavailableReason::TooLarge,
+        UnavailableReason::Streamed,
+        UnavailableReason::Upgraded,
+        UnavailableReason::Panicked,
+        UnavailableReason::NotEncodable,
+        UnavailableReason::Other,
     ];
     assert_distinct(&reasons.map(|reason| reason.to_string()));
     let operations = [

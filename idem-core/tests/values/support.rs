@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use idem_core::{
-    Claim, Clock, Fingerprint, Grant, Key, Lease, Owner, Scope, Sent, SharedClock, Timestamp, Token,
-};
+use idem_core::backend::{Grant, LeaseControl, Sent};
+use idem_core::clock::{Clock, SharedClock, Timestamp};
+use idem_core::{Claim, Fingerprint, Key, Lease, Owner, Scope, Token};
 
 pub(crate) const LEASE: Duration = Duration::from_secs(10);
 

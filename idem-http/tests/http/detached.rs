@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
-use idem_core::Operation;
+use idem_core::error::Operation;
 use idem_http::WhenInFlight;
 use tokio::task_local;
 use tower::ServiceExt;

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use http::Request;
-use idem_http::Recipe;
+use idem_http::FingerprintRecipe;
 
 fn form(boundary: &str, body: &str) -> idem_core::Fingerprint {
     let kind = format!("multipart/form-data; boundary={boundary}");
     let (parts, ()) = Request::post("/").header("content-type", kind).body(()).unwrap().into_parts();
-    Recipe::new().fingerprint(&parts, &Bytes::from(body.to_owned()))
+    FingerprintRecipe::new().fingerprint(&parts, &Bytes::from(body.to_owned()))
 }
 
 /// axum's (multer's) first boundary may stand anywhere, not at the beginning of a line alone: it reads `cents = 100` of the

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use idem_core::{ManualClock, Timestamp};
+use idem_core::clock::{ManualClock, Timestamp};
 use idem_http::{RequestBody, RequestUri};
 use idem_moka::{MokaConfig, MokaStore};
 use tower::load_shed::error::Overloaded;

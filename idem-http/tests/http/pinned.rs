@@ -3,7 +3,7 @@
 use axum::extract::OriginalUri;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request};
-use idem_http::Recipe;
+use idem_http::FingerprintRecipe;
 
 /// Several headers that count, not in the recipe's order, one of them twice; an own one with a long name.
 fn headers() -> HeaderMap {
@@ -23,7 +23,7 @@ fn headers() -> HeaderMap {
     headers
 }
 
-fn fingerprint(recipe: &Recipe, headers: &HeaderMap, body: &Bytes) -> String {
+fn fingerprint(recipe: &FingerprintRecipe, headers: &HeaderMap, body: &Bytes) -> String {
     let mut request = Request::post("/charge?now=1").body(()).unwrap();
     request.headers_mut().clone_from(headers);
     request.extensions_mut().insert(OriginalUri("/v1/charge?now=1".parse().unwrap()));
@@ -35,18 +35,18 @@ fn fingerprint(recipe: &Recipe, headers: &HeaderMap, body: &Bytes) -> String {
 #[test]
 fn a_request_has_the_fingerprint_that_earlier_versions_gave_it() {
     let long = HeaderName::try_from("x-".to_owned() + &"l".repeat(70)).unwrap();
-    let own = Recipe::new().header(long);
+    let own = FingerprintRecipe::new().header(long);
     let json = Bytes::from_static(br#"{"b":1, "a":2}"#);
     let mut of_a_form = HeaderMap::new();
     of_a_form.insert("content-type", "multipart/form-data; boundary=AbC".parse().unwrap());
     let form = Bytes::from_static(b"--AbC\r\n\r\n1\r\n--AbC--\r\n");
     let found = [
-        fingerprint(&Recipe::new(), &HeaderMap::new(), &Bytes::new()),
-        fingerprint(&Recipe::new(), &headers(), &json),
-        fingerprint(&Recipe::new().canonical_json(), &headers(), &json),
+        fingerprint(&FingerprintRecipe::new(), &HeaderMap::new(), &Bytes::new()),
+        fingerprint(&FingerprintRecipe::new(), &headers(), &json),
+        fingerprint(&FingerprintRecipe::new().canonical_json(), &headers(), &json),
         fingerprint(&own, &headers(), &vec![b'x'; 700].into()),
         fingerprint(&own, &headers(), &vec![b'x'; 1_024].into()),
-        fingerprint(&Recipe::new(), &of_a_form, &form),
+        fingerprint(&FingerprintRecipe::new(), &of_a_form, &form),
     ];
     assert_eq!(found, PINNED);
 }

@@ -58,7 +58,7 @@ async fn a_server_killed_under_load_is_503_in_bounded_time_and_needs_no_restart_
     const KILLS: usize = 4;
     let limit = Duration::from_secs(1);
     let redis = Redis::options().appendonly().config("appendfsync always").start().await;
-    let mut config = RedisConfig::lone(redis.addr().to_string().parse().unwrap());
+    let mut config = RedisConfig::standalone(redis.addr().to_string().parse().unwrap());
     config.call_timeout = limit / 2;
     let store = Arc::new(RedisStore::open(config).await.unwrap());
     let calls = Calls::default();

@@ -7,8 +7,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::Frame;
-use idem_core::{ManualClock, Operation, Timestamp};
-use idem_http::{Answer, Attempt, Builder, KeptHeaders, Verdict};
+use idem_core::clock::{ManualClock, Timestamp};
+use idem_core::error::Operation;
+use idem_http::{Attempt, IdempotencyLayerBuilder, KeptHeaders, ResponseHead, Verdict};
 use idem_moka::{MokaConfig, MokaStore};
 
 use crate::support::{App, Calls, Fault, FaultyStore, frames, now, post, problem_code};
@@ -23,7 +24,10 @@ fn clocked() -> (Arc<MokaStore>, ManualClock) {
 }
 
 /// An application whose handler answers with the status that it is sent, and counts its runs.
-fn app(calls: &Calls, build: impl FnOnce(Builder) -> Builder) -> (App, ManualClock) {
+fn app(
+    calls: &Calls,
+    build: impl FnOnce(IdempotencyLayerBuilder) -> IdempotencyLayerBuilder,
+) -> (App, ManualClock) {
     let (store, clock) = clocked();
     let counted = calls.clone();
     let handler = move |status: String| async move {
@@ -73,7 +77,7 @@ async fn clients_are_told_until_when_an_answer_is_kept_where_that_is_switched_on
 
     // Whatever else is kept of an answer's headers.
     let (app, _) = app(&calls, |builder| {
-        let verdict = |answer: &Answer<'_>| match answer.status() {
+        let verdict = |answer: &ResponseHead<'_>| match answer.status() {
             StatusCode::PAYMENT_REQUIRED => Verdict::KeepFor(HOUR),
             _ => answer.standard_verdict(),
         };
@@ -134,7 +138,7 @@ async fn a_call_that_is_to_be_kept_once_its_trailers_are_seen_is_kept_for_the_re
     let (store, clock) = clocked();
     let app = App::over(store, handler, |builder| {
         // Successes for the retention, failures for a minute.
-        builder.retention(24 * HOUR).verdict(|answer: &Answer<'_>| match answer.grpc_status() {
+        builder.retention(24 * HOUR).verdict(|answer: &ResponseHead<'_>| match answer.grpc_status() {
             Some(0) => Verdict::Keep,
             _ => Verdict::KeepFor(Duration::from_mins(1)),
         })

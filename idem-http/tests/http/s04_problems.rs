@@ -2,7 +2,8 @@
 
 use axum::body::Body;
 use http::{Request, StatusCode, Uri};
-use idem_core::{ErrorKind, Operation};
+use idem_core::ErrorKind;
+use idem_core::error::Operation;
 use idem_http::KeyRule;
 use std::sync::Arc;
 

@@ -5,11 +5,11 @@ use axum::body::Body;
 use axum::routing::post as route;
 use http::{Method, Request, StatusCode};
 use idem_core::Fingerprint;
-use idem_http::{Recipe, RequestUri};
+use idem_http::{FingerprintRecipe, RequestUri};
 
 use crate::support::{App, Calls, ask, problem_code};
 
-fn app(recipe: Option<Recipe>) -> App {
+fn app(recipe: Option<FingerprintRecipe>) -> App {
     let calls = Calls::default();
     let handler = move || async move { calls.add().to_string() };
     App::with(handler, |builder| match recipe {
@@ -96,7 +96,7 @@ async fn how_the_body_was_cut_into_pieces_does_not_count() {
 
 #[tokio::test]
 async fn a_named_header_counts_with_all_its_values() {
-    let recipe = Recipe::new().header(http::HeaderName::from_static("x-version"));
+    let recipe = FingerprintRecipe::new().header(http::HeaderName::from_static("x-version"));
     let app = app(Some(recipe));
     let request = |versions: &[&str]| {
         let builder = versions.iter().fold(base(), |builder, version| builder.header("x-version", *version));
@@ -112,14 +112,14 @@ async fn a_named_header_counts_with_all_its_values() {
 #[tokio::test]
 async fn a_value_is_not_taken_for_a_name() {
     let names = ["x-a", "x-b"].map(http::HeaderName::from_static);
-    let app = app(Some(names.into_iter().fold(Recipe::new(), Recipe::header)));
+    let app = app(Some(names.into_iter().fold(FingerprintRecipe::new(), FingerprintRecipe::header)));
     app.ask(base().header("x-a", "x-b").body(Body::empty()).unwrap()).await;
     assert!(!is_the_same(&app, base().header("x-b", "x-b").body(Body::empty()).unwrap()).await);
 }
 
 #[tokio::test]
 async fn an_own_recipe_sees_the_request_and_its_body() {
-    let recipe = Recipe::own(|parts, body| {
+    let recipe = FingerprintRecipe::own(|parts, body| {
         let length = (body.len() as u64).to_le_bytes();
         Fingerprint::builder("test 1").part(parts.uri.path()).part(length).finish()
     });
@@ -131,7 +131,7 @@ async fn an_own_recipe_sees_the_request_and_its_body() {
 
 #[tokio::test]
 async fn canonical_json_forgives_order_and_space_only() {
-    let app = app(Some(Recipe::new().canonical_json()));
+    let app = app(Some(FingerprintRecipe::new().canonical_json()));
     let json = |body: &'static str| {
         let request =
             Request::post("/").header("idempotency-key", "k").header("content-type", "application/json");

@@ -91,7 +91,7 @@ async fn a_record_that_is_no_answer_is_a_problem_and_nothing_is_run() {
     for (name, bytes) in [("empty", &b""[..]), ("newline", header), ("other", b"{\"status\":200}")] {
         let request = post(name, "");
         let (parts, _) = request.into_parts();
-        let fingerprint = idem_http::Recipe::new().fingerprint(&parts, &bytes::Bytes::new());
+        let fingerprint = idem_http::FingerprintRecipe::new().fingerprint(&parts, &bytes::Bytes::new());
         let key = idem_core::Key::new(&scope, name).unwrap();
         let policy =
             idem_core::Policy::new(std::time::Duration::from_secs(30), std::time::Duration::from_hours(1));

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use crate::support::{App, Calls, Client, Fault, FaultyStore, Gate, Server, post};
-use idem_core::Operation;
+use idem_core::error::Operation;
 
 /// Stands outside the layer, as a server does, and says when a request was dropped before its answer.
 #[derive(Clone)]

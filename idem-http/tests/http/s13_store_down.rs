@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use idem_core::{ErrorKind, Operation};
-use idem_http::{Builder, WhenInFlight, WhenNotRecorded, WhenStoreFails};
+use idem_core::ErrorKind;
+use idem_core::error::Operation;
+use idem_http::{IdempotencyLayerBuilder, WhenInFlight, WhenNotRecorded, WhenStoreFails};
 use idem_redb::RedbStore;
 use tokio::time::Instant;
 
@@ -13,7 +14,9 @@ use crate::support::{App, Calls, Fault, FaultyStore, Reply, ask, post, problem_c
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-fn app(options: impl FnOnce(Builder) -> Builder) -> (FaultyStore, Calls, App) {
+fn app(
+    options: impl FnOnce(IdempotencyLayerBuilder) -> IdempotencyLayerBuilder,
+) -> (FaultyStore, Calls, App) {
     let (store, calls) = (FaultyStore::new(), Calls::default());
     let counted = calls.clone();
     let handler = move || async move { format!("answer {}", counted.add()) };

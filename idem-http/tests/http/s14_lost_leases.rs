@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use idem_core::{ManualClock, Timestamp};
-use idem_http::{Builder, WhenInFlight};
+use idem_core::clock::{ManualClock, Timestamp};
+use idem_http::{IdempotencyLayerBuilder, WhenInFlight};
 use idem_moka::{MokaConfig, MokaStore};
 
 use crate::support::{App, Calls, Gate, post, problem_code};
@@ -20,7 +20,7 @@ struct Slow {
     gates: [Gate; 2],
 }
 
-fn slow(options: impl FnOnce(Builder) -> Builder) -> Slow {
+fn slow(options: impl FnOnce(IdempotencyLayerBuilder) -> IdempotencyLayerBuilder) -> Slow {
     let clock = ManualClock::new(Timestamp::from_micros(1_000_000_000));
     let store = MokaStore::with_clock(MokaConfig::default(), Arc::new(clock.clone())).unwrap();
     let (calls, gates) = (Calls::default(), [Gate::new(), Gate::new()]);

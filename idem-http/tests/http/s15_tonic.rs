@@ -7,8 +7,9 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::Request;
 use http::uri::PathAndQuery;
-use idem_core::{ErrorKind, Operation, Scope, Store};
-use idem_http::{Attempt, Builder, IdempotencyLayer, KeyRule, RequestUri};
+use idem_core::error::Operation;
+use idem_core::{ErrorKind, Scope, Store};
+use idem_http::{Attempt, IdempotencyLayer, IdempotencyLayerBuilder, KeyRule, RequestUri};
 use idem_moka::{MokaConfig, MokaStore};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -75,7 +76,10 @@ async fn talk(
     Ok(Response::new(request.into_inner()))
 }
 
-fn layer(options: impl FnOnce(Builder) -> Builder, store: impl Store + 'static) -> IdempotencyLayer {
+fn layer(
+    options: impl FnOnce(IdempotencyLayerBuilder) -> IdempotencyLayerBuilder,
+    store: impl Store + 'static,
+) -> IdempotencyLayer {
     let builder = IdempotencyLayer::builder(store, |_| Ok(Scope::shared()));
     options(builder.request_uri(RequestUri::Unchanged).grpc_unary([PAY])).build().unwrap()
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{Request, StatusCode};
-use idem_core::{ErrorKind, Fenced, ManualClock, Operation, Timestamp};
+use idem_core::clock::{ManualClock, Timestamp};
+use idem_core::error::Operation;
+use idem_core::{Effect, ErrorKind};
 use idem_http::{Attempt, IdempotencyKey, InDoubt, NotExecuted, NotKept};
 use idem_moka::{MokaConfig, MokaStore};
 use idem_redb::{RedbStore, RedbStoreExt, Transacted};
@@ -79,10 +81,10 @@ async fn the_next_attempt_goes_on_from_the_last_checkpoint() {
         if let Some(checkpoint) = attempt.checkpoint() {
             return format!("attempt {} from {checkpoint:?}", attempt.number());
         }
-        assert_eq!(attempt.save(3, "reserved").await.unwrap(), Fenced::Applied);
+        assert_eq!(attempt.save(3, "reserved").await.unwrap(), Effect::Applied);
         held.pass().await;
         // It lost the key meanwhile, and is told so.
-        assert!(matches!(attempt.save(4, "charged").await.unwrap(), Fenced::Lost(_)));
+        assert!(matches!(attempt.save(4, "charged").await.unwrap(), Effect::Lost(_)));
         "too late".to_owned()
     };
     let app = App::over(Arc::new(store), handler, |builder| builder);
@@ -187,7 +189,7 @@ async fn no_client_sees_what_stands_in_for_an_answer() {
     let store = FaultyStore::new();
     let handler = |attempt: Attempt, body: String| async move {
         let outcome = match body.as_str() {
-            "unavailable" => idem_core::Outcome::Unavailable(idem_core::Reason::Streamed),
+            "unavailable" => idem_core::Outcome::Unavailable(idem_core::UnavailableReason::Streamed),
             _ => attempt.outcome(&http::Response::new("recorded")).unwrap(),
         };
         let lease = attempt.lease();
@@ -237,11 +239,11 @@ async fn a_handler_that_completes_its_key_as_unavailable_still_answers_its_own_c
         let outcome = idem_core::Outcome::Unavailable(
             attempt
                 .outcome(&answer)
-                .map_or_else(|_| idem_core::Reason::TooLarge, |outcome| panic!("{outcome:?}")),
+                .map_or_else(|_| idem_core::UnavailableReason::TooLarge, |outcome| panic!("{outcome:?}")),
         );
         assert_eq!(
             attempt.store().complete(lease, outcome, lease.retention()).await.unwrap(),
-            Fenced::Applied
+            Effect::Applied
         );
         answer.map(Body::from)
     };

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 
-use idem_core::{ErrorKind, Operation};
+use idem_core::ErrorKind;
+use idem_core::error::Operation;
 use idem_http::KeyRule;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};

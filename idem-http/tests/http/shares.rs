@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body::{Frame, SizeHint};
 use idem_core::{Fingerprint, Scope};
-use idem_http::{IdempotencyLayer, Recipe};
+use idem_http::{FingerprintRecipe, IdempotencyLayer};
 use idem_moka::{MokaConfig, MokaStore};
 use tokio::time::timeout;
 use tower::ServiceExt;
@@ -27,7 +27,7 @@ fn of_tenant(key: &str, body: Body, how: &str) -> Request<Body> {
 async fn whatever_a_request_ends_in_its_scope_has_its_whole_share_again() {
     let store = MokaStore::new(MokaConfig::default()).unwrap();
     let scope = |parts: &http::request::Parts| Ok(Scope::new(parts.headers["account"].as_bytes())?);
-    let recipe = Recipe::own(|parts, body| {
+    let recipe = FingerprintRecipe::own(|parts, body| {
         assert!(parts.headers["x-how"] != "recipe panics");
         Fingerprint::builder("test").part(body).finish()
     });

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, Response};
-use idem_core::{Operation, Scope};
+use idem_core::Scope;
+use idem_core::error::Operation;
 use idem_http::{IdempotencyLayer, RequestUri};
 use idem_moka::{MokaConfig, MokaStore};
 use tokio::time::timeout;

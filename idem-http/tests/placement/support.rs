@@ -9,12 +9,12 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use idem_core::Scope;
-use idem_http::{Builder, IdempotencyLayer};
+use idem_http::{IdempotencyLayer, IdempotencyLayerBuilder};
 use idem_moka::{MokaConfig, MokaStore};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-pub(crate) fn builder() -> Builder {
+pub(crate) fn builder() -> IdempotencyLayerBuilder {
     let store = MokaStore::new(MokaConfig::default()).unwrap();
     IdempotencyLayer::builder(store, |_| Ok(Scope::shared()))
 }

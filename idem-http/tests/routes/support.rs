@@ -6,11 +6,11 @@ use axum::body::Body;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use idem_core::Scope;
-use idem_http::{Builder, IdempotencyLayer};
+use idem_http::{IdempotencyLayer, IdempotencyLayerBuilder};
 use idem_moka::{MokaConfig, MokaStore};
 use tower::{Service, ServiceExt};
 
-pub(crate) fn builder() -> Builder {
+pub(crate) fn builder() -> IdempotencyLayerBuilder {
     let store = Arc::new(MokaStore::new(MokaConfig::default()).unwrap());
     IdempotencyLayer::builder(store, |_| Ok(Scope::shared()))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use idem_core::Timestamp;
+use idem_core::clock::Timestamp;
 
 use crate::hash::KeyHashValue;
 

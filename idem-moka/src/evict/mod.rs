@@ -5,7 +5,10 @@ mod part;
 
 use std::sync::Arc;
 
-use idem_core::{Completed, Fingerprint, Record, State, StoreClock, Timestamp, Token};
+use idem_core::backend::StoreClock;
+use idem_core::clock::Timestamp;
+use idem_core::record::{Completion, Record, State};
+use idem_core::{Fingerprint, Token};
 use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -27,7 +30,7 @@ pub(crate) struct CompletedRecord {
     fingerprint: Fingerprint,
     token: Token,
     attempt: u32,
-    completed: Completed,
+    completed: Completion,
     pub(crate) scope: CountedIn,
 }
 

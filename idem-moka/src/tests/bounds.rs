@@ -1,7 +1,8 @@
 //! `when_full = "refuse"`: new keys are refused, nothing kept is dropped, and the account is exact.
 
 use bytes::Bytes;
-use idem_core::{ErrorKind, Fenced, LockOutcome, Operation, Outcome, Store};
+use idem_core::error::Operation;
+use idem_core::{Effect, ErrorKind, LockAnswer, Outcome, Store};
 
 use super::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
 use crate::{MokaConfig, MokaStore, RECORD_OVERHEAD};
@@ -44,7 +45,7 @@ async fn max_entries_counts_what_locks_will_become() {
     }
     is_refused(&store, 10, "max_entries = 10").await;
     for lease in &leases {
-        assert_eq!(store.complete(lease, outcome(1), RETENTION).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.complete(lease, outcome(1), RETENTION).await.unwrap(), Effect::Applied);
     }
     assert_eq!(store.stats().completed, 10);
 }
@@ -57,9 +58,9 @@ async fn a_lock_beyond_max_locks_is_refused_until_one_ends() {
         leases.push(acquire(&store, number).await);
     }
     is_refused(&store, 5, "max_locks = 5").await;
-    assert!(matches!(lock(&store, 0, 1).await.unwrap(), LockOutcome::Acquired(_)), "a resent lock");
-    assert!(matches!(lock(&store, 0, 2).await.unwrap(), LockOutcome::InProgress { .. }));
-    assert_eq!(store.release(&leases[0]).await.unwrap(), Fenced::Applied);
+    assert!(matches!(lock(&store, 0, 1).await.unwrap(), LockAnswer::Acquired(_)), "a resent lock");
+    assert!(matches!(lock(&store, 0, 2).await.unwrap(), LockAnswer::InProgress { .. }));
+    assert_eq!(store.release(&leases[0]).await.unwrap(), Effect::Applied);
     complete(&store, 5, 10).await;
     assert_eq!(store.stats().locks, 4);
 }
@@ -71,7 +72,7 @@ async fn a_granted_lock_is_completed_beyond_max_bytes_and_only_new_keys_are_refu
     let second = acquire(&store, 2).await;
     let third = acquire(&store, 3).await;
     for lease in [&first, &second, &third] {
-        assert_eq!(store.complete(lease, outcome(8 * 1024), RETENTION).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.complete(lease, outcome(8 * 1024), RETENTION).await.unwrap(), Effect::Applied);
     }
     assert_eq!(store.stats().bytes, 3 * (8 * 1024 + RECORD_OVERHEAD));
     is_refused(&store, 4, "max_bytes = 16384").await;
@@ -115,7 +116,7 @@ async fn a_key_is_taken_over_in_a_full_store() {
         let _crashed = acquire(&store, number).await;
     }
     clock.advance(LEASE);
-    let LockOutcome::Acquired(lease) = lock(&store, 3, 2).await.unwrap() else { panic!("not taken over") };
+    let LockAnswer::Acquired(lease) = lock(&store, 3, 2).await.unwrap() else { panic!("not taken over") };
     assert_eq!(lease.attempt(), 2);
 }
 
@@ -127,11 +128,11 @@ async fn a_checkpoint_is_counted_until_its_record_is_completed() {
     for (step, bytes) in [(1, 8 * 1024), (2, 4 * 1024), (3, 0), (4, 6 * 1024)] {
         assert_eq!(
             store.checkpoint(&lease, step, saved.slice(..bytes), LEASE).await.unwrap(),
-            Fenced::Applied
+            Effect::Applied
         );
         assert_eq!(store.stats().bytes, bytes as u64 + RECORD_OVERHEAD, "step {step}");
     }
-    assert_eq!(store.complete(&lease, Outcome::Value(saved), RETENTION).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.complete(&lease, Outcome::Value(saved), RETENTION).await.unwrap(), Effect::Applied);
     assert_eq!(store.stats().bytes, 8 * 1024 + RECORD_OVERHEAD, "the checkpoint is gone");
 }
 
@@ -144,7 +145,7 @@ async fn an_outcome_or_checkpoint_larger_than_max_outcome_is_too_large_and_the_l
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     let error = store.complete(&lease, Outcome::Value(large.into()), RETENTION).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
-    assert_eq!(store.complete(&lease, outcome(8 * 1024), RETENTION).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.complete(&lease, outcome(8 * 1024), RETENTION).await.unwrap(), Effect::Applied);
 }
 
 #[tokio::test]
@@ -160,7 +161,7 @@ async fn removal_by_force_is_accounted_for_in_both_states() {
     assert_eq!((stats.locks, stats.completed, stats.bytes), (0, 0, 0));
     assert_eq!(
         store.complete(&lease, outcome(1), RETENTION).await.unwrap(),
-        Fenced::Lost(idem_core::LostReason::Gone)
+        Effect::Lost(idem_core::LostReason::Gone)
     );
 }
 
@@ -174,7 +175,7 @@ async fn callers_who_race_for_the_last_places_never_get_more_than_there_are() {
                 let mut granted = 0;
                 for number in 0..100 {
                     match lock(&store, task * 100 + number, 1).await {
-                        Ok(LockOutcome::Acquired(_)) => granted += 1,
+                        Ok(LockAnswer::Acquired(_)) => granted += 1,
                         Ok(other) => panic!("{other:?}"),
                         Err(error) => assert_eq!(error.kind(), ErrorKind::Full),
                     }

@@ -1,7 +1,7 @@
 //! `when_full = "evict"`: completed records make room, locked ones never.
 
 use bytes::Bytes;
-use idem_core::{ErrorKind, Fenced, Lease, LockOutcome, Outcome, Store};
+use idem_core::{Effect, ErrorKind, Lease, LockAnswer, Outcome, Store};
 
 use super::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
 use crate::evict::EvictableRecords;
@@ -80,8 +80,8 @@ async fn a_live_lock_is_never_evicted() {
     }
     assert!(store.stats().evicted > 1_000);
     for (number, lease) in leases.iter().enumerate() {
-        assert!(matches!(lock(&store, number, 2).await.unwrap(), LockOutcome::InProgress { .. }), "{number}");
-        assert_eq!(store.renew(lease, LEASE).await.unwrap(), Fenced::Applied, "{number}");
+        assert!(matches!(lock(&store, number, 2).await.unwrap(), LockAnswer::InProgress { .. }), "{number}");
+        assert_eq!(store.renew(lease, LEASE).await.unwrap(), Effect::Applied, "{number}");
     }
     assert_eq!(store.stats().locks, 500);
 }
@@ -90,11 +90,11 @@ async fn a_live_lock_is_never_evicted() {
 async fn an_evicted_key_starts_over_with_a_higher_sequence() {
     let (store, _) = store(EVICT);
     let first = acquire(&store, 0).await;
-    assert_eq!(store.complete(&first, outcome(512), RETENTION).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.complete(&first, outcome(512), RETENTION).await.unwrap(), Effect::Applied);
     for number in 1..200 {
         complete(&store, number, 512).await;
     }
-    let LockOutcome::Acquired(again) = lock(&store, 0, 2).await.unwrap() else { panic!("not evicted") };
+    let LockAnswer::Acquired(again) = lock(&store, 0, 2).await.unwrap() else { panic!("not evicted") };
     assert_eq!(again.attempt(), 1);
     assert!(again.token().sequence > first.token().sequence);
 }
@@ -134,17 +134,17 @@ async fn locks_and_checkpoints_are_bounded_all_the_same() {
         leases.push(acquire(&store, number).await);
     }
     assert_eq!(lock(&store, 3, 1).await.unwrap_err().kind(), ErrorKind::Full);
-    assert_eq!(store.release(&leases[2]).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.release(&leases[2]).await.unwrap(), Effect::Applied);
     let progress = Bytes::from(vec![0; 32 * 1024]);
     for lease in &leases[..2] {
-        assert_eq!(store.checkpoint(lease, 1, progress.clone(), LEASE).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.checkpoint(lease, 1, progress.clone(), LEASE).await.unwrap(), Effect::Applied);
     }
     assert_eq!(
         lock(&store, 3, 1).await.unwrap_err().kind(),
         ErrorKind::Full,
         "no byte for checkpoints is left"
     );
-    assert_eq!(store.release(&leases[0]).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.release(&leases[0]).await.unwrap(), Effect::Applied);
     assert!(store.remove(&key(0), true).await.unwrap());
     let _lease = acquire(&store, 3).await;
     assert_eq!(store.stats().refused, 2);
@@ -159,9 +159,9 @@ async fn the_account_is_exact_after_threads_have_completed_removed_and_evicted_t
             tokio::spawn(async move {
                 for round in 0..3_000_usize {
                     let number = round * usize::from(task) % 300;
-                    if let LockOutcome::Acquired(lease) = lock(&store, number, task).await.unwrap() {
+                    if let LockAnswer::Acquired(lease) = lock(&store, number, task).await.unwrap() {
                         let outcome = Outcome::Value(vec![task; round % 2_000].into());
-                        let _fenced = store.complete(&lease, outcome, RETENTION).await.unwrap();
+                        let _effect = store.complete(&lease, outcome, RETENTION).await.unwrap();
                     }
                     match round % 97 {
                         0 => clock.advance(RETENTION / 10),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{Expired, Fenced, LockOutcome, Outcome, State, Store};
+use idem_core::record::State;
+use idem_core::{Effect, Expired, LockAnswer, Outcome, Store};
 
 use super::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
 use crate::MokaConfig;
@@ -91,7 +92,7 @@ async fn renewals_leave_a_bounded_number_of_notes_and_the_last_one_counts() {
     let lease = acquire(&store, 1).await;
     for _ in 0..10_000 {
         clock.advance(Duration::from_secs(1));
-        assert_eq!(store.renew(&lease, LEASE).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.renew(&lease, LEASE).await.unwrap(), Effect::Applied);
     }
     let notes: usize = store.records().shards.iter().map(|shard| shard.read().locked.notes()).sum();
     assert!(notes <= 10, "{notes} notes of one record");
@@ -107,11 +108,11 @@ async fn a_lapsed_lock_keeps_its_checkpoint_for_its_retention() {
     let lease = acquire(&store, 1).await;
     assert_eq!(
         store.checkpoint(&lease, 3, Bytes::from_static(b"charged"), LEASE).await.unwrap(),
-        Fenced::Applied
+        Effect::Applied
     );
     clock.advance(just_before(LEASE + RETENTION));
     assert_eq!(store.expire(10).await.unwrap().removed, 0);
-    let LockOutcome::Acquired(next) = lock(&store, 1, 2).await.unwrap() else { panic!("not taken over") };
+    let LockAnswer::Acquired(next) = lock(&store, 1, 2).await.unwrap() else { panic!("not taken over") };
     assert_eq!((next.attempt(), next.checkpoint().unwrap().step), (2, 3));
 }
 
@@ -161,7 +162,7 @@ async fn a_sweep_gets_past_any_number_of_outdated_notes() {
     for number in 0..10_000 {
         let lease = acquire(&store, number).await;
         if number % 100 > 0 {
-            assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
+            assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied);
         }
     }
     clock.advance(LEASE + RETENTION);
@@ -181,12 +182,12 @@ async fn outcomes_are_shared_not_copied() {
     let (store, _) = store(MokaConfig::default());
     let lease = acquire(&store, 1).await;
     let bytes = Bytes::from(vec![1; 10_000]);
-    let fenced = store.complete(&lease, Outcome::Value(bytes.clone()), RETENTION).await.unwrap();
-    assert_eq!(fenced, Fenced::Applied);
-    let LockOutcome::Completed(completion) = lock(&store, 1, 2).await.unwrap() else { panic!("no replay") };
-    let Outcome::Value(replayed) = completion.outcome else { panic!("no value") };
+    let effect = store.complete(&lease, Outcome::Value(bytes.clone()), RETENTION).await.unwrap();
+    assert_eq!(effect, Effect::Applied);
+    let LockAnswer::Completed(replay) = lock(&store, 1, 2).await.unwrap() else { panic!("no replay") };
+    let Outcome::Value(replayed) = replay.outcome else { panic!("no value") };
     assert_eq!(replayed.as_ptr(), bytes.as_ptr());
-    assert_eq!(store.complete(&lease, outcome(1), RETENTION).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.complete(&lease, outcome(1), RETENTION).await.unwrap(), Effect::Applied);
     assert_eq!(store.get(&key(1)).await.unwrap().unwrap().outcome(), Some(&Outcome::Value(bytes)));
 }
 

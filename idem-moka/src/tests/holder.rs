@@ -1,7 +1,7 @@
 //! No bound refuses a holder, nor who takes over a key that is known: whatever the store holds.
 
 use bytes::Bytes;
-use idem_core::{ErrorKind, Execution, Fenced, Lease, LockOutcome, Outcome, Policy, Store, StoreExt};
+use idem_core::{Effect, ErrorKind, Execution, Lease, LockAnswer, Outcome, Policy, Store, StoreExt};
 
 use super::{LEASE, RETENTION, acquire, fingerprint, key, lock, outcome, store};
 use crate::{MokaConfig, MokaStore, RECORD_OVERHEAD, WhenFull};
@@ -21,12 +21,12 @@ fn progress(byte: u8, bytes: usize) -> Bytes {
     Bytes::from(vec![byte; bytes])
 }
 
-async fn checkpoint(store: &MokaStore, lease: &Lease, step: u64, bytes: usize) -> idem_core::Result<Fenced> {
+async fn checkpoint(store: &MokaStore, lease: &Lease, step: u64, bytes: usize) -> idem_core::Result<Effect> {
     store.checkpoint(lease, step, progress(1, bytes), LEASE).await
 }
 
 /// Three held keys of five; the completions of the other two leave more bytes than `max_bytes`.
-async fn over_full(when_full: WhenFull) -> (MokaStore, idem_core::ManualClock, Vec<Lease>) {
+async fn over_full(when_full: WhenFull) -> (MokaStore, idem_core::clock::ManualClock, Vec<Lease>) {
     let (store, clock) = store(MokaConfig { when_full, ..SMALL });
     let mut held = Vec::new();
     for number in 0..3 {
@@ -34,7 +34,7 @@ async fn over_full(when_full: WhenFull) -> (MokaStore, idem_core::ManualClock, V
     }
     let others = [acquire(&store, 10).await, acquire(&store, 11).await];
     for lease in &others {
-        assert_eq!(store.complete(lease, outcome(LARGEST), RETENTION).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.complete(lease, outcome(LARGEST), RETENTION).await.unwrap(), Effect::Applied);
     }
     if when_full == WhenFull::Refuse {
         assert!(store.stats().bytes > SMALL.max_bytes);
@@ -48,20 +48,20 @@ async fn holders_of_an_over_full_store_renew_checkpoint_complete_and_release() {
     for when_full in EACH {
         let (store, _, held) = over_full(when_full).await;
         for lease in &held {
-            assert_eq!(store.renew(lease, LEASE).await.unwrap(), Fenced::Applied, "{when_full:?}");
+            assert_eq!(store.renew(lease, LEASE).await.unwrap(), Effect::Applied, "{when_full:?}");
         }
         for (step, bytes) in [(1, 100), (2, LARGEST), (3, 0), (4, LARGEST)] {
             for lease in &held {
                 let saved = checkpoint(&store, lease, step, bytes).await;
-                assert_eq!(saved.unwrap(), Fenced::Applied, "{when_full:?}, step {step}");
-                assert_eq!(store.renew(lease, LEASE).await.unwrap(), Fenced::Applied, "{when_full:?}");
+                assert_eq!(saved.unwrap(), Effect::Applied, "{when_full:?}, step {step}");
+                assert_eq!(store.renew(lease, LEASE).await.unwrap(), Effect::Applied, "{when_full:?}");
             }
         }
         let [one, two, three] = &held[..] else { panic!("three are held") };
-        assert_eq!(store.release(one).await.unwrap(), Fenced::Applied, "with its checkpoint");
-        assert_eq!(store.complete(two, outcome(LARGEST), RETENTION).await.unwrap(), Fenced::Applied);
-        assert_eq!(store.complete(three, outcome(1), RETENTION).await.unwrap(), Fenced::Applied);
-        let LockOutcome::Acquired(next) = lock(&store, 0, 2).await.unwrap() else { panic!("not resumed") };
+        assert_eq!(store.release(one).await.unwrap(), Effect::Applied, "with its checkpoint");
+        assert_eq!(store.complete(two, outcome(LARGEST), RETENTION).await.unwrap(), Effect::Applied);
+        assert_eq!(store.complete(three, outcome(1), RETENTION).await.unwrap(), Effect::Applied);
+        let LockAnswer::Acquired(next) = lock(&store, 0, 2).await.unwrap() else { panic!("not resumed") };
         assert_eq!((next.attempt(), next.checkpoint().unwrap().step), (2, 4), "{when_full:?}");
     }
 }
@@ -70,13 +70,13 @@ async fn holders_of_an_over_full_store_renew_checkpoint_complete_and_release() {
 async fn a_known_key_is_taken_over_in_an_over_full_store() {
     for when_full in EACH {
         let (store, clock, held) = over_full(when_full).await;
-        assert_eq!(checkpoint(&store, &held[0], 1, LARGEST).await.unwrap(), Fenced::Applied);
+        assert_eq!(checkpoint(&store, &held[0], 1, LARGEST).await.unwrap(), Effect::Applied);
         clock.advance(LEASE);
         for number in 0..3 {
             let answer = lock(&store, number, 2).await.unwrap();
-            let LockOutcome::Acquired(lease) = answer else { panic!("{when_full:?}: {answer:?}") };
+            let LockAnswer::Acquired(lease) = answer else { panic!("{when_full:?}: {answer:?}") };
             assert_eq!(lease.attempt(), 2);
-            assert_eq!(store.complete(&lease, outcome(1), RETENTION).await.unwrap(), Fenced::Applied);
+            assert_eq!(store.complete(&lease, outcome(1), RETENTION).await.unwrap(), Effect::Applied);
         }
     }
 }
@@ -92,14 +92,14 @@ async fn work_that_outlasts_its_lease_in_an_over_full_store_keeps_its_key() {
             let (store, clock) = (store.clone(), clock.clone());
             async move {
                 for lease in &others {
-                    let fenced = store.complete(lease, outcome(LARGEST), RETENTION).await.unwrap();
-                    assert_eq!(fenced, Fenced::Applied);
+                    let effect = store.complete(lease, outcome(LARGEST), RETENTION).await.unwrap();
+                    assert_eq!(effect, Effect::Applied);
                 }
                 for _ in 0..50 {
                     tokio::time::sleep(LEASE / 10).await;
                     clock.advance(LEASE / 10);
                     let asked = lock(&store, 2, 9).await.unwrap();
-                    assert!(matches!(asked, LockOutcome::InProgress { .. }), "{when_full:?}: {asked:?}");
+                    assert!(matches!(asked, LockAnswer::InProgress { .. }), "{when_full:?}: {asked:?}");
                 }
                 Ok::<_, ()>(Outcome::Value(Bytes::from(lease.attempt().to_string())))
             }
@@ -122,18 +122,18 @@ async fn checkpoints_of_all_locks_are_the_most_that_a_store_goes_beyond_its_byte
             leases.push(acquire(&store, number).await);
         }
         for lease in &leases {
-            assert_eq!(checkpoint(&store, lease, 1, LARGEST).await.unwrap(), Fenced::Applied);
+            assert_eq!(checkpoint(&store, lease, 1, LARGEST).await.unwrap(), Effect::Applied);
         }
         let most = SMALL.max_locks * (SMALL.max_outcome + RECORD_OVERHEAD);
         assert_eq!(store.stats().bytes, most, "{when_full:?}");
-        assert_eq!(store.release(&leases[0]).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.release(&leases[0]).await.unwrap(), Effect::Applied);
         assert!(store.remove(&key(0), true).await.unwrap());
         // There is a lock to spare, and no byte.
         let error = lock(&store, 5, 1).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Full, "{when_full:?}");
         assert!(error.message().contains("max_bytes"), "{error}");
         for lease in &leases[1..] {
-            assert_eq!(checkpoint(&store, lease, 2, 0).await.unwrap(), Fenced::Applied);
+            assert_eq!(checkpoint(&store, lease, 2, 0).await.unwrap(), Effect::Applied);
         }
         let _lease = acquire(&store, 5).await;
     }

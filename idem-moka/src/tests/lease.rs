@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{Fenced, LostReason, Store};
+use idem_core::{Effect, LostReason, Store};
 use tokio::time::Instant;
 
 use super::{LEASE, RETENTION, acquire, complete, fingerprint, key, outcome, store};
@@ -16,7 +16,7 @@ async fn a_lease_lasts_as_long_as_the_store_says_and_a_renewal_prolongs_it() {
     assert_eq!(lease.remaining(), LEASE);
     clock.advance(LEASE / 2);
     assert_eq!(lease.remaining(), LEASE / 2);
-    assert_eq!(store.renew(&lease, LEASE).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.renew(&lease, LEASE).await.unwrap(), Effect::Applied);
     assert_eq!(lease.remaining(), LEASE);
 }
 
@@ -25,13 +25,13 @@ async fn a_checkpoint_that_was_overtaken_does_not_prolong_the_lease() {
     let (store, clock) = store(MokaConfig::default());
     let lease = acquire(&store, 1).await;
     let progress = Bytes::from_static(b"progress");
-    assert_eq!(store.checkpoint(&lease, 2, progress.clone(), LEASE).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.checkpoint(&lease, 2, progress.clone(), LEASE).await.unwrap(), Effect::Applied);
     clock.advance(LEASE / 2);
-    assert_eq!(store.checkpoint(&lease, 1, progress.clone(), LEASE).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.checkpoint(&lease, 1, progress.clone(), LEASE).await.unwrap(), Effect::Applied);
     let record = store.get(&key(1)).await.unwrap().unwrap();
     assert_eq!(record.lease_remaining(), Some(LEASE / 2));
     assert_eq!(lease.remaining(), LEASE / 2, "the holder believes what the store does");
-    assert_eq!(store.checkpoint(&lease, 3, progress, LEASE).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.checkpoint(&lease, 3, progress, LEASE).await.unwrap(), Effect::Applied);
     assert_eq!(lease.remaining(), LEASE);
 }
 
@@ -40,9 +40,9 @@ async fn a_lease_learns_that_it_is_completed_from_any_answer_that_says_so() {
     let (store, _) = store(MokaConfig::default());
     let lease = acquire(&store, 1).await;
     let resent = acquire(&store, 1).await;
-    assert_eq!(store.complete(&lease, outcome(1), RETENTION).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.complete(&lease, outcome(1), RETENTION).await.unwrap(), Effect::Applied);
     assert!(lease.is_completed() && !resent.is_completed());
-    assert_eq!(store.renew(&resent, LEASE).await.unwrap(), Fenced::Lost(LostReason::Completed));
+    assert_eq!(store.renew(&resent, LEASE).await.unwrap(), Effect::Lost(LostReason::Completed));
     assert!(resent.is_completed());
 }
 
@@ -68,7 +68,7 @@ async fn wakes_at_once(end: impl AsyncFnOnce(&MokaStore, &idem_core::Lease)) {
 #[tokio::test(start_paused = true)]
 async fn a_completion_wakes_who_waits_at_once() {
     wakes_at_once(async |store, lease| {
-        assert_eq!(store.complete(lease, outcome(1), RETENTION).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.complete(lease, outcome(1), RETENTION).await.unwrap(), Effect::Applied);
     })
     .await;
 }
@@ -76,7 +76,7 @@ async fn a_completion_wakes_who_waits_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_release_wakes_who_waits_at_once() {
     wakes_at_once(async |store, lease| {
-        assert_eq!(store.release(lease).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.release(lease).await.unwrap(), Effect::Applied);
     })
     .await;
 }

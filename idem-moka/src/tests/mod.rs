@@ -13,10 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{
-    Claim, Fenced, Fingerprint, Key, Lease, LockOutcome, ManualClock, Outcome, Owner, Result, Scope, Store,
-    Timestamp,
-};
+use idem_core::clock::{ManualClock, Timestamp};
+use idem_core::{Claim, Effect, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Result, Scope, Store};
 
 use crate::{MokaConfig, MokaStore};
 
@@ -44,23 +42,23 @@ fn outcome(bytes: usize) -> Outcome {
     Outcome::Value(Bytes::from(vec![7; bytes]))
 }
 
-async fn lock(store: &MokaStore, number: usize, owner: u8) -> Result<LockOutcome> {
+async fn lock(store: &MokaStore, number: usize, owner: u8) -> Result<LockAnswer> {
     store.lock(&key(number), &fingerprint(), &claim(owner)).await
 }
 
 /// A lease that must be granted.
 async fn acquire(store: &MokaStore, number: usize) -> Lease {
     match lock(store, number, 1).await.unwrap() {
-        LockOutcome::Acquired(lease) => lease,
+        LockAnswer::Acquired(lease) => lease,
         other => panic!("key {number}: {other:?}"),
     }
 }
 
 async fn complete(store: &MokaStore, number: usize, bytes: usize) {
     let lease = acquire(store, number).await;
-    assert_eq!(store.complete(&lease, outcome(bytes), RETENTION).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.complete(&lease, outcome(bytes), RETENTION).await.unwrap(), Effect::Applied);
 }
 
 async fn replays(store: &MokaStore, number: usize) -> bool {
-    matches!(lock(store, number, 2).await, Ok(LockOutcome::Completed(_)))
+    matches!(lock(store, number, 2).await, Ok(LockAnswer::Completed(_)))
 }

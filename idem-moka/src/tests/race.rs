@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use idem_core::{Fenced, LockOutcome, Outcome, Store};
+use idem_core::{Effect, LockAnswer, Outcome, Store};
 use tokio::sync::Barrier;
 
 use super::{RETENTION, acquire, key, lock, store};
@@ -29,9 +29,9 @@ async fn a_key_that_is_being_completed_is_never_in_neither_place() {
                     while !over.load(Ordering::Acquire) {
                         let number = current.load(Ordering::Acquire);
                         match lock(&store, number, owner).await.unwrap() {
-                            LockOutcome::InProgress { .. } => in_progress += 1,
-                            LockOutcome::Completed(completion) => {
-                                assert_eq!(completion.outcome, value(number));
+                            LockAnswer::InProgress { .. } => in_progress += 1,
+                            LockAnswer::Completed(replay) => {
+                                assert_eq!(replay.outcome, value(number));
                                 completed += 1;
                             }
                             other => panic!("key {number}: {other:?}"),
@@ -45,7 +45,7 @@ async fn a_key_that_is_being_completed_is_never_in_neither_place() {
             .collect();
         for number in 0..KEYS {
             let next = acquire(&store, number + 1).await;
-            assert_eq!(store.complete(&held, value(number), RETENTION).await.unwrap(), Fenced::Applied);
+            assert_eq!(store.complete(&held, value(number), RETENTION).await.unwrap(), Effect::Applied);
             held = next;
             current.store(number + 1, Ordering::Release);
         }
@@ -67,10 +67,10 @@ async fn of_many_who_lock_a_key_at_once_one_acquires_it_also_after_it_has_expire
                 (store.clone(), clock.clone(), barrier.clone(), acquired.clone());
             tokio::spawn(async move {
                 for round in 1..=ROUNDS {
-                    if let LockOutcome::Acquired(lease) = lock(&store, 0, owner).await.unwrap() {
+                    if let LockAnswer::Acquired(lease) = lock(&store, 0, owner).await.unwrap() {
                         acquired.fetch_add(1, Ordering::SeqCst);
-                        let fenced = store.complete(&lease, value(round), RETENTION).await.unwrap();
-                        assert_eq!(fenced, Fenced::Applied);
+                        let effect = store.complete(&lease, value(round), RETENTION).await.unwrap();
+                        assert_eq!(effect, Effect::Applied);
                     }
                     barrier.wait().await;
                     assert_eq!(acquired.load(Ordering::SeqCst), round);

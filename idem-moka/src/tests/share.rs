@@ -1,6 +1,6 @@
 //! One scope's flood is that scope's alone: the others are served, and it finds room again.
 
-use idem_core::{ErrorKind, Fenced, Key, Lease, LockOutcome, Result, Scope, Store};
+use idem_core::{Effect, ErrorKind, Key, Lease, LockAnswer, Result, Scope, Store};
 use proptest::prelude::*;
 
 use super::{LEASE, RETENTION, claim, fingerprint, outcome, store};
@@ -19,21 +19,21 @@ fn scope(number: usize) -> Scope {
     Scope::new(format!("account {number}")).unwrap()
 }
 
-async fn lock(store: &MokaStore, scope: &Scope, number: usize, owner: u8) -> Result<LockOutcome> {
+async fn lock(store: &MokaStore, scope: &Scope, number: usize, owner: u8) -> Result<LockAnswer> {
     let key = Key::new(scope, number.to_string()).unwrap();
     store.lock(&key, &fingerprint(), &claim(owner)).await
 }
 
 async fn acquire(store: &MokaStore, scope: &Scope, number: usize) -> Result<Lease> {
     match lock(store, scope, number, 1).await? {
-        LockOutcome::Acquired(lease) => Ok(lease),
+        LockAnswer::Acquired(lease) => Ok(lease),
         other => panic!("key {number}: {other:?}"),
     }
 }
 
 async fn complete(store: &MokaStore, scope: &Scope, number: usize) -> Result<()> {
     let lease = acquire(store, scope, number).await?;
-    assert_eq!(store.complete(&lease, outcome(10), RETENTION).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.complete(&lease, outcome(10), RETENTION).await.unwrap(), Effect::Applied);
     Ok(())
 }
 
@@ -65,16 +65,16 @@ async fn a_scope_that_floods_the_store_is_refused_and_the_others_are_served() {
     }
     for number in 0..kept {
         let replayed = lock(&store, &flooding, number, 2).await.unwrap();
-        assert!(matches!(replayed, LockOutcome::Completed(_)), "key {number}: {replayed:?}");
+        assert!(matches!(replayed, LockAnswer::Completed(_)), "key {number}: {replayed:?}");
     }
-    assert_eq!(store.renew(&held, LEASE).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.renew(&held, LEASE).await.unwrap(), Effect::Applied);
     let saved = store.checkpoint(&held, 1, vec![1; 1 << 20].into(), LEASE).await.unwrap();
-    assert_eq!(saved, Fenced::Applied);
+    assert_eq!(saved, Effect::Applied);
     clock.advance(LEASE);
-    let LockOutcome::Acquired(next) = lock(&store, &flooding, 1_000_000, 2).await.unwrap() else {
+    let LockAnswer::Acquired(next) = lock(&store, &flooding, 1_000_000, 2).await.unwrap() else {
         panic!("a known key of the flooding scope is not taken over")
     };
-    assert_eq!(store.complete(&next, outcome(10), RETENTION).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.complete(&next, outcome(10), RETENTION).await.unwrap(), Effect::Applied);
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn each_bound_has_its_share() {
                 break acquire(&store, &scope(0), number).await.unwrap_err();
             };
             if !bound.starts_with("max_locks") {
-                assert_eq!(store.complete(&lease, outcome(1_000), RETENTION).await.unwrap(), Fenced::Applied);
+                assert_eq!(store.complete(&lease, outcome(1_000), RETENTION).await.unwrap(), Effect::Applied);
             }
         };
         assert!(error.message().contains(bound), "{error}");
@@ -177,16 +177,16 @@ async fn under_evict_a_scope_s_checkpoints_have_their_share() {
     let other = acquire(&store, &scope(0), 1).await.unwrap();
     for lease in [&held, &other] {
         let saved = store.checkpoint(lease, 1, progress.clone().into(), LEASE).await.unwrap();
-        assert_eq!(saved, Fenced::Applied);
+        assert_eq!(saved, Effect::Applied);
     }
-    assert_eq!(store.release(&other).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.release(&other).await.unwrap(), Effect::Applied);
     assert!(store.remove(other.key(), true).await.unwrap());
     complete(&store, &scope(0), 2).await.unwrap();
     let saved = store.checkpoint(&held, 2, vec![0; 1 << 20].into(), LEASE).await.unwrap();
-    assert_eq!(saved, Fenced::Applied);
+    assert_eq!(saved, Effect::Applied);
     let another = acquire(&store, &scope(0), 3).await.unwrap();
     let saved = store.checkpoint(&another, 1, vec![0; (1 << 20) - 10_000].into(), LEASE).await.unwrap();
-    assert_eq!(saved, Fenced::Applied);
+    assert_eq!(saved, Effect::Applied);
     let error = acquire(&store, &scope(0), 4).await.unwrap_err();
     assert!(error.message().contains("max_share_per_scope"), "{error}");
     complete(&store, &scope(1), 0).await.unwrap();
@@ -216,7 +216,7 @@ async fn run(when_full: WhenFull, steps: &[Step]) {
         let lease = (!leases.is_empty()).then(|| leases[number % leases.len()].clone());
         match (call, lease) {
             (0..=2, _) => {
-                if let Ok(LockOutcome::Acquired(lease)) = lock(&store, &scope(account), number, owner).await {
+                if let Ok(LockAnswer::Acquired(lease)) = lock(&store, &scope(account), number, owner).await {
                     leases.push(lease);
                 }
             }
@@ -270,7 +270,7 @@ async fn scopes_that_come_and_go_on_many_threads_are_counted_exactly() {
             tokio::spawn(async move {
                 for round in 0..5_000 {
                     let lease = acquire(&store, &scope(round % 3), task * 10_000 + round).await.unwrap();
-                    assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
+                    assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied);
                 }
             })
         })

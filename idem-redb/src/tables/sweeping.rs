@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use idem_core::{Key, Timestamp};
+use idem_core::Key;
+use idem_core::clock::Timestamp;
 use redb::ReadableTable;
 
 use super::{Found, Home, Tables};

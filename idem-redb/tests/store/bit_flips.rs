@@ -1,6 +1,7 @@
 //! One bit of a closed file is wrong: the file is refused, or every key replays what it should.
 
-use idem_core::{ErrorKind, LockOutcome, ManualClock, Outcome};
+use idem_core::clock::ManualClock;
+use idem_core::{ErrorKind, LockAnswer, Outcome};
 use idem_redb::{RedbConfig, RedbStore};
 
 use crate::support::call::{acquire, complete, config, key, lock, open};
@@ -121,17 +122,17 @@ async fn ask(store: &RedbStore) -> Found {
     let mut found = Found::default();
     for number in 0..KEYS {
         match lock(store, &key(number)).await {
-            Ok(LockOutcome::Completed(completion)) if completion.outcome == outcome(number) => {}
-            Ok(LockOutcome::Completed(_) | LockOutcome::FingerprintMismatch) => found.wrong += 1,
-            Ok(LockOutcome::Acquired(_) | LockOutcome::InProgress { .. }) => found.vanished += 1,
+            Ok(LockAnswer::Completed(replay)) if replay.outcome == outcome(number) => {}
+            Ok(LockAnswer::Completed(_) | LockAnswer::FingerprintMismatch) => found.wrong += 1,
+            Ok(LockAnswer::Acquired(_) | LockAnswer::InProgress { .. }) => found.vanished += 1,
             Err(_) => found.unreadable += 1,
         }
     }
     for number in KEYS..KEYS + LOCKED {
         match lock(store, &key(number)).await {
-            Ok(LockOutcome::InProgress { .. }) => {}
-            Ok(LockOutcome::Acquired(_)) => found.vanished += 1,
-            Ok(LockOutcome::Completed(_) | LockOutcome::FingerprintMismatch) => found.wrong += 1,
+            Ok(LockAnswer::InProgress { .. }) => {}
+            Ok(LockAnswer::Acquired(_)) => found.vanished += 1,
+            Ok(LockAnswer::Completed(_) | LockAnswer::FingerprintMismatch) => found.wrong += 1,
             Err(_) => found.unreadable += 1,
         }
     }

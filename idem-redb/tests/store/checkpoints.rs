@@ -2,7 +2,8 @@
 //! own checkpoint is damage, of that key alone.
 
 use bytes::Bytes;
-use idem_core::{ErrorKind, Fenced, Lease, LockOutcome, ManualClock, Store};
+use idem_core::clock::ManualClock;
+use idem_core::{Effect, ErrorKind, Lease, LockAnswer, Store};
 use idem_redb::{QuickRepair, RedbStore};
 use redb::{Database, ReadableTable, TableDefinition};
 use tokio::task::JoinSet;
@@ -26,9 +27,9 @@ async fn renewals_and_releases_do_not_write_checkpoints_again() {
         let store = store.clone();
         holders.spawn(async move {
             for _ in 0..4 {
-                assert_eq!(store.renew(&lease, 2 * LEASE).await.unwrap(), Fenced::Applied);
+                assert_eq!(store.renew(&lease, 2 * LEASE).await.unwrap(), Effect::Applied);
             }
-            assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
+            assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied);
         });
     }
     holders.join_all().await;
@@ -105,7 +106,7 @@ async fn a_renewal_goes_before_take_overs_that_found_no_place_in_a_commit() {
     });
     tokio::task::yield_now().await;
     disk.release_syncs();
-    assert_eq!(renewal.await.unwrap().unwrap(), Fenced::Applied);
+    assert_eq!(renewal.await.unwrap().unwrap(), Effect::Applied);
     let mut answered = 0;
     while callers.try_join_next().is_some() {
         answered += 1;
@@ -135,7 +136,7 @@ async fn a_missing_checkpoint_is_corrupt_for_its_key_alone() {
 async fn assert_corrupt_alone(store: &RedbStore, leases: Vec<Lease>, clock: &ManualClock, damage: usize) {
     assert_eq!(store.get(&key(0)).await.unwrap_err().kind(), ErrorKind::Corrupt, "damage {damage}");
     assert!(store.get(&key(1)).await.unwrap().is_some());
-    assert_eq!(store.renew(&leases[0], LEASE).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.renew(&leases[0], LEASE).await.unwrap(), Effect::Applied);
     clock.advance(LEASE);
     assert_eq!(lock(store, &key(0)).await.unwrap_err().kind(), ErrorKind::Corrupt, "damage {damage}");
     assert_eq!(acquire(store, &key(1)).await.attempt(), 2);
@@ -144,7 +145,7 @@ async fn assert_corrupt_alone(store: &RedbStore, leases: Vec<Lease>, clock: &Man
         assert_eq!(replay(store, &key(0)).await, value(0));
     } else {
         assert!(store.remove(&key(0), true).await.unwrap());
-        assert!(matches!(lock(store, &key(0)).await.unwrap(), LockOutcome::Acquired(_)));
+        assert!(matches!(lock(store, &key(0)).await.unwrap(), LockAnswer::Acquired(_)));
     }
 }
 
@@ -177,7 +178,7 @@ async fn checkpointed(store: &RedbStore, count: usize, size: usize) -> Vec<Lease
     for number in 0..count {
         let lease = acquire(store, &key(number)).await;
         let progress = Bytes::from(vec![9; size]);
-        assert_eq!(store.checkpoint(&lease, 1, progress, LEASE).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.checkpoint(&lease, 1, progress, LEASE).await.unwrap(), Effect::Applied);
         leases.push(lease);
     }
     leases

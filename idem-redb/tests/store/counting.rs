@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{Claim, Fenced, Key, Lease, LockOutcome, ManualClock, Outcome, Owner, Scope, Store};
+use idem_core::clock::ManualClock;
+use idem_core::{Claim, Effect, Key, Lease, LockAnswer, Outcome, Owner, Scope, Store};
 use idem_redb::{QuickRepair, RedbConfig, RedbStore, Transacted};
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, TableDefinition};
@@ -199,7 +200,7 @@ async fn one_call(store: &RedbStore, clock: &ManualClock, rng: &mut Rng) {
         1 => drop(store.expire(3).await.unwrap()),
         _ => {
             let claim = Claim { owner: Owner::random().unwrap(), lease: LEASE, retention: RETENTION };
-            if let LockOutcome::Acquired(lease) = store.lock(&key, &fingerprint(), &claim).await.unwrap() {
+            if let LockAnswer::Acquired(lease) = store.lock(&key, &fingerprint(), &claim).await.unwrap() {
                 hold(store, &lease, rng).await;
             }
         }
@@ -209,8 +210,8 @@ async fn one_call(store: &RedbStore, clock: &ManualClock, rng: &mut Rng) {
 async fn hold(store: &RedbStore, lease: &Lease, rng: &mut Rng) {
     let first = lease.checkpoint().map_or(0, |checkpoint| checkpoint.step) + 1;
     for step in first..first + rng.below(3) as u64 {
-        assert_eq!(store.renew(lease, LEASE).await.unwrap(), Fenced::Applied);
-        assert_eq!(store.checkpoint(lease, step, bytes(rng), LEASE).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.renew(lease, LEASE).await.unwrap(), Effect::Applied);
+        assert_eq!(store.checkpoint(lease, step, bytes(rng), LEASE).await.unwrap(), Effect::Applied);
     }
     match rng.below(4) {
         0 => drop(store.release(lease).await.unwrap()),
@@ -238,13 +239,13 @@ async fn open(path: &Path, clock: &ManualClock) -> RedbStore {
 async fn acquire_for(store: &RedbStore, key: &Key, retention: Duration) -> Lease {
     let claim = Claim { owner: Owner::random().unwrap(), lease: LEASE, retention };
     match store.lock(key, &fingerprint(), &claim).await.unwrap() {
-        LockOutcome::Acquired(lease) => lease,
+        LockAnswer::Acquired(lease) => lease,
         other => panic!("{key:?} is not free: {other:?}"),
     }
 }
 
 async fn acquire_and_release(store: &RedbStore) {
-    assert_eq!(store.release(&acquire(store, &key(99)).await).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.release(&acquire(store, &key(99)).await).await.unwrap(), Effect::Applied);
 }
 
 /// Keys 0 to `count` - 1, each with its [`value`].

@@ -4,7 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{ErrorKind, Fenced, LockOutcome, ManualClock, Outcome, Result, Store};
+use idem_core::clock::ManualClock;
+use idem_core::{Effect, ErrorKind, LockAnswer, Outcome, Result, Store};
 use idem_redb::{RedbStore, Transacted};
 use redb::TableDefinition;
 
@@ -147,7 +148,7 @@ fn huge() -> Outcome {
 
 async fn write(store: &RedbStore, number: usize, outcome: Outcome) -> Result<()> {
     match lock(store, &key(number)).await? {
-        LockOutcome::Acquired(lease) => store.complete(&lease, outcome, lease.retention()).await.map(|_| ()),
+        LockAnswer::Acquired(lease) => store.complete(&lease, outcome, lease.retention()).await.map(|_| ()),
         other => panic!("key {number} is not free: {other:?}"),
     }
 }
@@ -166,9 +167,9 @@ async fn fill(store: &RedbStore) -> usize {
 /// Needs nothing but space: the store is the one that was refused.
 async fn write_once_there_is_room(store: &RedbStore, number: usize, outcome: Outcome) {
     let lease = soon(async || lock(store, &key(number)).await).await;
-    let LockOutcome::Acquired(lease) = lease else { panic!("{lease:?}") };
+    let LockAnswer::Acquired(lease) = lease else { panic!("{lease:?}") };
     let done = soon(async || store.complete(&lease, outcome.clone(), lease.retention()).await).await;
-    assert_eq!(done, Fenced::Applied);
+    assert_eq!(done, Effect::Applied);
 }
 
 async fn assert_replay(store: &RedbStore, kept: usize) {

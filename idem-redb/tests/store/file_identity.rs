@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use idem_core::{ErrorKind, LockOutcome, Result, Store};
+use idem_core::{ErrorKind, LockAnswer, Result, Store};
 use idem_redb::{RedbStore, Transacted};
 use redb::{TableDefinition, WriteTransaction};
 use tempfile::TempDir;
@@ -62,7 +62,7 @@ async fn a_store_that_is_only_read_from_notices_it_soon() {
         lose(&path);
         let mut replays = 0;
         while let Ok(answer) = lock(&store, &key(0)).await {
-            assert!(matches!(answer, LockOutcome::Completed(_)), "{answer:?}");
+            assert!(matches!(answer, LockAnswer::Completed(_)), "{answer:?}");
             replays += 1;
             assert!(replays < 1_000, "never noticed");
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -119,7 +119,7 @@ async fn a_file_that_was_replaced_is_not_opened_instead() {
     let mut refused = 0;
     while refused < 200 {
         match lock(&store, &key(0)).await {
-            Ok(LockOutcome::Completed(completion)) => assert_eq!(completion.outcome, value(0)),
+            Ok(LockAnswer::Completed(replay)) => assert_eq!(replay.outcome, value(0)),
             Ok(other) => panic!("{other:?}"),
             Err(error) => {
                 assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Closed), "{error}");

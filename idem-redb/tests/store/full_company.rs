@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use idem_core::{ErrorKind, Fenced, Lease, LockOutcome, Outcome, Store};
+use idem_core::{Effect, ErrorKind, Lease, LockAnswer, Outcome, Store};
 use idem_redb::RedbStore;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -11,7 +11,7 @@ use crate::support::disk::Disk;
 use crate::support::workload::{LEASE, clock};
 
 /// Leaves some room for little, and nothing for much. Calls that are made until [`Disk::release_syncs`] share a commit.
-async fn share_a_commit(disk: &Disk, store: &RedbStore) -> JoinHandle<idem_core::Result<LockOutcome>> {
+async fn share_a_commit(disk: &Disk, store: &RedbStore) -> JoinHandle<idem_core::Result<LockAnswer>> {
     let used = disk.used_blocks();
     disk.change_faults(|faults, _| faults.space = Some(used + 60));
     disk.stall_syncs();
@@ -33,7 +33,7 @@ async fn leases(store: &RedbStore, count: usize) -> Vec<Lease> {
     leases
 }
 
-fn renew_all(store: &RedbStore, leases: Vec<Lease>) -> JoinSet<idem_core::Result<Fenced>> {
+fn renew_all(store: &RedbStore, leases: Vec<Lease>) -> JoinSet<idem_core::Result<Effect>> {
     let mut renewals = JoinSet::new();
     for lease in leases {
         let store = store.clone();
@@ -42,9 +42,9 @@ fn renew_all(store: &RedbStore, leases: Vec<Lease>) -> JoinSet<idem_core::Result
     renewals
 }
 
-async fn assert_applied(renewals: JoinSet<idem_core::Result<Fenced>>) {
+async fn assert_applied(renewals: JoinSet<idem_core::Result<Effect>>) {
     for renewed in renewals.join_all().await {
-        assert_eq!(renewed.unwrap(), Fenced::Applied);
+        assert_eq!(renewed.unwrap(), Effect::Applied);
     }
 }
 
@@ -62,7 +62,7 @@ async fn the_company_of_a_large_outcome_costs_no_holder_its_call() {
     let renewals = renew_all(&store, leases);
     tokio::task::yield_now().await;
     disk.release_syncs();
-    assert!(matches!(first.await.unwrap().unwrap(), LockOutcome::Acquired(_)));
+    assert!(matches!(first.await.unwrap().unwrap(), LockAnswer::Acquired(_)));
     assert_eq!(completion.await.unwrap().unwrap_err().kind(), ErrorKind::Full);
     assert_applied(renewals).await;
 }
@@ -73,7 +73,7 @@ async fn the_company_of_a_large_outcome_costs_no_expiry_its_call() {
     let (disk, time) = (Disk::new(), clock());
     let store = open(&disk, config(), &time).await.unwrap();
     for lease in leases(&store, 20).await {
-        assert_eq!(store.complete(&lease, outcome(100), KEPT).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.complete(&lease, outcome(100), KEPT).await.unwrap(), Effect::Applied);
     }
     time.advance(Duration::from_mins(10));
     let large_one = acquire(&store, &key(20)).await;

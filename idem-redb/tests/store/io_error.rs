@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use idem_core::{ErrorKind, LockOutcome, Outcome, Result, Store};
+use idem_core::{ErrorKind, LockAnswer, Outcome, Result, Store};
 
 use crate::support::call::{
     acquire, assert_replays, complete, complete_keys, config, key, lock, open, value,
@@ -65,7 +65,7 @@ async fn calls_are_unavailable_until_the_disk_is_mended() {
         refused += 1;
         match lock(&store, &key(0)).await {
             // What is cached is still right, until the store notices.
-            Ok(LockOutcome::Completed(completion)) => assert_eq!(completion.outcome, value(0)),
+            Ok(LockAnswer::Completed(replay)) => assert_eq!(replay.outcome, value(0)),
             Ok(other) => panic!("completed, and now {other:?}"),
             Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
         }
@@ -99,7 +99,7 @@ async fn a_failed_read_is_recovered_from_without_a_write() {
     assert!(refused > 0, "no replay read from the disk");
     for number in 0..40 {
         match until_answered(async || lock(&store, &key(number)).await).await {
-            LockOutcome::Completed(completion) => assert_eq!(completion.outcome, large),
+            LockAnswer::Completed(replay) => assert_eq!(replay.outcome, large),
             other => panic!("key {number} was completed, and now {other:?}"),
         }
     }

@@ -9,7 +9,7 @@ use std::process::{ChildStdout, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{Claim, Fenced, LockOutcome, Outcome, Owner, Result, Store};
+use idem_core::{Claim, Effect, LockAnswer, Outcome, Owner, Result, Store};
 use idem_redb::{RedbConfig, RedbStore};
 use redb::{Database, ReadableDatabase};
 use tokio::task::JoinSet;
@@ -215,28 +215,28 @@ async fn one_call(store: &RedbStore, number: usize, life: usize, caller: usize, 
     let owner = Owner::random()?;
     let claim = Claim { owner, lease: LEASE, retention: Duration::from_hours(24) };
     match store.lock(&key(number), &fingerprint(), &claim).await? {
-        LockOutcome::Acquired(lease) => {
+        LockAnswer::Acquired(lease) => {
             say(&format!("locked {number} {}", lease.token().sequence));
             let with_row = rng.chance(1, 4);
             // No other attempt completes with this.
             let how = if with_row { "row" } else { "alone" };
             let value = format!("{life}/{caller}/{}/{:x}/{how}", lease.token().sequence, rng.next());
             let outcome = Outcome::Value(Bytes::from(value.clone()));
-            let fenced = if with_row {
+            let effect = if with_row {
                 complete_with_row(store, &lease, outcome).await?
             } else {
                 store.complete(&lease, outcome, lease.retention()).await?
             };
-            if fenced == Fenced::Applied {
+            if effect == Effect::Applied {
                 say(&format!("completed {number} {value}"));
             }
         }
-        LockOutcome::Completed(completion) => {
-            let Outcome::Value(value) = completion.outcome else { return Ok(()) };
+        LockAnswer::Completed(replay) => {
+            let Outcome::Value(value) = replay.outcome else { return Ok(()) };
             say(&format!("replayed {number} {}", String::from_utf8_lossy(&value)));
         }
-        LockOutcome::InProgress { .. } => {}
-        LockOutcome::FingerprintMismatch => say("error fingerprint mismatch"),
+        LockAnswer::InProgress { .. } => {}
+        LockAnswer::FingerprintMismatch => say("error fingerprint mismatch"),
     }
     tokio::task::yield_now().await;
     Ok(())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{ErrorKind, Fenced, Lease, LockOutcome, Outcome, Store};
+use idem_core::{Effect, ErrorKind, Lease, LockAnswer, Outcome, Store};
 use idem_redb::{RedbConfig, RedbStore, Transacted};
 use redb::{Database, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
 
@@ -67,7 +67,7 @@ async fn works_on(store: &RedbStore, end: End) {
             answer => break answer.unwrap(),
         }
     };
-    assert!(matches!(held, LockOutcome::InProgress { .. }), "{held:?}");
+    assert!(matches!(held, LockAnswer::InProgress { .. }), "{held:?}");
     let none: Transacted<TableError> = store
         .complete_with(&lease, |txn| {
             assert_eq!(txn.open_table(ROWS)?.remove(1).unwrap().map(|row| row.value()), None);
@@ -119,7 +119,7 @@ async fn a_leaked_table_in_a_shared_database_is_told_and_lets_the_store_be_close
     // Supplied anew, and with it the store is as it was.
     store.replace_database(database_on(&Disk::holding(disk.bytes()))).await.unwrap();
     assert_replays(&store, 3).await;
-    assert_eq!(store.complete(&lease, value(3), lease.retention()).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.complete(&lease, value(3), lease.retention()).await.unwrap(), Effect::Applied);
     assert_replays(&store, 4).await;
     store.close().await.unwrap();
     assert!(database.begin_read().is_ok());

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{Claim, Expired, Fenced, Lease, LockOutcome, ManualClock, Owner, Store};
+use idem_core::clock::ManualClock;
+use idem_core::{Claim, Effect, Expired, Lease, LockAnswer, Owner, Store};
 use idem_redb::RedbStore;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use tokio::task::JoinSet;
@@ -28,7 +29,7 @@ async fn an_idle_store_does_not_read_its_unfinished_locks() {
     // One look at all locks would be too much, and what expires shows that the sweeper looks.
     for number in 0..3 {
         let lease = acquire(&store, &key(2 * LOCKS + number)).await;
-        assert_eq!(store.complete(&lease, value(0), LEASE).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.complete(&lease, value(0), LEASE).await.unwrap(), Effect::Applied);
         clock.advance(2 * LEASE);
         while store.stats().await.unwrap().completed > 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -79,11 +80,11 @@ async fn a_renewed_lock_is_kept_and_expires_in_the_end() {
     let lease = short_lock(&store, 0).await;
     assert_eq!(
         store.checkpoint(&lease, 1, Bytes::from_static(b"half"), LEASE).await.unwrap(),
-        Fenced::Applied
+        Effect::Applied
     );
     for _ in 0..10 {
         clock.advance(LEASE / 2);
-        assert_eq!(store.renew(&lease, LEASE).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.renew(&lease, LEASE).await.unwrap(), Effect::Applied);
         assert_eq!(store.expire(10).await.unwrap(), Expired { removed: 0, more: false });
     }
     clock.advance((2 * LEASE).saturating_sub(Duration::from_micros(1)));
@@ -105,9 +106,9 @@ async fn a_lock_released_with_a_checkpoint_expires_when_its_retention_is_over() 
     let lease = short_lock(&store, 0).await;
     assert_eq!(
         store.checkpoint(&lease, 1, Bytes::from_static(b"half"), LEASE).await.unwrap(),
-        Fenced::Applied
+        Effect::Applied
     );
-    assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied);
     clock.advance(LEASE.saturating_sub(Duration::from_micros(1)));
     assert_eq!(store.expire(10).await.unwrap(), Expired { removed: 0, more: false });
     clock.advance(Duration::from_micros(1));
@@ -125,13 +126,13 @@ async fn nothing_is_left_of_locks_however_they_ended() {
         let lease = short_lock(&store, number).await;
         if number % 2 == 0 {
             let progress = Bytes::from(vec![7; number]);
-            assert_eq!(store.checkpoint(&lease, 1, progress, LEASE).await.unwrap(), Fenced::Applied);
+            assert_eq!(store.checkpoint(&lease, 1, progress, LEASE).await.unwrap(), Effect::Applied);
         }
         match number % 5 {
             0 => complete(&store, &lease, value(number)).await,
-            1 => assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied),
+            1 => assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied),
             2 => assert!(store.remove(lease.key(), true).await.unwrap()),
-            3 => assert_eq!(store.renew(&lease, 3 * LEASE).await.unwrap(), Fenced::Applied),
+            3 => assert_eq!(store.renew(&lease, 3 * LEASE).await.unwrap(), Effect::Applied),
             _ => {}
         }
     }
@@ -159,7 +160,7 @@ async fn unfinished_locks() -> (Disk, ManualClock) {
             for number in (caller..LOCKS).step_by(50) {
                 let lease = acquire(&store, &key(number)).await;
                 let progress = Bytes::from(vec![5; CHECKPOINT]);
-                assert_eq!(store.checkpoint(&lease, 1, progress, LEASE).await.unwrap(), Fenced::Applied);
+                assert_eq!(store.checkpoint(&lease, 1, progress, LEASE).await.unwrap(), Effect::Applied);
             }
         });
     }
@@ -172,7 +173,7 @@ async fn unfinished_locks() -> (Disk, ManualClock) {
 async fn short_lock(store: &RedbStore, number: usize) -> Lease {
     let claim = Claim { owner: Owner::random().unwrap(), lease: LEASE, retention: LEASE };
     match store.lock(&key(number), &fingerprint(), &claim).await.unwrap() {
-        LockOutcome::Acquired(lease) => lease,
+        LockAnswer::Acquired(lease) => lease,
         other => panic!("{other:?}"),
     }
 }

@@ -1,6 +1,6 @@
 //! The power goes at a random moment: what was acknowledged is there, and nothing is there by halves.
 
-use idem_core::ManualClock;
+use idem_core::clock::ManualClock;
 use idem_redb::RedbConfig;
 use tokio::runtime::{Builder, Runtime};
 

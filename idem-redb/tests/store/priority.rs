@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use idem_core::{ErrorKind, Fenced, LockOutcome, Outcome, Store};
+use idem_core::{Effect, ErrorKind, LockAnswer, Outcome, Store};
 use idem_redb::{QuickRepair, RedbStore, WhenQueueFull};
 use tokio::task::JoinSet;
 
@@ -64,8 +64,8 @@ async fn a_holders_call_goes_before_a_full_queue_of_new_locks() {
             () = disk.stalled() => disk.let_pass(1),
         }
     };
-    assert_eq!(answer.unwrap().unwrap(), Fenced::Applied);
-    assert_eq!(completed.await.unwrap().unwrap(), Fenced::Applied);
+    assert_eq!(answer.unwrap().unwrap(), Effect::Applied);
+    assert_eq!(completed.await.unwrap().unwrap(), Effect::Applied);
     let before = locked.load(Ordering::SeqCst);
     println!("{before} of {LOCKS} locks were answered before");
     // Those of the commit under way, of the next one, and at most of one more that was quick.
@@ -73,7 +73,7 @@ async fn a_holders_call_goes_before_a_full_queue_of_new_locks() {
     disk.release_syncs();
     callers.join_all().await;
     assert_eq!(locked.load(Ordering::SeqCst), LOCKS);
-    assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied);
 }
 
 /// A queue that refuses new locks has places for those who hold one.
@@ -102,7 +102,7 @@ async fn a_holder_is_not_refused_because_new_locks_fill_the_queue() {
     });
     tokio::task::yield_now().await;
     disk.release_syncs();
-    assert_eq!(renewal.await.unwrap().unwrap(), Fenced::Applied);
+    assert_eq!(renewal.await.unwrap().unwrap(), Effect::Applied);
     callers.join_all().await;
 }
 
@@ -113,7 +113,7 @@ async fn a_lock_sent_after_a_release_is_not_done_before_it() {
     let store = open(&disk, config(), &clock()).await.unwrap();
     for number in 0..20 {
         let claim = claim();
-        let LockOutcome::Acquired(lease) = store.lock(&key(number), &fingerprint(), &claim).await.unwrap()
+        let LockAnswer::Acquired(lease) = store.lock(&key(number), &fingerprint(), &claim).await.unwrap()
         else {
             panic!("key {number} is not free");
         };
@@ -141,11 +141,11 @@ async fn a_lock_sent_after_a_release_is_not_done_before_it() {
         });
         tokio::task::yield_now().await;
         disk.release_syncs();
-        assert_eq!(released.await.unwrap().unwrap(), Fenced::Applied);
-        let LockOutcome::Acquired(anew) = again.await.unwrap().unwrap() else { panic!("key {number}") };
+        assert_eq!(released.await.unwrap().unwrap(), Effect::Applied);
+        let LockAnswer::Acquired(anew) = again.await.unwrap().unwrap() else { panic!("key {number}") };
         assert_ne!(anew.token(), lease.token(), "the lock overtook the release of its own caller");
-        assert_eq!(store.renew(&anew, LEASE).await.unwrap(), Fenced::Applied);
-        assert!(matches!(first.await.unwrap().unwrap(), LockOutcome::Acquired(_)));
+        assert_eq!(store.renew(&anew, LEASE).await.unwrap(), Effect::Applied);
+        assert!(matches!(first.await.unwrap().unwrap(), LockAnswer::Acquired(_)));
         others.join_all().await;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use idem_core::{Error, ErrorKind, Fenced, Lease, LockOutcome, Result, Store};
+use idem_core::{Effect, Error, ErrorKind, Lease, LockAnswer, Result, Store};
 use idem_redb::{RedbStore, Transacted, WhenQueueFull};
 use tokio::task::JoinSet;
 
@@ -56,7 +56,7 @@ async fn waiting_for_a_place_ends_in_a_timeout() {
             Err(error) => assert_eq!(error.kind(), ErrorKind::Timeout, "{error}"),
         }
     };
-    assert_eq!(applied, Fenced::Applied);
+    assert_eq!(applied, Effect::Applied);
     assert_replays(&store, 1).await;
 }
 
@@ -82,7 +82,7 @@ async fn crowd(when_queue_full: WhenQueueFull) -> (usize, Vec<Error>) {
     let (mut acquired, mut refused) = (0, Vec::new());
     for answer in callers.join_all().await {
         match answer {
-            Ok(LockOutcome::Acquired(_)) => acquired += 1,
+            Ok(LockAnswer::Acquired(_)) => acquired += 1,
             Ok(other) => panic!("{other:?}"),
             Err(error) => refused.push(error),
         }
@@ -182,7 +182,7 @@ async fn a_lock_dropped_before_its_commit_is_granted_or_not_and_found_again() {
         call.abort();
         disk.release_syncs();
         let again = store.lock(&key, &fingerprint, &claim).await.unwrap();
-        let LockOutcome::Acquired(lease) = again else { panic!("{again:?}") };
+        let LockAnswer::Acquired(lease) = again else { panic!("{again:?}") };
         assert_eq!(lease.attempt(), 1);
         complete(&store, &lease, value(number)).await;
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use idem_core::clock::{ManualClock, Timestamp};
+use idem_core::{ErrorKind, Outcome, Registry, Store};
 #[cfg(unix)]
-use idem_core::Outcome;
-use idem_core::{ErrorKind, ManualClock, Registry, Store, Timestamp};
 use idem_redb::redb::Database;
 use idem_redb::{QuickRepair, RedbConfig, RedbStore};
 use serde::Deserialize;
@@ -15,8 +15,7 @@ use serde::de::IntoDeserializer;
 use tokio::task::JoinSet;
 
 #[cfg(unix)]
-use crate::support::call::{acquire, complete};
-use crate::support::call::{complete_keys, config, key, lock, open};
+use crate::support::call::{acquire, complete, complete_keys, config, key, lock, open};
 use crate::support::disk::Disk;
 #[cfg(unix)]
 use crate::support::mount;

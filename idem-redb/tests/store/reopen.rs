@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use idem_core::{Error, ErrorKind, LockOutcome, Store};
+use idem_core::{Error, ErrorKind, LockAnswer, Store};
 use idem_redb::{RedbConfig, RedbStore};
 use redb::{Database, TableDefinition};
 
@@ -116,7 +116,7 @@ async fn until_not_unavailable(store: &RedbStore) -> Error {
 async fn until_acquired(store: &RedbStore) {
     for _ in 0..5_000 {
         match lock(store, &key(100)).await {
-            Ok(LockOutcome::Acquired(lease)) => {
+            Ok(LockAnswer::Acquired(lease)) => {
                 let released = store.complete(&lease, value(100), lease.retention()).await;
                 return released.map(drop).unwrap();
             }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{Claim, ErrorKind, Fenced, Key, Lease, LockOutcome, Outcome, Owner, Result, Store};
+use idem_core::{Claim, Effect, ErrorKind, Key, Lease, LockAnswer, Outcome, Owner, Result, Store};
 use idem_redb::{RedbConfig, RedbStore, Transacted};
 use redb::{TableDefinition, WriteTransaction};
 use tokio::task::JoinSet;
@@ -43,7 +43,7 @@ fn what_half_of_the_records_left_is_room_for_new_keys() {
         expire(&store).await;
         take_new_keys(&store, LATER).await;
         for lease in &holders {
-            assert_eq!(store.complete(lease, outcome(), DAY).await.unwrap(), Fenced::Applied);
+            assert_eq!(store.complete(lease, outcome(), DAY).await.unwrap(), Effect::Applied);
         }
         store.close().await.unwrap();
         let store = RedbStore::builder(config).clock(shared(&clock)).open().await.unwrap();
@@ -106,7 +106,7 @@ fn each_lock_that_is_granted_in_a_file_that_was_emptied_can_be_completed() {
                     Ok(lease) => {
                         let outcome = Outcome::Value(Bytes::from(vec![7; size]));
                         let done = store.complete(&lease, outcome, HOUR).await;
-                        assert!(matches!(done, Ok(Fenced::Applied)), "{size} bytes, after {kept}: {done:?}");
+                        assert!(matches!(done, Ok(Effect::Applied)), "{size} bytes, after {kept}: {done:?}");
                         kept += 1;
                     }
                     Err(error) => {
@@ -142,7 +142,7 @@ fn each_lock_that_is_granted_to_one_of_many_callers_can_be_completed() {
                     match acquire(&store, &key(number), DAY).await {
                         Ok(lease) => {
                             let done = store.complete(&lease, outcome(), DAY).await;
-                            assert!(matches!(done, Ok(Fenced::Applied)), "{done:?}");
+                            assert!(matches!(done, Ok(Effect::Applied)), "{done:?}");
                             kept += 1;
                         }
                         Err(error) => {
@@ -218,7 +218,7 @@ fn outcome() -> Outcome {
 async fn acquire(store: &RedbStore, key: &Key, retention: Duration) -> Result<Lease> {
     let claim = Claim { owner: Owner::random()?, lease: Duration::from_mins(10), retention };
     match store.lock(key, &fingerprint(), &claim).await? {
-        LockOutcome::Acquired(lease) => Ok(lease),
+        LockAnswer::Acquired(lease) => Ok(lease),
         other => panic!("{key:?} is not free: {other:?}"),
     }
 }
@@ -231,7 +231,7 @@ async fn fill(store: &RedbStore, retention: impl Fn(usize) -> Duration) {
         match acquire(store, &key(number), retention(number)).await {
             Ok(lease) => {
                 let done = store.complete(&lease, outcome(), retention(number)).await.unwrap();
-                assert_eq!(done, Fenced::Applied);
+                assert_eq!(done, Effect::Applied);
             }
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Full, "{error}");
@@ -258,7 +258,7 @@ async fn take_new_keys(store: &RedbStore, first: usize) {
             next += 1;
             match acquire(store, &key(next), HOUR).await {
                 Ok(lease) => {
-                    assert_eq!(store.complete(&lease, outcome(), HOUR).await.unwrap(), Fenced::Applied);
+                    assert_eq!(store.complete(&lease, outcome(), HOUR).await.unwrap(), Effect::Applied);
                     done += 1;
                 }
                 Err(error) => {

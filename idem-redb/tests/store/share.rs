@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{Claim, ErrorKind, Fenced, Key, Lease, LockOutcome, Outcome, Owner, Result, Scope, Store};
+use idem_core::{Claim, Effect, ErrorKind, Key, Lease, LockAnswer, Outcome, Owner, Result, Scope, Store};
 use idem_redb::{RedbConfig, RedbStore, Transacted};
 use redb::{TableDefinition, WriteTransaction};
 
@@ -38,7 +38,7 @@ fn a_scope_that_floods_the_disk_is_refused_and_the_others_are_served() {
 
         for (number, lease) in held.iter().enumerate() {
             let done = store.complete(lease, outcome(number), RETENTION).await.unwrap();
-            assert_eq!(done, Fenced::Applied, "a holder of the flood");
+            assert_eq!(done, Effect::Applied, "a holder of the flood");
         }
         assert_eq!(served(&store, "other").await, OTHERS);
         let kept = assert_share_refuses(&store, kept).await;
@@ -216,14 +216,14 @@ fn outcome(number: usize) -> Outcome {
 async fn acquire(store: &RedbStore, key: &Key) -> Result<Lease> {
     let claim = Claim { owner: Owner::random()?, lease: Duration::from_mins(10), retention: RETENTION };
     match store.lock(key, &fingerprint(), &claim).await? {
-        LockOutcome::Acquired(lease) => Ok(lease),
+        LockAnswer::Acquired(lease) => Ok(lease),
         other => panic!("{key:?} is not free: {other:?}"),
     }
 }
 
 async fn write(store: &RedbStore, key: &Key, number: usize) -> Result<()> {
     let lease = acquire(store, key).await?;
-    assert_eq!(store.complete(&lease, outcome(number), RETENTION).await?, Fenced::Applied);
+    assert_eq!(store.complete(&lease, outcome(number), RETENTION).await?, Effect::Applied);
     Ok(())
 }
 

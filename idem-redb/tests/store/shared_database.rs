@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{
-    ErrorKind, Execution, Fenced, LockOutcome, LostReason, ManualClock, Outcome, Policy, Store, StoreExt,
-};
+use idem_core::clock::ManualClock;
+use idem_core::{Effect, ErrorKind, Execution, LockAnswer, LostReason, Outcome, Policy, Store, StoreExt};
 use idem_redb::{RedbStore, RedbStoreExt, Transacted};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction};
 
@@ -57,7 +56,7 @@ async fn an_error_of_the_closure_undoes_its_rows_and_keeps_the_lease() {
         .unwrap();
     assert_eq!(failed, Transacted::RolledBack("no funds"));
     assert_eq!(balance(&database), 0);
-    assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockOutcome::InProgress { .. }));
+    assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockAnswer::InProgress { .. }));
     assert_eq!(credit(&store, &lease).await, Transacted::Applied);
     assert_eq!(balance(&database), 100);
 }
@@ -78,7 +77,7 @@ async fn a_panic_of_the_closure_undoes_its_rows_and_leaves_the_store_alive() {
     });
     assert!(caller.await.unwrap_err().is_panic(), "the panic is the caller's");
     assert_eq!(balance(&database), 0);
-    assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockOutcome::InProgress { .. }));
+    assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockAnswer::InProgress { .. }));
     assert_eq!(credit(&store, &lease).await, Transacted::Applied);
     let other = acquire(&store, &key(1)).await;
     complete(&store, &other, value(1)).await;
@@ -144,11 +143,11 @@ async fn a_call_inside_the_applications_own_transaction_times_out() {
 
     // Resent, as `Timeout` asks for.
     let applied = async || store.complete(&lease, value(0), lease.retention()).await;
-    assert_eq!(answered(applied).await, Fenced::Applied);
+    assert_eq!(answered(applied).await, Effect::Applied);
     assert_eq!(replay(&store, &key(0)).await, value(0));
     // The lock whose caller went away is not held by anybody.
     let free = answered(async || lock(&store, &key(1)).await).await;
-    assert!(matches!(free, LockOutcome::Acquired(_)), "{free:?}");
+    assert!(matches!(free, LockAnswer::Acquired(_)), "{free:?}");
     assert_eq!(balance(&database), 0);
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{Error, ErrorKind, Fenced, Outcome, Result, Store};
+use idem_core::{Effect, Error, ErrorKind, Outcome, Result, Store};
 use idem_redb::{RedbStore, Transacted};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
@@ -49,7 +49,7 @@ async fn a_shared_database_recovers_from_an_io_error_by_itself() {
     disk.change_faults(|faults, _| faults.failure = Some(Failure { at, for_ever: false }));
     let again = async || store.complete(&lease, value(3), lease.retention()).await;
     assert_eq!(again().await.unwrap_err().kind(), ErrorKind::Unavailable);
-    assert_eq!(until_answered(ErrorKind::Unavailable, again).await, Fenced::Applied);
+    assert_eq!(until_answered(ErrorKind::Unavailable, again).await, Effect::Applied);
     assert_replays(&store, 4).await;
 }
 
@@ -69,7 +69,7 @@ async fn an_application_that_keeps_the_database_for_a_while_delays_the_recovery_
         assert_eq!(again().await.unwrap_err().kind(), ErrorKind::Unavailable);
     }
     drop(kept);
-    assert_eq!(until_answered(ErrorKind::Unavailable, again).await, Fenced::Applied);
+    assert_eq!(until_answered(ErrorKind::Unavailable, again).await, Effect::Applied);
     assert_replays(&store, 4).await;
 }
 
@@ -101,7 +101,7 @@ async fn a_hook_that_fails_or_panics_is_asked_again_and_not_by_every_caller() {
     }
     let before = asked.load(Ordering::SeqCst);
     fails.store(false, Ordering::SeqCst);
-    assert_eq!(until_answered(ErrorKind::Unavailable, again).await, Fenced::Applied);
+    assert_eq!(until_answered(ErrorKind::Unavailable, again).await, Effect::Applied);
     println!("{refused} calls were refused, the hook was asked {before} times meanwhile");
     assert_replays(&store, 4).await;
 }
@@ -168,7 +168,7 @@ async fn book(store: &RedbStore, lease: &idem_core::Lease) -> Result<Transacted<
     match store.complete_with(lease, work).await? {
         // The room ended while the closure wrote, not only at the commit.
         Transacted::RolledBack(redb::Error::Io(error)) if error.kind() == io::ErrorKind::StorageFull => {
-            Err(Error::new(ErrorKind::Full, idem_core::Operation::Complete, "full in the closure"))
+            Err(Error::new(ErrorKind::Full, idem_core::error::Operation::Complete, "full in the closure"))
         }
         other => Ok(other),
     }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{Fenced, ManualClock, Outcome, Store};
+use idem_core::clock::ManualClock;
+use idem_core::{Effect, Outcome, Store};
 use idem_redb::{RedbConfig, RedbStore, Transacted};
 use redb::TableDefinition;
 use tokio::task::JoinSet;
@@ -115,7 +116,7 @@ async fn fill(store: &RedbStore, count: usize) {
             for number in (first..count).step_by(50) {
                 let lease = acquire(&store, &key(1_000 + number)).await;
                 let value = Outcome::Value(Bytes::from(vec![7; 120 << 10]));
-                assert_eq!(store.complete(&lease, value, RETENTION).await.unwrap(), Fenced::Applied);
+                assert_eq!(store.complete(&lease, value, RETENTION).await.unwrap(), Effect::Applied);
             }
         });
     }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{
-    Claim, ErrorKind, Expired, Fenced, Lease, LockOutcome, LostReason, ManualClock, Outcome, Owner, Store,
-};
+use idem_core::clock::ManualClock;
+use idem_core::{Claim, Effect, ErrorKind, Expired, Lease, LockAnswer, LostReason, Outcome, Owner, Store};
 use idem_redb::{QuickRepair, RedbConfig, RedbStore};
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 use tokio::task::JoinSet;
@@ -41,7 +40,7 @@ async fn the_sweeper_removes_what_has_expired_and_nothing_else() {
     assert_eq!(replay(&store, &key(1_000)).await, value(1_000));
     complete(&store, &locked, value(1_001)).await;
     let late = store.complete(&abandoned, value(1_002), abandoned.retention()).await.unwrap();
-    assert_eq!(late, Fenced::Lost(LostReason::Gone));
+    assert_eq!(late, Effect::Lost(LostReason::Gone));
     assert_eq!(store.expire(1_000).await.unwrap(), Expired { removed: 0, more: false });
 }
 
@@ -146,7 +145,7 @@ async fn compact_gives_back_what_was_swept() {
     println!("compacted from {before} to {after} bytes");
     assert!(after * 4 < before, "{before} bytes became {after}");
     assert_eq!(replay(&store, &key(1_000)).await, value(1_000));
-    assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockOutcome::Acquired(_)));
+    assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockAnswer::Acquired(_)));
     store.close().await.unwrap();
     let store = open(&disk, config(), &clock).await.unwrap();
     assert_eq!(replay(&store, &key(1_000)).await, value(1_000));
@@ -156,7 +155,7 @@ async fn compact_gives_back_what_was_swept() {
 async fn short_lock(store: &RedbStore, number: usize) -> Lease {
     let claim = Claim { owner: Owner::random().unwrap(), lease: LEASE, retention: LEASE };
     match store.lock(&key(number), &fingerprint(), &claim).await.unwrap() {
-        LockOutcome::Acquired(lease) => lease,
+        LockAnswer::Acquired(lease) => lease,
         other => panic!("{other:?}"),
     }
 }

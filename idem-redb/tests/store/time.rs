@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_core::{ErrorKind, Fenced, Lease, LockOutcome, ManualClock, Store};
+use idem_core::clock::ManualClock;
+use idem_core::{Effect, ErrorKind, Lease, LockAnswer, Store};
 use idem_redb::RedbStore;
 use redb::Database;
 
@@ -24,7 +25,7 @@ async fn a_clock_set_back_between_two_openings_does_not_stretch_a_lease() {
     let hour_before = ManualClock::new(at(NOON - 3_600));
     let store = open(&disk, config(), &hour_before).await.unwrap();
     let answer = lock(&store, &key(0)).await.unwrap();
-    let LockOutcome::InProgress { remaining } = answer else { panic!("{answer:?}") };
+    let LockAnswer::InProgress { remaining } = answer else { panic!("{answer:?}") };
     assert!(remaining <= LEASE, "{remaining:?} are left of {LEASE:?}");
     hour_before.advance(LEASE);
     let lease = acquire(&store, &key(0)).await;
@@ -42,7 +43,7 @@ async fn a_clock_set_back_between_two_openings_does_not_stretch_a_retention() {
     let day_before = ManualClock::new(at(NOON - 24 * 3_600));
     let store = open(&disk, config(), &day_before).await.unwrap();
     day_before.advance(Duration::from_hours(24));
-    assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockOutcome::Acquired(_)));
+    assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockAnswer::Acquired(_)));
 }
 
 #[tokio::test]
@@ -54,9 +55,9 @@ async fn a_step_of_the_clock_while_open_neither_ends_nor_stretches_a_lease() {
     for wall in [NOON + 3_600, NOON - 3_600] {
         clock.set_wall(at(wall));
         let answer = lock(&store, &key(0)).await.unwrap();
-        assert!(matches!(answer, LockOutcome::InProgress { remaining } if remaining == LEASE), "{answer:?}");
+        assert!(matches!(answer, LockAnswer::InProgress { remaining } if remaining == LEASE), "{answer:?}");
     }
-    assert_eq!(store.renew(&lease, LEASE).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.renew(&lease, LEASE).await.unwrap(), Effect::Applied);
     clock.advance(LEASE);
     assert_eq!(acquire(&store, &key(0)).await.attempt(), 2);
 }
@@ -70,7 +71,7 @@ async fn a_sleep_while_the_store_is_open_forgets_no_outcome_at_the_next_opening(
         let store = open(&disk, config(), &clock).await.unwrap();
         clock.set_wall(at(NOON + 12 * 3_600));
         let lease = acquire(&store, &key(0)).await;
-        assert_eq!(store.complete(&lease, value(0), HOUR).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.complete(&lease, value(0), HOUR).await.unwrap(), Effect::Applied);
         let disk = if in_peace {
             store.close().await.unwrap();
             disk
@@ -103,7 +104,7 @@ async fn a_clock_that_is_years_ahead_is_refused_and_ends_nothing() {
     let mut believing = config();
     believing.max_clock_jump = HOUR * 24 * 366 * 30;
     let store = open(&disk, believing, &years_ahead).await.unwrap();
-    assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockOutcome::Acquired(_)));
+    assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockAnswer::Acquired(_)));
 }
 
 /// Nobody wrote for longer than a jump may be, and the process died: no clock was wrong.
@@ -193,7 +194,7 @@ enum End {
 
 async fn end_it(store: &RedbStore, clock: &ManualClock, lease: &Lease, end: End) {
     match end {
-        End::Release => assert_eq!(store.release(lease).await.unwrap(), Fenced::Applied),
+        End::Release => assert_eq!(store.release(lease).await.unwrap(), Effect::Applied),
         End::Remove => assert!(store.remove(lease.key(), true).await.unwrap()),
         End::Expire => {
             clock.advance(Duration::from_hours(25));
@@ -215,7 +216,7 @@ async fn an_outcome_outlives_its_store() {
     let store = open(&disk, config(), &clock).await.unwrap();
     assert_eq!(replay(&store, &key(0)).await, value(0));
     clock.advance(Duration::from_hours(1));
-    assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockOutcome::Acquired(_)));
+    assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockAnswer::Acquired(_)));
 }
 
 #[tokio::test]

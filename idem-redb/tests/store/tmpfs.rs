@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{ErrorKind, Fenced, LockOutcome, Outcome, Store};
+use idem_core::{Effect, ErrorKind, LockAnswer, Outcome, Store};
 use idem_redb::{RedbConfig, RedbStore};
 
 use crate::support::call::{key, lock, replay};
@@ -30,12 +30,12 @@ fn each_lock_that_is_granted_as_a_disk_runs_full_can_be_completed() {
         let (mut kept, mut refused) = (0, 0);
         for number in 0.. {
             match lock(&store, &key(number)).await {
-                Ok(LockOutcome::Acquired(lease)) => {
+                Ok(LockAnswer::Acquired(lease)) => {
                     // By turns large and small.
                     let size = if number % 2 == 0 { 16 << 10 } else { 100 };
                     let outcome = Outcome::Value(Bytes::from(vec![7; size]));
                     let done = store.complete(&lease, outcome, lease.retention()).await;
-                    assert!(matches!(done, Ok(Fenced::Applied)), "after {kept} outcomes: {done:?}");
+                    assert!(matches!(done, Ok(Effect::Applied)), "after {kept} outcomes: {done:?}");
                     kept += 1;
                 }
                 Ok(other) => panic!("key {number} is not free: {other:?}"),
@@ -101,7 +101,7 @@ async fn run_full_and_recover(folder: &Path) {
 
 async fn write(store: &RedbStore, number: usize) -> idem_core::Result<()> {
     match lock(store, &key(number)).await? {
-        LockOutcome::Acquired(lease) => {
+        LockAnswer::Acquired(lease) => {
             store.complete(&lease, outcome(number), lease.retention()).await.map(|_| ())
         }
         other => panic!("key {number} is not free: {other:?}"),

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_core::{LockOutcome, ManualClock, Store};
+use idem_core::clock::ManualClock;
+use idem_core::{LockAnswer, Store};
 use idem_redb::RedbStore;
 use redb::Database;
 use tokio::task::JoinSet;
@@ -26,7 +27,7 @@ async fn a_lease_granted_by_one_is_live_for_the_other_whatever_the_wall_clock_di
         for (number, (one, other)) in [(&first, &second), (&second, &first)].into_iter().enumerate() {
             let lease = acquire(one, &key(number)).await;
             let answer = lock(other, &key(number)).await.unwrap();
-            let LockOutcome::InProgress { remaining } = answer else { panic!("two holders: {answer:?}") };
+            let LockAnswer::InProgress { remaining } = answer else { panic!("two holders: {answer:?}") };
             assert!(remaining <= LEASE, "{remaining:?} are left of {LEASE:?}");
             // Neither keeps the other's lease for longer than it is.
             clock.advance(LEASE);
@@ -85,7 +86,7 @@ async fn a_database_supplied_anew_brings_its_time_along() {
     second.close().await.unwrap();
     first.replace_database(further).await.unwrap();
     let answer = lock(&first, &key(0)).await.unwrap();
-    let LockOutcome::InProgress { remaining } = answer else { panic!("{answer:?}") };
+    let LockAnswer::InProgress { remaining } = answer else { panic!("{answer:?}") };
     assert!(remaining <= LEASE, "{remaining:?} are left of {LEASE:?}");
     clock.advance(LEASE);
     assert_eq!(acquire(&first, &key(0)).await.attempt(), 2);

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::codec::{Cover, checksum, encode};
-use idem_core::{
-    Completed, ErrorKind, Expired, Key, LockOutcome, Locked, ManualClock, Outcome, Owner, Record, State,
-    Store, Timestamp, Token,
-};
+use idem_core::backend::codec::{ChecksumScope, checksum, encode};
+use idem_core::clock::{ManualClock, Timestamp};
+use idem_core::record::{Completion, Locked, Record, State};
+use idem_core::{ErrorKind, Expired, Key, LockAnswer, Outcome, Owner, Store, Token};
 use idem_redb::RedbStore;
 use redb::{Database, ReadableDatabase, TableDefinition};
 
@@ -144,7 +143,7 @@ async fn assert_holds_all(store: &RedbStore, clock: &ManualClock) {
     assert_eq!(store.expire(1_000).await.unwrap(), Expired { removed: LOCKED - 1, more: false });
     assert_eq!(lock(store, &key(DAMAGED)).await.unwrap_err().kind(), ErrorKind::Corrupt);
     assert!(store.remove(&key(DAMAGED), true).await.unwrap());
-    assert!(matches!(lock(store, &key(DAMAGED)).await.unwrap(), LockOutcome::Acquired(_)));
+    assert!(matches!(lock(store, &key(DAMAGED)).await.unwrap(), LockAnswer::Acquired(_)));
 }
 
 /// A closed file as version 1 wrote it.
@@ -157,7 +156,7 @@ fn version_1() -> Disk {
         let mut locks = txn.open_table(LOCKS).unwrap();
         locks.insert(&[0; Key::STORAGE_LEN], &mark()[..]).unwrap();
         for number in COMPLETED..COMPLETED + LOCKED {
-            let bytes = encode(&key(number), &locked(number), Cover::Whole).unwrap();
+            let bytes = encode(&key(number), &locked(number), ChecksumScope::Whole).unwrap();
             locks.insert(key(number).storage_key(), &bytes[..]).unwrap();
         }
         locks.insert(key(DAMAGED).storage_key(), &b"\x01no record"[..]).unwrap();
@@ -166,7 +165,7 @@ fn version_1() -> Disk {
         for number in 0..COMPLETED {
             let (key, record) = (key(number), completed(number));
             let place = u128::from(record.expires_at().as_micros()) << 64 | number as u128;
-            let record = encode(&key, &record, Cover::Whole).unwrap();
+            let record = encode(&key, &record, ChecksumScope::Whole).unwrap();
             let storage_key = key.storage_key();
             let index_key = [&storage_key[..8], &storage_key[16..32]].concat();
             index.insert(<&[u8; 24]>::try_from(&index_key[..]).unwrap(), place).unwrap();
@@ -194,7 +193,7 @@ fn locked(number: usize) -> Record {
         held: true,
         deadline: granted + LEASE,
         retention: Duration::from_hours(1),
-        checkpoint: has_checkpoint.then(|| idem_core::Checkpoint::new(3, progress)),
+        checkpoint: has_checkpoint.then(|| idem_core::record::Checkpoint::new(3, progress)),
     };
     record(granted, State::Locked(locked))
 }
@@ -203,7 +202,7 @@ fn completed(number: usize) -> Record {
     let completed_at = at(MARKED - 1);
     let outcome: Outcome = value(number);
     let expires_at = completed_at + Duration::from_hours(24);
-    record(completed_at, State::Completed(Completed { outcome, completed_at, expires_at }))
+    record(completed_at, State::Completed(Completion { outcome, completed_at, expires_at }))
 }
 
 fn record(granted: Timestamp, state: State) -> Record {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use idem_core::{
-    ErrorKind, Execution, Fenced, Lease, LockOutcome, Outcome, Policy, Reason, Result, Store, StoreExt,
+    Effect, ErrorKind, Execution, Lease, LockAnswer, Outcome, Policy, Result, Store, StoreExt,
+    UnavailableReason,
 };
 use idem_redb::RedbStore;
 use tokio::task::JoinSet;
@@ -102,12 +103,12 @@ async fn holders_renew_complete_and_release_on_a_full_disk() {
     assert_eq!(error.kind(), ErrorKind::Full, "{error}");
     let (mut locked, mut refused) = (0, 0);
     for (number, lease) in leases.iter().enumerate() {
-        assert_eq!(store.renew(lease, LEASE * 2).await.unwrap(), Fenced::Applied, "renewal {number}");
+        assert_eq!(store.renew(lease, LEASE * 2).await.unwrap(), Effect::Applied, "renewal {number}");
         let ended = match number % 2 {
             0 => store.complete(lease, small(number), lease.retention()).await,
             _ => store.release(lease).await,
         };
-        assert_eq!(ended.unwrap(), Fenced::Applied, "{number}");
+        assert_eq!(ended.unwrap(), Effect::Applied, "{number}");
         // Neither what is large nor what is new comes in their way.
         match store.complete(&large_one, huge(), large_one.retention()).await {
             Err(error) if error.kind() == ErrorKind::Full => refused += 1,
@@ -115,7 +116,7 @@ async fn holders_renew_complete_and_release_on_a_full_disk() {
         }
         match lock(&store, &key(200 + number)).await {
             Err(error) if error.kind() == ErrorKind::Full => refused += 1,
-            other => locked += usize::from(matches!(other.unwrap(), LockOutcome::Acquired(_))),
+            other => locked += usize::from(matches!(other.unwrap(), LockAnswer::Acquired(_))),
         }
     }
     println!("{refused} calls were refused, {locked} locks passed");
@@ -170,7 +171,7 @@ async fn work_whose_result_finds_no_room_runs_once() {
             .unwrap();
         match answer {
             Execution::Executed(_) if retry == 0 => {}
-            Execution::Unavailable(Reason::Other) if retry > 0 => {}
+            Execution::Unavailable(UnavailableReason::Other) if retry > 0 => {}
             Execution::Unknown(_, error) => panic!("retry {retry}: {error}"),
             _ => panic!("retry {retry} was answered otherwise"),
         }
@@ -207,7 +208,7 @@ async fn work_whose_result_finds_no_room_is_noted_before_a_retry_may_take_over()
             ended => break ended,
         }
     };
-    assert!(matches!(retried, Ok(Execution::Unavailable(Reason::Other))), "{retried:?}");
+    assert!(matches!(retried, Ok(Execution::Unavailable(UnavailableReason::Other))), "{retried:?}");
     assert!(matches!(first.await.unwrap(), Ok(Execution::Executed(_))));
     assert_eq!(runs.load(Ordering::Relaxed), 1);
 }
@@ -253,7 +254,7 @@ async fn lock_large(store: &RedbStore, number: u64) -> Result<()> {
 
 async fn write(store: &RedbStore, number: usize, outcome: Outcome) -> Result<()> {
     match lock(store, &key(number)).await? {
-        LockOutcome::Acquired(lease) => store.complete(&lease, outcome, lease.retention()).await.map(drop),
+        LockAnswer::Acquired(lease) => store.complete(&lease, outcome, lease.retention()).await.map(drop),
         other => panic!("key {number} is not free: {other:?}"),
     }
 }
@@ -265,7 +266,7 @@ async fn write_soon(store: &RedbStore, number: usize, outcome: Outcome) {
     for _ in 0..10_000 {
         let done = match &lease {
             None => lock(store, &key).await.map(|locked| {
-                let LockOutcome::Acquired(acquired) = locked else { panic!("{locked:?}") };
+                let LockAnswer::Acquired(acquired) = locked else { panic!("{locked:?}") };
                 lease = Some(acquired);
                 false
             }),

@@ -5,7 +5,8 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use idem_core::{Error, ErrorKind, Operation, Result};
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Result};
 use percent_encoding::percent_decode_str;
 
 pub(crate) const DEFAULT_PORT: u16 = 6379;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_core::{Driver, Opening, Options, Result, Store, setting};
+use idem_core::config::{Opening, Options, units};
+use idem_core::{Driver, Result, Store};
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -96,7 +97,7 @@ pub(crate) fn read(mut options: Options) -> Result<RedisConfig> {
     let mut config = match &*scheme {
         "redis-cluster" | "rediss-cluster" => RedisConfig::cluster(servers),
         _ if sentinels => RedisConfig::sentinel(written.service.unwrap_or_default(), servers),
-        _ => RedisConfig { servers, ..RedisConfig::lone(Address::Unix(PathBuf::new())) },
+        _ => RedisConfig { servers, ..RedisConfig::standalone(Address::Unix(PathBuf::new())) },
     };
     if scheme == "redis+unix" && !config.servers.iter().all(|server| matches!(server, Address::Unix(_))) {
         return Err(invalid("redis+unix takes the path of a socket (\"redis+unix:/run/redis.sock\")"));
@@ -133,11 +134,11 @@ fn set<T>(field: &mut T, written: Option<T>) {
 }
 
 fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    setting::duration(deserializer).map(Some)
+    units::duration(deserializer).map(Some)
 }
 
 fn some_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    setting::bytes(deserializer).map(Some)
+    units::bytes(deserializer).map(Some)
 }
 
 fn acks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Acks>, D::Error> {

@@ -7,13 +7,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use idem_core::{Error, ErrorKind, Operation, Result};
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Result};
 
 use crate::Address;
 
 /// How to reach Redis, and what is asked of it.
 ///
-/// Made by [`lone`](RedisConfig::lone), [`cluster`](RedisConfig::cluster) or [`sentinel`](RedisConfig::sentinel),
+/// Made by [`standalone`](RedisConfig::standalone), [`cluster`](RedisConfig::cluster) or [`sentinel`](RedisConfig::sentinel),
 /// or read from a URI or a table by [`DRIVER`](crate::DRIVER), with a field's name as the option's.
 ///
 /// ```
@@ -91,7 +92,7 @@ pub struct RedisConfig {
 #[non_exhaustive]
 pub enum Deployment {
     /// One server, with or without replicas.
-    Lone,
+    Standalone,
     /// Redis Cluster.
     Cluster,
     /// A master that sentinels watch and name.
@@ -122,8 +123,8 @@ pub enum Acks {
 impl RedisConfig {
     /// One server, with or without replicas.
     #[must_use]
-    pub fn lone(server: Address) -> Self {
-        Self::new(Deployment::Lone, vec![server])
+    pub fn standalone(server: Address) -> Self {
+        Self::new(Deployment::Standalone, vec![server])
     }
 
     /// A cluster, of which at least one of `servers` can be reached.
@@ -230,7 +231,7 @@ impl RedisConfig {
             "no server is named: servers = \"127.0.0.1:6379\"".to_owned()
         })?;
         match &self.deployment {
-            Deployment::Lone => refuse_unless(self.servers.len() == 1, || {
+            Deployment::Standalone => refuse_unless(self.servers.len() == 1, || {
                 format!(
                     "{} servers are named where there is one; a cluster has the scheme redis-cluster, sentinels redis-sentinel",
                     self.servers.len()

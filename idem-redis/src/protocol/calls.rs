@@ -4,11 +4,11 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::decide::{Answer, Call};
-use idem_core::{
-    Claim, Error, ErrorKind, Fenced, Fingerprint, Key, Lease, LostReason, Operation, Record, Result, State,
-    Timestamp,
-};
+use idem_core::backend::{Answer, Call};
+use idem_core::clock::Timestamp;
+use idem_core::error::Operation;
+use idem_core::record::{Record, State};
+use idem_core::{Claim, Effect, Error, ErrorKind, Fingerprint, Key, Lease, LostReason, Result};
 
 use crate::protocol::command::{Ask, Command, Part, Request};
 use crate::protocol::records::{self, lease_left, lease_millis, micros, millis};
@@ -149,7 +149,7 @@ pub(crate) fn read_lock(
 /// What a completed record answers to `lock`.
 pub(crate) fn completed(record: Record) -> Option<Answer> {
     let State::Completed(completed) = record.state else { return None };
-    Some(Answer::Completed(idem_core::Completion {
+    Some(Answer::Completed(idem_core::record::Replay {
         outcome: completed.outcome,
         completed_at: completed.completed_at,
         expires_at: completed.expires_at,
@@ -165,18 +165,18 @@ pub(crate) fn read_holder(
     operation: Operation,
     word: &[u8],
     unsure: bool,
-) -> Result<Option<(Fenced, bool)>> {
+) -> Result<Option<(Effect, bool)>> {
     let released_before = unsure && operation == Operation::Release;
     Ok(Some(match word {
-        b"applied" => (Fenced::Applied, true),
-        b"kept" => (Fenced::Applied, false),
-        b"gone" | b"released" if released_before => (Fenced::Applied, true),
+        b"applied" => (Effect::Applied, true),
+        b"kept" => (Effect::Applied, false),
+        b"gone" | b"released" if released_before => (Effect::Applied, true),
         // Nobody can have taken over within the lease but after that release.
-        b"superseded" if released_before && !lease.remaining().is_zero() => (Fenced::Applied, true),
-        b"gone" => (Fenced::Lost(LostReason::Gone), false),
-        b"superseded" => (Fenced::Lost(LostReason::Superseded), false),
-        b"completed" => (Fenced::Lost(LostReason::Completed), false),
-        b"released" => (Fenced::Lost(LostReason::Released), false),
+        b"superseded" if released_before && !lease.remaining().is_zero() => (Effect::Applied, true),
+        b"gone" => (Effect::Lost(LostReason::Gone), false),
+        b"superseded" => (Effect::Lost(LostReason::Superseded), false),
+        b"completed" => (Effect::Lost(LostReason::Completed), false),
+        b"released" => (Effect::Lost(LostReason::Released), false),
         b"damaged" => return Ok(None),
         _ => return Err(unexpected(operation)),
     }))

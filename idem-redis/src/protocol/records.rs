@@ -5,11 +5,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Bytes, BytesMut};
-use idem_core::codec::{self, Cover};
-use idem_core::{
-    Checkpoint, Claim, Completed, Error, ErrorKind, Fingerprint, Grant, Key, Lease, Locked, Operation,
-    Outcome, Record, Result, State, Timestamp, Token,
-};
+use idem_core::backend::Grant;
+use idem_core::backend::codec::{self, ChecksumScope};
+use idem_core::clock::Timestamp;
+use idem_core::error::Operation;
+use idem_core::record::{Checkpoint, Completion, Locked, Record, State};
+use idem_core::{Claim, Error, ErrorKind, Fingerprint, Key, Lease, Outcome, Result, Token};
 
 /// By which a lease is longer on the server than the claim says: its clock counts in whole milliseconds and
 /// rounds down, and no lease may end there before it ends for its holder.
@@ -64,7 +65,7 @@ fn locked(
     codec::encode(
         key,
         &Record { fingerprint, token, attempt, state, as_of: Timestamp::default() },
-        Cover::Body,
+        ChecksumScope::Body,
     )
 }
 
@@ -79,11 +80,11 @@ pub(crate) fn completed(
     retention: Duration,
 ) -> Result<Vec<u8>> {
     let expires_at = completed_at + retention;
-    let state = State::Completed(Completed { outcome, completed_at, expires_at });
+    let state = State::Completed(Completion { outcome, completed_at, expires_at });
     codec::encode(
         key,
         &Record { fingerprint, token, attempt, state, as_of: Timestamp::default() },
-        Cover::Body,
+        ChecksumScope::Body,
     )
 }
 
@@ -134,9 +135,9 @@ pub(crate) fn decode(key: &Key, bytes: &Bytes) -> Result<Record> {
     if bytes.get(STATE_AT).is_some_and(|state| state & WAITED != 0) {
         let mut unmarked = BytesMut::from(&bytes[..]);
         unmarked[STATE_AT] &= !WAITED;
-        return codec::decode(key, &unmarked, Cover::Body, Timestamp::default());
+        return codec::decode(key, &unmarked, ChecksumScope::Body, Timestamp::default());
     }
-    codec::decode(key, bytes, Cover::Body, Timestamp::default())
+    codec::decode(key, bytes, ChecksumScope::Body, Timestamp::default())
 }
 
 /// Decodes what is kept for `key`, which the server forgets `life` milliseconds after `now`.

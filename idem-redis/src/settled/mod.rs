@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{Key, Operation, Result, Store as _};
+use idem_core::error::Operation;
+use idem_core::{Key, Result, Store as _};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 

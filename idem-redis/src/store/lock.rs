@@ -1,8 +1,9 @@
 //! `lock`: by one plain command where that does, else by a script.
 
 use bytes::Bytes;
-use idem_core::decide::Answer;
-use idem_core::{Claim, Fingerprint, Grant, Key, Operation, Result, Sent, Token};
+use idem_core::backend::{Answer, Grant, Sent};
+use idem_core::error::Operation;
+use idem_core::{Claim, Fingerprint, Key, Result, Token};
 
 use super::RedisStore;
 use crate::protocol::command::Request;

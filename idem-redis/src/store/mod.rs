@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use idem_core::backend::LeaseControl;
-use idem_core::decide::Call;
+use idem_core::backend::{Call, LeaseControl};
+use idem_core::clock::SystemClock;
+use idem_core::error::Operation;
+use idem_core::record::{Checkpoint, Record};
 use idem_core::{
-    Capabilities, Checkpoint, Claim, Error, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
-    Operation, Outcome, Record, Result, Store, SystemClock,
+    Capabilities, Claim, Effect, Error, ErrorKind, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome,
+    Result, Store,
 };
 use tokio::time::Instant;
 
@@ -94,7 +96,7 @@ impl RedisStore {
     }
 
     /// A call of a holder.
-    async fn fenced(&self, lease: &Lease, call: &Call) -> Result<Fenced> {
+    async fn fenced(&self, lease: &Lease, call: &Call) -> Result<Effect> {
         let operation = call.operation();
         call.check(self.0.config.max_outcome)?;
         let redis_key = Bytes::from(self.redis_key(lease.key()));
@@ -108,12 +110,12 @@ impl RedisStore {
             errand.run(&request, calls::is_change).await.map_err(|error| error.into_error(operation))?;
         let answer = calls::read_holder(lease, operation, Said::of(&reply).word, unsure)
             .map_err(|error| error.during(operation))?;
-        let Some((fenced, wrote)) = answer else {
+        let Some((effect, wrote)) = answer else {
             return Err(Box::pin(self.damaged(&errand, lease.key(), &redis_key, operation)).await);
         };
-        tracing::trace!(key = %lease.key(), %operation, ?fenced);
-        lease.answered(call, fenced, wrote, &sent);
-        Ok(fenced)
+        tracing::trace!(key = %lease.key(), %operation, ?effect);
+        lease.answered(call, effect, wrote, &sent);
+        Ok(effect)
     }
 
     /// Says what is wrong with a record that a script could not make sense of.
@@ -172,14 +174,14 @@ impl RedisStore {
 
 #[async_trait]
 impl Store for RedisStore {
-    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
+    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockAnswer> {
         claim.check()?;
         let (answer, sent) = self.lock_record(key, fingerprint, claim).await?;
         tracing::trace!(%key, ?answer, "lock");
-        answer.into_lock_outcome(*key, *fingerprint, claim, &sent)
+        answer.into_lock_answer(*key, *fingerprint, claim, &sent)
     }
 
-    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Effect> {
         self.fenced(lease, &Call::Renew { token: lease.token(), duration }).await
     }
 
@@ -189,16 +191,16 @@ impl Store for RedisStore {
         step: u64,
         progress: Bytes,
         duration: Duration,
-    ) -> Result<Fenced> {
+    ) -> Result<Effect> {
         let checkpoint = Checkpoint::new(step, progress);
         self.fenced(lease, &Call::Checkpoint { token: lease.token(), checkpoint, duration }).await
     }
 
-    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
+    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Effect> {
         self.fenced(lease, &Call::Complete { token: lease.token(), outcome, retention }).await
     }
 
-    async fn release(&self, lease: &Lease) -> Result<Fenced> {
+    async fn release(&self, lease: &Lease) -> Result<Effect> {
         self.fenced(lease, &Call::Release { token: lease.token() }).await
     }
 

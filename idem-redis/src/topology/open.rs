@@ -67,7 +67,7 @@ impl Topology {
         let table = self.table();
         let Some(node) = table.nodes.first() else { return Err(nobody()) };
         if let Err(fault) = node.link(node.turn()).await {
-            if node.is_demoted() && config.deployment == Deployment::Lone {
+            if node.is_demoted() && config.deployment == Deployment::Standalone {
                 let message = format!("{} is a replica: name its master, or its sentinels", node.address());
                 return Err(Fault::refused(ErrorKind::InvalidConfig, message));
             }

@@ -22,7 +22,7 @@ enum Replicas {
     /// As the configuration says.
     Fixed(u8),
     /// All that the one master has or had.
-    Lone(AtomicU8),
+    Standalone(AtomicU8),
     /// All that could take over from the master of each slot.
     BySlot(Box<[AtomicU8]>),
 }
@@ -48,7 +48,7 @@ impl Required {
                     format!("{} has no replica, and acks = all waits for one at least", facts.address);
                 return Err(Fault::refused(ErrorKind::InvalidConfig, message));
             }
-            (Some(Acks::All | Acks::Disk) | None, replicas) => Replicas::Lone(replicas.into()),
+            (Some(Acks::All | Acks::Disk) | None, replicas) => Replicas::Standalone(replicas.into()),
         };
         Ok(Self { replicas, disk: acks == Some(Acks::Disk) })
     }
@@ -66,7 +66,7 @@ impl Required {
 
     /// One master has so many replicas now.
     pub(crate) fn saw_lone(&self, replicas: u8) {
-        if let Replicas::Lone(required) = &self.replicas {
+        if let Replicas::Standalone(required) = &self.replicas {
             let before = required.fetch_max(replicas, Ordering::AcqRel);
             if replicas > before {
                 tracing::info!(
@@ -110,7 +110,7 @@ impl Required {
     pub(crate) fn is_replicated(&self) -> bool {
         match &self.replicas {
             Replicas::Fixed(count) => *count > 0,
-            Replicas::Lone(count) => count.load(Ordering::Acquire) > 0,
+            Replicas::Standalone(count) => count.load(Ordering::Acquire) > 0,
             Replicas::BySlot(_) => true,
         }
     }
@@ -120,7 +120,7 @@ impl Required {
     pub(crate) fn of(&self, slot: Option<u16>, online: u8) -> Acknowledgers {
         let replicas = match &self.replicas {
             Replicas::Fixed(count) => *count,
-            Replicas::Lone(count) => count.load(Ordering::Acquire),
+            Replicas::Standalone(count) => count.load(Ordering::Acquire),
             Replicas::BySlot(slots) => {
                 let known = slot.and_then(|slot| slots.get(usize::from(slot)));
                 known.map_or(1, |slot| slot.load(Ordering::Acquire)).max(online)

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use idem_core::SharedClock;
+use idem_core::clock::SharedClock;
 
 /// A hybrid clock: follows the servers' clocks by this process's monotonic one, and never gives a number twice.
 pub(crate) struct ServerTime {

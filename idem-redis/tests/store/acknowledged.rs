@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use idem_conformance::redis::{Node, Pair};
-use idem_core::{ErrorKind, Fenced, LockOutcome, Store};
+use idem_core::{Effect, ErrorKind, LockAnswer, Store};
 use idem_redis::{Acks, RedisConfig, RedisStore};
 use tokio::task::JoinSet;
 
@@ -48,12 +48,12 @@ async fn a_replica_that_does_not_answer_makes_writes_time_out_and_resent_calls_f
     replica.cont();
     pair.wait_ok().await;
     let lease = match store.lock(&key("new"), &fingerprint(), &mine).await.unwrap() {
-        LockOutcome::Acquired(lease) => lease,
+        LockAnswer::Acquired(lease) => lease,
         other => panic!("{other:?}"),
     };
     assert_eq!(lease.attempt(), 1);
-    assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
-    assert_eq!(complete(&store, &held).await.unwrap(), Fenced::Applied);
+    assert_eq!(complete(&store, &lease).await.unwrap(), Effect::Applied);
+    assert_eq!(complete(&store, &held).await.unwrap(), Effect::Applied);
     assert_replays(&store, "held").await;
 }
 
@@ -131,7 +131,7 @@ async fn replays_and_reads_never_stand_behind_those_who_wait_for_replicas() {
     assert!(lockers.iter().all(|locker| !locker.is_finished()));
     pair.replicas()[0].cont();
     for locker in lockers {
-        assert!(matches!(locker.await.unwrap(), Ok(LockOutcome::Acquired(_))));
+        assert!(matches!(locker.await.unwrap(), Ok(LockAnswer::Acquired(_))));
     }
 }
 
@@ -166,10 +166,10 @@ async fn what_was_written_before_a_wait_that_is_refused_is_unknown() {
     assert_eq!(kind(complete(&store, &held).await), ErrorKind::Timeout);
     pair.master().run(&["ACL", "SETUSER", "idem", "+wait"]).await;
     match store.lock(&key("new"), &fingerprint(), &mine).await.unwrap() {
-        LockOutcome::Acquired(lease) => assert_eq!(lease.attempt(), 1),
+        LockAnswer::Acquired(lease) => assert_eq!(lease.attempt(), 1),
         other => panic!("{other:?}"),
     }
-    assert_eq!(complete(&store, &held).await.unwrap(), Fenced::Applied);
+    assert_eq!(complete(&store, &held).await.unwrap(), Effect::Applied);
 }
 
 #[tokio::test]

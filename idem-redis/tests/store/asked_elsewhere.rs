@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use idem_conformance::redis::{Cluster, Node, Server, slot};
-use idem_core::{ErrorKind, LockOutcome};
+use idem_core::{ErrorKind, LockAnswer};
 use idem_redis::{Deployment, RedisConfig, RedisStore};
 use tokio::time::{sleep, timeout};
 
@@ -99,7 +99,7 @@ async fn a_key_that_is_written_where_its_slot_goes_waits_for_no_more_replicas_th
     let name = uneven.names_of(uneven.two.clone()).await.last_fresh();
     let _moving = uneven.cluster.begin_migration(uneven.slot_of(&name), &uneven.one).await;
     let told = lock(&uneven.store, &name).await;
-    assert!(matches!(told, Ok(LockOutcome::Acquired(_))), "all is well, and yet: {told:?}");
+    assert!(matches!(told, Ok(LockAnswer::Acquired(_))), "all is well, and yet: {told:?}");
 }
 
 /// As when a cluster gets one more master: the first slot goes to one that had none.
@@ -108,7 +108,7 @@ async fn a_key_that_is_written_on_a_master_without_slots_waits_for_the_replicas_
     let fewer = Newcomer::start(1).await;
     let _moving = fewer.begin_migration().await;
     let told = lock(&fewer.store, &fewer.name).await;
-    assert!(matches!(told, Ok(LockOutcome::Acquired(_))), "all is well, and yet: {told:?}");
+    assert!(matches!(told, Ok(LockAnswer::Acquired(_))), "all is well, and yet: {told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,7 +21,7 @@ async fn a_host_where_nobody_listens_is_unavailable() {
 #[tokio::test]
 async fn a_host_that_accepts_and_never_answers_is_unavailable_in_time() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut config = RedisConfig::lone(listener.local_addr().unwrap().to_string().parse().unwrap());
+    let mut config = RedisConfig::standalone(listener.local_addr().unwrap().to_string().parse().unwrap());
     config.connect_timeout = Duration::from_millis(200);
     let (kind, said) = tokio::time::timeout(Duration::from_secs(20), refusal(config)).await.unwrap();
     assert_eq!(kind, ErrorKind::Unavailable, "{said}");

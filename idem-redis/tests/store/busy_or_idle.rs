@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use idem_conformance::redis::{Pair, Server};
-use idem_core::{Fenced, Store};
+use idem_core::{Effect, Store};
 use idem_redis::RedisStore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -61,7 +61,7 @@ async fn a_server_that_ends_idle_connections_disturbs_no_call() {
             assert!(store.get(lease.key()).await.unwrap().is_some());
             sleep(Duration::from_millis(100)).await;
         }
-        assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
+        assert_eq!(complete(&store, &lease).await.unwrap(), Effect::Applied);
         sleep(Duration::from_millis(2_500)).await;
     }
 }

@@ -15,7 +15,7 @@ async fn open(config: impl Into<StoreConfig>) -> idem_core::Result<Arc<dyn Store
 
 async fn works(store: &dyn Store) {
     let locked = store.lock(&key("order"), &fingerprint(), &claim()).await.unwrap();
-    assert!(matches!(locked, idem_core::LockOutcome::Acquired(_)), "{locked:?}");
+    assert!(matches!(locked, idem_core::LockAnswer::Acquired(_)), "{locked:?}");
 }
 
 async fn keys(server: &Node, database: &str) -> Vec<String> {

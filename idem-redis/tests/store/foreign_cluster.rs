@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use idem_conformance::redis::{Cluster, Node, Server};
-use idem_core::{ErrorKind, LockOutcome, Store};
+use idem_core::{ErrorKind, LockAnswer, Store};
 use idem_redis::{Acks, Deployment, RedisConfig, RedisStore};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -90,7 +90,7 @@ async fn another_cluster_at_a_known_address_is_not_believed_whatever_its_epoch()
         while reused.connected.load(Ordering::SeqCst) < before + 3 {
             for name in ["a", "b", "c", "d"] {
                 let told = lock(&store, name).await;
-                assert!(matches!(told, Ok(LockOutcome::InProgress { .. })), "{name}: {told:?}");
+                assert!(matches!(told, Ok(LockAnswer::InProgress { .. })), "{name}: {told:?}");
             }
             sleep(Duration::from_millis(10)).await;
         }
@@ -138,7 +138,7 @@ async fn another_cluster_is_not_believed_though_its_server_had_no_slots_at_first
     for _ in 0..50 {
         for name in ["a", "b", "c", "d"] {
             let told = lock(&store, name).await;
-            assert!(!matches!(told, Ok(LockOutcome::Acquired(_))), "{name} is held, and yet: {told:?}");
+            assert!(!matches!(told, Ok(LockAnswer::Acquired(_))), "{name} is held, and yet: {told:?}");
         }
         sleep(Duration::from_millis(50)).await;
     }

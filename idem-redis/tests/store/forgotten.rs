@@ -1,6 +1,6 @@
 //! What is left of a key that was given back or removed: its token, for ten seconds, so that sequences rise on it.
 
-use idem_core::{Fenced, Lease, LostReason, Store};
+use idem_core::{Effect, Lease, LostReason, Store};
 use idem_redis::RedisStore;
 
 use crate::support::{acquire, complete, config, lone};
@@ -18,7 +18,7 @@ async fn sequences_rise_across_release_and_removal_however_the_clocks_of_callers
     let other = RedisStore::open(config(&server)).await.unwrap();
     let lease = acquire(&store, "order").await;
     let name = store.redis_key(lease.key());
-    assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied);
     let ahead = put_ahead(&server, &name, &lease).await;
 
     let second = acquire(&other, "order").await;
@@ -26,19 +26,19 @@ async fn sequences_rise_across_release_and_removal_however_the_clocks_of_callers
     assert!(other.remove(second.key(), true).await.unwrap());
     let third = acquire(&store, "order").await;
     assert!(third.token().sequence > second.token().sequence, "{third:?}");
-    assert_eq!(complete(&store, &third).await.unwrap(), Fenced::Applied);
+    assert_eq!(complete(&store, &third).await.unwrap(), Effect::Applied);
     assert!(other.remove(third.key(), false).await.unwrap());
     let fourth = acquire(&other, "order").await;
     assert!(fourth.token().sequence > third.token().sequence, "{fourth:?}");
-    assert_eq!(other.release(&fourth).await.unwrap(), Fenced::Applied);
+    assert_eq!(other.release(&fourth).await.unwrap(), Effect::Applied);
 }
 
 #[tokio::test]
 async fn a_key_that_was_given_back_is_as_if_nobody_had_locked_it() {
     let (server, store) = lone().await;
     let lease = acquire(&store, "order").await;
-    assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
-    let gone = Fenced::Lost(LostReason::Gone);
+    assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied);
+    let gone = Effect::Lost(LostReason::Gone);
     assert_eq!(store.get(lease.key()).await.unwrap(), None);
     assert!(store.settled(lease.key(), std::time::Duration::from_secs(20)).await.unwrap());
     assert!(!store.remove(lease.key(), true).await.unwrap());
@@ -48,10 +48,10 @@ async fn a_key_that_was_given_back_is_as_if_nobody_had_locked_it() {
     // Another request may use it.
     let another = idem_core::Fingerprint::builder("test").part("another request").finish();
     let locked = store.lock(lease.key(), &another, &crate::support::claim()).await.unwrap();
-    assert!(matches!(locked, idem_core::LockOutcome::Acquired(_)), "{locked:?}");
+    assert!(matches!(locked, idem_core::LockAnswer::Acquired(_)), "{locked:?}");
 
     let lease = acquire(&store, "other order").await;
-    assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied);
     let left = server.run(&["PTTL", &store.redis_key(lease.key())]).await.text();
     assert!((1..=10_000).contains(&left.parse::<i64>().unwrap()), "{left} ms");
 }
@@ -64,7 +64,7 @@ async fn a_released_key_is_remembered_for_as_long_as_an_answer_may_take() {
     config.response_timeout = std::time::Duration::from_secs(20);
     let store = RedisStore::open(config).await.unwrap();
     let lease = acquire(&store, "order").await;
-    assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied);
     let left = server.run(&["PTTL", &store.redis_key(lease.key())]).await.text();
     assert!((10_001..=20_000).contains(&left.parse::<i64>().unwrap()), "{left} ms");
 }

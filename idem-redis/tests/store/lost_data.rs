@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use idem_conformance::redis::{Cluster, Node, Pair, Server, slot};
-use idem_core::{ErrorKind, LockOutcome, Store};
+use idem_core::{ErrorKind, LockAnswer, Store};
 use idem_redis::{Deployment, RedisConfig, RedisStore};
 use tokio::time::{sleep, timeout};
 
@@ -194,7 +194,7 @@ async fn a_server_that_promised_nothing_goes_on_without_its_data() {
     completed(&store, "order").await;
     server.restart().await;
     recovers(|| lock(&store, "order")).await;
-    assert!(!matches!(lock(&store, "order").await.unwrap(), LockOutcome::Completed(_)));
+    assert!(!matches!(lock(&store, "order").await.unwrap(), LockAnswer::Completed(_)));
 }
 
 #[tokio::test]

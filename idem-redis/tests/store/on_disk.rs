@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use idem_conformance::redis::{Node, Pair, Server, ServerKind, ServerOptions};
-use idem_core::{ErrorKind, LockOutcome, Registry, Store};
+use idem_core::{ErrorKind, LockAnswer, Registry, Store};
 use idem_redis::{Acks, RedisConfig, RedisStore};
 use tokio::time::timeout;
 
@@ -95,7 +95,7 @@ async fn a_sync_each_second_is_waited_for() {
     let registry = Registry::new().with(idem_redis::DRIVER);
     let store = registry.open(format!("{}?{waits}", server.uri())).await.unwrap();
     let locked = store.lock(&key("order"), &fingerprint(), &claim()).await.unwrap();
-    assert!(matches!(locked, LockOutcome::Acquired(_)), "{locked:?}");
+    assert!(matches!(locked, LockAnswer::Acquired(_)), "{locked:?}");
     let pending = server.run(&["INFO", "commandstats"]).await.field("cmdstat_waitaof").unwrap();
     assert!(pending.starts_with("calls=2"), "once to see that it may, and once for the lock: {pending}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use idem_conformance::redis::Server;
-use idem_core::{ErrorKind, Fenced, Store};
+use idem_core::{Effect, ErrorKind, Store};
 use idem_redis::RedisStore;
 
 use crate::between::{Act, Between, has};
@@ -22,8 +22,8 @@ async fn a_take_over_that_is_forbidden_midway_is_unknown_and_the_server_has_it_o
     let store = RedisStore::open(config).await.unwrap();
     let lease = acquire(&store, "order").await;
     let (half, duration) = (Bytes::from_static(b"half"), Duration::from_secs(30));
-    assert_eq!(store.checkpoint(&lease, 1, half, duration).await.unwrap(), Fenced::Applied);
-    assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.checkpoint(&lease, 1, half, duration).await.unwrap(), Effect::Applied);
+    assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied);
 
     server.run(&["ACL", "SETUSER", "idem", "-pexpire"]).await;
     let mine = claim();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use idem_conformance::redis::{Cluster, Server};
-use idem_core::{ErrorKind, Fenced, Fingerprint, Lease, LockOutcome, Outcome, Store};
+use idem_core::{Effect, ErrorKind, Fingerprint, Lease, LockAnswer, Outcome, Store};
 use idem_redis::{Acks, Deployment, RedisStore};
 use tokio::task::JoinSet;
 
@@ -19,17 +19,17 @@ async fn a_server_out_of_memory_is_full_to_what_is_new_and_serves_what_is_kept()
 
     assert_eq!(kind(lock(&store, "new").await), ErrorKind::Full);
     assert_replays(&store, "done").await;
-    assert!(matches!(lock(&store, "held").await.unwrap(), LockOutcome::InProgress { .. }));
+    assert!(matches!(lock(&store, "held").await.unwrap(), LockAnswer::InProgress { .. }));
     let other = Fingerprint::builder("test").part("another request").finish();
     let mismatch = store.lock(&key("done"), &other, &claim()).await.unwrap();
-    assert!(matches!(mismatch, LockOutcome::FingerprintMismatch), "{mismatch:?}");
-    assert_eq!(store.renew(&lease, Duration::from_mins(1)).await.unwrap(), Fenced::Applied);
+    assert!(matches!(mismatch, LockAnswer::FingerprintMismatch), "{mismatch:?}");
+    assert_eq!(store.renew(&lease, Duration::from_mins(1)).await.unwrap(), Effect::Applied);
     assert!(!store.settled(lease.key(), Duration::from_millis(20)).await.unwrap());
     let given_back = acquire_before(&server, &store).await;
-    assert_eq!(store.release(&given_back).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.release(&given_back).await.unwrap(), Effect::Applied);
 
     server.run(&["CONFIG", "SET", "maxmemory", "0"]).await;
-    assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
+    assert_eq!(complete(&store, &lease).await.unwrap(), Effect::Applied);
     assert_replays(&store, "held").await;
     acquire(&store, "new").await;
 }
@@ -47,15 +47,15 @@ async fn a_lease_is_ended_though_the_server_is_out_of_memory() {
         let alone = acquire(&store, "alone").await;
         let stepped = acquire(&store, "stepped").await;
         let (half, lease) = (Bytes::from_static(b"half"), Duration::from_secs(30));
-        assert_eq!(store.checkpoint(&stepped, 1, half, lease).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.checkpoint(&stepped, 1, half, lease).await.unwrap(), Effect::Applied);
         let mut together = Vec::new();
         for number in 0..64 {
             together.push(acquire(&store, &format!("together {number}")).await);
         }
         node.run(&["CONFIG", "SET", "maxmemory", "1"]).await;
-        assert_eq!(complete(&store, &alone).await.unwrap(), Fenced::Applied);
-        assert_eq!(store.renew(&stepped, Duration::from_mins(1)).await.unwrap(), Fenced::Applied);
-        assert_eq!(store.release(&stepped).await.unwrap(), Fenced::Applied);
+        assert_eq!(complete(&store, &alone).await.unwrap(), Effect::Applied);
+        assert_eq!(store.renew(&stepped, Duration::from_mins(1)).await.unwrap(), Effect::Applied);
+        assert_eq!(store.release(&stepped).await.unwrap(), Effect::Applied);
         let mut callers = JoinSet::new();
         for (number, lease) in together.into_iter().enumerate() {
             let store = store.clone();
@@ -67,7 +67,7 @@ async fn a_lease_is_ended_though_the_server_is_out_of_memory() {
             });
         }
         for (ended, new) in callers.join_all().await {
-            assert_eq!((ended, new), (Fenced::Applied, ErrorKind::Full));
+            assert_eq!((ended, new), (Effect::Applied, ErrorKind::Full));
         }
         assert_replays(&store, "alone").await;
         assert_replays(&store, "together 63").await;
@@ -98,10 +98,10 @@ async fn serves_what_is_kept(store: &RedisStore, held: &Lease, refusal: &str) {
     let new = tokio::time::timeout(at_once, lock(store, "new")).await.unwrap().unwrap_err();
     assert!(new.kind() == ErrorKind::Unavailable && new.message().contains(refusal), "{new:?}");
     assert_replays(store, "done").await;
-    assert!(matches!(lock(store, "held").await.unwrap(), LockOutcome::InProgress { .. }));
+    assert!(matches!(lock(store, "held").await.unwrap(), LockAnswer::InProgress { .. }));
     let other = Fingerprint::builder("test").part("another request").finish();
     let mismatch = store.lock(&key("done"), &other, &claim()).await.unwrap();
-    assert!(matches!(mismatch, LockOutcome::FingerprintMismatch), "{mismatch:?}");
+    assert!(matches!(mismatch, LockAnswer::FingerprintMismatch), "{mismatch:?}");
     assert!(store.get(&key("done")).await.unwrap().is_some());
     assert!(!store.settled(held.key(), Duration::from_millis(20)).await.unwrap());
     assert!(store.settled(&key("done"), Duration::from_millis(20)).await.unwrap());
@@ -115,7 +115,7 @@ async fn with_too_few_replicas_for_the_server_itself_finished_keys_replay() {
     server.run(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
     serves_what_is_kept(&store, &held, "NOREPLICAS").await;
     server.run(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
-    assert_eq!(complete(&store, &held).await.unwrap(), Fenced::Applied);
+    assert_eq!(complete(&store, &held).await.unwrap(), Effect::Applied);
     assert_replays(&store, "held").await;
 }
 
@@ -135,7 +135,7 @@ async fn while_the_servers_disk_fails_finished_keys_replay() {
     }
     serves_what_is_kept(&store, &held, "MISCONF").await;
     server.run(&["CONFIG", "SET", "stop-writes-on-bgsave-error", "no"]).await;
-    assert_eq!(complete(&store, &held).await.unwrap(), Fenced::Applied);
+    assert_eq!(complete(&store, &held).await.unwrap(), Effect::Applied);
     assert_replays(&store, "held").await;
 }
 
@@ -150,6 +150,6 @@ async fn an_outcome_or_checkpoint_beyond_the_limit_is_too_large_and_the_lease_is
     let refused = store.complete(&lease, Outcome::Value(large.clone()), lease.retention()).await;
     assert_eq!(kind(refused), ErrorKind::TooLarge);
     assert_eq!(kind(store.checkpoint(&lease, 1, large, duration).await), ErrorKind::TooLarge);
-    assert!(matches!(lock(&store, "order").await.unwrap(), LockOutcome::InProgress { .. }));
-    assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
+    assert!(matches!(lock(&store, "order").await.unwrap(), LockAnswer::InProgress { .. }));
+    assert_eq!(complete(&store, &lease).await.unwrap(), Effect::Applied);
 }

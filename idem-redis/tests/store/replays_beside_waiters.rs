@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{Fenced, LockOutcome, Outcome, Store};
+use idem_core::{Effect, LockAnswer, Outcome, Store};
 use tokio::task::JoinSet;
 
 use crate::support::{acquire, key, lock, lone};
@@ -14,7 +14,7 @@ async fn large_outcomes_replay_together_also_while_somebody_waits_for_a_key() {
     let (server, store) = lone().await;
     let large = Outcome::Value(Bytes::from(vec![7; 1 << 20]));
     let lease = acquire(&store, "large").await;
-    assert_eq!(store.complete(&lease, large, lease.retention()).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.complete(&lease, large, lease.retention()).await.unwrap(), Effect::Applied);
     let held = acquire(&store, "held").await;
     for waited_for in [false, true] {
         let waiting = waited_for.then(|| {
@@ -32,8 +32,7 @@ async fn large_outcomes_replay_together_also_while_somebody_waits_for_a_key() {
             callers.spawn(async move { lock(&store, "large").await });
         }
         let answers = callers.join_all().await;
-        let replayed =
-            answers.iter().filter(|answer| matches!(answer, Ok(LockOutcome::Completed(_)))).count();
+        let replayed = answers.iter().filter(|answer| matches!(answer, Ok(LockAnswer::Completed(_)))).count();
         let failed = answers.iter().find_map(|answer| answer.as_ref().err());
         assert_eq!(replayed, 100, "waited for: {waited_for}: {failed:?}\n{}", server.log());
         if let Some(waiting) = waiting {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use idem_conformance::redis::{Pair, Server};
-use idem_core::{Claim, ErrorKind, Fenced, Lease, LockOutcome, LostReason, State, Store};
+use idem_core::record::State;
+use idem_core::{Claim, Effect, ErrorKind, Lease, LockAnswer, LostReason, Store};
 use idem_redis::RedisStore;
 use tokio::task::JoinSet;
 
@@ -29,14 +30,14 @@ async fn cuttable(call_timeout: Duration) -> (Server, Cutter, RedisStore) {
 
 async fn lock_as(store: &RedisStore, name: &str, claim: &Claim) -> Lease {
     match store.lock(&key(name), &fingerprint(), claim).await.unwrap() {
-        LockOutcome::Acquired(lease) => lease,
+        LockAnswer::Acquired(lease) => lease,
         other => panic!("{name}: {other:?}"),
     }
 }
 
 async fn assert_held(store: &RedisStore, name: &str) {
     match lock(store, name).await.unwrap() {
-        LockOutcome::InProgress { .. } => {}
+        LockAnswer::InProgress { .. } => {}
         other => panic!("{name}: {other:?}"),
     }
 }
@@ -54,25 +55,25 @@ async fn a_cut_connection_is_made_up_for_within_the_call() {
         assert_held(&store, &name).await;
 
         cutter.cut("EVALSHA", cut, 1);
-        assert_eq!(store.renew(&lease, Duration::from_mins(1)).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.renew(&lease, Duration::from_mins(1)).await.unwrap(), Effect::Applied);
         assert!(cutter.is_done(), "renew {cut:?}: nothing was cut");
 
         cutter.cut("EVALSHA", cut, 1);
         let progress = Bytes::from_static(b"charged");
         let saved = store.checkpoint(&lease, 1, progress, Duration::from_mins(1)).await.unwrap();
-        assert_eq!(saved, Fenced::Applied);
+        assert_eq!(saved, Effect::Applied);
         assert!(cutter.is_done(), "checkpoint {cut:?}: nothing was cut");
         let record = store.get(lease.key()).await.unwrap().unwrap();
         assert_eq!(record.checkpoint().unwrap().progress, &b"charged"[..]);
 
         cutter.cut("EVALSHA", cut, 1);
-        assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
+        assert_eq!(complete(&store, &lease).await.unwrap(), Effect::Applied);
         assert!(cutter.is_done(), "complete {cut:?}: nothing was cut");
         assert_replays(&store, &name).await;
 
         let released = acquire(&store, &format!("released {cut:?}")).await;
         cutter.cut("EVALSHA", cut, 1);
-        assert_eq!(store.release(&released).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.release(&released).await.unwrap(), Effect::Applied);
         assert!(cutter.is_done(), "release {cut:?}: nothing was cut");
         assert!(store.get(released.key()).await.unwrap().is_none());
 
@@ -99,7 +100,7 @@ async fn a_call_cut_to_its_end_times_out_and_the_same_call_finds_the_truth() {
         cutter.cut("EVALSHA", cut, EVER);
         assert_unsure(complete(&store, &lease).await);
         cutter.heal();
-        assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
+        assert_eq!(complete(&store, &lease).await.unwrap(), Effect::Applied);
         assert_replays(&store, &name).await;
     }
 }
@@ -107,7 +108,7 @@ async fn a_call_cut_to_its_end_times_out_and_the_same_call_finds_the_truth() {
 /// The lease of whoever asks until the key is free. From then on nothing is cut any more.
 async fn taken_over(next: &RedisStore, name: &str, cutter: &Cutter) -> Lease {
     loop {
-        if let LockOutcome::Acquired(taken) = lock(next, name).await.unwrap() {
+        if let LockAnswer::Acquired(taken) = lock(next, name).await.unwrap() {
             cutter.heal();
             return taken;
         }
@@ -123,8 +124,8 @@ async fn a_release_is_not_called_lost_because_the_next_holder_was_quick() {
     let lease = acquire(&store, "quick").await;
     cutter.cut("EVALSHA", Cut::After, EVER);
     let (released, taken) = tokio::join!(store.release(&lease), taken_over(&next, "quick", &cutter));
-    assert_eq!(released.unwrap(), Fenced::Applied);
-    assert_eq!(complete(&next, &taken).await.unwrap(), Fenced::Applied);
+    assert_eq!(released.unwrap(), Effect::Applied);
+    assert_eq!(complete(&next, &taken).await.unwrap(), Effect::Applied);
 }
 
 /// When its lease is over, another may have taken it without any release.
@@ -136,7 +137,7 @@ async fn a_release_sent_again_after_the_lease_does_not_hide_who_took_over() {
     let lease = lock_as(&store, "late", &mine).await;
     cutter.cut("EVALSHA", Cut::Before, EVER);
     let (released, taken) = tokio::join!(store.release(&lease), taken_over(&next, "late", &cutter));
-    assert_eq!(released.unwrap(), Fenced::Lost(LostReason::Superseded));
+    assert_eq!(released.unwrap(), Effect::Lost(LostReason::Superseded));
     assert_eq!(taken.attempt(), 2);
 }
 
@@ -183,21 +184,21 @@ async fn forgotten_scripts_are_sent_again_whichever_call_comes_first() {
         forget().await;
         assert_held(&store, &name).await;
         forget().await;
-        assert_eq!(store.renew(&lease, Duration::from_mins(1)).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.renew(&lease, Duration::from_mins(1)).await.unwrap(), Effect::Applied);
         forget().await;
         let saved = store.checkpoint(&lease, 1, Bytes::new(), Duration::from_mins(1)).await.unwrap();
-        assert_eq!(saved, Fenced::Applied);
+        assert_eq!(saved, Effect::Applied);
         forget().await;
         assert!(!store.settled(lease.key(), Duration::from_millis(10)).await.unwrap());
         forget().await;
         assert!(store.get(lease.key()).await.unwrap().is_some());
         forget().await;
-        assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
+        assert_eq!(complete(&store, &lease).await.unwrap(), Effect::Applied);
         forget().await;
         assert!(store.remove(lease.key(), false).await.unwrap());
         let lease = acquire(&store, &name).await;
         forget().await;
-        assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied);
     }
 }
 
@@ -232,7 +233,7 @@ async fn once(store: &RedisStore, name: &str) {
     let mine = claim();
     let lease = loop {
         match store.lock(&key(name), &fingerprint(), &mine).await {
-            Ok(LockOutcome::Acquired(lease)) => break lease,
+            Ok(LockAnswer::Acquired(lease)) => break lease,
             Ok(other) => panic!("{name}: {other:?}"),
             Err(error) => assert!(matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable)),
         }
@@ -240,7 +241,7 @@ async fn once(store: &RedisStore, name: &str) {
     assert_eq!(lease.attempt(), 1, "{name}: its holder was lost");
     loop {
         match complete(store, &lease).await {
-            Ok(fenced) => break assert_eq!(fenced, Fenced::Applied, "{name}"),
+            Ok(effect) => break assert_eq!(effect, Effect::Applied, "{name}"),
             Err(error) => assert!(matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable)),
         }
     }
@@ -269,7 +270,7 @@ async fn dropped_calls_leave_the_truth_and_nobody_elses_answers() {
         let lease = lock_as(&store, &name, &mine).await;
         assert_eq!(lease.attempt(), 1);
         drop_after(polls, store.complete(&lease, value(), lease.retention())).await;
-        assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
+        assert_eq!(complete(&store, &lease).await.unwrap(), Effect::Applied);
         assert_replays(&store, &name).await;
     }
     assert!(found.iter().all(|count| *count > 0), "every drop came at the same moment: {found:?}");

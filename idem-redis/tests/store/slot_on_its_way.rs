@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use idem_conformance::redis::{Cluster, slot};
-use idem_core::{Fenced, LockOutcome};
+use idem_core::{Effect, LockAnswer};
 use idem_redis::{Acks, Deployment, RedisConfig, RedisStore};
 
 use crate::support::{address, complete, config, key, lock};
@@ -28,10 +28,10 @@ async fn a_new_key_of_a_moving_slot_is_locked_and_completed_whatever_is_waited_f
         let to = cluster.masters().await.into_iter().find(|node| *node != from).unwrap();
         let migration = cluster.begin_migration(slot, &to).await;
         let lease = match lock(&store, &name).await {
-            Ok(LockOutcome::Acquired(lease)) => lease,
+            Ok(LockAnswer::Acquired(lease)) => lease,
             other => panic!("{acks:?}: {other:?}"),
         };
-        assert_eq!(complete(&store, &lease).await.unwrap(), Fenced::Applied);
+        assert_eq!(complete(&store, &lease).await.unwrap(), Effect::Applied);
         migration.cancel().await;
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use idem_conformance::redis::{Node, Server};
-use idem_core::LockOutcome;
+use idem_core::LockAnswer;
 use idem_redis::{Acks, RedisConfig, RedisStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -90,13 +90,13 @@ async fn a_sentinel_that_has_not_heard_of_the_last_failover_is_not_believed_thou
     let asked = async {
         while stale.answered.load(Ordering::SeqCst) < before + 3 {
             let told = lock(&store, "order").await;
-            assert!(matches!(told, Ok(LockOutcome::InProgress { .. })), "it is held, and yet: {told:?}");
+            assert!(matches!(told, Ok(LockAnswer::InProgress { .. })), "it is held, and yet: {told:?}");
             sleep(Duration::from_millis(10)).await;
         }
     };
     timeout(Duration::from_mins(1), asked).await.unwrap();
     let told = lock(&store, "order").await;
-    assert!(matches!(told, Ok(LockOutcome::InProgress { .. })), "it is held, and yet: {told:?}");
+    assert!(matches!(told, Ok(LockAnswer::InProgress { .. })), "it is held, and yet: {told:?}");
 }
 
 /// Nobody looks at the servers for an hour unless there is trouble.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use idem_conformance::redis::{Cluster, Node, Server};
 use idem_core::{
-    Claim, ErrorKind, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Owner, Result, Scope, Store,
+    Claim, Effect, ErrorKind, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Result, Scope, Store,
 };
 use idem_redis::{Address, RedisConfig, RedisStore};
 use tokio::time::{sleep, timeout};
@@ -16,7 +16,7 @@ pub(crate) fn address(node: &Node) -> Address {
 
 /// With short time limits, so that what must fail fails soon.
 pub(crate) fn config(server: &Node) -> RedisConfig {
-    let mut config = RedisConfig::lone(address(server));
+    let mut config = RedisConfig::standalone(address(server));
     config.call_timeout = Duration::from_secs(2);
     config.connect_timeout = Duration::from_millis(500);
     config.response_timeout = Duration::from_millis(500);
@@ -51,13 +51,13 @@ pub(crate) fn claim() -> Claim {
     Claim { owner: Owner::random().unwrap(), lease, retention }
 }
 
-pub(crate) async fn lock(store: &RedisStore, name: &str) -> Result<LockOutcome> {
+pub(crate) async fn lock(store: &RedisStore, name: &str) -> Result<LockAnswer> {
     store.lock(&key(name), &fingerprint(), &claim()).await
 }
 
 pub(crate) async fn acquire(store: &RedisStore, name: &str) -> Lease {
     match lock(store, name).await.unwrap() {
-        LockOutcome::Acquired(lease) => lease,
+        LockAnswer::Acquired(lease) => lease,
         other => panic!("{name}: {other:?}"),
     }
 }
@@ -66,19 +66,19 @@ pub(crate) fn value() -> Outcome {
     Outcome::Value(Bytes::from_static(b"receipt 17"))
 }
 
-pub(crate) async fn complete(store: &RedisStore, lease: &Lease) -> Result<Fenced> {
+pub(crate) async fn complete(store: &RedisStore, lease: &Lease) -> Result<Effect> {
     store.complete(lease, value(), lease.retention()).await
 }
 
 /// Leaves `name` completed.
 pub(crate) async fn completed(store: &RedisStore, name: &str) {
     let lease = acquire(store, name).await;
-    assert_eq!(complete(store, &lease).await.unwrap(), Fenced::Applied);
+    assert_eq!(complete(store, &lease).await.unwrap(), Effect::Applied);
 }
 
 pub(crate) async fn assert_replays(store: &RedisStore, name: &str) {
     match lock(store, name).await.unwrap() {
-        LockOutcome::Completed(completion) => assert_eq!(completion.outcome, value()),
+        LockAnswer::Completed(replay) => assert_eq!(replay.outcome, value()),
         other => panic!("{name}: {other:?}"),
     }
 }
@@ -107,7 +107,7 @@ pub(crate) async fn looked_at(node: &Node) {
 }
 
 /// Asks until `call` does well; for what recovers by itself.
-pub(crate) async fn recovers<F: Future<Output = Result<LockOutcome>>>(mut call: impl FnMut() -> F) {
+pub(crate) async fn recovers<F: Future<Output = Result<LockAnswer>>>(mut call: impl FnMut() -> F) {
     let wait = async {
         while call().await.is_err() {
             sleep(Duration::from_millis(20)).await;

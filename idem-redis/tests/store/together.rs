@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use idem_conformance::redis::{Node, Server};
-use idem_core::{ErrorKind, Fenced, Fingerprint, Lease, LockOutcome, LostReason, Outcome, Result, Store};
+use idem_core::{Effect, ErrorKind, Fingerprint, Lease, LockAnswer, LostReason, Outcome, Result, Store};
 use idem_redis::RedisStore;
 use tokio::task::JoinSet;
 
@@ -26,7 +26,7 @@ async fn at_once<T: Send + 'static>(
     answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
-async fn lock_all(store: &RedisStore, names: impl IntoIterator<Item = String>) -> Vec<Result<LockOutcome>> {
+async fn lock_all(store: &RedisStore, names: impl IntoIterator<Item = String>) -> Vec<Result<LockAnswer>> {
     at_once(names.into_iter().map(|name| {
         let store = store.clone();
         async move { lock(&store, &name).await }
@@ -34,7 +34,7 @@ async fn lock_all(store: &RedisStore, names: impl IntoIterator<Item = String>) -
     .await
 }
 
-async fn complete_all(store: &RedisStore, leases: &[Lease]) -> Vec<Result<Fenced>> {
+async fn complete_all(store: &RedisStore, leases: &[Lease]) -> Vec<Result<Effect>> {
     at_once(leases.iter().cloned().map(|lease| {
         let store = store.clone();
         async move { complete(&store, &lease).await }
@@ -43,16 +43,16 @@ async fn complete_all(store: &RedisStore, leases: &[Lease]) -> Vec<Result<Fenced
 }
 
 async fn assert_all_complete(store: &RedisStore, leases: &[Lease]) {
-    assert!(complete_all(store, leases).await.into_iter().all(|fenced| fenced.unwrap() == Fenced::Applied));
+    assert!(complete_all(store, leases).await.into_iter().all(|effect| effect.unwrap() == Effect::Applied));
 }
 
 fn names(count: usize) -> impl Iterator<Item = String> {
     (0..count).map(|number| format!("order {number}"))
 }
 
-fn leases(answers: Vec<Result<LockOutcome>>) -> Vec<Lease> {
+fn leases(answers: Vec<Result<LockAnswer>>) -> Vec<Lease> {
     let lease = |answer| match answer {
-        Ok(LockOutcome::Acquired(lease)) => lease,
+        Ok(LockAnswer::Acquired(lease)) => lease,
         other => panic!("{other:?}"),
     };
     answers.into_iter().map(lease).collect()
@@ -76,7 +76,7 @@ async fn calls_that_come_together_share_a_system_call() {
             "complete" => assert_all_complete(&store, &held).await,
             "replay" => assert!(lock_all(&store, names(50)).await.into_iter().all(|answer| matches!(
                 answer,
-                Ok(LockOutcome::Completed(completion)) if completion.outcome == value()
+                Ok(LockAnswer::Completed(replay)) if replay.outcome == value()
             ))),
             _ => {}
         }
@@ -99,20 +99,20 @@ async fn each_of_many_is_told_what_it_would_be_told_alone() {
     let locks = ["first", "fresh", "done", "held", "a list", "garbage", "fresh too", "fresh"];
     let mut answers = lock_all(&store, locks.map(String::from)).await.into_iter();
     let mut next = || answers.next().unwrap();
-    assert!(matches!(next(), Ok(LockOutcome::Acquired(_))));
-    assert!(matches!(next(), Ok(LockOutcome::Acquired(_))));
-    assert!(matches!(next(), Ok(LockOutcome::Completed(completion)) if completion.outcome == value()));
-    assert!(matches!(next(), Ok(LockOutcome::InProgress { .. })));
+    assert!(matches!(next(), Ok(LockAnswer::Acquired(_))));
+    assert!(matches!(next(), Ok(LockAnswer::Acquired(_))));
+    assert!(matches!(next(), Ok(LockAnswer::Completed(replay)) if replay.outcome == value()));
+    assert!(matches!(next(), Ok(LockAnswer::InProgress { .. })));
     assert_eq!(kind(next()), ErrorKind::Corrupt);
     assert_eq!(kind(next()), ErrorKind::Corrupt);
-    assert!(matches!(next(), Ok(LockOutcome::Acquired(_))));
-    assert!(matches!(next(), Ok(LockOutcome::InProgress { .. })), "taken earlier in the same script");
+    assert!(matches!(next(), Ok(LockAnswer::Acquired(_))));
+    assert!(matches!(next(), Ok(LockAnswer::InProgress { .. })), "taken earlier in the same script");
     let mismatches = at_once(["fresh too", "done", "held"].map(|name| {
         let store = store.clone();
         async move { store.lock(&key(name), &other, &claim()).await.unwrap() }
     }));
     for answer in mismatches.await {
-        assert!(matches!(answer, LockOutcome::FingerprintMismatch), "{answer:?}");
+        assert!(matches!(answer, LockAnswer::FingerprintMismatch), "{answer:?}");
     }
 }
 
@@ -130,21 +130,21 @@ async fn each_of_many_holders_is_told_what_became_of_its_key() {
         assert!(store.remove(&key(name), true).await.unwrap());
     }
     let overtaking = acquire(&store, "superseded").await;
-    assert_eq!(complete(&store, &held[4]).await.unwrap(), Fenced::Applied);
+    assert_eq!(complete(&store, &held[4]).await.unwrap(), Effect::Applied);
     server.run(&["SET", &store.redis_key(&key("garbage")), "\u{1}garbage"]).await;
     server.run(&["DEL", &store.redis_key(&key("a list"))]).await;
     server.run(&["RPUSH", &store.redis_key(&key("a list")), "1"]).await;
 
     let mut answers = complete_all(&store, &held).await.into_iter();
     let mut next = || answers.next().unwrap();
-    assert_eq!(next().unwrap(), Fenced::Applied);
-    assert_eq!(next().unwrap(), Fenced::Applied);
-    assert_eq!(next().unwrap(), Fenced::Lost(LostReason::Gone));
-    assert_eq!(next().unwrap(), Fenced::Lost(LostReason::Superseded));
-    assert_eq!(next().unwrap(), Fenced::Applied, "its own completion");
+    assert_eq!(next().unwrap(), Effect::Applied);
+    assert_eq!(next().unwrap(), Effect::Applied);
+    assert_eq!(next().unwrap(), Effect::Lost(LostReason::Gone));
+    assert_eq!(next().unwrap(), Effect::Lost(LostReason::Superseded));
+    assert_eq!(next().unwrap(), Effect::Applied, "its own completion");
     assert_eq!(kind(next()), ErrorKind::Corrupt);
     assert_eq!(kind(next()), ErrorKind::Corrupt);
-    assert_eq!(complete(&store, &overtaking).await.unwrap(), Fenced::Applied);
+    assert_eq!(complete(&store, &overtaking).await.unwrap(), Effect::Applied);
 }
 
 #[tokio::test]
@@ -159,12 +159,9 @@ async fn many_calls_and_outcomes_that_are_large_are_done_all_the_same() {
         let store = store.clone();
         async move { store.complete(&lease, outcome(number), lease.retention()).await }
     }));
-    assert!(done.await.into_iter().all(|fenced| fenced.unwrap() == Fenced::Applied));
+    assert!(done.await.into_iter().all(|effect| effect.unwrap() == Effect::Applied));
     for (number, answer) in lock_all(&store, names(300)).await.into_iter().enumerate() {
-        assert!(
-            matches!(answer, Ok(LockOutcome::Completed(it)) if it.outcome == outcome(number)),
-            "{number}"
-        );
+        assert!(matches!(answer, Ok(LockAnswer::Completed(it)) if it.outcome == outcome(number)), "{number}");
     }
 }
 
@@ -186,7 +183,7 @@ async fn a_server_out_of_memory_is_full_to_what_is_new_and_replays_what_is_done(
     let answers = lock_all(&store, ["new", "new too", "done", "newest"].map(String::from)).await;
     let is_full = |answer: &Result<_>| matches!(answer, Err(error) if error.kind() == ErrorKind::Full);
     assert_eq!(answers.iter().map(is_full).collect::<Vec<_>>(), [true, true, false, true]);
-    assert!(matches!(answers[2], Ok(LockOutcome::Completed(_))));
+    assert!(matches!(answers[2], Ok(LockAnswer::Completed(_))));
     // Of whom a lease was granted, the outcome is kept.
     assert_all_complete(&store, &held).await;
     server.run(&["CONFIG", "SET", "maxmemory", "0"]).await;
@@ -222,7 +219,7 @@ async fn a_connection_cut_before_or_after_many_calls_loses_and_doubles_nothing()
         cutter.cut("EVALSHA", cut, 1);
         let done = complete_all(&store, &held).await;
         assert!(cutter.is_done(), "complete {cut:?}: nothing was cut");
-        assert!(done.into_iter().all(|fenced| fenced.unwrap() == Fenced::Applied), "{cut:?}");
+        assert!(done.into_iter().all(|effect| effect.unwrap() == Effect::Applied), "{cut:?}");
         for name in names {
             assert_replays(&store, &name).await;
         }

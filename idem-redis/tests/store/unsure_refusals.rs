@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use idem_conformance::redis::Server;
-use idem_core::{ErrorKind, State, Store};
+use idem_core::record::State;
+use idem_core::{ErrorKind, Store};
 use idem_redis::RedisStore;
 
 use crate::between::{Act, Between, has};

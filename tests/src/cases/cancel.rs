@@ -4,10 +4,11 @@
 use std::pin::pin;
 
 use bytes::Bytes;
-use idem_core::{Fenced, LockOutcome, LostReason, Outcome, State};
+use idem_core::record::State;
+use idem_core::{Effect, LockAnswer, LostReason, Outcome};
 use tokio::task::JoinSet;
 
-use crate::trial::{ExpectFenced, ExpectLock, LEASE, RETENTION, Trial, fingerprint, poll_once, value};
+use crate::trial::{ExpectEffect, ExpectLock, LEASE, RETENTION, Trial, fingerprint, poll_once, value};
 
 /// How often a future is polled before it is dropped, from not at all to often enough for most to be done.
 const POLLS: std::ops::Range<u32> = 0..5;
@@ -108,7 +109,7 @@ pub(super) async fn release(t: Trial) {
             assert_eq!((record.token, record.attempt), (lease.token(), 1));
         }
         let again = t.release(&lease).await;
-        assert!(matches!(again, Fenced::Applied | Fenced::Lost(LostReason::Gone)), "{again:?}");
+        assert!(matches!(again, Effect::Applied | Effect::Lost(LostReason::Gone)), "{again:?}");
         assert_eq!(t.acquire(&key).await.attempt(), 1);
     }
 }
@@ -154,7 +155,7 @@ pub(super) async fn many_dropped_locks_leave_a_usable_key(t: Trial) {
     }
     tasks.join_all().await;
     // A call that was under way when it was dropped may still arrive: this one is answered after it.
-    let (LockOutcome::Acquired(_) | LockOutcome::InProgress { .. }) = t.lock(&key, &t.claim()).await else {
+    let (LockAnswer::Acquired(_) | LockAnswer::InProgress { .. }) = t.lock(&key, &t.claim()).await else {
         panic!("nobody completed the key");
     };
     assert_eq!(t.record(&key).await.attempt, 1);

@@ -1,10 +1,11 @@
 //! `checkpoint`: the rows of its table, and what it does to the record.
 
-use crate::holder::{self, Call::Checkpoint};
+use crate::holder;
+use crate::holder::Call::Checkpoint;
 use bytes::Bytes;
 use idem_core::Key;
 
-use crate::trial::{ExpectFenced, LEASE, Trial, must};
+use crate::trial::{ExpectEffect, LEASE, Trial, must};
 
 pub(super) async fn applies_while_the_lease_is_live(t: Trial) {
     holder::live(t, Checkpoint).await;

@@ -1,9 +1,10 @@
 //! `complete`: the rows of its table, and what it does to the record.
 
-use crate::holder::{self, Call::Complete};
-use idem_core::{Outcome, Reason};
+use crate::holder;
+use crate::holder::Call::Complete;
+use idem_core::{Outcome, UnavailableReason};
 
-use crate::trial::{ExpectFenced, ExpectLock, LEASE, RETENTION, Trial, fingerprint, must, value};
+use crate::trial::{ExpectEffect, ExpectLock, LEASE, RETENTION, Trial, fingerprint, must, value};
 
 pub(super) async fn applies_while_the_lease_is_live(t: Trial) {
     holder::live(t, Complete).await;
@@ -52,12 +53,12 @@ pub(super) async fn is_gone_past_the_retention(t: Trial) {
 pub(super) async fn every_outcome_is_replayed_as_it_was_given(t: Trial) {
     let mut outcomes = vec![value(b""), value(&[0, 0xFF, 0x0A])];
     let reasons = [
-        Reason::TooLarge,
-        Reason::Streamed,
-        Reason::Upgraded,
-        Reason::Panicked,
-        Reason::NotEncodable,
-        Reason::Other,
+        UnavailableReason::TooLarge,
+        UnavailableReason::Streamed,
+        UnavailableReason::Upgraded,
+        UnavailableReason::Panicked,
+        UnavailableReason::NotEncodable,
+        UnavailableReason::Other,
     ];
     outcomes.extend(reasons.map(Outcome::Unavailable));
     let every_byte = (0..t.largest_outcome()).map(|at| (at % 251).to_le_bytes()[0]).collect::<Vec<_>>();

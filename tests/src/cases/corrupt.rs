@@ -2,7 +2,7 @@
 
 use idem_core::{ErrorKind, Key, Lease};
 
-use crate::trial::{ExpectFenced, ExpectLock, LEASE, RETENTION, Trial, fingerprint, value};
+use crate::trial::{ExpectEffect, ExpectLock, LEASE, RETENTION, Trial, fingerprint, value};
 
 pub(super) async fn completed_record_is_an_error_to_every_reader(mut t: Trial) {
     let key = t.key("order");

@@ -2,7 +2,7 @@
 
 use idem_core::LostReason;
 
-use crate::trial::{ExpectFenced, ExpectLock, LEASE, RETENTION, Trial, other_fingerprint, value};
+use crate::trial::{ExpectEffect, ExpectLock, LEASE, RETENTION, Trial, other_fingerprint, value};
 
 pub(super) async fn completion_outlives_reopening(mut t: Trial) {
     let key = t.key("order");

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::executing::{
     Answer, ExpectExecution, FOREVER, ORDER, assert_replays, begin, execute, execute_on, forbidden, telling,
 };
-use crate::trial::{ExpectFenced, LEASE, Trial, fingerprint, must, other_fingerprint, poll_once};
+use crate::trial::{ExpectEffect, LEASE, Trial, fingerprint, must, other_fingerprint, poll_once};
 
 pub(super) async fn work_runs_once_and_is_replayed(t: Trial) {
     execute(&t, &t.policy(), |_| async { Ok("first".to_owned()) }).await.expect_executed("first");

@@ -2,7 +2,7 @@
 
 use idem_core::{Expired, Key};
 
-use crate::trial::{ExpectFenced, LEASE, RETENTION, Trial, must, value};
+use crate::trial::{ExpectEffect, LEASE, RETENTION, Trial, must, value};
 
 pub(super) async fn what_has_not_expired_stays(t: Trial) {
     let keys = ["live", "over", "released", "completed"].map(|name| t.key(name));

@@ -2,7 +2,7 @@
 
 use idem_core::Fingerprint;
 
-use crate::trial::{ExpectFenced, ExpectLock, Trial, fingerprint, other_fingerprint, value};
+use crate::trial::{ExpectEffect, ExpectLock, Trial, fingerprint, other_fingerprint, value};
 
 pub(super) async fn one_bit_of_difference_mismatches(t: Trial) {
     let key = t.key("order");

@@ -1,9 +1,9 @@
 //! A store that takes no more new keys goes on for those that hold one.
 
 use bytes::Bytes;
-use idem_core::{ErrorKind, LockOutcome, Outcome};
+use idem_core::{ErrorKind, LockAnswer, Outcome};
 
-use crate::trial::{ExpectFenced, ExpectLock, LEASE, Trial, fingerprint, key_in, must};
+use crate::trial::{ExpectEffect, ExpectLock, LEASE, Trial, fingerprint, key_in, must};
 
 pub(super) async fn holder_goes_on_however_much_others_keep(t: Trial) {
     let first = t.acquire(&t.key("first")).await;
@@ -49,7 +49,7 @@ async fn fill(t: &Trial) {
     for number in 0..if bounded { MOST } else { WITHOUT_A_BOUND } {
         let key = key_in(format!("tenant {number}"), "order");
         match t.store().lock(&key, &fingerprint(), &t.claim()).await {
-            Ok(LockOutcome::Acquired(lease)) => t.complete(&lease, outcome.clone()).await.expect_applied(),
+            Ok(LockAnswer::Acquired(lease)) => t.complete(&lease, outcome.clone()).await.expect_applied(),
             Err(error) if error.kind() == ErrorKind::Full => return,
             other => panic!("a fresh key is {other:?}"),
         }

@@ -6,12 +6,14 @@
 use std::future::pending;
 use std::time::Duration;
 
-use idem_core::{Lease, Policy, Record, State, Timestamp};
+use idem_core::clock::Timestamp;
+use idem_core::record::{Record, State};
+use idem_core::{Lease, Policy};
 use tokio::time::Instant;
 
 use crate::executing::{ExpectExecution, FOREVER, ORDER, assert_replays, begin, execute, kept};
 use crate::harness::Time;
-use crate::trial::{ExpectFenced, ExpectLock, LEASE, RETENTION, Trial};
+use crate::trial::{ExpectEffect, ExpectLock, LEASE, RETENTION, Trial};
 
 pub(super) async fn lease_of_long_work_is_kept(t: Trial) {
     let (t, lease_for) = (&t, lease_for(&t));

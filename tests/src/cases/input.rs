@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::limits::{MAX_LEASE, MAX_RETENTION, MIN_DURATION};
-use idem_core::{Claim, ErrorKind, Lease, Outcome, Reason, Result};
+use idem_core::backend::limits::{MAX_LEASE, MAX_RETENTION, MIN_DURATION};
+use idem_core::{Claim, ErrorKind, Lease, Outcome, Result, UnavailableReason};
 
-use crate::trial::{ExpectFenced, ExpectLock, LEASE, RETENTION, Trial, fingerprint, must, value};
+use crate::trial::{ExpectEffect, ExpectLock, LEASE, RETENTION, Trial, fingerprint, must, value};
 
 const TOO_SHORT: Duration = Duration::from_micros(999);
 
@@ -84,7 +84,7 @@ pub(super) async fn outcome_above_the_limit_is_too_large(t: Trial) {
     assert_kind(answer, ErrorKind::TooLarge);
     t.assert_unchanged(lease.key(), before.as_ref()).await;
     assert_still_held(&t, &lease).await;
-    let reason = Outcome::Unavailable(Reason::TooLarge);
+    let reason = Outcome::Unavailable(UnavailableReason::TooLarge);
     t.complete(&lease, reason.clone()).await.expect_applied();
     assert_eq!(t.lock(lease.key(), &t.claim()).await.expect_completed().outcome, reason);
 }

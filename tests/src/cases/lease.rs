@@ -4,11 +4,12 @@ use std::pin::pin;
 use std::task::Poll;
 
 use bytes::Bytes;
-use idem_core::{Fenced, Lease, LostReason};
+use idem_core::{Effect, Lease, LostReason};
 
 use crate::holder::Call;
-use crate::trial::{ExpectFenced, ExpectLock, LEASE, RETENTION, Trial, fingerprint, must, other_fingerprint};
-use crate::trial::{poll_once, value};
+use crate::trial::{
+    ExpectEffect, ExpectLock, LEASE, RETENTION, Trial, fingerprint, must, other_fingerprint, poll_once, value,
+};
 
 pub(super) async fn it_carries_what_a_holder_needs(t: Trial) {
     let (key, claim) = (t.key("order"), t.claim());
@@ -139,7 +140,7 @@ pub(super) async fn loss_is_known_to_all_clones(t: Trial) {
     for (lease, call) in lost.iter().zip(Call::ALL.into_iter().cycle()) {
         let clone = lease.clone();
         let answer = call.send(&t, lease).await;
-        assert!(matches!(answer, Fenced::Lost(_)), "{call:?}: {answer:?}");
+        assert!(matches!(answer, Effect::Lost(_)), "{call:?}: {answer:?}");
         assert!(
             lease.is_lost() && clone.is_lost(),
             "{call:?} was answered {answer:?}, and the lease was not told"

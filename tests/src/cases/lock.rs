@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use idem_core::{Claim, State, Token};
+use idem_core::record::State;
+use idem_core::{Claim, Token};
 
 use crate::trial::{
-    ExpectFenced, ExpectLock, LEASE, RETENTION, Trial, fingerprint, other_fingerprint, value,
+    ExpectEffect, ExpectLock, LEASE, RETENTION, Trial, fingerprint, other_fingerprint, value,
 };
 
 /// The resolution of store time.

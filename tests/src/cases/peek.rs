@@ -1,10 +1,10 @@
 //! `peek`: what is at hand is what `lock` would say, and nothing else is.
 
-use idem_core::Completion;
+use idem_core::record::Replay;
 
-use crate::trial::{ExpectFenced, ExpectLock, Trial, fingerprint, other_fingerprint, value};
+use crate::trial::{ExpectEffect, ExpectLock, Trial, fingerprint, other_fingerprint, value};
 
-fn peek(t: &Trial, key: &idem_core::Key) -> Option<Completion> {
+fn peek(t: &Trial, key: &idem_core::Key) -> Option<Replay> {
     t.store().peek(key, &fingerprint())
 }
 
@@ -16,8 +16,8 @@ pub(super) async fn completion_at_hand_is_that_of_lock(t: Trial) {
         // As often as anybody looks.
         for _ in 0..3 {
             let peeked = peek(&t, &key);
-            let completion = t.lock(&key, &t.claim()).await.expect_completed();
-            assert!(peeked.is_none_or(|peeked| peeked == completion), "{completion:?}");
+            let replay = t.lock(&key, &t.claim()).await.expect_completed();
+            assert!(peeked.is_none_or(|peeked| peeked == replay), "{replay:?}");
         }
     }
 }

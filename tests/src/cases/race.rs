@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use idem_core::{Fenced, LockOutcome, LostReason, Outcome, State};
+use idem_core::record::State;
+use idem_core::{Effect, LockAnswer, LostReason, Outcome};
 use tokio::task::JoinSet;
 
 use crate::harness::Time;
-use crate::trial::{ExpectFenced, ExpectLock, LEASE, RETENTION, Trial, fingerprint, must, value};
+use crate::trial::{ExpectEffect, ExpectLock, LEASE, RETENTION, Trial, fingerprint, must, value};
 
 /// Enough to meet, few enough for a store with a disk.
 const ROUNDS: u32 = 20;
@@ -27,8 +28,8 @@ pub(super) async fn one_of_128_lockers_acquires(t: Trial) {
     let mut acquired = 0;
     for outcome in lock_from_many(&t, 128, &key).await {
         match outcome {
-            LockOutcome::Acquired(_) => acquired += 1,
-            other => assert!(matches!(other, LockOutcome::InProgress { .. }), "{other:?}"),
+            LockAnswer::Acquired(_) => acquired += 1,
+            other => assert!(matches!(other, LockAnswer::InProgress { .. }), "{other:?}"),
         }
     }
     assert_eq!(acquired, 1);
@@ -40,7 +41,7 @@ pub(super) async fn one_of_128_takes_over(t: Trial) {
     t.acquire(&key).await;
     t.outlast_lease().await;
     let outcomes = lock_from_many(&t, 128, &key).await;
-    let acquired = outcomes.iter().filter(|outcome| matches!(outcome, LockOutcome::Acquired(_))).count();
+    let acquired = outcomes.iter().filter(|outcome| matches!(outcome, LockAnswer::Acquired(_))).count();
     assert_eq!(acquired, 1);
     assert_eq!(t.record(&key).await.attempt, 2);
 }
@@ -54,7 +55,7 @@ pub(super) async fn one_owner_from_many_connections_is_one_holder(t: Trial) {
     .await
     .into_iter()
     .map(|outcome| match outcome {
-        LockOutcome::Acquired(lease) => (lease.token(), lease.attempt()),
+        LockAnswer::Acquired(lease) => (lease.token(), lease.attempt()),
         other => panic!("{other:?} should be Acquired"),
     });
     assert_eq!(tokens.collect::<HashSet<_>>().len(), 1);
@@ -92,10 +93,10 @@ pub(super) async fn late_completion_or_takeover_wins(t: Trial) {
         let takes_over =
             tokio::spawn(async move { must("lock", other.lock(&key, &fingerprint(), &claim).await) });
         match (joined(completes.await), joined(takes_over.await)) {
-            (Fenced::Applied, LockOutcome::Completed(completion)) => {
-                assert_eq!(completion.outcome, value(b"late"));
+            (Effect::Applied, LockAnswer::Completed(replay)) => {
+                assert_eq!(replay.outcome, value(b"late"));
             }
-            (Fenced::Lost(LostReason::Superseded), LockOutcome::Acquired(next)) => {
+            (Effect::Lost(LostReason::Superseded), LockAnswer::Acquired(next)) => {
                 t.complete(&next, value(b"of the second")).await.expect_applied();
                 assert_eq!(t.record(&key).await.outcome(), Some(&value(b"of the second")));
             }
@@ -115,8 +116,8 @@ pub(super) async fn late_renewal_or_takeover_wins(t: Trial) {
         let takes_over =
             tokio::spawn(async move { must("lock", other.lock(&key, &fingerprint(), &claim).await) });
         match (joined(renews.await), joined(takes_over.await)) {
-            (Fenced::Applied, LockOutcome::InProgress { .. })
-            | (Fenced::Lost(LostReason::Superseded), LockOutcome::Acquired(_)) => {}
+            (Effect::Applied, LockAnswer::InProgress { .. })
+            | (Effect::Lost(LostReason::Superseded), LockAnswer::Acquired(_)) => {}
             both => panic!("both won or both lost: {both:?}"),
         }
     }
@@ -149,8 +150,8 @@ pub(super) async fn one_of_racing_releases_applies(t: Trial) {
         async move { must("release", store.release(&lease).await) }
     })
     .await;
-    assert_eq!(answers.iter().filter(|answer| **answer == Fenced::Applied).count(), 1);
-    assert_eq!(answers.iter().filter(|answer| **answer == Fenced::Lost(LostReason::Gone)).count(), 63);
+    assert_eq!(answers.iter().filter(|answer| **answer == Effect::Applied).count(), 1);
+    assert_eq!(answers.iter().filter(|answer| **answer == Effect::Lost(LostReason::Gone)).count(), 63);
 }
 
 pub(super) async fn one_of_racing_removals_removes(t: Trial) {
@@ -175,7 +176,7 @@ pub(super) async fn there_is_never_a_second_holder(t: Trial) {
         async move {
             let mut held = 0_u32;
             for claim in claims {
-                let LockOutcome::Acquired(lease) =
+                let LockAnswer::Acquired(lease) =
                     must("lock", store.lock(&key, &fingerprint(), &claim).await)
                 else {
                     tokio::task::yield_now().await;
@@ -217,7 +218,7 @@ pub(super) async fn many_keys_at_once_do_not_mix(t: Trial) {
     let completed = run(128, |number: u32| {
         let (store, claim, key) = (t.store(), t.claim(), t.key(&format!("order-{number}")));
         async move {
-            let LockOutcome::Acquired(lease) = must("lock", store.lock(&key, &fingerprint(), &claim).await)
+            let LockAnswer::Acquired(lease) = must("lock", store.lock(&key, &fingerprint(), &claim).await)
             else {
                 panic!("the key is fresh");
             };
@@ -233,7 +234,7 @@ pub(super) async fn many_keys_at_once_do_not_mix(t: Trial) {
     }
 }
 
-async fn lock_from_many(t: &Trial, callers: u32, key: &idem_core::Key) -> Vec<LockOutcome> {
+async fn lock_from_many(t: &Trial, callers: u32, key: &idem_core::Key) -> Vec<LockAnswer> {
     let key = *key;
     run(callers, |_| {
         let (store, claim) = (t.store(), t.claim());

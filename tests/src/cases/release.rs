@@ -1,9 +1,10 @@
 //! `release`: the rows of its table, and what it does to the record.
 
-use crate::holder::{self, Call::Release};
+use crate::holder;
+use crate::holder::Call::Release;
 use idem_core::LostReason;
 
-use crate::trial::{ExpectFenced, LEASE, RETENTION, Trial};
+use crate::trial::{ExpectEffect, LEASE, RETENTION, Trial};
 
 pub(super) async fn applies_while_the_lease_is_live(t: Trial) {
     holder::live(t, Release).await;

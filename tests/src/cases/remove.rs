@@ -1,6 +1,6 @@
 //! `remove`: what an operator may take away.
 
-use crate::trial::{ExpectFenced, ExpectLock, RETENTION, Trial, other_fingerprint, value};
+use crate::trial::{ExpectEffect, ExpectLock, RETENTION, Trial, other_fingerprint, value};
 
 pub(super) async fn live_lease_is_refused(t: Trial) {
     let key = t.key("order");

@@ -1,7 +1,8 @@
 //! `renew`: the rows of its table, and what it does to the record.
 
-use crate::holder::{self, Call::Renew};
-use crate::trial::{ExpectFenced, ExpectLock, LEASE, RETENTION, Trial};
+use crate::holder;
+use crate::holder::Call::Renew;
+use crate::trial::{ExpectEffect, ExpectLock, LEASE, RETENTION, Trial};
 
 pub(super) async fn applies_while_the_lease_is_live(t: Trial) {
     holder::live(t, Renew).await;

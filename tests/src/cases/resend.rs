@@ -2,7 +2,7 @@
 
 use idem_core::{LostReason, Outcome};
 
-use crate::trial::{ExpectFenced, ExpectLock, LEASE, RETENTION, Trial, must, value};
+use crate::trial::{ExpectEffect, ExpectLock, LEASE, RETENTION, Trial, must, value};
 
 pub(super) async fn lock_is_the_same_lock(t: Trial) {
     let (key, claim) = (t.key("order"), t.claim());
@@ -79,7 +79,9 @@ pub(super) async fn complete_is_the_same_completion(t: Trial) {
     t.complete(&lease, value(b"first")).await.expect_applied();
     let before = t.get(&key).await;
     t.advance(RETENTION - 4).await;
-    for outcome in [value(b"first"), value(b"second"), Outcome::Unavailable(idem_core::Reason::Other)] {
+    for outcome in
+        [value(b"first"), value(b"second"), Outcome::Unavailable(idem_core::UnavailableReason::Other)]
+    {
         let long = t.ticks(RETENTION * 5);
         must("complete", t.store().complete(&lease, outcome, long).await).expect_applied();
     }

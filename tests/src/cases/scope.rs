@@ -2,7 +2,7 @@
 
 use idem_core::{Key, Scope};
 
-use crate::trial::{ExpectFenced, ExpectLock, Trial, key_in, must, other_fingerprint, value};
+use crate::trial::{ExpectEffect, ExpectLock, Trial, key_in, must, other_fingerprint, value};
 
 pub(super) async fn one_client_key_in_two_scopes_is_two_keys(t: Trial) {
     assert_apart(&t, &[key_in("alice", "order-1"), key_in("bob", "order-1")]).await;

@@ -1,9 +1,9 @@
 //! Two stores over the same data, as two processes have them.
 
-use idem_core::{LockOutcome, LostReason};
+use idem_core::{LockAnswer, LostReason};
 use tokio::task::JoinSet;
 
-use crate::trial::{ExpectFenced, ExpectLock, RETENTION, Trial, fingerprint, must, value};
+use crate::trial::{ExpectEffect, ExpectLock, RETENTION, Trial, fingerprint, must, value};
 
 pub(super) async fn lease_is_seen_by_both(mut t: Trial) {
     let (other, key) = (t.another().await, t.key("order"));
@@ -42,7 +42,7 @@ pub(super) async fn one_of_racing_lockers_acquires_over_both(mut t: Trial) {
         tasks.spawn(async move { must("lock", store.lock(&key, &fingerprint(), &claim).await) });
     }
     let outcomes = tasks.join_all().await;
-    let acquired = outcomes.iter().filter(|outcome| matches!(outcome, LockOutcome::Acquired(_))).count();
+    let acquired = outcomes.iter().filter(|outcome| matches!(outcome, LockAnswer::Acquired(_))).count();
     assert_eq!(acquired, 1);
 }
 

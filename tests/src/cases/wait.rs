@@ -7,7 +7,7 @@ use idem_core::Key;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-use crate::trial::{ExpectFenced, ExpectLock, LEASE, Trial, must, poll_once, value};
+use crate::trial::{ExpectEffect, ExpectLock, LEASE, Trial, must, poll_once, value};
 use crate::wrap::Polling;
 
 /// Longer than any case may run: a waiter that is not woken fails the case.

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use idem_core::{Execution, Lease, OnError, Outcome, Reason, StoreExt};
+use idem_core::{Execution, Lease, OnError, Outcome, StoreExt, UnavailableReason};
 
 use crate::executing::{
     ExpectExecution, ORDER, assert_attempt, assert_replays, begin, execute, forbidden, kept,
 };
-use crate::trial::{ExpectFenced, RETENTION, Trial, fingerprint, must};
+use crate::trial::{ExpectEffect, RETENTION, Trial, fingerprint, must};
 
-pub(super) async fn result_of_a_lost_lease_is_fenced(t: Trial) {
+pub(super) async fn result_of_a_lost_lease_is_not_the_keys(t: Trial) {
     let (t, policy) = (&t, t.policy().renew_for(Duration::ZERO));
     let work = |lease: Lease| async move {
         let second = t.take_over(lease.key()).await;
@@ -25,16 +25,16 @@ pub(super) async fn result_that_is_too_large_is_unavailable_to_retries(t: Trial)
     let result = large.clone();
     execute(&t, &t.policy(), |_| async { Ok(result) }).await.expect_executed(&large);
     let again = execute(&t, &t.policy(), forbidden).await;
-    assert!(matches!(again, Execution::Unavailable(Reason::TooLarge)), "{again:?}");
+    assert!(matches!(again, Execution::Unavailable(UnavailableReason::TooLarge)), "{again:?}");
 }
 
 pub(super) async fn outcome_that_was_not_kept_is_unavailable_to_retries(t: Trial) {
     let (store, key, policy) = (t.store(), t.key(ORDER), t.policy());
     for first in [true, false] {
-        let work = |_| async move { Ok::<_, &str>(Outcome::Unavailable(Reason::Streamed)) };
+        let work = |_| async move { Ok::<_, &str>(Outcome::Unavailable(UnavailableReason::Streamed)) };
         match (first, must("execute", store.execute_outcome(&key, &fingerprint(), &policy, work).await)) {
-            (true, Execution::Executed(Outcome::Unavailable(Reason::Streamed)))
-            | (false, Execution::Unavailable(Reason::Streamed)) => {}
+            (true, Execution::Executed(Outcome::Unavailable(UnavailableReason::Streamed)))
+            | (false, Execution::Unavailable(UnavailableReason::Streamed)) => {}
             (_, answer) => panic!("{answer:?}, first: {first}"),
         }
     }

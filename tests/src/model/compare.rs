@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use idem_core::{Lease, Record, State, Timestamp, Token};
+use idem_core::clock::Timestamp;
+use idem_core::record::{Record, State};
+use idem_core::{Lease, Token};
 use proptest::test_runner::TestCaseError;
 use proptest::{prop_assert, prop_assert_eq};
 

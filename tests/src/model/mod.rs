@@ -1,4 +1,4 @@
-//! Random sequences of calls, against the pure [`decide`](idem_core::decide()) and against a store.
+//! Random sequences of calls, against the pure [`decide`](idem_core::backend::decide()) and against a store.
 
 mod compare;
 mod reference;

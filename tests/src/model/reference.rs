@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::decide::{Answer, Call, Change};
-use idem_core::{Checkpoint, Claim, Fingerprint, Outcome, Owner, Reason, Record, Timestamp, Token, decide};
+use idem_core::backend::{Answer, Call, Change, decide};
+use idem_core::clock::Timestamp;
+use idem_core::record::{Checkpoint, Record};
+use idem_core::{Claim, Fingerprint, Outcome, Owner, Token, UnavailableReason};
 
 use super::step::Step;
 
@@ -113,7 +115,7 @@ pub(super) fn fingerprint_of(number: u8) -> Fingerprint {
 
 pub(super) fn outcome_of(number: u8) -> Outcome {
     match number {
-        0 => Outcome::Unavailable(Reason::Streamed),
+        0 => Outcome::Unavailable(UnavailableReason::Streamed),
         number => Outcome::Value(bytes_of(number)),
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use idem_core::decide::Answer;
-use idem_core::{Key, Lease, LockOutcome, Token};
+use idem_core::backend::Answer;
+use idem_core::{Key, Lease, LockAnswer, Token};
 use proptest::test_runner::TestCaseError;
 use proptest::{prop_assert, prop_assert_eq};
 
@@ -31,8 +31,8 @@ pub(super) struct Subject {
 
 enum Said {
     Nothing,
-    Locked(LockOutcome),
-    Fenced(idem_core::Fenced),
+    Locked(LockAnswer),
+    Effect(idem_core::Effect),
     Removed(bool),
     Expired { removed: usize, budget: usize },
 }
@@ -101,17 +101,17 @@ impl Subject {
                 Said::Locked(must("lock", lock))
             }
             (Step::Renew { lease: duration, .. }, Some(lease)) => {
-                Said::Fenced(must("renew", store.renew(lease, tick * *duration).await))
+                Said::Effect(must("renew", store.renew(lease, tick * *duration).await))
             }
             (Step::Checkpoint { step, progress, lease: duration, .. }, Some(lease)) => {
                 let checkpoint = store.checkpoint(lease, *step, bytes_of(*progress), tick * *duration).await;
-                Said::Fenced(must("checkpoint", checkpoint))
+                Said::Effect(must("checkpoint", checkpoint))
             }
             (Step::Complete { outcome, retention, .. }, Some(lease)) => {
                 let complete = store.complete(lease, outcome_of(*outcome), tick * *retention).await;
-                Said::Fenced(must("complete", complete))
+                Said::Effect(must("complete", complete))
             }
-            (Step::Release { .. }, Some(lease)) => Said::Fenced(must("release", store.release(lease).await)),
+            (Step::Release { .. }, Some(lease)) => Said::Effect(must("release", store.release(lease).await)),
             (_, None) => Said::Nothing,
         }
     }
@@ -127,9 +127,9 @@ impl Subject {
                 prop_assert_eq!(said, *expected);
                 Ok(())
             }
-            (Said::Fenced(said), Some(Answer::Fenced(expected))) => {
+            (Said::Effect(said), Some(Answer::Effect(expected))) => {
                 prop_assert_eq!(said, *expected);
-                if let (Step::Complete { .. }, idem_core::Fenced::Applied) = (step, said) {
+                if let (Step::Complete { .. }, idem_core::Effect::Applied) = (step, said) {
                     let lease = reference.grant.and_then(|grant| self.leases.get(grant));
                     prop_assert!(lease.is_some_and(Lease::is_completed), "the lease knows of its completion");
                 }
@@ -142,20 +142,20 @@ impl Subject {
         }
     }
 
-    fn compare_lock(&mut self, step: &Step, said: LockOutcome, expected: &Answer) -> Compared {
+    fn compare_lock(&mut self, step: &Step, said: LockAnswer, expected: &Answer) -> Compared {
         let clocks = self.clocks();
         match (said, expected) {
-            (LockOutcome::FingerprintMismatch, Answer::FingerprintMismatch) => Ok(()),
-            (LockOutcome::InProgress { remaining }, Answer::InProgress(expected)) => {
+            (LockAnswer::FingerprintMismatch, Answer::FingerprintMismatch) => Ok(()),
+            (LockAnswer::InProgress { remaining }, Answer::InProgress(expected)) => {
                 clocks.compare("what is left of the lease", remaining, *expected)
             }
-            (LockOutcome::Completed(said), Answer::Completed(expected)) => {
+            (LockAnswer::Completed(said), Answer::Completed(expected)) => {
                 prop_assert_eq!(&said.outcome, &expected.outcome);
                 prop_assert_eq!(Some(&said.token), self.tokens.get(&expected.token));
                 let retention = expected.expires_at.since(expected.completed_at);
                 clocks.compare("the retention", said.expires_at.since(said.completed_at), retention)
             }
-            (LockOutcome::Acquired(lease), Answer::Acquired(grant)) => {
+            (LockAnswer::Acquired(lease), Answer::Acquired(grant)) => {
                 prop_assert_eq!(lease.attempt(), grant.attempt);
                 prop_assert_eq!(lease.checkpoint(), grant.checkpoint.as_ref());
                 prop_assert_eq!(lease.token().owner, grant.token.owner);

@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use idem_core::backend::{Grant, LeaseControl, Sent};
+use idem_core::clock::SystemClock;
+use idem_core::record::{Record, State};
 use idem_core::{
-    Claim, Error, ErrorKind, Fenced, Fingerprint, Grant, Key, Lease, LockOutcome, Outcome, Owner, Record,
-    Scope, Sent, State, Store, SystemClock,
+    Claim, Effect, Error, ErrorKind, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Scope, Store,
 };
 use idem_redis::RedisStore;
 use tokio::time::timeout;
@@ -54,7 +56,7 @@ impl Caller {
         let answer = self
             .taken_down(number, call, patience, self.store.lock(&key, &print, claim), |outcome| match outcome
             {
-                LockOutcome::Acquired(acquired) => {
+                LockAnswer::Acquired(acquired) => {
                     let checkpoint = acquired.checkpoint();
                     let saved = checkpoint
                         .map(|saved| Saved { step: saved.step, bytes: Digest::of(&saved.progress) });
@@ -67,11 +69,11 @@ impl Caller {
                     lease = Some(acquired);
                     answer
                 }
-                LockOutcome::InProgress { .. } => Answer::InProgress,
-                LockOutcome::Completed(completion) => {
-                    Answer::Replayed(completion.token.into(), Digest::of_outcome(&completion.outcome))
+                LockAnswer::InProgress { .. } => Answer::InProgress,
+                LockAnswer::Completed(replay) => {
+                    Answer::Replayed(replay.token.into(), Digest::of_outcome(&replay.outcome))
                 }
-                LockOutcome::FingerprintMismatch => Answer::Mismatch,
+                LockAnswer::FingerprintMismatch => Answer::Mismatch,
             })
             .await;
         (lease, answer)
@@ -79,7 +81,7 @@ impl Caller {
 
     pub(crate) async fn renew(&self, number: u32, lease: &Lease, duration: Duration) -> Answer {
         let call = Call::Renew(lease.token().into());
-        self.taken_down(number, call, None, self.store.renew(lease, duration), |fenced| told(lease, fenced))
+        self.taken_down(number, call, None, self.store.renew(lease, duration), |effect| told(lease, effect))
             .await
     }
 
@@ -94,7 +96,7 @@ impl Caller {
         let progress = Bytes::from(format!("step {step} of {token:?}"));
         let call = Call::Checkpoint(token, Saved { step, bytes: Digest::of(&progress) });
         let sent = self.store.checkpoint(lease, step, progress, duration);
-        self.taken_down(number, call, None, sent, |fenced| told(lease, fenced)).await
+        self.taken_down(number, call, None, sent, |effect| told(lease, effect)).await
     }
 
     pub(crate) async fn complete(
@@ -111,12 +113,12 @@ impl Caller {
             retention: u64::try_from(retention.as_micros()).unwrap(),
         };
         let sent = self.store.complete(lease, Outcome::Value(value), retention);
-        self.taken_down(number, call, patience, sent, |fenced| told(lease, fenced)).await
+        self.taken_down(number, call, patience, sent, |effect| told(lease, effect)).await
     }
 
     pub(crate) async fn release(&self, number: u32, lease: &Lease, patience: Option<Duration>) -> Answer {
         let call = Call::Release(lease.token().into());
-        self.taken_down(number, call, patience, self.store.release(lease), |fenced| told(lease, fenced)).await
+        self.taken_down(number, call, patience, self.store.release(lease), |effect| told(lease, effect)).await
     }
 
     pub(crate) async fn get(&self, number: u32) -> Answer {
@@ -181,10 +183,10 @@ pub(crate) fn new_owner() -> Owner {
     Owner::from_bytes(bytes)
 }
 
-fn told(lease: &Lease, fenced: Fenced) -> Answer {
-    match fenced {
-        Fenced::Applied => Answer::Applied { until: valid_until(lease) },
-        Fenced::Lost(reason) => Answer::Lost(reason.into()),
+fn told(lease: &Lease, effect: Effect) -> Answer {
+    match effect {
+        Effect::Applied => Answer::Applied { until: valid_until(lease) },
+        Effect::Lost(reason) => Answer::Lost(reason.into()),
     }
 }
 

@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use idem_conformance::LARGEST_OUTCOME;
-use idem_core::backend::LeaseControl;
-use idem_core::decide::{Answer, Call, Change, Decision};
-use idem_core::{
-    Clock as _, ClockMark, Error, ErrorKind, Fenced, Key, Lease, LostReason, ManualClock, Operation, Record,
-    Result, Sent, SharedClock, StoreClock, Timestamp, Waiters,
+use idem_core::backend::{
+    Answer, Call, Change, ClockMark, Decision, LeaseControl, Sent, StoreClock, Waiters,
 };
+use idem_core::clock::{Clock as _, ManualClock, SharedClock, Timestamp};
+use idem_core::error::Operation;
+use idem_core::record::Record;
+use idem_core::{Effect, Error, ErrorKind, Key, Lease, LostReason, Result};
 
 use crate::flaw::Flaw;
 use crate::kept::{Kept, lock};
@@ -113,29 +114,29 @@ impl BrokenStore {
     }
 
     /// A call of a holder.
-    async fn fenced(&self, lease: &Lease, call: Call) -> Result<Fenced> {
+    async fn fenced(&self, lease: &Lease, call: Call) -> Result<Effect> {
         let sent = Sent::now(self.time.source());
         let (answer, wrote) = self.apply(lease.key(), call.clone()).await?;
-        let fenced = answer.into_fenced()?;
-        self.tell(lease, &call, (fenced, wrote), &self.counted_from(sent).await);
-        Ok(fenced)
+        let effect = answer.into_effect()?;
+        self.tell(lease, &call, (effect, wrote), &self.counted_from(sent).await);
+        Ok(effect)
     }
 
     /// Tells the lease how its call was answered, or, wrongly, something else or nothing.
-    fn tell(&self, lease: &Lease, call: &Call, (fenced, wrote): (Fenced, bool), sent: &Sent) {
-        let was_completed = fenced == Fenced::Lost(LostReason::Completed);
+    fn tell(&self, lease: &Lease, call: &Call, (effect, wrote): (Effect, bool), sent: &Sent) {
+        let was_completed = effect == Effect::Lost(LostReason::Completed);
         let is_complete = matches!(call, Call::Complete { .. });
         let renews = matches!(call, Call::Renew { .. } | Call::Checkpoint { .. });
-        let (fenced, wrote) = match self.flaw {
-            Flaw::TellsNoRenewal if renews && fenced == Fenced::Applied => return,
-            Flaw::TellsEveryRenewal if renews => (Fenced::Applied, true),
+        let (effect, wrote) = match self.flaw {
+            Flaw::TellsNoRenewal if renews && effect == Effect::Applied => return,
+            Flaw::TellsEveryRenewal if renews => (Effect::Applied, true),
             Flaw::TellsNoCompletion if was_completed || is_complete => return,
-            Flaw::TellsEveryCompletion if is_complete => (Fenced::Applied, true),
-            Flaw::TellsNoLoss if fenced != Fenced::Applied && !was_completed => return,
-            Flaw::TellsCompletionAsLoss if was_completed => (Fenced::Lost(LostReason::Superseded), false),
-            _ => (fenced, wrote),
+            Flaw::TellsEveryCompletion if is_complete => (Effect::Applied, true),
+            Flaw::TellsNoLoss if effect != Effect::Applied && !was_completed => return,
+            Flaw::TellsCompletionAsLoss if was_completed => (Effect::Lost(LostReason::Superseded), false),
+            _ => (effect, wrote),
         };
-        lease.answered(call, fenced, wrote, sent);
+        lease.answered(call, effect, wrote, sent);
     }
 
     /// What has expired, as far as the budget goes, and whether there is more.

@@ -140,7 +140,7 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
             "release::is_superseded_after_the_completion_of_another",
             "release::is_superseded_after_the_release_of_another",
             "resend::release_changes_nothing_more",
-            "work::result_of_a_lost_lease_is_fenced",
+            "work::result_of_a_lost_lease_is_not_the_keys",
         ],
     ),
     (

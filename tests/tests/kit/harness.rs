@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use idem_conformance::{Harness, Time, Unsupported};
-use idem_core::{Key, ManualClock, State, Store, Timestamp};
+use idem_core::clock::{ManualClock, Timestamp};
+use idem_core::record::State;
+use idem_core::{Key, Store};
 
 use crate::broken::BrokenStore;
 use crate::flaw::Flaw;

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use idem_core::decide::Change;
-use idem_core::{ClockMark, Completion, Error, ErrorKind, Key, Operation, Record, Result};
+use idem_core::backend::{Change, ClockMark};
+use idem_core::error::Operation;
+use idem_core::record::{Record, Replay};
+use idem_core::{Error, ErrorKind, Key, Result};
 
 use crate::flaw::Flaw;
 use crate::tamper::half;
@@ -17,7 +19,7 @@ pub(crate) struct Kept {
     pub(crate) first: BTreeMap<Key, Record>,
     pub(crate) corrupt: BTreeSet<Key>,
     /// What was peeked at.
-    pub(crate) peeked: BTreeMap<Key, Completion>,
+    pub(crate) peeked: BTreeMap<Key, Replay>,
     /// How far time had come; none before the first write.
     pub(crate) mark: Option<ClockMark>,
     pub(crate) last_sequence: u64,

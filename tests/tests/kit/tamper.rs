@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use idem_core::decide::{Answer, Call, Change, Decision};
-use idem_core::{Fenced, Fingerprint, LostReason, Outcome, Owner, Record, State, Timestamp, Token, decide};
+use idem_core::backend::{Answer, Call, Change, Decision, decide};
+use idem_core::clock::Timestamp;
+use idem_core::record::{Record, State};
+use idem_core::{Effect, Fingerprint, LostReason, Outcome, Owner, Token};
 
 use crate::flaw::Flaw;
 
@@ -76,18 +78,18 @@ fn before(flaw: Flaw, record: &mut Option<Record>, call: &mut Call, now: Timesta
 fn after(flaw: Flaw, record: Option<&Record>, call: &Call, decision: &mut Decision, now: Timestamp) {
     let resent = record.is_some_and(|record| Some(record.token) == token_of(call));
     match (flaw, &mut decision.answer, call) {
-        (Flaw::SaysGone, Answer::Fenced(Fenced::Lost(reason)), _) => *reason = LostReason::Gone,
-        (Flaw::SaysSuperseded, Answer::Fenced(Fenced::Lost(reason)), _) => *reason = LostReason::Superseded,
+        (Flaw::SaysGone, Answer::Effect(Effect::Lost(reason)), _) => *reason = LostReason::Gone,
+        (Flaw::SaysSuperseded, Answer::Effect(Effect::Lost(reason)), _) => *reason = LostReason::Superseded,
         (Flaw::HidesWhatIsLeft, Answer::InProgress(remaining), _) => *remaining = Duration::ZERO,
         (Flaw::SaysRemoved, Answer::Removed(removed), _) => *removed = true,
         (Flaw::RefusesResentCompletion, answer, Call::Complete { .. })
             if resent && decision.change == Change::None =>
         {
-            *answer = Answer::Fenced(Fenced::Lost(LostReason::Completed));
+            *answer = Answer::Effect(Effect::Lost(LostReason::Completed));
         }
         (
             Flaw::OverwritesCompletion,
-            Answer::Fenced(Fenced::Applied),
+            Answer::Effect(Effect::Applied),
             Call::Complete { outcome, retention, .. },
         ) => {
             if let Some(record) = record.cloned() {
@@ -95,15 +97,15 @@ fn after(flaw: Flaw, record: Option<&Record>, call: &Call, decision: &mut Decisi
             }
         }
         (Flaw::MismatchEndsLease, Answer::FingerprintMismatch, _) => decision.change = Change::Remove,
-        (Flaw::RemovesNothing, Answer::Removed(_), _) | (Flaw::AppliesNothing, Answer::Fenced(_), _) => {
+        (Flaw::RemovesNothing, Answer::Removed(_), _) | (Flaw::AppliesNothing, Answer::Effect(_), _) => {
             decision.change = Change::None;
         }
-        (Flaw::ReleaseRemovesAll, Answer::Fenced(Fenced::Applied), Call::Release { .. }) => {
+        (Flaw::ReleaseRemovesAll, Answer::Effect(Effect::Applied), Call::Release { .. }) => {
             decision.change = Change::Remove;
         }
         (
             Flaw::ReleaseKeepsAll | Flaw::ReleaseKeepsTheLease,
-            Answer::Fenced(Fenced::Applied),
+            Answer::Effect(Effect::Applied),
             Call::Release { .. },
         ) => {
             if let Some(mut record) = record.cloned() {
@@ -124,8 +126,8 @@ fn after(flaw: Flaw, record: Option<&Record>, call: &Call, decision: &mut Decisi
         (Flaw::KeepsSequence, Answer::Acquired(grant), _) => {
             grant.token.sequence = record.map_or(grant.token.sequence, |record| record.token.sequence);
         }
-        (Flaw::GarblesOutcomes, Answer::Completed(completion), _) => {
-            completion.outcome = Outcome::Value(b"something else".as_slice().into());
+        (Flaw::GarblesOutcomes, Answer::Completed(replay), _) => {
+            replay.outcome = Outcome::Value(b"something else".as_slice().into());
         }
         _ => {}
     }
@@ -202,7 +204,7 @@ pub(crate) fn half(mut record: Record) -> Record {
 }
 
 fn completed(mut record: Record, outcome: Outcome, now: Timestamp, expires_at: Timestamp) -> Record {
-    record.state = State::Completed(idem_core::Completed { outcome, completed_at: now, expires_at });
+    record.state = State::Completed(idem_core::record::Completion { outcome, completed_at: now, expires_at });
     record
 }
 

@@ -29,7 +29,7 @@ struct RedisHarness {
 impl RedisHarness {
     async fn lone(kind: ServerKind) -> Self {
         let server = shared_lone_of(kind).await;
-        Self::open(kind, RedisConfig::lone(address(&server))).await
+        Self::open(kind, RedisConfig::standalone(address(&server))).await
     }
 
     async fn cluster(kind: ServerKind) -> Self {

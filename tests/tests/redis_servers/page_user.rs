@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use idem_conformance::redis::{Cluster, Node, Pair, Server, ServerOptions};
 use idem_core::{
-    Capabilities, Claim, Fenced, Fingerprint, Key, LockOutcome, Outcome, Owner, Registry, Scope, Store,
+    Capabilities, Claim, Effect, Fingerprint, Key, LockAnswer, Outcome, Owner, Registry, Scope, Store,
 };
 
 fn user() -> String {
@@ -30,22 +30,22 @@ async fn does_everything(scheme: &str, server: &Node) -> Capabilities {
         let lock = async || {
             let claim = Claim { owner: Owner::random().unwrap(), lease, retention };
             match store.lock(&key, &fingerprint, &claim).await.unwrap() {
-                LockOutcome::Acquired(lease) => lease,
+                LockAnswer::Acquired(lease) => lease,
                 other => panic!("{other:?}"),
             }
         };
         let lease = lock().await;
         let progress = Bytes::from_static(b"half");
-        assert_eq!(store.checkpoint(&lease, 1, progress, lease.retention()).await.unwrap(), Fenced::Applied);
-        assert_eq!(store.release(&lease).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.checkpoint(&lease, 1, progress, lease.retention()).await.unwrap(), Effect::Applied);
+        assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied);
         let lease = lock().await;
-        assert_eq!(store.renew(&lease, Duration::from_secs(30)).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.renew(&lease, Duration::from_secs(30)).await.unwrap(), Effect::Applied);
         let waiter = tokio::spawn({
             let store = std::sync::Arc::clone(&store);
             async move { store.settled(&key, Duration::from_secs(30)).await }
         });
         let outcome = Outcome::Value(Bytes::from_static(b"receipt"));
-        assert_eq!(store.complete(&lease, outcome, retention).await.unwrap(), Fenced::Applied);
+        assert_eq!(store.complete(&lease, outcome, retention).await.unwrap(), Effect::Applied);
         assert!(waiter.await.unwrap().unwrap());
         assert!(store.get(&key).await.unwrap().is_some());
         assert!(store.remove(&key, true).await.unwrap());

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use idem_conformance::{Harness, LARGEST_OUTCOME, Time, Unsupported};
-use idem_core::{Key, ManualClock, SharedClock, Store, SystemClock, Timestamp};
+use idem_core::clock::{ManualClock, SharedClock, SystemClock, Timestamp};
+use idem_core::{Key, Store};
 
 use crate::map_store::{Disk, MapStore, lock};
 

@@ -2,20 +2,18 @@
 //!
 //! It is what a backend has to do and no more, and it has all the capabilities that the kit can test.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use idem_core::backend::LeaseControl;
-use idem_core::codec::{self, Cover};
-use idem_core::decide::{Answer, Call, Change};
-use idem_core::{
-    Capabilities, Checkpoint, Claim, ClockMark, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
-    Operation, Outcome, Record, Result, Sent, SharedClock, Store, StoreClock, Timestamp, Waiters, decide,
+use idem_core::backend::codec::{self, ChecksumScope};
+use idem_core::backend::{
+    Applied, Call, Change, ClockMark, Sent, StoreClock, Transition, Waiters, decide, store_from_transition,
 };
+use idem_core::clock::{SharedClock, Timestamp};
+use idem_core::error::Operation;
+use idem_core::record::Record;
+use idem_core::{Capabilities, Expired, Key, Result};
 
 /// What outlives a `MapStore`, as a file would.
 #[derive(Debug, Default)]
@@ -59,8 +57,7 @@ impl MapStore {
     }
 
     /// Every call that changes a record: one step under one lock.
-    fn apply(&self, key: &Key, mut call: Call) -> Result<(Answer, Change)> {
-        call.check(self.max_bytes)?;
+    fn step(&self, key: &Key, mut call: Call) -> Result<Applied> {
         let operation = call.operation();
         let mut disk = lock(&self.disk);
         let now = self.time.now();
@@ -70,9 +67,9 @@ impl MapStore {
         let record = disk.read(key, now).map_err(|error| error.during(operation))?;
         let decision = decide(record.as_ref(), call, now);
         match &decision.change {
-            Change::None => return Ok((decision.answer, decision.change)),
+            Change::None => return Ok(Applied { answer: decision.answer, wrote: false }),
             Change::Put(record) => {
-                disk.records.insert(*key, codec::encode(key, record, Cover::Whole)?);
+                disk.records.insert(*key, codec::encode(key, record, ChecksumScope::Whole)?);
                 disk.last_sequence = disk.last_sequence.max(record.token.sequence);
             }
             Change::Remove => {
@@ -81,63 +78,27 @@ impl MapStore {
         }
         disk.mark = Some(self.time.mark(now));
         self.waiters.wake(key);
-        Ok((decision.answer, decision.change))
-    }
-
-    /// A call of a holder, whose lease is told of the answer.
-    fn fenced(&self, lease: &Lease, call: &Call) -> Result<Fenced> {
-        let sent = Sent::now(self.time.source());
-        let (answer, change) = self.apply(lease.key(), call.clone())?;
-        let fenced = answer.into_fenced()?;
-        // A step that was overtaken wrote nothing, so it prolonged nothing.
-        lease.answered(call, fenced, change != Change::None, &sent);
-        Ok(fenced)
+        Ok(Applied { answer: decision.answer, wrote: true })
     }
 }
 
 impl Disk {
     fn read(&self, key: &Key, now: Timestamp) -> Result<Option<Record>> {
-        self.records.get(key).map(|bytes| codec::decode(key, bytes, Cover::Whole, now)).transpose()
+        self.records.get(key).map(|bytes| codec::decode(key, bytes, ChecksumScope::Whole, now)).transpose()
     }
 }
 
-#[async_trait]
-impl Store for MapStore {
-    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
-        let sent = Sent::now(self.time.source());
-        let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
-        Ok(match self.apply(key, call)?.0 {
-            Answer::Acquired(grant) => {
-                LockOutcome::Acquired(Lease::granted(*key, *fingerprint, claim, grant, &sent))
-            }
-            Answer::InProgress(remaining) => LockOutcome::InProgress { remaining },
-            Answer::Completed(completion) => LockOutcome::Completed(completion),
-            Answer::FingerprintMismatch => LockOutcome::FingerprintMismatch,
-            answer => unreachable!("{answer:?} to lock"),
-        })
+impl Transition for MapStore {
+    async fn apply(&self, key: &Key, call: Call, _sent: &Sent) -> Result<Applied> {
+        self.step(key, call)
     }
 
-    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
-        self.fenced(lease, &Call::Renew { token: lease.token(), duration })
+    fn sent(&self, _key: &Key) -> Sent {
+        Sent::now(self.time.source())
     }
 
-    async fn checkpoint(
-        &self,
-        lease: &Lease,
-        step: u64,
-        progress: Bytes,
-        duration: Duration,
-    ) -> Result<Fenced> {
-        let checkpoint = Checkpoint::new(step, progress);
-        self.fenced(lease, &Call::Checkpoint { token: lease.token(), checkpoint, duration })
-    }
-
-    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
-        self.fenced(lease, &Call::Complete { token: lease.token(), outcome, retention })
-    }
-
-    async fn release(&self, lease: &Lease) -> Result<Fenced> {
-        self.fenced(lease, &Call::Release { token: lease.token() })
+    fn max_outcome(&self) -> u64 {
+        self.max_bytes
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>> {
@@ -150,15 +111,11 @@ impl Store for MapStore {
         self.waiters.settled(self, key, timeout).await
     }
 
-    async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
-        Ok(matches!(self.apply(key, Call::Remove { force })?.0, Answer::Removed(true)))
-    }
-
     async fn expire(&self, budget: usize) -> Result<Expired> {
         let (mut disk, now) = (lock(&self.disk), self.time.now());
         let expired = |(key, bytes): (&Key, &Vec<u8>)| {
             // What cannot be read is not known to have expired.
-            let record = codec::decode(key, bytes, Cover::Whole, now).ok()?;
+            let record = codec::decode(key, bytes, ChecksumScope::Whole, now).ok()?;
             record.is_expired(now).then_some(*key)
         };
         let mut expired: Vec<_> = disk.records.iter().filter_map(expired).collect();
@@ -178,11 +135,9 @@ impl Store for MapStore {
         capabilities.notifies = true;
         capabilities
     }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
 }
+
+store_from_transition!(MapStore);
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Every step above leaves the map whole, so a panic elsewhere spoils nothing.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use idem_benches::{RETENTION, Result};
-use idem_core::{Clock as _, ManualClock, SystemClock};
+use idem_core::clock::{Clock as _, ManualClock, SystemClock};
 use idem_redb::{RedbConfig, RedbStore};
 use tokio::time::{Instant, sleep};
 

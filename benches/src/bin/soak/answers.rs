@@ -28,7 +28,7 @@ pub(crate) fn fresh(answer: &Answer, outcome: &Outcome, took: Duration) -> Judge
     match answer {
         Execution::Executed(ran) if ran == outcome => Judgement::Holds,
         _ if is_unsure(answer) => Judgement::Unsure,
-        Execution::Fenced(ran) if ran == outcome && took >= LEASE => Judgement::Unsure,
+        Execution::LeaseLost(ran) if ran == outcome && took >= LEASE => Judgement::Unsure,
         _ => Judgement::Broken(format!("a fresh key was answered {answer:?} after {took:?}")),
     }
 }
@@ -42,7 +42,7 @@ pub(crate) fn retried(answer: &Answer, kept: &Outcome, again: &Outcome, age: Dur
         Execution::Replayed(value) | Execution::Executed(value) if age > STILL_KEPT && value == again => {
             Judgement::Passes
         }
-        Execution::Fenced(value) if age > STILL_KEPT + LEASE && value == again => Judgement::Unsure,
+        Execution::LeaseLost(value) if age > STILL_KEPT + LEASE && value == again => Judgement::Unsure,
         Execution::InProgress { .. } if age > STILL_KEPT + WAIT => Judgement::Unsure,
         _ if age > STILL_KEPT && is_unsure(answer) => Judgement::Unsure,
         _ => Judgement::Broken(format!("a retry after {age:?} was answered {answer:?}")),
@@ -64,7 +64,7 @@ pub(crate) fn raced(answers: [&Answer; 2], outcomes: [&Outcome; 2], took: Durati
     // One may have taken over from the other, or waited for it in vain.
     let late = took >= LEASE || is_unsure(one) || is_unsure(other);
     let may_be = |answer: &Answer, own: &Outcome| match answer {
-        Execution::Executed(ran) | Execution::Fenced(ran) => ran == own,
+        Execution::Executed(ran) | Execution::LeaseLost(ran) => ran == own,
         Execution::Replayed(told) => outcomes.contains(&told),
         Execution::InProgress { .. } => took >= WAIT,
         _ => is_unsure(answer),
@@ -93,7 +93,8 @@ fn is_unsure(answer: &Answer) -> bool {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use idem_core::{Error, ErrorKind, Operation};
+    use idem_core::error::Operation;
+    use idem_core::{Error, ErrorKind};
 
     use super::*;
 
@@ -129,14 +130,14 @@ mod tests {
         let late = STILL_KEPT + WAIT + SOON;
         for age in [SOON, late] {
             assert_eq!(judge(&Execution::Replayed(kept.clone()), age), Judgement::Holds);
-            for value in [Execution::Replayed, Execution::Executed, Execution::Fenced] {
+            for value in [Execution::Replayed, Execution::Executed, Execution::LeaseLost] {
                 assert!(is_broken(&judge(&value(outcome("of another")), age)), "{age:?}");
             }
             assert!(is_broken(&judge(&Execution::FingerprintMismatch, age)), "{age:?}");
             assert!(is_broken(&judge(&unknown(ErrorKind::Corrupt), age)), "{age:?}");
             assert!(is_broken(&judge(&Execution::Failed("declined"), age)), "{age:?}");
         }
-        for value in [Execution::Replayed, Execution::Executed, Execution::Fenced] {
+        for value in [Execution::Replayed, Execution::Executed, Execution::LeaseLost] {
             assert!(is_broken(&judge(&value(again.clone()), SOON)));
             assert!(!is_broken(&judge(&value(again.clone()), late)));
         }
@@ -154,12 +155,12 @@ mod tests {
         let judge = |answer: &Answer, took| fresh(answer, &mine, took);
         assert_eq!(judge(&Execution::Executed(mine.clone()), SOON), Judgement::Holds);
         assert_eq!(judge(&unknown(ErrorKind::Timeout), SOON), Judgement::Unsure);
-        assert_eq!(judge(&Execution::Fenced(mine.clone()), LEASE), Judgement::Unsure);
+        assert_eq!(judge(&Execution::LeaseLost(mine.clone()), LEASE), Judgement::Unsure);
         for (answer, took) in [
             (Execution::Executed(other.clone()), LEASE),
             (Execution::Replayed(mine.clone()), LEASE),
-            (Execution::Fenced(mine.clone()), SOON),
-            (Execution::Fenced(other), LEASE),
+            (Execution::LeaseLost(mine.clone()), SOON),
+            (Execution::LeaseLost(other), LEASE),
             (Execution::InProgress { remaining: SOON }, WAIT),
             (unknown(ErrorKind::Full), LEASE),
         ] {
@@ -177,7 +178,7 @@ mod tests {
         assert_eq!(judge([&Execution::Replayed(two.clone()), &second], SOON), Judgement::Holds);
         assert!(is_broken(&judge([&ran, &second], SOON)), "both ran");
         assert_eq!(judge([&ran, &second], LEASE), Judgement::Unsure, "one may have taken over");
-        assert_eq!(judge([&Execution::Fenced(one.clone()), &second], LEASE), Judgement::Unsure);
+        assert_eq!(judge([&Execution::LeaseLost(one.clone()), &second], LEASE), Judgement::Unsure);
         assert!(is_broken(&judge([&ran, &Execution::Replayed(two.clone())], SOON)));
         let waits = Execution::InProgress { remaining: SOON };
         assert!(is_broken(&judge([&ran, &waits], LEASE)));

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use idem_core::record::{Record, Replay};
 use idem_core::{
-    Capabilities, Claim, Completion, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Record,
-    Result, Store,
+    Capabilities, Claim, Effect, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome, Result, Store,
 };
 use idem_moka::{MokaConfig, MokaStore};
 use tokio::time::{Instant, sleep};
@@ -46,22 +46,22 @@ impl Broken {
     }
 }
 
-#[idem_core::async_trait]
+#[idem_core::backend::async_trait]
 impl Store for Broken {
-    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
+    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockAnswer> {
         if self.flaw == Flaw::ForgetsOutcomes {
             self.store.remove(key, false).await?;
         }
         Ok(match self.store.lock(key, fingerprint, claim).await? {
-            LockOutcome::Completed(completion) if self.flaw == Flaw::GarblesReplays => {
+            LockAnswer::Completed(replay) if self.flaw == Flaw::GarblesReplays => {
                 let outcome = Outcome::Value(Bytes::from_static(b"of another"));
-                LockOutcome::Completed(Completion { outcome, ..completion })
+                LockAnswer::Completed(Replay { outcome, ..replay })
             }
             answer => answer,
         })
     }
 
-    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Effect> {
         self.lose(lease).await?;
         self.store.renew(lease, duration).await
     }
@@ -72,17 +72,17 @@ impl Store for Broken {
         step: u64,
         progress: Bytes,
         duration: Duration,
-    ) -> Result<Fenced> {
+    ) -> Result<Effect> {
         self.lose(lease).await?;
         self.store.checkpoint(lease, step, progress, duration).await
     }
 
-    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
+    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Effect> {
         self.lose(lease).await?;
         self.store.complete(lease, outcome, retention).await
     }
 
-    async fn release(&self, lease: &Lease) -> Result<Fenced> {
+    async fn release(&self, lease: &Lease) -> Result<Effect> {
         self.store.release(lease).await
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use idem_core::{
-    Claim, Execution, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Owner, Policy, Result, Scope,
+    Claim, Effect, Execution, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Policy, Result, Scope,
     Store, StoreExt,
 };
 use tokio::task::yield_now;
@@ -130,12 +130,12 @@ impl Caller {
         let mut held_until = sent + LEASE;
         for step in 1..=5 {
             let sent = Instant::now();
-            let fenced = match step {
+            let effect = match step {
                 1 => self.store.checkpoint(&lease, 1, progress.clone(), LEASE).await?,
                 5 => self.store.complete(&lease, outcome.clone(), RETENTION).await?,
                 _ => self.store.renew(&lease, LEASE).await?,
             };
-            if let Fenced::Lost(reason) = fenced {
+            if let Effect::Lost(reason) = effect {
                 self.ledger.holds(answers::lost(reason, held_until, Instant::now()));
                 return Ok(());
             }
@@ -153,7 +153,7 @@ impl Caller {
             && self.throw(2) == 0
         {
             let progress = Bytes::from(vec![3; CHECKPOINT]);
-            if let Fenced::Lost(reason) = self.store.checkpoint(&lease, 1, progress, LEASE).await? {
+            if let Effect::Lost(reason) = self.store.checkpoint(&lease, 1, progress, LEASE).await? {
                 self.ledger.holds(answers::lost(reason, sent + LEASE, Instant::now()));
             }
         }
@@ -183,7 +183,7 @@ impl Caller {
         let answer = self.store.lock(key, &fingerprint(), &claim).await?;
         self.ledger.locked_in(asked.elapsed());
         match answer {
-            LockOutcome::Acquired(lease) => Ok(Some(lease)),
+            LockAnswer::Acquired(lease) => Ok(Some(lease)),
             other => {
                 self.ledger.violation(format!("a fresh key was answered {other:?}"));
                 Ok(None)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use idem_core::{
-    Claim, ErrorKind, Fenced, Fingerprint, Key, LockOutcome, Outcome, Owner, Result, Scope, Store,
+    Claim, Effect, ErrorKind, Fingerprint, Key, LockAnswer, Outcome, Owner, Result, Scope, Store,
 };
 use tokio::task::yield_now;
 use tokio::time::Instant;
@@ -46,12 +46,12 @@ pub(crate) async fn once(store: &dyn Store, client_key: &str) -> Result<Judgemen
     let claim = Claim { owner: Owner::random()?, lease: LEASE, retention: RETENTION };
     let sent = Instant::now();
     let lease = match store.lock(&key, &Fingerprint::from_bytes([7; 32]), &claim).await? {
-        LockOutcome::Acquired(lease) => lease,
+        LockAnswer::Acquired(lease) => lease,
         other => return Ok(Judgement::Broken(format!("a fresh key of the flood was answered {other:?}"))),
     };
     let outcome = Outcome::Value(Bytes::from(vec![7; OUTCOME]));
     Ok(match store.complete(&lease, outcome, RETENTION).await? {
-        Fenced::Applied => Judgement::Holds,
-        Fenced::Lost(reason) => answers::lost(reason, sent + LEASE, Instant::now()),
+        Effect::Applied => Judgement::Holds,
+        Effect::Lost(reason) => answers::lost(reason, sent + LEASE, Instant::now()),
     })
 }

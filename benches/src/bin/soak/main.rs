@@ -76,7 +76,7 @@ async fn soak_all(minutes: u64, uris: &[String]) -> Result<bool> {
 
 /// One store under load for so long; whether all held.
 async fn soak(uri: &str, length: Duration) -> Result<bool> {
-    println!("\n{} for {} s", idem_core::setting::masked(uri), length.as_secs());
+    println!("\n{} for {} s", idem_core::config::masked(uri), length.as_secs());
     let registry = Registry::new().with(idem_redb::DRIVER).with(idem_moka::DRIVER).with(idem_redis::DRIVER);
     let store = registry.open(uri).await?;
     let ledger = Arc::new(Ledger::default());

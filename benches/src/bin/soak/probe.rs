@@ -9,7 +9,7 @@ use std::time::Duration;
 use idem_benches::Result;
 use idem_conformance::redis::Node;
 use idem_core::Store;
-use idem_core::setting::masked;
+use idem_core::config::masked;
 use idem_moka::MokaStore;
 use idem_redb::RedbStoreExt as _;
 use idem_redis::Address;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use idem_core::{Clock, Timestamp};
+use idem_core::clock::{Clock, Timestamp};
 use tokio::time::Instant;
 
 /// Follows the runtime's time, which a test can pause.

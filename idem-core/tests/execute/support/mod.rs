@@ -13,9 +13,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use idem_core::record::State;
 use idem_core::{
-    Claim, Execution, Fingerprint, Key, Lease, LockOutcome, Outcome, Owner, Policy, Scope, State, Store,
-    StoreExt,
+    Claim, Execution, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Policy, Scope, Store, StoreExt,
 };
 
 pub(crate) use clock::TokioClock;
@@ -45,7 +45,7 @@ pub(crate) fn bob() -> Claim {
 
 pub(crate) async fn lock(store: &dyn Store, claim: &Claim) -> Lease {
     match store.lock(&key(), &order(), claim).await.unwrap() {
-        LockOutcome::Acquired(lease) => lease,
+        LockAnswer::Acquired(lease) => lease,
         other => panic!("not acquired: {other:?}"),
     }
 }
@@ -64,10 +64,10 @@ pub(crate) async fn try_book(
 }
 
 pub(crate) fn encoded(text: &str) -> Outcome {
-    Outcome::Value(idem_core::encode_value(text).unwrap())
+    Outcome::Value(idem_core::typed::encode_value(text).unwrap())
 }
 
-pub(crate) fn locked(state: &State) -> &idem_core::Locked {
+pub(crate) fn locked(state: &State) -> &idem_core::record::Locked {
     match state {
         State::Locked(locked) => locked,
         State::Completed(_) => panic!("{state:?}"),

@@ -2,9 +2,9 @@ use std::any::Any;
 use std::time::Duration;
 
 use bytes::Bytes;
+use idem_core::record::Record;
 use idem_core::{
-    Capabilities, Claim, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Outcome, Record, Result,
-    Store,
+    Capabilities, Claim, Effect, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome, Result, Store,
 };
 
 use super::Scripted;
@@ -15,10 +15,10 @@ pub(crate) struct Polling(pub(crate) Scripted);
 
 #[async_trait::async_trait]
 impl Store for Polling {
-    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
+    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockAnswer> {
         self.0.lock(key, fingerprint, claim).await
     }
-    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Effect> {
         self.0.renew(lease, duration).await
     }
     async fn checkpoint(
@@ -27,13 +27,13 @@ impl Store for Polling {
         step: u64,
         progress: Bytes,
         duration: Duration,
-    ) -> Result<Fenced> {
+    ) -> Result<Effect> {
         self.0.checkpoint(lease, step, progress, duration).await
     }
-    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
+    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Effect> {
         self.0.complete(lease, outcome, retention).await
     }
-    async fn release(&self, lease: &Lease) -> Result<Fenced> {
+    async fn release(&self, lease: &Lease) -> Result<Effect> {
         self.0.release(lease).await
     }
     async fn get(&self, key: &Key) -> Result<Option<Record>> {

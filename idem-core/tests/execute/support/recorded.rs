@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
-use idem_core::Observed;
+use idem_core::metrics::Observed;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use super::Scripted;

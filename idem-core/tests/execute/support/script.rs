@@ -1,7 +1,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use idem_core::{Error, ErrorKind, Operation};
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind};
 
 /// What goes wrong with one call.
 #[derive(Debug, Clone, Copy)]

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::backend::LeaseControl;
-use idem_core::decide::{Call, Change, Decision};
+use idem_core::backend::{Call, Change, Decision, LeaseControl, Sent, StoreClock, Waiters, decide};
+use idem_core::clock::SharedClock;
+use idem_core::error::Operation;
+use idem_core::record::{Checkpoint, Record};
 use idem_core::{
-    Capabilities, Checkpoint, Claim, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
-    Operation, Outcome, Record, Result, Sent, SharedClock, Store, StoreClock, Waiters, decide,
+    Capabilities, Claim, Effect, ErrorKind, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome, Result,
+    Store,
 };
 use tokio::time::{Instant, sleep};
 
@@ -144,13 +146,13 @@ impl Scripted {
         Ok(decision)
     }
 
-    async fn holder_call(&self, lease: &Lease, call: Call) -> Result<Fenced> {
+    async fn holder_call(&self, lease: &Lease, call: Call) -> Result<Effect> {
         let sent = Sent::now(&self.0.clock);
         let decision = self.call(lease.key(), call.clone()).await?;
         let wrote = decision.change != Change::None;
-        let fenced = decision.answer.into_fenced()?;
-        lease.answered(&call, fenced, wrote, &sent);
-        Ok(fenced)
+        let effect = decision.answer.into_effect()?;
+        lease.answered(&call, effect, wrote, &sent);
+        Ok(effect)
     }
 }
 
@@ -182,13 +184,13 @@ async fn after(fault: Option<Fault>, operation: Operation) -> Result<()> {
 
 #[async_trait::async_trait]
 impl Store for Scripted {
-    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
+    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockAnswer> {
         let sent = Sent::now(&self.0.clock);
         let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
-        self.call(key, call).await?.answer.into_lock_outcome(*key, *fingerprint, claim, &sent)
+        self.call(key, call).await?.answer.into_lock_answer(*key, *fingerprint, claim, &sent)
     }
 
-    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Effect> {
         self.holder_call(lease, Call::Renew { token: lease.token(), duration }).await
     }
 
@@ -198,18 +200,18 @@ impl Store for Scripted {
         step: u64,
         progress: Bytes,
         duration: Duration,
-    ) -> Result<Fenced> {
+    ) -> Result<Effect> {
         let checkpoint = Checkpoint::new(step, progress);
         let call = Call::Checkpoint { token: lease.token(), checkpoint, duration };
         self.holder_call(lease, call).await
     }
 
-    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
+    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Effect> {
         let call = Call::Complete { token: lease.token(), outcome, retention };
         self.holder_call(lease, call).await
     }
 
-    async fn release(&self, lease: &Lease) -> Result<Fenced> {
+    async fn release(&self, lease: &Lease) -> Result<Effect> {
         self.holder_call(lease, Call::Release { token: lease.token() }).await
     }
 

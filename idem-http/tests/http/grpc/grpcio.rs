@@ -4,8 +4,9 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_core::{ErrorKind, Operation, Store};
-use idem_http::{Builder, KeyRule};
+use idem_core::error::Operation;
+use idem_core::{ErrorKind, Store};
+use idem_http::{IdempotencyLayerBuilder, KeyRule};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -21,7 +22,7 @@ const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http/grpc/clien
 async fn server(
     store: impl Store + 'static,
     calls: &Calls,
-    options: impl FnOnce(Builder) -> Builder,
+    options: impl FnOnce(IdempotencyLayerBuilder) -> IdempotencyLayerBuilder,
 ) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

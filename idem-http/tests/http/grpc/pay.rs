@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request};
 use http_body_util::BodyExt;
 use idem_core::{Scope, Store};
-use idem_http::{Attempt, Builder, IdempotencyLayer, RequestUri};
+use idem_http::{Attempt, IdempotencyLayer, IdempotencyLayerBuilder, RequestUri};
 use tokio::net::TcpListener;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::metadata::MetadataMap;
@@ -42,7 +42,7 @@ pub(crate) struct Pay {
 /// A layer that locks [`PAY`].
 pub(crate) fn layer(
     store: impl Store + 'static,
-    options: impl FnOnce(Builder) -> Builder,
+    options: impl FnOnce(IdempotencyLayerBuilder) -> IdempotencyLayerBuilder,
 ) -> IdempotencyLayer {
     let builder = IdempotencyLayer::builder(store, |_| Ok(Scope::shared()));
     options(builder.request_uri(RequestUri::Unchanged).grpc_unary([PAY])).build().unwrap()

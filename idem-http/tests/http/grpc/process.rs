@@ -101,7 +101,7 @@ pub(crate) async fn serve_if_asked() {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(0);
     });
-    let mut config = RedisConfig::lone(text(REDIS).parse().unwrap());
+    let mut config = RedisConfig::standalone(text(REDIS).parse().unwrap());
     config.prefix = text(PREFIX);
     let store = RedisStore::open(config).await.unwrap();
     let layer = layer(store, |builder| {

@@ -11,8 +11,9 @@ use axum::routing::any;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use idem_core::{Scope, Store, SystemClock};
-use idem_http::{Builder, IdempotencyLayer, RequestUri};
+use idem_core::clock::SystemClock;
+use idem_core::{Scope, Store};
+use idem_http::{IdempotencyLayer, IdempotencyLayerBuilder, RequestUri};
 use idem_moka::{MokaConfig, MokaStore};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -32,7 +33,7 @@ impl App {
 
     pub(crate) fn with<T: 'static>(
         handler: impl Handler<T, ()>,
-        options: impl FnOnce(Builder) -> Builder,
+        options: impl FnOnce(IdempotencyLayerBuilder) -> IdempotencyLayerBuilder,
     ) -> Self {
         Self::over(Arc::new(MokaStore::new(MokaConfig::default()).unwrap()), handler, options)
     }
@@ -40,7 +41,7 @@ impl App {
     pub(crate) fn over<T: 'static>(
         store: Arc<dyn Store>,
         handler: impl Handler<T, ()>,
-        options: impl FnOnce(Builder) -> Builder,
+        options: impl FnOnce(IdempotencyLayerBuilder) -> IdempotencyLayerBuilder,
     ) -> Self {
         let layer = options(shared_scope(store)).build().unwrap();
         let routes = Router::new().route("/", any(handler.clone())).route("/{*path}", any(handler));
@@ -58,7 +59,7 @@ pub(crate) fn bare_layer() -> IdempotencyLayer {
     shared_scope(store).request_uri(RequestUri::Unchanged).build().unwrap()
 }
 
-pub(crate) fn shared_scope(store: Arc<dyn Store>) -> Builder {
+pub(crate) fn shared_scope(store: Arc<dyn Store>) -> IdempotencyLayerBuilder {
     IdempotencyLayer::builder(store, |_| Ok(Scope::shared()))
 }
 

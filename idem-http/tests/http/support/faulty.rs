@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use idem_core::error::Operation;
+use idem_core::record::Record;
 use idem_core::{
-    Capabilities, Claim, Error, ErrorKind, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome, Operation,
-    Outcome, Record, Result, Store,
+    Capabilities, Claim, Effect, Error, ErrorKind, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome,
+    Result, Store,
 };
 use idem_moka::{MokaConfig, MokaStore};
 
@@ -86,13 +88,13 @@ impl FaultyStore {
 
 #[async_trait]
 impl Store for FaultyStore {
-    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
+    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockAnswer> {
         let answer = self.call(Operation::Lock, self.inner.lock(key, fingerprint, claim)).await;
         self.locks.add();
         answer
     }
 
-    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Effect> {
         self.call(Operation::Renew, self.inner.renew(lease, duration)).await
     }
 
@@ -102,15 +104,15 @@ impl Store for FaultyStore {
         step: u64,
         progress: Bytes,
         duration: Duration,
-    ) -> Result<Fenced> {
+    ) -> Result<Effect> {
         self.call(Operation::Checkpoint, self.inner.checkpoint(lease, step, progress, duration)).await
     }
 
-    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
+    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Effect> {
         self.call(Operation::Complete, self.inner.complete(lease, outcome, retention)).await
     }
 
-    async fn release(&self, lease: &Lease) -> Result<Fenced> {
+    async fn release(&self, lease: &Lease) -> Result<Effect> {
         self.call(Operation::Release, self.inner.release(lease)).await
     }
 

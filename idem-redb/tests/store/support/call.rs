@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{
-    Claim, Fenced, Key, Lease, LockOutcome, ManualClock, Outcome, Owner, Result, Scope, Store, Timestamp,
-};
+use idem_core::clock::{ManualClock, Timestamp};
+use idem_core::{Claim, Effect, Key, Lease, LockAnswer, Outcome, Owner, Result, Scope, Store};
 use idem_redb::{RedbConfig, RedbStore};
 
 use super::disk::Disk;
@@ -42,20 +41,20 @@ pub(crate) async fn open(disk: &Disk, config: RedbConfig, clock: &ManualClock) -
     RedbStore::builder(config).clock(shared(clock)).open_backend(disk.opener()).await
 }
 
-pub(crate) async fn lock(store: &dyn Store, key: &Key) -> Result<LockOutcome> {
+pub(crate) async fn lock(store: &dyn Store, key: &Key) -> Result<LockAnswer> {
     store.lock(key, &fingerprint(), &claim()).await
 }
 
 /// Locks a key that is free.
 pub(crate) async fn acquire(store: &dyn Store, key: &Key) -> Lease {
     match lock(store, key).await.unwrap() {
-        LockOutcome::Acquired(lease) => lease,
+        LockAnswer::Acquired(lease) => lease,
         other => panic!("{key:?} is not free: {other:?}"),
     }
 }
 
 pub(crate) async fn complete(store: &dyn Store, lease: &Lease, outcome: Outcome) {
-    assert_eq!(store.complete(lease, outcome, lease.retention()).await.unwrap(), Fenced::Applied);
+    assert_eq!(store.complete(lease, outcome, lease.retention()).await.unwrap(), Effect::Applied);
 }
 
 /// Locks and completes keys 0 to `count` - 1, each with its [`value`].
@@ -69,7 +68,7 @@ pub(crate) async fn complete_keys(store: &dyn Store, count: usize) {
 /// What a retry of `key` is told; panics when it may run.
 pub(crate) async fn replay(store: &dyn Store, key: &Key) -> Outcome {
     match lock(store, key).await.unwrap() {
-        LockOutcome::Completed(completion) => completion.outcome,
+        LockAnswer::Completed(replay) => replay.outcome,
         other => panic!("{key:?} was completed, and now {other:?}"),
     }
 }

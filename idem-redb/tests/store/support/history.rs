@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use idem_core::{Completion, Key, Lease, Outcome, Owner, Scope, Timestamp, Token};
+use idem_core::clock::Timestamp;
+use idem_core::record::Replay;
+use idem_core::{Key, Lease, Outcome, Owner, Scope, Token};
 
 /// Everything that happened to a set of keys. Clones are the same history.
 #[derive(Clone)]
@@ -87,8 +89,8 @@ impl History {
     }
 
     /// A caller was shown `completion`: from now on it counts as acknowledged.
-    pub(crate) fn replayed(&self, key: usize, completion: &Completion) {
-        self.keys()[key].replayed(completion);
+    pub(crate) fn replayed(&self, key: usize, replay: &Replay) {
+        self.keys()[key].replayed(replay);
     }
 
     pub(crate) fn contradicted(&self, key: usize, contradiction: String) {
@@ -111,10 +113,9 @@ impl KeyHistory {
         self.attempts.iter().find(|attempt| attempt.completion.as_ref().is_some_and(|sent| sent.acknowledged))
     }
 
-    pub(crate) fn replayed(&mut self, completion: &Completion) {
-        let Some(attempt) = self.attempts.iter_mut().find(|attempt| attempt.may_have_led_to(completion))
-        else {
-            self.contradictions.push(format!("nobody completed it with {:?}", completion.outcome));
+    pub(crate) fn replayed(&mut self, replay: &Replay) {
+        let Some(attempt) = self.attempts.iter_mut().find(|attempt| attempt.may_have_led_to(replay)) else {
+            self.contradictions.push(format!("nobody completed it with {:?}", replay.outcome));
             return;
         };
         if let Some(sent) = &mut attempt.completion {
@@ -128,8 +129,8 @@ impl Attempt {
         self.lease.as_ref().map(Lease::token)
     }
 
-    pub(crate) fn may_have_led_to(&self, completion: &Completion) -> bool {
+    pub(crate) fn may_have_led_to(&self, replay: &Replay) -> bool {
         let (Some(lease), Some(sent)) = (&self.lease, &self.completion) else { return false };
-        lease.token() == completion.token && Outcome::Value(sent.what.value.clone()) == completion.outcome
+        lease.token() == replay.token && Outcome::Value(sent.what.value.clone()) == replay.outcome
     }
 }

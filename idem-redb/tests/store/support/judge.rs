@@ -3,7 +3,9 @@
 use std::fmt;
 
 use bytes::Bytes;
-use idem_core::{Clock, Completion, Locked, ManualClock, Record, State, Store};
+use idem_core::Store;
+use idem_core::clock::{Clock, ManualClock};
+use idem_core::record::{Locked, Record, Replay, State};
 use idem_redb::RedbStore;
 
 use super::history::{Attempt, History, KeyHistory, Sent};
@@ -69,13 +71,13 @@ impl Verdict {
         }
         match (state, history.acknowledged()) {
             (Some((record, State::Completed(completed))), acknowledged) => {
-                let completion = Completion {
+                let replay = Replay {
                     outcome: completed.outcome.clone(),
                     completed_at: completed.completed_at,
                     expires_at: completed.expires_at,
                     token: record.token,
                 };
-                let led_to_it = |attempt: &Attempt| attempt.may_have_led_to(&completion);
+                let led_to_it = |attempt: &Attempt| attempt.may_have_led_to(&replay);
                 if !history.attempts.iter().any(led_to_it) {
                     self.wrong.push(format!("{key:?}: nobody completed it with {record:?}"));
                 } else if !history.short_lived && !acknowledged.is_none_or(led_to_it) {

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{
-    Claim, Completion, Error, ErrorKind, Fenced, Key, LockOutcome, ManualClock, Operation, Outcome, Owner,
-    Result, Store,
-};
+use idem_core::clock::ManualClock;
+use idem_core::error::Operation;
+use idem_core::record::Replay;
+use idem_core::{Claim, Effect, Error, ErrorKind, Key, LockAnswer, Outcome, Owner, Result, Store};
 use idem_redb::RedbStore;
 use redb::{Database, ReadableDatabase, ReadableTable, TableError};
 
@@ -49,7 +49,7 @@ async fn settle_key(
     let held_before = attempts.iter().filter_map(|attempt| attempt.lease.as_ref());
     for lease in held_before.filter(|lease| lease.token() != winner.token) {
         let late = Outcome::Value(Bytes::from_static(b"late"));
-        if store.complete(lease, late, lease.retention()).await? == Fenced::Applied {
+        if store.complete(lease, late, lease.retention()).await? == Effect::Applied {
             verdict.twice.push(format!("{key:?}: {lease:?} completed it after {winner:?}"));
         }
     }
@@ -72,7 +72,7 @@ async fn resend(store: &RedbStore, history: &History, number: usize, attempts: &
             continue;
         };
         let Completing { value, with_row } = what.clone();
-        let fenced = if with_row {
+        let effect = if with_row {
             complete_with_row(store, lease, Outcome::Value(value)).await?
         } else {
             store.complete(lease, Outcome::Value(value), lease.retention()).await?
@@ -81,7 +81,7 @@ async fn resend(store: &RedbStore, history: &History, number: usize, attempts: &
         let same = |other: &&mut Attempt| other.token() == Some(lease.token());
         if let Some(attempt) = keys.attempts.iter_mut().find(same) {
             match &mut attempt.completion {
-                Some(sent) if fenced == Fenced::Applied => sent.acknowledged = true,
+                Some(sent) if effect == Effect::Applied => sent.acknowledged = true,
                 _ => attempt.completion = None,
             }
         }
@@ -96,27 +96,27 @@ async fn finish(
     number: usize,
     clock: &ManualClock,
     verdict: &mut Verdict,
-) -> Result<Completion> {
+) -> Result<Replay> {
     let key = history.keys()[number].key;
     for _ in 0..5 {
         let owner = Owner::random()?;
         let claim = Claim { owner, lease: LEASE, retention: Duration::from_hours(24) };
         match store.lock(&key, &fingerprint(), &claim).await? {
-            LockOutcome::Completed(completion) => {
-                history.replayed(number, &completion);
+            LockAnswer::Completed(replay) => {
+                history.replayed(number, &replay);
                 let acknowledged =
                     |attempt: &&Attempt| attempt.completion.as_ref().is_some_and(|sent| sent.acknowledged);
                 let told = history.keys()[number].attempts.iter().filter(acknowledged).count();
                 if told != 1 {
                     verdict.twice.push(format!("{key:?}: {told} completions were acknowledged"));
                 }
-                return Ok(completion);
+                return Ok(replay);
             }
-            LockOutcome::InProgress { remaining } => clock.advance(remaining),
-            LockOutcome::FingerprintMismatch => {
+            LockAnswer::InProgress { remaining } => clock.advance(remaining),
+            LockAnswer::FingerprintMismatch => {
                 verdict.wrong.push(format!("{key:?}: it was never asked for anything else"));
             }
-            LockOutcome::Acquired(lease) => {
+            LockAnswer::Acquired(lease) => {
                 if let Some(told) = history.keys()[number].acknowledged() {
                     verdict.lost.push(format!("{key:?}: completed by {:?}, and may run again", told.lease));
                 }
@@ -127,9 +127,9 @@ async fn finish(
                     attempt.lease = Some(lease.clone());
                     attempt.completion = Some(Sent { what: completing, acknowledged: false });
                 });
-                let fenced = store.complete(&lease, Outcome::Value(value), lease.retention()).await?;
-                if fenced != Fenced::Applied {
-                    verdict.wrong.push(format!("{key:?}: {lease:?} was just granted, and {fenced:?}"));
+                let effect = store.complete(&lease, Outcome::Value(value), lease.retention()).await?;
+                if effect != Effect::Applied {
+                    verdict.wrong.push(format!("{key:?}: {lease:?} was just granted, and {effect:?}"));
                 }
             }
         }

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{
-    Claim, Clock, Error, Fenced, Fingerprint, Key, Lease, LockOutcome, ManualClock, Outcome, Owner, Result,
-    Store,
-};
+use idem_core::clock::{Clock, ManualClock};
+use idem_core::{Claim, Effect, Error, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Result, Store};
 use idem_redb::{RedbStore, Transacted};
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 use tokio::task::JoinSet;
@@ -112,19 +110,19 @@ impl Caller {
         let sent_at = self.clock.wall();
         let answer = self.ask(|store| async move { store.lock(&key, &fingerprint(), &claim).await }).await?;
         match answer {
-            LockOutcome::Acquired(lease) => {
+            LockAnswer::Acquired(lease) => {
                 self.history.change(place, |attempt| {
                     attempt.held_until = sent_at + LEASE;
                     attempt.lease = Some(lease.clone());
                 });
                 Some(Some((place, lease)))
             }
-            LockOutcome::Completed(completion) => {
-                self.history.replayed(number, &completion);
+            LockAnswer::Completed(replay) => {
+                self.history.replayed(number, &replay);
                 Some(None)
             }
-            LockOutcome::InProgress { .. } => Some(None),
-            LockOutcome::FingerprintMismatch => {
+            LockAnswer::InProgress { .. } => Some(None),
+            LockAnswer::FingerprintMismatch => {
                 self.history.contradicted(number, "it was never asked for anything else".to_owned());
                 Some(None)
             }
@@ -133,7 +131,7 @@ impl Caller {
 
     async fn renew(&mut self, place: Place, lease: &Lease) -> Option<()> {
         let sent_at = self.clock.wall();
-        if self.fenced(lease, |store, lease| async move { store.renew(&lease, LEASE).await }).await? {
+        if self.held(lease, |store, lease| async move { store.renew(&lease, LEASE).await }).await? {
             self.history
                 .change(place, |attempt| attempt.held_until = attempt.held_until.max(sent_at + LEASE));
         }
@@ -150,7 +148,7 @@ impl Caller {
             let progress = progress.clone();
             async move { store.checkpoint(&lease, step, progress, LEASE).await }
         };
-        let applied = self.fenced(lease, call).await?;
+        let applied = self.held(lease, call).await?;
         self.history.change(place, |attempt| {
             if let Some(sent) = attempt.checkpoints.last_mut() {
                 sent.acknowledged = applied;
@@ -165,7 +163,7 @@ impl Caller {
             let outcome = Outcome::Value(value.clone());
             async move { store.complete(&lease, outcome, lease.retention()).await }
         };
-        let applied = self.fenced(lease, call).await?;
+        let applied = self.held(lease, call).await?;
         self.completed(place, applied);
         Some(())
     }
@@ -176,14 +174,14 @@ impl Caller {
             let outcome = Outcome::Value(value.clone());
             async move { complete_with_row(&store, &lease, outcome).await }
         };
-        let applied = self.fenced(lease, call).await?;
+        let applied = self.held(lease, call).await?;
         self.completed(place, applied);
         Some(())
     }
 
     async fn release(&mut self, place: Place, lease: &Lease) -> Option<()> {
         self.history.change(place, |attempt| attempt.release = Some(Sent { what: (), acknowledged: false }));
-        let applied = self.fenced(lease, |store, lease| async move { store.release(&lease).await }).await?;
+        let applied = self.held(lease, |store, lease| async move { store.release(&lease).await }).await?;
         // A release that was not applied the first time may have been the second time.
         self.history.change(place, |attempt| {
             if let Some(sent) = &mut attempt.release {
@@ -215,12 +213,12 @@ impl Caller {
         value.into()
     }
 
-    async fn fenced<F>(&mut self, lease: &Lease, call: impl Fn(RedbStore, Lease) -> F) -> Option<bool>
+    async fn held<F>(&mut self, lease: &Lease, call: impl Fn(RedbStore, Lease) -> F) -> Option<bool>
     where
-        F: Future<Output = Result<Fenced>>,
+        F: Future<Output = Result<Effect>>,
     {
         let answer = self.ask(|store| call(store, lease.clone())).await?;
-        Some(answer == Fenced::Applied)
+        Some(answer == Effect::Applied)
     }
 
     async fn ask<T, F>(&mut self, call: impl Fn(RedbStore) -> F) -> Option<T>
@@ -245,15 +243,16 @@ impl Caller {
 }
 
 /// Completes `lease` and books its key once more, in one commit.
-pub(crate) async fn complete_with_row(store: &RedbStore, lease: &Lease, outcome: Outcome) -> Result<Fenced> {
+pub(crate) async fn complete_with_row(store: &RedbStore, lease: &Lease, outcome: Outcome) -> Result<Effect> {
     let key = *lease.key();
     let work = move |txn: &WriteTransaction| book(txn, &key).map(|()| outcome);
     match store.complete_with(lease, work).await? {
-        Transacted::Applied | Transacted::AlreadyCompleted => Ok(Fenced::Applied),
-        Transacted::Lost(reason) => Ok(Fenced::Lost(reason)),
+        Transacted::Applied | Transacted::AlreadyCompleted => Ok(Effect::Applied),
+        Transacted::Lost(reason) => Ok(Effect::Lost(reason)),
         Transacted::RolledBack(error) => {
             let kind = idem_core::ErrorKind::Unavailable;
-            Err(Error::new(kind, idem_core::Operation::Complete, "the booking failed").with_source(*error))
+            Err(Error::new(kind, idem_core::error::Operation::Complete, "the booking failed")
+                .with_source(*error))
         }
     }
 }
@@ -270,9 +269,9 @@ fn book(txn: &WriteTransaction, key: &Key) -> std::result::Result<(), Box<redb::
 
 /// A clock for such a workload, that stands at some day in 2027.
 pub(crate) fn clock() -> ManualClock {
-    ManualClock::new(idem_core::Timestamp::from_micros(1_800_000_000_000_000))
+    ManualClock::new(idem_core::clock::Timestamp::from_micros(1_800_000_000_000_000))
 }
 
-pub(crate) fn shared(clock: &ManualClock) -> idem_core::SharedClock {
+pub(crate) fn shared(clock: &ManualClock) -> idem_core::clock::SharedClock {
     Arc::new(clock.clone())
 }

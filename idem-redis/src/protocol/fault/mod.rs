@@ -7,7 +7,8 @@ mod table;
 use std::fmt;
 use std::sync::Arc;
 
-use idem_core::{Error, ErrorKind, Operation};
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind};
 
 use crate::Address;
 use table::{Becomes, Effect, Place, Row};

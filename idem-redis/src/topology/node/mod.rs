@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use idem_core::Timestamp;
+use idem_core::clock::Timestamp;
 
 use crate::Address;
 use crate::connection::dial::Dial;

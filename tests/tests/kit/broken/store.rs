@@ -6,10 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use idem_core::decide::{self, Answer, Call};
+use idem_core::backend::{Answer, Call, LeaseControl, Sent, Waiters, replay};
+use idem_core::record::{Checkpoint, Record, Replay};
 use idem_core::{
-    Capabilities, Checkpoint, Claim, Completion, Expired, Fenced, Fingerprint, Key, Lease, LockOutcome,
-    Outcome, Record, Result, Sent, Store, Waiters,
+    Capabilities, Claim, Effect, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome, Result, Store,
 };
 
 use super::{BrokenStore, interrupted};
@@ -18,7 +18,7 @@ use crate::kept::lock;
 
 #[async_trait]
 impl Store for BrokenStore {
-    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockOutcome> {
+    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockAnswer> {
         let sent = Sent::now(self.time.source());
         let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
         let answer = self.apply(key, call).await?.0;
@@ -29,16 +29,16 @@ impl Store for BrokenStore {
                     Flaw::MixesUpTimes => &Claim { retention: claim.lease, ..*claim },
                     _ => claim,
                 };
-                LockOutcome::Acquired(Lease::granted(*key, *fingerprint, claim, grant, &sent))
+                LockAnswer::Acquired(Lease::granted(*key, *fingerprint, claim, grant, &sent))
             }
-            Answer::InProgress(remaining) => LockOutcome::InProgress { remaining },
-            Answer::Completed(completion) => LockOutcome::Completed(completion),
-            Answer::FingerprintMismatch => LockOutcome::FingerprintMismatch,
+            Answer::InProgress(remaining) => LockAnswer::InProgress { remaining },
+            Answer::Completed(replay) => LockAnswer::Completed(replay),
+            Answer::FingerprintMismatch => LockAnswer::FingerprintMismatch,
             answer => unreachable!("{answer:?} to lock"),
         })
     }
 
-    fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Completion> {
+    fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Replay> {
         // What it does wrong elsewhere must not hide behind what is at hand.
         if !self.flaw.peeks() {
             return None;
@@ -54,23 +54,24 @@ impl Store for BrokenStore {
             Flaw::PeeksWithoutFingerprints => &record.fingerprint,
             _ => fingerprint,
         };
-        let completion = decide::replay(&record, fingerprint, self.now());
-        let completion = match self.flaw {
-            Flaw::PeeksAtTheUnfinished => Some(completion.unwrap_or_else(|| Completion {
+        let replay = replay(&record, fingerprint, self.now());
+        let replay = match self.flaw {
+            Flaw::PeeksAtTheUnfinished => Some(replay.unwrap_or_else(|| Replay {
                 outcome: Outcome::Value(Bytes::new()),
                 completed_at: record.as_of,
                 expires_at: record.expires_at(),
                 token: record.token,
             })),
-            Flaw::PeeksAtSomethingElse => completion
-                .map(|completion| Completion { outcome: Outcome::Value("else".into()), ..completion }),
-            _ => completion,
+            Flaw::PeeksAtSomethingElse => {
+                replay.map(|replay| Replay { outcome: Outcome::Value("else".into()), ..replay })
+            }
+            _ => replay,
         }?;
-        kept.peeked.insert(*key, completion.clone());
-        Some(completion)
+        kept.peeked.insert(*key, replay.clone());
+        Some(replay)
     }
 
-    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Fenced> {
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Effect> {
         self.fenced(lease, Call::Renew { token: lease.token(), duration }).await
     }
 
@@ -80,16 +81,16 @@ impl Store for BrokenStore {
         step: u64,
         progress: Bytes,
         duration: Duration,
-    ) -> Result<Fenced> {
+    ) -> Result<Effect> {
         let checkpoint = Checkpoint::new(step, progress);
         self.fenced(lease, Call::Checkpoint { token: lease.token(), checkpoint, duration }).await
     }
 
-    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Fenced> {
+    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Effect> {
         self.fenced(lease, Call::Complete { token: lease.token(), outcome, retention }).await
     }
 
-    async fn release(&self, lease: &Lease) -> Result<Fenced> {
+    async fn release(&self, lease: &Lease) -> Result<Effect> {
         self.fenced(lease, Call::Release { token: lease.token() }).await
     }
 

@@ -14,7 +14,8 @@ mod with_replicas;
 use std::time::Duration;
 
 use idem_conformance::redis::{Node, Reply};
-use idem_core::{Error, ErrorKind, Operation};
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind};
 use tokio::time::{sleep, timeout};
 
 use super::of_reply;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use idem_conformance::redis::{Connection, Node, Reply, Server};
-use idem_core::{Claim, Error, Fingerprint, Key, LockOutcome, Outcome, Owner, Result, Scope, Store as _};
+use idem_core::{Claim, Error, Fingerprint, Key, LockAnswer, Outcome, Owner, Result, Scope, Store as _};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -13,7 +13,7 @@ use crate::protocol::fault::table::{Effect, Row};
 use crate::{RedisConfig, RedisStore};
 
 fn config(node: &Node) -> RedisConfig {
-    RedisConfig::lone(node.addr().to_string().parse().unwrap())
+    RedisConfig::standalone(node.addr().to_string().parse().unwrap())
 }
 
 async fn store(node: &Node) -> RedisStore {
@@ -24,7 +24,7 @@ fn key() -> Key {
     Key::new(&Scope::shared(), "order").unwrap()
 }
 
-async fn lock(store: &RedisStore) -> Result<LockOutcome> {
+async fn lock(store: &RedisStore) -> Result<LockAnswer> {
     let (lease, retention) = (Duration::from_secs(30), Duration::from_mins(5));
     let claim = Claim { owner: Owner::random().unwrap(), lease, retention };
     store.lock(&key(), &Fingerprint::builder("test").finish(), &claim).await
@@ -149,7 +149,7 @@ pub(super) async fn forbidden_key() -> Error {
 pub(super) async fn forbidden_midway() -> Error {
     let server = Server::lone().await;
     let store = store(&server).await;
-    let LockOutcome::Acquired(lease) = lock(&store).await.unwrap() else { panic!("it is held") };
+    let LockAnswer::Acquired(lease) = lock(&store).await.unwrap() else { panic!("it is held") };
     server.run(&["ACL", "SETUSER", "default", "-pexpire"]).await;
     store.renew(&lease, Duration::from_mins(1)).await.unwrap_err()
 }
@@ -209,7 +209,7 @@ pub(super) async fn large_value() -> Error {
     let mut config = config(&server);
     config.max_outcome = 4 << 20;
     let store = RedisStore::open(config).await.unwrap();
-    let LockOutcome::Acquired(lease) = lock(&store).await.unwrap() else { panic!("it is held") };
+    let LockAnswer::Acquired(lease) = lock(&store).await.unwrap() else { panic!("it is held") };
     let large = Outcome::Value(vec![7; 2 << 20].into());
     store.complete(&lease, large, lease.retention()).await.unwrap_err()
 }

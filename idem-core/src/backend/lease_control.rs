@@ -1,0 +1,66 @@
+//! How a store makes and tells leases.
+
+use std::time::Duration;
+
+use super::decide::Call;
+use crate::claim::{Claim, Grant};
+use crate::effect::{Effect, LostReason};
+use crate::identity::{Fingerprint, Key};
+use crate::lease::{Lease, Sent};
+use crate::record::{Record, State};
+
+/// How a store makes a [`Lease`], and tells it what it answered to its holder. For those who write a store; work that
+/// runs under the lease has no use for it, which is why it has to be imported from [`backend`](crate::backend).
+pub trait LeaseControl: Sized {
+    /// A lease as a store grants it for a `lock` that was sent at `sent`.
+    #[must_use]
+    fn granted(key: Key, fingerprint: Fingerprint, claim: &Claim, grant: Grant, sent: &Sent) -> Self;
+
+    /// The lease of an attempt whose answer was lost, rebuilt from its record; `None` unless `claim`'s owner
+    /// holds it. It counts as over: good for ending the attempt, not for working under it.
+    #[must_use]
+    fn recovered(key: Key, record: &Record, claim: &Claim, sent: &Sent) -> Option<Self>;
+
+    /// Tells the lease how `call`, sent under it at `sent`, was answered; `wrote`: whether it changed the record.
+    ///
+    /// Every store calls it after each holder's call, whatever the answer: nothing else tells a lease that it is
+    /// longer, lost or completed, [`execute`](crate::StoreExt::execute) included. So what a lease knows of itself is the
+    /// same on every store.
+    ///
+    /// A checkpoint that was answered `Applied` with nothing written, because a higher step is stored, made the lease no
+    /// longer: hence `wrote`.
+    fn answered(&self, call: &Call, effect: Effect, wrote: bool, sent: &Sent);
+}
+
+impl LeaseControl for Lease {
+    fn granted(key: Key, fingerprint: Fingerprint, claim: &Claim, grant: Grant, sent: &Sent) -> Self {
+        Self::new(key, fingerprint, claim, grant, sent)
+    }
+
+    fn recovered(key: Key, record: &Record, claim: &Claim, sent: &Sent) -> Option<Self> {
+        let State::Locked(locked) = &record.state else { return None };
+        let held = locked.held && record.token.owner == claim.owner;
+        held.then(|| {
+            let grant = Grant {
+                token: record.token,
+                attempt: record.attempt,
+                checkpoint: locked.checkpoint.clone(),
+                valid_for: Duration::ZERO,
+            };
+            Self::granted(key, record.fingerprint, claim, grant, sent)
+        })
+    }
+
+    fn answered(&self, call: &Call, effect: Effect, wrote: bool, sent: &Sent) {
+        match (effect, call) {
+            (Effect::Lost(LostReason::Completed), _) | (Effect::Applied, Call::Complete { .. }) => {
+                self.set_completed();
+            }
+            (Effect::Lost(_), _) => self.set_lost(),
+            (Effect::Applied, Call::Renew { duration, .. } | Call::Checkpoint { duration, .. }) if wrote => {
+                self.extend(*duration, sent);
+            }
+            (Effect::Applied, _) => {}
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! A store's own time. `docs/time.md` says which clock governs what.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::{SharedClock, Timestamp, ticks};
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::lease::Sent;
+
+/// A store's own time: never goes back, and a step of the wall clock neither freezes nor ends leases.
+///
+/// While the store is open its time follows the monotonic clock alone. A durable store keeps a [`ClockMark`] with what
+/// it commits, and [`resume`](StoreClock::resume)s from it: its time then goes on by what the wall clock has counted
+/// meanwhile. Clones are the same clock.
+#[derive(Debug, Clone)]
+pub struct StoreClock {
+    clock: SharedClock,
+    start: Timestamp,
+    /// Ticks of the monotonic clock at the start.
+    started: u64,
+    /// A reading that is further ahead of the wall clock was made by a wrong clock.
+    max_jump: Duration,
+    shared: Arc<Raised>,
+}
+
+/// What was learnt since the start.
+#[derive(Debug)]
+struct Raised {
+    /// Microseconds by which another store has brought the time on.
+    ahead: AtomicU64,
+    /// The highest wall reading, in microseconds.
+    wall: AtomicU64,
+}
+
+/// How far a store's time had come, and what the wall clock showed then. To be kept together: what was counted while the
+/// store was open is in the one, and what passes while it is closed is told by the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClockMark {
+    /// The store's time.
+    pub time: Timestamp,
+    /// The highest reading of the wall clock that the store has seen.
+    pub wall: Timestamp,
+}
+
+impl StoreClock {
+    /// The time of a store that has kept nothing before: it starts at `clock`'s wall reading.
+    #[must_use]
+    pub fn start(clock: SharedClock) -> Self {
+        let wall = clock.wall();
+        Self::at(clock, ClockMark { time: wall, wall }, Duration::MAX)
+    }
+
+    /// The time of a store that was open before: it goes on from `mark`, by what the wall clock has counted since. A
+    /// wall clock that was set back counts nothing, so what was kept lasts longer, never shorter.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) when the wall clock is more than `max_jump` past the mark: then
+    /// everything would expire at once, more likely because a clock is wrong than because the store was closed for so
+    /// long.
+    pub fn resume(clock: SharedClock, mark: ClockMark, max_jump: Duration) -> Result<Self> {
+        let wall = clock.wall();
+        let closed_for = wall.since(mark.wall);
+        let behind = mark.wall.since(wall);
+        if closed_for > max_jump {
+            return Err(jumped(closed_for, max_jump));
+        }
+        let seen = believable(mark.wall, wall, max_jump);
+        if behind.is_zero() {
+            tracing::debug!(?closed_for, "the store's time goes on");
+        } else if seen.is_none() {
+            tracing::warn!(
+                ?behind,
+                ?max_jump,
+                "the highest reading of the wall clock that the store has seen was made by a wrong clock and is dropped: \
+                 time goes on from the present reading"
+            );
+        } else {
+            tracing::warn!(
+                ?behind,
+                "the wall clock is behind what the store has seen of it: until it has caught up, what passes while the \
+                 store is closed is not counted, and records are kept for longer"
+            );
+        }
+        let seen = seen.unwrap_or(wall).max(wall);
+        Ok(Self::at(clock, ClockMark { time: mark.time + closed_for, wall: seen }, max_jump))
+    }
+
+    fn at(clock: SharedClock, mark: ClockMark, max_jump: Duration) -> Self {
+        let started = ticks(clock.monotonic());
+        let shared = Raised { ahead: AtomicU64::new(0), wall: AtomicU64::new(mark.wall.as_micros()) };
+        Self { clock, start: mark.time, started, max_jump, shared: Arc::new(shared) }
+    }
+
+    /// The store's time now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.reading(self.clock.monotonic())
+    }
+
+    /// The store's time when `sent` was taken from this store's clock: one reading for two uses.
+    #[must_use]
+    pub fn when(&self, sent: &Sent) -> Timestamp {
+        self.reading(sent.reading())
+    }
+
+    /// What a durable store keeps beside what it commits at `now`, a reading of this clock.
+    ///
+    /// The wall clock is read here, after `now`: what passes between the two readings is lost when the store resumes from
+    /// this mark, and records are kept for longer. The other way round it would count twice, and leases would end early.
+    #[must_use]
+    pub fn mark(&self, now: Timestamp) -> ClockMark {
+        let wall = self.clock.wall().as_micros();
+        let before = self.shared.wall.fetch_max(wall, Ordering::AcqRel);
+        ClockMark { time: now, wall: Timestamp::from_micros(before.max(wall)) }
+    }
+
+    /// Takes in how far another store has brought what both of them keep: the time is at least that of `mark`. Of its
+    /// reading of the wall clock only what [`resume`](StoreClock::resume) would not drop.
+    pub fn raise(&self, mark: ClockMark) {
+        if let Some(wall) = believable(mark.wall, self.clock.wall(), self.max_jump) {
+            self.shared.wall.fetch_max(wall.as_micros(), Ordering::AcqRel);
+        }
+        // By how much the time is to be ahead, not by how much more: two that raise at once must not both add it.
+        let ahead = mark.time.as_micros().saturating_sub(self.alone(self.clock.monotonic()));
+        self.shared.ahead.fetch_max(ahead, Ordering::AcqRel);
+    }
+
+    /// The clock underneath, for the leases that the store grants.
+    #[must_use]
+    pub fn source(&self) -> &SharedClock {
+        &self.clock
+    }
+
+    fn reading(&self, reading: Duration) -> Timestamp {
+        let ahead = self.shared.ahead.load(Ordering::Acquire);
+        Timestamp::from_micros(self.alone(reading).saturating_add(ahead))
+    }
+
+    /// The time in microseconds, without what another store has brought it on.
+    fn alone(&self, reading: Duration) -> u64 {
+        let passed = ticks(reading).saturating_sub(self.started);
+        self.start.as_micros().saturating_add(passed)
+    }
+}
+
+/// A reading of the wall clock that was `seen` before, unless it is absurdly far ahead of `now`: it was made by a wrong
+/// clock then, and must not stop the count for years.
+fn believable(seen: Timestamp, now: Timestamp, max_jump: Duration) -> Option<Timestamp> {
+    (seen.since(now) <= max_jump).then_some(seen)
+}
+
+fn jumped(closed_for: Duration, max_jump: Duration) -> Error {
+    let message = format!(
+        "the wall clock is {} past the store's last commit, which is more than max_clock_jump ({}): what is on record \
+         would expire at once. Set the clock, or raise max_clock_jump if the store was closed for so long",
+        humantime::format_duration(whole_seconds(closed_for)),
+        humantime::format_duration(whole_seconds(max_jump)),
+    );
+    Error::new(ErrorKind::InvalidConfig, Operation::Open, message)
+}
+
+fn whole_seconds(duration: Duration) -> Duration {
+    Duration::from_secs(duration.as_secs())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    const HOUR: Duration = Duration::from_hours(1);
+    const MAX_JUMP: Duration = Duration::from_hours(24 * 180);
+    const NOON: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+    fn clock_at(wall: Timestamp) -> (ManualClock, SharedClock) {
+        let manual = ManualClock::new(wall);
+        (manual.clone(), Arc::new(manual))
+    }
+
+    fn resumed(wall: Timestamp, mark: ClockMark) -> Result<StoreClock> {
+        StoreClock::resume(clock_at(wall).1, mark, MAX_JUMP)
+    }
+
+    #[test]
+    fn store_time_follows_no_step_of_the_wall_clock() {
+        let (manual, clock) = clock_at(NOON);
+        let time = StoreClock::start(clock);
+        manual.set_wall(Timestamp::default());
+        manual.advance(HOUR);
+        assert_eq!(time.now(), NOON + HOUR);
+        manual.set_wall(NOON + HOUR * 900);
+        assert_eq!(time.now(), NOON + HOUR);
+    }
+
+    #[test]
+    fn time_goes_on_by_what_the_wall_clock_counted_while_the_store_was_closed() {
+        let mark = StoreClock::start(clock_at(NOON).1).mark(NOON);
+        assert_eq!(resumed(NOON + HOUR * 3, mark).unwrap().now(), NOON + HOUR * 3);
+    }
+
+    /// A process that is stopped there, for one.
+    #[test]
+    fn what_passes_between_the_two_readings_of_a_mark_is_not_counted_twice() {
+        let (manual, clock) = clock_at(NOON);
+        let time = StoreClock::start(clock);
+        let now = time.now();
+        manual.advance(HOUR);
+        assert_eq!(resumed(NOON + HOUR, time.mark(now)).unwrap().now(), NOON);
+    }
+
+    /// A laptop: the wall clock goes on while it sleeps, the monotonic one does not.
+    #[test]
+    fn sleep_while_the_store_was_open_is_not_counted_when_it_is_opened_again() {
+        let (manual, clock) = clock_at(NOON);
+        let time = StoreClock::start(clock);
+        manual.set_wall(NOON + HOUR * 12);
+        let mark = time.mark(time.now());
+        assert_eq!(resumed(NOON + HOUR * 13, mark).unwrap().now(), NOON + HOUR);
+    }
+
+    #[test]
+    fn wall_clock_that_was_set_back_counts_nothing_and_time_never_goes_back() {
+        let mark = ClockMark { time: NOON + HOUR, wall: NOON + HOUR };
+        for wall in [NOON, Timestamp::default()] {
+            assert_eq!(resumed(wall, mark).unwrap().now(), NOON + HOUR);
+        }
+    }
+
+    /// A board without a battery begins in 1970 at each start, until it has asked for the time.
+    #[test]
+    fn clock_that_begins_in_1970_and_is_set_right_later_counts_no_decades() {
+        let mark = ClockMark { time: NOON, wall: NOON };
+        let (_, in_1970) = clock_at(Timestamp::default() + HOUR * 24 * 365 / 4);
+        let wrong = StoreClock::resume(in_1970, mark, HOUR * 24 * 365 * 100).unwrap();
+        let mark = wrong.mark(wrong.now());
+        assert_eq!(mark, ClockMark { time: NOON, wall: NOON });
+        assert_eq!(resumed(NOON + HOUR, mark).unwrap().now(), NOON + HOUR);
+    }
+
+    #[test]
+    fn jump_beyond_the_bound_is_refused_and_names_both() {
+        let mark = ClockMark { time: NOON, wall: NOON };
+        assert!(resumed(NOON + MAX_JUMP, mark).is_ok());
+        let error = resumed(NOON + HOUR * 24 * 7_305, mark).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert!(error.message().contains("20years") && error.message().contains("max_clock_jump"), "{error}");
+    }
+
+    /// The clock was wrong once, and is right again: the years in between are counted as they pass.
+    #[test]
+    fn mark_of_a_clock_that_was_years_ahead_stops_no_count() {
+        let mark = ClockMark { time: NOON, wall: NOON + HOUR * 24 * 7_305 };
+        let time = resumed(NOON, mark).unwrap();
+        let mark = time.mark(time.now());
+        assert_eq!(mark, ClockMark { time: NOON, wall: NOON });
+        assert_eq!(resumed(NOON + HOUR, mark).unwrap().now(), NOON + HOUR);
+    }
+
+    #[test]
+    fn time_is_raised_to_that_of_another_store_and_goes_on_from_there() {
+        let (manual, clock) = clock_at(NOON);
+        let time = StoreClock::start(clock);
+        let same = time.clone();
+        time.raise(ClockMark { time: NOON + HOUR, wall: NOON });
+        time.raise(ClockMark { time: NOON, wall: NOON + HOUR * 2 });
+        manual.advance(HOUR);
+        assert_eq!((time.now(), same.now()), (NOON + HOUR * 2, NOON + HOUR * 2));
+        assert_eq!(time.mark(time.now()).wall, NOON + HOUR * 2);
+    }
+
+    #[test]
+    fn mark_that_two_raise_to_at_once_counts_once() {
+        let time = StoreClock::start(clock_at(NOON).1);
+        let arrived = AtomicU64::new(0);
+        // A barrier wakes its threads one after another, too far apart to meet.
+        let meet = |times: u64| {
+            arrived.fetch_add(1, Ordering::AcqRel);
+            while arrived.load(Ordering::Acquire) < times * 2 {
+                std::thread::yield_now();
+            }
+        };
+        let raise = || {
+            for round in 1..=100_000 {
+                meet(round * 2 - 1);
+                time.raise(ClockMark { time: NOON + Duration::from_micros(round), wall: NOON });
+                meet(round * 2);
+                assert_eq!(time.now(), NOON + Duration::from_micros(round));
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(raise);
+            raise();
+        });
+    }
+
+    /// A store reads its own mark again when it has opened its file anew.
+    #[test]
+    fn wrong_reading_that_was_dropped_does_not_come_back_with_the_mark_it_stood_in() {
+        let mark = ClockMark { time: NOON, wall: NOON + HOUR * 24 * 7_305 };
+        let time = resumed(NOON, mark).unwrap();
+        time.raise(mark);
+        assert_eq!(time.mark(time.now()), ClockMark { time: NOON, wall: NOON });
+    }
+
+    #[test]
+    fn reading_within_the_bound_is_taken_in_with_the_mark() {
+        let time = resumed(NOON, ClockMark { time: NOON, wall: NOON }).unwrap();
+        time.raise(ClockMark { time: NOON, wall: NOON + MAX_JUMP });
+        assert_eq!(time.mark(time.now()).wall, NOON + MAX_JUMP);
+    }
+}

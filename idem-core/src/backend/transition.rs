@@ -1,0 +1,320 @@
+//! From one atomic step to a whole store.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::decide::{Answer, Call};
+use super::lease_control::LeaseControl;
+use crate::claim::Claim;
+use crate::effect::Effect;
+use crate::error::Result;
+use crate::identity::{Fingerprint, Key};
+use crate::lease::{Lease, LockAnswer, Sent};
+use crate::record::{Checkpoint, Outcome, Record, Replay};
+use crate::store::polling::settled_by_polling;
+use crate::store::{Capabilities, Expired};
+
+/// What a store over a storage with transactions has to do itself. The calls of [`Store`](crate::Store) follow from it:
+/// [`store_from_transition!`](crate::backend::store_from_transition) writes them.
+///
+/// They check what is asked against its limits, take the time before they ask, tell the lease what was answered, and
+/// trace it. None of that is left to the store.
+///
+/// ```
+/// # use std::collections::BTreeMap;
+/// # use std::sync::{Mutex, PoisonError};
+/// use idem_core::backend::{Applied, Call, Change, Sent, StoreClock, Transition, decide, store_from_transition};
+/// use idem_core::record::Record;
+/// use idem_core::{Capabilities, Expired, Key, Result};
+///
+/// #[derive(Debug)]
+/// struct MapStore {
+///     records: Mutex<BTreeMap<Key, Record>>,
+///     clock: StoreClock,
+/// }
+///
+/// impl Transition for MapStore {
+///     async fn apply(&self, key: &Key, call: Call, _sent: &Sent) -> Result<Applied> {
+///         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+///         let decision = decide(records.get(key), call, self.clock.now());
+///         let wrote = decision.change != Change::None;
+///         match decision.change {
+///             Change::Put(record) => drop(records.insert(*key, record)),
+///             Change::Remove => drop(records.remove(key)),
+///             Change::None => {}
+///         }
+///         Ok(Applied { answer: decision.answer, wrote })
+///     }
+///     // and the others
+/// #   async fn get(&self, key: &Key) -> Result<Option<Record>> {
+/// #       let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+/// #       let now = self.clock.now();
+/// #       let record = records.get(key).filter(|record| !record.is_expired(now)).cloned();
+/// #       Ok(record.map(|record| Record { as_of: now, ..record }))
+/// #   }
+/// #   async fn expire(&self, _budget: usize) -> Result<Expired> {
+/// #       Ok(Expired::default())
+/// #   }
+/// #   fn sent(&self, _key: &Key) -> Sent {
+/// #       Sent::now(self.clock.source())
+/// #   }
+/// #   fn capabilities(&self) -> Capabilities {
+/// #       Capabilities::none()
+/// #   }
+/// }
+///
+/// store_from_transition!(MapStore);
+/// ```
+pub trait Transition: Debug + Send + Sync + 'static {
+    /// Loads the record of `key`, lets [`decide`](crate::backend::decide()) say what `call` does to it, and carries that
+    /// out, as one atomic step: no other call on the key comes in between, and either all of it is kept or nothing.
+    ///
+    /// Of a [`Call::Lock`] set the `min_sequence` first, where the store gives sequences that rise across the removal of
+    /// a record. `sent` was taken before the call began.
+    ///
+    /// # Errors
+    /// Those of the storage. [`Timeout`](crate::ErrorKind::Timeout) when it is unknown whether the step was made.
+    ///
+    /// # Cancel safety
+    /// A dropped future leaves the record as it was, or as the call makes it.
+    fn apply(&self, key: &Key, call: Call, sent: &Sent) -> impl Future<Output = Result<Applied>> + Send;
+
+    /// [`Store::get`](crate::Store::get): what is kept for `key`, `None` also once it has expired.
+    fn get(&self, key: &Key) -> impl Future<Output = Result<Option<Record>>> + Send;
+
+    /// [`Store::expire`](crate::Store::expire): removes at most `budget` expired records.
+    fn expire(&self, budget: usize) -> impl Future<Output = Result<Expired>> + Send;
+
+    /// [`Store::capabilities`](crate::Store::capabilities)
+    fn capabilities(&self) -> Capabilities;
+
+    /// The moment before a call on `key`, by the clock that its lease is counted by:
+    /// `Sent::now(self.clock.source())` where the store has a [`StoreClock`](crate::backend::StoreClock).
+    fn sent(&self, key: &Key) -> Sent;
+
+    /// The largest outcome and the largest checkpoint that the store keeps, in bytes.
+    fn max_outcome(&self) -> u64 {
+        u64::MAX
+    }
+
+    /// [`Store::peek`](crate::Store::peek): a replay that is at hand in memory.
+    fn peek(&self, _key: &Key, _fingerprint: &Fingerprint) -> Option<Replay> {
+        None
+    }
+
+    /// [`Store::settled`](crate::Store::settled), by polling. A store with [`Waiters`](crate::backend::Waiters) waits for
+    /// them instead, and wakes them where a [lease ended](Transition::lease_ended).
+    fn settled(&self, key: &Key, timeout: Duration) -> impl Future<Output = Result<bool>> + Send {
+        settled_by_polling(|| self.get(key), timeout)
+    }
+
+    /// Called after a call by which a lease on `key` was completed, released or removed.
+    fn lease_ended(&self, _key: &Key) {}
+}
+
+/// What [`Transition::apply`] did.
+#[derive(Debug)]
+pub struct Applied {
+    /// What the caller is told.
+    pub answer: Answer,
+    /// Whether the record was changed.
+    pub wrote: bool,
+}
+
+/// Implements [`Store`](crate::Store) for a type that is a [`Transition`](crate::backend::Transition):
+/// `store_from_transition!(MapStore);`
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __store_from_transition {
+    ($store:ty) => {
+        #[$crate::backend::async_trait]
+        impl $crate::Store for $store {
+            async fn lock(
+                &self,
+                key: &$crate::Key,
+                fingerprint: &$crate::Fingerprint,
+                claim: &$crate::Claim,
+            ) -> $crate::Result<$crate::LockAnswer> {
+                $crate::backend::transition::lock(self, key, fingerprint, claim).await
+            }
+
+            fn peek(
+                &self,
+                key: &$crate::Key,
+                fingerprint: &$crate::Fingerprint,
+            ) -> ::core::option::Option<$crate::record::Replay> {
+                $crate::backend::Transition::peek(self, key, fingerprint)
+            }
+
+            async fn renew(
+                &self,
+                lease: &$crate::Lease,
+                duration: ::core::time::Duration,
+            ) -> $crate::Result<$crate::Effect> {
+                $crate::backend::transition::renew(self, lease, duration).await
+            }
+
+            async fn checkpoint(
+                &self,
+                lease: &$crate::Lease,
+                step: u64,
+                progress: $crate::bytes::Bytes,
+                duration: ::core::time::Duration,
+            ) -> $crate::Result<$crate::Effect> {
+                $crate::backend::transition::checkpoint(self, lease, step, progress, duration).await
+            }
+
+            async fn complete(
+                &self,
+                lease: &$crate::Lease,
+                outcome: $crate::Outcome,
+                retention: ::core::time::Duration,
+            ) -> $crate::Result<$crate::Effect> {
+                $crate::backend::transition::complete(self, lease, outcome, retention).await
+            }
+
+            async fn release(&self, lease: &$crate::Lease) -> $crate::Result<$crate::Effect> {
+                $crate::backend::transition::release(self, lease).await
+            }
+
+            async fn get(
+                &self,
+                key: &$crate::Key,
+            ) -> $crate::Result<::core::option::Option<$crate::record::Record>> {
+                $crate::backend::Transition::get(self, key).await
+            }
+
+            async fn settled(
+                &self,
+                key: &$crate::Key,
+                timeout: ::core::time::Duration,
+            ) -> $crate::Result<bool> {
+                $crate::backend::Transition::settled(self, key, timeout).await
+            }
+
+            async fn remove(&self, key: &$crate::Key, force: bool) -> $crate::Result<bool> {
+                $crate::backend::transition::remove(self, key, force).await
+            }
+
+            async fn expire(&self, budget: usize) -> $crate::Result<$crate::Expired> {
+                $crate::backend::Transition::expire(self, budget).await
+            }
+
+            fn capabilities(&self) -> $crate::Capabilities {
+                $crate::backend::Transition::capabilities(self)
+            }
+
+            fn as_any(&self) -> &dyn ::core::any::Any {
+                self
+            }
+        }
+    };
+}
+
+/// [`Store::lock`](crate::Store::lock) of a [`Transition`].
+///
+/// # Errors
+/// Those of the call.
+pub async fn lock<T: Transition>(
+    store: &T,
+    key: &Key,
+    fingerprint: &Fingerprint,
+    claim: &Claim,
+) -> Result<LockAnswer> {
+    let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
+    call.check(store.max_outcome())?;
+    let sent = store.sent(key);
+    store.apply(key, call, &sent).await?.answer.into_lock_answer(*key, *fingerprint, claim, &sent)
+}
+
+/// [`Store::renew`](crate::Store::renew) of a [`Transition`].
+///
+/// # Errors
+/// Those of the call.
+pub async fn renew<T: Transition>(store: &T, lease: &Lease, duration: Duration) -> Result<Effect> {
+    hold(store, lease, Call::Renew { token: lease.token(), duration }).await
+}
+
+/// [`Store::checkpoint`](crate::Store::checkpoint) of a [`Transition`].
+///
+/// # Errors
+/// Those of the call.
+pub async fn checkpoint<T: Transition>(
+    store: &T,
+    lease: &Lease,
+    step: u64,
+    progress: Bytes,
+    duration: Duration,
+) -> Result<Effect> {
+    let checkpoint = Checkpoint::new(step, progress);
+    hold(store, lease, Call::Checkpoint { token: lease.token(), checkpoint, duration }).await
+}
+
+/// [`Store::complete`](crate::Store::complete) of a [`Transition`].
+///
+/// # Errors
+/// Those of the call.
+pub async fn complete<T: Transition>(
+    store: &T,
+    lease: &Lease,
+    outcome: Outcome,
+    retention: Duration,
+) -> Result<Effect> {
+    hold(store, lease, Call::Complete { token: lease.token(), outcome, retention }).await
+}
+
+/// [`Store::release`](crate::Store::release) of a [`Transition`].
+///
+/// # Errors
+/// Those of the call.
+pub async fn release<T: Transition>(store: &T, lease: &Lease) -> Result<Effect> {
+    hold(store, lease, Call::Release { token: lease.token() }).await
+}
+
+/// [`Store::remove`](crate::Store::remove) of a [`Transition`].
+///
+/// # Errors
+/// Those of the call.
+pub async fn remove<T: Transition>(store: &T, key: &Key, force: bool) -> Result<bool> {
+    let sent = store.sent(key);
+    let removed = store.apply(key, Call::Remove { force }, &sent).await?.answer.into_removed()?;
+    if removed {
+        tracing::debug!(%key, force, "removed");
+        store.lease_ended(key);
+    }
+    Ok(removed)
+}
+
+/// A call that only a holder may make.
+async fn hold<T: Transition>(store: &T, lease: &Lease, call: Call) -> Result<Effect> {
+    let operation = call.operation();
+    call.check(store.max_outcome())?;
+    let asked = without_bytes(&call);
+    let sent = store.sent(lease.key());
+    let Applied { answer, wrote } = store.apply(lease.key(), call, &sent).await?;
+    let effect = answer.into_effect()?;
+    tracing::trace!(key = %lease.key(), %operation, ?effect);
+    lease.answered(&asked, effect, wrote, &sent);
+    if wrote && matches!(asked, Call::Complete { .. } | Call::Release { .. }) {
+        store.lease_ended(lease.key());
+    }
+    Ok(effect)
+}
+
+/// What the lease is told of a call: its kind and its times. A copy of the bytes would be counted and dropped.
+fn without_bytes(call: &Call) -> Call {
+    match call {
+        Call::Complete { token, retention, .. } => {
+            Call::Complete { token: *token, outcome: Outcome::Value(Bytes::new()), retention: *retention }
+        }
+        Call::Checkpoint { token, checkpoint, duration } => Call::Checkpoint {
+            token: *token,
+            checkpoint: Checkpoint::new(checkpoint.step, Bytes::new()),
+            duration: *duration,
+        },
+        call => call.clone(),
+    }
+}

@@ -1,0 +1,14 @@
+//! Choosing a backend by configuration: a URI, or the same as a table of a configuration file.
+
+mod driver;
+mod mask;
+mod options;
+mod registry;
+mod store_config;
+pub mod units;
+
+pub use driver::{Driver, Opening};
+pub use mask::masked;
+pub use options::Options;
+pub use registry::Registry;
+pub use store_config::StoreConfig;

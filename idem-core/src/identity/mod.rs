@@ -1,0 +1,11 @@
+//! What tells one request, and one attempt at it, from all others.
+
+pub(crate) mod digest;
+mod fingerprint;
+mod key;
+pub(crate) mod random;
+mod token;
+
+pub use fingerprint::{Fingerprint, FingerprintBuilder};
+pub use key::{Key, Scope};
+pub use token::{Owner, Token};

@@ -1,0 +1,294 @@
+//! The contract that every backend keeps.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::capabilities::Capabilities;
+use super::polling::settled_by_polling;
+use crate::claim::Claim;
+use crate::effect::Effect;
+use crate::error::Result;
+use crate::identity::{Fingerprint, Key};
+use crate::lease::{Lease, LockAnswer};
+use crate::record::{Outcome, Record, Replay};
+
+/// A store of idempotency keys: **for one key, one unexpired lease at a time, one accepted completion, and
+/// the same answer for every retry until it expires.**
+///
+/// # Contract
+/// Every call acts on one record as one atomic step, as [`decide`](crate::backend::decide) says; what a store
+/// acknowledges it keeps, as far as its [`Capabilities`] go. Store time never runs backwards.
+///
+/// # Errors
+/// An [`Error`](crate::Error) means that the store failed or was misused, never a business result. After
+/// [`Timeout`](crate::ErrorKind::Timeout) or [`Unavailable`](crate::ErrorKind::Unavailable) the effect is
+/// unknown: send the same call again, with the same owner or lease, and the answer is the truth.
+///
+/// # Cancel safety
+/// Every call is safe to resend and safe to cancel: a dropped future leaves the record as it was, or as the
+/// call would have made it, never half.
+///
+/// # Writing a store
+/// Implement this trait over your storage, make `decide` atomic there, and run `idem-conformance` against it.
+///
+/// Usable as `Arc<dyn Store>` and `Box<dyn Store>`. Comfort over these calls, such as
+/// [`execute`](crate::StoreExt::execute), lives in [`StoreExt`](crate::StoreExt).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `Store`",
+    label = "expected a store, such as `RedbStore`, `RedisStore`, `MokaStore` or `Arc<dyn Store>`",
+    note = "opening a store may wait and may fail: the store itself is what is left after `.await?`, or after `?`",
+    note = "it is given by value: clone it, or put it into an `Arc`"
+)]
+#[async_trait]
+pub trait Store: Debug + Send + Sync + 'static {
+    /// Asks for the right to run the work of `key`.
+    ///
+    /// # Contract
+    /// At most one caller at a time gets [`LockAnswer::Acquired`] while its lease is live. A completed key
+    /// answers with its outcome, a different fingerprint with a mismatch. The same `claim.owner` sent again is
+    /// the same `lock`: it gets the same token and attempt.
+    ///
+    /// A `lock` delayed in the network past its own release can leave a lease that nobody holds, until it ends.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a lease or retention outside
+    /// [`Claim`]'s limits, [`Full`](crate::ErrorKind::Full) when the store takes no new key.
+    ///
+    /// # Cancel safety
+    /// A dropped future may leave a granted lease behind, which ends by itself. Sending the same claim again
+    /// finds it.
+    ///
+    /// # Example
+    /// ```
+    /// # async fn example(store: &dyn idem_core::Store) -> idem_core::Result<()> {
+    /// use std::time::Duration;
+    /// use bytes::Bytes;
+    /// use idem_core::{Claim, Fingerprint, Key, LockAnswer, Outcome, Owner, Scope};
+    ///
+    /// let key = Key::new(&Scope::new("tenant-7")?, "order-1")?;
+    /// let fingerprint = Fingerprint::builder("orders v1").part("buy 3 apples").finish();
+    /// let claim = Claim {
+    ///     owner: Owner::random()?,
+    ///     lease: Duration::from_secs(30),
+    ///     retention: Duration::from_secs(24 * 3600),
+    /// };
+    /// match store.lock(&key, &fingerprint, &claim).await? {
+    ///     LockAnswer::Acquired(lease) => {
+    ///         let answer = Outcome::Value(Bytes::from_static(b"3 apples")); // the work
+    ///         let _effect = store.complete(&lease, answer, lease.retention()).await?;
+    ///     }
+    ///     LockAnswer::Completed(replay) => println!("replay {:?}", replay.outcome),
+    ///     LockAnswer::InProgress { remaining } => println!("try again in {remaining:?}"),
+    ///     LockAnswer::FingerprintMismatch => println!("this key was used for another request"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockAnswer>;
+
+    /// The completion that [`lock`](Store::lock) would answer with, where it is at hand.
+    ///
+    /// # Contract
+    /// `None` says nothing: ask by `lock`. `Some` is what `lock` would have answered at this moment to a request with
+    /// `fingerprint`. Nothing is changed and nothing is waited for: the call runs on the caller's thread, so it reads
+    /// only what `lock` would read there, in memory. Damage and failures are `None`; `lock` reports them.
+    /// [`execute`](crate::StoreExt::execute) peeks before it makes a claim.
+    ///
+    /// The default answers `None`. A wrapper may forward the call or leave it; a replay then goes by `lock`.
+    ///
+    /// # Example
+    /// ```
+    /// # fn example(store: &dyn idem_core::Store, key: &idem_core::Key, fingerprint: &idem_core::Fingerprint) {
+    /// if let Some(replay) = store.peek(key, fingerprint) {
+    ///     println!("replay {:?}", replay.outcome);
+    /// }
+    /// # }
+    /// ```
+    fn peek(&self, _key: &Key, _fingerprint: &Fingerprint) -> Option<Replay> {
+        None
+    }
+
+    /// Lets the lease last for `duration` from now; never shortens it.
+    ///
+    /// # Contract
+    /// Also applies when the lease is over and nobody took over.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a duration outside a lease's limits.
+    ///
+    /// # Cancel safety
+    /// Safe: the lease is as before, or renewed.
+    ///
+    /// # Example
+    /// ```
+    /// # async fn example(store: &dyn idem_core::Store, lease: idem_core::Lease) -> idem_core::Result<()> {
+    /// # use std::time::Duration;
+    /// use idem_core::Effect;
+    /// if let Effect::Lost(reason) = store.renew(&lease, Duration::from_secs(30)).await? {
+    ///     eprintln!("stop, somebody else may run this: {reason:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Effect>;
+
+    /// Saves a recovery point for the attempt that may come after this one, and renews the lease.
+    ///
+    /// # Contract
+    /// Written only when `step` is higher than the stored one, else `Applied` with nothing written: calls that
+    /// overtake one another do no harm. The next attempt gets the bytes in its [`Lease`].
+    ///
+    /// # Errors
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) when `progress` is larger than the store keeps.
+    ///
+    /// # Cancel safety
+    /// Safe: the checkpoint is as before, or as given.
+    ///
+    /// # Example
+    /// ```
+    /// # async fn example(store: &dyn idem_core::Store, lease: idem_core::Lease) -> idem_core::Result<()> {
+    /// # use std::time::Duration;
+    /// # use bytes::Bytes;
+    /// let _effect = store.checkpoint(&lease, 2, Bytes::from_static(b"charged"), Duration::from_secs(30)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    async fn checkpoint(
+        &self,
+        lease: &Lease,
+        step: u64,
+        progress: Bytes,
+        duration: Duration,
+    ) -> Result<Effect>;
+
+    /// Ends the work: `outcome` is what every retry gets for `retention` from now.
+    ///
+    /// # Contract
+    /// At most one completion is accepted per key until it expires. The same lease sent again is the same
+    /// `complete`: `Applied`, and the stored outcome stays. The record lives at least to its lease deadline.
+    ///
+    /// # Errors
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) when the outcome is larger than the store keeps: the lease is
+    /// still held, complete it with [`Outcome::Unavailable`] so that the work never runs again.
+    ///
+    /// # Cancel safety
+    /// Safe: the key is locked as before, or completed.
+    ///
+    /// # Example
+    /// See [`lock`](Store::lock).
+    async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Effect>;
+
+    /// Gives the key back without a result: the work did not happen, or may happen again.
+    ///
+    /// # Contract
+    /// Without a checkpoint the record is removed; with one the holder is cleared and the record kept, so that
+    /// the next attempt resumes at once. Sent again it does nothing more, and answers that it was lost
+    /// (`Gone` or `Released`): either answer means that this lease holds the key no longer.
+    ///
+    /// # Cancel safety
+    /// Safe: the key is held as before, or released.
+    ///
+    /// # Example
+    /// ```
+    /// # async fn example(store: &dyn idem_core::Store, lease: idem_core::Lease) -> idem_core::Result<()> {
+    /// let _effect = store.release(&lease).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    async fn release(&self, lease: &Lease) -> Result<Effect>;
+
+    /// What the store keeps for `key`; `None` also when it has expired.
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) when the bytes are not what was written.
+    ///
+    /// # Cancel safety
+    /// Safe: reads only.
+    ///
+    /// # Example
+    /// ```
+    /// # async fn example(store: &dyn idem_core::Store, key: idem_core::Key) -> idem_core::Result<()> {
+    /// let attempts = store.get(&key).await?.map_or(0, |record| record.attempt);
+    /// # Ok(())
+    /// # }
+    /// ```
+    async fn get(&self, key: &Key) -> Result<Option<Record>>;
+
+    /// Waits until `key` has no live lease (true), or until `timeout` is over (false).
+    ///
+    /// # Contract
+    /// Holds no lock and no thread while it waits. Where the store notifies, a completion wakes it at once;
+    /// elsewhere it polls, from every 5 ms to every 250 ms, and that is what a store inherits. True is a hint,
+    /// another caller may lock in the same moment: ask with `lock`.
+    ///
+    /// # Errors
+    /// Those of [`get`](Store::get).
+    ///
+    /// # Cancel safety
+    /// Safe: changes nothing.
+    ///
+    /// # Example
+    /// ```
+    /// # async fn example(store: &dyn idem_core::Store, key: idem_core::Key) -> idem_core::Result<()> {
+    /// # use std::time::Duration;
+    /// if store.settled(&key, Duration::from_secs(2)).await? {
+    ///     // lock again: it is completed, released, or its holder is gone
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
+        settled_by_polling(|| self.get(key), timeout).await
+    }
+
+    /// Removes the record of `key`, for operators. False: there was none, or its lease is live and `force`
+    /// was not given.
+    ///
+    /// # Contract
+    /// With `force` a running holder loses its lease (`Gone`), and its work may run again.
+    ///
+    /// # Cancel safety
+    /// Safe: the record is as before, or gone.
+    ///
+    /// # Example
+    /// ```
+    /// # async fn example(store: &dyn idem_core::Store, key: idem_core::Key) -> idem_core::Result<()> {
+    /// let removed: bool = store.remove(&key, false).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    async fn remove(&self, key: &Key, force: bool) -> Result<bool>;
+
+    /// Removes at most `budget` expired records now. Stores also do it by themselves.
+    ///
+    /// # Cancel safety
+    /// Safe: some of them are removed.
+    ///
+    /// # Example
+    /// ```
+    /// # async fn example(store: &dyn idem_core::Store) -> idem_core::Result<()> {
+    /// while store.expire(1_000).await?.more {}
+    /// # Ok(())
+    /// # }
+    /// ```
+    async fn expire(&self, budget: usize) -> Result<Expired>;
+
+    /// What this store promises beyond the contract.
+    fn capabilities(&self) -> Capabilities;
+
+    /// To reach what one backend alone can do.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// The answer to [`Store::expire`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Expired {
+    /// How many records were removed.
+    pub removed: usize,
+    /// Whether more expired records remain.
+    pub more: bool,
+}

@@ -1,0 +1,11 @@
+//! The contract that every backend keeps, and what stands directly on it.
+
+mod capabilities;
+mod contract;
+mod pointer_impls;
+pub(crate) mod polling;
+mod settled_wait;
+
+pub use capabilities::Capabilities;
+pub use contract::{Expired, Store};
+pub use settled_wait::SettledWait;
