@@ -1,82 +1,60 @@
-//! What idem promises, shown one promise a line, on the store of your choice:
+//! A card that is charged once, however often the client asks:
 //!
 //! ```text
-//! cargo run --example quickstart                          a redb file in a temporary directory
-//! cargo run --example quickstart -- redb:./payments.idem  a redb file that stays
-//! cargo run --example quickstart -- moka:                 memory only
-//! cargo run --example quickstart -- redis://127.0.0.1:6379
-//! cargo run --example quickstart -- redis-cluster://127.0.0.1:7000
+//! cargo run --example quickstart                      the keys are in a temporary file
+//! cargo run --example quickstart -- ./payments.idem   they are in a file that stays: run it twice
 //! ```
-//!
-//! Every line is checked, not only printed: the first promise that does not hold ends the program with a
-//! message and a non-zero exit.
 
-mod crash;
-mod crowd;
-mod desk;
-mod reopen;
-mod retry;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
 
-use std::process::ExitCode;
-
-use idem_core::Registry;
-use idem_core::config::masked;
-use tempfile::TempDir;
-
-use desk::Desk;
-
-/// Any error will do here: it is printed, and the program ends.
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+use idem_core::{Execution, Fingerprint, Key, Policy, Result, Scope, StoreExt};
+use idem_redb::RedbStore;
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    match run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("quickstart: {error}");
-            ExitCode::FAILURE
-        }
+async fn main() -> Result<()> {
+    let given = std::env::args_os().nth(1).map(PathBuf::from);
+    let path = given
+        .clone()
+        .unwrap_or_else(|| std::env::temp_dir().join(format!("quickstart-{}", std::process::id())));
+    let store = RedbStore::open(path.as_path()).await?;
+
+    // The client sends a key with its order. It saw no answer, so it sends both again.
+    for attempt in 1..=3 {
+        println!("attempt {attempt}: {}", pay(&store, "order-17", 1_250).await?);
     }
-}
+    // The same key with another order is a mistake of the client, and gets no answer of the first.
+    println!("other amount: {}", pay(&store, "order-17", 999).await?);
 
-async fn run() -> Result<()> {
-    // Kept until the end: dropping it removes the directory.
-    let (uri, _directory) = store_uri()?;
-    println!("store {}", masked(&uri));
-
-    let registry = Registry::new().with(idem_redb::DRIVER).with(idem_redis::DRIVER).with(idem_moka::DRIVER);
-    let store = registry.open(&uri).await?;
-    let desk = Desk::new()?;
-
-    retry::first_call_executes(&store, &desk).await?;
-    retry::retry_replays(&store, &desk).await?;
-    retry::other_payload_is_refused(&store, &desk).await?;
-    crowd::concurrent_callers_run_it_once(&store, &desk).await?;
-    crash::lease_of_a_crashed_holder_is_taken_over(&store, &desk).await?;
-    reopen::reopened_store_still_replays(store, &registry, &uri, &desk).await
-}
-
-/// The URI on the command line, or one of a file in a temporary directory.
-fn store_uri() -> Result<(String, Option<TempDir>)> {
-    let mut arguments = std::env::args_os().skip(1);
-    match (arguments.next(), arguments.next()) {
-        (None, _) => {
-            let directory = tempfile::tempdir()?;
-            let file = directory.path().join("quickstart.idem");
-            let file = file.to_str().ok_or("the temporary directory's path is not UTF-8")?;
-            // In a URI's path these two mean something else.
-            let file = file.replace('%', "%25").replace('?', "%3F");
-            Ok((format!("redb:{file}"), Some(directory)))
-        }
-        (Some(uri), None) => {
-            let uri = uri.into_string().map_err(|uri| format!("{} is not UTF-8", uri.display()))?;
-            Ok((uri, None))
-        }
-        (Some(_), Some(_)) => Err("usage: quickstart [URI], such as redb:./payments.idem or moka:".into()),
+    store.close().await?;
+    if given.is_none() {
+        let _left_behind = std::fs::remove_file(path);
     }
+    Ok(())
 }
 
-/// Ends the program unless a promise held.
-fn check(held: bool, violation: impl Into<String>) -> Result<()> {
-    if held { Ok(()) } else { Err(format!("VIOLATED: {}", violation.into()).into()) }
+/// Charges `cents` once for each `client_key`.
+async fn pay(store: &RedbStore, client_key: &str, cents: u64) -> Result<String> {
+    // Whose key it is, and which one.
+    let key = Key::new(&Scope::new("tenant-7")?, client_key)?;
+    // What the request asks for.
+    let fingerprint = Fingerprint::builder("payments v1").part(cents.to_le_bytes()).finish();
+    // How long a holder may be silent before another takes over, and how long the answer is replayed.
+    let policy = Policy::new(Duration::from_secs(30), Duration::from_secs(24 * 3600));
+
+    let execution = store.execute(&key, &fingerprint, &policy, |_lease| charge(cents)).await?;
+    Ok(match execution {
+        Execution::Executed(receipt) => format!("executed, {receipt}"),
+        Execution::Replayed(receipt) => format!("replayed, {receipt}"),
+        Execution::FingerprintMismatch => "refused, the key belongs to another request".to_owned(),
+        Execution::InProgress { remaining } => format!("in progress, ask again within {remaining:?}"),
+        other => format!("{other:?}"),
+    })
+}
+
+/// The work that must not happen twice.
+async fn charge(cents: u64) -> io::Result<String> {
+    println!("the card is charged {cents} cents");
+    Ok(format!("receipt for {cents} cents"))
 }

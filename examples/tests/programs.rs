@@ -22,10 +22,10 @@ const STREAM: &str = r#"{"account":"a","key":"1","cents":250,"currency":"EUR"}
 "#;
 
 #[test]
-fn quickstart_keeps_every_promise_on_each_store() {
+fn promises_keeps_every_promise_on_each_store() {
     for (uri, last) in [(None, "ok  closed, opened again"), (Some("moka:"), "--  this store is memory-only")]
     {
-        let output = run("quickstart", uri);
+        let output = run("promises", uri);
         assert!(output.status.success(), "{output:?}");
         let said = text(&output.stdout);
         assert_eq!(
@@ -37,17 +37,17 @@ fn quickstart_keeps_every_promise_on_each_store() {
 }
 
 #[test]
-fn quickstart_can_use_a_file_again() {
+fn promises_can_use_a_file_again() {
     let folder = tempfile::tempdir().unwrap();
     let uri = format!("redb:{}", folder.path().join("kept.idem").display());
     for _ in 0..2 {
-        let output = run("quickstart", [&uri]);
+        let output = run("promises", [&uri]);
         assert!(output.status.success(), "{output:?}");
     }
 }
 
 #[test]
-fn quickstart_prints_the_typed_error_of_a_bad_uri() {
+fn promises_prints_the_typed_error_of_a_bad_uri() {
     let cases = [
         ("mongo:x", "invalid configuration: unknown store \"mongo\"; known are: redb, redis"),
         ("payments.idem", "invalid configuration"),
@@ -57,9 +57,9 @@ fn quickstart_prints_the_typed_error_of_a_bad_uri() {
         ("moka:?max_bytes=lots", "max_bytes"),
     ];
     for (uri, why) in cases {
-        refused(&run("quickstart", [uri]), why);
+        refused(&run("promises", [uri]), why);
     }
-    refused(&run("quickstart", ["moka:", "moka:"]), "usage");
+    refused(&run("promises", ["moka:", "moka:"]), "usage");
 }
 
 #[test]

@@ -4,14 +4,14 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use idem_conformance::redis::{shared_cluster, shared_lone};
+use idem_servers::redis::{shared_cluster, shared_lone};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn quickstart_keeps_every_promise_on_one_server_and_on_a_cluster() {
+async fn promises_keeps_every_promise_on_one_server_and_on_a_cluster() {
     let lone = format!("redis://{}", shared_lone().await);
     let cluster = shared_cluster().await.uri();
     for uri in [lone, cluster] {
-        let output = run("quickstart", &[&uri]);
+        let output = run("promises", &[&uri]);
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{output:?}");
         assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 6, "{said}");

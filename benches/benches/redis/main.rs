@@ -18,9 +18,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use idem_benches::{Backend, Bar, Baseline, Figure, Plan, Result, Rows, Session, Workload, run};
-use idem_conformance::redis::{Cluster, Server};
 use idem_core::Store;
 use idem_redis::{Acks, Address, RedisConfig, RedisStore};
+use idem_servers::redis::{Cluster, Server};
 
 use bare::Bare;
 use without_acks::WithoutAcks;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use idem_benches::{Bar, Figure, Payload, Plan, RETENTION, Raw as _, Result, fill, keys};
-use idem_conformance::redis::Server;
 use idem_core::Store;
 use idem_redis::{RedisConfig, RedisStore};
+use idem_servers::redis::Server;
 
 use crate::bare::{self, Bare};
 use crate::{KIB, address};

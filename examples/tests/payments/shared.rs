@@ -1,6 +1,6 @@
 //! Two servers behind one Redis Cluster.
 
-use idem_conformance::redis::shared_cluster;
+use idem_servers::redis::shared_cluster;
 
 use crate::process::{Kept, Server, is_replay, json};
 

@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use idem_benches::Result;
-use idem_conformance::redis::Server;
 use idem_core::{Registry, Store};
+use idem_servers::redis::Server;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 

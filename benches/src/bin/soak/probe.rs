@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use idem_benches::Result;
-use idem_conformance::redis::Node;
 use idem_core::Store;
 use idem_core::config::masked;
 use idem_moka::MokaStore;
 use idem_redb::RedbStoreExt as _;
 use idem_redis::Address;
+use idem_servers::redis::Node;
 use tokio::net::lookup_host;
 use tokio::runtime::Handle;
 
@@ -188,7 +188,7 @@ mod tests {
     async fn every_store_is_sampled_with_all_that_it_takes() {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
         let path = folder.path().join("soak.idem");
-        let server = idem_conformance::redis::Server::lone().await;
+        let server = idem_servers::redis::Server::lone().await;
         for (uri, file, remote) in [
             (format!("redb:{}", path.display()), true, false),
             (format!("redb://{}?quick_repair=false", path.with_extension("other").display()), true, false),
@@ -206,7 +206,7 @@ mod tests {
 
     #[tokio::test]
     async fn store_that_cannot_be_sampled_is_refused_and_told_why() {
-        let server = idem_conformance::redis::Server::lone().await;
+        let server = idem_servers::redis::Server::lone().await;
         for uri in [format!("redis://{}/1", server.addr()), format!("redis://default:@{}", server.addr())] {
             let message = refused(probe(&uri).await);
             assert!(message.contains("cannot be sampled"), "{uri}: {message}");

@@ -1,0 +1,111 @@
+//! A store of one's own: a `BTreeMap` behind a mutex.
+//!
+//! What a store has to do is one step, [`Transition::apply`]: load the record, ask `decide` what becomes of it, keep
+//! that. Over a database the mutex is a transaction, and the map a table of `codec::encode`d records.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use idem_core::backend::{
+    Applied, Call, Change, Sent, StoreClock, Transition, Waiters, decide, store_from_transition,
+};
+use idem_core::clock::SharedClock;
+use idem_core::record::Record;
+use idem_core::{Capabilities, Expired, Key, Result};
+
+/// Idempotency keys in the memory of this process, without a bound.
+#[derive(Debug)]
+pub(crate) struct MapStore {
+    kept: Mutex<Kept>,
+    clock: StoreClock,
+    waiters: Waiters,
+    max_outcome: u64,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    records: BTreeMap<Key, Record>,
+    /// The highest that was given out, also to a key that is gone.
+    last_sequence: u64,
+}
+
+impl MapStore {
+    /// Keeps outcomes and checkpoints of up to `max_outcome` bytes. Tests give it a clock that they move by hand,
+    /// programs the system's.
+    pub(crate) fn new(max_outcome: u64, clock: SharedClock) -> Self {
+        let clock = StoreClock::start(clock);
+        Self { kept: Mutex::default(), clock, waiters: Waiters::new(), max_outcome }
+    }
+
+    /// Nothing below panics halfway through a change, so a poisoned mutex guards whole records.
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Transition for MapStore {
+    async fn apply(&self, key: &Key, mut call: Call, _sent: &Sent) -> Result<Applied> {
+        let mut kept = self.kept();
+        // Read under the lock: for one key time must not go back from one call to the next.
+        let now = self.clock.now();
+        if let Call::Lock { min_sequence, .. } = &mut call {
+            *min_sequence = kept.last_sequence + 1;
+        }
+        let decision = decide(kept.records.get(key), call, now);
+        let wrote = decision.change != Change::None;
+        match decision.change {
+            Change::None => {}
+            Change::Put(record) => {
+                kept.last_sequence = kept.last_sequence.max(record.token.sequence);
+                kept.records.insert(*key, record);
+            }
+            Change::Remove => {
+                kept.records.remove(key);
+            }
+        }
+        Ok(Applied { answer: decision.answer, wrote })
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Record>> {
+        let (kept, now) = (self.kept(), self.clock.now());
+        let record = kept.records.get(key).filter(|record| !record.is_expired(now));
+        Ok(record.map(|record| Record { as_of: now, ..record.clone() }))
+    }
+
+    async fn expire(&self, budget: usize) -> Result<Expired> {
+        let (mut kept, now) = (self.kept(), self.clock.now());
+        let expired = kept.records.iter().filter(|(_, record)| record.is_expired(now)).map(|(key, _)| *key);
+        let mut expired: Vec<_> = expired.take(budget.saturating_add(1)).collect();
+        let more = expired.len() > budget;
+        expired.truncate(budget);
+        for key in &expired {
+            kept.records.remove(key);
+        }
+        Ok(Expired { removed: expired.len(), more })
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::none().with_strict_sequence().with_notifies()
+    }
+
+    fn sent(&self, _key: &Key) -> Sent {
+        Sent::now(self.clock.source())
+    }
+
+    fn max_outcome(&self) -> u64 {
+        self.max_outcome
+    }
+
+    // Without the next two, those who wait look every now and then.
+
+    async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
+        self.waiters.settled(self, key, timeout).await
+    }
+
+    fn lease_ended(&self, key: &Key) {
+        self.waiters.wake(key);
+    }
+}
+
+store_from_transition!(MapStore);

@@ -1,0 +1,1 @@
+//! Nothing but the program in `main.rs`, and its test.

@@ -1,0 +1,213 @@
+//! The store's calls, taken down.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::backend::{Grant, LeaseControl, Sent};
+use idem_core::clock::SystemClock;
+use idem_core::record::{Record, State};
+use idem_core::{
+    Claim, Effect, Error, ErrorKind, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Scope, Store,
+};
+use idem_redis::RedisStore;
+use tokio::time::timeout;
+
+use crate::judge::history::{Answer, Call, Digest, Event, History, Micros, Saved, Token, now, owner};
+
+/// Whoever makes calls: one worker by one store.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) store: RedisStore,
+    pub(crate) history: History,
+    pub(crate) worker: u32,
+    /// Whether the store confirms replays.
+    pub(crate) confirms: bool,
+    /// Names the keys of this round.
+    pub(crate) label: String,
+}
+
+impl Caller {
+    pub(crate) fn key(&self, number: u32) -> Key {
+        key(&self.label, number)
+    }
+
+    pub(crate) fn redis_key(&self, number: u32) -> String {
+        self.store.redis_key(&self.key(number))
+    }
+
+    /// The lease, where one is acquired, and what was answered.
+    pub(crate) async fn lock(
+        &self,
+        number: u32,
+        fingerprint: u8,
+        claim: &Claim,
+        patience: Option<Duration>,
+    ) -> (Option<Lease>, Answer) {
+        let key = self.key(number);
+        let call = Call::Lock {
+            owner: owner(&claim.owner),
+            fingerprint,
+            retention: u64::try_from(claim.retention.as_micros()).unwrap(),
+            confirms: self.confirms,
+        };
+        let print = Fingerprint::builder("chaos").part([fingerprint]).finish();
+        let mut lease = None;
+        let answer = self
+            .taken_down(number, call, patience, self.store.lock(&key, &print, claim), |outcome| match outcome
+            {
+                LockAnswer::Acquired(acquired) => {
+                    let checkpoint = acquired.checkpoint();
+                    let saved = checkpoint
+                        .map(|saved| Saved { step: saved.step, bytes: Digest::of(&saved.progress) });
+                    let answer = Answer::Acquired {
+                        token: acquired.token().into(),
+                        attempt: acquired.attempt(),
+                        saved,
+                        until: valid_until(&acquired),
+                    };
+                    lease = Some(acquired);
+                    answer
+                }
+                LockAnswer::InProgress { .. } => Answer::InProgress,
+                LockAnswer::Completed(replay) => {
+                    Answer::Replayed(replay.token.into(), Digest::of_outcome(&replay.outcome))
+                }
+                LockAnswer::FingerprintMismatch => Answer::Mismatch,
+            })
+            .await;
+        (lease, answer)
+    }
+
+    pub(crate) async fn renew(&self, number: u32, lease: &Lease, duration: Duration) -> Answer {
+        let call = Call::Renew(lease.token().into());
+        self.taken_down(number, call, None, self.store.renew(lease, duration), |effect| told(lease, effect))
+            .await
+    }
+
+    pub(crate) async fn checkpoint(
+        &self,
+        number: u32,
+        lease: &Lease,
+        step: u64,
+        duration: Duration,
+    ) -> Answer {
+        let token = Token::from(lease.token());
+        let progress = Bytes::from(format!("step {step} of {token:?}"));
+        let call = Call::Checkpoint(token, Saved { step, bytes: Digest::of(&progress) });
+        let sent = self.store.checkpoint(lease, step, progress, duration);
+        self.taken_down(number, call, None, sent, |effect| told(lease, effect)).await
+    }
+
+    pub(crate) async fn complete(
+        &self,
+        number: u32,
+        lease: &Lease,
+        value: Bytes,
+        retention: Duration,
+        patience: Option<Duration>,
+    ) -> Answer {
+        let call = Call::Complete {
+            token: lease.token().into(),
+            bytes: Digest::of(&value),
+            retention: u64::try_from(retention.as_micros()).unwrap(),
+        };
+        let sent = self.store.complete(lease, Outcome::Value(value), retention);
+        self.taken_down(number, call, patience, sent, |effect| told(lease, effect)).await
+    }
+
+    pub(crate) async fn release(&self, number: u32, lease: &Lease, patience: Option<Duration>) -> Answer {
+        let call = Call::Release(lease.token().into());
+        self.taken_down(number, call, patience, self.store.release(lease), |effect| told(lease, effect)).await
+    }
+
+    pub(crate) async fn get(&self, number: u32) -> Answer {
+        let key = self.key(number);
+        self.taken_down(number, Call::Get, None, self.store.get(&key), |record| match record {
+            None => Answer::Nothing,
+            Some(Record { token, state: State::Completed(completed), .. }) => {
+                Answer::Found(token.into(), Some(Digest::of_outcome(&completed.outcome)))
+            }
+            Some(record) => Answer::Found(record.token.into(), None),
+        })
+        .await
+    }
+
+    pub(crate) async fn settled(&self, number: u32, longest: Duration) -> Answer {
+        let key = self.key(number);
+        let call = Call::Settled(u64::try_from(longest.as_micros()).unwrap());
+        self.taken_down(number, call, None, self.store.settled(&key, longest), Answer::Settled).await
+    }
+
+    /// With `patience`, the call is given up after so long, as a caller does that is cancelled.
+    async fn taken_down<T>(
+        &self,
+        key: u32,
+        call: Call,
+        patience: Option<Duration>,
+        sent: impl Future<Output = Result<T, Error>>,
+        answer: impl FnOnce(T) -> Answer,
+    ) -> Answer {
+        let begin = now();
+        let told = match patience {
+            Some(patience) => timeout(patience, sent).await.ok(),
+            None => Some(sent.await),
+        };
+        let answer = match told {
+            None => Answer::Unknown,
+            Some(Ok(told)) => answer(told),
+            Some(Err(error)) if matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable) => {
+                Answer::Unknown
+            }
+            Some(Err(error)) => Answer::Failed(format!("{error:?}")),
+        };
+        let worker = self.worker;
+        self.history.add(Event { worker, key, begin, end: now(), call, answer: answer.clone() });
+        answer
+    }
+}
+
+pub(crate) fn key(label: &str, number: u32) -> Key {
+    Key::new(&Scope::new("chaos").unwrap(), format!("{label} {number}")).unwrap()
+}
+
+/// One that nobody had before, in this process or another.
+pub(crate) fn new_owner() -> Owner {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let mut bytes = [0; 16];
+    // The history tells owners apart by the first half.
+    let random = *Owner::random().unwrap().as_bytes();
+    bytes[..6].copy_from_slice(&random[..6]);
+    bytes[6..8].copy_from_slice(&COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes()[6..]);
+    bytes[8..].copy_from_slice(&random[8..]);
+    Owner::from_bytes(bytes)
+}
+
+fn told(lease: &Lease, effect: Effect) -> Answer {
+    match effect {
+        Effect::Applied => Answer::Applied { until: valid_until(lease) },
+        Effect::Lost(reason) => Answer::Lost(reason.into()),
+    }
+}
+
+/// The clock is read first: what the lease says afterwards can only make it earlier. 0 where it is over, since a lease does
+/// not tell since when.
+fn valid_until(lease: &Lease) -> Micros {
+    let now = now();
+    let left = lease.remaining();
+    if left.is_zero() { 0 } else { now + u64::try_from(left.as_micros()).unwrap() }
+}
+
+#[test]
+fn a_lease_that_was_over_when_it_was_told_is_not_claimed_to_have_lasted_until_then() {
+    let sent = Sent::now(&SystemClock::shared());
+    let lease_of = |duration| {
+        let claim = Claim { owner: new_owner(), lease: duration, retention: Duration::from_secs(1) };
+        let token = idem_core::Token { sequence: 1, owner: claim.owner };
+        let grant = Grant { token, attempt: 1, checkpoint: None, valid_for: duration };
+        Lease::granted(key("lease", 1), Fingerprint::builder("chaos").finish(), &claim, grant, &sent)
+    };
+    assert!(valid_until(&lease_of(Duration::from_mins(1))) > now());
+    std::thread::sleep(Duration::from_millis(2));
+    assert_eq!(valid_until(&lease_of(Duration::from_millis(1))), 0);
+}

@@ -1,0 +1,107 @@
+//! Callers on the other side of a cut: a process of its own, since it must live in another network.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::Ordering;
+
+use idem_redis::Acks;
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+use tokio::task::spawn_blocking;
+
+use crate::callers::load::{Load, cluster_config};
+use crate::callers::worker::Ground;
+use crate::judge::history::{Event, Micros, read, write};
+
+const TASK: &str = "IDEM_CHAOS_INSIDE";
+const READY: &str = "the callers inside are at work";
+
+/// What the process is to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Task {
+    pub(crate) servers: Vec<SocketAddr>,
+    pub(crate) acks: Option<u8>,
+    pub(crate) label: String,
+    pub(crate) seed: u64,
+    pub(crate) begun: Micros,
+    /// Whether its store confirms what it replays.
+    pub(crate) confirms: bool,
+    /// The only slots whose masters stay in reach.
+    pub(crate) slots: RangeInclusive<u16>,
+    pub(crate) history: PathBuf,
+}
+
+/// The callers of the other side. They end when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Inside {
+    child: Child,
+    line: Option<ChildStdin>,
+    history: PathBuf,
+    _folder: TempDir,
+}
+
+impl Inside {
+    /// Runs this binary's `test` by `prefix`, which must call [`work`] first, and waits until it is at work.
+    pub(crate) async fn start(test: &str, prefix: &[&str], mut task: Task) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        task.history = folder.path().join("history");
+        let exe = std::env::current_exe().unwrap();
+        let mut words = prefix.iter().map(Into::into).chain([exe.into_os_string()]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).args([test, "--exact", "--nocapture", "--include-ignored"]);
+        command.env(TASK, serde_json::to_string(&task).unwrap());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (line, output) = (child.stdin.take(), child.stdout.take().unwrap());
+        let inside = Self { child, line, history: task.history, _folder: folder };
+        let ready = spawn_blocking(move || {
+            let mut lines = BufReader::new(output).lines().map(Result::unwrap);
+            let ready = lines.any(|line| line.contains(READY));
+            // Goes on reading, so that the process can go on writing.
+            std::thread::spawn(move || lines.for_each(drop));
+            ready
+        });
+        assert!(ready.await.unwrap(), "the callers inside did not begin");
+        inside
+    }
+
+    /// Lets them see that calls succeed again, ends them, and gives what they did.
+    pub(crate) async fn finish(mut self) -> Vec<Event> {
+        drop(self.line.take());
+        spawn_blocking(move || {
+            let status = self.child.wait().unwrap();
+            assert!(status.success(), "the callers inside failed: {status}");
+            read(BufReader::new(std::fs::File::open(&self.history).unwrap()))
+        })
+        .await
+        .unwrap()
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What this process was started for, if it was.
+pub(crate) fn task() -> Option<Task> {
+    std::env::var(TASK).ok().map(|task| serde_json::from_str(&task).unwrap())
+}
+
+/// Does it, until the standard input ends.
+pub(crate) async fn work(task: Task) {
+    let mut config = cluster_config(&task.servers, task.acks.map(Acks::Count));
+    config.confirm_replays = task.confirms;
+    let ground = Ground { begun: task.begun, slots: Some(task.slots), ..Ground::new() };
+    let mut load = Load::begin(vec![config], &task.label, task.seed, ground).await;
+    println!("{READY}");
+    spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await.unwrap().unwrap();
+    load.answered().await;
+    load.ground.stop.store(true, Ordering::Relaxed);
+    load.stop().await;
+    write(&load.history().take(), std::fs::File::create(&task.history).unwrap());
+}

@@ -1,0 +1,57 @@
+//! The clusters of the rounds.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use idem_servers::redis::{Cluster, ClusterOptions, Node, ServerKind, ServerOptions, Topology};
+use tokio::time::{sleep, timeout};
+
+/// Soon noticed, and still not mistaken for a busy machine.
+pub(crate) const NODE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Several elections may fail before one does not.
+const LONGEST_ELECTION: Duration = Duration::from_mins(1);
+
+/// Whose replicas can be cut off alone: they log in as a user of their own.
+const REPLICAS: &str = "replicas";
+
+/// Which kind of server a round runs on, unless the environment says it. The long form counts its cycles by the seed; each
+/// round that runs alone has a number of its own, so that one run of all has some on each kind, always the same.
+pub(crate) fn turn(number: u64) -> ServerKind {
+    ServerKind::by_turns(number)
+}
+
+pub(crate) fn options(kind: ServerKind) -> ClusterOptions {
+    println!("on {}", kind.version());
+    Cluster::options().kind(kind).node_timeout(NODE_TIMEOUT).each(|_, each| with_replicas_user(each))
+}
+
+pub(crate) fn with_replicas_user(options: ServerOptions) -> ServerOptions {
+    options
+        .config(format!("user {REPLICAS} on >chaos +psync +replconf +ping"))
+        .config(format!("masteruser {REPLICAS}"))
+        .config("masterauth chaos")
+}
+
+/// Cuts the link of `master` to its replicas. It goes on answering.
+pub(crate) async fn cut_replicas_off(master: &Node) {
+    master.run(&["ACL", "SETUSER", REPLICAS, "off"]).await;
+    master.run(&["CLIENT", "KILL", "USER", REPLICAS]).await;
+}
+
+pub(crate) fn addresses(topology: &Topology) -> Vec<SocketAddr> {
+    topology.nodes().iter().map(Node::addr).collect()
+}
+
+/// Waits until another node serves what `master` served.
+///
+/// # Panics
+/// When that does not come.
+pub(crate) async fn replaced(topology: &Topology, master: &Node) {
+    let all = async {
+        while topology.masters().await.contains(master) {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    assert!(timeout(LONGEST_ELECTION, all).await.is_ok(), "{master} was not replaced");
+}

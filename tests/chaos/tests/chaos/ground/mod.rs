@@ -1,0 +1,6 @@
+//! The servers of a round, and what lies between them and their callers.
+
+pub(crate) mod cluster;
+pub(crate) mod divide;
+pub(crate) mod netns;
+pub(crate) mod proxy;

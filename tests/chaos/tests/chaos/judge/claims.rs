@@ -1,0 +1,135 @@
+//! What callers may rely on by what they were told, and from when to when: of one key.
+//!
+//! A claim begins when the answer is there and ends, at the latest, at the moment that the contract names,
+//! counted from before the call was sent. A holder's claim also ends with the first `complete` or `release` that
+//! it sends: from then on it relies on nothing until it is answered. So nothing is claimed that clocks, delays or
+//! unknown effects could excuse.
+
+use std::collections::BTreeMap;
+
+use crate::judge::history::{Answer, Call, Digest, Event, Micros, Token};
+
+/// A stretch of time in which `token` was told to hold the key, or to have completed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) token: Token,
+    pub(crate) kind: Kind,
+    pub(crate) from: Micros,
+    pub(crate) until: Micros,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Holds,
+    Completed,
+}
+
+impl Claim {
+    /// Whether all of a call lies in it: then whenever it took effect, the claim stood.
+    pub(crate) fn covers(&self, begin: Micros, end: Micros) -> bool {
+        self.from <= begin && end <= self.until
+    }
+
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        self.from.max(other.from) < self.until.min(other.until)
+    }
+}
+
+/// What is known of one token of a key.
+#[derive(Debug, Default)]
+pub(crate) struct Attempt {
+    pub(crate) retention: u64,
+    /// The first that it was told: number of the attempt, end of the `lock`.
+    pub(crate) acquired: Option<(u32, Micros)>,
+    /// Each stretch as it was told, with no regard to what the holder did in it.
+    pub(crate) held: Vec<(Micros, Micros)>,
+    /// Begins of the calls by which it ended the attempt, answered or not.
+    pub(crate) ends: Vec<Micros>,
+    /// Begin, bytes and retention of each `complete`.
+    pub(crate) completes: Vec<(Micros, Digest, u64)>,
+    /// End of the first `complete` that was answered `Applied`, or of the first replay that was confirmed.
+    pub(crate) accepted: Option<Micros>,
+    /// The highest step whose checkpoint was answered `Applied`, and all that were sent.
+    pub(crate) saved: Option<u64>,
+}
+
+impl Attempt {
+    /// The last moment of which it was told that it holds the key.
+    pub(crate) fn last_held(&self) -> Micros {
+        self.held.iter().map(|(_, until)| *until).max().unwrap_or(0)
+    }
+
+    /// What may have become the record's outcome.
+    pub(crate) fn outcomes(&self, before: Micros) -> impl Iterator<Item = Digest> {
+        // Sent again after it was accepted, it changes nothing.
+        let before = self.accepted.map_or(before, |accepted| accepted.min(before));
+        self.completes.iter().filter(move |(begin, ..)| *begin < before).map(|(_, bytes, _)| *bytes)
+    }
+
+    fn accept(&mut self, end: Micros) {
+        self.accepted = Some(self.accepted.map_or(end, |accepted| accepted.min(end)));
+    }
+
+    /// Whether the holder did nothing but what lets it hold on, until `moment`; a call that begins just then does
+    /// not count.
+    pub(crate) fn is_silent_until(&self, moment: Micros, but: Micros) -> bool {
+        self.ends.iter().all(|begin| *begin >= moment || *begin == but)
+    }
+}
+
+/// All that `events`, those of one key, tell of each token.
+pub(crate) fn attempts(events: &[&Event]) -> BTreeMap<Token, Attempt> {
+    let mut attempts = BTreeMap::<Token, Attempt>::new();
+    for event in events {
+        match (&event.call, &event.answer) {
+            (Call::Lock { retention, .. }, Answer::Acquired { token, attempt, until, .. }) => {
+                let of = attempts.entry(*token).or_default();
+                of.retention = *retention;
+                of.held.push((event.end, *until));
+                if of.acquired.is_none_or(|(_, end)| event.end < end) {
+                    of.acquired = Some((*attempt, event.end));
+                }
+            }
+            (Call::Renew(token), Answer::Applied { until }) => {
+                attempts.entry(*token).or_default().held.push((event.end, *until));
+            }
+            (Call::Checkpoint(token, saved), Answer::Applied { until }) => {
+                let of = attempts.entry(*token).or_default();
+                of.held.push((event.end, *until));
+                of.saved = of.saved.max(Some(saved.step));
+            }
+            (Call::Complete { token, bytes, retention }, answer) => {
+                let of = attempts.entry(*token).or_default();
+                of.ends.push(event.begin);
+                of.completes.push((event.begin, *bytes, *retention));
+                if matches!(answer, Answer::Applied { .. }) {
+                    of.accept(event.end);
+                }
+            }
+            (Call::Lock { confirms: true, .. }, Answer::Replayed(token, _)) => {
+                attempts.entry(*token).or_default().accept(event.end);
+            }
+            (Call::Release(token), _) => attempts.entry(*token).or_default().ends.push(event.begin),
+            _ => {}
+        }
+    }
+    attempts
+}
+
+/// What each token claims.
+pub(crate) fn claims(attempts: &BTreeMap<Token, Attempt>) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    for (token, attempt) in attempts {
+        let end = attempt.ends.iter().copied().min().unwrap_or(Micros::MAX);
+        for (from, until) in &attempt.held {
+            claims.push(Claim { token: *token, kind: Kind::Holds, from: *from, until: end.min(*until) });
+        }
+        let expires = attempt.completes.iter().map(|(begin, _, retention)| begin + retention).min();
+        if let (Some(from), Some(until)) = (attempt.accepted, expires) {
+            claims.push(Claim { token: *token, kind: Kind::Completed, from, until });
+        }
+    }
+    claims.retain(|claim| claim.from < claim.until);
+    claims.sort_by_key(|claim| claim.from);
+    claims
+}

@@ -1,0 +1,3 @@
+//! Real servers for tests and benchmarks, each with a free port on 127.0.0.1 and a temporary folder of its own.
+
+pub mod redis;

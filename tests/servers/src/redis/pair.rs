@@ -1,0 +1,67 @@
+//! A master and its replicas, without a cluster.
+
+use std::time::Duration;
+
+use super::options::ServerOptions;
+use super::poll::poll;
+use super::server::{Server, start_all};
+use super::topology::in_step;
+
+const LONGEST_SYNC: Duration = Duration::from_secs(30);
+
+/// A master with replicas that follow it. No sentinel: who is master changes only by a test's own hand.
+#[derive(Debug)]
+pub struct Pair {
+    master: Server,
+    replicas: Vec<Server>,
+}
+
+impl Pair {
+    /// Starts a master and `replicas`, and waits until all are in step.
+    ///
+    /// # Panics
+    /// When a server does not start, and when one does not come into step.
+    pub async fn start(replicas: usize) -> Self {
+        Self::start_with(replicas, &Server::options()).await
+    }
+
+    /// As [`start`](Pair::start), every server with these options.
+    ///
+    /// # Panics
+    /// Those of [`start`](Pair::start).
+    pub async fn start_with(replicas: usize, options: &ServerOptions) -> Self {
+        let mut servers = start_all(vec![options.clone(); replicas + 1]).await.into_iter();
+        let Some(master) = servers.next() else { panic!("no master was started") };
+        let replicas: Vec<_> = servers.collect();
+        for replica in &replicas {
+            replica.run(&["REPLICAOF", &master.host().to_string(), &master.port().to_string()]).await;
+        }
+        let pair = Self { master, replicas };
+        pair.wait_ok().await;
+        pair
+    }
+
+    /// The master.
+    #[must_use]
+    pub fn master(&self) -> &Server {
+        &self.master
+    }
+
+    /// The replicas.
+    #[must_use]
+    pub fn replicas(&self) -> &[Server] {
+        &self.replicas
+    }
+
+    /// Waits until every replica's link is up, the master sees it online, and it confirmed all that was written.
+    /// A restarted replica must first be told `REPLICAOF` again.
+    ///
+    /// # Panics
+    /// When that does not come.
+    pub async fn wait_ok(&self) {
+        let replicas: Vec<_> = self.replicas.iter().map(Server::node).collect();
+        if let Err(missing) = poll(LONGEST_SYNC, || in_step(&self.master, &replicas, 0)).await {
+            panic!("the pair did not come into step: {missing}\n{}", self.master.log());
+        }
+    }
+}

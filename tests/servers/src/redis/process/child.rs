@@ -1,0 +1,109 @@
+//! A server process that does not outlive who holds it.
+//!
+//! Its parent is a shell that waits for a line, or the end, of a pipe, then kills the server, waits for it and
+//! ends. The pipe's other end is held by this process, and the kernel closes it however this process dies. The shell
+//! is the server's parent, so that the server's id cannot come to mean another process; it is in a process group of
+//! its own, so that what is sent to a test and its children (a time limit, Ctrl-C) does not end the shell first.
+
+use std::ffi::OsString;
+use std::io::{self, PipeReader, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::net::unix::pipe;
+
+/// The server has the shell's first output alone: when that ends, the server has ended. Who left without a word
+/// (the pipe ended, no line came) cannot clean up. The last line takes what the server forked.
+///
+/// When a process dies whose child's group has a frozen member, the kernel hangs up on that group.
+const WATCHDOG: &str = r#"
+trap '' HUP
+folder=$1
+shift
+"$@" </dev/null &
+echo $!
+exec >/dev/null
+read -r line || abandoned=yes
+kill -KILL $!
+wait $!
+if [ "$abandoned" ]; then rm -rf "$folder"; fi
+kill -KILL 0
+"#;
+
+/// A running server. Dropping it kills the server and waits for its end.
+#[derive(Debug)]
+pub(in crate::redis) struct Process {
+    pid: u32,
+    watchdog: Child,
+    /// None where others hold the pipe: then dropping leaves the server to them.
+    line: Option<ChildStdin>,
+}
+
+/// Notices the end of a server.
+#[derive(Debug)]
+pub(in crate::redis) struct Exit(BufReader<pipe::Receiver>);
+
+impl Process {
+    /// Runs `command` in `folder`, which is removed with everything in it when this process dies. With a `leash`,
+    /// the server lives until all writers of that pipe are gone, instead of as long as this value.
+    pub(in crate::redis) async fn spawn(
+        command: &[OsString],
+        folder: &Path,
+        leash: Option<&PipeReader>,
+    ) -> io::Result<(Self, Exit)> {
+        let errors = std::fs::File::options().create(true).append(true).open(folder.join("stderr.log"))?;
+        let stdin = match leash {
+            Some(reader) => Stdio::from(reader.try_clone()?),
+            None => Stdio::piped(),
+        };
+        let mut watchdog = Command::new("sh")
+            .args(["-c", WATCHDOG, "redis-watchdog"])
+            .arg(folder)
+            .args(command)
+            .current_dir(folder)
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .process_group(0)
+            .spawn()?;
+        let line = watchdog.stdin.take();
+        let stdout = watchdog.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let mut process = Self { pid: 0, watchdog, line };
+        let mut output = BufReader::new(pipe::Receiver::from_owned_fd(OwnedFd::from(stdout))?);
+        let mut first = String::new();
+        output.read_line(&mut first).await?;
+        process.pid = first.trim().parse().map_err(io::Error::other)?;
+        Ok((process, Exit(output)))
+    }
+
+    pub(in crate::redis) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Sends a signal by name: `STOP`.
+    pub(in crate::redis) fn signal(&self, name: &str) -> io::Result<()> {
+        let pid = self.pid.to_string();
+        let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status()?;
+        if sent.success() { Ok(()) } else { Err(io::Error::other(format!("kill -s {name} {pid} failed"))) }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let Some(mut line) = self.line.take() else { return };
+        // Where the watchdog is gone, nobody reads; there is nothing left to end then.
+        let _ = line.write_all(b"\n");
+        let _ = self.watchdog.wait();
+    }
+}
+
+impl Exit {
+    /// Waits until the server has ended.
+    pub(in crate::redis) async fn wait(&mut self) {
+        // An error means that the pipe is of no more use, which is the same.
+        let _ = self.0.read_to_end(&mut Vec::new()).await;
+    }
+}

@@ -1,0 +1,92 @@
+//! Starting one server, and waiting until it answers.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::child::Process;
+use crate::redis::node::Node;
+use crate::redis::options::ServerOptions;
+use crate::redis::poll::poll;
+use crate::redis::wire::Reply;
+
+/// How a server says so in its log.
+pub(in crate::redis) const PORT_TAKEN: &str = "Failed listening on port";
+/// Loading the data of a test takes far less.
+const LONGEST_START: Duration = Duration::from_secs(30);
+
+/// Once it answers.
+pub(in crate::redis) async fn launch(
+    options: &ServerOptions,
+    node: &Node,
+    folder: &TempDir,
+) -> Result<Process, String> {
+    let folder = folder.path();
+    let config = folder.join("redis.conf");
+    // What an earlier start logged says nothing about this one.
+    let _ = std::fs::rename(folder.join("redis.log"), folder.join("redis.log.1"));
+    std::fs::write(&config, redis_conf(options, node, folder)).map_err(|error| error.to_string())?;
+    let mut command = options.prefix.clone();
+    command.push(options.program()?.into());
+    command.push(config.into());
+    let (process, mut exit) = Process::spawn(&command, folder, options.leash.as_deref())
+        .await
+        .map_err(|error| format!("no server: {error}\n{}", log_tail(folder)))?;
+    let ready = tokio::select! {
+        ready = poll(LONGEST_START, || is_ready(options, node, process.pid())) => ready,
+        () = exit.wait() => Err("it ended".to_owned()),
+    };
+    match ready {
+        Ok(()) => Ok(process),
+        Err(missing) => Err(format!("the server at {node} did not start: {missing}\n{}", log_tail(folder))),
+    }
+}
+
+async fn is_ready(options: &ServerOptions, node: &Node, pid: u32) -> Result<(), String> {
+    let info = match node.command(&["INFO"]).await {
+        Ok(Reply::Error(refusal)) => return Err(refusal),
+        Ok(info) => info,
+        Err(error) => return Err(error.to_string()),
+    };
+    let field = |field: &str| info.field(field).unwrap_or_default();
+    // Another server may have taken the port, and answer while ours is about to give up.
+    if field("process_id") != pid.to_string() {
+        return Err("another process listens at its port".to_owned());
+    }
+    if let Err(other) = options.check(&info) {
+        panic!("{other}");
+    }
+    // A sentinel has no data and says nothing of it.
+    if field("loading") == "1" { Err("it loads its data".to_owned()) } else { Ok(()) }
+}
+
+fn redis_conf(options: &ServerOptions, node: &Node, folder: &Path) -> String {
+    let mut config = format!(
+        "port {port}\nbind {host}\ndir \"{folder}\"\nlogfile \"{folder}/redis.log\"\n\
+         protected-mode no\nenable-debug-command yes\ndaemonize no\nsave \"\"\nappendonly no\n\
+         repl-diskless-sync yes\nrepl-diskless-sync-delay 0\nlazyfree-lazy-user-flush no\n",
+        port = node.port(),
+        host = node.host(),
+        folder = folder.display(),
+    );
+    for line in &options.lines {
+        // Into a `String`: it cannot fail.
+        let _ = writeln!(config, "{line}");
+    }
+    config
+}
+
+pub(in crate::redis) fn log_tail(folder: &Path) -> String {
+    let mut tail = String::new();
+    for name in ["stderr.log", "redis.log"] {
+        let log = std::fs::read(folder.join(name)).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<_> = log.lines().collect();
+        for line in &lines[lines.len().saturating_sub(20)..] {
+            let _ = writeln!(tail, "  {name}: {line}");
+        }
+    }
+    tail
+}

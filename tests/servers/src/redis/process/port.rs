@@ -1,0 +1,34 @@
+//! Ports that nobody listens at.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::ErrorKind;
+use std::net::{IpAddr, TcpListener};
+use std::ops::Range;
+
+/// Below the ports that a system hands to outgoing connections (from 32768 on Linux), the bus ports too.
+const PORTS: Range<u16> = 10_000..22_000;
+/// How far above its port a member of a cluster listens for the others.
+const BUS: u16 = 10_000;
+const TRIES: u16 = 1_000;
+
+/// A port free at this moment, with the one for the cluster's bus. Another process may be quicker: who starts a
+/// server there must be ready to choose again.
+pub(in crate::redis) fn free(host: IpAddr) -> u16 {
+    (0..TRIES)
+        .map(|attempt| PORTS.start + random(attempt) % (PORTS.end - PORTS.start))
+        .find(|port| is_free(host, *port) && is_free(host, port + BUS))
+        .unwrap_or_else(|| panic!("no free port in {PORTS:?} on {host}"))
+}
+
+/// An address of another network namespace cannot be tried from here: it counts as free.
+fn is_free(host: IpAddr, port: u16) -> bool {
+    match TcpListener::bind((host, port)) {
+        Ok(_) => true,
+        Err(error) => error.kind() != ErrorKind::AddrInUse,
+    }
+}
+
+fn random(attempt: u16) -> u16 {
+    let [.., high, low] = RandomState::new().hash_one((std::process::id(), attempt)).to_be_bytes();
+    u16::from_be_bytes([high, low])
+}

@@ -1,0 +1,164 @@
+//! One server.
+
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use super::node::Node;
+use super::options::ServerOptions;
+use super::process::{PORT_TAKEN, Process, free_port, launch, log_tail};
+
+/// A running server with a folder of its own. Dropping it kills the server and removes the folder.
+///
+/// It is also its [`Node`]: `server.command(&["PING"])`, `server.addr()`.
+#[derive(Debug)]
+pub struct Server {
+    node: Node,
+    options: ServerOptions,
+    process: Mutex<Option<Process>>,
+    /// After the process: the folder goes last.
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts a server with nothing but the defaults: on 127.0.0.1, keeping nothing on disk.
+    ///
+    /// # Panics
+    /// Those of [`ServerOptions::start`].
+    pub async fn lone() -> Self {
+        Self::options().start().await
+    }
+
+    /// How to start one that differs from the defaults.
+    ///
+    /// # Panics
+    /// Those of [`ServerKind::chosen`].
+    pub fn options() -> ServerOptions {
+        ServerOptions::new()
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The id of its process; none after [`kill`](Server::kill).
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process().as_ref().map(Process::pid)
+    }
+
+    /// The folder with its data, `redis.conf` and `redis.log`.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The last lines that it logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        log_tail(self.folder())
+    }
+
+    /// Ends it as a power cut would (SIGKILL), and waits until it has ended. Port and data are kept for
+    /// [`restart`](Server::restart).
+    pub fn kill(&self) {
+        let process = self.process().take();
+        drop(process);
+    }
+
+    /// Freezes it (SIGSTOP): its connections stay, and nothing is answered.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn stop(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on after [`stop`](Server::stop) (SIGCONT).
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn cont(&self) {
+        self.signal("CONT");
+    }
+
+    /// Kills it where it still runs, and starts it again: same port, folder and options.
+    ///
+    /// # Panics
+    /// When it does not start, with the end of its log.
+    pub async fn restart(&self) {
+        self.kill();
+        match launch(&self.options, &self.node, &self.folder).await {
+            Ok(process) => *self.process() = Some(process),
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let process = self.process();
+        let Some(process) = process.as_ref() else { panic!("{} does not run", self.node) };
+        if let Err(error) = process.signal(name) {
+            panic!("{}: {error}", self.node);
+        }
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for Server {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
+}
+
+impl ServerOptions {
+    /// Starts the server and waits until it answers.
+    ///
+    /// # Panics
+    /// When its program is missing or of another version than its kind, and when it does not start, with the end of
+    /// its log.
+    pub async fn start(self) -> Server {
+        let mut attempt = 0;
+        loop {
+            // On a leash, it is the watchdog that removes the folder.
+            let folder = tempfile::Builder::new()
+                .prefix("idem-redis-")
+                .disable_cleanup(self.leash.is_some())
+                .tempdir();
+            let folder = folder.unwrap_or_else(|error| panic!("no temporary folder: {error}"));
+            let port = self.port.unwrap_or_else(|| free_port(self.host));
+            let node = Node { addr: SocketAddr::new(self.host, port), login: self.login.clone() };
+            attempt += 1;
+            match launch(&self, &node, &folder).await {
+                Ok(process) => {
+                    return Server { node, options: self, process: Mutex::new(Some(process)), folder };
+                }
+                // Another process was quicker between the choice and the start.
+                Err(failure) if self.port.is_none() && attempt < 20 && failure.contains(PORT_TAKEN) => {}
+                Err(failure) => panic!("{failure}"),
+            }
+        }
+    }
+}
+
+/// Starts them at once, and gives them in their order.
+pub(super) async fn start_all(options: Vec<ServerOptions>) -> Vec<Server> {
+    let mut starting = JoinSet::new();
+    for (number, options) in options.into_iter().enumerate() {
+        starting.spawn(async move { (number, options.start().await) });
+    }
+    // Panics as they do.
+    let mut started = starting.join_all().await;
+    started.sort_by_key(|(number, _)| *number);
+    started.into_iter().map(|(_, server)| server).collect()
+}
