@@ -16,34 +16,20 @@
 //!
 //! [`Workload`] says what one step of each workload is; `benches/README.md` how to run and read it all.
 
-mod backend;
-mod caller;
-mod chart;
-mod disk;
-mod drive;
-mod figure;
-mod fill;
-mod memory;
-mod plan;
-mod row;
-mod session;
-mod side;
-mod suite;
-mod sweep;
-mod whole;
-mod workload;
+mod load;
+mod machine;
+mod result;
+mod run;
 
-pub use backend::{Backend, Baseline, Place, Raw};
-pub use caller::{Fresh, Payload};
-pub use figure::{Bar, Figure};
-pub use fill::{LEASE, RETENTION, fill, keys};
-pub use memory::{bytes_per_record, mebibytes, most_resident, resident};
-pub use plan::Plan;
-pub use row::{Row, Rows};
-pub use session::{Session, run};
-pub use sweep::sweep;
-pub use whole::{Executing, Whole, outcome_of_work, whole};
-pub use workload::Workload;
-
-/// Whatever stops a benchmark: it is printed, and the process fails.
-pub type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
+pub use load::backend::{Backend, Baseline, Place, Raw};
+pub use load::caller::{Fresh, Payload};
+pub use load::fill::{fill, keys};
+pub use load::plan::Plan;
+pub use load::workload::{LEASE, RETENTION, Workload};
+pub use machine::memory::{bytes_per_record, mebibytes, most_resident, resident};
+pub use result::Result;
+pub use run::figure::{Bar, Figure};
+pub use run::row::{Row, Rows};
+pub use run::session::{Session, run};
+pub use run::sweep::sweep;
+pub use run::whole::{Executing, Whole, outcome_of_work, whole};

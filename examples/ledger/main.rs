@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The booking (a balance for each account and an entry for each payment) and the note that its key is
-//! completed are one transaction of one redb file: see `idempotent.rs`. At the end the books are read again
+//! completed are one transaction of one redb file: see `desks/idempotent.rs`. At the end the books are read again
 //! and compared with what the stream alone says they must be; a difference is a non-zero exit.
 //! `README.md` beside this file says what the stream that comes with it contains.
 
@@ -17,8 +17,7 @@ mod arguments;
 mod audit;
 mod books;
 mod crash;
-mod idempotent;
-mod naive;
+mod desks;
 mod request;
 mod serve;
 mod tally;
@@ -36,8 +35,8 @@ use answer::Answer;
 use arguments::{Arguments, Role};
 use audit::{Booked, Expected};
 use crash::Supervisor;
-use idempotent::Idempotent;
-use naive::Naive;
+use desks::idempotent::Idempotent;
+use desks::naive::Naive;
 use request::Line;
 use tally::Tally;
 

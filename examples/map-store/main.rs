@@ -21,7 +21,7 @@ async fn main() -> Result<()> {
     let store: Arc<dyn Store> = Arc::new(MapStore::new(1 << 20, SystemClock::shared()));
     let key = Key::new(&Scope::shared(), "order-17")?;
     let fingerprint = Fingerprint::builder("orders v1").part("3 apples").finish();
-    let policy = Policy::new(Duration::from_secs(30), Duration::from_secs(24 * 3600));
+    let policy = Policy::new(Duration::from_secs(30), Duration::from_hours(24));
     for attempt in 1..=2 {
         let work = |_lease| async { Ok::<_, io::Error>("3 apples for 2.40".to_owned()) };
         let execution = store.execute(&key, &fingerprint, &policy, work).await?;

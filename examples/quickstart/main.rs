@@ -36,12 +36,11 @@ async fn main() -> Result<()> {
 
 /// Charges `cents` once for each `client_key`.
 async fn pay(store: &RedbStore, client_key: &str, cents: u64) -> Result<String> {
-    // Whose key it is, and which one.
     let key = Key::new(&Scope::new("tenant-7")?, client_key)?;
     // What the request asks for.
     let fingerprint = Fingerprint::builder("payments v1").part(cents.to_le_bytes()).finish();
     // How long a holder may be silent before another takes over, and how long the answer is replayed.
-    let policy = Policy::new(Duration::from_secs(30), Duration::from_secs(24 * 3600));
+    let policy = Policy::new(Duration::from_secs(30), Duration::from_hours(24));
 
     let execution = store.execute(&key, &fingerprint, &policy, |_lease| charge(cents)).await?;
     Ok(match execution {
@@ -55,6 +54,7 @@ async fn pay(store: &RedbStore, client_key: &str, cents: u64) -> Result<String> 
 
 /// The work that must not happen twice.
 async fn charge(cents: u64) -> io::Result<String> {
+    tokio::time::sleep(Duration::from_millis(100)).await; // a call to the bank
     println!("the card is charged {cents} cents");
     Ok(format!("receipt for {cents} cents"))
 }

@@ -11,6 +11,7 @@ mod decide;
 mod lease_control;
 pub mod limits;
 mod store_clock;
+mod store_macro;
 #[doc(hidden)]
 pub mod transition;
 mod waiters;

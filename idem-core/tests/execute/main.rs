@@ -3,22 +3,6 @@
 
 mod support;
 
-mod again;
-mod begin;
-mod by_work;
-mod cancel;
-mod complete;
-mod failure;
-mod gone;
-mod heartbeat;
-mod late;
-#[cfg(feature = "metrics")]
-mod metrics;
-mod pointers;
-mod replay;
-mod result;
-mod room;
-mod spans;
-mod typed;
-mod wait;
-mod waiters;
+mod outside;
+mod waiting;
+mod work;

@@ -130,11 +130,13 @@ fn named_tests(row: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
-/// Whether `subject::name` is a function in a file of that subject, or in a module of that name.
+/// Whether `subject::name` is a function in a file of that subject, in its `tests.rs`, or in a module of that name.
 fn is_test(name: &str, sources: &[(PathBuf, String)]) -> bool {
     let Some((subject, function)) = name.split_once("::") else { return false };
     sources.iter().any(|(path, text)| {
-        let is_subject = path.file_stem().is_some_and(|stem| stem == subject);
+        let is_tests = path.file_name().is_some_and(|name| name == "tests.rs");
+        let named_by = if is_tests { path.parent() } else { Some(path.as_path()) };
+        let is_subject = named_by.and_then(Path::file_stem).is_some_and(|stem| stem == subject);
         (is_subject || text.contains(&format!("mod {subject} {{")))
             && text.contains(&format!("fn {function}("))
     })
@@ -163,7 +165,7 @@ fn names(options: &[(String, String)]) -> BTreeSet<String> {
 
 fn as_toml(options: &[(String, String)]) -> String {
     let lines: Vec<_> = options.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-    lines.join("../..")
+    lines.join("\n")
 }
 
 fn as_query(options: &[(String, String)]) -> String {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use idem_core::{Execution, LostReason, Outcome};
 use tokio::time::Instant;
 
-use crate::caller::{LEASE, STILL_KEPT, WAIT};
+use crate::times::{LEASE, STILL_KEPT, WAIT};
 
 pub(crate) type Answer = Execution<Outcome, &'static str>;
 

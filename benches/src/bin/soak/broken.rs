@@ -13,9 +13,10 @@ use idem_moka::{MokaConfig, MokaStore};
 use tokio::time::{Instant, sleep};
 
 use crate::answers::Judgement;
-use crate::caller::{Caller, LEASE, STILL_KEPT};
+use crate::caller::Caller;
 use crate::flood;
 use crate::ledger::Ledger;
+use crate::times::{LEASE, STILL_KEPT};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flaw {

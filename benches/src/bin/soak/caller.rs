@@ -15,13 +15,9 @@ use tokio::time::Instant;
 
 use crate::answers::{self, Answer};
 use crate::ledger::Ledger;
+use crate::times::{LEASE, WAIT};
 
-pub(crate) const LEASE: Duration = Duration::from_secs(1);
 pub(crate) const RETENTION: Duration = Duration::from_secs(2);
-/// A retry that is answered this long after its key's execution was sent must get what was kept.
-pub(crate) const STILL_KEPT: Duration = Duration::from_millis(1_500);
-/// How long a caller waits for another one.
-pub(crate) const WAIT: Duration = Duration::from_secs(10);
 const OUTCOME: usize = 1_024;
 const CHECKPOINT: usize = 16 * 1_024;
 const REMEMBERED: usize = 32;

@@ -8,6 +8,7 @@ use crate::caller;
 use crate::flood;
 use crate::ledger::Ledger;
 use crate::probe::Sample;
+use crate::times;
 
 /// The last third of a run may be this much above the third before it: what a noisy machine makes of a flat line.
 const NOISE: f64 = 1.25;
@@ -111,7 +112,7 @@ fn most_entered(samples: &[Sample]) -> f64 {
 
 /// For how many seconds a record may be held that has come in.
 fn seconds_held() -> usize {
-    let longest = flood::RETENTION.max(caller::LEASE + caller::RETENTION) + LATE;
+    let longest = flood::RETENTION.max(times::LEASE + caller::RETENTION) + LATE;
     usize::try_from(longest.as_secs()).unwrap_or(usize::MAX - 1) + 1
 }
 

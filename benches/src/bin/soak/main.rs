@@ -14,6 +14,7 @@ mod flood;
 mod judge;
 mod ledger;
 mod probe;
+mod times;
 
 use std::process::ExitCode;
 use std::sync::Arc;

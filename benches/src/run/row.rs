@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::Workload;
-use crate::caller::Mix;
-use crate::drive::Round;
+use crate::load::caller::Mix;
+use crate::load::workload::Workload;
+use crate::run::drive::Round;
 
 /// One line of the table. Rates and percentiles are medians of the rounds.
 #[derive(Debug, Clone, Serialize)]

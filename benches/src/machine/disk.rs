@@ -5,8 +5,8 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::Result;
-use crate::drive::now;
+use crate::machine::now;
+use crate::result::Result;
 
 const LONG_ENOUGH: Duration = Duration::from_millis(50);
 const PAGE: [u8; 4_096] = [0x5A; 4_096];

@@ -9,9 +9,13 @@ use tokio::runtime::Handle;
 use tokio::sync::Barrier;
 use tokio::task::{JoinSet, yield_now};
 
-use crate::caller::{Caller, Mix, Storm};
-use crate::side::Side;
-use crate::{Payload, Place, Result, Workload};
+use crate::load::backend::Place;
+use crate::load::caller::Payload;
+use crate::load::caller::{Caller, Mix, Storm};
+use crate::load::workload::Workload;
+use crate::machine::now;
+use crate::result::Result;
+use crate::run::side::Side;
 
 /// Callers that never wait would otherwise keep the others from running at all.
 const STEPS_BEFORE_YIELDING: usize = 32;
@@ -78,11 +82,6 @@ pub(crate) async fn round<S: Side>(
 pub(crate) async fn after(span: Duration) -> Result<()> {
     tokio::task::spawn_blocking(move || std::thread::sleep(span)).await?;
     Ok(())
-}
-
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures the wall time of its own machine")]
-pub(crate) fn now() -> Instant {
-    Instant::now()
 }
 
 struct Tally {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use idem_core::{Effect, Fingerprint, Key, Lease, LockAnswer, Store};
 
-use crate::caller::{Caller, fingerprint};
-use crate::{Place, Raw, Result, Workload};
+use crate::load::backend::{Place, Raw};
+use crate::load::caller::{Caller, fingerprint};
+use crate::load::workload::Workload;
+use crate::result::Result;
 
 /// One side of a comparison.
 pub(crate) trait Side: Send + Sync + 'static {

@@ -13,8 +13,13 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use tokio::task::{JoinSet, yield_now};
 
-use crate::drive::{after, now};
-use crate::{Figure, LEASE, Plan, RETENTION, Result, Session};
+use crate::load::plan::Plan;
+use crate::load::workload::{LEASE, RETENTION};
+use crate::machine::now;
+use crate::result::Result;
+use crate::run::drive::after;
+use crate::run::figure::Figure;
+use crate::run::session::Session;
 
 const CALLERS: u64 = 64;
 const BYTES: usize = 1_024;

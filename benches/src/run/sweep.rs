@@ -6,11 +6,16 @@ use std::time::Duration;
 use idem_core::Store;
 use idem_core::clock::ManualClock;
 
-use crate::drive::{Load, after, now, round};
-use crate::figure::{Bar, Figure};
-use crate::row::median;
-use crate::side::StoreSide;
-use crate::{Payload, Plan, Result, Workload, fill, keys};
+use crate::load::caller::Payload;
+use crate::load::fill::{fill, keys};
+use crate::load::plan::Plan;
+use crate::load::workload::Workload;
+use crate::machine::now;
+use crate::result::Result;
+use crate::run::drive::{Load, after, round};
+use crate::run::figure::{Bar, Figure};
+use crate::run::row::median;
+use crate::run::side::StoreSide;
 
 const CALLERS: usize = 64;
 const OUTCOME: usize = 1_024;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use idem_core::{Key, Store};
 
-use crate::{Payload, Result, Workload};
+use crate::load::caller::Payload;
+use crate::load::workload::Workload;
+use crate::result::Result;
 
 /// One backend: how to get its store, and the bare backend beside it.
 pub trait Backend: Sync {

@@ -239,7 +239,7 @@ fn documented_names_are_the_recorded_and_described_ones_and_labels_are_words() {
         let _none = store.expire(1).await.unwrap();
         metrics::evicted(2);
     });
-    let source = include_str!("../../src/metrics/mod.rs");
+    let source = include_str!("../../../src/metrics/mod.rs");
     let rows = source.lines().filter_map(|line| line.strip_prefix("//! | `")?.split('`').next());
     assert_eq!(seen.names(), rows.collect::<BTreeSet<_>>());
     assert_eq!(seen.counts(metrics::EVICTED), counted([("", 2)]));

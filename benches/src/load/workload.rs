@@ -1,8 +1,14 @@
 //! What one step of each workload is.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
+
+/// The lease of every claim: longer than any run.
+pub const LEASE: Duration = Duration::from_hours(1);
+/// The retention of every claim, unless a bench wants records to expire.
+pub const RETENTION: Duration = Duration::from_hours(24);
 
 /// What every caller does, over and over; one operation is one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

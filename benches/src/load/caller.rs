@@ -9,7 +9,8 @@ use idem_core::clock::Timestamp;
 use idem_core::record::{Completion, Locked, Record, State};
 use idem_core::{Claim, Fingerprint, Key, Outcome, Owner, Token};
 
-use crate::{LEASE, RETENTION, Result, Workload};
+use crate::load::workload::{LEASE, RETENTION, Workload};
+use crate::result::Result;
 
 /// The bytes of one step, the same for both sides.
 #[derive(Debug)]

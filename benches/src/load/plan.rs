@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::{Result, Workload};
+use crate::load::workload::Workload;
+use crate::result::Result;
 
 /// The size of a run.
 #[derive(Debug, Clone)]

@@ -5,10 +5,15 @@ use std::sync::Arc;
 
 use idem_core::Key;
 
-use crate::drive::{Load, Round, after, round};
-use crate::row::{Row, Rows};
-use crate::side::{RawSide, StoreSide};
-use crate::{Backend, Payload, Plan, RETENTION, Raw, Result, Workload, fill, keys};
+use crate::load::backend::{Backend, Raw};
+use crate::load::caller::Payload;
+use crate::load::fill::{fill, keys};
+use crate::load::plan::Plan;
+use crate::load::workload::{RETENTION, Workload};
+use crate::result::Result;
+use crate::run::drive::{Load, Round, after, round};
+use crate::run::row::{Row, Rows};
+use crate::run::side::{RawSide, StoreSide};
 
 /// Cores that get a payload of their own.
 const PAYLOADS: usize = 8;

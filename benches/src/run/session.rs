@@ -7,8 +7,13 @@ use std::process::ExitCode;
 use serde::Serialize;
 use tempfile::TempDir;
 
-use crate::figure::Figure;
-use crate::{Backend, Plan, Result, Rows, chart, disk, suite};
+use crate::load::backend::Backend;
+use crate::load::plan::Plan;
+use crate::machine::disk;
+use crate::result::Result;
+use crate::run::figure::Figure;
+use crate::run::row::Rows;
+use crate::run::{chart, suite};
 
 /// One run of one bench file.
 #[derive(Debug)]

@@ -6,13 +6,10 @@ use std::time::Duration;
 use idem_core::{Claim, Effect, Key, LockAnswer, Outcome, Owner, Store};
 use tokio::task::JoinSet;
 
-use crate::caller::{fingerprint, outcome};
-use crate::{Fresh, Result};
-
-/// The lease of every claim: longer than any run.
-pub const LEASE: Duration = Duration::from_hours(1);
-/// The retention of every claim, unless a bench wants records to expire.
-pub const RETENTION: Duration = Duration::from_hours(24);
+use crate::load::caller::Fresh;
+use crate::load::caller::{fingerprint, outcome};
+use crate::load::workload::LEASE;
+use crate::result::Result;
 
 const CALLERS: usize = 256;
 

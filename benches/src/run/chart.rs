@@ -6,7 +6,10 @@ use std::path::Path;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use crate::{Plan, Result, Row, Rows, Workload};
+use crate::load::plan::Plan;
+use crate::load::workload::Workload;
+use crate::result::Result;
+use crate::run::row::{Row, Rows};
 
 const PANEL: (u32, u32) = (460, 300);
 const IDEM: RGBColor = RGBColor(0x1F, 0x6F, 0xB4);

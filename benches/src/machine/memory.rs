@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use idem_core::Key;
 
-use crate::{Result, keys};
+use crate::load::fill::keys;
+use crate::result::Result;
 
 /// The memory of this process that is resident, in bytes; `None` off Linux.
 ///

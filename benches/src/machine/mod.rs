@@ -1,0 +1,11 @@
+//! What the machine under the store does and has.
+
+pub(crate) mod disk;
+pub(crate) mod memory;
+
+use std::time::Instant;
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures the wall time of its own machine")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}

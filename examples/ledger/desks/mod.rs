@@ -1,0 +1,4 @@
+//! Who books: with idem, or without it.
+
+pub(crate) mod idempotent;
+pub(crate) mod naive;
