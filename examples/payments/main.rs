@@ -5,7 +5,7 @@
 //! ```
 //!
 //! By default it keeps everything in the redb file `payments.idem` and listens at 127.0.0.1:3000. The demo's tokens
-//! are `demo` and `demo2`, for two accounts. README.md shows it with curl.
+//! are `demo` and `demo2`, for two accounts. docs/guide/try-it.md shows it with curl.
 //!
 //! - `POST /payments`: books a payment; on redb the booking and the key's completion are one transaction.
 //! - `GET /payments`: what was booked, 100 at a time; `?after=ID` has the next ones.

@@ -5,6 +5,10 @@
 struct Readme;
 
 #[cfg(doctest)]
+#[doc = include_str!("../../docs/configuration.md")]
+struct Configuration;
+
+#[cfg(doctest)]
 mod guide {
     #[doc = include_str!("../../docs/guide/ten-minutes.md")]
     struct TenMinutes;
@@ -16,6 +20,12 @@ mod guide {
     struct Results;
     #[doc = include_str!("../../docs/guide/effects.md")]
     struct Effects;
+    #[doc = include_str!("../../docs/guide/execute.md")]
+    struct Execute;
+    #[doc = include_str!("../../docs/guide/one-transaction.md")]
+    struct OneTransaction;
+    #[doc = include_str!("../../docs/guide/testing.md")]
+    struct Testing;
     #[doc = include_str!("../../docs/where-the-layer-stands.md")]
     struct WhereTheLayerStands;
 }

@@ -1,4 +1,4 @@
-//! What README.md shows with curl, on redb and in memory.
+//! What docs/guide/try-it.md shows with curl, on redb and in memory.
 
 use reqwest::Client;
 

@@ -1,4 +1,4 @@
-//! The examples `payments` and `payments-client` as processes: what README.md shows, shutdowns, crashes, a cluster.
+//! The examples `payments` and `payments-client` as processes: what docs/guide/try-it.md shows, shutdowns, crashes, a cluster.
 //!
 //! `cargo test` and `cargo nextest run` build the examples before the tests.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -1,4 +1,4 @@
-//! The client against servers on real sockets: statements 18 and 19 of the header's checklist, by number.
+//! The client against servers on real sockets: statements 18 and 19 of docs/http-checklist.md, by number.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bodies;

@@ -98,7 +98,7 @@ pub enum Change {
 
 /// What `call` does at `now` to `record` (`None`: the store has none for the key).
 ///
-/// The only place where the rules stand; DESIGN's two tables, row by row.
+/// The only place where the rules stand; the two tables of docs/design.md, row by row.
 #[must_use]
 pub fn decide(record: Option<&Record>, call: Call, now: Timestamp) -> Decision {
     let record = record.filter(|record| !record.is_expired(now));

@@ -1,6 +1,6 @@
 //! What the project's pages say about options, links and tests, held to the code.
 //!
-//! The Rust code in README.md is compiled elsewhere, by the documentation tests of `idem-examples`.
+//! The Rust code in them is compiled elsewhere, by the documentation tests of `idem-examples`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 #[test]
 fn every_redb_option_is_listed_with_its_default() {
-    let listed = options("### redb options");
+    let listed = options("## redb options");
     let required = ("path".to_owned(), "required".to_owned());
     assert_eq!(listed.first(), Some(&required));
     let defaults = format!("path = \"./payments.idem\"\n{}", as_toml(&listed[1..]));
@@ -26,7 +26,7 @@ fn every_redb_option_is_listed_with_its_default() {
 
 #[test]
 fn every_moka_option_is_listed_with_its_default() {
-    let listed = options("### moka options");
+    let listed = options("## moka options");
     let config: MokaConfig = toml::from_str(&as_toml(&listed)).unwrap();
     assert_eq!(format!("{config:?}"), format!("{:?}", MokaConfig::default()));
     assert_eq!(names(&listed), known_options::<MokaConfig>());
@@ -34,7 +34,7 @@ fn every_moka_option_is_listed_with_its_default() {
 
 #[tokio::test]
 async fn every_redis_option_is_listed_with_its_default() {
-    let listed = options("### redis options");
+    let listed = options("## redis options");
     let shown: Vec<_> =
         listed.iter().filter(|(_, value)| value != "required" && value != "none").cloned().collect();
     let server = shared_lone().await;
@@ -50,8 +50,8 @@ async fn every_redis_option_is_listed_with_its_default() {
 async fn every_listed_option_can_be_written_in_a_uri() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("options.idem");
-    let redb = format!("redb:{}?{}", file.display(), as_query(&options("### redb options")[1..]));
-    let moka = format!("moka:?{}", as_query(&options("### moka options")));
+    let redb = format!("redb:{}?{}", file.display(), as_query(&options("## redb options")[1..]));
+    let moka = format!("moka:?{}", as_query(&options("## moka options")));
     for uri in [redb, moka] {
         let opened = registry().open(&uri).await;
         assert!(opened.is_ok(), "{uri}: {opened:?}");
@@ -60,7 +60,7 @@ async fn every_listed_option_can_be_written_in_a_uri() {
 
 #[tokio::test]
 async fn every_configuration_shown_opens_a_store() {
-    let page = page("README.md");
+    let page = page("docs/configuration.md");
     let tables: Vec<_> = blocks(&page, "toml").filter(|block| block.contains("store =")).collect();
     assert!(!tables.is_empty());
     for block in tables {
@@ -74,6 +74,12 @@ async fn every_configuration_shown_opens_a_store() {
         let opened = registry().open(config).await;
         assert!(opened.is_ok(), "{block}: {opened:?}");
     }
+}
+
+#[test]
+fn the_readme_is_one_screen() {
+    let lines = page("README.md").lines().count();
+    assert!(lines <= 110, "{lines} lines");
 }
 
 #[test]
@@ -146,9 +152,9 @@ fn registry() -> Registry {
     Registry::new().with(idem_redb::DRIVER).with(idem_redis::DRIVER).with(idem_moka::DRIVER)
 }
 
-/// The rows of the table under `heading` in README.md: option and default, without their backticks.
+/// The rows of the table under `heading` in docs/configuration.md: option and default, without their backticks.
 fn options(heading: &str) -> Vec<(String, String)> {
-    let page = page("README.md");
+    let page = page("docs/configuration.md");
     let section = page.split(heading).nth(1).unwrap();
     let rows = section.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
     rows.take_while(|line| line.starts_with('|'))
