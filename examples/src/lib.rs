@@ -29,3 +29,21 @@ mod guide {
     #[doc = include_str!("../../docs/where-the-layer-stands.md")]
     struct WhereTheLayerStands;
 }
+
+#[cfg(doctest)]
+mod crates {
+    #[doc = include_str!("../../idem-core/README.md")]
+    struct Core;
+    #[doc = include_str!("../../idem-redb/README.md")]
+    struct Redb;
+    #[doc = include_str!("../../idem-redis/README.md")]
+    struct Redis;
+    #[doc = include_str!("../../idem-moka/README.md")]
+    struct Moka;
+    #[doc = include_str!("../../idem-http/README.md")]
+    struct Http;
+    #[doc = include_str!("../../idem-client/README.md")]
+    struct Client;
+    #[doc = include_str!("../../idem-conformance/README.md")]
+    struct Conformance;
+}

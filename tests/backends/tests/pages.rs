@@ -205,10 +205,10 @@ fn pages() -> Vec<PathBuf> {
         let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
         entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect::<Vec<_>>()
     };
-    ["", "docs", "docs/adr", "docs/guide", "benches", "examples/ledger"]
-        .into_iter()
-        .flat_map(|directory| in_directory(root().join(directory)))
-        .collect()
+    let crates =
+        ["core", "redb", "redis", "moka", "http", "client", "conformance"].map(|name| format!("idem-{name}"));
+    let others = ["", "docs", "docs/adr", "docs/guide", "benches", "examples/ledger"].map(str::to_owned);
+    crates.into_iter().chain(others).flat_map(|directory| in_directory(root().join(directory))).collect()
 }
 
 fn collect_rust(directory: &Path, sources: &mut Vec<(PathBuf, String)>) {
