@@ -1,4 +1,4 @@
-//! What a layer may be told, and what holds when it is told nothing.
+//! The options of a layer, and their defaults.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use http::{HeaderName, Method, StatusCode};
 use http_body::Body;
 use idem_core::{OnError, Policy};
 
-use crate::fingerprint::FingerprintRecipe;
-use crate::future::Wrap;
-use crate::grpc::UnaryMethods;
-use crate::headers::KeptHeaders;
-use crate::key::KeySyntax;
-use crate::original_uri::RequestUri;
-use crate::problem::Page;
-use crate::verdict::{ResponseHead, Verdict};
+use crate::execution::detached::DetachedWrapper;
+use crate::request::fingerprint::recipe::FingerprintRecipe;
+use crate::request::key::KeySyntax;
+use crate::request::original_uri::RequestUri;
+use crate::request::unary_methods::UnaryMethods;
+use crate::response::kept_headers::KeptHeaders;
+use crate::response::problem::Page;
+use crate::response::verdict::{ResponseHead, Verdict};
 
 /// Whether a request may come without a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,7 +73,8 @@ pub enum WhenHandlerFails {
     Release,
 }
 
-pub(crate) type Judge = Arc<dyn Fn(&ResponseHead<'_>) -> Verdict + Send + Sync>;
+/// The application's function from an answer to its verdict.
+pub(crate) type VerdictOf = Arc<dyn Fn(&ResponseHead<'_>) -> Verdict + Send + Sync>;
 
 /// Everything but the store and the scope.
 #[derive(Clone)]
@@ -94,7 +95,7 @@ pub(crate) struct Options {
     pub(crate) store_timeout: Option<Duration>,
     pub(crate) request_uri: Option<RequestUri>,
     pub(crate) recipe: FingerprintRecipe,
-    pub(crate) judge: Judge,
+    pub(crate) verdict: VerdictOf,
     pub(crate) release_on: Vec<StatusCode>,
     pub(crate) not_executed_header: bool,
     pub(crate) handler_timeout: Option<Duration>,
@@ -109,7 +110,7 @@ pub(crate) struct Options {
     pub(crate) replayed_header: HeaderName,
     pub(crate) expires_header: Option<HeaderName>,
     pub(crate) not_kept_header: HeaderName,
-    pub(crate) detached: Option<Wrap>,
+    pub(crate) detached: Option<DetachedWrapper>,
     pub(crate) page: Option<Page>,
     pub(crate) retry_in_flight: Duration,
     pub(crate) retry_store: Duration,
@@ -134,9 +135,9 @@ impl Default for Options {
             retention: Duration::from_hours(24),
             renew_for: None,
             store_timeout: None,
-            request_uri: RequestUri::standard(),
+            request_uri: RequestUri::default_choice(),
             recipe: FingerprintRecipe::default(),
-            judge: Arc::new(standard),
+            verdict: Arc::new(standard_verdict),
             release_on: Vec::new(),
             not_executed_header: false,
             handler_timeout: None,
@@ -173,16 +174,16 @@ impl Options {
         self.max_bodies_bytes.unwrap_or(self.max_body.saturating_mul(2).max(64 * MIB))
     }
 
-    /// How long a body is waited for.
-    pub(crate) fn patience_with(&self, body: &impl Body) -> Duration {
-        let says_its_length = body.size_hint().exact().is_some();
-        if says_its_length { self.response_timeout } else { self.response_timeout.min(self.stream_after) }
+    /// How long a body is buffered.
+    pub(crate) fn response_timeout_for(&self, body: &impl Body) -> Duration {
+        let is_length_known = body.size_hint().exact().is_some();
+        if is_length_known { self.response_timeout } else { self.response_timeout.min(self.stream_after) }
     }
 
-    /// The layer releases by itself what may be released, so that an answer in doubt never is. It waits by itself, too:
-    /// so that a client that leaves ends its waiting.
+    /// Nothing is released by the policy: the layer itself releases what may be, so that an answer in doubt never is. Nor
+    /// does the policy wait for other attempts: the layer does, so that a client that leaves ends its waiting.
     pub(crate) fn policy(&self) -> Policy {
-        // Intake has peeked already.
+        // The intake has peeked already.
         let policy = Policy::new(self.lease, self.retention).on_error(OnError::Keep).peek_first(false);
         let policy = match self.store_timeout {
             Some(limit) => policy.resend_for(limit),
@@ -195,8 +196,8 @@ impl Options {
     }
 }
 
-fn standard(answer: &ResponseHead<'_>) -> Verdict {
-    answer.standard_verdict()
+fn standard_verdict(response: &ResponseHead<'_>) -> Verdict {
+    response.standard_verdict()
 }
 
 impl fmt::Debug for Options {
