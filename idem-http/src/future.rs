@@ -14,8 +14,8 @@ use tower_service::Service;
 
 use crate::execution::detachable::DetachableRun;
 use crate::execution::finish::ServiceResult;
+use crate::intake::unread::{Intake, IntakeStep, UnreadRequest};
 use crate::request::body::request_body::RequestBody;
-use crate::request::intake::{Intake, IntakeStep, UnreadRequest};
 use crate::response::body::ResponseBody;
 
 pin_project! {

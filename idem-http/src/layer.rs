@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use crate::execution::running::Running;
+use crate::running::Running;
 use crate::service::Idempotency;
 use crate::shared::Shared;
 

@@ -12,9 +12,9 @@ use tower_service::Service;
 
 use crate::execution::attempt::{Attempt, NoAttempt};
 use crate::future::ResponseFuture;
+use crate::intake::unread::UnreadRequest;
 use crate::options::KeyRule;
 use crate::request::body::request_body::RequestBody;
-use crate::request::intake::UnreadRequest;
 use crate::request::key;
 use crate::response::body::ResponseBody;
 use crate::response::grpc::content_type::is_grpc;
@@ -104,7 +104,7 @@ where
             }
             Err(error) => Problem::new(Kind::KeyMalformed, error.to_string()),
         };
-        ResponseFuture::ready(self.shared.refuse_as(&problem, is_grpc))
+        ResponseFuture::ready(options.replies.refuse_as(&problem, is_grpc))
     }
 }
 

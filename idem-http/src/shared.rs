@@ -6,11 +6,11 @@ use std::time::Duration;
 use idem_core::{Policy, Store};
 use tokio::sync::Semaphore;
 
-use crate::execution::running::Running;
 use crate::options::Options;
 use crate::request::body::budget::BodyBudget;
 use crate::request::original_uri::RequestUri;
 use crate::request::scope::ScopeOf;
+use crate::running::Running;
 
 /// The store, the options, and what is counted over all requests.
 pub(crate) struct Shared {

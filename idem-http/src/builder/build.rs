@@ -8,12 +8,12 @@ use idem_core::{Claim, Error, ErrorKind, Owner, Result};
 use tokio::sync::Semaphore;
 
 use super::layer_builder::IdempotencyLayerBuilder;
-use crate::execution::running::Running;
 use crate::layer::IdempotencyLayer;
 use crate::options::Options;
 use crate::request::body::budget::BodyBudget;
 use crate::response::kept_headers::is_reserved;
 use crate::response::verdict::NOT_EXECUTED;
+use crate::running::Running;
 use crate::shared::Shared;
 
 impl IdempotencyLayerBuilder {
@@ -42,9 +42,10 @@ impl IdempotencyLayerBuilder {
                  OriginalUriLayer outermost",
             )
         })?;
-        let own = [options.replayed_header.clone(), options.not_kept_header.clone(), NOT_EXECUTED];
-        options.kept = std::mem::take(&mut options.kept).without(own).also(options.expires_header.clone());
-        let bodies = Arc::new(BodyBudget::new(options.max_bodies_bytes(), options.max_body));
+        let own = [options.replies.replayed_header.clone(), options.not_kept_header.clone(), NOT_EXECUTED];
+        let kept = std::mem::take(&mut options.kept.headers);
+        options.kept.headers = kept.without(own).also(options.expires_header.name.clone());
+        let bodies = Arc::new(BodyBudget::new(options.max_bodies_bytes(), options.body.max_bytes));
         let waiters = Semaphore::new(options.max_waiters);
         let policy = options.policy();
         let store_timeout = policy.resend_limit(&self.store.capabilities());
@@ -69,9 +70,9 @@ fn check(options: &Options) -> Result<()> {
     let empty = [
         ("methods", options.methods.is_empty()),
         ("key_headers", options.key_headers.is_empty()),
-        ("max_body", options.max_body == 0),
-        ("max_response", options.max_response == 0),
-        ("body_timeout", options.body_timeout.is_zero()),
+        ("max_body", options.body.max_bytes == 0),
+        ("max_response", options.kept.max_body == 0),
+        ("body_timeout", options.body.timeout.is_zero()),
         ("response_timeout", options.response_timeout.is_zero()),
         ("stream_after", options.stream_after.is_zero()),
         ("handler_timeout", options.handler_timeout.is_some_and(|limit| limit.is_zero())),
@@ -80,11 +81,11 @@ fn check(options: &Options) -> Result<()> {
     if let Some((name, _)) = empty.into_iter().find(|(_, empty)| *empty) {
         return Err(invalid(&format!("{name} is empty or zero: no request with a key could succeed")));
     }
-    if options.max_bodies_bytes() < options.max_body {
+    if options.max_bodies_bytes() < options.body.max_bytes {
         return Err(invalid(&format!(
             "max_bodies_bytes ({}) is less than max_body ({}): no body of that size could ever be read",
             options.max_bodies_bytes(),
-            options.max_body
+            options.body.max_bytes
         )));
     }
     if let Some(named) = options.grpc_unary.invalid_name() {
@@ -102,9 +103,9 @@ fn check(options: &Options) -> Result<()> {
 /// What the layer says by a header must not be said by anything else: a client, or a layer in front, goes by it.
 fn check_own_headers(options: &Options) -> Result<()> {
     let own = [
-        ("replayed_header", Some(&options.replayed_header)),
+        ("replayed_header", Some(&options.replies.replayed_header)),
         ("not_kept_header", Some(&options.not_kept_header)),
-        ("expires_header", options.expires_header.as_ref()),
+        ("expires_header", options.expires_header.name.as_ref()),
     ];
     let mut others = vec![NOT_EXECUTED];
     for (option, name) in own {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::layer_builder::IdempotencyLayerBuilder;
-use crate::execution::detached::Detached;
+use crate::options::Detached;
 use crate::options::{WhenHandlerFails, WhenInFlight, WhenStoreFails};
 
 impl IdempotencyLayerBuilder {

@@ -63,7 +63,7 @@ impl IdempotencyLayerBuilder {
     /// The bytes that the body of a request with a key may have; a longer one is answered with 413. Default:
     /// 1 MiB.
     pub fn max_body(mut self, bytes: usize) -> Self {
-        self.options.max_body = bytes;
+        self.options.body.max_bytes = bytes;
         self
     }
 
@@ -87,7 +87,7 @@ impl IdempotencyLayerBuilder {
 
     /// How long the body may take to arrive, from its first byte to its last; 408 after that. Default: 30 s.
     pub fn body_timeout(mut self, time: Duration) -> Self {
-        self.options.body_timeout = time;
+        self.options.body.timeout = time;
         self
     }
 }

@@ -44,7 +44,7 @@ impl IdempotencyLayerBuilder {
 
     /// Which headers of an answer its retries get as well. Default: [`KeptHeaders::new`].
     pub fn kept_headers(mut self, kept: KeptHeaders) -> Self {
-        self.options.kept = kept;
+        self.options.kept.headers = kept;
         self
     }
 
@@ -52,7 +52,7 @@ impl IdempotencyLayerBuilder {
     /// a retry is told that it was not kept. Keep it below what the store takes for one outcome, headers included. Default:
     /// 960 KiB, where the stores take 1 MiB by default.
     pub fn max_response(mut self, bytes: usize) -> Self {
-        self.options.max_response = bytes;
+        self.options.kept.max_body = bytes;
         self
     }
 
@@ -78,7 +78,7 @@ impl IdempotencyLayerBuilder {
 
     /// The header that marks a replayed answer. Default: `Idempotency-Replayed`.
     pub fn replayed_header(mut self, name: HeaderName) -> Self {
-        self.options.replayed_header = name;
+        self.options.replies.replayed_header = name;
         self
     }
 
@@ -98,7 +98,7 @@ impl IdempotencyLayerBuilder {
     /// # }
     /// ```
     pub fn expires_header(mut self, name: HeaderName) -> Self {
-        self.options.expires_header = Some(name);
+        self.options.expires_header.name = Some(name);
         self
     }
 
@@ -115,20 +115,20 @@ impl IdempotencyLayerBuilder {
         let address = page.to_string();
         // A Uri has no character that could end the header.
         let link = HeaderValue::try_from(format!("<{address}>; rel=\"describedby\""));
-        self.options.page = link.ok().map(|link| Page { address: address.into(), link });
+        self.options.replies.page = link.ok().map(|link| Page { address: address.into(), link });
         self
     }
 
     /// What `Retry-After` says to a retry that came too early: never more than what is left of the lease, and
     /// whole seconds. Default: 1 s.
     pub fn retry_in_flight(mut self, pause: Duration) -> Self {
-        self.options.retry_in_flight = pause;
+        self.options.replies.retry_in_flight = pause;
         self
     }
 
     /// What `Retry-After` says when the store cannot answer, or the server is busy. Default: 1 s.
     pub fn retry_store(mut self, pause: Duration) -> Self {
-        self.options.retry_store = pause;
+        self.options.replies.retry_store = pause;
         self
     }
 }

@@ -11,8 +11,8 @@ use idem_core::{Effect, Key, Lease, Outcome, Result, Store, Token, Transacted, U
 
 use super::store_failure::cause;
 use crate::buffered_body::BufferedBody;
+use crate::intake::pending_handler::RequestIdentity;
 use crate::request::key::IdempotencyKey;
-use crate::request::pending_handler::RequestIdentity;
 use crate::response::capture::{Captured, capture};
 use crate::response::outcome::NotKept;
 use crate::response::verdict::InDoubt;
@@ -151,7 +151,7 @@ impl Attempt {
     /// and the handler answers something that can be kept.
     pub fn outcome<B: AsRef<[u8]>>(&self, response: &Response<B>) -> std::result::Result<Outcome, NotKept> {
         let headers = self.with_expiry(response.headers());
-        self.shared.outcome(response.status(), &headers, response.body().as_ref(), None)
+        self.shared.options.kept.outcome(response.status(), &headers, response.body().as_ref(), None)
     }
 
     /// [`outcome`](Attempt::outcome) for a response whose body is yet to be read, such as that of an `IntoResponse` of
@@ -169,13 +169,13 @@ impl Attempt {
         let options = &self.shared.options;
         let (parts, body) = response.into_parts();
         let timeout = options.response_timeout_for(&body);
-        match capture(Box::pin(body), options.max_response, timeout).await {
+        match capture(Box::pin(body), options.kept.max_body, timeout).await {
             Captured::Whole(BufferedBody { data, trailers }) => {
                 let headers = self.with_expiry(&parts.headers);
-                self.shared.outcome(parts.status, &headers, &data, trailers.as_deref())
+                self.shared.options.kept.outcome(parts.status, &headers, &data, trailers.as_deref())
             }
             Captured::PartlyRead(_, UnavailableReason::TooLarge) => {
-                Err(NotKept::TooLarge { most: options.max_response })
+                Err(NotKept::TooLarge { most: options.kept.max_body })
             }
             Captured::PartlyRead(_, _) => Err(NotKept::NotWhole),
         }
@@ -185,8 +185,8 @@ impl Attempt {
     /// retention.
     fn with_expiry<'a>(&self, headers: &'a HeaderMap) -> Cow<'a, HeaderMap> {
         let mut headers = Cow::Borrowed(headers);
-        if self.shared.options.expires_header.is_some() {
-            self.shared.set_expiry_header(headers.to_mut(), self.lease.retention(), &self.lease);
+        if self.shared.options.expires_header.name.is_some() {
+            self.shared.options.expires_header.set(headers.to_mut(), self.lease.retention(), &self.lease);
         }
         headers
     }

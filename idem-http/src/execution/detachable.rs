@@ -12,13 +12,13 @@ use tokio::runtime::Handle;
 use tower_service::Service;
 use tracing::{Instrument, Span};
 
-use super::detached::{Detached, DetachedWrapper};
 use super::finish::ServiceResult;
 use super::run::run;
 use super::stage::Stage;
+use crate::intake::keyed_request::KeyedRequest;
+use crate::intake::pending_handler::PendingHandler;
+use crate::options::{Detached, DetachedWrapper};
 use crate::request::body::request_body::RequestBody;
-use crate::request::keyed_request::KeyedRequest;
-use crate::request::pending_handler::PendingHandler;
 
 type BoxedRun<RB, E> = Pin<Box<dyn Future<Output = ServiceResult<RB, E>> + Send>>;
 

@@ -10,8 +10,8 @@ use idem_core::{Execution, Lease, Outcome, UnavailableReason};
 
 use super::handler::handler_run::{HandlerRun, NoOutcome};
 use super::store_failure::cause;
+use crate::intake::keyed_request::KeyedRequest;
 use crate::options::WhenNotRecorded;
-use crate::request::keyed_request::KeyedRequest;
 use crate::response::body::ResponseBody;
 use crate::response::problem::{Kind, Problem};
 use crate::shared::Shared;
@@ -48,6 +48,7 @@ impl KeyedRequest {
         E: Send + 'static,
     {
         let Self { shared, key, fingerprint, .. } = self;
+        let (replies, expires_header) = (&shared.options.replies, &shared.options.expires_header);
         let AttemptEnd { run, lease } = attempt;
         let of_winner = || {
             let winner = shared.answer_of_winner(key, fingerprint);
@@ -57,23 +58,24 @@ impl KeyedRequest {
             Execution::Executed(outcome) => {
                 let is_kept = !lease.as_ref().is_some_and(Lease::is_result_unavailable);
                 let answer = shared.executed(run, outcome);
-                let response_of =
-                    |response| if is_kept { response } else { shared.without_expiry_header(response) };
+                let response_of = |response| {
+                    if is_kept { response } else { expires_header.without(response) }
+                };
                 ("executed", answer.map(response_of))
             }
             Execution::Replayed(outcome) => {
-                let (label, response) = shared.replay(outcome);
+                let (label, response) = replies.replay(outcome);
                 (label, Ok(response))
             }
             // Not reached: the loop in `run` handles it.
-            Execution::InProgress { remaining } => ("in_flight", Ok(shared.in_flight(Some(remaining)))),
-            Execution::FingerprintMismatch => ("key_reused", Ok(shared.key_reused())),
+            Execution::InProgress { remaining } => ("in_flight", Ok(replies.in_flight(Some(remaining)))),
+            Execution::FingerprintMismatch => ("key_reused", Ok(replies.key_reused())),
             Execution::LeaseLost(_) => return of_winner(),
             Execution::Unavailable(reason) => match run {
                 Some(run) if !run.is_placeholder() => {
-                    ("executed", run.response.map(|response| shared.without_expiry_header(response)))
+                    ("executed", run.response.map(|response| expires_header.without(response)))
                 }
-                _ => ("not_kept", Ok(shared.not_kept(reason))),
+                _ => ("not_kept", Ok(replies.not_kept(reason))),
             },
             Execution::Unknown(_, error) => {
                 let error = cause(&error);
@@ -109,7 +111,7 @@ impl Shared {
     ) -> ServiceResult<RB, E> {
         match run {
             Some(HandlerRun { response, by_record: false }) => response,
-            Some(HandlerRun { by_record: true, .. }) | None => Ok(self.recorded(outcome)),
+            Some(HandlerRun { by_record: true, .. }) | None => Ok(self.options.replies.recorded(outcome)),
         }
     }
 
@@ -124,8 +126,9 @@ impl Shared {
             }
             _ => {
                 let detail = "the request may have been executed, and its answer may not be kept; ask again with this key";
-                let problem = Problem::new(Kind::NotRecorded, detail).retry_after(self.options.retry_store);
-                Ok(self.refuse(&problem))
+                let problem =
+                    Problem::new(Kind::NotRecorded, detail).retry_after(self.options.replies.retry_store);
+                Ok(self.options.replies.refuse(&problem))
             }
         }
     }
@@ -134,7 +137,7 @@ impl Shared {
         &self,
         response: Response<ResponseBody<RB>>,
     ) -> Response<ResponseBody<RB>> {
-        let mut response = self.without_expiry_header(response);
+        let mut response = self.options.expires_header.without(response);
         let name = self.options.not_kept_header.clone();
         response.headers_mut().insert(name, HeaderValue::from_static("true"));
         response
@@ -142,6 +145,6 @@ impl Shared {
 
     /// For a client that has left: nobody gets this.
     pub(crate) fn client_left<RB: Body>(&self) -> Response<ResponseBody<RB>> {
-        self.not_kept(UnavailableReason::Other)
+        self.options.replies.not_kept(UnavailableReason::Other)
     }
 }

@@ -21,13 +21,15 @@ impl Shared {
             // The record is read either way.
             let _either = timeout(wait, self.store().settled(key, wait)).await;
         }
-        match timeout(self.store_timeout, self.store().get(key)).await {
-            Ok(Ok(Some(record))) if record.fingerprint != *fingerprint => self.key_reused(),
+        let found = timeout(self.store_timeout, self.store().get(key)).await;
+        let replies = &self.options.replies;
+        match found {
+            Ok(Ok(Some(record))) if record.fingerprint != *fingerprint => replies.key_reused(),
             Ok(Ok(Some(record))) => match record.outcome() {
-                Some(outcome) => self.replay(outcome.clone()).1,
-                None => self.in_flight(record.lease_remaining()),
+                Some(outcome) => replies.replay(outcome.clone()).1,
+                None => replies.in_flight(record.lease_remaining()),
             },
-            _ => self.in_flight(None),
+            _ => replies.in_flight(None),
         }
     }
 

@@ -10,8 +10,8 @@ use super::attempt::{Attempt, NoAttempt};
 use super::finish::ServiceResult;
 use super::stage::Stage;
 use super::store_failure::cause;
+use crate::intake::pending_handler::PendingHandler;
 use crate::request::body::request_body::RequestBody;
-use crate::request::pending_handler::PendingHandler;
 use crate::response::body::ResponseBody;
 use crate::shared::Shared;
 
@@ -30,7 +30,7 @@ where
     if !shared.passes_through(&error) {
         tracing::error!(%key, error = message, "the store failed, nothing was run");
         let problem = shared.store_failed(&error);
-        return (problem.kind.code(), Ok(shared.refuse(&problem)));
+        return (problem.kind.code(), Ok(shared.options.replies.refuse(&problem)));
     }
     tracing::warn!(%key, error = message, "the store failed, the handler runs without a lock");
     let _running = shared.running.begin();

@@ -1,4 +1,4 @@
-//! A request with a key, from its lock to its answer. (Before that: `request/intake.rs`.)
+//! A request with a key, from its lock to its answer. (Before that: `intake/unread.rs`.)
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -16,10 +16,10 @@ use super::handler::handler_run::NoOutcome;
 use super::pass_through::without_store;
 use super::stage::Stage;
 use super::waiting::Waiting;
+use crate::intake::keyed_request::KeyedRequest;
+use crate::intake::pending_handler::PendingHandler;
 use crate::metrics::record_answer;
 use crate::request::body::request_body::RequestBody;
-use crate::request::keyed_request::KeyedRequest;
-use crate::request::pending_handler::PendingHandler;
 
 /// Answers a request, and reports how. `stage` holds its handler until that is started.
 pub(crate) async fn run<I, B, RB>(
@@ -38,7 +38,7 @@ where
     // Not by `instrument`, which takes the future by value: this one would need room for it twice.
     let (label, answer) = poll_fn(|cx| request.span.in_scope(|| answering.as_mut().poll(cx))).await;
     record_answer(&request.span, label);
-    if request.is_grpc { answer.map(|answer| request.shared.as_grpc(answer)) } else { answer }
+    if request.is_grpc { answer.map(|answer| request.shared.options.replies.as_grpc(answer)) } else { answer }
 }
 
 /// Locks the key and runs the handler, unless another request with this key has; answers in every case.
@@ -85,7 +85,7 @@ where
                 drop(running);
                 match Box::pin(waiting.wait_once(stage, key)).await {
                     Ok(true) => continue,
-                    Ok(false) => return ("in_flight", Ok(shared.in_flight(Some(remaining)))),
+                    Ok(false) => return ("in_flight", Ok(shared.options.replies.in_flight(Some(remaining)))),
                     Err(error) => Box::pin(without_store(shared, stage, key, error)),
                 }
             }

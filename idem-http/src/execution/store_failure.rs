@@ -20,10 +20,10 @@ impl Shared {
         }
         if error.kind() == ErrorKind::Full {
             let detail = "there is no room for a new idempotency key at the moment; nothing was done";
-            return Problem::new(Kind::StoreFull, detail).retry_after(self.options.retry_store);
+            return Problem::new(Kind::StoreFull, detail).retry_after(self.options.replies.retry_store);
         }
         let detail = "idempotency keys cannot be checked at the moment; nothing was done";
-        Problem::new(Kind::StoreUnavailable, detail).retry_after(self.options.retry_store)
+        Problem::new(Kind::StoreUnavailable, detail).retry_after(self.options.replies.retry_store)
     }
 }
 

@@ -2,10 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod fingerprint;
-pub(crate) mod intake;
 pub(crate) mod key;
-pub(crate) mod keyed_request;
 pub(crate) mod original_uri;
-pub(crate) mod pending_handler;
 pub(crate) mod scope;
 pub(crate) mod unary_methods;

@@ -2,20 +2,24 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use idem_core::Lease;
 use idem_core::backend::limits::nearest_retention;
 use idem_core::clock::{SystemClock, Timestamp};
 
-use crate::shared::Shared;
+/// The header by which clients are told, if there is one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ExpiryHeader {
+    pub(crate) name: Option<HeaderName>,
+}
 
 /// The last second that an HTTP date can say.
 const LAST_DATE: Duration = Duration::from_secs(253_402_300_799);
 
-impl Shared {
-    /// Sets the header, where there is one, to when an answer ends that is kept from now on for `retention`.
-    pub(crate) fn set_expiry_header(&self, headers: &mut HeaderMap, retention: Duration, lease: &Lease) {
-        let Some(name) = &self.options.expires_header else { return };
+impl ExpiryHeader {
+    /// Sets the header to when an answer ends that is kept from now on for `retention`.
+    pub(crate) fn set(&self, headers: &mut HeaderMap, retention: Duration, lease: &Lease) {
+        let Some(name) = &self.name else { return };
         let kept = nearest_retention(retention).max(lease.remaining());
         match date(SystemClock::shared().wall(), kept) {
             Some(date) => headers.insert(name, date),
@@ -24,8 +28,8 @@ impl Shared {
     }
 
     /// An answer that is not kept, or perhaps not, without the header.
-    pub(crate) fn without_expiry_header<B>(&self, mut response: Response<B>) -> Response<B> {
-        if let Some(name) = &self.options.expires_header {
+    pub(crate) fn without<B>(&self, mut response: Response<B>) -> Response<B> {
+        if let Some(name) = &self.name {
             response.headers_mut().remove(name);
         }
         response

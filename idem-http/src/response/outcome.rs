@@ -4,9 +4,17 @@ use http::{HeaderMap, StatusCode};
 use idem_core::{Outcome, UnavailableReason};
 
 use super::codec;
-use crate::shared::Shared;
+use super::kept_headers::KeptHeaders;
 
-impl Shared {
+/// What is kept of an answer.
+#[derive(Debug, Clone)]
+pub(crate) struct KeptParts {
+    pub(crate) headers: KeptHeaders,
+    /// The longest body.
+    pub(crate) max_body: usize,
+}
+
+impl KeptParts {
     /// The outcome to store for an answer.
     pub(crate) fn outcome(
         &self,
@@ -15,11 +23,11 @@ impl Shared {
         body: &[u8],
         trailers: Option<&HeaderMap>,
     ) -> Result<Outcome, NotKept> {
-        let most = self.options.max_response;
+        let most = self.max_body;
         if body.len() > most {
             return Err(NotKept::TooLarge { most });
         }
-        let encoded = codec::encode(status, headers, body, trailers, &self.options.kept);
+        let encoded = codec::encode(status, headers, body, trailers, &self.headers);
         encoded.map(Outcome::Value).ok_or(NotKept::NotEncodable)
     }
 }

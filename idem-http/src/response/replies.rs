@@ -3,23 +3,33 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response};
+use http::{HeaderName, HeaderValue, Response};
 use http_body::Body;
 use idem_core::{Outcome, UnavailableReason};
 
 use super::body::{ResponseBody, buffered_response};
 use super::codec;
 use super::grpc::refusal::refusal;
-use super::problem::{Kind, Problem};
+use super::problem::{Kind, Page, Problem};
 use crate::buffered_body::BufferedBody;
-use crate::shared::Shared;
 
-impl Shared {
+/// How the layer's own answers look.
+#[derive(Clone)]
+pub(crate) struct Replies {
+    pub(crate) page: Option<Page>,
+    pub(crate) replayed_header: HeaderName,
+    /// What `Retry-After` says while the first request runs.
+    pub(crate) retry_in_flight: Duration,
+    /// What it says while the store cannot answer, or the server is busy.
+    pub(crate) retry_store: Duration,
+}
+
+impl Replies {
     /// What a retry gets of the request that ran, and how that is counted.
     pub(crate) fn replay<RB: Body>(&self, outcome: Outcome) -> (&'static str, Response<ResponseBody<RB>>) {
         match Self::stored(outcome) {
             Ok(mut response) => {
-                let name = self.options.replayed_header.clone();
+                let name = self.replayed_header.clone();
                 response.headers_mut().insert(name, HeaderValue::from_static("true"));
                 ("replayed", response)
             }
@@ -55,7 +65,7 @@ impl Shared {
     }
 
     pub(crate) fn in_flight<RB: Body>(&self, remaining: Option<Duration>) -> Response<ResponseBody<RB>> {
-        let pause = self.options.retry_in_flight;
+        let pause = self.retry_in_flight;
         let pause = remaining.map_or(pause, |remaining| pause.min(remaining));
         let detail = "a request with this idempotency key is still running; ask again for its answer";
         self.refuse(&Problem::new(Kind::InFlight, detail).retry_after(pause))
@@ -67,8 +77,7 @@ impl Shared {
 
     /// A problem as HTTP has it, or as gRPC has it.
     pub(crate) fn refuse_as<RB: Body>(&self, problem: &Problem, is_grpc: bool) -> Response<ResponseBody<RB>> {
-        let mut response =
-            if is_grpc { refusal(problem) } else { problem.response(self.options.page.as_ref()) };
+        let mut response = if is_grpc { refusal(problem) } else { problem.response(self.page.as_ref()) };
         response.extensions_mut().insert(Refused(problem.clone()));
         response.map(|data: Bytes| ResponseBody::buffered(BufferedBody { data, trailers: None }))
     }

@@ -16,8 +16,8 @@ use tower_service::Service;
 
 use super::handler_run::{HandlerResult, NoOutcome};
 use super::routing::Routed;
+use crate::intake::pending_handler::PendingHandler;
 use crate::request::body::request_body::RequestBody;
-use crate::request::pending_handler::PendingHandler;
 use crate::response::problem::{Kind, Problem};
 use crate::shared::Shared;
 
@@ -95,13 +95,13 @@ async fn within<F: Future>(limit: Option<Duration>, future: F) -> Option<F::Outp
 /// The service was not ready while the lease lasted, or within the time limit.
 fn not_begun<RB: Body, E>(shared: &Shared) -> Called<RB, E> {
     let detail = "the server is busy; nothing was done";
-    let problem = Problem::new(Kind::Busy, detail).retry_after(shared.options.retry_store);
-    Called::Ended((Ok(shared.refuse(&problem)), Err(NoOutcome::NotExecuted)))
+    let problem = Problem::new(Kind::Busy, detail).retry_after(shared.options.replies.retry_store);
+    Called::Ended((Ok(shared.options.replies.refuse(&problem)), Err(NoOutcome::NotExecuted)))
 }
 
 fn timed_out<RB: Body, E>(shared: &Shared, lease: &Lease) -> Called<RB, E> {
     tracing::warn!(key = %lease.key(), "the handler took longer than its time, and was dropped");
     let detail = "the handler took too long; what it did until then is unknown";
-    let response = shared.refuse(&Problem::new(Kind::HandlerTimeout, detail));
+    let response = shared.options.replies.refuse(&Problem::new(Kind::HandlerTimeout, detail));
     Called::Ended((Ok(response), Ok(Outcome::Unavailable(UnavailableReason::Other))))
 }

@@ -16,8 +16,8 @@ use super::handler_run::{HandlerResult, HandlerRun, NoOutcome};
 use super::judge::Judged;
 use super::panic::{Panicked, catch};
 use crate::execution::attempt::Attempt;
+use crate::intake::pending_handler::PendingHandler;
 use crate::request::body::request_body::RequestBody;
-use crate::request::pending_handler::PendingHandler;
 use crate::response::body::{ResponseBody, buffered_response};
 use crate::response::capture::{Captured, capture};
 use crate::response::problem::{Kind, Problem};
@@ -83,10 +83,10 @@ where
         },
     };
     let timeout = shared.options.response_timeout_for(&*body);
-    match capture(body, shared.options.max_response, timeout).await {
+    match capture(body, shared.options.kept.max_body, timeout).await {
         Captured::PartlyRead(body, reason) => {
             if reason == UnavailableReason::TooLarge {
-                let most = shared.options.max_response;
+                let most = shared.options.kept.max_body;
                 let key = lease.key();
                 tracing::warn!(%key, most, "an answer above max_response is not kept; a retry will be told so");
             }
@@ -103,9 +103,10 @@ where
                         Some(_) => *retention = shared.options.retention,
                         None => {}
                     }
-                    shared.set_expiry_header(&mut parts.headers, *retention, lease);
+                    shared.options.expires_header.set(&mut parts.headers, *retention, lease);
                     let trailers = body.trailers.as_deref();
-                    let outcome = shared.outcome(parts.status, &parts.headers, &body.data, trailers);
+                    let outcome =
+                        shared.options.kept.outcome(parts.status, &parts.headers, &body.data, trailers);
                     Ok(outcome.unwrap_or_else(|not_kept| Outcome::Unavailable(not_kept.reason())))
                 }
             };
@@ -117,6 +118,6 @@ where
 fn panicked<RB: Body, E>(shared: &Shared, lease: &Lease) -> HandlerResult<RB, E> {
     tracing::error!(key = %lease.key(), "the handler panicked");
     let detail = "the handler failed; what it did until then is unknown";
-    let response = shared.refuse(&Problem::new(Kind::HandlerFailed, detail));
+    let response = shared.options.replies.refuse(&Problem::new(Kind::HandlerFailed, detail));
     (Ok(response), shared.options.panics.outcome(UnavailableReason::Panicked))
 }

@@ -19,9 +19,15 @@ use super::budget::BodyShare;
 use super::buffer::BodyBuffer;
 use super::request_body::bytes_frame;
 use crate::buffered_body::BufferedBody;
-use crate::options::Options;
 use crate::response::problem::{Kind, Problem};
 use crate::timeout::MAX_TIMEOUT;
+
+/// How large a body may be, and how long it may take to arrive.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyLimits {
+    pub(crate) max_bytes: usize,
+    pub(crate) timeout: Duration,
+}
 
 pin_project! {
     /// Reads the whole body, within its share of what all bodies may hold. Written by hand rather than as an `async fn`, so
@@ -46,14 +52,14 @@ pin_project! {
 }
 
 impl<B: Body> ReadBody<B> {
-    /// For a body of at most [`max_body`](Options::max_body) bytes. Must be polled with the same `options`.
+    /// To be polled with the same `limits`. A body that finds no room is to be sent again after `retry_after`.
     pub(crate) fn new(
         headers: &HeaderMap,
         body: B,
-        options: &Options,
+        limits: &BodyLimits,
         share: BodyShare,
     ) -> Result<Self, Problem> {
-        let limit = options.max_body;
+        let limit = limits.max_bytes;
         let declared = declared_length(headers)?;
         let least = declared.unwrap_or(0).max(body.size_hint().lower());
         if least > limit as u64 {
@@ -72,13 +78,14 @@ where
     pub(crate) fn poll(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        options: &Options,
+        limits: &BodyLimits,
+        retry_after: Duration,
     ) -> Poll<Result<(BufferedBody, BodyShare), Problem>> {
         loop {
             match next_frame(self.as_mut().project().body, cx) {
-                Poll::Ready(Some(Ok(frame))) => self.as_mut().push(frame, options)?,
+                Poll::Ready(Some(Ok(frame))) => self.as_mut().push(frame, limits, retry_after)?,
                 Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Err(read_failed(error.into().as_ref(), options.max_body)));
+                    return Poll::Ready(Err(read_failed(error.into().as_ref(), limits.max_bytes)));
                 }
                 Poll::Ready(None) => {
                     return match self.as_mut().finish() {
@@ -87,7 +94,7 @@ where
                     };
                 }
                 Poll::Pending => {
-                    return self.poll_timeout(cx, options.body_timeout.min(MAX_TIMEOUT)).map(Err);
+                    return self.poll_timeout(cx, limits.timeout.min(MAX_TIMEOUT)).map(Err);
                 }
             }
         }
@@ -103,18 +110,23 @@ fn next_frame<B: Body>(body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<NextFram
 }
 
 impl<B: Body> ReadBody<B> {
-    fn push(self: Pin<&mut Self>, frame: Frame<B::Data>, options: &Options) -> Result<(), Problem> {
+    fn push(
+        self: Pin<&mut Self>,
+        frame: Frame<B::Data>,
+        limits: &BodyLimits,
+        retry_after: Duration,
+    ) -> Result<(), Problem> {
         let this = self.project();
         let Some(buffer) = this.buffer else { return Ok(()) };
         match frame.into_data() {
-            Ok(data) if data.remaining() > options.max_body.saturating_sub(buffer.len()) => {
-                Err(too_large(options.max_body))
+            Ok(data) if data.remaining() > limits.max_bytes.saturating_sub(buffer.len()) => {
+                Err(too_large(limits.max_bytes))
             }
             Ok(data) => {
                 if buffer.push(data) {
                     Ok(())
                 } else {
-                    Err(no_room(options.retry_store))
+                    Err(no_room(retry_after))
                 }
             }
             Err(frame) => {
@@ -187,9 +199,9 @@ fn incomplete() -> Problem {
     Problem::new(Kind::BodyIncomplete, "the body is not as long as it says; nothing was done")
 }
 
-fn no_room(pause: Duration) -> Problem {
+fn no_room(retry_after: Duration) -> Problem {
     let detail = "the bodies of other requests take all the room that there is for them; nothing was done";
-    Problem::new(Kind::BodiesFull, detail).retry_after(pause)
+    Problem::new(Kind::BodiesFull, detail).retry_after(retry_after)
 }
 
 fn too_large(limit: usize) -> Problem {

@@ -2,8 +2,8 @@
 
 use http::{Request, Uri};
 
-use super::body::request_body::RequestBody;
-use super::key::IdempotencyKey;
+use crate::request::body::request_body::RequestBody;
+use crate::request::key::IdempotencyKey;
 
 /// What is needed to run a handler. It stays in one place, since each future that it moved through would have room for it.
 pub(crate) struct PendingHandler<I, B> {

@@ -14,14 +14,14 @@ use tower::BoxError;
 use tracing::Span;
 use tracing::field::{Empty, display};
 
-use super::body::budget::BodyShare;
-use super::body::read::ReadBody;
-use super::body::request_body::RequestBody;
-use super::key::IdempotencyKey;
 use super::keyed_request::KeyedRequest;
 use super::pending_handler::{PendingHandler, RequestIdentity};
 use crate::buffered_body::BufferedBody;
 use crate::metrics::record_answer;
+use crate::request::body::budget::BodyShare;
+use crate::request::body::read::ReadBody;
+use crate::request::body::request_body::RequestBody;
+use crate::request::key::IdempotencyKey;
 use crate::response::body::ResponseBody;
 use crate::response::problem::{Kind, Problem};
 use crate::shared::Shared;
@@ -76,7 +76,7 @@ impl<I, B: Body> UnreadRequest<I, B> {
             let key = shared.key_of(&parts, &client_key)?;
             span.record("key", display(&key));
             let share = shared.bodies.share_of(&key);
-            Ok((key, ReadBody::new(&parts.headers, body, &shared.options, share)?))
+            Ok((key, ReadBody::new(&parts.headers, body, &shared.options.body, share)?))
         });
         match begun {
             Ok((key, body)) => {
@@ -98,7 +98,8 @@ where
     pub(crate) fn poll<RB: Body>(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<IntakeStep<I, B, RB>> {
         let this = self.project();
         let Some(head) = this.head else { return Poll::Pending };
-        let read = head.span.in_scope(|| this.body.poll(cx, &head.shared.options));
+        let options = &head.shared.options;
+        let read = head.span.in_scope(|| this.body.poll(cx, &options.body, options.replies.retry_store));
         let read = ready!(read);
         let Some(head) = this.head.take() else { return Poll::Pending };
         Poll::Ready(match read {
@@ -153,12 +154,12 @@ impl Shared {
 
     fn refused<RB: Body>(&self, span: &Span, problem: &Problem, is_grpc: bool) -> Response<ResponseBody<RB>> {
         record_answer(span, problem.kind.code());
-        self.refuse_as(problem, is_grpc)
+        self.options.replies.refuse_as(problem, is_grpc)
     }
 
     fn replayed<RB: Body>(&self, span: &Span, outcome: Outcome, is_grpc: bool) -> Response<ResponseBody<RB>> {
-        let (label, response) = span.in_scope(|| self.replay(outcome));
+        let (label, response) = span.in_scope(|| self.options.replies.replay(outcome));
         record_answer(span, label);
-        if is_grpc { self.as_grpc(response) } else { response }
+        if is_grpc { self.options.replies.as_grpc(response) } else { response }
     }
 }
