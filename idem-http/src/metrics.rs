@@ -5,7 +5,7 @@
 //! | `idem_http_answers_total` | counter | `answer` | requests that the layer answered, or let through because the store failed |
 //!
 //! `answer` is `executed`, `replayed`, `in_flight`, `key_reused`, `not_kept`, `released`, `lost`, `not_recorded`,
-//! `store_unavailable`, `passed_through`, or the code of another [problem](crate::response::problem). The same word is the
+//! `store_unavailable`, `passed_through`, or the code of another [problem](crate::problem). The same word is the
 //! field `answer` of the span `idem.http`.
 
 use tracing::Span;

@@ -22,14 +22,14 @@ pub(crate) struct Shared {
     /// How long a call of the store may take, with its resends.
     pub(crate) store_timeout: Duration,
     pub(crate) running: Running,
-    /// What the bodies of all requests hold.
+    /// The memory that request bodies may hold.
     pub(crate) bodies: Arc<BodyBudget>,
-    /// The places of retries that wait.
+    /// One permit for each retry that may wait.
     pub(crate) waiters: Semaphore,
 }
 
 impl Shared {
-    /// Without the pointer, whose calls take one more allocation each.
+    /// The store itself: a call through the `Arc` would take one more allocation.
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.store
     }

@@ -100,7 +100,7 @@ fn check(options: &Options) -> Result<()> {
     }
 }
 
-/// What the layer says by a header must not be said by anything else: a client, or a layer in front, goes by it.
+/// Each header of the layer's own must have one meaning only, since clients and layers outside rely on it.
 fn check_own_headers(options: &Options) -> Result<()> {
     let own = [
         ("replayed_header", Some(&options.replies.replayed_header)),

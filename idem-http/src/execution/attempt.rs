@@ -50,7 +50,7 @@ pub struct Attempt {
     shared: Arc<Shared>,
 }
 
-/// Why a request that the layer has seen has no attempt; in its extensions, for extractors.
+/// In the extensions of a request: why it has no attempt. For the extractors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoAttempt {
     /// Its key is optional, and was not sent.
@@ -64,7 +64,7 @@ impl Attempt {
         Self { lease, request, shared }
     }
 
-    /// Whether this is the attempt of the request with this key to this URI, and not of one that it was made by: a batch
+    /// Whether this is the attempt of the request with this key and URI. It may be that of a request around it: a batch
     /// endpoint may hand its own extensions to the requests in it.
     pub(crate) fn is_of(&self, key: &IdempotencyKey, uri: &Uri) -> bool {
         self.request.key == *key && self.request.uri == *uri
@@ -205,7 +205,7 @@ impl Attempt {
         transacted: Result<Transacted<E>>,
     ) -> std::result::Result<Response<B>, E> {
         let mut response = Response::new(B::default());
-        // Whoever sees it all the same, such as a layer between the two, must not take it for a success.
+        // For a layer between the handler and this one, which must not take the placeholder for a success.
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         response.extensions_mut().insert(FromRecord);
         match transacted {

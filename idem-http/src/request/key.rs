@@ -7,8 +7,8 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use sfv::visitor::{Ignored, ParameterVisitor, parameter_visitor_with};
 use sfv::{BareItemFromInput, Parser, StringRef};
 
-/// Beyond this a field cannot be a key of 255 characters with sensible parameters.
-const LONGEST_FIELD: usize = 4096;
+/// More than a key of 255 characters with sensible parameters can take.
+const MAX_FIELD_LEN: usize = 4096;
 
 /// How the value of the header is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,7 +46,7 @@ impl fmt::Debug for IdempotencyKey {
 pub(crate) enum KeyError {
     #[error("the request carries more than one of the headers that may hold the key")]
     TwoHeaders,
-    #[error("the header is longer than {LONGEST_FIELD} bytes")]
+    #[error("the header is longer than {MAX_FIELD_LEN} bytes")]
     TooLong,
     #[error(
         "the header is not a String of RFC 9651: one value in double quotes, of printable ASCII, in which only \
@@ -70,16 +70,16 @@ pub(crate) fn read(
         return Err(KeyError::TwoHeaders);
     }
     let field = join(first.as_bytes(), others)?;
-    if field.len() > LONGEST_FIELD {
+    if field.len() > MAX_FIELD_LEN {
         return Err(KeyError::TooLong);
     }
     if syntax == KeySyntax::Lenient
-        && let Some(bare) = bare(&field)
+        && let Some(bare) = bare_key(&field)
     {
         return Ok(Some(IdempotencyKey(bare.into())));
     }
     Parser::new(&field[..])
-        .parse_item_with_visitor(a_string)
+        .parse_item_with_visitor(string_item)
         .map(|key| Some(IdempotencyKey(key.as_str().into())))
         .map_err(|_| KeyError::Malformed)
 }
@@ -91,7 +91,7 @@ fn join<'a>(
 ) -> Result<Cow<'a, [u8]>, KeyError> {
     let mut field = Cow::Borrowed(first);
     for line in others {
-        if field.len() + line.len() > LONGEST_FIELD {
+        if field.len() + line.len() > MAX_FIELD_LEN {
             return Err(KeyError::TooLong);
         }
         let joined = field.to_mut();
@@ -101,8 +101,8 @@ fn join<'a>(
     Ok(field)
 }
 
-/// A bare key. Joined lines have a comma, and so are none.
-fn bare(field: &[u8]) -> Option<&str> {
+/// The field as a bare key. Joined lines contain a comma, so they are none.
+fn bare_key(field: &[u8]) -> Option<&str> {
     let field = field.trim_ascii();
     let fits = |byte: &u8| matches!(byte, 0x21..=0x7E) && !matches!(byte, b'"' | b',' | b';');
     if field.is_empty() || !field.iter().all(fits) {
@@ -115,7 +115,7 @@ fn bare(field: &[u8]) -> Option<&str> {
 #[error("not a string")]
 struct NotAString;
 
-fn a_string(
+fn string_item(
     item: BareItemFromInput<'_>,
 ) -> Result<impl ParameterVisitor<'_, Out = Cow<'_, StringRef>>, NotAString> {
     match item {

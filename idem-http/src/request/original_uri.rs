@@ -1,7 +1,8 @@
 //! The URI of a request as its client sent it.
 //!
-//! Two routes must never look the same to the layer. Routers that nest others hand them a URI without its prefix, so
-//! the layer takes the URI from where somebody kept it before, or is told that nobody changes it.
+//! Two routes must never look the same to the layer. Routers that nest others hand them a URI without its prefix, so the
+//! layer reads the original URI from the request's extensions, or is told by [`RequestUri::Unchanged`] that nothing changes
+//! it.
 
 use std::task::{Context, Poll};
 

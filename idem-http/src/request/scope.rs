@@ -1,4 +1,4 @@
-//! Whose key it is: what the application answers for each request.
+//! The scope of a request: whose key it has, by the application's own function.
 
 use std::any::type_name;
 use std::borrow::Cow;
@@ -69,7 +69,7 @@ pub fn scope_from<T: Send + Sync + 'static>(
     }
 }
 
-/// The scope is made by the server, so one that is too long is the server's mistake.
+/// The server makes the scope, so an invalid one is the server's mistake.
 impl From<idem_core::Error> for ScopeError {
     fn from(error: idem_core::Error) -> Self {
         tracing::error!(error = &error as &(dyn std::error::Error + 'static), "no scope for a request");

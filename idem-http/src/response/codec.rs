@@ -11,8 +11,8 @@
 //! 11 + n        body, to the end
 //! ```
 //!
-//! Numbers are big-endian. The body comes last and the fields are where they are, so that a replay shares the
-//! stored bytes and copies none but the names of headers that `http` does not know.
+//! Numbers are big-endian. Fields and body are stored verbatim, so that a replay shares the stored bytes, and copies only the
+//! names of headers that `http` does not know.
 
 use bytes::{Buf, BufMut, Bytes};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -66,7 +66,7 @@ pub(crate) fn encode(
     Some(bytes.into())
 }
 
-/// The answer in `bytes`. Names and values are checked again: a store is a file or a server, too.
+/// The answer in `bytes`. Names and values are validated again, since a file or a server may be altered by others.
 pub(crate) fn decode(mut bytes: Bytes) -> Result<Response<BufferedBody>, Unreadable> {
     if bytes.first() != Some(&VERSION) {
         return Err(Unreadable::Version);
@@ -78,7 +78,7 @@ pub(crate) fn decode(mut bytes: Bytes) -> Result<Response<BufferedBody>, Unreada
     let status = StatusCode::from_u16(bytes.get_u16()).map_err(|_| Unreadable::Status)?;
     let (headers, trailers) = (usize::from(bytes.get_u16()), usize::from(bytes.get_u16()));
     let len = usize::try_from(bytes.get_u32()).map_err(|_| Unreadable::Lengths)?;
-    // Each field has a head of its own, so a false number cannot make a map larger than the record.
+    // Each field takes `FIELD_LEN` bytes at least, so a wrong number cannot make a map larger than the record.
     if len > bytes.len() || (headers + trailers) * FIELD_LEN > len {
         return Err(Unreadable::Lengths);
     }
@@ -96,7 +96,7 @@ pub(crate) fn decode(mut bytes: Bytes) -> Result<Response<BufferedBody>, Unreada
 }
 
 fn take_fields(fields: &mut Bytes, number: usize) -> Result<HeaderMap, Unreadable> {
-    // Room for the two that a replay adds.
+    // Room for two more, which a replay adds.
     let mut map = HeaderMap::new();
     if number > 0 {
         map.try_reserve(number + 2).map_err(|_| Unreadable::Lengths)?;

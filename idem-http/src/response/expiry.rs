@@ -7,7 +7,7 @@ use idem_core::Lease;
 use idem_core::backend::limits::nearest_retention;
 use idem_core::clock::{SystemClock, Timestamp};
 
-/// The header by which clients are told, if there is one.
+/// The name of the header, if the application wants one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ExpiryHeader {
     pub(crate) name: Option<HeaderName>,

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
-/// Of one connection or of one message: never kept, whatever the lists say. `Trailer` is kept: over HTTP/1.1 the
-/// trailers are sent only when it names them.
+/// Headers of one connection or one message: never kept, whatever the lists say. `Trailer` is not among them: over
+/// HTTP/1.1, trailers are sent only when it names them.
 fn is_of_one_message(name: &str) -> bool {
     matches!(
         name,
@@ -22,14 +22,14 @@ fn is_of_one_message(name: &str) -> bool {
     )
 }
 
-/// Headers that HTTP or gRPC itself gives a meaning: the layer cannot use one for something of its own.
+/// Headers with a meaning in HTTP or gRPC: the layer's own headers cannot have their names.
 pub(crate) fn is_reserved(name: &str) -> bool {
     is_of_one_message(name)
         || is_of_grpc(name)
         || matches!(name, "content-type" | "content-encoding" | "trailer")
 }
 
-/// Of one caller or one request. Kept only when the application asks for it.
+/// Headers of one caller or one request: kept only when the application asks for them.
 fn is_of_one_caller(name: &str) -> bool {
     let is_named = matches!(
         name,
@@ -72,10 +72,10 @@ fn is_of_one_caller(name: &str) -> bool {
     is_named || PREFIXES_OF_ONE_CALLER.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// The same, by how their names begin.
+/// Prefixes of names that are of one caller, too.
 const PREFIXES_OF_ONE_CALLER: [&str; 4] = ["x-b3-", "ratelimit-", "x-ratelimit-", "x-rate-limit-"];
 
-/// What a call of gRPC ends with: kept, whatever else is.
+/// The status of a call of gRPC: always kept.
 fn is_of_grpc(name: &str) -> bool {
     matches!(name, "grpc-status" | "grpc-message" | "grpc-status-details-bin")
 }
@@ -84,7 +84,7 @@ fn is_of_grpc(name: &str) -> bool {
 type Field<'a> = (&'a HeaderName, &'a HeaderValue);
 
 /// Few answers have more fields than this.
-const USUAL: usize = 16;
+const USUAL_FIELDS: usize = 16;
 
 /// Which headers (and trailers) of an answer its retries get as well.
 ///
@@ -105,7 +105,7 @@ const USUAL: usize = 16;
 #[derive(Debug, Clone, Default)]
 pub struct KeptHeaders {
     only: Option<HashSet<HeaderName>>,
-    // Few: to compare takes less than a hash.
+    // Vectors, since a few names are faster compared than hashed.
     also: Vec<HeaderName>,
     without: Vec<HeaderName>,
 }
@@ -137,7 +137,7 @@ impl KeptHeaders {
     }
 
     /// The fields of `headers` that are kept, each value of a name by itself and in order.
-    pub(crate) fn of<'a>(&self, headers: &'a HeaderMap) -> SmallVec<[Field<'a>; USUAL]> {
+    pub(crate) fn of<'a>(&self, headers: &'a HeaderMap) -> SmallVec<[Field<'a>; USUAL_FIELDS]> {
         let named = named_by_connection(headers);
         headers
             .iter()
@@ -149,7 +149,7 @@ impl KeptHeaders {
         if is_of_one_message(name.as_str()) || self.without.contains(name) {
             return false;
         }
-        // Without it a call of gRPC has no end.
+        // Without its status a call of gRPC fails.
         if is_of_grpc(name.as_str()) || self.also.contains(name) {
             return true;
         }

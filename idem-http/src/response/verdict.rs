@@ -1,4 +1,4 @@
-//! Which answers are kept.
+//! Which answers are kept: the verdicts, and what a handler can say of its own answer.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ pub struct NotExecuted;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InDoubt;
 
-/// Types of answers that come as long as there is something to say.
+/// Media types of answers that have no known end.
 const STREAMS: [&[u8]; 6] = [
     b"text/event-stream",
     b"application/x-ndjson",
@@ -147,7 +147,7 @@ impl<'a> ResponseHead<'a> {
         if self.headers.get(CONTENT_TYPE).is_some_and(is_stream) { Verdict::DoNotKeep } else { Verdict::Keep }
     }
 
-    /// What the handler itself says, before any policy.
+    /// Whether the handler itself says so, which counts before any verdict.
     pub(crate) fn is_not_executed(&self, by_header: bool) -> bool {
         self.extensions.get::<NotExecuted>().is_some() || by_header && self.headers.contains_key(NOT_EXECUTED)
     }

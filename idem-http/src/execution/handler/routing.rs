@@ -1,13 +1,12 @@
-//! Whether an answer is a router's own, to a request that it has no handler for: then nothing ran.
+//! Whether an answer is a router's own, to a request for which it has no handler: then nothing ran.
 //!
-//! A fallback of the application's may be a handler as any other, so no path is left out beforehand. An answer counts as
-//! the router's own only when a handler would hardly give it: at once, without a body, and without a word on what that
-//! would be.
+//! An application's fallback may be a handler like any other, so that no request is exempt beforehand. An answer counts as
+//! the router's own only when a handler would hardly give it: at once, without a body, and without `Content-Type`.
 
 use http::header::CONTENT_TYPE;
 use http::{Extensions, StatusCode, response};
 
-/// What a request says, before its handler, of whether it has one.
+/// What is known, before the call, of whether a request has a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Routed {
     /// A router chose a route for it; whether that takes its method is not known.
@@ -40,8 +39,8 @@ impl Routed {
 
     /// Whether this answer to it, with or without a body, is the router's own.
     pub(crate) fn is_answered_by_router(self, answer: &response::Parts, has_body: bool) -> bool {
-        let says_nothing = !has_body && !answer.headers.contains_key(CONTENT_TYPE);
-        says_nothing
+        let is_empty = !has_body && !answer.headers.contains_key(CONTENT_TYPE);
+        is_empty
             && match answer.status {
                 StatusCode::NOT_FOUND => self == Self::ToAFallback,
                 // axum puts its `Allow` on further outside.

@@ -7,22 +7,22 @@ use http::header::CONTENT_TYPE;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// With so many digits every decimal number has a double of its own.
-const MOST_DIGITS: usize = 15;
-/// Keeps a number within the range in which a double has that precision.
-const LONGEST_NUMBER: usize = 40;
-const LONGEST_EXPONENT: usize = 2;
+/// Up to this many digits, different decimal numbers are different doubles.
+const MAX_DIGITS: usize = 15;
+/// Keeps numbers within the range in which a double has that precision.
+const MAX_NUMBER_LEN: usize = 40;
+const MAX_EXPONENT_DIGITS: usize = 2;
 
-/// Whether the body says that it is JSON.
+/// Whether the content type is one of JSON.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
     let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence == "application/json" || essence.ends_with("+json")
 }
 
-/// The form of RFC 8785; `None` for what is not JSON, and where two bodies that a reader may tell apart would
-/// have the same form.
-pub(crate) fn form(body: &[u8]) -> Option<Vec<u8>> {
+/// The canonical form of RFC 8785. `None` for what is not JSON, and where two bodies that a reader may distinguish would have
+/// the same form.
+pub(crate) fn canonicalize(body: &[u8]) -> Option<Vec<u8>> {
     if !numbers_are_exact(body) {
         return None;
     }
@@ -30,7 +30,7 @@ pub(crate) fn form(body: &[u8]) -> Option<Vec<u8>> {
     serde_json_canonicalizer::to_vec(&value).ok()
 }
 
-/// Whether all numbers outside of strings have few enough digits. What is not JSON is found out later.
+/// Whether all numbers outside of strings have few enough digits. Invalid JSON may pass: the parser refuses it later.
 fn numbers_are_exact(body: &[u8]) -> bool {
     let mut rest = body;
     while let Some((&byte, after)) = rest.split_first() {
@@ -69,12 +69,12 @@ fn is_exact(number: &[u8]) -> bool {
     let (mantissa, exponent) = number.split_at(split);
     let digits = |bytes: &[u8]| bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
     let leading = mantissa.iter().take_while(|byte| matches!(byte, b'-' | b'0' | b'.')).count();
-    number.len() <= LONGEST_NUMBER
-        && digits(exponent) <= LONGEST_EXPONENT
-        && digits(&mantissa[leading..]) <= MOST_DIGITS
+    number.len() <= MAX_NUMBER_LEN
+        && digits(exponent) <= MAX_EXPONENT_DIGITS
+        && digits(&mantissa[leading..]) <= MAX_DIGITS
 }
 
-/// A value without a member twice: of two, readers take the first or the last.
+/// A value without duplicate members: of two, some readers take the first and some the last.
 struct Unique(Value);
 
 impl<'de> Deserialize<'de> for Unique {
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     fn text(body: &str) -> Option<String> {
-        form(body.as_bytes()).map(|form| String::from_utf8(form).unwrap())
+        canonicalize(body.as_bytes()).map(|form| String::from_utf8(form).unwrap())
     }
 
     #[test]

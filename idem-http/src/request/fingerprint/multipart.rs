@@ -7,47 +7,48 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use memchr::memmem;
 
 /// The longest boundary that RFC 2046 allows.
-const LONGEST: usize = 70;
-/// With more boundaries than a form has, to look at each takes longer than it is worth.
-const MOST: usize = 1_000;
+const MAX_BOUNDARY_LEN: usize = 70;
+/// A body with more delimiters than any form has is not worth the time.
+const MAX_DELIMITERS: usize = 1_000;
 
-/// A request whose boundary stands only where one may: what the boundary is says nothing.
+/// A body whose boundary occurs only where a delimiter may stand, so that the boundary itself has no meaning.
 ///
-/// Of the kind, the pieces and a boundary there is one body, so that two requests of the same kind and pieces differ in
-/// the boundary alone.
+/// A media type, pieces and a boundary make exactly one body: two requests with the same media type and pieces differ in the
+/// boundary alone.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Multipart<'a> {
-    /// What stands in `Content-Type` before and after the boundary.
-    kind: [&'a str; 2],
+    /// `Content-Type` before and after the boundary.
+    media_type: [&'a str; 2],
     body: &'a [u8],
-    /// Where the delimiters stand, each with the line end that is its own.
+    /// Where the delimiters are, each with the line end that belongs to it.
     delimiters: Vec<Range<usize>>,
 }
 
 impl<'a> Multipart<'a> {
-    /// `None` for what is no such body, and where it is in doubt what its parts are.
+    /// `None` for other bodies, and where readers may disagree on what the parts are.
     pub(crate) fn of(headers: &'a HeaderMap, body: &'a [u8]) -> Option<Self> {
-        let mut kinds = headers.get_all(CONTENT_TYPE).iter();
-        let (Some(kind), None) = (kinds.next(), kinds.next()) else { return None };
-        let kind = kind.to_str().ok()?;
-        let is_multipart = kind.get(..10).is_some_and(|kind| kind.eq_ignore_ascii_case("multipart/"));
+        let mut values = headers.get_all(CONTENT_TYPE).iter();
+        let (Some(content_type), None) = (values.next(), values.next()) else { return None };
+        let content_type = content_type.to_str().ok()?;
+        let is_multipart =
+            content_type.get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/"));
         if !is_multipart || headers.contains_key(CONTENT_ENCODING) {
             return None;
         }
-        let (kind, boundary) = without_boundary(kind)?;
-        Some(Self { kind, body, delimiters: delimiters(body, boundary)? })
+        let (media_type, boundary) = split_boundary(content_type)?;
+        Some(Self { media_type, body, delimiters: delimiters(body, boundary)? })
     }
 
     /// The content type without its boundary.
-    pub(crate) fn kind(&self) -> String {
-        self.kind.join("boundary")
+    pub(crate) fn media_type(&self) -> String {
+        self.media_type.join("boundary")
     }
 
-    /// What stands before, between and after the boundaries. The first one may begin the body, others a line.
+    /// What is before, between and after the delimiters, and whether the first one begins the body.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = &'a [u8]> {
         let body = self.body;
         let is_at_once = self.delimiters.first().is_some_and(|first| first.start == 0);
-        // Said, so that a boundary at once is not one after an empty line.
+        // Distinguishes a delimiter that begins the body from one after an empty line.
         let first: &[u8] = if is_at_once { b"at once" } else { b"later" };
         let starts = std::iter::once(0).chain(self.delimiters.iter().map(|delimiter| delimiter.end));
         let ends = self.delimiters.iter().map(|delimiter| delimiter.start).chain([body.len()]);
@@ -56,8 +57,8 @@ impl<'a> Multipart<'a> {
     }
 }
 
-/// Where the boundary stands: `None` unless it is a delimiter to every reader wherever it does, each on a line of its own,
-/// and the closing one the last.
+/// Where the delimiters are. `None` unless every reader takes each occurrence of the boundary for a delimiter, on a line of
+/// its own and the closing one last.
 fn delimiters(body: &[u8], boundary: &str) -> Option<Vec<Range<usize>>> {
     let dashed = format!("--{boundary}");
     let finder = memmem::Finder::new(&dashed);
@@ -69,9 +70,9 @@ fn delimiters(body: &[u8], boundary: &str) -> Option<Vec<Range<usize>>> {
             _ => return None,
         };
         let end = at + dashed.len();
-        // An empty preamble: some take its line end for the delimiter's, and some do not.
+        // An empty preamble: readers differ on whether its line end belongs to the delimiter.
         if is_closed
-            || found.len() == MOST
+            || found.len() == MAX_DELIMITERS
             || at > 0 && line == 0
             || found.last().is_some_and(|last: &Range<usize>| last.end > line)
         {
@@ -99,17 +100,17 @@ fn is_blank(rest: &[u8]) -> bool {
     rest.iter().all(|byte| matches!(byte, b' ' | b'\t'))
 }
 
-/// What stands around the value of the one parameter `boundary`, and that value without quotes.
-fn without_boundary(kind: &str) -> Option<([&str; 2], &str)> {
+/// The content type before and after its only parameter `boundary`, and the value of that without quotes.
+fn split_boundary(content_type: &str) -> Option<([&str; 2], &str)> {
     let mut found = None;
     let mut at = 0;
-    for parameter in kind.split(';') {
+    for parameter in content_type.split(';') {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         let name = name.trim().to_ascii_lowercase();
         if name == "boundary" && found.is_none() {
             found = Some((at, at + parameter.len(), value.trim()));
         } else if name.starts_with("boundary") || parameter.contains('"') {
-            // Two of them, in whatever form, or a separator within quotes: readers choose.
+            // A second one, in whatever form, or a separator within quotes: readers differ.
             return None;
         }
         at += parameter.len() + 1;
@@ -117,10 +118,10 @@ fn without_boundary(kind: &str) -> Option<([&str; 2], &str)> {
     let (from, to, value) = found?;
     let unquoted = value.strip_prefix('"').map_or(Some(value), |rest| rest.strip_suffix('"'))?;
     let is_boundary = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
-    let is_valid = (1..=LONGEST).contains(&unquoted.len())
+    let is_valid = (1..=MAX_BOUNDARY_LEN).contains(&unquoted.len())
         && unquoted.bytes().all(is_boundary)
         && !unquoted.ends_with(' ');
-    is_valid.then_some(([&kind[..from], &kind[to..]], unquoted))
+    is_valid.then_some(([&content_type[..from], &content_type[to..]], unquoted))
 }
 
 #[cfg(test)]
@@ -140,7 +141,7 @@ mod tests {
         let headers = headers(kind);
         let multipart = Multipart::of(&headers, body.as_bytes())?;
         let pieces = multipart.pieces().map(|piece| String::from_utf8_lossy(piece).into_owned());
-        Some((multipart.kind(), pieces.collect()))
+        Some((multipart.media_type(), pieces.collect()))
     }
 
     #[test]
@@ -193,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_body_of_boundaries_alone_is_taken_as_it_was_sent() {
-        let body = "--b\r\n".to_owned() + &"\r\n--b\r\n".repeat(MOST);
+        let body = "--b\r\n".to_owned() + &"\r\n--b\r\n".repeat(MAX_DELIMITERS);
         assert_eq!(read("multipart/form-data; boundary=b", &body), None);
     }
 

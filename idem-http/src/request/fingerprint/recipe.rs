@@ -1,4 +1,4 @@
-//! What a request asks for, as a fingerprint.
+//! How a request becomes a fingerprint.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 use super::multipart::Multipart;
 use crate::request::original_uri::original_uri;
 
-type Own = Arc<dyn Fn(&Parts, &Bytes) -> Fingerprint + Send + Sync>;
+type CustomFn = Arc<dyn Fn(&Parts, &Bytes) -> Fingerprint + Send + Sync>;
 
 /// How a request becomes a [`Fingerprint`]: a key that comes again with another one is refused.
 ///
@@ -45,13 +45,13 @@ type Own = Arc<dyn Fn(&Parts, &Bytes) -> Fingerprint + Send + Sync>;
 #[derive(Clone)]
 pub struct FingerprintRecipe {
     headers: Vec<HeaderName>,
-    /// How long their names are, as bits: most that a request sends have another length.
+    /// The lengths of their names, as bits: a quick filter, since most headers of a request have other lengths.
     lengths: u64,
     canonical_json: bool,
-    own: Option<Own>,
+    own: Option<CustomFn>,
 }
 
-/// What changes what a request asks for: what its body is, under which conditions, and as which method.
+/// Headers that change what a request asks for: the form of its body, its conditions, and its method.
 const STANDARD: [HeaderName; 12] = [
     CONTENT_TYPE,
     CONTENT_ENCODING,
@@ -127,17 +127,17 @@ impl FingerprintRecipe {
         builder.push(parts.method.as_str());
         builder.push(path_and_query(uri));
         if *uri != parts.uri {
-            // A router took a prefix off; or it is a part of a batch, and was given the extensions of the request that it
-            // came in, of which that URI is.
+            // A router took a prefix off. Or the request is a part of a batch and has the extensions of the request around it,
+            // whose URI that is.
             builder.push("within");
             builder.push(path_and_query(&parts.uri));
         }
         let multipart = Multipart::of(&parts.headers, body);
-        for name in self.sent(&parts.headers) {
+        for name in self.present(&parts.headers) {
             match &multipart {
                 Some(multipart) if *name == CONTENT_TYPE => {
                     builder.push("multipart");
-                    builder.push(multipart.kind());
+                    builder.push(multipart.media_type());
                 }
                 _ => push_header(&mut builder, name, &parts.headers),
             }
@@ -156,18 +156,22 @@ impl FingerprintRecipe {
         builder.finish()
     }
 
-    /// Those that a request has, in the order of this recipe. By one look over the request, which has few of them: to
-    /// ask for each by its name takes longer.
-    fn sent<'a>(&'a self, headers: &HeaderMap) -> impl Iterator<Item = &'a HeaderName> {
+    /// The headers of this recipe that a request has, in the order of the recipe. One pass over the request's headers, which
+    /// are few, is faster than a look-up for each name of the recipe.
+    fn present<'a>(&'a self, headers: &HeaderMap) -> impl Iterator<Item = &'a HeaderName> {
         let may_count = |name: &&HeaderName| self.lengths & length_bit(name) != 0;
-        let sent: SmallVec<[&HeaderName; 8]> = headers.keys().filter(may_count).collect();
-        self.headers.iter().filter(move |name| sent.contains(name))
+        let present: SmallVec<[&HeaderName; 8]> = headers.keys().filter(may_count).collect();
+        self.headers.iter().filter(move |name| present.contains(name))
     }
 
     #[cfg(feature = "canonical-json")]
     fn canonical(&self, parts: &Parts, body: &Bytes) -> Option<Vec<u8>> {
         let plain = self.canonical_json && !parts.headers.contains_key(CONTENT_ENCODING);
-        if plain && super::canonical::is_json(&parts.headers) { super::canonical::form(body) } else { None }
+        if plain && super::canonical::is_json(&parts.headers) {
+            super::canonical::canonicalize(body)
+        } else {
+            None
+        }
     }
 
     #[cfg(not(feature = "canonical-json"))]

@@ -1,4 +1,4 @@
-//! How gRPC is told from other messages of HTTP.
+//! The content type of gRPC.
 
 use http::header::{CONTENT_TYPE, HeaderMap};
 

@@ -1,4 +1,4 @@
-//! Refusals of gRPC, and how a call is told from other requests.
+//! What is particular to gRPC: its content type, and its refusals.
 
 pub(crate) mod content_type;
 mod details;

@@ -10,7 +10,7 @@ use idem_redis::{RedisConfig, RedisStore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::many::{refusing, waiting};
+use super::many::{refusing, waiting};
 use crate::support::{App, Calls, ask, post, problem_code};
 
 /// A store whose keys are of this test alone.
