@@ -67,7 +67,7 @@ impl KeyedRequest {
                 let (label, response) = replies.replay(outcome);
                 (label, Ok(response))
             }
-            // Not reached: the loop in `run` handles it.
+            // Not reached: `lock_and_run` handles it.
             Execution::InProgress { remaining } => ("in_flight", Ok(replies.in_flight(Some(remaining)))),
             Execution::FingerprintMismatch => ("key_reused", Ok(replies.key_reused())),
             Execution::LeaseLost(_) => return of_winner(),

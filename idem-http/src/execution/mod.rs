@@ -3,10 +3,10 @@
 pub(crate) mod attempt;
 pub(crate) mod detachable;
 pub(crate) mod finish;
-pub(crate) mod handler;
-pub(crate) mod lease_end;
-pub(crate) mod pass_through;
-pub(crate) mod run;
-pub(crate) mod stage;
-pub(crate) mod store_failure;
-pub(crate) mod waiting;
+mod handler;
+mod lease_end;
+mod pass_through;
+mod run;
+mod stage;
+mod store_failure;
+mod waiting;
