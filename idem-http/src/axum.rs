@@ -8,10 +8,10 @@ use ::axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use ::axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
 use http::request::Parts;
 
-use crate::attempt::{Attempt, NoAttempt};
-use crate::key::IdempotencyKey;
-use crate::problem::{Kind, Problem};
-use crate::verdict::{InDoubt, NotExecuted};
+use crate::execution::attempt::{Attempt, NoAttempt};
+use crate::request::key::IdempotencyKey;
+use crate::response::problem::{Kind, Problem};
+use crate::response::verdict::{InDoubt, NotExecuted};
 
 /// A handler asks for its attempt, and its request has none. The answer is 400 when the key is optional and was not sent,
 /// 503 when the request was let through while the store failed, and else 500: the route is not under the layer, or its

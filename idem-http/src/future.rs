@@ -1,28 +1,22 @@
-//! The future of an answer, and what becomes of it when its client goes away.
+//! The future of an answer.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tokio::runtime::Handle;
 use tower::BoxError;
 use tower::util::Oneshot;
 use tower_service::Service;
-use tracing::{Instrument, Span};
 
-use crate::body::RequestBody;
-use crate::handle::Job;
-use crate::intake::{Asked, Intake, Next, Unread};
-use crate::response::ResponseBody;
-use crate::run::{Answered, run};
-use crate::stage::Stage;
-
-type Boxed<RB, E> = Pin<Box<dyn Future<Output = Answered<RB, E>> + Send>>;
+use crate::execution::detachable::DetachableRun;
+use crate::execution::finish::ServiceResult;
+use crate::intake::unread::{Intake, IntakeStep, UnreadRequest};
+use crate::request::body::request_body::RequestBody;
+use crate::response::body::ResponseBody;
 
 pin_project! {
     /// The future of an answer.
@@ -51,42 +45,9 @@ pin_project! {
     {
         Untouched { #[pin] future: Oneshot<I, Request<RequestBody<B>>> },
         Ready { response: Option<Response<ResponseBody<RB>>> },
-        Unread { unread: Option<Unread<I, B>> },
+        Unread { request: Option<UnreadRequest<I, B>> },
         Intake { #[pin] intake: Intake<I, B> },
-        Running { run: Run<RB, E> },
-    }
-}
-
-/// A request between the store and its answer. It runs in the task of its connection, which costs no task of its
-/// own, until that one drops it.
-struct Run<RB: Body, E> {
-    future: Option<Boxed<RB, E>>,
-    leave: Arc<dyn Leave>,
-    /// Known where the types are known to outlive the connection.
-    detach: fn(Boxed<RB, E>) -> Detached,
-    /// Where it runs on without its client; known once it has waited for something.
-    surroundings: Option<Surroundings>,
-    wrap: Option<Wrap>,
-}
-
-/// What a task has that a task of its own has not.
-struct Surroundings {
-    runtime: Handle,
-    span: Span,
-}
-
-/// A request that goes on without its client: see [`IdempotencyLayerBuilder::when_detached`](crate::IdempotencyLayerBuilder::when_detached).
-pub type Detached = Pin<Box<dyn Future<Output = ()> + Send>>;
-/// What the application puts around it.
-pub(crate) type Wrap = Arc<dyn Fn(Detached) -> Detached + Send + Sync>;
-
-trait Leave: Send + Sync {
-    fn leave(&self) -> bool;
-}
-
-impl<J: Send> Leave for Stage<J> {
-    fn leave(&self) -> bool {
-        Self::leave(self)
+        Running { run: DetachableRun<RB, E> },
     }
 }
 
@@ -103,8 +64,8 @@ where
         Self { kind: Kind::Ready { response: Some(response) } }
     }
 
-    pub(crate) fn unread(unread: Unread<I, B>) -> Self {
-        Self { kind: Kind::Unread { unread: Some(unread) } }
+    pub(crate) fn unread(request: UnreadRequest<I, B>) -> Self {
+        Self { kind: Kind::Unread { request: Some(request) } }
     }
 }
 
@@ -118,11 +79,11 @@ where
     RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Send,
 {
-    type Output = Answered<RB, E>;
+    type Output = ServiceResult<RB, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let next = match self.as_mut().project().kind.project() {
+            let step = match self.as_mut().project().kind.project() {
                 Projected::Untouched { future } => {
                     return future.poll(cx).map_ok(|response| response.map(ResponseBody::untouched));
                 }
@@ -133,70 +94,21 @@ where
                     };
                 }
                 Projected::Running { run } => return run.poll(cx),
-                Projected::Unread { unread } => match unread.take() {
-                    Some(unread) => unread.begin(),
-                    // Its scope panicked.
+                Projected::Unread { request } => match request.take() {
+                    Some(request) => request.begin(),
+                    // Polled again after the scope's function panicked.
                     None => return Poll::Pending,
                 },
                 Projected::Intake { intake } => ready!(intake.poll(cx)),
             };
-            let kind = match next {
-                Next::Answered(response) => return Poll::Ready(Ok(response)),
-                Next::Reading(intake) => Kind::Intake { intake },
-                Next::Asking(asked, job) => Kind::Running { run: Run::new(asked, job) },
+            let kind = match step {
+                IntakeStep::Answered(response) => return Poll::Ready(Ok(response)),
+                IntakeStep::Reading(intake) => Kind::Intake { intake },
+                IntakeStep::Locking(request, handler) => {
+                    Kind::Running { run: DetachableRun::new(request, handler) }
+                }
             };
             self.as_mut().project().kind.set(kind);
-        }
-    }
-}
-
-impl<RB: Body + 'static, E: 'static> Run<RB, E> {
-    fn new<I, B>(asked: Asked, job: Job<I, B>) -> Self
-    where
-        I: Service<Request<RequestBody<B>>, Response = Response<RB>, Error = E> + Send + 'static,
-        I::Future: Send,
-        E: Send,
-        B: Body + Send + 'static,
-        RB: Body<Data = Bytes> + Send,
-        RB::Error: Send,
-    {
-        let detach = |future: Boxed<RB, E>| -> Detached { Box::pin(async move { drop(future.await) }) };
-        let (stage, wrap) = (Arc::new(Stage::new(job)), asked.shared.options.detached.clone());
-        let future = Some(Box::pin(run(asked, Arc::clone(&stage))) as Boxed<RB, E>);
-        Self { future, leave: stage, detach, surroundings: None, wrap }
-    }
-}
-
-impl<RB: Body, E> Run<RB, E> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answered<RB, E>> {
-        // Out of its place, so that one that panicked is not begun again.
-        let Some(mut future) = self.future.take() else { return Poll::Pending };
-        let polled = future.as_mut().poll(cx);
-        if polled.is_pending() {
-            self.future = Some(future);
-            if self.surroundings.is_none() {
-                let runtime = Handle::try_current().ok();
-                self.surroundings = runtime.map(|runtime| Surroundings { runtime, span: Span::current() });
-            }
-        }
-        polled
-    }
-}
-
-impl<RB: Body, E> Drop for Run<RB, E> {
-    fn drop(&mut self) {
-        let Some(future) = self.future.take() else { return };
-        if !self.leave.leave() {
-            return;
-        }
-        // Before its first poll it had asked nobody.
-        if let Some(Surroundings { runtime, span }) = self.surroundings.take() {
-            let detached = (self.detach)(future);
-            let detached = match &self.wrap {
-                Some(wrap) => wrap(detached),
-                None => detached,
-            };
-            let _task = runtime.spawn(detached.instrument(span));
         }
     }
 }

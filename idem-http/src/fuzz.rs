@@ -13,12 +13,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::body::Whole;
-use crate::codec::{decode, encode};
-use crate::grpc::refusal;
-use crate::headers::KeptHeaders;
-use crate::key::{KeySyntax, read};
-use crate::problem::{Kind, Problem};
+use crate::buffered_body::BufferedBody;
+use crate::request::key::{KeySyntax, read};
+use crate::response::codec::{decode, encode};
+use crate::response::grpc::refusal::refusal;
+use crate::response::kept_headers::KeptHeaders;
+use crate::response::problem::{Kind, Problem};
 
 /// How many inputs each target gets.
 fn inputs() -> ProptestConfig {
@@ -116,8 +116,8 @@ fn damaged(bytes: &Bytes, all: Vec<Damage>) -> Bytes {
 }
 
 /// What was read, written and read again, is the same.
-fn is_stable(answer: &Response<Whole>) -> Result<(), TestCaseError> {
-    let Whole { data, trailers } = answer.body();
+fn is_stable(answer: &Response<BufferedBody>) -> Result<(), TestCaseError> {
+    let BufferedBody { data, trailers } = answer.body();
     let names = answer.headers().keys().chain(trailers.iter().flat_map(|trailers| trailers.keys()));
     let kept = KeptHeaders::only(names.cloned()).also(answer.headers().keys().cloned());
     let bytes = encode(answer.status(), answer.headers(), data, trailers.as_deref(), &kept).unwrap();

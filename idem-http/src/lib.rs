@@ -190,66 +190,41 @@
 //! - `canonical-json`: `FingerprintRecipe::canonical_json`.
 //! - `metrics`: counts of the [answers](metrics), and those of the store.
 
-mod attempt;
 #[cfg(feature = "axum")]
 mod axum;
-mod body;
-mod body_budget;
-mod body_buffer;
-mod build;
+mod buffered_body;
 mod builder;
-mod call;
-#[cfg(feature = "canonical-json")]
-mod canonical;
-mod capture;
-mod codec;
-mod conclude;
-mod expiry;
-mod fingerprint;
+mod execution;
 mod future;
 #[cfg(test)]
 mod fuzz;
-mod grpc;
-mod grpc_details;
-mod handle;
-mod headers;
 mod intake;
-mod judge;
-mod key;
 mod layer;
 pub mod metrics;
-mod multipart;
 mod options;
-mod original_uri;
-mod panic;
-mod patience;
-pub mod problem;
-mod read_body;
+mod request;
 mod response;
-mod run;
 mod running;
-mod scope;
 mod service;
-mod stage;
-mod unbuilt;
-mod unrouted;
-mod verdict;
-mod waiting;
+mod shared;
+mod timeout;
 
-pub use attempt::{Attempt, NotKept};
 #[cfg(feature = "axum")]
 pub use axum::AttemptMissing;
-pub use body::RequestBody;
-pub use builder::IdempotencyLayerBuilder;
-pub use fingerprint::FingerprintRecipe;
-pub use future::{Detached, ResponseFuture};
-pub use headers::KeptHeaders;
-pub use key::{IdempotencyKey, KeySyntax};
+pub use builder::layer_builder::IdempotencyLayerBuilder;
+pub use execution::attempt::Attempt;
+pub use future::ResponseFuture;
 pub use layer::IdempotencyLayer;
-pub use options::{KeyRule, WhenHandlerFails, WhenInFlight, WhenNotRecorded, WhenStoreFails};
-pub use original_uri::{OriginalUriLayer, OriginalUriService, RequestUri, original_uri};
-pub use response::ResponseBody;
+pub use options::{Detached, KeyRule, WhenHandlerFails, WhenInFlight, WhenNotRecorded, WhenStoreFails};
+pub use request::body::request_body::RequestBody;
+pub use request::fingerprint::recipe::FingerprintRecipe;
+pub use request::key::{IdempotencyKey, KeySyntax};
+pub use request::original_uri::{OriginalUriLayer, OriginalUriService, RequestUri, original_uri};
+pub use request::scope::{ScopeError, scope_from};
+pub use response::body::ResponseBody;
+pub use response::kept_headers::KeptHeaders;
+pub use response::outcome::NotKept;
+pub use response::problem;
+pub use response::verdict::{InDoubt, NOT_EXECUTED, NotExecuted, ResponseHead, Verdict};
 pub use running::Running;
-pub use scope::{ScopeError, scope_from};
 pub use service::Idempotency;
-pub use verdict::{InDoubt, NOT_EXECUTED, NotExecuted, ResponseHead, Verdict};

@@ -8,6 +8,8 @@
 //! `store_unavailable`, `passed_through`, or the code of another [problem](crate::problem). The same word is the
 //! field `answer` of the span `idem.http`.
 
+use tracing::Span;
+
 /// Requests that the layer answered.
 pub const ANSWERS: &str = "idem_http_answers_total";
 
@@ -17,8 +19,9 @@ pub fn describe() {
     ::metrics::describe_counter!(ANSWERS, "Requests with an idempotency key, by how they were answered");
 }
 
-pub(crate) fn answered(answer: &'static str) {
+/// Reports how a request was answered, to its span and to the counter.
+pub(crate) fn record_answer(span: &Span, answer: &'static str) {
+    span.record("answer", answer);
     #[cfg(feature = "metrics")]
     ::metrics::counter!(ANSWERS, "answer" => answer).increment(1);
-    let _ = answer;
 }

@@ -1,6 +1,8 @@
-//! What a layer may be told, and what holds when it is told nothing.
+//! The options of a layer, and their defaults.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,14 +10,16 @@ use http::{HeaderName, Method, StatusCode};
 use http_body::Body;
 use idem_core::{OnError, Policy};
 
-use crate::fingerprint::FingerprintRecipe;
-use crate::future::Wrap;
-use crate::grpc::UnaryMethods;
-use crate::headers::KeptHeaders;
-use crate::key::KeySyntax;
-use crate::original_uri::RequestUri;
-use crate::problem::Page;
-use crate::verdict::{ResponseHead, Verdict};
+use crate::request::body::read::BodyLimits;
+use crate::request::fingerprint::recipe::FingerprintRecipe;
+use crate::request::key::KeySyntax;
+use crate::request::original_uri::RequestUri;
+use crate::request::unary_methods::UnaryMethods;
+use crate::response::expiry::ExpiryHeader;
+use crate::response::kept_headers::KeptHeaders;
+use crate::response::outcome::KeptParts;
+use crate::response::replies::Replies;
+use crate::response::verdict::{ResponseHead, Verdict};
 
 /// Whether a request may come without a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,7 +77,14 @@ pub enum WhenHandlerFails {
     Release,
 }
 
-pub(crate) type Judge = Arc<dyn Fn(&ResponseHead<'_>) -> Verdict + Send + Sync>;
+/// A request that goes on without its client: see [`IdempotencyLayerBuilder::when_detached`](crate::IdempotencyLayerBuilder::when_detached).
+pub type Detached = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What the application puts around it.
+pub(crate) type DetachedWrapper = Arc<dyn Fn(Detached) -> Detached + Send + Sync>;
+
+/// The application's function from an answer to its verdict.
+pub(crate) type VerdictOf = Arc<dyn Fn(&ResponseHead<'_>) -> Verdict + Send + Sync>;
 
 /// Everything but the store and the scope.
 #[derive(Clone)]
@@ -83,9 +94,8 @@ pub(crate) struct Options {
     pub(crate) grpc_unary: UnaryMethods,
     pub(crate) key_headers: Vec<HeaderName>,
     pub(crate) syntax: KeySyntax,
-    pub(crate) max_body: usize,
+    pub(crate) body: BodyLimits,
     pub(crate) max_bodies_bytes: Option<usize>,
-    pub(crate) body_timeout: Duration,
     pub(crate) in_flight: WhenInFlight,
     pub(crate) max_waiters: usize,
     pub(crate) lease: Duration,
@@ -94,25 +104,21 @@ pub(crate) struct Options {
     pub(crate) store_timeout: Option<Duration>,
     pub(crate) request_uri: Option<RequestUri>,
     pub(crate) recipe: FingerprintRecipe,
-    pub(crate) judge: Judge,
+    pub(crate) verdict: VerdictOf,
     pub(crate) release_on: Vec<StatusCode>,
     pub(crate) not_executed_header: bool,
     pub(crate) handler_timeout: Option<Duration>,
-    pub(crate) kept: KeptHeaders,
-    pub(crate) max_response: usize,
+    pub(crate) kept: KeptParts,
     pub(crate) response_timeout: Duration,
     pub(crate) stream_after: Duration,
     pub(crate) store_fails: WhenStoreFails,
     pub(crate) not_recorded: WhenNotRecorded,
     pub(crate) panics: WhenHandlerFails,
     pub(crate) errors: WhenHandlerFails,
-    pub(crate) replayed_header: HeaderName,
-    pub(crate) expires_header: Option<HeaderName>,
+    pub(crate) expires_header: ExpiryHeader,
     pub(crate) not_kept_header: HeaderName,
-    pub(crate) detached: Option<Wrap>,
-    pub(crate) page: Option<Page>,
-    pub(crate) retry_in_flight: Duration,
-    pub(crate) retry_store: Duration,
+    pub(crate) detached: Option<DetachedWrapper>,
+    pub(crate) replies: Replies,
 }
 
 const MIB: usize = 1 << 20;
@@ -125,37 +131,37 @@ impl Default for Options {
             grpc_unary: UnaryMethods::default(),
             key_headers: vec![HeaderName::from_static("idempotency-key")],
             syntax: KeySyntax::default(),
-            max_body: MIB,
+            body: BodyLimits { max_bytes: MIB, timeout: Duration::from_secs(30) },
             max_bodies_bytes: None,
-            body_timeout: Duration::from_secs(30),
             in_flight: WhenInFlight::default(),
             max_waiters: 1_024,
             lease: Duration::from_secs(30),
             retention: Duration::from_hours(24),
             renew_for: None,
             store_timeout: None,
-            request_uri: RequestUri::standard(),
+            request_uri: RequestUri::default_choice(),
             recipe: FingerprintRecipe::default(),
-            judge: Arc::new(standard),
+            verdict: Arc::new(standard_verdict),
             release_on: Vec::new(),
             not_executed_header: false,
             handler_timeout: None,
-            kept: KeptHeaders::default(),
             // With its headers within what the stores take by default.
-            max_response: MIB - MIB / 16,
+            kept: KeptParts { headers: KeptHeaders::default(), max_body: MIB - MIB / 16 },
             response_timeout: Duration::from_secs(10),
             stream_after: Duration::from_secs(1),
             store_fails: WhenStoreFails::default(),
             not_recorded: WhenNotRecorded::default(),
             panics: WhenHandlerFails::default(),
             errors: WhenHandlerFails::default(),
-            replayed_header: HeaderName::from_static("idempotency-replayed"),
-            expires_header: None,
+            expires_header: ExpiryHeader::default(),
             not_kept_header: HeaderName::from_static("idempotency-not-kept"),
             detached: None,
-            page: None,
-            retry_in_flight: Duration::from_secs(1),
-            retry_store: Duration::from_secs(1),
+            replies: Replies {
+                page: None,
+                replayed_header: HeaderName::from_static("idempotency-replayed"),
+                retry_in_flight: Duration::from_secs(1),
+                retry_store: Duration::from_secs(1),
+            },
         }
     }
 }
@@ -170,19 +176,19 @@ impl Options {
 
     /// What all bodies may hold. One of the largest always fits.
     pub(crate) fn max_bodies_bytes(&self) -> usize {
-        self.max_bodies_bytes.unwrap_or(self.max_body.saturating_mul(2).max(64 * MIB))
+        self.max_bodies_bytes.unwrap_or(self.body.max_bytes.saturating_mul(2).max(64 * MIB))
     }
 
-    /// How long a body is waited for.
-    pub(crate) fn patience_with(&self, body: &impl Body) -> Duration {
-        let says_its_length = body.size_hint().exact().is_some();
-        if says_its_length { self.response_timeout } else { self.response_timeout.min(self.stream_after) }
+    /// How long a body is buffered.
+    pub(crate) fn response_timeout_for(&self, body: &impl Body) -> Duration {
+        let is_length_known = body.size_hint().exact().is_some();
+        if is_length_known { self.response_timeout } else { self.response_timeout.min(self.stream_after) }
     }
 
-    /// The layer releases by itself what may be released, so that an answer in doubt never is. It waits by itself, too:
-    /// so that a client that leaves ends its waiting.
+    /// Nothing is released by the policy: the layer itself releases what may be, so that an answer in doubt never is. Nor
+    /// does the policy wait for other attempts: the layer does, so that a client that leaves ends its waiting.
     pub(crate) fn policy(&self) -> Policy {
-        // Intake has peeked already.
+        // The intake has peeked already.
         let policy = Policy::new(self.lease, self.retention).on_error(OnError::Keep).peek_first(false);
         let policy = match self.store_timeout {
             Some(limit) => policy.resend_for(limit),
@@ -195,8 +201,8 @@ impl Options {
     }
 }
 
-fn standard(answer: &ResponseHead<'_>) -> Verdict {
-    answer.standard_verdict()
+fn standard_verdict(response: &ResponseHead<'_>) -> Verdict {
+    response.standard_verdict()
 }
 
 impl fmt::Debug for Options {

@@ -49,17 +49,17 @@ impl Running {
         }
     }
 
-    pub(crate) fn begin(&self) -> One {
+    pub(crate) fn begin(&self) -> RunningGuard {
         self.0.count.fetch_add(1, Ordering::AcqRel);
-        One(self.clone())
+        RunningGuard(self.clone())
     }
 }
 
-/// One of them, until it is dropped.
+/// Counts one request as running until it is dropped.
 #[derive(Debug)]
-pub(crate) struct One(Running);
+pub(crate) struct RunningGuard(Running);
 
-impl Drop for One {
+impl Drop for RunningGuard {
     fn drop(&mut self) {
         let inner = &self.0.0;
         if inner.count.fetch_sub(1, Ordering::AcqRel) == 1 {

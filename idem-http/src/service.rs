@@ -10,16 +10,16 @@ use http_body::Body;
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
-use crate::attempt::{Attempt, NoAttempt};
-use crate::body::RequestBody;
+use crate::execution::attempt::{Attempt, NoAttempt};
 use crate::future::ResponseFuture;
-use crate::grpc::is_grpc;
-use crate::intake::Unread;
-use crate::key;
-use crate::layer::Shared;
+use crate::intake::unread::UnreadRequest;
 use crate::options::KeyRule;
-use crate::problem::{Kind, Problem};
-use crate::response::ResponseBody;
+use crate::request::body::request_body::RequestBody;
+use crate::request::key;
+use crate::response::body::ResponseBody;
+use crate::response::grpc::content_type::is_grpc;
+use crate::response::problem::{Kind, Problem};
+use crate::shared::Shared;
 
 /// The service that an [`IdempotencyLayer`](crate::IdempotencyLayer) makes around another.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ where
             let path = uri.as_ref().map_or(request.uri().path(), |uri| uri.path());
             if !options.grpc_unary.contains(path) {
                 if options.key_headers.iter().any(|name| request.headers().contains_key(name)) {
-                    options.grpc_unary.tell_of_unnamed(path);
+                    options.grpc_unary.warn_of_unnamed(path);
                 }
                 return self.untouched(request);
             }
@@ -79,19 +79,20 @@ where
         let problem = match key::read(request.headers(), &options.key_headers, options.syntax) {
             Ok(Some(key)) => match self.shared.request_uri.of(request.extensions(), request.uri()) {
                 Ok(uri) => {
-                    // A layer around this one has locked the key already, and answers for it.
+                    // A layer around this one has locked the key, and keeps the answer.
                     if attempt.is_some_and(|attempt| attempt.is_of(&key, uri)) {
                         return self.untouched(request);
                     }
                     let (shared, service) = (Arc::clone(&self.shared), self.inner.clone());
-                    return ResponseFuture::unread(Unread { shared, service, request, key, is_grpc });
+                    let unread = UnreadRequest { shared, service, request, key, is_grpc };
+                    return ResponseFuture::unread(unread);
                 }
                 Err(problem) => problem,
             },
-            // Without a key of its own it is part of the attempt that it stands in.
+            // Without a key of its own it is part of the attempt around it.
             Ok(None) if attempt.is_some() => return self.untouched(request),
             Ok(None) if options.key == KeyRule::Optional => {
-                // For extractors, which there are of axum alone.
+                // For the extractors, which are those of axum.
                 if cfg!(feature = "axum") {
                     request.extensions_mut().insert(NoAttempt::WithoutKey);
                 }
@@ -103,7 +104,7 @@ where
             }
             Err(error) => Problem::new(Kind::KeyMalformed, error.to_string()),
         };
-        ResponseFuture::ready(self.shared.refuse_as(&problem, is_grpc))
+        ResponseFuture::ready(options.replies.refuse_as(&problem, is_grpc))
     }
 }
 

@@ -2,12 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod authentication;
-mod bodies;
-mod compression;
+mod content;
 mod cors;
 mod headers;
 mod limits;
-mod multipart;
 mod panics;
 mod routes;
 mod support;

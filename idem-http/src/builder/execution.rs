@@ -1,0 +1,105 @@
+//! Options of how a handler is run, and of what may go wrong meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::layer_builder::IdempotencyLayerBuilder;
+use crate::options::Detached;
+use crate::options::{WhenHandlerFails, WhenInFlight, WhenStoreFails};
+
+impl IdempotencyLayerBuilder {
+    /// How long a handler may be silent before a retry may take its request over. It is renewed while the
+    /// handler runs, so it need not be as long as the slowest handler: it is how long a key stays blocked after a
+    /// crash. Default: 30 s.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.options.lease = lease;
+        self
+    }
+
+    /// Renewals let the lease last until `ceiling` after the handler began and no longer, so from then on a retry may
+    /// run the request again, whether the first handler is still at it or not; a first lease that is longer than
+    /// `ceiling` is not cut short. So a handler that hangs does not hold its key for ever. Default: ten leases.
+    pub fn renew_for(mut self, ceiling: Duration) -> Self {
+        self.options.renew_for = Some(ceiling);
+        self
+    }
+
+    /// How long a call of the store is sent again until it counts as failed. All that comes before the handler counts as
+    /// one call, so a request is answered with 503 so long after it came, about; where it waited for another one with
+    /// its key, so long after that. Default: what [`Policy::resend_for`](idem_core::Policy::resend_for) says, two and a
+    /// half times the store's own time for a call and at least 10 s.
+    pub fn store_timeout(mut self, limit: Duration) -> Self {
+        self.options.store_timeout = Some(limit);
+        self
+    }
+
+    /// How long a handler may take, from the call of the inner service to its answer, the body apart. A request without a
+    /// key, or one that runs without a lock, has no limit. After that it is dropped, its client gets 504, and a
+    /// retry is told that the answer was not kept: what it did until then is unknown, so it does not run again. Default: no
+    /// limit.
+    pub fn handler_timeout(mut self, limit: Duration) -> Self {
+        self.options.handler_timeout = Some(limit);
+        self
+    }
+
+    /// What a retry gets while the first request runs. Default: [`WhenInFlight::Refuse`].
+    pub fn when_in_flight(mut self, when: WhenInFlight) -> Self {
+        self.options.in_flight = when;
+        self
+    }
+
+    /// How many retries may wait at one time under [`WhenInFlight::Wait`]; one that finds no place, at first or after a
+    /// round in vain, is answered with 409. One whose client leaves waits no longer. Default: 1,024. Zero: none waits.
+    pub fn max_waiters(mut self, most: usize) -> Self {
+        self.options.max_waiters = most.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// What happens when the store cannot answer. Default: [`WhenStoreFails::Refuse`].
+    pub fn when_store_fails(mut self, when: WhenStoreFails) -> Self {
+        self.options.store_fails = when;
+        self
+    }
+
+    /// What becomes of the key of a handler that panics; its client gets 500. Default: [`WhenHandlerFails::Keep`].
+    pub fn when_handler_panics(mut self, when: WhenHandlerFails) -> Self {
+        self.options.panics = when;
+        self
+    }
+
+    /// What becomes of the key when the inner service answers `Err`, as a time limit inside the layer may; the
+    /// error goes on to the layers outside. Default: [`WhenHandlerFails::Keep`].
+    pub fn when_service_fails(mut self, when: WhenHandlerFails) -> Self {
+        self.options.errors = when;
+        self
+    }
+
+    /// Puts something around a request that goes on in a task of its own, since its client is gone: what its first
+    /// task had and this one has not, such as task-locals. The current span comes along by itself. Default: nothing.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use idem_core::{Scope, Store};
+    /// # use idem_http::{IdempotencyLayer, RequestUri};
+    /// tokio::task_local! {
+    ///     static TENANT: u64;
+    /// }
+    ///
+    /// # fn layer(store: Arc<dyn Store>) -> idem_core::Result<IdempotencyLayer> {
+    /// IdempotencyLayer::builder(store, |_| Ok(Scope::shared()))
+    ///     .request_uri(RequestUri::Unchanged)
+    ///     // Called where the request was until now.
+    ///     .when_detached(|rest| match TENANT.try_get() {
+    ///         Ok(tenant) => Box::pin(TENANT.scope(tenant, rest)),
+    ///         Err(_) => rest,
+    ///     })
+    ///     .build()
+    /// # }
+    /// ```
+    pub fn when_detached(mut self, wrap: impl Fn(Detached) -> Detached + Send + Sync + 'static) -> Self {
+        self.options.detached = Some(Arc::new(wrap));
+        self
+    }
+}

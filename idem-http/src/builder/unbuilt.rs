@@ -1,0 +1,27 @@
+//! What the compiler says of a layer whose `build` was forgotten.
+
+use tower_layer::Layer;
+
+use super::layer_builder::IdempotencyLayerBuilder;
+use crate::service::Idempotency;
+
+/// Implemented by nothing, so that a builder used as a layer fails to compile with the message below.
+#[diagnostic::on_unimplemented(
+    message = "this idempotency layer is not built",
+    label = "a `IdempotencyLayerBuilder` is no layer yet: end it with `.build()?`",
+    note = "`build` answers a `Result`, since options may contradict one another; its layer is an `IdempotencyLayer`"
+)]
+pub trait UnbuiltLayer {
+    #[doc(hidden)]
+    fn never<T>(self) -> T;
+}
+
+/// Never applies: it is here for the message.
+#[doc(hidden)]
+impl<I: UnbuiltLayer> Layer<I> for IdempotencyLayerBuilder {
+    type Service = Idempotency<I>;
+
+    fn layer(&self, inner: I) -> Idempotency<I> {
+        inner.never()
+    }
+}

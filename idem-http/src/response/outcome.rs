@@ -1,0 +1,61 @@
+//! A handler's answer as the outcome that is stored for its key.
+
+use http::{HeaderMap, StatusCode};
+use idem_core::{Outcome, UnavailableReason};
+
+use super::codec;
+use super::kept_headers::KeptHeaders;
+
+/// What is kept of an answer.
+#[derive(Debug, Clone)]
+pub(crate) struct KeptParts {
+    pub(crate) headers: KeptHeaders,
+    /// The longest body.
+    pub(crate) max_body: usize,
+}
+
+impl KeptParts {
+    /// The outcome to store for an answer.
+    pub(crate) fn outcome(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        trailers: Option<&HeaderMap>,
+    ) -> Result<Outcome, NotKept> {
+        let most = self.max_body;
+        if body.len() > most {
+            return Err(NotKept::TooLarge { most });
+        }
+        let encoded = codec::encode(status, headers, body, trailers, &self.headers);
+        encoded.map(Outcome::Value).ok_or(NotKept::NotEncodable)
+    }
+}
+
+/// Why a response cannot be the answer of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotKept {
+    /// It is longer than [`max_response`](crate::IdempotencyLayerBuilder::max_response).
+    #[error("the answer is longer than the {most} bytes that are kept")]
+    TooLarge {
+        /// What is kept at most.
+        most: usize,
+    },
+    /// A header of it cannot be stored.
+    #[error("the answer cannot be encoded")]
+    NotEncodable,
+    /// Its body took too long, or broke off.
+    #[error("the body of the answer took too long, or broke off")]
+    NotWhole,
+}
+
+impl NotKept {
+    pub(crate) fn reason(self) -> UnavailableReason {
+        match self {
+            Self::TooLarge { .. } => UnavailableReason::TooLarge,
+            Self::NotEncodable => UnavailableReason::NotEncodable,
+            Self::NotWhole => UnavailableReason::Other,
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Bodies: their bounds, the memory that they may hold, and clients that mean harm.
+
+mod body_timer;
+mod half_sent;
+mod hostile;
+mod room_for_bodies;
+mod s09_limits;
+mod shares;

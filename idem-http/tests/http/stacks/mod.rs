@@ -1,0 +1,8 @@
+//! The layer in whole stacks: with other crates, other servers, and many clients.
+
+mod allocations;
+mod many;
+mod redis;
+mod s15_stacks;
+mod s15_tonic;
+mod s17_spans;

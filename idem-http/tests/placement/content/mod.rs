@@ -1,0 +1,5 @@
+//! Layers that limit, compress or read bodies.
+
+mod bodies;
+mod compression;
+mod multipart;
