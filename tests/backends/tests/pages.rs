@@ -13,6 +13,10 @@ use idem_redb::RedbConfig;
 use idem_servers::redis::shared_lone;
 use serde::de::DeserializeOwned;
 
+/// The crates that are published, each in a folder of its name.
+const PUBLISHED: [&str; 7] =
+    ["idem-core", "idem-redb", "idem-redis", "idem-moka", "idem-http", "idem-client", "idem-conformance"];
+
 #[test]
 fn every_redb_option_is_listed_with_its_default() {
     let listed = options("## redb options");
@@ -116,9 +120,7 @@ fn every_source_file_that_a_page_names_exists() {
 #[test]
 fn every_test_that_a_page_of_claims_names_exists() {
     let mut sources = Vec::new();
-    let crates =
-        ["core", "redb", "redis", "moka", "http", "client", "conformance"].map(|name| format!("idem-{name}"));
-    for package in crates.iter().map(String::as_str).chain(["tests"]) {
+    for package in PUBLISHED.into_iter().chain(["tests"]) {
         collect_rust(&root().join(package), &mut sources);
     }
     for (path, at_least) in [("docs/guarantees.md", 300), ("docs/where-the-layer-stands.md", 35)] {
@@ -205,10 +207,8 @@ fn pages() -> Vec<PathBuf> {
         let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
         entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect::<Vec<_>>()
     };
-    let crates =
-        ["core", "redb", "redis", "moka", "http", "client", "conformance"].map(|name| format!("idem-{name}"));
-    let others = ["", "docs", "docs/adr", "docs/guide", "benches", "examples/ledger"].map(str::to_owned);
-    crates.into_iter().chain(others).flat_map(|directory| in_directory(root().join(directory))).collect()
+    let others = ["", "docs", "docs/adr", "docs/guide", "benches", "examples/ledger"];
+    PUBLISHED.into_iter().chain(others).flat_map(|directory| in_directory(root().join(directory))).collect()
 }
 
 fn collect_rust(directory: &Path, sources: &mut Vec<(PathBuf, String)>) {

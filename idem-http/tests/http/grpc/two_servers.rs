@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use idem_conformance::redis::shared_lone;
+use idem_servers::redis::shared_lone;
 use tokio::time::{sleep, timeout};
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use idem_conformance::redis::{Server as Redis, shared_cluster};
 use idem_core::Store;
 use idem_redis::{RedisConfig, RedisStore};
+use idem_servers::redis::{Server as Redis, shared_cluster};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
