@@ -1,12 +1,11 @@
 //! redb's errors as idem's, with their source kept.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io;
 
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind};
-
-use crate::lent::TakenBack;
 
 /// A failure of redb, not yet tied to an operation.
 #[derive(Debug)]
@@ -62,6 +61,18 @@ impl Away {
 
     pub(crate) fn error(&self, operation: Operation) -> Error {
         Error::new(self.kind, operation, self.why.clone())
+    }
+}
+
+/// Why a storage does nothing any more: it was taken back. Whoever reads from it had better ask again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TakenBack;
+
+impl std::error::Error for TakenBack {}
+
+impl fmt::Display for TakenBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the storage was closed")
     }
 }
 

@@ -5,19 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use idem_core::backend::{Applied, Call, Sent, Transition, store_from_transition};
-use idem_core::clock::SystemClock;
 use idem_core::error::Operation;
 use idem_core::record::{Record, Replay};
 use idem_core::{Capabilities, Expired, Fingerprint, Key, Result};
 use redb::Database;
 use tokio::sync::oneshot;
 
-use crate::builder::RedbBuilder;
-use crate::config::RedbConfig;
-use crate::inner::Inner;
-use crate::queue::Message;
-use crate::snapshot::Snapshot;
-use crate::sweep;
+use crate::handle::calls::Inner;
+use crate::stats::RedbStats;
+use crate::storage::tables::snapshot::Snapshot;
+use crate::sweep::expire;
+use crate::writer::queue::message::Message;
 
 /// Idempotency keys in one redb file: embedded and durable.
 ///
@@ -60,64 +58,8 @@ use crate::sweep;
 pub struct RedbStore(pub(crate) Arc<Inner>);
 
 impl RedbStore {
-    /// Opens the file that `config` names, with a path alone: by the defaults of [`RedbConfig`].
-    ///
-    /// A file is made under another name (`.idem-*.new`) and then given its own; what a killed process left of that
-    /// is removed by the next opening in the folder. While the store is open it looks whether the name still leads to
-    /// its file: before each commit, and every 250 ms. Once it does not, since the file was removed, moved or
-    /// replaced, every call ends in [`Closed`](idem_core::ErrorKind::Closed): a store has to be opened anew.
-    /// (Both on Unix only, where files have numbers and locks that allow it.)
-    ///
-    /// # Errors
-    /// - [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig): a setting is out of range, the path cannot be used or
-    ///   is a `redb:` URI, or the tokio runtime has no timers (`enable_time`; tokio tells by a panic, which is caught).
-    /// - [`Corrupt`](idem_core::ErrorKind::Corrupt): the file is damaged, or empty. No record in it is changed.
-    /// - [`Incompatible`](idem_core::ErrorKind::Incompatible): the file is not ours, or newer than this code.
-    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable): another store still has the file open after 1.4 s (one
-    ///   that was dropped may need a moment to close it), or the disk failed.
-    ///
-    /// # Cancel safety
-    /// A store that was being opened is closed again in the background.
-    pub async fn open(config: impl Into<RedbConfig>) -> Result<Self> {
-        Self::builder(config).open().await
-    }
-
-    /// Shares the application's own database, by the defaults of [`RedbConfig`]: the way to
-    /// [`complete_with`](RedbStore::complete_with) on tables that the application also uses elsewhere.
-    ///
-    /// The tables' names begin with `idem/`. The store neither checks, compacts nor reopens the database: after an I/O
-    /// error, and be it that the disk is full, it is `Unavailable` until
-    /// [`replace_database`](RedbStore::replace_database). To let it recover by itself, open it by
-    /// [`RedbBuilder::with_database_from`].
-    ///
-    /// # What undoes its protections
-    /// - `panic = "abort"`: a damaged page fails an assertion of redb, and a closure of
-    ///   [`complete_with`](RedbStore::complete_with) may panic. Both are caught, and end in an error or in the caller's
-    ///   panic; under `panic = "abort"` they end the process. What was committed is kept.
-    /// - A savepoint that the application restores (`restore_savepoint`) takes back everything since, the store's
-    ///   tables included: completed keys run again, and their tokens may repeat. Restore none on a database that
-    ///   holds a store, or close the store and delete its tables in the same transaction, knowing that all keys are
-    ///   forgotten.
-    ///
-    /// Nobody looks after the file of such a database: when it is removed or replaced while it is open, the store goes on,
-    /// and what it keeps is lost with the file.
-    ///
-    /// One store per database at a time, and [`close`](RedbStore::close) it before another is made: two of them
-    /// have each a clock and sequences of their own, and together do not keep the contract.
-    ///
-    /// # Errors
-    /// [`Incompatible`](idem_core::ErrorKind::Incompatible) when the database holds a newer store.
-    pub async fn with_database(database: Arc<Database>) -> Result<Self> {
-        Self::builder("").with_database(database).await
-    }
-
-    /// To open a store with more than a configuration says.
-    pub fn builder(config: impl Into<RedbConfig>) -> RedbBuilder {
-        RedbBuilder { config: config.into(), clock: SystemClock::shared() }
-    }
-
     /// The application's database that the store stands on now, shared by [`with_database`](Self::with_database) or
-    /// [`RedbBuilder::with_database_from`]. Waits while it is being opened anew, within
+    /// [`RedbBuilder::with_database_from`](crate::RedbBuilder::with_database_from). Waits while it is being opened anew, within
     /// [`call_timeout`](RedbConfig::call_timeout).
     ///
     /// Ask for it each time and drop it after use: one that is kept keeps its file open, and then it cannot be opened
@@ -151,6 +93,27 @@ impl RedbStore {
     pub async fn replace_database(&self, database: Arc<Database>) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         self.0.ask(Operation::Maintain, Message::Replace(database, reply), answer).await
+    }
+
+    /// What the store holds. Costs the same however much that is.
+    ///
+    /// # Errors
+    /// Those of [`get`](idem_core::Store::get). It waits, as that does, while the database is being opened anew.
+    ///
+    /// # Cancel safety
+    /// Safe: reads only.
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// let store = idem_redb::RedbStore::open(folder.path().join("payments.idem")).await?;
+    /// assert_eq!(store.stats().await?.completed, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn stats(&self) -> Result<RedbStats> {
+        self.0.stats().await
     }
 
     /// Gives the file's free pages back to the file system; false when there was nothing to give.
@@ -216,7 +179,7 @@ impl Transition for RedbStore {
     }
 
     async fn expire(&self, budget: usize) -> Result<Expired> {
-        sweep::expire(&self.0, budget).await
+        expire::expire(&self.0, budget).await
     }
 
     fn sent(&self, _key: &Key) -> Sent {

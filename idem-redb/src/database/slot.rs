@@ -1,0 +1,206 @@
+//! Where the database stands: in use, or away for a moment (being opened again, compacted, or closed).
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, TryLockError};
+
+use idem_core::Result;
+use redb::{Database, ReadTransaction, ReadableDatabase};
+use tokio::sync::watch;
+
+use crate::error::{Away, Failure};
+use crate::storage::guard::{guarded, let_go};
+use crate::storage::tables::snapshot::Snapshot;
+
+const PUT_ASIDE: Away = Away::for_a_moment("the database is being put aside");
+
+/// Readers look in and never block; only the writer puts the database in and takes it out.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    state: RwLock<State>,
+    /// How many commits there were: a snapshot of an earlier one is not read from.
+    commits: AtomicU64,
+    /// Whether a snapshot may be kept. It keeps the pages of its moment from being used again, which is no
+    /// matter where the next commit of ours ends it, and would be in a database that others write to.
+    keeps_snapshots: bool,
+    /// Tells those who wait that the database was put in, or went for longer.
+    changed: watch::Sender<()>,
+    /// Set once the database must not be used any more, whatever becomes of it.
+    lost: OnceLock<Away>,
+    /// Whether the writer was asked to look after a read that failed.
+    look_asked: AtomicBool,
+}
+
+#[derive(Debug)]
+enum State {
+    Ready { database: Arc<Database>, kept: RwLock<Option<Box<Kept>>> },
+    Away(Away),
+}
+
+/// Opened once between two commits, since that takes as long as reading from it.
+struct Kept {
+    snapshot: Snapshot,
+    commit: u64,
+}
+
+impl Slot {
+    pub(crate) fn new(database: Arc<Database>, keeps_snapshots: bool) -> Self {
+        Self {
+            state: RwLock::new(State::ready(database)),
+            commits: AtomicU64::new(0),
+            keeps_snapshots,
+            changed: watch::Sender::new(()),
+            lost: OnceLock::new(),
+            look_asked: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the database is the store's own.
+    pub(crate) fn is_own(&self) -> bool {
+        self.keeps_snapshots
+    }
+
+    /// Hears of every later change of what readers find.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Notes that the writer is asked to look after a failed read, or that it does so; whether that was noted already.
+    pub(crate) fn swap_look_asked(&self, asked: bool) -> bool {
+        self.look_asked.swap(asked, Ordering::AcqRel)
+    }
+
+    /// Reads what was committed last, without waiting for anybody.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Snapshot) -> Result<T, Failure>) -> Result<T, Failure> {
+        self.with_ready(|database, kept| {
+            if let Ok(kept) = kept.try_read()
+                && let Some(kept) = &*kept
+                && kept.commit == self.commits.load(Ordering::Acquire)
+            {
+                return read(&kept.snapshot);
+            }
+            // Before the transaction: a commit in between makes the snapshot look older than it is, no more.
+            let commit = self.commits.load(Ordering::Acquire);
+            let snapshot = Snapshot::open(&database.begin_read()?)?;
+            let answer = read(&snapshot);
+            if self.keeps_snapshots
+                && let Ok(mut kept) = kept.try_write()
+            {
+                *kept = Some(Box::new(Kept { snapshot, commit }));
+            }
+            answer
+        })
+    }
+
+    /// Reads in a transaction of its own, for what takes long.
+    pub(crate) fn scan<T>(
+        &self,
+        scan: impl FnOnce(&ReadTransaction) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.with_ready(|database, _| scan(&database.begin_read()?))
+    }
+
+    /// Lets later reads see what was committed. Called before anybody is told of it.
+    pub(crate) fn committed(&self) {
+        self.commits.fetch_add(1, Ordering::AcqRel);
+        if let State::Ready { kept, .. } = &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+            *kept.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
+    /// Whether the database is in its place.
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(*self.state.read().unwrap_or_else(PoisonError::into_inner), State::Ready { .. })
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.get().is_some()
+    }
+
+    /// Refuses everything from now on; whether that is new.
+    pub(crate) fn lose(&self, why: Away) -> bool {
+        let is_new = self.lost.set(why).is_ok();
+        self.changed.send_replace(());
+        is_new
+    }
+
+    /// The database, for whoever must not wait.
+    pub(crate) fn database_at_once(&self) -> Result<Arc<Database>, Failure> {
+        self.with_ready(|database, _| Ok(Arc::clone(database)))
+    }
+
+    /// The database, for the writer alone: it is the one who takes it out, and may wait for readers.
+    pub(crate) fn database(&self) -> Result<Arc<Database>, Failure> {
+        if let Some(why) = self.lost.get() {
+            return Err(Failure::Away(why.clone()));
+        }
+        match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+            State::Ready { database, .. } => Ok(Arc::clone(database)),
+            State::Away(away) => Err(Failure::Away(away.clone())),
+        }
+    }
+
+    /// Takes the database out, once no reader looks at it any more.
+    pub(crate) fn take(&self, why: Away) -> Option<Arc<Database>> {
+        let before = {
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *state, State::Away(why))
+        };
+        self.changed.send_replace(());
+        match before {
+            State::Ready { database, kept } => {
+                let_go(kept);
+                Some(database)
+            }
+            State::Away(_) => None,
+        }
+    }
+
+    /// Says why the database is away, where it is.
+    pub(crate) fn explain(&self, why: Away) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, State::Away(_)) {
+            *state = State::Away(why);
+        }
+        drop(state);
+        self.changed.send_replace(());
+    }
+
+    /// Puts a database in. One that is in its place until then stays readable, as far as it still is, and is closed.
+    pub(crate) fn put(&self, database: Arc<Database>) {
+        let ready = State::ready(database);
+        let before =
+            std::mem::replace(&mut *self.state.write().unwrap_or_else(PoisonError::into_inner), ready);
+        self.changed.send_replace(());
+        let_go(before);
+    }
+
+    fn with_ready<T>(
+        &self,
+        read: impl FnOnce(&Arc<Database>, &RwLock<Option<Box<Kept>>>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if let Some(why) = self.lost.get() {
+            return Err(Failure::Away(why.clone()));
+        }
+        let state = match self.state.try_read() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(Failure::Away(PUT_ASIDE)),
+        };
+        match &*state {
+            State::Away(away) => Err(Failure::Away(away.clone())),
+            State::Ready { database, kept } => guarded(|| read(database, kept)),
+        }
+    }
+}
+
+impl State {
+    fn ready(database: Arc<Database>) -> Self {
+        Self::Ready { database, kept: RwLock::new(None) }
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kept").field("commit", &self.commit).finish_non_exhaustive()
+    }
+}

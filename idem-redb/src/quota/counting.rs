@@ -1,0 +1,79 @@
+//! Counting what scopes hold, and what the database itself says of it.
+
+use std::time::Duration;
+
+use idem_core::clock::Timestamp;
+
+use crate::error::Failure;
+use crate::quota::counts::Counts;
+use crate::quota::scope_quota::Share;
+use crate::storage::tables::write::Tables;
+
+/// Whether anybody counts what the scopes of a database hold.
+#[derive(Debug)]
+pub(crate) struct Counting {
+    share: Option<Share>,
+    /// Whether the database may say what scopes hold, while nobody counts any more: a later opening must not believe it.
+    is_stale: bool,
+}
+
+impl Counting {
+    pub(crate) fn new(share: Option<Share>) -> Self {
+        Self { is_stale: share.is_none(), share }
+    }
+
+    pub(crate) fn share(&self) -> Option<&Share> {
+        self.share.as_ref()
+    }
+
+    /// Another database of the application's was taken over.
+    pub(crate) fn adopted(&mut self) {
+        self.is_stale = true;
+    }
+
+    /// The database was opened anew: what was counted may not be what is in it.
+    pub(crate) fn opened_again(&mut self) {
+        if let Some(share) = &mut self.share {
+            share.counts.is_exact = false;
+        }
+    }
+
+    /// Counts the changes made in `tables`, and writes the counts down now and then, beside a mark of `time`.
+    pub(crate) fn write(
+        &self,
+        tables: &mut Tables<'_>,
+        time: Timestamp,
+        now: Duration,
+    ) -> Result<Option<Counts>, Failure> {
+        let Some(share) = &self.share else { return self.forget(tables).map(|()| None) };
+        let mut counts = share.counts.with(&tables.take_changes(), share.exempt(), now);
+        if counts.is_saved_at(now) {
+            if counts.is_to_be_recounted(now) {
+                counts.recount(tables, now);
+            }
+            // What follows may not be written down any more.
+            tables.write_held(&counts.row(time, share.most(), false))?;
+        }
+        Ok(Some(counts))
+    }
+
+    /// Writes down what was counted so far.
+    pub(crate) fn write_all(&self, tables: &mut Tables<'_>, time: Timestamp) -> Result<(), Failure> {
+        match &self.share {
+            Some(share) => tables.write_held(&share.counts.row(time, share.most(), true)),
+            None => self.forget(tables),
+        }
+    }
+
+    fn forget(&self, tables: &mut Tables<'_>) -> Result<(), Failure> {
+        if self.is_stale { tables.remove_held() } else { Ok(()) }
+    }
+
+    /// What was written is committed.
+    pub(crate) fn committed(&mut self, counts: Option<Counts>) {
+        self.is_stale = false;
+        if let (Some(share), Some(counts)) = (&mut self.share, counts) {
+            share.committed(counts);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What is counted, and when it is written down.
+
+use std::time::Duration;
+
+use idem_core::clock::Timestamp;
+use idem_core::error::Operation;
+
+use crate::storage::guard::guarded;
+use crate::storage::records::scope_usage::{Changes, Held, ScopeId};
+use crate::storage::records::usage_row::HeldRow;
+use crate::storage::tables::write::Tables;
+
+/// How long changes are counted before the counts are written down, in the next commit.
+const SAVED_EVERY: Duration = Duration::from_secs(1);
+/// How many bytes of changes are: a fast sweep removes far more in a second.
+const SAVED_AFTER: u64 = 64 << 10;
+/// Between two attempts to count all records anew.
+const RECOUNTED_EVERY: Duration = Duration::from_mins(1);
+
+/// What is counted, and how much of it is not written down yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Counts {
+    pub(crate) held: Held,
+    /// How many bytes of records the last commit added.
+    pub(crate) added: u64,
+    /// Whether all records are in it, and nothing else.
+    pub(super) is_exact: bool,
+    not_recounted_before: Duration,
+    unsaved: u64,
+    /// `None` until it was written down once.
+    saved_at: Option<Duration>,
+}
+
+impl Counts {
+    pub(crate) fn new(held: Held, is_exact: bool) -> Self {
+        Self { held, added: 0, is_exact, not_recounted_before: Duration::ZERO, unsaved: 0, saved_at: None }
+    }
+
+    /// What is counted once `changes` are committed.
+    pub(super) fn with(&self, changes: &Changes, exempt: ScopeId, now: Duration) -> Self {
+        let mut counts = Self { added: 0, ..self.clone() };
+        for (scope, bytes) in changes.iter() {
+            counts.held.change((exempt != *scope).then_some(scope), *bytes);
+            counts.added = counts.added.saturating_add_signed((*bytes).max(0));
+            counts.unsaved = counts.unsaved.saturating_add(bytes.unsigned_abs());
+        }
+        let is_due = counts.unsaved > SAVED_AFTER
+            || counts.saved_at.is_none_or(|saved_at| now.saturating_sub(saved_at) > SAVED_EVERY);
+        if is_due {
+            (counts.unsaved, counts.saved_at) = (0, Some(now));
+        }
+        counts
+    }
+
+    pub(super) fn is_saved_at(&self, now: Duration) -> bool {
+        self.unsaved == 0 && self.saved_at == Some(now)
+    }
+
+    /// After a crash, or where the file did not say.
+    pub(super) fn is_to_be_recounted(&self, now: Duration) -> bool {
+        !self.is_exact && now >= self.not_recounted_before
+    }
+
+    /// Counts all records, where there are few. Damage that is met meanwhile fails nobody's call.
+    pub(super) fn recount(&mut self, tables: &mut Tables<'_>, now: Duration) {
+        self.not_recounted_before = now + RECOUNTED_EVERY;
+        match guarded(|| tables.recount_of_few()) {
+            Ok(Some(held)) => (self.held, self.is_exact) = (held, true),
+            Ok(None) => {}
+            Err(failure) => {
+                self.not_recounted_before = Duration::MAX;
+                let error = failure.into_error(Operation::Maintain);
+                tracing::warn!(error = &error as &dyn std::error::Error, "the records cannot be counted");
+            }
+        }
+    }
+
+    pub(super) fn row(&self, as_of: Timestamp, most: u64, is_last: bool) -> HeldRow {
+        HeldRow { held: self.held.clone(), as_of, most, is_exact: self.is_exact && is_last }
+    }
+}

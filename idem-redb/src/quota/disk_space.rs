@@ -1,0 +1,220 @@
+//! How much room is left for a store's file: on its file system, and in itself.
+//!
+//! Looked at by the [watcher](crate::database::watcher) now and then, and by the writer before it refuses anybody. What the writer
+//! has written since a look it takes off by itself.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::quota::disk_usage::{self, Seen};
+
+/// What a record takes of the file for each byte of it, pages that are not full included. redb's pages have 2^n KiB, so
+/// that one with a large value may be half empty.
+const TAKEN_PER_BYTE: u64 = 2;
+/// Kept free for holders: dozens of small completions in a commit, and what a commit takes beside its records, which
+/// grows with the file.
+const RESERVE: u64 = 1 << 20;
+const RESERVED_PART: u64 = 512;
+const MOST_RESERVED: u64 = 8 << 20;
+/// So many times the reserve is looked after with each commit.
+const NEARLY: u64 = 4;
+/// Of how many bytes of new records it is seen whether the file grows by them.
+const EVIDENCE: u64 = 256 << 10;
+/// One such part of what records have left of the file is sure to be found again, where nobody knows how much more.
+const SURE_PART: u64 = 16;
+
+#[derive(Debug)]
+pub(crate) struct Room {
+    path: PathBuf,
+    /// Never locked while the system is asked.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What the last look showed, if it showed anything.
+    seen: Option<Seen>,
+    /// The bytes of all records, and how many they were at the last look.
+    counted: u64,
+    counted_then: u64,
+    /// The most bytes of records that the file is known to have had room for, less where that turned out to be too much.
+    most: u64,
+    /// How many bytes of records were added, and what the file had taken before, since it was last judged by them.
+    added: u64,
+    taken_before: u64,
+    /// Whether the application has tables of its own in the file. Nobody knows how large these are, so that nobody
+    /// knows either what the records leave free of the file.
+    has_rows: bool,
+    /// Whether what the file system keeps for root turned out not to be for this process.
+    without_roots: bool,
+    /// Whether the writer has looked since the last commit.
+    is_fresh: bool,
+}
+
+impl Room {
+    /// Of the file at `path`.
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, state: Mutex::default() }
+    }
+
+    /// Of a file that has `counted` bytes of records, and had `most` at one time, as far as anybody knows.
+    pub(crate) fn begin(&self, counted: u64, most: u64, has_rows: bool) {
+        self.look();
+        let mut state = self.state();
+        (state.counted, state.counted_then, state.has_rows) = (counted, counted, has_rows);
+        let of_the_file = state.seen.map_or(0, |seen| seen.taken / TAKEN_PER_BYTE);
+        state.most = most.max(counted).max(if has_rows { 0 } else { of_the_file });
+    }
+
+    /// Looks at the file and its file system.
+    pub(crate) fn look(&self) {
+        let (without_roots, counted) = {
+            let state = self.state();
+            (state.without_roots, state.counted)
+        };
+        let seen = disk_usage::look(&self.path, !without_roots).ok().flatten();
+        self.state().saw(seen, counted);
+    }
+
+    /// Looks again, unless nothing was committed since; whether it did.
+    pub(crate) fn look_again(&self) -> bool {
+        if self.state().is_fresh {
+            return false;
+        }
+        self.look();
+        self.state().is_fresh = true;
+        true
+    }
+
+    /// Takes in how many bytes all records have by now, and how many were added with the last commit.
+    pub(crate) fn count(&self, counted: u64, added: u64) {
+        let mut state = self.state();
+        state.added = state.added.saturating_add(added);
+        (state.counted, state.is_fresh) = (counted, false);
+        state.most = state.most.max(counted);
+    }
+
+    /// The application has tables of its own in the file, or may have.
+    pub(crate) fn has_rows(&self) {
+        self.state().has_rows = true;
+    }
+
+    /// The file has given back what was free in it.
+    pub(crate) fn compacted(&self) {
+        let mut state = self.state();
+        (state.most, state.is_fresh) = (state.counted, false);
+    }
+
+    /// A write found no room: so much less than was thought can be found in the file.
+    pub(crate) fn met_full(&self) {
+        self.look();
+        let mut state = self.state();
+        state.found_less();
+        if state.seen.is_some_and(|seen| seen.left >= seen.reserve()) {
+            state.without_roots = true;
+        }
+    }
+
+    /// What is free for new records; `None` where nobody knows.
+    pub(crate) fn free(&self) -> Option<u64> {
+        self.state().free()
+    }
+
+    /// What the file system has left; `None` where nobody knows.
+    pub(crate) fn left(&self) -> Option<u64> {
+        self.state().left()
+    }
+
+    /// What is left, where that is for those who hold a key.
+    pub(crate) fn reserved(&self) -> Option<u64> {
+        let state = self.state();
+        state.left().filter(|_| state.is_for_holders())
+    }
+
+    /// Whether it may soon be short of room, so that what was seen a moment ago will not do.
+    pub(crate) fn is_nearly_short(&self) -> bool {
+        let state = self.state();
+        state.seen.zip(state.left()).is_some_and(|(seen, left)| left < NEARLY.saturating_mul(seen.reserve()))
+    }
+
+    /// What the records take of the file; `None` where the application may have tables in it as well.
+    pub(crate) fn in_use(&self) -> Option<u64> {
+        let state = self.state();
+        (!state.has_rows).then(|| state.counted.saturating_mul(TAKEN_PER_BYTE))
+    }
+
+    /// The most bytes of records that the file is known to have had room for.
+    pub(crate) fn most(&self) -> u64 {
+        self.state().most
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes in what was seen when all records had `counted` bytes.
+    fn saw(&mut self, seen: Option<Seen>, counted: u64) {
+        if let Some(seen) = seen {
+            if self.added >= EVIDENCE {
+                // A file that grows by all that is added has no pages left that could be found again.
+                if seen.taken.saturating_sub(self.taken_before) >= self.added {
+                    self.most = self.counted + self.removed() / 4;
+                }
+                self.added = 0;
+            }
+            if self.added == 0 {
+                self.taken_before = seen.taken;
+            }
+        }
+        (self.seen, self.counted_then) = (seen, counted);
+        self.most = self.most.max(self.counted);
+    }
+
+    fn found_less(&mut self) {
+        self.most = self.counted + self.removed() / 2;
+    }
+
+    fn left(&self) -> Option<u64> {
+        let written = self.counted.saturating_sub(self.counted_then).saturating_mul(TAKEN_PER_BYTE);
+        Some(self.seen?.left.saturating_sub(written))
+    }
+
+    /// What records have left of the file since it had the most.
+    fn removed(&self) -> u64 {
+        self.seen.map_or(0, |seen| self.most.min(seen.taken).saturating_sub(self.counted))
+    }
+
+    /// Whether the file system has no more than what is for holders.
+    fn is_short(&self) -> bool {
+        self.seen.zip(self.left()).is_some_and(|(seen, left)| left < seen.reserve())
+    }
+
+    fn is_for_holders(&self) -> bool {
+        let in_the_file = self.seen.map_or(0, |seen| seen.reserve().min(self.most / 2));
+        self.is_short() && self.removed() < in_the_file
+    }
+
+    /// What records do not take of the file is free, and in a file that is smaller than they would be, nothing is. redb
+    /// takes holes as readily as pages that records have left: where not all of them could be filled, and where there
+    /// are rows, what the file system has left is sure to be found, and a little of what records have left.
+    fn free(&self) -> Option<u64> {
+        let seen = self.seen?;
+        let taken = if self.has_rows || seen.holes > seen.left { 0 } else { seen.taken };
+        let taken = taken.max(self.counted_then.saturating_mul(TAKEN_PER_BYTE));
+        let free =
+            seen.left.saturating_add(taken).saturating_sub(self.counted.saturating_mul(TAKEN_PER_BYTE));
+        Some(free.max(self.left()?.saturating_add(self.removed() / SURE_PART)))
+    }
+}
+
+impl Seen {
+    /// What is left for those who hold a key, so that what they do can be kept: new keys do not get it.
+    fn reserve(self) -> u64 {
+        RESERVE + (self.left.saturating_add(self.taken) / RESERVED_PART).min(MOST_RESERVED)
+    }
+}
+
+#[cfg(test)]
+mod tests;

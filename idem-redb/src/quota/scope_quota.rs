@@ -1,0 +1,132 @@
+//! What one scope may fill of the disk: the rule, and the counting that it is held to.
+//!
+//! A new key is refused while its scope holds more than `share / (1 - share)` times what is free, see
+//! [`max_share_per_scope`](crate::RedbConfig::max_share_per_scope). What a scope holds is [counted](crate::storage::records::scope_usage) as it is
+//! committed; what waits in the same commit is not counted yet.
+
+use std::sync::Arc;
+
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Key, Scope};
+
+use crate::quota::counts::Counts;
+use crate::quota::disk_space::Room;
+use crate::storage::records::scope_usage::ScopeId;
+use crate::storage::tables::recount::Known;
+
+/// Looks after the shares of scopes.
+#[derive(Debug)]
+pub(crate) struct Share {
+    option: f64,
+    /// The one that has no share: it is the choice of an application that has one tenant.
+    shared: ScopeId,
+    room: Arc<Room>,
+    pub(crate) counts: Counts,
+}
+
+impl Share {
+    /// Of a file of which so much is known.
+    pub(crate) fn new(option: f64, room: Arc<Room>, known: Known) -> Self {
+        room.begin(known.held.all(), known.most, known.has_rows);
+        Self {
+            option,
+            shared: Scope::shared().prefix(),
+            room,
+            counts: Counts::new(known.held, known.is_exact),
+        }
+    }
+
+    /// Refuses a new key where the room that is left is for those who hold one, or where its scope holds too much of what
+    /// there is.
+    pub(crate) fn check(&self, key: &Key) -> idem_core::Result<()> {
+        if self.room.is_nearly_short() {
+            self.room.look_again();
+        }
+        let checked = self.check_as_seen(key);
+        // Others may have made room since the last look, and what the records take was taken off at its most.
+        if checked.is_err() && self.room.look_again() { self.check_as_seen(key) } else { checked }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "bytes of a disk, to 53 bits")]
+    fn check_as_seen(&self, key: &Key) -> idem_core::Result<()> {
+        if let Some(left) = self.room.reserved() {
+            return Err(nearly_full(left));
+        }
+        let scope = key.scope_prefix();
+        let held = self.counts.held.of(&scope);
+        // Of no scope is the first record refused, nor of one that is too small to be counted.
+        if held == 0 || self.shared == scope || self.option >= 1.0 {
+            return Ok(());
+        }
+        let per_free = self.option / (1.0 - self.option);
+        match self.room.free() {
+            Some(free) if held as f64 > per_free * free as f64 => Err(self.refusal(held, free)),
+            _ => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn refusal(&self, held: u64, free: u64) -> Error {
+        let (held, free) = (kibibytes(held), kibibytes(free));
+        let message = format!(
+            "this scope holds {held} or more, which is its share (max_share_per_scope = {}) while {free} is left on \
+             the disk; its known keys go on, and its records make room as they expire",
+            self.option
+        );
+        Error::new(ErrorKind::Full, Operation::Lock, message)
+    }
+
+    /// The scope that is counted with the others only.
+    pub(crate) fn exempt(&self) -> ScopeId {
+        self.shared
+    }
+
+    /// How much of the file all records take, where they are all that is in it.
+    pub(crate) fn in_use(&self) -> Option<u64> {
+        self.room.in_use()
+    }
+
+    /// How much the file system has left, where anybody knows.
+    pub(crate) fn left(&self) -> Option<u64> {
+        self.room.left()
+    }
+
+    /// The most bytes of records that the file is known to have had room for.
+    pub(crate) fn most(&self) -> u64 {
+        self.room.most()
+    }
+
+    /// The application has written beside the records.
+    pub(crate) fn has_rows(&self) {
+        self.room.has_rows();
+    }
+
+    /// The file has given back what was free in it.
+    pub(crate) fn compacted(&self) {
+        self.room.compacted();
+    }
+
+    /// A write found no room.
+    pub(crate) fn met_full(&self) {
+        self.room.met_full();
+    }
+
+    /// Takes over what was counted, once it is committed.
+    pub(crate) fn committed(&mut self, counts: Counts) {
+        self.room.count(counts.held.all(), counts.added);
+        self.counts = counts;
+    }
+}
+
+#[cold]
+fn nearly_full(free: u64) -> Error {
+    let message = format!(
+        "the disk is nearly full: the {} that is left is kept for those who hold a key; nothing already kept is lost",
+        kibibytes(free)
+    );
+    Error::new(ErrorKind::Full, Operation::Lock, message)
+}
+
+fn kibibytes(bytes: u64) -> String {
+    format!("{} KiB", bytes >> 10)
+}

@@ -1,0 +1,119 @@
+//! Counting what all scopes hold, where nobody wrote it down.
+
+use std::ops::Bound;
+
+use idem_core::Key;
+use redb::{ReadableTable, ReadableTableMetadata};
+
+use super::sizes::{IN_INDEX, LOCK, size};
+use super::write::Tables;
+use crate::error::Failure;
+use crate::storage::records::high_water_mark::Mark;
+use crate::storage::records::lock_expiry::{self, MARK, note_key};
+use crate::storage::records::scope_usage::{Held, ScopeId};
+
+/// How many records are read at most, and how many bytes of them: some milliseconds.
+const MOST_RECORDS: u64 = 4_096;
+const MOST_BYTES: usize = 8 << 20;
+
+/// What was counted.
+#[derive(Debug)]
+pub(crate) struct Recount {
+    pub(crate) held: Held,
+    /// Whether that is all. If not, of the bytes of all records it is an estimate, and of scopes it has what was read.
+    pub(crate) is_exact: bool,
+}
+
+/// What a file says of itself when it is opened.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// What its scopes hold, as far as anybody knows.
+    pub(crate) held: Held,
+    /// Whether that is exact.
+    pub(crate) is_exact: bool,
+    /// The most bytes of records that the file is known to have had room for.
+    pub(crate) most: u64,
+    /// Whether there are tables of the application's in it.
+    pub(crate) has_rows: bool,
+}
+
+impl Tables<'_> {
+    /// What the scopes hold, as was written down with `mark` or is counted now.
+    pub(crate) fn known(&mut self, mark: Mark) -> Result<Known, Failure> {
+        if let Some(row) = lock_expiry::read_held(&self.locks)?.filter(|row| row.is_of(mark.time)) {
+            let is_exact = row.is_exact && row.as_of == mark.time;
+            return Ok(Known { held: row.held, is_exact, most: row.most, has_rows: false });
+        }
+        let counted = self.recount()?;
+        Ok(Known { held: counted.held, is_exact: counted.is_exact, ..Known::default() })
+    }
+
+    /// Counts what all records take. Of more than a few it is an estimate.
+    pub(crate) fn recount(&mut self) -> Result<Recount, Failure> {
+        let mut part = Part { held: Held::default(), bytes: 0, records: 0 };
+        for entry in self.outcomes.open()?.iter()? {
+            let (_, value) = entry?;
+            if !part.add(value.value().first_chunk(), IN_INDEX + value.value().len()) {
+                break;
+            }
+        }
+        if part.is_within_bounds() {
+            for entry in self.checkpoints.open()?.iter()? {
+                let (key, value) = entry?;
+                if !part.add(key.value().first_chunk(), Key::STORAGE_LEN + value.value().len()) {
+                    break;
+                }
+            }
+        }
+        let all = self.outcomes.open()?.len()?.saturating_add(self.checkpoints.open()?.len()?);
+        let is_exact = part.records == all && self.locks.len()? <= MOST_RECORDS;
+        if is_exact {
+            // The mark is behind all notes.
+            let mark = note_key(MARK);
+            let behind = (Bound::Excluded(&mark), Bound::Unbounded);
+            for entry in self.locks.range::<&[u8; Key::STORAGE_LEN]>(behind)? {
+                let (key, _) = entry?;
+                part.held.change(key.value().first_chunk(), LOCK);
+            }
+            return Ok(Recount { held: part.held, is_exact });
+        }
+        let read = u128::from(part.held.all());
+        let estimate = read.saturating_mul(u128::from(all)) / u128::from(part.records.max(1));
+        part.held.estimate(u64::try_from(estimate).unwrap_or(u64::MAX));
+        // Each has a note.
+        let locks = i64::try_from(self.locks.len()? / 2).unwrap_or(i64::MAX);
+        part.held.change(None, LOCK.saturating_mul(locks));
+        Ok(Recount { held: part.held, is_exact })
+    }
+
+    /// The same where it is exact, and nothing where there are too many records.
+    pub(crate) fn recount_of_few(&mut self) -> Result<Option<Held>, Failure> {
+        let lengths = [self.outcomes.open()?.len()?, self.checkpoints.open()?.len()?, self.locks.len()?];
+        if lengths.iter().any(|length| *length > MOST_RECORDS) {
+            return Ok(None);
+        }
+        let recount = self.recount()?;
+        Ok(recount.is_exact.then_some(recount.held))
+    }
+}
+
+/// What was read so far.
+struct Part {
+    held: Held,
+    bytes: usize,
+    records: u64,
+}
+
+impl Part {
+    /// Whether to go on.
+    fn add(&mut self, scope: Option<&ScopeId>, bytes: usize) -> bool {
+        self.held.change(scope, size(bytes));
+        self.bytes += bytes;
+        self.records += 1;
+        self.is_within_bounds()
+    }
+
+    fn is_within_bounds(&self) -> bool {
+        self.records < MOST_RECORDS && self.bytes < MOST_BYTES
+    }
+}

@@ -1,0 +1,55 @@
+//! Removing what has expired at a caller's request.
+
+use super::look_up::look_up;
+use crate::error::closed;
+use crate::handle::calls::Inner;
+use crate::storage::tables::expired::FoundExpired;
+use crate::thread;
+use crate::writer::queue::queued_sweep::QueuedSweep;
+use crate::writer::queue::sweep_plan::SweepPlan;
+use idem_core::error::Operation;
+use idem_core::{Expired, Result};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+/// How many records one `expire` looks up at a time: so few that the writer is through with them well within a
+/// call's time.
+const LOOK_AHEAD_OF_A_CALL: usize = 4_096;
+
+/// [`Store::expire`](idem_core::Store::expire): at most `budget` removals.
+pub(crate) async fn expire(store: &Arc<Inner>, budget: usize) -> Result<Expired> {
+    let mut removed = 0;
+    loop {
+        let wanted = (budget - removed).min(LOOK_AHEAD_OF_A_CALL);
+        let found = look_up_elsewhere(store, wanted.max(1)).await?;
+        if wanted == 0 || found.is_empty() {
+            return Ok(Expired { removed, more: found.expired() > 0 || found.cut });
+        }
+        let (found_any, cut) = (found.expired() > 0, found.cut);
+        let took = hand_over(store, SweepPlan::new(found, false)).await?;
+        removed += took;
+        if took == 0 && (found_any || cut) {
+            // They were removed or locked anew meanwhile, or there are many renewed locks before the expired ones.
+            return Ok(Expired { removed, more: true });
+        }
+    }
+}
+
+async fn hand_over(store: &Arc<Inner>, plan: SweepPlan) -> Result<usize> {
+    let (reply, answer) = oneshot::channel();
+    let handed = async {
+        let sent = store.queue.awaited_sweeps.send(QueuedSweep::awaited(plan, reply)).await;
+        sent.map_err(|_| closed(Operation::Expire))
+    };
+    store.answered(Operation::Expire, store.shared.config.call_timeout, handed, answer).await
+}
+
+async fn look_up_elsewhere(store: &Arc<Inner>, limit: usize) -> Result<FoundExpired> {
+    let look_up = || {
+        let store = Arc::clone(store);
+        thread::elsewhere(Operation::Expire, move || look_up(&store, limit))
+    };
+    let mut found = store.once_it_is_back(Operation::Expire, look_up).await?;
+    // The limit is for both together.
+    found.locks.truncate(limit - found.outcomes.len());
+    Ok(found)
+}

@@ -1,0 +1,152 @@
+//! One durable commit for many calls.
+
+use std::sync::Arc;
+
+use idem_core::backend::{Applied, Call, Waiters};
+use idem_core::error::Operation;
+use idem_core::{Error, Result};
+use redb::Database;
+
+use crate::error::{Failure, away};
+use crate::storage::guard::guarded;
+use crate::writer::commit::transactions::Writes;
+use crate::writer::queue::message::{QueuedCall, answer_size, send};
+use crate::writer::queue::sweep_plan::SweepStep;
+
+/// What calls that share a commit may write and be answered with: bounds what it holds in memory, and what one
+/// failure undoes. A larger call is made alone.
+pub(crate) const MOST_BYTES: usize = 8 << 20;
+
+/// What a batch consists of: calls, and a bite of a sweep.
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(crate) calls: Vec<QueuedCall>,
+    pub(crate) bite: Vec<SweepStep>,
+}
+
+/// What became of a batch.
+#[derive(Default)]
+pub(crate) struct Committed {
+    /// How many records the bite removed.
+    pub(crate) removed: usize,
+    /// Whether anything was written: only that shows that there is room.
+    pub(crate) wrote: bool,
+    /// Calls that were too much for one commit. Their turn is next.
+    pub(crate) rest: Vec<QueuedCall>,
+}
+
+/// Answers that are true once the batch is committed. Of the last calls there may be none.
+struct Answers {
+    calls: Vec<Result<Applied>>,
+    removed: usize,
+    wrote: bool,
+}
+
+impl Batch {
+    pub(crate) fn len(&self) -> usize {
+        self.calls.len() + self.bite.len()
+    }
+
+    /// Decides, commits, and answers every call. A failure of the database befalls all of them, and is
+    /// answered to each; the caller is told of it too. Damage may be in the pages of one of them alone, so then
+    /// each is tried by itself. Where there was no room, the calls are left for the caller to answer.
+    pub(crate) fn commit(
+        &mut self,
+        database: &Arc<Database>,
+        writes: &mut Writes,
+    ) -> Result<Committed, Failure> {
+        match guarded(|| self.transact(database, writes)) {
+            Ok(answers) => Ok(self.answer(answers, &writes.shared.waiters)),
+            Err(failure) if failure.is_full() => Err(failure),
+            Err(failure) if failure.is_damage() && self.len() > 1 => {
+                let mut done = Ok(Committed::default());
+                for mut alone in std::mem::take(self).singly() {
+                    let one = alone.commit(database, writes);
+                    if let Err(failure) = &one {
+                        alone.refuse(|operation| failure.to_error(operation));
+                    }
+                    match (one, &mut done) {
+                        (Ok(one), Ok(done)) => {
+                            done.removed += one.removed;
+                            done.wrote |= one.wrote;
+                        }
+                        // Of several failures the one matters most after which nothing works.
+                        (Err(failure), done) if done.is_ok() || failure.needs_reopen() => {
+                            *done = Err(failure);
+                        }
+                        _ => {}
+                    }
+                }
+                done
+            }
+            // One of them met what made redb panic, and the others must not take it for theirs.
+            Err(Failure::Panicked) if self.len() > 1 => {
+                self.refuse(|operation| away("another call of the same commit met damage", operation));
+                Err(Failure::Panicked)
+            }
+            Err(failure) => {
+                self.refuse(|operation| failure.to_error(operation));
+                Err(failure)
+            }
+        }
+    }
+
+    fn singly(self) -> impl Iterator<Item = Self> {
+        let calls = self.calls.into_iter().map(|call| Self { calls: vec![call], bite: Vec::new() });
+        calls.chain(self.bite.into_iter().map(|step| Self { calls: Vec::new(), bite: vec![step] }))
+    }
+
+    /// Answers every call that is not answered yet with an error.
+    pub(crate) fn refuse(&mut self, error: impl Fn(Operation) -> Error) {
+        for call in self.calls.drain(..) {
+            send(call.reply, Err(error(call.call.operation())));
+        }
+    }
+
+    fn transact(&self, database: &Arc<Database>, writes: &mut Writes) -> Result<Answers, Failure> {
+        let txn = writes.begin(database)?;
+        let mut answers = Answers { calls: Vec::with_capacity(self.calls.len()), removed: 0, wrote: false };
+        let (step, counts) = {
+            let mut tables = writes.tables(&txn)?;
+            let mut step = writes.step(&tables)?;
+            let mut bytes = 0;
+            for queued in &self.calls {
+                if bytes >= MOST_BYTES {
+                    break;
+                }
+                let answer = if queued.is_abandoned() {
+                    Err(away("the caller has gone", queued.call.operation()))
+                } else {
+                    step.call(&mut tables, &queued.key, queued.call.clone(), writes.share())?
+                };
+                bytes += queued.size() + answer.as_ref().map_or(0, answer_size);
+                answers.calls.push(answer);
+            }
+            for part in &self.bite {
+                answers.removed += step.sweep(&mut tables, part)?;
+            }
+            let counts = writes.finish(&step, &mut tables)?;
+            (step, counts)
+        };
+        answers.wrote = step.wrote;
+        if step.wrote {
+            writes.commit(&step, counts, txn)?;
+        } else {
+            txn.abort()?;
+        }
+        Ok(answers)
+    }
+
+    fn answer(&mut self, answers: Answers, waiters: &Waiters) -> Committed {
+        let mut calls = std::mem::take(&mut self.calls).into_iter();
+        for (answer, queued) in answers.calls.into_iter().zip(&mut calls) {
+            let ends_a_lease =
+                matches!(queued.call, Call::Complete { .. } | Call::Release { .. } | Call::Remove { .. });
+            send(queued.reply, answer);
+            if ends_a_lease {
+                waiters.wake(&queued.key);
+            }
+        }
+        Committed { removed: answers.removed, wrote: answers.wrote, rest: calls.collect() }
+    }
+}

@@ -1,0 +1,6 @@
+//! What one write transaction consists of, from its beginning to its commit.
+
+pub(crate) mod application_transaction;
+pub(crate) mod batch;
+pub(crate) mod step;
+pub(crate) mod transactions;

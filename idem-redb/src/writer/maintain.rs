@@ -1,0 +1,109 @@
+//! What the writer does to the database as a whole: compacting, replacing and closing it.
+
+use std::sync::Arc;
+
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Result};
+use redb::Database;
+
+use crate::error::{Away, Failure};
+use crate::storage::guard::{guarded, let_go};
+use crate::writer::queue::message::{Message, Reply, refuse, send};
+use crate::writer::worker::Writer;
+
+const CLOSED: Away = Away::because(ErrorKind::Closed, "the store is closed; open it anew");
+const COMPACTING: Away = Away::for_a_moment("the database is being compacted");
+const REPLACING: Away = Away::because(ErrorKind::Unavailable, "the database is being replaced");
+
+impl Writer {
+    /// Compacts the database, at a caller's request.
+    pub(crate) fn compact(&mut self, reply: Reply<bool>) {
+        let compacted = self.try_compact();
+        send(reply, compacted.as_ref().copied().map_err(|failure| failure.to_error(Operation::Maintain)));
+        self.recover(compacted.map(drop));
+    }
+
+    /// Gives back what is free, where the store does so by itself.
+    pub(crate) fn shrink(&mut self) {
+        let done = self.try_compact();
+        match &done {
+            Ok(done) => tracing::info!(done, "the store gave free pages back to the file system"),
+            Err(failure) => {
+                let error = failure.to_error(Operation::Maintain);
+                tracing::warn!(error = &error as &dyn std::error::Error, "free pages cannot be given back");
+            }
+        }
+        self.recover(done.map(drop));
+    }
+
+    /// Whether there was anything to give back. Calls wait meanwhile.
+    fn try_compact(&mut self) -> Result<bool, Failure> {
+        let refused = |kind, why| Failure::Record(Error::new(kind, Operation::Maintain, why));
+        if self.own.is_none() {
+            let why = "the database is the application's own, which compacts it itself";
+            return Err(refused(ErrorKind::InvalidArgument, why));
+        }
+        let_go(self.database()?);
+        let Some(database) = self.shared.slot.take(COMPACTING) else {
+            return Err(refused(ErrorKind::Unavailable, "the database is away"));
+        };
+        let mut database = match Arc::try_unwrap(database) {
+            Ok(database) => database,
+            Err(database) => {
+                self.shared.slot.put(database);
+                return Err(refused(ErrorKind::Unavailable, "the database is in use"));
+            }
+        };
+        let compacted = guarded(|| database.compact().map_err(Failure::latched));
+        self.writes.compacted();
+        self.shared.slot.put(Arc::new(database));
+        compacted
+    }
+
+    pub(crate) fn replace(&mut self, database: Arc<Database>, reply: Reply<()>) {
+        if self.own.is_some() {
+            let message = "the store opened its database itself, and opens it again by itself";
+            return send(reply, Err(Error::new(ErrorKind::InvalidArgument, Operation::Maintain, message)));
+        }
+        let adopted = guarded(|| self.writes.adopt(&database));
+        if adopted.is_ok() {
+            let before = self.shared.slot.take(REPLACING);
+            self.shared.slot.put(database);
+            let_go(before);
+        }
+        send(reply, adopted.map_err(|failure| failure.into_error(Operation::Maintain)));
+    }
+
+    /// Does what was sent before, refuses what comes after, and closes the file.
+    pub(crate) fn close(mut self) -> Result<()> {
+        self.queue.close();
+        while let Some(message) = self.held_back.pop_front().or_else(|| self.queue.try_recv().ok()) {
+            match message {
+                Message::Call(_) => self.batch(Some(message)),
+                other => refuse(other, &CLOSED),
+            }
+        }
+        let has_file = self.shared.has_file();
+        match (self.shared.slot.take(CLOSED), &self.own) {
+            (Some(database), Some(_)) if has_file => {
+                guarded(|| self.seal(database)).map_err(|failure| failure.into_error(Operation::Close))
+            }
+            (Some(database), Some(own)) => {
+                // What lost its name is not written to any more, not even by the end of redb.
+                let _closed = own.storage.take_back();
+                let_go(database);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// One commit more: redb keeps the last two, so whichever of them damage leaves readable has everything.
+    fn seal(&mut self, database: Arc<Database>) -> Result<(), Failure> {
+        let sealed = self.writes.commit_mark(&database);
+        match Arc::try_unwrap(database) {
+            Ok(database) => sealed.and(database.close().map_err(Failure::from)),
+            Err(_) => sealed,
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What the writer does with what has queued up: takes it, commits it together, answers all of it.
+
+use super::clock::now;
+use super::worker::Writer;
+use crate::error::Failure;
+use crate::storage::guard::{guarded, let_go};
+use crate::writer::commit::application_transaction;
+use crate::writer::commit::batch::{Batch, Committed, MOST_BYTES};
+use crate::writer::full_disk::{FULL, retried};
+use crate::writer::queue::message::{Message, QueuedTransaction, send};
+use crate::writer::queue::priority::Waited;
+use crate::writer::recover::AFTER_A_LEAK;
+use idem_core::Result;
+use idem_core::error::Operation;
+use redb::Database;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::error::TryRecvError;
+/// The most calls that share a commit: bounds how long the first of them waits.
+const LARGEST_BATCH: usize = 1_024;
+/// How long a batch that is smaller than the one before waits for callers who were just answered.
+const LINGER: Duration = Duration::from_micros(200);
+/// How long the writer stays awake for the next call after a batch. A lone caller's next call comes within it,
+/// and to be woken for it would cost as much as a tenth of a commit.
+const AWAKE: Duration = Duration::from_micros(100);
+
+impl Writer {
+    pub(super) fn run(mut self) -> Result<()> {
+        while let Some(message) = self.next() {
+            match message {
+                Message::Call(_) => self.batch(Some(message)),
+                Message::Transact(queued) if queued.reply.is_closed() => {}
+                Message::Transact(queued) => self.transact(*queued),
+                Message::Reopen => self.look_after_reads(),
+                Message::Compact(reply) => self.compact(reply),
+                Message::Replace(database, reply) => self.replace(database, reply),
+                Message::Close => break,
+            }
+        }
+        self.close()
+    }
+
+    /// The next message. A sweep goes on while none comes.
+    fn next(&mut self) -> Option<Message> {
+        self.shrink_if_overdue();
+        loop {
+            let sweeps = self.sweep.is_under_way(&mut self.queue);
+            // Who was just answered may ask again at once, and is not to wait for a bite of a sweep.
+            let awake = if sweeps && self.last_batch == 0 { Duration::ZERO } else { AWAKE };
+            if let Some(message) = self.held_back.pop_front().or_else(|| self.poll(now(), awake)) {
+                return Some(message);
+            }
+            // Nobody is left, so nobody waits for the sweeps either.
+            if self.queue.has_ended() {
+                return None;
+            }
+            if sweeps {
+                self.batch(None);
+                continue;
+            }
+            let (rest, patience) = self.next_rest();
+            match self.queue.wait(Some(patience)) {
+                Waited::Ready => {}
+                Waited::Ended => return None,
+                Waited::TimedOut => self.rest(rest),
+            }
+        }
+    }
+
+    /// The next message, if it comes within `patience` of `since`. Gives way to whoever is about to send it,
+    /// since a sleep would last longer than the whole of it.
+    fn poll(&mut self, since: Duration, patience: Duration) -> Option<Message> {
+        loop {
+            match self.queue.try_recv() {
+                Ok(message) => return Some(message),
+                Err(TryRecvError::Empty) if now().saturating_sub(since) < patience => {
+                    std::thread::yield_now();
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Commits what waits, `first` before the others, and a bite of the sweep.
+    pub(crate) fn batch(&mut self, first: Option<Message>) {
+        let mut batch = self.collect(first);
+        batch.bite = self.sweep.bite(batch.calls.len(), &mut self.queue);
+        self.last_batch = batch.calls.len();
+        let has_bite = !batch.bite.is_empty();
+        if !has_bite {
+            self.sweep.took(&Ok(Committed::default()));
+        }
+        let parts = self.breaker.admit(batch, now());
+        if has_bite && parts.iter().all(|(part, _)| part.bite.is_empty()) {
+            self.sweep.took(&Err(Failure::Away(FULL)));
+        }
+        let mut parts: VecDeque<_> = parts.into();
+        while let Some((mut part, admitted)) = parts.pop_front() {
+            if part.len() == 0 {
+                continue;
+            }
+            let bites = !part.bite.is_empty();
+            let done = self.commit(&mut part);
+            let mut is_bite_retried = false;
+            if let Err(failure) = &done {
+                let again = if failure.is_full() { retried(&mut part, admitted) } else { Vec::new() };
+                is_bite_retried = again.iter().any(|(part, _)| !part.bite.is_empty());
+                for part in again.into_iter().rev() {
+                    parts.push_front(part);
+                }
+                part.refuse(|operation| failure.to_error(operation));
+            }
+            self.breaker.ended(admitted, done.as_ref().map(|committed| committed.wrote), now());
+            if bites && !is_bite_retried {
+                self.sweep.took(&done);
+            }
+            let done = done.map(|committed| {
+                let mut rest = committed.rest;
+                if !rest.is_empty() {
+                    // Nothing of the same key overtakes what was too much for this commit.
+                    rest.extend(parts.drain(..).flat_map(|(later, _)| later.calls));
+                    self.queue.give_back(rest);
+                }
+            });
+            self.recover(done);
+        }
+    }
+
+    fn commit(&mut self, batch: &mut Batch) -> Result<Committed, Failure> {
+        let database = match self.database() {
+            Ok(database) => database,
+            Err(failure) => {
+                batch.refuse(|operation| failure.to_error(operation));
+                return Err(failure);
+            }
+        };
+        let done = batch.commit(&database, &mut self.writes);
+        let_go(database);
+        done
+    }
+
+    /// The database, if it is there and its file has its name.
+    pub(crate) fn database(&self) -> Result<Arc<Database>, Failure> {
+        self.shared.has_file();
+        self.shared.slot.database()
+    }
+
+    /// All that waits, up to a bound, and up to the first message that stands alone.
+    fn collect(&mut self, first: Option<Message>) -> Batch {
+        let (mut batch, mut bytes) = (Batch::default(), 0);
+        let begun = now();
+        // Those who wait, and those who were just answered and may ask again. A lone caller expects nobody else.
+        let expected = (1 + self.held_back.len() + self.queue.len()).max(self.last_batch + self.queue.len());
+        let mut next = first;
+        while let Some(message) = next {
+            match message {
+                Message::Call(queued) => {
+                    if !queued.is_abandoned() {
+                        bytes += queued.size();
+                        batch.calls.push(queued);
+                    }
+                }
+                alone => {
+                    self.held_back.push_front(alone);
+                    break;
+                }
+            }
+            if batch.len() == LARGEST_BATCH || bytes >= MOST_BYTES {
+                break;
+            }
+            let patience = if batch.calls.len() < expected { LINGER } else { Duration::ZERO };
+            next = self.held_back.pop_front().or_else(|| self.poll(begun, patience));
+        }
+        batch
+    }
+
+    fn transact(&mut self, queued: QueuedTransaction) {
+        let Some(admitted) = self.breaker.admit_transaction(now()) else {
+            return send(queued.reply, Err(FULL.error(Operation::Complete)));
+        };
+        match self.database() {
+            Ok(database) => {
+                self.sweep.alone += 1;
+                let done = application_transaction::transact(queued, &database, &mut self.writes);
+                let is_blocked = guarded(|| Ok(self.writes.is_blocked(&database))).unwrap_or(false);
+                let_go(database);
+                self.breaker.ended(admitted, done.as_ref().copied(), now());
+                if is_blocked { self.open_again(&AFTER_A_LEAK) } else { self.recover(done.map(drop)) }
+            }
+            Err(failure) => send(queued.reply, Err(failure.into_error(Operation::Complete))),
+        }
+    }
+
+    /// A read failed. It may be over already: a write met the same error and opened the database again.
+    fn look_after_reads(&mut self) {
+        self.shared.slot.swap_look_asked(false);
+        if let Ok(database) = self.shared.slot.database() {
+            let usable = guarded(|| Ok(self.writes.begin(&database)?.abort()?));
+            drop(database);
+            self.recover(usable);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Who has redb's one write slot, in a database that the application writes to as well: the store waits for its
+//! turn, but not for ever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use idem_core::{ErrorKind, Result};
+use redb::{Database, TransactionError, WriteTransaction};
+
+use super::handover::{Found, Platform, Threads, Waiting};
+use crate::error::{Away, Failure};
+
+const LEAKED: Away = Away::because(
+    ErrorKind::Unavailable,
+    "the database has been in use since a closure of complete_with ran: it leaked a table, or the application's own \
+     transaction goes on and on",
+);
+
+/// A database with one write slot.
+pub(crate) trait WriteSlot: Clone + Send + 'static {
+    type Transaction: Send + 'static;
+
+    /// Begins a transaction, `None` where another has the slot.
+    fn try_begin(&self) -> Option<Result<Self::Transaction, Failure>>;
+
+    /// Waits for the slot, behind those who waited before. Nothing interrupts it.
+    fn begin(&self) -> Result<Self::Transaction, Failure>;
+}
+
+impl WriteSlot for Arc<Database> {
+    type Transaction = WriteTransaction;
+
+    fn try_begin(&self) -> Option<Result<WriteTransaction, Failure>> {
+        match self.try_begin_write() {
+            Err(TransactionError::WouldBlock) => None,
+            begun => Some(begun.map_err(Failure::latched)),
+        }
+    }
+
+    fn begin(&self) -> Result<WriteTransaction, Failure> {
+        self.begin_write().map_err(Failure::latched)
+    }
+}
+
+/// The store's turn: waits for it within its callers' patience, so that a transaction that never ends does not take
+/// the writer along.
+pub(crate) struct Turn<S: WriteSlot, P: Platform> {
+    pub(super) waiting: Option<Waiting<P, Result<S::Transaction, Failure>>>,
+    doubt: Doubt,
+}
+
+/// A store's turn to write to a database of redb's.
+pub(crate) type WriteTurn = Turn<Arc<Database>, Threads>;
+
+/// Whether a closure of ours may be the reason for waiting.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Doubt {
+    #[default]
+    None,
+    /// The database was not free after a closure; it may be the application that was quick.
+    Suspected,
+    /// It was not free for all of a call's time since.
+    Leaked,
+}
+
+impl<S: WriteSlot, P: Platform> Default for Turn<S, P> {
+    fn default() -> Self {
+        Self { waiting: None, doubt: Doubt::None }
+    }
+}
+
+impl<S: WriteSlot, P: Platform> Turn<S, P> {
+    /// Begins a transaction within `patience`.
+    pub(crate) fn begin(&mut self, database: &S, patience: Duration) -> Result<S::Transaction, Failure> {
+        if let Some(begun) = database.try_begin() {
+            self.doubt = Doubt::None;
+            return begun;
+        }
+        if self.doubt == Doubt::Leaked {
+            if self.waiting.as_ref().is_some_and(|waiting| !waiting.is_over()) {
+                return Err(Failure::Away(LEAKED));
+            }
+            // Whoever had the slot gave it back: the thread that waited in line has had it since.
+            self.doubt = Doubt::None;
+        }
+        match self.wait_in_line(database, patience)? {
+            Some(begun) => {
+                self.doubt = Doubt::None;
+                begun
+            }
+            None if self.doubt == Doubt::None => Err(Failure::Busy),
+            None => {
+                self.doubt = Doubt::Leaked;
+                Err(Failure::Away(LEAKED))
+            }
+        }
+    }
+
+    /// Looks whether a closure that has just run left the database free.
+    pub(crate) fn look(&mut self, database: &S) {
+        if database.try_begin().is_none() {
+            self.doubt = Doubt::Suspected;
+        }
+    }
+
+    /// Waits in the order of asking. To ask again and again would be unfair: others would always be quicker.
+    fn wait_in_line(
+        &mut self,
+        database: &S,
+        patience: Duration,
+    ) -> Result<Option<Result<S::Transaction, Failure>>, Failure> {
+        loop {
+            // The thread of the last call may wait still, at a better place in the line.
+            let (waiting, is_new) = match self.waiting.take() {
+                Some(waiting) => (waiting, false),
+                None => (Self::start(database)?, true),
+            };
+            match waiting.wait(patience) {
+                Found::Begun(begun) => return Ok(Some(begun)),
+                Found::Nothing => {
+                    self.waiting = Some(waiting);
+                    return Ok(None);
+                }
+                // It has had its turn, which nobody took.
+                Found::Over if is_new => return Ok(None),
+                Found::Over => {}
+            }
+        }
+    }
+
+    fn start(database: &S) -> Result<Waiting<P, Result<S::Transaction, Failure>>, Failure> {
+        let database = database.clone();
+        let begin = move || {
+            let begun = database.begin();
+            // Whoever gets the transaction may close the database with it.
+            drop(database);
+            begun
+        };
+        Waiting::start(begin).map_err(Failure::Record)
+    }
+}
