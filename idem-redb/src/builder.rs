@@ -9,11 +9,11 @@ use idem_core::{Error, ErrorKind, Result};
 use redb::{Database, StorageBackend};
 
 use crate::config::RedbConfig;
-use crate::handle::calls::Inner;
+use crate::handle::calls::Handle;
 use crate::handle::start::Started;
 use crate::store::RedbStore;
 use crate::sweep::sweeper;
-use crate::thread::{check_runtime, elsewhere};
+use crate::thread::{check_runtime, run_blocking};
 
 impl RedbStore {
     /// Opens the file that `config` names, with a path alone: by the defaults of [`RedbConfig`].
@@ -93,7 +93,7 @@ impl RedbBuilder {
             let message = "redb: the path is missing (\"redb:./payments.idem\")";
             return Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message));
         }
-        self.start(Inner::open_file).await
+        self.start(Handle::open_file).await
     }
 
     /// Opens a database on the caller's own storage; `storage` is asked again whenever the store has to
@@ -105,7 +105,7 @@ impl RedbBuilder {
         F: Fn() -> io::Result<B> + Send + Sync + 'static,
     {
         self.config.check_for_storage()?;
-        self.start(move |config, clock| Inner::open_storage(config, clock, storage)).await
+        self.start(move |config, clock| Handle::open_storage(config, clock, storage)).await
     }
 
     /// Shares the application's own database. See [`RedbStore::with_database`].
@@ -115,7 +115,7 @@ impl RedbBuilder {
     /// `create`, `check_integrity`, `accept_repairs`, `cache_bytes`, `max_share_per_scope`.
     pub async fn with_database(self, database: Arc<Database>) -> Result<RedbStore> {
         self.config.check_for_database()?;
-        self.start(move |config, clock| Inner::share(config, clock, database)).await
+        self.start(move |config, clock| Handle::share_database(config, clock, database)).await
     }
 
     /// Shares the application's own database, which `open` opens: now, and again whenever redb refuses all work until
@@ -159,13 +159,13 @@ impl RedbBuilder {
         F: Fn() -> std::result::Result<Arc<Database>, E> + Send + 'static,
     {
         self.config.check_for_database()?;
-        let supply = move || {
+        let supplier = move || {
             open().map_err(|source| {
                 let message = "the application's database cannot be opened";
                 Error::new(ErrorKind::Unavailable, Operation::Open, message).with_source(source)
             })
         };
-        self.start(move |config, clock| Inner::share_from(config, clock, Box::new(supply))).await
+        self.start(move |config, clock| Handle::share_supplied(config, clock, Box::new(supplier))).await
     }
 
     /// Opening reads and syncs, so it is done on a thread that may block.
@@ -176,12 +176,12 @@ impl RedbBuilder {
         self.config.check()?;
         check_runtime()?;
         let start = move || {
-            let Started { inner, stopped } = start(self.config, self.clock)?;
-            if inner.shared.config.sweep {
-                sweeper::spawn(&inner, stopped)?;
+            let Started { handle, stopped } = start(self.config, self.clock)?;
+            if handle.state.config.sweep {
+                sweeper::spawn(&handle, stopped)?;
             }
-            Ok(RedbStore(inner))
+            Ok(RedbStore(handle))
         };
-        elsewhere(Operation::Open, start).await?
+        run_blocking(Operation::Open, start).await?
     }
 }

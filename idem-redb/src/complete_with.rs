@@ -10,7 +10,7 @@ use redb::WriteTransaction;
 use tokio::sync::oneshot;
 
 use crate::store::RedbStore;
-use crate::writer::queue::message::{Message, QueuedTransaction, Transaction};
+use crate::writer::queue::message::{Message, QueuedTransaction, TransactionAnswer};
 
 impl RedbStore {
     /// Commits the application's own tables and the completion of `lease` in one transaction: the one case in
@@ -103,24 +103,24 @@ impl RedbStore {
             reply,
         };
         match self.0.ask(Operation::Complete, Message::Transact(Box::new(queued)), answer).await? {
-            Transaction::Applied => {
+            TransactionAnswer::Applied => {
                 lease.answered(&call, Effect::Applied, true, &sent);
                 Ok(Transacted::Applied)
             }
-            Transaction::AlreadyCompleted => {
+            TransactionAnswer::AlreadyCompleted => {
                 lease.answered(&call, Effect::Applied, false, &sent);
                 Ok(Transacted::AlreadyCompleted)
             }
-            Transaction::Lost(reason) => {
+            TransactionAnswer::Lost(reason) => {
                 lease.answered(&call, Effect::Lost(reason), false, &sent);
                 Ok(Transacted::Lost(reason))
             }
-            Transaction::Panicked(panic) => std::panic::resume_unwind(panic),
-            Transaction::RolledBack => {
+            TransactionAnswer::Panicked(panic) => std::panic::resume_unwind(panic),
+            TransactionAnswer::RolledBack => {
                 let error = failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-                error
-                    .map(Transacted::RolledBack)
-                    .ok_or_else(|| crate::error::away("the transaction was rolled back", Operation::Complete))
+                error.map(Transacted::RolledBack).ok_or_else(|| {
+                    crate::error::unavailable("the transaction was rolled back", Operation::Complete)
+                })
             }
         }
     }

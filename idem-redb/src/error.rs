@@ -30,32 +30,32 @@ pub(crate) struct Away {
     kind: ErrorKind,
     why: Cow<'static, str>,
     /// Whether it is worth waiting for: it is being put back, as far as anybody knows.
-    is_passing: bool,
+    is_transient: bool,
 }
 
 impl Away {
-    pub(crate) const fn because(kind: ErrorKind, why: &'static str) -> Self {
-        Self { kind, why: Cow::Borrowed(why), is_passing: false }
+    pub(crate) const fn new(kind: ErrorKind, why: &'static str) -> Self {
+        Self { kind, why: Cow::Borrowed(why), is_transient: false }
     }
 
     /// Away for a moment: reads wait for its end.
-    pub(crate) const fn for_a_moment(why: &'static str) -> Self {
-        Self { kind: ErrorKind::Unavailable, why: Cow::Borrowed(why), is_passing: true }
+    pub(crate) const fn transient(why: &'static str) -> Self {
+        Self { kind: ErrorKind::Unavailable, why: Cow::Borrowed(why), is_transient: true }
     }
 
     /// Away for as long as the store lives.
-    pub(crate) fn for_good(why: String) -> Self {
-        Self { kind: ErrorKind::Closed, why: Cow::Owned(why), is_passing: false }
+    pub(crate) fn permanent(why: String) -> Self {
+        Self { kind: ErrorKind::Closed, why: Cow::Owned(why), is_transient: false }
     }
 
     /// Away for longer, after `error`: for `self`, or for what an opening failed with that no waiting mends.
-    pub(crate) fn lasting(self, error: &Error) -> Self {
+    pub(crate) fn prolonged(self, error: &Error) -> Self {
         match error.kind() {
             kind @ (ErrorKind::Corrupt | ErrorKind::Incompatible) => {
                 let why = format!("the database cannot be opened again: {}", error.message());
-                Self { kind, why: Cow::Owned(why), is_passing: false }
+                Self { kind, why: Cow::Owned(why), is_transient: false }
             }
-            _ => Self { is_passing: false, ..self },
+            _ => Self { is_transient: false, ..self },
         }
     }
 
@@ -66,11 +66,11 @@ impl Away {
 
 /// Why a storage does nothing any more: it was taken back. Whoever reads from it had better ask again.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct TakenBack;
+pub(crate) struct Revoked;
 
-impl std::error::Error for TakenBack {}
+impl std::error::Error for Revoked {}
 
-impl fmt::Display for TakenBack {
+impl fmt::Display for Revoked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the storage was closed")
     }
@@ -114,11 +114,11 @@ impl Failure {
     }
 
     /// Whether a read had better wait: the database is being opened anew, or is about to be.
-    pub(crate) fn is_passing(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Away(away) => away.is_passing,
+            Self::Away(away) => away.is_transient,
             Self::Redb(redb::Error::Io(error)) => {
-                error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<TakenBack>)
+                error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Revoked>)
             }
             Self::Redb(error) => matches!(error, redb::Error::PreviousIo | redb::Error::DatabaseClosed),
             _ => false,
@@ -162,7 +162,7 @@ impl Failure {
     }
 }
 
-pub(crate) fn away(why: &str, operation: Operation) -> Error {
+pub(crate) fn unavailable(why: &str, operation: Operation) -> Error {
     Error::new(ErrorKind::Unavailable, operation, why)
 }
 

@@ -11,7 +11,7 @@ use idem_core::{Capabilities, Expired, Fingerprint, Key, Result};
 use redb::Database;
 use tokio::sync::oneshot;
 
-use crate::handle::calls::Inner;
+use crate::handle::calls::Handle;
 use crate::stats::RedbStats;
 use crate::storage::tables::snapshot::Snapshot;
 use crate::sweep::expire;
@@ -55,7 +55,7 @@ use crate::writer::queue::message::Message;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct RedbStore(pub(crate) Arc<Inner>);
+pub struct RedbStore(pub(crate) Arc<Handle>);
 
 impl RedbStore {
     /// The application's database that the store stands on now, shared by [`with_database`](Self::with_database) or
@@ -175,7 +175,7 @@ impl Transition for RedbStore {
 
     async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
         // The writer wakes them once it has committed.
-        self.0.shared.waiters.settled(self, key, timeout).await
+        self.0.state.waiters.settled(self, key, timeout).await
     }
 
     async fn expire(&self, budget: usize) -> Result<Expired> {
@@ -187,7 +187,7 @@ impl Transition for RedbStore {
     }
 
     fn max_outcome(&self) -> u64 {
-        self.0.shared.config.max_outcome
+        self.0.state.config.max_outcome
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -195,7 +195,7 @@ impl Transition for RedbStore {
             .with_durable()
             .with_strict_sequence()
             .with_notifies()
-            .with_call_timeout(self.0.shared.config.call_timeout)
+            .with_call_timeout(self.0.state.config.call_timeout)
     }
 }
 
@@ -203,6 +203,6 @@ store_from_transition!(RedbStore);
 
 impl fmt::Debug for RedbStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedbStore").field("path", &self.0.shared.config.path).finish_non_exhaustive()
+        f.debug_struct("RedbStore").field("path", &self.0.state.config.path).finish_non_exhaustive()
     }
 }

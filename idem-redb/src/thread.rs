@@ -9,7 +9,7 @@ use idem_core::{Error, ErrorKind, Result};
 use tokio::runtime::Handle;
 
 /// Does what may block, away from the caller's thread.
-pub(crate) async fn elsewhere<T: Send + 'static>(
+pub(crate) async fn run_blocking<T: Send + 'static>(
     operation: Operation,
     act: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {

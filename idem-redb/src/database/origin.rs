@@ -6,35 +6,35 @@ use idem_core::Result;
 use redb::Database;
 
 use crate::storage::open::Opened;
-use crate::storage::revocable::Lent;
+use crate::storage::revocable::RevocableStorage;
 
 /// What only a database of the store's own has.
-pub(crate) struct Own {
+pub(crate) struct OwnDatabase {
     /// What the database stands on now.
-    pub(crate) storage: Lent,
+    pub(crate) storage: RevocableStorage,
     /// Opens it anew.
     pub(crate) reopen: Box<dyn Fn() -> Result<Opened> + Send>,
 }
 
 /// Opens the application's database, at its request.
-pub(crate) type Supply = Box<dyn Fn() -> Result<Arc<Database>> + Send>;
+pub(crate) type DatabaseSupplier = Box<dyn Fn() -> Result<Arc<Database>> + Send>;
 
 /// Whose the database is, and who opens it anew.
 pub(crate) enum Origin {
     /// The store's: by itself.
-    Own(Own),
+    Own(OwnDatabase),
     /// The application's: by what it gave for that.
-    Supplied(Supply),
+    Supplied(DatabaseSupplier),
     /// The application's: by the application.
-    Lent,
+    Shared,
 }
 
 impl Origin {
-    pub(crate) fn parts(self) -> (Option<Own>, Option<Supply>) {
+    pub(crate) fn parts(self) -> (Option<OwnDatabase>, Option<DatabaseSupplier>) {
         match self {
             Self::Own(own) => (Some(own), None),
-            Self::Supplied(supply) => (None, Some(supply)),
-            Self::Lent => (None, None),
+            Self::Supplied(supplier) => (None, Some(supplier)),
+            Self::Shared => (None, None),
         }
     }
 }

@@ -12,51 +12,51 @@ const SLOW: Duration = Duration::from_micros(50);
 /// What a slow read weighs against a fast one: the second read of a page that had to come from the disk is fast.
 const WEIGHT: u32 = 2;
 /// So much weight of slow reads is too much: three in a row, since one may be the scheduler's doing.
-const TOO_MUCH: u32 = 3 * WEIGHT;
+const LIMIT: u32 = 3 * WEIGHT;
 /// How many reads are made elsewhere before the next one is tried inline.
-const ELSEWHERE: u32 = 64;
+const OFFLOADED: u32 = 64;
 
 #[derive(Debug, Default)]
-pub(crate) struct ReadPace {
+pub(crate) struct ReadLatency {
     /// The slow reads, less the fast ones since.
     weight: AtomicU32,
-    elsewhere: AtomicU32,
+    offloaded: AtomicU32,
 }
 
-impl ReadPace {
+impl ReadLatency {
     /// Whether the next read is better made on a thread that may block.
-    pub(crate) fn is_slow(&self) -> bool {
+    pub(crate) fn takes_offload(&self) -> bool {
         // Looked at before it is written, so that the fast path shares no cache line that changes.
-        self.elsewhere.load(Ordering::Relaxed) > 0
+        self.offloaded.load(Ordering::Relaxed) > 0
             && self
-                .elsewhere
+                .offloaded
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
                 .is_ok()
     }
 
     /// The same, without taking the turn of one.
-    pub(crate) fn reads_elsewhere(&self) -> bool {
-        self.elsewhere.load(Ordering::Relaxed) > 0
+    pub(crate) fn is_offloading(&self) -> bool {
+        self.offloaded.load(Ordering::Relaxed) > 0
     }
 
     /// The same of a read that another one of the same pages follows: only that it was slow says anything.
-    pub(crate) fn note_slow(&self, took: Duration) {
+    pub(crate) fn record_if_slow(&self, took: Duration) {
         if took >= SLOW {
-            self.note(took);
+            self.record(took);
         }
     }
 
     /// Notes how long an inline read took.
-    pub(crate) fn note(&self, took: Duration) {
+    pub(crate) fn record(&self, took: Duration) {
         if took < SLOW {
             // Looked at before it is written, here too.
             if self.weight.load(Ordering::Relaxed) > 0 {
                 let less = |weight: u32| weight.checked_sub(1);
                 let _none_left = self.weight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
             }
-        } else if self.weight.fetch_add(WEIGHT, Ordering::Relaxed) + WEIGHT >= TOO_MUCH {
+        } else if self.weight.fetch_add(WEIGHT, Ordering::Relaxed) + WEIGHT >= LIMIT {
             self.weight.store(0, Ordering::Relaxed);
-            self.elsewhere.store(ELSEWHERE, Ordering::Relaxed);
+            self.offloaded.store(OFFLOADED, Ordering::Relaxed);
         }
     }
 }
@@ -67,28 +67,28 @@ mod tests {
 
     #[test]
     fn one_slow_read_changes_nothing() {
-        let pace = ReadPace::default();
+        let latency = ReadLatency::default();
         for took in [SLOW, Duration::ZERO, Duration::ZERO, SLOW, Duration::ZERO, Duration::ZERO].repeat(10) {
-            pace.note(took);
+            latency.record(took);
         }
-        assert!(!pace.is_slow());
+        assert!(!latency.takes_offload());
     }
 
     #[test]
     fn slow_reads_in_a_row_send_the_next_ones_elsewhere_for_a_while() {
-        let pace = ReadPace::default();
-        (0..3).for_each(|_| pace.note(SLOW));
-        let elsewhere = std::iter::repeat_with(|| pace.is_slow()).take_while(|slow| *slow).count();
-        assert_eq!(elsewhere, ELSEWHERE as usize);
+        let latency = ReadLatency::default();
+        (0..3).for_each(|_| latency.record(SLOW));
+        let offloaded = std::iter::repeat_with(|| latency.takes_offload()).take_while(|slow| *slow).count();
+        assert_eq!(offloaded, OFFLOADED as usize);
     }
 
     /// As when a `peek` fetches the pages from the disk, and the `lock` after it finds them at hand.
     #[test]
     fn each_slow_read_before_a_fast_one_is_one_all_the_same() {
-        let pace = ReadPace::default();
+        let latency = ReadLatency::default();
         for took in [SLOW, Duration::ZERO].repeat(5) {
-            pace.note(took);
+            latency.record(took);
         }
-        assert!(pace.is_slow());
+        assert!(latency.takes_offload());
     }
 }

@@ -8,10 +8,10 @@ use redb::{Database, ReadTransaction, ReadableDatabase};
 use tokio::sync::watch;
 
 use crate::error::{Away, Failure};
-use crate::storage::guard::{guarded, let_go};
+use crate::storage::guard::{drop_guarded, guarded};
 use crate::storage::tables::snapshot::Snapshot;
 
-const PUT_ASIDE: Away = Away::for_a_moment("the database is being put aside");
+const PUT_ASIDE: Away = Away::transient("the database is being put aside");
 
 /// Readers look in and never block; only the writer puts the database in and takes it out.
 #[derive(Debug)]
@@ -21,42 +21,42 @@ pub(crate) struct Slot {
     commits: AtomicU64,
     /// Whether a snapshot may be kept. It keeps the pages of its moment from being used again, which is no
     /// matter where the next commit of ours ends it, and would be in a database that others write to.
-    keeps_snapshots: bool,
+    caches_snapshots: bool,
     /// Tells those who wait that the database was put in, or went for longer.
     changed: watch::Sender<()>,
     /// Set once the database must not be used any more, whatever becomes of it.
     lost: OnceLock<Away>,
     /// Whether the writer was asked to look after a read that failed.
-    look_asked: AtomicBool,
+    check_requested: AtomicBool,
 }
 
 #[derive(Debug)]
 enum State {
-    Ready { database: Arc<Database>, kept: RwLock<Option<Box<Kept>>> },
+    Ready { database: Arc<Database>, cached: RwLock<Option<Box<CachedSnapshot>>> },
     Away(Away),
 }
 
 /// Opened once between two commits, since that takes as long as reading from it.
-struct Kept {
+struct CachedSnapshot {
     snapshot: Snapshot,
     commit: u64,
 }
 
 impl Slot {
-    pub(crate) fn new(database: Arc<Database>, keeps_snapshots: bool) -> Self {
+    pub(crate) fn new(database: Arc<Database>, caches_snapshots: bool) -> Self {
         Self {
             state: RwLock::new(State::ready(database)),
             commits: AtomicU64::new(0),
-            keeps_snapshots,
+            caches_snapshots,
             changed: watch::Sender::new(()),
             lost: OnceLock::new(),
-            look_asked: AtomicBool::new(false),
+            check_requested: AtomicBool::new(false),
         }
     }
 
     /// Whether the database is the store's own.
     pub(crate) fn is_own(&self) -> bool {
-        self.keeps_snapshots
+        self.caches_snapshots
     }
 
     /// Hears of every later change of what readers find.
@@ -65,27 +65,27 @@ impl Slot {
     }
 
     /// Notes that the writer is asked to look after a failed read, or that it does so; whether that was noted already.
-    pub(crate) fn swap_look_asked(&self, asked: bool) -> bool {
-        self.look_asked.swap(asked, Ordering::AcqRel)
+    pub(crate) fn swap_check_requested(&self, asked: bool) -> bool {
+        self.check_requested.swap(asked, Ordering::AcqRel)
     }
 
     /// Reads what was committed last, without waiting for anybody.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Snapshot) -> Result<T, Failure>) -> Result<T, Failure> {
-        self.with_ready(|database, kept| {
-            if let Ok(kept) = kept.try_read()
-                && let Some(kept) = &*kept
-                && kept.commit == self.commits.load(Ordering::Acquire)
+        self.with_ready(|database, cached| {
+            if let Ok(cached) = cached.try_read()
+                && let Some(cached) = &*cached
+                && cached.commit == self.commits.load(Ordering::Acquire)
             {
-                return read(&kept.snapshot);
+                return read(&cached.snapshot);
             }
             // Before the transaction: a commit in between makes the snapshot look older than it is, no more.
             let commit = self.commits.load(Ordering::Acquire);
             let snapshot = Snapshot::open(&database.begin_read()?)?;
             let answer = read(&snapshot);
-            if self.keeps_snapshots
-                && let Ok(mut kept) = kept.try_write()
+            if self.caches_snapshots
+                && let Ok(mut cached) = cached.try_write()
             {
-                *kept = Some(Box::new(Kept { snapshot, commit }));
+                *cached = Some(Box::new(CachedSnapshot { snapshot, commit }));
             }
             answer
         })
@@ -102,8 +102,8 @@ impl Slot {
     /// Lets later reads see what was committed. Called before anybody is told of it.
     pub(crate) fn committed(&self) {
         self.commits.fetch_add(1, Ordering::AcqRel);
-        if let State::Ready { kept, .. } = &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
-            *kept.write().unwrap_or_else(PoisonError::into_inner) = None;
+        if let State::Ready { cached, .. } = &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+            *cached.write().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 
@@ -117,14 +117,14 @@ impl Slot {
     }
 
     /// Refuses everything from now on; whether that is new.
-    pub(crate) fn lose(&self, why: Away) -> bool {
+    pub(crate) fn mark_lost(&self, why: Away) -> bool {
         let is_new = self.lost.set(why).is_ok();
         self.changed.send_replace(());
         is_new
     }
 
     /// The database, for whoever must not wait.
-    pub(crate) fn database_at_once(&self) -> Result<Arc<Database>, Failure> {
+    pub(crate) fn try_database(&self) -> Result<Arc<Database>, Failure> {
         self.with_ready(|database, _| Ok(Arc::clone(database)))
     }
 
@@ -147,8 +147,8 @@ impl Slot {
         };
         self.changed.send_replace(());
         match before {
-            State::Ready { database, kept } => {
-                let_go(kept);
+            State::Ready { database, cached } => {
+                drop_guarded(cached);
                 Some(database)
             }
             State::Away(_) => None,
@@ -171,12 +171,12 @@ impl Slot {
         let before =
             std::mem::replace(&mut *self.state.write().unwrap_or_else(PoisonError::into_inner), ready);
         self.changed.send_replace(());
-        let_go(before);
+        drop_guarded(before);
     }
 
     fn with_ready<T>(
         &self,
-        read: impl FnOnce(&Arc<Database>, &RwLock<Option<Box<Kept>>>) -> Result<T, Failure>,
+        read: impl FnOnce(&Arc<Database>, &RwLock<Option<Box<CachedSnapshot>>>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         if let Some(why) = self.lost.get() {
             return Err(Failure::Away(why.clone()));
@@ -188,18 +188,18 @@ impl Slot {
         };
         match &*state {
             State::Away(away) => Err(Failure::Away(away.clone())),
-            State::Ready { database, kept } => guarded(|| read(database, kept)),
+            State::Ready { database, cached } => guarded(|| read(database, cached)),
         }
     }
 }
 
 impl State {
     fn ready(database: Arc<Database>) -> Self {
-        Self::Ready { database, kept: RwLock::new(None) }
+        Self::Ready { database, cached: RwLock::new(None) }
     }
 }
 
-impl std::fmt::Debug for Kept {
+impl std::fmt::Debug for CachedSnapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Kept").field("commit", &self.commit).finish_non_exhaustive()
     }

@@ -5,25 +5,25 @@ use std::sync::Arc;
 use idem_core::backend::{StoreClock, Waiters};
 
 use crate::config::RedbConfig;
-use crate::database::read_latency::ReadPace;
+use crate::database::read_latency::ReadLatency;
 use crate::database::slot::Slot;
 use crate::quota::disk_space::Room;
 use crate::storage::identity::FileIdentity;
 
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct StoreState {
     pub(crate) config: RedbConfig,
     pub(crate) slot: Slot,
     pub(crate) time: StoreClock,
     pub(crate) waiters: Waiters,
-    pub(crate) pace: ReadPace,
+    pub(crate) read_latency: ReadLatency,
     /// Of a file that the store opened by its name.
     pub(crate) identity: Option<FileIdentity>,
     /// Of the same: how much room is left for it.
     pub(crate) room: Option<Arc<Room>>,
 }
 
-impl Shared {
+impl StoreState {
     /// Sees how much room is left, where anybody wants to know.
     pub(crate) fn look_at_room(&self) {
         if let Some(room) = &self.room {
@@ -35,7 +35,7 @@ impl Shared {
     pub(crate) fn has_file(&self) -> bool {
         match &self.identity {
             Some(identity) if !identity.is_named() => {
-                if self.slot.lose(identity.lost()) {
+                if self.slot.mark_lost(identity.lost()) {
                     tracing::error!("the store's file was removed or replaced, the store refuses everything");
                 }
                 false

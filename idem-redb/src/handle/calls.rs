@@ -11,15 +11,15 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::config::WhenQueueFull;
-use crate::database::state::Shared;
-use crate::error::{away, closed};
+use crate::database::state::StoreState;
+use crate::error::{closed, unavailable};
 use crate::storage::tables::snapshot::Snapshot;
 use crate::writer::closed::Closed;
 use crate::writer::queue::message::{Message, QueuedCall};
 use crate::writer::queue::priority::QueueSender;
 
-pub(crate) struct Inner {
-    pub(crate) shared: Arc<Shared>,
+pub(crate) struct Handle {
+    pub(crate) state: Arc<StoreState>,
     pub(crate) queue: QueueSender,
     /// How the store was closed, once it is.
     pub(super) closed: watch::Receiver<Option<Closed>>,
@@ -27,9 +27,9 @@ pub(crate) struct Inner {
     pub(super) _stop: std_mpsc::Sender<()>,
 }
 
-impl Inner {
+impl Handle {
     pub(crate) fn sent(&self) -> Sent {
-        Sent::now(self.shared.time.source())
+        Sent::now(self.state.time.source())
     }
 
     /// Answers a `lock` from what is on record when that changes nothing, and leaves the rest to the writer.
@@ -46,13 +46,13 @@ impl Inner {
             }
         }
         // What was read took its part of the time.
-        let left = self.shared.config.call_timeout.saturating_sub(begun.elapsed());
+        let left = self.state.config.call_timeout.saturating_sub(begun.elapsed());
         self.write(key, call, left).await
     }
 
     /// Leaves `call` to the writer.
     pub(crate) async fn call(&self, key: &Key, call: Call) -> Result<Applied> {
-        self.write(key, call, self.shared.config.call_timeout).await
+        self.write(key, call, self.state.config.call_timeout).await
     }
 
     async fn write(&self, key: &Key, call: Call, limit: Duration) -> Result<Applied> {
@@ -70,10 +70,10 @@ impl Inner {
             let _closing_already = self.queue.send(Message::Close).await;
             match closed.wait_for(Option::is_some).await {
                 Ok(how) => how.as_ref().map_or(Ok(()), Closed::result),
-                Err(_) => Err(away("the writer is gone", Operation::Close)),
+                Err(_) => Err(unavailable("the writer is gone", Operation::Close)),
             }
         };
-        let limit = self.shared.config.call_timeout;
+        let limit = self.state.config.call_timeout;
         timeout(limit, ended).await.unwrap_or_else(|_| Err(no_answer(limit, Operation::Close)))
     }
 
@@ -84,7 +84,7 @@ impl Inner {
         message: Message,
         answer: oneshot::Receiver<Result<T>>,
     ) -> Result<T> {
-        let limit = self.shared.config.call_timeout;
+        let limit = self.state.config.call_timeout;
         self.answered(operation, limit, self.enqueue(operation, message), answer).await
     }
 
@@ -102,13 +102,13 @@ impl Inner {
         };
         timeout(limit, asked)
             .await
-            .unwrap_or_else(|_| Err(no_answer(self.shared.config.call_timeout, operation)))
+            .unwrap_or_else(|_| Err(no_answer(self.state.config.call_timeout, operation)))
     }
 
     async fn enqueue(&self, operation: Operation, message: Message) -> Result<()> {
-        match self.shared.config.when_queue_full {
+        match self.state.config.when_queue_full {
             WhenQueueFull::Refuse => self.queue.try_send(message).map_err(|error| match error {
-                TrySendError::Full(()) => away("the writer's queue is full", operation),
+                TrySendError::Full(()) => unavailable("the writer's queue is full", operation),
                 TrySendError::Closed(()) => closed(operation),
             }),
             WhenQueueFull::Wait => self.queue.send(message).await.map_err(|_| closed(operation)),

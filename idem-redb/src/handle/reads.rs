@@ -10,17 +10,17 @@ use idem_core::{Error, ErrorKind, Fingerprint, Key, Result};
 use redb::Database;
 use tokio::time::timeout;
 
-use crate::error::{Failure, away, closed};
-use crate::handle::calls::Inner;
+use crate::error::{Failure, closed, unavailable};
+use crate::handle::calls::Handle;
 use crate::stats::{self, RedbStats};
 use crate::storage::tables::snapshot::Snapshot;
-use crate::thread::elsewhere;
+use crate::thread::run_blocking;
 use crate::writer::queue::message::Message;
 
 /// Of a record, with its checkpoint or without.
 pub(crate) type Read = fn(&Snapshot, &Key, Timestamp) -> Result<Option<Record>, Failure>;
 
-impl Inner {
+impl Handle {
     /// The record of `key`. Waits while the database is being opened anew, within a call's time.
     pub(crate) async fn read(
         self: &Arc<Self>,
@@ -29,17 +29,17 @@ impl Inner {
         begun: &Sent,
         how: Read,
     ) -> Result<Option<Record>> {
-        let read = if self.shared.pace.is_slow() {
-            self.read_elsewhere(*key, operation, how).await?
+        let read = if self.state.read_latency.takes_offload() {
+            self.read_blocking(*key, operation, how).await?
         } else {
-            let read = self.read_at(key, self.shared.time.when(begun), how);
-            self.shared.pace.note(begun.elapsed());
+            let read = self.read_at(key, self.state.time.when(begun), how);
+            self.state.read_latency.record(begun.elapsed());
             read
         };
         match read {
             // Cold path: boxed to keep the caller's future small.
-            Err(failure) if failure.is_passing() => {
-                Box::pin(self.read_once_it_is_back(key, operation, how, failure)).await
+            Err(failure) if failure.is_transient() => {
+                Box::pin(self.read_after_reopening(key, operation, how, failure)).await
             }
             read => read.map_err(|failure| self.failed_read(failure, operation)),
         }
@@ -48,76 +48,82 @@ impl Inner {
     /// The completion of `key`, where its pages are likely to be at hand. What cannot be read is left to the call that
     /// follows.
     pub(crate) fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Replay> {
-        if self.shared.pace.reads_elsewhere() {
+        if self.state.read_latency.is_offloading() {
             return None;
         }
         let begun = self.sent();
-        let record = self.read_at(key, self.shared.time.when(&begun), Snapshot::read_completed);
+        let record = self.read_at(key, self.state.time.when(&begun), Snapshot::read_completed);
         // The reads of the call that follows find these pages at hand: they tell nothing.
-        self.shared.pace.note_slow(begun.elapsed());
+        self.state.read_latency.record_if_slow(begun.elapsed());
         let record = record.ok().flatten()?;
         replay(&record, fingerprint, record.as_of)
     }
 
-    async fn read_once_it_is_back(
+    async fn read_after_reopening(
         self: &Arc<Self>,
         key: &Key,
         operation: Operation,
         how: Read,
         failure: Failure,
     ) -> Result<Option<Record>> {
-        let told = self.failed_read(failure, operation);
-        self.once_it_is_back_or(operation, told, || self.read_elsewhere(*key, operation, how)).await
+        let last_error = self.failed_read(failure, operation);
+        self.retry_while_away_or(operation, last_error, || self.read_blocking(*key, operation, how)).await
     }
 
     /// What the store holds.
     pub(crate) async fn stats(self: &Arc<Self>) -> Result<RedbStats> {
         const OPERATION: Operation = Operation::Maintain;
         let count = || {
-            let inner = Arc::clone(self);
+            let handle = Arc::clone(self);
             // A page may have to come from the disk.
-            elsewhere(OPERATION, move || inner.shared.slot.scan(stats::count))
+            run_blocking(OPERATION, move || handle.state.slot.scan(stats::count))
         };
-        self.once_it_is_back(OPERATION, count).await
+        self.retry_while_away(OPERATION, count).await
     }
 
     /// The application's database, where it is one.
     pub(crate) async fn shared_database(&self) -> Result<Arc<Database>> {
         const OPERATION: Operation = Operation::Maintain;
-        if self.shared.slot.is_own() {
+        if self.state.slot.is_own() {
             let message =
                 "the store opened its database itself; share one by with_database or with_database_from";
             return Err(Error::new(ErrorKind::InvalidArgument, OPERATION, message));
         }
-        let find = || std::future::ready(Ok(self.shared.slot.database_at_once()));
-        self.once_it_is_back(OPERATION, find).await
+        let find = || std::future::ready(Ok(self.state.slot.try_database()));
+        self.retry_while_away(OPERATION, find).await
     }
 
     /// Asks, and again at each change while the database is away for a moment, within a call's time.
-    pub(crate) async fn once_it_is_back<T, F>(&self, operation: Operation, ask: impl Fn() -> F) -> Result<T>
+    pub(crate) async fn retry_while_away<T, F>(&self, operation: Operation, ask: impl Fn() -> F) -> Result<T>
     where
         F: Future<Output = Result<Result<T, Failure>>>,
     {
-        self.once_it_is_back_or(operation, away("the database is still being opened again", operation), ask)
-            .await
+        self.retry_while_away_or(
+            operation,
+            unavailable("the database is still being opened again", operation),
+            ask,
+        )
+        .await
     }
 
     /// The same. Ends with what was `told` last.
-    async fn once_it_is_back_or<T, F>(
+    async fn retry_while_away_or<T, F>(
         &self,
         operation: Operation,
-        mut told: Error,
+        mut last_error: Error,
         ask: impl Fn() -> F,
     ) -> Result<T>
     where
         F: Future<Output = Result<Result<T, Failure>>>,
     {
-        let mut changes = self.shared.slot.changes();
+        let mut changes = self.state.slot.changes();
         let answered = async {
             loop {
                 changes.mark_unchanged();
                 match ask().await? {
-                    Err(failure) if failure.is_passing() => told = self.failed_read(failure, operation),
+                    Err(failure) if failure.is_transient() => {
+                        last_error = self.failed_read(failure, operation)
+                    }
                     answer => return answer.map_err(|failure| self.failed_read(failure, operation)),
                 }
                 if changes.changed().await.is_err() {
@@ -125,23 +131,23 @@ impl Inner {
                 }
             }
         };
-        let answered = timeout(self.shared.config.call_timeout, answered).await;
-        answered.unwrap_or(Err(told))
+        let answered = timeout(self.state.config.call_timeout, answered).await;
+        answered.unwrap_or(Err(last_error))
     }
 
     /// Reads on a thread that may block.
-    async fn read_elsewhere(
+    async fn read_blocking(
         self: &Arc<Self>,
         key: Key,
         operation: Operation,
         how: Read,
     ) -> Result<Result<Option<Record>, Failure>> {
-        let inner = Arc::clone(self);
-        elsewhere(operation, move || inner.read_at(&key, inner.shared.time.now(), how)).await
+        let handle = Arc::clone(self);
+        run_blocking(operation, move || handle.read_at(&key, handle.state.time.now(), how)).await
     }
 
     fn read_at(&self, key: &Key, now: Timestamp, how: Read) -> Result<Option<Record>, Failure> {
-        let record = self.shared.slot.read(|snapshot| how(snapshot, key, now))?;
+        let record = self.state.slot.read(|snapshot| how(snapshot, key, now))?;
         Ok(record.filter(|record| !record.is_expired(now)))
     }
 
@@ -149,10 +155,10 @@ impl Inner {
     pub(crate) fn failed_read(&self, failure: Failure, operation: Operation) -> Error {
         // Once is enough, whatever the number of readers. A full queue has writes in it, and they meet the same error.
         if failure.needs_reopen()
-            && !self.shared.slot.swap_look_asked(true)
+            && !self.state.slot.swap_check_requested(true)
             && self.queue.try_send(Message::Reopen).is_err()
         {
-            self.shared.slot.swap_look_asked(false);
+            self.state.slot.swap_check_requested(false);
         }
         failure.into_error(operation)
     }

@@ -1,11 +1,11 @@
 //! Starting a store: its database, its writer, and what looks after its file.
 
-use super::calls::Inner;
+use super::calls::Handle;
 use crate::config::RedbConfig;
-use crate::database::origin::{Origin, Own, Supply};
-use crate::database::read_latency::ReadPace;
+use crate::database::origin::{DatabaseSupplier, Origin, OwnDatabase};
+use crate::database::read_latency::ReadLatency;
 use crate::database::slot::Slot;
-use crate::database::state::Shared;
+use crate::database::state::StoreState;
 use crate::database::watcher;
 use crate::quota::disk_space::Room;
 use crate::quota::known_usage;
@@ -13,10 +13,10 @@ use crate::quota::scope_quota::Share;
 use crate::storage::guard::guarded;
 use crate::storage::identity::FileIdentity;
 use crate::storage::open::{self, Opened};
-use crate::storage::records::high_water_mark::Mark;
+use crate::storage::records::high_water_mark::HighWaterMark;
 use crate::storage::setup::{self, Ownership};
 use crate::storage::tables::recount::Known;
-use crate::writer::commit::transactions::Writes;
+use crate::writer::commit::transactions::WriteTransactions;
 use crate::writer::queue::priority::{self};
 use crate::writer::worker::Writer;
 use crate::writer::write_turn::turn::WriteTurn;
@@ -29,18 +29,18 @@ use std::io;
 use std::sync::{Arc, mpsc as std_mpsc};
 /// A store that has been started, and what tells its sweeper that it is gone.
 pub(crate) struct Started {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) handle: Arc<Handle>,
     pub(crate) stopped: std_mpsc::Receiver<()>,
 }
 
-impl Inner {
+impl Handle {
     pub(crate) fn open_file(mut config: RedbConfig, clock: SharedClock) -> Result<Started> {
         // A process may go to another folder later.
         config.path = std::path::absolute(&config.path).unwrap_or(config.path);
         let again = RedbConfig { create: false, ..config.clone() };
         let opened = open::open_file(&config)?;
-        let started = Self::own(config, clock, opened, move || open::open_file(&again))?;
-        watcher::start(&started.inner.shared)?;
+        let started = Self::start_own(config, clock, opened, move || open::open_file(&again))?;
+        watcher::start(&started.handle.state)?;
         Ok(started)
     }
 
@@ -51,19 +51,27 @@ impl Inner {
     ) -> Result<Started> {
         let again = config.clone();
         let opened = open::open_storage(&config, Ownership::Own, &storage)?;
-        Self::own(config, clock, opened, move || open::open_storage(&again, Ownership::Again, &storage))
+        Self::start_own(config, clock, opened, move || open::open_storage(&again, Ownership::Again, &storage))
     }
 
-    pub(crate) fn share(config: RedbConfig, clock: SharedClock, database: Arc<Database>) -> Result<Started> {
-        Self::share_as(config, clock, database, Origin::Lent)
+    pub(crate) fn share_database(
+        config: RedbConfig,
+        clock: SharedClock,
+        database: Arc<Database>,
+    ) -> Result<Started> {
+        Self::share_with_origin(config, clock, database, Origin::Shared)
     }
 
-    pub(crate) fn share_from(config: RedbConfig, clock: SharedClock, supply: Supply) -> Result<Started> {
-        let database = supply()?;
-        Self::share_as(config, clock, database, Origin::Supplied(supply))
+    pub(crate) fn share_supplied(
+        config: RedbConfig,
+        clock: SharedClock,
+        supplier: DatabaseSupplier,
+    ) -> Result<Started> {
+        let database = supplier()?;
+        Self::share_with_origin(config, clock, database, Origin::Supplied(supplier))
     }
 
-    fn share_as(
+    fn share_with_origin(
         config: RedbConfig,
         clock: SharedClock,
         database: Arc<Database>,
@@ -74,15 +82,15 @@ impl Inner {
             let txn = WriteTurn::default().begin(&database, config.call_timeout)?;
             setup::adopt(txn, Ownership::Shared, |mark| {
                 time = mark.resume(clock, &config)?;
-                Ok(Mark::new(time.mark(time.now()), mark.sequence))
+                Ok(HighWaterMark::new(time.mark(time.now()), mark.sequence))
             })
         });
         let mark = adopted.map_err(|failure| failure.into_error(Operation::Open))?;
-        let shared = Self::shared(config, time, database, None, false);
-        Self::start(Arc::clone(&shared), origin, Writes::beside_others(shared, mark))
+        let state = Self::new_state(config, time, database, None, false);
+        Self::start(Arc::clone(&state), origin, WriteTransactions::of_shared_database(state, mark))
     }
 
-    fn own(
+    fn start_own(
         config: RedbConfig,
         clock: SharedClock,
         opened: Opened,
@@ -92,40 +100,41 @@ impl Inner {
         let time = mark.resume(clock, &config)?;
         // Where nobody counts, nothing is asked.
         let known = if identity.is_some() { known_usage::known(&database, mark) } else { Known::default() };
-        let shared = Self::shared(config, time, Arc::new(database), identity, true);
-        let share = shared
+        let state = Self::new_state(config, time, Arc::new(database), identity, true);
+        let share = state
             .room
             .as_ref()
-            .map(|room| Share::new(shared.config.max_share_per_scope, Arc::clone(room), known));
-        let writes = Writes::own(Arc::clone(&shared), mark, storage.clone(), share);
-        let own = Own { storage, reopen: Box::new(reopen) };
-        Self::start(shared, Origin::Own(own), writes)
+            .map(|room| Share::new(state.config.max_share_per_scope, Arc::clone(room), known));
+        let transactions =
+            WriteTransactions::of_own_database(Arc::clone(&state), mark, storage.clone(), share);
+        let own = OwnDatabase { storage, reopen: Box::new(reopen) };
+        Self::start(state, Origin::Own(own), transactions)
     }
 
-    fn shared(
+    fn new_state(
         config: RedbConfig,
         time: StoreClock,
         database: Arc<Database>,
         identity: Option<FileIdentity>,
         is_own: bool,
-    ) -> Arc<Shared> {
+    ) -> Arc<StoreState> {
         // Where a file has no name that the store knows, nobody knows how much room it has.
         let room = identity.is_some().then(|| Arc::new(Room::new(config.path.clone())));
-        Arc::new(Shared {
+        Arc::new(StoreState {
             slot: Slot::new(database, is_own),
             time,
             waiters: Waiters::new(),
-            pace: ReadPace::default(),
+            read_latency: ReadLatency::default(),
             identity,
             room,
             config,
         })
     }
 
-    fn start(shared: Arc<Shared>, origin: Origin, writes: Writes) -> Result<Started> {
-        let (queue, received) = priority::queue(shared.config.queue);
-        let closed = Writer::spawn(received, origin, writes)?;
+    fn start(state: Arc<StoreState>, origin: Origin, transactions: WriteTransactions) -> Result<Started> {
+        let (queue, received) = priority::queue(state.config.queue);
+        let closed = Writer::spawn(received, origin, transactions)?;
         let (stop, stopped) = std_mpsc::channel();
-        Ok(Started { inner: Arc::new(Self { shared, queue, closed, _stop: stop }), stopped })
+        Ok(Started { handle: Arc::new(Self { state, queue, closed, _stop: stop }), stopped })
     }
 }

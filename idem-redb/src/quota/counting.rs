@@ -57,7 +57,7 @@ impl Counting {
         Ok(Some(counts))
     }
 
-    /// Writes down what was counted so far.
+    /// WriteTransactions down what was counted so far.
     pub(crate) fn write_all(&self, tables: &mut Tables<'_>, time: Timestamp) -> Result<(), Failure> {
         match &self.share {
             Some(share) => tables.write_held(&share.counts.row(time, share.most(), true)),

@@ -44,7 +44,7 @@ struct State {
     taken_before: u64,
     /// Whether the application has tables of its own in the file. Nobody knows how large these are, so that nobody
     /// knows either what the records leave free of the file.
-    has_rows: bool,
+    has_other_tables: bool,
     /// Whether what the file system keeps for root turned out not to be for this process.
     without_roots: bool,
     /// Whether the writer has looked since the last commit.
@@ -58,12 +58,12 @@ impl Room {
     }
 
     /// Of a file that has `counted` bytes of records, and had `most` at one time, as far as anybody knows.
-    pub(crate) fn begin(&self, counted: u64, most: u64, has_rows: bool) {
+    pub(crate) fn begin(&self, counted: u64, most: u64, has_other_tables: bool) {
         self.look();
         let mut state = self.state();
-        (state.counted, state.counted_then, state.has_rows) = (counted, counted, has_rows);
+        (state.counted, state.counted_then, state.has_other_tables) = (counted, counted, has_other_tables);
         let of_the_file = state.seen.map_or(0, |seen| seen.taken / TAKEN_PER_BYTE);
-        state.most = most.max(counted).max(if has_rows { 0 } else { of_the_file });
+        state.most = most.max(counted).max(if has_other_tables { 0 } else { of_the_file });
     }
 
     /// Looks at the file and its file system.
@@ -95,8 +95,8 @@ impl Room {
     }
 
     /// The application has tables of its own in the file, or may have.
-    pub(crate) fn has_rows(&self) {
-        self.state().has_rows = true;
+    pub(crate) fn has_other_tables(&self) {
+        self.state().has_other_tables = true;
     }
 
     /// The file has given back what was free in it.
@@ -106,7 +106,7 @@ impl Room {
     }
 
     /// A write found no room: so much less than was thought can be found in the file.
-    pub(crate) fn met_full(&self) {
+    pub(crate) fn ran_out_of_space(&self) {
         self.look();
         let mut state = self.state();
         state.found_less();
@@ -140,7 +140,7 @@ impl Room {
     /// What the records take of the file; `None` where the application may have tables in it as well.
     pub(crate) fn in_use(&self) -> Option<u64> {
         let state = self.state();
-        (!state.has_rows).then(|| state.counted.saturating_mul(TAKEN_PER_BYTE))
+        (!state.has_other_tables).then(|| state.counted.saturating_mul(TAKEN_PER_BYTE))
     }
 
     /// The most bytes of records that the file is known to have had room for.
@@ -201,7 +201,7 @@ impl State {
     /// are rows, what the file system has left is sure to be found, and a little of what records have left.
     fn free(&self) -> Option<u64> {
         let seen = self.seen?;
-        let taken = if self.has_rows || seen.holes > seen.left { 0 } else { seen.taken };
+        let taken = if self.has_other_tables || seen.holes > seen.left { 0 } else { seen.taken };
         let taken = taken.max(self.counted_then.saturating_mul(TAKEN_PER_BYTE));
         let free =
             seen.left.saturating_add(taken).saturating_sub(self.counted.saturating_mul(TAKEN_PER_BYTE));

@@ -27,7 +27,7 @@ pub(crate) struct Share {
 impl Share {
     /// Of a file of which so much is known.
     pub(crate) fn new(option: f64, room: Arc<Room>, known: Known) -> Self {
-        room.begin(known.held.all(), known.most, known.has_rows);
+        room.begin(known.held.all(), known.most, known.has_other_tables);
         Self {
             option,
             shared: Scope::shared().prefix(),
@@ -97,8 +97,8 @@ impl Share {
     }
 
     /// The application has written beside the records.
-    pub(crate) fn has_rows(&self) {
-        self.room.has_rows();
+    pub(crate) fn has_other_tables(&self) {
+        self.room.has_other_tables();
     }
 
     /// The file has given back what was free in it.
@@ -107,8 +107,8 @@ impl Share {
     }
 
     /// A write found no room.
-    pub(crate) fn met_full(&self) {
-        self.room.met_full();
+    pub(crate) fn ran_out_of_space(&self) {
+        self.room.ran_out_of_space();
     }
 
     /// Takes over what was counted, once it is committed.

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::error::Failure;
 
 /// Drops what may be the last of a database, or of a transaction, which then ends: redb may panic over that too.
-pub(crate) fn let_go<T>(ended: T) {
+pub(crate) fn drop_guarded<T>(ended: T) {
     let _ended = guarded(|| {
         drop(ended);
         Ok(())

@@ -36,7 +36,7 @@ impl FileIdentity {
 
     /// What is told once it is not.
     pub(crate) fn lost(&self) -> Away {
-        Away::for_good(format!(
+        Away::permanent(format!(
             "the file {} was removed or replaced while the store had it open, so nothing more is read from it or \
              written to it; put the right file in its place, and open the store again",
             self.path.display()

@@ -13,8 +13,8 @@ use idem_core::record::Record;
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use crate::error::Failure;
-use crate::storage::records::high_water_mark::{self, Mark};
-use crate::storage::records::lock_expiry::{LockExpiry, MARK, note_key};
+use crate::storage::records::high_water_mark::{self, HighWaterMark};
+use crate::storage::records::lock_expiry::{HIGH_WATER_MARK, LockExpiry, note_key};
 use crate::storage::records::lock_record::{write_checkpoint, write_lock, write_lock_bytes};
 use crate::storage::records::schema::{CHECKPOINTS, LOCKS, Place, StorageKey, corrupt};
 use crate::storage::tables::version;
@@ -31,14 +31,14 @@ type Entry = ([u8; Key::STORAGE_LEN], Vec<u8>);
 type Locks<'txn> = Table<'txn, StorageKey, &'static [u8]>;
 
 /// Rewrites the locks, and answers how far the store had come.
-pub(crate) fn from_version_1(txn: &WriteTransaction) -> Result<Mark, Failure> {
+pub(crate) fn from_version_1(txn: &WriteTransaction) -> Result<HighWaterMark, Failure> {
     let mut locks: Locks<'_> = txn.open_table(LOCKS)?;
     let mut checkpoints: Locks<'_> = txn.open_table(CHECKPOINTS)?;
     let written = written_mark(&locks)?;
     locks.remove(&MARK_KEY)?;
     let mut mark = written;
     // Notes go where no lock is, before all of them.
-    let mut last = note_key(MARK);
+    let mut last = note_key(HIGH_WATER_MARK);
     loop {
         let some = some_after(&locks, &last)?;
         let Some((key, _)) = some.last() else { break };
@@ -63,7 +63,7 @@ pub(crate) fn from_version_1(txn: &WriteTransaction) -> Result<Mark, Failure> {
     Ok(mark)
 }
 
-fn written_mark(locks: &Locks<'_>) -> Result<Mark, Failure> {
+fn written_mark(locks: &Locks<'_>) -> Result<HighWaterMark, Failure> {
     let Some(bytes) = locks.get(&MARK_KEY)? else {
         return Err(corrupt("the store's high-water mark is missing"));
     };
@@ -72,7 +72,7 @@ fn written_mark(locks: &Locks<'_>) -> Result<Mark, Failure> {
         Ok([time, sequence, stored])
             if bytes.value().len() == 24 && stored == high_water_mark::sum(&bytes.value()[..16]) =>
         {
-            Ok(Mark { time: Timestamp::from_micros(time), wall: Timestamp::default(), sequence })
+            Ok(HighWaterMark { time: Timestamp::from_micros(time), wall: Timestamp::default(), sequence })
         }
         _ => Err(corrupt("the store's high-water mark is damaged")),
     }
@@ -93,7 +93,7 @@ fn some_after(locks: &Locks<'_>, last: &[u8; Key::STORAGE_LEN]) -> Result<Vec<En
 }
 
 /// Takes in what a record tells that was written after the mark `written`.
-fn raise(mark: &mut Mark, written: Mark, record: &Record) {
+fn raise(mark: &mut HighWaterMark, written: HighWaterMark, record: &Record) {
     let sequence = record.token.sequence;
     mark.sequence = mark.sequence.max(sequence);
     if sequence > written.sequence {

@@ -17,20 +17,20 @@ use crate::storage::create::{self, end_of_links, failed, folder, sync_folder, un
 use crate::storage::guard;
 use crate::storage::identity::FileIdentity;
 use crate::storage::leftovers;
-use crate::storage::records::high_water_mark::Mark;
+use crate::storage::records::high_water_mark::HighWaterMark;
 use crate::storage::records::schema;
-use crate::storage::revocable::Lent;
-use crate::storage::setup::{self, Found, Ownership, prepare};
+use crate::storage::revocable::RevocableStorage;
+use crate::storage::setup::{self, Ownership, Prepared, prepare};
 use crate::storage::transaction::begin;
 
 /// Before a file that somebody has open is tried again, in milliseconds.
-const PAUSES: [u64; 6] = [1, 10, 30, 100, 300, 1_000];
+const RETRY_PAUSES: [u64; 6] = [1, 10, 30, 100, 300, 1_000];
 
 /// A database ready for use, and how far its time and sequences had come.
 pub(crate) struct Opened {
     pub(crate) database: Database,
-    pub(crate) mark: Mark,
-    pub(crate) storage: Lent,
+    pub(crate) mark: HighWaterMark,
+    pub(crate) storage: RevocableStorage,
     /// Of a file that was opened by its name.
     pub(crate) identity: Option<FileIdentity>,
 }
@@ -52,7 +52,7 @@ pub(crate) fn open_file(config: &RedbConfig) -> Result<Opened> {
         }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound && config.create => {
-            create::create_file(path, |file| fill(config, file))?;
+            create::create_file(path, |file| create_store(config, file))?;
         }
         Err(error) => return Err(failed(path, "cannot be opened", error)),
     }
@@ -60,7 +60,7 @@ pub(crate) fn open_file(config: &RedbConfig) -> Result<Opened> {
         leftovers::remove(folder(&end_of_links(path)?));
     }
     // A store that was dropped may still be closing it, and whoever removes leftovers may be looking at a new file.
-    let mut pauses = PAUSES.iter();
+    let mut pauses = RETRY_PAUSES.iter();
     loop {
         match open_existing(config) {
             Err(error)
@@ -83,7 +83,8 @@ fn open_existing(config: &RedbConfig) -> Result<Opened> {
         *identity.lock().unwrap_or_else(PoisonError::into_inner) = FileIdentity::of(path, &file)?;
         FileBackend::new(file).map_err(io::Error::other)
     };
-    let opened = guarded(|| look(path)).and_then(|()| open_storage(config, Ownership::Again, &open));
+    let opened =
+        guarded(|| check_before_opening(path)).and_then(|()| open_storage(config, Ownership::Again, &open));
     let opened = opened.map_err(|error| match refusal(&error) {
         Some(why) => unusable(path, &format!("cannot be opened: {why}")).with_source(error),
         None => error,
@@ -92,7 +93,7 @@ fn open_existing(config: &RedbConfig) -> Result<Opened> {
 }
 
 /// Refuses what is not ours before it is opened for writing, which changes even a file that nothing is written to.
-fn look(path: &Path) -> Result<(), Failure> {
+fn check_before_opening(path: &Path) -> Result<(), Failure> {
     let database = match Builder::new().set_cache_size(0).open_read_only(path) {
         Ok(database) => database,
         // It was not closed in peace: only an opening for writing can tell.
@@ -119,7 +120,8 @@ pub(crate) fn open_storage<B: StorageBackend>(
     storage: &(impl Fn() -> io::Result<B> + ?Sized),
 ) -> Result<Opened> {
     guarded(|| {
-        let storage = Lent::new(storage().map_err(|error| Failure::Redb(redb::Error::Io(error)))?);
+        let storage =
+            RevocableStorage::new(storage().map_err(|error| Failure::Redb(redb::Error::Io(error)))?);
         // redb verifies and repairs on opening, and does not say which of the two it did: only for those who accept
         // repairs.
         let mut database = builder(config, config.check_integrity && config.accept_repairs)
@@ -129,24 +131,24 @@ pub(crate) fn open_storage<B: StorageBackend>(
             return Err(Failure::Redb(redb::Error::Corrupted("the check had to repair it".to_owned())));
         }
         let quick_repair = config.quick_repair.applies(storage.length(), None);
-        let Found { mark, .. } = prepare(begin(&database, quick_repair)?, ownership)?;
+        let Prepared { mark, .. } = prepare(begin(&database, quick_repair)?, ownership)?;
         Ok(Opened { database, mark, storage, identity: None })
     })
 }
 
 /// Opens the database anew on the storage that one of ours stood on until it met an error. Neither checked as when the
 /// store was opened, nor asked to write more than that it is in use: it may have no room.
-pub(crate) fn open_in_place(config: &RedbConfig, storage: Lent) -> Result<Opened> {
+pub(crate) fn open_in_place(config: &RedbConfig, storage: RevocableStorage) -> Result<Opened> {
     guarded(|| {
         let database = builder(config, false).create_with_backend(storage.clone())?;
         let quick_repair = config.quick_repair.applies(storage.length(), None);
-        let Found { mark, .. } = prepare(begin(&database, quick_repair)?, Ownership::Again)?;
+        let Prepared { mark, .. } = prepare(begin(&database, quick_repair)?, Ownership::Again)?;
         Ok(Opened { database, mark, storage, identity: None })
     })
 }
 
 /// Makes an empty store of an empty file.
-fn fill(config: &RedbConfig, file: fs::File) -> Result<()> {
+fn create_store(config: &RedbConfig, file: fs::File) -> Result<()> {
     guarded(|| {
         let database = builder(config, false).create_with_backend(FileBackend::new(file)?)?;
         prepare(begin(&database, true)?, Ownership::Own)?;

@@ -11,11 +11,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::{BackendError, StorageBackend};
 
-use crate::error::{TakenBack, is_full};
+use crate::error::{Revoked, is_full};
 
 /// One opening of a storage. Clones are the same.
 #[derive(Debug, Clone)]
-pub(crate) struct Lent(Arc<Inner>);
+pub(crate) struct RevocableStorage(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -25,28 +25,28 @@ struct Inner {
     /// How long the storage was when it was last made longer, [`NOT_GROWN`] once what follows may be in use.
     grown_from: AtomicU64,
     /// Whether it had no room for something.
-    was_full: AtomicBool,
+    was_out_of_space: AtomicBool,
 }
 
 const NOT_GROWN: u64 = u64::MAX;
 
-impl Lent {
+impl RevocableStorage {
     pub(crate) fn new(storage: impl StorageBackend) -> Self {
-        Self::holding(Box::new(storage), false)
+        Self::with_storage(Box::new(storage), false)
     }
 
-    fn holding(storage: Box<dyn StorageBackend>, is_locked: bool) -> Self {
+    fn with_storage(storage: Box<dyn StorageBackend>, is_locked: bool) -> Self {
         let grown_from = AtomicU64::new(NOT_GROWN);
         Self(Arc::new(Inner {
             storage: RwLock::new(Some(storage)),
             is_locked,
             grown_from,
-            was_full: AtomicBool::new(false),
+            was_out_of_space: AtomicBool::new(false),
         }))
     }
 
     /// Closes the storage; whoever still uses it gets errors. Nothing is done to one that was closed before.
-    pub(crate) fn take_back(&self) -> io::Result<()> {
+    pub(crate) fn revoke(&self) -> io::Result<()> {
         self.take().map_or(Ok(()), |storage| storage.close())
     }
 
@@ -67,7 +67,7 @@ impl Lent {
         {
             tracing::debug!(error = &error as &dyn std::error::Error, "the storage stays longer than it was");
         }
-        Some(Self::holding(storage, true))
+        Some(Self::with_storage(storage, true))
     }
 
     fn take(&self) -> Option<Box<dyn StorageBackend>> {
@@ -80,13 +80,13 @@ impl Lent {
     ) -> Result<T, E> {
         match &*self.0.storage.read().unwrap_or_else(PoisonError::into_inner) {
             Some(storage) => act(&**storage),
-            None => Err(io::Error::other(TakenBack).into()),
+            None => Err(io::Error::other(Revoked).into()),
         }
     }
 
     /// Whether it had no room for something since it was asked last.
-    pub(crate) fn take_was_full(&self) -> bool {
-        self.0.was_full.swap(false, Ordering::AcqRel)
+    pub(crate) fn take_out_of_space(&self) -> bool {
+        self.0.was_out_of_space.swap(false, Ordering::AcqRel)
     }
 
     fn change<T>(&self, act: impl FnOnce(&dyn StorageBackend) -> io::Result<T>) -> io::Result<T> {
@@ -94,7 +94,7 @@ impl Lent {
         if let Err(error) = &done
             && is_full(error)
         {
-            self.0.was_full.store(true, Ordering::Release);
+            self.0.was_out_of_space.store(true, Ordering::Release);
         }
         done
     }
@@ -107,7 +107,7 @@ impl Lent {
     }
 }
 
-impl StorageBackend for Lent {
+impl StorageBackend for RevocableStorage {
     fn len(&self) -> io::Result<u64> {
         self.with(StorageBackend::len)
     }
@@ -142,7 +142,7 @@ impl StorageBackend for Lent {
     }
 
     fn close(&self) -> io::Result<()> {
-        self.take_back()
+        self.revoke()
     }
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {

@@ -7,7 +7,7 @@ use redb::{TableHandle, WriteTransaction};
 
 use crate::error::Failure;
 use crate::storage::migrate;
-use crate::storage::records::high_water_mark::Mark;
+use crate::storage::records::high_water_mark::HighWaterMark;
 use crate::storage::records::schema::{self, SCHEMA_VERSION};
 use crate::storage::tables::version;
 use crate::storage::tables::write::Tables;
@@ -26,8 +26,8 @@ pub(crate) enum Ownership {
 }
 
 /// Makes the tables where there are none, checks the version where there are, and brings version 1 up to it.
-pub(crate) fn prepare(txn: WriteTransaction, ownership: Ownership) -> Result<Found, Failure> {
-    let found = found_or_made(&txn, ownership)?;
+pub(crate) fn prepare(txn: WriteTransaction, ownership: Ownership) -> Result<Prepared, Failure> {
+    let found = find_or_create(&txn, ownership)?;
     // Where nothing is to be written, a full disk must not keep what is there from being read.
     if found.wrote {
         txn.commit().map_err(Failure::latched)?;
@@ -38,13 +38,13 @@ pub(crate) fn prepare(txn: WriteTransaction, ownership: Ownership) -> Result<Fou
 }
 
 /// What was there, or is now.
-pub(crate) struct Found {
-    pub(crate) mark: Mark,
+pub(crate) struct Prepared {
+    pub(crate) mark: HighWaterMark,
     /// Whether tables were made, or brought up to this version.
     wrote: bool,
 }
 
-fn found_or_made(txn: &WriteTransaction, ownership: Ownership) -> Result<Found, Failure> {
+fn find_or_create(txn: &WriteTransaction, ownership: Ownership) -> Result<Prepared, Failure> {
     let tables: Vec<String> = txn.list_tables()?.map(|table| table.name().to_owned()).collect();
     let ours = tables.iter().filter(|name| schema::TABLES.contains(&name.as_str())).count();
     let mut is_version_1 = false;
@@ -55,23 +55,23 @@ fn found_or_made(txn: &WriteTransaction, ownership: Ownership) -> Result<Found, 
     }
     match (ours, ownership) {
         (migrate::TABLES_OF_VERSION_1, _) if is_version_1 => {
-            Ok(Found { mark: migrate::from_version_1(txn)?, wrote: true })
+            Ok(Prepared { mark: migrate::from_version_1(txn)?, wrote: true })
         }
         (schema::TABLES_IN_ALL, _) => {
             let tables = Tables::open(txn)?;
-            Ok(Found { mark: tables.mark()?, wrote: false })
+            Ok(Prepared { mark: tables.mark()?, wrote: false })
         }
         (0, Ownership::Own | Ownership::Again) if !tables.is_empty() => Err(foreign()),
         (1.., _) | (0, Ownership::Again | Ownership::SharedAgain) => Err(lost()),
         (0, Ownership::Own | Ownership::Shared) => {
             version::create(txn)?;
-            Ok(Found { mark: Mark::default(), wrote: true })
+            Ok(Prepared { mark: HighWaterMark::default(), wrote: true })
         }
     }
 }
 
 /// Whether there are tables of the application's beside the store's.
-pub(crate) fn has_rows(txn: &WriteTransaction) -> Result<bool, Failure> {
+pub(crate) fn has_other_tables(txn: &WriteTransaction) -> Result<bool, Failure> {
     Ok(txn.list_tables()?.any(|table| !is_of_idem(&table)) || txn.list_multimap_tables()?.next().is_some())
 }
 
@@ -110,15 +110,15 @@ pub(crate) fn lost() -> Failure {
 pub(crate) fn adopt(
     txn: WriteTransaction,
     ownership: Ownership,
-    go_on: impl FnOnce(Mark) -> Result<Mark>,
-) -> Result<Mark, Failure> {
-    let mark = go_on(found_or_made(&txn, ownership)?.mark).map_err(Failure::Record)?;
+    advance: impl FnOnce(HighWaterMark) -> Result<HighWaterMark>,
+) -> Result<HighWaterMark, Failure> {
+    let mark = advance(find_or_create(&txn, ownership)?.mark).map_err(Failure::Record)?;
     Tables::open(&txn)?.write_mark(mark)?;
     txn.commit().map_err(Failure::latched)?;
     Ok(mark)
 }
 
 /// Looks whether an application's database that was opened anew is the one that it was, and writes nothing.
-pub(crate) fn found_again(txn: WriteTransaction) -> Result<Mark, Failure> {
+pub(crate) fn check_reopened(txn: WriteTransaction) -> Result<HighWaterMark, Failure> {
     Ok(prepare(txn, Ownership::SharedAgain)?.mark)
 }

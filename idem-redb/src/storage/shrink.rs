@@ -14,18 +14,18 @@ const MOST_IN_USE: u64 = 64 << 20;
 /// How many times larger the file is than what is in use, at least.
 const TIMES: u64 = 4;
 /// How long a rest is waited for.
-const PATIENCE: Duration = Duration::from_mins(10);
+const IDLE_WAIT: Duration = Duration::from_mins(10);
 /// Between two attempts, whatever came of the first.
 const PAUSE: Duration = Duration::from_mins(10);
 
 /// A file, and what of it is in use.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Use {
+pub(crate) struct FileUsage {
     pub(crate) length: u64,
     pub(crate) in_use: u64,
 }
 
-impl Use {
+impl FileUsage {
     /// Whether there is much to give back, and little to move.
     fn is_sparse(self) -> bool {
         self.length >= LEAST_LENGTH.max(self.in_use.saturating_mul(TIMES)) && self.in_use <= MOST_IN_USE
@@ -41,8 +41,8 @@ pub(crate) struct Shrinking {
 
 impl Shrinking {
     /// Whether a rest is the time for it.
-    pub(crate) fn waits_for_rest(&mut self, found: Option<Use>, now: Duration) -> bool {
-        if now < self.not_before || !found.is_some_and(Use::is_sparse) {
+    pub(crate) fn waits_for_idle(&mut self, found: Option<FileUsage>, now: Duration) -> bool {
+        if now < self.not_before || !found.is_some_and(FileUsage::is_sparse) {
             self.since = None;
             return false;
         }
@@ -51,9 +51,9 @@ impl Shrinking {
     }
 
     /// Whether no rest is waited for any longer.
-    pub(crate) fn is_overdue(&mut self, found: Option<Use>, now: Duration) -> bool {
-        self.waits_for_rest(found, now)
-            && self.since.is_some_and(|since| now.saturating_sub(since) >= PATIENCE)
+    pub(crate) fn is_overdue(&mut self, found: Option<FileUsage>, now: Duration) -> bool {
+        self.waits_for_idle(found, now)
+            && self.since.is_some_and(|since| now.saturating_sub(since) >= IDLE_WAIT)
     }
 
     /// It was tried.
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     const MIB: u64 = 1 << 20;
-    const SPARSE: Option<Use> = Some(Use { length: 1_000 * MIB, in_use: 10 * MIB });
+    const SPARSE: Option<FileUsage> = Some(FileUsage { length: 1_000 * MIB, in_use: 10 * MIB });
     const NOW: Duration = Duration::from_secs(1);
 
     #[test]
@@ -75,30 +75,30 @@ mod tests {
         for (length, in_use, expected) in
             [(1_000, 10, true), (64, 16, true), (63, 0, false), (100, 30, false), (10_000, 65, false)]
         {
-            let found = Use { length: length * MIB, in_use: in_use * MIB };
-            let waits = Shrinking::default().waits_for_rest(Some(found), NOW);
+            let found = FileUsage { length: length * MIB, in_use: in_use * MIB };
+            let waits = Shrinking::default().waits_for_idle(Some(found), NOW);
             assert_eq!(waits, expected, "{length} MiB, {in_use} MiB in use");
         }
-        assert!(!Shrinking::default().waits_for_rest(None, NOW));
+        assert!(!Shrinking::default().waits_for_idle(None, NOW));
     }
 
     #[test]
     fn no_rest_is_waited_for_for_ever() {
         let mut shrinking = Shrinking::default();
         assert!(!shrinking.is_overdue(SPARSE, NOW));
-        assert!(!shrinking.is_overdue(SPARSE, NOW + PATIENCE / 2));
-        assert!(shrinking.is_overdue(SPARSE, NOW + PATIENCE));
+        assert!(!shrinking.is_overdue(SPARSE, NOW + IDLE_WAIT / 2));
+        assert!(shrinking.is_overdue(SPARSE, NOW + IDLE_WAIT));
         // What was needed again meanwhile counts anew.
-        assert!(!shrinking.is_overdue(None, NOW + PATIENCE));
-        assert!(!shrinking.is_overdue(SPARSE, NOW + PATIENCE));
+        assert!(!shrinking.is_overdue(None, NOW + IDLE_WAIT));
+        assert!(!shrinking.is_overdue(SPARSE, NOW + IDLE_WAIT));
     }
 
     #[test]
     fn an_attempt_is_not_made_again_at_once() {
         let mut shrinking = Shrinking::default();
-        assert!(shrinking.waits_for_rest(SPARSE, NOW));
+        assert!(shrinking.waits_for_idle(SPARSE, NOW));
         shrinking.tried(NOW);
-        assert!(!shrinking.waits_for_rest(SPARSE, NOW + PAUSE / 2));
-        assert!(shrinking.waits_for_rest(SPARSE, NOW + PAUSE));
+        assert!(!shrinking.waits_for_idle(SPARSE, NOW + PAUSE / 2));
+        assert!(shrinking.waits_for_idle(SPARSE, NOW + PAUSE));
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::look_up::look_up;
 use crate::error::closed;
-use crate::handle::calls::Inner;
+use crate::handle::calls::Handle;
 use crate::thread;
 use crate::writer::queue::queued_sweep::QueuedSweep;
 use crate::writer::queue::sweep_plan::SweepPlan;
@@ -18,8 +18,8 @@ use crate::writer::queue::sweep_plan::SweepPlan;
 /// more, the more of them are neighbours in the index.
 const LOOK_AHEAD: usize = 32_768;
 /// Sweeps every `sweep_interval` until the store is gone, which closes `stop`.
-pub(crate) fn spawn(store: &Arc<Inner>, stop: Receiver<()>) -> Result<()> {
-    let interval = store.shared.config.sweep_interval;
+pub(crate) fn spawn(store: &Arc<Handle>, stop: Receiver<()>) -> Result<()> {
+    let interval = store.state.config.sweep_interval;
     let store = Arc::downgrade(store);
     let sweep = move || {
         while matches!(stop.recv_timeout(interval), Err(RecvTimeoutError::Timeout)) {
@@ -34,7 +34,7 @@ pub(crate) fn spawn(store: &Arc<Inner>, stop: Receiver<()>) -> Result<()> {
 
 /// Removes all that has expired. Holds the store while it looks, and not while the writer removes: a store that
 /// everybody else has let go of ends.
-fn sweep_all(store: &Weak<Inner>) -> Result<()> {
+fn sweep_all(store: &Weak<Handle>) -> Result<()> {
     loop {
         let Some(store) = store.upgrade() else { return Ok(()) };
         let found = look_up(&store, LOOK_AHEAD);

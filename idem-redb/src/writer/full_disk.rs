@@ -24,7 +24,7 @@ const SAME_SHORTAGE: Duration = Duration::from_secs(10);
 /// The largest outcome that free pages of the file are likely to hold.
 const LITTLE: usize = 16 << 10;
 
-pub(crate) const FULL: Away = Away::because(
+pub(crate) const FULL: Away = Away::new(
     ErrorKind::Full,
     "the disk is full; nothing already kept is lost, and the store tries by itself whether there is room again",
 );

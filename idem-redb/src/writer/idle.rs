@@ -2,51 +2,51 @@
 
 use std::time::Duration;
 
-use crate::storage::guard::{guarded, let_go};
+use crate::storage::guard::{drop_guarded, guarded};
 use crate::writer::clock::now;
 use crate::writer::full_disk::Admitted;
 use crate::writer::worker::Writer;
 
 /// How long nothing comes before it is done.
-const REST: Duration = Duration::from_secs(1);
+const IDLE_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Rest {
+pub(crate) enum IdleTask {
     /// Nothing: on a full disk it would fail.
     Nothing,
     /// The file gives back what is free.
     Shrink,
     /// The mark is written, and with it what spares the next opening a repair.
-    Mark,
+    CommitMark,
 }
 
 impl Writer {
     /// What is to be done once nothing comes for so long.
-    pub(crate) fn next_rest(&mut self) -> (Rest, Duration) {
+    pub(crate) fn next_idle_task(&mut self) -> (IdleTask, Duration) {
         // However long nobody comes: the mark must not grow too old to be believed.
-        let longest = self.shared.config.max_clock_jump / 4;
+        let longest = self.state.config.max_clock_jump / 4;
         if self.breaker.is_short() {
-            (Rest::Nothing, longest)
-        } else if self.shrinking.waits_for_rest(self.writes.usage(), now()) {
-            (Rest::Shrink, REST)
-        } else if self.writes.can_spare_repair() {
-            (Rest::Mark, REST)
+            (IdleTask::Nothing, longest)
+        } else if self.shrinking.waits_for_idle(self.transactions.file_usage(), now()) {
+            (IdleTask::Shrink, IDLE_AFTER)
+        } else if self.transactions.needs_repair_record() {
+            (IdleTask::CommitMark, IDLE_AFTER)
         } else {
-            (Rest::Mark, longest)
+            (IdleTask::CommitMark, longest)
         }
     }
 
-    pub(crate) fn rest(&mut self, rest: Rest) {
-        match rest {
-            Rest::Nothing => {}
-            Rest::Shrink => {
+    pub(crate) fn run_idle_task(&mut self, run_idle_task: IdleTask) {
+        match run_idle_task {
+            IdleTask::Nothing => {}
+            IdleTask::Shrink => {
                 self.shrinking.tried(now());
                 self.shrink();
             }
-            Rest::Mark => {
+            IdleTask::CommitMark => {
                 if let Ok(database) = self.database() {
-                    let done = guarded(|| self.writes.commit_mark(&database));
-                    let_go(database);
+                    let done = guarded(|| self.transactions.commit_mark(&database));
+                    drop_guarded(database);
                     // A disk that is full now is left alone until somebody calls.
                     self.breaker.ended(Admitted::Usual, done.as_ref().map(|()| true), now());
                     self.recover(done);
@@ -58,11 +58,11 @@ impl Writer {
     /// Gives back what is free without a rest, where none comes.
     pub(crate) fn shrink_if_overdue(&mut self) {
         let now = now();
-        if now < self.next_look {
+        if now < self.next_shrink_check {
             return;
         }
-        self.next_look = now + REST;
-        if self.shrinking.is_overdue(self.writes.usage(), now) && !self.breaker.is_short() {
+        self.next_shrink_check = now + IDLE_AFTER;
+        if self.shrinking.is_overdue(self.transactions.file_usage(), now) && !self.breaker.is_short() {
             self.shrinking.tried(now);
             self.shrink();
         }

@@ -7,13 +7,13 @@ use idem_core::{Error, ErrorKind, Result};
 use redb::Database;
 
 use crate::error::{Away, Failure};
-use crate::storage::guard::{guarded, let_go};
+use crate::storage::guard::{drop_guarded, guarded};
 use crate::writer::queue::message::{Message, Reply, refuse, send};
 use crate::writer::worker::Writer;
 
-const CLOSED: Away = Away::because(ErrorKind::Closed, "the store is closed; open it anew");
-const COMPACTING: Away = Away::for_a_moment("the database is being compacted");
-const REPLACING: Away = Away::because(ErrorKind::Unavailable, "the database is being replaced");
+const CLOSED: Away = Away::new(ErrorKind::Closed, "the store is closed; open it anew");
+const COMPACTING: Away = Away::transient("the database is being compacted");
+const REPLACING: Away = Away::new(ErrorKind::Unavailable, "the database is being replaced");
 
 impl Writer {
     /// Compacts the database, at a caller's request.
@@ -43,20 +43,20 @@ impl Writer {
             let why = "the database is the application's own, which compacts it itself";
             return Err(refused(ErrorKind::InvalidArgument, why));
         }
-        let_go(self.database()?);
-        let Some(database) = self.shared.slot.take(COMPACTING) else {
+        drop_guarded(self.database()?);
+        let Some(database) = self.state.slot.take(COMPACTING) else {
             return Err(refused(ErrorKind::Unavailable, "the database is away"));
         };
         let mut database = match Arc::try_unwrap(database) {
             Ok(database) => database,
             Err(database) => {
-                self.shared.slot.put(database);
+                self.state.slot.put(database);
                 return Err(refused(ErrorKind::Unavailable, "the database is in use"));
             }
         };
         let compacted = guarded(|| database.compact().map_err(Failure::latched));
-        self.writes.compacted();
-        self.shared.slot.put(Arc::new(database));
+        self.transactions.compacted();
+        self.state.slot.put(Arc::new(database));
         compacted
     }
 
@@ -65,11 +65,11 @@ impl Writer {
             let message = "the store opened its database itself, and opens it again by itself";
             return send(reply, Err(Error::new(ErrorKind::InvalidArgument, Operation::Maintain, message)));
         }
-        let adopted = guarded(|| self.writes.adopt(&database));
+        let adopted = guarded(|| self.transactions.adopt(&database));
         if adopted.is_ok() {
-            let before = self.shared.slot.take(REPLACING);
-            self.shared.slot.put(database);
-            let_go(before);
+            let before = self.state.slot.take(REPLACING);
+            self.state.slot.put(database);
+            drop_guarded(before);
         }
         send(reply, adopted.map_err(|failure| failure.into_error(Operation::Maintain)));
     }
@@ -83,15 +83,15 @@ impl Writer {
                 other => refuse(other, &CLOSED),
             }
         }
-        let has_file = self.shared.has_file();
-        match (self.shared.slot.take(CLOSED), &self.own) {
+        let has_file = self.state.has_file();
+        match (self.state.slot.take(CLOSED), &self.own) {
             (Some(database), Some(_)) if has_file => {
                 guarded(|| self.seal(database)).map_err(|failure| failure.into_error(Operation::Close))
             }
             (Some(database), Some(own)) => {
                 // What lost its name is not written to any more, not even by the end of redb.
-                let _closed = own.storage.take_back();
-                let_go(database);
+                let _closed = own.storage.revoke();
+                drop_guarded(database);
                 Ok(())
             }
             _ => Ok(()),
@@ -100,7 +100,7 @@ impl Writer {
 
     /// One commit more: redb keeps the last two, so whichever of them damage leaves readable has everything.
     fn seal(&mut self, database: Arc<Database>) -> Result<(), Failure> {
-        let sealed = self.writes.commit_mark(&database);
+        let sealed = self.transactions.commit_mark(&database);
         match Arc::try_unwrap(database) {
             Ok(database) => sealed.and(database.close().map_err(Failure::from)),
             Err(_) => sealed,

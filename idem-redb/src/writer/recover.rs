@@ -11,17 +11,17 @@ use idem_core::{ErrorKind, Result};
 use redb::Database;
 use tokio::sync::mpsc::error::TryRecvError;
 
-use crate::database::origin::{Own, Supply};
-use crate::error::{Away, Failure, away};
-use crate::storage::guard::{guarded, let_go};
+use crate::database::origin::{DatabaseSupplier, OwnDatabase};
+use crate::error::{Away, Failure, unavailable};
+use crate::storage::guard::{drop_guarded, guarded};
 use crate::storage::open::{self, Opened};
 use crate::writer::queue::message::{Message, refuse};
 use crate::writer::worker::Writer;
 
 pub(crate) const AFTER_A_LEAK: Away =
-    Away::for_a_moment("the database is being opened again, since a closure of complete_with leaked a table");
-const AFTER_AN_ERROR: Away = Away::for_a_moment("the database is being opened again after an I/O error");
-const TO_BE_REPLACED: Away = Away::because(
+    Away::transient("the database is being opened again, since a closure of complete_with leaked a table");
+const AFTER_AN_ERROR: Away = Away::transient("the database is being opened again after an I/O error");
+const TO_BE_REPLACED: Away = Away::new(
     ErrorKind::Unavailable,
     "the shared database failed: open it again, and supply it with replace_database",
 );
@@ -30,21 +30,21 @@ const TO_BE_REPLACED: Away = Away::because(
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long reads wait for a database that the application opens.
-const PATIENCE_OF_READS: Duration = Duration::from_millis(500);
+const READS_WAIT: Duration = Duration::from_millis(500);
 
 impl Writer {
     /// Opens the database again where `done` says that redb refuses every write until then.
     pub(crate) fn recover(&mut self, done: Result<(), Failure>) {
         match done {
             Err(failure) if failure.is_full() && self.own.is_some() => {
-                self.writes.met_full();
+                self.transactions.ran_out_of_space();
                 self.open_in_place();
             }
             Err(failure) if failure.needs_reopen() && self.own.is_some() => self.open_again(&AFTER_AN_ERROR),
-            Err(failure) if failure.needs_reopen() && self.supply.is_some() => self.ask_for_another(),
+            Err(failure) if failure.needs_reopen() && self.supplier.is_some() => self.reopen_supplied(),
             Err(failure) if failure.needs_reopen() => {
-                let failed = self.shared.slot.take(TO_BE_REPLACED);
-                let_go(failed);
+                let failed = self.state.slot.take(TO_BE_REPLACED);
+                drop_guarded(failed);
                 tracing::error!("the shared database failed; the application must supply it anew");
             }
             _ => {}
@@ -54,20 +54,20 @@ impl Writer {
     /// Closes the database and opens it again, however often that takes; meanwhile all are told `why`.
     pub(crate) fn open_again(&mut self, why: &Away) {
         let Some(mut own) = self.own.take() else { return };
-        let failed = self.shared.slot.take(why.clone());
-        let_go(failed);
+        let failed = self.state.slot.take(why.clone());
+        drop_guarded(failed);
         // A leaked table would keep the storage, and its lock, for ever.
-        let _closed = guarded(|| own.storage.take_back().map_err(|error| Failure::Redb(error.into())));
+        let _closed = guarded(|| own.storage.revoke().map_err(|error| Failure::Redb(error.into())));
         let mut pause = FIRST_PAUSE;
-        while self.shared.has_file()
+        while self.state.has_file()
             && let Err(error) = self.reopen(&mut own)
         {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "the database cannot be opened again yet"
             );
-            let why = why.clone().lasting(&error);
-            self.shared.slot.explain(why.clone());
+            let why = why.clone().prolonged(&error);
+            self.state.slot.explain(why.clone());
             if !self.refuse_for(pause, &why) {
                 break;
             }
@@ -83,9 +83,9 @@ impl Writer {
         let opened = match own.storage.pass_on() {
             Some(storage) => {
                 own.storage = storage.clone();
-                open::open_in_place(&self.shared.config, storage)
+                open::open_in_place(&self.state.config, storage)
             }
-            None => Err(away("the storage was closed", Operation::Open)),
+            None => Err(unavailable("the storage was closed", Operation::Open)),
         };
         match opened {
             Ok(opened) => {
@@ -106,19 +106,19 @@ impl Writer {
 
     /// Lets the application open its database anew, however often that takes. It may be at work with the old one for a
     /// moment longer, so reads wait for some attempts.
-    fn ask_for_another(&mut self) {
-        let Some(supply) = self.supply.take() else { return };
-        let failed = self.shared.slot.take(AFTER_AN_ERROR);
-        let_go(failed);
+    fn reopen_supplied(&mut self) {
+        let Some(supplier) = self.supplier.take() else { return };
+        let failed = self.state.slot.take(AFTER_AN_ERROR);
+        drop_guarded(failed);
         let (mut pause, begun) = (FIRST_PAUSE, SystemClock.monotonic());
         loop {
-            let adopted = ask(&supply).map_err(Failure::Record).and_then(|database| {
-                guarded(|| self.writes.adopt_again(&database))?;
+            let adopted = call_supplier(&supplier).map_err(Failure::Record).and_then(|database| {
+                guarded(|| self.transactions.adopt_again(&database))?;
                 Ok(database)
             });
             let error = match adopted {
                 Ok(database) => {
-                    self.shared.slot.put(database);
+                    self.state.slot.put(database);
                     tracing::warn!("the application's database was opened again");
                     break;
                 }
@@ -129,26 +129,26 @@ impl Writer {
                 "the application's database cannot be opened again yet"
             );
             let mut why = AFTER_AN_ERROR;
-            if SystemClock.monotonic().saturating_sub(begun) >= PATIENCE_OF_READS {
-                why = why.lasting(&error);
-                self.shared.slot.explain(why.clone());
+            if SystemClock.monotonic().saturating_sub(begun) >= READS_WAIT {
+                why = why.prolonged(&error);
+                self.state.slot.explain(why.clone());
             }
             if !self.refuse_for(pause, &why) {
                 break;
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        self.supply = Some(supply);
+        self.supplier = Some(supplier);
     }
 
-    fn reopen(&mut self, own: &mut Own) -> Result<()> {
+    fn reopen(&mut self, own: &mut OwnDatabase) -> Result<()> {
         let opened = (own.reopen)()?;
         // Replaced since: the other file is another store, with holders of its own.
-        if let (Some(before), Some(now)) = (&self.shared.identity, &opened.identity)
+        if let (Some(before), Some(now)) = (&self.state.identity, &opened.identity)
             && !before.is_same(now)
         {
-            self.shared.slot.lose(before.lost());
-            let_go(opened);
+            self.state.slot.mark_lost(before.lost());
+            drop_guarded(opened);
             return Ok(());
         }
         own.storage = opened.storage.clone();
@@ -158,15 +158,15 @@ impl Writer {
     }
 
     fn adopt(&mut self, opened: Opened) {
-        self.writes.found(opened.mark);
-        self.writes.stands_on(opened.storage);
-        self.shared.slot.put(opened.database.into());
+        self.transactions.advance_to(opened.mark);
+        self.transactions.reopened_on(opened.storage);
+        self.state.slot.put(opened.database.into());
     }
 
     fn refuse(&self, message: Message, why: &Away) {
         if matches!(message, Message::Reopen) {
             // It is being done; the next read that fails may ask again.
-            self.shared.slot.swap_look_asked(false);
+            self.state.slot.swap_check_requested(false);
         }
         refuse(message, why);
     }
@@ -205,7 +205,7 @@ impl Writer {
 }
 
 /// A panic in the application's code is its own, and no damage of the database.
-fn ask(supply: &Supply) -> Result<Arc<Database>> {
-    catch_unwind(AssertUnwindSafe(supply))
-        .unwrap_or_else(|_| Err(away("opening the application's database panicked", Operation::Open)))
+fn call_supplier(supplier: &DatabaseSupplier) -> Result<Arc<Database>> {
+    catch_unwind(AssertUnwindSafe(supplier))
+        .unwrap_or_else(|_| Err(unavailable("opening the application's database panicked", Operation::Open)))
 }

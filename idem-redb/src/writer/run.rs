@@ -3,7 +3,7 @@
 use super::clock::now;
 use super::worker::Writer;
 use crate::error::Failure;
-use crate::storage::guard::{guarded, let_go};
+use crate::storage::guard::{drop_guarded, guarded};
 use crate::writer::commit::application_transaction;
 use crate::writer::commit::batch::{Batch, Committed, MOST_BYTES};
 use crate::writer::full_disk::{FULL, retried};
@@ -23,7 +23,7 @@ const LARGEST_BATCH: usize = 1_024;
 const LINGER: Duration = Duration::from_micros(200);
 /// How long the writer stays awake for the next call after a batch. A lone caller's next call comes within it,
 /// and to be woken for it would cost as much as a tenth of a commit.
-const AWAKE: Duration = Duration::from_micros(100);
+const SPIN: Duration = Duration::from_micros(100);
 
 impl Writer {
     pub(super) fn run(mut self) -> Result<()> {
@@ -32,7 +32,7 @@ impl Writer {
                 Message::Call(_) => self.batch(Some(message)),
                 Message::Transact(queued) if queued.reply.is_closed() => {}
                 Message::Transact(queued) => self.transact(*queued),
-                Message::Reopen => self.look_after_reads(),
+                Message::Reopen => self.check_after_failed_read(),
                 Message::Compact(reply) => self.compact(reply),
                 Message::Replace(database, reply) => self.replace(database, reply),
                 Message::Close => break,
@@ -47,8 +47,8 @@ impl Writer {
         loop {
             let sweeps = self.sweep.is_under_way(&mut self.queue);
             // Who was just answered may ask again at once, and is not to wait for a bite of a sweep.
-            let awake = if sweeps && self.last_batch == 0 { Duration::ZERO } else { AWAKE };
-            if let Some(message) = self.held_back.pop_front().or_else(|| self.poll(now(), awake)) {
+            let spin = if sweeps && self.last_batch == 0 { Duration::ZERO } else { SPIN };
+            if let Some(message) = self.held_back.pop_front().or_else(|| self.poll(now(), spin)) {
                 return Some(message);
             }
             // Nobody is left, so nobody waits for the sweeps either.
@@ -59,22 +59,22 @@ impl Writer {
                 self.batch(None);
                 continue;
             }
-            let (rest, patience) = self.next_rest();
-            match self.queue.wait(Some(patience)) {
+            let (task, timeout) = self.next_idle_task();
+            match self.queue.wait(Some(timeout)) {
                 Waited::Ready => {}
                 Waited::Ended => return None,
-                Waited::TimedOut => self.rest(rest),
+                Waited::TimedOut => self.run_idle_task(task),
             }
         }
     }
 
     /// The next message, if it comes within `patience` of `since`. Gives way to whoever is about to send it,
     /// since a sleep would last longer than the whole of it.
-    fn poll(&mut self, since: Duration, patience: Duration) -> Option<Message> {
+    fn poll(&mut self, since: Duration, timeout: Duration) -> Option<Message> {
         loop {
             match self.queue.try_recv() {
                 Ok(message) => return Some(message),
-                Err(TryRecvError::Empty) if now().saturating_sub(since) < patience => {
+                Err(TryRecvError::Empty) if now().saturating_sub(since) < timeout => {
                     std::thread::yield_now();
                 }
                 Err(_) => return None,
@@ -135,15 +135,15 @@ impl Writer {
                 return Err(failure);
             }
         };
-        let done = batch.commit(&database, &mut self.writes);
-        let_go(database);
+        let done = batch.commit(&database, &mut self.transactions);
+        drop_guarded(database);
         done
     }
 
     /// The database, if it is there and its file has its name.
     pub(crate) fn database(&self) -> Result<Arc<Database>, Failure> {
-        self.shared.has_file();
-        self.shared.slot.database()
+        self.state.has_file();
+        self.state.slot.database()
     }
 
     /// All that waits, up to a bound, and up to the first message that stands alone.
@@ -169,8 +169,8 @@ impl Writer {
             if batch.len() == LARGEST_BATCH || bytes >= MOST_BYTES {
                 break;
             }
-            let patience = if batch.calls.len() < expected { LINGER } else { Duration::ZERO };
-            next = self.held_back.pop_front().or_else(|| self.poll(begun, patience));
+            let timeout = if batch.calls.len() < expected { LINGER } else { Duration::ZERO };
+            next = self.held_back.pop_front().or_else(|| self.poll(begun, timeout));
         }
         batch
     }
@@ -182,9 +182,9 @@ impl Writer {
         match self.database() {
             Ok(database) => {
                 self.sweep.alone += 1;
-                let done = application_transaction::transact(queued, &database, &mut self.writes);
-                let is_blocked = guarded(|| Ok(self.writes.is_blocked(&database))).unwrap_or(false);
-                let_go(database);
+                let done = application_transaction::transact(queued, &database, &mut self.transactions);
+                let is_blocked = guarded(|| Ok(self.transactions.is_blocked(&database))).unwrap_or(false);
+                drop_guarded(database);
                 self.breaker.ended(admitted, done.as_ref().copied(), now());
                 if is_blocked { self.open_again(&AFTER_A_LEAK) } else { self.recover(done.map(drop)) }
             }
@@ -193,10 +193,10 @@ impl Writer {
     }
 
     /// A read failed. It may be over already: a write met the same error and opened the database again.
-    fn look_after_reads(&mut self) {
-        self.shared.slot.swap_look_asked(false);
-        if let Ok(database) = self.shared.slot.database() {
-            let usable = guarded(|| Ok(self.writes.begin(&database)?.abort()?));
+    fn check_after_failed_read(&mut self) {
+        self.state.slot.swap_check_requested(false);
+        if let Ok(database) = self.state.slot.database() {
+            let usable = guarded(|| Ok(self.transactions.begin(&database)?.abort()?));
             drop(database);
             self.recover(usable);
         }

@@ -10,12 +10,12 @@ use std::time::Duration;
 use idem_core::Result;
 use tokio::sync::watch;
 
-use crate::database::origin::{Origin, Own, Supply};
-use crate::database::state::Shared;
+use crate::database::origin::{DatabaseSupplier, Origin, OwnDatabase};
+use crate::database::state::StoreState;
 use crate::storage::shrink::Shrinking;
 use crate::thread;
 use crate::writer::closed::Closed;
-use crate::writer::commit::transactions::Writes;
+use crate::writer::commit::transactions::WriteTransactions;
 use crate::writer::full_disk::CircuitBreaker;
 use crate::writer::queue::message::Message;
 use crate::writer::queue::priority::QueueReceiver;
@@ -23,12 +23,12 @@ use crate::writer::sweep_progress::SweepTurn;
 
 pub(crate) struct Writer {
     pub(crate) queue: QueueReceiver,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) state: Arc<StoreState>,
     /// None where the database is the application's.
-    pub(crate) own: Option<Own>,
+    pub(crate) own: Option<OwnDatabase>,
     /// Only where it is the application's.
-    pub(crate) supply: Option<Supply>,
-    pub(crate) writes: Writes,
+    pub(crate) supplier: Option<DatabaseSupplier>,
+    pub(crate) transactions: WriteTransactions,
     /// Received, but not part of the last batch.
     pub(crate) held_back: VecDeque<Message>,
     pub(super) last_batch: usize,
@@ -36,7 +36,7 @@ pub(crate) struct Writer {
     pub(crate) breaker: CircuitBreaker,
     pub(crate) shrinking: Shrinking,
     /// When it is looked next whether to shrink the file under load.
-    pub(crate) next_look: Duration,
+    pub(crate) next_shrink_check: Duration,
 }
 
 impl Writer {
@@ -44,22 +44,22 @@ impl Writer {
     pub(crate) fn spawn(
         queue: QueueReceiver,
         origin: Origin,
-        writes: Writes,
+        transactions: WriteTransactions,
     ) -> Result<watch::Receiver<Option<Closed>>> {
-        let shared = Arc::clone(&writes.shared);
-        let (own, supply) = origin.parts();
+        let state = Arc::clone(&transactions.state);
+        let (own, supplier) = origin.parts();
         let this = Self {
             queue,
-            shared,
+            state,
             own,
-            supply,
-            writes,
+            supplier,
+            transactions,
             held_back: VecDeque::new(),
             last_batch: 0,
             sweep: SweepTurn::default(),
             breaker: CircuitBreaker::default(),
             shrinking: Shrinking::default(),
-            next_look: Duration::ZERO,
+            next_shrink_check: Duration::ZERO,
         };
         let (closing, closed) = watch::channel(None);
         thread::spawn("idem-redb writer", move || {

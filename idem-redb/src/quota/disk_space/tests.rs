@@ -99,7 +99,7 @@ fn what_is_kept_for_root_is_left_until_a_write_fails_that_it_would_have_had_room
     room.begin(0, 0, false);
     let (left, seen) = (room.left(), room.state().seen);
     assert!(!room.state().without_roots);
-    room.met_full();
+    room.ran_out_of_space();
     let has_room = seen.is_some_and(|seen| left > Some(seen.reserve()));
     assert_eq!(room.state().without_roots, has_room);
 }

@@ -17,14 +17,14 @@ const SEED: [u8; Key::STORAGE_LEN] = [0; Key::STORAGE_LEN];
 
 /// The store's time, the highest reading of the wall clock, and the highest sequence at a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Mark {
+pub(crate) struct HighWaterMark {
     pub(crate) time: Timestamp,
     /// Zero where none was written yet: by a store of version 1, and in a new one.
     pub(crate) wall: Timestamp,
     pub(crate) sequence: u64,
 }
 
-impl Mark {
+impl HighWaterMark {
     pub(crate) fn new(clock: ClockMark, sequence: u64) -> Self {
         Self { time: clock.time, wall: clock.wall, sequence }
     }
@@ -77,16 +77,17 @@ mod tests {
 
     #[test]
     fn a_damaged_mark_is_none() {
-        let mark = Mark { time: Timestamp::from_micros(7), wall: Timestamp::from_micros(8), sequence: 9 };
+        let mark =
+            HighWaterMark { time: Timestamp::from_micros(7), wall: Timestamp::from_micros(8), sequence: 9 };
         let bytes = mark.to_bytes();
-        assert_eq!(Mark::from_bytes(&bytes), Some(mark));
+        assert_eq!(HighWaterMark::from_bytes(&bytes), Some(mark));
         for bit in 0..bytes.len() * 8 {
             let mut damaged = bytes;
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(Mark::from_bytes(&damaged), None, "bit {bit}");
+            assert_eq!(HighWaterMark::from_bytes(&damaged), None, "bit {bit}");
         }
         for length in 0..bytes.len() {
-            assert_eq!(Mark::from_bytes(&bytes[..length]), None, "length {length}");
+            assert_eq!(HighWaterMark::from_bytes(&bytes[..length]), None, "length {length}");
         }
     }
 }

@@ -13,12 +13,12 @@ use idem_core::record::Record;
 use redb::{ReadableTable, Table};
 
 use crate::error::Failure;
-use crate::storage::records::high_water_mark::Mark;
+use crate::storage::records::high_water_mark::HighWaterMark;
 use crate::storage::records::schema::{Place, StorageKey, corrupt};
 use crate::storage::records::usage_row::HeldRow;
 
 /// Where the mark is: behind every note.
-pub(crate) const MARK: Place = Place(u128::MAX);
+pub(crate) const HIGH_WATER_MARK: Place = Place(u128::MAX);
 
 /// Where it is written down what the scopes hold: behind every note too.
 pub(crate) const HELD: Place = Place(u128::MAX - 1);
@@ -42,11 +42,13 @@ pub(crate) fn read_note(key: &[u8; Key::STORAGE_LEN], value: &[u8]) -> Option<(P
 }
 
 /// How far the store had come.
-pub(crate) fn read_mark(locks: &impl ReadableTable<StorageKey, &'static [u8]>) -> Result<Mark, Failure> {
-    let Some(mark) = locks.get(&note_key(MARK))? else {
+pub(crate) fn read_mark(
+    locks: &impl ReadableTable<StorageKey, &'static [u8]>,
+) -> Result<HighWaterMark, Failure> {
+    let Some(mark) = locks.get(&note_key(HIGH_WATER_MARK))? else {
         return Err(corrupt("the store's high-water mark is missing"));
     };
-    Mark::from_bytes(mark.value()).ok_or_else(|| corrupt("the store's high-water mark is damaged"))
+    HighWaterMark::from_bytes(mark.value()).ok_or_else(|| corrupt("the store's high-water mark is damaged"))
 }
 
 /// What the scopes held. `None` where nothing was written, or it is damaged: it is a protection and no promise.
@@ -123,8 +125,8 @@ impl LockExpiry<'_, '_> {
         Ok(())
     }
 
-    pub(crate) fn write_mark(&mut self, mark: Mark) -> Result<(), Failure> {
-        self.0.insert(&note_key(MARK), &mark.to_bytes()[..])?;
+    pub(crate) fn write_mark(&mut self, mark: HighWaterMark) -> Result<(), Failure> {
+        self.0.insert(&note_key(HIGH_WATER_MARK), &mark.to_bytes()[..])?;
         Ok(())
     }
 

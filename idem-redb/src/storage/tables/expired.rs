@@ -25,7 +25,7 @@ pub(crate) struct FoundExpired {
     /// Due notes of locks that have not expired, or cannot be read, or are gone.
     pub(crate) notes: Vec<(Key, Place)>,
     /// Whether there may be more behind so many of these notes.
-    pub(crate) cut: bool,
+    pub(crate) is_truncated: bool,
 }
 
 impl FoundExpired {
@@ -39,7 +39,7 @@ impl FoundExpired {
 }
 
 /// At most `limits.0` outcomes and `limits.1` locks. Costs nothing for what has not expired.
-pub(crate) fn expired(
+pub(crate) fn find_expired(
     txn: &ReadTransaction,
     now: Timestamp,
     limits: (usize, usize),
@@ -62,7 +62,7 @@ pub(crate) fn expired(
             break;
         }
         if found.notes.len() == MOST_RENEWED {
-            found.cut = true;
+            found.is_truncated = true;
             break;
         }
         let (note, value) = entry?;

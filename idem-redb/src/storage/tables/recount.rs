@@ -8,8 +8,8 @@ use redb::{ReadableTable, ReadableTableMetadata};
 use super::sizes::{IN_INDEX, LOCK, size};
 use super::write::Tables;
 use crate::error::Failure;
-use crate::storage::records::high_water_mark::Mark;
-use crate::storage::records::lock_expiry::{self, MARK, note_key};
+use crate::storage::records::high_water_mark::HighWaterMark;
+use crate::storage::records::lock_expiry::{self, HIGH_WATER_MARK, note_key};
 use crate::storage::records::scope_usage::{Held, ScopeId};
 
 /// How many records are read at most, and how many bytes of them: some milliseconds.
@@ -34,15 +34,15 @@ pub(crate) struct Known {
     /// The most bytes of records that the file is known to have had room for.
     pub(crate) most: u64,
     /// Whether there are tables of the application's in it.
-    pub(crate) has_rows: bool,
+    pub(crate) has_other_tables: bool,
 }
 
 impl Tables<'_> {
     /// What the scopes hold, as was written down with `mark` or is counted now.
-    pub(crate) fn known(&mut self, mark: Mark) -> Result<Known, Failure> {
+    pub(crate) fn known(&mut self, mark: HighWaterMark) -> Result<Known, Failure> {
         if let Some(row) = lock_expiry::read_held(&self.locks)?.filter(|row| row.is_of(mark.time)) {
             let is_exact = row.is_exact && row.as_of == mark.time;
-            return Ok(Known { held: row.held, is_exact, most: row.most, has_rows: false });
+            return Ok(Known { held: row.held, is_exact, most: row.most, has_other_tables: false });
         }
         let counted = self.recount()?;
         Ok(Known { held: counted.held, is_exact: counted.is_exact, ..Known::default() })
@@ -69,7 +69,7 @@ impl Tables<'_> {
         let is_exact = part.records == all && self.locks.len()? <= MOST_RECORDS;
         if is_exact {
             // The mark is behind all notes.
-            let mark = note_key(MARK);
+            let mark = note_key(HIGH_WATER_MARK);
             let behind = (Bound::Excluded(&mark), Bound::Unbounded);
             for entry in self.locks.range::<&[u8; Key::STORAGE_LEN]>(behind)? {
                 let (key, _) = entry?;

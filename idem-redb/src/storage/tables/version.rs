@@ -4,7 +4,7 @@ use redb::{ReadableTable, WriteTransaction};
 
 use super::write::Tables;
 use crate::error::Failure;
-use crate::storage::records::high_water_mark::Mark;
+use crate::storage::records::high_water_mark::HighWaterMark;
 use crate::storage::records::schema::{META, SCHEMA_VERSION, VERSION_KEY};
 
 /// The schema's version, `None` where there has never been a store.
@@ -25,5 +25,5 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Failure> {
     tables.checkpoints.open()?;
     tables.index.open()?;
     tables.outcomes.open()?;
-    tables.write_mark(Mark::default())
+    tables.write_mark(HighWaterMark::default())
 }

@@ -6,7 +6,7 @@ use idem_core::record::Record;
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use crate::error::Failure;
-use crate::storage::records::high_water_mark::Mark;
+use crate::storage::records::high_water_mark::HighWaterMark;
 use crate::storage::records::lock_expiry::{self, LockExpiry};
 use crate::storage::records::lock_record::{read_checkpoint, read_lock};
 use crate::storage::records::schema::{
@@ -93,12 +93,12 @@ impl<'txn> Tables<'txn> {
         }
     }
 
-    pub(crate) fn write_mark(&mut self, mark: Mark) -> Result<(), Failure> {
+    pub(crate) fn write_mark(&mut self, mark: HighWaterMark) -> Result<(), Failure> {
         self.lock_expiry().write_mark(mark)
     }
 
     /// How far the store had come.
-    pub(crate) fn mark(&self) -> Result<Mark, Failure> {
+    pub(crate) fn mark(&self) -> Result<HighWaterMark, Failure> {
         lock_expiry::read_mark(&self.locks)
     }
 

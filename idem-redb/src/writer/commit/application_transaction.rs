@@ -9,33 +9,33 @@ use idem_core::error::Operation;
 use idem_core::{Effect, Error, ErrorKind, Outcome, Result, UnavailableReason};
 use redb::{Database, WriteTransaction};
 
-use crate::error::{Failure, away};
+use crate::error::{Failure, unavailable};
 use crate::storage::guard::guarded;
 use crate::storage::setup;
 use crate::storage::tables::write::Tables;
-use crate::writer::commit::transactions::Writes;
-use crate::writer::queue::message::{QueuedTransaction, Transaction, Work, send};
+use crate::writer::commit::transactions::WriteTransactions;
+use crate::writer::queue::message::{QueuedTransaction, TransactionAnswer, Work, send};
 
 /// Runs the application's writes and the completion in one transaction, or neither; whether anything was committed.
 pub(crate) fn transact(
     queued: QueuedTransaction,
     database: &Arc<Database>,
-    writes: &mut Writes,
+    transactions: &mut WriteTransactions,
 ) -> Result<bool, Failure> {
     let QueuedTransaction { key, token, retention, work, reply } = queued;
     let complete = |outcome| Call::Complete { token, outcome, retention };
     // What failed within the closure, after which redb works no more. The closure has told of it in its own way.
     let mut failed = None;
-    let run = || -> Result<Result<Transaction>, Failure> {
-        let txn = writes.begin(database)?;
+    let run = || -> Result<Result<TransactionAnswer>, Failure> {
+        let txn = transactions.begin(database)?;
         // The turn may have been long in coming, and nobody would hear how it ended.
         if reply.is_closed() {
-            return Ok(Err(away("the caller has gone", Operation::Complete)));
+            return Ok(Err(unavailable("the caller has gone", Operation::Complete)));
         }
         // Asked with a stand-in first: a lost lease must not even run the closure.
         let (mut step, found) = {
             let mut tables = Tables::open(&txn)?;
-            let step = writes.step(&tables)?;
+            let step = transactions.step(&tables)?;
             match tables.load(&key, step.now) {
                 Ok(found) => (step, found),
                 Err(Failure::Record(error)) => return Ok(Err(error.during(Operation::Complete))),
@@ -45,46 +45,46 @@ pub(crate) fn transact(
         let stand_in = complete(Outcome::Unavailable(UnavailableReason::Other));
         let decision = decide(found.as_ref().map(|found| &found.record), stand_in, step.now);
         match (decision.answer, decision.change) {
-            (Answer::Effect(Effect::Lost(reason)), _) => return Ok(Ok(Transaction::Lost(reason))),
-            (_, Change::None) => return Ok(Ok(Transaction::AlreadyCompleted)),
+            (Answer::Effect(Effect::Lost(reason)), _) => return Ok(Ok(TransactionAnswer::Lost(reason))),
+            (_, Change::None) => return Ok(Ok(TransactionAnswer::AlreadyCompleted)),
             _ => {}
         }
         let outcome = match run_work(work, &txn) {
             Ok(outcome) => outcome,
             Err(ended) => {
-                failed = txn.abort().err().map(|error| writes.explained(error.into()));
+                failed = txn.abort().err().map(|error| transactions.explain(error.into()));
                 return Ok(Ok(ended));
             }
         };
         let call = complete(outcome);
-        if let Err(error) = call.check(writes.shared.config.max_outcome) {
+        if let Err(error) = call.check(transactions.state.config.max_outcome) {
             txn.abort()?;
             return Ok(Err(error));
         }
         let counts = {
-            let mut tables = writes.tables(&txn)?;
-            match step.call(&mut tables, &key, call, writes.share())? {
+            let mut tables = transactions.tables(&txn)?;
+            match step.call(&mut tables, &key, call, transactions.share())? {
                 Ok(done) if done.wrote => {}
                 // The closure has changed idem's own tables: nothing of it is committed.
-                Ok(_) => return Ok(Err(meddled())),
+                Ok(_) => return Ok(Err(store_tables_changed())),
                 Err(error) => return Ok(Err(error)),
             }
-            writes.finish(&step, &mut tables)?
+            transactions.finish(&step, &mut tables)?
         };
-        if let Some(share) = writes.share()
-            && setup::has_rows(&txn)?
+        if let Some(share) = transactions.share()
+            && setup::has_other_tables(&txn)?
         {
-            share.has_rows();
+            share.has_other_tables();
         }
-        writes.commit(&step, counts, txn)?;
-        Ok(Ok(Transaction::Applied))
+        transactions.commit(&step, counts, txn)?;
+        Ok(Ok(TransactionAnswer::Applied))
     };
     match guarded(run) {
         Ok(answer) => {
-            let applied = matches!(answer, Ok(Transaction::Applied));
+            let applied = matches!(answer, Ok(TransactionAnswer::Applied));
             send(reply, answer);
             if applied {
-                writes.shared.waiters.wake(&key);
+                transactions.state.waiters.wake(&key);
             }
             failed.map_or(Ok(applied), Err)
         }
@@ -96,15 +96,15 @@ pub(crate) fn transact(
 }
 
 /// The outcome, or how the transaction ends without one.
-fn run_work(work: Work, txn: &WriteTransaction) -> Result<Outcome, Transaction> {
+fn run_work(work: Work, txn: &WriteTransaction) -> Result<Outcome, TransactionAnswer> {
     match catch_unwind(AssertUnwindSafe(|| work(txn))) {
         Ok(Some(outcome)) => Ok(outcome),
-        Ok(None) => Err(Transaction::RolledBack),
-        Err(panic) => Err(Transaction::Panicked(panic as Box<dyn Any + Send>)),
+        Ok(None) => Err(TransactionAnswer::RolledBack),
+        Err(panic) => Err(TransactionAnswer::Panicked(panic as Box<dyn Any + Send>)),
     }
 }
 
-fn meddled() -> Error {
+fn store_tables_changed() -> Error {
     let message = "the closure changed the store's own tables (idem/...), so nothing was committed";
     Error::new(ErrorKind::InvalidArgument, Operation::Complete, message)
 }

@@ -7,9 +7,9 @@ use idem_core::error::Operation;
 use idem_core::{Error, Result};
 use redb::Database;
 
-use crate::error::{Failure, away};
+use crate::error::{Failure, unavailable};
 use crate::storage::guard::guarded;
-use crate::writer::commit::transactions::Writes;
+use crate::writer::commit::transactions::WriteTransactions;
 use crate::writer::queue::message::{QueuedCall, answer_size, send};
 use crate::writer::queue::sweep_plan::SweepStep;
 
@@ -53,15 +53,15 @@ impl Batch {
     pub(crate) fn commit(
         &mut self,
         database: &Arc<Database>,
-        writes: &mut Writes,
+        transactions: &mut WriteTransactions,
     ) -> Result<Committed, Failure> {
-        match guarded(|| self.transact(database, writes)) {
-            Ok(answers) => Ok(self.answer(answers, &writes.shared.waiters)),
+        match guarded(|| self.transact(database, transactions)) {
+            Ok(answers) => Ok(self.answer(answers, &transactions.state.waiters)),
             Err(failure) if failure.is_full() => Err(failure),
             Err(failure) if failure.is_damage() && self.len() > 1 => {
                 let mut done = Ok(Committed::default());
                 for mut alone in std::mem::take(self).singly() {
-                    let one = alone.commit(database, writes);
+                    let one = alone.commit(database, transactions);
                     if let Err(failure) = &one {
                         alone.refuse(|operation| failure.to_error(operation));
                     }
@@ -81,7 +81,7 @@ impl Batch {
             }
             // One of them met what made redb panic, and the others must not take it for theirs.
             Err(Failure::Panicked) if self.len() > 1 => {
-                self.refuse(|operation| away("another call of the same commit met damage", operation));
+                self.refuse(|operation| unavailable("another call of the same commit met damage", operation));
                 Err(Failure::Panicked)
             }
             Err(failure) => {
@@ -103,21 +103,25 @@ impl Batch {
         }
     }
 
-    fn transact(&self, database: &Arc<Database>, writes: &mut Writes) -> Result<Answers, Failure> {
-        let txn = writes.begin(database)?;
+    fn transact(
+        &self,
+        database: &Arc<Database>,
+        transactions: &mut WriteTransactions,
+    ) -> Result<Answers, Failure> {
+        let txn = transactions.begin(database)?;
         let mut answers = Answers { calls: Vec::with_capacity(self.calls.len()), removed: 0, wrote: false };
         let (step, counts) = {
-            let mut tables = writes.tables(&txn)?;
-            let mut step = writes.step(&tables)?;
+            let mut tables = transactions.tables(&txn)?;
+            let mut step = transactions.step(&tables)?;
             let mut bytes = 0;
             for queued in &self.calls {
                 if bytes >= MOST_BYTES {
                     break;
                 }
                 let answer = if queued.is_abandoned() {
-                    Err(away("the caller has gone", queued.call.operation()))
+                    Err(unavailable("the caller has gone", queued.call.operation()))
                 } else {
-                    step.call(&mut tables, &queued.key, queued.call.clone(), writes.share())?
+                    step.call(&mut tables, &queued.key, queued.call.clone(), transactions.share())?
                 };
                 bytes += queued.size() + answer.as_ref().map_or(0, answer_size);
                 answers.calls.push(answer);
@@ -125,12 +129,12 @@ impl Batch {
             for part in &self.bite {
                 answers.removed += step.sweep(&mut tables, part)?;
             }
-            let counts = writes.finish(&step, &mut tables)?;
+            let counts = transactions.finish(&step, &mut tables)?;
             (step, counts)
         };
         answers.wrote = step.wrote;
         if step.wrote {
-            writes.commit(&step, counts, txn)?;
+            transactions.commit(&step, counts, txn)?;
         } else {
             txn.abort()?;
         }

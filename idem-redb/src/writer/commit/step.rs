@@ -6,19 +6,19 @@ use idem_core::{Key, Result};
 
 use crate::error::Failure;
 use crate::quota::scope_quota::Share;
-use crate::storage::records::high_water_mark::Mark;
+use crate::storage::records::high_water_mark::HighWaterMark;
 use crate::storage::tables::write::Tables;
 use crate::writer::queue::sweep_plan::{SweepStep, What};
 
 /// The state of one transaction: one instant, and the sequences given out in it.
 pub(crate) struct Step {
     pub(crate) now: Timestamp,
-    mark: Mark,
+    mark: HighWaterMark,
     pub(crate) wrote: bool,
 }
 
 impl Step {
-    pub(crate) fn new(mark: Mark) -> Self {
+    pub(crate) fn new(mark: HighWaterMark) -> Self {
         Self { now: mark.time, mark, wrote: false }
     }
 
@@ -87,7 +87,7 @@ impl Step {
         Ok(removed)
     }
 
-    pub(crate) fn mark(&self) -> Mark {
+    pub(crate) fn mark(&self) -> HighWaterMark {
         self.mark
     }
 }

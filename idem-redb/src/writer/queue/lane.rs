@@ -75,7 +75,7 @@ impl<T> Lane<T> {
 /// Lets the thread sleep until it is woken, as tokio's own `blocking_recv` does for one channel; `None` once `patience`
 /// is over.
 pub(crate) fn block_on<T>(
-    patience: Option<Duration>,
+    timeout: Option<Duration>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Option<T> {
     let begun = SystemClock.monotonic();
@@ -85,10 +85,10 @@ pub(crate) fn block_on<T>(
         if let Poll::Ready(ready) = poll(&mut context) {
             return Some(ready);
         }
-        match patience {
+        match timeout {
             None => thread::park(),
-            Some(patience) => {
-                let left = patience.checked_sub(SystemClock.monotonic().saturating_sub(begun))?;
+            Some(timeout) => {
+                let left = timeout.checked_sub(SystemClock.monotonic().saturating_sub(begun))?;
                 thread::park_timeout(left);
             }
         }

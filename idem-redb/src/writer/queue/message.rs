@@ -65,13 +65,13 @@ pub(crate) struct QueuedTransaction {
     pub(crate) token: idem_core::Token,
     pub(crate) retention: std::time::Duration,
     pub(crate) work: Work,
-    pub(crate) reply: Reply<Transaction>,
+    pub(crate) reply: Reply<TransactionAnswer>,
 }
 
 /// The application's writes. `None`: roll back.
 pub(crate) type Work = Box<dyn FnOnce(&WriteTransaction) -> Option<Outcome> + Send>;
 
-pub(crate) enum Transaction {
+pub(crate) enum TransactionAnswer {
     Applied,
     /// By the same lease before; the closure was not run.
     AlreadyCompleted,

@@ -134,8 +134,8 @@ impl QueueReceiver {
     }
 
     /// Waits until a message or a sweep can be taken, for no longer than `patience` where there is one.
-    pub(crate) fn wait(&mut self, patience: Option<Duration>) -> Waited {
-        block_on(patience, |context| self.poll(context)).unwrap_or(Waited::TimedOut)
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> Waited {
+        block_on(timeout, |context| self.poll(context)).unwrap_or(Waited::TimedOut)
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Waited> {

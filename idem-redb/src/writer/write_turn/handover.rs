@@ -34,10 +34,10 @@ pub(super) enum Handover<T> {
 
 /// What the writer finds once it waits no longer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found<T> {
+pub(super) enum WaitEnd<T> {
     Begun(T),
     /// Its patience is over; the thread waits on.
-    Nothing,
+    TimedOut,
     /// The thread is gone.
     Over,
 }
@@ -56,13 +56,13 @@ impl<T> Handover<T> {
     }
 
     /// The writer stops waiting, and takes what there is.
-    pub(super) fn collect(&mut self) -> Found<T> {
+    pub(super) fn collect(&mut self) -> WaitEnd<T> {
         match std::mem::replace(self, Self::Over) {
-            Self::Begun(begun) => Found::Begun(begun),
-            Self::Over => Found::Over,
+            Self::Begun(begun) => WaitEnd::Begun(begun),
+            Self::Over => WaitEnd::Over,
             Self::Awaited | Self::Unattended => {
                 *self = Self::Unattended;
-                Found::Nothing
+                WaitEnd::TimedOut
             }
         }
     }
@@ -95,8 +95,7 @@ pub(crate) trait Monitor<T>: Send + Sync + 'static {
 
     /// Waits until the value is as it should be, or `patience` is over; then does `then`, in the same critical
     /// section.
-    fn wait<R>(&self, patience: Duration, is_ready: impl Fn(&T) -> bool, then: impl FnOnce(&mut T) -> R)
-    -> R;
+    fn wait<R>(&self, timeout: Duration, is_ready: impl Fn(&T) -> bool, then: impl FnOnce(&mut T) -> R) -> R;
 }
 
 /// What the hand-over runs on: threads and monitors of the system, or of a model checker.
@@ -124,9 +123,9 @@ impl<P: Platform, T: Send + 'static> Waiting<P, T> {
     }
 
     /// Waits for the thread within `patience`.
-    pub(super) fn wait(&self, patience: Duration) -> Found<T> {
+    pub(super) fn wait(&self, timeout: Duration) -> WaitEnd<T> {
         self.0.change(Handover::ask);
-        self.0.wait(patience, Handover::is_decided, Handover::collect)
+        self.0.wait(timeout, Handover::is_decided, Handover::collect)
     }
 
     /// Whether the thread has had its turn, and is gone.
@@ -162,14 +161,9 @@ impl<T: Send + 'static> Monitor<T> for Condition<T> {
         changed
     }
 
-    fn wait<R>(
-        &self,
-        patience: Duration,
-        is_ready: impl Fn(&T) -> bool,
-        then: impl FnOnce(&mut T) -> R,
-    ) -> R {
+    fn wait<R>(&self, timeout: Duration, is_ready: impl Fn(&T) -> bool, then: impl FnOnce(&mut T) -> R) -> R {
         let value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(value, patience, |value| !is_ready(value));
+        let waited = self.changed.wait_timeout_while(value, timeout, |value| !is_ready(value));
         let (mut value, _) = waited.unwrap_or_else(PoisonError::into_inner);
         then(&mut value)
     }

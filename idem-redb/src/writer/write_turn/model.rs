@@ -7,7 +7,7 @@ use idem_core::Result;
 use shuttle::sync::{Arc, Condvar, Mutex, MutexGuard};
 use shuttle::thread;
 
-use super::handover::{Found, Monitor, Platform, Waiting};
+use super::handover::{Monitor, Platform, WaitEnd, Waiting};
 use super::turn::{Turn, WriteSlot};
 use crate::error::Failure;
 
@@ -24,10 +24,10 @@ fn a_writer_that_stops_waiting_and_asks_again_gets_its_turn() {
             let slot = Slot::default();
             let application = use_in_turn(&slot, 2);
             let mut turn = turn();
-            for patience in [SOME, SOME, FOR_EVER] {
-                match turn.begin(&slot, patience) {
+            for timeout in [SOME, SOME, FOR_EVER] {
+                match turn.begin(&slot, timeout) {
                     Ok(begun) => drop(begun),
-                    Err(Failure::Busy) => assert!(patience != FOR_EVER, "stopped waiting too early"),
+                    Err(Failure::Busy) => assert!(timeout != FOR_EVER, "stopped waiting too early"),
                     Err(other) => panic!("{other:?}"),
                 }
             }
@@ -64,14 +64,14 @@ fn what_the_waiting_thread_leaves_is_found_once_and_by_whoever_waits() {
             let (mut found, mut over) = (0, 0);
             for _ in 0..3 {
                 match waiting.wait(SOME) {
-                    Found::Begun(7) => found += 1,
-                    Found::Begun(other) => panic!("{other}"),
-                    Found::Over => over += 1,
-                    Found::Nothing => {}
+                    WaitEnd::Begun(7) => found += 1,
+                    WaitEnd::Begun(other) => panic!("{other}"),
+                    WaitEnd::Over => over += 1,
+                    WaitEnd::TimedOut => {}
                 }
             }
             assert!(found <= 1, "handed over {found} times");
-            assert!(matches!(waiting.wait(FOR_EVER), Found::Begun(7) | Found::Over));
+            assert!(matches!(waiting.wait(FOR_EVER), WaitEnd::Begun(7) | WaitEnd::Over));
             assert!(over == 0 || waiting.is_over());
         },
         ORDERS,
@@ -87,7 +87,7 @@ fn a_slot_that_was_given_back_is_not_called_leaked() {
             let held = slot.wait_for_turn();
             let mut turn = turn();
             // A closure of ours has just run, and the application was quicker.
-            turn.look(&slot);
+            turn.suspect_if_taken(&slot);
             // It is in use for all of a call's time, as far as the store can see.
             let told = turn.begin(&slot, SOME);
             assert!(matches!(told, Err(Failure::Away(_))), "{told:?}");
@@ -208,16 +208,11 @@ impl<T: Send + 'static> Monitor<T> for ModelMonitor<T> {
     }
 
     /// The end of some patience is the doing of a thread, so that it can come at any time.
-    fn wait<R>(
-        &self,
-        patience: Duration,
-        is_ready: impl Fn(&T) -> bool,
-        then: impl FnOnce(&mut T) -> R,
-    ) -> R {
+    fn wait<R>(&self, timeout: Duration, is_ready: impl Fn(&T) -> bool, then: impl FnOnce(&mut T) -> R) -> R {
         let mut timed = self.0.value.lock().unwrap();
         timed.waits += 1;
         let this = timed.waits;
-        if patience != FOR_EVER {
+        if timeout != FOR_EVER {
             let shared = Arc::clone(&self.0);
             thread::spawn(move || {
                 let mut timed = shared.value.lock().unwrap();

@@ -7,10 +7,10 @@ use std::time::Duration;
 use idem_core::{ErrorKind, Result};
 use redb::{Database, TransactionError, WriteTransaction};
 
-use super::handover::{Found, Platform, Threads, Waiting};
+use super::handover::{Platform, Threads, WaitEnd, Waiting};
 use crate::error::{Away, Failure};
 
-const LEAKED: Away = Away::because(
+const LEAKED: Away = Away::new(
     ErrorKind::Unavailable,
     "the database has been in use since a closure of complete_with ran: it leaked a table, or the application's own \
      transaction goes on and on",
@@ -46,7 +46,7 @@ impl WriteSlot for Arc<Database> {
 /// the writer along.
 pub(crate) struct Turn<S: WriteSlot, P: Platform> {
     pub(super) waiting: Option<Waiting<P, Result<S::Transaction, Failure>>>,
-    doubt: Doubt,
+    suspicion: Suspicion,
 }
 
 /// A store's turn to write to a database of redb's.
@@ -54,7 +54,7 @@ pub(crate) type WriteTurn = Turn<Arc<Database>, Threads>;
 
 /// Whether a closure of ours may be the reason for waiting.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-enum Doubt {
+enum Suspicion {
     #[default]
     None,
     /// The database was not free after a closure; it may be the application that was quick.
@@ -65,41 +65,41 @@ enum Doubt {
 
 impl<S: WriteSlot, P: Platform> Default for Turn<S, P> {
     fn default() -> Self {
-        Self { waiting: None, doubt: Doubt::None }
+        Self { waiting: None, suspicion: Suspicion::None }
     }
 }
 
 impl<S: WriteSlot, P: Platform> Turn<S, P> {
     /// Begins a transaction within `patience`.
-    pub(crate) fn begin(&mut self, database: &S, patience: Duration) -> Result<S::Transaction, Failure> {
+    pub(crate) fn begin(&mut self, database: &S, timeout: Duration) -> Result<S::Transaction, Failure> {
         if let Some(begun) = database.try_begin() {
-            self.doubt = Doubt::None;
+            self.suspicion = Suspicion::None;
             return begun;
         }
-        if self.doubt == Doubt::Leaked {
+        if self.suspicion == Suspicion::Leaked {
             if self.waiting.as_ref().is_some_and(|waiting| !waiting.is_over()) {
                 return Err(Failure::Away(LEAKED));
             }
             // Whoever had the slot gave it back: the thread that waited in line has had it since.
-            self.doubt = Doubt::None;
+            self.suspicion = Suspicion::None;
         }
-        match self.wait_in_line(database, patience)? {
+        match self.wait_in_line(database, timeout)? {
             Some(begun) => {
-                self.doubt = Doubt::None;
+                self.suspicion = Suspicion::None;
                 begun
             }
-            None if self.doubt == Doubt::None => Err(Failure::Busy),
+            None if self.suspicion == Suspicion::None => Err(Failure::Busy),
             None => {
-                self.doubt = Doubt::Leaked;
+                self.suspicion = Suspicion::Leaked;
                 Err(Failure::Away(LEAKED))
             }
         }
     }
 
     /// Looks whether a closure that has just run left the database free.
-    pub(crate) fn look(&mut self, database: &S) {
+    pub(crate) fn suspect_if_taken(&mut self, database: &S) {
         if database.try_begin().is_none() {
-            self.doubt = Doubt::Suspected;
+            self.suspicion = Suspicion::Suspected;
         }
     }
 
@@ -107,7 +107,7 @@ impl<S: WriteSlot, P: Platform> Turn<S, P> {
     fn wait_in_line(
         &mut self,
         database: &S,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Option<Result<S::Transaction, Failure>>, Failure> {
         loop {
             // The thread of the last call may wait still, at a better place in the line.
@@ -115,15 +115,15 @@ impl<S: WriteSlot, P: Platform> Turn<S, P> {
                 Some(waiting) => (waiting, false),
                 None => (Self::start(database)?, true),
             };
-            match waiting.wait(patience) {
-                Found::Begun(begun) => return Ok(Some(begun)),
-                Found::Nothing => {
+            match waiting.wait(timeout) {
+                WaitEnd::Begun(begun) => return Ok(Some(begun)),
+                WaitEnd::TimedOut => {
                     self.waiting = Some(waiting);
                     return Ok(None);
                 }
                 // It has had its turn, which nobody took.
-                Found::Over if is_new => return Ok(None),
-                Found::Over => {}
+                WaitEnd::Over if is_new => return Ok(None),
+                WaitEnd::Over => {}
             }
         }
     }
