@@ -4,7 +4,7 @@ use idem_core::Result;
 use redb::{ReadTransaction, ReadableTableMetadata};
 
 use crate::error::Failure;
-use crate::storage::records::lock_expiry::{HELD, note_key};
+use crate::storage::records::lock_expiry::{USAGE, note_key};
 use crate::storage::records::schema::{LOCKS, OUTCOMES};
 
 /// What a [`RedbStore`](crate::RedbStore) holds, as of its last commit.
@@ -21,7 +21,7 @@ pub struct RedbStats {
 pub(crate) fn count(txn: &ReadTransaction) -> Result<RedbStats, Failure> {
     // The table also holds a note for each lock, the mark, and most often what the scopes hold.
     let locks = txn.open_table(LOCKS)?;
-    let of_its_own = 1 + u64::from(locks.get(&note_key(HELD))?.is_some());
+    let of_its_own = 1 + u64::from(locks.get(&note_key(USAGE))?.is_some());
     let unfinished = locks.len()?.saturating_sub(of_its_own).div_ceil(2);
     Ok(RedbStats { unfinished, completed: txn.open_table(OUTCOMES)?.len()? })
 }

@@ -7,7 +7,7 @@ use idem_core::backend::{StoreClock, Waiters};
 use crate::config::RedbConfig;
 use crate::database::read_latency::ReadLatency;
 use crate::database::slot::Slot;
-use crate::quota::disk_space::Room;
+use crate::quota::disk_space::DiskSpace;
 use crate::storage::identity::FileIdentity;
 
 #[derive(Debug)]
@@ -20,14 +20,14 @@ pub(crate) struct StoreState {
     /// Of a file that the store opened by its name.
     pub(crate) identity: Option<FileIdentity>,
     /// Of the same: how much room is left for it.
-    pub(crate) room: Option<Arc<Room>>,
+    pub(crate) disk_space: Option<Arc<DiskSpace>>,
 }
 
 impl StoreState {
     /// Sees how much room is left, where anybody wants to know.
-    pub(crate) fn look_at_room(&self) {
-        if let Some(room) = &self.room {
-            room.look();
+    pub(crate) fn measure_disk_space(&self) {
+        if let Some(disk_space) = &self.disk_space {
+            disk_space.measure();
         }
     }
 

@@ -17,7 +17,7 @@ pub(crate) fn start(state: &Arc<StoreState>) -> Result<()> {
     if state.identity.is_none() {
         return Ok(());
     }
-    state.look_at_room();
+    state.measure_disk_space();
     let state: Weak<StoreState> = Arc::downgrade(state);
     thread::spawn("idem-redb watcher", move || {
         loop {
@@ -27,7 +27,7 @@ pub(crate) fn start(state: &Arc<StoreState>) -> Result<()> {
             if state.slot.is_ready() && !state.has_file() {
                 return;
             }
-            state.look_at_room();
+            state.measure_disk_space();
         }
     })
 }

@@ -122,7 +122,7 @@ impl Handle {
                 changes.mark_unchanged();
                 match ask().await? {
                     Err(failure) if failure.is_transient() => {
-                        last_error = self.failed_read(failure, operation)
+                        last_error = self.failed_read(failure, operation);
                     }
                     answer => return answer.map_err(|failure| self.failed_read(failure, operation)),
                 }

@@ -7,15 +7,15 @@ use crate::database::read_latency::ReadLatency;
 use crate::database::slot::Slot;
 use crate::database::state::StoreState;
 use crate::database::watcher;
-use crate::quota::disk_space::Room;
+use crate::quota::disk_space::DiskSpace;
 use crate::quota::known_usage;
-use crate::quota::scope_quota::Share;
+use crate::quota::scope_quota::ScopeQuota;
 use crate::storage::guard::guarded;
 use crate::storage::identity::FileIdentity;
 use crate::storage::open::{self, Opened};
 use crate::storage::records::high_water_mark::HighWaterMark;
 use crate::storage::setup::{self, Ownership};
-use crate::storage::tables::recount::Known;
+use crate::storage::tables::recount::KnownUsage;
 use crate::writer::commit::transactions::WriteTransactions;
 use crate::writer::queue::priority::{self};
 use crate::writer::worker::Writer;
@@ -99,14 +99,14 @@ impl Handle {
         let Opened { database, mark, storage, identity } = opened;
         let time = mark.resume(clock, &config)?;
         // Where nobody counts, nothing is asked.
-        let known = if identity.is_some() { known_usage::known(&database, mark) } else { Known::default() };
+        let known =
+            if identity.is_some() { known_usage::known(&database, mark) } else { KnownUsage::default() };
         let state = Self::new_state(config, time, Arc::new(database), identity, true);
-        let share = state
-            .room
-            .as_ref()
-            .map(|room| Share::new(state.config.max_share_per_scope, Arc::clone(room), known));
+        let quota = state.disk_space.as_ref().map(|disk_space| {
+            ScopeQuota::new(state.config.max_share_per_scope, Arc::clone(disk_space), known)
+        });
         let transactions =
-            WriteTransactions::of_own_database(Arc::clone(&state), mark, storage.clone(), share);
+            WriteTransactions::of_own_database(Arc::clone(&state), mark, storage.clone(), quota);
         let own = OwnDatabase { storage, reopen: Box::new(reopen) };
         Self::start(state, Origin::Own(own), transactions)
     }
@@ -119,14 +119,14 @@ impl Handle {
         is_own: bool,
     ) -> Arc<StoreState> {
         // Where a file has no name that the store knows, nobody knows how much room it has.
-        let room = identity.is_some().then(|| Arc::new(Room::new(config.path.clone())));
+        let disk_space = identity.is_some().then(|| Arc::new(DiskSpace::new(config.path.clone())));
         Arc::new(StoreState {
             slot: Slot::new(database, is_own),
             time,
             waiters: Waiters::new(),
             read_latency: ReadLatency::default(),
             identity,
-            room,
+            disk_space,
             config,
         })
     }

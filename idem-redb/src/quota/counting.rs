@@ -6,24 +6,24 @@ use idem_core::clock::Timestamp;
 
 use crate::error::Failure;
 use crate::quota::counts::Counts;
-use crate::quota::scope_quota::Share;
+use crate::quota::scope_quota::ScopeQuota;
 use crate::storage::tables::write::Tables;
 
 /// Whether anybody counts what the scopes of a database hold.
 #[derive(Debug)]
 pub(crate) struct Counting {
-    share: Option<Share>,
+    quota: Option<ScopeQuota>,
     /// Whether the database may say what scopes hold, while nobody counts any more: a later opening must not believe it.
     is_stale: bool,
 }
 
 impl Counting {
-    pub(crate) fn new(share: Option<Share>) -> Self {
-        Self { is_stale: share.is_none(), share }
+    pub(crate) fn new(quota: Option<ScopeQuota>) -> Self {
+        Self { is_stale: quota.is_none(), quota }
     }
 
-    pub(crate) fn share(&self) -> Option<&Share> {
-        self.share.as_ref()
+    pub(crate) fn quota(&self) -> Option<&ScopeQuota> {
+        self.quota.as_ref()
     }
 
     /// Another database of the application's was taken over.
@@ -33,8 +33,8 @@ impl Counting {
 
     /// The database was opened anew: what was counted may not be what is in it.
     pub(crate) fn opened_again(&mut self) {
-        if let Some(share) = &mut self.share {
-            share.counts.is_exact = false;
+        if let Some(quota) = &mut self.quota {
+            quota.counts.is_exact = false;
         }
     }
 
@@ -45,35 +45,35 @@ impl Counting {
         time: Timestamp,
         now: Duration,
     ) -> Result<Option<Counts>, Failure> {
-        let Some(share) = &self.share else { return self.forget(tables).map(|()| None) };
-        let mut counts = share.counts.with(&tables.take_changes(), share.exempt(), now);
+        let Some(quota) = &self.quota else { return self.forget(tables).map(|()| None) };
+        let mut counts = quota.counts.with(&tables.take_changes(), quota.exempt(), now);
         if counts.is_saved_at(now) {
             if counts.is_to_be_recounted(now) {
                 counts.recount(tables, now);
             }
             // What follows may not be written down any more.
-            tables.write_held(&counts.row(time, share.most(), false))?;
+            tables.write_usage(&counts.row(time, quota.peak(), false))?;
         }
         Ok(Some(counts))
     }
 
-    /// WriteTransactions down what was counted so far.
+    /// Writes down what was counted so far.
     pub(crate) fn write_all(&self, tables: &mut Tables<'_>, time: Timestamp) -> Result<(), Failure> {
-        match &self.share {
-            Some(share) => tables.write_held(&share.counts.row(time, share.most(), true)),
+        match &self.quota {
+            Some(quota) => tables.write_usage(&quota.counts.row(time, quota.peak(), true)),
             None => self.forget(tables),
         }
     }
 
     fn forget(&self, tables: &mut Tables<'_>) -> Result<(), Failure> {
-        if self.is_stale { tables.remove_held() } else { Ok(()) }
+        if self.is_stale { tables.remove_usage() } else { Ok(()) }
     }
 
     /// What was written is committed.
     pub(crate) fn committed(&mut self, counts: Option<Counts>) {
         self.is_stale = false;
-        if let (Some(share), Some(counts)) = (&mut self.share, counts) {
-            share.committed(counts);
+        if let (Some(quota), Some(counts)) = (&mut self.quota, counts) {
+            quota.committed(counts);
         }
     }
 }

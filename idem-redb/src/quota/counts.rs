@@ -6,8 +6,8 @@ use idem_core::clock::Timestamp;
 use idem_core::error::Operation;
 
 use crate::storage::guard::guarded;
-use crate::storage::records::scope_usage::{Changes, Held, ScopeId};
-use crate::storage::records::usage_row::HeldRow;
+use crate::storage::records::scope_usage::{ScopeId, ScopeUsage, UsageChanges};
+use crate::storage::records::usage_row::UsageRow;
 use crate::storage::tables::write::Tables;
 
 /// How long changes are counted before the counts are written down, in the next commit.
@@ -20,7 +20,7 @@ const RECOUNTED_EVERY: Duration = Duration::from_mins(1);
 /// What is counted, and how much of it is not written down yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Counts {
-    pub(crate) held: Held,
+    pub(crate) usage: ScopeUsage,
     /// How many bytes of records the last commit added.
     pub(crate) added: u64,
     /// Whether all records are in it, and nothing else.
@@ -32,15 +32,15 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    pub(crate) fn new(held: Held, is_exact: bool) -> Self {
-        Self { held, added: 0, is_exact, not_recounted_before: Duration::ZERO, unsaved: 0, saved_at: None }
+    pub(crate) fn new(usage: ScopeUsage, is_exact: bool) -> Self {
+        Self { usage, added: 0, is_exact, not_recounted_before: Duration::ZERO, unsaved: 0, saved_at: None }
     }
 
     /// What is counted once `changes` are committed.
-    pub(super) fn with(&self, changes: &Changes, exempt: ScopeId, now: Duration) -> Self {
+    pub(super) fn with(&self, changes: &UsageChanges, exempt: ScopeId, now: Duration) -> Self {
         let mut counts = Self { added: 0, ..self.clone() };
         for (scope, bytes) in changes.iter() {
-            counts.held.change((exempt != *scope).then_some(scope), *bytes);
+            counts.usage.change((exempt != *scope).then_some(scope), *bytes);
             counts.added = counts.added.saturating_add_signed((*bytes).max(0));
             counts.unsaved = counts.unsaved.saturating_add(bytes.unsigned_abs());
         }
@@ -65,7 +65,7 @@ impl Counts {
     pub(super) fn recount(&mut self, tables: &mut Tables<'_>, now: Duration) {
         self.not_recounted_before = now + RECOUNTED_EVERY;
         match guarded(|| tables.recount_of_few()) {
-            Ok(Some(held)) => (self.held, self.is_exact) = (held, true),
+            Ok(Some(usage)) => (self.usage, self.is_exact) = (usage, true),
             Ok(None) => {}
             Err(failure) => {
                 self.not_recounted_before = Duration::MAX;
@@ -75,7 +75,7 @@ impl Counts {
         }
     }
 
-    pub(super) fn row(&self, as_of: Timestamp, most: u64, is_last: bool) -> HeldRow {
-        HeldRow { held: self.held.clone(), as_of, most, is_exact: self.is_exact && is_last }
+    pub(super) fn row(&self, as_of: Timestamp, peak: u64, is_last: bool) -> UsageRow {
+        UsageRow { usage: self.usage.clone(), as_of, peak, is_exact: self.is_exact && is_last }
     }
 }

@@ -4,47 +4,47 @@ use std::io;
 use std::path::Path;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct DiskUsage {
     /// What the file system has left for this process.
-    pub(crate) left: u64,
+    pub(crate) available: u64,
     /// What the file takes of it.
-    pub(crate) taken: u64,
+    pub(crate) allocated: u64,
     /// What the file is longer than that.
     pub(crate) holes: u64,
 }
 
 /// `None` where a file system does not say. What it keeps for root is left for a process of root `with_roots`.
 #[cfg(unix)]
-pub(crate) fn look(path: &Path, with_roots: bool) -> io::Result<Option<Seen>> {
+pub(crate) fn measure(path: &Path, includes_root_reserve: bool) -> io::Result<Option<DiskUsage>> {
     use std::os::unix::fs::MetadataExt as _;
     const BLOCK: u64 = 512;
     let (file, system) = (std::fs::metadata(path)?, rustix::fs::statvfs(path)?);
-    let is_roots = with_roots && system.f_bfree > system.f_bavail && keeps_for_this(path);
-    let left = if is_roots { system.f_bfree } else { system.f_bavail };
-    let left = left.saturating_mul(system.f_frsize);
+    let is_roots = includes_root_reserve && system.f_bfree > system.f_bavail && keeps_for_this_process(path);
+    let available = if is_roots { system.f_bfree } else { system.f_bavail };
+    let available = available.saturating_mul(system.f_frsize);
     // A file grows by holes, which are the file system's to fill.
-    let taken = file.len().min(file.blocks().saturating_mul(BLOCK));
-    let holes = file.len() - taken;
-    Ok((system.f_blocks > 0).then_some(Seen { left, taken, holes }))
+    let allocated = file.len().min(file.blocks().saturating_mul(BLOCK));
+    let holes = file.len() - allocated;
+    Ok((system.f_blocks > 0).then_some(DiskUsage { available, allocated, holes }))
 }
 
 /// Whether a file system keeps blocks for root, and this process is root's. Other file systems have fewer blocks
 /// available than free for other reasons.
 #[cfg(target_os = "linux")]
-fn keeps_for_this(path: &Path) -> bool {
+fn keeps_for_this_process(path: &Path) -> bool {
     // The one number of ext2, ext3 and ext4.
     rustix::process::geteuid().is_root()
         && rustix::fs::statfs(path).is_ok_and(|system| system.f_type == 0xEF53)
 }
 
 #[cfg(all(unix, not(target_os = "linux")))]
-fn keeps_for_this(_: &Path) -> bool {
+fn keeps_for_this_process(_: &Path) -> bool {
     false
 }
 
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-pub(crate) fn look(_: &Path, _: bool) -> io::Result<Option<Seen>> {
+pub(crate) fn measure(_: &Path, _: bool) -> io::Result<Option<DiskUsage>> {
     Ok(None)
 }
 
@@ -56,12 +56,13 @@ mod tests {
     #[test]
     fn what_is_kept_for_root_is_left_for_root_alone() {
         let file = std::env::current_exe().unwrap();
-        let left = |with_roots| look(&file, with_roots).unwrap().unwrap().left;
+        let available =
+            |includes_root_reserve| measure(&file, includes_root_reserve).unwrap().unwrap().available;
         let system = rustix::fs::statvfs(&file).unwrap();
         let kept = (system.f_bfree - system.f_bavail) * system.f_frsize;
-        let is_roots = keeps_for_this(&file);
+        let is_roots = keeps_for_this_process(&file);
         assert!(rustix::process::geteuid().is_root() || !is_roots);
         // Others write meanwhile.
-        assert_eq!(left(true).saturating_sub(left(false)) > kept / 2, is_roots && kept > 0);
+        assert_eq!(available(true).saturating_sub(available(false)) > kept / 2, is_roots && kept > 0);
     }
 }

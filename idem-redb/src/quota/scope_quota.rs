@@ -10,64 +10,68 @@ use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Key, Scope};
 
 use crate::quota::counts::Counts;
-use crate::quota::disk_space::Room;
+use crate::quota::disk_space::DiskSpace;
 use crate::storage::records::scope_usage::ScopeId;
-use crate::storage::tables::recount::Known;
+use crate::storage::tables::recount::KnownUsage;
 
 /// Looks after the shares of scopes.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub(crate) struct ScopeQuota {
     option: f64,
     /// The one that has no share: it is the choice of an application that has one tenant.
-    shared: ScopeId,
-    room: Arc<Room>,
+    exempt: ScopeId,
+    disk_space: Arc<DiskSpace>,
     pub(crate) counts: Counts,
 }
 
-impl Share {
+impl ScopeQuota {
     /// Of a file of which so much is known.
-    pub(crate) fn new(option: f64, room: Arc<Room>, known: Known) -> Self {
-        room.begin(known.held.all(), known.most, known.has_other_tables);
+    pub(crate) fn new(option: f64, disk_space: Arc<DiskSpace>, known: KnownUsage) -> Self {
+        disk_space.begin(known.usage.all(), known.peak, known.has_other_tables);
         Self {
             option,
-            shared: Scope::shared().prefix(),
-            room,
-            counts: Counts::new(known.held, known.is_exact),
+            exempt: Scope::shared().prefix(),
+            disk_space,
+            counts: Counts::new(known.usage, known.is_exact),
         }
     }
 
     /// Refuses a new key where the room that is left is for those who hold one, or where its scope holds too much of what
     /// there is.
     pub(crate) fn check(&self, key: &Key) -> idem_core::Result<()> {
-        if self.room.is_nearly_short() {
-            self.room.look_again();
+        if self.disk_space.is_nearly_short() {
+            self.disk_space.measure_again();
         }
-        let checked = self.check_as_seen(key);
+        let checked = self.check_as_measured(key);
         // Others may have made room since the last look, and what the records take was taken off at its most.
-        if checked.is_err() && self.room.look_again() { self.check_as_seen(key) } else { checked }
+        if checked.is_err() && self.disk_space.measure_again() {
+            self.check_as_measured(key)
+        } else {
+            checked
+        }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "bytes of a disk, to 53 bits")]
-    fn check_as_seen(&self, key: &Key) -> idem_core::Result<()> {
-        if let Some(left) = self.room.reserved() {
-            return Err(nearly_full(left));
+    fn check_as_measured(&self, key: &Key) -> idem_core::Result<()> {
+        if let Some(available) = self.disk_space.reserved() {
+            return Err(nearly_full(available));
         }
         let scope = key.scope_prefix();
-        let held = self.counts.held.of(&scope);
+        let usage = self.counts.usage.of(&scope);
         // Of no scope is the first record refused, nor of one that is too small to be counted.
-        if held == 0 || self.shared == scope || self.option >= 1.0 {
+        if usage == 0 || self.exempt == scope || self.option >= 1.0 {
             return Ok(());
         }
         let per_free = self.option / (1.0 - self.option);
-        match self.room.free() {
-            Some(free) if held as f64 > per_free * free as f64 => Err(self.refusal(held, free)),
+        match self.disk_space.free() {
+            Some(free) if usage as f64 > per_free * free as f64 => Err(self.refusal(usage, free)),
             _ => Ok(()),
         }
     }
 
     #[cold]
-    fn refusal(&self, held: u64, free: u64) -> Error {
-        let (held, free) = (kibibytes(held), kibibytes(free));
+    fn refusal(&self, usage: u64, free: u64) -> Error {
+        let (held, free) = (kibibytes(usage), kibibytes(free));
         let message = format!(
             "this scope holds {held} or more, which is its share (max_share_per_scope = {}) while {free} is left on \
              the disk; its known keys go on, and its records make room as they expire",
@@ -78,42 +82,42 @@ impl Share {
 
     /// The scope that is counted with the others only.
     pub(crate) fn exempt(&self) -> ScopeId {
-        self.shared
+        self.exempt
     }
 
     /// How much of the file all records take, where they are all that is in it.
     pub(crate) fn in_use(&self) -> Option<u64> {
-        self.room.in_use()
+        self.disk_space.in_use()
     }
 
     /// How much the file system has left, where anybody knows.
-    pub(crate) fn left(&self) -> Option<u64> {
-        self.room.left()
+    pub(crate) fn available(&self) -> Option<u64> {
+        self.disk_space.available()
     }
 
     /// The most bytes of records that the file is known to have had room for.
-    pub(crate) fn most(&self) -> u64 {
-        self.room.most()
+    pub(crate) fn peak(&self) -> u64 {
+        self.disk_space.peak()
     }
 
     /// The application has written beside the records.
-    pub(crate) fn has_other_tables(&self) {
-        self.room.has_other_tables();
+    pub(crate) fn note_other_tables(&self) {
+        self.disk_space.note_other_tables();
     }
 
     /// The file has given back what was free in it.
     pub(crate) fn compacted(&self) {
-        self.room.compacted();
+        self.disk_space.compacted();
     }
 
     /// A write found no room.
     pub(crate) fn ran_out_of_space(&self) {
-        self.room.ran_out_of_space();
+        self.disk_space.ran_out_of_space();
     }
 
     /// Takes over what was counted, once it is committed.
     pub(crate) fn committed(&mut self, counts: Counts) {
-        self.room.count(counts.held.all(), counts.added);
+        self.disk_space.count(counts.usage.all(), counts.added);
         self.counts = counts;
     }
 }

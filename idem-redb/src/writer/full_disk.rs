@@ -22,7 +22,7 @@ const PROBES_TO_CLOSE: usize = 8;
 /// A disk that is full again so soon was full all the time, apart from a little: the pauses go on where they were.
 const SAME_SHORTAGE: Duration = Duration::from_secs(10);
 /// The largest outcome that free pages of the file are likely to hold.
-const LITTLE: usize = 16 << 10;
+const SMALL_OUTCOME: usize = 16 << 10;
 
 pub(crate) const FULL: Away = Away::new(
     ErrorKind::Full,
@@ -69,7 +69,7 @@ impl CircuitBreaker {
     pub(crate) fn admit(&mut self, batch: Batch, now: Duration) -> Vec<(Batch, Admitted)> {
         let Some(shortage) = &mut self.shortage else { return vec![(batch, Admitted::Usual)] };
         let is_due = now >= shortage.next_try;
-        let Parts { mut steady, mut small, mut much } = Parts::of(batch);
+        let Parts { mut steady, mut small, mut large } = Parts::of(batch);
         let mut admitted = Vec::new();
         if steady.len() > 0 && (is_due || !shortage.steady_failed) {
             admitted.push((std::mem::take(&mut steady), Admitted::Steady));
@@ -78,15 +78,15 @@ impl CircuitBreaker {
             admitted.push((std::mem::take(&mut small), Admitted::Small));
         }
         let fails = shortage.steady_failed || shortage.small_failed;
-        if is_due && (admitted.is_empty() || !fails) && !much.is_empty() {
+        if is_due && (admitted.is_empty() || !fails) && !large.is_empty() {
             // In turn, so that neither a large outcome nor new locks keep the others from being tried.
             let locks_first = shortage.probes % 2 == 1;
             let is_first = |queued: &QueuedCall| matches!(queued.call, Call::Lock { .. }) == locks_first;
-            let probe = much.swap_remove(much.iter().position(is_first).unwrap_or(0));
+            let probe = large.swap_remove(large.iter().position(is_first).unwrap_or(0));
             shortage.probes += 1;
-            admitted.push((Batch { calls: vec![probe], bite: Vec::new() }, Admitted::Probe));
+            admitted.push((Batch { calls: vec![probe], sweep: Vec::new() }, Admitted::Probe));
         }
-        Batch { calls: much, bite: Vec::new() }.refuse(full);
+        Batch { calls: large, sweep: Vec::new() }.refuse(full);
         steady.refuse(full);
         small.refuse(full);
         admitted
@@ -155,14 +155,14 @@ impl CircuitBreaker {
 
 /// What is tried again at once of a batch that found no room, in this order: it may have met that only by the company
 /// that it was in. What is left in the batch is refused.
-pub(crate) fn retried(batch: &mut Batch, admitted: Admitted) -> Vec<(Batch, Admitted)> {
+pub(crate) fn retry_parts(batch: &mut Batch, admitted: Admitted) -> Vec<(Batch, Admitted)> {
     if batch.len() < 2 {
         return Vec::new();
     }
     match admitted {
         Admitted::Usual => {
-            let Parts { steady, small, much } = Parts::of(std::mem::take(batch));
-            batch.calls = much;
+            let Parts { steady, small, large } = Parts::of(std::mem::take(batch));
+            batch.calls = large;
             let parts = [(steady, Admitted::Steady), (small, Admitted::Small)];
             parts.into_iter().filter(|(part, _)| part.len() > 0).collect()
         }
@@ -170,7 +170,7 @@ pub(crate) fn retried(batch: &mut Batch, admitted: Admitted) -> Vec<(Batch, Admi
         Admitted::Steady | Admitted::Small => {
             let half = batch.calls.len() / 2;
             let calls = batch.calls.drain(..half).collect();
-            let half = Batch { calls, bite: std::mem::take(&mut batch.bite) };
+            let half = Batch { calls, sweep: std::mem::take(&mut batch.sweep) };
             if half.len() > 0 { vec![(half, admitted)] } else { Vec::new() }
         }
         Admitted::Probe => Vec::new(),
@@ -183,20 +183,20 @@ struct Parts {
     steady: Batch,
     /// Needs so little that free pages of the file are likely to do.
     small: Batch,
-    much: Vec<QueuedCall>,
+    large: Vec<QueuedCall>,
 }
 
 impl Parts {
     fn of(batch: Batch) -> Self {
         let mut parts = Self {
-            steady: Batch { calls: Vec::new(), bite: batch.bite },
+            steady: Batch { calls: Vec::new(), sweep: batch.sweep },
             small: Batch::default(),
-            much: Vec::new(),
+            large: Vec::new(),
         };
         for queued in batch.calls {
             let part = match &queued.call {
-                Call::Lock { .. } | Call::Checkpoint { .. } => &mut parts.much,
-                Call::Complete { outcome, .. } if outcome.size() > LITTLE => &mut parts.much,
+                Call::Lock { .. } | Call::Checkpoint { .. } => &mut parts.large,
+                Call::Complete { outcome, .. } if outcome.size() > SMALL_OUTCOME => &mut parts.large,
                 Call::Complete { .. } => &mut parts.small.calls,
                 _ => &mut parts.steady.calls,
             };
@@ -273,12 +273,12 @@ mod tests {
             vec![Call::Complete { token, outcome, retention }; completions],
             vec![Call::Checkpoint { token, checkpoint, duration }; checkpoints],
         ];
-        Batch { calls: calls.into_iter().flatten().map(queued).collect(), bite: Vec::new() }
+        Batch { calls: calls.into_iter().flatten().map(queued).collect(), sweep: Vec::new() }
     }
 
     /// What is tried again, and how much of the batch is refused.
     fn again(mut batch: Batch, admitted: Admitted) -> (Vec<(usize, Admitted)>, usize) {
-        let parts = retried(&mut batch, admitted);
+        let parts = retry_parts(&mut batch, admitted);
         (parts.into_iter().map(|(part, admitted)| (part.len(), admitted)).collect(), batch.len())
     }
 

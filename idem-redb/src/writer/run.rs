@@ -6,7 +6,7 @@ use crate::error::Failure;
 use crate::storage::guard::{drop_guarded, guarded};
 use crate::writer::commit::application_transaction;
 use crate::writer::commit::batch::{Batch, Committed, MOST_BYTES};
-use crate::writer::full_disk::{FULL, retried};
+use crate::writer::full_disk::{FULL, retry_parts};
 use crate::writer::queue::message::{Message, QueuedTransaction, send};
 use crate::writer::queue::priority::Waited;
 use crate::writer::recover::AFTER_A_LEAK;
@@ -85,35 +85,35 @@ impl Writer {
     /// Commits what waits, `first` before the others, and a bite of the sweep.
     pub(crate) fn batch(&mut self, first: Option<Message>) {
         let mut batch = self.collect(first);
-        batch.bite = self.sweep.bite(batch.calls.len(), &mut self.queue);
+        batch.sweep = self.sweep.chunk(batch.calls.len(), &mut self.queue);
         self.last_batch = batch.calls.len();
-        let has_bite = !batch.bite.is_empty();
-        if !has_bite {
-            self.sweep.took(&Ok(Committed::default()));
+        let has_sweep = !batch.sweep.is_empty();
+        if !has_sweep {
+            self.sweep.advance(&Ok(Committed::default()));
         }
         let parts = self.breaker.admit(batch, now());
-        if has_bite && parts.iter().all(|(part, _)| part.bite.is_empty()) {
-            self.sweep.took(&Err(Failure::Away(FULL)));
+        if has_sweep && parts.iter().all(|(part, _)| part.sweep.is_empty()) {
+            self.sweep.advance(&Err(Failure::Away(FULL)));
         }
         let mut parts: VecDeque<_> = parts.into();
         while let Some((mut part, admitted)) = parts.pop_front() {
             if part.len() == 0 {
                 continue;
             }
-            let bites = !part.bite.is_empty();
+            let sweeps = !part.sweep.is_empty();
             let done = self.commit(&mut part);
-            let mut is_bite_retried = false;
+            let mut is_sweep_retried = false;
             if let Err(failure) = &done {
-                let again = if failure.is_full() { retried(&mut part, admitted) } else { Vec::new() };
-                is_bite_retried = again.iter().any(|(part, _)| !part.bite.is_empty());
+                let again = if failure.is_full() { retry_parts(&mut part, admitted) } else { Vec::new() };
+                is_sweep_retried = again.iter().any(|(part, _)| !part.sweep.is_empty());
                 for part in again.into_iter().rev() {
                     parts.push_front(part);
                 }
                 part.refuse(|operation| failure.to_error(operation));
             }
             self.breaker.ended(admitted, done.as_ref().map(|committed| committed.wrote), now());
-            if bites && !is_bite_retried {
-                self.sweep.took(&done);
+            if sweeps && !is_sweep_retried {
+                self.sweep.advance(&done);
             }
             let done = done.map(|committed| {
                 let mut rest = committed.rest;
@@ -181,7 +181,7 @@ impl Writer {
         };
         match self.database() {
             Ok(database) => {
-                self.sweep.alone += 1;
+                self.sweep.lone_calls += 1;
                 let done = application_transaction::transact(queued, &database, &mut self.transactions);
                 let is_blocked = guarded(|| Ok(self.transactions.is_blocked(&database))).unwrap_or(false);
                 drop_guarded(database);

@@ -9,15 +9,15 @@ use crate::writer::queue::queued_sweep::QueuedSweep;
 use crate::writer::queue::sweep_plan::SweepStep;
 
 #[derive(Default)]
-pub(crate) struct SweepTurn {
+pub(crate) struct SweepProgress {
     current: Option<QueuedSweep>,
     /// The sweeper's, while one that somebody waits for has its turn.
-    put_off: Option<QueuedSweep>,
+    deferred: Option<QueuedSweep>,
     /// Calls that were alone in their commits since the last bite. They bring records too.
-    pub(crate) alone: usize,
+    pub(crate) lone_calls: usize,
 }
 
-impl SweepTurn {
+impl SweepProgress {
     /// Whether there is something to sweep, now or next.
     pub(crate) fn is_under_way(&mut self, queue: &mut QueueReceiver) -> bool {
         // One that somebody waits for is short, and the sweeper's may take longer than a call.
@@ -25,28 +25,28 @@ impl SweepTurn {
             && let Some(awaited) = queue.awaited_sweeps.take()
             && let Some(sweepers) = self.current.replace(awaited)
         {
-            self.put_off = Some(sweepers);
+            self.deferred = Some(sweepers);
         }
         if self.current.is_none() {
-            self.current = self.put_off.take().or_else(|| queue.sweeps.take());
+            self.current = self.deferred.take().or_else(|| queue.sweeps.take());
         }
         self.current.is_some()
     }
 
     /// What goes into a batch of `calls` calls.
-    pub(crate) fn bite(&mut self, calls: usize, queue: &mut QueueReceiver) -> Vec<SweepStep> {
-        let calls = calls + std::mem::take(&mut self.alone);
+    pub(crate) fn chunk(&mut self, calls: usize, queue: &mut QueueReceiver) -> Vec<SweepStep> {
+        let calls = calls + std::mem::take(&mut self.lone_calls);
         if !self.is_under_way(queue) {
             return Vec::new();
         }
-        self.current.as_mut().map(|sweep| sweep.bite(calls)).unwrap_or_default()
+        self.current.as_mut().map(|sweep| sweep.chunk(calls)).unwrap_or_default()
     }
 
     /// Goes on after the batch with the bite, or answers that it failed.
-    pub(crate) fn took(&mut self, done: &Result<Committed, Failure>) {
+    pub(crate) fn advance(&mut self, done: &Result<Committed, Failure>) {
         if let Some(sweep) = self.current.take() {
             match done {
-                Ok(committed) => self.current = sweep.took(committed.removed),
+                Ok(committed) => self.current = sweep.advance(committed.removed),
                 Err(failure) => sweep.end(failure.to_error(Operation::Expire)),
             }
         }
@@ -55,7 +55,7 @@ impl SweepTurn {
     /// Answers all who wait for a sweep that the database is away.
     pub(crate) fn refuse(&mut self, queue: &mut QueueReceiver, away: &Away) {
         let next = |queue: &mut QueueReceiver| queue.awaited_sweeps.take().or_else(|| queue.sweeps.take());
-        let mut under_way = [self.current.take(), self.put_off.take()].into_iter().flatten();
+        let mut under_way = [self.current.take(), self.deferred.take()].into_iter().flatten();
         while let Some(sweep) = under_way.next().or_else(|| next(queue)) {
             sweep.end(away.error(Operation::Expire));
         }
@@ -89,10 +89,10 @@ mod tests {
         let (sender, mut queue) = priority::queue(1);
         let (reply, mut sweeper) = oneshot::channel();
         sender.sweeps.try_send(QueuedSweep::of_sweeper(plan(30_000), reply)).unwrap();
-        let mut turn = SweepTurn::default();
+        let mut turn = SweepProgress::default();
         let mut take_turn = |queue: &mut QueueReceiver| {
-            let removed = turn.bite(1, queue).iter().map(|step| step.records.len()).sum();
-            turn.took(&Ok(Committed { removed, ..Committed::default() }));
+            let removed = turn.chunk(1, queue).iter().map(|step| step.records.len()).sum();
+            turn.advance(&Ok(Committed { removed, ..Committed::default() }));
         };
         take_turn(&mut queue);
         for _ in 0..2 {

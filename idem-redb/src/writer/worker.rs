@@ -19,7 +19,7 @@ use crate::writer::commit::transactions::WriteTransactions;
 use crate::writer::full_disk::CircuitBreaker;
 use crate::writer::queue::message::Message;
 use crate::writer::queue::priority::QueueReceiver;
-use crate::writer::sweep_progress::SweepTurn;
+use crate::writer::sweep_progress::SweepProgress;
 
 pub(crate) struct Writer {
     pub(crate) queue: QueueReceiver,
@@ -32,7 +32,7 @@ pub(crate) struct Writer {
     /// Received, but not part of the last batch.
     pub(crate) held_back: VecDeque<Message>,
     pub(super) last_batch: usize,
-    pub(crate) sweep: SweepTurn,
+    pub(crate) sweep: SweepProgress,
     pub(crate) breaker: CircuitBreaker,
     pub(crate) shrinking: Shrinking,
     /// When it is looked next whether to shrink the file under load.
@@ -56,7 +56,7 @@ impl Writer {
             transactions,
             held_back: VecDeque::new(),
             last_batch: 0,
-            sweep: SweepTurn::default(),
+            sweep: SweepProgress::default(),
             breaker: CircuitBreaker::default(),
             shrinking: Shrinking::default(),
             next_shrink_check: Duration::ZERO,

@@ -15,13 +15,13 @@ use redb::{ReadableTable, Table};
 use crate::error::Failure;
 use crate::storage::records::high_water_mark::HighWaterMark;
 use crate::storage::records::schema::{Place, StorageKey, corrupt};
-use crate::storage::records::usage_row::HeldRow;
+use crate::storage::records::usage_row::UsageRow;
 
 /// Where the mark is: behind every note.
 pub(crate) const HIGH_WATER_MARK: Place = Place(u128::MAX);
 
 /// Where it is written down what the scopes hold: behind every note too.
-pub(crate) const HELD: Place = Place(u128::MAX - 1);
+pub(crate) const USAGE: Place = Place(u128::MAX - 1);
 
 /// The key of a note, or of what is behind them.
 pub(crate) fn note_key(note: Place) -> [u8; Key::STORAGE_LEN] {
@@ -52,11 +52,11 @@ pub(crate) fn read_mark(
 }
 
 /// What the scopes held. `None` where nothing was written, or it is damaged: it is a protection and no promise.
-pub(crate) fn read_held(
+pub(crate) fn read_usage(
     locks: &impl ReadableTable<StorageKey, &'static [u8]>,
-) -> Result<Option<HeldRow>, Failure> {
-    let Some(held) = locks.get(&note_key(HELD))? else { return Ok(None) };
-    let read = HeldRow::from_bytes(held.value());
+) -> Result<Option<UsageRow>, Failure> {
+    let Some(usage) = locks.get(&note_key(USAGE))? else { return Ok(None) };
+    let read = UsageRow::from_bytes(usage.value());
     if read.is_none() {
         tracing::warn!(
             "what the scopes hold of the store is damaged in the file; it is counted anew from here"
@@ -80,7 +80,7 @@ impl LockExpiry<'_, '_> {
 
     /// Puts `value` at `note`; answers what was there.
     fn insert(&mut self, note: Place, value: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
-        if note >= HELD {
+        if note >= USAGE {
             return Err(corrupt("there is no place left for this note"));
         }
         let taken = self.0.insert(&note_key(note), value)?;
@@ -107,13 +107,13 @@ impl LockExpiry<'_, '_> {
 
     /// Whether there is a note for `key` at `note`.
     pub(crate) fn has(&self, key: &Key, note: Place) -> Result<bool, Failure> {
-        Ok(note < HELD
+        Ok(note < USAGE
             && self.0.get(&note_key(note))?.is_some_and(|noted| noted.value() == key.storage_key()))
     }
 
     /// Removes the note at `note`, where it is for `key`.
     pub(crate) fn remove(&mut self, key: &Key, note: Place) -> Result<(), Failure> {
-        if note >= HELD {
+        if note >= USAGE {
             return Ok(());
         }
         let removed = self.0.remove(&note_key(note))?;
@@ -130,14 +130,14 @@ impl LockExpiry<'_, '_> {
         Ok(())
     }
 
-    pub(crate) fn write_held(&mut self, held: &HeldRow) -> Result<(), Failure> {
-        self.0.insert(&note_key(HELD), &held.to_bytes()[..])?;
+    pub(crate) fn write_usage(&mut self, usage: &UsageRow) -> Result<(), Failure> {
+        self.0.insert(&note_key(USAGE), &usage.to_bytes()[..])?;
         Ok(())
     }
 
     /// Forgets what the scopes hold, where nobody counts any more.
-    pub(crate) fn remove_held(&mut self) -> Result<(), Failure> {
-        self.0.remove(&note_key(HELD))?;
+    pub(crate) fn remove_usage(&mut self) -> Result<(), Failure> {
+        self.0.remove(&note_key(USAGE))?;
         Ok(())
     }
 }

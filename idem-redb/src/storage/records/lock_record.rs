@@ -72,7 +72,7 @@ pub(crate) fn read_checkpoint(
     }
 }
 
-/// WriteTransactions `record` without the bytes of its checkpoint.
+/// Writes `record` without the bytes of its checkpoint.
 pub(crate) fn write_lock(
     locks: &mut Table<'_, StorageKey, &'static [u8]>,
     key: &Key,
@@ -87,7 +87,7 @@ pub(crate) fn write_lock(
     write_lock_bytes(locks, key, note, &bytes)
 }
 
-/// WriteTransactions a record that is encoded already.
+/// Writes a record that is encoded already.
 pub(crate) fn write_lock_bytes(
     locks: &mut Table<'_, StorageKey, &'static [u8]>,
     key: &Key,
@@ -101,7 +101,7 @@ pub(crate) fn write_lock_bytes(
     Ok(())
 }
 
-/// WriteTransactions the bytes of a checkpoint; how many there are.
+/// Writes the bytes of a checkpoint; how many there are.
 pub(crate) fn write_checkpoint(
     checkpoints: &mut Table<'_, StorageKey, &'static [u8]>,
     key: &Key,

@@ -22,16 +22,16 @@ pub(crate) type ScopeId = [u8; Scope::PREFIX_LEN];
 
 /// What the heaviest scopes hold, and what all hold together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Held {
+pub(crate) struct ScopeUsage {
     all: u64,
     /// At most [`COUNTERS`], none of them zero.
     scopes: Vec<(ScopeId, u64)>,
 }
 
-impl Held {
+impl ScopeUsage {
     /// So many bytes, of which each of these scopes has so many.
     pub(crate) fn new(all: u64, mut scopes: Vec<(ScopeId, u64)>) -> Self {
-        scopes.retain(|(_, held)| *held > 0);
+        scopes.retain(|(_, usage)| *usage > 0);
         scopes.truncate(COUNTERS);
         Self { all, scopes }
     }
@@ -53,7 +53,7 @@ impl Held {
 
     /// What `scope` holds at least.
     pub(crate) fn of(&self, scope: &ScopeId) -> u64 {
-        self.scopes.iter().find(|(id, _)| id == scope).map_or(0, |(_, held)| *held)
+        self.scopes.iter().find(|(id, _)| id == scope).map_or(0, |(_, usage)| *usage)
     }
 
     /// Takes in by how much what `scope` holds has changed. `None`: a scope that is counted with the others only.
@@ -73,15 +73,15 @@ impl Held {
     }
 
     fn add(&mut self, scope: &ScopeId, mut bytes: u64) {
-        if let Some((_, held)) = self.scopes.iter_mut().find(|(id, _)| id == scope) {
-            *held = held.saturating_add(bytes);
+        if let Some((_, usage)) = self.scopes.iter_mut().find(|(id, _)| id == scope) {
+            *usage = usage.saturating_add(bytes);
             return;
         }
         if self.scopes.len() == COUNTERS {
             // Taken from all alike, the newcomer included: who holds much more than the others stays.
-            let least = self.scopes.iter().map(|(_, held)| *held).min().unwrap_or_default().min(bytes);
-            self.scopes.iter_mut().for_each(|(_, held)| *held -= least);
-            self.scopes.retain(|(_, held)| *held > 0);
+            let least = self.scopes.iter().map(|(_, usage)| *usage).min().unwrap_or_default().min(bytes);
+            self.scopes.iter_mut().for_each(|(_, usage)| *usage -= least);
+            self.scopes.retain(|(_, usage)| *usage > 0);
             bytes -= least;
         }
         if bytes > 0 {
@@ -90,18 +90,18 @@ impl Held {
     }
 
     fn remove(&mut self, scope: &ScopeId, bytes: u64) {
-        if let Some((_, held)) = self.scopes.iter_mut().find(|(id, _)| id == scope) {
-            *held = held.saturating_sub(bytes);
-            self.scopes.retain(|(_, held)| *held > 0);
+        if let Some((_, usage)) = self.scopes.iter_mut().find(|(id, _)| id == scope) {
+            *usage = usage.saturating_sub(bytes);
+            self.scopes.retain(|(_, usage)| *usage > 0);
         }
     }
 }
 
 /// What a transaction changes, in its order.
 #[derive(Debug, Default)]
-pub(crate) struct Changes(Vec<(ScopeId, i64)>);
+pub(crate) struct UsageChanges(Vec<(ScopeId, i64)>);
 
-impl Changes {
+impl UsageChanges {
     /// Neighbours of one scope are one change.
     pub(crate) fn add(&mut self, scope: ScopeId, bytes: i64) {
         match self.0.last_mut() {
@@ -147,55 +147,55 @@ mod tests {
 
     #[test]
     fn few_scopes_are_counted_exactly() {
-        let mut held = Held::default();
+        let mut usage = ScopeUsage::default();
         for number in 0..COUNTERS as u64 {
-            held.change(Some(&scope(number)), 100);
-            held.change(Some(&scope(number)), i64::try_from(number).unwrap_or(0) - 50);
+            usage.change(Some(&scope(number)), 100);
+            usage.change(Some(&scope(number)), i64::try_from(number).unwrap_or(0) - 50);
         }
         for number in 0..COUNTERS as u64 {
-            assert_eq!(held.of(&scope(number)), 50 + number);
+            assert_eq!(usage.of(&scope(number)), 50 + number);
         }
-        assert_eq!(held.of(&scope(99)), 0);
+        assert_eq!(usage.of(&scope(99)), 0);
     }
 
     #[test]
     fn a_newcomer_takes_from_all_alike() {
-        let mut held = Held::default();
+        let mut usage = ScopeUsage::default();
         for number in 0..COUNTERS as u64 {
-            held.change(Some(&scope(number)), 10);
+            usage.change(Some(&scope(number)), 10);
         }
-        held.change(Some(&scope(0)), 90);
-        held.change(Some(&scope(40)), 4);
-        assert_eq!([0, 1, 40].map(|number| held.of(&scope(number))), [96, 6, 0]);
-        held.change(Some(&scope(40)), 10);
-        assert_eq!([0, 1, 40].map(|number| held.of(&scope(number))), [90, 0, 4]);
-        assert_eq!(held.all(), 32 * 10 + 90 + 14);
+        usage.change(Some(&scope(0)), 90);
+        usage.change(Some(&scope(40)), 4);
+        assert_eq!([0, 1, 40].map(|number| usage.of(&scope(number))), [96, 6, 0]);
+        usage.change(Some(&scope(40)), 10);
+        assert_eq!([0, 1, 40].map(|number| usage.of(&scope(number))), [90, 0, 4]);
+        assert_eq!(usage.all(), 32 * 10 + 90 + 14);
     }
 
     #[test]
     fn what_is_not_counted_by_scope_is_counted_in_all() {
-        let mut held = Held::default();
-        held.change(None, 500);
-        held.change(None, -200);
-        assert_eq!(held, Held::new(300, Vec::new()));
+        let mut usage = ScopeUsage::default();
+        usage.change(None, 500);
+        usage.change(None, -200);
+        assert_eq!(usage, ScopeUsage::new(300, Vec::new()));
     }
 
     #[test]
     fn no_scope_is_ever_above_the_truth_and_none_far_below_it() {
         for seed in 1..200 {
             let mut numbers = Numbers(seed);
-            let (mut held, mut truth, mut all) = (Held::default(), HashMap::new(), 0);
+            let (mut usage, mut truth, mut all) = (ScopeUsage::default(), HashMap::new(), 0);
             let scopes = 1 + numbers.below(400);
             for _ in 0..2_000 {
                 let (scope, bytes) = (scope(numbers.skewed(scopes)), numbers.skewed(100_000));
-                held.change(Some(&scope), i64::try_from(bytes).unwrap_or(0));
+                usage.change(Some(&scope), i64::try_from(bytes).unwrap_or(0));
                 *truth.entry(scope).or_insert(0) += bytes;
                 all += bytes;
-                assert!(held.scopes.len() <= COUNTERS);
+                assert!(usage.scopes.len() <= COUNTERS);
             }
-            assert_eq!(held.all(), all);
+            assert_eq!(usage.all(), all);
             for (scope, truth) in &truth {
-                let counted = held.of(scope);
+                let counted = usage.of(scope);
                 assert!(counted <= *truth, "seed {seed}: {counted} of {truth}");
                 assert!(truth - counted <= all / 33, "seed {seed}: {counted} of {truth}, in all {all}");
             }
@@ -206,28 +206,28 @@ mod tests {
     fn no_scope_is_ever_above_the_truth_when_records_go_as_well() {
         for seed in 1..200 {
             let mut numbers = Numbers(seed);
-            let (mut held, mut truth) = (Held::default(), HashMap::<ScopeId, Vec<i64>>::new());
+            let (mut usage, mut truth) = (ScopeUsage::default(), HashMap::<ScopeId, Vec<i64>>::new());
             for _ in 0..3_000 {
                 let scope = scope(numbers.skewed(120));
                 let records = truth.entry(scope).or_default();
                 if numbers.below(5) < 3 {
                     let bytes = i64::try_from(numbers.skewed(50_000)).unwrap_or(0);
                     records.push(bytes);
-                    held.change(Some(&scope), bytes);
+                    usage.change(Some(&scope), bytes);
                 } else if let Some(bytes) = records.pop() {
-                    held.change(Some(&scope), -bytes);
+                    usage.change(Some(&scope), -bytes);
                 }
                 let truth: i64 = records.iter().sum();
-                assert!(held.of(&scope) <= truth.unsigned_abs(), "seed {seed}");
+                assert!(usage.of(&scope) <= truth.unsigned_abs(), "seed {seed}");
             }
             let all: i64 = truth.values().flatten().sum();
-            assert_eq!(held.all(), all.unsigned_abs());
+            assert_eq!(usage.all(), all.unsigned_abs());
         }
     }
 
     #[test]
     fn neighbours_of_one_scope_are_one_change() {
-        let mut changes = Changes::default();
+        let mut changes = UsageChanges::default();
         for (number, bytes) in [(1, 5), (1, -2), (2, 4), (1, 1)] {
             changes.add(scope(number), bytes);
         }

@@ -8,24 +8,24 @@ use std::time::Duration;
 use idem_core::clock::Timestamp;
 
 use crate::storage::records::high_water_mark;
-use crate::storage::records::scope_usage::{COUNTERS, Held, ScopeId};
+use crate::storage::records::scope_usage::{COUNTERS, ScopeId, ScopeUsage};
 
 const ENTRY_LEN: usize = size_of::<ScopeId>() + 8;
 /// How far the mark gets ahead of a row that is kept.
 const MOST_BEHIND: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HeldRow {
-    pub(crate) held: Held,
+pub(crate) struct UsageRow {
+    pub(crate) usage: ScopeUsage,
     /// The store's time at the commit that wrote it.
     pub(crate) as_of: Timestamp,
     /// The most bytes of records that the file is known to have had room for.
-    pub(crate) most: u64,
+    pub(crate) peak: u64,
     /// Whether all records are in it, and nothing else, until more is committed.
     pub(crate) is_exact: bool,
 }
 
-impl HeldRow {
+impl UsageRow {
     /// Whether it is of a commit shortly before the one at `mark`.
     pub(crate) fn is_of(&self, mark: Timestamp) -> bool {
         self.as_of <= mark && mark <= self.as_of + MOST_BEHIND
@@ -34,11 +34,11 @@ impl HeldRow {
     /// All together, what else is known, then scope by scope, then a checksum.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(40 + COUNTERS * ENTRY_LEN);
-        let fields = [self.held.all(), self.as_of.as_micros(), self.most, u64::from(self.is_exact)];
+        let fields = [self.usage.all(), self.as_of.as_micros(), self.peak, u64::from(self.is_exact)];
         bytes.extend(fields.iter().flat_map(|field| field.to_be_bytes()));
-        for (scope, held) in self.held.scopes() {
+        for (scope, usage) in self.usage.scopes() {
             bytes.extend_from_slice(scope);
-            bytes.extend_from_slice(&held.to_be_bytes());
+            bytes.extend_from_slice(&usage.to_be_bytes());
         }
         let sum = high_water_mark::sum(&bytes);
         bytes.extend_from_slice(&sum.to_be_bytes());
@@ -54,15 +54,15 @@ impl HeldRow {
             return None;
         }
         let scopes = entries.iter().map(|entry| {
-            let (scope, held) = entry.split_first_chunk()?;
-            Some((*scope, u64::from_be_bytes(held.try_into().ok()?)))
+            let (scope, usage) = entry.split_first_chunk()?;
+            Some((*scope, u64::from_be_bytes(usage.try_into().ok()?)))
         });
         let fields = <[[u8; 8]; 4]>::try_from(fields.as_chunks().0).ok()?;
-        let [all, as_of, most, is_exact] = fields.map(u64::from_be_bytes);
+        let [all, as_of, peak, is_exact] = fields.map(u64::from_be_bytes);
         Some(Self {
-            held: Held::new(all, scopes.collect::<Option<_>>()?),
+            usage: ScopeUsage::new(all, scopes.collect::<Option<_>>()?),
             as_of: Timestamp::from_micros(as_of),
-            most,
+            peak,
             is_exact: is_exact == 1,
         })
     }
@@ -72,12 +72,12 @@ impl HeldRow {
 mod tests {
     use super::*;
 
-    fn row(scopes: u8) -> HeldRow {
-        let mut held = Held::default();
+    fn row(scopes: u8) -> UsageRow {
+        let mut usage = ScopeUsage::default();
         for scope in 0..scopes {
-            held.change(Some(&[scope; 16]), 100 + i64::from(scope));
+            usage.change(Some(&[scope; 16]), 100 + i64::from(scope));
         }
-        HeldRow { held, as_of: Timestamp::from_micros(5_000_000), most: 9_000, is_exact: true }
+        UsageRow { usage, as_of: Timestamp::from_micros(5_000_000), peak: 9_000, is_exact: true }
     }
 
     #[test]
@@ -85,14 +85,14 @@ mod tests {
         for scopes in [0, 1, 32] {
             let row = row(scopes);
             let bytes = row.to_bytes();
-            assert_eq!(HeldRow::from_bytes(&bytes), Some(row));
+            assert_eq!(UsageRow::from_bytes(&bytes), Some(row));
             for bit in 0..bytes.len() * 8 {
                 let mut damaged = bytes.clone();
                 damaged[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(HeldRow::from_bytes(&damaged), None, "bit {bit}");
+                assert_eq!(UsageRow::from_bytes(&damaged), None, "bit {bit}");
             }
             for length in 0..bytes.len() {
-                assert_eq!(HeldRow::from_bytes(&bytes[..length]), None, "length {length}");
+                assert_eq!(UsageRow::from_bytes(&bytes[..length]), None, "length {length}");
             }
         }
     }

@@ -10,7 +10,7 @@ use super::write::Tables;
 use crate::error::Failure;
 use crate::storage::records::high_water_mark::HighWaterMark;
 use crate::storage::records::lock_expiry::{self, HIGH_WATER_MARK, note_key};
-use crate::storage::records::scope_usage::{Held, ScopeId};
+use crate::storage::records::scope_usage::{ScopeId, ScopeUsage};
 
 /// How many records are read at most, and how many bytes of them: some milliseconds.
 const MOST_RECORDS: u64 = 4_096;
@@ -19,38 +19,38 @@ const MOST_BYTES: usize = 8 << 20;
 /// What was counted.
 #[derive(Debug)]
 pub(crate) struct Recount {
-    pub(crate) held: Held,
+    pub(crate) usage: ScopeUsage,
     /// Whether that is all. If not, of the bytes of all records it is an estimate, and of scopes it has what was read.
     pub(crate) is_exact: bool,
 }
 
 /// What a file says of itself when it is opened.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct KnownUsage {
     /// What its scopes hold, as far as anybody knows.
-    pub(crate) held: Held,
+    pub(crate) usage: ScopeUsage,
     /// Whether that is exact.
     pub(crate) is_exact: bool,
     /// The most bytes of records that the file is known to have had room for.
-    pub(crate) most: u64,
+    pub(crate) peak: u64,
     /// Whether there are tables of the application's in it.
     pub(crate) has_other_tables: bool,
 }
 
 impl Tables<'_> {
     /// What the scopes hold, as was written down with `mark` or is counted now.
-    pub(crate) fn known(&mut self, mark: HighWaterMark) -> Result<Known, Failure> {
-        if let Some(row) = lock_expiry::read_held(&self.locks)?.filter(|row| row.is_of(mark.time)) {
+    pub(crate) fn known(&mut self, mark: HighWaterMark) -> Result<KnownUsage, Failure> {
+        if let Some(row) = lock_expiry::read_usage(&self.locks)?.filter(|row| row.is_of(mark.time)) {
             let is_exact = row.is_exact && row.as_of == mark.time;
-            return Ok(Known { held: row.held, is_exact, most: row.most, has_other_tables: false });
+            return Ok(KnownUsage { usage: row.usage, is_exact, peak: row.peak, has_other_tables: false });
         }
         let counted = self.recount()?;
-        Ok(Known { held: counted.held, is_exact: counted.is_exact, ..Known::default() })
+        Ok(KnownUsage { usage: counted.usage, is_exact: counted.is_exact, ..KnownUsage::default() })
     }
 
     /// Counts what all records take. Of more than a few it is an estimate.
     pub(crate) fn recount(&mut self) -> Result<Recount, Failure> {
-        let mut part = Part { held: Held::default(), bytes: 0, records: 0 };
+        let mut part = Part { usage: ScopeUsage::default(), bytes: 0, records: 0 };
         for entry in self.outcomes.open()?.iter()? {
             let (_, value) = entry?;
             if !part.add(value.value().first_chunk(), IN_INDEX + value.value().len()) {
@@ -73,33 +73,33 @@ impl Tables<'_> {
             let behind = (Bound::Excluded(&mark), Bound::Unbounded);
             for entry in self.locks.range::<&[u8; Key::STORAGE_LEN]>(behind)? {
                 let (key, _) = entry?;
-                part.held.change(key.value().first_chunk(), LOCK);
+                part.usage.change(key.value().first_chunk(), LOCK);
             }
-            return Ok(Recount { held: part.held, is_exact });
+            return Ok(Recount { usage: part.usage, is_exact });
         }
-        let read = u128::from(part.held.all());
+        let read = u128::from(part.usage.all());
         let estimate = read.saturating_mul(u128::from(all)) / u128::from(part.records.max(1));
-        part.held.estimate(u64::try_from(estimate).unwrap_or(u64::MAX));
+        part.usage.estimate(u64::try_from(estimate).unwrap_or(u64::MAX));
         // Each has a note.
         let locks = i64::try_from(self.locks.len()? / 2).unwrap_or(i64::MAX);
-        part.held.change(None, LOCK.saturating_mul(locks));
-        Ok(Recount { held: part.held, is_exact })
+        part.usage.change(None, LOCK.saturating_mul(locks));
+        Ok(Recount { usage: part.usage, is_exact })
     }
 
     /// The same where it is exact, and nothing where there are too many records.
-    pub(crate) fn recount_of_few(&mut self) -> Result<Option<Held>, Failure> {
+    pub(crate) fn recount_of_few(&mut self) -> Result<Option<ScopeUsage>, Failure> {
         let lengths = [self.outcomes.open()?.len()?, self.checkpoints.open()?.len()?, self.locks.len()?];
         if lengths.iter().any(|length| *length > MOST_RECORDS) {
             return Ok(None);
         }
         let recount = self.recount()?;
-        Ok(recount.is_exact.then_some(recount.held))
+        Ok(recount.is_exact.then_some(recount.usage))
     }
 }
 
 /// What was read so far.
 struct Part {
-    held: Held,
+    usage: ScopeUsage,
     bytes: usize,
     records: u64,
 }
@@ -107,7 +107,7 @@ struct Part {
 impl Part {
     /// Whether to go on.
     fn add(&mut self, scope: Option<&ScopeId>, bytes: usize) -> bool {
-        self.held.change(scope, size(bytes));
+        self.usage.change(scope, size(bytes));
         self.bytes += bytes;
         self.records += 1;
         self.is_within_bounds()

@@ -12,8 +12,8 @@ use crate::storage::records::lock_record::{read_checkpoint, read_lock};
 use crate::storage::records::schema::{
     CHECKPOINTS, INDEX, IndexKey, LOCKS, OUTCOMES, Place, StorageKey, completed, index_key,
 };
-use crate::storage::records::scope_usage::Changes;
-use crate::storage::records::usage_row::HeldRow;
+use crate::storage::records::scope_usage::UsageChanges;
+use crate::storage::records::usage_row::UsageRow;
 use crate::storage::tables::lazy_table::LazyTable;
 
 /// A record and where it stands.
@@ -38,7 +38,7 @@ pub(crate) struct Tables<'txn> {
     pub(super) index: LazyTable<'txn, IndexKey, u128>,
     pub(super) outcomes: LazyTable<'txn, u128, &'static [u8]>,
     /// By how much what scopes hold changes, where anybody counts.
-    pub(super) changes: Option<Changes>,
+    pub(super) changes: Option<UsageChanges>,
 }
 
 impl<'txn> Tables<'txn> {
@@ -54,11 +54,11 @@ impl<'txn> Tables<'txn> {
 
     /// From now on it is counted by how much what scopes hold changes.
     pub(crate) fn count_changes(&mut self) {
-        self.changes = Some(Changes::default());
+        self.changes = Some(UsageChanges::default());
     }
 
     /// What was counted.
-    pub(crate) fn take_changes(&mut self) -> Changes {
+    pub(crate) fn take_changes(&mut self) -> UsageChanges {
         self.changes.take().unwrap_or_default()
     }
 
@@ -102,12 +102,12 @@ impl<'txn> Tables<'txn> {
         lock_expiry::read_mark(&self.locks)
     }
 
-    pub(crate) fn write_held(&mut self, held: &HeldRow) -> Result<(), Failure> {
-        self.lock_expiry().write_held(held)
+    pub(crate) fn write_usage(&mut self, usage: &UsageRow) -> Result<(), Failure> {
+        self.lock_expiry().write_usage(usage)
     }
 
-    pub(crate) fn remove_held(&mut self) -> Result<(), Failure> {
-        self.lock_expiry().remove_held()
+    pub(crate) fn remove_usage(&mut self) -> Result<(), Failure> {
+        self.lock_expiry().remove_usage()
     }
 
     pub(super) fn lock_expiry(&mut self) -> LockExpiry<'_, 'txn> {

@@ -63,7 +63,7 @@ pub(crate) fn transact(
         }
         let counts = {
             let mut tables = transactions.tables(&txn)?;
-            match step.call(&mut tables, &key, call, transactions.share())? {
+            match step.call(&mut tables, &key, call, transactions.quota())? {
                 Ok(done) if done.wrote => {}
                 // The closure has changed idem's own tables: nothing of it is committed.
                 Ok(_) => return Ok(Err(store_tables_changed())),
@@ -71,10 +71,10 @@ pub(crate) fn transact(
             }
             transactions.finish(&step, &mut tables)?
         };
-        if let Some(share) = transactions.share()
+        if let Some(quota) = transactions.quota()
             && setup::has_other_tables(&txn)?
         {
-            share.has_other_tables();
+            quota.note_other_tables();
         }
         transactions.commit(&step, counts, txn)?;
         Ok(Ok(TransactionAnswer::Applied))

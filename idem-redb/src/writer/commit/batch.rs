@@ -21,7 +21,7 @@ pub(crate) const MOST_BYTES: usize = 8 << 20;
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) calls: Vec<QueuedCall>,
-    pub(crate) bite: Vec<SweepStep>,
+    pub(crate) sweep: Vec<SweepStep>,
 }
 
 /// What became of a batch.
@@ -44,7 +44,7 @@ struct Answers {
 
 impl Batch {
     pub(crate) fn len(&self) -> usize {
-        self.calls.len() + self.bite.len()
+        self.calls.len() + self.sweep.len()
     }
 
     /// Decides, commits, and answers every call. A failure of the database befalls all of them, and is
@@ -92,8 +92,8 @@ impl Batch {
     }
 
     fn singly(self) -> impl Iterator<Item = Self> {
-        let calls = self.calls.into_iter().map(|call| Self { calls: vec![call], bite: Vec::new() });
-        calls.chain(self.bite.into_iter().map(|step| Self { calls: Vec::new(), bite: vec![step] }))
+        let calls = self.calls.into_iter().map(|call| Self { calls: vec![call], sweep: Vec::new() });
+        calls.chain(self.sweep.into_iter().map(|step| Self { calls: Vec::new(), sweep: vec![step] }))
     }
 
     /// Answers every call that is not answered yet with an error.
@@ -121,12 +121,12 @@ impl Batch {
                 let answer = if queued.is_abandoned() {
                     Err(unavailable("the caller has gone", queued.call.operation()))
                 } else {
-                    step.call(&mut tables, &queued.key, queued.call.clone(), transactions.share())?
+                    step.call(&mut tables, &queued.key, queued.call.clone(), transactions.quota())?
                 };
                 bytes += queued.size() + answer.as_ref().map_or(0, answer_size);
                 answers.calls.push(answer);
             }
-            for part in &self.bite {
+            for part in &self.sweep {
                 answers.removed += step.sweep(&mut tables, part)?;
             }
             let counts = transactions.finish(&step, &mut tables)?;

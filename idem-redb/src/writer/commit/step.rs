@@ -5,7 +5,7 @@ use idem_core::clock::Timestamp;
 use idem_core::{Key, Result};
 
 use crate::error::Failure;
-use crate::quota::scope_quota::Share;
+use crate::quota::scope_quota::ScopeQuota;
 use crate::storage::records::high_water_mark::HighWaterMark;
 use crate::storage::tables::write::Tables;
 use crate::writer::queue::sweep_plan::{SweepStep, What};
@@ -28,7 +28,7 @@ impl Step {
         tables: &mut Tables<'_>,
         key: &Key,
         mut call: Call,
-        share: Option<&Share>,
+        quota: Option<&ScopeQuota>,
     ) -> Result<Result<Applied>, Failure> {
         let found = if matches!(call, Call::Lock { .. }) {
             tables.load_with_checkpoint(key, self.now)
@@ -48,8 +48,8 @@ impl Step {
         let is_new = found.as_ref().is_none_or(|found| found.record.is_expired(self.now));
         if is_new
             && matches!(call, Call::Lock { .. })
-            && let Some(share) = share
-            && let Err(error) = share.check(key)
+            && let Some(quota) = quota
+            && let Err(error) = quota.check(key)
         {
             return Ok(Err(error));
         }

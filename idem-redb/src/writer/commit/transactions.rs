@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::quick_repair::QuickRepair;
 use crate::quota::counting::Counting;
 use crate::quota::counts::Counts;
-use crate::quota::scope_quota::Share;
+use crate::quota::scope_quota::ScopeQuota;
 use crate::storage::records::high_water_mark::HighWaterMark;
 use crate::storage::repair::RepairRecord;
 use crate::storage::revocable::RevocableStorage;
@@ -38,23 +38,23 @@ impl WriteTransactions {
         state: Arc<StoreState>,
         mark: HighWaterMark,
         storage: RevocableStorage,
-        share: Option<Share>,
+        quota: Option<ScopeQuota>,
     ) -> Self {
-        Self { storage: Some(storage), ..Self::new(state, mark, share) }
+        Self { storage: Some(storage), ..Self::new(state, mark, quota) }
     }
 
     pub(crate) fn of_shared_database(state: Arc<StoreState>, mark: HighWaterMark) -> Self {
         Self { write_turn: Some(WriteTurn::default()), ..Self::new(state, mark, None) }
     }
 
-    fn new(state: Arc<StoreState>, mark: HighWaterMark, share: Option<Share>) -> Self {
+    fn new(state: Arc<StoreState>, mark: HighWaterMark, quota: Option<ScopeQuota>) -> Self {
         Self {
             state,
             sequence: mark.sequence,
             write_turn: None,
             storage: None,
             repair_record: RepairRecord::default(),
-            counting: Counting::new(share),
+            counting: Counting::new(quota),
         }
     }
 
@@ -62,8 +62,8 @@ impl WriteTransactions {
     pub(crate) fn begin(&mut self, database: &Arc<Database>) -> Result<WriteTransaction, Failure> {
         let config = &self.state.config;
         let length = self.storage.as_ref().and_then(RevocableStorage::length);
-        let left = self.counting.share().and_then(Share::left);
-        self.begin_as(database, config.quick_repair.applies(length, left))
+        let available = self.counting.quota().and_then(ScopeQuota::available);
+        self.begin_as(database, config.quick_repair.applies(length, available))
     }
 
     fn begin_as(
@@ -88,14 +88,14 @@ impl WriteTransactions {
     /// The database was compacted, in commits that spare nobody a repair.
     pub(crate) fn compacted(&mut self) {
         self.repair_record.forget();
-        if let Some(share) = self.counting.share() {
-            share.compacted();
+        if let Some(quota) = self.counting.quota() {
+            quota.compacted();
         }
     }
 
     /// How large the file is, and what of it is in use, where anybody knows.
     pub(crate) fn file_usage(&self) -> Option<FileUsage> {
-        let in_use = self.counting.share()?.in_use()?;
+        let in_use = self.counting.quota()?.in_use()?;
         Some(FileUsage { length: self.storage.as_ref()?.length()?, in_use })
     }
 
@@ -112,15 +112,15 @@ impl WriteTransactions {
     /// The tables within `txn`, in which changes are counted where anybody wants to know.
     pub(crate) fn tables<'txn>(&self, txn: &'txn WriteTransaction) -> Result<Tables<'txn>, Failure> {
         let mut tables = Tables::open(txn)?;
-        if self.counting.share().is_some() {
+        if self.counting.quota().is_some() {
             tables.count_changes();
         }
         Ok(tables)
     }
 
     /// What scopes hold, where it is counted.
-    pub(crate) fn share(&self) -> Option<&Share> {
-        self.counting.share()
+    pub(crate) fn quota(&self) -> Option<&ScopeQuota> {
+        self.counting.quota()
     }
 
     /// What one transaction on `tables` does.
@@ -133,7 +133,7 @@ impl WriteTransactions {
         Ok(Step::new(self.mark()))
     }
 
-    /// WriteTransactions what every commit tells beside its records, where there are any: how far the store has come, and now and
+    /// Writes what every commit tells beside its records, where there are any: how far the store has come, and now and
     /// then what the scopes hold.
     pub(crate) fn finish(&self, step: &Step, tables: &mut Tables<'_>) -> Result<Option<Counts>, Failure> {
         if !step.wrote {
@@ -143,7 +143,7 @@ impl WriteTransactions {
         self.counting.write(tables, step.now, self.state.time.source().monotonic())
     }
 
-    /// WriteTransactions the same into the last commit.
+    /// Writes the same into the last commit.
     pub(crate) fn seal(&self, tables: &mut Tables<'_>) -> Result<(), Failure> {
         let mark = self.mark();
         tables.write_mark(mark)?;
@@ -176,8 +176,8 @@ impl WriteTransactions {
 
     /// A write found no room.
     pub(crate) fn ran_out_of_space(&self) {
-        if let Some(share) = self.counting.share() {
-            share.ran_out_of_space();
+        if let Some(quota) = self.counting.quota() {
+            quota.ran_out_of_space();
         }
     }
 

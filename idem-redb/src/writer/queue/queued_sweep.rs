@@ -24,15 +24,15 @@ impl QueuedSweep {
     }
 
     /// What goes into a commit beside `calls` calls; nothing once nobody waits for the sweep.
-    pub(crate) fn bite(&mut self, calls: usize) -> Vec<SweepStep> {
+    pub(crate) fn chunk(&mut self, calls: usize) -> Vec<SweepStep> {
         if self.reply.is_closed() {
             self.plan = SweepPlan::default();
         }
-        self.plan.bite(calls)
+        self.plan.chunk(calls)
     }
 
     /// Goes on after a bite that removed so many records; `None` once it is done and answered.
-    pub(crate) fn took(mut self, removed: usize) -> Option<Self> {
+    pub(crate) fn advance(mut self, removed: usize) -> Option<Self> {
         self.removed += removed;
         if !self.plan.is_done() {
             return Some(self);

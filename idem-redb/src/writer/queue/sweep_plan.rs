@@ -85,7 +85,7 @@ impl SweepPlan {
     }
 
     /// What goes into a commit beside `calls` calls.
-    pub(super) fn bite(&mut self, calls: usize) -> Vec<SweepStep> {
+    pub(super) fn chunk(&mut self, calls: usize) -> Vec<SweepStep> {
         let per_call = if self.is_behind { PER_CALL_BEHIND } else { PER_CALL };
         let size = if calls == 0 { ALONE } else { LEAST.max(per_call * calls) };
         // Half for each, and all for one where there is nothing of the other.
@@ -127,15 +127,15 @@ mod tests {
         SweepPlan::new(found, false)
     }
 
-    fn size(bite: &[SweepStep]) -> usize {
-        bite.iter().map(|step| step.records.len()).sum()
+    fn size(chunk: &[SweepStep]) -> usize {
+        chunk.iter().map(|step| step.records.len()).sum()
     }
 
     /// Of a thousand calls half are completions, and each makes a record that takes two removals.
     #[test]
-    fn a_bite_removes_twice_what_a_batch_can_bring() {
+    fn a_chunk_removes_twice_what_a_batch_can_bring() {
         for calls in [1, 7, 64, 500] {
-            let removals = size(&plan(5_000, 0).bite(calls));
+            let removals = size(&plan(5_000, 0).chunk(calls));
             assert!(removals >= 2 * (2 * calls / 2), "{removals} beside {calls} calls");
             assert!(removals <= LEAST.max(PER_CALL * calls), "{removals} beside {calls} calls");
         }
@@ -143,20 +143,20 @@ mod tests {
 
     #[test]
     fn locks_are_swept_while_outcomes_are() {
-        let bite = plan(5_000, 5_000).bite(64);
-        let sizes: Vec<_> = bite.iter().map(|step| (step.what, step.records.len())).collect();
+        let chunk = plan(5_000, 5_000).chunk(64);
+        let sizes: Vec<_> = chunk.iter().map(|step| (step.what, step.records.len())).collect();
         assert_eq!(sizes, [(What::Index, 64), (What::Locks, 64)]);
     }
 
     #[test]
-    fn all_of_a_plan_is_done_in_its_bites() {
+    fn all_of_a_plan_is_done_in_its_chunks() {
         for (outcomes, locks) in [(0, 0), (1, 0), (0, 1), (1_000, 3), (3, 1_000), (700, 700)] {
             let mut plan = plan(outcomes, locks);
             let mut removals = 0;
             while !plan.is_done() {
-                let bite = size(&plan.bite(64));
-                assert!(bite > 0, "{plan:?}");
-                removals += bite;
+                let chunk = size(&plan.chunk(64));
+                assert!(chunk > 0, "{plan:?}");
+                removals += chunk;
             }
             assert_eq!(removals as u64, 2 * (outcomes + locks));
         }
