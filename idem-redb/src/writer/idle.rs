@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::storage::guard::{drop_guarded, guarded};
 use crate::writer::clock::now;
-use crate::writer::full_disk::Admitted;
+use crate::writer::full_disk::parts::Admitted;
 use crate::writer::worker::Writer;
 
 /// How long nothing comes before it is done.

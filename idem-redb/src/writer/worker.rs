@@ -16,7 +16,7 @@ use crate::storage::shrink::Shrinking;
 use crate::thread;
 use crate::writer::closed::Closed;
 use crate::writer::commit::transactions::WriteTransactions;
-use crate::writer::full_disk::CircuitBreaker;
+use crate::writer::full_disk::circuit_breaker::CircuitBreaker;
 use crate::writer::queue::message::Message;
 use crate::writer::queue::priority::QueueReceiver;
 use crate::writer::sweep_progress::SweepProgress;

@@ -1,4 +1,4 @@
-//! What is let through while the disk is full.
+//! The circuit breaker: what is let through while the disk is full.
 //!
 //! Each failure for lack of room makes redb refuse everything until it is opened anew. So once there was no room,
 //! calls that need some are refused without being tried, and one at a time is let through now and then, to see
@@ -10,6 +10,7 @@ use idem_core::backend::Call;
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind};
 
+use super::parts::{Admitted, Parts};
 use crate::error::{Away, Failure};
 use crate::writer::commit::batch::Batch;
 use crate::writer::queue::message::QueuedCall;
@@ -21,9 +22,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const PROBES_TO_CLOSE: usize = 8;
 /// A disk that is full again so soon was full all the time, apart from a little: the pauses go on where they were.
 const SAME_SHORTAGE: Duration = Duration::from_secs(10);
-/// The largest outcome that free pages of the file are likely to hold.
-const SMALL_OUTCOME: usize = 16 << 10;
-
 pub(crate) const FULL: Away = Away::new(
     ErrorKind::Full,
     "the disk is full; nothing already kept is lost, and the store tries by itself whether there is room again",
@@ -49,19 +47,6 @@ struct Shortage {
     probes: usize,
     /// How many of the last ones found some.
     passed: usize,
-}
-
-/// What a batch was admitted as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Admitted {
-    /// There is room, as far as anybody knows.
-    Usual,
-    /// It gives room back, or needs what it has.
-    Steady,
-    /// It needs little.
-    Small,
-    /// To see whether there is room.
-    Probe,
 }
 
 impl CircuitBreaker {
@@ -153,59 +138,6 @@ impl CircuitBreaker {
     }
 }
 
-/// What is tried again at once of a batch that found no room, in this order: it may have met that only by the company
-/// that it was in. What is left in the batch is refused.
-pub(crate) fn retry_parts(batch: &mut Batch, admitted: Admitted) -> Vec<(Batch, Admitted)> {
-    if batch.len() < 2 {
-        return Vec::new();
-    }
-    match admitted {
-        Admitted::Usual => {
-            let Parts { steady, small, large } = Parts::of(std::mem::take(batch));
-            batch.calls = large;
-            let parts = [(steady, Admitted::Steady), (small, Admitted::Small)];
-            parts.into_iter().filter(|(part, _)| part.len() > 0).collect()
-        }
-        // Half of them, and half of these if need be.
-        Admitted::Steady | Admitted::Small => {
-            let half = batch.calls.len() / 2;
-            let calls = batch.calls.drain(..half).collect();
-            let half = Batch { calls, sweep: std::mem::take(&mut batch.sweep) };
-            if half.len() > 0 { vec![(half, admitted)] } else { Vec::new() }
-        }
-        Admitted::Probe => Vec::new(),
-    }
-}
-
-/// A batch by what its calls need.
-struct Parts {
-    /// Gives room back, or needs what it has; the sweep is of this part.
-    steady: Batch,
-    /// Needs so little that free pages of the file are likely to do.
-    small: Batch,
-    large: Vec<QueuedCall>,
-}
-
-impl Parts {
-    fn of(batch: Batch) -> Self {
-        let mut parts = Self {
-            steady: Batch { calls: Vec::new(), sweep: batch.sweep },
-            small: Batch::default(),
-            large: Vec::new(),
-        };
-        for queued in batch.calls {
-            let part = match &queued.call {
-                Call::Lock { .. } | Call::Checkpoint { .. } => &mut parts.large,
-                Call::Complete { outcome, .. } if outcome.size() > SMALL_OUTCOME => &mut parts.large,
-                Call::Complete { .. } => &mut parts.small.calls,
-                _ => &mut parts.steady.calls,
-            };
-            part.push(queued);
-        }
-        parts
-    }
-}
-
 fn longer(pause: Duration) -> Duration {
     (pause * 2).min(LONGEST_PAUSE)
 }
@@ -215,12 +147,7 @@ fn full(operation: Operation) -> Error {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use bytes::Bytes;
-    use idem_core::record::Checkpoint;
-    use idem_core::{Key, Outcome, Owner, Scope, Token};
-
     use super::*;
 
     fn no_room() -> Failure {
@@ -256,40 +183,5 @@ mod tests {
         assert_eq!(breaker.admit_transaction(due), Some(Admitted::Probe));
         breaker.ended(Admitted::Probe, Ok(true), due);
         assert_eq!(breaker.admit_transaction(due), Some(Admitted::Probe));
-    }
-
-    fn queued(call: Call) -> QueuedCall {
-        let key = Key::new(&Scope::shared(), "k").unwrap();
-        QueuedCall { key, call, reply: tokio::sync::oneshot::channel().0 }
-    }
-
-    fn batch(renewals: usize, completions: usize, checkpoints: usize) -> Batch {
-        let token = Token { sequence: 1, owner: Owner::from_bytes([1; 16]) };
-        let (duration, retention) = (Duration::from_secs(1), Duration::from_secs(1));
-        let outcome = Outcome::Value(Bytes::new());
-        let checkpoint = Checkpoint { step: 1, progress: Bytes::new() };
-        let calls = [
-            vec![Call::Renew { token, duration }; renewals],
-            vec![Call::Complete { token, outcome, retention }; completions],
-            vec![Call::Checkpoint { token, checkpoint, duration }; checkpoints],
-        ];
-        Batch { calls: calls.into_iter().flatten().map(queued).collect(), sweep: Vec::new() }
-    }
-
-    /// What is tried again, and how much of the batch is refused.
-    fn again(mut batch: Batch, admitted: Admitted) -> (Vec<(usize, Admitted)>, usize) {
-        let parts = retry_parts(&mut batch, admitted);
-        (parts.into_iter().map(|(part, admitted)| (part.len(), admitted)).collect(), batch.len())
-    }
-
-    #[test]
-    fn what_needs_less_is_tried_without_the_company_of_what_needs_more() {
-        let parts = vec![(3, Admitted::Steady), (2, Admitted::Small)];
-        assert_eq!(again(batch(3, 2, 1), Admitted::Usual), (parts, 1));
-        assert_eq!(again(batch(3, 0, 0), Admitted::Steady), (vec![(1, Admitted::Steady)], 2));
-        assert_eq!(again(batch(0, 2, 0), Admitted::Small), (vec![(1, Admitted::Small)], 1));
-        for admitted in [Admitted::Usual, Admitted::Small] {
-            assert_eq!(again(batch(0, 1, 0), admitted), (vec![], 1));
-        }
     }
 }
