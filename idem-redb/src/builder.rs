@@ -168,7 +168,7 @@ impl RedbBuilder {
         self.start(move |config, clock| Handle::share_supplied(config, clock, Box::new(supplier))).await
     }
 
-    /// Opening reads and syncs, so it is done on a thread that may block.
+    /// Opens on a blocking thread, since opening reads and syncs.
     async fn start<F>(self, start: F) -> Result<RedbStore>
     where
         F: FnOnce(RedbConfig, SharedClock) -> Result<Started> + Send + 'static,

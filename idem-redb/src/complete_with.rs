@@ -87,7 +87,7 @@ impl RedbStore {
                 None
             }
         };
-        // What the lease is told of the call: nothing of the outcome.
+        // The lease need not know the outcome.
         let call = Call::Complete {
             token: lease.token(),
             outcome: Outcome::Value(Bytes::new()),

@@ -147,12 +147,12 @@ impl RedbConfig {
         Err(invalid(&format!("max_share_per_scope is {share}, it must be above 0 and at most 1")))
     }
 
-    /// The default is left alone where it has no meaning.
+    /// Whether the share was set: the default is ignored where it has no meaning.
     fn sets_share(&self) -> bool {
         self.max_share_per_scope.total_cmp(&default_max_share_per_scope()).is_ne()
     }
 
-    /// Refuses what has no meaning for a storage of the caller's.
+    /// Refuses options that have no meaning for the caller's own storage.
     pub(crate) fn check_for_storage(&self) -> Result<()> {
         let named = [
             ("path", !self.path.as_os_str().is_empty()),
@@ -162,7 +162,7 @@ impl RedbConfig {
         unused(&named, "the caller's own storage (open_backend)")
     }
 
-    /// Refuses what has no meaning for a database of the application's.
+    /// Refuses options that have no meaning for the application's own database.
     pub(crate) fn check_for_database(&self) -> Result<()> {
         let named = [
             ("path", !self.path.as_os_str().is_empty()),
@@ -176,7 +176,7 @@ impl RedbConfig {
     }
 }
 
-/// Whatever is a path: `&str`, `String`, `&Path`, `PathBuf` and references to them.
+/// From any path: `&str`, `String`, `&Path`, `PathBuf` and references to them.
 impl<P: AsRef<Path>> From<P> for RedbConfig {
     fn from(path: P) -> Self {
         Self::new(path.as_ref())

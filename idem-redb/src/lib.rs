@@ -18,9 +18,9 @@ mod sweep;
 mod thread;
 mod writer;
 
-/// What outcomes are made of.
+/// Outcomes are made of its `Bytes`.
 pub use bytes;
-/// What the application's own tables are made of.
+/// The application's own tables are written with it.
 pub use redb;
 
 pub use builder::RedbBuilder;

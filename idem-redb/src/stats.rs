@@ -19,7 +19,7 @@ pub struct RedbStats {
 }
 
 pub(crate) fn count(txn: &ReadTransaction) -> Result<RedbStats, Failure> {
-    // The table also holds a note for each lock, the mark, and most often what the scopes hold.
+    // The table also holds a note for each lock, the high-water mark, and most often the scopes' usage.
     let locks = txn.open_table(LOCKS)?;
     let of_its_own = 1 + u64::from(locks.get(&note_key(USAGE))?.is_some());
     let unfinished = locks.len()?.saturating_sub(of_its_own).div_ceil(2);

@@ -1,4 +1,4 @@
-//! The store's public face.
+//! The store's public interface.
 
 use std::fmt;
 use std::sync::Arc;
@@ -59,8 +59,8 @@ pub struct RedbStore(pub(crate) Arc<Handle>);
 
 impl RedbStore {
     /// The application's database that the store stands on now, shared by [`with_database`](Self::with_database) or
-    /// [`RedbBuilder::with_database_from`](crate::RedbBuilder::with_database_from). Waits while it is being opened anew, within
-    /// [`call_timeout`](RedbConfig::call_timeout).
+    /// [`RedbBuilder::with_database_from`](crate::RedbBuilder::with_database_from). Waits while it is being opened anew,
+    /// within [`call_timeout`](RedbConfig::call_timeout).
     ///
     /// Ask for it each time and drop it after use: one that is kept keeps its file open, and then it cannot be opened
     /// anew after an I/O error.
@@ -174,7 +174,7 @@ impl Transition for RedbStore {
     }
 
     async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
-        // The writer wakes them once it has committed.
+        // The writer wakes waiters once it has committed.
         self.0.state.waiters.settled(self, key, timeout).await
     }
 

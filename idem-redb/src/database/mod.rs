@@ -1,4 +1,4 @@
-//! The open database: whose it is, whether it is in its place, and what its users have in common.
+//! The open database: who owns it, whether it can be used now, and the state that its users share.
 
 pub(crate) mod origin;
 pub(crate) mod read_latency;

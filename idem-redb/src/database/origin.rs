@@ -1,4 +1,4 @@
-//! Where the database comes from, and who opens it anew.
+//! Where the database comes from, and who reopens it.
 
 use std::sync::Arc;
 
@@ -8,24 +8,24 @@ use redb::Database;
 use crate::storage::open::Opened;
 use crate::storage::revocable::RevocableStorage;
 
-/// What only a database of the store's own has.
+/// What only a database that the store itself opened has.
 pub(crate) struct OwnDatabase {
-    /// What the database stands on now.
+    /// The storage that the database uses now.
     pub(crate) storage: RevocableStorage,
-    /// Opens it anew.
+    /// Reopens the database.
     pub(crate) reopen: Box<dyn Fn() -> Result<Opened> + Send>,
 }
 
-/// Opens the application's database, at its request.
+/// Opens the application's database; the application provides it.
 pub(crate) type DatabaseSupplier = Box<dyn Fn() -> Result<Arc<Database>> + Send>;
 
-/// Whose the database is, and who opens it anew.
+/// Who owns the database, and who reopens it.
 pub(crate) enum Origin {
-    /// The store's: by itself.
+    /// The store owns and reopens it.
     Own(OwnDatabase),
-    /// The application's: by what it gave for that.
+    /// The application owns it; the store reopens it by the application's supplier.
     Supplied(DatabaseSupplier),
-    /// The application's: by the application.
+    /// The application owns it, and replaces it after a failure.
     Shared,
 }
 

@@ -1,32 +1,33 @@
-//! Whether reads are fast enough to be done where they are asked for.
+//! Whether reads are fast enough to run on the caller's thread.
 //!
-//! A page at hand is read in a few microseconds, and a trip through another thread costs a hundred times that.
-//! A page that has to come from the disk would hold up the caller's thread. redb does not tell the two apart,
-//! so the time that reads take does: after a few slow ones in a row, the next ones are made elsewhere.
+//! A cached page is read in a few microseconds; a trip through another thread costs a hundred times that. A page that
+//! has to come from the disk would block the caller's thread. redb does not tell the two apart, so the latency of reads
+//! does: after a few slow reads in a row, the next ones run on a blocking thread.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// Longer than any read of pages at hand, shorter than a disk.
+/// Longer than any read of cached pages, shorter than a read from a disk.
 const SLOW: Duration = Duration::from_micros(50);
-/// What a slow read weighs against a fast one: the second read of a page that had to come from the disk is fast.
+/// How many fast reads outweigh a slow one: the second read of a page that came from the disk is fast.
 const WEIGHT: u32 = 2;
-/// So much weight of slow reads is too much: three in a row, since one may be the scheduler's doing.
+/// The weight at which reads are offloaded: three slow ones in a row, since the scheduler may cause a single one.
 const LIMIT: u32 = 3 * WEIGHT;
-/// How many reads are made elsewhere before the next one is tried inline.
+/// How many reads are offloaded before the next one is tried inline.
 const OFFLOADED: u32 = 64;
 
 #[derive(Debug, Default)]
 pub(crate) struct ReadLatency {
-    /// The slow reads, less the fast ones since.
+    /// The weight of the slow reads, less the fast reads since.
     weight: AtomicU32,
+    /// How many more reads are to be offloaded.
     offloaded: AtomicU32,
 }
 
 impl ReadLatency {
-    /// Whether the next read is better made on a thread that may block.
+    /// Whether the next read belongs on a blocking thread; counts it as one of those.
     pub(crate) fn takes_offload(&self) -> bool {
-        // Looked at before it is written, so that the fast path shares no cache line that changes.
+        // Loaded before it is written: the fast path must not dirty a shared cache line.
         self.offloaded.load(Ordering::Relaxed) > 0
             && self
                 .offloaded
@@ -34,22 +35,22 @@ impl ReadLatency {
                 .is_ok()
     }
 
-    /// The same, without taking the turn of one.
+    /// Whether the next read belongs on a blocking thread, without counting it.
     pub(crate) fn is_offloading(&self) -> bool {
         self.offloaded.load(Ordering::Relaxed) > 0
     }
 
-    /// The same of a read that another one of the same pages follows: only that it was slow says anything.
+    /// Records a read that another read of the same pages follows: only a slow one says anything.
     pub(crate) fn record_if_slow(&self, took: Duration) {
         if took >= SLOW {
             self.record(took);
         }
     }
 
-    /// Notes how long an inline read took.
+    /// Records how long an inline read took.
     pub(crate) fn record(&self, took: Duration) {
         if took < SLOW {
-            // Looked at before it is written, here too.
+            // Loaded before it is written, for the same reason.
             if self.weight.load(Ordering::Relaxed) > 0 {
                 let less = |weight: u32| weight.checked_sub(1);
                 let _none_left = self.weight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
@@ -82,7 +83,7 @@ mod tests {
         assert_eq!(offloaded, OFFLOADED as usize);
     }
 
-    /// As when a `peek` fetches the pages from the disk, and the `lock` after it finds them at hand.
+    /// As when a `peek` fetches the pages from the disk, and the `lock` after it finds them cached.
     #[test]
     fn each_slow_read_before_a_fast_one_is_one_all_the_same() {
         let latency = ReadLatency::default();

@@ -1,4 +1,4 @@
-//! Where the database stands: in use, or away for a moment (being opened again, compacted, or closed).
+//! Where the open database is kept: ready for use, or away (being reopened, compacted, or closed).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, TryLockError};
@@ -13,20 +13,20 @@ use crate::storage::tables::snapshot::Snapshot;
 
 const PUT_ASIDE: Away = Away::transient("the database is being put aside");
 
-/// Readers look in and never block; only the writer puts the database in and takes it out.
+/// Readers never block on it; only the writer puts the database in and takes it out.
 #[derive(Debug)]
 pub(crate) struct Slot {
     state: RwLock<State>,
-    /// How many commits there were: a snapshot of an earlier one is not read from.
+    /// How many commits there were. A snapshot of an earlier commit is not read from.
     commits: AtomicU64,
-    /// Whether a snapshot may be kept. It keeps the pages of its moment from being used again, which is no
-    /// matter where the next commit of ours ends it, and would be in a database that others write to.
+    /// Whether a snapshot may be cached. A snapshot keeps redb from reusing the pages of its moment. In a database of the
+    /// store's own the next commit drops it; in one that others write to, it would pin pages for longer.
     caches_snapshots: bool,
-    /// Tells those who wait that the database was put in, or went for longer.
+    /// Signals that the database was put in, or that the reason of its absence changed.
     changed: watch::Sender<()>,
-    /// Set once the database must not be used any more, whatever becomes of it.
+    /// Set once the database must never be used again.
     lost: OnceLock<Away>,
-    /// Whether the writer was asked to look after a read that failed.
+    /// Whether the writer was asked to check the database after a failed read.
     check_requested: AtomicBool,
 }
 
@@ -36,7 +36,7 @@ enum State {
     Away(Away),
 }
 
-/// Opened once between two commits, since that takes as long as reading from it.
+/// Opened once between two commits: opening a snapshot takes as long as reading from it.
 struct CachedSnapshot {
     snapshot: Snapshot,
     commit: u64,
@@ -59,17 +59,17 @@ impl Slot {
         self.caches_snapshots
     }
 
-    /// Hears of every later change of what readers find.
+    /// Receives every later change of what readers find.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    /// Notes that the writer is asked to look after a failed read, or that it does so; whether that was noted already.
-    pub(crate) fn swap_check_requested(&self, asked: bool) -> bool {
-        self.check_requested.swap(asked, Ordering::AcqRel)
+    /// Sets whether a check after a failed read is requested; returns whether it was before.
+    pub(crate) fn swap_check_requested(&self, requested: bool) -> bool {
+        self.check_requested.swap(requested, Ordering::AcqRel)
     }
 
-    /// Reads what was committed last, without waiting for anybody.
+    /// Reads what was committed last. Never blocks.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Snapshot) -> Result<T, Failure>) -> Result<T, Failure> {
         self.with_ready(|database, cached| {
             if let Ok(cached) = cached.try_read()
@@ -78,7 +78,7 @@ impl Slot {
             {
                 return read(&cached.snapshot);
             }
-            // Before the transaction: a commit in between makes the snapshot look older than it is, no more.
+            // Loaded before the transaction begins: a commit in between only makes the snapshot look older than it is.
             let commit = self.commits.load(Ordering::Acquire);
             let snapshot = Snapshot::open(&database.begin_read()?)?;
             let answer = read(&snapshot);
@@ -91,7 +91,7 @@ impl Slot {
         })
     }
 
-    /// Reads in a transaction of its own, for what takes long.
+    /// Reads in a transaction of its own, for long reads.
     pub(crate) fn scan<T>(
         &self,
         scan: impl FnOnce(&ReadTransaction) -> Result<T, Failure>,
@@ -99,7 +99,7 @@ impl Slot {
         self.with_ready(|database, _| scan(&database.begin_read()?))
     }
 
-    /// Lets later reads see what was committed. Called before anybody is told of it.
+    /// Lets later reads see what was committed. Called before any caller is answered.
     pub(crate) fn committed(&self) {
         self.commits.fetch_add(1, Ordering::AcqRel);
         if let State::Ready { cached, .. } = &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
@@ -107,7 +107,7 @@ impl Slot {
         }
     }
 
-    /// Whether the database is in its place.
+    /// Whether the database can be used.
     pub(crate) fn is_ready(&self) -> bool {
         matches!(*self.state.read().unwrap_or_else(PoisonError::into_inner), State::Ready { .. })
     }
@@ -116,19 +116,19 @@ impl Slot {
         self.lost.get().is_some()
     }
 
-    /// Refuses everything from now on; whether that is new.
+    /// Refuses everything from now on; returns whether this is the first time.
     pub(crate) fn mark_lost(&self, why: Away) -> bool {
         let is_new = self.lost.set(why).is_ok();
         self.changed.send_replace(());
         is_new
     }
 
-    /// The database, for whoever must not wait.
+    /// The database, without blocking.
     pub(crate) fn try_database(&self) -> Result<Arc<Database>, Failure> {
         self.with_ready(|database, _| Ok(Arc::clone(database)))
     }
 
-    /// The database, for the writer alone: it is the one who takes it out, and may wait for readers.
+    /// The database, for the writer alone: only the writer takes it out, and it may wait for readers.
     pub(crate) fn database(&self) -> Result<Arc<Database>, Failure> {
         if let Some(why) = self.lost.get() {
             return Err(Failure::Away(why.clone()));
@@ -139,7 +139,7 @@ impl Slot {
         }
     }
 
-    /// Takes the database out, once no reader looks at it any more.
+    /// Takes the database out, once no reader uses it any more.
     pub(crate) fn take(&self, why: Away) -> Option<Arc<Database>> {
         let before = {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
@@ -155,7 +155,7 @@ impl Slot {
         }
     }
 
-    /// Says why the database is away, where it is.
+    /// Changes the reason why the database is away, where it is away.
     pub(crate) fn explain(&self, why: Away) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, State::Away(_)) {
@@ -165,7 +165,7 @@ impl Slot {
         self.changed.send_replace(());
     }
 
-    /// Puts a database in. One that is in its place until then stays readable, as far as it still is, and is closed.
+    /// Puts a database in. The one before it, if any, stays readable until then, and is dropped.
     pub(crate) fn put(&self, database: Arc<Database>) {
         let ready = State::ready(database);
         let before =
@@ -201,6 +201,6 @@ impl State {
 
 impl std::fmt::Debug for CachedSnapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Kept").field("commit", &self.commit).finish_non_exhaustive()
+        f.debug_struct("CachedSnapshot").field("commit", &self.commit).finish_non_exhaustive()
     }
 }

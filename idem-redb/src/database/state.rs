@@ -1,4 +1,4 @@
-//! What callers, writer and sweeper have in common.
+//! The state that callers, writer and sweeper share.
 
 use std::sync::Arc;
 
@@ -17,21 +17,21 @@ pub(crate) struct StoreState {
     pub(crate) time: StoreClock,
     pub(crate) waiters: Waiters,
     pub(crate) read_latency: ReadLatency,
-    /// Of a file that the store opened by its name.
+    /// Present for a file that the store opened by its name.
     pub(crate) identity: Option<FileIdentity>,
-    /// Of the same: how much room is left for it.
+    /// How much room is left for that file.
     pub(crate) disk_space: Option<Arc<DiskSpace>>,
 }
 
 impl StoreState {
-    /// Sees how much room is left, where anybody wants to know.
+    /// Measures how much room is left, where that is known.
     pub(crate) fn measure_disk_space(&self) {
         if let Some(disk_space) = &self.disk_space {
             disk_space.measure();
         }
     }
 
-    /// Whether the store's file still has its name. From the first time that it has not, everything is refused.
+    /// Whether the store's file still has its name. Once it has lost it, everything is refused.
     pub(crate) fn has_file(&self) -> bool {
         match &self.identity {
             Some(identity) if !identity.is_named() => {

@@ -1,4 +1,4 @@
-//! The thread that looks after a store's file: whether it still has its name, and how much room is left for it.
+//! The thread that watches a store's file: whether it still has its name, and how much room is left for it.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -8,11 +8,10 @@ use idem_core::Result;
 use crate::database::state::StoreState;
 use crate::thread;
 
-/// How often. Writers look for the name before each commit, and know by themselves what they have written.
+/// How often the watcher checks. The writer checks the name before each commit too, and counts what it writes itself.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Looks after the store's file until the store is gone or the file is. The first look at the room is over when this
-/// returns.
+/// Watches the store's file until the store or the file is gone. The room has been measured once when this returns.
 pub(crate) fn start(state: &Arc<StoreState>) -> Result<()> {
     if state.identity.is_none() {
         return Ok(());
@@ -23,7 +22,7 @@ pub(crate) fn start(state: &Arc<StoreState>) -> Result<()> {
         loop {
             std::thread::sleep(INTERVAL);
             let Some(state) = state.upgrade() else { return };
-            // One that is closed, or being opened anew, is not in use.
+            // A database that is closed, or being reopened, is not in use.
             if state.slot.is_ready() && !state.has_file() {
                 return;
             }

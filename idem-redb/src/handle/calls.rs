@@ -1,4 +1,4 @@
-//! A store's callers' side: reads where they are asked for, the rest by the writer.
+//! The handle that a store's callers have: it answers from reads where it can, and queues the rest for the writer.
 
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(crate) struct Handle {
     pub(crate) queue: QueueSender,
     /// How the store was closed, once it is.
     pub(super) closed: watch::Receiver<Option<Closed>>,
-    /// Dropped with the store, which ends the sweeper.
+    /// Dropping it with the store ends the sweeper.
     pub(super) _stop: std_mpsc::Sender<()>,
 }
 
@@ -32,20 +32,20 @@ impl Handle {
         Sent::now(self.state.time.source())
     }
 
-    /// Answers a `lock` from what is on record when that changes nothing, and leaves the rest to the writer.
+    /// Answers a `lock` from the record when the call changes nothing; leaves the rest to the writer.
     pub(crate) async fn lock(self: &Arc<Self>, key: &Key, call: Call, sent: &Sent) -> Result<Applied> {
         let begun = Instant::now();
-        // No answer that is given here needs the checkpoint.
+        // No answer given here needs the checkpoint.
         let record = self.read(key, Operation::Lock, sent, Snapshot::read_without_checkpoint).await?;
         if let Some(record) = record {
             let now = record.as_of;
             let decision = decide(Some(&record), call.clone(), now);
-            // A resent `lock` goes behind the caller's own calls that may still be queued, such as a release.
+            // A resent `lock` must queue behind the caller's own earlier calls, such as a release.
             if decision.change == Change::None && !matches!(decision.answer, Answer::Acquired(_)) {
                 return Ok(Applied { answer: decision.answer, wrote: false });
             }
         }
-        // What was read took its part of the time.
+        // The read used up a part of the timeout.
         let left = self.state.config.call_timeout.saturating_sub(begun.elapsed());
         self.write(key, call, left).await
     }
@@ -62,11 +62,11 @@ impl Handle {
         self.answered(operation, limit, sent, answer).await
     }
 
-    /// Closes the store, and waits until it is closed, whoever began it.
+    /// Closes the store, and waits until it is closed, even when another caller began closing it.
     pub(crate) async fn close(&self) -> Result<()> {
         let mut closed = self.closed.clone();
         let ended = async {
-            // Whoever closes the store means it: a full queue is waited for. One that is closed takes no message.
+            // Closing waits for a place in a full queue. A closed queue takes no message.
             let _closing_already = self.queue.send(Message::Close).await;
             match closed.wait_for(Option::is_some).await {
                 Ok(how) => how.as_ref().map_or(Ok(()), Closed::result),
@@ -77,7 +77,7 @@ impl Handle {
         timeout(limit, ended).await.unwrap_or_else(|_| Err(no_answer(limit, Operation::Close)))
     }
 
-    /// Sends `message` to the writer and waits for `answer`, within the configured time.
+    /// Sends `message` to the writer and waits for `answer`, within the configured timeout.
     pub(crate) async fn ask<T>(
         &self,
         operation: Operation,
@@ -88,7 +88,7 @@ impl Handle {
         self.answered(operation, limit, self.enqueue(operation, message), answer).await
     }
 
-    /// Waits until it is `sent` and for `answer`, within `limit`.
+    /// Waits until the message is `sent`, then for `answer`, within `limit`.
     pub(crate) async fn answered<T>(
         &self,
         operation: Operation,

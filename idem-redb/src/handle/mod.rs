@@ -1,4 +1,4 @@
-//! The callers' side of a store: reads where they are asked for, the rest by the writer.
+//! The callers' side of a store: it starts the store, reads, and sends the rest to the writer.
 
 pub(crate) mod calls;
 mod reads;

@@ -1,4 +1,4 @@
-//! Reads: made where they are asked for while pages are at hand, and through a reopening of the database.
+//! Reads: on the caller's thread while pages are cached, and retried while the database is being reopened.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ use crate::storage::tables::snapshot::Snapshot;
 use crate::thread::run_blocking;
 use crate::writer::queue::message::Message;
 
-/// Of a record, with its checkpoint or without.
+/// How a record is read: with its checkpoint or without.
 pub(crate) type Read = fn(&Snapshot, &Key, Timestamp) -> Result<Option<Record>, Failure>;
 
 impl Handle {
-    /// The record of `key`. Waits while the database is being opened anew, within a call's time.
+    /// The record of `key`. Waits while the database is being reopened, within the call timeout.
     pub(crate) async fn read(
         self: &Arc<Self>,
         key: &Key,
@@ -45,7 +45,7 @@ impl Handle {
         }
     }
 
-    /// The completion of `key`, where its pages are likely to be at hand. What cannot be read is left to the call that
+    /// The completion of `key`, where its pages are likely to be cached. What cannot be read is left to the call that
     /// follows.
     pub(crate) fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Replay> {
         if self.state.read_latency.is_offloading() {
@@ -53,7 +53,7 @@ impl Handle {
         }
         let begun = self.sent();
         let record = self.read_at(key, self.state.time.when(&begun), Snapshot::read_completed);
-        // The reads of the call that follows find these pages at hand: they tell nothing.
+        // The next call's reads find these pages cached, so only a slow read says anything.
         self.state.read_latency.record_if_slow(begun.elapsed());
         let record = record.ok().flatten()?;
         replay(&record, fingerprint, record.as_of)
@@ -75,13 +75,13 @@ impl Handle {
         const OPERATION: Operation = Operation::Maintain;
         let count = || {
             let handle = Arc::clone(self);
-            // A page may have to come from the disk.
+            // It may have to read pages from the disk.
             run_blocking(OPERATION, move || handle.state.slot.scan(stats::count))
         };
         self.retry_while_away(OPERATION, count).await
     }
 
-    /// The application's database, where it is one.
+    /// The application's database, where the store shares one.
     pub(crate) async fn shared_database(&self) -> Result<Arc<Database>> {
         const OPERATION: Operation = Operation::Maintain;
         if self.state.slot.is_own() {
@@ -93,7 +93,7 @@ impl Handle {
         self.retry_while_away(OPERATION, find).await
     }
 
-    /// Asks, and again at each change while the database is away for a moment, within a call's time.
+    /// Tries `ask` again at each change while the database is away for a moment, within the call timeout.
     pub(crate) async fn retry_while_away<T, F>(&self, operation: Operation, ask: impl Fn() -> F) -> Result<T>
     where
         F: Future<Output = Result<Result<T, Failure>>>,
@@ -106,7 +106,7 @@ impl Handle {
         .await
     }
 
-    /// The same. Ends with what was `told` last.
+    /// As `retry_while_away`. Ends with `last_error` on a timeout.
     async fn retry_while_away_or<T, F>(
         &self,
         operation: Operation,
@@ -135,7 +135,7 @@ impl Handle {
         answered.unwrap_or(Err(last_error))
     }
 
-    /// Reads on a thread that may block.
+    /// Reads on a blocking thread.
     async fn read_blocking(
         self: &Arc<Self>,
         key: Key,
@@ -151,9 +151,9 @@ impl Handle {
         Ok(record.filter(|record| !record.is_expired(now)))
     }
 
-    /// The error of a failed read; where redb works no more after it, the writer is told.
+    /// The error of a failed read. Where redb refuses work until it is reopened, the writer is told.
     pub(crate) fn failed_read(&self, failure: Failure, operation: Operation) -> Error {
-        // Once is enough, whatever the number of readers. A full queue has writes in it, and they meet the same error.
+        // One request is enough, whatever the number of readers. A full queue holds writes, which meet the same error.
         if failure.needs_reopen()
             && !self.state.slot.swap_check_requested(true)
             && self.queue.try_send(Message::Reopen).is_err()

@@ -1,4 +1,4 @@
-//! Starting a store: its database, its writer, and what looks after its file.
+//! Starting a store: its database, its writer, and the watcher of its file.
 
 use super::calls::Handle;
 use crate::config::RedbConfig;
@@ -27,7 +27,7 @@ use idem_core::error::Operation;
 use redb::{Database, StorageBackend};
 use std::io;
 use std::sync::{Arc, mpsc as std_mpsc};
-/// A store that has been started, and what tells its sweeper that it is gone.
+/// A store that has been started, and the channel that tells its sweeper when the store is gone.
 pub(crate) struct Started {
     pub(crate) handle: Arc<Handle>,
     pub(crate) stopped: std_mpsc::Receiver<()>,
@@ -35,7 +35,7 @@ pub(crate) struct Started {
 
 impl Handle {
     pub(crate) fn open_file(mut config: RedbConfig, clock: SharedClock) -> Result<Started> {
-        // A process may go to another folder later.
+        // The process may change its working directory later.
         config.path = std::path::absolute(&config.path).unwrap_or(config.path);
         let again = RedbConfig { create: false, ..config.clone() };
         let opened = open::open_file(&config)?;
@@ -98,7 +98,7 @@ impl Handle {
     ) -> Result<Started> {
         let Opened { database, mark, storage, identity } = opened;
         let time = mark.resume(clock, &config)?;
-        // Where nobody counts, nothing is asked.
+        // Only a file with a known name is counted.
         let known =
             if identity.is_some() { known_usage::known(&database, mark) } else { KnownUsage::default() };
         let state = Self::new_state(config, time, Arc::new(database), identity, true);
@@ -118,7 +118,7 @@ impl Handle {
         identity: Option<FileIdentity>,
         is_own: bool,
     ) -> Arc<StoreState> {
-        // Where a file has no name that the store knows, nobody knows how much room it has.
+        // Without a name of the file, the room left for it is unknown.
         let disk_space = identity.is_some().then(|| Arc::new(DiskSpace::new(config.path.clone())));
         Arc::new(StoreState {
             slot: Slot::new(database, is_own),

@@ -1,4 +1,4 @@
-//! Counting what scopes hold, and what the database itself says of it.
+//! Counting the scopes' usage with each commit, and saving it now and then.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::quota::counts::Counts;
 use crate::quota::scope_quota::ScopeQuota;
 use crate::storage::tables::write::Tables;
 
-/// Whether anybody counts what the scopes of a database hold.
+/// The counting of the scopes' usage in a database, where it is counted at all.
 #[derive(Debug)]
 pub(crate) struct Counting {
     quota: Option<ScopeQuota>,
-    /// Whether the database may say what scopes hold, while nobody counts any more: a later opening must not believe it.
+    /// Whether the database may hold a usage row that is no longer kept up: a later opening must not believe it.
     is_stale: bool,
 }
 
@@ -26,19 +26,19 @@ impl Counting {
         self.quota.as_ref()
     }
 
-    /// Another database of the application's was taken over.
+    /// Another database of the application was adopted.
     pub(crate) fn adopted(&mut self) {
         self.is_stale = true;
     }
 
-    /// The database was opened anew: what was counted may not be what is in it.
+    /// The database was reopened: the counts may differ from what is in it.
     pub(crate) fn opened_again(&mut self) {
         if let Some(quota) = &mut self.quota {
             quota.counts.is_exact = false;
         }
     }
 
-    /// Counts the changes made in `tables`, and writes the counts down now and then, beside a mark of `time`.
+    /// Counts the changes made in `tables`, and saves the counts now and then, beside a mark of `time`.
     pub(crate) fn write(
         &self,
         tables: &mut Tables<'_>,
@@ -51,13 +51,13 @@ impl Counting {
             if counts.is_to_be_recounted(now) {
                 counts.recount(tables, now);
             }
-            // What follows may not be written down any more.
+            // Not the last row: later changes may never be saved.
             tables.write_usage(&counts.row(time, quota.peak(), false))?;
         }
         Ok(Some(counts))
     }
 
-    /// Writes down what was counted so far.
+    /// Saves all counts.
     pub(crate) fn write_all(&self, tables: &mut Tables<'_>, time: Timestamp) -> Result<(), Failure> {
         match &self.quota {
             Some(quota) => tables.write_usage(&quota.counts.row(time, quota.peak(), true)),
@@ -69,7 +69,7 @@ impl Counting {
         if self.is_stale { tables.remove_usage() } else { Ok(()) }
     }
 
-    /// What was written is committed.
+    /// Takes over the counts once they are committed.
     pub(crate) fn committed(&mut self, counts: Option<Counts>) {
         self.is_stale = false;
         if let (Some(quota), Some(counts)) = (&mut self.quota, counts) {

@@ -1,4 +1,4 @@
-//! What is counted, and when it is written down.
+//! The scopes' counted usage, and when it is saved or counted anew.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use crate::storage::records::scope_usage::{ScopeId, ScopeUsage, UsageChanges};
 use crate::storage::records::usage_row::UsageRow;
 use crate::storage::tables::write::Tables;
 
-/// How long changes are counted before the counts are written down, in the next commit.
+/// How long changes are counted before the next commit saves the counts.
 const SAVED_EVERY: Duration = Duration::from_secs(1);
-/// How many bytes of changes are: a fast sweep removes far more in a second.
+/// How many bytes of changes are counted before that: a fast sweep removes far more in a second.
 const SAVED_AFTER: u64 = 64 << 10;
-/// Between two attempts to count all records anew.
+/// The time between two attempts to count all records anew.
 const RECOUNTED_EVERY: Duration = Duration::from_mins(1);
 
-/// What is counted, and how much of it is not written down yet.
+/// The counted usage, and how much of it is not saved yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Counts {
     pub(crate) usage: ScopeUsage,
     /// How many bytes of records the last commit added.
     pub(crate) added: u64,
-    /// Whether all records are in it, and nothing else.
+    /// Whether the usage is exactly that of all records.
     pub(super) is_exact: bool,
     not_recounted_before: Duration,
     unsaved: u64,
-    /// `None` until it was written down once.
+    /// `None` until it was saved once.
     saved_at: Option<Duration>,
 }
 
@@ -36,7 +36,7 @@ impl Counts {
         Self { usage, added: 0, is_exact, not_recounted_before: Duration::ZERO, unsaved: 0, saved_at: None }
     }
 
-    /// What is counted once `changes` are committed.
+    /// The counts once `changes` are committed.
     pub(super) fn with(&self, changes: &UsageChanges, exempt: ScopeId, now: Duration) -> Self {
         let mut counts = Self { added: 0, ..self.clone() };
         for (scope, bytes) in changes.iter() {
@@ -56,12 +56,12 @@ impl Counts {
         self.unsaved == 0 && self.saved_at == Some(now)
     }
 
-    /// After a crash, or where the file did not say.
+    /// After a crash, or where the file had no usage row.
     pub(super) fn is_to_be_recounted(&self, now: Duration) -> bool {
         !self.is_exact && now >= self.not_recounted_before
     }
 
-    /// Counts all records, where there are few. Damage that is met meanwhile fails nobody's call.
+    /// Counts all records, where there are few. Damage found meanwhile fails no call.
     pub(super) fn recount(&mut self, tables: &mut Tables<'_>, now: Duration) {
         self.not_recounted_before = now + RECOUNTED_EVERY;
         match guarded(|| tables.recount_of_few()) {

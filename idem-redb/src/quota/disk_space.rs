@@ -1,7 +1,7 @@
 //! How much room is left for a store's file: on its file system, and in itself.
 //!
-//! Looked at by the [watcher](crate::database::watcher) now and then, and by the writer before it refuses anybody. What the writer
-//! has written since a look it takes off by itself.
+//! The watcher measures it now and then, and the writer before it refuses a call. What the writer has written since
+//! the last measurement is subtracted.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,19 +1,20 @@
-//! What a look at a file and its file system shows.
+//! Measuring a file and its file system.
 
 use std::io;
 use std::path::Path;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DiskUsage {
-    /// What the file system has left for this process.
+    /// The bytes that the file system has left for this process.
     pub(crate) available: u64,
-    /// What the file takes of it.
+    /// The bytes that the file system has allocated to the file.
     pub(crate) allocated: u64,
-    /// What the file is longer than that.
+    /// The bytes of the file's length beyond that.
     pub(crate) holes: u64,
 }
 
-/// `None` where a file system does not say. What it keeps for root is left for a process of root `with_roots`.
+/// Measures the file at `path`; `None` where the file system does not say. With `includes_root_reserve`, a process of
+/// root may use the blocks that are kept for root.
 #[cfg(unix)]
 pub(crate) fn measure(path: &Path, includes_root_reserve: bool) -> io::Result<Option<DiskUsage>> {
     use std::os::unix::fs::MetadataExt as _;
@@ -22,17 +23,17 @@ pub(crate) fn measure(path: &Path, includes_root_reserve: bool) -> io::Result<Op
     let is_roots = includes_root_reserve && system.f_bfree > system.f_bavail && keeps_for_this_process(path);
     let available = if is_roots { system.f_bfree } else { system.f_bavail };
     let available = available.saturating_mul(system.f_frsize);
-    // A file grows by holes, which are the file system's to fill.
+    // A file may grow by holes, to which the file system has allocated nothing yet.
     let allocated = file.len().min(file.blocks().saturating_mul(BLOCK));
     let holes = file.len() - allocated;
     Ok((system.f_blocks > 0).then_some(DiskUsage { available, allocated, holes }))
 }
 
-/// Whether a file system keeps blocks for root, and this process is root's. Other file systems have fewer blocks
-/// available than free for other reasons.
+/// Whether the file system keeps blocks for root, and this process runs as root. On other file systems, fewer blocks
+/// are available than free for other reasons.
 #[cfg(target_os = "linux")]
 fn keeps_for_this_process(path: &Path) -> bool {
-    // The one number of ext2, ext3 and ext4.
+    // The magic number of ext2, ext3 and ext4.
     rustix::process::geteuid().is_root()
         && rustix::fs::statfs(path).is_ok_and(|system| system.f_type == 0xEF53)
 }
@@ -62,7 +63,7 @@ mod tests {
         let kept = (system.f_bfree - system.f_bavail) * system.f_frsize;
         let is_roots = keeps_for_this_process(&file);
         assert!(rustix::process::geteuid().is_root() || !is_roots);
-        // Others write meanwhile.
+        // Not exact: other processes write meanwhile.
         assert_eq!(available(true).saturating_sub(available(false)) > kept / 2, is_roots && kept > 0);
     }
 }

@@ -1,4 +1,4 @@
-//! What the database itself says of what the scopes hold.
+//! Reading the scopes' usage from a database that was just opened.
 
 use idem_core::error::Operation;
 use redb::Database;
@@ -10,8 +10,8 @@ use crate::storage::tables::recount::KnownUsage;
 use crate::storage::tables::write::Tables;
 use crate::storage::transaction::begin;
 
-/// What a database that has come as far as `mark` says. It is a protection: damage that is met meanwhile keeps nobody
-/// from opening a file.
+/// The scopes' usage in a database whose high-water mark is `mark`. Damage found meanwhile does not fail the opening:
+/// quotas are a protection, not a promise.
 pub(crate) fn known(database: &Database, mark: HighWaterMark) -> KnownUsage {
     let known = guarded(|| {
         let txn = begin(database, false)?;

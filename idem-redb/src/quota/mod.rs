@@ -1,4 +1,4 @@
-//! How much of the disk one scope may fill: what it holds, and how much room is left.
+//! How much of the disk one scope may fill: its usage, and the space that is left.
 
 pub(crate) mod counting;
 pub(crate) mod counts;

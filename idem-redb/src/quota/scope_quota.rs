@@ -1,8 +1,8 @@
 //! What one scope may fill of the disk: the rule, and the counting that it is held to.
 //!
 //! A new key is refused while its scope holds more than `share / (1 - share)` times what is free, see
-//! [`max_share_per_scope`](crate::RedbConfig::max_share_per_scope). What a scope holds is [counted](crate::storage::records::scope_usage) as it is
-//! committed; what waits in the same commit is not counted yet.
+//! [`max_share_per_scope`](crate::RedbConfig::max_share_per_scope). A scope's usage is counted as it is committed; what
+//! waits in the same commit is not counted yet.
 
 use std::sync::Arc;
 

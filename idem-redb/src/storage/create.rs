@@ -1,4 +1,4 @@
-//! Making a store's file, and the paths that lead to it.
+//! Creating a store's file, and resolving the path to it.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,8 +9,8 @@ use idem_core::{Error, ErrorKind, Result};
 
 use crate::storage::leftovers;
 
-/// Makes the file at `path`, which `fill` gives its contents. A link to a file that is yet to be made is where that
-/// file is to be.
+/// Creates the file at `path` with the contents that `fill` writes. Where `path` is a link to a missing file, that file
+/// is created.
 pub(crate) fn create_file(path: &Path, fill: impl Fn(File) -> Result<()>) -> Result<()> {
     let end = end_of_links(path)?;
     let mut tries = 0;
@@ -20,15 +20,15 @@ pub(crate) fn create_file(path: &Path, fill: impl Fn(File) -> Result<()>) -> Res
     Ok(())
 }
 
-/// How often a file is made that somebody took for a leftover.
+/// How often the creation is retried when another process takes the new file for a leftover.
 const MOST_TRIES: usize = 5;
 
-/// Makes the file under another name first: a file that has its name is complete, whatever happens. False when
-/// somebody took it for a leftover meanwhile, and this is not the last try.
+/// Creates the file under a temporary name and renames it, so that a file that has its name is complete, whatever
+/// happens. False when another process took it for a leftover meanwhile, and this is not the last try.
 fn try_once(path: &Path, fill: &impl Fn(File) -> Result<()>, is_last: bool) -> Result<bool> {
     let cannot = |error: io::Error| failed(path, "cannot be made", error);
     let no_file = |error: io::Error| {
-        // It names a file that nobody asked for.
+        // Its message names the temporary file, which nobody asked for.
         let why = match error.kind() {
             io::ErrorKind::NotFound if !folder(path).exists() => {
                 format!("there is no folder {}", folder(path).display())
@@ -40,28 +40,28 @@ fn try_once(path: &Path, fill: &impl Fn(File) -> Result<()>, is_last: bool) -> R
     let Some(fresh) = leftovers::new_file(folder(path)).map_err(no_file)? else {
         return if is_last { Err(unusable(path, "cannot be made: others remove it")) } else { Ok(false) };
     };
-    // On a handle of the same file, whose lock says that somebody is making it.
+    // On a second handle of the file; the lock on the first says that it is being created.
     fill(fresh.as_file().try_clone().map_err(cannot)?)?;
-    // Closing gave up the lock.
+    // Closing the database released the lock.
     let _taken = leftovers::lock(fresh.as_file());
     match fresh.persist_noclobber(path) {
         Ok(_) => sync_folder(path).map(|()| true).map_err(cannot),
-        // Another process was first: its file is as good.
+        // Another process was first; its file serves as well.
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(true),
         Err(error) if error.error.kind() == io::ErrorKind::NotFound && !is_last => Ok(false),
         Err(error) => Err(cannot(error.error)),
     }
 }
 
-/// Where `path` leads when it is a link to what is not there.
+/// Where `path` leads in the end, also when it is a link to a missing file.
 pub(crate) fn end_of_links(path: &Path) -> Result<PathBuf> {
     const MOST: usize = 40;
     let mut end = path.to_owned();
     for _ in 0..MOST {
         match fs::read_link(&end) {
-            // A relative one starts where the link is.
+            // A relative target starts in the folder of the link.
             Ok(target) => end = folder(&end).join(target),
-            // No link: the end.
+            // Not a link.
             Err(_) => return Ok(end),
         }
     }
@@ -72,13 +72,13 @@ pub(crate) fn folder(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes the file's name durable, on systems that have a way to.
+/// Makes the file's name durable, where the system can.
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
     }
     match File::open(folder(path)).and_then(|folder| folder.sync_all()) {
-        // Some file systems sync no folder, and some folders may be used and not be read.
+        // Some file systems cannot sync a folder, and some folders may be used but not read.
         Err(error)
             if matches!(
                 error.kind(),

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::Failure;
 
-/// Drops what may be the last of a database, or of a transaction, which then ends: redb may panic over that too.
+/// Drops what may be the last handle of a database or of a transaction: redb may panic while it ends them.
 pub(crate) fn drop_guarded<T>(ended: T) {
     let _ended = guarded(|| {
         drop(ended);
@@ -12,7 +12,7 @@ pub(crate) fn drop_guarded<T>(ended: T) {
     });
 }
 
-/// redb verifies no page when it reads it, so a damaged one can fail its assertions.
+/// Turns a panic into a failure: redb does not verify the pages that it reads, so a damaged page can fail its assertions.
 pub(crate) fn guarded<T>(act: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(act)).unwrap_or(Err(Failure::Panicked))
 }

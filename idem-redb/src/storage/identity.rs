@@ -1,7 +1,7 @@
 //! Whether a file that is open still has its name.
 //!
-//! A file that was removed or replaced goes on working for whoever has it open, and is found by nobody else: another
-//! process would start on the name, and run the same keys again.
+//! A file that was removed or replaced still works for the process that has it open, but no other process finds it:
+//! that one would create a new file under the name, and run the same keys again.
 
 use std::fs::File;
 use std::io;
@@ -17,7 +17,7 @@ pub(crate) struct FileIdentity {
 }
 
 impl FileIdentity {
-    /// `None` where files have no identity that can be asked for.
+    /// `None` where the system does not tell the identity of files.
     pub(crate) fn of(path: &Path, file: &File) -> io::Result<Option<Self>> {
         Ok(number(&file.metadata()?).map(|file| Self { path: path.to_owned(), file }))
     }
@@ -26,7 +26,7 @@ impl FileIdentity {
         self.file == other.file
     }
 
-    /// Whether the name is that file's. Yes as well where nobody knows: an error that may pass is no proof.
+    /// Whether the name still leads to the file. True when that is unknown: a transient error proves nothing.
     pub(crate) fn is_named(&self) -> bool {
         match std::fs::metadata(&self.path) {
             Ok(found) => number(&found).is_none_or(|found| found == self.file),
@@ -34,7 +34,7 @@ impl FileIdentity {
         }
     }
 
-    /// What is told once it is not.
+    /// The reason that callers are given once it does not.
     pub(crate) fn lost(&self) -> Away {
         Away::permanent(format!(
             "the file {} was removed or replaced while the store had it open, so nothing more is read from it or \

@@ -1,8 +1,8 @@
-//! Making a store of version 1 one of this version, in the transaction that opens it.
+//! Migrating a store of version 1, in the transaction that opens it.
 //!
-//! Version 1 kept a lock as one piece with its checkpoint, had no expiry index of the locks, and kept the mark as
-//! the first entry of `idem/locks`: time, sequence, checksum. A commit that did nothing but grant one new token left
-//! the mark as it was, since the token's sequence told as much.
+//! Version 1 kept a lock as one piece with its checkpoint, had no expiry index of the locks, and kept the high-water
+//! mark as the first entry of `idem/locks`: time, sequence, checksum. A commit that only granted one new token did not
+//! write the mark, since the token's sequence told as much.
 
 use std::ops::Bound;
 
@@ -19,25 +19,25 @@ use crate::storage::records::lock_record::{write_checkpoint, write_lock, write_l
 use crate::storage::records::schema::{CHECKPOINTS, LOCKS, Place, StorageKey, corrupt};
 use crate::storage::tables::version;
 
-/// The number of tables in version 1, all of which are there still.
+/// The number of tables in version 1; all of them still exist.
 pub(crate) const TABLES_OF_VERSION_1: usize = 4;
 
-/// No key's digest.
+/// Not the digest of any key.
 const MARK_KEY: [u8; Key::STORAGE_LEN] = [0; Key::STORAGE_LEN];
-/// What is held in memory at a time; a larger record is held alone.
+/// How many bytes of records are held in memory at a time; a larger record is held alone.
 const MOST_BYTES: usize = 1 << 20;
 
 type Entry = ([u8; Key::STORAGE_LEN], Vec<u8>);
 type Locks<'txn> = Table<'txn, StorageKey, &'static [u8]>;
 
-/// Rewrites the locks, and answers how far the store had come.
+/// Rewrites the locks, and returns the store's high-water mark.
 pub(crate) fn from_version_1(txn: &WriteTransaction) -> Result<HighWaterMark, Failure> {
     let mut locks: Locks<'_> = txn.open_table(LOCKS)?;
     let mut checkpoints: Locks<'_> = txn.open_table(CHECKPOINTS)?;
     let written = written_mark(&locks)?;
     locks.remove(&MARK_KEY)?;
     let mut mark = written;
-    // Notes go where no lock is, before all of them.
+    // Notes are put before all locks.
     let mut last = note_key(HIGH_WATER_MARK);
     loop {
         let some = some_after(&locks, &last)?;
@@ -45,7 +45,7 @@ pub(crate) fn from_version_1(txn: &WriteTransaction) -> Result<HighWaterMark, Fa
         last = *key;
         for (key, bytes) in &some {
             let key = Key::from_storage_key(*key);
-            // One that cannot be read stays as it is, for whoever asks for its key. It never expired before either.
+            // An unreadable lock stays as it is, and its key reports it. In version 1 it never expired either.
             let Ok(record) = codec::decode(&key, bytes, ChecksumScope::Whole, Timestamp::default()) else {
                 write_lock_bytes(&mut locks, &key, Place(0), bytes)?;
                 continue;
@@ -78,7 +78,7 @@ fn written_mark(locks: &Locks<'_>) -> Result<HighWaterMark, Failure> {
     }
 }
 
-/// The next locks after `last`, as many as may be held at a time.
+/// The next locks after `last`, as many as may be held in memory at a time.
 fn some_after(locks: &Locks<'_>, last: &[u8; Key::STORAGE_LEN]) -> Result<Vec<Entry>, Failure> {
     let (mut some, mut size) = (Vec::new(), 0);
     for entry in locks.range::<&[u8; Key::STORAGE_LEN]>((Bound::Excluded(last), Bound::Unbounded))? {
@@ -92,7 +92,7 @@ fn some_after(locks: &Locks<'_>, last: &[u8; Key::STORAGE_LEN]) -> Result<Vec<En
     Ok(some)
 }
 
-/// Takes in what a record tells that was written after the mark `written`.
+/// Raises `mark` by a record that was committed after the mark `written`.
 fn raise(mark: &mut HighWaterMark, written: HighWaterMark, record: &Record) {
     let sequence = record.token.sequence;
     mark.sequence = mark.sequence.max(sequence);

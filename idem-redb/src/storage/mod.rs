@@ -1,4 +1,4 @@
-//! What a store keeps, and the file that it keeps it in: making, opening, setting up and shrinking it.
+//! The file of a store and the tables in it: creating, opening, migrating and shrinking them.
 
 pub(crate) mod create;
 pub(crate) mod guard;

@@ -1,4 +1,4 @@
-//! Opening a file, or a storage of the caller's.
+//! Opening the database in a file, or on the caller's own storage.
 
 use std::fs;
 use std::io;
@@ -23,30 +23,30 @@ use crate::storage::revocable::RevocableStorage;
 use crate::storage::setup::{self, Ownership, Prepared, prepare};
 use crate::storage::transaction::begin;
 
-/// Before a file that somebody has open is tried again, in milliseconds.
+/// The pauses before a file that is open elsewhere is tried again, in milliseconds.
 const RETRY_PAUSES: [u64; 6] = [1, 10, 30, 100, 300, 1_000];
 
-/// A database ready for use, and how far its time and sequences had come.
+/// A database ready for use, and its high-water mark.
 pub(crate) struct Opened {
     pub(crate) database: Database,
     pub(crate) mark: HighWaterMark,
     pub(crate) storage: RevocableStorage,
-    /// Of a file that was opened by its name.
+    /// Present for a file that was opened by its name.
     pub(crate) identity: Option<FileIdentity>,
 }
 
-/// Opens the file that `config` names, making it when it is missing and may be made.
+/// Opens the file that `config` names. Creates it when it is missing and may be created.
 pub(crate) fn open_file(config: &RedbConfig) -> Result<Opened> {
     let path = &config.path;
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => return Err(unusable(path, "is a directory")),
-        // A store's file is complete before it gets its name, so an empty one has lost what it held.
+        // A store's file is complete before it gets its name, so an empty file has lost its contents.
         Ok(found) if found.is_file() && found.len() == 0 => {
             let message =
                 format!("{} is empty: cut off, or not made by idem; remove it to start anew", path.display());
             return Err(Error::new(ErrorKind::Corrupt, Operation::Open, message));
         }
-        // Whoever made it may have been cut off before its name was on the disk.
+        // The process that created it may have been killed before the name was durable.
         Ok(_) if config.create => {
             sync_folder(path).map_err(|error| failed(path, "cannot be opened", error))?;
         }
@@ -59,7 +59,7 @@ pub(crate) fn open_file(config: &RedbConfig) -> Result<Opened> {
     if config.create {
         leftovers::remove(folder(&end_of_links(path)?));
     }
-    // A store that was dropped may still be closing it, and whoever removes leftovers may be looking at a new file.
+    // A dropped store may still be closing the file, and a process that removes leftovers may have locked a new one.
     let mut pauses = RETRY_PAUSES.iter();
     loop {
         match open_existing(config) {
@@ -74,7 +74,7 @@ pub(crate) fn open_file(config: &RedbConfig) -> Result<Opened> {
     }
 }
 
-/// Never makes it anew: by now there is a file, and what it is lacks, it has lost.
+/// Never creates tables: a file exists by now, and what it lacks, it has lost.
 fn open_existing(config: &RedbConfig) -> Result<Opened> {
     let path = &config.path;
     let identity = Mutex::new(None);
@@ -92,11 +92,11 @@ fn open_existing(config: &RedbConfig) -> Result<Opened> {
     Ok(Opened { identity: identity.into_inner().unwrap_or_else(PoisonError::into_inner), ..opened })
 }
 
-/// Refuses what is not ours before it is opened for writing, which changes even a file that nothing is written to.
+/// Refuses a foreign file before it is opened for writing, since that alone changes it.
 fn check_before_opening(path: &Path) -> Result<(), Failure> {
     let database = match Builder::new().set_cache_size(0).open_read_only(path) {
         Ok(database) => database,
-        // It was not closed in peace: only an opening for writing can tell.
+        // It was not closed cleanly: only an opening for writing can tell what it is.
         Err(DatabaseError::RepairAborted) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
@@ -122,8 +122,8 @@ pub(crate) fn open_storage<B: StorageBackend>(
     guarded(|| {
         let storage =
             RevocableStorage::new(storage().map_err(|error| Failure::Redb(redb::Error::Io(error)))?);
-        // redb verifies and repairs on opening, and does not say which of the two it did: only for those who accept
-        // repairs.
+        // On opening, redb verifies and repairs without telling which of the two it did. So this is only for a
+        // configuration that accepts repairs.
         let mut database = builder(config, config.check_integrity && config.accept_repairs)
             .create_with_backend(storage.clone())?;
         // Where repairs are accepted, the opening has verified and repaired already.
@@ -136,8 +136,8 @@ pub(crate) fn open_storage<B: StorageBackend>(
     })
 }
 
-/// Opens the database anew on the storage that one of ours stood on until it met an error. Neither checked as when the
-/// store was opened, nor asked to write more than that it is in use: it may have no room.
+/// Reopens a database of the store's own on the storage that it used until it met an error. Skips the checks of an
+/// opening, and writes no more than that the file is in use, since the disk may be full.
 pub(crate) fn open_in_place(config: &RedbConfig, storage: RevocableStorage) -> Result<Opened> {
     guarded(|| {
         let database = builder(config, false).create_with_backend(storage.clone())?;
@@ -147,7 +147,7 @@ pub(crate) fn open_in_place(config: &RedbConfig, storage: RevocableStorage) -> R
     })
 }
 
-/// Makes an empty store of an empty file.
+/// Creates an empty store in an empty file.
 fn create_store(config: &RedbConfig, file: fs::File) -> Result<()> {
     guarded(|| {
         let database = builder(config, false).create_with_backend(FileBackend::new(file)?)?;
@@ -175,7 +175,7 @@ fn of_redb(error: &Error) -> Option<&redb::Error> {
     std::error::Error::source(error)?.downcast_ref()
 }
 
-/// Why the system refused the path itself, so that trying again changes nothing.
+/// The error by which the system refused the path itself. A retry would change nothing.
 fn refusal(error: &Error) -> Option<&io::Error> {
     match of_redb(error) {
         Some(redb::Error::Io(why))

@@ -1,7 +1,7 @@
 //! Whether an opening after a crash would have to read the whole file.
 
-/// Whether the last commit spares an opening after a crash the reading of the whole file. Of a database that was just
-/// opened nobody knows: it may have been repaired.
+/// Whether the last commit recorded what spares an opening after a crash from reading the whole file. Unknown for a
+/// database that was just opened, which may have been repaired.
 #[derive(Debug, Default)]
 pub(crate) struct RepairRecord {
     in_last_begun: bool,
@@ -9,7 +9,7 @@ pub(crate) struct RepairRecord {
 }
 
 impl RepairRecord {
-    /// A transaction was begun that does so, or does not.
+    /// A transaction was begun, with quick repair or without.
     pub(crate) fn began(&mut self, quick_repair: bool) {
         self.in_last_begun = quick_repair;
     }
@@ -19,7 +19,7 @@ impl RepairRecord {
         self.in_last_commit = self.in_last_begun;
     }
 
-    /// The last commit may be one that does not: the database was opened, or compacted, or a commit failed.
+    /// The last commit may be one without quick repair: the database was opened or compacted, or a commit failed.
     pub(crate) fn forget(&mut self) {
         self.in_last_commit = false;
     }

@@ -1,8 +1,8 @@
-//! Storage lent to redb, which can be taken back.
+//! Storage given to redb that can be revoked.
 //!
-//! A write transaction that is never ended, because a table of it was leaked, keeps its database open for ever, and
-//! with it the lock on its file. Taken back, the storage is closed all the same, and can be opened again. Passed on, it
-//! serves the next database without being closed in between.
+//! A write transaction that never ends, because a table of it was leaked, keeps its database open for ever, and with it
+//! the lock on its file. Revoking the storage closes it all the same, so that the file can be opened again. Passing it
+//! on lets the next database use it without closing it in between.
 
 use std::io;
 use std::ops::Bound;
@@ -20,11 +20,11 @@ pub(crate) struct RevocableStorage(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     storage: RwLock<Option<Box<dyn StorageBackend>>>,
-    /// Whether the one who had it before has taken its locks, and left them taken.
+    /// Whether the database before has locked the storage, and left it locked.
     is_locked: bool,
-    /// How long the storage was when it was last made longer, [`NOT_GROWN`] once what follows may be in use.
+    /// The length that the storage had before it last grew; [`NOT_GROWN`] once the space behind it may be in use.
     grown_from: AtomicU64,
-    /// Whether it had no room for something.
+    /// Whether an operation ran out of space.
     was_out_of_space: AtomicBool,
 }
 
@@ -45,22 +45,22 @@ impl RevocableStorage {
         }))
     }
 
-    /// Closes the storage; whoever still uses it gets errors. Nothing is done to one that was closed before.
+    /// Closes the storage: every later use of it fails. Does nothing when it was closed before.
     pub(crate) fn revoke(&self) -> io::Result<()> {
         self.take().map_or(Ok(()), |storage| storage.close())
     }
 
-    /// How many bytes it has; `None` when it was closed, or does not know.
+    /// Its length in bytes; `None` when it was closed, or does not know.
     pub(crate) fn length(&self) -> Option<u64> {
         self.with(StorageBackend::len).ok()
     }
 
-    /// The same storage for the next database, with its locks, so that no other process comes in between. Whoever
-    /// still uses this one gets errors. `None` when it was closed.
+    /// The same storage for the next database, with its locks, so that no other process comes in between. Every later
+    /// use of this one fails. `None` when it was closed.
     pub(crate) fn pass_on(&self) -> Option<Self> {
         let storage = self.take()?;
-        // A file that was made longer is a file with holes. To write into them takes room, which there may not be, and
-        // the database would prefer them to free pages that have theirs.
+        // A file that grew has holes. Writing into them takes space, which may be missing, and the database would
+        // prefer them to free pages that have their space already.
         let grown_from = self.0.grown_from.load(Ordering::Acquire);
         if grown_from != NOT_GROWN
             && let Err(error) = storage.set_len(grown_from)
@@ -84,7 +84,7 @@ impl RevocableStorage {
         }
     }
 
-    /// Whether it had no room for something since it was asked last.
+    /// Whether an operation ran out of space since this was last called.
     pub(crate) fn take_out_of_space(&self) -> bool {
         self.0.was_out_of_space.swap(false, Ordering::AcqRel)
     }
@@ -134,7 +134,7 @@ impl StorageBackend for RevocableStorage {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        // redb's header: what was committed may be anywhere in the file from now on.
+        // This is redb's header: from now on, committed data may be anywhere in the file.
         if offset == 0 {
             self.0.grown_from.store(NOT_GROWN, Ordering::Release);
         }

@@ -1,5 +1,5 @@
-//! What is found in a database when it is opened: the store's tables, made where there may be none, checked where there
-//! are any, and brought up to this version.
+//! Setting up the store's tables in a database that is opened: they are created where none may exist, and else checked
+//! and migrated.
 
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Result};
@@ -12,23 +12,23 @@ use crate::storage::records::schema::{self, SCHEMA_VERSION};
 use crate::storage::tables::version;
 use crate::storage::tables::write::Tables;
 
-/// Whose a database is, and whether it may be without the store's tables.
+/// Who owns a database, and whether it may lack the store's tables.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ownership {
-    /// Ours alone; made when there is nothing.
+    /// The store owns it; the tables are created when the database is empty.
     Own,
-    /// Ours, and opened before: what it held must be there, so nothing is made anew.
+    /// The store owns it and had it open before: its tables must exist, and none are created.
     Again,
-    /// The application's, with tables of its own.
+    /// The application owns it, and has tables of its own in it.
     Shared,
-    /// The application's, which held the store before.
+    /// The application owns it, and it held the store before: the store's tables must exist.
     SharedAgain,
 }
 
-/// Makes the tables where there are none, checks the version where there are, and brings version 1 up to it.
+/// Creates the tables where there are none; else checks their version, and migrates version 1.
 pub(crate) fn prepare(txn: WriteTransaction, ownership: Ownership) -> Result<Prepared, Failure> {
     let found = find_or_create(&txn, ownership)?;
-    // Where nothing is to be written, a full disk must not keep what is there from being read.
+    // Without changes nothing is committed: on a full disk, the records must stay readable.
     if found.wrote {
         txn.commit().map_err(Failure::latched)?;
     } else {
@@ -37,10 +37,10 @@ pub(crate) fn prepare(txn: WriteTransaction, ownership: Ownership) -> Result<Pre
     Ok(found)
 }
 
-/// What was there, or is now.
+/// A database that has the tables.
 pub(crate) struct Prepared {
     pub(crate) mark: HighWaterMark,
-    /// Whether tables were made, or brought up to this version.
+    /// Whether tables were created or migrated.
     wrote: bool,
 }
 
@@ -70,7 +70,7 @@ fn find_or_create(txn: &WriteTransaction, ownership: Ownership) -> Result<Prepar
     }
 }
 
-/// Whether there are tables of the application's beside the store's.
+/// Whether the application has tables beside the store's.
 pub(crate) fn has_other_tables(txn: &WriteTransaction) -> Result<bool, Failure> {
     Ok(txn.list_tables()?.any(|table| !is_of_idem(&table)) || txn.list_multimap_tables()?.next().is_some())
 }
@@ -104,9 +104,9 @@ pub(crate) fn lost() -> Failure {
     Failure::Record(Error::new(ErrorKind::Corrupt, Operation::Open, message))
 }
 
-/// Makes the tables in an application's own database where `ownership` lets it, and checks that they are ours where
-/// there are any. `go_on` answers how far the store has come by now, which is written: a second store on it must not be
-/// ahead of the first.
+/// Sets up the tables in the application's own database, as far as `ownership` allows. `advance` turns the high-water
+/// mark that was found into the current one, which is written: a second store on the database must not be ahead of the
+/// first.
 pub(crate) fn adopt(
     txn: WriteTransaction,
     ownership: Ownership,
@@ -118,7 +118,7 @@ pub(crate) fn adopt(
     Ok(mark)
 }
 
-/// Looks whether an application's database that was opened anew is the one that it was, and writes nothing.
+/// Checks that the application's database, which was reopened, still holds the store. Writes nothing.
 pub(crate) fn check_reopened(txn: WriteTransaction) -> Result<HighWaterMark, Failure> {
     Ok(prepare(txn, Ownership::SharedAgain)?.mark)
 }

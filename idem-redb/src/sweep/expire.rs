@@ -1,4 +1,4 @@
-//! Removing what has expired at a caller's request.
+//! Removing expired records at a caller's request.
 
 use super::look_up::look_up;
 use crate::error::closed;
@@ -11,8 +11,8 @@ use idem_core::error::Operation;
 use idem_core::{Expired, Result};
 use std::sync::Arc;
 use tokio::sync::oneshot;
-/// How many records one `expire` looks up at a time: so few that the writer is through with them well within a
-/// call's time.
+/// How many records one `expire` looks up at a time: few enough for the writer to remove them well within the call
+/// timeout.
 const LOOK_AHEAD_OF_A_CALL: usize = 4_096;
 
 /// [`Store::expire`](idem_core::Store::expire): at most `budget` removals.
@@ -28,7 +28,7 @@ pub(crate) async fn expire(store: &Arc<Handle>, budget: usize) -> Result<Expired
         let took = hand_over(store, SweepPlan::new(found, false)).await?;
         removed += took;
         if took == 0 && (found_any || is_truncated) {
-            // They were removed or locked anew meanwhile, or there are many renewed locks before the expired ones.
+            // They were removed or locked again meanwhile, or many renewed locks precede the expired ones.
             return Ok(Expired { removed, more: true });
         }
     }
@@ -49,7 +49,7 @@ async fn look_up_blocking(store: &Arc<Handle>, limit: usize) -> Result<FoundExpi
         thread::run_blocking(Operation::Expire, move || look_up(&store, limit))
     };
     let mut found = store.retry_while_away(Operation::Expire, look_up).await?;
-    // The limit is for both together.
+    // The limit is for outcomes and locks together.
     found.locks.truncate(limit - found.outcomes.len());
     Ok(found)
 }

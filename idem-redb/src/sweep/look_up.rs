@@ -1,4 +1,4 @@
-//! Looking up what has expired, in the database as it was committed last.
+//! Looking up expired records in the last commit.
 
 use crate::error::Failure;
 use crate::handle::calls::Handle;

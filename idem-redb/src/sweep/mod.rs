@@ -1,4 +1,4 @@
-//! Removing what has expired: in the background, and at a caller's request.
+//! Removing expired records: in the background, and at a caller's request.
 
 pub(crate) mod expire;
 mod look_up;

@@ -1,4 +1,4 @@
-//! Removing what has expired. What has is looked up here; the writer removes it, a bite with each of its commits.
+//! The background sweeper. It looks up expired records; the writer removes them, a chunk with each of its commits.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Weak};
@@ -14,8 +14,8 @@ use crate::thread;
 use crate::writer::queue::queued_sweep::QueuedSweep;
 use crate::writer::queue::sweep_plan::SweepPlan;
 
-/// How many expired outcomes, and how many locks, the sweeper looks up at a time, at 64 bytes each and twice: the
-/// more, the more of them are neighbours in the index.
+/// How many expired outcomes, and how many locks, the sweeper looks up at a time; each takes 64 bytes, twice. The more
+/// there are, the more of them are neighbours in the index.
 const LOOK_AHEAD: usize = 32_768;
 /// Sweeps every `sweep_interval` until the store is gone, which closes `stop`.
 pub(crate) fn spawn(store: &Arc<Handle>, stop: Receiver<()>) -> Result<()> {
@@ -23,7 +23,7 @@ pub(crate) fn spawn(store: &Arc<Handle>, stop: Receiver<()>) -> Result<()> {
     let store = Arc::downgrade(store);
     let sweep = move || {
         while matches!(stop.recv_timeout(interval), Err(RecvTimeoutError::Timeout)) {
-            // The next interval tries again.
+            // Retried at the next interval.
             if let Err(error) = sweep_all(&store) {
                 tracing::debug!(error = &error as &dyn std::error::Error, "a sweep was cut short");
             }
@@ -32,8 +32,8 @@ pub(crate) fn spawn(store: &Arc<Handle>, stop: Receiver<()>) -> Result<()> {
     thread::spawn("idem-redb sweeper", sweep)
 }
 
-/// Removes all that has expired. Holds the store while it looks, and not while the writer removes: a store that
-/// everybody else has let go of ends.
+/// Removes all expired records. Holds the store only while it looks records up, not while the writer removes them, so
+/// that a store without other handles can end.
 fn sweep_all(store: &Weak<Handle>) -> Result<()> {
     loop {
         let Some(store) = store.upgrade() else { return Ok(()) };
