@@ -1,4 +1,4 @@
-//! How much room is left for a store's file: on its file system, and in itself.
+//! How much space is left for a store's file: on its file system, and within the file.
 //!
 //! The watcher measures it now and then, and the writer before it refuses a call. What the writer has written since
 //! the last measurement is subtracted.
@@ -8,56 +8,58 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::quota::disk_usage::{self, DiskUsage};
 
-/// What a record takes of the file for each byte of it, pages that are not full included. redb's pages have 2^n KiB, so
-/// that one with a large value may be half empty.
+/// How many bytes of the file a record takes for each byte of it, partly filled pages included. redb's pages have 2^n
+/// KiB, so a page with a large value may be half empty.
 const ALLOCATED_PER_BYTE: u64 = 2;
-/// Kept free for holders: dozens of small completions in a commit, and what a commit takes beside its records, which
-/// grows with the file.
+/// Reserved for holders: room for dozens of small completions in a commit, and for what a commit writes beside its
+/// records, which grows with the file.
 const RESERVE: u64 = 1 << 20;
 const RESERVED_PART: u64 = 512;
 const MOST_RESERVED: u64 = 8 << 20;
-/// So many times the reserve is looked after with each commit.
+/// Below so many times the reserve, the space is measured again for each commit.
 const NEARLY_SHORT: u64 = 4;
-/// Of how many bytes of new records it is seen whether the file grows by them.
+/// After so many bytes of new records, it is judged whether the file grew by them.
 const EVIDENCE: u64 = 256 << 10;
-/// One such part of what records have left of the file is sure to be found again, where nobody knows how much more.
+/// Of the space that removed records have left in the file, at least one such part can be reused, where no more is
+/// known.
 const SURE_PART: u64 = 16;
 
 #[derive(Debug)]
 pub(crate) struct DiskSpace {
     path: PathBuf,
-    /// Never locked while the system is asked.
+    /// Never locked during a system call.
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// What the last look showed, if it showed anything.
+    /// The last measurement, if there was one.
     measured: Option<DiskUsage>,
-    /// The bytes of all records, and how many they were at the last look.
+    /// The bytes of all records, now and at the last measurement.
     counted: u64,
     counted_then: u64,
-    /// The most bytes of records that the file is known to have had room for, less where that turned out to be too much.
+    /// The most bytes of records that the file is known to have had room for; lowered where that turned out to be too
+    /// much.
     peak: u64,
-    /// How many bytes of records were added, and what the file had taken before, since it was last judged by them.
+    /// The bytes of records added since the file was last judged by its growth, and what it had allocated then.
     added: u64,
     allocated_before: u64,
-    /// Whether the application has tables of its own in the file. Nobody knows how large these are, so that nobody
-    /// knows either what the records leave free of the file.
+    /// Whether the application has tables of its own in the file. Their size is unknown, and so is what the records
+    /// leave free of the file.
     has_other_tables: bool,
-    /// Whether what the file system keeps for root turned out not to be for this process.
+    /// Whether this process turned out not to have the space that the file system keeps for root.
     excludes_root_reserve: bool,
-    /// Whether the writer has looked since the last commit.
+    /// Whether the writer has measured since the last commit.
     is_fresh: bool,
 }
 
 impl DiskSpace {
-    /// Of the file at `path`.
+    /// The space of the file at `path`.
     pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, state: Mutex::default() }
     }
 
-    /// Of a file that has `counted` bytes of records, and had `most` at one time, as far as anybody knows.
+    /// Begins with a file that has `counted` bytes of records now, and had `peak` at one time, as far as is known.
     pub(crate) fn begin(&self, counted: u64, peak: u64, has_other_tables: bool) {
         self.measure();
         let mut state = self.state();
@@ -66,7 +68,7 @@ impl DiskSpace {
         state.peak = peak.max(counted).max(if has_other_tables { 0 } else { of_the_file });
     }
 
-    /// Looks at the file and its file system.
+    /// Measures the file and its file system.
     pub(crate) fn measure(&self) {
         let (excludes_root_reserve, counted) = {
             let state = self.state();
@@ -76,7 +78,7 @@ impl DiskSpace {
         self.state().record(measured, counted);
     }
 
-    /// Looks again, unless nothing was committed since; whether it did.
+    /// Measures again, unless nothing was committed since the last time; returns whether it did.
     pub(crate) fn measure_again(&self) -> bool {
         if self.state().is_fresh {
             return false;
@@ -86,7 +88,7 @@ impl DiskSpace {
         true
     }
 
-    /// Takes in how many bytes all records have by now, and how many were added with the last commit.
+    /// Updates the bytes of all records, of which the last commit added `added`.
     pub(crate) fn count(&self, counted: u64, added: u64) {
         let mut state = self.state();
         state.added = state.added.saturating_add(added);
@@ -94,18 +96,18 @@ impl DiskSpace {
         state.peak = state.peak.max(counted);
     }
 
-    /// The application has tables of its own in the file, or may have.
+    /// Notes that the application has tables of its own in the file, or may have.
     pub(crate) fn note_other_tables(&self) {
         self.state().has_other_tables = true;
     }
 
-    /// The file has given back what was free in it.
+    /// The file was compacted: nothing in it is free any more.
     pub(crate) fn compacted(&self) {
         let mut state = self.state();
         (state.peak, state.is_fresh) = (state.counted, false);
     }
 
-    /// A write found no room: so much less than was thought can be found in the file.
+    /// A write ran out of space: less of the file is reusable than was assumed.
     pub(crate) fn ran_out_of_space(&self) {
         self.measure();
         let mut state = self.state();
@@ -115,23 +117,23 @@ impl DiskSpace {
         }
     }
 
-    /// What is free for new records; `None` where nobody knows.
+    /// The space for new records; `None` where it is unknown.
     pub(crate) fn free(&self) -> Option<u64> {
         self.state().free()
     }
 
-    /// What the file system has left; `None` where nobody knows.
+    /// The space that the file system has left; `None` where it is unknown.
     pub(crate) fn available(&self) -> Option<u64> {
         self.state().available()
     }
 
-    /// What is left, where that is for those who hold a key.
+    /// The space that is left, where all of it is reserved for holders of keys.
     pub(crate) fn reserved(&self) -> Option<u64> {
         let state = self.state();
         state.available().filter(|_| state.is_for_holders())
     }
 
-    /// Whether it may soon be short of room, so that what was seen a moment ago will not do.
+    /// Whether space may soon be short, so that an older measurement will not do.
     pub(crate) fn is_nearly_short(&self) -> bool {
         let state = self.state();
         state
@@ -140,7 +142,7 @@ impl DiskSpace {
             .is_some_and(|(measured, available)| available < NEARLY_SHORT.saturating_mul(measured.reserve()))
     }
 
-    /// What the records take of the file; `None` where the application may have tables in it as well.
+    /// The bytes of the file that records take; `None` where the application may have tables in it as well.
     pub(crate) fn in_use(&self) -> Option<u64> {
         let state = self.state();
         (!state.has_other_tables).then(|| state.counted.saturating_mul(ALLOCATED_PER_BYTE))
@@ -157,11 +159,11 @@ impl DiskSpace {
 }
 
 impl State {
-    /// Takes in what was seen when all records had `counted` bytes.
+    /// Records a measurement that was begun when all records had `counted` bytes.
     fn record(&mut self, measured: Option<DiskUsage>, counted: u64) {
         if let Some(measured) = measured {
             if self.added >= EVIDENCE {
-                // A file that grows by all that is added has no pages left that could be found again.
+                // A file that grows by all that is added has no reusable pages left.
                 if measured.allocated.saturating_sub(self.allocated_before) >= self.added {
                     self.peak = self.counted + self.removed() / 4;
                 }
@@ -184,12 +186,12 @@ impl State {
         Some(self.measured?.available.saturating_sub(written))
     }
 
-    /// What records have left of the file since it had the most.
+    /// The bytes that removed records have left in the file since its peak.
     fn removed(&self) -> u64 {
         self.measured.map_or(0, |measured| self.peak.min(measured.allocated).saturating_sub(self.counted))
     }
 
-    /// Whether the file system has no more than what is for holders.
+    /// Whether the file system has less left than the reserve.
     fn is_short(&self) -> bool {
         self.measured
             .zip(self.available())
@@ -201,9 +203,10 @@ impl State {
         self.is_short() && self.removed() < in_the_file
     }
 
-    /// What records do not take of the file is free, and in a file that is smaller than they would be, nothing is. redb
-    /// takes holes as readily as pages that records have left: where not all of them could be filled, and where there
-    /// are rows, what the file system has left is sure to be found, and a little of what records have left.
+    /// The part of the file that records do not take is free; a file that is smaller than the estimate of its records
+    /// has no free part. redb fills holes as readily as pages that records have left. So where the holes cannot all be
+    /// filled, and where the application has tables, only this counts: what the file system has left, and a small part
+    /// of what records have left.
     fn free(&self) -> Option<u64> {
         let measured = self.measured?;
         let allocated =
@@ -218,7 +221,7 @@ impl State {
 }
 
 impl DiskUsage {
-    /// What is left for those who hold a key, so that what they do can be kept: new keys do not get it.
+    /// The space reserved for holders, so that their calls can be recorded: new keys do not get it.
     fn reserve(self) -> u64 {
         RESERVE + (self.available.saturating_add(self.allocated) / RESERVED_PART).min(MOST_RESERVED)
     }

@@ -1,4 +1,4 @@
-//! What one scope may fill of the disk: the rule, and the counting that it is held to.
+//! The share of the disk that one scope may fill: the rule, and the counts that it is checked against.
 //!
 //! A new key is refused while its scope holds more than `share / (1 - share)` times what is free, see
 //! [`max_share_per_scope`](crate::RedbConfig::max_share_per_scope). A scope's usage is counted as it is committed; what
@@ -14,18 +14,18 @@ use crate::quota::disk_space::DiskSpace;
 use crate::storage::records::scope_usage::ScopeId;
 use crate::storage::tables::recount::KnownUsage;
 
-/// Looks after the shares of scopes.
+/// Enforces the quota of each scope.
 #[derive(Debug)]
 pub(crate) struct ScopeQuota {
     option: f64,
-    /// The one that has no share: it is the choice of an application that has one tenant.
+    /// The shared scope, which has no quota: an application with a single tenant uses it.
     exempt: ScopeId,
     disk_space: Arc<DiskSpace>,
     pub(crate) counts: Counts,
 }
 
 impl ScopeQuota {
-    /// Of a file of which so much is known.
+    /// The quota on a file whose usage is `known`.
     pub(crate) fn new(option: f64, disk_space: Arc<DiskSpace>, known: KnownUsage) -> Self {
         disk_space.begin(known.usage.all(), known.peak, known.has_other_tables);
         Self {
@@ -36,14 +36,13 @@ impl ScopeQuota {
         }
     }
 
-    /// Refuses a new key where the room that is left is for those who hold one, or where its scope holds too much of what
-    /// there is.
+    /// Refuses a new key when the space that is left is reserved for holders, or when its scope is over its quota.
     pub(crate) fn check(&self, key: &Key) -> idem_core::Result<()> {
         if self.disk_space.is_nearly_short() {
             self.disk_space.measure_again();
         }
         let checked = self.check_as_measured(key);
-        // Others may have made room since the last look, and what the records take was taken off at its most.
+        // Others may have freed space since the last measurement, and the estimate of what records took is a high one.
         if checked.is_err() && self.disk_space.measure_again() {
             self.check_as_measured(key)
         } else {
@@ -58,7 +57,7 @@ impl ScopeQuota {
         }
         let scope = key.scope_prefix();
         let usage = self.counts.usage.of(&scope);
-        // Of no scope is the first record refused, nor of one that is too small to be counted.
+        // The first record of a scope is never refused, nor is a scope that is too small to be counted.
         if usage == 0 || self.exempt == scope || self.option >= 1.0 {
             return Ok(());
         }
@@ -80,17 +79,17 @@ impl ScopeQuota {
         Error::new(ErrorKind::Full, Operation::Lock, message)
     }
 
-    /// The scope that is counted with the others only.
+    /// The scope without a quota, which is counted in the total only.
     pub(crate) fn exempt(&self) -> ScopeId {
         self.exempt
     }
 
-    /// How much of the file all records take, where they are all that is in it.
+    /// The bytes of the file that records take, where they are all that is in it.
     pub(crate) fn in_use(&self) -> Option<u64> {
         self.disk_space.in_use()
     }
 
-    /// How much the file system has left, where anybody knows.
+    /// The space that the file system has left, where it is known.
     pub(crate) fn available(&self) -> Option<u64> {
         self.disk_space.available()
     }
@@ -100,22 +99,22 @@ impl ScopeQuota {
         self.disk_space.peak()
     }
 
-    /// The application has written beside the records.
+    /// Notes that the application has tables of its own in the file.
     pub(crate) fn note_other_tables(&self) {
         self.disk_space.note_other_tables();
     }
 
-    /// The file has given back what was free in it.
+    /// The file was compacted.
     pub(crate) fn compacted(&self) {
         self.disk_space.compacted();
     }
 
-    /// A write found no room.
+    /// A write ran out of space.
     pub(crate) fn ran_out_of_space(&self) {
         self.disk_space.ran_out_of_space();
     }
 
-    /// Takes over what was counted, once it is committed.
+    /// Takes over the counts once they are committed.
     pub(crate) fn committed(&mut self, counts: Counts) {
         self.disk_space.count(counts.usage.all(), counts.added);
         self.counts = counts;

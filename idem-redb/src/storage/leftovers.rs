@@ -1,7 +1,7 @@
-//! Files that were being made when their process was killed.
+//! Files whose creation was cut off when their process was killed.
 //!
-//! A store's file is made under another name, with a lock on it. A file of such a name that nobody has locked is made
-//! by nobody any more.
+//! A store's file is created under a temporary name, and locked. A file with such a name and without a lock is a
+//! leftover.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -12,23 +12,23 @@ use tempfile::NamedTempFile;
 
 const PREFIX: &str = ".idem-";
 const SUFFIX: &str = ".new";
-/// The most entries of a folder that are looked at: an opening must not take long for the sake of a full folder.
+/// The most entries of a folder that are examined: a folder with many files must not slow down an opening.
 const MOST: usize = 10_000;
 
-/// A new file in `folder`, locked. Removed when it is dropped, unless it is given its name. `None` when somebody has
-/// taken it for a leftover already.
+/// A new file in `folder`, locked. Removed when it is dropped, unless it is given its name. `None` when another
+/// process has taken it for a leftover already.
 pub(crate) fn new_file(folder: &Path) -> io::Result<Option<NamedTempFile>> {
     let fresh = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder)?;
     Ok(lock(fresh.as_file()).then_some(fresh))
 }
 
-/// Says that somebody is making `file`. False when somebody who looks for leftovers was quicker. Where files have no
-/// locks nobody looks.
+/// Locks `file` while it is being created. False when a process that removes leftovers was faster. Where files have no
+/// locks, no process removes leftovers.
 pub(crate) fn lock(file: &File) -> bool {
     !cfg!(unix) || !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }
 
-/// Removes what is left in `folder` of files that nobody makes any more. What cannot be removed does no harm.
+/// Removes the leftovers in `folder`. What cannot be removed does no harm.
 ///
 /// On Unix only: elsewhere a lock would keep its own process from writing.
 pub(crate) fn remove(folder: &Path) {

@@ -1,24 +1,24 @@
-//! When the store gives back the space of what has expired, by itself.
+//! When the store shrinks its file by itself.
 //!
-//! A file keeps the size that its records once took, and what comes later uses its free pages. To give them back, redb
-//! moves all pages that are in use, and nobody reads or writes meanwhile. So it is done when there is much to give back
-//! and little to move, a few seconds at most, and calls wait for it: once the store rests, or after a while
-//! if it never does.
+//! A file keeps the size that its records once took, and later records use its free pages. To give these back, redb
+//! moves all pages that are in use, and no call reads or writes meanwhile. So the file is shrunk only when there is
+//! much to give back and little to move, which takes a few seconds at most: once the store is idle, or after a while
+//! if it never is.
 
 use std::time::Duration;
 
 /// A smaller file is left as it is.
 const LEAST_LENGTH: u64 = 64 << 20;
-/// What records may take at most, with what it takes to store them. Twice as much was moved in four seconds.
+/// The most bytes in use, overhead included. Twice as much was moved in four seconds.
 const MOST_IN_USE: u64 = 64 << 20;
-/// How many times larger the file is than what is in use, at least.
+/// The file is at least so many times larger than what is in use.
 const TIMES: u64 = 4;
-/// How long a rest is waited for.
+/// How long an idle moment is waited for.
 const IDLE_WAIT: Duration = Duration::from_mins(10);
-/// Between two attempts, whatever came of the first.
+/// The pause between two attempts, whatever came of the first.
 const PAUSE: Duration = Duration::from_mins(10);
 
-/// A file, and what of it is in use.
+/// The length of a file, and how much of it is in use.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FileUsage {
     pub(crate) length: u64,
@@ -32,7 +32,7 @@ impl FileUsage {
     }
 }
 
-/// Since when there has been something to give back.
+/// Since when the file could be shrunk, and when the next attempt is due.
 #[derive(Debug, Default)]
 pub(crate) struct Shrinking {
     since: Option<Duration>,
@@ -40,7 +40,7 @@ pub(crate) struct Shrinking {
 }
 
 impl Shrinking {
-    /// Whether a rest is the time for it.
+    /// Whether the file is to be shrunk at the next idle moment.
     pub(crate) fn waits_for_idle(&mut self, found: Option<FileUsage>, now: Duration) -> bool {
         if now < self.not_before || !found.is_some_and(FileUsage::is_sparse) {
             self.since = None;
@@ -50,13 +50,13 @@ impl Shrinking {
         true
     }
 
-    /// Whether no rest is waited for any longer.
+    /// Whether the file is to be shrunk without an idle moment.
     pub(crate) fn is_overdue(&mut self, found: Option<FileUsage>, now: Duration) -> bool {
         self.waits_for_idle(found, now)
             && self.since.is_some_and(|since| now.saturating_sub(since) >= IDLE_WAIT)
     }
 
-    /// It was tried.
+    /// Notes an attempt.
     pub(crate) fn tried(&mut self, now: Duration) {
         (self.since, self.not_before) = (None, now + PAUSE);
     }
@@ -88,7 +88,7 @@ mod tests {
         assert!(!shrinking.is_overdue(SPARSE, NOW));
         assert!(!shrinking.is_overdue(SPARSE, NOW + IDLE_WAIT / 2));
         assert!(shrinking.is_overdue(SPARSE, NOW + IDLE_WAIT));
-        // What was needed again meanwhile counts anew.
+        // Once the space was needed again, the wait starts anew.
         assert!(!shrinking.is_overdue(None, NOW + IDLE_WAIT));
         assert!(!shrinking.is_overdue(SPARSE, NOW + IDLE_WAIT));
     }

@@ -1,7 +1,7 @@
-//! How far the store's time and sequences have come, so that neither runs backwards after a restart.
+//! The store's high-water mark: its time and sequences, so that neither runs backwards after a restart.
 //!
-//! Kept at the end of the locks' expiry index, on the page to which the notes of new locks go, and written by every
-//! commit: an opening reads this and nothing else.
+//! It is kept at the end of the locks' expiry index, on the page to which the notes of new locks go, and every commit
+//! writes it. An opening reads the mark and nothing else.
 
 use idem_core::backend::codec::checksum;
 use idem_core::backend::{ClockMark, StoreClock};
@@ -12,14 +12,14 @@ use crate::config::RedbConfig;
 
 const COVERED: usize = 24;
 const LEN: usize = COVERED + 8;
-/// Seeds the checksum: no key's digest, to find one that is all zeros is to break BLAKE3.
+/// Seeds the checksum. It is no key's digest: finding one that is all zeros means breaking BLAKE3.
 const SEED: [u8; Key::STORAGE_LEN] = [0; Key::STORAGE_LEN];
 
 /// The store's time, the highest reading of the wall clock, and the highest sequence at a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct HighWaterMark {
     pub(crate) time: Timestamp,
-    /// Zero where none was written yet: by a store of version 1, and in a new one.
+    /// Zero where none was written yet: in a store of version 1, and in a new one.
     pub(crate) wall: Timestamp,
     pub(crate) sequence: u64,
 }
@@ -29,10 +29,10 @@ impl HighWaterMark {
         Self { time: clock.time, wall: clock.wall, sequence }
     }
 
-    /// The store's time as it goes on from here.
+    /// Resumes the store's clock from this mark.
     ///
     /// # Errors
-    /// When the wall clock is further on than the configuration believes.
+    /// When the wall clock is further ahead than the configuration accepts.
     pub(crate) fn resume(self, clock: SharedClock, config: &RedbConfig) -> Result<StoreClock> {
         if self.time == Timestamp::default() {
             return Ok(StoreClock::start(clock));
@@ -41,7 +41,7 @@ impl HighWaterMark {
     }
 
     pub(crate) fn clock(self) -> ClockMark {
-        // Version 1 kept no reading: its time was that of the wall clock whenever it was opened.
+        // Version 1 did not record the wall clock: whenever it was opened, its time was that of the wall clock.
         let wall = if self.wall == Timestamp::default() { self.time } else { self.wall };
         ClockMark { time: self.time, wall }
     }
@@ -56,7 +56,7 @@ impl HighWaterMark {
         bytes
     }
 
-    /// Checked like a record: a time in the far future would let everything expire.
+    /// Checked like a record: a time far in the future would expire everything.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let [time, wall, sequence, stored] = <[[u8; 8]; 4]>::try_from(bytes.as_chunks().0).ok()?;
         let whole = bytes.len() == LEN && u64::from_be_bytes(stored) == sum(&bytes[..COVERED]);
@@ -66,7 +66,7 @@ impl HighWaterMark {
     }
 }
 
-/// The checksum of what a mark says, in this version and in version 1.
+/// The checksum of a mark's fields, in this version and in version 1.
 pub(crate) fn sum(bytes: &[u8]) -> u64 {
     checksum(&Key::from_storage_key(SEED), bytes)
 }

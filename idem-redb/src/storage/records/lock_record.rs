@@ -8,8 +8,8 @@
 //!                     8 bytes: checksum of both, and of the key
 //! ```
 //!
-//! Apart, since a renewal rewrites the first, and the second may have megabytes. The record names the checkpoint's
-//! step, so that one without the other, or beside another one's, is noticed.
+//! They are separate, since a renewal rewrites the first, and the second may have megabytes. The record names the
+//! checkpoint's step, so that a missing or mismatched checkpoint is noticed.
 
 use bytes::Bytes;
 use idem_core::Key;
@@ -24,7 +24,7 @@ use crate::storage::records::schema::{Place, StorageKey, corrupt};
 const STEP_LEN: usize = 8;
 const CHECKSUM_LEN: usize = 8;
 
-/// Where the note of `key` lies, and its record with a checkpoint of no bytes.
+/// The place of the note of `key`, and its record with an empty checkpoint.
 pub(crate) fn read_lock(
     locks: &impl ReadableTable<StorageKey, &'static [u8]>,
     key: &Key,
@@ -37,7 +37,7 @@ pub(crate) fn read_lock(
     Ok(Some((note, record)))
 }
 
-/// Where the note of a lock is said to lie, whatever else is in it.
+/// The place of a lock's note, also when the rest of the lock is damaged.
 pub(crate) fn note_of(value: &[u8]) -> Option<Place> {
     split(value).map(|(note, _)| note)
 }
@@ -47,7 +47,7 @@ fn split(value: &[u8]) -> Option<(Place, &[u8])> {
     Some((Place(u128::from_be_bytes(*note)), record))
 }
 
-/// Gives `record` the bytes of its checkpoint.
+/// Fills in the bytes of the checkpoint of `record`.
 pub(crate) fn read_checkpoint(
     checkpoints: &impl ReadableTable<StorageKey, &'static [u8]>,
     key: &Key,
@@ -101,7 +101,7 @@ pub(crate) fn write_lock_bytes(
     Ok(())
 }
 
-/// Writes the bytes of a checkpoint; how many there are.
+/// Writes the bytes of a checkpoint; returns how many there are.
 pub(crate) fn write_checkpoint(
     checkpoints: &mut Table<'_, StorageKey, &'static [u8]>,
     key: &Key,

@@ -1,9 +1,9 @@
-//! The tables, and how one record is found in them.
+//! The tables, and how a record is found in them.
 //!
-//! - `idem/locks`: live and unfinished attempts: where the attempt's note lies in the expiry index, then its
-//!   record without the checkpoint's bytes. Small whatever is checkpointed, so that a renewal writes little.
-//!   Before all of them stands their [expiry index](crate::storage::records::lock_expiry), and at its end [what the scopes
-//!   hold](crate::storage::records::scope_usage) and the store's high-water mark: tables of their own would cost each commit a page more.
+//! - `idem/locks`: live and unfinished attempts. The value is the place of the attempt's note in the expiry index, then
+//!   its record without the checkpoint's bytes. It is small whatever is checkpointed, so that a renewal writes little.
+//!   Before all locks stands their [expiry index](super::lock_expiry), and at its end the scopes'
+//!   [usage](super::usage_row) and the store's high-water mark: tables of their own would cost each commit a page more.
 //! - `idem/checkpoints`: what holders saved, with a checksum of its own. Written by `checkpoint` alone.
 //! - `idem/index`: where a completed key's outcome lies.
 //! - `idem/outcomes`: outcomes by [`Place`], so that they are appended while retentions are alike, and that what
@@ -24,18 +24,18 @@ use crate::error::Failure;
 pub(crate) type StorageKey = &'static [u8; Key::STORAGE_LEN];
 pub(crate) type IndexKey = &'static [u8; INDEX_KEY_LEN];
 
-/// 8 bytes of the scope's digest, so that a scope is one range here too, then 16 of the key's own. Half of a
-/// storage key makes half as many pages, and pages are what a commit costs. Two keys that agree in all of it are
-/// as likely as a forged 128-bit digest; the outcome names its whole key, and a wrong one is `Corrupt`.
+/// 8 bytes of the scope's digest, so that a scope is one range here too, then 16 bytes of the key's own. Half of a
+/// storage key makes half as many pages, and pages are what a commit costs. Two keys that agree in all 24 bytes are as
+/// unlikely as a forged 128-bit digest; the outcome names its whole key, and a wrong one is `Corrupt`.
 pub(crate) const INDEX_KEY_LEN: usize = 24;
 
-/// The version of the tables that this code writes. It reads version 1 as well, by making it this one.
+/// The version of the tables that this code writes. It reads version 1 as well, by migrating it.
 pub(crate) const SCHEMA_VERSION: u64 = 2;
 
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("idem/meta");
-/// Value: see [`lock_record`](crate::storage::records::lock_record) and [`lock_expiry`](crate::storage::records::lock_expiry).
+/// Value: see [`lock_record`](super::lock_record) and [`lock_expiry`](super::lock_expiry).
 pub(crate) const LOCKS: TableDefinition<'_, StorageKey, &[u8]> = TableDefinition::new("idem/locks");
-/// Value: see [`lock_record`](crate::storage::records::lock_record).
+/// Value: see [`lock_record`](super::lock_record).
 pub(crate) const CHECKPOINTS: TableDefinition<'_, StorageKey, &[u8]> =
     TableDefinition::new("idem/checkpoints");
 /// Value: [`Place`].
@@ -44,7 +44,7 @@ pub(crate) const INDEX: TableDefinition<'_, IndexKey, u128> = TableDefinition::n
 pub(crate) const OUTCOMES: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("idem/outcomes");
 
 pub(crate) const TABLES_IN_ALL: usize = 5;
-/// The names of all of them.
+/// The names of all tables.
 pub(crate) const TABLES: [&str; TABLES_IN_ALL] =
     ["idem/meta", "idem/locks", "idem/checkpoints", "idem/index", "idem/outcomes"];
 
@@ -69,13 +69,14 @@ impl Place {
         u64::try_from(self.0 & u128::from(u64::MAX)).unwrap_or(u64::MAX)
     }
 
-    /// The last place that has expired at `now`. The last two, of what the scopes hold and of the mark, never have.
+    /// The last place that has expired at `now`. The last two places never expire: those of the scopes' usage and of
+    /// the high-water mark.
     pub(crate) fn last_expired(now: Timestamp) -> Self {
         Self(Self::new(now, u64::MAX).0.min(u128::MAX - 2))
     }
 
-    /// Puts `value` at the first place from this one on that nothing is at, whoever put the others there. `insert` answers what
-    /// was there. Nearly always nothing is: to look first would be a way through the tree for nothing.
+    /// Puts `value` at the first free place from this one on. `insert` returns what was at a place. It is called
+    /// without a look-up before, which would cost another descent of the tree: nearly always the place is free.
     pub(crate) fn put_free(
         self,
         value: &[u8],
@@ -92,7 +93,7 @@ impl Place {
     }
 }
 
-/// The outcome of `key` that the index says to lie at `place`.
+/// The outcome of `key`, which lies at `place` according to the index.
 pub(crate) fn completed(
     outcomes: &impl ReadableTable<u128, &'static [u8]>,
     key: &Key,
@@ -116,7 +117,7 @@ pub(crate) fn index_key(key: &Key) -> [u8; INDEX_KEY_LEN] {
     index_key
 }
 
-/// Whose outcome it is, and its record.
+/// The key of an outcome, and its record.
 pub(crate) fn owner_of(value: &[u8]) -> Result<(Key, &[u8]), Failure> {
     match value.split_first_chunk::<{ Key::STORAGE_LEN }>() {
         Some((key, record)) => Ok((Key::from_storage_key(*key), record)),

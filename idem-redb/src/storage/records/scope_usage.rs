@@ -1,26 +1,26 @@
-//! How many bytes the scopes hold that hold the most, and how many all hold together.
+//! The bytes held by the scopes that hold the most, and by all scopes together.
 //!
-//! An exact count for each scope would have to be kept in the file, where each commit would rewrite a page for each
-//! scope that it is of. This is the weighted summary of Misra and Gries instead: a few counters, in a row that shares a
-//! page with what every commit writes anyway.
+//! An exact count for each scope would have to be kept in the file, and each commit would rewrite a page for each of
+//! its scopes. This is the weighted Misra-Gries summary instead: a few counters, in a row that shares a page with what
+//! every commit writes anyway.
 //!
-//! - A counter never says more than its scope holds, apart from what a crash loses (below), so nobody is refused for
+//! - A counter is never above what its scope holds, apart from what a crash loses (below), so no scope is refused for
 //!   what others hold.
-//! - It says less by no more than a 33rd of all that was ever counted since the scope's own first record. What others
-//!   wrote and removed since is part of that: a scope that floods at one time, and keeps it for very long while
+//! - It is below by no more than a 33rd of all bytes that were counted since the scope's first record. What other
+//!   scopes wrote and removed since is part of that: a scope that writes much at one time, and keeps it for long while
 //!   others come and go, is counted for less and less.
-//! - After a crash the counting of the last moment is lost: of up to a second, and of no more than 64 KiB of changes
-//!   beside the last commit. What is lost of removals stays counted, so a counter may be above the truth by as much,
-//!   until the records are few enough to be counted anew.
+//! - A crash loses the counts of the last moment: of up to a second, and of no more than 64 KiB of changes beside the
+//!   last commit. Lost removals stay counted, so a counter may be too high by as much, until the records are few
+//!   enough to be counted anew.
 
 use idem_core::Scope;
 
 /// How many scopes are counted.
 pub(crate) const COUNTERS: usize = 32;
-/// What the storage keys of one scope begin with.
+/// The prefix of the storage keys of one scope.
 pub(crate) type ScopeId = [u8; Scope::PREFIX_LEN];
 
-/// What the heaviest scopes hold, and what all hold together.
+/// The usage of the heaviest scopes, and of all scopes together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ScopeUsage {
     all: u64,
@@ -29,34 +29,34 @@ pub(crate) struct ScopeUsage {
 }
 
 impl ScopeUsage {
-    /// So many bytes, of which each of these scopes has so many.
+    /// A total of `all` bytes, of which each of `scopes` has so many.
     pub(crate) fn new(all: u64, mut scopes: Vec<(ScopeId, u64)>) -> Self {
         scopes.retain(|(_, usage)| *usage > 0);
         scopes.truncate(COUNTERS);
         Self { all, scopes }
     }
 
-    /// What the heaviest hold, in no order.
+    /// The usage of the heaviest scopes, in no order.
     pub(crate) fn scopes(&self) -> &[(ScopeId, u64)] {
         &self.scopes
     }
 
-    /// Together they hold so much, as far as anybody knows.
+    /// Sets the total to an estimate.
     pub(crate) fn estimate(&mut self, all: u64) {
         self.all = all;
     }
 
-    /// What all scopes hold together.
+    /// The usage of all scopes together.
     pub(crate) fn all(&self) -> u64 {
         self.all
     }
 
-    /// What `scope` holds at least.
+    /// The least that `scope` holds.
     pub(crate) fn of(&self, scope: &ScopeId) -> u64 {
         self.scopes.iter().find(|(id, _)| id == scope).map_or(0, |(_, usage)| *usage)
     }
 
-    /// Takes in by how much what `scope` holds has changed. `None`: a scope that is counted with the others only.
+    /// Counts a change of what `scope` holds. `None`: a scope that is counted in the total only.
     pub(crate) fn change(&mut self, scope: Option<&ScopeId>, bytes: i64) {
         let size = bytes.unsigned_abs();
         if bytes < 0 {
@@ -78,7 +78,8 @@ impl ScopeUsage {
             return;
         }
         if self.scopes.len() == COUNTERS {
-            // Taken from all alike, the newcomer included: who holds much more than the others stays.
+            // Subtracted from all counters alike, the newcomer's included: a scope that holds much more than the
+            // others stays.
             let least = self.scopes.iter().map(|(_, usage)| *usage).min().unwrap_or_default().min(bytes);
             self.scopes.iter_mut().for_each(|(_, usage)| *usage -= least);
             self.scopes.retain(|(_, usage)| *usage > 0);
@@ -97,12 +98,12 @@ impl ScopeUsage {
     }
 }
 
-/// What a transaction changes, in its order.
+/// The changes of one transaction, in their order.
 #[derive(Debug, Default)]
 pub(crate) struct UsageChanges(Vec<(ScopeId, i64)>);
 
 impl UsageChanges {
-    /// Neighbours of one scope are one change.
+    /// Merges neighbouring changes of one scope.
     pub(crate) fn add(&mut self, scope: ScopeId, bytes: i64) {
         match self.0.last_mut() {
             Some((last, sum)) if *last == scope => *sum = sum.saturating_add(bytes),
@@ -127,7 +128,7 @@ mod tests {
         id
     }
 
-    /// Numbers that look random, the same each time.
+    /// Pseudo-random numbers, the same each time.
     struct Numbers(u64);
 
     impl Numbers {

@@ -1,7 +1,8 @@
-//! What is written down of what the scopes hold, and whether it can still be believed.
+//! The row that saves the scopes' usage, and whether it is still valid.
 //!
-//! A version that counts nothing leaves the row where it is, and goes on without it. So it says of when it is: whoever
-//! counts writes it anew within a second of changes, and a mark that is further on is another's.
+//! A version of the store that counts nothing leaves the row as it is, and commits without it. So the row says when it
+//! was written: a store that counts writes it anew within a second of changes, and a mark that is further ahead means
+//! that another version has written since.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::storage::records::high_water_mark;
 use crate::storage::records::scope_usage::{COUNTERS, ScopeId, ScopeUsage};
 
 const ENTRY_LEN: usize = size_of::<ScopeId>() + 8;
-/// How far the mark gets ahead of a row that is kept.
+/// How far the mark may be ahead of a valid row.
 const MOST_BEHIND: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,17 +22,17 @@ pub(crate) struct UsageRow {
     pub(crate) as_of: Timestamp,
     /// The most bytes of records that the file is known to have had room for.
     pub(crate) peak: u64,
-    /// Whether all records are in it, and nothing else, until more is committed.
+    /// Whether the usage was exact, until more is committed.
     pub(crate) is_exact: bool,
 }
 
 impl UsageRow {
-    /// Whether it is of a commit shortly before the one at `mark`.
+    /// Whether it was written shortly before the commit with `mark`.
     pub(crate) fn is_of(&self, mark: Timestamp) -> bool {
         self.as_of <= mark && mark <= self.as_of + MOST_BEHIND
     }
 
-    /// All together, what else is known, then scope by scope, then a checksum.
+    /// The total and the other fields, then each scope, then a checksum.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(40 + COUNTERS * ENTRY_LEN);
         let fields = [self.usage.all(), self.as_of.as_micros(), self.peak, u64::from(self.is_exact)];
@@ -45,7 +46,7 @@ impl UsageRow {
         bytes
     }
 
-    /// `None`: they are damaged.
+    /// `None` when the bytes are damaged.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (covered, sum) = bytes.split_last_chunk()?;
         let (fields, entries) = covered.split_first_chunk::<32>()?;

@@ -13,7 +13,7 @@ use crate::storage::records::lock_record::{note_of, write_checkpoint, write_lock
 use crate::storage::records::schema::{Place, index_key, owner_of};
 
 impl Tables<'_> {
-    /// Carries out `change` on `key`, which `found` is the record of.
+    /// Carries out `change` on `key`, whose record is `found`.
     pub(crate) fn apply(
         &mut self,
         key: &Key,
@@ -50,7 +50,7 @@ impl Tables<'_> {
                 self.lock_expiry().add(key, record, number)?
             }
         };
-        // Steps only rise, so the same step is the same checkpoint.
+        // Steps only rise, so an equal step means the same checkpoint.
         let stored = found.and_then(|found| found.record.checkpoint()).map(|checkpoint| checkpoint.step);
         match record.checkpoint() {
             Some(checkpoint) if stored != Some(checkpoint.step) => {
@@ -68,7 +68,7 @@ impl Tables<'_> {
         write_lock(&mut self.locks, key, note, record)
     }
 
-    /// Puts a completed `record` into the log, at `place` or behind it.
+    /// Appends a completed `record` to the log of outcomes, at `place` or behind it.
     fn append(&mut self, key: &Key, place: Place, record: &[u8]) -> Result<(), Failure> {
         let outcome = [key.storage_key(), record].concat();
         let outcomes = self.outcomes.open()?;

@@ -1,4 +1,4 @@
-//! Looking up what has expired, for a sweep.
+//! Looking up expired records, for a sweep.
 
 use idem_core::Key;
 use idem_core::clock::Timestamp;
@@ -9,8 +9,8 @@ use crate::storage::records::lock_expiry::{due, read_note};
 use crate::storage::records::lock_record::read_lock;
 use crate::storage::records::schema::{LOCKS, OUTCOMES, Place, StorageKey, owner_of};
 
-/// How many notes are looked at that turn out to belong to renewed locks. They are moved on by the same sweep, so the
-/// next look-up gets further.
+/// How many notes of renewed locks are read at most. The same sweep moves these notes on, so the next look-up gets
+/// further.
 const MOST_RENEWED: usize = 4_096;
 
 /// Expired records.
@@ -18,13 +18,13 @@ const MOST_RENEWED: usize = 4_096;
 pub(crate) struct FoundExpired {
     /// When they were looked up.
     pub(crate) as_of: Timestamp,
-    /// Completed ones, in the order of their expiry.
+    /// Completed records, in the order of their expiry.
     pub(crate) outcomes: Vec<(Key, Place)>,
     /// Locks, in the order of their notes.
     pub(crate) locks: Vec<(Key, Place)>,
     /// Due notes of locks that have not expired, or cannot be read, or are gone.
     pub(crate) notes: Vec<(Key, Place)>,
-    /// Whether there may be more behind so many of these notes.
+    /// Whether the look-up stopped at `MOST_RENEWED`, and may have missed more.
     pub(crate) is_truncated: bool,
 }
 
@@ -38,7 +38,7 @@ impl FoundExpired {
     }
 }
 
-/// At most `limits.0` outcomes and `limits.1` locks. Costs nothing for what has not expired.
+/// Looks up at most `limits.0` outcomes and `limits.1` locks. Costs nothing for what has not expired.
 pub(crate) fn find_expired(
     txn: &ReadTransaction,
     now: Timestamp,
@@ -49,7 +49,7 @@ pub(crate) fn find_expired(
         if found.outcomes.len() == limits.0 {
             break;
         }
-        // What cannot be read is passed over: it is left for whoever looks after the file.
+        // An unreadable outcome is skipped, and left for the operator.
         let (place, value) = entry?;
         if let Ok((key, _)) = owner_of(value.value()) {
             found.outcomes.push((key, Place(place.value())));

@@ -1,10 +1,10 @@
-//! A table of a write transaction that is opened when it is first needed.
+//! A table of a write transaction that is opened on first use.
 
 use redb::{Key, Table, TableDefinition, Value, WriteTransaction};
 
 use crate::error::Failure;
 
-/// To open a table, and to write down its root at the end, costs a commit that does not need it several microseconds.
+/// Opening a table, and writing its root at the end, costs a commit that does not need it several microseconds.
 pub(crate) struct LazyTable<'txn, K: Key + 'static, V: Value + 'static> {
     txn: &'txn WriteTransaction,
     definition: TableDefinition<'static, K, V>,
@@ -16,7 +16,7 @@ impl<'txn, K: Key + 'static, V: Value + 'static> LazyTable<'txn, K, V> {
         Self { txn, definition, table: None }
     }
 
-    /// The table, which is open from now on.
+    /// The table, opened now if it was not before.
     pub(crate) fn open(&mut self) -> Result<&mut Table<'txn, K, V>, Failure> {
         let table = match self.table.take() {
             Some(table) => table,

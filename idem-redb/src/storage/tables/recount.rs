@@ -1,4 +1,4 @@
-//! Counting what all scopes hold, where nobody wrote it down.
+//! The scopes' usage: as it was saved, or counted from the records.
 
 use std::ops::Bound;
 
@@ -12,33 +12,33 @@ use crate::storage::records::high_water_mark::HighWaterMark;
 use crate::storage::records::lock_expiry::{self, HIGH_WATER_MARK, note_key};
 use crate::storage::records::scope_usage::{ScopeId, ScopeUsage};
 
-/// How many records are read at most, and how many bytes of them: some milliseconds.
+/// How many records are read at most, and how many bytes of them. That takes some milliseconds.
 const MOST_RECORDS: u64 = 4_096;
 const MOST_BYTES: usize = 8 << 20;
 
-/// What was counted.
+/// The result of a count.
 #[derive(Debug)]
 pub(crate) struct Recount {
     pub(crate) usage: ScopeUsage,
-    /// Whether that is all. If not, of the bytes of all records it is an estimate, and of scopes it has what was read.
+    /// Whether all records were counted. If not, the total is an estimate, and the scopes have what was read of them.
     pub(crate) is_exact: bool,
 }
 
-/// What a file says of itself when it is opened.
+/// What is known of the usage of a file when it is opened.
 #[derive(Debug, Default)]
 pub(crate) struct KnownUsage {
-    /// What its scopes hold, as far as anybody knows.
+    /// The scopes' usage, as far as it is known.
     pub(crate) usage: ScopeUsage,
-    /// Whether that is exact.
+    /// Whether the usage is exact.
     pub(crate) is_exact: bool,
     /// The most bytes of records that the file is known to have had room for.
     pub(crate) peak: u64,
-    /// Whether there are tables of the application's in it.
+    /// Whether the application has tables in the file.
     pub(crate) has_other_tables: bool,
 }
 
 impl Tables<'_> {
-    /// What the scopes hold, as was written down with `mark` or is counted now.
+    /// The scopes' usage, as it was saved with `mark`, or else counted now.
     pub(crate) fn known(&mut self, mark: HighWaterMark) -> Result<KnownUsage, Failure> {
         if let Some(row) = lock_expiry::read_usage(&self.locks)?.filter(|row| row.is_of(mark.time)) {
             let is_exact = row.is_exact && row.as_of == mark.time;
@@ -48,7 +48,7 @@ impl Tables<'_> {
         Ok(KnownUsage { usage: counted.usage, is_exact: counted.is_exact, ..KnownUsage::default() })
     }
 
-    /// Counts what all records take. Of more than a few it is an estimate.
+    /// Counts what all records take. Of more than a few records it is an estimate.
     pub(crate) fn recount(&mut self) -> Result<Recount, Failure> {
         let mut part = Part { usage: ScopeUsage::default(), bytes: 0, records: 0 };
         for entry in self.outcomes.open()?.iter()? {
@@ -68,7 +68,7 @@ impl Tables<'_> {
         let all = self.outcomes.open()?.len()?.saturating_add(self.checkpoints.open()?.len()?);
         let is_exact = part.records == all && self.locks.len()? <= MOST_RECORDS;
         if is_exact {
-            // The mark is behind all notes.
+            // The mark stands behind all notes.
             let mark = note_key(HIGH_WATER_MARK);
             let behind = (Bound::Excluded(&mark), Bound::Unbounded);
             for entry in self.locks.range::<&[u8; Key::STORAGE_LEN]>(behind)? {
@@ -80,13 +80,13 @@ impl Tables<'_> {
         let read = u128::from(part.usage.all());
         let estimate = read.saturating_mul(u128::from(all)) / u128::from(part.records.max(1));
         part.usage.estimate(u64::try_from(estimate).unwrap_or(u64::MAX));
-        // Each has a note.
+        // Each lock has a note.
         let locks = i64::try_from(self.locks.len()? / 2).unwrap_or(i64::MAX);
         part.usage.change(None, LOCK.saturating_mul(locks));
         Ok(Recount { usage: part.usage, is_exact })
     }
 
-    /// The same where it is exact, and nothing where there are too many records.
+    /// As `recount` where the result is exact; `None` where there are too many records.
     pub(crate) fn recount_of_few(&mut self) -> Result<Option<ScopeUsage>, Failure> {
         let lengths = [self.outcomes.open()?.len()?, self.checkpoints.open()?.len()?, self.locks.len()?];
         if lengths.iter().any(|length| *length > MOST_RECORDS) {
@@ -105,7 +105,7 @@ struct Part {
 }
 
 impl Part {
-    /// Whether to go on.
+    /// Adds a record; returns whether to go on.
     fn add(&mut self, scope: Option<&ScopeId>, bytes: usize) -> bool {
         self.usage.change(scope, size(bytes));
         self.bytes += bytes;

@@ -1,4 +1,4 @@
-//! The tables as they were committed, for reading.
+//! The committed tables, for reading.
 
 use idem_core::Key;
 use idem_core::clock::Timestamp;
@@ -11,7 +11,7 @@ use crate::storage::records::schema::{
     CHECKPOINTS, INDEX, IndexKey, LOCKS, OUTCOMES, Place, StorageKey, completed, index_key,
 };
 
-/// The tables at one moment, for reading.
+/// The tables as of one commit.
 pub(crate) struct Snapshot {
     locks: ReadOnlyTable<StorageKey, &'static [u8]>,
     checkpoints: ReadOnlyTable<StorageKey, &'static [u8]>,
@@ -38,13 +38,13 @@ impl Snapshot {
         Ok(record)
     }
 
-    /// The record of `key`, expired or not, with a checkpoint of no bytes where there is one.
+    /// The record of `key`, expired or not, with an empty checkpoint where there is one.
     pub(crate) fn read_without_checkpoint(
         &self,
         key: &Key,
         now: Timestamp,
     ) -> Result<Option<Record>, Failure> {
-        // Replays first: they are what is asked for most.
+        // Outcomes first: replays are the most frequent reads.
         match self.read_completed(key, now)? {
             Some(record) => Ok(Some(record)),
             None => Ok(read_lock(&self.locks, key, now)?.map(|(_, record)| record)),

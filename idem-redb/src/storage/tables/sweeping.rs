@@ -1,4 +1,4 @@
-//! What a sweep does to the tables.
+//! Removing expired records from the tables, for a sweep.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::error::Failure;
 use crate::storage::records::lock_record::{read_lock, write_lock};
 use crate::storage::records::schema::{Place, index_key};
 
-/// How long a sweep leaves a lock alone that it could not read: somebody may mend the file, or remove the key.
+/// How long a sweep leaves an unreadable lock alone: the operator may repair the file, or remove the key.
 const UNREADABLE_FOR: Duration = Duration::from_hours(24);
 
 impl Tables<'_> {
-    /// Removes what the index says of `key`, if it is still `place`.
+    /// Removes `key` from the index, if it still points to `place`.
     pub(crate) fn remove_from_index(&mut self, key: &Key, place: Place) -> Result<bool, Failure> {
         let index_key = index_key(key);
         let is_its_own =
@@ -26,13 +26,13 @@ impl Tables<'_> {
         Ok(is_its_own)
     }
 
-    /// Removes an outcome of `key`, whether the index knows it or not.
+    /// Removes an outcome of `key`, whether or not the index points to it.
     pub(crate) fn remove_outcome(&mut self, key: &Key, place: Place) -> Result<bool, Failure> {
         self.remove_from_index(key, place)?;
         self.remove_from_log(key, place)
     }
 
-    /// Removes the lock of `key` if it has expired, and leaves its note, whose turn comes afterwards.
+    /// Removes the lock of `key` if it has expired. Leaves its note, which the sweep removes afterwards.
     pub(crate) fn remove_expired_lock(&mut self, key: &Key, now: Timestamp) -> Result<bool, Failure> {
         let Some((_, record)) = readable(read_lock(&self.locks, key, now))?.flatten() else {
             return Ok(false);
@@ -46,8 +46,8 @@ impl Tables<'_> {
         self.remove_lock(key)
     }
 
-    /// Looks at the lock of `key`, of which the note at `note` is due: removes it if it has expired (true), and
-    /// else notes when to look again.
+    /// Checks the lock of `key`, whose note at `note` is due. Removes it if it has expired, and returns true; else
+    /// notes when to check again.
     pub(crate) fn resolve_due_note(
         &mut self,
         key: &Key,
@@ -65,7 +65,7 @@ impl Tables<'_> {
                 self.remove(key, Some(&Found { record, home: Home::Lock(own) }))?;
                 return Ok(true);
             }
-            // It was locked anew after its lock was removed.
+            // It was locked again after its lock was removed.
             Some(Some((own, _))) if own != note && self.lock_expiry().has(key, own)? => {
                 self.lock_expiry().remove(key, note)?;
             }
@@ -78,7 +78,7 @@ impl Tables<'_> {
     }
 }
 
-/// `None`: it is this record that cannot be read.
+/// `None`: only this record cannot be read.
 fn readable<T>(read: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match read {
         Ok(read) => Ok(Some(read)),

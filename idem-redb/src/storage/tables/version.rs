@@ -1,4 +1,4 @@
-//! The schema's version, and making the tables.
+//! The schema's version, and creating the tables.
 
 use redb::{ReadableTable, WriteTransaction};
 
@@ -12,13 +12,13 @@ pub(crate) fn version(txn: &WriteTransaction) -> Result<Option<u64>, Failure> {
     Ok(txn.open_table(META)?.get(VERSION_KEY)?.map(|version| version.value()))
 }
 
-/// Says that the tables are of this version.
+/// Writes this code's version.
 pub(crate) fn write_version(txn: &WriteTransaction) -> Result<(), Failure> {
     txn.open_table(META)?.insert(VERSION_KEY, SCHEMA_VERSION)?;
     Ok(())
 }
 
-/// Makes the tables.
+/// Creates the tables.
 pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Failure> {
     write_version(txn)?;
     let mut tables = Tables::open(txn)?;

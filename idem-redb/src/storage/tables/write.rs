@@ -1,4 +1,4 @@
-//! The tables within a write transaction: finding a record, and moving it.
+//! The tables within a write transaction: finding records, and counting changes.
 
 use idem_core::Key;
 use idem_core::clock::Timestamp;
@@ -16,7 +16,7 @@ use crate::storage::records::scope_usage::UsageChanges;
 use crate::storage::records::usage_row::UsageRow;
 use crate::storage::tables::lazy_table::LazyTable;
 
-/// A record and where it stands.
+/// A record, and where it is stored.
 pub(crate) struct Found {
     pub(crate) record: Record,
     pub(super) home: Home,
@@ -24,20 +24,20 @@ pub(crate) struct Found {
 
 #[derive(Clone, Copy)]
 pub(super) enum Home {
-    /// Among the locks, with a note.
+    /// Among the locks, with a note at this place.
     Lock(Place),
-    /// In the log of outcomes.
+    /// In the log of outcomes, at this place.
     Outcome(Place),
 }
 
 /// The tables within a write transaction.
 pub(crate) struct Tables<'txn> {
-    /// The one that every commit writes to: the mark is there.
+    /// The table that every commit writes to: the high-water mark is in it.
     pub(super) locks: Table<'txn, StorageKey, &'static [u8]>,
     pub(super) checkpoints: LazyTable<'txn, StorageKey, &'static [u8]>,
     pub(super) index: LazyTable<'txn, IndexKey, u128>,
     pub(super) outcomes: LazyTable<'txn, u128, &'static [u8]>,
-    /// By how much what scopes hold changes, where anybody counts.
+    /// The changes of the scopes' usage, where they are counted.
     pub(super) changes: Option<UsageChanges>,
 }
 
@@ -52,17 +52,17 @@ impl<'txn> Tables<'txn> {
         })
     }
 
-    /// From now on it is counted by how much what scopes hold changes.
+    /// Counts the changes of the scopes' usage from now on.
     pub(crate) fn count_changes(&mut self) {
         self.changes = Some(UsageChanges::default());
     }
 
-    /// What was counted.
+    /// The changes that were counted.
     pub(crate) fn take_changes(&mut self) -> UsageChanges {
         self.changes.take().unwrap_or_default()
     }
 
-    /// The record of `key`; of a checkpoint the step alone, which is all that a holder's call is decided by.
+    /// The record of `key`, with the step of its checkpoint but not its bytes, which a holder's call does not need.
     pub(crate) fn load(&mut self, key: &Key, now: Timestamp) -> Result<Option<Found>, Failure> {
         if let Some((note, record)) = read_lock(&self.locks, key, now)? {
             return Ok(Some(Found { record, home: Home::Lock(note) }));
@@ -97,7 +97,7 @@ impl<'txn> Tables<'txn> {
         self.lock_expiry().write_mark(mark)
     }
 
-    /// How far the store had come.
+    /// The store's high-water mark.
     pub(crate) fn mark(&self) -> Result<HighWaterMark, Failure> {
         lock_expiry::read_mark(&self.locks)
     }
