@@ -51,7 +51,9 @@ impl Handle {
     ) -> Result<Started> {
         let again = config.clone();
         let opened = open::open_storage(&config, Ownership::Own, &storage)?;
-        Self::start_own(config, clock, opened, move || open::open_storage(&again, Ownership::Again, &storage))
+        Self::start_own(config, clock, opened, move || {
+            open::open_storage(&again, Ownership::OwnReopened, &storage)
+        })
     }
 
     pub(crate) fn share_database(

@@ -20,8 +20,9 @@ pub(crate) fn measure(path: &Path, includes_root_reserve: bool) -> io::Result<Op
     use std::os::unix::fs::MetadataExt as _;
     const BLOCK: u64 = 512;
     let (file, system) = (std::fs::metadata(path)?, rustix::fs::statvfs(path)?);
-    let is_roots = includes_root_reserve && system.f_bfree > system.f_bavail && keeps_for_this_process(path);
-    let available = if is_roots { system.f_bfree } else { system.f_bavail };
+    let has_root_reserve =
+        includes_root_reserve && system.f_bfree > system.f_bavail && keeps_for_this_process(path);
+    let available = if has_root_reserve { system.f_bfree } else { system.f_bavail };
     let available = available.saturating_mul(system.f_frsize);
     // A file may grow by holes, to which the file system has allocated nothing yet.
     let allocated = file.len().min(file.blocks().saturating_mul(BLOCK));
@@ -61,9 +62,9 @@ mod tests {
             |includes_root_reserve| measure(&file, includes_root_reserve).unwrap().unwrap().available;
         let system = rustix::fs::statvfs(&file).unwrap();
         let kept = (system.f_bfree - system.f_bavail) * system.f_frsize;
-        let is_roots = keeps_for_this_process(&file);
-        assert!(rustix::process::geteuid().is_root() || !is_roots);
+        let has_root_reserve = keeps_for_this_process(&file);
+        assert!(rustix::process::geteuid().is_root() || !has_root_reserve);
         // Not exact: other processes write meanwhile.
-        assert_eq!(available(true).saturating_sub(available(false)) > kept / 2, is_roots && kept > 0);
+        assert_eq!(available(true).saturating_sub(available(false)) > kept / 2, has_root_reserve && kept > 0);
     }
 }

@@ -12,7 +12,8 @@ pub(crate) fn drop_guarded<T>(ended: T) {
     });
 }
 
-/// Turns a panic into a failure: redb does not verify the pages that it reads, so a damaged page can fail its assertions.
+/// Turns a panic into a failure: redb does not verify the pages that it reads, so a damaged page can fail an
+/// assertion.
 pub(crate) fn guarded<T>(act: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(act)).unwrap_or(Err(Failure::Panicked))
 }

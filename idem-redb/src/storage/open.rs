@@ -83,8 +83,8 @@ fn open_existing(config: &RedbConfig) -> Result<Opened> {
         *identity.lock().unwrap_or_else(PoisonError::into_inner) = FileIdentity::of(path, &file)?;
         FileBackend::new(file).map_err(io::Error::other)
     };
-    let opened =
-        guarded(|| check_before_opening(path)).and_then(|()| open_storage(config, Ownership::Again, &open));
+    let opened = guarded(|| check_before_opening(path))
+        .and_then(|()| open_storage(config, Ownership::OwnReopened, &open));
     let opened = opened.map_err(|error| match refusal(&error) {
         Some(why) => unusable(path, &format!("cannot be opened: {why}")).with_source(error),
         None => error,
@@ -142,7 +142,7 @@ pub(crate) fn open_in_place(config: &RedbConfig, storage: RevocableStorage) -> R
     guarded(|| {
         let database = builder(config, false).create_with_backend(storage.clone())?;
         let quick_repair = config.quick_repair.applies(storage.length(), None);
-        let Prepared { mark, .. } = prepare(begin(&database, quick_repair)?, Ownership::Again)?;
+        let Prepared { mark, .. } = prepare(begin(&database, quick_repair)?, Ownership::OwnReopened)?;
         Ok(Opened { database, mark, storage, identity: None })
     })
 }

@@ -18,11 +18,11 @@ pub(crate) enum Ownership {
     /// The store owns it; the tables are created when the database is empty.
     Own,
     /// The store owns it and had it open before: its tables must exist, and none are created.
-    Again,
+    OwnReopened,
     /// The application owns it, and has tables of its own in it.
     Shared,
     /// The application owns it, and it held the store before: the store's tables must exist.
-    SharedAgain,
+    SharedReopened,
 }
 
 /// Creates the tables where there are none; else checks their version, and migrates version 1.
@@ -61,8 +61,8 @@ fn find_or_create(txn: &WriteTransaction, ownership: Ownership) -> Result<Prepar
             let tables = Tables::open(txn)?;
             Ok(Prepared { mark: tables.mark()?, wrote: false })
         }
-        (0, Ownership::Own | Ownership::Again) if !tables.is_empty() => Err(foreign()),
-        (1.., _) | (0, Ownership::Again | Ownership::SharedAgain) => Err(lost()),
+        (0, Ownership::Own | Ownership::OwnReopened) if !tables.is_empty() => Err(foreign()),
+        (1.., _) | (0, Ownership::OwnReopened | Ownership::SharedReopened) => Err(lost()),
         (0, Ownership::Own | Ownership::Shared) => {
             version::create(txn)?;
             Ok(Prepared { mark: HighWaterMark::default(), wrote: true })
@@ -120,5 +120,5 @@ pub(crate) fn adopt(
 
 /// Checks that the application's database, which was reopened, still holds the store. Writes nothing.
 pub(crate) fn check_reopened(txn: WriteTransaction) -> Result<HighWaterMark, Failure> {
-    Ok(prepare(txn, Ownership::SharedAgain)?.mark)
+    Ok(prepare(txn, Ownership::SharedReopened)?.mark)
 }

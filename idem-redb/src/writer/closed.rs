@@ -3,7 +3,7 @@
 use idem_core::error::Operation;
 use idem_core::{Error, Result};
 
-/// How a store was closed.
+/// The result of closing the store.
 pub(crate) struct Closed(pub(crate) Result<()>);
 
 impl Closed {

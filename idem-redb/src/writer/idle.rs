@@ -1,4 +1,4 @@
-//! What the writer does when nothing comes for a while: what only a store at rest has time for.
+//! What the writer does once it is idle.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use crate::writer::clock::now;
 use crate::writer::full_disk::parts::Admitted;
 use crate::writer::worker::Writer;
 
-/// How long nothing comes before it is done.
+/// How long no message comes before the writer counts as idle.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum IdleTask {
-    /// Nothing: on a full disk it would fail.
+    /// Nothing: a write would fail on a full disk.
     Nothing,
-    /// The file gives back what is free.
+    /// Shrink the file.
     Shrink,
-    /// The mark is written, and with it what spares the next opening a repair.
+    /// Commit the high-water mark with quick repair, which spares the next opening a repair.
     CommitMark,
 }
 
 impl Writer {
-    /// What is to be done once nothing comes for so long.
+    /// The next task, and after how long without a message it is due.
     pub(crate) fn next_idle_task(&mut self) -> (IdleTask, Duration) {
-        // However long nobody comes: the mark must not grow too old to be believed.
+        // However long no call comes, the mark must not become too old to be valid.
         let longest = self.state.config.max_clock_jump / 4;
         if self.breaker.is_short() {
             (IdleTask::Nothing, longest)
@@ -47,7 +47,7 @@ impl Writer {
                 if let Ok(database) = self.database() {
                     let done = guarded(|| self.transactions.commit_mark(&database));
                     drop_guarded(database);
-                    // A disk that is full now is left alone until somebody calls.
+                    // A disk that is full now is left alone until the next call.
                     self.breaker.ended(Admitted::Usual, done.as_ref().map(|()| true), now());
                     self.recover(done);
                 }
@@ -55,7 +55,7 @@ impl Writer {
         }
     }
 
-    /// Gives back what is free without a rest, where none comes.
+    /// Shrinks the file under load, where no idle moment comes.
     pub(crate) fn shrink_if_overdue(&mut self) {
         let now = now();
         if now < self.next_shrink_check {

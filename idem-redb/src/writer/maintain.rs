@@ -1,4 +1,4 @@
-//! What the writer does to the database as a whole: compacting, replacing and closing it.
+//! The writer's work on the database as a whole: compacting, replacing and closing it.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ impl Writer {
         self.recover(compacted.map(drop));
     }
 
-    /// Gives back what is free, where the store does so by itself.
+    /// Shrinks the file on the store's own initiative.
     pub(crate) fn shrink(&mut self) {
         let done = self.try_compact();
         match &done {
@@ -36,7 +36,7 @@ impl Writer {
         self.recover(done.map(drop));
     }
 
-    /// Whether there was anything to give back. Calls wait meanwhile.
+    /// Compacts the database; returns whether there was anything to give back. Calls wait meanwhile.
     fn try_compact(&mut self) -> Result<bool, Failure> {
         let refused = |kind, why| Failure::Record(Error::new(kind, Operation::Maintain, why));
         if self.own.is_none() {
@@ -74,7 +74,7 @@ impl Writer {
         send(reply, adopted.map_err(|failure| failure.into_error(Operation::Maintain)));
     }
 
-    /// Does what was sent before, refuses what comes after, and closes the file.
+    /// Commits what was sent before, refuses what comes after, and closes the file.
     pub(crate) fn close(mut self) -> Result<()> {
         self.queue.close();
         while let Some(message) = self.held_back.pop_front().or_else(|| self.queue.try_recv().ok()) {
@@ -89,7 +89,7 @@ impl Writer {
                 guarded(|| self.seal(database)).map_err(|failure| failure.into_error(Operation::Close))
             }
             (Some(database), Some(own)) => {
-                // What lost its name is not written to any more, not even by the end of redb.
+                // A file that has lost its name is not written to any more, not even by redb's closing.
                 let _closed = own.storage.revoke();
                 drop_guarded(database);
                 Ok(())
@@ -98,7 +98,7 @@ impl Writer {
         }
     }
 
-    /// One commit more: redb keeps the last two, so whichever of them damage leaves readable has everything.
+    /// Makes one more commit: redb keeps the last two, so either of them has everything if the other is damaged.
     fn seal(&mut self, database: Arc<Database>) -> Result<(), Failure> {
         let sealed = self.transactions.commit_mark(&database);
         match Arc::try_unwrap(database) {

@@ -1,4 +1,4 @@
-//! The one thread that writes: what queues up for it, what it commits, and how it recovers.
+//! The one thread that writes: its queue, its commits, and its recovery.
 
 mod clock;
 pub(crate) mod closed;

@@ -1,4 +1,4 @@
-//! Opening the database again, by the writer, when redb works no more until then.
+//! Recovering from a failure after which redb refuses work: the writer reopens the database.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -26,14 +26,14 @@ const TO_BE_REPLACED: Away = Away::new(
     "the shared database failed: open it again, and supply it with replace_database",
 );
 
-/// Pauses between attempts to open the database again.
+/// Pauses between attempts to reopen the database.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// How long reads wait for a database that the application opens.
+/// How long reads wait for a database that the application reopens.
 const READS_WAIT: Duration = Duration::from_millis(500);
 
 impl Writer {
-    /// Opens the database again where `done` says that redb refuses every write until then.
+    /// Reopens the database where `done` is a failure after which redb refuses every write.
     pub(crate) fn recover(&mut self, done: Result<(), Failure>) {
         match done {
             Err(failure) if failure.is_full() && self.own.is_some() => {
@@ -51,12 +51,12 @@ impl Writer {
         }
     }
 
-    /// Closes the database and opens it again, however often that takes; meanwhile all are told `why`.
+    /// Closes and reopens the database, with as many attempts as it takes; meanwhile calls are refused with `why`.
     pub(crate) fn open_again(&mut self, why: &Away) {
         let Some(mut own) = self.own.take() else { return };
         let failed = self.state.slot.take(why.clone());
         drop_guarded(failed);
-        // A leaked table would keep the storage, and its lock, for ever.
+        // A leaked table would keep the storage and its lock for ever.
         let _closed = guarded(|| own.storage.revoke().map_err(|error| Failure::Redb(error.into())));
         let mut pause = FIRST_PAUSE;
         while self.state.has_file()
@@ -76,8 +76,8 @@ impl Writer {
         self.own = Some(own);
     }
 
-    /// Opens the database anew on the storage that it stands on. The old one stays in its place until then: what it has
-    /// in its cache it still reads, and reads of the rest wait.
+    /// Reopens the database on the storage that it uses. The old database stays in the slot until then: it still
+    /// serves reads from its cache, and other reads wait.
     fn open_in_place(&mut self) {
         let Some(mut own) = self.own.take() else { return };
         let opened = match own.storage.pass_on() {
@@ -104,8 +104,8 @@ impl Writer {
         }
     }
 
-    /// Lets the application open its database anew, however often that takes. It may be at work with the old one for a
-    /// moment longer, so reads wait for some attempts.
+    /// Lets the application reopen its database, with as many attempts as it takes. The application may still be using
+    /// the old one for a moment, so reads wait for some attempts.
     fn reopen_supplied(&mut self) {
         let Some(supplier) = self.supplier.take() else { return };
         let failed = self.state.slot.take(AFTER_AN_ERROR);
@@ -143,7 +143,7 @@ impl Writer {
 
     fn reopen(&mut self, own: &mut OwnDatabase) -> Result<()> {
         let opened = (own.reopen)()?;
-        // Replaced since: the other file is another store, with holders of its own.
+        // The file was replaced: the new one is another store, with holders of its own.
         if let (Some(before), Some(now)) = (&self.state.identity, &opened.identity)
             && !before.is_same(now)
         {
@@ -165,13 +165,13 @@ impl Writer {
 
     fn refuse(&self, message: Message, why: &Away) {
         if matches!(message, Message::Reopen) {
-            // It is being done; the next read that fails may ask again.
+            // This is the check that was requested; the next failed read may request another.
             self.state.slot.swap_check_requested(false);
         }
         refuse(message, why);
     }
 
-    /// Refuses all that comes within `pause`; false when the store was closed meanwhile.
+    /// Refuses all messages that come within `pause`; false when the store was closed meanwhile.
     fn refuse_for(&mut self, pause: Duration, why: &Away) -> bool {
         const STEP: Duration = Duration::from_millis(5);
         let mut waited = Duration::ZERO;
@@ -204,7 +204,7 @@ impl Writer {
     }
 }
 
-/// A panic in the application's code is its own, and no damage of the database.
+/// A panic in the application's code is no damage of the database.
 fn call_supplier(supplier: &DatabaseSupplier) -> Result<Arc<Database>> {
     catch_unwind(AssertUnwindSafe(supplier))
         .unwrap_or_else(|_| Err(unavailable("opening the application's database panicked", Operation::Open)))

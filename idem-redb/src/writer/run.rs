@@ -1,4 +1,4 @@
-//! What the writer does with what has queued up: takes it, commits it together, answers all of it.
+//! The writer's loop: takes what is queued, commits it together, and answers all of it.
 
 use super::clock::now;
 use super::worker::Writer;
@@ -18,12 +18,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::error::TryRecvError;
-/// The most calls that share a commit: bounds how long the first of them waits.
+/// The most calls that share a commit. Bounds how long the first of them waits.
 const LARGEST_BATCH: usize = 1_024;
-/// How long a batch that is smaller than the one before waits for callers who were just answered.
+/// How long a batch that is smaller than the one before waits for the callers who were just answered.
 const LINGER: Duration = Duration::from_micros(200);
-/// How long the writer stays awake for the next call after a batch. A lone caller's next call comes within it,
-/// and to be woken for it would cost as much as a tenth of a commit.
+/// How long the writer spins for the next call after a batch. A lone caller's next call comes within this time, and
+/// waking the thread for it would cost as much as a tenth of a commit.
 const SPIN: Duration = Duration::from_micros(100);
 
 impl Writer {
@@ -42,17 +42,17 @@ impl Writer {
         self.close()
     }
 
-    /// The next message. A sweep goes on while none comes.
+    /// The next message. While none comes, the sweep goes on.
     fn next(&mut self) -> Option<Message> {
         self.shrink_if_overdue();
         loop {
             let sweeps = self.sweep.is_under_way(&mut self.queue);
-            // Who was just answered may ask again at once, and is not to wait for a bite of a sweep.
+            // A caller who was just answered may call again at once, and must not wait for a chunk of a sweep.
             let spin = if sweeps && self.last_batch == 0 { Duration::ZERO } else { SPIN };
             if let Some(message) = self.held_back.pop_front().or_else(|| self.poll(now(), spin)) {
                 return Some(message);
             }
-            // Nobody is left, so nobody waits for the sweeps either.
+            // No caller is left, so none waits for a sweep either.
             if self.queue.has_ended() {
                 return None;
             }
@@ -69,8 +69,8 @@ impl Writer {
         }
     }
 
-    /// The next message, if it comes within `patience` of `since`. Gives way to whoever is about to send it,
-    /// since a sleep would last longer than the whole of it.
+    /// The next message, if it comes within `timeout` of `since`. Yields to the threads that are about to send one,
+    /// since a sleep would last longer than the whole timeout.
     fn poll(&mut self, since: Duration, timeout: Duration) -> Option<Message> {
         loop {
             match self.queue.try_recv() {
@@ -83,7 +83,7 @@ impl Writer {
         }
     }
 
-    /// Commits what waits, `first` before the others, and a bite of the sweep.
+    /// Commits what is queued, `first` before the others, with a chunk of the sweep.
     pub(crate) fn batch(&mut self, first: Option<Message>) {
         let mut batch = self.collect(first);
         batch.sweep = self.sweep.chunk(batch.calls.len(), &mut self.queue);
@@ -119,7 +119,7 @@ impl Writer {
             let done = done.map(|committed| {
                 let mut rest = committed.rest;
                 if !rest.is_empty() {
-                    // Nothing of the same key overtakes what was too much for this commit.
+                    // A later call must not overtake a deferred one of the same key.
                     rest.extend(parts.drain(..).flat_map(|(later, _)| later.calls));
                     self.queue.give_back(rest);
                 }
@@ -141,17 +141,18 @@ impl Writer {
         done
     }
 
-    /// The database, if it is there and its file has its name.
+    /// The database, if it can be used and its file still has its name.
     pub(crate) fn database(&self) -> Result<Arc<Database>, Failure> {
         self.state.has_file();
         self.state.slot.database()
     }
 
-    /// All that waits, up to a bound, and up to the first message that stands alone.
+    /// Collects queued calls, up to a bound, and up to the first message that cannot share a commit.
     fn collect(&mut self, first: Option<Message>) -> Batch {
         let (mut batch, mut bytes) = (Batch::default(), 0);
         let begun = now();
-        // Those who wait, and those who were just answered and may ask again. A lone caller expects nobody else.
+        // The callers who are queued, and those who were just answered and may call again. With a lone caller, no
+        // other is expected.
         let expected = (1 + self.held_back.len() + self.queue.len()).max(self.last_batch + self.queue.len());
         let mut next = first;
         while let Some(message) = next {
@@ -193,7 +194,8 @@ impl Writer {
         }
     }
 
-    /// A read failed. It may be over already: a write met the same error and opened the database again.
+    /// Checks the database after a failed read. The failure may be over: a write may have met it, and reopened the
+    /// database.
     fn check_after_failed_read(&mut self) {
         self.state.slot.swap_check_requested(false);
         if let Ok(database) = self.state.slot.database() {

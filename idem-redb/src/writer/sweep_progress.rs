@@ -1,4 +1,4 @@
-//! The sweep that the writer has under way: a bite of it goes into every batch.
+//! The sweep in progress: a chunk of it goes into every batch.
 
 use idem_core::error::Operation;
 
@@ -11,16 +11,16 @@ use crate::writer::queue::sweep_plan::SweepStep;
 #[derive(Default)]
 pub(crate) struct SweepProgress {
     current: Option<QueuedSweep>,
-    /// The sweeper's, while one that somebody waits for has its turn.
+    /// The background sweeper's sweep, while one that a caller waits for is in progress.
     deferred: Option<QueuedSweep>,
-    /// Calls that were alone in their commits since the last bite. They bring records too.
+    /// Calls that were alone in their commits since the last chunk. They add records too.
     pub(crate) lone_calls: usize,
 }
 
 impl SweepProgress {
-    /// Whether there is something to sweep, now or next.
+    /// Whether there is something to sweep; starts the next sweep where none is in progress.
     pub(crate) fn is_under_way(&mut self, queue: &mut QueueReceiver) -> bool {
-        // One that somebody waits for is short, and the sweeper's may take longer than a call.
+        // A sweep that a caller waits for is short; the sweeper's may take longer than a call.
         if self.current.as_ref().is_none_or(|sweep| !sweep.is_awaited)
             && let Some(awaited) = queue.awaited_sweeps.take()
             && let Some(sweepers) = self.current.replace(awaited)
@@ -33,7 +33,7 @@ impl SweepProgress {
         self.current.is_some()
     }
 
-    /// What goes into a batch of `calls` calls.
+    /// The chunk that goes into a batch of `calls` calls.
     pub(crate) fn chunk(&mut self, calls: usize, queue: &mut QueueReceiver) -> Vec<SweepStep> {
         let calls = calls + std::mem::take(&mut self.lone_calls);
         if !self.is_under_way(queue) {
@@ -42,7 +42,7 @@ impl SweepProgress {
         self.current.as_mut().map(|sweep| sweep.chunk(calls)).unwrap_or_default()
     }
 
-    /// Goes on after the batch with the bite, or answers that it failed.
+    /// Advances the sweep after the batch with its chunk, or fails it with the batch.
     pub(crate) fn advance(&mut self, done: &Result<Committed, Failure>) {
         if let Some(sweep) = self.current.take() {
             match done {
@@ -52,7 +52,7 @@ impl SweepProgress {
         }
     }
 
-    /// Answers all who wait for a sweep that the database is away.
+    /// Refuses all sweeps: the database is away.
     pub(crate) fn refuse(&mut self, queue: &mut QueueReceiver, away: &Away) {
         let next = |queue: &mut QueueReceiver| queue.awaited_sweeps.take().or_else(|| queue.sweeps.take());
         let mut under_way = [self.current.take(), self.deferred.take()].into_iter().flatten();
@@ -106,7 +106,7 @@ mod tests {
             assert!(turns < 100, "{turns} commits for 300 records");
         }
         assert!(sweeper.try_recv().is_err());
-        // And then the sweeper's goes on.
+        // Then the sweeper's sweep goes on.
         while sweeper.try_recv().is_err() {
             take_turn(&mut queue);
         }

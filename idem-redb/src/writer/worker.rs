@@ -1,7 +1,7 @@
-//! The one writer: takes what has queued up, commits it together, answers all of it.
+//! The one writer: takes what is queued, commits it together, and answers all of it.
 //!
-//! A thread of its own, because a durable commit blocks. Callers that come while it commits share the next
-//! commit; a lone caller waits for nobody.
+//! It has a thread of its own, because a durable commit blocks. Callers that come during a commit share the next one;
+//! a lone caller does not wait for others.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,23 +24,23 @@ use crate::writer::sweep_progress::SweepProgress;
 pub(crate) struct Writer {
     pub(crate) queue: QueueReceiver,
     pub(crate) state: Arc<StoreState>,
-    /// None where the database is the application's.
+    /// `None` where the application owns the database.
     pub(crate) own: Option<OwnDatabase>,
-    /// Only where it is the application's.
+    /// Present where the application supplies its database anew.
     pub(crate) supplier: Option<DatabaseSupplier>,
     pub(crate) transactions: WriteTransactions,
-    /// Received, but not part of the last batch.
+    /// Messages that were received, but did not fit into the last batch.
     pub(crate) held_back: VecDeque<Message>,
     pub(super) last_batch: usize,
     pub(crate) sweep: SweepProgress,
     pub(crate) breaker: CircuitBreaker,
     pub(crate) shrinking: Shrinking,
-    /// When it is looked next whether to shrink the file under load.
+    /// When the next check for shrinking the file under load is due.
     pub(crate) next_shrink_check: Duration,
 }
 
 impl Writer {
-    /// Runs until the store is closed or all of its handles are gone; then says how it was closed.
+    /// Runs until the store is closed or all of its handles are dropped; then reports how it was closed.
     pub(crate) fn spawn(
         queue: QueueReceiver,
         origin: Origin,

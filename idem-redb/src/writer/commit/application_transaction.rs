@@ -16,7 +16,8 @@ use crate::storage::tables::write::Tables;
 use crate::writer::commit::transactions::WriteTransactions;
 use crate::writer::queue::message::{QueuedTransaction, TransactionAnswer, Work, send};
 
-/// Runs the application's writes and the completion in one transaction, or neither; whether anything was committed.
+/// Runs the application's writes and the completion in one transaction, or neither. Returns whether anything was
+/// committed.
 pub(crate) fn transact(
     queued: QueuedTransaction,
     database: &Arc<Database>,
@@ -24,15 +25,15 @@ pub(crate) fn transact(
 ) -> Result<bool, Failure> {
     let QueuedTransaction { key, token, retention, work, reply } = queued;
     let complete = |outcome| Call::Complete { token, outcome, retention };
-    // What failed within the closure, after which redb works no more. The closure has told of it in its own way.
+    // A failure of redb within the closure. The closure has reported it in its own way.
     let mut failed = None;
     let run = || -> Result<Result<TransactionAnswer>, Failure> {
         let txn = transactions.begin(database)?;
-        // The turn may have been long in coming, and nobody would hear how it ended.
+        // The write slot may have come late, and a caller who is gone would never learn the result.
         if reply.is_closed() {
             return Ok(Err(unavailable("the caller has gone", Operation::Complete)));
         }
-        // Asked with a stand-in first: a lost lease must not even run the closure.
+        // Decided with a stand-in outcome first: with a lost lease, the closure must not run.
         let (mut step, found) = {
             let mut tables = Tables::open(&txn)?;
             let step = transactions.step(&tables)?;
@@ -65,7 +66,7 @@ pub(crate) fn transact(
             let mut tables = transactions.tables(&txn)?;
             match step.call(&mut tables, &key, call, transactions.quota())? {
                 Ok(done) if done.wrote => {}
-                // The closure has changed idem's own tables: nothing of it is committed.
+                // The closure has changed the store's own tables: nothing of it is committed.
                 Ok(_) => return Ok(Err(store_tables_changed())),
                 Err(error) => return Ok(Err(error)),
             }
@@ -95,7 +96,7 @@ pub(crate) fn transact(
     }
 }
 
-/// The outcome, or how the transaction ends without one.
+/// Runs the closure. `Err`: how the transaction ends without an outcome.
 fn run_work(work: Work, txn: &WriteTransaction) -> Result<Outcome, TransactionAnswer> {
     match catch_unwind(AssertUnwindSafe(|| work(txn))) {
         Ok(Some(outcome)) => Ok(outcome),

@@ -13,29 +13,29 @@ use crate::writer::commit::transactions::WriteTransactions;
 use crate::writer::queue::message::{QueuedCall, answer_size, send};
 use crate::writer::queue::sweep_plan::SweepStep;
 
-/// What calls that share a commit may write and be answered with: bounds what it holds in memory, and what one
-/// failure undoes. A larger call is made alone.
+/// How many bytes the calls of a commit may write and be answered with. Bounds the memory that a commit takes, and
+/// what one failure undoes. A larger call is committed alone.
 pub(crate) const MOST_BYTES: usize = 8 << 20;
 
-/// What a batch consists of: calls, and a bite of a sweep.
+/// Calls that share a commit, with a chunk of a sweep.
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) calls: Vec<QueuedCall>,
     pub(crate) sweep: Vec<SweepStep>,
 }
 
-/// What became of a batch.
+/// The result of a committed batch.
 #[derive(Default)]
 pub(crate) struct Committed {
-    /// How many records the bite removed.
+    /// How many records the sweep's chunk removed.
     pub(crate) removed: usize,
-    /// Whether anything was written: only that shows that there is room.
+    /// Whether anything was written: only a write shows that there is room.
     pub(crate) wrote: bool,
-    /// Calls that were too much for one commit. Their turn is next.
+    /// Calls that did not fit into the commit. They are taken next.
     pub(crate) rest: Vec<QueuedCall>,
 }
 
-/// Answers that are true once the batch is committed. Of the last calls there may be none.
+/// The answers to be sent once the batch is committed. The last calls of the batch may have none.
 struct Answers {
     calls: Vec<Result<Applied>>,
     removed: usize,
@@ -47,9 +47,9 @@ impl Batch {
         self.calls.len() + self.sweep.len()
     }
 
-    /// Decides, commits, and answers every call. A failure of the database befalls all of them, and is
-    /// answered to each; the caller is told of it too. Damage may be in the pages of one of them alone, so then
-    /// each is tried by itself. Where there was no room, the calls are left for the caller to answer.
+    /// Decides, commits, and answers every call. A failure of the database is the answer to all of them, and is
+    /// returned too. Damage may concern the pages of a single call, so then each call is tried by itself. When the
+    /// disk was full, the calls are left for the caller to answer.
     pub(crate) fn commit(
         &mut self,
         database: &Arc<Database>,
@@ -70,7 +70,7 @@ impl Batch {
                             done.removed += one.removed;
                             done.wrote |= one.wrote;
                         }
-                        // Of several failures the one matters most after which nothing works.
+                        // Of several failures, one that needs a reopening takes precedence.
                         (Err(failure), done) if done.is_ok() || failure.needs_reopen() => {
                             *done = Err(failure);
                         }
@@ -79,7 +79,7 @@ impl Batch {
                 }
                 done
             }
-            // One of them met what made redb panic, and the others must not take it for theirs.
+            // One call's pages made redb panic; the other calls must not be reported as damaged.
             Err(Failure::Panicked) if self.len() > 1 => {
                 self.refuse(|operation| unavailable("another call of the same commit met damage", operation));
                 Err(Failure::Panicked)

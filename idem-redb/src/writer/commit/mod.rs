@@ -1,4 +1,4 @@
-//! What one write transaction consists of, from its beginning to its commit.
+//! One write transaction, from its beginning to its commit.
 
 pub(crate) mod application_transaction;
 pub(crate) mod batch;

@@ -8,7 +8,7 @@ use crate::error::Failure;
 use crate::quota::scope_quota::ScopeQuota;
 use crate::storage::records::high_water_mark::HighWaterMark;
 use crate::storage::tables::write::Tables;
-use crate::writer::queue::sweep_plan::{SweepStep, What};
+use crate::writer::queue::sweep_plan::{SweepKind, SweepStep};
 
 /// The state of one transaction: one instant, and the sequences given out in it.
 pub(crate) struct Step {
@@ -22,7 +22,7 @@ impl Step {
         Self { now: mark.time, mark, wrote: false }
     }
 
-    /// `Ok(Err(_))`: this record cannot be read, which concerns this call alone.
+    /// Decides and applies a call. `Ok(Err(_))`: its record cannot be read, which concerns this call alone.
     pub(crate) fn call(
         &mut self,
         tables: &mut Tables<'_>,
@@ -53,7 +53,7 @@ impl Step {
         {
             return Ok(Err(error));
         }
-        // One above all that were given out before: tokens rise across removal too, and number the log.
+        // Above all sequences given out before: tokens rise across removals too, and the log is numbered by them.
         let number = self.mark.sequence.saturating_add(1).max(self.now.as_micros());
         if let Call::Lock { min_sequence, .. } = &mut call {
             *min_sequence = number;
@@ -68,19 +68,19 @@ impl Step {
         Ok(Ok(Applied { answer: decision.answer, wrote }))
     }
 
-    /// How many records were removed.
+    /// Removes the records of a sweep's step; returns how many.
     pub(crate) fn sweep(&mut self, tables: &mut Tables<'_>, step: &SweepStep) -> Result<usize, Failure> {
         let mut removed = 0;
         for (key, place) in &step.records {
-            removed += usize::from(match step.what {
-                // Counted when its outcome is.
-                What::Index => {
+            removed += usize::from(match step.kind {
+                // Counted when its outcome is removed.
+                SweepKind::Index => {
                     tables.remove_from_index(key, *place)?;
                     false
                 }
-                What::Outcomes => tables.remove_outcome(key, *place)?,
-                What::Locks => tables.remove_expired_lock(key, step.as_of)?,
-                What::Notes => tables.resolve_due_note(key, *place, step.as_of)?,
+                SweepKind::Outcomes => tables.remove_outcome(key, *place)?,
+                SweepKind::Locks => tables.remove_expired_lock(key, step.as_of)?,
+                SweepKind::Notes => tables.resolve_due_note(key, *place, step.as_of)?,
             });
             self.wrote = true;
         }

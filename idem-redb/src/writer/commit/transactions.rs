@@ -1,4 +1,4 @@
-//! The writer's transactions: how they begin, and how far time and sequences have come with them.
+//! The writer's transactions: beginning and committing them, and the store's time and sequences.
 
 use std::io;
 use std::sync::Arc;
@@ -25,9 +25,9 @@ pub(crate) struct WriteTransactions {
     pub(crate) state: Arc<StoreState>,
     /// The highest sequence given out.
     sequence: u64,
-    /// None where the database is ours alone: then nobody is to be waited for.
+    /// `None` where only the store writes to the database, and has not to wait for the write slot.
     write_turn: Option<WriteTurn>,
-    /// What a database of ours stands on.
+    /// The storage of a database of the store's own.
     storage: Option<RevocableStorage>,
     repair_record: RepairRecord,
     counting: Counting,
@@ -58,7 +58,7 @@ impl WriteTransactions {
         }
     }
 
-    /// A durable write transaction, as the configuration asks for it.
+    /// Begins a durable write transaction as the configuration asks for.
     pub(crate) fn begin(&mut self, database: &Arc<Database>) -> Result<WriteTransaction, Failure> {
         let config = &self.state.config;
         let length = self.storage.as_ref().and_then(RevocableStorage::length);
@@ -80,12 +80,12 @@ impl WriteTransactions {
         Ok(txn)
     }
 
-    /// Whether a crash now would cost the next opening a repair that a commit more could spare it.
+    /// Whether one more commit could spare the next opening a repair after a crash.
     pub(crate) fn needs_repair_record(&self) -> bool {
         !self.repair_record.is_current() && self.state.config.quick_repair != QuickRepair::Never
     }
 
-    /// The database was compacted, in commits that spare nobody a repair.
+    /// The database was compacted, in commits without quick repair.
     pub(crate) fn compacted(&mut self) {
         self.repair_record.forget();
         if let Some(quota) = self.counting.quota() {
@@ -93,13 +93,13 @@ impl WriteTransactions {
         }
     }
 
-    /// How large the file is, and what of it is in use, where anybody knows.
+    /// The length of the file and the part in use, where they are known.
     pub(crate) fn file_usage(&self) -> Option<FileUsage> {
         let in_use = self.counting.quota()?.in_use()?;
         Some(FileUsage { length: self.storage.as_ref()?.length()?, in_use })
     }
 
-    /// Commits what every commit tells beside its records, and what spares the next opening a repair.
+    /// Commits the high-water mark and the usage alone, with quick repair.
     pub(crate) fn commit_mark(&mut self, database: &Arc<Database>) -> Result<(), Failure> {
         let txn = self.begin_as(database, true)?;
         self.seal(&mut Tables::open(&txn)?)?;
@@ -109,7 +109,7 @@ impl WriteTransactions {
         Ok(())
     }
 
-    /// The tables within `txn`, in which changes are counted where anybody wants to know.
+    /// The tables within `txn`; changes are counted where there is a quota.
     pub(crate) fn tables<'txn>(&self, txn: &'txn WriteTransaction) -> Result<Tables<'txn>, Failure> {
         let mut tables = Tables::open(txn)?;
         if self.counting.quota().is_some() {
@@ -118,23 +118,23 @@ impl WriteTransactions {
         Ok(tables)
     }
 
-    /// What scopes hold, where it is counted.
+    /// The quota of scopes, where there is one.
     pub(crate) fn quota(&self) -> Option<&ScopeQuota> {
         self.counting.quota()
     }
 
-    /// What one transaction on `tables` does.
+    /// Begins the step of one transaction on `tables`.
     pub(crate) fn step(&mut self, tables: &Tables<'_>) -> Result<Step, Failure> {
         if self.write_turn.is_some() {
             // Another store may have written to the database since.
             self.advance_to(tables.mark()?);
         }
-        // Taken once the database is ours: an application's own transaction may have kept us waiting.
+        // The time is taken once the transaction has begun: an application's own transaction may have delayed it.
         Ok(Step::new(self.mark()))
     }
 
-    /// Writes what every commit tells beside its records, where there are any: how far the store has come, and now and
-    /// then what the scopes hold.
+    /// Writes what every commit records beside its changes, where there are any: the high-water mark, and now and then
+    /// the scopes' usage.
     pub(crate) fn finish(&self, step: &Step, tables: &mut Tables<'_>) -> Result<Option<Counts>, Failure> {
         if !step.wrote {
             return Ok(None);
@@ -143,14 +143,14 @@ impl WriteTransactions {
         self.counting.write(tables, step.now, self.state.time.source().monotonic())
     }
 
-    /// Writes the same into the last commit.
+    /// Writes the high-water mark and the usage into the last commit.
     pub(crate) fn seal(&self, tables: &mut Tables<'_>) -> Result<(), Failure> {
         let mark = self.mark();
         tables.write_mark(mark)?;
         self.counting.write_all(tables, mark.time)
     }
 
-    /// What was given out in a commit that failed may be in the file all the same, so it is not given out again.
+    /// Commits. Sequences of a failed commit are not given out again, since they may be in the file all the same.
     pub(crate) fn commit(
         &mut self,
         step: &Step,
@@ -158,7 +158,7 @@ impl WriteTransactions {
         txn: WriteTransaction,
     ) -> Result<(), Failure> {
         self.sequence = step.mark().sequence;
-        // One that fails may be on the disk all the same.
+        // A commit that fails may be on the disk all the same.
         self.repair_record.forget();
         txn.commit().map_err(Failure::latched)?;
         self.repair_record.committed();
@@ -167,33 +167,34 @@ impl WriteTransactions {
         Ok(())
     }
 
-    /// The database was opened anew, on this storage.
+    /// The database was reopened on `storage`.
     pub(crate) fn reopened_on(&mut self, storage: RevocableStorage) {
         self.repair_record.forget();
         self.storage = Some(storage);
         self.counting.opened_again();
     }
 
-    /// A write found no room.
+    /// A write ran out of space.
     pub(crate) fn ran_out_of_space(&self) {
         if let Some(quota) = self.counting.quota() {
             quota.ran_out_of_space();
         }
     }
 
-    /// Takes in how far a database had come.
+    /// Raises time and sequences to those of a database.
     pub(crate) fn advance_to(&mut self, mark: HighWaterMark) {
         self.sequence = self.sequence.max(mark.sequence);
         self.state.time.raise(mark.clock());
     }
 
-    /// How far the store has come now.
+    /// The store's high-water mark now.
     pub(crate) fn mark(&self) -> HighWaterMark {
         let time = &self.state.time;
         HighWaterMark::new(time.mark(time.now()), self.sequence)
     }
 
-    /// redb tells of an error once, and then only that there was one. Whether that was for lack of room, the storage knows.
+    /// redb reports an I/O error once, and afterwards only that there was one. The storage knows whether it was a full
+    /// disk.
     pub(crate) fn explain(&self, failure: Failure) -> Failure {
         match failure {
             Failure::Redb(redb::Error::PreviousIo)
@@ -205,11 +206,11 @@ impl WriteTransactions {
         }
     }
 
-    /// Takes over another database of the application's.
+    /// Adopts another database of the application.
     pub(crate) fn adopt(&mut self, database: &Arc<Database>) -> Result<(), Failure> {
         let mut write_turn = WriteTurn::default();
         let txn = write_turn.begin(database, self.state.config.call_timeout)?;
-        setup::adopt(txn, Ownership::SharedAgain, |mark| {
+        setup::adopt(txn, Ownership::SharedReopened, |mark| {
             self.advance_to(mark);
             Ok(self.mark())
         })?;
@@ -218,7 +219,7 @@ impl WriteTransactions {
         Ok(())
     }
 
-    /// Takes over the database that the application opened anew: the same one, which may have no room to write to.
+    /// Adopts the database that the application reopened: the same one, which may have no room to write to.
     pub(crate) fn adopt_again(&mut self, database: &Arc<Database>) -> Result<(), Failure> {
         let mut write_turn = WriteTurn::default();
         let txn = write_turn.begin(database, self.state.config.call_timeout)?;
@@ -228,7 +229,7 @@ impl WriteTransactions {
         Ok(())
     }
 
-    /// Whether a closure that has just run keeps a database of ours from being written to, for ever.
+    /// Whether a closure that has just run blocks a database of the store's own from being written to, for ever.
     pub(crate) fn is_blocked(&mut self, database: &Arc<Database>) -> bool {
         match &mut self.write_turn {
             None => matches!(database.try_begin_write(), Err(TransactionError::WouldBlock)),

@@ -1,8 +1,7 @@
 //! The circuit breaker: what is let through while the disk is full.
 //!
-//! Each failure for lack of room makes redb refuse everything until it is opened anew. So once there was no room,
-//! calls that need some are refused without being tried, and one at a time is let through now and then, to see
-//! whether there is room again: a circuit breaker.
+//! Each write that runs out of space makes redb refuse everything until it is reopened. So after the first one, calls
+//! that need space are refused without being tried, and one at a time is let through now and then, as a probe.
 
 use std::time::Duration;
 
@@ -15,42 +14,43 @@ use crate::error::{Away, Failure};
 use crate::writer::commit::batch::Batch;
 use crate::writer::queue::message::QueuedCall;
 
-/// Pauses between attempts.
+/// Pauses between probes.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// How many probes in a row have to find room. One may find a page that a record has just left.
+/// How many probes in a row have to succeed. A single one may find a page that a record has just left.
 const PROBES_TO_CLOSE: usize = 8;
-/// A disk that is full again so soon was full all the time, apart from a little: the pauses go on where they were.
+/// A disk that is full again so soon was full all the time but for a little space: the pauses go on where they were.
 const SAME_SHORTAGE: Duration = Duration::from_secs(10);
+
 pub(crate) const FULL: Away = Away::new(
     ErrorKind::Full,
     "the disk is full; nothing already kept is lost, and the store tries by itself whether there is room again",
 );
 
-/// How much is let through.
+/// Decides what is let through.
 #[derive(Debug, Default)]
 pub(crate) struct CircuitBreaker {
     shortage: Option<Shortage>,
-    /// The pause of the last shortage, and when it ended.
-    before: Option<(Duration, Duration)>,
+    /// The pause at the end of the last shortage, and when that was.
+    last_shortage: Option<(Duration, Duration)>,
 }
 
 #[derive(Debug)]
 struct Shortage {
     pause: Duration,
     next_try: Duration,
-    /// Whether calls that need no more space than they already have failed too.
+    /// Whether calls that need no more space than they have already failed too.
     steady_failed: bool,
     /// Whether small completions failed.
     small_failed: bool,
-    /// How many calls were let through to see whether there is room.
+    /// How many probes were let through.
     probes: usize,
-    /// How many of the last ones found some.
+    /// How many of the last probes in a row succeeded.
     passed: usize,
 }
 
 impl CircuitBreaker {
-    /// Refuses what has no chance, and returns what is to be tried, in this order.
+    /// Refuses what has no chance; returns what is to be tried, in this order.
     pub(crate) fn admit(&mut self, batch: Batch, now: Duration) -> Vec<(Batch, Admitted)> {
         let Some(shortage) = &mut self.shortage else { return vec![(batch, Admitted::Usual)] };
         let is_due = now >= shortage.next_try;
@@ -64,7 +64,8 @@ impl CircuitBreaker {
         }
         let fails = shortage.steady_failed || shortage.small_failed;
         if is_due && (admitted.is_empty() || !fails) && !large.is_empty() {
-            // In turn, so that neither a large outcome nor new locks keep the others from being tried.
+            // Locks and other calls alternate, so that neither large outcomes nor new locks keep the others from being
+            // tried.
             let locks_first = shortage.probes % 2 == 1;
             let is_first = |queued: &QueuedCall| matches!(queued.call, Call::Lock { .. }) == locks_first;
             let probe = large.swap_remove(large.iter().position(is_first).unwrap_or(0));
@@ -81,7 +82,7 @@ impl CircuitBreaker {
         self.shortage.is_some()
     }
 
-    /// Whether a closure of the application's may be run, of which nobody knows how much room it needs.
+    /// Whether a closure of the application may run. How much space it needs is unknown.
     pub(crate) fn admit_transaction(&mut self, now: Duration) -> Option<Admitted> {
         match &self.shortage {
             None => Some(Admitted::Usual),
@@ -89,11 +90,13 @@ impl CircuitBreaker {
         }
     }
 
-    /// Takes in what became of it, and whether it wrote: what wrote nothing does not show that there is room.
+    /// Takes in the result, and whether anything was written: a commit without a write does not show that there is
+    /// room.
     pub(crate) fn ended(&mut self, admitted: Admitted, done: Result<bool, &Failure>, now: Duration) {
         match (done, &mut self.shortage) {
             (Err(failure), None) if failure.is_full() => {
-                let again = self.before.filter(|(_, ended)| now.saturating_sub(*ended) < SAME_SHORTAGE);
+                let again =
+                    self.last_shortage.filter(|(_, ended)| now.saturating_sub(*ended) < SAME_SHORTAGE);
                 let pause = again.map_or(FIRST_PAUSE, |(pause, _)| longer(pause));
                 self.shortage = Some(Shortage {
                     pause,
@@ -113,7 +116,7 @@ impl CircuitBreaker {
                 shortage.steady_failed |= admitted == Admitted::Steady;
                 shortage.small_failed |= admitted == Admitted::Small;
                 shortage.passed = 0;
-                // Of what is tried in smaller and smaller parts only the first failure counts.
+                // Of a batch that is retried in smaller and smaller parts, only the first failure counts.
                 if now >= shortage.next_try {
                     shortage.pause = longer(shortage.pause);
                     shortage.next_try = now + shortage.pause;
@@ -125,7 +128,7 @@ impl CircuitBreaker {
                 if shortage.passed < PROBES_TO_CLOSE {
                     return;
                 }
-                self.before = Some((shortage.pause, now));
+                self.last_shortage = Some((shortage.pause, now));
                 self.shortage = None;
                 tracing::warn!("there is room on the disk again");
             }
@@ -154,7 +157,7 @@ mod tests {
         Failure::Redb(redb::Error::Io(std::io::ErrorKind::StorageFull.into()))
     }
 
-    /// One that finds a page which a record has just left says nothing of the next.
+    /// A probe that finds a page which a record has just left says nothing about the next.
     #[test]
     fn a_single_probe_that_finds_room_does_not_end_a_shortage() {
         let mut breaker = CircuitBreaker::default();
@@ -172,7 +175,7 @@ mod tests {
         assert!(!breaker.is_short());
     }
 
-    /// Once there is room, nobody waits for the proof of it.
+    /// Once there is room, no call waits for the remaining probes.
     #[test]
     fn the_next_probe_after_one_that_found_room_is_due_at_once() {
         let mut breaker = CircuitBreaker::default();

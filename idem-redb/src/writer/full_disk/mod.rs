@@ -1,4 +1,4 @@
-//! What is let through while the disk is full.
+//! Refusing and probing while the disk is full.
 
 pub(crate) mod circuit_breaker;
 pub(crate) mod parts;

@@ -1,4 +1,4 @@
-//! A batch in parts, by how much room they need.
+//! Dividing a batch by how much space its calls need.
 
 use idem_core::backend::Call;
 
@@ -11,18 +11,18 @@ const SMALL_OUTCOME: usize = 16 << 10;
 /// What a batch was admitted as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admitted {
-    /// There is room, as far as anybody knows.
+    /// No shortage is known.
     Usual,
-    /// It gives room back, or needs what it has.
+    /// It frees space, or needs no more than it has.
     Steady,
-    /// It needs little.
+    /// It needs little space.
     Small,
-    /// To see whether there is room.
+    /// It tests whether there is space.
     Probe,
 }
 
-/// What is tried again at once of a batch that found no room, in this order: it may have met that only by the company
-/// that it was in. What is left in the batch is refused.
+/// The parts of a batch that are retried at once after it ran out of space, in this order: they may have failed only
+/// because of the calls beside them. What is left in the batch is refused.
 pub(crate) fn retry_parts(batch: &mut Batch, admitted: Admitted) -> Vec<(Batch, Admitted)> {
     if batch.len() < 2 {
         return Vec::new();
@@ -34,7 +34,7 @@ pub(crate) fn retry_parts(batch: &mut Batch, admitted: Admitted) -> Vec<(Batch, 
             let parts = [(steady, Admitted::Steady), (small, Admitted::Small)];
             parts.into_iter().filter(|(part, _)| part.len() > 0).collect()
         }
-        // Half of them, and half of these if need be.
+        // The first half is retried, and half of that if need be.
         Admitted::Steady | Admitted::Small => {
             let half = batch.calls.len() / 2;
             let calls = batch.calls.drain(..half).collect();
@@ -45,11 +45,11 @@ pub(crate) fn retry_parts(batch: &mut Batch, admitted: Admitted) -> Vec<(Batch, 
     }
 }
 
-/// A batch by what its calls need.
+/// The parts of a batch, by what their calls need.
 pub(super) struct Parts {
-    /// Gives room back, or needs what it has; the sweep is of this part.
+    /// Frees space, or needs no more than it has. The sweep belongs to this part.
     pub(super) steady: Batch,
-    /// Needs so little that free pages of the file are likely to do.
+    /// Needs so little space that free pages of the file are likely to hold it.
     pub(super) small: Batch,
     pub(super) large: Vec<QueuedCall>,
 }
@@ -103,7 +103,7 @@ mod tests {
         Batch { calls: calls.into_iter().flatten().map(queued).collect(), sweep: Vec::new() }
     }
 
-    /// What is tried again, and how much of the batch is refused.
+    /// What is retried, and how much of the batch is refused.
     fn again(mut batch: Batch, admitted: Admitted) -> (Vec<(usize, Admitted)>, usize) {
         let parts = retry_parts(&mut batch, admitted);
         (parts.into_iter().map(|(part, admitted)| (part.len(), admitted)).collect(), batch.len())

@@ -1,4 +1,4 @@
-//! One line of the writer's queue, and how the writer's thread sleeps until something comes.
+//! One lane of the writer's queue, and how the writer's thread sleeps until a message comes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use idem_core::clock::{Clock, SystemClock};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
 
-/// What waits in one line, in its order.
+/// One lane, first in, first out.
 pub(crate) struct Lane<T> {
     receiver: Receiver<T>,
-    /// Received, and not taken yet.
+    /// Received from the channel, and not taken yet.
     heads: VecDeque<T>,
     has_ended: bool,
 }
@@ -23,7 +23,7 @@ impl<T> Lane<T> {
         Self { receiver, heads: VecDeque::new(), has_ended: false }
     }
 
-    /// The first.
+    /// The first message.
     pub(crate) fn peek(&mut self) -> Option<&T> {
         if self.heads.is_empty() {
             match self.receiver.try_recv() {
@@ -40,12 +40,12 @@ impl<T> Lane<T> {
         self.heads.pop_front()
     }
 
-    /// Puts one before all others.
+    /// Puts a message before all others.
     pub(crate) fn give_back(&mut self, first: T) {
         self.heads.push_front(first);
     }
 
-    /// Whether there is one; wakes `context` when one comes.
+    /// Whether there is a message; wakes `context` when one comes.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> bool {
         if self.heads.is_empty() && !self.has_ended {
             match self.receiver.poll_recv(context) {
@@ -61,19 +61,18 @@ impl<T> Lane<T> {
         self.receiver.len() + self.heads.len()
     }
 
-    /// Whether none will come any more, as far as was looked.
+    /// Whether no message will come any more, as of the last receive.
     pub(crate) fn has_ended(&self) -> bool {
         self.has_ended && self.heads.is_empty()
     }
 
-    /// Takes in nothing more; what is there already can be taken.
+    /// Accepts no more messages; those in it can still be taken.
     pub(crate) fn close(&mut self) {
         self.receiver.close();
     }
 }
 
-/// Lets the thread sleep until it is woken, as tokio's own `blocking_recv` does for one channel; `None` once `patience`
-/// is over.
+/// Parks the thread until `poll` is ready, as tokio's `blocking_recv` does for one channel; `None` after `timeout`.
 pub(crate) fn block_on<T>(
     timeout: Option<Duration>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,

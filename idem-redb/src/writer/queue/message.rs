@@ -1,4 +1,4 @@
-//! What callers send to the writer, and what they get back.
+//! The messages that callers send to the writer, and the answers.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use crate::error::Away;
 pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
 
 pub(crate) enum Message {
-    /// A call of the contract; many share a commit.
+    /// A call of the store; many of them share a commit.
     Call(QueuedCall),
-    /// The application's own writes together with a completion; alone in its transaction.
+    /// The application's own writes with a completion; alone in its transaction.
     Transact(Box<QueuedTransaction>),
-    /// A read met an error after which redb works no more until it is opened again.
+    /// A read met an error after which redb refuses work until it is reopened.
     Reopen,
     /// Gives free pages back to the file system.
     Compact(Reply<bool>),
     /// The application supplies its database anew.
     Replace(Arc<Database>, Reply<()>),
-    /// Everything sent before is done; then the file is closed.
+    /// Close the store, once everything sent before is done.
     Close,
 }
 
@@ -35,12 +35,12 @@ pub(crate) struct QueuedCall {
 }
 
 impl QueuedCall {
-    /// A lock whose caller has gone: nobody would hold what it was granted.
+    /// Whether this is a lock whose caller is gone: the lock would have no holder.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.reply.is_closed() && matches!(self.call, Call::Lock { .. })
     }
 
-    /// How many bytes it brings along.
+    /// How many bytes the call writes.
     pub(crate) fn size(&self) -> usize {
         match &self.call {
             Call::Complete { outcome, .. } => outcome.size(),
@@ -50,7 +50,7 @@ impl QueuedCall {
     }
 }
 
-/// How many bytes an answer holds: those of a checkpoint that is handed on, or of an outcome.
+/// How many bytes an answer has: those of a checkpoint that is handed over, or of an outcome.
 pub(crate) fn answer_size(applied: &Applied) -> usize {
     match &applied.answer {
         Answer::Acquired(grant) => grant.checkpoint.as_ref().map_or(0, |held| held.progress.len()),
@@ -61,7 +61,7 @@ pub(crate) fn answer_size(applied: &Applied) -> usize {
 
 pub(crate) struct QueuedTransaction {
     pub(crate) key: Key,
-    /// The completion, whose outcome `work` gives.
+    /// The token of the completion; `work` returns its outcome.
     pub(crate) token: idem_core::Token,
     pub(crate) retention: std::time::Duration,
     pub(crate) work: Work,
@@ -73,15 +73,15 @@ pub(crate) type Work = Box<dyn FnOnce(&WriteTransaction) -> Option<Outcome> + Se
 
 pub(crate) enum TransactionAnswer {
     Applied,
-    /// By the same lease before; the closure was not run.
+    /// The same lease completed the key before; the closure was not run.
     AlreadyCompleted,
     Lost(LostReason),
     RolledBack,
-    /// The application's closure panicked, with this.
+    /// The application's closure panicked, with this payload.
     Panicked(Box<dyn Any + Send>),
 }
 
-/// A caller that has gone away needs no answer.
+/// Sends an answer. A caller that is gone needs none.
 pub(crate) fn send<T>(reply: Reply<T>, answer: Result<T>) {
     let _gone = reply.send(answer);
 }

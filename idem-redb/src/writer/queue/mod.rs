@@ -1,4 +1,4 @@
-//! What waits for the writer, and in which order it is taken.
+//! The writer's queue: its messages, and the order in which they are taken.
 
 pub(crate) mod lane;
 pub(crate) mod message;

@@ -1,9 +1,9 @@
-//! The writer's queue: holders' calls go before new locks.
+//! The writer's priority queue: holders' calls go before new locks.
 //!
-//! A holder whose renewal waits behind a long queue of new locks loses its lease, and the take-over adds a lock to
-//! the queue. So holders have places of their own, and the writer takes their calls first. Two rules bound that:
-//! of every four calls one is a lock where locks wait, and no lock overtakes a holder's call that was sent before
-//! it, since a caller that sends its `lock` again must find its own release done.
+//! A holder whose renewal waits behind many new locks would lose its lease, and the take-over would add another lock
+//! to the queue. So holders have a lane of their own, which the writer takes first. Two rules bound that: while locks
+//! wait, one of every four calls is a lock; and no lock overtakes a holder's call that was sent before it, since a
+//! caller that resends its `lock` must find its own release done.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll};
@@ -17,13 +17,13 @@ use crate::writer::queue::lane::{Lane, block_on};
 use crate::writer::queue::message::{Message, QueuedCall};
 use crate::writer::queue::queued_sweep::QueuedSweep;
 
-/// How many of a holder's calls are taken before it is a lock's turn.
+/// How many holders' calls are taken in a row before a lock.
 const HOLDERS_IN_A_ROW: u32 = 3;
 
-/// A message, and how many were sent before it. Of one that was given back: below zero.
+/// A message, and how many were sent before it; negative for a message that was given back.
 type Numbered = (i64, Message);
 
-/// Two queues of `places` each: for holders' calls and for the others; and the sweep that is next.
+/// A queue with two lanes of `places` each, for holders' calls and for others, and one lane for each kind of sweep.
 pub(crate) fn queue(places: usize) -> (QueueSender, QueueReceiver) {
     let (holders, from_holders) = channel(places);
     let (others, from_others) = channel(places);
@@ -46,15 +46,15 @@ pub(crate) fn queue(places: usize) -> (QueueSender, QueueReceiver) {
 pub(crate) struct QueueSender {
     holders: Sender<Numbered>,
     others: Sender<Numbered>,
-    /// The sweeper's. Whoever keeps it does not keep the writer from ending.
+    /// The background sweeper's. A clone of it does not keep the writer from ending.
     pub(crate) sweeps: Sender<QueuedSweep>,
-    /// Those that a caller waits for.
+    /// Sweeps that a caller waits for.
     pub(crate) awaited_sweeps: Sender<QueuedSweep>,
     sent: AtomicI64,
 }
 
 impl QueueSender {
-    /// Waits for a place in the message's queue. An error: the writer is gone.
+    /// Waits for a place in the message's lane. An error: the writer is gone.
     pub(crate) async fn send(&self, message: Message) -> Result<(), SendError<()>> {
         let place = self.lane(&message).reserve().await?;
         place.send((self.number(), message));
@@ -94,9 +94,9 @@ fn is_holders(message: &Message) -> bool {
 }
 
 impl QueueReceiver {
-    /// The next message in turn.
+    /// The next message by priority.
     pub(crate) fn try_recv(&mut self) -> Result<Message, TryRecvError> {
-        // Locks first: all that was sent before the lock that is seen here is then seen too.
+        // The others' lane is read first: then all holders' calls sent before that lock are seen too.
         let other = self.others.peek().map(|(number, _)| *number);
         let holder = self.holders.peek().map(|(number, _)| *number);
         let is_others_turn = match (holder, other) {
@@ -118,7 +118,7 @@ impl QueueReceiver {
         }
     }
 
-    /// Takes back what was received last, in its order: its turn comes before that of all others of its kind.
+    /// Takes back the calls that were received last, in their order: they come before all others of their lane.
     pub(crate) fn give_back(&mut self, calls: Vec<QueuedCall>) {
         for queued in calls.into_iter().rev() {
             let message = Message::Call(queued);
@@ -133,13 +133,13 @@ impl QueueReceiver {
         self.holders.has_ended() && self.others.has_ended()
     }
 
-    /// Waits until a message or a sweep can be taken, for no longer than `patience` where there is one.
+    /// Waits until a message or a sweep can be taken, for `timeout` at most where there is one.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> Waited {
         block_on(timeout, |context| self.poll(context)).unwrap_or(Waited::TimedOut)
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Waited> {
-        // Each is asked, so that each will wake.
+        // All lanes are polled, so that each of them wakes the thread.
         let waits = [
             self.holders.poll(context),
             self.others.poll(context),
@@ -159,7 +159,7 @@ impl QueueReceiver {
         self.holders.len() + self.others.len()
     }
 
-    /// Takes nothing more; what is there already can be received.
+    /// Accepts no more messages; those in it can still be received.
     pub(crate) fn close(&mut self) {
         self.holders.close();
         self.others.close();
@@ -187,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    /// `Reopen` stands for a holder's call: it goes the same way.
+    /// `Reopen` stands for a holder's call: it uses the same lane.
     fn holder(sender: &QueueSender) {
         sender.try_send(Message::Reopen).unwrap();
     }

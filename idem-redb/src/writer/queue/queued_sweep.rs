@@ -1,16 +1,16 @@
-//! A sweep's plan on its way through the writer.
+//! A queued sweep: its plan, and who waits for it.
 
 use super::message::{Reply, send};
 use super::sweep_plan::{SweepPlan, SweepStep};
 
-/// A plan on its way through the writer.
+/// A sweep that is queued, or in progress.
 #[derive(Debug)]
 pub(crate) struct QueuedSweep {
     pub(crate) plan: SweepPlan,
     removed: usize,
-    /// Whether a caller waits for it, and not the sweeper.
+    /// Whether a caller waits for it, rather than the background sweeper.
     pub(crate) is_awaited: bool,
-    /// How many records were removed, once all of the plan is done.
+    /// Receives how many records were removed, once the whole plan is done.
     reply: Reply<usize>,
 }
 
@@ -23,7 +23,7 @@ impl QueuedSweep {
         Self { plan, removed: 0, is_awaited: true, reply }
     }
 
-    /// What goes into a commit beside `calls` calls; nothing once nobody waits for the sweep.
+    /// The chunk for a commit beside `calls` calls; empty once nobody waits for the sweep.
     pub(crate) fn chunk(&mut self, calls: usize) -> Vec<SweepStep> {
         if self.reply.is_closed() {
             self.plan = SweepPlan::default();
@@ -31,7 +31,7 @@ impl QueuedSweep {
         self.plan.chunk(calls)
     }
 
-    /// Goes on after a bite that removed so many records; `None` once it is done and answered.
+    /// Advances after a chunk that removed `removed` records; `None` once the sweep is done and answered.
     pub(crate) fn advance(mut self, removed: usize) -> Option<Self> {
         self.removed += removed;
         if !self.plan.is_done() {

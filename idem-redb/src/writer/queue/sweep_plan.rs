@@ -1,7 +1,7 @@
-//! What a sweep removes, and how much of it goes into each commit.
+//! The plan of a sweep: what it removes, and how much of that each commit does.
 //!
-//! The writer takes a bite of the plan with every batch: what leaves follows what enters, so that records do not pile
-//! up however fast they come, and a batch grows by a fixed share only.
+//! The writer adds a chunk of the plan to every batch. The rate of removals so follows the rate of new records:
+//! records do not pile up however fast they come, and a batch grows by a fixed share only.
 
 use std::collections::VecDeque;
 
@@ -11,45 +11,45 @@ use idem_core::clock::Timestamp;
 use crate::storage::records::schema::{Place, index_key};
 use crate::storage::tables::expired::FoundExpired;
 
-/// Removals that a commit makes beside the calls of its batch, at least. Pages are what a commit costs, and
-/// neighbours share theirs.
+/// The least number of removals that a commit makes beside its calls. Pages are what a commit costs, and neighbours
+/// share theirs.
 const LEAST: usize = 32;
-/// Removals of a commit that nobody else waits for.
+/// Removals of a commit without calls.
 const ALONE: usize = 256;
-/// Removals for each call. A record is made by two calls, and takes two removals to go: from the index and from the
-/// log, or the lock and its note. Two for each call so remove twice as many as can come; a sweep that lags takes
-/// more.
+/// Removals for each call. A record takes two calls to make, and two removals: from the index and from the log, or of
+/// the lock and of its note. Two for each call therefore remove twice as many records as can be added; a sweep that
+/// lags behind removes more.
 const PER_CALL: usize = 2;
 const PER_CALL_BEHIND: usize = 3;
 
-/// A part of a plan.
+/// A part of a plan: removals of one kind.
 #[derive(Debug)]
 pub(crate) struct SweepStep {
-    pub(crate) what: What,
-    /// All of these have expired, or their notes are due.
+    pub(crate) kind: SweepKind,
+    /// The records; all of them have expired, or their notes are due.
     pub(crate) records: Vec<(Key, Place)>,
-    /// When they were looked up. Locks are looked at again, they may have been locked anew; what was not expired
-    /// then is left for the next sweep, so that none removes more than it found.
+    /// When they were looked up. Locks are checked again, since they may have been locked again. What had not expired
+    /// at this time is left for the next sweep, so that none removes more than it found.
     pub(crate) as_of: Timestamp,
 }
 
 /// What a step removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum What {
-    /// The index's entries of outcomes, whose turn comes afterwards.
+pub(crate) enum SweepKind {
+    /// The index's entries of outcomes; the outcomes are removed afterwards.
     Index,
-    /// Outcomes, and what the index still says of them.
+    /// Outcomes, and what the index still has of them.
     Outcomes,
-    /// Locks without their notes, whose turn comes afterwards.
+    /// Locks without their notes; the notes are removed afterwards.
     Locks,
-    /// Notes, and the locks that they are for.
+    /// Notes, and their locks.
     Notes,
 }
 
-/// A sweep's way through what was found: first the index in the order of its keys, then the outcomes in theirs;
-/// beside them the locks in the order of their keys, then the notes in theirs. Each step so touches few pages, where
-/// removing record by record would touch two scattered ones for each. A sweep that ends in between leaves outcomes
-/// that the index has forgotten, and notes without locks, for the next one.
+/// The order of a sweep: first the index in the order of its keys, then the outcomes in theirs; beside them the locks
+/// in the order of their keys, then the notes in theirs. Each step so touches few pages, where removing record by
+/// record would touch two scattered ones for each. A sweep that is cut off leaves outcomes without an index entry, and
+/// notes without locks, for the next one.
 #[derive(Debug, Default)]
 pub(crate) struct SweepPlan {
     index: VecDeque<(Key, Place)>,
@@ -57,7 +57,7 @@ pub(crate) struct SweepPlan {
     locks: VecDeque<(Key, Place)>,
     notes: VecDeque<(Key, Place)>,
     as_of: Timestamp,
-    /// Whether there was more than a plan holds.
+    /// Whether the look-up found more than a plan holds.
     is_behind: bool,
 }
 
@@ -84,29 +84,33 @@ impl SweepPlan {
         self.outcomes.is_empty() && self.notes.is_empty()
     }
 
-    /// What goes into a commit beside `calls` calls.
+    /// The chunk for a commit beside `calls` calls.
     pub(super) fn chunk(&mut self, calls: usize) -> Vec<SweepStep> {
         let per_call = if self.is_behind { PER_CALL_BEHIND } else { PER_CALL };
         let size = if calls == 0 { ALONE } else { LEAST.max(per_call * calls) };
-        // Half for each, and all for one where there is nothing of the other.
+        // Half for each kind, or all for one where there is nothing of the other.
         let of_outcomes = self.index.len() + self.outcomes.len();
         let of_locks = self.locks.len() + self.notes.len();
         let for_locks = of_locks.min((size / 2).max(size.saturating_sub(of_outcomes)));
         let for_outcomes = size - for_locks;
         let as_of = self.as_of;
         let steps = [
-            take(&mut self.index, for_outcomes, What::Index)
-                .or_else(|| take(&mut self.outcomes, for_outcomes, What::Outcomes)),
-            take(&mut self.locks, for_locks, What::Locks)
-                .or_else(|| take(&mut self.notes, for_locks, What::Notes)),
+            take(&mut self.index, for_outcomes, SweepKind::Index)
+                .or_else(|| take(&mut self.outcomes, for_outcomes, SweepKind::Outcomes)),
+            take(&mut self.locks, for_locks, SweepKind::Locks)
+                .or_else(|| take(&mut self.notes, for_locks, SweepKind::Notes)),
         ];
-        steps.into_iter().flatten().map(|(what, records)| SweepStep { what, records, as_of }).collect()
+        steps.into_iter().flatten().map(|(kind, records)| SweepStep { kind, records, as_of }).collect()
     }
 }
 
-fn take(from: &mut VecDeque<(Key, Place)>, size: usize, what: What) -> Option<(What, Vec<(Key, Place)>)> {
+fn take(
+    from: &mut VecDeque<(Key, Place)>,
+    size: usize,
+    kind: SweepKind,
+) -> Option<(SweepKind, Vec<(Key, Place)>)> {
     let size = size.min(from.len());
-    (size > 0).then(|| (what, from.drain(..size).collect()))
+    (size > 0).then(|| (kind, from.drain(..size).collect()))
 }
 
 #[cfg(test)]
@@ -131,7 +135,7 @@ mod tests {
         chunk.iter().map(|step| step.records.len()).sum()
     }
 
-    /// Of a thousand calls half are completions, and each makes a record that takes two removals.
+    /// Of a thousand calls, half are completions, and each makes a record that takes two removals.
     #[test]
     fn a_chunk_removes_twice_what_a_batch_can_bring() {
         for calls in [1, 7, 64, 500] {
@@ -144,8 +148,8 @@ mod tests {
     #[test]
     fn locks_are_swept_while_outcomes_are() {
         let chunk = plan(5_000, 5_000).chunk(64);
-        let sizes: Vec<_> = chunk.iter().map(|step| (step.what, step.records.len())).collect();
-        assert_eq!(sizes, [(What::Index, 64), (What::Locks, 64)]);
+        let sizes: Vec<_> = chunk.iter().map(|step| (step.kind, step.records.len())).collect();
+        assert_eq!(sizes, [(SweepKind::Index, 64), (SweepKind::Locks, 64)]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Handing a transaction over from the thread that waits for it to the writer, who may stop waiting at any time.
+//! Handing a transaction over from the thread that waits for it to the writer, which may stop waiting at any time.
 //!
 //! Nothing interrupts a thread that waits for redb's write slot. So a thread of its own waits there, and the writer
-//! waits for that thread, as long as its callers have patience.
+//! waits for that thread, up to a timeout.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use idem_core::Result;
 
 use crate::thread;
 
-/// Where one waiting thread and the writer are with each other.
+/// The state between one waiting thread and the writer.
 ///
 /// ```text
 ///             leave               collect
@@ -28,22 +28,22 @@ pub(super) enum Handover<T> {
     Unattended,
     /// The thread has left a transaction, and is gone.
     Begun(T),
-    /// The thread is gone, and leaves nothing any more: the writer needs another one.
+    /// The thread is gone without leaving anything: the writer needs another one.
     Over,
 }
 
-/// What the writer finds once it waits no longer.
+/// How the writer's wait ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum WaitEnd<T> {
     Begun(T),
-    /// Its patience is over; the thread waits on.
+    /// The timeout is over; the thread waits on.
     TimedOut,
     /// The thread is gone.
     Over,
 }
 
 impl<T> Handover<T> {
-    /// The writer begins to wait. It is told at once where there is nobody to wait for.
+    /// The writer begins to wait. Where there is no thread to wait for, the state stays decided.
     pub(super) fn ask(&mut self) {
         if matches!(self, Self::Unattended) {
             *self = Self::Awaited;
@@ -67,10 +67,10 @@ impl<T> Handover<T> {
         }
     }
 
-    /// The thread leaves its transaction and goes. It gets the transaction back when the writer no longer waits:
-    /// kept for later it would keep everybody else from writing.
+    /// The thread leaves its transaction and ends. It gets the transaction back when the writer no longer waits: a
+    /// transaction that is kept for later would block all other writers.
     ///
-    /// Whoever asks afterwards learns that the thread is gone, although it may still be ending its transaction.
+    /// A writer that asks afterwards learns that the thread is gone, although it may still be ending its transaction.
     pub(super) fn leave(&mut self, begun: T) -> Option<T> {
         match self {
             Self::Awaited => {
@@ -85,20 +85,19 @@ impl<T> Handover<T> {
     }
 }
 
-/// A value that threads change in turn and wait for: a mutex and a condition variable. A trait, so that the model
-/// checker runs the same code on its own.
+/// A value that threads change and wait for: a mutex and a condition variable. It is a trait, so that the model
+/// checker can run the same code on its own primitives.
 pub(crate) trait Monitor<T>: Send + Sync + 'static {
     fn new(value: T) -> Self;
 
-    /// Changes the value, and wakes those who wait for it.
+    /// Changes the value, and wakes all waiters.
     fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> R;
 
-    /// Waits until the value is as it should be, or `patience` is over; then does `then`, in the same critical
-    /// section.
+    /// Waits until the value is ready, or `timeout` is over; then calls `then` in the same critical section.
     fn wait<R>(&self, timeout: Duration, is_ready: impl Fn(&T) -> bool, then: impl FnOnce(&mut T) -> R) -> R;
 }
 
-/// What the hand-over runs on: threads and monitors of the system, or of a model checker.
+/// The threads and monitors that the hand-over uses: the system's, or the model checker's.
 pub(crate) trait Platform: Send + 'static {
     type Monitor<T: Send + 'static>: Monitor<T>;
 
@@ -115,20 +114,20 @@ impl<P: Platform, T: Send + 'static> Waiting<P, T> {
         let other_end = Arc::clone(&handover);
         P::spawn(move || {
             let unwanted = begin();
-            // Ended after the change, not in it: the end of a transaction may take long.
+            // Ended outside of the critical section: ending a transaction may take long.
             let unwanted = other_end.change(|handover| handover.leave(unwanted));
             drop(unwanted);
         })?;
         Ok(Self(handover))
     }
 
-    /// Waits for the thread within `patience`.
+    /// Waits for the thread within `timeout`.
     pub(super) fn wait(&self, timeout: Duration) -> WaitEnd<T> {
         self.0.change(Handover::ask);
         self.0.wait(timeout, Handover::is_decided, Handover::collect)
     }
 
-    /// Whether the thread has had its turn, and is gone.
+    /// Whether the thread has had the slot, and is gone.
     pub(super) fn is_over(&self) -> bool {
         self.0.change(|handover| matches!(handover, Handover::Over))
     }

@@ -89,8 +89,8 @@ fn a_slot_that_was_given_back_is_not_called_leaked() {
             // A closure of ours has just run, and the application was quicker.
             turn.suspect_if_taken(&slot);
             // It is in use for all of a call's time, as far as the store can see.
-            let told = turn.begin(&slot, SOME);
-            assert!(matches!(told, Err(Failure::Away(_))), "{told:?}");
+            let refused = turn.begin(&slot, SOME);
+            assert!(matches!(refused, Err(Failure::Away(_))), "{refused:?}");
             drop(held);
             while turn.waiting.as_ref().is_some_and(|waiting| !waiting.is_over()) {
                 thread::yield_now();

@@ -1,5 +1,4 @@
-//! Who has redb's one write slot, in a database that the application writes to as well: the store waits for its
-//! turn, but not for ever.
+//! Waiting for redb's one write slot, in a database that the application writes to as well: up to a timeout.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +19,10 @@ const LEAKED: Away = Away::new(
 pub(crate) trait WriteSlot: Clone + Send + 'static {
     type Transaction: Send + 'static;
 
-    /// Begins a transaction, `None` where another has the slot.
+    /// Begins a transaction; `None` where another has the slot.
     fn try_begin(&self) -> Option<Result<Self::Transaction, Failure>>;
 
-    /// Waits for the slot, behind those who waited before. Nothing interrupts it.
+    /// Waits for the slot in the order of arrival. Nothing interrupts it.
     fn begin(&self) -> Result<Self::Transaction, Failure>;
 }
 
@@ -42,24 +41,24 @@ impl WriteSlot for Arc<Database> {
     }
 }
 
-/// The store's turn: waits for it within its callers' patience, so that a transaction that never ends does not take
-/// the writer along.
+/// The store's turn to write. Waits for the slot within the call timeout, so that a transaction that never ends does
+/// not block the writer for ever.
 pub(crate) struct Turn<S: WriteSlot, P: Platform> {
     pub(super) waiting: Option<Waiting<P, Result<S::Transaction, Failure>>>,
     suspicion: Suspicion,
 }
 
-/// A store's turn to write to a database of redb's.
+/// The store's turn to write to a redb database.
 pub(crate) type WriteTurn = Turn<Arc<Database>, Threads>;
 
-/// Whether a closure of ours may be the reason for waiting.
+/// Whether a leak of one of the store's closures may be the reason for waiting.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Suspicion {
     #[default]
     None,
-    /// The database was not free after a closure; it may be the application that was quick.
+    /// The database was not free after a closure; the application may have been faster.
     Suspected,
-    /// It was not free for all of a call's time since.
+    /// The database was not free for a whole call timeout since.
     Leaked,
 }
 
@@ -70,7 +69,7 @@ impl<S: WriteSlot, P: Platform> Default for Turn<S, P> {
 }
 
 impl<S: WriteSlot, P: Platform> Turn<S, P> {
-    /// Begins a transaction within `patience`.
+    /// Begins a transaction within `timeout`.
     pub(crate) fn begin(&mut self, database: &S, timeout: Duration) -> Result<S::Transaction, Failure> {
         if let Some(begun) = database.try_begin() {
             self.suspicion = Suspicion::None;
@@ -80,7 +79,7 @@ impl<S: WriteSlot, P: Platform> Turn<S, P> {
             if self.waiting.as_ref().is_some_and(|waiting| !waiting.is_over()) {
                 return Err(Failure::Away(LEAKED));
             }
-            // Whoever had the slot gave it back: the thread that waited in line has had it since.
+            // The slot was given back: the thread that waited in line has had it since.
             self.suspicion = Suspicion::None;
         }
         match self.wait_in_line(database, timeout)? {
@@ -96,21 +95,21 @@ impl<S: WriteSlot, P: Platform> Turn<S, P> {
         }
     }
 
-    /// Looks whether a closure that has just run left the database free.
+    /// Checks whether a closure that has just run left the database free.
     pub(crate) fn suspect_if_taken(&mut self, database: &S) {
         if database.try_begin().is_none() {
             self.suspicion = Suspicion::Suspected;
         }
     }
 
-    /// Waits in the order of asking. To ask again and again would be unfair: others would always be quicker.
+    /// Waits in the order of arrival. Polling instead would be unfair: other writers would always be faster.
     fn wait_in_line(
         &mut self,
         database: &S,
         timeout: Duration,
     ) -> Result<Option<Result<S::Transaction, Failure>>, Failure> {
         loop {
-            // The thread of the last call may wait still, at a better place in the line.
+            // The thread of the last call may still wait, at a better place in the line.
             let (waiting, is_new) = match self.waiting.take() {
                 Some(waiting) => (waiting, false),
                 None => (Self::start(database)?, true),
@@ -121,7 +120,7 @@ impl<S: WriteSlot, P: Platform> Turn<S, P> {
                     self.waiting = Some(waiting);
                     return Ok(None);
                 }
-                // It has had its turn, which nobody took.
+                // It has had the slot, and no writer took it over.
                 WaitEnd::Over if is_new => return Ok(None),
                 WaitEnd::Over => {}
             }
@@ -132,7 +131,7 @@ impl<S: WriteSlot, P: Platform> Turn<S, P> {
         let database = database.clone();
         let begin = move || {
             let begun = database.begin();
-            // Whoever gets the transaction may close the database with it.
+            // Dropped first: whoever gets the transaction may close the database with it.
             drop(database);
             begun
         };
