@@ -28,7 +28,7 @@ use crate::writer::queue::message::Message;
 /// # An application's own write transactions
 /// redb has one writer. On a database that is shared with the store, an application that awaits the store
 /// inside its own open write transaction waits for itself: the call ends in
-/// [`Timeout`](idem_core::ErrorKind::Timeout) after [`call_timeout`](RedbConfig::call_timeout). Commit or drop the
+/// [`Timeout`](idem_core::ErrorKind::Timeout) after [`call_timeout`](crate::RedbConfig::call_timeout). Commit or drop the
 /// transaction first, or write inside [`complete_with`](RedbStore::complete_with).
 ///
 /// ```
@@ -60,7 +60,7 @@ pub struct RedbStore(pub(crate) Arc<Handle>);
 impl RedbStore {
     /// The application's database that the store stands on now, shared by [`with_database`](Self::with_database) or
     /// [`RedbBuilder::with_database_from`](crate::RedbBuilder::with_database_from). Waits while it is being opened anew,
-    /// within [`call_timeout`](RedbConfig::call_timeout).
+    /// within [`call_timeout`](crate::RedbConfig::call_timeout).
     ///
     /// Ask for it each time and drop it after use: one that is kept keeps its file open, and then it cannot be opened
     /// anew after an I/O error.
@@ -84,7 +84,7 @@ impl RedbStore {
     /// - [`Corrupt`](idem_core::ErrorKind::Corrupt) when the store's tables are not in it, or are damaged;
     ///   [`Incompatible`](idem_core::ErrorKind::Incompatible) when they are newer than this code.
     /// - [`Timeout`](idem_core::ErrorKind::Timeout) when a write transaction on it does not end within
-    ///   [`call_timeout`](RedbConfig::call_timeout).
+    ///   [`call_timeout`](crate::RedbConfig::call_timeout).
     ///
     /// After each of them the store is as it was.
     ///
@@ -119,7 +119,7 @@ impl RedbStore {
     /// Gives the file's free pages back to the file system; false when there was nothing to give.
     ///
     /// Takes the time to move the pages that are in use, about four seconds for 50,000 records of 1 KiB. Every call waits
-    /// meanwhile, within [`call_timeout`](RedbConfig::call_timeout): reads end in
+    /// meanwhile, within [`call_timeout`](crate::RedbConfig::call_timeout): reads end in
     /// [`Unavailable`](idem_core::ErrorKind::Unavailable) then, and writes in [`Timeout`](idem_core::ErrorKind::Timeout).
     ///
     /// A file of the store's own is compacted without being asked, when its records take 64 MiB at most and a quarter
@@ -148,7 +148,7 @@ impl RedbStore {
     /// - Those of the last commit that closing makes, such as [`Full`](idem_core::ErrorKind::Full). Nothing that was
     ///   acknowledged is lost by that, and the file is closed.
     /// - [`Timeout`](idem_core::ErrorKind::Timeout) when it takes longer than
-    ///   [`call_timeout`](RedbConfig::call_timeout); the closing goes on.
+    ///   [`call_timeout`](crate::RedbConfig::call_timeout); the closing goes on.
     ///
     /// # Cancel safety
     /// The store closes all the same.

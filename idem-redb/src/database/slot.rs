@@ -19,8 +19,8 @@ pub(crate) struct Slot {
     state: RwLock<State>,
     /// How many commits there were. A snapshot of an earlier commit is not read from.
     commits: AtomicU64,
-    /// Whether a snapshot may be cached. A snapshot keeps redb from reusing the pages of its moment. In a database of the
-    /// store's own the next commit drops it; in one that others write to, it would pin pages for longer.
+    /// Whether a snapshot may be cached. A snapshot keeps redb from reusing the pages of its moment. In a database of
+    /// the store's own the next commit drops it; in one that others write to, it would pin pages for longer.
     caches_snapshots: bool,
     /// Signals that the database was put in, or that the reason of its absence changed.
     changed: watch::Sender<()>,

@@ -1,5 +1,5 @@
-//! The same code on a model checker's threads, which tries the orders in which they may run. A lost wake-up is a
-//! deadlock there.
+//! The same code on a model checker's threads, which tries the orders in which they may run. A lost wake-up shows as a
+//! deadlock.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use super::handover::{Monitor, Platform, WaitEnd, Waiting};
 use super::turn::{Turn, WriteSlot};
 use crate::error::Failure;
 
-/// Orders that are tried of each model.
+/// How many orders of each model are tried.
 const ORDERS: usize = 20_000;
-/// Some patience: it may be over at any time.
+/// A timeout that may be over at any time.
 const SOME: Duration = Duration::from_secs(1);
 const FOR_EVER: Duration = Duration::MAX;
 
@@ -37,8 +37,8 @@ fn a_writer_that_stops_waiting_and_asks_again_gets_its_turn() {
     );
 }
 
-/// Nobody has a transaction for good: neither a thread that waited for a writer who is gone, nor a writer who found
-/// another way.
+/// No thread keeps a transaction for good: neither one that waited for a writer that is gone, nor a writer that began
+/// another transaction.
 #[test]
 fn a_writer_that_stops_waiting_for_good_leaves_the_slot_free() {
     shuttle::check_random(
@@ -78,7 +78,7 @@ fn what_the_waiting_thread_leaves_is_found_once_and_by_whoever_waits() {
     );
 }
 
-/// An application that is merely quick, and slow once, is not taken for a leak for longer than that.
+/// An application that is merely fast, and slow once, is not taken for a leak for longer than that.
 #[test]
 fn a_slot_that_was_given_back_is_not_called_leaked() {
     shuttle::check_random(
@@ -86,16 +86,16 @@ fn a_slot_that_was_given_back_is_not_called_leaked() {
             let slot = Slot::default();
             let held = slot.wait_for_turn();
             let mut turn = turn();
-            // A closure of ours has just run, and the application was quicker.
+            // A closure of the store has just run, and the application was faster.
             turn.suspect_if_taken(&slot);
-            // It is in use for all of a call's time, as far as the store can see.
+            // For all that the store can see, the slot is taken for a whole call timeout.
             let refused = turn.begin(&slot, SOME);
             assert!(matches!(refused, Err(Failure::Away(_))), "{refused:?}");
             drop(held);
             while turn.waiting.as_ref().is_some_and(|waiting| !waiting.is_over()) {
                 thread::yield_now();
             }
-            // And now it is in use again, as it may be.
+            // The slot is taken again, which is the application's right.
             let application = use_in_turn(&slot, 1);
             match turn.begin(&slot, SOME) {
                 Ok(_) | Err(Failure::Busy) => {}
@@ -190,7 +190,7 @@ struct Shared<T> {
 
 struct Timed<T> {
     value: T,
-    /// How many waits have begun, and how many of those with an end have come to it.
+    /// How many waits with a timeout have begun, and how many of them have ended.
     waits: usize,
     ended: usize,
 }
@@ -207,7 +207,7 @@ impl<T: Send + 'static> Monitor<T> for ModelMonitor<T> {
         changed
     }
 
-    /// The end of some patience is the doing of a thread, so that it can come at any time.
+    /// Another thread ends a timeout, so that it can end at any time.
     fn wait<R>(&self, timeout: Duration, is_ready: impl Fn(&T) -> bool, then: impl FnOnce(&mut T) -> R) -> R {
         let mut timed = self.0.value.lock().unwrap();
         timed.waits += 1;
