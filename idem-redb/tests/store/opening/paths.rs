@@ -177,7 +177,7 @@ async fn a_file_is_opened_by_one_process_at_a_time() {
     let path = folder.path().join("payments.idem");
     let store = RedbStore::open(&*path).await.unwrap();
     complete_keys(&store, 3).await;
-    let test = "paths::a_file_is_opened_by_one_process_at_a_time";
+    let test = "opening::paths::a_file_is_opened_by_one_process_at_a_time";
     let other = child::command(test, path.to_str().unwrap()).output().unwrap();
     assert!(other.status.success(), "{}", String::from_utf8_lossy(&other.stdout));
     assert_replays(&store, 3).await;

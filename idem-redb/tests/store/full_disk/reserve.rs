@@ -26,7 +26,7 @@ const NEW: usize = 200;
 /// Others take what is left of the disk, and the file alone has room.
 #[test]
 fn what_half_of_the_records_left_is_room_for_new_keys() {
-    let test = "reserve::what_half_of_the_records_left_is_room_for_new_keys";
+    let test = "full_disk::reserve::what_half_of_the_records_left_is_room_for_new_keys";
     let Some(folder) = mount::inside(test, "48m") else { return };
     runtime().block_on(async {
         let clock = clock();
@@ -56,7 +56,7 @@ fn what_half_of_the_records_left_is_room_for_new_keys() {
 fn a_file_with_rows_takes_new_keys_again_once_its_records_have_expired() {
     const FIRST: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("first");
     const LAST: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("last");
-    let test = "reserve::a_file_with_rows_takes_new_keys_again_once_its_records_have_expired";
+    let test = "full_disk::reserve::a_file_with_rows_takes_new_keys_again_once_its_records_have_expired";
     let Some(folder) = mount::inside(test, "64m") else { return };
     runtime().block_on(async {
         let clock = clock();
@@ -93,7 +93,7 @@ fn a_file_with_rows_takes_new_keys_again_once_its_records_have_expired() {
 /// Records of other sizes take more or less of the file for each of their bytes than those that left it.
 #[test]
 fn each_lock_that_is_granted_in_a_file_that_was_emptied_can_be_completed() {
-    let test = "reserve::each_lock_that_is_granted_in_a_file_that_was_emptied_can_be_completed";
+    let test = "full_disk::reserve::each_lock_that_is_granted_in_a_file_that_was_emptied_can_be_completed";
     let Some(folder) = mount::inside(test, "48m") else { return };
     runtime().block_on(async {
         let clock = clock();
@@ -129,7 +129,7 @@ fn each_lock_that_is_granted_in_a_file_that_was_emptied_can_be_completed() {
 /// However many run at the same time.
 #[test]
 fn each_lock_that_is_granted_to_one_of_many_callers_can_be_completed() {
-    let test = "reserve::each_lock_that_is_granted_to_one_of_many_callers_can_be_completed";
+    let test = "full_disk::reserve::each_lock_that_is_granted_to_one_of_many_callers_can_be_completed";
     let Some(folder) = mount::inside(test, "48m") else { return };
     runtime().block_on(async {
         let store = RedbStore::open(config(&folder)).await.unwrap();
@@ -167,7 +167,7 @@ fn each_lock_that_is_granted_to_one_of_many_callers_can_be_completed() {
 #[test]
 fn a_disk_with_room_is_not_told_as_full_to_callers_in_a_hurry() {
     const LEFT: u64 = 20 << 10;
-    let test = "reserve::a_disk_with_room_is_not_told_as_full_to_callers_in_a_hurry";
+    let test = "full_disk::reserve::a_disk_with_room_is_not_told_as_full_to_callers_in_a_hurry";
     let Some(folder) = mount::inside(test, "256m") else { return };
     runtime().block_on(async {
         let store = RedbStore::open(config(&folder)).await.unwrap();

@@ -19,7 +19,7 @@ use crate::support::child;
 use crate::support::rng::Rng;
 use crate::support::workload::{BOOKED, complete_with_row, fingerprint};
 
-const TEST: &str = "kill::nothing_acknowledged_is_lost_to_fifty_kills";
+const TEST: &str = "faults::kill::nothing_acknowledged_is_lost_to_fifty_kills";
 const KILLS: usize = 50;
 const CALLERS: usize = 8;
 /// How many keys each life of the process adds; the ones before stay in play.
@@ -58,7 +58,7 @@ fn a_kill_while_the_file_is_made_leaves_none_or_a_whole_one() {
     if let Some(role) = child::role() {
         return live(&role);
     }
-    let test = "kill::a_kill_while_the_file_is_made_leaves_none_or_a_whole_one";
+    let test = "faults::kill::a_kill_while_the_file_is_made_leaves_none_or_a_whole_one";
     let mut rng = Rng::new(30);
     let (mut none, mut whole) = (0, 0);
     for _ in 0..30 {

@@ -108,7 +108,7 @@ async fn a_store_at_rest_on_a_full_disk_leaves_it_alone() {
 #[cfg(unix)]
 #[test]
 fn commits_on_a_disk_with_little_left_spare_the_repair() {
-    let test = "quick_repair::commits_on_a_disk_with_little_left_spare_the_repair";
+    let test = "opening::quick_repair::commits_on_a_disk_with_little_left_spare_the_repair";
     let Some(folder) = mount::inside(test, "32m") else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
@@ -130,8 +130,7 @@ fn commits_on_a_disk_with_little_left_spare_the_repair() {
 #[cfg(unix)]
 #[test]
 fn commits_on_a_disk_with_little_left_spare_the_repair_though_the_file_has_free_pages() {
-    let test =
-        "quick_repair::commits_on_a_disk_with_little_left_spare_the_repair_though_the_file_has_free_pages";
+    let test = "opening::quick_repair::commits_on_a_disk_with_little_left_spare_the_repair_though_the_file_has_free_pages";
     let Some(folder) = mount::inside(test, "400m") else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {

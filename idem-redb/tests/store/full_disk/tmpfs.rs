@@ -10,7 +10,7 @@ use idem_redb::{RedbConfig, RedbStore};
 use crate::support::call::{key, lock, replay};
 use crate::support::mount;
 
-const TEST: &str = "tmpfs::a_file_system_without_space_is_told_as_full_and_recovered_from";
+const TEST: &str = "full_disk::tmpfs::a_file_system_without_space_is_told_as_full_and_recovered_from";
 
 #[test]
 fn a_file_system_without_space_is_told_as_full_and_recovered_from() {
@@ -22,7 +22,7 @@ fn a_file_system_without_space_is_told_as_full_and_recovered_from() {
 /// Otherwise its work would have run, and would run again.
 #[test]
 fn each_lock_that_is_granted_as_a_disk_runs_full_can_be_completed() {
-    const TEST: &str = "tmpfs::each_lock_that_is_granted_as_a_disk_runs_full_can_be_completed";
+    const TEST: &str = "full_disk::tmpfs::each_lock_that_is_granted_as_a_disk_runs_full_can_be_completed";
     let Some(folder) = mount::inside(TEST, "32m") else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {

@@ -26,7 +26,7 @@ const RETENTION: Duration = Duration::from_hours(24);
 
 #[test]
 fn a_scope_that_floods_the_disk_is_refused_and_the_others_are_served() {
-    let test = "share::a_scope_that_floods_the_disk_is_refused_and_the_others_are_served";
+    let test = "records::share::a_scope_that_floods_the_disk_is_refused_and_the_others_are_served";
     on_a_small_disk(test, async |folder| {
         let store = open(folder, 0.9).await;
         let mut held = Vec::new();
@@ -56,7 +56,7 @@ fn a_scope_that_floods_the_disk_is_refused_and_the_others_are_served() {
 /// What the share prevents.
 #[test]
 fn without_a_share_a_flood_leaves_the_others_nothing() {
-    let test = "share::without_a_share_a_flood_leaves_the_others_nothing";
+    let test = "records::share::without_a_share_a_flood_leaves_the_others_nothing";
     on_a_small_disk(test, async |folder| {
         let store = open(folder, 1.0).await;
         let kept = flood(&store).await;
@@ -67,7 +67,7 @@ fn without_a_share_a_flood_leaves_the_others_nothing() {
 
 #[test]
 fn the_flood_is_known_after_a_kill() {
-    let test = "share::the_flood_is_known_after_a_kill";
+    let test = "records::share::the_flood_is_known_after_a_kill";
     if let Some(path) = child::role().and_then(|role| role.strip_prefix("flood ").map(str::to_owned)) {
         return runtime().block_on(async {
             let store = open(Path::new(&path), 0.9).await;
@@ -96,7 +96,7 @@ fn the_flood_is_known_after_a_kill() {
 
 #[test]
 fn the_shared_scope_may_fill_the_disk() {
-    let test = "share::the_shared_scope_may_fill_the_disk";
+    let test = "records::share::the_shared_scope_may_fill_the_disk";
     on_a_small_disk(test, async |folder| {
         let store = open(folder, 0.5).await;
         for number in 0..TOO_MANY {
@@ -115,7 +115,7 @@ fn the_shared_scope_may_fill_the_disk() {
 #[test]
 fn rows_of_the_applications_are_not_taken_for_free() {
     const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
-    let test = "share::rows_of_the_applications_are_not_taken_for_free";
+    let test = "records::share::rows_of_the_applications_are_not_taken_for_free";
     on_a_small_disk(test, async |folder| {
         let mut store = open(folder, 0.9).await;
         for number in 0..5 {
@@ -140,7 +140,7 @@ fn rows_of_the_applications_are_not_taken_for_free() {
 
 #[test]
 fn a_scope_is_served_again_once_its_flood_has_expired() {
-    let test = "share::a_scope_is_served_again_once_its_flood_has_expired";
+    let test = "records::share::a_scope_is_served_again_once_its_flood_has_expired";
     on_a_small_disk(test, async |folder| {
         let clock = clock();
         let mut config = config(folder, 0.9);
@@ -163,7 +163,7 @@ fn a_scope_is_served_again_once_its_flood_has_expired() {
 /// A store that is opened without a share counts all the same.
 #[test]
 fn a_flood_that_expired_while_there_was_no_share_is_forgotten() {
-    let test = "share::a_flood_that_expired_while_there_was_no_share_is_forgotten";
+    let test = "records::share::a_flood_that_expired_while_there_was_no_share_is_forgotten";
     on_a_small_disk(test, async |folder| {
         let clock = clock();
         let open = async |share| {
