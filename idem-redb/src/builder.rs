@@ -28,7 +28,7 @@ impl RedbStore {
     /// - [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig): a setting is out of range, the path cannot be used or
     ///   is a `redb:` URI, or the tokio runtime has no timers (`enable_time`; tokio tells by a panic, which is caught).
     /// - [`Corrupt`](idem_core::ErrorKind::Corrupt): the file is damaged, or empty. No record in it is changed.
-    /// - [`Incompatible`](idem_core::ErrorKind::Incompatible): the file is not ours, or newer than this code.
+    /// - [`Incompatible`](idem_core::ErrorKind::Incompatible): the file is no idem store, or newer than this code.
     /// - [`Unavailable`](idem_core::ErrorKind::Unavailable): another store still has the file open after 1.4 s (one
     ///   that was dropped may need a moment to close it), or the disk failed.
     ///
@@ -55,11 +55,11 @@ impl RedbStore {
     ///   holds a store, or close the store and delete its tables in the same transaction, knowing that all keys are
     ///   forgotten.
     ///
-    /// Nobody looks after the file of such a database: when it is removed or replaced while it is open, the store goes on,
-    /// and what it keeps is lost with the file.
+    /// The file of such a database is not watched: when it is removed or replaced while it is open, the store goes on,
+    /// and its records are lost with the file.
     ///
-    /// One store per database at a time, and [`close`](RedbStore::close) it before another is made: two of them
-    /// have each a clock and sequences of their own, and together do not keep the contract.
+    /// One store per database at a time, and [`close`](RedbStore::close) it before another is made: two stores have
+    /// separate clocks and sequences, and together do not keep the contract.
     ///
     /// # Errors
     /// [`Incompatible`](idem_core::ErrorKind::Incompatible) when the database holds a newer store.

@@ -11,10 +11,10 @@ use crate::storage::records::schema::{LOCKS, OUTCOMES};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RedbStats {
-    /// Keys that are locked, or were left unfinished, including those that have expired and are not removed yet. While a
-    /// sweep is under way, up to half of the locks that it removes are counted though they are gone.
+    /// Keys that are locked or were left unfinished, including expired ones that are not removed yet. During a sweep,
+    /// up to half of the locks that it has removed are still counted.
     pub unfinished: u64,
-    /// Keys that are completed, including those that have expired and are not removed yet.
+    /// Keys that are completed, including expired ones that are not removed yet.
     pub completed: u64,
 }
 

@@ -19,11 +19,11 @@ use crate::writer::queue::message::Message;
 
 /// Idempotency keys in one redb file: embedded and durable.
 ///
-/// What is acknowledged is on disk. Calls that come at the same time share a commit; reads are made where they
-/// are asked for. One process has the file open at a time. Needs a tokio runtime with its timer enabled.
+/// What is acknowledged is on disk. Concurrent calls share a commit; reads run on the caller's thread while their
+/// pages are cached. Only one process can have the file open. Needs a tokio runtime with its timer enabled.
 ///
-/// Clones are the same store. The file is closed in the background once the last one is gone; to wait for it,
-/// [`close`](RedbStore::close) it.
+/// Clones are the same store. Once the last clone is dropped, the file is closed in the background; to wait for that,
+/// [`close`](RedbStore::close) the store.
 ///
 /// # An application's own write transactions
 /// redb has one writer. On a database that is shared with the store, an application that awaits the store
