@@ -3,16 +3,75 @@
 use std::io;
 use std::sync::Arc;
 
-use idem_core::clock::SharedClock;
+use idem_core::clock::{SharedClock, SystemClock};
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Result};
 use redb::{Database, StorageBackend};
 
 use crate::config::RedbConfig;
-use crate::inner::{Inner, Started};
+use crate::handle::calls::Handle;
+use crate::handle::start::Started;
 use crate::store::RedbStore;
-use crate::sweep;
-use crate::thread::{check_runtime, elsewhere};
+use crate::sweep::sweeper;
+use crate::thread::{check_runtime, run_blocking};
+
+impl RedbStore {
+    /// Opens the file that `config` names, with a path alone: by the defaults of [`RedbConfig`].
+    ///
+    /// A file is made under another name (`.idem-*.new`) and then given its own; what a killed process left of that
+    /// is removed by the next opening in the folder. While the store is open it looks whether the name still leads to
+    /// its file: before each commit, and every 250 ms. Once it does not, since the file was removed, moved or
+    /// replaced, every call ends in [`Closed`](idem_core::ErrorKind::Closed): a store has to be opened anew.
+    /// (Both on Unix only, where files have numbers and locks that allow it.)
+    ///
+    /// # Errors
+    /// - [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig): a setting is out of range, the path cannot be used or
+    ///   is a `redb:` URI, or the tokio runtime has no timers (`enable_time`; tokio tells by a panic, which is caught).
+    /// - [`Corrupt`](idem_core::ErrorKind::Corrupt): the file is damaged, or empty. No record in it is changed.
+    /// - [`Incompatible`](idem_core::ErrorKind::Incompatible): the file is no idem store, or newer than this code.
+    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable): another store still has the file open after 1.4 s (one
+    ///   that was dropped may need a moment to close it), or the disk failed.
+    ///
+    /// # Cancel safety
+    /// A store that was being opened is closed again in the background.
+    pub async fn open(config: impl Into<RedbConfig>) -> Result<Self> {
+        Self::builder(config).open().await
+    }
+
+    /// Shares the application's own database, by the defaults of [`RedbConfig`]: the way to
+    /// [`complete_with`](RedbStore::complete_with) on tables that the application also uses elsewhere.
+    ///
+    /// The tables' names begin with `idem/`. The store neither checks, compacts nor reopens the database: after an I/O
+    /// error, and be it that the disk is full, it is `Unavailable` until
+    /// [`replace_database`](RedbStore::replace_database). To let it recover by itself, open it by
+    /// [`RedbBuilder::with_database_from`].
+    ///
+    /// # What undoes its protections
+    /// - `panic = "abort"`: a damaged page fails an assertion of redb, and a closure of
+    ///   [`complete_with`](RedbStore::complete_with) may panic. Both are caught, and end in an error or in the caller's
+    ///   panic; under `panic = "abort"` they end the process. What was committed is kept.
+    /// - A savepoint that the application restores (`restore_savepoint`) takes back everything since, the store's
+    ///   tables included: completed keys run again, and their tokens may repeat. Restore none on a database that
+    ///   holds a store, or close the store and delete its tables in the same transaction, knowing that all keys are
+    ///   forgotten.
+    ///
+    /// The file of such a database is not watched: when it is removed or replaced while it is open, the store goes on,
+    /// and its records are lost with the file.
+    ///
+    /// One store per database at a time, and [`close`](RedbStore::close) it before another is made: two stores have
+    /// separate clocks and sequences, and together do not keep the contract.
+    ///
+    /// # Errors
+    /// [`Incompatible`](idem_core::ErrorKind::Incompatible) when the database holds a newer store.
+    pub async fn with_database(database: Arc<Database>) -> Result<Self> {
+        Self::builder("").with_database(database).await
+    }
+
+    /// To open a store with more than a configuration says.
+    pub fn builder(config: impl Into<RedbConfig>) -> RedbBuilder {
+        RedbBuilder { config: config.into(), clock: SystemClock::shared() }
+    }
+}
 
 /// Opens a [`RedbStore`] with more than a configuration says.
 #[must_use = "a builder does nothing until one of its opening methods is awaited"]
@@ -34,7 +93,7 @@ impl RedbBuilder {
             let message = "redb: the path is missing (\"redb:./payments.idem\")";
             return Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message));
         }
-        self.start(Inner::open_file).await
+        self.start(Handle::open_file).await
     }
 
     /// Opens a database on the caller's own storage; `storage` is asked again whenever the store has to
@@ -46,7 +105,7 @@ impl RedbBuilder {
         F: Fn() -> io::Result<B> + Send + Sync + 'static,
     {
         self.config.check_for_storage()?;
-        self.start(move |config, clock| Inner::open_storage(config, clock, storage)).await
+        self.start(move |config, clock| Handle::open_storage(config, clock, storage)).await
     }
 
     /// Shares the application's own database. See [`RedbStore::with_database`].
@@ -56,7 +115,7 @@ impl RedbBuilder {
     /// `create`, `check_integrity`, `accept_repairs`, `cache_bytes`, `max_share_per_scope`.
     pub async fn with_database(self, database: Arc<Database>) -> Result<RedbStore> {
         self.config.check_for_database()?;
-        self.start(move |config, clock| Inner::share(config, clock, database)).await
+        self.start(move |config, clock| Handle::share_database(config, clock, database)).await
     }
 
     /// Shares the application's own database, which `open` opens: now, and again whenever redb refuses all work until
@@ -100,16 +159,16 @@ impl RedbBuilder {
         F: Fn() -> std::result::Result<Arc<Database>, E> + Send + 'static,
     {
         self.config.check_for_database()?;
-        let supply = move || {
+        let supplier = move || {
             open().map_err(|source| {
                 let message = "the application's database cannot be opened";
                 Error::new(ErrorKind::Unavailable, Operation::Open, message).with_source(source)
             })
         };
-        self.start(move |config, clock| Inner::share_from(config, clock, Box::new(supply))).await
+        self.start(move |config, clock| Handle::share_supplied(config, clock, Box::new(supplier))).await
     }
 
-    /// Opening reads and syncs, so it is done on a thread that may block.
+    /// Opens on a blocking thread, since opening reads and syncs.
     async fn start<F>(self, start: F) -> Result<RedbStore>
     where
         F: FnOnce(RedbConfig, SharedClock) -> Result<Started> + Send + 'static,
@@ -117,12 +176,12 @@ impl RedbBuilder {
         self.config.check()?;
         check_runtime()?;
         let start = move || {
-            let Started { inner, stopped } = start(self.config, self.clock)?;
-            if inner.shared.config.sweep {
-                sweep::spawn(&inner, stopped)?;
+            let Started { handle, stopped } = start(self.config, self.clock)?;
+            if handle.state.config.sweep {
+                sweeper::spawn(&handle, stopped)?;
             }
-            Ok(RedbStore(inner))
+            Ok(RedbStore(handle))
         };
-        elsewhere(Operation::Open, start).await?
+        run_blocking(Operation::Open, start).await?
     }
 }

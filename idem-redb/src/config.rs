@@ -50,7 +50,7 @@ pub struct RedbConfig {
     /// Memory for pages, in bytes. Default: 64 MiB. At least 1 MiB.
     #[serde(default = "default_cache_bytes", deserialize_with = "units::bytes")]
     pub cache_bytes: u64,
-    /// How many locks may wait for the writer, and how many calls of holders, which have places of their own.
+    /// How many locks may wait for the writer, and how many of holders' calls, which have a lane of their own.
     /// Default: 4,096. 1 to 1,000,000.
     #[serde(default = "default_queue")]
     pub queue: usize,
@@ -63,8 +63,8 @@ pub struct RedbConfig {
     /// The largest outcome and checkpoint, in bytes. Default: 16 MiB. 1 byte to 1 GiB.
     #[serde(default = "default_max_outcome", deserialize_with = "units::bytes")]
     pub max_outcome: u64,
-    /// How far the wall clock may be past the store's last commit when it is opened; beyond that, it is taken for wrong
-    /// and the opening is refused, since everything would expire at once. Default: 180 days. At least 1 s.
+    /// How far the wall clock may be ahead of the last commit when the store is opened. Beyond that the clock is taken
+    /// for wrong, and the opening is refused, since everything would expire at once. Default: 180 days. At least 1 s.
     #[serde(default = "default_max_clock_jump", deserialize_with = "units::duration")]
     pub max_clock_jump: Duration,
     /// Whether expired records are removed in the background. Default: true.
@@ -73,19 +73,20 @@ pub struct RedbConfig {
     /// How long the sweeper rests when nothing has expired. Default: 1 s. At least 1 ms.
     #[serde(default = "default_sweep_interval", deserialize_with = "units::duration")]
     pub sweep_interval: Duration,
-    /// The part of the disk that one scope may fill while no other holds anything (above 0, at most 1); the others'
-    /// records make it less. A new key beyond it is refused with [`Full`](ErrorKind::Full), and a scope's other keys go
-    /// on. `1.0`: no share is looked after, and one scope can fill the disk for all. Default: 0.9.
+    /// The part of the disk that one scope may fill while no other scope holds anything (above 0, at most 1); the
+    /// records of others reduce it. Beyond it, a new key is refused with [`Full`](ErrorKind::Full), and the scope's
+    /// other keys go on. `1.0` sets no limit: one scope can fill the disk for all. Default: 0.9.
     ///
-    /// The disk is what the file has, and what its file system has left for this process. The shared scope has no
-    /// share. On Unix only, and on a file of the store's own: elsewhere nobody knows what is left.
+    /// "The disk" is what the file takes, plus what its file system has left for this process. The shared scope has no
+    /// limit. The limit works on Unix only, and on a file of the store's own: elsewhere the space that is left is
+    /// unknown.
     ///
-    /// What a scope holds is counted in a summary that is never above the truth (but for what a crash lost of removals,
-    /// 64 KiB at most, until it is counted anew), and is below it by about 3% of all that was written while the scope
-    /// held it. How much is free within the file is estimated from the bytes of all records; where an application has
-    /// tables of its own in the file, nobody knows, and what the file system has left counts, with a sixteenth of the
-    /// space that removed records have freed in the file. A process of root counts what ext2, ext3 and ext4 keep for
-    /// root.
+    /// A scope's usage is counted in a summary. It is never above the truth, except for removals that a crash lost (64
+    /// KiB at most, until the records are counted anew), and it is below the truth by about 3% of all that was written
+    /// while the scope held its records. The free part of the file is estimated from the bytes of all records. Where
+    /// the application has tables of its own in the file, that estimate is impossible; then only this counts: what the
+    /// file system has left, and a sixteenth of the space that removed records have freed in the file. A process that
+    /// runs as root may use what ext2, ext3 and ext4 keep for root.
     #[serde(default = "default_max_share_per_scope")]
     pub max_share_per_scope: f64,
 }
@@ -147,12 +148,12 @@ impl RedbConfig {
         Err(invalid(&format!("max_share_per_scope is {share}, it must be above 0 and at most 1")))
     }
 
-    /// The default is left alone where it has no meaning.
+    /// Whether the share was set: the default is ignored where it has no meaning.
     fn sets_share(&self) -> bool {
         self.max_share_per_scope.total_cmp(&default_max_share_per_scope()).is_ne()
     }
 
-    /// Refuses what has no meaning for a storage of the caller's.
+    /// Refuses options that have no meaning for the caller's own storage.
     pub(crate) fn check_for_storage(&self) -> Result<()> {
         let named = [
             ("path", !self.path.as_os_str().is_empty()),
@@ -162,7 +163,7 @@ impl RedbConfig {
         unused(&named, "the caller's own storage (open_backend)")
     }
 
-    /// Refuses what has no meaning for a database of the application's.
+    /// Refuses options that have no meaning for the application's own database.
     pub(crate) fn check_for_database(&self) -> Result<()> {
         let named = [
             ("path", !self.path.as_os_str().is_empty()),
@@ -176,7 +177,7 @@ impl RedbConfig {
     }
 }
 
-/// Whatever is a path: `&str`, `String`, `&Path`, `PathBuf` and references to them.
+/// From any path: `&str`, `String`, `&Path`, `PathBuf` and references to them.
 impl<P: AsRef<Path>> From<P> for RedbConfig {
     fn from(path: P) -> Self {
         Self::new(path.as_ref())

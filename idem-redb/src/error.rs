@@ -1,62 +1,62 @@
-//! redb's errors as idem's, with their source kept.
+//! Translating redb's errors into idem's, with their source kept.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io;
 
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind};
 
-use crate::lent::TakenBack;
-
 /// A failure of redb, not yet tied to an operation.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// redb failed; whether its database can be used on is [`Failure::needs_reopen`]'s to say.
+    /// redb failed. Whether its database can still be used, [`Failure::needs_reopen`] tells.
     Redb(redb::Error),
-    /// redb failed to begin or to end a transaction, and begins no other until it is opened again.
+    /// redb failed to begin or to end a transaction, and begins no other until it is reopened.
     Latched(redb::Error),
-    /// One record is not what was written; the database itself is fine.
+    /// One record is damaged; the database itself is fine.
     Record(Error),
-    /// redb panicked over what it read.
+    /// redb panicked over damaged pages.
     Panicked,
-    /// The database is not in its place now.
+    /// The database is away.
     Away(Away),
-    /// The application's own transaction took longer than a call may.
+    /// The application's own transaction took longer than the call timeout.
     Busy,
 }
 
-/// Why the database is not in its place, and what those are told who ask for it.
+/// Why the database is away, as its callers are answered.
 #[derive(Debug, Clone)]
 pub(crate) struct Away {
     kind: ErrorKind,
     why: Cow<'static, str>,
-    /// Whether it is worth waiting for: it is being put back, as far as anybody knows.
-    is_passing: bool,
+    /// Whether it is worth waiting for: as far as is known, the database is being put back.
+    is_transient: bool,
 }
 
 impl Away {
-    pub(crate) const fn because(kind: ErrorKind, why: &'static str) -> Self {
-        Self { kind, why: Cow::Borrowed(why), is_passing: false }
+    pub(crate) const fn new(kind: ErrorKind, why: &'static str) -> Self {
+        Self { kind, why: Cow::Borrowed(why), is_transient: false }
     }
 
     /// Away for a moment: reads wait for its end.
-    pub(crate) const fn for_a_moment(why: &'static str) -> Self {
-        Self { kind: ErrorKind::Unavailable, why: Cow::Borrowed(why), is_passing: true }
+    pub(crate) const fn transient(why: &'static str) -> Self {
+        Self { kind: ErrorKind::Unavailable, why: Cow::Borrowed(why), is_transient: true }
     }
 
     /// Away for as long as the store lives.
-    pub(crate) fn for_good(why: String) -> Self {
-        Self { kind: ErrorKind::Closed, why: Cow::Owned(why), is_passing: false }
+    pub(crate) fn permanent(why: String) -> Self {
+        Self { kind: ErrorKind::Closed, why: Cow::Owned(why), is_transient: false }
     }
 
-    /// Away for longer, after `error`: for `self`, or for what an opening failed with that no waiting mends.
-    pub(crate) fn lasting(self, error: &Error) -> Self {
+    /// Away for longer, after a reopening failed with `error`: for the same reason, or for `error` where no waiting
+    /// helps.
+    pub(crate) fn prolonged(self, error: &Error) -> Self {
         match error.kind() {
             kind @ (ErrorKind::Corrupt | ErrorKind::Incompatible) => {
                 let why = format!("the database cannot be opened again: {}", error.message());
-                Self { kind, why: Cow::Owned(why), is_passing: false }
+                Self { kind, why: Cow::Owned(why), is_transient: false }
             }
-            _ => Self { is_passing: false, ..self },
+            _ => Self { is_transient: false, ..self },
         }
     }
 
@@ -65,9 +65,21 @@ impl Away {
     }
 }
 
+/// The error of a revoked storage. A read that meets it is to be tried again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Revoked;
+
+impl std::error::Error for Revoked {}
+
+impl fmt::Display for Revoked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the storage was closed")
+    }
+}
+
 impl Failure {
-    /// The failure of a transaction's beginning or end, or of a compaction. Some are over with it; after the others
-    /// redb refuses to begin another.
+    /// The failure of beginning or ending a transaction, or of a compaction. Some concern that transaction alone;
+    /// after the others, redb refuses to begin another.
     pub(crate) fn latched(error: impl Into<redb::Error>) -> Self {
         match error.into() {
             error @ (redb::Error::TransactionPoisoned
@@ -78,7 +90,7 @@ impl Failure {
         }
     }
 
-    /// Whether redb refuses its work until it is closed and opened again.
+    /// Whether redb refuses work until it is closed and reopened.
     pub(crate) fn needs_reopen(&self) -> bool {
         match self {
             Self::Record(_) | Self::Away(_) | Self::Busy => false,
@@ -94,7 +106,7 @@ impl Failure {
         }
     }
 
-    /// Whether there was no room for it. The database has to be opened anew, and what it held is as it was.
+    /// Whether the disk was full. The database has to be reopened, and its records are unchanged.
     pub(crate) fn is_full(&self) -> bool {
         match self {
             Self::Redb(redb::Error::Io(error)) | Self::Latched(redb::Error::Io(error)) => is_full(error),
@@ -102,19 +114,19 @@ impl Failure {
         }
     }
 
-    /// Whether a read had better wait: the database is being opened anew, or is about to be.
-    pub(crate) fn is_passing(&self) -> bool {
+    /// Whether a read should wait: the database is being reopened, or is about to be.
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Away(away) => away.is_passing,
+            Self::Away(away) => away.is_transient,
             Self::Redb(redb::Error::Io(error)) => {
-                error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<TakenBack>)
+                error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Revoked>)
             }
             Self::Redb(error) => matches!(error, redb::Error::PreviousIo | redb::Error::DatabaseClosed),
             _ => false,
         }
     }
 
-    /// Whether it may be one call's page that is damaged, and the other calls of its batch may do without it.
+    /// Whether only one call's pages may be damaged, so that the other calls of its batch can succeed.
     pub(crate) fn is_damage(&self) -> bool {
         matches!(self, Self::Redb(redb::Error::Corrupted(_)))
     }
@@ -136,7 +148,7 @@ impl Failure {
         }
     }
 
-    /// The same failure for each of several calls that it befell.
+    /// The same failure, for each of the calls that share it.
     pub(crate) fn to_error(&self, operation: Operation) -> Error {
         match self {
             Self::Record(error) => Error::new(error.kind(), operation, error.message()),
@@ -151,11 +163,11 @@ impl Failure {
     }
 }
 
-pub(crate) fn away(why: &str, operation: Operation) -> Error {
+pub(crate) fn unavailable(why: &str, operation: Operation) -> Error {
     Error::new(ErrorKind::Unavailable, operation, why)
 }
 
-/// Of a channel whose other end is gone.
+/// The error of a channel whose other end is gone.
 pub(crate) fn closed(operation: Operation) -> Error {
     Error::new(ErrorKind::Closed, operation, "the store is closed; open it anew")
 }
@@ -202,7 +214,7 @@ fn explain(error: &redb::Error) -> (ErrorKind, &'static str) {
     }
 }
 
-/// Whether there was no room for it.
+/// Whether the disk was full.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,33 +1,34 @@
-//! Which commits record what an opening after a crash would else have to find out.
+//! Which commits record what spares an opening after a crash from reading the whole file.
 
 use idem_core::config::units;
 use serde::{Deserialize, Deserializer};
 
 const GIB: u64 = 1 << 30;
-/// A disk with less left may soon be full. Replays are to wait for a moment then, not for the whole file to be read.
+/// A disk with less left may soon be full, and its file is then reopened: replays should wait a moment for that, and
+/// not for the whole file to be read.
 const SHORT: u64 = GIB / 4;
 
-/// Whether commits record which pages of the file are free, so that the opening after a crash need not read the whole
-/// file: it takes a millisecond then, and about two seconds for each GiB otherwise.
+/// Whether commits record which pages of the file are free, so that an opening after a crash need not read the whole
+/// file. With it, that opening takes a millisecond; without it, about two seconds for each GiB.
 ///
-/// To record it makes a commit larger, by about 150 KiB for each GiB that the file has. What was committed is durable
-/// in any case.
+/// Recording makes a commit larger, by about 150 KiB for each GiB of the file. What was committed is durable in any
+/// case.
 ///
 /// As an option: `true`, `false`, or a size (`quick_repair=4GiB`). In Rust, a `bool` converts into it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuickRepair {
-    /// Each commit does while the file has at most so many bytes, or its disk less than 256 MiB left: a full disk has the
-    /// file opened again. Of a larger one the last commit does, once nothing was written for a second. In a database
-    /// of the application's own each does, since the store does not know its size.
+    /// Each commit, while the file has at most so many bytes, or its disk has less than 256 MiB left: a full disk
+    /// makes the store reopen its file. In a larger file, the last commit records it, once nothing was written for a
+    /// second. In a database of the application's own each commit records it, since the store does not know its size.
     UpTo(u64),
-    /// Each commit does.
+    /// Each commit.
     Always,
-    /// No commit does.
+    /// No commit.
     Never,
 }
 
 impl QuickRepair {
-    /// Whether a commit does on a storage of so many bytes, with so many left on its disk.
+    /// Whether a commit records it on a storage of so many bytes, with so many left on its disk.
     pub(crate) fn applies(self, length: Option<u64>, left: Option<u64>) -> bool {
         match self {
             Self::UpTo(most) => {
@@ -39,35 +40,6 @@ impl QuickRepair {
     }
 }
 
-/// Whether the last commit spares an opening after a crash the reading of the whole file. Of a database that was just
-/// opened nobody knows: it may have been repaired.
-#[derive(Debug, Default)]
-pub(crate) struct Spared {
-    by_last_begun: bool,
-    by_last_commit: bool,
-}
-
-impl Spared {
-    /// A transaction was begun that does so, or does not.
-    pub(crate) fn began(&mut self, quick_repair: bool) {
-        self.by_last_begun = quick_repair;
-    }
-
-    /// That transaction is committed.
-    pub(crate) fn committed(&mut self) {
-        self.by_last_commit = self.by_last_begun;
-    }
-
-    /// The last commit may be one that does not: the database was opened, or compacted, or a commit failed.
-    pub(crate) fn forget(&mut self) {
-        self.by_last_commit = false;
-    }
-
-    pub(crate) fn is_spared(&self) -> bool {
-        self.by_last_commit
-    }
-}
-
 /// Up to 1 GiB.
 impl Default for QuickRepair {
     fn default() -> Self {
@@ -75,7 +47,7 @@ impl Default for QuickRepair {
     }
 }
 
-/// `true`: each commit does.
+/// `true`: each commit.
 impl From<bool> for QuickRepair {
     fn from(each: bool) -> Self {
         if each { Self::Always } else { Self::Never }

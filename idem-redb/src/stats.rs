@@ -4,48 +4,24 @@ use idem_core::Result;
 use redb::{ReadTransaction, ReadableTableMetadata};
 
 use crate::error::Failure;
-use crate::lock_expiry::{HELD, note_key};
-use crate::schema::{LOCKS, OUTCOMES};
-use crate::store::RedbStore;
+use crate::storage::records::lock_expiry::{USAGE, note_key};
+use crate::storage::records::schema::{LOCKS, OUTCOMES};
 
-/// What a [`RedbStore`] holds, as of its last commit.
+/// What a [`RedbStore`](crate::RedbStore) holds, as of its last commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RedbStats {
-    /// Keys that are locked, or were left unfinished, including those that have expired and are not removed yet. While a
-    /// sweep is under way, up to half of the locks that it removes are counted though they are gone.
+    /// Keys that are locked or were left unfinished, including expired ones that are not removed yet. During a sweep,
+    /// up to half of the locks that it has removed are still counted.
     pub unfinished: u64,
-    /// Keys that are completed, including those that have expired and are not removed yet.
+    /// Keys that are completed, including expired ones that are not removed yet.
     pub completed: u64,
 }
 
-impl RedbStore {
-    /// What the store holds. Costs the same however much that is.
-    ///
-    /// # Errors
-    /// Those of [`get`](idem_core::Store::get). It waits, as that does, while the database is being opened anew.
-    ///
-    /// # Cancel safety
-    /// Safe: reads only.
-    ///
-    /// ```
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let folder = tempfile::tempdir()?;
-    /// let store = idem_redb::RedbStore::open(folder.path().join("payments.idem")).await?;
-    /// assert_eq!(store.stats().await?.completed, 0);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn stats(&self) -> Result<RedbStats> {
-        self.0.stats().await
-    }
-}
-
 pub(crate) fn count(txn: &ReadTransaction) -> Result<RedbStats, Failure> {
-    // The table also holds a note for each lock, the mark, and most often what the scopes hold.
+    // The table also holds a note for each lock, the high-water mark, and most often the scopes' usage.
     let locks = txn.open_table(LOCKS)?;
-    let of_its_own = 1 + u64::from(locks.get(&note_key(HELD))?.is_some());
+    let of_its_own = 1 + u64::from(locks.get(&note_key(USAGE))?.is_some());
     let unfinished = locks.len()?.saturating_sub(of_its_own).div_ceil(2);
     Ok(RedbStats { unfinished, completed: txn.open_table(OUTCOMES)?.len()? })
 }

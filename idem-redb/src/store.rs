@@ -1,36 +1,34 @@
-//! The store's public face.
+//! The store's public interface.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use idem_core::backend::{Applied, Call, Sent, Transition, store_from_transition};
-use idem_core::clock::SystemClock;
 use idem_core::error::Operation;
 use idem_core::record::{Record, Replay};
 use idem_core::{Capabilities, Expired, Fingerprint, Key, Result};
 use redb::Database;
 use tokio::sync::oneshot;
 
-use crate::builder::RedbBuilder;
-use crate::config::RedbConfig;
-use crate::inner::Inner;
-use crate::queue::Message;
-use crate::snapshot::Snapshot;
-use crate::sweep;
+use crate::handle::calls::Handle;
+use crate::stats::RedbStats;
+use crate::storage::tables::snapshot::Snapshot;
+use crate::sweep::expire;
+use crate::writer::queue::message::Message;
 
 /// Idempotency keys in one redb file: embedded and durable.
 ///
-/// What is acknowledged is on disk. Calls that come at the same time share a commit; reads are made where they
-/// are asked for. One process has the file open at a time. Needs a tokio runtime with its timer enabled.
+/// What is acknowledged is on disk. Concurrent calls share a commit; reads run on the caller's thread while their
+/// pages are cached. Only one process can have the file open. Needs a tokio runtime with its timer enabled.
 ///
-/// Clones are the same store. The file is closed in the background once the last one is gone; to wait for it,
-/// [`close`](RedbStore::close) it.
+/// Clones are the same store. Once the last clone is dropped, the file is closed in the background; to wait for that,
+/// [`close`](RedbStore::close) the store.
 ///
 /// # An application's own write transactions
 /// redb has one writer. On a database that is shared with the store, an application that awaits the store
 /// inside its own open write transaction waits for itself: the call ends in
-/// [`Timeout`](idem_core::ErrorKind::Timeout) after [`call_timeout`](RedbConfig::call_timeout). Commit or drop the
+/// [`Timeout`](idem_core::ErrorKind::Timeout) after [`call_timeout`](crate::RedbConfig::call_timeout). Commit or drop the
 /// transaction first, or write inside [`complete_with`](RedbStore::complete_with).
 ///
 /// ```
@@ -57,68 +55,12 @@ use crate::sweep;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct RedbStore(pub(crate) Arc<Inner>);
+pub struct RedbStore(pub(crate) Arc<Handle>);
 
 impl RedbStore {
-    /// Opens the file that `config` names, with a path alone: by the defaults of [`RedbConfig`].
-    ///
-    /// A file is made under another name (`.idem-*.new`) and then given its own; what a killed process left of that
-    /// is removed by the next opening in the folder. While the store is open it looks whether the name still leads to
-    /// its file: before each commit, and every 250 ms. Once it does not, since the file was removed, moved or
-    /// replaced, every call ends in [`Closed`](idem_core::ErrorKind::Closed): a store has to be opened anew.
-    /// (Both on Unix only, where files have numbers and locks that allow it.)
-    ///
-    /// # Errors
-    /// - [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig): a setting is out of range, the path cannot be used or
-    ///   is a `redb:` URI, or the tokio runtime has no timers (`enable_time`; tokio tells by a panic, which is caught).
-    /// - [`Corrupt`](idem_core::ErrorKind::Corrupt): the file is damaged, or empty. No record in it is changed.
-    /// - [`Incompatible`](idem_core::ErrorKind::Incompatible): the file is not ours, or newer than this code.
-    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable): another store still has the file open after 1.4 s (one
-    ///   that was dropped may need a moment to close it), or the disk failed.
-    ///
-    /// # Cancel safety
-    /// A store that was being opened is closed again in the background.
-    pub async fn open(config: impl Into<RedbConfig>) -> Result<Self> {
-        Self::builder(config).open().await
-    }
-
-    /// Shares the application's own database, by the defaults of [`RedbConfig`]: the way to
-    /// [`complete_with`](RedbStore::complete_with) on tables that the application also uses elsewhere.
-    ///
-    /// The tables' names begin with `idem/`. The store neither checks, compacts nor reopens the database: after an I/O
-    /// error, and be it that the disk is full, it is `Unavailable` until
-    /// [`replace_database`](RedbStore::replace_database). To let it recover by itself, open it by
-    /// [`RedbBuilder::with_database_from`].
-    ///
-    /// # What undoes its protections
-    /// - `panic = "abort"`: a damaged page fails an assertion of redb, and a closure of
-    ///   [`complete_with`](RedbStore::complete_with) may panic. Both are caught, and end in an error or in the caller's
-    ///   panic; under `panic = "abort"` they end the process. What was committed is kept.
-    /// - A savepoint that the application restores (`restore_savepoint`) takes back everything since, the store's
-    ///   tables included: completed keys run again, and their tokens may repeat. Restore none on a database that
-    ///   holds a store, or close the store and delete its tables in the same transaction, knowing that all keys are
-    ///   forgotten.
-    ///
-    /// Nobody looks after the file of such a database: when it is removed or replaced while it is open, the store goes on,
-    /// and what it keeps is lost with the file.
-    ///
-    /// One store per database at a time, and [`close`](RedbStore::close) it before another is made: two of them
-    /// have each a clock and sequences of their own, and together do not keep the contract.
-    ///
-    /// # Errors
-    /// [`Incompatible`](idem_core::ErrorKind::Incompatible) when the database holds a newer store.
-    pub async fn with_database(database: Arc<Database>) -> Result<Self> {
-        Self::builder("").with_database(database).await
-    }
-
-    /// To open a store with more than a configuration says.
-    pub fn builder(config: impl Into<RedbConfig>) -> RedbBuilder {
-        RedbBuilder { config: config.into(), clock: SystemClock::shared() }
-    }
-
     /// The application's database that the store stands on now, shared by [`with_database`](Self::with_database) or
-    /// [`RedbBuilder::with_database_from`]. Waits while it is being opened anew, within
-    /// [`call_timeout`](RedbConfig::call_timeout).
+    /// [`RedbBuilder::with_database_from`](crate::RedbBuilder::with_database_from). Waits while it is being opened anew,
+    /// within [`call_timeout`](crate::RedbConfig::call_timeout).
     ///
     /// Ask for it each time and drop it after use: one that is kept keeps its file open, and then it cannot be opened
     /// anew after an I/O error.
@@ -142,7 +84,7 @@ impl RedbStore {
     /// - [`Corrupt`](idem_core::ErrorKind::Corrupt) when the store's tables are not in it, or are damaged;
     ///   [`Incompatible`](idem_core::ErrorKind::Incompatible) when they are newer than this code.
     /// - [`Timeout`](idem_core::ErrorKind::Timeout) when a write transaction on it does not end within
-    ///   [`call_timeout`](RedbConfig::call_timeout).
+    ///   [`call_timeout`](crate::RedbConfig::call_timeout).
     ///
     /// After each of them the store is as it was.
     ///
@@ -153,10 +95,31 @@ impl RedbStore {
         self.0.ask(Operation::Maintain, Message::Replace(database, reply), answer).await
     }
 
+    /// What the store holds. Costs the same however much that is.
+    ///
+    /// # Errors
+    /// Those of [`get`](idem_core::Store::get). It waits, as that does, while the database is being opened anew.
+    ///
+    /// # Cancel safety
+    /// Safe: reads only.
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// let store = idem_redb::RedbStore::open(folder.path().join("payments.idem")).await?;
+    /// assert_eq!(store.stats().await?.completed, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn stats(&self) -> Result<RedbStats> {
+        self.0.stats().await
+    }
+
     /// Gives the file's free pages back to the file system; false when there was nothing to give.
     ///
     /// Takes the time to move the pages that are in use, about four seconds for 50,000 records of 1 KiB. Every call waits
-    /// meanwhile, within [`call_timeout`](RedbConfig::call_timeout): reads end in
+    /// meanwhile, within [`call_timeout`](crate::RedbConfig::call_timeout): reads end in
     /// [`Unavailable`](idem_core::ErrorKind::Unavailable) then, and writes in [`Timeout`](idem_core::ErrorKind::Timeout).
     ///
     /// A file of the store's own is compacted without being asked, when its records take 64 MiB at most and a quarter
@@ -185,7 +148,7 @@ impl RedbStore {
     /// - Those of the last commit that closing makes, such as [`Full`](idem_core::ErrorKind::Full). Nothing that was
     ///   acknowledged is lost by that, and the file is closed.
     /// - [`Timeout`](idem_core::ErrorKind::Timeout) when it takes longer than
-    ///   [`call_timeout`](RedbConfig::call_timeout); the closing goes on.
+    ///   [`call_timeout`](crate::RedbConfig::call_timeout); the closing goes on.
     ///
     /// # Cancel safety
     /// The store closes all the same.
@@ -211,12 +174,12 @@ impl Transition for RedbStore {
     }
 
     async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
-        // The writer wakes them once it has committed.
-        self.0.shared.waiters.settled(self, key, timeout).await
+        // The writer wakes waiters once it has committed.
+        self.0.state.waiters.settled(self, key, timeout).await
     }
 
     async fn expire(&self, budget: usize) -> Result<Expired> {
-        sweep::expire(&self.0, budget).await
+        expire::expire(&self.0, budget).await
     }
 
     fn sent(&self, _key: &Key) -> Sent {
@@ -224,7 +187,7 @@ impl Transition for RedbStore {
     }
 
     fn max_outcome(&self) -> u64 {
-        self.0.shared.config.max_outcome
+        self.0.state.config.max_outcome
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -232,7 +195,7 @@ impl Transition for RedbStore {
             .with_durable()
             .with_strict_sequence()
             .with_notifies()
-            .with_call_timeout(self.0.shared.config.call_timeout)
+            .with_call_timeout(self.0.state.config.call_timeout)
     }
 }
 
@@ -240,6 +203,6 @@ store_from_transition!(RedbStore);
 
 impl fmt::Debug for RedbStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedbStore").field("path", &self.0.shared.config.path).finish_non_exhaustive()
+        f.debug_struct("RedbStore").field("path", &self.0.state.config.path).finish_non_exhaustive()
     }
 }

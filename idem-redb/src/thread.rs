@@ -1,4 +1,4 @@
-//! Threads of the store's own, for what blocks.
+//! Threads for blocking work.
 
 use std::panic::catch_unwind;
 use std::thread;
@@ -8,8 +8,8 @@ use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Result};
 use tokio::runtime::Handle;
 
-/// Does what may block, away from the caller's thread.
-pub(crate) async fn elsewhere<T: Send + 'static>(
+/// Runs blocking work away from the caller's thread.
+pub(crate) async fn run_blocking<T: Send + 'static>(
     operation: Operation,
     act: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
@@ -26,7 +26,7 @@ pub(crate) fn check_runtime() -> Result<()> {
         Error::new(ErrorKind::InvalidConfig, Operation::Open, message)
     };
     Handle::try_current().map_err(|source| refused("there is no tokio runtime").with_source(source))?;
-    // tokio does not say whether there are timers, other than by a panic.
+    // tokio tells whether there are timers only by a panic.
     catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO)))
         .map_err(|_| refused("the tokio runtime has no timers"))
 }

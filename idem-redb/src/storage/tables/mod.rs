@@ -1,0 +1,11 @@
+//! Reading and changing the tables within a transaction.
+
+mod change;
+pub(crate) mod expired;
+pub(crate) mod lazy_table;
+pub(crate) mod recount;
+mod sizes;
+pub(crate) mod snapshot;
+mod sweeping;
+pub(crate) mod version;
+pub(crate) mod write;

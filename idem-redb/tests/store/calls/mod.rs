@@ -1,0 +1,4 @@
+//! Calls in the writer's queue: their order, and their bounds.
+
+mod priority;
+mod queue;
