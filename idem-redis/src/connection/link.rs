@@ -7,18 +7,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
-use super::Connection;
-use super::dial::Dial;
-use super::replicas::{Acknowledgers, Replicas};
-use super::single_flight::SingleFlight;
-use crate::Address;
+use crate::config::address::Address;
+use crate::connection::acknowledgers::Acknowledgers;
+use crate::connection::connector::Connector;
+use crate::connection::pipelined::Connection;
+use crate::connection::replicas::Replicas;
+use crate::connection::single_flight::SingleFlight;
 use crate::protocol::command::{Command, Part};
-use crate::protocol::fault::{Cause, Fault};
+use crate::protocol::errors::attempt_error::AttemptError;
+use crate::protocol::errors::cause::Cause;
 use crate::protocol::reply::Reply;
 
 pub(crate) struct Link {
     calls: Connection,
-    dial: Arc<Dial>,
+    connector: Arc<Connector>,
     identity: OnceLock<Identity>,
     has_data: AtomicBool,
     /// That which waits for replicas: made when it is first needed, to the very same server.
@@ -35,15 +37,18 @@ pub(crate) struct Identity {
 }
 
 impl Link {
-    /// Connects and logs in. Bounded by the dial's time limits.
-    pub(crate) async fn open(dial: &Arc<Dial>, address: &Address) -> Result<Arc<Self>, Fault> {
-        let calls = Connection::open(dial, address).await?;
+    /// Connects and logs in. Bounded by the connector's time limits.
+    pub(crate) async fn open(
+        connector: &Arc<Connector>,
+        address: &Address,
+    ) -> Result<Arc<Self>, AttemptError> {
+        let calls = connector.connect(address).await?;
         Ok(Arc::new(Self {
             calls,
-            dial: Arc::clone(dial),
+            connector: Arc::clone(connector),
             identity: OnceLock::new(),
             has_data: AtomicBool::new(false),
-            waiting: SingleFlight::new(dial.longest()),
+            waiting: SingleFlight::new(connector.longest()),
         }))
     }
 
@@ -68,17 +73,22 @@ impl Link {
     ///
     /// # Cancel safety
     /// A dropped future leaves open whether the command is sent and done.
-    pub(crate) async fn ask(&self, parts: impl Into<Vec<Part>>) -> Result<Reply, Fault> {
+    pub(crate) async fn ask(&self, parts: impl Into<Vec<Part>>) -> Result<Reply, AttemptError> {
         self.run(&Command::new(parts)).await
     }
 
     /// The same, of a command that is ready.
-    pub(crate) async fn run(&self, command: &Command) -> Result<Reply, Fault> {
+    pub(crate) async fn run(&self, command: &Command) -> Result<Reply, AttemptError> {
         self.calls.send(command, None, None).await
     }
 
     /// Sends one command, once, as [`Connection::send`] does; `asking`: to a server that is only getting the key's slot.
-    pub(crate) async fn send(&self, command: &Command, asking: bool, until: Instant) -> Result<Reply, Fault> {
+    pub(crate) async fn send(
+        &self,
+        command: &Command,
+        asking: bool,
+        until: Instant,
+    ) -> Result<Reply, AttemptError> {
         let before = asking.then(|| Command::new(["ASKING".into()]));
         self.calls.send(command, before.as_ref(), Some(until)).await
     }
@@ -112,7 +122,7 @@ impl Link {
         asking: bool,
         by: Acknowledgers,
         until: Instant,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), AttemptError> {
         if by.is_none() {
             return Ok(());
         }
@@ -120,20 +130,20 @@ impl Link {
         let waited = timeout_at(until, wait).await.unwrap_or_else(|_| {
             // Longer than any connection waits that is served: the runtime rests that does it.
             let silent = self.waiting.get().map(|replicas| replicas.silent());
-            if silent.is_some_and(|silent| silent >= self.dial.response_timeout * 2) {
+            if silent.is_some_and(|silent| silent >= self.connector.response_timeout * 2) {
                 self.close();
             }
-            Err(Fault::OutOfTime)
+            Err(AttemptError::OutOfTime)
         });
         waited?;
         if self.is_open() {
             return Ok(());
         }
         // Demoted meanwhile, perhaps: what its replicas held then counts for nothing.
-        Err(Fault::Unknown(Cause::new(format!("the connection to {} was given up", self.address()))))
+        Err(AttemptError::Unknown(Cause::new(format!("the connection to {} was given up", self.address()))))
     }
 
-    async fn replicas(self: &Arc<Self>) -> Result<Arc<Replicas>, Fault> {
+    async fn replicas(self: &Arc<Self>) -> Result<Arc<Replicas>, AttemptError> {
         if let Some(replicas) = self.waiting.get() {
             return Ok(replicas);
         }
@@ -141,39 +151,39 @@ impl Link {
             let link = Arc::clone(self);
             async move { link.make_replicas().await.map(Arc::new) }
         };
-        self.waiting.get_or_make(|_| true, Duration::ZERO, make).await.map_err(|fault| {
-            tracing::warn!(server = %self.address(), ?fault, "replicas cannot be waited for");
+        self.waiting.get_or_make(|_| true, Duration::ZERO, make).await.map_err(|error| {
+            tracing::warn!(server = %self.address(), fault = ?error, "replicas cannot be waited for");
             let message = format!("the replicas of {} cannot be waited for", self.address());
-            Fault::Unknown(Cause::new(message))
+            AttemptError::Unknown(Cause::new(message))
         })
     }
 
-    async fn make_replicas(&self) -> Result<Replicas, Fault> {
-        let connection = Connection::open(&self.dial, self.address()).await?;
+    async fn make_replicas(&self) -> Result<Replicas, AttemptError> {
+        let connection = self.connector.connect(self.address()).await?;
         let identity = self.identity.get().cloned().unwrap_or_default();
         // At one address there may be many servers, or another than before.
         if run_id(&connection).await? != identity.run_id {
             let message = format!("{} is another server than the one that was written to", self.address());
-            return Err(Fault::Unknown(Cause::new(message)));
+            return Err(AttemptError::Unknown(Cause::new(message)));
         }
-        Ok(Replicas::start(connection, self.dial.ack_timeout, identity.replication_id))
+        Ok(Replicas::start(connection, self.connector.ack_timeout, identity.replication_id))
     }
 
     /// Asks for notifications of `channel`, a key.
-    pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), Fault> {
+    pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), AttemptError> {
         self.calls.subscribe(&Command::new(["SSUBSCRIBE".into(), channel.to_owned().into()])).await
     }
 
-    pub(crate) async fn unsubscribe(&self, channel: &str) -> Result<(), Fault> {
+    pub(crate) async fn unsubscribe(&self, channel: &str) -> Result<(), AttemptError> {
         self.calls.subscribe(&Command::new(["SUNSUBSCRIBE".into(), channel.to_owned().into()])).await
     }
 }
 
 /// By which a server that was started again is told from what it was before.
-async fn run_id(connection: &Connection) -> Result<String, Fault> {
+async fn run_id(connection: &Connection) -> Result<String, AttemptError> {
     let info = connection.send(&Command::new(["INFO".into(), "server".into()]), None, None).await?;
     let run_id = info.field("run_id").map(str::to_owned);
-    run_id.ok_or_else(|| Fault::Unknown(Cause::new("the server does not tell its run_id")))
+    run_id.ok_or_else(|| AttemptError::Unknown(Cause::new("the server does not tell its run_id")))
 }
 
 /// Those who wait for something may still hold it for a moment.

@@ -13,10 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::Connection;
-use crate::protocol::command::{Command, Part};
-use crate::protocol::fault::{Cause, Fault};
-use crate::protocol::reply::Reply;
+use crate::connection::acknowledgers::{Acknowledgement, Acknowledgers};
+use crate::connection::pipelined::Connection;
+use crate::protocol::command::Command;
+use crate::protocol::errors::attempt_error::AttemptError;
+use crate::protocol::errors::cause::Cause;
 use crate::protocol::script::PROPAGATE;
 
 /// Calls that may wait for replicas at one time on one connection.
@@ -24,49 +25,6 @@ const MOST_WAITING: usize = 16_384;
 
 /// Keys that are tried as what is written before a `WAIT`.
 const MOST_TRIED: usize = 8;
-
-/// What must hold a write before it is answered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Acknowledgers {
-    pub(crate) replicas: u8,
-    /// Whether they are to have it on their disks, and the master, too.
-    pub(crate) disk: bool,
-}
-
-impl Acknowledgers {
-    pub(crate) fn is_none(self) -> bool {
-        self == Self::default()
-    }
-
-    /// What waits for these, for so many milliseconds.
-    pub(crate) fn command(self, timeout: u64) -> Command {
-        let (replicas, timeout) = (Part::Number(self.replicas.into()), Part::Number(timeout));
-        if self.disk {
-            Command::new(["WAITAOF".into(), Part::Number(1), replicas, timeout])
-        } else {
-            Command::new(["WAIT".into(), replicas, timeout])
-        }
-    }
-}
-
-/// What holds a write.
-#[derive(Debug, Clone, Copy)]
-struct Held {
-    replicas: i64,
-    /// Whether the master's disk does, where that was asked.
-    disk: bool,
-}
-
-impl Held {
-    fn read(answer: &Reply) -> Option<Self> {
-        match answer.array() {
-            Some([local, replicas]) => {
-                Some(Self { replicas: replicas.integer()?, disk: local.integer()? > 0 })
-            }
-            _ => Some(Self { replicas: answer.integer()?, disk: false }),
-        }
-    }
-}
 
 /// Those who wait for the replicas of one server.
 pub(super) struct Replicas {
@@ -82,7 +40,7 @@ struct Waiting {
     key: Bytes,
     asking: bool,
     by: Acknowledgers,
-    acknowledged: oneshot::Sender<Result<Held, Fault>>,
+    acknowledged: oneshot::Sender<Result<Acknowledgement, AttemptError>>,
 }
 
 impl Replicas {
@@ -115,9 +73,9 @@ impl Replicas {
     }
 
     /// Waits until all that the server answered before is acknowledged `by` these; the last of it was about `key`.
-    pub(super) async fn wait(&self, key: Bytes, asking: bool, by: Acknowledgers) -> Result<(), Fault> {
+    pub(super) async fn wait(&self, key: Bytes, asking: bool, by: Acknowledgers) -> Result<(), AttemptError> {
         let given_up =
-            || Fault::Unknown(Cause::new("the connection was given up before its replicas answered"));
+            || AttemptError::Unknown(Cause::new("the connection was given up before its replicas answered"));
         let (acknowledged, answer) = oneshot::channel();
         lock(&self.silent_since).get_or_insert_with(Instant::now);
         self.waiting.send(Waiting { key, asking, by, acknowledged }).await.map_err(|_| given_up())?;
@@ -132,7 +90,7 @@ impl Replicas {
         };
         let (held, needed) = (held.replicas, by.replicas);
         // Not sent again by ourselves: the caller's own resending finds the truth.
-        Err(Fault::refused(
+        Err(AttemptError::refused(
             ErrorKind::Timeout,
             format!("{held} of {needed} replicas hold the write in time{on_disk}"),
         ))
@@ -170,24 +128,29 @@ impl Server {
     }
 
     /// Any key of the batch will do. The slot of one may have moved, which is nothing to the others.
-    async fn wait_for(&self, batch: &[Waiting]) -> Result<Held, Fault> {
+    async fn wait_for(&self, batch: &[Waiting]) -> Result<Acknowledgement, AttemptError> {
         let by = Acknowledgers {
             replicas: batch.iter().map(|waiting| waiting.by.replicas).max().unwrap_or(0),
             disk: batch.iter().any(|waiting| waiting.by.disk),
         };
-        let mut held = Err(Fault::Unknown(Cause::new("nobody waits")));
+        let mut held = Err(AttemptError::Unknown(Cause::new("nobody waits")));
         for Waiting { key, asking, .. } in batch.iter().rev().take(MOST_TRIED) {
             held = self.wait(key, *asking, by).await;
             match held {
-                Err(Fault::Moved { .. } | Fault::Ask { .. } | Fault::Later(_))
+                Err(AttemptError::Moved { .. } | AttemptError::Ask { .. } | AttemptError::Later(_))
                     if self.connection.is_open() => {}
                 _ => break,
             }
         }
-        held.map_err(Fault::of_wait)
+        held.map_err(AttemptError::of_wait)
     }
 
-    async fn wait(&self, key: &Bytes, asking: bool, by: Acknowledgers) -> Result<Held, Fault> {
+    async fn wait(
+        &self,
+        key: &Bytes,
+        asking: bool,
+        by: Acknowledgers,
+    ) -> Result<Acknowledgement, AttemptError> {
         let timeout = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX).max(1);
         let wait = by.command(timeout);
         let info = Command::new(["INFO".into(), "replication".into()]);
@@ -197,7 +160,7 @@ impl Server {
             self.connection.send_three([&propagate, &wait, &info], before.as_ref()).await
         };
         let [_, held, info] = match send(false).await {
-            Err(Fault::NoScript) => send(true).await?,
+            Err(AttemptError::NoScript) => send(true).await?,
             answers => answers?,
         };
         // A master that was a replica meanwhile may have thrown away what it had written before.
@@ -205,9 +168,10 @@ impl Server {
             && info.field("master_replid") == Some(self.replication_id.as_str());
         if !still_master {
             self.connection.close();
-            return Err(Fault::Unknown(Cause::new("the server's data are not what they were")));
+            return Err(AttemptError::Unknown(Cause::new("the server's data are not what they were")));
         }
-        Held::read(&held).ok_or_else(|| Fault::Unknown(Cause::new("WAIT was not answered by a number")))
+        Acknowledgement::read(&held)
+            .ok_or_else(|| AttemptError::Unknown(Cause::new("WAIT was not answered by a number")))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::protocol::fault::Fault;
+use crate::protocol::errors::attempt_error::AttemptError;
 
 pub(crate) struct SingleFlight<T> {
     state: Arc<watch::Sender<State<T>>>,
@@ -22,7 +22,7 @@ enum State<T> {
     /// The attempt of this number, since then.
     Making(u64, Instant),
     Made(T),
-    Failed(Fault, Instant),
+    Failed(AttemptError, Instant),
 }
 
 impl<T> State<T> {
@@ -62,9 +62,9 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         usable: impl Fn(&T) -> bool,
         pause: Duration,
         attempt: impl FnOnce() -> F,
-    ) -> Result<T, Option<Fault>>
+    ) -> Result<T, Option<AttemptError>>
     where
-        F: Future<Output = Result<T, Fault>> + Send + 'static,
+        F: Future<Output = Result<T, AttemptError>> + Send + 'static,
     {
         let mut changes = self.state.subscribe();
         let number = self.attempts.fetch_add(1, Ordering::Relaxed);
@@ -88,7 +88,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         let settled = changes.wait_for(|state| !matches!(state, State::Making(..))).await;
         match settled.as_deref() {
             Ok(State::Made(made)) => Ok(made.clone()),
-            Ok(State::Failed(fault, _)) => Err(Some(fault.clone())),
+            Ok(State::Failed(error, _)) => Err(Some(error.clone())),
             // The sender lives as long as this.
             Ok(State::Idle | State::Making(..)) | Err(_) => Err(None),
         }
@@ -100,8 +100,8 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     }
 
     /// The same, and tells everybody why.
-    pub(crate) fn fail(&self, fault: Fault) -> Option<T> {
-        self.state.send_replace(State::Failed(fault, Instant::now())).into_made()
+    pub(crate) fn fail(&self, error: AttemptError) -> Option<T> {
+        self.state.send_replace(State::Failed(error, Instant::now())).into_made()
     }
 }
 
@@ -113,10 +113,10 @@ struct Flight<T> {
 }
 
 impl<T> Flight<T> {
-    async fn run(mut self, making: impl Future<Output = Result<T, Fault>>) {
+    async fn run(mut self, making: impl Future<Output = Result<T, AttemptError>>) {
         self.outcome = Some(match making.await {
             Ok(made) => State::Made(made),
-            Err(fault) => State::Failed(fault, Instant::now()),
+            Err(error) => State::Failed(error, Instant::now()),
         });
     }
 }

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use bytes::{BufMut as _, Bytes};
 
-use crate::connection::Outgoing;
 use crate::protocol::script::Script;
+use crate::protocol::write_buffer::WriteBuffer;
 
 /// One part of a command.
 #[derive(Clone)]
@@ -24,10 +24,10 @@ pub(crate) struct Command(Vec<Part>);
 pub(crate) struct Request {
     /// The Redis key that it is about.
     pub(crate) key: Bytes,
-    pub(crate) ask: Ask,
+    pub(crate) payload: Payload,
 }
 
-pub(crate) enum Ask {
+pub(crate) enum Payload {
     Command(Command),
     /// A script for the key, with its arguments.
     Script(&'static LazyLock<Script>, Vec<Part>),
@@ -36,9 +36,9 @@ pub(crate) enum Ask {
 impl Request {
     /// `whole_script`: for a server that does not know it.
     pub(crate) fn command(&self, whole_script: bool) -> Cow<'_, Command> {
-        match &self.ask {
-            Ask::Command(command) => Cow::Borrowed(command),
-            Ask::Script(script, arguments) => {
+        match &self.payload {
+            Payload::Command(command) => Cow::Borrowed(command),
+            Payload::Script(script, arguments) => {
                 Cow::Owned(Command::script(script, whole_script, self.key.clone(), arguments))
             }
         }
@@ -65,7 +65,7 @@ impl Command {
         self.0.iter().map(each).sum()
     }
 
-    pub(crate) fn write(&self, out: &mut Outgoing) {
+    pub(crate) fn write(&self, out: &mut WriteBuffer) {
         let mut digits = itoa::Buffer::new();
         put_length(out, b'*', self.0.len());
         for part in &self.0 {
@@ -119,7 +119,7 @@ impl From<u64> for Part {
     }
 }
 
-fn put_length(out: &mut Outgoing, kind: u8, length: usize) {
+fn put_length(out: &mut WriteBuffer, kind: u8, length: usize) {
     let tail = out.tail();
     tail.put_u8(kind);
     tail.put_slice(itoa::Buffer::new().format(length).as_bytes());

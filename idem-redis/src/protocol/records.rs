@@ -123,7 +123,7 @@ pub(crate) fn lease_left(left: i64) -> Duration {
     Duration::from_millis(u64::try_from(left).unwrap_or(0).saturating_sub(GRACE))
 }
 
-/// Whether there is no record any more, only its token. See `scripts/forget.lua`.
+/// Whether there is no record any more, only its token. See `scripts/parts/forget.lua`.
 pub(crate) fn is_forgotten(bytes: &Bytes) -> bool {
     bytes.len() == HEAD_LEN
         && bytes.get(STATE_AT) == Some(&FORGOTTEN)

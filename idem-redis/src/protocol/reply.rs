@@ -34,15 +34,22 @@ impl Reply {
     pub(crate) fn array(&self) -> Option<&[Reply]> {
         if let Self::Array(parts) = self { Some(parts) } else { None }
     }
+
+    /// The answer to `TIME`, in microseconds since 1970.
+    pub(crate) fn time_micros(&self) -> Option<u64> {
+        let [seconds, micros] = self.array()? else { return None };
+        let number = |part: &Reply| part.text()?.parse::<u64>().ok();
+        number(seconds)?.checked_mul(1_000_000)?.checked_add(number(micros)?)
+    }
 }
 
 /// A script's answer: a word, alone or with what belongs to it.
-pub(crate) struct Said<'a> {
+pub(crate) struct ScriptReply<'a> {
     pub(crate) word: &'a [u8],
     parts: &'a [Reply],
 }
 
-impl<'a> Said<'a> {
+impl<'a> ScriptReply<'a> {
     pub(crate) fn of(reply: &'a Reply) -> Self {
         let (word, parts) = match reply {
             Reply::Array(parts) => match parts.split_first() {

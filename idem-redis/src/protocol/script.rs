@@ -23,17 +23,20 @@ impl Script {
     }
 }
 
-/// The text of some of the files, one after the other.
+/// The text of a script's shared parts, and then its own.
 macro_rules! text {
-    ($($part:literal),+) => {
-        concat!($(include_str!(concat!("scripts/", $part, ".lua"))),+)
+    ($($part:literal),*; $own:literal) => {
+        concat!(
+            $(include_str!(concat!("scripts/parts/", $part, ".lua")),)*
+            include_str!(concat!("scripts/", $own, ".lua"))
+        )
     };
 }
 
 macro_rules! scripts {
-    ($($(#[$doc:meta])* $name:ident = [$($part:literal),+];)*) => {
+    ($($(#[$doc:meta])* $name:ident = [$($part:literal),*; $own:literal];)*) => {
         $($(#[$doc])* pub(crate) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(text!($($part),+)));)*
+            LazyLock::new(|| Script::new(text!($($part),*; $own)));)*
 
         /// All of them.
         pub(crate) fn all() -> impl Iterator<Item = &'static Script> {
@@ -43,17 +46,17 @@ macro_rules! scripts {
 }
 
 scripts! {
-    LOCK = ["head", "lease", "clock", "touch", "lock"];
-    RENEW = ["head", "holder", "lease", "renew"];
-    CHECKPOINT = ["head", "holder", "lease", "touch", "checkpoint"];
-    COMPLETE = ["allow_oom", "as_locked", "head", "holder", "lease", "clock", "touch", "tell", "complete"];
-    RELEASE = ["allow_oom", "head", "holder", "lease", "tell", "forget", "release"];
-    REMOVE = ["allow_oom", "head", "lease", "tell", "forget", "remove"];
-    GET = ["get"];
-    WAIT = ["head", "lease", "wait"];
-    PROPAGATE = ["propagate"];
+    LOCK = ["head", "lease", "clock", "touch"; "lock"];
+    RENEW = ["head", "holder", "lease"; "renew"];
+    CHECKPOINT = ["head", "holder", "lease", "touch"; "checkpoint"];
+    COMPLETE = ["allow_oom", "as_locked", "head", "holder", "lease", "clock", "touch", "tell"; "complete"];
+    RELEASE = ["allow_oom", "head", "holder", "lease", "tell", "forget"; "release"];
+    REMOVE = ["allow_oom", "head", "lease", "tell", "forget"; "remove"];
+    GET = [; "get"];
+    WAIT = ["head", "lease"; "wait"];
+    PROPAGATE = [; "propagate"];
 }
 
 /// Seldom used, and sent whole: these are not loaded ahead.
-pub(crate) static PROBE: LazyLock<Script> = LazyLock::new(|| Script::new(text!("probe")));
-pub(crate) static SAY_REPLICATED: LazyLock<Script> = LazyLock::new(|| Script::new(text!("replicated")));
+pub(crate) static PROBE: LazyLock<Script> = LazyLock::new(|| Script::new(text!(; "probe")));
+pub(crate) static SAY_REPLICATED: LazyLock<Script> = LazyLock::new(|| Script::new(text!(; "replicated")));

@@ -8,11 +8,12 @@ use idem_core::ErrorKind;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::Address;
+use crate::config::address::Address;
+use crate::connection::acknowledgers::Acknowledgers;
 use crate::connection::link::{Identity, Link};
-use crate::connection::replicas::Acknowledgers;
 use crate::protocol::command::Command;
-use crate::protocol::fault::{Cause, Fault};
+use crate::protocol::errors::attempt_error::AttemptError;
+use crate::protocol::errors::cause::Cause;
 use crate::protocol::reply::Reply;
 use crate::protocol::script::{self, PROBE, Script};
 
@@ -76,20 +77,21 @@ impl fmt::Display for Keeps {
 }
 
 /// Asks the server of `link` what it is, and refuses one that may lose what it is given.
-pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault> {
+pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, AttemptError> {
     let info = link.ask(["INFO".into()]).await?;
-    let said = |name| info.field(name).unwrap_or_default();
-    let refuse =
-        |message: String| Fault::refused(ErrorKind::InvalidConfig, format!("{} {message}", link.address()));
+    let info_field = |name| info.field(name).unwrap_or_default();
+    let refuse = |message: String| {
+        AttemptError::refused(ErrorKind::InvalidConfig, format!("{} {message}", link.address()))
+    };
     // Valkey has its own name for it.
-    if [said("redis_mode"), said("server_mode")].contains(&"sentinel") {
+    if [info_field("redis_mode"), info_field("server_mode")].contains(&"sentinel") {
         return Err(refuse("is a sentinel: use the scheme redis-sentinel".to_owned()));
     }
-    let version = said("redis_version");
+    let version = info_field("redis_version");
     if parsed_version(version).is_none_or(|version| version < OLDEST_VERSION) {
         return Err(refuse(format!("is Redis {version:?}; 7.0 or later is needed, or Valkey")));
     }
-    let is_cluster = said("cluster_enabled") == "1";
+    let is_cluster = info_field("cluster_enabled") == "1";
     if is_cluster != demands.cluster {
         return Err(refuse(if is_cluster {
             "is a node of a cluster: use the scheme redis-cluster".to_owned()
@@ -97,35 +99,37 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Fault
             "is no node of a cluster: use the scheme redis".to_owned()
         }));
     }
-    let policy = said("maxmemory_policy");
+    let policy = info_field("maxmemory_policy");
     if policy != "noeviction" && !demands.allow_eviction {
         return Err(refuse(format!(
             "has maxmemory-policy {policy:?}: it would forget keys whose work then runs again. Set noeviction, or \
              allow_eviction = true"
         )));
     }
-    let keeps = if said("aof_enabled") == "1" {
+    let keeps = if info_field("aof_enabled") == "1" {
         Keeps::Appended { fsync: fsync_policy(link).await? }
     } else {
         Keeps::Snapshots
     };
     let asked = Instant::now();
-    let time = time(&link.ask(["TIME".into()]).await?)
-        .ok_or_else(|| Fault::Later(Cause::new(format!("{} does not tell the time", link.address()))))?;
+    let answer = link.ask(["TIME".into()]).await?;
+    let time = answer.time_micros().ok_or_else(|| {
+        AttemptError::Later(Cause::new(format!("{} does not tell the time", link.address())))
+    })?;
     Ok(Facts {
         address: link.address().clone(),
         identity: Identity {
-            run_id: said("run_id").to_owned(),
-            replication_id: said("master_replid").to_owned(),
+            run_id: info_field("run_id").to_owned(),
+            replication_id: info_field("master_replid").to_owned(),
         },
-        is_master: said("role") == "master",
+        is_master: info_field("role") == "master",
         replicas: replicas(&info, |state| state == "online"),
         followers: replicas(&info, |_| true),
         keeps,
-        offset: said("master_repl_offset").parse().unwrap_or(0),
-        former_id: said("master_replid2").to_owned(),
+        offset: info_field("master_repl_offset").parse().unwrap_or(0),
+        former_id: info_field("master_replid2").to_owned(),
         // The first byte that came after; -1 where there was nothing before.
-        began_at: said("second_repl_offset").parse::<u64>().map_or(0, |next| next.saturating_sub(1)),
+        began_at: info_field("second_repl_offset").parse::<u64>().map_or(0, |next| next.saturating_sub(1)),
         evicts: policy != "noeviction",
         time,
         time_at: asked + asked.elapsed() / 2,
@@ -149,21 +153,21 @@ fn replicas(info: &Reply, is_counted: impl Fn(&str) -> bool) -> u8 {
 }
 
 /// When the server brings to the disk what it appends; none where the user may not ask.
-async fn fsync_policy(link: &Link) -> Result<Option<String>, Fault> {
+async fn fsync_policy(link: &Link) -> Result<Option<String>, AttemptError> {
     match link.ask(["CONFIG".into(), "GET".into(), "appendfsync".into()]).await {
         Ok(answer) => Ok(answer.array().and_then(|pair| Some(pair.get(1)?.text()?.to_owned()))),
-        Err(Fault::Refused(..)) => Ok(None),
-        Err(fault) => Err(fault),
+        Err(AttemptError::Refused(..)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
 /// Gives the server the scripts, so that their first use takes no second round trip.
-pub(crate) async fn load_scripts(link: &Arc<Link>) -> Result<(), Fault> {
+pub(crate) async fn load_scripts(link: &Arc<Link>) -> Result<(), AttemptError> {
     let mut scripts = script::all();
     if let Some(first) = scripts.next() {
         match load(Arc::clone(link), first).await {
             // Whoever may not load may still run: `scripts` tells.
-            Err(Fault::Refused(..)) => return Ok(()),
+            Err(AttemptError::Refused(..)) => return Ok(()),
             loaded => loaded?,
         }
     }
@@ -171,36 +175,36 @@ pub(crate) async fn load_scripts(link: &Arc<Link>) -> Result<(), Fault> {
     others.join_all().await.into_iter().collect()
 }
 
-async fn load(link: Arc<Link>, script: &'static Script) -> Result<(), Fault> {
+async fn load(link: Arc<Link>, script: &'static Script) -> Result<(), AttemptError> {
     link.ask(["SCRIPT".into(), "LOAD".into(), script.source.into()]).await.map(drop)
 }
 
 /// Whether the scripts may be run: an ACL can forbid that, or what they do.
-pub(crate) async fn scripts(link: &Link, key: &str) -> Result<(), Fault> {
+pub(crate) async fn scripts(link: &Link, key: &str) -> Result<(), AttemptError> {
     for whole in [true, false] {
         match link.run(&Command::script(&PROBE, whole, key.to_owned().into(), &[])).await {
             // What cannot be written now may be later, and a script that is not known is sent whole.
             Ok(_)
             | Err(
-                Fault::Moved { .. }
-                | Fault::Ask { .. }
-                | Fault::Full(_)
-                | Fault::NoWrites(_)
-                | Fault::NoScript,
+                AttemptError::Moved { .. }
+                | AttemptError::Ask { .. }
+                | AttemptError::Full(_)
+                | AttemptError::NoWrites(_)
+                | AttemptError::NoScript,
             ) => {}
-            Err(fault) => return Err(fault),
+            Err(error) => return Err(error),
         }
     }
     Ok(())
 }
 
 /// Whether replicas may be waited for, or disks: an ACL can forbid that, too, and would do so after a write.
-pub(crate) async fn waiting(link: &Link, disk: bool) -> Result<(), Fault> {
+pub(crate) async fn waiting(link: &Link, disk: bool) -> Result<(), AttemptError> {
     let nobody = Acknowledgers { replicas: 0, disk };
     match link.run(&nobody.command(1)).await {
-        Err(Fault::Refused(_, cause)) if disk => {
+        Err(AttemptError::Refused(_, cause)) if disk => {
             let message = "acks = disk needs appendonly yes, and Redis 7.2 or later, or Valkey";
-            Err(Fault::refused(ErrorKind::InvalidConfig, format!("{message}: {cause:?}")))
+            Err(AttemptError::refused(ErrorKind::InvalidConfig, format!("{message}: {cause:?}")))
         }
         answer => answer.map(drop),
     }
@@ -212,13 +216,6 @@ fn parsed_version(version: &str) -> Option<(u64, u64)> {
         (Some(Ok(major)), Some(Ok(minor))) => Some((major, minor)),
         _ => None,
     }
-}
-
-/// The answer to `TIME`, in microseconds since 1970.
-pub(crate) fn time(answer: &Reply) -> Option<u64> {
-    let [seconds, micros] = answer.array()? else { return None };
-    let number = |part: &Reply| part.text()?.parse::<u64>().ok();
-    number(seconds)?.checked_mul(1_000_000)?.checked_add(number(micros)?)
 }
 
 #[cfg(test)]

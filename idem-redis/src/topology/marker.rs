@@ -8,15 +8,16 @@ use bytes::Bytes;
 use idem_core::{ErrorKind, Owner};
 use tokio::time::Instant;
 
-use crate::Address;
+use crate::config::address::Address;
+use crate::connection::acknowledgers::Acknowledgers;
 use crate::connection::link::Link;
-use crate::connection::replicas::Acknowledgers;
 use crate::protocol::command::{Command, Part};
-use crate::protocol::fault::{Cause, Fault};
+use crate::protocol::errors::attempt_error::AttemptError;
+use crate::protocol::errors::cause::Cause;
 use crate::protocol::reply::Reply;
 use crate::protocol::script::SAY_REPLICATED;
 use crate::topology::check::{Facts, Keeps};
-use crate::topology::slots::slot_of;
+use crate::topology::cluster::slots::slot_of;
 
 /// Markers that there may be: a master of a cluster is given the first that lies in one of its slots. One that has less
 /// than a hundred slots may have none.
@@ -70,7 +71,7 @@ impl Markers {
     /// # Errors
     /// [`Corrupt`](ErrorKind::Corrupt) where what it was given is not there any more, though it was promised to be kept:
     /// by what the server says of itself, or by replicas.
-    pub(crate) async fn look(&self, link: &Link, number: u16, facts: &Facts) -> Result<(), Fault> {
+    pub(crate) async fn look(&self, link: &Link, number: u16, facts: &Facts) -> Result<(), AttemptError> {
         let key = key(&self.prefix, number);
         let new = |value| Marker {
             value,
@@ -87,8 +88,8 @@ impl Markers {
             Ok(Reply::Bytes(value)) => Some(value),
             Ok(_) => None,
             // On its way to another master.
-            Err(Fault::Moved { .. } | Fault::Ask { .. }) => return Ok(()),
-            Err(fault) => return Err(fault),
+            Err(AttemptError::Moved { .. } | AttemptError::Ask { .. }) => return Ok(()),
+            Err(error) => return Err(error),
         };
         let marker = match (found, seen) {
             (Some(value), Some(seen)) if identity(&seen.value) == identity(&value) => {
@@ -158,7 +159,7 @@ impl Markers {
         number: u16,
         by: Acknowledgers,
         until: Instant,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), AttemptError> {
         let Some(key) = self.unacknowledged(number) else { return Ok(()) };
         let arguments = [Part::Number(IDENTITY as u64), REPLICATED.into()];
         link.run(&Command::script(&SAY_REPLICATED, true, key.clone(), &arguments)).await?;
@@ -169,14 +170,14 @@ impl Markers {
         Ok(())
     }
 
-    fn lost(&self, link: &Link, number: u16, what: &str) -> Fault {
+    fn lost(&self, link: &Link, number: u16, what: &str) -> AttemptError {
         let message = format!(
             "{} has lost its data: it {what} ({}). What was locked and completed there is forgotten and would run again. \
              Bring the data back, or open the store anew to go on without",
             link.address(),
             key(&self.prefix, number),
         );
-        Fault::refused(ErrorKind::Corrupt, message)
+        AttemptError::refused(ErrorKind::Corrupt, message)
     }
 
     fn seen(&self) -> MutexGuard<'_, HashMap<u16, Marker>> {
@@ -211,16 +212,21 @@ fn key(prefix: &str, number: u16) -> String {
 }
 
 /// Leaves a marker; none while the server takes no writes.
-async fn leave(link: &Link, key: String) -> Result<Option<Bytes>, Fault> {
+async fn leave(link: &Link, key: String) -> Result<Option<Bytes>, AttemptError> {
     let random =
-        Owner::random().map_err(|error| Fault::Later(Cause::of("no randomness".to_owned(), error)))?;
+        Owner::random().map_err(|error| AttemptError::Later(Cause::of("no randomness".to_owned(), error)))?;
     let value = Bytes::copy_from_slice(random.as_bytes());
     let set =
         ["SET".into(), key.into(), value.clone().into(), "NX".into(), "GET".into(), "PX".into(), LIFE.into()];
     match link.ask(set).await {
         Ok(Reply::Bytes(other)) => Ok(Some(other)),
         Ok(_) => Ok(Some(value)),
-        Err(Fault::Moved { .. } | Fault::Ask { .. } | Fault::Full(_) | Fault::NoWrites(_)) => Ok(None),
-        Err(fault) => Err(fault),
+        Err(
+            AttemptError::Moved { .. }
+            | AttemptError::Ask { .. }
+            | AttemptError::Full(_)
+            | AttemptError::NoWrites(_),
+        ) => Ok(None),
+        Err(error) => Err(error),
     }
 }

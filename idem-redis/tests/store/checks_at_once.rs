@@ -75,7 +75,7 @@ async fn a_sentinel_that_hangs_delays_nobody() {
     hung.stop();
     let mut config = patient(&hung);
     config.servers = vec![address(&hung), address(&sound)];
-    config.deployment = Deployment::Sentinel { service: "shop".to_owned() };
+    config.deployment = Deployment::Sentinel { master_name: "shop".to_owned() };
     let store = timeout(LONG, RedisStore::open(config)).await.unwrap().unwrap();
     completed(&store, "order").await;
 }
