@@ -6,12 +6,10 @@ use idem_core::config::{Opening, Options};
 use idem_core::{Driver, Store};
 
 use crate::config::options::read;
-#[cfg(doc)]
-use crate::config::redis_config::RedisConfig;
 use crate::store::redis_store::RedisStore;
 
 /// Opens a [`RedisStore`] by a URI or a table with `store = "redis-cluster"`, for
-/// [`Registry::with`](idem_core::Registry::with). The options are the fields of [`RedisConfig`].
+/// [`Registry::with`](idem_core::Registry::with). The options are the fields of [`RedisConfig`](crate::RedisConfig).
 ///
 /// | URI | what |
 /// |---|---|

@@ -16,7 +16,7 @@ use crate::protocol::command::Request;
 use crate::protocol::errors::attempt_error::AttemptError;
 use crate::protocol::errors::cause::Cause;
 use crate::protocol::reply::Reply;
-use crate::topology::server_time::ServerTime;
+use crate::topology::node::server_time::ServerTime;
 use crate::topology::servers::Topology;
 
 /// Redirections that are followed at once; beyond them a cluster is given time to agree with itself.

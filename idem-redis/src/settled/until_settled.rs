@@ -14,7 +14,7 @@ use crate::protocol::calls;
 use crate::protocol::reply::ScriptReply;
 use crate::retry::CallContext;
 use crate::settled::subscriptions::{Subscriptions, Waiter};
-use crate::topology::server_time::ServerTime;
+use crate::topology::node::server_time::ServerTime;
 use crate::topology::servers::Topology;
 
 /// How often to look at a key of which notifications should come, but may be lost.

@@ -12,7 +12,7 @@ use crate::config::redis_config::RedisConfig;
 use crate::protocol::records;
 use crate::retry::CallContext;
 use crate::settled::subscriptions::Subscriptions;
-use crate::topology::server_time::ServerTime;
+use crate::topology::node::server_time::ServerTime;
 use crate::topology::servers::Topology;
 
 pub(super) struct Inner {

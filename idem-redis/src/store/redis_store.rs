@@ -20,7 +20,7 @@ use crate::connection::connector::Connector;
 use crate::settled::subscriptions::Subscriptions;
 use crate::settled::until_settled::Settling;
 use crate::store::inner::Inner;
-use crate::topology::server_time::ServerTime;
+use crate::topology::node::server_time::ServerTime;
 use crate::topology::servers::Topology;
 
 /// A store of idempotency keys in Redis. Clones are the same store.

@@ -14,15 +14,15 @@ use crate::config::redis_config::RedisConfig;
 use crate::connection::connector::Connector;
 use crate::protocol::errors::attempt_error::AttemptError;
 use crate::topology::active_watcher::ActiveWatcher;
-use crate::topology::check::{self, Demands, Keeps};
 use crate::topology::cluster::slots::SlotTable;
 use crate::topology::cluster::view::{Range, View};
 use crate::topology::discover;
-use crate::topology::marker::Markers;
 use crate::topology::node::common::Common;
 use crate::topology::node::connections::Node;
-use crate::topology::required_acks::RequiredAcks;
-use crate::topology::server_time::ServerTime;
+use crate::topology::node::marker::Markers;
+use crate::topology::node::required_acks::RequiredAcks;
+use crate::topology::node::requirements::{self, Demands, Keeps};
+use crate::topology::node::server_time::ServerTime;
 use crate::topology::servers::{Topology, no_server_known};
 
 /// How long a write may take to the disk with `appendfsync everysec`: a server waits two seconds at most for a sync that is
@@ -79,9 +79,9 @@ impl Topology {
         };
         for node in &self.table().nodes {
             let link = node.link(node.next_connection()).await?;
-            check::scripts(&link, &node.server.probe_key()).await?;
+            requirements::scripts(&link, &node.server.probe_key()).await?;
             if required_acks.waits() {
-                check::waiting(&link, required_acks.is_for_disk()).await?;
+                requirements::waiting(&link, required_acks.is_for_disk()).await?;
             }
             if required_acks.is_for_disk() {
                 refuse_unless_disk_is_soon(node, config.ack_timeout)?;

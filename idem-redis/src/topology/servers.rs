@@ -20,7 +20,7 @@ use crate::topology::cluster::view::View;
 use crate::topology::discover;
 use crate::topology::node::common::Common;
 use crate::topology::node::connections::Node;
-use crate::topology::required_acks::RequiredAcks;
+use crate::topology::node::required_acks::RequiredAcks;
 
 pub(crate) struct Topology {
     pub(super) deployment: Deployment,

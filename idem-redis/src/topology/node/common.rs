@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::connection::connector::Connector;
-use crate::topology::check::Demands;
 use crate::topology::cluster::shards::Shards;
-use crate::topology::marker::Markers;
-use crate::topology::required_acks::RequiredAcks;
-use crate::topology::server_time::ServerTime;
+use crate::topology::node::marker::Markers;
+use crate::topology::node::required_acks::RequiredAcks;
+use crate::topology::node::requirements::Demands;
+use crate::topology::node::server_time::ServerTime;
 
 /// What is the same for all servers of a store.
 pub(crate) struct Common {

@@ -1,6 +1,10 @@
-//! One server: what it was found to be, and the connections to it.
+//! One server: what is required of it, what it was found to be, and the connections to it.
 
 mod check;
 pub(crate) mod common;
 pub(crate) mod connections;
+pub(crate) mod marker;
+pub(crate) mod required_acks;
+pub(crate) mod requirements;
 mod server;
+pub(crate) mod server_time;

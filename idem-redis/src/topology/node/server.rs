@@ -9,9 +9,9 @@ use crate::config::address::Address;
 use crate::connection::link::Link;
 use crate::protocol::errors::attempt_error::AttemptError;
 use crate::protocol::errors::cause::Cause;
-use crate::topology::check::{self, Facts};
 use crate::topology::cluster::view::View;
 use crate::topology::node::common::Common;
+use crate::topology::node::requirements::{self, Facts};
 
 /// What a server was found to be.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ impl Server {
     pub(super) async fn connect(&self) -> Result<Arc<Link>, AttemptError> {
         let link = Link::open(&self.common.connector, self.address()).await?;
         let seen = self.examine(&link).await?;
-        check::load_scripts(&link).await?;
+        requirements::load_scripts(&link).await?;
         link.identify(seen.facts.identity.clone());
         match self.check_data(&link, &seen).await {
             // It can be asked where the slots are, and is looked at again before it is given anything.
@@ -62,7 +62,7 @@ impl Server {
     /// Whether it is what it must be, and still that.
     pub(super) async fn examine(&self, link: &Link) -> Result<Seen, AttemptError> {
         let common = &self.common;
-        let facts = Arc::new(check::server(link, common.demands).await?);
+        let facts = Arc::new(requirements::server(link, common.demands).await?);
         common.time.learn(facts.time);
         if !common.demands.cluster {
             let seen = self.learn(Seen { facts, own: common.markers.of(&[(0, u16::MAX)]) });

@@ -8,10 +8,10 @@ use idem_core::ErrorKind;
 use crate::config::acks::Acks;
 use crate::connection::acknowledgers::Acknowledgers;
 use crate::protocol::errors::attempt_error::AttemptError;
-use crate::topology::check::Facts;
 use crate::topology::cluster::shards::Shards;
 use crate::topology::cluster::slots::SLOTS;
 use crate::topology::cluster::view::View;
+use crate::topology::node::requirements::Facts;
 
 pub(crate) struct RequiredAcks {
     replicas: Replicas,

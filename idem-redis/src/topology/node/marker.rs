@@ -16,8 +16,8 @@ use crate::protocol::errors::attempt_error::AttemptError;
 use crate::protocol::errors::cause::Cause;
 use crate::protocol::reply::Reply;
 use crate::protocol::script::SAY_REPLICATED;
-use crate::topology::check::{Facts, Keeps};
 use crate::topology::cluster::slots::slot_of;
+use crate::topology::node::requirements::{Facts, Keeps};
 
 /// Markers that there may be: a master of a cluster is given the first that lies in one of its slots. One that has less
 /// than a hundred slots may have none.
