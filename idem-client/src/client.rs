@@ -2,11 +2,11 @@
 
 use reqwest::{Client, ClientBuilder, Request, Response};
 
-use crate::OutgoingRequest;
 use crate::error::{Error, Failure};
-use crate::operation::{NotSent, Transport, not_sent, run};
-use crate::options::{Options, settings};
-use crate::redirect::{Rule, redirect_policy, under};
+use crate::operation::{SendError, Transport, run, send_error};
+use crate::request::outgoing_request::OutgoingRequest;
+use crate::response::redirect::{RedirectRule, redirect_policy, with_rule};
+use crate::settings::options::{Options, settings};
 
 /// A [`reqwest::Client`] whose requests may be sent again: each operation gets a key, kept over all its sendings.
 ///
@@ -18,7 +18,7 @@ use crate::redirect::{Rule, redirect_policy, under};
 /// # async fn pay() -> Result<(), Box<dyn std::error::Error>> {
 /// let client = IdempotentClient::new(reqwest::Client::builder())?
 ///     // Where a restart finds it.
-///     .persist(|sending: OutgoingRequest| async move { keep(sending).await })
+///     .persist(|request: OutgoingRequest| async move { keep(request).await })
 ///     // What was answered is written down, and the request removed from there.
 ///     .forget(|answered: Answered| async move { book(answered).await });
 /// let request = client.inner().post("https://api.example/payments").body("12 EUR").build()?;
@@ -82,7 +82,7 @@ impl IdempotentClient {
         if self.options.takes_key(&request) {
             return run(&self.options, request, None, &self.client).await;
         }
-        let answer = under(Rule::Any, self.client.execute(request)).await;
+        let answer = with_rule(RedirectRule::Any, self.client.execute(request)).await;
         answer.map_err(|source| Error::new(None, 1, Failure::NotAnswered(source.without_url().into())))
     }
 
@@ -96,11 +96,11 @@ impl IdempotentClient {
     ///
     /// # async fn after_a_restart(client: IdempotentClient, lines: Vec<String>) -> Result<(), Box<dyn std::error::Error>> {
     /// for line in lines {
-    ///     let mut sending: OutgoingRequest = serde_json::from_str(&line)?;
+    ///     let mut request: OutgoingRequest = serde_json::from_str(&line)?;
     ///     // Secrets were not kept.
-    ///     sending.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer today"));
-    ///     let answer = client.resume(&sending).await?;
-    ///     println!("{}: {}", sending.key().as_str(), answer.status());
+    ///     request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer today"));
+    ///     let answer = client.resume(&request).await?;
+    ///     println!("{}: {}", request.key().as_str(), answer.status());
     /// }
     /// # Ok(())
     /// # }
@@ -111,16 +111,16 @@ impl IdempotentClient {
     ///
     /// # Cancel safety
     /// A dropped future leaves it kept: resume it once more.
-    pub async fn resume(&self, sending: &OutgoingRequest) -> Result<Response, Error> {
-        match sending.request() {
+    pub async fn resume(&self, outgoing: &OutgoingRequest) -> Result<Response, Error> {
+        match outgoing.request() {
             Ok((request, resumed)) => run(&self.options, request, Some(resumed), &self.client).await,
-            Err(source) => Err(Error::new(Some(sending.key().clone()), 0, Failure::NotResumed(source))),
+            Err(source) => Err(Error::new(Some(outgoing.key().clone()), 0, Failure::NotResumed(source))),
         }
     }
 }
 
 impl Transport for &Client {
-    async fn send(&mut self, request: Request) -> Result<Response, NotSent> {
-        self.execute(request).await.map_err(not_sent)
+    async fn send(&mut self, request: Request) -> Result<Response, SendError> {
+        self.execute(request).await.map_err(send_error)
     }
 }

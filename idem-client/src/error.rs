@@ -4,7 +4,8 @@ use std::fmt;
 
 use reqwest::{Response, StatusCode};
 
-use crate::{BoxError, ClientKey, KeyError};
+use crate::box_error::BoxError;
+use crate::request::key::{ClientKey, KeyError};
 
 /// A request that came to no final answer. It may have been executed, unless [`failure`](Error::failure) says that
 /// nothing was sent: keep the [`key`](Error::key), and send the same request with it again.

@@ -52,33 +52,25 @@
 //!
 //! [draft-ietf-httpapi-idempotency-key-header]: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 
-mod answer;
-mod budget;
+mod box_error;
+mod client;
 mod clock;
 mod error;
-mod hooks;
-mod idempotent;
-mod jitter;
-mod key;
 #[cfg(feature = "middleware")]
 mod middleware;
 mod operation;
-mod options;
-mod policy;
-mod redirect;
-mod retry_after;
-mod sending;
-mod wire;
+mod request;
+mod response;
+mod retry;
+mod settings;
 
+pub use box_error::BoxError;
+pub use client::IdempotentClient;
 pub use error::{Error, Failure};
-pub use hooks::Answered;
-pub use idempotent::IdempotentClient;
-pub use key::{ClientKey, KeyError, with_key};
 #[cfg(feature = "middleware")]
 pub use middleware::IdempotencyMiddleware;
-pub use policy::RetryPolicy;
-pub use redirect::redirect_policy;
-pub use sending::OutgoingRequest;
-
-/// An error of any kind.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub use request::key::{ClientKey, KeyError, with_key};
+pub use request::outgoing_request::OutgoingRequest;
+pub use response::redirect::redirect_policy;
+pub use retry::policy::RetryPolicy;
+pub use settings::hooks::Answered;

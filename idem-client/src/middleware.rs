@@ -6,10 +6,11 @@ use reqwest::{Request, Response};
 use reqwest_middleware::{ClientWithMiddleware, Middleware, Next};
 
 use crate::error::{Error, Failure};
-use crate::operation::{NotSent, Transport, not_sent, run};
-use crate::options::{Options, settings};
-use crate::redirect::{Rule, under};
-use crate::sending::{OutgoingRequest, Resumed};
+use crate::operation::{SendError, Transport, run, send_error};
+use crate::request::outgoing_request::OutgoingRequest;
+use crate::request::resumed::Resumed;
+use crate::response::redirect::{RedirectRule, with_rule};
+use crate::settings::options::{Options, settings};
 
 /// Middleware of [reqwest-middleware](https://docs.rs/reqwest-middleware): each operation gets a key, kept over all
 /// its sendings. What stands inside it sees every sending, what stands outside the operation. It replaces a retry
@@ -56,10 +57,10 @@ impl IdempotencyMiddleware {
     ///
     /// # async fn after_a_restart(
     /// #     client: reqwest_middleware::ClientWithMiddleware,
-    /// #     sending: OutgoingRequest,
+    /// #     outgoing: OutgoingRequest,
     /// # ) -> reqwest_middleware::Result<()> {
-    /// let answer = IdempotencyMiddleware::resume(&client, &sending).await?;
-    /// println!("{}: {}", sending.key().as_str(), answer.status());
+    /// let answer = IdempotencyMiddleware::resume(&client, &outgoing).await?;
+    /// println!("{}: {}", outgoing.key().as_str(), answer.status());
     /// # Ok(())
     /// # }
     /// ```
@@ -71,10 +72,10 @@ impl IdempotencyMiddleware {
     /// A dropped future leaves it kept: resume it once more.
     pub async fn resume(
         client: &ClientWithMiddleware,
-        sending: &OutgoingRequest,
+        outgoing: &OutgoingRequest,
     ) -> reqwest_middleware::Result<Response> {
-        let (request, resumed) = sending.request().map_err(|source| {
-            let error = Error::new(Some(sending.key().clone()), 0, Failure::NotResumed(source));
+        let (request, resumed) = outgoing.request().map_err(|source| {
+            let error = Error::new(Some(outgoing.key().clone()), 0, Failure::NotResumed(source));
             reqwest_middleware::Error::middleware(error)
         })?;
         let mut extensions = Extensions::new();
@@ -94,27 +95,27 @@ impl Middleware for IdempotencyMiddleware {
         // The extensions may come with another request, which a middleware outside sends in between.
         let resumed = extensions.get::<Resumed>().filter(|resumed| resumed.is_of(&request)).cloned();
         if resumed.is_none() && !self.options.takes_key(&request) {
-            return under(Rule::Any, next.run(request, extensions)).await;
+            return with_rule(RedirectRule::Any, next.run(request, extensions)).await;
         }
-        run(&self.options, request, resumed, Through { next, extensions })
+        run(&self.options, request, resumed, MiddlewareTransport { next, extensions })
             .await
             .map_err(reqwest_middleware::Error::middleware)
     }
 }
 
 /// What stands inside, anew for every sending.
-struct Through<'a> {
+struct MiddlewareTransport<'a> {
     next: Next<'a>,
     extensions: &'a mut Extensions,
 }
 
-impl Transport for Through<'_> {
-    async fn send(&mut self, request: Request) -> Result<Response, NotSent> {
+impl Transport for MiddlewareTransport<'_> {
+    async fn send(&mut self, request: Request) -> Result<Response, SendError> {
         self.next.clone().run(request, self.extensions).await.map_err(|error| match error {
-            reqwest_middleware::Error::Reqwest(error) => not_sent(error),
+            reqwest_middleware::Error::Reqwest(error) => send_error(error),
             // Another middleware refused it.
             error @ reqwest_middleware::Error::Middleware(_) => {
-                NotSent::Never(Failure::NotAnswered(error.into()))
+                SendError::Final(Failure::NotAnswered(error.into()))
             }
         })
     }

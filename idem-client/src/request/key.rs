@@ -131,7 +131,7 @@ pub(crate) fn carries_key(request: &Request, header: &HeaderName) -> bool {
 
 /// The key of `request`, which stands in `header` from then on: its own, or a new one. None when what it has there
 /// cannot be read.
-pub(crate) fn settle(request: &mut Request, header: &HeaderName) -> Result<Option<ClientKey>, KeyError> {
+pub(crate) fn ensure_key(request: &mut Request, header: &HeaderName) -> Result<Option<ClientKey>, KeyError> {
     let headers = request.headers_mut();
     let usual = if *header == HEADER { None } else { headers.get(HEADER).cloned() };
     let elsewhere = if usual.is_some() { headers.get_all(HEADER).iter().count() } else { 0 };

@@ -1,19 +1,19 @@
 //! What is kept of a request, so that a restart can send it again.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
+use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Method, Request, Url};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::unix_seconds;
-use crate::wire::Wire;
-use crate::{BoxError, ClientKey};
-
-/// How far a clock may be behind the one that was read at the first sending.
-const CLOCKS_DIFFER: u64 = 300;
+use crate::box_error::BoxError;
+use crate::request::kept_body::KeptBody;
+use crate::request::key::ClientKey;
+use crate::request::lifetime::Lifetime;
+use crate::request::resumed::Resumed;
+use crate::request::wire::Wire;
 
 /// A request that is about to be sent for the first time: all that it takes to send exactly it again after a restart,
 /// by [`resume`](crate::IdempotentClient::resume).
@@ -23,7 +23,7 @@ const CLOCKS_DIFFER: u64 = 300;
 /// cookies of a store, `User-Agent`) is added anew, so let the client that resumes be built as the one before.
 ///
 /// # Secrets
-/// Credentials are not written: headers that are marked [sensitive](HeaderValue::set_sensitive) (reqwest does so for
+/// Credentials are not written: headers that are marked [sensitive](reqwest::header::HeaderValue::set_sensitive) (reqwest does so for
 /// `bearer_auth` and `basic_auth`), `Authorization`, `Proxy-Authorization`, `Cookie`, `X-Api-Key` and `X-Auth-Token`,
 /// and a password in the URL. Their names are; [`missing`](Self::missing) tells them after reading, and
 /// [`headers_mut`](Self::headers_mut) takes today's, which must be of the same account. Secrets in a query, a path or
@@ -34,12 +34,12 @@ const CLOCKS_DIFFER: u64 = 300;
 /// use reqwest::header::{AUTHORIZATION, HeaderValue};
 ///
 /// fn read(line: &str) -> Result<OutgoingRequest, Box<dyn std::error::Error>> {
-///     let mut sending: OutgoingRequest = serde_json::from_str(line)?;
+///     let mut request: OutgoingRequest = serde_json::from_str(line)?;
 ///     let mut token = HeaderValue::from_static("Bearer today");
 ///     token.set_sensitive(true);
-///     sending.headers_mut().insert(AUTHORIZATION, token);
-///     assert!(sending.missing().is_empty());
-///     Ok(sending)
+///     request.headers_mut().insert(AUTHORIZATION, token);
+///     assert!(request.missing().is_empty());
+///     Ok(request)
 /// }
 /// ```
 #[derive(Clone, Serialize, Deserialize)]
@@ -51,39 +51,17 @@ pub struct OutgoingRequest {
     pub(crate) headers: HeaderMap,
     /// Secrets that were not written, once it was read.
     pub(crate) left_out: Vec<HeaderName>,
-    pub(crate) body: Kept,
+    pub(crate) body: KeptBody,
     pub(crate) lifetime: Lifetime,
-}
-
-#[derive(Clone)]
-pub(crate) enum Kept {
-    Nothing,
-    Bytes(Bytes),
-    Stream,
-}
-
-/// The same operation, after a restart.
-#[derive(Debug, Clone)]
-pub(crate) struct Resumed {
-    pub(crate) key: ClientKey,
-    pub(crate) lifetime: Lifetime,
-}
-
-/// Within which a key may be sent, by the wall clock: it goes on while the machine sleeps, and over restarts.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Lifetime {
-    /// Seconds since 1970.
-    pub(crate) first_sent: u64,
-    pub(crate) until: u64,
 }
 
 impl OutgoingRequest {
     pub(crate) fn new(key: &ClientKey, request: &Request, lifetime: Lifetime) -> Self {
         let body = match request.body() {
-            None => Kept::Nothing,
-            Some(body) => {
-                body.as_bytes().map_or(Kept::Stream, |bytes| Kept::Bytes(Bytes::copy_from_slice(bytes)))
-            }
+            None => KeptBody::Nothing,
+            Some(body) => body
+                .as_bytes()
+                .map_or(KeptBody::Stream, |bytes| KeptBody::Bytes(Bytes::copy_from_slice(bytes))),
         };
         Self {
             key: key.clone(),
@@ -129,15 +107,15 @@ impl OutgoingRequest {
     #[must_use]
     pub fn body(&self) -> Option<&Bytes> {
         match &self.body {
-            Kept::Bytes(bytes) => Some(bytes),
-            Kept::Nothing | Kept::Stream => None,
+            KeptBody::Bytes(bytes) => Some(bytes),
+            KeptBody::Nothing | KeptBody::Stream => None,
         }
     }
 
     /// Whether its body is a stream, a multipart form for instance. That cannot be kept, so it cannot be resumed.
     #[must_use]
     pub fn is_stream(&self) -> bool {
-        matches!(self.body, Kept::Stream)
+        matches!(self.body, KeptBody::Stream)
     }
 
     /// The names of headers that were left out because they are secret, and are not back yet.
@@ -151,7 +129,7 @@ impl OutgoingRequest {
     /// system's time cannot tell is answered as one that no clock will read: some thousand years from now, or more.
     #[must_use]
     pub fn until(&self) -> SystemTime {
-        at(self.lifetime.until)
+        self.lifetime.until()
     }
 
     pub(crate) fn request(&self) -> Result<(Request, Resumed), BoxError> {
@@ -163,79 +141,12 @@ impl OutgoingRequest {
         let mut request = Request::new(self.method.clone(), self.url.clone());
         *request.headers_mut() = self.headers.clone();
         match &self.body {
-            Kept::Nothing => {}
-            Kept::Bytes(bytes) => *request.body_mut() = Some(bytes.clone().into()),
-            Kept::Stream => return Err("its body is a stream, which cannot be kept".into()),
+            KeptBody::Nothing => {}
+            KeptBody::Bytes(bytes) => *request.body_mut() = Some(bytes.clone().into()),
+            KeptBody::Stream => return Err("its body is a stream, which cannot be kept".into()),
         }
         Ok((request, Resumed { key: self.key.clone(), lifetime: self.lifetime }))
     }
-}
-
-#[cfg(feature = "middleware")]
-impl Resumed {
-    /// Whether it is this request that is resumed.
-    pub(crate) fn is_of(&self, request: &Request) -> bool {
-        request.headers().values().any(|value| ClientKey::of(value).as_ref() == Some(&self.key))
-    }
-}
-
-impl Lifetime {
-    /// In whole seconds, of which there is at least one.
-    pub(crate) fn new(now: SystemTime, retention: Duration) -> Self {
-        let first_sent = unix_seconds(now);
-        Self { first_sent, until: first_sent.saturating_add(retention.as_secs().max(1)) }
-    }
-
-    pub(crate) fn is_over(&self, now: SystemTime) -> bool {
-        unix_seconds(now) >= self.until
-    }
-
-    /// Whether a key that was first sent by another process may be sent still.
-    pub(crate) fn check(&self, now: SystemTime) -> Result<(), BoxError> {
-        if unix_seconds(now).saturating_add(CLOCKS_DIFFER) < self.first_sent {
-            return Err("the clock is behind the time of its first sending: its age cannot be told".into());
-        }
-        if self.is_over(now) {
-            return Err(
-                "it is older than the server keeps answers: sent again it might be executed again".into()
-            );
-        }
-        Ok(())
-    }
-}
-
-/// So many seconds after 1970, or less where the system has no such time.
-fn at(seconds: u64) -> SystemTime {
-    let times = std::iter::successors(Some(seconds), |seconds| Some(seconds / 2));
-    let mut times =
-        times.filter_map(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
-    // The last of them is 1970 itself, which every system has.
-    times.next().unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-/// Headers that hold credentials by their usual names.
-const SECRETS: [&str; 14] = [
-    "x-api-key",
-    "api-key",
-    "x-auth-token",
-    "x-access-token",
-    "x-refresh-token",
-    "x-session-token",
-    "x-csrf-token",
-    "x-xsrf-token",
-    "x-amz-security-token",
-    "x-goog-api-key",
-    "x-vault-token",
-    "x-subject-token",
-    "ocp-apim-subscription-key",
-    "dpop",
-];
-
-/// Whether a header is for the server alone.
-pub(crate) fn is_secret(name: &HeaderName, value: &HeaderValue) -> bool {
-    value.is_sensitive()
-        || [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name)
-        || SECRETS.contains(&name.as_str())
 }
 
 impl fmt::Debug for OutgoingRequest {
@@ -252,10 +163,12 @@ impl fmt::Debug for OutgoingRequest {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::clock;
 
-    fn sending(retention: Duration) -> OutgoingRequest {
+    fn request(retention: Duration) -> OutgoingRequest {
         let request = Request::new(Method::POST, Url::parse("http://localhost/").unwrap());
         OutgoingRequest::new(&ClientKey::random(), &request, Lifetime::new(clock::now(), retention))
     }
@@ -264,15 +177,15 @@ mod tests {
     fn a_retention_past_the_end_of_time_ends_at_no_time_that_is_past() {
         let century = Duration::from_hours(100 * 365 * 24);
         for retention in [Duration::MAX, Duration::from_secs(u64::MAX), Duration::from_secs(1 << 63)] {
-            let sending = sending(retention);
-            assert!(sending.until() > clock::now() + century, "{retention:?}: {:?}", sending.until());
-            assert!(!sending.lifetime.is_over(clock::now() + century));
+            let request = request(retention);
+            assert!(request.until() > clock::now() + century, "{retention:?}: {:?}", request.until());
+            assert!(!request.lifetime.is_over(clock::now() + century));
         }
     }
 
     #[test]
     fn a_retention_that_time_can_tell_ends_when_it_says() {
-        let until = sending(Duration::from_hours(1)).until();
+        let until = request(Duration::from_hours(1)).until();
         let left = until.duration_since(clock::now()).unwrap();
         assert!(left <= Duration::from_hours(1) && left > Duration::from_mins(50), "{left:?}");
     }

@@ -15,7 +15,7 @@ const LATER_BYTES: usize = 64 * 1_024;
 const LATER_TIME: Duration = Duration::from_secs(1);
 
 /// Whether the same request may get another answer later.
-pub(crate) fn is_worth_repeating(answer: &Response, replayed: &HeaderName) -> bool {
+pub(crate) fn is_retryable(answer: &Response, replayed: &HeaderName) -> bool {
     if is_replay(answer.headers(), replayed) {
         return false;
     }

@@ -7,12 +7,12 @@ use reqwest::{Method, StatusCode, Url};
 const MOST: usize = 10;
 
 tokio::task_local! {
-    static RULE: Rule;
+    static RULE: RedirectRule;
 }
 
 /// What holds for the request that is being sent.
 #[derive(Debug, Clone)]
-pub(crate) enum Rule {
+pub(crate) enum RedirectRule {
     /// It has a key: the same method, at the same origin, or an error.
     Same(Method),
     /// It has none, or the application said so: as reqwest does by default.
@@ -35,20 +35,20 @@ pub(crate) enum Rule {
 #[must_use]
 pub fn redirect_policy() -> Policy {
     Policy::custom(|attempt| match RULE.try_with(Clone::clone) {
-        Ok(Rule::Any) => Policy::limited(MOST).redirect(attempt),
-        Ok(Rule::Same(method)) => same(attempt, Some(&method)),
+        Ok(RedirectRule::Any) => Policy::limited(MOST).redirect(attempt),
+        Ok(RedirectRule::Same(method)) => same(attempt, Some(&method)),
         Err(_) => same(attempt, None),
     })
 }
 
-/// Runs `sending` under `rule`. The policy is asked while the client's future is polled.
-pub(crate) async fn under<F: Future>(rule: Rule, sending: F) -> F::Output {
+/// Runs `sending` with `rule`. The policy is asked while the client's future is polled.
+pub(crate) async fn with_rule<F: Future>(rule: RedirectRule, sending: F) -> F::Output {
     RULE.scope(rule, sending).await
 }
 
 /// For a client with a policy of its own: the answer came from elsewhere.
-pub(crate) fn came_from_elsewhere(rule: &Rule, asked: &Url, answered: &Url) -> Option<Redirected> {
-    let elsewhere = matches!(rule, Rule::Same(_)) && asked.origin() != answered.origin();
+pub(crate) fn came_from_elsewhere(rule: &RedirectRule, asked: &Url, answered: &Url) -> Option<Redirected> {
+    let elsewhere = matches!(rule, RedirectRule::Same(_)) && asked.origin() != answered.origin();
     elsewhere
         .then(|| Redirected { why: "to another origin, and the client followed it", to: place(answered) })
 }

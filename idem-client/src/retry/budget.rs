@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tower::retry::budget::{Budget as _, TpsBudget};
 
-use crate::RetryPolicy;
+use crate::retry::policy::RetryPolicy;
 
 /// How long a request counts.
 const SPAN: Duration = Duration::from_secs(10);

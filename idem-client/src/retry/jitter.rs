@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
-use crate::RetryPolicy;
+use crate::retry::policy::RetryPolicy;
 
 /// The pauses of one operation. No two operations have the same ones, in whatever process they are: those that
 /// failed together must not come back together.
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn pauses_of_two_processes_differ() {
-        const TEST: &str = "jitter::tests::pauses_of_two_processes_differ";
+        const TEST: &str = "retry::jitter::tests::pauses_of_two_processes_differ";
         if std::env::var_os(ROLE).is_some() {
             println!("pauses: {:?}", drawn(None));
             return;

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
-use crate::{BoxError, ClientKey};
+use crate::box_error::BoxError;
+use crate::request::key::ClientKey;
 
 type Done = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 

@@ -6,12 +6,15 @@ use std::time::SystemTime;
 use reqwest::header::HeaderName;
 use reqwest::{Method, Request};
 
-use crate::answer::REPLAYED;
-use crate::budget::Budget;
-use crate::hooks::Hook;
-use crate::key::{HEADER, carries_key, settle};
-use crate::sending::Lifetime;
-use crate::{Answered, BoxError, ClientKey, KeyError, OutgoingRequest, RetryPolicy, clock};
+use crate::box_error::BoxError;
+use crate::clock;
+use crate::request::key::{ClientKey, HEADER, KeyError, carries_key, ensure_key};
+use crate::request::lifetime::Lifetime;
+use crate::request::outgoing_request::OutgoingRequest;
+use crate::response::answer::REPLAYED;
+use crate::retry::budget::Budget;
+use crate::retry::policy::RetryPolicy;
+use crate::settings::hooks::{Answered, Hook};
 
 /// For answers that must be read whole and were given no bound.
 const BODY_LIMIT: usize = 1_024 * 1_024;
@@ -61,7 +64,7 @@ impl Options {
 
     /// The key that the request has, or a new one that it is given.
     pub(crate) fn key(&self, request: &mut Request) -> Result<Option<ClientKey>, KeyError> {
-        settle(request, &self.header)
+        ensure_key(request, &self.header)
     }
 
     pub(crate) async fn keep(
@@ -91,7 +94,7 @@ macro_rules! settings {
         /// Its budget begins anew, for this client and those that are cloned of it from now on. Let each API have a
         /// client of its own, so that the outage of one does not take the budget of another.
         #[must_use]
-        pub fn policy(mut self, policy: crate::RetryPolicy) -> Self {
+        pub fn policy(mut self, policy: crate::retry::policy::RetryPolicy) -> Self {
             self.options.set_policy(policy);
             self
         }
@@ -131,11 +134,11 @@ macro_rules! settings {
         #[must_use]
         pub fn persist<F, Fut, E>(mut self, hook: F) -> Self
         where
-            F: Fn(crate::OutgoingRequest) -> Fut + Send + Sync + 'static,
+            F: Fn(crate::request::outgoing_request::OutgoingRequest) -> Fut + Send + Sync + 'static,
             Fut: Future<Output = Result<(), E>> + Send + 'static,
-            E: Into<crate::BoxError>,
+            E: Into<crate::box_error::BoxError>,
         {
-            self.options.persist = Some(crate::hooks::Hook::new(hook));
+            self.options.persist = Some(crate::settings::hooks::Hook::new(hook));
             self
         }
 
@@ -153,11 +156,11 @@ macro_rules! settings {
         #[must_use]
         pub fn forget<F, Fut, E>(mut self, hook: F) -> Self
         where
-            F: Fn(crate::Answered) -> Fut + Send + Sync + 'static,
+            F: Fn(crate::settings::hooks::Answered) -> Fut + Send + Sync + 'static,
             Fut: Future<Output = Result<(), E>> + Send + 'static,
-            E: Into<crate::BoxError>,
+            E: Into<crate::box_error::BoxError>,
         {
-            self.options.forget = Some(crate::hooks::Hook::new(hook));
+            self.options.forget = Some(crate::settings::hooks::Hook::new(hook));
             self
         }
 
