@@ -2,9 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Bytes that a record counts for beside its outcome or checkpoint: what its places in the maps, in the expiry
-/// index and in the allocator take, as measured (0.3 to 0.45 KiB) and rounded up.
-pub const RECORD_OVERHEAD: u64 = 512;
+use crate::config::RECORD_OVERHEAD;
 
 /// Records, the locked ones among them, and bytes.
 ///

@@ -7,8 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use idem_core::{Key, Scope};
 
+use crate::accounting::held::Held;
 use crate::hash::{BuildAsItIs, Hashed, KeyHash};
-use crate::held::Held;
 
 /// What the storage keys of one scope begin with.
 type ScopeId = [u8; Scope::PREFIX_LEN];

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Key};
 
-use crate::held::{Exceeded, Held, Most};
-use crate::scope::{CountedIn, ScopeUsage, Scopes};
-use crate::{MokaConfig, WhenFull};
+use crate::accounting::held::{Exceeded, Held, Most};
+use crate::accounting::scope::{CountedIn, ScopeUsage, Scopes};
+use crate::config::{MokaConfig, WhenFull};
 
 /// What a [`MokaStore`](crate::MokaStore) holds, and what it did at its bounds.
 ///

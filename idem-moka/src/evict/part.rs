@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::expiry::Expiry;
+use crate::evict::expiry::Expiry;
 use crate::hash::KeyHashValue;
 
 /// All records in moka, in parts.

@@ -1,22 +1,17 @@
-//! Removing what has expired: a little along with other calls, the rest when asked.
+//! Removing what has expired when asked to.
 
 use idem_core::Expired;
 use idem_core::clock::Timestamp;
 use tokio::task::yield_now;
 
-use crate::evict::EvictableRecords;
-use crate::records::Records;
-use crate::shard::{Kind, Shard, ShardRecords};
-use crate::usage::Limit;
+use crate::evict::evictable_records::EvictableRecords;
+use crate::records::store_records::StoreRecords;
+use crate::records::sweep::{Swept, sweep};
+use crate::shards::shard::{Kind, Shard};
 
 /// Records removed before other tasks get their turn: some ten microseconds.
 const STEP: usize = 16;
-/// Records that a refused call removes to make room, so that it stays a short one.
-const ROOM: usize = 32;
-/// Notes looked at for each record to be removed, most of which may be outdated.
-const LOOKS: usize = 4;
-
-impl Records {
+impl StoreRecords {
     /// Removes at most `budget` expired records.
     ///
     /// # Cancel safety
@@ -54,7 +49,7 @@ impl Records {
     ) -> bool {
         loop {
             let step = STEP.min(budget - *removed);
-            let swept = self.sweep(&mut shard.write(), kind, now, step);
+            let swept = sweep(&self.usage, &mut shard.write(), kind, now, step);
             *removed += swept.removed;
             if swept.removed > 0 || swept.more {
                 yield_now().await;
@@ -65,58 +60,6 @@ impl Records {
         }
     }
 
-    /// Removes some expired records of the kind that `limit` counts; false: there were none.
-    pub(crate) fn make_room(&self, limit: Limit) -> bool {
-        let now = self.clock.now();
-        let kinds: &[Kind] = match limit {
-            Limit::Locks | Limit::Checkpoints => &[Kind::Locked],
-            Limit::Entries | Limit::Bytes => &[Kind::Completed, Kind::Locked],
-        };
-        let mut removed = 0;
-        for kind in kinds {
-            for group in self.shards.due(*kind, now) {
-                for shard in self.shards.group(group) {
-                    if removed < ROOM && shard.read().is_due(*kind, now) {
-                        removed += self.sweep(&mut shard.write(), *kind, now, ROOM - removed).removed;
-                    }
-                }
-                if removed >= ROOM {
-                    return true;
-                }
-                self.shards.look_anew(group, *kind);
-            }
-        }
-        removed > 0
-    }
-
-    fn sweep(&self, records: &mut ShardRecords, kind: Kind, now: Timestamp, budget: usize) -> Swept {
-        let removed = self.sweep_along(records, kind, now, budget);
-        Swept { removed, more: records.of(kind).has_expired(now) }
-    }
-
-    /// Removes at most `budget` expired records of `kind` from a shard.
-    pub(crate) fn sweep_along(
-        &self,
-        records: &mut ShardRecords,
-        kind: Kind,
-        now: Timestamp,
-        budget: usize,
-    ) -> usize {
-        let (mut removed, mut looks) = (0, LOOKS * budget);
-        while removed < budget
-            && let Some(entry) = records.of(kind).pop_expired(now, &mut looks)
-        {
-            match kind {
-                Kind::Locked => self.usage.unlock(&entry.scope, entry.checkpoint_bytes()),
-                Kind::Completed => self.usage.forget(&entry.scope, entry.outcome_bytes()),
-            }
-            removed += 1;
-        }
-        removed
-    }
-}
-
-impl Records {
     /// The same for the records that may be evicted.
     async fn expire_evictable(&self, evictable: &EvictableRecords, now: Timestamp, budget: usize) -> Swept {
         let mut all = Swept::default();
@@ -143,12 +86,4 @@ impl Records {
         }
         all
     }
-}
-
-/// What a part of a sweep came to.
-#[derive(Debug, Default)]
-struct Swept {
-    removed: usize,
-    /// Whether there may be more.
-    more: bool,
 }

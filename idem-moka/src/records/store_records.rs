@@ -8,19 +8,22 @@ use idem_core::clock::Timestamp;
 use idem_core::record::{Record, Replay, State};
 use idem_core::{Fingerprint, Key};
 
-use crate::evict::{CompletedRecord, EvictableRecords, NoneCompleted};
+use crate::accounting::usage::{Bound, MokaStats, Usage};
+use crate::config::{MokaConfig, WhenFull};
+use crate::evict::completed_record::CompletedRecord;
+use crate::evict::evictable_records::EvictableRecords;
+use crate::evict::part::NoneCompleted;
 use crate::hash::{HashedKey, KeyHash};
-use crate::shard::{Kind, ShardRecords, Shards};
-use crate::table::{Entry, checkpoint_bytes};
-use crate::usage::{Bound, MokaStats, Usage};
-use crate::{MokaConfig, WhenFull};
+use crate::records::sweep::{make_room, sweep_along};
+use crate::shards::shard::{Kind, SWEPT_ALONG, ShardRecords, Shards};
+use crate::shards::table::{Entry, checkpoint_bytes};
 
 /// All records: the locked ones in their shards, the completed ones there too, or, where they may be evicted, in
 /// moka.
 ///
 /// A key's record is in one place, and changes under its shard's lock only, by what [`decide`] says.
 #[derive(Debug)]
-pub(crate) struct Records {
+pub(crate) struct StoreRecords {
     pub(crate) shards: Shards,
     /// The completed records of a store that evicts.
     pub(crate) evictable: Option<EvictableRecords>,
@@ -30,7 +33,7 @@ pub(crate) struct Records {
     last_sequence: AtomicU64,
 }
 
-impl Records {
+impl StoreRecords {
     pub(crate) fn new(config: &MokaConfig, clock: StoreClock) -> Self {
         let usage = Arc::new(Usage::new(config));
         let shards = Shards::new(config, clock.source());
@@ -112,7 +115,9 @@ impl Records {
         let may_be_refused = matches!(call, Call::Lock { .. });
         let again = may_be_refused.then(|| call.clone());
         match (self.step(key, call, sent, seen), again) {
-            (Err(bound), Some(call)) if self.make_room(bound.limit()) => {
+            (Err(bound), Some(call))
+                if make_room(&self.shards, &self.usage, self.clock.now(), bound.limit()) =>
+            {
                 self.step(key, call, sent, NoneCompleted::UNKNOWN)
             }
             (done, _) => done,
@@ -181,7 +186,7 @@ impl Records {
                 return Ok(());
             }
         }
-        self.sweep_along(records, Kind::Locked, now, SWEPT_ALONG);
+        sweep_along(&self.usage, records, Kind::Locked, now, SWEPT_ALONG);
         Ok(())
     }
 
@@ -216,7 +221,7 @@ impl Records {
         self.usage.complete(&entry.scope, checkpoint, entry.outcome_bytes());
         records.completed.insert(entry);
         self.shards.noted(key.hash_value(), records, Kind::Completed);
-        let removed = self.sweep_along(records, Kind::Completed, now, SWEPT_ALONG);
+        let removed = sweep_along(&self.usage, records, Kind::Completed, now, SWEPT_ALONG);
         if removed > 0 {
             idem_core::metrics::expired(removed as u64);
         }
@@ -239,7 +244,3 @@ impl Records {
         last.map_or_else(next, next)
     }
 }
-
-/// How many expired records of a kind a call that adds one to its shard removes: more than one, so that there
-/// are ever fewer of them.
-pub(crate) const SWEPT_ALONG: usize = 2;

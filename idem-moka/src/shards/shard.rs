@@ -7,11 +7,14 @@ use std::time::Duration;
 use idem_core::backend::Sent;
 use idem_core::clock::{Clock, SharedClock, Timestamp};
 
-use crate::MokaConfig;
+use crate::accounting::scope::CountedIn;
+use crate::config::{MokaConfig, RECORD_OVERHEAD};
 use crate::hash::KeyHashValue;
-use crate::held::RECORD_OVERHEAD;
-use crate::scope::CountedIn;
-use crate::table::Table;
+use crate::shards::table::Table;
+
+/// How many expired records of a kind a call that adds one to its shard removes: more than one, so that there
+/// are ever fewer of them.
+pub(crate) const SWEPT_ALONG: usize = 2;
 
 /// Enough that threads seldom meet in one.
 const FOR_EACH_THREAD: usize = 8;

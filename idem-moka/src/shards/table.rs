@@ -4,9 +4,9 @@ use hashbrown::HashTable;
 use idem_core::clock::Timestamp;
 use idem_core::record::Record;
 
-use crate::expiry::Notes;
+use crate::accounting::scope::CountedIn;
 use crate::hash::{HashedKey, KeyHashValue};
-use crate::scope::CountedIn;
+use crate::shards::notes::Notes;
 
 /// Records by key, and when they expire.
 #[derive(Debug, Default)]
