@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::between::{Act, Between, has};
+use crate::proxy::{Act, Proxy, has};
 use crate::support::{address, completed, config, key};
 
 const LONG: Duration = Duration::from_mins(1);
@@ -19,7 +19,7 @@ const LONG: Duration = Duration::from_mins(1);
 /// A server that keeps its data, connected to again, and was loading when it was asked for its marker.
 struct Unseen {
     server: Server,
-    between: Between,
+    proxy: Proxy,
     /// Whether it tells late what it is.
     is_slow: Arc<AtomicBool>,
     /// How often it was asked that.
@@ -32,7 +32,7 @@ impl Unseen {
         let server = Server::options().appendonly().start().await;
         let (is_slow, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let is_loading = Arc::new(AtomicBool::new(false));
-        let between = Between::start(&server, {
+        let proxy = Proxy::start(&server, {
             let (is_slow, is_loading, asked) =
                 (Arc::clone(&is_slow), Arc::clone(&is_loading), Arc::clone(&asked));
             move |_, request| {
@@ -49,11 +49,11 @@ impl Unseen {
             }
         })
         .await;
-        Self { server, between, is_slow, asked, is_loading }
+        Self { server, proxy, is_slow, asked, is_loading }
     }
 
     fn config(&self) -> RedisConfig {
-        let mut config = config(&self.between.node());
+        let mut config = config(&self.proxy.node());
         (config.response_timeout, config.check_interval) = (Duration::from_mins(1), Duration::from_hours(1));
         config
     }
@@ -109,7 +109,7 @@ async fn a_server_that_gets_its_first_slot_while_it_is_connected_to_is_looked_at
     newcomer.run(&["CLUSTER", "RESET", "SOFT"]).await;
     let (open, gate) = watch::channel(true);
     let (reached, mut at_gate) = watch::channel(false);
-    let between = Between::start(&newcomer, move |_, request| {
+    let proxy = Proxy::start(&newcomer, move |_, request| {
         if has(request, "\r\nLOAD\r\n") && !*gate.borrow() {
             reached.send_replace(true);
             return Act::Gate(gate.clone());
@@ -117,9 +117,9 @@ async fn a_server_that_gets_its_first_slot_while_it_is_connected_to_is_looked_at
         Act::Pass
     })
     .await;
-    join_as(&newcomer, &between.node(), &cluster).await;
-    let mut config = config(&between.node());
-    config.servers = seeds.iter().chain([&between.node()]).map(address).collect();
+    join_as(&newcomer, &proxy.node(), &cluster).await;
+    let mut config = config(&proxy.node());
+    config.servers = seeds.iter().chain([&proxy.node()]).map(address).collect();
     let long = Duration::from_mins(1);
     (config.deployment, config.check_interval) = (Deployment::Cluster, Duration::from_hours(1));
     (config.call_timeout, config.response_timeout, config.connect_timeout) = (long, long, long);

@@ -8,14 +8,14 @@ use idem_conformance::redis::Server;
 use idem_redis::RedisStore;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::between::{Act, Between, has};
+use crate::proxy::{Act, Proxy, has};
 use crate::support::{config, lock};
 
 /// A store to which the next `SET` of a record is answered by `first` and then, without end, by `again`.
-async fn flooded(first: &'static [u8], again: Vec<u8>) -> (Server, Between, RedisStore, Arc<AtomicUsize>) {
+async fn flooded(first: &'static [u8], again: Vec<u8>) -> (Server, Proxy, RedisStore, Arc<AtomicUsize>) {
     let server = Server::lone().await;
     let (armed, taken) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
-    let between = Between::start(&server, {
+    let proxy = Proxy::start(&server, {
         let taken = Arc::clone(&taken);
         move |_, request| {
             if has(request, "\r\nSET\r\n") && !has(request, "marker") && armed.swap(false, Ordering::Relaxed)
@@ -26,12 +26,12 @@ async fn flooded(first: &'static [u8], again: Vec<u8>) -> (Server, Between, Redi
         }
     })
     .await;
-    let mut config = config(&between.node());
+    let mut config = config(&proxy.node());
     config.max_outcome = 1 << 20;
     (config.response_timeout, config.call_timeout) = (Duration::from_secs(4), Duration::from_secs(12));
     config.check_interval = Duration::from_hours(1);
     let store = RedisStore::open(config).await.unwrap();
-    (server, between, store, taken)
+    (server, proxy, store, taken)
 }
 
 /// Sixteen times the largest record.

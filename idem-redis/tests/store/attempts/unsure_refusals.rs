@@ -9,7 +9,7 @@ use idem_core::record::State;
 use idem_core::{ErrorKind, Store};
 use idem_redis::RedisStore;
 
-use crate::between::{Act, Between, has};
+use crate::proxy::{Act, Proxy, has};
 use crate::support::{acquire, claim, complete, config, fingerprint, key, kind};
 
 /// Loses the answer to the first command with `word` once told, and runs `then` before anything else comes.
@@ -17,9 +17,9 @@ async fn losing(
     server: &Server,
     word: &'static str,
     then: &'static [&'static str],
-) -> (Between, Arc<AtomicBool>) {
+) -> (Proxy, Arc<AtomicBool>) {
     let armed = Arc::new(AtomicBool::new(false));
-    let between = Between::start(server, {
+    let proxy = Proxy::start(server, {
         let armed = Arc::clone(&armed);
         move |_, request| {
             let lose = has(request, word) && armed.swap(false, Ordering::Relaxed);
@@ -27,15 +27,15 @@ async fn losing(
         }
     })
     .await;
-    (between, armed)
+    (proxy, armed)
 }
 
 #[tokio::test]
 async fn a_completion_that_was_kept_is_unknown_though_the_server_is_refused_when_it_is_sent_again() {
     let server = Server::lone().await;
     let then = &["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"];
-    let (between, armed) = losing(&server, "\r\nEVALSHA\r\n", then).await;
-    let mut config = config(&between.node());
+    let (proxy, armed) = losing(&server, "\r\nEVALSHA\r\n", then).await;
+    let mut config = config(&proxy.node());
     config.check_interval = Duration::from_hours(1);
     let store = RedisStore::open(config).await.unwrap();
     let lease = acquire(&store, "order").await;
@@ -53,8 +53,8 @@ async fn a_lock_that_was_granted_is_unknown_though_the_password_is_refused_when_
     let server = Server::options().password("old").start().await;
     let then = &["CONFIG", "SET", "requirepass", "new"];
     // The harness logs in by the old password, which is still right then.
-    let (between, armed) = losing(&server, "\r\nSET\r\n", then).await;
-    let mut config = config(&between.node());
+    let (proxy, armed) = losing(&server, "\r\nSET\r\n", then).await;
+    let mut config = config(&proxy.node());
     config.password = Some("old".to_owned());
     config.check_interval = Duration::from_hours(1);
     let store = RedisStore::open(config).await.unwrap();
@@ -66,8 +66,8 @@ async fn a_lock_that_was_granted_is_unknown_though_the_password_is_refused_when_
 async fn a_lock_that_was_granted_is_unknown_though_the_server_takes_no_writes_when_it_is_sent_again() {
     let server = Server::lone().await;
     let then = &["CONFIG", "SET", "min-replicas-to-write", "1"];
-    let (between, armed) = losing(&server, "\r\nSET\r\n", then).await;
-    let mut config = config(&between.node());
+    let (proxy, armed) = losing(&server, "\r\nSET\r\n", then).await;
+    let mut config = config(&proxy.node());
     config.check_interval = Duration::from_hours(1);
     let store = RedisStore::open(config).await.unwrap();
     armed.store(true, Ordering::Relaxed);

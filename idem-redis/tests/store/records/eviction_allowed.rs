@@ -7,7 +7,7 @@ use idem_core::ErrorKind;
 use idem_redis::{RedisConfig, RedisStore};
 use tokio::time::{sleep, timeout};
 
-use crate::lost_data::is_corrupt;
+use crate::records::lost_data::is_corrupt;
 use crate::support::{assert_replays, completed, config, lock, looked_at, refusal};
 
 fn allowing(server: &Server) -> RedisConfig {

@@ -12,20 +12,20 @@ use idem_core::{Claim, Effect, ErrorKind, Lease, LockAnswer, LostReason, Store};
 use idem_redis::RedisStore;
 use tokio::task::JoinSet;
 
-use crate::cutter::{Cut, Cutter};
+use crate::cutting_proxy::{Cut, CuttingProxy};
 use crate::support::{acquire, assert_replays, claim, complete, config, fingerprint, key, kind, lock, value};
 
 const EVER: u32 = u32::MAX;
 const LONG: Duration = Duration::from_secs(20);
 
 /// A store whose connections can be cut, the server behind, and what cuts.
-async fn cuttable(call_timeout: Duration) -> (Server, Cutter, RedisStore) {
+async fn cuttable(call_timeout: Duration) -> (Server, CuttingProxy, RedisStore) {
     let server = Server::lone().await;
-    let cutter = Cutter::before(&server).await;
-    let mut config = config(&cutter.node());
+    let proxy = CuttingProxy::before(&server).await;
+    let mut config = config(&proxy.node());
     config.call_timeout = call_timeout;
     let store = RedisStore::open(config).await.unwrap();
-    (server, cutter, store)
+    (server, proxy, store)
 }
 
 async fn lock_as(store: &RedisStore, name: &str, claim: &Claim) -> Lease {
@@ -44,86 +44,86 @@ async fn assert_held(store: &RedisStore, name: &str) {
 
 #[tokio::test]
 async fn a_cut_connection_is_made_up_for_within_the_call() {
-    let (_server, cutter, store) = cuttable(LONG).await;
+    let (_server, proxy, store) = cuttable(LONG).await;
     for cut in [Cut::Before, Cut::After] {
         let name = format!("{cut:?}");
         let mine = claim();
-        cutter.cut("SET", cut, 1);
+        proxy.cut("SET", cut, 1);
         let lease = lock_as(&store, &name, &mine).await;
-        assert!(cutter.is_done(), "lock {cut:?}: nothing was cut");
+        assert!(proxy.is_done(), "lock {cut:?}: nothing was cut");
         assert_eq!(lease.attempt(), 1);
         assert_held(&store, &name).await;
 
-        cutter.cut("EVALSHA", cut, 1);
+        proxy.cut("EVALSHA", cut, 1);
         assert_eq!(store.renew(&lease, Duration::from_mins(1)).await.unwrap(), Effect::Applied);
-        assert!(cutter.is_done(), "renew {cut:?}: nothing was cut");
+        assert!(proxy.is_done(), "renew {cut:?}: nothing was cut");
 
-        cutter.cut("EVALSHA", cut, 1);
+        proxy.cut("EVALSHA", cut, 1);
         let progress = Bytes::from_static(b"charged");
         let saved = store.checkpoint(&lease, 1, progress, Duration::from_mins(1)).await.unwrap();
         assert_eq!(saved, Effect::Applied);
-        assert!(cutter.is_done(), "checkpoint {cut:?}: nothing was cut");
+        assert!(proxy.is_done(), "checkpoint {cut:?}: nothing was cut");
         let record = store.get(lease.key()).await.unwrap().unwrap();
         assert_eq!(record.checkpoint().unwrap().progress, &b"charged"[..]);
 
-        cutter.cut("EVALSHA", cut, 1);
+        proxy.cut("EVALSHA", cut, 1);
         assert_eq!(complete(&store, &lease).await.unwrap(), Effect::Applied);
-        assert!(cutter.is_done(), "complete {cut:?}: nothing was cut");
+        assert!(proxy.is_done(), "complete {cut:?}: nothing was cut");
         assert_replays(&store, &name).await;
 
         let released = acquire(&store, &format!("released {cut:?}")).await;
-        cutter.cut("EVALSHA", cut, 1);
+        proxy.cut("EVALSHA", cut, 1);
         assert_eq!(store.release(&released).await.unwrap(), Effect::Applied);
-        assert!(cutter.is_done(), "release {cut:?}: nothing was cut");
+        assert!(proxy.is_done(), "release {cut:?}: nothing was cut");
         assert!(store.get(released.key()).await.unwrap().is_none());
 
         let removed = acquire(&store, &format!("removed {cut:?}")).await;
-        cutter.cut("EVALSHA", cut, 1);
+        proxy.cut("EVALSHA", cut, 1);
         assert!(store.remove(removed.key(), true).await.unwrap());
-        assert!(cutter.is_done(), "remove {cut:?}: nothing was cut");
+        assert!(proxy.is_done(), "remove {cut:?}: nothing was cut");
     }
 }
 
 #[tokio::test]
 async fn a_call_cut_to_its_end_times_out_and_the_same_call_finds_the_truth() {
-    let (_server, cutter, store) = cuttable(Duration::from_secs(1)).await;
+    let (_server, proxy, store) = cuttable(Duration::from_secs(1)).await;
     for cut in [Cut::Before, Cut::After] {
         let name = format!("{cut:?}");
         let mine = claim();
-        cutter.cut("SET", cut, EVER);
+        proxy.cut("SET", cut, EVER);
         assert_unsure(store.lock(&key(&name), &fingerprint(), &mine).await);
-        cutter.heal();
+        proxy.heal();
         let lease = lock_as(&store, &name, &mine).await;
         assert_eq!(lease.attempt(), 1);
         assert_held(&store, &name).await;
 
-        cutter.cut("EVALSHA", cut, EVER);
+        proxy.cut("EVALSHA", cut, EVER);
         assert_unsure(complete(&store, &lease).await);
-        cutter.heal();
+        proxy.heal();
         assert_eq!(complete(&store, &lease).await.unwrap(), Effect::Applied);
         assert_replays(&store, &name).await;
     }
 }
 
 /// The lease of whoever asks until the key is free. From then on nothing is cut any more.
-async fn taken_over(next: &RedisStore, name: &str, cutter: &Cutter) -> Lease {
+async fn taken_over(next: &RedisStore, name: &str, proxy: &CuttingProxy) -> Lease {
     loop {
         if let LockAnswer::Acquired(taken) = lock(next, name).await.unwrap() {
-            cutter.heal();
+            proxy.heal();
             return taken;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
-/// Between the release that was done and the one sent again, another may have taken the key.
+/// Proxy the release that was done and the one sent again, another may have taken the key.
 #[tokio::test]
 async fn a_release_is_not_called_lost_because_the_next_holder_was_quick() {
-    let (server, cutter, store) = cuttable(LONG).await;
+    let (server, proxy, store) = cuttable(LONG).await;
     let next = RedisStore::open(config(&server)).await.unwrap();
     let lease = acquire(&store, "quick").await;
-    cutter.cut("EVALSHA", Cut::After, EVER);
-    let (released, taken) = tokio::join!(store.release(&lease), taken_over(&next, "quick", &cutter));
+    proxy.cut("EVALSHA", Cut::After, EVER);
+    let (released, taken) = tokio::join!(store.release(&lease), taken_over(&next, "quick", &proxy));
     assert_eq!(released.unwrap(), Effect::Applied);
     assert_eq!(complete(&next, &taken).await.unwrap(), Effect::Applied);
 }
@@ -131,12 +131,12 @@ async fn a_release_is_not_called_lost_because_the_next_holder_was_quick() {
 /// When its lease is over, another may have taken it without any release.
 #[tokio::test]
 async fn a_release_sent_again_after_the_lease_does_not_hide_who_took_over() {
-    let (server, cutter, store) = cuttable(LONG).await;
+    let (server, proxy, store) = cuttable(LONG).await;
     let next = RedisStore::open(config(&server)).await.unwrap();
     let mine = Claim { lease: Duration::from_millis(200), ..claim() };
     let lease = lock_as(&store, "late", &mine).await;
-    cutter.cut("EVALSHA", Cut::Before, EVER);
-    let (released, taken) = tokio::join!(store.release(&lease), taken_over(&next, "late", &cutter));
+    proxy.cut("EVALSHA", Cut::Before, EVER);
+    let (released, taken) = tokio::join!(store.release(&lease), taken_over(&next, "late", &proxy));
     assert_eq!(released.unwrap(), Effect::Lost(LostReason::Superseded));
     assert_eq!(taken.attempt(), 2);
 }
@@ -149,26 +149,26 @@ fn assert_unsure<T: std::fmt::Debug>(answer: idem_core::Result<T>) {
 #[tokio::test]
 async fn a_connection_lost_between_a_write_and_its_wait_acknowledges_nothing() {
     let pair = Pair::start(1).await;
-    let cutter = Cutter::before(pair.master()).await;
-    let store = RedisStore::open(config(&cutter.node())).await.unwrap();
+    let proxy = CuttingProxy::before(pair.master()).await;
+    let store = RedisStore::open(config(&proxy.node())).await.unwrap();
     let replica = &pair.replicas()[0];
     for cut in [Cut::Before, Cut::After] {
         // The replica hears of nothing: only a `WAIT` behind no write could say yes.
         let name = format!("unheard {cut:?}");
         let mine = claim();
         replica.stop();
-        cutter.cut("WAIT", cut, 1);
+        proxy.cut("WAIT", cut, 1);
         assert_eq!(kind(store.lock(&key(&name), &fingerprint(), &mine).await), ErrorKind::Timeout);
-        assert!(cutter.is_done(), "{cut:?}: nothing was cut");
+        assert!(proxy.is_done(), "{cut:?}: nothing was cut");
         replica.cont();
         pair.wait_ok().await;
         assert_eq!(lock_as(&store, &name, &mine).await.attempt(), 1);
 
         // It hears of everything: the write is sent again, and waited for on the connection that made it.
         let name = format!("heard {cut:?}");
-        cutter.cut("WAIT", cut, 1);
+        proxy.cut("WAIT", cut, 1);
         assert_eq!(lock_as(&store, &name, &mine).await.attempt(), 1);
-        assert!(cutter.is_done(), "{cut:?}: nothing was cut");
+        assert!(proxy.is_done(), "{cut:?}: nothing was cut");
         assert_eq!(replica.run(&["EXISTS", &store.redis_key(&key(&name))]).await.text(), "1");
     }
 }

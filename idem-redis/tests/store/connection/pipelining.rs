@@ -8,7 +8,7 @@ use idem_core::{Effect, ErrorKind, Fingerprint, Lease, LockAnswer, LostReason, O
 use idem_redis::RedisStore;
 use tokio::task::JoinSet;
 
-use crate::cutter::{Cut, Cutter};
+use crate::cutting_proxy::{Cut, CuttingProxy};
 use crate::support::{
     acquire, assert_replays, claim, complete, completed, config, key, kind, lock, lone, value,
 };
@@ -205,20 +205,20 @@ async fn too_few_replicas_for_the_server_itself_are_unavailable_to_each_and_noth
 #[tokio::test]
 async fn a_connection_cut_before_or_after_many_calls_loses_and_doubles_nothing() {
     let server = Server::lone().await;
-    let cutter = Cutter::before(&server).await;
-    let mut config = config(&cutter.node());
+    let proxy = CuttingProxy::before(&server).await;
+    let mut config = config(&proxy.node());
     config.call_timeout = Duration::from_secs(20);
     let store = RedisStore::open(config).await.unwrap();
     for cut in [Cut::Before, Cut::After] {
         let names: Vec<_> = names(20).map(|name| format!("{name} {cut:?}")).collect();
-        cutter.cut("SET", cut, 1);
+        proxy.cut("SET", cut, 1);
         let held = leases(lock_all(&store, names.clone()).await);
-        assert!(cutter.is_done(), "lock {cut:?}: nothing was cut");
+        assert!(proxy.is_done(), "lock {cut:?}: nothing was cut");
         assert!(held.iter().all(|lease| lease.attempt() == 1), "{cut:?}: a holder was lost");
 
-        cutter.cut("EVALSHA", cut, 1);
+        proxy.cut("EVALSHA", cut, 1);
         let done = complete_all(&store, &held).await;
-        assert!(cutter.is_done(), "complete {cut:?}: nothing was cut");
+        assert!(proxy.is_done(), "complete {cut:?}: nothing was cut");
         assert!(done.into_iter().all(|effect| effect.unwrap() == Effect::Applied), "{cut:?}");
         for name in names {
             assert_replays(&store, &name).await;

@@ -1,4 +1,4 @@
-//! A way to a server on which somebody meddles: holds back, answers instead, or ends the connection at a chosen word.
+//! A proxy before a server that holds back, answers instead, or ends the connection at a chosen word.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,12 +38,12 @@ pub(crate) enum Act {
 }
 
 /// Ends with all its connections when it is dropped.
-pub(crate) struct Between {
+pub(crate) struct Proxy {
     addr: SocketAddr,
     _connections: JoinSet<()>,
 }
 
-impl Between {
+impl Proxy {
     /// `act` is asked for each piece that comes, with the number of its connection (from 1).
     pub(crate) async fn start(
         server: &Node,

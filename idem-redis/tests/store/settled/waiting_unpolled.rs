@@ -11,7 +11,7 @@ use idem_core::Store;
 use idem_redis::RedisStore;
 use tokio::time::{sleep, timeout};
 
-use crate::between::{Act, Between};
+use crate::proxy::{Act, Proxy};
 use crate::support::{claim, config, fingerprint, key, lock};
 
 /// Whoever comes first makes the connection that waits for replicas; it is the connection of all.
@@ -19,7 +19,7 @@ use crate::support::{claim, config, fingerprint, key, lock};
 async fn a_first_write_that_nobody_polls_any_more_holds_up_no_other_write() {
     let pair = Pair::start(1).await;
     let second = Arc::new(AtomicBool::new(false));
-    let between = Between::start(pair.master(), {
+    let proxy = Proxy::start(pair.master(), {
         let second = Arc::clone(&second);
         move |number, _| {
             second.fetch_or(number == 2, Ordering::Relaxed);
@@ -27,7 +27,7 @@ async fn a_first_write_that_nobody_polls_any_more_holds_up_no_other_write() {
         }
     })
     .await;
-    let mut config = config(&between.node());
+    let mut config = config(&proxy.node());
     config.check_interval = Duration::from_hours(1);
     let store = RedisStore::open(config).await.unwrap();
     let (key, fingerprint, mine) = (key("left lying"), fingerprint(), claim());

@@ -8,7 +8,7 @@ use idem_conformance::redis::Pair;
 use idem_redis::RedisStore;
 use tokio::time::{Instant, timeout};
 
-use crate::between::{Act, Between, has};
+use crate::proxy::{Act, Proxy, has};
 use crate::support::{config, lock};
 
 /// Every step is within its own limit, and all of them together are beyond that of the call.
@@ -16,7 +16,7 @@ use crate::support::{config, lock};
 async fn a_call_ends_in_time_though_every_step_of_waiting_for_replicas_is_slow() {
     let pair = Pair::start(1).await;
     let slow = Arc::new(AtomicBool::new(false));
-    let between = Between::start(pair.master(), {
+    let proxy = Proxy::start(pair.master(), {
         let slow = Arc::clone(&slow);
         move |_, request| {
             let is_slow = slow.load(Ordering::Relaxed) && !has(request, "\r\nSET\r\n");
@@ -24,7 +24,7 @@ async fn a_call_ends_in_time_though_every_step_of_waiting_for_replicas_is_slow()
         }
     })
     .await;
-    let mut config = config(&between.node());
+    let mut config = config(&proxy.node());
     (config.connect_timeout, config.response_timeout) = (Duration::from_secs(2), Duration::from_secs(2));
     // More than twice `response_timeout`, as by default.
     config.call_timeout = Duration::from_millis(4_500);

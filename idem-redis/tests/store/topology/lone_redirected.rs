@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use crate::between::{Act, Between, has};
+use crate::proxy::{Act, Proxy, has};
 use crate::support::{config, lock};
 
 /// Only a cluster redirects, and only a cluster's names are trusted with what the store logs in by.
@@ -20,7 +20,7 @@ async fn the_password_of_one_server_is_not_sent_where_that_server_points() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let to = elsewhere.local_addr().unwrap();
     let is_armed = Arc::new(AtomicBool::new(false));
-    let between = Between::start(&server, {
+    let proxy = Proxy::start(&server, {
         let is_armed = Arc::clone(&is_armed);
         move |_, request| {
             if has(request, "\r\nSET\r\n") && is_armed.swap(false, Ordering::Relaxed) {
@@ -30,7 +30,7 @@ async fn the_password_of_one_server_is_not_sent_where_that_server_points() {
         }
     })
     .await;
-    let mut config = config(&between.node());
+    let mut config = config(&proxy.node());
     config.password = Some("hunter2".to_owned());
     let store = RedisStore::open(config).await.unwrap();
     is_armed.store(true, Ordering::Relaxed);

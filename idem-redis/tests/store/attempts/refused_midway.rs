@@ -9,7 +9,7 @@ use idem_conformance::redis::Server;
 use idem_core::{Effect, ErrorKind, Store};
 use idem_redis::RedisStore;
 
-use crate::between::{Act, Between, has};
+use crate::proxy::{Act, Proxy, has};
 use crate::support::{acquire, claim, config, fingerprint, key, kind};
 
 /// Nothing of a script is taken back: what it wrote before the command that is forbidden stays.
@@ -41,7 +41,7 @@ async fn a_take_over_that_is_forbidden_midway_is_unknown_and_the_server_has_it_o
 async fn an_error_that_a_server_does_not_have_says_nothing_of_what_was_done() {
     let server = Server::lone().await;
     let armed = Arc::new(AtomicBool::new(false));
-    let between = Between::start(&server, {
+    let proxy = Proxy::start(&server, {
         let armed = Arc::clone(&armed);
         move |_, request| {
             let is_meant = has(request, "\r\nSET\r\n") && armed.swap(false, Ordering::Relaxed);
@@ -49,7 +49,7 @@ async fn an_error_that_a_server_does_not_have_says_nothing_of_what_was_done() {
         }
     })
     .await;
-    let store = RedisStore::open(config(&between.node())).await.unwrap();
+    let store = RedisStore::open(config(&proxy.node())).await.unwrap();
     armed.store(true, Ordering::Relaxed);
     assert_eq!(kind(store.lock(&key("order"), &fingerprint(), &claim()).await), ErrorKind::Timeout);
 }

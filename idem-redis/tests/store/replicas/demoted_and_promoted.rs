@@ -8,7 +8,7 @@ use idem_redis::RedisStore;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::between::{Act, Between, has};
+use crate::proxy::{Act, Proxy, has};
 use crate::support::{claim, config, fingerprint, key};
 
 /// What it had acknowledged before it has thrown away; its connections stayed open all the time.
@@ -18,7 +18,7 @@ async fn a_write_that_its_master_threw_away_as_a_replica_is_not_acknowledged_whe
     let master = pair.master();
     let (open, gate) = watch::channel(false);
     let (seen, mut wrote) = watch::channel(false);
-    let between = Between::start(master, move |number, request| {
+    let proxy = Proxy::start(master, move |number, request| {
         if has(request, "\r\nSET\r\n") {
             seen.send_replace(true);
         }
@@ -26,7 +26,7 @@ async fn a_write_that_its_master_threw_away_as_a_replica_is_not_acknowledged_whe
         if number == 2 { Act::Gate(gate.clone()) } else { Act::Pass }
     })
     .await;
-    let mut config = config(&between.node());
+    let mut config = config(&proxy.node());
     let long = Duration::from_mins(1);
     (config.call_timeout, config.connect_timeout, config.response_timeout) = (long, long, long);
     (config.ack_timeout, config.check_interval) = (Duration::from_secs(20), Duration::from_hours(1));

@@ -1,10 +1,10 @@
-//! A way to a server that can be cut at the worst moments.
+//! A proxy before a server that can be cut at the worst moments.
 
 use std::sync::{Arc, Mutex};
 
 use idem_conformance::redis::Node;
 
-use crate::between::{Act, Between, has};
+use crate::proxy::{Act, Proxy, has};
 
 /// When a connection is cut that carries a certain command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,15 +22,15 @@ struct Order {
 }
 
 /// Hands on what comes until it is told to cut. Ends with all its connections when it is dropped.
-pub(crate) struct Cutter {
-    between: Between,
+pub(crate) struct CuttingProxy {
+    proxy: Proxy,
     order: Arc<Mutex<Option<Order>>>,
 }
 
-impl Cutter {
+impl CuttingProxy {
     pub(crate) async fn before(server: &Node) -> Self {
         let order = Arc::new(Mutex::new(None));
-        let between = Between::start(server, {
+        let proxy = Proxy::start(server, {
             let order = Arc::clone(&order);
             move |_, request| match cuts(&order, request) {
                 None => Act::Pass,
@@ -38,11 +38,11 @@ impl Cutter {
                 Some(Cut::After) => Act::LoseAnswer,
             }
         });
-        Self { between: between.await, order }
+        Self { proxy: proxy.await, order }
     }
 
     pub(crate) fn node(&self) -> Node {
-        self.between.node()
+        self.proxy.node()
     }
 
     /// Cuts the next `times` connections that carry the command `word`.

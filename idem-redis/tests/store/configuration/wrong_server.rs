@@ -4,7 +4,7 @@ use idem_conformance::redis::Server;
 use idem_core::{ErrorKind, Outcome, Store};
 use idem_redis::RedisStore;
 
-use crate::between::{Act, Between, has};
+use crate::proxy::{Act, Proxy, has};
 use crate::support::{acquire, completed, config, kind, refusal};
 
 #[tokio::test]
@@ -60,10 +60,10 @@ async fn a_command_that_the_server_does_not_know_is_a_wrong_configuration_and_no
 #[tokio::test]
 async fn a_proxy_that_loads_no_scripts_and_says_so_in_its_own_words_is_used_all_the_same() {
     let server = Server::lone().await;
-    let between = Between::start(&server, |_, request| {
+    let proxy = Proxy::start(&server, |_, request| {
         if has(request, "\r\nLOAD\r\n") { Act::AnswerInstead(b"-not supported here\r\n") } else { Act::Pass }
     })
     .await;
-    let store = RedisStore::open(config(&between.node())).await.unwrap();
+    let store = RedisStore::open(config(&proxy.node())).await.unwrap();
     completed(&store, "order").await;
 }
