@@ -19,7 +19,7 @@ use crate::protocol::reply::Reply;
 use crate::topology::node::server_time::ServerTime;
 use crate::topology::servers::Topology;
 
-/// Redirections that are followed at once; beyond them a cluster is given time to agree with itself.
+/// Redirections that are followed without a pause. Beyond them the cluster is given time to converge.
 const MOST_IMMEDIATE_REDIRECTIONS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
@@ -62,8 +62,8 @@ impl<'a> CallContext<'a> {
         calls::read_get(key, &answered.reply)
     }
 
-    /// Sends `request` until it is answered. Where `wrote` says so of an answer, the replicas that the slot needs
-    /// must hold it first; on a connection that fails meanwhile that cannot be known, and it is sent again.
+    /// Sends `request` until it is answered. Where `wrote` says that an answer stands for a write, the replicas that the slot
+    /// needs must hold it first. When the connection fails meanwhile that cannot be known, and the request is sent again.
     ///
     /// # Errors
     /// [`ErrorKind::Timeout`] when its effect is unknown at the end.
@@ -80,13 +80,13 @@ impl<'a> CallContext<'a> {
                 Err(error) => error,
             };
             match error {
-                // One that is no part of a cluster sends nobody anywhere, least of all with a password.
+                // A server outside a cluster never redirects. Following it could hand the password to a stranger.
                 AttemptError::Moved { .. } | AttemptError::Ask { .. } if !self.topology.is_cluster() => {
                     let message = "the server is none of a cluster, and yet says that another has the key";
                     let error = AttemptError::refused(ErrorKind::Unavailable, message);
                     return Err(CallError { error, unsure: progress.unsure });
                 }
-                // A proxy, perhaps, that never has it.
+                // Sent whole already: a proxy, perhaps, that never has the script.
                 AttemptError::NoScript if progress.whole_script => progress.failed(error),
                 AttemptError::NoScript => {
                     progress.whole_script = true;
@@ -139,7 +139,7 @@ impl<'a> CallContext<'a> {
                 AttemptError::Later(Cause::new(format!("{} is not connected to in time", node.address())))
             };
             let link = Box::pin(timeout_at(self.deadline, node.link(number))).await.map_err(late)?;
-            // Its address may be another server's by now, and the slot elsewhere.
+            // Another server may have the address by now, and the slot may have moved.
             link.inspect_err(|error| {
                 if matches!(error, AttemptError::Refused(..)) {
                     self.topology.request_refresh();
@@ -160,7 +160,7 @@ impl<'a> CallContext<'a> {
 #[derive(Default)]
 struct CallProgress {
     ask: Option<Address>,
-    /// The server does not know the script by its digest.
+    /// Whether to send the script whole, since the server does not know its digest.
     whole_script: bool,
     redirections: u32,
     unsure: bool,

@@ -7,7 +7,7 @@ use crate::protocol::reply::Reply;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Acknowledgers {
     pub(crate) replicas: u8,
-    /// Whether they are to have it on their disks, and the master, too.
+    /// Whether the write must be on their disks and on the master's.
     pub(crate) disk: bool,
 }
 
@@ -16,7 +16,7 @@ impl Acknowledgers {
         self == Self::default()
     }
 
-    /// What waits for these, for so many milliseconds.
+    /// The command that waits for these, for `timeout` milliseconds.
     pub(crate) fn command(self, timeout: u64) -> Command {
         let (replicas, timeout) = (Part::Number(self.replicas.into()), Part::Number(timeout));
         if self.disk {
@@ -27,11 +27,11 @@ impl Acknowledgers {
     }
 }
 
-/// What holds a write.
+/// What holds a write, by the answer to `WAIT` or `WAITAOF`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Acknowledgement {
     pub(super) replicas: i64,
-    /// Whether the master's disk does, where that was asked.
+    /// Whether the master's disk does, where that was asked for.
     pub(super) disk: bool,
 }
 

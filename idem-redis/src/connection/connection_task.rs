@@ -1,4 +1,4 @@
-//! The task of a connection: writes what has gathered, reads what comes, and looks whether an answer is overdue.
+//! The task of a connection: writes queued commands, reads answers, and ends when an answer is overdue.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,29 +16,30 @@ use crate::protocol::errors::cause::Cause;
 use crate::protocol::errors::error_reply;
 use crate::protocol::reply::Reply;
 
-/// What is asked of the system at once.
+/// Buffer size for reading.
 const READ: usize = 64 << 10;
 
-/// How long to listen to one that takes nothing any more.
+/// How long to keep reading after writing has failed.
 const FINAL_READ: Duration = Duration::from_millis(100);
 
 pub(super) struct ConnectionTask {
     pub(super) queue: Arc<Queue>,
     pub(super) address: Address,
     pub(super) response_timeout: Duration,
-    /// What one answer may have.
+    /// Most bytes of one answer.
     pub(super) most_bytes: usize,
     pub(super) listener: Arc<dyn NotificationListener>,
 }
 
 impl ConnectionTask {
-    /// Serves the connection until it fails. Dropped meanwhile, also by a runtime that ends, it ends all the same.
+    /// Serves the connection until it fails. When the future is dropped, by a runtime that ends for instance, the connection
+    /// ends too.
     pub(super) async fn serve(self, reader: impl AsyncRead + Unpin, writer: impl AsyncWrite + Unpin) {
         let mut read = pin!(self.read(reader));
         let cause = tokio::select! {
             biased;
             cause = &mut read => cause,
-            // The other side may have said why.
+            // The server may have sent the reason.
             cause = self.write(writer) => timeout(FINAL_READ, read).await.unwrap_or(cause),
             cause = self.watch() => cause,
         };
@@ -111,7 +112,7 @@ impl ConnectionTask {
         }
     }
 
-    /// One that has gone silent is given up. Nobody shall be given an answer that comes still, or wait behind it.
+    /// Ends a connection whose server has gone silent, so that no caller gets a late answer or waits behind it.
     async fn watch(&self) -> Cause {
         loop {
             sleep(self.response_timeout / 8).await;
@@ -126,7 +127,7 @@ impl ConnectionTask {
     }
 }
 
-/// Then nothing counts that the server acknowledges.
+/// Whether the server says that it is no master any more. Its acknowledgements are void then.
 fn tells_demotion(reply: &Reply) -> bool {
     matches!(reply, Reply::Error(text) if error_reply::tells_demotion(&String::from_utf8_lossy(text)))
 }

@@ -1,4 +1,4 @@
-//! How connections are made: what of the configuration a single connection needs.
+//! Connects and logs in, by what a single connection needs of the configuration.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::protocol::errors::cause::Cause;
 use crate::protocol::errors::error_reply::{of_hello, of_reply};
 use crate::protocol::reply::Reply;
 
-/// Who logs in.
+/// The user and database of a connection.
 #[derive(Clone, Default)]
 struct Login {
     username: Option<String>,
@@ -36,7 +36,7 @@ pub(crate) struct Connector {
     connect_timeout: Duration,
     pub(crate) response_timeout: Duration,
     pub(crate) ack_timeout: Duration,
-    /// What one answer may have.
+    /// Most bytes of one answer.
     most_bytes: usize,
     listener: Arc<dyn NotificationListener>,
 }
@@ -59,7 +59,7 @@ impl Connector {
         }
     }
 
-    /// For sentinels, which have no databases and their own users.
+    /// A connector for sentinels, which have their own users and no databases.
     pub(crate) fn of_sentinels(&self, config: &RedisConfig) -> Self {
         Self {
             login: Login {
@@ -74,8 +74,8 @@ impl Connector {
         }
     }
 
-    /// How long it takes at most until a connection can be used: to connect, to log in, and then to ask one thing after
-    /// another (`INFO`, `CONFIG`, `TIME`, `CLUSTER INFO`, `CLUSTER SLOTS`, the scripts, the marker twice).
+    /// Upper bound of the time until a connection can be used: connecting, logging in, and one query after another
+    /// (`INFO`, `CONFIG`, `TIME`, `CLUSTER INFO`, `CLUSTER SLOTS`, the scripts, the marker twice).
     pub(crate) fn longest(&self) -> Duration {
         self.connect_timeout * 3 + self.response_timeout * 12
     }
@@ -160,21 +160,21 @@ impl Connector {
         let limit = self.connect_timeout;
         let silent = || Cause::new(format!("{} gave no answer in {limit:?}", connection.address()));
         match asked.unwrap_or_else(|_| Err(AttemptError::Later(silent()))) {
-            // A server may look at certificates only when it thinks that all is well.
+            // The server may check our certificate only after the client's side of the handshake has succeeded.
             #[cfg(feature = "tls")]
             Err(AttemptError::Unknown(cause) | AttemptError::Later(cause))
                 if cause.source().is_some_and(tls::is_refusal) =>
             {
                 Err(tls::refused(connection.address(), cause))
             }
-            // Nothing was written yet that anybody could mind.
+            // Logging in has no effect on data.
             Err(AttemptError::Unknown(cause)) => Err(AttemptError::Later(cause)),
             answer => answer,
         }
     }
 }
 
-/// Far more than what is asked for has. Another process may keep larger outcomes than this one.
+/// Far more than any expected answer. Another process may store larger outcomes than this one.
 fn most_bytes(max_outcome: u64) -> usize {
     usize::try_from(max_outcome.saturating_mul(4)).unwrap_or(usize::MAX).clamp(8 << 20, 1 << 30)
 }

@@ -2,9 +2,9 @@
 
 /// Is told what servers send without having been asked.
 pub(crate) trait NotificationListener: Send + Sync {
-    /// Something was said on `channel`, or nothing will be any more.
+    /// A message came on `channel`, or the subscription to it ended.
     fn notify(&self, channel: &str);
 
-    /// A connection ended, and with it all its notifications.
+    /// A connection ended, and with it all its subscriptions.
     fn end(&self);
 }

@@ -1,8 +1,8 @@
-//! One connection to one server, pipelined: callers write into one buffer, one task hands over what has gathered in one
-//! system call, and answers come back in order.
+//! One pipelined connection to one server: callers write into one buffer, one task sends what has gathered in one system
+//! call, and answers come back in order.
 //!
-//! It is made once, and every command is sent on it once. Whoever needs another takes another one: what is known of a
-//! write, and of the replicas that hold it, holds for the connection that made it.
+//! It never reconnects and never resends. What is known of a write and of the replicas that hold it is valid only for the
+//! connection that made the write, so a caller that has to retry takes a new connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +21,9 @@ use crate::protocol::reply::Reply;
 
 pub(crate) struct Connection {
     queue: Arc<Queue>,
-    /// Reads and writes; ends with this.
+    /// Reads and writes. Aborted when the connection is dropped.
     task: AbortHandle,
-    /// That of the task.
+    /// The runtime that runs the task.
     runtime: runtime::Id,
     address: Address,
     response_timeout: Duration,
@@ -48,15 +48,15 @@ impl Connection {
         self.queue.is_open()
     }
 
-    /// Gives it up, with all that is in flight on it.
+    /// Closes it. Commands in flight on it fail.
     pub(crate) fn close(&self) {
         self.queue.end(&Cause::new(format!("the connection to {} was given up", self.address)));
         self.task.abort();
     }
 
-    /// Sends `command`, once; `before` it, if need be, another whose answer nobody looks at. Waits for the answer no
-    /// longer than `until`, and then leaves it behind: a server that takes too long ends the connection. Without `until` it
-    /// is a question, which changes nothing.
+    /// Sends `command` once. The answer to `before`, which is sent ahead of it, is discarded. Waits for the answer no longer
+    /// than `until`; the connection itself ends when the server takes longer than the response timeout. Without `until` the
+    /// command is a query, which changes nothing.
     ///
     /// # Cancel safety
     /// A dropped future leaves open whether the command is sent and done.
@@ -71,14 +71,14 @@ impl Connection {
         if until.is_some() { answered } else { answered.map_err(AttemptError::of_question) }
     }
 
-    /// Begins or ends notifications by `command`, which is answered by a push message where that is done.
+    /// Subscribes or unsubscribes by `command`, which is answered by a push message on success.
     pub(crate) async fn subscribe(&self, command: &Command) -> Result<(), AttemptError> {
-        // Answered by a list at all times and to everybody, however busy the server is.
+        // `HELLO` serves as the fence: every user may send it, and even a busy server answers it by a list.
         let answer = self.queue.push_subscription(command, &Command::new(["HELLO".into()]))?;
         self.answer(answer, None).await.map(drop)
     }
 
-    /// Sends three commands, once, between which no other comes. Each is waited for if those before it did well.
+    /// Sends three commands once, without any other between them. Returns the first error.
     pub(super) async fn send_three(
         &self,
         commands: [&Command; 3],
@@ -90,7 +90,7 @@ impl Connection {
         Ok([first, second, self.answer(third, None).await?])
     }
 
-    /// Sends `command`, once; an error is an answer, too.
+    /// Sends `command` once. An error reply is returned as a reply.
     pub(super) async fn ask(&self, command: &Command) -> Result<Reply, AttemptError> {
         let answer = self.queue.push(command, None)?;
         answer.await.unwrap_or_else(|_| Err(self.ended()))
@@ -107,8 +107,8 @@ impl Connection {
             Some(until) if until <= Instant::now() + self.response_timeout * 2 => {
                 timeout_at(until, answer).await.map_err(|_| AttemptError::OutOfTime)?
             }
-            // The answer or the end of the connection comes well before, and most calls need no timer of their own, which
-            // would cost as much as the rest of them.
+            // The answer or the end of the connection comes well before `until`. So most calls need no timer of their own,
+            // which would cost as much as the rest of the call.
             _ => answer.await,
         };
         match answered {
@@ -120,13 +120,13 @@ impl Connection {
 }
 
 impl Connection {
-    /// Whether the runtime that serves the connection is that of the caller, and goes on when the caller does.
+    /// Whether the caller runs in the runtime that serves the connection, which then runs as long as the caller does.
     fn is_served_here(&self) -> bool {
         Handle::try_current().is_ok_and(|here| here.id() == self.runtime)
     }
 
-    /// Another runtime serves the connection. When it rests, nobody else gives the connection up: after twice the time that
-    /// any command may wait, whoever sent it, and however soon each of them gave up.
+    /// Waits for an answer on a connection that another runtime serves. When that runtime is not running, nobody there closes
+    /// the connection. It is closed here once any command, whoever sent it, has waited twice the response timeout.
     async fn answer_from_elsewhere(
         &self,
         mut answer: Answer,

@@ -1,4 +1,4 @@
-//! What is to be sent on a connection, and who waits for the answers, which come in the same order.
+//! Commands to be sent on a connection, and the callers that wait for the answers, which come in the same order.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,9 +15,9 @@ use crate::protocol::errors::cause::Cause;
 use crate::protocol::reply::Reply;
 use crate::protocol::write_buffer::WriteBuffer;
 
-/// Commands whose answers have not come: beyond that many the server is not keeping up, and is not asked.
+/// Most commands that may be in flight. A server with more is not keeping up, and is sent nothing further.
 const MOST_WAITING: usize = 16_384;
-/// Bytes that wait to be written, beyond which likewise. One command may have more, when none waits.
+/// Most bytes that may wait to be written. A single larger command is accepted when nothing else waits.
 const MOST_BYTES: usize = 16 << 20;
 
 /// Where a caller gets its answer.
@@ -37,7 +37,7 @@ pub(super) struct Queue {
 struct Inner {
     buffer: WriteBuffer,
     waiting: VecDeque<PendingReply>,
-    /// How many of those who wait, at the end, have not been handed to the writer yet.
+    /// How many commands at the end of `waiting` have not been handed to the writer yet.
     unwritten: usize,
     ended: Option<Cause>,
 }
@@ -49,14 +49,14 @@ struct PendingReply {
 }
 
 enum Recipient {
-    /// A caller may have gone; its answer comes all the same.
+    /// The caller may have been dropped; the server still sends its answer.
     Caller(Caller),
-    /// That of a command that only goes before another.
+    /// The answer is discarded: the command only prepares the next one.
     Nobody,
-    /// The beginning or end of notifications: answered by an error, or by nothing but a push message. What follows it
-    /// is answered by a list in any case, and tells which.
+    /// Subscribing or unsubscribing. The server answers an error, or nothing but a push message. The fence that follows
+    /// is always answered by a list, and so tells which of the two it was.
     Subscription(Caller),
-    /// What follows it.
+    /// The command after a subscription, whose answer marks the end of it.
     Fence,
 }
 
@@ -74,7 +74,7 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues `command`; `before` it, if need be, another whose answer nobody looks at.
+    /// Queues `command`. The answer to `before`, which is queued ahead of it, is discarded.
     pub(super) fn push(&self, command: &Command, before: Option<&Command>) -> Result<Answer, AttemptError> {
         let (caller, answer) = oneshot::channel();
         let recipient = Recipient::Caller(caller);
@@ -85,7 +85,7 @@ impl Queue {
         Ok(answer)
     }
 
-    /// Queues three commands, between which no other comes; `before` them as above.
+    /// Queues three commands without any other between them. `before` is as for [`push`](Self::push).
     pub(super) fn push_three(
         &self,
         [first, second, third]: [&Command; 3],
@@ -105,7 +105,7 @@ impl Queue {
         Ok([first_answer, second_answer, third_answer])
     }
 
-    /// Queues `command`, which begins or ends notifications, and `fence`, which is answered by a list.
+    /// Queues `command`, which subscribes or unsubscribes, and `fence`, which is answered by a list.
     pub(super) fn push_subscription(
         &self,
         command: &Command,
@@ -147,8 +147,8 @@ impl Queue {
     pub(super) async fn filled(&self) -> VecDeque<Bytes> {
         loop {
             if self.inner().unwritten > 0 {
-                // Lets those run who have just been answered, and are about to call again: what they send shares the
-                // system call.
+                // Callers that have just been answered often call again at once. Letting them run first lets their
+                // commands share the system call.
                 tokio::task::yield_now().await;
                 let mut inner = self.inner();
                 inner.unwritten = 0;
@@ -165,11 +165,11 @@ impl Queue {
     }
 
     /// Gives `replies` to those who wait, in order. An answer that nobody can have asked for is an error: from then on
-    /// answers and callers would not belong together.
+    /// answers would go to the wrong callers.
     pub(super) fn answer(&self, replies: &mut Vec<Reply>) -> Result<(), Cause> {
         let mut answered = Vec::with_capacity(replies.len());
         let matched = self.match_up(replies, &mut answered);
-        // Outside the lock, which those who are woken want next. A caller that has gone does not mind.
+        // Outside the lock, which the woken callers need next. A failed send means that the caller was dropped.
         for (caller, reply) in answered {
             let _ = caller.send(Ok(reply));
         }
@@ -187,7 +187,7 @@ impl Queue {
                 Some(Recipient::Caller(caller)) => answered.push((caller, reply)),
                 Some(Recipient::Nobody) => {}
                 Some(Recipient::Subscription(caller)) => {
-                    // No error came, so this answers what follows.
+                    // A list is the fence's answer, so the subscription was answered by a push message.
                     if matches!(reply, Reply::Array(_)) {
                         inner.waiting.pop_front();
                     }
@@ -200,12 +200,12 @@ impl Queue {
         Ok(())
     }
 
-    /// For how long the command has waited whose answer is the next.
+    /// How long the oldest command in flight has waited for its answer.
     pub(super) fn waited(&self) -> Duration {
         self.inner().waiting.front().map_or(Duration::ZERO, |waiting| waiting.since.elapsed())
     }
 
-    /// Whether notifications may come by this connection.
+    /// Whether notifications may arrive on this connection.
     pub(super) fn has_subscribed(&self) -> bool {
         self.has_subscribed.load(Ordering::Acquire)
     }
@@ -214,7 +214,7 @@ impl Queue {
         !self.has_ended.load(Ordering::Acquire)
     }
 
-    /// Tells all who wait that no answer will come. Of what was not written nothing was done.
+    /// Fails all commands in flight. Those that were not written yet had no effect.
     pub(super) fn end(&self, cause: &Cause) {
         let mut inner = self.inner();
         if inner.ended.is_some() {

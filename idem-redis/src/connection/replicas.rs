@@ -1,8 +1,8 @@
-//! Waiting for replicas: one `WAIT` answers for every write before it, so calls share it.
+//! Waiting for replicas. One `WAIT` covers every write before it, so calls share it.
 //!
-//! A `WAIT` blocks its connection until replicas have answered, so it has one of its own: calls go on meanwhile. It waits
-//! for what its own connection wrote last (Redis 7.0: asked last), so something is written here first, which stands
-//! behind all that was answered before in what the replicas are told.
+//! A `WAIT` blocks its connection until replicas have answered, so it has a connection of its own and calls go on meanwhile.
+//! It waits for what its own connection wrote last (in Redis 7.0: sent last). So a key is written on it first: in the
+//! replication stream that write follows everything that was answered before.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,16 +23,16 @@ use crate::protocol::script::PROPAGATE;
 /// Calls that may wait for replicas at one time on one connection.
 const MOST_WAITING: usize = 16_384;
 
-/// Keys that are tried as what is written before a `WAIT`.
+/// How many keys of a batch are tried for the write before a `WAIT`.
 const MOST_TRIED: usize = 8;
 
-/// Those who wait for the replicas of one server.
+/// The calls that wait for the replicas of one server.
 pub(super) struct Replicas {
     connection: Arc<Connection>,
     waiting: mpsc::Sender<Waiting>,
-    /// Since when somebody has waited, and nobody was answered.
+    /// Since when calls have waited without any being answered.
     silent_since: Arc<Mutex<Option<Instant>>>,
-    /// Ends with this: the answer to its `WAIT` may never come.
+    /// Aborted on drop: the answer to its `WAIT` may never come.
     task: AbortHandle,
 }
 
@@ -44,7 +44,7 @@ struct Waiting {
 }
 
 impl Replicas {
-    /// By `connection`, which is for this alone.
+    /// Starts a task that waits on `connection`, which is used for nothing else.
     pub(super) fn start(connection: Connection, timeout: Duration, replication_id: String) -> Self {
         let connection = Arc::new(connection);
         let (waiting, queue) = mpsc::channel(MOST_WAITING);
@@ -59,7 +59,7 @@ impl Replicas {
         Self { connection, waiting, silent_since, task }
     }
 
-    /// For how long those who wait have been answered nothing.
+    /// How long calls have waited without any being answered.
     pub(super) fn silent(&self) -> Duration {
         lock(&self.silent_since).map_or(Duration::ZERO, |since| since.elapsed())
     }
@@ -89,7 +89,7 @@ impl Replicas {
             (true, true) => " on their disks, and that of the master",
         };
         let (held, needed) = (held.replicas, by.replicas);
-        // Not sent again by ourselves: the caller's own resending finds the truth.
+        // Not retried here: the caller's own retry finds out whether the write holds.
         Err(AttemptError::refused(
             ErrorKind::Timeout,
             format!("{held} of {needed} replicas hold the write in time{on_disk}"),
@@ -104,11 +104,11 @@ impl Drop for Replicas {
     }
 }
 
-/// A server that is waited for.
+/// The server whose replicas are waited for, as seen by the task.
 struct Server {
     connection: Arc<Connection>,
     timeout: Duration,
-    /// What it called its data when it was connected to.
+    /// The server's replication id when it was connected to.
     replication_id: String,
     silent_since: Arc<Mutex<Option<Instant>>>,
 }
@@ -119,15 +119,15 @@ impl Server {
         while queue.recv_many(&mut batch, MOST_WAITING).await > 0 {
             let held = self.wait_for(&batch).await;
             for waiting in batch.drain(..) {
-                // A caller that has gone does not mind.
+                // A failed send means that the caller was dropped.
                 let _ = waiting.acknowledged.send(held.clone());
             }
-            // Whoever waits by now has hardly waited.
+            // Calls that are queued by now have only just begun to wait.
             *lock(&self.silent_since) = (!queue.is_empty()).then(Instant::now);
         }
     }
 
-    /// Any key of the batch will do. The slot of one may have moved, which is nothing to the others.
+    /// Any key of the batch will do for the write before the `WAIT`. When the slot of one has moved, another is tried.
     async fn wait_for(&self, batch: &[Waiting]) -> Result<Acknowledgement, AttemptError> {
         let by = Acknowledgers {
             replicas: batch.iter().map(|waiting| waiting.by.replicas).max().unwrap_or(0),
@@ -163,7 +163,7 @@ impl Server {
             Err(AttemptError::NoScript) => send(true).await?,
             answers => answers?,
         };
-        // A master that was a replica meanwhile may have thrown away what it had written before.
+        // A master that was a replica meanwhile may have discarded its earlier writes.
         let still_master = info.field("role") == Some("master")
             && info.field("master_replid") == Some(self.replication_id.as_str());
         if !still_master {

@@ -1,4 +1,4 @@
-//! Whom to trust over TLS, and who we are.
+//! TLS: which certificates are trusted, and the client's own.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -20,24 +20,24 @@ use crate::protocol::errors::cause::Cause;
 
 type Source = Box<dyn Error + Send + Sync>;
 
-/// Certificates, where they are kept: read again for every connection, since they are renewed under the same names.
+/// The certificate files. They are read again for every connection, since certificates are renewed under the same names.
 #[derive(Clone)]
 pub(super) struct CertificateFiles {
     roots: Option<PathBuf>,
-    /// Our certificates and their key.
+    /// The client's own certificates and their key.
     own: Option<(PathBuf, PathBuf)>,
 }
 
 pub(super) struct TlsClient(TlsConnector);
 
 impl CertificateFiles {
-    /// None without TLS. The system's certificates, unless the configuration names a file.
+    /// `None` without TLS. Trusts the system's certificates unless the configuration names a file.
     pub(super) fn of(config: &RedisConfig) -> Option<Self> {
         let own = config.client_cert_file.clone().zip(config.client_key_file.clone());
         config.tls.then(|| Self { roots: config.ca_file.clone(), own })
     }
 
-    /// Reads them, where that holds up nobody.
+    /// Reads the files on a thread for blocking work.
     pub(super) async fn load(&self) -> Result<TlsClient, AttemptError> {
         let files = self.clone();
         let read = tokio::task::spawn_blocking(move || files.read());
@@ -85,7 +85,7 @@ impl TlsClient {
     }
 }
 
-/// Whether it is what the other side says, or what is known of it: not a connection that failed.
+/// Whether TLS itself failed, by the peer's alert or by its certificate, rather than the connection.
 pub(super) fn is_refusal(error: &(dyn Error + Send + Sync + 'static)) -> bool {
     let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     inner.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)

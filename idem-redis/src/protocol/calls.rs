@@ -22,7 +22,7 @@ pub(crate) fn set_if_absent(redis_key: &Bytes, record: Bytes, claim: &Claim) -> 
     Request { key: redis_key.clone(), payload: Payload::Command(Command::new(parts)) }
 }
 
-/// `lock` for a key that was found locked, or could not be written.
+/// `lock` for a key that was found locked, or where writing was refused.
 pub(crate) fn lock(
     redis_key: &Bytes,
     fingerprint: &Fingerprint,
@@ -49,7 +49,7 @@ fn life(claim: &Claim) -> u64 {
     lease_millis(claim.lease) + millis(claim.retention)
 }
 
-/// A holder's call. `now`: the server's time as far as it is known.
+/// A holder's call. `now`: the server's time, where it is known.
 ///
 /// # Errors
 /// Those of the codec.
@@ -115,12 +115,12 @@ pub(crate) fn get(redis_key: &Bytes) -> Request {
     script(&script::GET, redis_key, Vec::new())
 }
 
-/// Asks to be told when the lease ends.
+/// Reads the lease, and asks its holder to notify when it ends.
 pub(crate) fn wait(redis_key: &Bytes) -> Request {
     script(&script::WAIT, redis_key, Vec::new())
 }
 
-/// What `lock` by script is answered; none for a record that cannot be read.
+/// Reads the answer to `lock` by script. `None`: the record on the server cannot be read.
 pub(crate) fn read_lock(
     key: &Key,
     reply: &ScriptReply<'_>,
@@ -156,9 +156,9 @@ pub(crate) fn completed(record: Record) -> Option<Answer> {
     }))
 }
 
-/// What a holder's call is answered, and whether it changed the record; none for a record that cannot be read.
+/// Reads the answer to a holder's call, and whether it changed the record. `None`: the record on the server cannot be read.
 ///
-/// `unsure`: an earlier try of the same call may have been done.
+/// `unsure`: an earlier attempt of the same call may have been carried out.
 pub(crate) fn read_holder(
     lease: &Lease,
     operation: Operation,
@@ -170,7 +170,7 @@ pub(crate) fn read_holder(
         b"applied" => (Effect::Applied, true),
         b"kept" => (Effect::Applied, false),
         b"gone" | b"released" if released_before => (Effect::Applied, true),
-        // Nobody can have taken over within the lease but after that release.
+        // Within the lease, only after that release can another owner have taken over.
         b"superseded" if released_before && !lease.remaining().is_zero() => (Effect::Applied, true),
         b"gone" => (Effect::Lost(LostReason::Gone), false),
         b"superseded" => (Effect::Lost(LostReason::Superseded), false),
@@ -181,7 +181,7 @@ pub(crate) fn read_holder(
     }))
 }
 
-/// What `get` is answered.
+/// Reads the answer to `get`.
 pub(crate) fn read_get(key: &Key, reply: &Reply) -> Result<Option<Record>> {
     let Some([value, Reply::Integer(life), time]) = reply.array() else {
         return Err(unexpected(Operation::Get));
@@ -191,12 +191,12 @@ pub(crate) fn read_get(key: &Key, reply: &Reply) -> Result<Option<Record>> {
     records::decode_at(key, bytes, *life, Timestamp::from_micros(now)).map(Some)
 }
 
-/// Whether an answer of a script comes from a change, which replicas must hold before it is told.
+/// Whether a script's answer stands for a change, which replicas must hold before the caller gets the answer.
 pub(crate) fn is_change(reply: &Reply) -> bool {
     matches!(ScriptReply::of(reply).word, b"fresh" | b"acquired" | b"applied" | b"kept")
 }
 
-/// An answer that none of the server's is like: what it did is not known, but to a question.
+/// The error for an answer that makes no sense. What the server did is unknown, except that a query changes nothing.
 pub(crate) fn unexpected(operation: Operation) -> Error {
     let kind = if operation == Operation::Get { ErrorKind::Unavailable } else { ErrorKind::Timeout };
     Error::new(kind, operation, "redis: the server's answer makes no sense")

@@ -1,4 +1,4 @@
-//! Commands, and how they are written for a server (RESP, the same in all its versions): an array of byte strings.
+//! Commands, written in RESP as arrays of byte strings, which all its versions have alike.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -20,7 +20,7 @@ pub(crate) enum Part {
 #[derive(Clone)]
 pub(crate) struct Command(Vec<Part>);
 
-/// What a call sends, as often as it must.
+/// What a call sends, in each of its attempts.
 pub(crate) struct Request {
     /// The Redis key that it is about.
     pub(crate) key: Bytes,
@@ -34,7 +34,7 @@ pub(crate) enum Payload {
 }
 
 impl Request {
-    /// `whole_script`: for a server that does not know it.
+    /// `whole_script`: the server does not know the script's digest.
     pub(crate) fn command(&self, whole_script: bool) -> Cow<'_, Command> {
         match &self.payload {
             Payload::Command(command) => Cow::Borrowed(command),
@@ -59,7 +59,7 @@ impl Command {
         Self(parts)
     }
 
-    /// How many bytes it takes to write it, nearly.
+    /// About how many bytes it takes when written.
     pub(crate) fn len(&self) -> usize {
         let each = |part: &Part| 16 + part.as_bytes(&mut itoa::Buffer::new()).len();
         self.0.iter().map(each).sum()

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 
-/// An answer, without what tells its kinds of texts and of lists from one another.
+/// An answer. RESP3's kinds of strings are one here, and so are its kinds of lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
     Null,
     Integer(i64),
     Bytes(Bytes),
-    /// An array, or a map as its keys and values in turn.
+    /// An array, or a map as alternating keys and values.
     Array(Vec<Reply>),
     Error(Bytes),
 }
@@ -22,7 +22,7 @@ impl Reply {
         std::str::from_utf8(self.bytes()?).ok()
     }
 
-    /// Of an `INFO`.
+    /// A field of an `INFO` answer.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.text()?.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
     }
@@ -43,7 +43,7 @@ impl Reply {
     }
 }
 
-/// A script's answer: a word, alone or with what belongs to it.
+/// A script's answer: a word, alone or followed by values.
 pub(crate) struct ScriptReply<'a> {
     pub(crate) word: &'a [u8],
     parts: &'a [Reply],

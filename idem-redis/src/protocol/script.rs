@@ -1,11 +1,11 @@
-//! The scripts: loaded when a server is connected to, and by their next use whenever it has forgotten them.
+//! The scripts: loaded on connecting, and sent whole on their next use when the server has dropped them.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use sha1::{Digest as _, Sha1};
 
-/// A script and the digest by which a server that has it is asked to run it.
+/// A script, and the digest by which a server that has it runs it.
 pub(crate) struct Script {
     pub(crate) source: &'static str,
     /// In hexadecimal digits.
@@ -57,6 +57,6 @@ scripts! {
     PROPAGATE = [; "propagate"];
 }
 
-/// Seldom used, and sent whole: these are not loaded ahead.
+/// Rarely used, and therefore sent whole instead of loaded on connecting.
 pub(crate) static PROBE: LazyLock<Script> = LazyLock::new(|| Script::new(text!(; "probe")));
 pub(crate) static SAY_REPLICATED: LazyLock<Script> = LazyLock::new(|| Script::new(text!(; "replicated")));

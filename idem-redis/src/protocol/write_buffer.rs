@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-/// From here on bytes are written from where they are, and not copied.
+/// From this size on bytes are referenced and not copied.
 const LARGE: usize = 16 << 10;
 
-/// Commands as they are written: what is small in one piece, what is large where it is.
+/// Commands as they are written: small parts are copied into one piece, large ones are referenced.
 #[derive(Default)]
 pub(crate) struct WriteBuffer {
     pieces: VecDeque<Bytes>,
@@ -19,7 +19,7 @@ pub(crate) struct WriteBuffer {
 }
 
 impl WriteBuffer {
-    /// Where small pieces go.
+    /// The piece that small parts are appended to.
     pub(crate) fn tail(&mut self) -> &mut BytesMut {
         &mut self.tail
     }
@@ -34,7 +34,7 @@ impl WriteBuffer {
         }
     }
 
-    /// Ends the tail; what it takes up from now on is another piece.
+    /// Ends the tail's piece. What is appended from now on forms another one.
     fn close(&mut self) {
         if !self.tail.is_empty() {
             self.bytes += self.tail.len();

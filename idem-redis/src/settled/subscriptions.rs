@@ -1,4 +1,4 @@
-//! Waiting for a completion that another process may make: sharded notifications, bounded, with polling behind them.
+//! Subscriptions to completions that another process may make: sharded pub/sub, bounded in number.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use crate::connection::link::Link;
 use crate::connection::notification_listener::NotificationListener;
 
-/// The keys that somebody here waits for.
+/// The keys that this process waits for.
 pub(crate) struct Subscriptions(Arc<Shared>);
 
 struct Shared {
@@ -17,17 +17,17 @@ struct Shared {
     most: usize,
 }
 
-/// One key that somebody here waits for.
+/// One key that this process waits for.
 struct Channel {
     changed: Arc<Notify>,
     waiters: usize,
     /// The connection that was asked for notifications.
     link: Arc<Link>,
-    /// Whether it refused.
+    /// Whether it refused the subscription.
     is_refused: bool,
 }
 
-/// Somebody who waits for one key. Dropped, it waits no more.
+/// A caller that waits for one key, until it is dropped.
 pub(crate) struct Waiter {
     shared: Arc<Shared>,
     channel: String,
@@ -47,11 +47,11 @@ impl Subscriptions {
         Arc::clone(&self.0) as Arc<dyn NotificationListener>
     }
 
-    /// Begins to wait for notifications of `channel` from `link`; none when too many are waited for.
+    /// Subscribes to `channel` on `link`. `None` when too many keys are waited for.
     pub(crate) async fn join(&self, channel: &str, link: &Arc<Link>) -> Option<Waiter> {
         let (mut waiter, is_new) = self.0.enter(channel, link)?;
         if is_new && let Err(error) = link.subscribe(channel).await {
-            // Forbidden, or on its way to another server: whoever waits looks for itself then.
+            // Forbidden, or the slot is migrating: the waiter polls then.
             tracing::debug!(fault = ?error, "no notifications");
             waiter.is_notified = false;
             self.0.refused(channel, link);
@@ -65,7 +65,7 @@ impl Shared {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts one more who waits; says also whether notifications must be asked for.
+    /// Adds a waiter, and says whether `link` must be subscribed first.
     fn enter(self: &Arc<Self>, channel: &str, link: &Arc<Link>) -> Option<(Waiter, bool)> {
         let mut channels = self.channels();
         let room = channels.len() < self.most;
@@ -94,7 +94,7 @@ impl Shared {
         }
     }
 
-    /// Notes that `link` does not notify of `channel`.
+    /// Records that `link` refused the subscription to `channel`.
     fn refused(&self, channel: &str, link: &Arc<Link>) {
         if let Some(channel) = self.channels().get_mut(channel)
             && Arc::ptr_eq(&channel.link, link)
@@ -128,7 +128,7 @@ impl Drop for Waiter {
         }
         let (channel, Channel { link, .. }) = known.remove_entry();
         drop(channels);
-        // Outside a runtime the connection is about to end as well.
+        // Outside a runtime the connection is about to end as well, and the subscription with it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let shared = Arc::clone(&self.shared);
             runtime.spawn(async move { leave(&shared, &link, &channel).await });
@@ -136,12 +136,12 @@ impl Drop for Waiter {
     }
 }
 
-/// Ends the notifications of `channel`, unless somebody waits for it again.
+/// Unsubscribes from `channel`, unless there is a waiter for it again.
 async fn leave(shared: &Shared, link: &Link, channel: &str) {
     if shared.channels().contains_key(channel) {
         return;
     }
-    // A link that fails has no subscriptions left.
+    // A failed link has no subscriptions left.
     let _ = link.unsubscribe(channel).await;
     if shared.channels().contains_key(channel) {
         let _ = link.subscribe(channel).await;

@@ -1,4 +1,4 @@
-//! [`Store::settled`](idem_core::Store::settled): told by the completion, and looking now and then all the same.
+//! [`Store::settled`](idem_core::Store::settled): woken by notifications, and polling as well, since those may be lost.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,17 +17,17 @@ use crate::settled::subscriptions::{Subscriptions, Waiter};
 use crate::topology::node::server_time::ServerTime;
 use crate::topology::servers::Topology;
 
-/// How often to look at a key of which notifications should come, but may be lost.
+/// Polling interval for a key whose notifications should come, but may be lost.
 const NOTIFIED: Duration = Duration::from_secs(1);
-/// How often to look at a key of which none come.
+/// Polling interval for a key without notifications.
 const UNNOTIFIED: Duration = Duration::from_millis(250);
-/// One past the end of time counts as this.
+/// A longer timeout counts as this, so that the deadline can be computed.
 const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 /// A live lease.
 struct LiveLease {
     left: Duration,
-    /// Whether its holder was asked to tell when it ends.
+    /// Whether its holder was asked to notify when it ends.
     is_told: bool,
 }
 
@@ -48,7 +48,7 @@ impl Settling<'_> {
         loop {
             let soon = over.min(Instant::now() + self.call_timeout);
             let waiter = timeout_at(soon, self.join(&channel, &redis_key)).await.ok().flatten();
-            // Registered before the look, so that a completion between the look and the wait is not missed.
+            // Registered before the record is read, so that a completion between the two is not missed.
             let changed = waiter.as_ref().map_or(&never, |waiter| &waiter.changed);
             let mut woken = pin!(changed.notified());
             woken.as_mut().enable();
@@ -61,17 +61,17 @@ impl Settling<'_> {
             let is_notified = is_told && waiter.as_ref().is_some_and(|waiter| waiter.is_notified);
             let pause = if is_notified { NOTIFIED } else { UNNOTIFIED };
             let look_again = over.min(Instant::now() + left.min(pause));
-            // Woken or not, the next look tells.
+            // Whether woken or timed out: the record is read again.
             let _ = timeout_at(look_again, woken).await;
         }
     }
 
-    /// The live lease of `key`, whose holder is asked to tell when it ends.
+    /// The live lease of `key`, whose holder is asked to notify when it ends.
     async fn live_lease(&self, key: &Key, redis_key: &Bytes) -> Result<Option<LiveLease>> {
         let context = self.call_context(redis_key);
         let answered = match context.run(&calls::wait(redis_key), |_| false).await {
             Ok(answered) => answered,
-            // The mark that asks cannot be written: then only looking is left.
+            // The mark that asks for a notification cannot be written, so only polling is left.
             Err(error) if error.is_of_writing() => {
                 return self.lease_without_notification(key, redis_key).await;
             }
@@ -84,7 +84,7 @@ impl Settling<'_> {
                 Ok(left.map(|left| LiveLease { left, is_told: true }))
             }
             b"free" => Ok(None),
-            // Damaged: `get` says how.
+            // A damaged record: `get` reports how.
             _ => self.lease_without_notification(key, redis_key).await,
         }
     }

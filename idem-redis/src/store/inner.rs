@@ -28,8 +28,7 @@ impl Inner {
         records::redis_key(&self.config.prefix, key)
     }
 
-    /// How long the token of a record is remembered that is removed: what this store and others know of the servers' time
-    /// differs by less.
+    /// How long the token of a removed record is kept. The stores' knowledge of the servers' time differs by less.
     pub(super) fn remembered(&self) -> Duration {
         const LEAST: Duration = Duration::from_secs(10);
         LEAST.max(self.config.response_timeout)
@@ -39,7 +38,7 @@ impl Inner {
         CallContext::new(&self.topology, &self.time, redis_key, self.config.call_timeout)
     }
 
-    /// Says what is wrong with a record that a script could not make sense of.
+    /// The error for a record that a script could not read.
     pub(super) async fn damaged(
         &self,
         context: &CallContext<'_>,
@@ -49,7 +48,7 @@ impl Inner {
     ) -> Error {
         match context.read(key, redis_key).await {
             Err(error) => error.during(operation),
-            // Changed meanwhile, or damaged where only the script looks.
+            // It was changed meanwhile, or is damaged in a part that only the script reads.
             Ok(_) => Error::new(ErrorKind::Corrupt, operation, "the record cannot be read"),
         }
     }

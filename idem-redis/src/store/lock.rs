@@ -1,4 +1,4 @@
-//! `lock`: by one plain command where that does, else by a script.
+//! `lock`: by one plain command where that suffices, else by a script.
 
 use bytes::Bytes;
 use idem_core::backend::{Answer, Grant, Sent};
@@ -12,7 +12,7 @@ use crate::retry::{Answered, CallContext, CallError};
 use crate::store::inner::Inner;
 
 impl Inner {
-    /// `lock`, first by the plain command that does for fresh and for completed keys.
+    /// `lock`, first by the plain command, which suffices for fresh and for completed keys.
     pub(super) async fn lock_record(
         &self,
         key: &Key,
@@ -41,7 +41,7 @@ impl Inner {
                     }
                 }
             }
-            // Keys already on record are served by the script all the same.
+            // The script still serves keys that are on record.
             Err(error) if error.is_of_writing() => may_be_locked = error.unsure,
             Err(error) => return Err(error.into_error(Operation::Lock)),
         }

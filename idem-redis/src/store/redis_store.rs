@@ -1,4 +1,4 @@
-//! The store: checks, and tells leases. What is sent and what the answers mean is in `protocol/calls.rs`.
+//! The store. What is sent for its calls and what the answers mean is in `protocol/calls.rs`.
 
 use std::any::Any;
 use std::fmt;

@@ -29,7 +29,7 @@ impl Inner {
                 b"applied" => return Ok(true),
                 b"gone" => return Ok(unsure),
                 b"held" => return Ok(false),
-                // Damaged, as is what is no record at all.
+                // The value is damaged, or no record at all.
                 _ => {}
             },
             Err(error) if force && error.is_corrupt() => {}

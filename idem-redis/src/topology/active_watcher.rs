@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A watcher that was not seen for so long is replaced: its runtime rests.
+/// A watcher without a heartbeat for this long is replaced: its runtime is not running.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Which task looks at the servers, and whether it still does.
+/// Which task watches the servers, and when it last showed that it is alive.
 pub(crate) struct ActiveWatcher {
     begun: Instant,
-    /// Of the task; 0 where there is none.
+    /// Number of the active task; 0 where there is none.
     number: AtomicU64,
-    /// Milliseconds after `begun` at which it was seen last.
+    /// Its last heartbeat, in milliseconds after `begun`.
     seen: AtomicU64,
     last: AtomicU64,
-    /// When the servers are to be checked: also where each task lives for less than the time between two checks.
+    /// When the servers are to be checked next, in milliseconds after `begun`. Kept here, so that checks become due even when
+    /// every task lives for less than the check interval.
     next_check: AtomicU64,
 }
 
@@ -39,7 +40,7 @@ impl ActiveWatcher {
         self.next_check.store(millis(self.begun.elapsed() + check_interval), Ordering::Relaxed);
     }
 
-    /// The number of a new task, where there is none, or it was not seen for some heartbeats.
+    /// The number of a new task, where none is active or the active one has missed its heartbeats.
     pub(super) fn take_over(&self) -> Option<u64> {
         let before = self.number.load(Ordering::Acquire);
         let seen = Duration::from_millis(self.seen.load(Ordering::Relaxed));
@@ -51,7 +52,7 @@ impl ActiveWatcher {
         self.is_still(number).then_some(number)
     }
 
-    /// Whether task `number` is to go on; it is seen by that.
+    /// Whether task `number` is still the active one. Counts as its heartbeat.
     pub(super) fn is_still(&self, number: u64) -> bool {
         if self.number.load(Ordering::Acquire) != number {
             return false;

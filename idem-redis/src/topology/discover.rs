@@ -1,4 +1,4 @@
-//! Asking servers who the masters are: all of them at once, so that a dead one delays nobody.
+//! Asking servers which ones are masters: all at once, so that a dead server causes no delay.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use crate::topology::cluster::slots::SLOTS;
 use crate::topology::cluster::view::View;
 use crate::topology::node::connections::Node;
 
-/// How long to wait for those who may know more, once somebody has answered.
+/// How long to wait for better answers after the first.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// The answers that come while the first is waited for, and a little longer: one at least.
+/// The answers that come until shortly after the first one: at least one.
 async fn gather<T: 'static>(
     mut asked: JoinSet<Result<T, AttemptError>>,
     nobody: &'static str,
@@ -45,8 +45,8 @@ async fn gather<T: 'static>(
     }
 }
 
-/// The cluster of `nodes` as seen by the one that has heard most. `is_known`: whether its ids are known, so that each node was
-/// held against them; else all answers have to be of one cluster.
+/// The cluster of `nodes` as seen by the one with the highest epoch. `is_known`: whether the cluster's ids are known, so that
+/// each node was compared with them. Otherwise all answers must be of one cluster.
 pub(crate) async fn ask_cluster(nodes: Vec<Arc<Node>>, is_known: bool) -> Result<View, AttemptError> {
     let nobody = "no server of the cluster is known";
     let views = gather(nodes.into_iter().map(ask_node).collect(), nobody).await?;
@@ -92,12 +92,12 @@ pub(crate) struct Named {
     pub(crate) master: Address,
     /// Replicas that it has or had, as far as the sentinel may tell.
     pub(crate) replicas: u64,
-    /// Rises with every failover that the sentinel has heard of.
+    /// Rises with every failover that the sentinel knows of.
     pub(crate) epoch: u64,
 }
 
-/// The master that `sentinels` call `master_name`, as the one names it that has heard most. `epoch`: the latest that was heard
-/// of before. What is older is believed only of most of them: then they were set up anew.
+/// The master that `sentinels` call `master_name`, according to the sentinel with the highest epoch. `epoch`: the
+/// highest seen before. An older one is believed only from a majority: then the sentinels were set up anew.
 pub(crate) async fn ask_sentinels(
     connector: &Arc<Connector>,
     sentinels: &[Address],

@@ -1,4 +1,4 @@
-//! Opening: the servers are found and checked, and it is settled what must hold a write.
+//! Opening: finds and checks the servers, and decides what must hold a write.
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
@@ -100,8 +100,8 @@ impl Topology {
         Ok(RequiredAcks::of_cluster(acks, &view, &self.shards()))
     }
 
-    /// Refuses a cluster of which a master has no replica, when nobody said that this is wanted: one that never had any by
-    /// another kind of error than one that is about to have one again.
+    /// Refuses a cluster with a master that has no replica, unless the configuration allows that. The error's kind tells a
+    /// master that never had a replica from one that is likely to have one again.
     async fn refuse_orphans(&self, view: &View) -> Result<(), AttemptError> {
         let orphan = view.ranges.iter().find(|range| range.replicas.is_empty());
         let Some(Range { master, .. }) = orphan else { return Ok(()) };
@@ -141,7 +141,7 @@ impl Topology {
     }
 }
 
-/// With `everysec` a write is on the disk up to a second later, and two where the disk is busy.
+/// With `everysec` a write reaches the disk within a second, or within two where the disk is busy.
 fn refuse_unless_disk_is_soon(node: &Node, ack_timeout: Duration) -> Result<(), AttemptError> {
     let facts = node.server.facts().ok_or_else(no_server_known)?;
     let Keeps::Appended { fsync } = &facts.keeps else { return Ok(()) };

@@ -25,24 +25,24 @@ use crate::topology::node::required_acks::RequiredAcks;
 pub(crate) struct Topology {
     pub(super) deployment: Deployment,
     pub(super) seeds: Vec<Address>,
-    /// For sentinels, which have users of their own.
+    /// Connects to sentinels, which have their own users.
     pub(super) sentinel_connector: Arc<Connector>,
     pub(super) common: Arc<Common>,
     pub(super) check_interval: Duration,
     pub(super) table: RwLock<Arc<SlotTable<Node>>>,
-    /// Every server that is known, by its address.
+    /// All known servers, by address.
     pub(super) nodes: Mutex<HashMap<Address, Arc<Node>>>,
-    /// Whether every master keeps what it acknowledges when it is started again, by the last check.
+    /// Whether every master keeps what it acknowledged across a restart, as of the last check.
     pub(super) is_durable: AtomicBool,
-    /// The latest failover that a sentinel told of.
+    /// The epoch of the latest failover that a sentinel reported.
     pub(super) sentinel_epoch: AtomicU64,
-    /// Something is wrong: the servers are to be looked at soon.
+    /// Something is wrong: the servers are to be checked soon.
     pub(super) refresh_requested: Notify,
     pub(super) active_watcher: ActiveWatcher,
 }
 
 impl Topology {
-    /// The slot of a Redis key; without a cluster all keys are alike.
+    /// The slot of a Redis key. Without a cluster all keys are in slot 0.
     pub(crate) fn slot_of(&self, redis_key: &[u8]) -> u16 {
         if self.is_cluster() { slots::slot_of(redis_key) } else { 0 }
     }
@@ -66,12 +66,12 @@ impl Topology {
         Arc::clone(nodes.entry(address.clone()).or_insert_with(new))
     }
 
-    /// What must hold a write to `slot` at `node`; `asking`: which is only getting the slot, and has replicas of its own.
+    /// What must hold a write to `slot` at `node`. `asking`: the node is only importing the slot, and has its own replicas.
     pub(crate) fn acknowledgers(&self, slot: u16, node: &Arc<Node>, asking: bool) -> Acknowledgers {
         let Some(required_acks) = self.common.required_acks.get() else { return Acknowledgers::default() };
         let is_newcomer = node.is_newcomer();
         let slot = if asking { self.table().slot_of(node).filter(|_| !is_newcomer) } else { Some(slot) };
-        // A master that is in no view of the cluster says itself what it has.
+        // For a master that is in no view of the cluster, its own count of replicas is used.
         let online = if is_newcomer || slot.is_none() { node.server.facts() } else { None };
         required_acks.of(slot, online.map_or(0, |facts| facts.replicas))
     }
@@ -94,7 +94,7 @@ impl Topology {
         self.request_refresh();
     }
 
-    /// Something is wrong: have a look soon.
+    /// Something is wrong: have the servers checked soon.
     pub(crate) fn request_refresh(&self) {
         self.refresh_requested.notify_one();
     }
@@ -110,7 +110,7 @@ impl Topology {
         Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The cluster as seen by the server that has heard most; `is_known`: whether it was seen before.
+    /// The cluster as seen by the server with the highest epoch. `is_known`: whether the cluster was seen before.
     pub(super) async fn look(&self, is_known: bool) -> Result<View, AttemptError> {
         let known = self.table().nodes.iter().map(|node| node.address().clone()).collect::<Vec<_>>();
         let unknown = self.seeds.iter().filter(|seed| !known.contains(seed));
@@ -142,7 +142,7 @@ impl Topology {
         self.replace(SlotTable::lone(self.at(master)));
     }
 
-    /// A slot that nobody has is left where it was: a node that has heard little knows less than is known here.
+    /// Adopts `view`. A slot without a master there stays where it was: the node may know less than this store.
     pub(super) fn adopt(&self, view: &View) {
         let mut shards = self.shards();
         if !shards.learn(view) {
@@ -170,10 +170,10 @@ impl Topology {
         self.common.shards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Servers that have no slot any more are forgotten; what is in flight on them goes on.
+    /// Forgets servers without slots. Calls in flight on them continue.
     fn replace(&self, table: SlotTable<Node>) {
         let before = self.table();
-        // What has become master may not have all that it is believed to have. It is connected to again, and looked at.
+        // A new master may lack data that it is believed to have. Closing makes the store connect again and check it.
         let is_new = |node: &&Arc<Node>| {
             if before.nodes.is_empty() { !node.server.has_marker() } else { before.slot_of(node).is_none() }
         };
@@ -187,7 +187,7 @@ impl Topology {
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
     }
 
-    /// What holds now of what a store promises beyond the contract.
+    /// Updates which optional promises the servers keep at the moment.
     pub(super) fn tell_promises(&self) {
         let table = self.table();
         let mut masters = table.nodes.iter();
@@ -196,7 +196,7 @@ impl Topology {
         self.is_durable.store(is_durable, Ordering::Release);
     }
 
-    /// Whether every master keeps what it acknowledges when it is started again.
+    /// Whether every master keeps what it acknowledged across a restart.
     pub(crate) fn is_durable(&self) -> bool {
         self.is_durable.load(Ordering::Acquire)
     }

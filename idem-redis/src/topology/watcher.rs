@@ -1,4 +1,4 @@
-//! Looking at the servers again: who has which slot, and whether each is still what it must be.
+//! The background task that watches the servers: which has which slot, and whether each still meets the requirements.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,21 +13,21 @@ use crate::topology::servers::Topology;
 /// How often a watcher shows that it is alive.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// After which nobody waits for a server that is being checked.
+/// How long to wait for checks. Later ones go on in the background.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Between two looks at a cluster in trouble.
+/// The least pause between two refreshes.
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Topology {
-    /// Sees to it that the servers are looked at, whichever runtime is left to do so.
+    /// Starts a watcher in the caller's runtime, unless one is active.
     pub(crate) fn ensure_watched(self: &Arc<Self>) {
         if let Some(number) = self.active_watcher.take_over() {
             tokio::spawn(Watcher { topology: Arc::downgrade(self), number }.run());
         }
     }
 
-    /// Finds out who has which slot.
+    /// Finds out which server has which slot.
     async fn refresh(self: &Arc<Self>) -> Result<(), AttemptError> {
         if self.is_cluster() {
             self.adopt(&self.look(true).await?);
@@ -37,7 +37,7 @@ impl Topology {
         Ok(())
     }
 
-    /// Checks every server, all at once: one that hangs delays none, nor the next check of the others.
+    /// Checks all servers concurrently. One that hangs delays neither the others nor their next checks.
     async fn check(&self, checks: &mut Checks) {
         let nodes = self.table().nodes.clone();
         checks.begin(&nodes);
@@ -53,7 +53,7 @@ impl Topology {
     }
 }
 
-/// The checks that one watcher has begun.
+/// The checks that a watcher has started.
 #[derive(Default)]
 struct Checks {
     tasks: JoinSet<()>,
@@ -61,7 +61,7 @@ struct Checks {
 }
 
 impl Checks {
-    /// Checks `nodes`, but for those whose last check goes on.
+    /// Starts a check of each of `nodes` whose last check has ended.
     fn begin(&mut self, nodes: &[Arc<Node>]) {
         self.under_way.retain(|(_, check)| !check.is_finished());
         for node in nodes {
@@ -73,14 +73,14 @@ impl Checks {
         }
     }
 
-    /// Until all have ended, or for a while.
+    /// Waits until all have ended, or until the timeout.
     async fn wait(&mut self) {
         let ended = async { while self.tasks.join_next().await.is_some() {} };
         let _some_are_late = timeout(CHECK_TIMEOUT, ended).await;
     }
 }
 
-/// Says so when it ends, which it does with its runtime.
+/// The watching task. It resigns when it is dropped, at the latest with its runtime.
 struct Watcher {
     topology: Weak<Topology>,
     number: u64,
@@ -96,28 +96,28 @@ impl Drop for Watcher {
 
 impl Watcher {
     async fn run(self) {
-        // Whatever is waited for, the other goes on.
+        // Heartbeats must go on while a check waits.
         tokio::select! {
             () = self.watch() => {}
             () = self.heartbeat() => {}
         }
     }
 
-    /// Shows that it is alive, for as long as it is to go on.
+    /// Shows that it is alive, while it is the active watcher.
     async fn heartbeat(&self) {
         while self.still().is_some() {
             sleep(HEARTBEAT_INTERVAL).await;
         }
     }
 
-    /// Looks at the servers now and then, and soon when there is trouble; until the topology is dropped.
+    /// Checks the servers periodically, and soon after a refresh was requested, until the topology is dropped.
     async fn watch(&self) {
         let mut checks = Checks::default();
         while let Some(topology) = self.still() {
             let (active_watcher, check_interval) = (&topology.active_watcher, topology.check_interval);
             let is_by_timer = tokio::select! {
                 () = topology.refresh_requested.notified() => false,
-                // Not until then: nobody wakes this task when the topology is dropped.
+                // Woken at least this often, since nothing wakes this task when the topology is dropped.
                 () = sleep(PAUSE.max(active_watcher.until_check().min(HEARTBEAT_INTERVAL))) => true,
             };
             if is_by_timer && !active_watcher.until_check().is_zero() {
@@ -135,7 +135,7 @@ impl Watcher {
         }
     }
 
-    /// Unless it is dropped, or another task looks at its servers.
+    /// The topology, unless it was dropped or another watcher took over.
     fn still(&self) -> Option<Arc<Topology>> {
         self.topology.upgrade().filter(|topology| topology.active_watcher.is_still(self.number))
     }

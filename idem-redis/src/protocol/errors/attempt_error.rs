@@ -8,12 +8,12 @@ use idem_core::{Error, ErrorKind};
 use crate::config::address::Address;
 use crate::protocol::errors::cause::Cause;
 
-/// Why one try of a call got no answer.
+/// Why one attempt of a call got no answer.
 #[derive(Debug, Clone)]
 pub(crate) enum AttemptError {
     /// Another server has the slot. Nothing was done.
     Moved { to: Option<Address> },
-    /// Another server is getting the slot, and has this key already, or none has. Nothing was done.
+    /// Another server is importing the slot, and has this key already, or none has it. Nothing was done.
     Ask { to: Address },
     /// The server does not know the script. Nothing was done.
     NoScript,
@@ -21,15 +21,15 @@ pub(crate) enum AttemptError {
     Full(Cause),
     /// The server takes no writes: its disk fails (`MISCONF`), or it has too few replicas (`NOREPLICAS`). Nothing was done.
     NoWrites(Cause),
-    /// Nothing was done, and soon it may be.
+    /// Nothing was done. A later attempt may succeed.
     Later(Cause),
-    /// It may have been done, or may still be.
+    /// The command may have been carried out, or may still be.
     Unknown(Cause),
-    /// The same, and the call's own time is over.
+    /// As [`Unknown`](Self::Unknown), and the call's own time is over.
     OutOfTime,
-    /// Nothing was done, and nothing will be until somebody does something about it.
+    /// Nothing was done, and no retry will help until an operator intervenes.
     Refused(ErrorKind, Cause),
-    /// The same, but that it may have been done, in whole or in part.
+    /// As [`Refused`](Self::Refused), but the command may have been carried out, in whole or in part.
     Unclear(ErrorKind, Cause),
 }
 
@@ -38,8 +38,8 @@ impl AttemptError {
         Self::Refused(kind, Cause::new(message))
     }
 
-    /// This as the answer to a `WAIT`: the write before it was answered, so nothing of what the server says here means that it
-    /// was not done. What may be known elsewhere soon is sent again; what will not be known is the caller's.
+    /// This as the answer to a `WAIT`. The write before it was answered already, so no error here can mean that it was not
+    /// done. Where a retry may find out it becomes [`Unknown`](Self::Unknown), else a timeout for the caller.
     pub(crate) fn of_wait(self) -> Self {
         match self {
             Self::Refused(_, cause) | Self::Unclear(_, cause) | Self::Full(cause) | Self::NoWrites(cause) => {
@@ -53,12 +53,13 @@ impl AttemptError {
         }
     }
 
-    /// This as the answer to a question, which changes nothing that anybody could mind.
+    /// This as the answer to a query, which has no effect that matters.
     pub(crate) fn of_question(self) -> Self {
         if let Self::Unclear(kind, cause) = self { Self::Refused(kind, cause) } else { self }
     }
 
-    /// What a call that ends with this error tells its caller; `unsure`: whether an earlier try may have been done.
+    /// What a call that ends with this error tells its caller; `unsure`: whether an earlier attempt may
+    /// have been carried out.
     pub(crate) fn into_error(self, operation: Operation, unsure: bool) -> Error {
         let (kind, cause) = match self {
             Self::Full(cause) => (ErrorKind::Full, cause),

@@ -29,7 +29,7 @@ impl Cause {
         self.source.as_deref()
     }
 
-    /// This as the reason for something larger.
+    /// This with `message` before it, as what it is the reason for.
     #[cfg(feature = "tls")]
     pub(crate) fn within(self, message: &str) -> Self {
         Self { message: format!("{message}: {}", self.message).into(), ..self }

@@ -7,7 +7,7 @@ use crate::protocol::errors::attempt_error::AttemptError;
 use crate::protocol::errors::cause::Cause;
 use crate::protocol::errors::table::{Becomes, Effect, Place, Row};
 
-/// What an error means that a server answers to a command or a script.
+/// The meaning of an error that a server answers to a command or a script.
 pub(crate) fn of_reply(text: &str, server: &Address) -> AttemptError {
     let row = Row::of(text);
     let cause = || Cause::new(format!("{server} answers: {}", without_arguments(text)));
@@ -34,8 +34,8 @@ pub(crate) fn of_reply(text: &str, server: &Address) -> AttemptError {
     }
 }
 
-/// What an error means that a server answers to `HELLO`. Nothing of it is shown that the table does not have: a server that
-/// does not know a command repeats its arguments, here the password.
+/// The meaning of an error that a server answers to `HELLO`. Only texts of the table are shown: a server that does not know
+/// a command repeats its arguments, which include the password here.
 pub(crate) fn of_hello(text: &str, server: &Address) -> AttemptError {
     let row = Row::of(text);
     if !row.places.contains(&Place::Hello) {
@@ -53,12 +53,12 @@ pub(crate) fn tells_demotion(text: &str) -> bool {
     Row::of(text).becomes == Becomes::Demoted
 }
 
-/// A server that does not know a command repeats what it was sent, in which may be a caller's text.
+/// Cuts off what a server repeats of a command that it does not know: it may include a caller's text.
 fn without_arguments(text: &str) -> &str {
     text.split_once(", with args beginning with").map_or(text, |(command, _)| command)
 }
 
-/// The server in `MOVED 3999 127.0.0.1:6381`; without a host it is that of the one who answers.
+/// The server in `MOVED 3999 127.0.0.1:6381`. Without a host it is on the host of the server that answers.
 fn redirection(text: &str, server: &Address) -> Option<Address> {
     let (host, port) = text.split(' ').nth(2)?.rsplit_once(':')?;
     let port = port.parse().ok()?;

@@ -1,8 +1,8 @@
-//! Every error that Redis 7.0, Redis 8.2 and Valkey 9.1 answer to what is sent here: where it can come from, what is known of
-//! the effect, and what becomes of it.
+//! Every error that Redis 7.0, Redis 8.2 and Valkey 9.1 answer to what is sent here: where it can occur, what is known of its
+//! effect, and what it becomes for the attempt.
 //!
-//! What is known of a script: a server checks memory, disk, replicas and role before the first command that writes, and not
-//! again once something was written (`SCRIPT_WRITE_DIRTY` in Redis' `script.c`; a test holds each server to it). Permissions
+//! What is known of a script: a server checks memory, disk, replicas and role before the first command that writes, and never
+//! again after a write (`SCRIPT_WRITE_DIRTY` in Redis' `script.c`; a test holds each server to it). Permissions
 //! and names of commands it checks at every command, and takes nothing back.
 
 use idem_core::ErrorKind;
@@ -17,7 +17,7 @@ use Place::{Call, Hello, Opening, Script, Wait};
 pub(crate) struct Row {
     /// The first word.
     pub(crate) code: &'static str,
-    /// Where that does not suffice: the rest has one of these.
+    /// Where the code does not suffice: the rest contains one of these.
     pub(crate) parts: &'static [&'static str],
     pub(crate) places: &'static [Place],
     pub(crate) effect: Effect,
@@ -26,7 +26,7 @@ pub(crate) struct Row {
     pub(crate) advice: &'static str,
 }
 
-/// What was asked when an error comes.
+/// What was sent when the error came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// What a server is, which scripts it has, who the master is.
@@ -39,11 +39,11 @@ pub(crate) enum Place {
     Wait,
 }
 
-/// What is known of what was asked.
+/// What is known of the effect of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
     Nothing,
-    /// Nothing was done here. It is to be asked of another server.
+    /// Nothing was done here. Another server is to be asked.
     Elsewhere,
     /// It may have been done, in whole or in part.
     Unknown,
@@ -58,16 +58,16 @@ pub(crate) enum Becomes {
     Full,
     NoWrites,
     Later,
-    /// Likewise, of a server that is no master any more, as far as can be known.
+    /// As `Later`, from a server that is no master any more, as far as can be known.
     Demoted,
     Refused(ErrorKind),
 }
 
-/// What every error is that the table does not have: a proxy's, a later server's.
+/// Stands for every error that the table lacks: a proxy's, or one of a later server version.
 pub(crate) const UNLISTED: Row =
     row("", &[], &[Opening, Call, Script, Wait], Unknown, Refused(Unavailable), "unknown to idem");
 
-/// The first that fits is meant.
+/// The first row that fits counts.
 #[rustfmt::skip]
 pub(crate) static TABLE: &[Row] = &[
     row("MOVED", &[], &[Call, Script, Wait], Elsewhere, Moved, "the slot is at another server, and is asked for there"),
@@ -111,7 +111,7 @@ pub(crate) static TABLE: &[Row] = &[
 ];
 
 impl Row {
-    /// The one that claims `text`.
+    /// The row of `text`.
     pub(crate) fn of(text: &str) -> &'static Self {
         let (code, rest) = text.split_once(' ').unwrap_or((text, ""));
         let is_meant = |row: &&Self| {

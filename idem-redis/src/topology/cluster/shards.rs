@@ -1,11 +1,11 @@
-//! Which servers of a cluster keep the same data, by their ids. One cluster is told from another by them, and what could
-//! take over from a master.
+//! Which servers of a cluster hold the same data, by their ids. They identify the cluster, and tell which servers could take
+//! over from a master.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::topology::cluster::view::View;
 
-/// Ids that are remembered; beyond them only those that are there now.
+/// Most ids that are remembered. Beyond that only those of the current view are kept.
 const MOST: usize = 4_096;
 
 /// A master and its replicas are a shard. A replica that is not seen any more still belongs to it: it may come back, and
@@ -13,25 +13,25 @@ const MOST: usize = 4_096;
 #[derive(Debug, Default)]
 pub(crate) struct Shards {
     shard_of: HashMap<String, u32>,
-    /// Of each shard, as it was seen last.
+    /// The last known master of each shard.
     masters: HashMap<u32, String>,
     next: u32,
     /// How many servers the last view had.
     last: usize,
-    /// That of the last view.
+    /// The epoch of the last view.
     epoch: u64,
 }
 
 impl Shards {
-    /// Whether `view` is one of the cluster that is known: of what it shows, or of what was there last, at least half was
-    /// seen before. An address may be that of another cluster by now.
+    /// Whether `view` is of the known cluster: at least half of its servers, or as many as half of the last view's, are known.
+    /// An address may belong to another cluster by now.
     pub(crate) fn recognize(&self, view: &View) -> bool {
         let ids = ids(view);
         let known = ids.iter().filter(|id| self.shard_of.contains_key(**id)).count();
         known * 2 >= ids.len().min(self.last)
     }
 
-    /// Takes in a view of the cluster, unless it is older than what is known, or of a server that knows nothing.
+    /// Adopts a view of the cluster, unless it is older than what is known, or empty.
     pub(crate) fn learn(&mut self, view: &View) -> bool {
         if view.epoch < self.epoch || view.ranges.is_empty() {
             return false;
@@ -48,7 +48,7 @@ impl Shards {
             let master = range.master.id.as_str();
             let shard = self.shard_of.get(master).copied().filter(|shard| {
                 let before = self.masters.get(shard).map(String::as_str);
-                // Not that of a replica which has slots of its own now, beside the master that it followed.
+                // A replica that has slots of its own now, while its former master still has some, starts a new shard.
                 before.is_none_or(|before| before == master || !masters.contains(before))
             });
             let shard = shard.unwrap_or_else(|| {
@@ -68,7 +68,7 @@ impl Shards {
         true
     }
 
-    /// How many servers but itself each master's shard has, in the order of the ranges of `view`.
+    /// How many servers each master's shard has besides the master, in the order of the ranges of `view`.
     pub(crate) fn replicas<'a>(&'a self, view: &'a View) -> impl Iterator<Item = u8> + 'a {
         let mut servers = HashMap::<u32, usize>::new();
         for shard in self.shard_of.values() {

@@ -7,16 +7,16 @@ use crc::{CRC_16_XMODEM, Crc};
 /// How many slots a cluster has.
 pub(crate) const SLOTS: u16 = 16_384;
 
-/// The slot of a Redis key, which has no `{`: all of it counts.
+/// The slot of a Redis key. Keys here have no `{`, so the whole key is hashed.
 pub(crate) fn slot_of(key: &[u8]) -> u16 {
     const SUM: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
     SUM.checksum(key) % SLOTS
 }
 
-/// The master of every slot, by its place among `nodes`.
+/// The master of every slot, by its index in `nodes`.
 pub(crate) struct SlotTable<N> {
     pub(crate) nodes: Vec<Arc<N>>,
-    /// One place for every slot; none where nobody has it.
+    /// The index for every slot; `None` where the slot has no master.
     places: Box<[Option<u16>]>,
 }
 
@@ -47,7 +47,7 @@ impl<N> SlotTable<N> {
         self.places.iter().position(|of| *of == place).and_then(|slot| u16::try_from(slot).ok())
     }
 
-    /// What nobody was assigned here stays as it is in `before`.
+    /// Fills slots without a master from `before`.
     pub(crate) fn fill_holes(&mut self, before: &Self) {
         for slot in 0..SLOTS {
             if self.node(slot).is_none()

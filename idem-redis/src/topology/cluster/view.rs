@@ -10,20 +10,20 @@ use crate::topology::cluster::slots::SLOTS;
 /// A cluster as one of its nodes sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
-    /// Rises with every failover and migration that the node has heard of.
+    /// Rises with every failover and migration that the node knows of.
     pub(crate) epoch: u64,
     /// Whether the node sees the cluster as sound.
     pub(crate) is_ok: bool,
     pub(crate) ranges: Vec<Range>,
 }
 
-/// Slots that follow one another and have one master.
+/// Consecutive slots with the same master.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Range {
     pub(crate) first: u16,
     pub(crate) last: u16,
     pub(crate) master: Member,
-    /// The ids of its replicas, of those that the cluster does not take for dead.
+    /// The ids of its replicas that the cluster does not consider dead.
     pub(crate) replicas: Vec<String>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Range {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) address: Address,
-    /// Its own for as long as it belongs to the cluster, wherever it is.
+    /// Stays the same while it belongs to the cluster, whatever its address.
     pub(crate) id: String,
 }
 
@@ -45,7 +45,7 @@ impl View {
         })
     }
 
-    /// From the answers to `CLUSTER INFO` and `CLUSTER SLOTS` of `server`; none when they make no sense.
+    /// From the answers to `CLUSTER INFO` and `CLUSTER SLOTS` of `server`; `None` when they make no sense.
     pub(crate) fn read(info: &Reply, slots: &Reply, server: &Address) -> Option<Self> {
         let ranges =
             slots.array()?.iter().map(|range| read_range(range, server)).collect::<Option<Vec<_>>>()?;
@@ -80,12 +80,12 @@ fn read_range(range: &Reply, server: &Address) -> Option<Range> {
     (first <= last && last < SLOTS).then_some(Range { first, last, master, replicas })
 }
 
-/// A server that does not know its own host, or must not tell, is where it was asked.
+/// The address of a server. One that does not know its host, or must not tell it, is on the host that was asked.
 fn read_address(server: &Reply, asked: &Address) -> Option<Address> {
     let parts = server.array()?;
     let port = u16::try_from(parts.get(1)?.integer()?).ok()?;
     let host = match parts.first().and_then(Reply::text) {
-        // It is to be told by its name, and has none.
+        // The cluster announces host names, and this server has none.
         Some("?") => metadata(parts.get(3)?, "ip"),
         host => host,
     };
@@ -97,7 +97,7 @@ fn read_address(server: &Reply, asked: &Address) -> Option<Address> {
     }
 }
 
-/// A field of what is told of a server beside.
+/// A field of a server's metadata.
 fn metadata<'a>(fields: &'a Reply, name: &str) -> Option<&'a str> {
     let mut pairs = fields.array()?.chunks_exact(2);
     pairs.find_map(|pair| (pair[0].text() == Some(name)).then(|| pair[1].text())?)

@@ -11,7 +11,7 @@ use crate::topology::node::common::Common;
 use crate::topology::node::connections::Node;
 
 impl Node {
-    /// Asks the server again what it is; one that is not what it must be loses its connections.
+    /// Examines the server again. One that does not meet the requirements loses its connections.
     pub(crate) async fn check(self: &Arc<Self>) {
         let Ok(link) = self.asking_link().await else { return };
         match self.check_by(&link).await {
@@ -28,12 +28,12 @@ impl Node {
 
     async fn check_by(&self, link: &Link) -> Result<(), AttemptError> {
         let seen = self.server.examine(link).await?;
-        // It was a replica, or is one by now: what was seen on those connections says nothing any more.
+        // The server has restarted or changed its role since those links were made, so what they know is void.
         self.links().filter(|link| !link.is_to(&seen.facts.identity)).for_each(|link| link.close());
         self.server.check_data(link, &seen).await
     }
 
-    /// Has its replicas, where there are any and they are waited for, hold its marker.
+    /// Has its replicas hold its marker, where there are any and they are waited for.
     pub(crate) async fn replicate_marker(self: &Arc<Self>) {
         let Common { markers, required_acks, connector, .. } = &*self.server.common;
         let Some(seen) = self.server.seen().filter(|seen| seen.facts.replicas > 0) else { return };

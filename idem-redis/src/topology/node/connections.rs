@@ -12,15 +12,15 @@ use crate::protocol::errors::cause::Cause;
 use crate::topology::node::common::Common;
 use crate::topology::node::server::Server;
 
-/// How long a server that could not be connected to is left alone.
+/// How long to wait after a failed attempt to connect.
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) struct Node {
     pub(crate) server: Server,
-    /// One place for each connection: those for calls, and last the one for notifications.
+    /// The connections for calls, and last the one for notifications.
     connections: Box<[SingleFlight<Arc<Link>>]>,
     next: AtomicUsize,
-    /// Whether it has slots, as another server said, and no view of the cluster has it yet.
+    /// Whether another server redirected here while no view of the cluster shows this node yet.
     is_newcomer: AtomicBool,
     /// Whether the last attempt to connect to it failed.
     is_out_of_reach: AtomicBool,
@@ -40,7 +40,7 @@ impl Node {
         self.server.address()
     }
 
-    /// Which connection is next: those for calls take turns.
+    /// The number of the next connection for calls, round robin.
     pub(crate) fn next_connection(&self) -> usize {
         match self.call_connections() {
             1 => 0,
@@ -48,12 +48,12 @@ impl Node {
         }
     }
 
-    /// The connection of this `number` for calls, if it is open already.
+    /// Connection `number` for calls, if it is open already.
     pub(crate) fn open_link(&self, number: usize) -> Option<Arc<Link>> {
         self.open_connection(number).filter(|link| link.has_data())
     }
 
-    /// The same, made now if need be. Connecting goes on when the caller leaves.
+    /// As [`open_link`](Self::open_link), but connects if need be. Connecting goes on when the caller is dropped.
     pub(crate) async fn link(self: &Arc<Self>, number: usize) -> Result<Arc<Link>, AttemptError> {
         let link = self.connection(number).await?;
         if !link.has_data() {
@@ -63,13 +63,13 @@ impl Node {
         Ok(link)
     }
 
-    /// A connection for questions alone: the server may be a replica, have lost its data, or still be loading them.
+    /// A connection for queries only: the server may be a replica, have lost its data, or still be loading it.
     pub(crate) async fn asking_link(self: &Arc<Self>) -> Result<Arc<Link>, AttemptError> {
         self.connection(self.next_connection()).await
     }
 
-    /// The connection for notifications, made when somebody waits. No call may share it: servers bound what waits to be
-    /// sent to those who have subscribed to anything, and would end it over a few large answers
+    /// The connection for notifications, made when somebody waits. No call may share it: servers bound the output buffers of
+    /// subscribers, and would close it because of a few large answers
     /// (`client-output-buffer-limit pubsub`).
     pub(crate) async fn notifier(self: &Arc<Self>) -> Result<Arc<Link>, AttemptError> {
         self.connection(self.call_connections()).await
@@ -91,7 +91,7 @@ impl Node {
         connection.map_err(|error| error.unwrap_or_else(|| self.is_not_connected()))
     }
 
-    /// What is the same as before is not said again and again: a server may be down for hours.
+    /// Logs changes only: a server may be down for hours.
     fn tell_connected(&self, error: Option<&AttemptError>) {
         let was_out_of_reach = self.is_out_of_reach.swap(error.is_some(), Ordering::AcqRel);
         match (was_out_of_reach, error) {
@@ -131,7 +131,7 @@ impl Node {
         self.connections.iter().filter_map(SingleFlight::reset).for_each(|link| link.close());
     }
 
-    /// The same, for this reason, of which whoever asks in the next moment is told.
+    /// As [`close`](Self::close), and fails the next callers with `error`.
     pub(super) fn refuse(&self, error: &AttemptError) {
         self.connections
             .iter()

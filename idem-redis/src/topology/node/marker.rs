@@ -1,5 +1,5 @@
-//! A key that a master is given once, for good. One that has lost it has lost its data, which nothing else tells: it
-//! answers like a new one. Beside, it tells whoever comes later whether there were replicas.
+//! Markers: a key that each master is given once, for good. A master without it has lost its data, which nothing else shows,
+//! since it answers like a new server. The marker also tells stores that open later whether there were replicas.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,22 +19,22 @@ use crate::protocol::script::SAY_REPLICATED;
 use crate::topology::cluster::slots::slot_of;
 use crate::topology::node::requirements::{Facts, Keeps};
 
-/// Markers that there may be: a master of a cluster is given the first that lies in one of its slots. One that has less
-/// than a hundred slots may have none.
+/// Most markers of a store. A master of a cluster is given the first one that lies in its slots; a master with fewer than a
+/// hundred slots may have none.
 const MOST: u16 = 1_024;
 
-/// A hundred years, in milliseconds: a key without an expiry cannot be waited for (`propagate.lua` writes the expiry again).
+/// A hundred years, in milliseconds. The key needs an expiry, since `propagate.lua` waits for replicas by writing it again.
 const LIFE: u64 = 100 * 365 * 24 * 60 * 60 * 1_000;
 
-/// How many bytes of a marker tell it from every other. Behind them stands [`REPLICATED`] where replicas have it.
+/// How many bytes at the beginning of a marker identify it. [`REPLICATED`] follows them where replicas have it.
 const IDENTITY: usize = 16;
 const REPLICATED: &str = "replicated";
 
 pub(crate) struct Markers {
     prefix: String,
-    /// The slot of each, in a cluster.
+    /// The slot of each marker, in a cluster.
     slots: Box<[u16]>,
-    /// What each was when it was last looked at.
+    /// Each marker as it was last seen.
     seen: Mutex<HashMap<u16, Marker>>,
 }
 
@@ -42,15 +42,16 @@ pub(crate) struct Markers {
 struct Marker {
     value: Bytes,
     at: Address,
-    /// Whether the server keeps what it writes when it is started again.
+    /// Whether the server keeps its writes across a restart.
     durable: bool,
     /// Whether as many replicas have it as must hold a write.
     acknowledged: bool,
-    /// Another whenever the server is started.
+    /// Changes whenever the server is started.
     run_id: String,
-    /// How much it had told its replicas.
+    /// The server's replication offset.
     offset: u64,
-    /// What those data are called that are older than they were: whoever took them over has lost the rest, too.
+    /// The replication id of an older snapshot that the server came back with. A server that follows that id has lost the
+    /// same data.
     older: Option<String>,
 }
 
@@ -60,17 +61,17 @@ impl Markers {
         Self { prefix: prefix.to_owned(), slots, seen: Mutex::default() }
     }
 
-    /// The number of the marker of a master that has these `slots`, each by its first and last.
+    /// The number of the marker of a master that has these ranges of `slots`.
     pub(crate) fn of(&self, slots: &[(u16, u16)]) -> Option<u16> {
         let has = |slot: &u16| slots.iter().any(|(first, last)| (first..=last).contains(&slot));
         self.slots.iter().position(has).and_then(|number| u16::try_from(number).ok())
     }
 
-    /// Looks for marker `number` on the master of `link`, and leaves one where there never was any.
+    /// Looks for marker `number` on the master of `link`, and sets one where there never was any.
     ///
     /// # Errors
-    /// [`Corrupt`](ErrorKind::Corrupt) where what it was given is not there any more, though it was promised to be kept:
-    /// by what the server says of itself, or by replicas.
+    /// [`Corrupt`](ErrorKind::Corrupt) where the marker is gone although it was sure to be kept, by the server's own
+    /// persistence or by replicas.
     pub(crate) async fn look(&self, link: &Link, number: u16, facts: &Facts) -> Result<(), AttemptError> {
         let key = key(&self.prefix, number);
         let new = |value| Marker {
@@ -82,12 +83,12 @@ impl Markers {
             offset: facts.offset,
             older: None,
         };
-        // Before the question: another connection may leave one meanwhile.
+        // Read before the query: another connection may set one meanwhile.
         let seen = self.seen().get(&number).cloned();
         let found = match link.ask(["GET".into(), key.clone().into()]).await {
             Ok(Reply::Bytes(value)) => Some(value),
             Ok(_) => None,
-            // On its way to another master.
+            // The slot is migrating to another master.
             Err(AttemptError::Moved { .. } | AttemptError::Ask { .. }) => return Ok(()),
             Err(error) => return Err(error),
         };
@@ -129,30 +130,30 @@ impl Markers {
         Ok(())
     }
 
-    /// Marker `number` may be gone from now on, and nothing else with it.
+    /// From now on marker `number` may disappear without other data being lost.
     pub(crate) fn forget(&self, number: u16) {
         self.seen().remove(&number);
     }
 
-    /// A key of nobody in the slot of marker `number`, where there is one.
+    /// An unused key in the slot of marker `number`, or in any slot without one.
     pub(crate) fn probe_key(&self, number: Option<u16>) -> String {
         let slot = number.map(|number| format!("{{{}}}", key(&self.prefix, number)));
         format!("{}check{}", self.prefix, slot.unwrap_or_default())
     }
 
-    /// Whether replicas once had the marker `number`.
+    /// Whether replicas once held marker `number`.
     pub(crate) fn had_replicas(&self, number: u16) -> bool {
         self.seen().get(&number).is_some_and(|seen| seen.value.len() > IDENTITY)
     }
 
-    /// The key of marker `number`, if it is not known yet that replicas have it.
+    /// The key of marker `number`, unless replicas are known to hold it.
     pub(crate) fn unacknowledged(&self, number: u16) -> Option<Bytes> {
         let is_unsure = self.seen().get(&number).is_some_and(|seen| !seen.acknowledged);
         is_unsure.then(|| key(&self.prefix, number).into())
     }
 
-    /// Has marker `number` acknowledged `by` these, once: a replica that is promoted is to have it. What is added to it says
-    /// to whoever opens a store later that there were replicas.
+    /// Has marker `number` acknowledged `by` these, once, so that a promoted replica has it. The suffix that is added to it
+    /// tells stores that open later that there were replicas.
     pub(crate) async fn replicate(
         &self,
         link: &Arc<Link>,
@@ -186,13 +187,13 @@ impl Markers {
 }
 
 impl Marker {
-    /// Whether it must be at `address`.
+    /// Whether the server at `address` is sure to have kept it.
     fn is_promised(&self, address: &Address) -> bool {
         self.acknowledged || self.durable && self.at == *address
     }
 
-    /// Whether the server has its marker by a snapshot that is older than what it had told its replicas when it was looked at
-    /// last. Its replicas take that over, so what they acknowledged since then is nowhere any more.
+    /// Whether the server restarted from a snapshot that is older than its replication offset when it was last seen. Its
+    /// replicas copy that snapshot, so what they acknowledged since then is lost.
     fn is_newer_than(&self, address: &Address, facts: &Facts) -> bool {
         let is_started_again = self.at == *address && self.run_id != facts.identity.run_id;
         let has_appended = matches!(facts.keeps, Keeps::Appended { .. });
@@ -211,7 +212,7 @@ fn key(prefix: &str, number: u16) -> String {
     format!("{prefix}marker:{number}")
 }
 
-/// Leaves a marker; none while the server takes no writes.
+/// Sets a marker; `None` while the server takes no writes.
 async fn leave(link: &Link, key: String) -> Result<Option<Bytes>, AttemptError> {
     let random =
         Owner::random().map_err(|error| AttemptError::Later(Cause::of("no randomness".to_owned(), error)))?;

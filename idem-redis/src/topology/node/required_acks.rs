@@ -1,5 +1,5 @@
-//! What must hold a write, by slot: how many replicas, and whether on their disks. Raised when more replicas appear; never
-//! lowered because one is gone.
+//! What must hold a write, by slot: how many replicas, and whether on their disks. The number rises when more replicas
+//! appear, and never falls because one is gone.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -15,12 +15,12 @@ use crate::topology::node::requirements::Facts;
 
 pub(crate) struct RequiredAcks {
     replicas: Replicas,
-    /// Whether a write is to be on the disks, too.
+    /// Whether the write must also be on the disks.
     disk: bool,
 }
 
 enum Replicas {
-    /// As the configuration says.
+    /// As configured.
     Fixed(u8),
     /// All that the one master has or had.
     Standalone(AtomicU8),
@@ -32,7 +32,7 @@ impl RequiredAcks {
     /// `had_replicas`: whether the master is known to have or have had a replica, connected or not.
     ///
     /// # Errors
-    /// Where all replicas are to be waited for, and none is there to wait for.
+    /// Where all replicas are to be waited for, and there is none.
     pub(crate) fn of_lone(
         acks: Option<Acks>,
         facts: &Facts,
@@ -58,7 +58,7 @@ impl RequiredAcks {
         Ok(Self { replicas, disk: acks == Some(Acks::Disk) })
     }
 
-    /// Of a cluster of which every master has a replica, or none is waited for.
+    /// For a cluster in which every master has a replica, or no replica is waited for.
     pub(crate) fn of_cluster(acks: Option<Acks>, view: &View, shards: &Shards) -> Self {
         if let Some(Acks::Count(count)) = acks {
             return Self { replicas: Replicas::Fixed(count), disk: false };
@@ -69,7 +69,7 @@ impl RequiredAcks {
         required
     }
 
-    /// One master has so many replicas now.
+    /// The one master has this many replicas now.
     pub(crate) fn saw_lone(&self, replicas: u8) {
         if let Replicas::Standalone(required) = &self.replicas {
             let before = required.fetch_max(replicas, Ordering::AcqRel);
@@ -83,7 +83,7 @@ impl RequiredAcks {
         }
     }
 
-    /// The cluster is like this now.
+    /// Updates all slots by a view of the cluster.
     pub(crate) fn saw_cluster(&self, view: &View, shards: &Shards) {
         let Replicas::BySlot(slots) = &self.replicas else { return };
         for (range, replicas) in view.ranges.iter().zip(shards.replicas(view)) {
@@ -94,7 +94,7 @@ impl RequiredAcks {
         }
     }
 
-    /// `slot` is where the slot `like` is.
+    /// `slot` has moved to the master of the slot `like`.
     pub(crate) fn moved(&self, slot: u16, like: u16) {
         let Replicas::BySlot(slots) = &self.replicas else { return };
         if let (Some(slot), Some(like)) = (slots.get(usize::from(slot)), slots.get(usize::from(like))) {
@@ -111,7 +111,7 @@ impl RequiredAcks {
         self.disk
     }
 
-    /// Whether a replica is.
+    /// Whether a replica is waited for.
     pub(crate) fn is_replicated(&self) -> bool {
         match &self.replicas {
             Replicas::Fixed(count) => *count > 0,
@@ -120,8 +120,8 @@ impl RequiredAcks {
         }
     }
 
-    /// What must hold a write to `slot`; none: to a master of a cluster that no view has. At least `online`, where it is
-    /// the master that says how many replicas it has.
+    /// What must hold a write to `slot`. `None`: to a master that is in no view of the cluster. At least `online` replicas,
+    /// the master's own count, where that is used.
     pub(crate) fn of(&self, slot: Option<u16>, online: u8) -> Acknowledgers {
         let replicas = match &self.replicas {
             Replicas::Fixed(count) => *count,

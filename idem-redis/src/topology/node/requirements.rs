@@ -1,4 +1,4 @@
-//! What a server must be before anything is entrusted to it: asked on every new connection, and now and then.
+//! What a server must fulfil before it is used. Checked on every new connection, and periodically.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -17,10 +17,10 @@ use crate::protocol::errors::cause::Cause;
 use crate::protocol::reply::Reply;
 use crate::protocol::script::{self, PROBE, Script};
 
-/// The first version with all that is used: `SET NX GET`, sharded notifications.
+/// The first version with all that is used: `SET NX GET`, sharded pub/sub.
 const OLDEST_VERSION: (u64, u64) = (7, 0);
 
-/// What is asked of a server.
+/// What the configuration requires of a server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Demands {
     pub(crate) allow_eviction: bool,
@@ -33,34 +33,35 @@ pub(crate) struct Facts {
     pub(crate) address: Address,
     pub(crate) identity: Identity,
     pub(crate) is_master: bool,
-    /// Replicas that have caught up with it, and all that follow it.
+    /// Replicas that have caught up with it.
     pub(crate) replicas: u8,
+    /// All that follow it, caught up or not.
     pub(crate) followers: u8,
     pub(crate) keeps: Keeps,
-    /// How much it has told its replicas, in bytes; goes on where it was when the server is started again.
+    /// Its replication offset in bytes, which goes on across restarts.
     pub(crate) offset: u64,
-    /// Where that was when the server became master: of a snapshot, when it was started; 0 where nobody knows.
+    /// The offset at which it became master; after a restart, that of its snapshot. 0 where it is unknown.
     pub(crate) began_at: u64,
-    /// What its data were called before it became master, by whom it followed then.
+    /// The replication id of the master that it followed before it became master itself.
     pub(crate) former_id: String,
-    /// Whether it forgets keys when its memory is full.
+    /// Whether it evicts keys when its memory is full.
     pub(crate) evicts: bool,
     /// Its clock, in microseconds since 1970, and when it showed that.
     pub(crate) time: u64,
     pub(crate) time_at: Instant,
 }
 
-/// What a server still has when it was started again.
+/// What a server still has after a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Keeps {
-    /// At most what it saved now and then.
+    /// At most its last snapshot.
     Snapshots,
-    /// What it appended to a file, and when that is on the disk (`appendfsync`), where it says so.
+    /// What it appended to a file. `fsync`: when that reaches the disk (`appendfsync`), where the server tells.
     Appended { fsync: Option<String> },
 }
 
 impl Keeps {
-    /// Whether it has what it acknowledged, but for the last second of a machine that lost its power.
+    /// Whether it keeps what it acknowledged, except for the last second before a power failure.
     pub(crate) fn is_durable(&self) -> bool {
         matches!(self, Self::Appended { fsync } if fsync.as_deref() != Some("no"))
     }
@@ -76,7 +77,7 @@ impl fmt::Display for Keeps {
     }
 }
 
-/// Asks the server of `link` what it is, and refuses one that may lose what it is given.
+/// Asks the server of `link` about itself, and refuses one that may lose data.
 pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, AttemptError> {
     let info = link.ask(["INFO".into()]).await?;
     let info_field = |name| info.field(name).unwrap_or_default();
@@ -128,7 +129,7 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Attem
         keeps,
         offset: info_field("master_repl_offset").parse().unwrap_or(0),
         former_id: info_field("master_replid2").to_owned(),
-        // The first byte that came after; -1 where there was nothing before.
+        // Redis reports the first offset after it, and -1 where there was no former master.
         began_at: info_field("second_repl_offset").parse::<u64>().map_or(0, |next| next.saturating_sub(1)),
         evicts: policy != "noeviction",
         time,
@@ -136,8 +137,9 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Attem
     })
 }
 
-/// Replicas that an `INFO` shows in such a state: `online` once they have caught up. What has no port is none, but somebody
-/// who takes a copy (`redis-cli --rdb`). One that came back before it was missed is shown twice.
+/// Counts the replicas in an `INFO` by their state, which is `online` once they have caught up. An entry without a port is no
+/// replica but a client that takes a copy (`redis-cli --rdb`). A replica that reconnected before the master noticed that it
+/// was gone is listed twice, and counted once.
 fn replicas(info: &Reply, is_counted: impl Fn(&str) -> bool) -> u8 {
     let replicas = info.text().unwrap_or_default().lines().filter_map(|line| {
         let (number, replica) = line.strip_prefix("slave")?.split_once(':')?;
@@ -152,7 +154,7 @@ fn replicas(info: &Reply, is_counted: impl Fn(&str) -> bool) -> u8 {
     u8::try_from(replicas.collect::<HashSet<_>>().len()).unwrap_or(u8::MAX)
 }
 
-/// When the server brings to the disk what it appends; none where the user may not ask.
+/// When the server syncs its append-only file to the disk. `None` where the user may not ask.
 async fn fsync_policy(link: &Link) -> Result<Option<String>, AttemptError> {
     match link.ask(["CONFIG".into(), "GET".into(), "appendfsync".into()]).await {
         Ok(answer) => Ok(answer.array().and_then(|pair| Some(pair.get(1)?.text()?.to_owned()))),
@@ -161,12 +163,12 @@ async fn fsync_policy(link: &Link) -> Result<Option<String>, AttemptError> {
     }
 }
 
-/// Gives the server the scripts, so that their first use takes no second round trip.
+/// Loads the scripts into the server, so that their first use takes a single round trip.
 pub(crate) async fn load_scripts(link: &Arc<Link>) -> Result<(), AttemptError> {
     let mut scripts = script::all();
     if let Some(first) = scripts.next() {
         match load(Arc::clone(link), first).await {
-            // Whoever may not load may still run: `scripts` tells.
+            // A user who may not load scripts may still run them: `scripts` checks that.
             Err(AttemptError::Refused(..)) => return Ok(()),
             loaded => loaded?,
         }
@@ -179,11 +181,11 @@ async fn load(link: Arc<Link>, script: &'static Script) -> Result<(), AttemptErr
     link.ask(["SCRIPT".into(), "LOAD".into(), script.source.into()]).await.map(drop)
 }
 
-/// Whether the scripts may be run: an ACL can forbid that, or what they do.
+/// Checks that the scripts may be run: an ACL can forbid that, or the commands in them.
 pub(crate) async fn scripts(link: &Link, key: &str) -> Result<(), AttemptError> {
     for whole in [true, false] {
         match link.run(&Command::script(&PROBE, whole, key.to_owned().into(), &[])).await {
-            // What cannot be written now may be later, and a script that is not known is sent whole.
+            // These pass: writing may work later, and an unknown script is sent whole.
             Ok(_)
             | Err(
                 AttemptError::Moved { .. }
@@ -198,7 +200,7 @@ pub(crate) async fn scripts(link: &Link, key: &str) -> Result<(), AttemptError> 
     Ok(())
 }
 
-/// Whether replicas may be waited for, or disks: an ACL can forbid that, too, and would do so after a write.
+/// Checks that replicas or disks may be waited for. An ACL that forbids it would otherwise show only after a write.
 pub(crate) async fn waiting(link: &Link, disk: bool) -> Result<(), AttemptError> {
     let nobody = Acknowledgers { replicas: 0, disk };
     match link.run(&nobody.command(1)).await {

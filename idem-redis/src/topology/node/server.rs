@@ -1,4 +1,4 @@
-//! Looking at one server: whether it is what it must be, and still has what it was given.
+//! Examining one server: whether it meets the requirements, and still has the data that it was given.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,13 +17,12 @@ use crate::topology::node::requirements::{self, Facts};
 #[derive(Clone)]
 pub(super) struct Seen {
     pub(super) facts: Arc<Facts>,
-    /// The number of a marker that lies in its slots.
+    /// The number of the marker that lies in its slots.
     own: Option<u16>,
 }
 
 impl Seen {
-    /// The number of its marker, if it is to have one. A replica has that of its master. A server that evicts may evict that,
-    /// too.
+    /// The number of its marker, if it is to have one. A replica has its master's. A server that evicts may evict the marker.
     pub(super) fn marker(&self) -> Option<u16> {
         if self.facts.is_master && !self.facts.evicts { self.own } else { None }
     }
@@ -51,7 +50,7 @@ impl Server {
         requirements::load_scripts(&link).await?;
         link.identify(seen.facts.identity.clone());
         match self.check_data(&link, &seen).await {
-            // It can be asked where the slots are, and is looked at again before it is given anything.
+            // The link can still serve queries for slots. The data is checked again before any call uses it.
             Err(AttemptError::Later(_)) if link.is_open() => {}
             looked => looked?,
         }
@@ -59,7 +58,7 @@ impl Server {
         Ok(link)
     }
 
-    /// Whether it is what it must be, and still that.
+    /// Asks the server about itself, and refuses it where it does not meet the requirements.
     pub(super) async fn examine(&self, link: &Link) -> Result<Seen, AttemptError> {
         let common = &self.common;
         let facts = Arc::new(requirements::server(link, common.demands).await?);
@@ -100,7 +99,7 @@ impl Server {
         }
     }
 
-    /// Whether it still has what it was given.
+    /// Whether it still has the data that it was given.
     pub(super) async fn check_data(&self, link: &Link, seen: &Seen) -> Result<(), AttemptError> {
         if let Some(number) = seen.marker() {
             self.common.markers.look(link, number, &seen.facts).await?;
@@ -109,7 +108,7 @@ impl Server {
         Ok(())
     }
 
-    /// An address may be that of another cluster by now.
+    /// Refuses a node of another cluster, which may have the address by now.
     pub(crate) fn refuse_unless_recognized(&self, view: &View) -> Result<(), AttemptError> {
         if self.common.shards.lock().unwrap_or_else(PoisonError::into_inner).recognize(view) {
             return Ok(());
@@ -119,19 +118,19 @@ impl Server {
         Err(AttemptError::refused(ErrorKind::Unavailable, message))
     }
 
-    /// Whether it was master when it was looked at last, and its marker was looked for.
+    /// Whether it was a master with a marker when it was last examined.
     pub(crate) fn has_marker(&self) -> bool {
         self.seen().is_some_and(|seen| seen.marker().is_some())
     }
 
-    /// Whether it is known to have replicas, in step or not, or to have had some.
+    /// Whether it is known to have replicas, caught up or not, or to have had some.
     pub(crate) fn had_replicas(&self) -> bool {
         let Some(seen) = self.seen() else { return false };
         let by_marker = seen.marker().is_some_and(|number| self.common.markers.had_replicas(number));
         by_marker || seen.facts.followers > 0
     }
 
-    /// A key of nobody in one of its slots.
+    /// An unused key in one of its slots.
     pub(crate) fn probe_key(&self) -> String {
         self.common.markers.probe_key(self.seen().and_then(|seen| seen.own))
     }
@@ -140,17 +139,17 @@ impl Server {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What it said of itself last.
+    /// What it last reported of itself.
     pub(crate) fn facts(&self) -> Option<Arc<Facts>> {
         self.seen().map(|seen| seen.facts)
     }
 
-    /// Whether it is a replica, where nothing but a master will do. In a cluster its nodes say themselves where a key is.
+    /// Whether it is a replica where a master is needed. In a cluster this does not matter, since nodes redirect.
     pub(crate) fn is_demoted(&self) -> bool {
         !self.common.demands.cluster && self.facts().is_some_and(|facts| !facts.is_master)
     }
 
-    /// The server's time, as right as half of what a `TIME` took, and as its clock went on since then.
+    /// The server's time: as of the last `TIME`, to within half its round trip, plus what has passed here since then.
     pub(crate) fn now(&self) -> Option<Timestamp> {
         let facts = self.facts()?;
         Some(Timestamp::from_micros(facts.time) + facts.time_at.elapsed())

@@ -1,13 +1,13 @@
-//! The servers' time as it is known here, for sequences only: no lease depends on it.
+//! The servers' time as known here. It is used for sequences only; no lease depends on it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use idem_core::clock::SharedClock;
 
-/// A hybrid clock: follows the servers' clocks by this process's monotonic one, and never gives a number twice.
+/// A hybrid clock: follows the servers' clocks by means of this process's monotonic one, and never returns a number twice.
 pub(crate) struct ServerTime {
     clock: SharedClock,
-    /// Microseconds from the monotonic clock's zero to 1970 of the latest server heard of.
+    /// Difference between the fastest server's clock and the monotonic one, in microseconds.
     offset: AtomicU64,
     last: AtomicU64,
 }
@@ -21,7 +21,7 @@ impl ServerTime {
         &self.clock
     }
 
-    /// A server's clock shows `micros` now. The latest of all servers counts: sequences shall rise.
+    /// A server's clock shows `micros` now. The fastest of all servers counts, so that sequences rise.
     pub(crate) fn learn(&self, micros: u64) {
         self.offset.fetch_max(micros.saturating_sub(self.monotonic()), Ordering::AcqRel);
     }
@@ -34,7 +34,7 @@ impl ServerTime {
         next(last.unwrap_or_default())
     }
 
-    /// A sequence that a server has given.
+    /// A server has assigned `sequence`.
     pub(crate) fn saw(&self, sequence: u64) {
         self.last.fetch_max(sequence, Ordering::AcqRel);
     }
