@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use idem_core::{Effect, ErrorKind, Lease, LockAnswer, Outcome, Store};
 
-use super::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
+use super::support::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
 use crate::evict::evictable_records::EvictableRecords;
 use crate::{MokaConfig, MokaStore, RECORD_OVERHEAD, WhenFull};
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use idem_core::record::State;
 use idem_core::{Effect, Expired, LockAnswer, Outcome, Store};
 
-use super::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
+use super::support::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
 use crate::MokaConfig;
 use crate::hash::HashedKey;
 use crate::shards::table::{Entry, Table};

@@ -74,7 +74,7 @@ pub struct RedisConfig {
     /// Connections for calls to each server; each may have another beside it that waits for replicas, and each server one for
     /// notifications. Default: 1, which is the fastest for most.
     pub connections: usize,
-    /// Bytes of one outcome or checkpoint; a larger one is [`ErrorKind::TooLarge`]. Default: 1 MiB.
+    /// Bytes of one outcome or checkpoint; a larger one is [`ErrorKind::TooLarge`](idem_core::ErrorKind::TooLarge). Default: 1 MiB.
     pub max_outcome: u64,
     /// Keys whose completion is told by notification at one time; those who wait for further ones look every
     /// now and then. Default: 1,024.

@@ -33,10 +33,10 @@ impl RedisStore {
     /// Connects, and refuses servers that may lose what they are given.
     ///
     /// # Errors
-    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for a configuration that cannot work: a wrong password, a server that
+    /// [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig) for a configuration that cannot work: a wrong password, a server that
     /// evicts or is too old, a cluster where one server is named or the other way round, acknowledgements
     /// ([`Acks`](crate::Acks)) that nobody can give.
-    /// [`Unavailable`](ErrorKind::Unavailable) for what may pass: no server answers, slots of a cluster have no master, a
+    /// [`Unavailable`](idem_core::ErrorKind::Unavailable) for what may pass: no server answers, slots of a cluster have no master, a
     /// master that had a replica has none.
     ///
     /// # Cancel safety

@@ -25,8 +25,8 @@ use crate::topology::node::requirements::{self, Demands, Keeps};
 use crate::topology::node::server_time::ServerTime;
 use crate::topology::servers::{Topology, no_server_known};
 
-/// How long a write may take to the disk with `appendfsync everysec`: a server waits two seconds at most for a sync that is
-/// under progress.
+/// How long a write may take to reach the disk with `appendfsync everysec`: a server waits at most two seconds for a sync in
+/// progress.
 const LONGEST_EVERYSEC: Duration = Duration::from_secs(2);
 
 impl Topology {
