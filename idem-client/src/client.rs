@@ -1,4 +1,4 @@
-//! The plain wrapper.
+//! The client as a wrapper of reqwest's.
 
 use reqwest::{Client, ClientBuilder, Request, Response};
 
@@ -8,7 +8,7 @@ use crate::request::outgoing_request::OutgoingRequest;
 use crate::response::redirect::{RedirectRule, redirect_policy, with_rule};
 use crate::settings::options::{Options, settings};
 
-/// A [`reqwest::Client`] whose requests may be sent again: each operation gets a key, kept over all its sendings.
+/// A [`reqwest::Client`] whose requests may be sent again: each operation gets a key, kept over all its attempts.
 ///
 /// ```no_run
 /// use idem_client::{Answered, Failure, IdempotentClient, OutgoingRequest};
@@ -70,7 +70,7 @@ impl IdempotentClient {
     /// answer has the key as an extension, a [`ClientKey`](crate::ClientKey).
     ///
     /// Its body is the application's to read, and to ask for again with the key when it breaks off, unless
-    /// [`read_body`](Self::read_body) is set. The time for one sending does not bound that reading.
+    /// [`read_body`](Self::read_body) is set. The time for one attempt does not bound that reading.
     ///
     /// # Errors
     /// [`Error`], which carries the key, when the policy is used up, or the error will not pass.

@@ -25,14 +25,14 @@
 //! `IdempotencyMiddleware`, and a request needs nothing else.
 //!
 //! # What is sent again
-//! Connection errors, and sendings that take longer than 30 s; 408, 425, 429, 502, 503 and 504; and 409 when it says
+//! Connection errors, and attempts that take longer than 30 s; 408, 425, 429, 502, 503 and 504; and 409 when it says
 //! `Retry-After`, by which the server means that the first request is still running. Never an answer that says
 //! `Idempotency-Replayed: true` (or what [`replayed_header`](IdempotentClient::replayed_header) names), never any other
 //! status: 400, 413 and 422 do not get better, and 500 is an answer like any other, kept and replayed.
 //!
 //! Each pause is drawn by chance from between nothing and a bound that doubles ("full jitter"), from a generator that
 //! every operation has to itself. What `Retry-After` asks for, in seconds or as a date, is a lower bound: chance comes
-//! on top, so that those who were told the same do not come back together. [`RetryPolicy`] bounds the sendings of one
+//! on top, so that those who were told the same do not come back together. [`RetryPolicy`] bounds the attempts of one
 //! request, the time that all of it may take, and what all requests together may add to an outage.
 //!
 //! # Redirects

@@ -1,4 +1,4 @@
-//! The same as a middleware.
+//! The client as a middleware of reqwest-middleware.
 
 use async_trait::async_trait;
 use http::Extensions;
@@ -13,7 +13,7 @@ use crate::response::redirect::{RedirectRule, with_rule};
 use crate::settings::options::{Options, settings};
 
 /// Middleware of [reqwest-middleware](https://docs.rs/reqwest-middleware): each operation gets a key, kept over all
-/// its sendings. What stands inside it sees every sending, what stands outside the operation. It replaces a retry
+/// its attempts. What stands inside it sees every attempt, what stands outside the operation. It replaces a retry
 /// middleware; one that stands outside of it would make a new key for each of its retries.
 ///
 /// It promises what [`IdempotentClient`](crate::IdempotentClient) does, but for redirects: those are the client's, which is built
@@ -92,7 +92,7 @@ impl Middleware for IdempotencyMiddleware {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        // The extensions may come with another request, which a middleware outside sends in between.
+        // A middleware outside may send another request in between, with the same extensions.
         let resumed = extensions.get::<Resumed>().filter(|resumed| resumed.is_of(&request)).cloned();
         if resumed.is_none() && !self.options.takes_key(&request) {
             return with_rule(RedirectRule::Any, next.run(request, extensions)).await;
@@ -103,7 +103,7 @@ impl Middleware for IdempotencyMiddleware {
     }
 }
 
-/// What stands inside, anew for every sending.
+/// The middleware and client inside this one, called anew for every attempt.
 struct MiddlewareTransport<'a> {
     next: Next<'a>,
     extensions: &'a mut Extensions,

@@ -1,4 +1,4 @@
-//! One operation: the same request with the same key, until there is a final answer.
+//! One operation: sends the same request with the same key until there is a final answer.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::request::key::ClientKey;
 use crate::request::lifetime::Lifetime;
 use crate::request::resumed::Resumed;
 use crate::response::answer::{
-    is_retryable, may_be_of_one_sending, whole_body, with_body, without_connection,
+    is_retryable, may_concern_one_attempt, whole_body, with_body, without_connection,
 };
 use crate::response::redirect::{RedirectRule, came_from_elsewhere, with_rule};
 use crate::response::retry_after::retry_after;
@@ -20,23 +20,23 @@ use crate::retry::jitter::Pauses;
 use crate::settings::hooks::Answered;
 use crate::settings::options::Options;
 
-/// The least pause of one that found the budget spent.
+/// The least pause of an operation that found the budget spent.
 const BUDGET_PAUSE: Duration = Duration::from_millis(10);
 
-/// What a sending that failed says.
+/// Why an attempt failed.
 pub(crate) enum SendError {
-    /// The next one may succeed.
+    /// The next attempt may succeed.
     Retryable(BoxError),
-    /// None will.
+    /// No attempt will succeed.
     Final(Failure),
 }
 
-/// What sends a request once.
+/// Sends a request once.
 pub(crate) trait Transport: Send {
     fn send(&mut self, request: Request) -> impl Future<Output = Result<Response, SendError>> + Send;
 }
 
-/// What one sending came to.
+/// What one attempt came to.
 enum Sent {
     /// With the body where it is to be read.
     Final(Response, Option<Bytes>),
@@ -75,7 +75,7 @@ pub(crate) async fn run(
             Ok(Err(SendError::Final(failure))) => return Err(operation.failed(failure)),
             Err(_) => (Failure::NotAnswered("no answer within the time for one sending".into()), None),
         };
-        // A stream is gone with its first sending.
+        // A stream is consumed by its first attempt.
         let Some(next) = again.filter(|_| operation.attempts < options.policy.attempts) else {
             return Err(operation.failed(failure));
         };
@@ -86,7 +86,7 @@ pub(crate) async fn run(
     }
 }
 
-/// What is known of it so far.
+/// The state of an operation.
 struct Operation {
     is_resumed: bool,
     key: Option<ClientKey>,
@@ -99,7 +99,8 @@ impl Operation {
     }
 }
 
-/// Settles the key and has it kept, if it is a new one. Answers how long everything may take, and until when.
+/// Determines the key, and has the request kept, unless it is resumed. Returns how long the operation may take, and until when
+/// its key may be sent.
 async fn prepare(
     options: &Options,
     request: &mut Request,
@@ -152,7 +153,7 @@ async fn attempt(
     }
 }
 
-/// Waits for the next sending, and answers how long that may take. None when there is no time left for it.
+/// Waits until the next attempt, and returns how long that may take. `None` when there is no time left for it.
 async fn wait(
     options: &Options,
     pauses: &mut Pauses,
@@ -188,7 +189,7 @@ async fn answered(
     let answer = with_body(answer, body.clone());
     let (Some(forget), Some(key)) = (&options.forget, operation.key.clone()) else { return Ok(answer) };
     let is_unsure = operation.is_resumed || operation.attempts > 1;
-    if is_unsure && may_be_of_one_sending(status, &headers, &options.replayed_header) {
+    if is_unsure && may_concern_one_attempt(status, &headers, &options.replayed_header) {
         return Ok(answer);
     }
     let over = forget.call(Answered { key, status, headers, body });
@@ -199,9 +200,9 @@ async fn answered(
     }
 }
 
-/// Whether another sending may do better. With a key none can do harm.
+/// Whether another attempt may succeed. Sent with its key, it can do no harm.
 pub(crate) fn send_error(error: reqwest::Error) -> SendError {
-    // An address may hold secrets, and errors are written into logs.
+    // A URL may hold secrets, and errors end up in logs.
     let error = error.without_url();
     if error.is_redirect() {
         SendError::Final(Failure::Redirected(error.into()))
@@ -246,7 +247,7 @@ mod tests {
     async fn a_machine_that_slept_past_the_retention_does_not_send_the_key_again() {
         let mut options = Options { now: slept, ..Options::default() };
         options.policy.first_pause = Duration::from_millis(1);
-        // The first reading is the operation's beginning; its first sending is always done.
+        // The first reading is the operation's beginning; its first attempt is always done.
         for reading in 2..9 {
             READ.store(0, Ordering::SeqCst);
             SENT.store(0, Ordering::SeqCst);

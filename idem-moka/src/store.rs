@@ -25,7 +25,7 @@ struct Inner {
     config: MokaConfig,
     records: StoreRecords,
     waiters: Waiters,
-    /// How many wait. To look for them costs a completion more than it costs the shard to be changed.
+    /// How many callers wait. Looking waiters up costs a completion more than changing the shard does.
     waiting: AtomicUsize,
 }
 
@@ -129,7 +129,7 @@ impl Transition for MokaStore {
 
 store_from_transition!(MokaStore);
 
-/// Counts for as long as it lives, also in a future that is dropped halfway.
+/// Counts a waiter while it lives, also when its future is dropped halfway.
 struct Counted<'a>(&'a AtomicUsize);
 
 impl<'a> Counted<'a> {

@@ -9,7 +9,7 @@ use sfv::{BareItem, Item, ItemSerializer, Parser, StringRef};
 const LONGEST: usize = 255;
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// A key: 1 to 255 characters of printable ASCII, the same for all sendings of one operation, and for no other.
+/// A key: 1 to 255 characters of printable ASCII, the same for all attempts of one operation, and for no other.
 ///
 /// Every answer that this crate gives carries the key it was asked for with, as an extension:
 /// `answer.extensions().get::<ClientKey>()`. It is there also when the body of that answer breaks off.
@@ -78,7 +78,7 @@ impl ClientKey {
         HeaderValue::try_from(ItemSerializer::new().bare_item(text).finish()).map_err(|_| KeyError::Invalid)
     }
 
-    /// What a request carries already, in quotes or bare. What is neither is left for the server to refuse.
+    /// The key in a request's header, in quotes or bare. Anything else is left for the server to refuse.
     pub(crate) fn of(value: &HeaderValue) -> Option<Self> {
         let bytes = value.as_bytes();
         if bytes.first() != Some(&b'"') {
@@ -124,13 +124,12 @@ pub fn with_key(request: &mut Request, key: &ClientKey) -> Result<(), KeyError> 
     Ok(())
 }
 
-/// Whether `request` brings a key, by `header` or the usual one.
+/// Whether `request` carries a key, in `header` or in `Idempotency-Key`.
 pub(crate) fn carries_key(request: &Request, header: &HeaderName) -> bool {
     request.headers().contains_key(header) || request.headers().contains_key(HEADER)
 }
 
-/// The key of `request`, which stands in `header` from then on: its own, or a new one. None when what it has there
-/// cannot be read.
+/// Makes sure that `request` has a key in `header`, its own or a new one, and returns it. `None` when its own cannot be read.
 pub(crate) fn ensure_key(request: &mut Request, header: &HeaderName) -> Result<Option<ClientKey>, KeyError> {
     let headers = request.headers_mut();
     let usual = if *header == HEADER { None } else { headers.get(HEADER).cloned() };

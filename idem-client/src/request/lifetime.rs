@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 use crate::box_error::BoxError;
 use crate::clock::unix_seconds;
 
-/// How far a clock may be behind the one that was read at the first sending.
+/// How many seconds a clock may be behind the one that was read at the first attempt.
 const CLOCKS_DIFFER: u64 = 300;
 
-/// Within which a key may be sent, by the wall clock: it goes on while the machine sleeps, and over restarts.
+/// The time within which a key may be sent. By the wall clock, which goes on while the machine sleeps, and across restarts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lifetime {
     /// Seconds since 1970.
@@ -17,7 +17,7 @@ pub(crate) struct Lifetime {
 }
 
 impl Lifetime {
-    /// In whole seconds, of which there is at least one.
+    /// In whole seconds, and at least one.
     pub(crate) fn new(now: SystemTime, retention: Duration) -> Self {
         let first_sent = unix_seconds(now);
         Self { first_sent, until: first_sent.saturating_add(retention.as_secs().max(1)) }
@@ -46,11 +46,11 @@ impl Lifetime {
     }
 }
 
-/// So many seconds after 1970, or less where the system has no such time.
+/// The time `seconds` after 1970, or an earlier one where the system cannot represent that.
 fn at(seconds: u64) -> SystemTime {
     let times = std::iter::successors(Some(seconds), |seconds| Some(seconds / 2));
     let mut times =
         times.filter_map(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
-    // The last of them is 1970 itself, which every system has.
+    // The last of them is 1970 itself, which every system can represent.
     times.next().unwrap_or(SystemTime::UNIX_EPOCH)
 }

@@ -125,7 +125,7 @@ impl OutgoingRequest {
     }
 
     /// Past this it is not sent again: the server may have forgotten the key, and would execute it anew. The
-    /// [`retention`](crate::RetryPolicy::retention) after the first sending, by this machine's clock. One that this
+    /// [`retention`](crate::RetryPolicy::retention) after the first attempt, by this machine's clock. One that this
     /// system's time cannot tell is answered as one that no clock will read: some thousand years from now, or more.
     #[must_use]
     pub fn until(&self) -> SystemTime {

@@ -56,7 +56,7 @@ impl Octets {
     }
 }
 
-/// Why what was written cannot be read.
+/// Why a written request cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unreadable {
     #[error("version {0} of a request that was kept; this release reads {VERSION}")]

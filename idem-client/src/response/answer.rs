@@ -1,4 +1,4 @@
-//! What an answer means for the next sending, and its body.
+//! Whether an answer is final, and its body.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Body, Response, ResponseBuilderExt as _, StatusCode};
 use tokio::time::timeout;
 
-/// The mark of a replay, unless the server has its own.
+/// The header that marks a replay, unless the server uses another.
 pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// Of an answer that is not final: as much of its body as is kept, and how long it may take.
+/// How much of the body of an answer that is not final is kept, and how long reading it may take.
 const LATER_BYTES: usize = 64 * 1_024;
 const LATER_TIME: Duration = Duration::from_secs(1);
 
@@ -32,9 +32,13 @@ pub(crate) fn is_retryable(answer: &Response, replayed: &HeaderName) -> bool {
     }
 }
 
-/// Whether a final answer may be that of one sending alone: a refusal of whatever stands before the store, or of a server
-/// that was changed since, while an earlier sending may have been executed.
-pub(crate) fn may_be_of_one_sending(status: StatusCode, headers: &HeaderMap, replayed: &HeaderName) -> bool {
+/// Whether a final answer may concern this attempt alone, while an earlier one may have been executed: a refusal by whatever
+/// stands before the store, or by a server that was changed since.
+pub(crate) fn may_concern_one_attempt(
+    status: StatusCode,
+    headers: &HeaderMap,
+    replayed: &HeaderName,
+) -> bool {
     (status.is_client_error() || status.is_server_error()) && !is_replay(headers, replayed)
 }
 
@@ -42,7 +46,7 @@ fn is_replay(headers: &HeaderMap, replayed: &HeaderName) -> bool {
     headers.get(replayed).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
 }
 
-/// The whole body; None when it has more than `limit` bytes.
+/// The whole body; `None` when it has more than `limit` bytes.
 pub(crate) async fn whole_body(answer: &mut Response, limit: usize) -> reqwest::Result<Option<Bytes>> {
     if answer
         .content_length()
@@ -60,8 +64,7 @@ pub(crate) async fn whole_body(answer: &mut Response, limit: usize) -> reqwest::
     Ok(Some(body.freeze()))
 }
 
-/// An answer that asks to come later, with its body in memory as far as it came: its connection is free for the next
-/// sending.
+/// An answer that is not final, with as much of its body in memory as came. Its connection is free for the next attempt.
 pub(crate) async fn without_connection(mut answer: Response) -> Response {
     let mut body = BytesMut::new();
     let reading = async {
@@ -73,7 +76,7 @@ pub(crate) async fn without_connection(mut answer: Response) -> Response {
             }
         }
     };
-    // Too slow is cut off as too long is.
+    // A slow body is cut off like a long one.
     let _ = timeout(LATER_TIME, reading).await;
     with_body(answer, body.freeze())
 }

@@ -3,14 +3,14 @@
 use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Method, StatusCode, Url};
 
-/// As many as reqwest follows by default.
+/// Most redirects: as many as reqwest follows by default.
 const MOST: usize = 10;
 
 tokio::task_local! {
     static RULE: RedirectRule;
 }
 
-/// What holds for the request that is being sent.
+/// Which redirects the request that is being sent may follow.
 #[derive(Debug, Clone)]
 pub(crate) enum RedirectRule {
     /// It has a key: the same method, at the same origin, or an error.
@@ -41,12 +41,12 @@ pub fn redirect_policy() -> Policy {
     })
 }
 
-/// Runs `sending` with `rule`. The policy is asked while the client's future is polled.
-pub(crate) async fn with_rule<F: Future>(rule: RedirectRule, sending: F) -> F::Output {
-    RULE.scope(rule, sending).await
+/// Runs `attempt` with `rule` in effect: reqwest asks the policy while the client's future is polled.
+pub(crate) async fn with_rule<F: Future>(rule: RedirectRule, attempt: F) -> F::Output {
+    RULE.scope(rule, attempt).await
 }
 
-/// For a client with a policy of its own: the answer came from elsewhere.
+/// Whether the answer came from another origin, as it can with a client that has a policy of its own.
 pub(crate) fn came_from_elsewhere(rule: &RedirectRule, asked: &Url, answered: &Url) -> Option<Redirected> {
     let elsewhere = matches!(rule, RedirectRule::Same(_)) && asked.origin() != answered.origin();
     elsewhere
@@ -67,7 +67,7 @@ fn same(attempt: Attempt<'_>, method: Option<&Method>) -> Action {
     attempt.error(Redirected { why, to })
 }
 
-/// Whether the next request would have another method, as reqwest has it. Not known, it counts as POST.
+/// Whether reqwest would send the next request by another method. An unknown method counts as POST.
 fn changes(status: StatusCode, method: Option<&Method>) -> bool {
     match status {
         StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => {
@@ -85,7 +85,7 @@ fn place(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// A redirect that is not followed, or should not have been.
+/// A redirect that was not followed, or should not have been.
 #[derive(Debug, thiserror::Error)]
 #[error("redirected {why}: {to}")]
 pub(crate) struct Redirected {

@@ -1,14 +1,14 @@
-//! How long a server asks to stay away.
+//! How long a server asks to wait: `Retry-After`.
 
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
-/// In seconds, or until a date, which counts from the answer's own `Date`: the server's clock is then the only one
-/// that matters. Without it the date counts from `now`, by a clock that may differ from the server's; so it never
-/// asks for more than `longest` then, instead of for hours that nobody meant.
+/// In seconds, or until a date. The date is relative to the answer's own `Date`, so that only the server's clock matters.
+/// Without one it is relative to `now`, by a clock that may differ from the server's; the pause is then at most `longest`,
+/// lest a wrong clock cause hours of waiting.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime, longest: Duration) -> Option<Duration> {
-    // A server that asks twice is heard in full.
+    // Of several values the longest counts.
     headers
         .get_all(RETRY_AFTER)
         .iter()
@@ -19,12 +19,12 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime, longest: Duratio
 fn asked(text: &str, headers: &HeaderMap, now: SystemTime, longest: Duration) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More than fits is still a number of seconds.
+        // A number too large to represent means for ever.
         return Some(text.parse().map_or(Duration::MAX, Duration::from_secs));
     }
     let until = httpdate::parse_http_date(text).ok()?;
     let date = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-    // A date that is over asks for nothing.
+    // A date in the past asks for no pause.
     let wait = |from| until.duration_since(from).unwrap_or(Duration::ZERO);
     Some(date.map_or_else(|| wait(now).min(longest), wait))
 }

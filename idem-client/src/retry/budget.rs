@@ -1,4 +1,4 @@
-//! How many sendings again there may be for so many requests: tower's token bucket.
+//! How many retries there may be in relation to requests: tower's token bucket.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +12,7 @@ use crate::retry::policy::RetryPolicy;
 /// How long a request counts.
 const SPAN: Duration = Duration::from_secs(10);
 
-/// Shared by all who send through one client.
+/// Shared by all clones of one client.
 pub(crate) struct Budget {
     ratio: f32,
     per_second: u32,
@@ -33,7 +33,7 @@ impl Budget {
         self.with(TpsBudget::deposit);
     }
 
-    /// Whether one may be sent again; if so it is paid for.
+    /// Whether there may be one more retry. Takes its tokens if so.
     pub(crate) fn withdraw(&self) -> bool {
         self.with(TpsBudget::withdraw)
     }
@@ -41,7 +41,7 @@ impl Budget {
     fn with<T>(&self, ask: impl FnOnce(&TpsBudget) -> T) -> T {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let (budget, used) = &mut *tokens;
-        // Nothing of it counts any more. tower steps through every second since, which is a millisecond for a day.
+        // All of its tokens have expired. Made anew, since tower steps through every second since then: a millisecond a day.
         if used.elapsed() > 2 * SPAN {
             *budget = TpsBudget::new(SPAN, self.per_second, self.ratio);
         }

@@ -1,4 +1,4 @@
-//! Pauses between sendings, by chance: "full jitter".
+//! Random pauses between attempts: "full jitter".
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -7,8 +7,8 @@ use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
 use crate::retry::policy::RetryPolicy;
 
-/// The pauses of one operation. No two operations have the same ones, in whatever process they are: those that
-/// failed together must not come back together.
+/// The pauses of one operation. They differ between operations, also of different processes: requests that failed at the
+/// same time must not be retried at the same time.
 pub(crate) struct Pauses {
     bounds: ExponentialBackoff,
     longest: Duration,
@@ -27,19 +27,19 @@ impl Pauses {
         Self { bounds, longest: policy.longest_pause, chance: fastrand::Rng::with_seed(seed) }
     }
 
-    /// The next pause, at least as long as the server `asked` for: chance is added to that, never replaced by it. None
-    /// when it does not fit into what is `left`.
+    /// The next pause, at least as long as the server `asked` for: jitter is added to that and never shortens it. `None` when
+    /// it does not fit into the time that is `left`.
     pub(crate) fn next(&mut self, asked: Option<Duration>, left: Duration) -> Option<Duration> {
         let bound = self.bounds.next().unwrap_or(self.longest);
         let asked = asked.unwrap_or(Duration::ZERO);
-        // Many who were told the same come back over half as long again.
+        // Clients that were told the same time are spread over half of it on top.
         let spread = bound.max(asked / 2);
         let room = left.checked_sub(asked)?;
         if asked.is_zero() {
             let pause = self.up_to(spread);
             return (pause < room).then_some(pause);
         }
-        // What the server asked for fits: the chance that is added must not be what makes it fail.
+        // What the server asked for fits, so the jitter on top must not make it fail.
         (!room.is_zero()).then(|| asked + self.up_to(spread.min(room / 2)))
     }
 

@@ -1,4 +1,4 @@
-//! What the application does before the first sending and after the answer.
+//! Hooks: what the application does before the first attempt and after the answer.
 
 use std::fmt;
 use std::pin::Pin;

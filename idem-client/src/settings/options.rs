@@ -16,7 +16,7 @@ use crate::retry::budget::Budget;
 use crate::retry::policy::RetryPolicy;
 use crate::settings::hooks::{Answered, Hook};
 
-/// For answers that must be read whole and were given no bound.
+/// The bound of bodies that must be read whole, where the application sets none.
 const BODY_LIMIT: usize = 1_024 * 1_024;
 
 #[derive(Debug, Clone)]
@@ -80,7 +80,8 @@ impl Options {
         }
     }
 
-    /// How much of a final answer's body is read. A key is not to be forgotten while its answer may break off.
+    /// How much of a final answer's body is read. With a `forget` hook it is always read, since a key must not be forgotten
+    /// while its answer may still break off.
     pub(crate) fn body_limit(&self) -> Option<usize> {
         self.read_body.or_else(|| self.forget.as_ref().map(|_| BODY_LIMIT))
     }
@@ -147,8 +148,8 @@ macro_rules! settings {
         /// crash comes between the two.
         ///
         /// It is called for every final answer, and never where the request is given up. One exception: where an
-        /// earlier sending may have been executed (it was not the first, or the request was resumed), a status of
-        /// 400 and more that is no replay may speak of this sending alone, and the key still finds the answer once
+        /// earlier attempt may have been executed (it was not the first, or the request was resumed), a status of
+        /// 400 and more that is no replay may speak of this attempt alone, and the key still finds the answer once
         /// credentials or routes are right again. When the hook fails, or does not end within a window of its own, the
         /// answer is in the error.
         ///
@@ -165,7 +166,7 @@ macro_rules! settings {
         }
 
         /// Reads the answer's whole body before it is answered, of at most `limit` bytes as they are after
-        /// decompression. One that breaks off, or takes longer than a sending may, is asked for again with the same
+        /// decompression. One that breaks off, or takes longer than an attempt may, is asked for again with the same
         /// key. A longer one is [`Failure::TooLarge`](crate::Failure::TooLarge). Reading it from the response then
         /// fails no more. Default: bodies are the application's to read.
         #[must_use]

@@ -1,4 +1,4 @@
-//! Counts of what is held: by all keys together, or by those of one scope.
+//! Counts of records and bytes: of a whole store, or of one scope.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -6,8 +6,8 @@ use crate::config::RECORD_OVERHEAD;
 
 /// Records, the locked ones among them, and bytes.
 ///
-/// Records and locks share one word, and what each record counts for is not added up but multiplied: every step on
-/// memory that all threads write is a good part of what a call costs, and a new lock is one such step.
+/// Records and locks share one word, and the overhead of records is computed by multiplication instead of being counted. Each
+/// write to memory that all threads write is a good part of a call's cost; a new lock takes only one.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     /// Locked records above the records: 28 and 36 bits; all bits once it is closed.
@@ -92,7 +92,7 @@ impl Held {
     /// A locked record with `checkpoint` bytes is gone. Says whether it was the last record.
     pub(crate) fn unlock(&self, checkpoint: u64) -> bool {
         self.checkpoint_gone(checkpoint);
-        // Last: who sees no record sees nothing.
+        // The counts change last: whoever sees no record sees no bytes either.
         records(self.counts.fetch_sub(LOCK + RECORD, Relaxed)) == 1
     }
 
@@ -118,7 +118,7 @@ pub(crate) struct Most {
     pub(crate) bytes: u64,
 }
 
-/// Which of them would be exceeded.
+/// Which limit would be exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exceeded {
     Locks,

@@ -13,7 +13,7 @@ use crate::hash::{BuildAsItIs, Hashed, KeyHash};
 /// What the storage keys of one scope begin with.
 type ScopeId = [u8; Scope::PREFIX_LEN];
 
-/// Scopes that are in use at once seldom meet in one part.
+/// So many parts that scopes in use at the same time rarely share one.
 const PARTS: usize = 64;
 
 /// What each scope holds, for as long as it holds something.
@@ -24,7 +24,7 @@ pub(crate) struct Scopes {
     parts: Box<[RwLock<Part>]>,
     hash: KeyHash,
     shared: ScopeId,
-    /// What a scope may hold for each unit that is free; `None`: as much as there is.
+    /// What a scope may hold for each unit that is free; `None`: without limit.
     held_per_free: Option<f64>,
 }
 
@@ -52,8 +52,8 @@ impl Scopes {
         }
     }
 
-    /// Counts a new locked record of `key`'s scope. `last` is the one that was counted in the same shard before,
-    /// most often the same.
+    /// Counts a new locked record of `key`'s scope. `last` caches the scope that was last counted in the same shard, which
+    /// is usually the same.
     pub(crate) fn lock(&self, key: &Key, last: &mut CountedIn) -> CountedIn {
         self.held_per_free?;
         let id = key.scope_prefix();
@@ -76,7 +76,7 @@ impl Scopes {
         }
         let mut part = part.write().unwrap_or_else(PoisonError::into_inner);
         let scope = part.entry(id).or_insert_with(|| Arc::new(ScopeUsage { id, held: Held::default() }));
-        // Never closed here: it is closed and removed in one step under this lock.
+        // Never closed at this point: closing and removing are one step under this lock.
         scope.held.lock();
         Arc::clone(scope)
     }

@@ -1,4 +1,4 @@
-//! What the store holds and what it may hold.
+//! What a store holds, and the bounds of that.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -131,8 +131,8 @@ impl Usage {
         Ok(scope)
     }
 
-    /// Of what a scope, with its new record, would hold more than its share. Its first record is none: a share
-    /// of a small store can be less than one.
+    /// The limit of which the scope, with its new record, would exceed its share. The first record is always allowed, since
+    /// the share of a small store can be less than one record.
     fn share_exceeded(&self, scope: &ScopeUsage) -> Option<Limit> {
         let (all, held) = (&self.held, &scope.held);
         if held.records() <= 1 {

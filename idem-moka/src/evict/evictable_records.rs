@@ -23,7 +23,7 @@ pub(crate) struct EvictableRecords {
     account: Account,
 }
 
-/// What is known about the records outside moka.
+/// What is kept about the records outside moka.
 #[derive(Debug, Clone)]
 struct Account {
     parts: Arc<Parts>,
@@ -48,7 +48,7 @@ impl EvictableRecords {
                 u32::try_from(bytes.max(least)).unwrap_or(u32::MAX)
             })
             .eviction_listener(move |key: Arc<HashedKey>, kept, cause| {
-                // What we remove ourselves, we account for ourselves.
+                // Explicit removals are accounted for where they are made.
                 if cause != RemovalCause::Explicit {
                     evicting.evicted(&key, &kept);
                 }
@@ -62,26 +62,26 @@ impl EvictableRecords {
         self.cache.get(key)
     }
 
-    /// The record of `key`, or that there is none until the key is completed.
+    /// The record of `key`, or a proof that there was none, valid until the next completion in its part.
     pub(crate) fn look(&self, key: &HashedKey) -> Result<CompletedRecord, NoneCompleted> {
         let part = self.account.parts.of(key.hash_value());
         let seen = part.completions();
         self.cache.get(key).ok_or(seen)
     }
 
-    /// Whether there is still none; only to be told from a look under the lock of the key's shard.
+    /// Whether there is still none. To be called with the lock of the key's shard held.
     pub(crate) fn is_none_still(&self, key: &HashedKey, seen: NoneCompleted) -> bool {
         seen == self.account.parts.of(key.hash_value()).completions()
     }
 
-    /// Keeps a record whose bytes are already accounted for, and removes a few that have expired. There is none
-    /// of `key` before.
+    /// Inserts a record whose bytes are already accounted for, and removes a few expired ones. `key` must have no record
+    /// yet.
     pub(crate) fn insert(&self, key: HashedKey, kept: CompletedRecord, now: Timestamp) {
         let hash = key.hash_value();
         let part = self.account.parts.of(hash);
         let mut due = part.due();
         let expired: [_; SWEPT_ALONG] = std::array::from_fn(|_| due.pop_due(now));
-        // Noted before it is there: moka may evict it again before `insert` returns.
+        // Noted before it is inserted: moka may evict it again before `insert` returns.
         due.insert(kept.completed.expires_at, hash);
         // moka is never called under this lock.
         drop(due);
@@ -105,7 +105,7 @@ impl EvictableRecords {
         let part = self.account.parts.at(part);
         let mut removed = 0;
         while removed < budget {
-            // Apart from the call below: moka is never called under this lock.
+            // A statement of its own, so that the lock is released before the call to moka below.
             let due = part.due().pop_due(now);
             let Some(hash) = due else { break };
             removed += usize::from(self.remove_expired(hash, now));

@@ -9,7 +9,7 @@ use crate::records::store_records::StoreRecords;
 use crate::records::sweep::{Swept, sweep};
 use crate::shards::shard::{Kind, Shard};
 
-/// Records removed before other tasks get their turn: some ten microseconds.
+/// Records removed before yielding to other tasks: some ten microseconds.
 const STEP: usize = 16;
 impl StoreRecords {
     /// Removes at most `budget` expired records.
@@ -38,7 +38,7 @@ impl StoreRecords {
         Expired { removed: all.removed, more: all.more }
     }
 
-    /// Says whether there is more.
+    /// Removes expired records of one shard. Whether more remain.
     async fn expire_in(
         &self,
         shard: &Shard,

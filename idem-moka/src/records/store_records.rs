@@ -1,4 +1,4 @@
-//! All records, and the one way to change them.
+//! All records of a store, and the only way to change them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,7 +59,7 @@ impl StoreRecords {
         self.usage.stats()
     }
 
-    /// Answers a `lock` of a completed key beside others who do: such a record does not change any more.
+    /// Answers a `lock` of a completed key without the exclusive lock: a completed record does not change any more.
     pub(crate) fn replay(
         &self,
         key: &HashedKey,
@@ -79,7 +79,7 @@ impl StoreRecords {
         self.look(key, || now, answered)?
     }
 
-    /// What `see` answers of the completed record of `key`, beside others who look. `now` is asked only where there is
+    /// The result of `see` for the completed record of `key`, without the exclusive lock. `now` is called only where there is
     /// a record.
     fn look<T>(
         &self,
@@ -97,7 +97,7 @@ impl StoreRecords {
         Ok(see(&entry.record, now()))
     }
 
-    /// The completion of `key`, if it has one: beside others who look, as in [`replay`](Self::replay).
+    /// The completion of `key`, if it has one; as [`replay`](Self::replay), without the exclusive lock.
     pub(crate) fn peek(&self, key: &HashedKey, fingerprint: &Fingerprint) -> Option<Replay> {
         let now = || self.clock.when(&self.sent(key));
         self.look(key, now, |record, now| replay(record, fingerprint, now)).ok()?
@@ -195,7 +195,7 @@ impl StoreRecords {
             self.usage.checkpoint(scope, checkpoint_bytes(before), checkpoint_bytes(&record));
             records.locked.replace(key, record);
         } else {
-            // One that has expired makes room for what comes now.
+            // An expired record makes room for the new one.
             self.remove_completed(records, key);
             let scope = self.usage.lock(key.key(), &mut records.last_scope)?;
             records.locked.insert(Entry::new(*key, record, scope));
@@ -210,7 +210,7 @@ impl StoreRecords {
             let Some(locked) = records.locked.get(key) else { return };
             let Some(kept) = CompletedRecord::new(record, locked.scope.clone()) else { return };
             self.usage.complete(&kept.scope, locked.checkpoint_bytes(), kept.outcome_bytes());
-            // There before it is no longer here: nobody looks in between and finds none.
+            // Inserted there before it is removed here, so that no reader finds the key in neither place.
             evictable.insert(*key, kept, now);
             records.locked.remove(key);
             return;

@@ -5,9 +5,9 @@ use idem_core::clock::Timestamp;
 use crate::accounting::usage::{Limit, Usage};
 use crate::shards::shard::{Kind, ShardRecords, Shards};
 
-/// Records that a refused call removes to make room, so that it stays a short one.
+/// Most records that a refused call removes to make room, so that the call stays short.
 const ROOM: usize = 32;
-/// Notes looked at for each record to be removed, most of which may be outdated.
+/// Notes read for each record to be removed. Most of them may be outdated.
 const LOOKS: usize = 4;
 
 /// What a part of a sweep came to.

@@ -7,15 +7,14 @@ use idem_core::clock::Timestamp;
 
 use crate::hash::KeyHashValue;
 
-/// How many outdated notes may be kept however few records there are: so few that they stay in the processor's
-/// cache.
+/// How many outdated notes may be kept even for few records: so few that they stay in the processor's cache.
 const OUTDATED: usize = 8;
 
-/// A note for each record, and outdated ones of records that have since been changed or removed: never more than
-/// of twice the records and [`OUTDATED`], and of so many more as were just added.
+/// A note for each record, and outdated notes of records that were changed or removed since. Never more than twice the number
+/// of records plus [`OUTDATED`], apart from notes that were just added.
 ///
-/// A heap, since nearly every note is the latest so far: it then goes to the end, and that is all. A tree, from
-/// which each note was taken out with its record, took 0.1 us more a record and twice the memory.
+/// A heap, since nearly every note is the latest so far, and is then simply appended. A tree from which each note was removed
+/// with its record took 0.1 us more for each record, and twice the memory.
 #[derive(Debug, Default)]
 pub(crate) struct Notes(BinaryHeap<Reverse<(Timestamp, KeyHashValue)>>);
 
@@ -24,7 +23,7 @@ impl Notes {
         self.0.push(Reverse((expires_at, record)));
     }
 
-    /// Whether the most are outdated, of notes for so many records: then make them anew.
+    /// Whether most notes are outdated, given the number of records. Then they are to be made anew.
     pub(crate) fn are_outdated(&self, records: usize) -> bool {
         self.0.len() > 2 * records + OUTDATED
     }
@@ -32,7 +31,7 @@ impl Notes {
     pub(crate) fn make_anew(&mut self, notes: impl Iterator<Item = (Timestamp, KeyHashValue)>) {
         self.0.clear();
         self.0.extend(notes.map(Reverse));
-        // Room for as many outdated ones again, so that it is not given back to be asked for at once.
+        // Leaves room for as many outdated notes again, so that memory is not freed only to be allocated at once.
         let room = 2 * self.0.len() + 2 * OUTDATED;
         if self.0.capacity() > 2 * room {
             self.0.shrink_to(room);

@@ -1,4 +1,4 @@
-//! The parts that a key is found in, and the locks that make a call on it one atomic step.
+//! Shards: the parts of the keys, whose locks make a call one atomic step.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -12,17 +12,17 @@ use crate::config::{MokaConfig, RECORD_OVERHEAD};
 use crate::hash::KeyHashValue;
 use crate::shards::table::Table;
 
-/// How many expired records of a kind a call that adds one to its shard removes: more than one, so that there
-/// are ever fewer of them.
+/// How many expired records of a kind are removed by a call that adds one to their shard. More than one, so that expired
+/// records become fewer.
 pub(crate) const SWEPT_ALONG: usize = 2;
 
-/// Enough that threads seldom meet in one.
+/// Shards for each thread: enough that threads rarely meet in one.
 const FOR_EACH_THREAD: usize = 8;
-/// Records to a shard of a full store: so few that no table of a shard takes long to grow.
+/// Records for each shard of a full store: so few that growing a shard's table takes little time.
 const RECORDS: u64 = 1_024;
-/// Few enough that the shards and their locked records stay in the processor's cache.
+/// Most shards: few enough that they and their locked records stay in the processor's cache.
 const MOST: usize = 256;
-/// Shards that share a note of when the next of their records expires, to be looked through at once.
+/// How many shards share a note of when their next record expires, and are swept together.
 const GROUP: usize = 64;
 
 /// All keys, in parts.
@@ -45,16 +45,16 @@ pub(crate) struct Shard {
 pub(crate) struct ShardRecords {
     /// Held, lapsed within their retention, or released with a checkpoint.
     pub(crate) locked: Table,
-    /// Empty in a store that evicts: there they are in [moka](crate::evict).
+    /// Empty in a store that evicts, which keeps them in [moka](crate::evict).
     pub(crate) completed: Table,
-    /// When the last call was carried out. Calls read the clock before they wait for the lock.
+    /// The time of the last call. Calls read the clock before they wait for the lock.
     now: Timestamp,
-    /// The scope whose record was the last to be counted.
+    /// The scope that was last counted.
     pub(crate) last_scope: CountedIn,
 }
 
-/// The store's clock with a count of references of its own: each call makes some and each lease keeps one, and
-/// threads that do so in other shards do not meet.
+/// The store's clock with its own reference count for each shard. Calls and leases clone the clock, and threads in different
+/// shards then do not contend for one counter.
 #[derive(Debug)]
 struct ShardClock(SharedClock);
 
@@ -68,14 +68,14 @@ impl Clock for ShardClock {
     }
 }
 
-/// The two kinds of records, which expire apart from one another.
+/// The two kinds of records, which are swept separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Locked,
     Completed,
 }
 
-/// When the next record of each kind in a group expires, in microseconds, or later.
+/// A lower bound of when the next record of each kind in a group expires, in microseconds.
 #[derive(Debug)]
 struct Group {
     locked: AtomicU64,
@@ -128,10 +128,10 @@ impl Shards {
         self.shards.iter().skip(group * GROUP).take(GROUP)
     }
 
-    /// Looks anew when the next record of `kind` expires in a group.
+    /// Finds out anew when the next record of `kind` expires in a group.
     pub(crate) fn look_anew(&self, group: usize, kind: Kind) {
         let known = &self.groups[group];
-        // A record that is added meanwhile is either seen below or noted by who adds it.
+        // A record that is added meanwhile is either seen below, or noted by the call that adds it.
         known.next(kind).store(u64::MAX, Ordering::SeqCst);
         for shard in self.group(group) {
             if let Some(next) = shard.read().next_due(kind) {
@@ -157,7 +157,7 @@ impl Shard {
 
     /// While this is held, no key of this shard changes its record; moka alone may evict a completed one.
     ///
-    /// Poison is taken over: the parts of a record change together, after everything that could panic.
+    /// A poisoned lock is usable: the parts of a record change together, after everything that could panic.
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, ShardRecords> {
         self.records.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -208,7 +208,7 @@ impl Group {
 
     fn expires(&self, kind: Kind, next: Timestamp) {
         let known = self.next(kind);
-        // Looked at before it is written: few records are the next to expire.
+        // Read before it is written: few records are the next to expire.
         if next.as_micros() < known.load(Ordering::SeqCst) {
             known.fetch_min(next.as_micros(), Ordering::SeqCst);
         }
