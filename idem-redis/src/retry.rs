@@ -1,4 +1,5 @@
-//! One call: sent to the server that has the key, again where that is safe and useful, within one time limit.
+//! One call: sends its request to the server that has the key, and again where that is safe and useful, within one time
+//! limit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,12 +33,12 @@ pub(crate) struct CallContext<'a> {
     pub(crate) deadline: Instant,
 }
 
-/// An answer and what is known of how it came about.
+/// An answer, and how it came about.
 pub(crate) struct Answered {
     pub(crate) reply: Reply,
-    /// Before the attempt was sent that was answered.
+    /// When the answered attempt was about to be sent.
     pub(crate) sent: Sent,
-    /// Whether an earlier attempt of the same request may have been done.
+    /// Whether an earlier attempt of the same request may have been carried out.
     pub(crate) unsure: bool,
 }
 
@@ -189,7 +190,7 @@ fn end(last: Option<AttemptError>, unsure: bool) -> CallError {
 /// A call that came to no answer.
 pub(crate) struct CallError {
     pub(crate) error: AttemptError,
-    /// Whether an earlier attempt may have been done.
+    /// Whether an earlier attempt may have been carried out.
     pub(crate) unsure: bool,
 }
 
@@ -198,7 +199,7 @@ impl CallError {
         self.error.into_error(operation, self.unsure)
     }
 
-    /// Whether the server writes nothing new at the moment. What is on record it still shows.
+    /// Whether the server refuses writes at the moment. Reading still works.
     pub(crate) fn is_of_writing(&self) -> bool {
         matches!(self.error, AttemptError::Full(_) | AttemptError::NoWrites(_))
     }

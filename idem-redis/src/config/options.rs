@@ -15,7 +15,7 @@ use crate::config::check::invalid;
 use crate::config::deployment::Deployment;
 use crate::config::redis_config::RedisConfig;
 
-/// The options as they are written; each is left to [`RedisConfig`]'s default where it is not.
+/// The options as written. A missing one keeps [`RedisConfig`]'s default.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawOptions {

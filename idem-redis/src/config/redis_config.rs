@@ -131,7 +131,7 @@ impl RedisConfig {
     }
 }
 
-/// Without the password.
+/// Without passwords.
 impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisConfig")

@@ -28,7 +28,7 @@ const LONGEST: Duration = Duration::from_hours(365 * 24);
 struct LiveLease {
     left: Duration,
     /// Whether its holder was asked to notify when it ends.
-    is_told: bool,
+    will_notify: bool,
 }
 
 /// What waiting for a key needs of a store.
@@ -52,17 +52,17 @@ impl Settling<'_> {
             let changed = waiter.as_ref().map_or(&never, |waiter| &waiter.changed);
             let mut woken = pin!(changed.notified());
             woken.as_mut().enable();
-            let Some(LiveLease { left, is_told }) = self.live_lease(key, &redis_key).await? else {
+            let Some(LiveLease { left, will_notify }) = self.live_lease(key, &redis_key).await? else {
                 return Ok(true);
             };
             if Instant::now() >= over {
                 return Ok(false);
             }
-            let is_notified = is_told && waiter.as_ref().is_some_and(|waiter| waiter.is_notified);
+            let is_notified = will_notify && waiter.as_ref().is_some_and(|waiter| waiter.is_notified);
             let pause = if is_notified { NOTIFIED } else { UNNOTIFIED };
-            let look_again = over.min(Instant::now() + left.min(pause));
+            let next_poll = over.min(Instant::now() + left.min(pause));
             // Whether woken or timed out: the record is read again.
-            let _ = timeout_at(look_again, woken).await;
+            let _ = timeout_at(next_poll, woken).await;
         }
     }
 
@@ -81,7 +81,7 @@ impl Settling<'_> {
         match reply.word {
             b"held" => {
                 let left = reply.number(0).map(|left| Duration::from_millis(left.unsigned_abs()));
-                Ok(left.map(|left| LiveLease { left, is_told: true }))
+                Ok(left.map(|left| LiveLease { left, will_notify: true }))
             }
             b"free" => Ok(None),
             // A damaged record: `get` reports how.
@@ -95,7 +95,7 @@ impl Settling<'_> {
         // Cold path: boxed to keep the caller's future small.
         let record = Box::pin(context.read(key, redis_key)).await?;
         let left = record.and_then(|record| record.lease_remaining());
-        Ok(left.map(|left| LiveLease { left, is_told: false }))
+        Ok(left.map(|left| LiveLease { left, will_notify: false }))
     }
 
     fn call_context(&self, redis_key: &Bytes) -> CallContext<'_> {

@@ -75,7 +75,7 @@ impl Inner {
             return Err(self.damaged(context, key, &request.key, Operation::Lock).await);
         };
         if let Answer::Acquired(grant) = &answer {
-            self.time.saw(grant.token.sequence);
+            self.time.observe(grant.token.sequence);
         }
         Ok((answer, sent))
     }

@@ -66,7 +66,7 @@ impl Topology {
         let nodes = topology.table().nodes.clone();
         let replicated = nodes.into_iter().map(|node| async move { node.replicate_marker().await });
         replicated.collect::<JoinSet<()>>().join_all().await;
-        topology.tell_promises();
+        topology.update_durability();
         topology.ensure_watched();
         Ok(topology)
     }
@@ -75,7 +75,7 @@ impl Topology {
         let required_acks = if config.deployment == Deployment::Cluster {
             self.begin_cluster(config.acks).await?
         } else {
-            self.begin_lone(config).await?
+            self.begin_single_master(config).await?
         };
         for node in &self.table().nodes {
             let link = node.link(node.next_connection()).await?;
@@ -91,7 +91,7 @@ impl Topology {
     }
 
     async fn begin_cluster(self: &Arc<Self>, acks: Option<Acks>) -> Result<RequiredAcks, AttemptError> {
-        let view = self.look(false).await?;
+        let view = self.ask_cluster(false).await?;
         discover::refuse_unless_whole(&view)?;
         self.adopt(&view);
         if !matches!(acks, Some(Acks::Count(_))) {
@@ -115,8 +115,11 @@ impl Topology {
         Err(AttemptError::refused(kind, message))
     }
 
-    async fn begin_lone(self: &Arc<Self>, config: &RedisConfig) -> Result<RequiredAcks, AttemptError> {
-        let known_replicas = self.find_lone().await?;
+    async fn begin_single_master(
+        self: &Arc<Self>,
+        config: &RedisConfig,
+    ) -> Result<RequiredAcks, AttemptError> {
+        let known_replicas = self.find_master().await?;
         let table = self.table();
         let Some(node) = table.nodes.first() else { return Err(no_server_known()) };
         if let Err(error) = node.link(node.next_connection()).await {
@@ -127,8 +130,11 @@ impl Topology {
             return Err(error);
         }
         let facts = node.server.facts().ok_or_else(no_server_known)?;
-        let required_acks =
-            RequiredAcks::of_lone(config.acks, &facts, node.server.had_replicas() || known_replicas > 0)?;
+        let required_acks = RequiredAcks::of_single_master(
+            config.acks,
+            &facts,
+            node.server.had_replicas() || known_replicas > 0,
+        )?;
         if !required_acks.is_replicated() {
             tracing::warn!(
                 server = %node.address(),

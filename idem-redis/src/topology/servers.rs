@@ -111,7 +111,7 @@ impl Topology {
     }
 
     /// The cluster as seen by the server with the highest epoch. `is_known`: whether the cluster was seen before.
-    pub(super) async fn look(&self, is_known: bool) -> Result<View, AttemptError> {
+    pub(super) async fn ask_cluster(&self, is_known: bool) -> Result<View, AttemptError> {
         let known = self.table().nodes.iter().map(|node| node.address().clone()).collect::<Vec<_>>();
         let unknown = self.seeds.iter().filter(|seed| !known.contains(seed));
         let asked = known.iter().chain(unknown).map(|address| self.at(address)).collect();
@@ -119,27 +119,27 @@ impl Topology {
     }
 
     /// Finds the one master, and tells how many replicas it has or had, as far as is known without asking it.
-    pub(super) async fn find_lone(&self) -> Result<u64, AttemptError> {
+    pub(super) async fn find_master(&self) -> Result<u64, AttemptError> {
         if let Deployment::Sentinel { master_name } = &self.deployment {
             let epoch = self.sentinel_epoch.load(Ordering::Acquire);
             let named =
                 discover::ask_sentinels(&self.sentinel_connector, &self.seeds, master_name, epoch).await?;
             self.sentinel_epoch.store(named.epoch, Ordering::Release);
-            self.adopt_lone(&named.master);
+            self.adopt_master(&named.master);
             return Ok(named.replicas);
         }
         if self.table().nodes.is_empty() {
-            self.adopt_lone(self.seeds.first().ok_or_else(no_server_known)?);
+            self.adopt_master(self.seeds.first().ok_or_else(no_server_known)?);
         }
         Ok(0)
     }
 
-    fn adopt_lone(&self, master: &Address) {
+    fn adopt_master(&self, master: &Address) {
         if self.table().node(0).is_some_and(|node| node.address() == master) {
             return;
         }
         tracing::debug!(%master, "this is to be the master");
-        self.replace(SlotTable::lone(self.at(master)));
+        self.replace(SlotTable::single(self.at(master)));
     }
 
     /// Adopts `view`. A slot without a master there stays where it was: the node may know less than this store.
@@ -153,7 +153,7 @@ impl Topology {
             return;
         }
         if let Some(required_acks) = self.common.required_acks.get() {
-            required_acks.saw_cluster(view, &shards);
+            required_acks.update_cluster(view, &shards);
         }
         drop(shards);
         let mut table = SlotTable::empty();
@@ -187,8 +187,8 @@ impl Topology {
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
     }
 
-    /// Updates which optional promises the servers keep at the moment.
-    pub(super) fn tell_promises(&self) {
+    /// Updates whether the store is durable.
+    pub(super) fn update_durability(&self) {
         let table = self.table();
         let mut masters = table.nodes.iter();
         let is_durable =

@@ -30,9 +30,9 @@ impl Topology {
     /// Finds out which server has which slot.
     async fn refresh(self: &Arc<Self>) -> Result<(), AttemptError> {
         if self.is_cluster() {
-            self.adopt(&self.look(true).await?);
+            self.adopt(&self.ask_cluster(true).await?);
         } else {
-            self.find_lone().await?;
+            self.find_master().await?;
         }
         Ok(())
     }
@@ -47,9 +47,9 @@ impl Topology {
                 (self.common.required_acks.get(), nodes.first().and_then(|node| node.server.facts()))
             && facts.is_master
         {
-            required_acks.saw_lone(facts.replicas);
+            required_acks.update_single_master(facts.replicas);
         }
-        self.tell_promises();
+        self.update_durability();
     }
 }
 

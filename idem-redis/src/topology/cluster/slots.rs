@@ -32,7 +32,7 @@ impl<N> SlotTable<N> {
     }
 
     /// One server that has all slots.
-    pub(crate) fn lone(node: Arc<N>) -> Self {
+    pub(crate) fn single(node: Arc<N>) -> Self {
         Self { nodes: vec![node], places: vec![Some(0); usize::from(SLOTS)].into() }
     }
 

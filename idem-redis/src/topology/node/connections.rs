@@ -83,7 +83,7 @@ impl Node {
             let node = Arc::clone(self);
             async move {
                 let connected = node.server.connect().await;
-                node.tell_connected(connected.as_ref().err());
+                node.log_connected(connected.as_ref().err());
                 connected
             }
         };
@@ -92,7 +92,7 @@ impl Node {
     }
 
     /// Logs changes only: a server may be down for hours.
-    fn tell_connected(&self, error: Option<&AttemptError>) {
+    fn log_connected(&self, error: Option<&AttemptError>) {
         let was_out_of_reach = self.is_out_of_reach.swap(error.is_some(), Ordering::AcqRel);
         match (was_out_of_reach, error) {
             (false, Some(error)) => {

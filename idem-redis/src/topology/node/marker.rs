@@ -72,7 +72,7 @@ impl Markers {
     /// # Errors
     /// [`Corrupt`](ErrorKind::Corrupt) where the marker is gone although it was sure to be kept, by the server's own
     /// persistence or by replicas.
-    pub(crate) async fn look(&self, link: &Link, number: u16, facts: &Facts) -> Result<(), AttemptError> {
+    pub(crate) async fn check(&self, link: &Link, number: u16, facts: &Facts) -> Result<(), AttemptError> {
         let key = key(&self.prefix, number);
         let new = |value| Marker {
             value,

@@ -33,7 +33,7 @@ impl RequiredAcks {
     ///
     /// # Errors
     /// Where all replicas are to be waited for, and there is none.
-    pub(crate) fn of_lone(
+    pub(crate) fn of_single_master(
         acks: Option<Acks>,
         facts: &Facts,
         had_replicas: bool,
@@ -65,12 +65,12 @@ impl RequiredAcks {
         }
         let replicas = Replicas::BySlot((0..SLOTS).map(|_| AtomicU8::new(1)).collect());
         let required = Self { replicas, disk: acks == Some(Acks::Disk) };
-        required.saw_cluster(view, shards);
+        required.update_cluster(view, shards);
         required
     }
 
     /// The one master has this many replicas now.
-    pub(crate) fn saw_lone(&self, replicas: u8) {
+    pub(crate) fn update_single_master(&self, replicas: u8) {
         if let Replicas::Standalone(required) = &self.replicas {
             let before = required.fetch_max(replicas, Ordering::AcqRel);
             if replicas > before {
@@ -84,7 +84,7 @@ impl RequiredAcks {
     }
 
     /// Updates all slots by a view of the cluster.
-    pub(crate) fn saw_cluster(&self, view: &View, shards: &Shards) {
+    pub(crate) fn update_cluster(&self, view: &View, shards: &Shards) {
         let Replicas::BySlot(slots) = &self.replicas else { return };
         for (range, replicas) in view.ranges.iter().zip(shards.replicas(view)) {
             let slots = slots.get(usize::from(range.first)..=usize::from(range.last)).unwrap_or_default();

@@ -81,12 +81,12 @@ impl Server {
         }
         let before = self.seen.lock().unwrap_or_else(PoisonError::into_inner).replace(seen.clone());
         if let Some(before) = before {
-            self.tell_changes(&before.facts, &seen.facts);
+            self.log_changes(&before.facts, &seen.facts);
         }
         seen
     }
 
-    fn tell_changes(&self, before: &Facts, now: &Facts) {
+    fn log_changes(&self, before: &Facts, now: &Facts) {
         let server = self.address();
         if before.keeps != now.keeps {
             tracing::warn!(%server, "when it is started again, the server keeps {}", now.keeps);
@@ -102,7 +102,7 @@ impl Server {
     /// Whether it still has the data that it was given.
     pub(super) async fn check_data(&self, link: &Link, seen: &Seen) -> Result<(), AttemptError> {
         if let Some(number) = seen.marker() {
-            self.common.markers.look(link, number, &seen.facts).await?;
+            self.common.markers.check(link, number, &seen.facts).await?;
         }
         link.found_data();
         Ok(())

@@ -35,7 +35,7 @@ impl ServerTime {
     }
 
     /// A server has assigned `sequence`.
-    pub(crate) fn saw(&self, sequence: u64) {
+    pub(crate) fn observe(&self, sequence: u64) {
         self.last.fetch_max(sequence, Ordering::AcqRel);
     }
 

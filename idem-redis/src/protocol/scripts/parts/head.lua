@@ -1,5 +1,5 @@
--- Every script begins with this: what is on record for the one key. Layout: idem-core/src/codec.rs.
--- Rules: idem-core/src/decide/mod.rs, which the tests hold these scripts to.
+-- Every script begins with this: what is on record for the one key. Layout: idem-core/src/backend/codec.rs.
+-- Rules: idem-core/src/backend/decide.rs, which the tests hold these scripts to.
 local key = KEYS[1]
 local head = redis.call('GETRANGE', key, '0', '87')
 -- 0 nothing on record, 1 locked, 2 released with a checkpoint, 3 completed, 4 given back or removed a moment ago
