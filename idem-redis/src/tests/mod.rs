@@ -1,4 +1,4 @@
-//! Tests that take several rooms of the crate together.
+//! Tests across several modules of the crate.
 
 mod fuzz;
 mod provoked;
