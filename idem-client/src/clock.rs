@@ -1,4 +1,4 @@
-//! The wall clock, for what outlives the process and for dates of servers.
+//! The wall clock, for what outlives the process and for servers' dates.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

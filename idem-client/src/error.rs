@@ -1,10 +1,11 @@
-//! Giving up.
+//! Why a request was given up.
 
 use std::fmt;
 
 use reqwest::{Response, StatusCode};
 
-use crate::{BoxError, ClientKey, KeyError};
+use crate::box_error::BoxError;
+use crate::request::key::{ClientKey, KeyError};
 
 /// A request that came to no final answer. It may have been executed, unless [`failure`](Error::failure) says that
 /// nothing was sent: keep the [`key`](Error::key), and send the same request with it again.
@@ -35,7 +36,7 @@ pub enum Failure {
     KeyRefused(KeyError),
     /// It cannot be resumed: a secret is missing, its body was a stream, or it is too old. Nothing was sent now.
     NotResumed(BoxError),
-    /// The last sending failed, by a lost connection, say, or by an answer that broke off or did not come in time.
+    /// The last attempt failed, by a lost connection, say, or by an answer that broke off or did not come in time.
     NotAnswered(BoxError),
     /// The last answer asked to come back later: 409 while the first request runs, 408, 425, 429, 502, 503 or 504. Its
     /// body is in memory, up to 64 KiB of it.

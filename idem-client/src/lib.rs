@@ -25,14 +25,14 @@
 //! `IdempotencyMiddleware`, and a request needs nothing else.
 //!
 //! # What is sent again
-//! Connection errors, and sendings that take longer than 30 s; 408, 425, 429, 502, 503 and 504; and 409 when it says
+//! Connection errors, and attempts that take longer than 30 s; 408, 425, 429, 502, 503 and 504; and 409 when it says
 //! `Retry-After`, by which the server means that the first request is still running. Never an answer that says
 //! `Idempotency-Replayed: true` (or what [`replayed_header`](IdempotentClient::replayed_header) names), never any other
 //! status: 400, 413 and 422 do not get better, and 500 is an answer like any other, kept and replayed.
 //!
 //! Each pause is drawn by chance from between nothing and a bound that doubles ("full jitter"), from a generator that
 //! every operation has to itself. What `Retry-After` asks for, in seconds or as a date, is a lower bound: chance comes
-//! on top, so that those who were told the same do not come back together. [`RetryPolicy`] bounds the sendings of one
+//! on top, so that those who were told the same do not come back together. [`RetryPolicy`] bounds the attempts of one
 //! request, the time that all of it may take, and what all requests together may add to an outage.
 //!
 //! # Redirects
@@ -52,33 +52,25 @@
 //!
 //! [draft-ietf-httpapi-idempotency-key-header]: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 
-mod answer;
-mod budget;
+mod box_error;
+mod client;
 mod clock;
 mod error;
-mod hooks;
-mod idempotent;
-mod jitter;
-mod key;
 #[cfg(feature = "middleware")]
 mod middleware;
 mod operation;
-mod options;
-mod policy;
-mod redirect;
-mod retry_after;
-mod sending;
-mod wire;
+mod request;
+mod response;
+mod retry;
+mod settings;
 
+pub use box_error::BoxError;
+pub use client::IdempotentClient;
 pub use error::{Error, Failure};
-pub use hooks::Answered;
-pub use idempotent::IdempotentClient;
-pub use key::{ClientKey, KeyError, with_key};
 #[cfg(feature = "middleware")]
 pub use middleware::IdempotencyMiddleware;
-pub use policy::RetryPolicy;
-pub use redirect::redirect_policy;
-pub use sending::OutgoingRequest;
-
-/// An error of any kind.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub use request::key::{ClientKey, KeyError, with_key};
+pub use request::outgoing_request::OutgoingRequest;
+pub use response::redirect::redirect_policy;
+pub use retry::policy::RetryPolicy;
+pub use settings::hooks::Answered;

@@ -1,4 +1,4 @@
-//! The same as a middleware.
+//! The client as a middleware of reqwest-middleware.
 
 use async_trait::async_trait;
 use http::Extensions;
@@ -6,13 +6,14 @@ use reqwest::{Request, Response};
 use reqwest_middleware::{ClientWithMiddleware, Middleware, Next};
 
 use crate::error::{Error, Failure};
-use crate::operation::{NotSent, Transport, not_sent, run};
-use crate::options::{Options, settings};
-use crate::redirect::{Rule, under};
-use crate::sending::{OutgoingRequest, Resumed};
+use crate::operation::{SendError, Transport, run, send_error};
+use crate::request::outgoing_request::OutgoingRequest;
+use crate::request::resumed::Resumed;
+use crate::response::redirect::{RedirectRule, with_rule};
+use crate::settings::options::{Options, settings};
 
 /// Middleware of [reqwest-middleware](https://docs.rs/reqwest-middleware): each operation gets a key, kept over all
-/// its sendings. What stands inside it sees every sending, what stands outside the operation. It replaces a retry
+/// its attempts. What stands inside it sees every attempt, what stands outside the operation. It replaces a retry
 /// middleware; one that stands outside of it would make a new key for each of its retries.
 ///
 /// It promises what [`IdempotentClient`](crate::IdempotentClient) does, but for redirects: those are the client's, which is built
@@ -56,10 +57,10 @@ impl IdempotencyMiddleware {
     ///
     /// # async fn after_a_restart(
     /// #     client: reqwest_middleware::ClientWithMiddleware,
-    /// #     sending: OutgoingRequest,
+    /// #     outgoing: OutgoingRequest,
     /// # ) -> reqwest_middleware::Result<()> {
-    /// let answer = IdempotencyMiddleware::resume(&client, &sending).await?;
-    /// println!("{}: {}", sending.key().as_str(), answer.status());
+    /// let answer = IdempotencyMiddleware::resume(&client, &outgoing).await?;
+    /// println!("{}: {}", outgoing.key().as_str(), answer.status());
     /// # Ok(())
     /// # }
     /// ```
@@ -71,10 +72,10 @@ impl IdempotencyMiddleware {
     /// A dropped future leaves it kept: resume it once more.
     pub async fn resume(
         client: &ClientWithMiddleware,
-        sending: &OutgoingRequest,
+        outgoing: &OutgoingRequest,
     ) -> reqwest_middleware::Result<Response> {
-        let (request, resumed) = sending.request().map_err(|source| {
-            let error = Error::new(Some(sending.key().clone()), 0, Failure::NotResumed(source));
+        let (request, resumed) = outgoing.request().map_err(|source| {
+            let error = Error::new(Some(outgoing.key().clone()), 0, Failure::NotResumed(source));
             reqwest_middleware::Error::middleware(error)
         })?;
         let mut extensions = Extensions::new();
@@ -91,30 +92,30 @@ impl Middleware for IdempotencyMiddleware {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        // The extensions may come with another request, which a middleware outside sends in between.
+        // A middleware outside may send another request in between, with the same extensions.
         let resumed = extensions.get::<Resumed>().filter(|resumed| resumed.is_of(&request)).cloned();
         if resumed.is_none() && !self.options.takes_key(&request) {
-            return under(Rule::Any, next.run(request, extensions)).await;
+            return with_rule(RedirectRule::Any, next.run(request, extensions)).await;
         }
-        run(&self.options, request, resumed, Through { next, extensions })
+        run(&self.options, request, resumed, MiddlewareTransport { next, extensions })
             .await
             .map_err(reqwest_middleware::Error::middleware)
     }
 }
 
-/// What stands inside, anew for every sending.
-struct Through<'a> {
+/// The middleware and client inside this one, called anew for every attempt.
+struct MiddlewareTransport<'a> {
     next: Next<'a>,
     extensions: &'a mut Extensions,
 }
 
-impl Transport for Through<'_> {
-    async fn send(&mut self, request: Request) -> Result<Response, NotSent> {
+impl Transport for MiddlewareTransport<'_> {
+    async fn send(&mut self, request: Request) -> Result<Response, SendError> {
         self.next.clone().run(request, self.extensions).await.map_err(|error| match error {
-            reqwest_middleware::Error::Reqwest(error) => not_sent(error),
+            reqwest_middleware::Error::Reqwest(error) => send_error(error),
             // Another middleware refused it.
             error @ reqwest_middleware::Error::Middleware(_) => {
-                NotSent::Never(Failure::NotAnswered(error.into()))
+                SendError::Final(Failure::NotAnswered(error.into()))
             }
         })
     }

@@ -1,4 +1,4 @@
-//! One operation: the same request with the same key, until there is a final answer.
+//! One operation: sends the same request with the same key until there is a final answer.
 
 use std::time::Duration;
 
@@ -6,32 +6,37 @@ use bytes::Bytes;
 use reqwest::{Request, Response};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::answer::{is_worth_repeating, may_be_of_one_sending, whole_body, with_body, without_connection};
+use crate::box_error::BoxError;
 use crate::error::{Error, Failure};
-use crate::jitter::Pauses;
-use crate::options::Options;
-use crate::redirect::{Rule, came_from_elsewhere, under};
-use crate::retry_after::retry_after;
-use crate::sending::{Lifetime, Resumed};
-use crate::{Answered, BoxError, ClientKey};
+use crate::request::key::ClientKey;
+use crate::request::lifetime::Lifetime;
+use crate::request::resumed::Resumed;
+use crate::response::answer::{
+    is_retryable, may_concern_one_attempt, whole_body, with_body, without_connection,
+};
+use crate::response::redirect::{RedirectRule, came_from_elsewhere, with_rule};
+use crate::response::retry_after::retry_after;
+use crate::retry::jitter::Pauses;
+use crate::settings::hooks::Answered;
+use crate::settings::options::Options;
 
-/// The least pause of one that found the budget spent.
+/// The least pause of an operation that found the budget spent.
 const BUDGET_PAUSE: Duration = Duration::from_millis(10);
 
-/// What a sending that failed says.
-pub(crate) enum NotSent {
-    /// The next one may succeed.
-    Perhaps(BoxError),
-    /// None will.
-    Never(Failure),
+/// Why an attempt failed.
+pub(crate) enum SendError {
+    /// The next attempt may succeed.
+    Retryable(BoxError),
+    /// No attempt will succeed.
+    Final(Failure),
 }
 
-/// What sends a request once.
+/// Sends a request once.
 pub(crate) trait Transport: Send {
-    fn send(&mut self, request: Request) -> impl Future<Output = Result<Response, NotSent>> + Send;
+    fn send(&mut self, request: Request) -> impl Future<Output = Result<Response, SendError>> + Send;
 }
 
-/// What one sending came to.
+/// What one attempt came to.
 enum Sent {
     /// With the body where it is to be read.
     Final(Response, Option<Bytes>),
@@ -59,18 +64,18 @@ pub(crate) async fn run(
     loop {
         operation.attempts += 1;
         let again = request.try_clone();
-        let one = once(options, request, &mut transport);
+        let one = attempt(options, request, &mut transport);
         let (failure, asked) = match timeout(options.policy.attempt_timeout.min(time), one).await {
             Ok(Ok(Sent::Final(answer, body))) => return answered(options, operation, answer, body).await,
             Ok(Ok(Sent::Later(answer))) => {
                 let asked = retry_after(answer.headers(), (options.now)(), options.policy.longest_pause);
                 (Failure::Later(Box::new(answer)), asked)
             }
-            Ok(Err(NotSent::Perhaps(source))) => (Failure::NotAnswered(source), None),
-            Ok(Err(NotSent::Never(failure))) => return Err(operation.failed(failure)),
+            Ok(Err(SendError::Retryable(source))) => (Failure::NotAnswered(source), None),
+            Ok(Err(SendError::Final(failure))) => return Err(operation.failed(failure)),
             Err(_) => (Failure::NotAnswered("no answer within the time for one sending".into()), None),
         };
-        // A stream is gone with its first sending.
+        // A stream is consumed by its first attempt.
         let Some(next) = again.filter(|_| operation.attempts < options.policy.attempts) else {
             return Err(operation.failed(failure));
         };
@@ -81,7 +86,7 @@ pub(crate) async fn run(
     }
 }
 
-/// What is known of it so far.
+/// The state of an operation.
 struct Operation {
     is_resumed: bool,
     key: Option<ClientKey>,
@@ -94,7 +99,8 @@ impl Operation {
     }
 }
 
-/// Settles the key and has it kept, if it is a new one. Answers how long everything may take, and until when.
+/// Determines the key, and has the request kept, unless it is resumed. Returns how long the operation may take, and until when
+/// its key may be sent.
 async fn prepare(
     options: &Options,
     request: &mut Request,
@@ -124,25 +130,30 @@ async fn prepare(
     }
 }
 
-async fn once(options: &Options, request: Request, transport: &mut impl Transport) -> Result<Sent, NotSent> {
+async fn attempt(
+    options: &Options,
+    request: Request,
+    transport: &mut impl Transport,
+) -> Result<Sent, SendError> {
     let url = request.url().clone();
-    let rule = if options.any_redirect { Rule::Any } else { Rule::Same(request.method().clone()) };
-    let mut answer = under(rule.clone(), transport.send(request)).await?;
+    let rule =
+        if options.any_redirect { RedirectRule::Any } else { RedirectRule::Same(request.method().clone()) };
+    let mut answer = with_rule(rule.clone(), transport.send(request)).await?;
     if let Some(redirected) = came_from_elsewhere(&rule, &url, answer.url()) {
-        return Err(NotSent::Never(Failure::Redirected(redirected.into())));
+        return Err(SendError::Final(Failure::Redirected(redirected.into())));
     }
-    if is_worth_repeating(&answer, &options.replayed_header) {
+    if is_retryable(&answer, &options.replayed_header) {
         return Ok(Sent::Later(without_connection(answer).await));
     }
     let Some(limit) = options.body_limit() else { return Ok(Sent::Final(answer, None)) };
     match whole_body(&mut answer, limit).await {
         Ok(Some(body)) => Ok(Sent::Final(answer, Some(body))),
-        Ok(None) => Err(NotSent::Never(Failure::TooLarge { status: answer.status(), limit })),
-        Err(source) => Err(NotSent::Perhaps(source.without_url().into())),
+        Ok(None) => Err(SendError::Final(Failure::TooLarge { status: answer.status(), limit })),
+        Err(source) => Err(SendError::Retryable(source.without_url().into())),
     }
 }
 
-/// Waits for the next sending, and answers how long that may take. None when there is no time left for it.
+/// Waits until the next attempt, and returns how long that may take. `None` when there is no time left for it.
 async fn wait(
     options: &Options,
     pauses: &mut Pauses,
@@ -178,7 +189,7 @@ async fn answered(
     let answer = with_body(answer, body.clone());
     let (Some(forget), Some(key)) = (&options.forget, operation.key.clone()) else { return Ok(answer) };
     let is_unsure = operation.is_resumed || operation.attempts > 1;
-    if is_unsure && may_be_of_one_sending(status, &headers, &options.replayed_header) {
+    if is_unsure && may_concern_one_attempt(status, &headers, &options.replayed_header) {
         return Ok(answer);
     }
     let over = forget.call(Answered { key, status, headers, body });
@@ -189,16 +200,16 @@ async fn answered(
     }
 }
 
-/// Whether another sending may do better. With a key none can do harm.
-pub(crate) fn not_sent(error: reqwest::Error) -> NotSent {
-    // An address may hold secrets, and errors are written into logs.
+/// Whether another attempt may succeed. Sent with its key, it can do no harm.
+pub(crate) fn send_error(error: reqwest::Error) -> SendError {
+    // A URL may hold secrets, and errors end up in logs.
     let error = error.without_url();
     if error.is_redirect() {
-        NotSent::Never(Failure::Redirected(error.into()))
+        SendError::Final(Failure::Redirected(error.into()))
     } else if error.is_builder() {
-        NotSent::Never(Failure::NotAnswered(error.into()))
+        SendError::Final(Failure::NotAnswered(error.into()))
     } else {
-        NotSent::Perhaps(error.into())
+        SendError::Retryable(error.into())
     }
 }
 
@@ -220,10 +231,10 @@ mod tests {
     struct Silent;
 
     impl Transport for Silent {
-        async fn send(&mut self, _: Request) -> Result<Response, NotSent> {
+        async fn send(&mut self, _: Request) -> Result<Response, SendError> {
             assert!(READ.load(Ordering::SeqCst) < SLEPT.load(Ordering::SeqCst), "sent when it was over");
             SENT.fetch_add(1, Ordering::SeqCst);
-            Err(NotSent::Perhaps("no answer".into()))
+            Err(SendError::Retryable("no answer".into()))
         }
     }
 
@@ -236,7 +247,7 @@ mod tests {
     async fn a_machine_that_slept_past_the_retention_does_not_send_the_key_again() {
         let mut options = Options { now: slept, ..Options::default() };
         options.policy.first_pause = Duration::from_millis(1);
-        // The first reading is the operation's beginning; its first sending is always done.
+        // The first reading is the operation's beginning; its first attempt is always done.
         for reading in 2..9 {
             READ.store(0, Ordering::SeqCst);
             SENT.store(0, Ordering::SeqCst);

@@ -56,24 +56,18 @@
 //! thread: every `lock` and `complete` also removes a few expired records.
 //! [`expire`](idem_core::Store::expire) removes the rest when a quiet store shall give memory back.
 
+mod accounting;
 mod config;
 mod driver;
 mod evict;
-mod expiry;
 mod hash;
-mod held;
 mod records;
-mod scope;
-mod shard;
+mod shards;
 mod store;
-mod sweep;
-mod table;
 #[cfg(test)]
 mod tests;
-mod usage;
 
-pub use config::{MokaConfig, WhenFull};
+pub use accounting::usage::MokaStats;
+pub use config::{MokaConfig, RECORD_OVERHEAD, WhenFull};
 pub use driver::DRIVER;
-pub use held::RECORD_OVERHEAD;
 pub use store::MokaStore;
-pub use usage::MokaStats;

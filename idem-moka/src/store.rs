@@ -1,4 +1,4 @@
-//! The store: one step for each call, and waking those who wait. What happens to a record is in `records.rs`.
+//! The store: one step for each call, and waking those who wait. What happens to a record is in `records/store_records.rs`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,9 +10,10 @@ use idem_core::clock::{SharedClock, SystemClock};
 use idem_core::record::{Record, Replay};
 use idem_core::{Capabilities, Expired, Fingerprint, Key, Result};
 
-use crate::evict::NoneCompleted;
-use crate::records::Records;
-use crate::{MokaConfig, MokaStats};
+use crate::accounting::usage::MokaStats;
+use crate::config::MokaConfig;
+use crate::evict::part::NoneCompleted;
+use crate::records::store_records::StoreRecords;
 
 /// A bounded store in the memory of this process. Clones are the same store.
 ///
@@ -22,9 +23,9 @@ pub struct MokaStore(Arc<Inner>);
 
 struct Inner {
     config: MokaConfig,
-    records: Records,
+    records: StoreRecords,
     waiters: Waiters,
-    /// How many wait. To look for them costs a completion more than it costs the shard to be changed.
+    /// How many callers wait. Looking waiters up costs a completion more than changing the shard does.
     waiting: AtomicUsize,
 }
 
@@ -46,7 +47,7 @@ impl MokaStore {
     pub fn with_clock(config: MokaConfig, clock: SharedClock) -> Result<Self> {
         config.check()?;
         let clock = StoreClock::start(clock);
-        let records = Records::new(&config, clock);
+        let records = StoreRecords::new(&config, clock);
         Ok(Self(Arc::new(Inner { config, records, waiters: Waiters::new(), waiting: AtomicUsize::new(0) })))
     }
 
@@ -57,7 +58,7 @@ impl MokaStore {
     }
 
     #[cfg(test)]
-    pub(crate) fn records(&self) -> &Records {
+    pub(crate) fn records(&self) -> &StoreRecords {
         &self.0.records
     }
 
@@ -128,7 +129,7 @@ impl Transition for MokaStore {
 
 store_from_transition!(MokaStore);
 
-/// Counts for as long as it lives, also in a future that is dropped halfway.
+/// Counts a waiter while it lives, also when its future is dropped halfway.
 struct Counted<'a>(&'a AtomicUsize);
 
 impl<'a> Counted<'a> {

@@ -34,15 +34,18 @@
 
 mod config;
 mod connection;
-#[cfg(test)]
-mod fuzz;
+mod driver;
 mod protocol;
 mod retry;
 mod settled;
 mod store;
+#[cfg(test)]
+mod tests;
 mod topology;
 
+pub use config::acks::Acks;
 pub use config::address::Address;
-pub use config::driver::DRIVER;
-pub use config::{Acks, Deployment, RedisConfig};
-pub use store::RedisStore;
+pub use config::deployment::Deployment;
+pub use config::redis_config::RedisConfig;
+pub use driver::DRIVER;
+pub use store::redis_store::RedisStore;

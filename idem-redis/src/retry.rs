@@ -1,45 +1,70 @@
-//! A call on its way: to the server that has the key, again where that is safe and useful, within one time limit.
+//! One call: sends its request to the server that has the key, and again where that is safe and useful, within one time
+//! limit.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use idem_core::backend::Sent;
 use idem_core::error::Operation;
-use idem_core::{Error, ErrorKind};
+use idem_core::record::Record;
+use idem_core::{Error, ErrorKind, Key, Result};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::Address;
+use crate::config::address::Address;
+use crate::protocol::calls;
 use crate::protocol::command::Request;
-use crate::protocol::fault::{Cause, Fault};
+use crate::protocol::errors::attempt_error::AttemptError;
+use crate::protocol::errors::cause::Cause;
 use crate::protocol::reply::Reply;
-use crate::topology::Topology;
-use crate::topology::time::ServerTime;
+use crate::topology::node::server_time::ServerTime;
+use crate::topology::servers::Topology;
 
-/// Redirections that are followed at once; beyond them a cluster is given time to agree with itself.
-const AT_ONCE: u32 = 4;
+/// Redirections that are followed without a pause. Beyond them the cluster is given time to converge.
+const MOST_IMMEDIATE_REDIRECTIONS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// One call: where it goes and how long it may take.
-pub(crate) struct Errand<'a> {
+pub(crate) struct CallContext<'a> {
     pub(crate) topology: &'a Arc<Topology>,
     pub(crate) time: &'a ServerTime,
     pub(crate) slot: u16,
     pub(crate) deadline: Instant,
 }
 
-/// An answer and what is known of how it came about.
+/// An answer, and how it came about.
 pub(crate) struct Answered {
     pub(crate) reply: Reply,
-    /// Before the try was sent that was answered.
+    /// When the answered attempt was about to be sent.
     pub(crate) sent: Sent,
-    /// Whether an earlier try of the same request may have been done.
+    /// Whether an earlier attempt of the same request may have been carried out.
     pub(crate) unsure: bool,
 }
 
-impl Errand<'_> {
-    /// Sends `request` until it is answered. Where `wrote` says so of an answer, the replicas that the slot needs
-    /// must hold it first; on a connection that fails meanwhile that cannot be known, and it is sent again.
+impl<'a> CallContext<'a> {
+    /// A call about `redis_key` that begins now.
+    pub(crate) fn new(
+        topology: &'a Arc<Topology>,
+        time: &'a ServerTime,
+        redis_key: &[u8],
+        call_timeout: Duration,
+    ) -> Self {
+        let slot = topology.slot_of(redis_key);
+        Self { topology, time, slot, deadline: Instant::now() + call_timeout }
+    }
+
+    /// The record of `key`.
+    pub(crate) async fn read(&self, key: &Key, redis_key: &Bytes) -> Result<Option<Record>> {
+        let answered = self
+            .run(&calls::get(redis_key), |_| false)
+            .await
+            .map_err(|error| error.into_error(Operation::Get))?;
+        calls::read_get(key, &answered.reply)
+    }
+
+    /// Sends `request` until it is answered. Where `wrote` says that an answer stands for a write, the replicas that the slot
+    /// needs must hold it first. When the connection fails meanwhile that cannot be known, and the request is sent again.
     ///
     /// # Errors
     /// [`ErrorKind::Timeout`] when its effect is unknown at the end.
@@ -47,82 +72,86 @@ impl Errand<'_> {
         &self,
         request: &Request,
         wrote: impl Fn(&Reply) -> bool,
-    ) -> Result<Answered, CallError> {
-        let mut way = Way::default();
+    ) -> std::result::Result<Answered, CallError> {
+        let mut progress = CallProgress::default();
         loop {
             let sent = Sent::now(self.time.clock());
-            let fault = match self.once(request, &way, &wrote).await {
-                Ok(reply) => return Ok(Answered { reply, sent, unsure: way.unsure }),
-                Err(fault) => fault,
+            let error = match self.attempt(request, &progress, &wrote).await {
+                Ok(reply) => return Ok(Answered { reply, sent, unsure: progress.unsure }),
+                Err(error) => error,
             };
-            match fault {
-                // One that is no part of a cluster sends nobody anywhere, least of all with a password.
-                Fault::Moved { .. } | Fault::Ask { .. } if !self.topology.is_cluster() => {
+            match error {
+                // A server outside a cluster never redirects. Following it could hand the password to a stranger.
+                AttemptError::Moved { .. } | AttemptError::Ask { .. } if !self.topology.is_cluster() => {
                     let message = "the server is none of a cluster, and yet says that another has the key";
-                    let fault = Fault::refused(ErrorKind::Unavailable, message);
-                    return Err(CallError { fault, unsure: way.unsure });
+                    let error = AttemptError::refused(ErrorKind::Unavailable, message);
+                    return Err(CallError { error, unsure: progress.unsure });
                 }
-                // A proxy, perhaps, that never has it.
-                Fault::NoScript if way.whole_script => way.fail(fault),
-                Fault::NoScript => {
-                    way.whole_script = true;
-                    way.pause = None;
+                // Sent whole already: a proxy, perhaps, that never has the script.
+                AttemptError::NoScript if progress.whole_script => progress.failed(error),
+                AttemptError::NoScript => {
+                    progress.whole_script = true;
+                    progress.pause = None;
                 }
-                Fault::Moved { to } => {
+                AttemptError::Moved { to } => {
                     self.topology.moved(self.slot, to.as_ref());
-                    way.turn(None);
+                    progress.redirected(None);
                 }
-                Fault::Ask { to } => way.turn(Some(to)),
-                Fault::OutOfTime => return Err(end(way.last, true)),
-                Fault::Later(_) | Fault::Unknown(_) => {
-                    way.unsure |= matches!(fault, Fault::Unknown(_));
-                    self.topology.trouble();
-                    way.fail(fault);
+                AttemptError::Ask { to } => progress.redirected(Some(to)),
+                AttemptError::OutOfTime => return Err(end(progress.last_error, true)),
+                AttemptError::Later(_) | AttemptError::Unknown(_) => {
+                    progress.unsure |= matches!(error, AttemptError::Unknown(_));
+                    self.topology.request_refresh();
+                    progress.failed(error);
                 }
-                Fault::Full(_) | Fault::NoWrites(_) | Fault::Refused(..) | Fault::Unclear(..) => {
-                    return Err(CallError { fault, unsure: way.unsure });
+                AttemptError::Full(_)
+                | AttemptError::NoWrites(_)
+                | AttemptError::Refused(..)
+                | AttemptError::Unclear(..) => {
+                    return Err(CallError { error, unsure: progress.unsure });
                 }
             }
-            if let Some(pause) = way.pause {
+            if let Some(pause) = progress.pause {
                 if Instant::now() + pause >= self.deadline {
-                    return Err(end(way.last, way.unsure));
+                    return Err(end(progress.last_error, progress.unsure));
                 }
                 sleep(pause).await;
             }
         }
     }
 
-    async fn once(
+    async fn attempt(
         &self,
         request: &Request,
-        way: &Way,
+        progress: &CallProgress,
         wrote: &impl Fn(&Reply) -> bool,
-    ) -> Result<Reply, Fault> {
-        let node = match &way.ask {
+    ) -> std::result::Result<Reply, AttemptError> {
+        let node = match &progress.ask {
             Some(address) => self.topology.at(address),
             None => self.topology.node(self.slot)?,
         };
-        self.topology.watched();
-        let turn = node.turn();
-        let link = if let Some(link) = node.open_link(turn) {
+        self.topology.ensure_watched();
+        let number = node.next_connection();
+        let link = if let Some(link) = node.open_link(number) {
             link
         } else {
-            // Seldom: its future need not lie in that of every call.
-            let late =
-                |_| Fault::Later(Cause::new(format!("{} is not connected to in time", node.address())));
-            let link = Box::pin(timeout_at(self.deadline, node.link(turn))).await.map_err(late)?;
-            // Its address may be another server's by now, and the slot elsewhere.
-            link.inspect_err(|fault| {
-                if matches!(fault, Fault::Refused(..)) {
-                    self.topology.trouble();
+            // Cold path: boxed to keep the future of every call small.
+            let late = |_| {
+                AttemptError::Later(Cause::new(format!("{} is not connected to in time", node.address())))
+            };
+            let link = Box::pin(timeout_at(self.deadline, node.link(number))).await.map_err(late)?;
+            // Another server may have the address by now, and the slot may have moved.
+            link.inspect_err(|error| {
+                if matches!(error, AttemptError::Refused(..)) {
+                    self.topology.request_refresh();
                 }
             })?
         };
-        let command = request.command(way.whole_script);
-        let reply = link.send(&command, way.ask.is_some(), self.deadline).await?;
+        let command = request.command(progress.whole_script);
+        let reply = link.send(&command, progress.ask.is_some(), self.deadline).await?;
         if wrote(&reply) {
-            let by = self.topology.acknowledgers(self.slot, &node, way.ask.is_some());
-            link.acknowledged(&request.key, way.ask.is_some(), by, self.deadline).await?;
+            let by = self.topology.acknowledgers(self.slot, &node, progress.ask.is_some());
+            link.acknowledged(&request.key, progress.ask.is_some(), by, self.deadline).await?;
         }
         Ok(reply)
     }
@@ -130,52 +159,52 @@ impl Errand<'_> {
 
 /// How a call has gone so far.
 #[derive(Default)]
-struct Way {
+struct CallProgress {
     ask: Option<Address>,
-    /// The server does not know the script by its digest.
+    /// Whether to send the script whole, since the server does not know its digest.
     whole_script: bool,
-    turns: u32,
+    redirections: u32,
     unsure: bool,
     pause: Option<Duration>,
-    last: Option<Fault>,
+    last_error: Option<AttemptError>,
 }
 
-impl Way {
-    fn turn(&mut self, ask: Option<Address>) {
-        self.turns += 1;
+impl CallProgress {
+    fn redirected(&mut self, ask: Option<Address>) {
+        self.redirections += 1;
         self.ask = ask;
-        self.pause = (self.turns > AT_ONCE).then_some(FIRST_PAUSE);
+        self.pause = (self.redirections > MOST_IMMEDIATE_REDIRECTIONS).then_some(FIRST_PAUSE);
     }
 
-    fn fail(&mut self, fault: Fault) {
+    fn failed(&mut self, error: AttemptError) {
         self.ask = None;
         self.pause = Some(self.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE)));
-        self.last = Some(fault);
+        self.last_error = Some(error);
     }
 }
 
-fn end(last: Option<Fault>, unsure: bool) -> CallError {
-    CallError { fault: last.unwrap_or_else(|| Fault::Later(Cause::new("no answer in time"))), unsure }
+fn end(last: Option<AttemptError>, unsure: bool) -> CallError {
+    CallError { error: last.unwrap_or_else(|| AttemptError::Later(Cause::new("no answer in time"))), unsure }
 }
 
 /// A call that came to no answer.
 pub(crate) struct CallError {
-    pub(crate) fault: Fault,
-    /// Whether an earlier try may have been done.
+    pub(crate) error: AttemptError,
+    /// Whether an earlier attempt may have been carried out.
     pub(crate) unsure: bool,
 }
 
 impl CallError {
     pub(crate) fn into_error(self, operation: Operation) -> Error {
-        self.fault.into_error(operation, self.unsure)
+        self.error.into_error(operation, self.unsure)
     }
 
-    /// Whether the server writes nothing new at the moment. What is on record it still shows.
+    /// Whether the server refuses writes at the moment. Reading still works.
     pub(crate) fn is_of_writing(&self) -> bool {
-        matches!(self.fault, Fault::Full(_) | Fault::NoWrites(_))
+        matches!(self.error, AttemptError::Full(_) | AttemptError::NoWrites(_))
     }
 
     pub(crate) fn is_corrupt(&self) -> bool {
-        matches!(self.fault, Fault::Refused(ErrorKind::Corrupt, _))
+        matches!(self.error, AttemptError::Refused(ErrorKind::Corrupt, _))
     }
 }

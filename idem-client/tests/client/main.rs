@@ -4,6 +4,7 @@
 mod bodies;
 mod end_to_end;
 mod forgetting;
+mod format;
 mod kills;
 mod redirects;
 mod replays;

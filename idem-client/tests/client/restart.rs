@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
+use crate::format::{kept, written_and_read};
 use crate::script::{Act, Script, client, plain, quick};
 
 const ROLE: &str = "IDEM_TEST_ROLE";
@@ -139,21 +140,6 @@ fn append(journal: &Path, line: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// What the hook is given for `request`.
-async fn kept(request: reqwest::Request) -> OutgoingRequest {
-    let (keeps, kept) = std::sync::mpsc::channel();
-    let client = client().persist(move |sending: OutgoingRequest| {
-        keeps.send(sending).unwrap();
-        async { Err(io::Error::other("enough")) }
-    });
-    client.execute(request).await.unwrap_err();
-    kept.recv().unwrap()
-}
-
-fn written_and_read(sending: &OutgoingRequest) -> OutgoingRequest {
-    serde_json::from_str(&serde_json::to_string(sending).unwrap()).unwrap()
-}
-
 #[tokio::test]
 async fn what_is_resumed_is_the_same_bytes_by_wrapper_and_middleware() {
     let server = Script::of([Act::Drop]).await;
@@ -266,47 +252,4 @@ async fn what_the_server_may_have_forgotten_is_not_sent_again() {
     }
     assert_eq!(server.seen().len(), 0);
     client().resume(&sending).await.unwrap();
-}
-
-#[tokio::test]
-async fn what_is_not_of_this_version_or_not_whole_is_an_error() {
-    let server = Script::of([]).await;
-    let written = serde_json::to_value(kept(server.post("12 EUR")).await).unwrap();
-    for (field, value) in [
-        ("version", 2.into()),
-        ("key", "".into()),
-        ("method", "P OST".into()),
-        ("url", "payments".into()),
-        ("headers", serde_json::json!([["x", { "text": "a\nb" }]])),
-        ("headers", serde_json::json!([["x", { "base64": "?" }]])),
-        ("left_out", serde_json::json!(["a b"])),
-        ("news", 1.into()),
-    ] {
-        let mut changed = written.clone();
-        changed[field] = value;
-        let read = serde_json::from_value::<OutgoingRequest>(changed);
-        assert!(read.is_err(), "{field}");
-    }
-    let mut stream = server.post("");
-    *stream.body_mut() = Some(reqwest::Body::wrap(reqwest::Body::from("12 EUR")));
-    let sending = written_and_read(&kept(stream).await);
-    assert!(sending.is_stream() && sending.body().is_none());
-    let error = client().resume(&sending).await.unwrap_err();
-    assert!(matches!(error.failure(), Failure::NotResumed(_)), "{error:?}");
-}
-
-/// The bytes of version 1, as the first release wrote them.
-#[tokio::test]
-async fn version_1_is_read_for_good() {
-    let line = r#"{"version":1,"key":"order-17","method":"POST","url":"https://api.example/payments?a=1",
-        "headers":[["idempotency-key",{"text":"\"order-17\""}],["x-many",{"base64":"dOk="}]],
-        "left_out":["authorization"],"body":{"kept":{"text":"12 EUR"}},
-        "first_sent":1800000000,"until":1800086400}"#;
-    let sending: OutgoingRequest = serde_json::from_str(line).unwrap();
-    assert_eq!((sending.key().as_str(), sending.method().as_str()), ("order-17", "POST"));
-    assert_eq!(sending.url().as_str(), "https://api.example/payments?a=1");
-    assert_eq!(sending.headers()["x-many"].as_bytes(), b"t\xe9");
-    assert_eq!(sending.missing(), [AUTHORIZATION]);
-    let written = serde_json::to_value(&sending).unwrap();
-    assert_eq!(written, serde_json::from_str::<serde_json::Value>(line).unwrap());
 }

@@ -1,9 +1,9 @@
-//! What is known of the records in moka, in parts.
+//! What is kept about the records in moka, in as many parts as there are shards.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::expiry::Expiry;
+use crate::evict::expiry::Expiry;
 use crate::hash::KeyHashValue;
 
 /// All records in moka, in parts.
@@ -21,15 +21,15 @@ pub(crate) struct Part {
     due: Mutex<Expiry>,
 }
 
-/// A look into moka that found none of a key, and when that was: a number that has changed when the key may have
-/// been completed since.
+/// A lookup in moka found no record of a key. Holds the part's number of completions at that time: while it is unchanged, the
+/// key cannot have been completed since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoneCompleted {
     completions: Option<u64>,
 }
 
 impl NoneCompleted {
-    /// Look again.
+    /// Nothing is known: look the key up again.
     pub(crate) const UNKNOWN: Self = Self { completions: None };
 }
 

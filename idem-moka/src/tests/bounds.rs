@@ -4,7 +4,7 @@ use bytes::Bytes;
 use idem_core::error::Operation;
 use idem_core::{Effect, ErrorKind, LockAnswer, Outcome, Store};
 
-use super::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
+use super::support::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
 use crate::{MokaConfig, MokaStore, RECORD_OVERHEAD};
 
 const SMALL: MokaConfig = MokaConfig {

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use idem_core::{Effect, ErrorKind, Lease, LockAnswer, Outcome, Store};
 
-use super::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
-use crate::evict::EvictableRecords;
+use super::support::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
+use crate::evict::evictable_records::EvictableRecords;
 use crate::{MokaConfig, MokaStore, RECORD_OVERHEAD, WhenFull};
 
 const EVICT: MokaConfig = MokaConfig {

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use idem_core::record::State;
 use idem_core::{Effect, Expired, LockAnswer, Outcome, Store};
 
-use super::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
+use super::support::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
 use crate::MokaConfig;
 use crate::hash::HashedKey;
-use crate::table::{Entry, Table};
+use crate::shards::table::{Entry, Table};
 
 #[tokio::test]
 async fn a_completed_record_is_replayed_up_to_its_expiry_and_not_at_it() {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use idem_core::{Effect, ErrorKind, Execution, Lease, LockAnswer, Outcome, Policy, Store, StoreExt};
 
-use super::{LEASE, RETENTION, acquire, fingerprint, key, lock, outcome, store};
+use super::support::{LEASE, RETENTION, acquire, fingerprint, key, lock, outcome, store};
 use crate::{MokaConfig, MokaStore, RECORD_OVERHEAD, WhenFull};
 
 const LARGEST: usize = 8 * 1024;

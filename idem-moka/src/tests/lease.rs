@@ -6,7 +6,7 @@ use bytes::Bytes;
 use idem_core::{Effect, LostReason, Store};
 use tokio::time::Instant;
 
-use super::{LEASE, RETENTION, acquire, complete, fingerprint, key, outcome, store};
+use super::support::{LEASE, RETENTION, acquire, complete, fingerprint, key, outcome, store};
 use crate::{MokaConfig, MokaStore, WhenFull};
 
 #[tokio::test]

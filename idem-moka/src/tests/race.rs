@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use idem_core::{Effect, LockAnswer, Outcome, Store};
 use tokio::sync::Barrier;
 
-use super::{RETENTION, acquire, key, lock, store};
+use super::support::{RETENTION, acquire, key, lock, store};
 use crate::{MokaConfig, WhenFull};
 
 const KEYS: usize = 20_000;

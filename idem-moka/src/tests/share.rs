@@ -3,7 +3,7 @@
 use idem_core::{Effect, ErrorKind, Key, Lease, LockAnswer, Result, Scope, Store};
 use proptest::prelude::*;
 
-use super::{LEASE, RETENTION, claim, fingerprint, outcome, store};
+use super::support::{LEASE, RETENTION, claim, fingerprint, outcome, store};
 use crate::{MokaConfig, MokaStore, RECORD_OVERHEAD, WhenFull};
 
 const TWO_MIB: MokaConfig = MokaConfig {

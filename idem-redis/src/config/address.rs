@@ -1,4 +1,4 @@
-//! Where servers are, and how a URI says so.
+//! Addresses of servers, and reading them from a URI.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -94,7 +94,7 @@ impl Target {
         let (servers, database) = rest.split_once('/').unwrap_or((rest, ""));
         target.servers = read_servers(servers)?;
         if !database.is_empty() {
-            // It is not shown: a URI ends at the first `?`, and it may be of a password.
+            // Not shown in the error: it may be part of a password with a `?`, where the URI's options seem to begin.
             let number = database.parse().map_err(|source| {
                 invalid("what follows the servers' / is no number of a database").with_source(source)
             })?;
@@ -114,8 +114,8 @@ fn is_ipv6(host: &str) -> bool {
     host.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
 }
 
-/// What a mistake may show of `text`. Behind a colon there may be a password instead of a port: a URI ends its servers at the
-/// first `?`, and one in a password is easily forgotten.
+/// What an error may show of `text`. Behind a colon there may be a password instead of a port: the servers of a URI end at
+/// the first `?`, and one in a password is easily left unencoded.
 fn without_password(text: &str) -> String {
     if let Some((_, server)) = text.rsplit_once('@') {
         return format!("...@{server}");
@@ -126,7 +126,7 @@ fn without_password(text: &str) -> String {
     }
 }
 
-/// A host and what follows its last colon, which an IPv6 address has only after its bracket.
+/// A host and its port, which an IPv6 address has only after its bracket.
 fn split_port(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') && (host.ends_with(']') || !host.contains(':')) => {
@@ -136,7 +136,7 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Percent-decoded; none when empty. An error does not show the text: it may be a password.
+/// Percent-decoded; `None` when empty. The error does not show the text, which may be a password.
 fn decoded(text: &str) -> Result<Option<String>> {
     let decoded = percent_decode_str(text)
         .decode_utf8()

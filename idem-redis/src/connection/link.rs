@@ -1,4 +1,4 @@
-//! Two connections to one server: one for calls, and where replicas must hold a write, one that waits for them.
+//! The two connections to one server: one for calls, and one that waits for replicas where they must hold a write.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -7,43 +7,48 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
-use super::Connection;
-use super::dial::Dial;
-use super::replicas::{Acknowledgers, Replicas};
-use super::single_flight::SingleFlight;
-use crate::Address;
+use crate::config::address::Address;
+use crate::connection::acknowledgers::Acknowledgers;
+use crate::connection::connector::Connector;
+use crate::connection::pipelined::Connection;
+use crate::connection::replicas::Replicas;
+use crate::connection::single_flight::SingleFlight;
 use crate::protocol::command::{Command, Part};
-use crate::protocol::fault::{Cause, Fault};
+use crate::protocol::errors::attempt_error::AttemptError;
+use crate::protocol::errors::cause::Cause;
 use crate::protocol::reply::Reply;
 
 pub(crate) struct Link {
     calls: Connection,
-    dial: Arc<Dial>,
+    connector: Arc<Connector>,
     identity: OnceLock<Identity>,
     has_data: AtomicBool,
-    /// That which waits for replicas: made when it is first needed, to the very same server.
+    /// The connection that waits for replicas. It is made when it is first needed, to the same process.
     waiting: SingleFlight<Arc<Replicas>>,
 }
 
 /// Which server it is, and since when it is master.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
-    /// Another whenever it is started.
+    /// Changes whenever the server is started.
     pub(crate) run_id: String,
-    /// Another whenever it becomes master.
+    /// Changes whenever the server becomes master.
     pub(crate) replication_id: String,
 }
 
 impl Link {
-    /// Connects and logs in. Bounded by the dial's time limits.
-    pub(crate) async fn open(dial: &Arc<Dial>, address: &Address) -> Result<Arc<Self>, Fault> {
-        let calls = Connection::open(dial, address).await?;
+    /// Connects and logs in. Bounded by the connector's time limits.
+    pub(crate) async fn open(
+        connector: &Arc<Connector>,
+        address: &Address,
+    ) -> Result<Arc<Self>, AttemptError> {
+        let calls = connector.connect(address).await?;
         Ok(Arc::new(Self {
             calls,
-            dial: Arc::clone(dial),
+            connector: Arc::clone(connector),
             identity: OnceLock::new(),
             has_data: AtomicBool::new(false),
-            waiting: SingleFlight::new(dial.longest()),
+            waiting: SingleFlight::new(connector.longest()),
         }))
     }
 
@@ -51,12 +56,12 @@ impl Link {
         self.calls.address()
     }
 
-    /// Both or none: what was written on the one is waited for on the other.
+    /// Both connections are needed: what was written on one is waited for on the other.
     pub(crate) fn is_open(&self) -> bool {
         self.calls.is_open() && self.waiting.is_none_or(|replicas| replicas.is_open())
     }
 
-    /// Gives the connections up, with all that is in flight on them.
+    /// Closes both connections. Calls in flight on them fail.
     pub(crate) fn close(&self) {
         self.calls.close();
         if let Some(replicas) = self.waiting.get() {
@@ -64,42 +69,48 @@ impl Link {
         }
     }
 
-    /// Asks one question, once.
+    /// Sends one query, once.
     ///
     /// # Cancel safety
     /// A dropped future leaves open whether the command is sent and done.
-    pub(crate) async fn ask(&self, parts: impl Into<Vec<Part>>) -> Result<Reply, Fault> {
+    pub(crate) async fn ask(&self, parts: impl Into<Vec<Part>>) -> Result<Reply, AttemptError> {
         self.run(&Command::new(parts)).await
     }
 
-    /// The same, of a command that is ready.
-    pub(crate) async fn run(&self, command: &Command) -> Result<Reply, Fault> {
+    /// As [`ask`](Self::ask), with a command that is already built.
+    pub(crate) async fn run(&self, command: &Command) -> Result<Reply, AttemptError> {
         self.calls.send(command, None, None).await
     }
 
-    /// Sends one command, once, as [`Connection::send`] does; `asking`: to a server that is only getting the key's slot.
-    pub(crate) async fn send(&self, command: &Command, asking: bool, until: Instant) -> Result<Reply, Fault> {
+    /// Sends one command, once, as [`Connection::send`] does; `asking`: the server is only
+    /// importing the key's slot.
+    pub(crate) async fn send(
+        &self,
+        command: &Command,
+        asking: bool,
+        until: Instant,
+    ) -> Result<Reply, AttemptError> {
         let before = asking.then(|| Command::new(["ASKING".into()]));
         self.calls.send(command, before.as_ref(), Some(until)).await
     }
 
     /// Tells which server this is.
     pub(crate) fn identify(&self, identity: Identity) {
-        // Once, when it was connected to.
+        // Set once, right after connecting.
         let _ = self.identity.set(identity);
     }
 
-    /// Whether this is the server that it was connected to, and master or replica as it was then.
+    /// Whether the server is still the same process in the same role as when the link was connected.
     pub(crate) fn is_to(&self, identity: &Identity) -> bool {
         self.identity.get().is_none_or(|of| of == identity)
     }
 
-    /// Whether it was seen that the server has what it was given before.
+    /// Whether the server was found to still have the data that it was given before.
     pub(crate) fn has_data(&self) -> bool {
         self.has_data.load(Ordering::Acquire)
     }
 
-    /// It was seen. Data that are lost while the connection stays (`FLUSHALL`) are missed by the next check.
+    /// The data was found. Data lost while the connection stays open (`FLUSHALL`) is noticed by the next check.
     pub(crate) fn found_data(&self) {
         self.has_data.store(true, Ordering::Release);
     }
@@ -112,28 +123,28 @@ impl Link {
         asking: bool,
         by: Acknowledgers,
         until: Instant,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), AttemptError> {
         if by.is_none() {
             return Ok(());
         }
         let wait = async { self.replicas().await?.wait(key.clone(), asking, by).await };
         let waited = timeout_at(until, wait).await.unwrap_or_else(|_| {
-            // Longer than any connection waits that is served: the runtime rests that does it.
+            // A connection that is being served never waits this long, so the runtime that serves it is not running.
             let silent = self.waiting.get().map(|replicas| replicas.silent());
-            if silent.is_some_and(|silent| silent >= self.dial.response_timeout * 2) {
+            if silent.is_some_and(|silent| silent >= self.connector.response_timeout * 2) {
                 self.close();
             }
-            Err(Fault::OutOfTime)
+            Err(AttemptError::OutOfTime)
         });
         waited?;
         if self.is_open() {
             return Ok(());
         }
-        // Demoted meanwhile, perhaps: what its replicas held then counts for nothing.
-        Err(Fault::Unknown(Cause::new(format!("the connection to {} was given up", self.address()))))
+        // The server may have been demoted meanwhile, and then its replicas' acknowledgement is void.
+        Err(AttemptError::Unknown(Cause::new(format!("the connection to {} was given up", self.address()))))
     }
 
-    async fn replicas(self: &Arc<Self>) -> Result<Arc<Replicas>, Fault> {
+    async fn replicas(self: &Arc<Self>) -> Result<Arc<Replicas>, AttemptError> {
         if let Some(replicas) = self.waiting.get() {
             return Ok(replicas);
         }
@@ -141,42 +152,42 @@ impl Link {
             let link = Arc::clone(self);
             async move { link.make_replicas().await.map(Arc::new) }
         };
-        self.waiting.get_or_make(|_| true, Duration::ZERO, make).await.map_err(|fault| {
-            tracing::warn!(server = %self.address(), ?fault, "replicas cannot be waited for");
+        self.waiting.get_or_make(|_| true, Duration::ZERO, make).await.map_err(|error| {
+            tracing::warn!(server = %self.address(), fault = ?error, "replicas cannot be waited for");
             let message = format!("the replicas of {} cannot be waited for", self.address());
-            Fault::Unknown(Cause::new(message))
+            AttemptError::Unknown(Cause::new(message))
         })
     }
 
-    async fn make_replicas(&self) -> Result<Replicas, Fault> {
-        let connection = Connection::open(&self.dial, self.address()).await?;
+    async fn make_replicas(&self) -> Result<Replicas, AttemptError> {
+        let connection = self.connector.connect(self.address()).await?;
         let identity = self.identity.get().cloned().unwrap_or_default();
-        // At one address there may be many servers, or another than before.
+        // One address may lead to several servers, or to a different one than before.
         if run_id(&connection).await? != identity.run_id {
             let message = format!("{} is another server than the one that was written to", self.address());
-            return Err(Fault::Unknown(Cause::new(message)));
+            return Err(AttemptError::Unknown(Cause::new(message)));
         }
-        Ok(Replicas::start(connection, self.dial.ack_timeout, identity.replication_id))
+        Ok(Replicas::start(connection, self.connector.ack_timeout, identity.replication_id))
     }
 
-    /// Asks for notifications of `channel`, a key.
-    pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), Fault> {
+    /// Subscribes to `channel`, which is a key.
+    pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), AttemptError> {
         self.calls.subscribe(&Command::new(["SSUBSCRIBE".into(), channel.to_owned().into()])).await
     }
 
-    pub(crate) async fn unsubscribe(&self, channel: &str) -> Result<(), Fault> {
+    pub(crate) async fn unsubscribe(&self, channel: &str) -> Result<(), AttemptError> {
         self.calls.subscribe(&Command::new(["SUNSUBSCRIBE".into(), channel.to_owned().into()])).await
     }
 }
 
-/// By which a server that was started again is told from what it was before.
-async fn run_id(connection: &Connection) -> Result<String, Fault> {
+/// Tells a server that was restarted from its earlier process.
+async fn run_id(connection: &Connection) -> Result<String, AttemptError> {
     let info = connection.send(&Command::new(["INFO".into(), "server".into()]), None, None).await?;
     let run_id = info.field("run_id").map(str::to_owned);
-    run_id.ok_or_else(|| Fault::Unknown(Cause::new("the server does not tell its run_id")))
+    run_id.ok_or_else(|| AttemptError::Unknown(Cause::new("the server does not tell its run_id")))
 }
 
-/// Those who wait for something may still hold it for a moment.
+/// Closes at once: callers that wait may hold a reference for a moment longer.
 impl Drop for Link {
     fn drop(&mut self) {
         self.close();

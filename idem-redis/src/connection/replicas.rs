@@ -1,8 +1,8 @@
-//! Waiting for replicas: one `WAIT` answers for every write before it, so calls share it.
+//! Waiting for replicas. One `WAIT` covers every write before it, so calls share it.
 //!
-//! A `WAIT` blocks its connection until replicas have answered, so it has one of its own: calls go on meanwhile. It waits
-//! for what its own connection wrote last (Redis 7.0: asked last), so something is written here first, which stands
-//! behind all that was answered before in what the replicas are told.
+//! A `WAIT` blocks its connection until replicas have answered, so it has a connection of its own and calls go on meanwhile.
+//! It waits for what its own connection wrote last (in Redis 7.0: sent last). So a key is written on it first: in the
+//! replication stream that write follows everything that was answered before.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,68 +13,26 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::Connection;
-use crate::protocol::command::{Command, Part};
-use crate::protocol::fault::{Cause, Fault};
-use crate::protocol::reply::Reply;
+use crate::connection::acknowledgers::{Acknowledgement, Acknowledgers};
+use crate::connection::pipelined::Connection;
+use crate::protocol::command::Command;
+use crate::protocol::errors::attempt_error::AttemptError;
+use crate::protocol::errors::cause::Cause;
 use crate::protocol::script::PROPAGATE;
 
 /// Calls that may wait for replicas at one time on one connection.
 const MOST_WAITING: usize = 16_384;
 
-/// Keys that are tried as what is written before a `WAIT`.
+/// How many keys of a batch are tried for the write before a `WAIT`.
 const MOST_TRIED: usize = 8;
 
-/// What must hold a write before it is answered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Acknowledgers {
-    pub(crate) replicas: u8,
-    /// Whether they are to have it on their disks, and the master, too.
-    pub(crate) disk: bool,
-}
-
-impl Acknowledgers {
-    pub(crate) fn is_none(self) -> bool {
-        self == Self::default()
-    }
-
-    /// What waits for these, for so many milliseconds.
-    pub(crate) fn command(self, timeout: u64) -> Command {
-        let (replicas, timeout) = (Part::Number(self.replicas.into()), Part::Number(timeout));
-        if self.disk {
-            Command::new(["WAITAOF".into(), Part::Number(1), replicas, timeout])
-        } else {
-            Command::new(["WAIT".into(), replicas, timeout])
-        }
-    }
-}
-
-/// What holds a write.
-#[derive(Debug, Clone, Copy)]
-struct Held {
-    replicas: i64,
-    /// Whether the master's disk does, where that was asked.
-    disk: bool,
-}
-
-impl Held {
-    fn read(answer: &Reply) -> Option<Self> {
-        match answer.array() {
-            Some([local, replicas]) => {
-                Some(Self { replicas: replicas.integer()?, disk: local.integer()? > 0 })
-            }
-            _ => Some(Self { replicas: answer.integer()?, disk: false }),
-        }
-    }
-}
-
-/// Those who wait for the replicas of one server.
+/// The calls that wait for the replicas of one server.
 pub(super) struct Replicas {
     connection: Arc<Connection>,
     waiting: mpsc::Sender<Waiting>,
-    /// Since when somebody has waited, and nobody was answered.
+    /// Since when calls have waited without any being answered.
     silent_since: Arc<Mutex<Option<Instant>>>,
-    /// Ends with this: the answer to its `WAIT` may never come.
+    /// Aborted on drop: the answer to its `WAIT` may never come.
     task: AbortHandle,
 }
 
@@ -82,11 +40,11 @@ struct Waiting {
     key: Bytes,
     asking: bool,
     by: Acknowledgers,
-    acknowledged: oneshot::Sender<Result<Held, Fault>>,
+    acknowledged: oneshot::Sender<Result<Acknowledgement, AttemptError>>,
 }
 
 impl Replicas {
-    /// By `connection`, which is for this alone.
+    /// Starts a task that waits on `connection`, which is used for nothing else.
     pub(super) fn start(connection: Connection, timeout: Duration, replication_id: String) -> Self {
         let connection = Arc::new(connection);
         let (waiting, queue) = mpsc::channel(MOST_WAITING);
@@ -101,7 +59,7 @@ impl Replicas {
         Self { connection, waiting, silent_since, task }
     }
 
-    /// For how long those who wait have been answered nothing.
+    /// How long calls have waited without any being answered.
     pub(super) fn silent(&self) -> Duration {
         lock(&self.silent_since).map_or(Duration::ZERO, |since| since.elapsed())
     }
@@ -115,9 +73,9 @@ impl Replicas {
     }
 
     /// Waits until all that the server answered before is acknowledged `by` these; the last of it was about `key`.
-    pub(super) async fn wait(&self, key: Bytes, asking: bool, by: Acknowledgers) -> Result<(), Fault> {
+    pub(super) async fn wait(&self, key: Bytes, asking: bool, by: Acknowledgers) -> Result<(), AttemptError> {
         let given_up =
-            || Fault::Unknown(Cause::new("the connection was given up before its replicas answered"));
+            || AttemptError::Unknown(Cause::new("the connection was given up before its replicas answered"));
         let (acknowledged, answer) = oneshot::channel();
         lock(&self.silent_since).get_or_insert_with(Instant::now);
         self.waiting.send(Waiting { key, asking, by, acknowledged }).await.map_err(|_| given_up())?;
@@ -131,8 +89,8 @@ impl Replicas {
             (true, true) => " on their disks, and that of the master",
         };
         let (held, needed) = (held.replicas, by.replicas);
-        // Not sent again by ourselves: the caller's own resending finds the truth.
-        Err(Fault::refused(
+        // Not retried here: the caller's own retry finds out whether the write holds.
+        Err(AttemptError::refused(
             ErrorKind::Timeout,
             format!("{held} of {needed} replicas hold the write in time{on_disk}"),
         ))
@@ -146,11 +104,11 @@ impl Drop for Replicas {
     }
 }
 
-/// A server that is waited for.
+/// The server whose replicas are waited for, as seen by the task.
 struct Server {
     connection: Arc<Connection>,
     timeout: Duration,
-    /// What it called its data when it was connected to.
+    /// The server's replication id when it was connected to.
     replication_id: String,
     silent_since: Arc<Mutex<Option<Instant>>>,
 }
@@ -161,33 +119,38 @@ impl Server {
         while queue.recv_many(&mut batch, MOST_WAITING).await > 0 {
             let held = self.wait_for(&batch).await;
             for waiting in batch.drain(..) {
-                // A caller that has gone does not mind.
+                // A failed send means that the caller was dropped.
                 let _ = waiting.acknowledged.send(held.clone());
             }
-            // Whoever waits by now has hardly waited.
+            // Calls that are queued by now have only just begun to wait.
             *lock(&self.silent_since) = (!queue.is_empty()).then(Instant::now);
         }
     }
 
-    /// Any key of the batch will do. The slot of one may have moved, which is nothing to the others.
-    async fn wait_for(&self, batch: &[Waiting]) -> Result<Held, Fault> {
+    /// Any key of the batch will do for the write before the `WAIT`. When the slot of one has moved, another is tried.
+    async fn wait_for(&self, batch: &[Waiting]) -> Result<Acknowledgement, AttemptError> {
         let by = Acknowledgers {
             replicas: batch.iter().map(|waiting| waiting.by.replicas).max().unwrap_or(0),
             disk: batch.iter().any(|waiting| waiting.by.disk),
         };
-        let mut held = Err(Fault::Unknown(Cause::new("nobody waits")));
+        let mut held = Err(AttemptError::Unknown(Cause::new("nobody waits")));
         for Waiting { key, asking, .. } in batch.iter().rev().take(MOST_TRIED) {
             held = self.wait(key, *asking, by).await;
             match held {
-                Err(Fault::Moved { .. } | Fault::Ask { .. } | Fault::Later(_))
+                Err(AttemptError::Moved { .. } | AttemptError::Ask { .. } | AttemptError::Later(_))
                     if self.connection.is_open() => {}
                 _ => break,
             }
         }
-        held.map_err(Fault::of_wait)
+        held.map_err(AttemptError::of_wait)
     }
 
-    async fn wait(&self, key: &Bytes, asking: bool, by: Acknowledgers) -> Result<Held, Fault> {
+    async fn wait(
+        &self,
+        key: &Bytes,
+        asking: bool,
+        by: Acknowledgers,
+    ) -> Result<Acknowledgement, AttemptError> {
         let timeout = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX).max(1);
         let wait = by.command(timeout);
         let info = Command::new(["INFO".into(), "replication".into()]);
@@ -197,17 +160,18 @@ impl Server {
             self.connection.send_three([&propagate, &wait, &info], before.as_ref()).await
         };
         let [_, held, info] = match send(false).await {
-            Err(Fault::NoScript) => send(true).await?,
+            Err(AttemptError::NoScript) => send(true).await?,
             answers => answers?,
         };
-        // A master that was a replica meanwhile may have thrown away what it had written before.
+        // A master that was a replica meanwhile may have discarded its earlier writes.
         let still_master = info.field("role") == Some("master")
             && info.field("master_replid") == Some(self.replication_id.as_str());
         if !still_master {
             self.connection.close();
-            return Err(Fault::Unknown(Cause::new("the server's data are not what they were")));
+            return Err(AttemptError::Unknown(Cause::new("the server's data are not what they were")));
         }
-        Held::read(&held).ok_or_else(|| Fault::Unknown(Cause::new("WAIT was not answered by a number")))
+        Acknowledgement::read(&held)
+            .ok_or_else(|| AttemptError::Unknown(Cause::new("WAIT was not answered by a number")))
     }
 }
 

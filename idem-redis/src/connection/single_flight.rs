@@ -1,4 +1,4 @@
-//! What is made when it is first needed, in one attempt for all who need it at that time.
+//! A value that is made on first use, by one attempt that all concurrent callers share.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::protocol::fault::Fault;
+use crate::protocol::errors::attempt_error::AttemptError;
 
 pub(crate) struct SingleFlight<T> {
     state: Arc<watch::Sender<State<T>>>,
-    /// How long an attempt takes at most, in a runtime that goes on.
+    /// Upper bound of an attempt's duration in a runtime that is running.
     longest: Duration,
     attempts: AtomicU64,
 }
 
 enum State<T> {
     Idle,
-    /// The attempt of this number, since then.
+    /// The number of the attempt, and since when it runs.
     Making(u64, Instant),
     Made(T),
-    Failed(Fault, Instant),
+    Failed(AttemptError, Instant),
 }
 
 impl<T> State<T> {
@@ -36,24 +36,24 @@ impl<T> State<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
-    /// An attempt that takes longer than `longest` is given up: the runtime rests that makes it.
+    /// An attempt that takes longer than `longest` is abandoned: its runtime is not running any more.
     pub(crate) fn new(longest: Duration) -> Self {
         let state = Arc::new(watch::Sender::new(State::Idle));
         Self { state, longest, attempts: AtomicU64::new(0) }
     }
 
-    /// What was made, usable or not.
+    /// The value, usable or not.
     pub(crate) fn get(&self) -> Option<T> {
         self.state.borrow().made().cloned()
     }
 
-    /// Whether nothing was made, or what was made passes `test`.
+    /// Whether there is no value, or it passes `test`.
     pub(crate) fn is_none_or(&self, test: impl FnOnce(&T) -> bool) -> bool {
         self.state.borrow().made().is_none_or(test)
     }
 
-    /// What was made where it is still `usable`, else what `attempt` gives. After a failure nothing is tried for `pause`, and
-    /// everybody is told of that failure; none when the runtime has ended that was making it.
+    /// The value where it is still `usable`, else the result of `attempt`. For `pause` after a failure no attempt is made, and
+    /// every caller gets that failure. `Err(None)`: the runtime ended that ran the attempt.
     ///
     /// # Cancel safety
     /// The attempt goes on in a task of its own when the caller leaves.
@@ -62,9 +62,9 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         usable: impl Fn(&T) -> bool,
         pause: Duration,
         attempt: impl FnOnce() -> F,
-    ) -> Result<T, Option<Fault>>
+    ) -> Result<T, Option<AttemptError>>
     where
-        F: Future<Output = Result<T, Fault>> + Send + 'static,
+        F: Future<Output = Result<T, AttemptError>> + Send + 'static,
     {
         let mut changes = self.state.subscribe();
         let number = self.attempts.fetch_add(1, Ordering::Relaxed);
@@ -81,31 +81,31 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
             is_due
         };
         if self.state.send_if_modified(begins) {
-            // Made before it is spawned: a runtime may end without having begun with it.
+            // Created before it is spawned, so that its `Drop` runs even when the runtime never polls the task.
             let flight = Flight { state: Arc::clone(&self.state), number, outcome: None };
             tokio::spawn(flight.run(attempt()));
         }
         let settled = changes.wait_for(|state| !matches!(state, State::Making(..))).await;
         match settled.as_deref() {
             Ok(State::Made(made)) => Ok(made.clone()),
-            Ok(State::Failed(fault, _)) => Err(Some(fault.clone())),
+            Ok(State::Failed(error, _)) => Err(Some(error.clone())),
             // The sender lives as long as this.
             Ok(State::Idle | State::Making(..)) | Err(_) => Err(None),
         }
     }
 
-    /// Gives up what was made, if anything was.
+    /// Takes the value out, if there is one.
     pub(crate) fn reset(&self) -> Option<T> {
         self.state.send_replace(State::Idle).into_made()
     }
 
-    /// The same, and tells everybody why.
-    pub(crate) fn fail(&self, fault: Fault) -> Option<T> {
-        self.state.send_replace(State::Failed(fault, Instant::now())).into_made()
+    /// Takes the value out and records a failure for later callers.
+    pub(crate) fn fail(&self, error: AttemptError) -> Option<T> {
+        self.state.send_replace(State::Failed(error, Instant::now())).into_made()
     }
 }
 
-/// Says what came of it, also when the runtime ends meanwhile: then nobody is to blame, and nobody has to wait.
+/// A running attempt. Publishes its outcome on drop, so that callers do not wait for ever when the runtime ends first.
 struct Flight<T> {
     state: Arc<watch::Sender<State<T>>>,
     number: u64,
@@ -113,10 +113,10 @@ struct Flight<T> {
 }
 
 impl<T> Flight<T> {
-    async fn run(mut self, making: impl Future<Output = Result<T, Fault>>) {
+    async fn run(mut self, making: impl Future<Output = Result<T, AttemptError>>) {
         self.outcome = Some(match making.await {
             Ok(made) => State::Made(made),
-            Err(fault) => State::Failed(fault, Instant::now()),
+            Err(error) => State::Failed(error, Instant::now()),
         });
     }
 }
@@ -125,7 +125,7 @@ impl<T> Drop for Flight<T> {
     fn drop(&mut self) {
         let outcome = self.outcome.take().unwrap_or(State::Idle);
         self.state.send_if_modified(|state| {
-            // Nobody waits any more for what was given up.
+            // An abandoned attempt must not overwrite the state of a later one.
             let is_waited_for = matches!(state, State::Making(number, _) if *number == self.number);
             if is_waited_for {
                 *state = outcome;

@@ -1,4 +1,4 @@
-//! Whom to trust over TLS, and who we are.
+//! TLS: which certificates are trusted, and the client's own.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -13,37 +13,40 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::protocol::fault::{Cause, Fault};
-use crate::{Address, RedisConfig};
+use crate::config::address::Address;
+use crate::config::redis_config::RedisConfig;
+use crate::protocol::errors::attempt_error::AttemptError;
+use crate::protocol::errors::cause::Cause;
 
 type Source = Box<dyn Error + Send + Sync>;
 
-/// Certificates, where they are kept: read again for every connection, since they are renewed under the same names.
+/// The certificate files. They are read again for every connection, since certificates are renewed under the same names.
 #[derive(Clone)]
-pub(super) struct Files {
+pub(super) struct CertificateFiles {
     roots: Option<PathBuf>,
-    /// Our certificates and their key.
+    /// The client's own certificates and their key.
     own: Option<(PathBuf, PathBuf)>,
 }
 
-pub(super) struct Connector(TlsConnector);
+pub(super) struct TlsClient(TlsConnector);
 
-impl Files {
-    /// None without TLS. The system's certificates, unless the configuration names a file.
+impl CertificateFiles {
+    /// `None` without TLS. Trusts the system's certificates unless the configuration names a file.
     pub(super) fn of(config: &RedisConfig) -> Option<Self> {
         let own = config.client_cert_file.clone().zip(config.client_key_file.clone());
         config.tls.then(|| Self { roots: config.ca_file.clone(), own })
     }
 
-    /// Reads them, where that holds up nobody.
-    pub(super) async fn connector(&self) -> Result<Connector, Fault> {
+    /// Reads the files on a thread for blocking work.
+    pub(super) async fn load(&self) -> Result<TlsClient, AttemptError> {
         let files = self.clone();
         let read = tokio::task::spawn_blocking(move || files.read());
-        read.await
-            .unwrap_or_else(|_| Err(Fault::Later(Cause::new("the runtime ended that reads certificates"))))
+        read.await.unwrap_or_else(|_| {
+            Err(AttemptError::Later(Cause::new("the runtime ended that reads certificates")))
+        })
     }
 
-    fn read(&self) -> Result<Connector, Fault> {
+    fn read(&self) -> Result<TlsClient, AttemptError> {
         let roots = match &self.roots {
             Some(file) => roots_of(file)?,
             None => system_roots()?,
@@ -53,23 +56,23 @@ impl Files {
             .map_err(|source| invalid("TLS cannot be used".to_owned(), source))?
             .with_root_certificates(roots);
         let Some((certificates, key)) = &self.own else {
-            return Ok(Connector(TlsConnector::from(Arc::new(builder.with_no_client_auth()))));
+            return Ok(TlsClient(TlsConnector::from(Arc::new(builder.with_no_client_auth()))));
         };
         let chain = certificates_of("client_cert_file", certificates)?;
         let unusable = |source: Source| unusable("client_key_file", key, "private key", source);
         let read = PrivateKeyDer::from_pem_file(key).map_err(|source| unusable(source.into()))?;
         let client = builder.with_client_auth_cert(chain, read).map_err(|source| unusable(source.into()))?;
-        Ok(Connector(TlsConnector::from(Arc::new(client))))
+        Ok(TlsClient(TlsConnector::from(Arc::new(client))))
     }
 }
 
-impl Connector {
-    pub(super) async fn secure(
+impl TlsClient {
+    pub(super) async fn handshake(
         &self,
         stream: TcpStream,
         host: &str,
         server: &Address,
-    ) -> Result<TlsStream<TcpStream>, Fault> {
+    ) -> Result<TlsStream<TcpStream>, AttemptError> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|source| refused(server, Cause::of("its name".to_owned(), source)))?;
         self.0.connect(name, stream).await.map_err(|error| {
@@ -77,22 +80,22 @@ impl Connector {
             if is_refusal {
                 return refused(server, Cause::of(error.to_string(), error));
             }
-            Fault::Later(Cause::of(format!("{server} cannot be reached"), error))
+            AttemptError::Later(Cause::of(format!("{server} cannot be reached"), error))
         })
     }
 }
 
-/// Whether it is what the other side says, or what is known of it: not a connection that failed.
+/// Whether TLS itself failed, by the peer's alert or by its certificate, rather than the connection.
 pub(super) fn is_refusal(error: &(dyn Error + Send + Sync + 'static)) -> bool {
     let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     inner.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
 }
 
-pub(super) fn refused(server: &Address, cause: Cause) -> Fault {
-    Fault::Refused(ErrorKind::InvalidConfig, cause.within(&format!("no TLS with {server}")))
+pub(super) fn refused(server: &Address, cause: Cause) -> AttemptError {
+    AttemptError::Refused(ErrorKind::InvalidConfig, cause.within(&format!("no TLS with {server}")))
 }
 
-fn system_roots() -> Result<RootCertStore, Fault> {
+fn system_roots() -> Result<RootCertStore, AttemptError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(found.certs);
@@ -106,7 +109,7 @@ fn system_roots() -> Result<RootCertStore, Fault> {
     ))
 }
 
-fn roots_of(file: &Path) -> Result<RootCertStore, Fault> {
+fn roots_of(file: &Path) -> Result<RootCertStore, AttemptError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates_of("ca_file", file)? {
         roots.add(certificate).map_err(|source| unusable("ca_file", file, "certificates", source.into()))?;
@@ -114,7 +117,7 @@ fn roots_of(file: &Path) -> Result<RootCertStore, Fault> {
     Ok(roots)
 }
 
-fn certificates_of(option: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
+fn certificates_of(option: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, AttemptError> {
     let unusable = |source: Source| unusable(option, file, "certificates", source);
     let certificates = CertificateDer::pem_file_iter(file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -125,10 +128,10 @@ fn certificates_of(option: &str, file: &Path) -> Result<Vec<CertificateDer<'stat
     Ok(certificates)
 }
 
-fn unusable(option: &str, file: &Path, what: &str, source: Source) -> Fault {
+fn unusable(option: &str, file: &Path, what: &str, source: Source) -> AttemptError {
     invalid(format!("{option} = {} holds no usable {what}", file.display()), source)
 }
 
-fn invalid(message: String, source: impl Into<Source>) -> Fault {
-    Fault::Refused(ErrorKind::InvalidConfig, Cause::of(message, source))
+fn invalid(message: String, source: impl Into<Source>) -> AttemptError {
+    AttemptError::Refused(ErrorKind::InvalidConfig, Cause::of(message, source))
 }

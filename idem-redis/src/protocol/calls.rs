@@ -10,20 +10,19 @@ use idem_core::error::Operation;
 use idem_core::record::{Record, State};
 use idem_core::{Claim, Effect, Error, ErrorKind, Fingerprint, Key, Lease, LostReason, Result};
 
-use crate::protocol::command::{Ask, Command, Part, Request};
+use crate::protocol::command::{Command, Part, Payload, Request};
 use crate::protocol::records::{self, lease_left, lease_millis, micros, millis};
-use crate::protocol::reply::{Reply, Said};
+use crate::protocol::reply::{Reply, ScriptReply};
 use crate::protocol::script::{self, Script};
-use crate::topology::check;
 
 /// `SET NX GET`: the whole of `lock` for a fresh key and for a completed one.
 pub(crate) fn set_if_absent(redis_key: &Bytes, record: Bytes, claim: &Claim) -> Request {
     let (key, life) = (Part::Bytes(redis_key.clone()), Part::Number(life(claim)));
     let parts = ["SET".into(), key, record.into(), "NX".into(), "GET".into(), "PX".into(), life];
-    Request { key: redis_key.clone(), ask: Ask::Command(Command::new(parts)) }
+    Request { key: redis_key.clone(), payload: Payload::Command(Command::new(parts)) }
 }
 
-/// `lock` for a key that was found locked, or could not be written.
+/// `lock` for a key that was found locked, or where writing was refused.
 pub(crate) fn lock(
     redis_key: &Bytes,
     fingerprint: &Fingerprint,
@@ -50,7 +49,7 @@ fn life(claim: &Claim) -> u64 {
     lease_millis(claim.lease) + millis(claim.retention)
 }
 
-/// A holder's call. `now`: the server's time as far as it is known.
+/// A holder's call. `now`: the server's time, where it is known.
 ///
 /// # Errors
 /// Those of the codec.
@@ -108,37 +107,37 @@ pub(crate) fn remove(redis_key: &Bytes, force: bool, remembered: Duration) -> Re
 }
 
 pub(crate) fn delete(redis_key: &Bytes) -> Request {
-    let ask = Ask::Command(Command::new(["DEL".into(), redis_key.clone().into()]));
-    Request { key: redis_key.clone(), ask }
+    let payload = Payload::Command(Command::new(["DEL".into(), redis_key.clone().into()]));
+    Request { key: redis_key.clone(), payload }
 }
 
 pub(crate) fn get(redis_key: &Bytes) -> Request {
     script(&script::GET, redis_key, Vec::new())
 }
 
-/// Asks to be told when the lease ends.
+/// Reads the lease, and asks its holder to notify when it ends.
 pub(crate) fn wait(redis_key: &Bytes) -> Request {
     script(&script::WAIT, redis_key, Vec::new())
 }
 
-/// What `lock` by script is answered; none for a record that cannot be read.
+/// Reads the answer to `lock` by script. `None`: the record on the server cannot be read.
 pub(crate) fn read_lock(
     key: &Key,
-    said: &Said<'_>,
+    reply: &ScriptReply<'_>,
     fresh: impl FnOnce() -> Answer,
 ) -> Result<Option<Answer>> {
-    Ok(Some(match said.word {
+    Ok(Some(match reply.word {
         b"fresh" => fresh(),
         b"mismatch" => Answer::FingerprintMismatch,
-        b"held" => Answer::InProgress(lease_left(said.number(0).unwrap_or(0)).max(Duration::from_millis(1))),
+        b"held" => Answer::InProgress(lease_left(reply.number(0).unwrap_or(0)).max(Duration::from_millis(1))),
         b"acquired" => {
-            let (Some(left), Some(bytes)) = (said.number(0), said.bytes(1)) else {
+            let (Some(left), Some(bytes)) = (reply.number(0), reply.bytes(1)) else {
                 return Err(unexpected(Operation::Lock));
             };
             Answer::Acquired(records::grant(&records::decode(key, bytes)?, lease_left(left)))
         }
         b"completed" => {
-            let record = records::decode(key, said.bytes(0).ok_or_else(|| unexpected(Operation::Lock))?)?;
+            let record = records::decode(key, reply.bytes(0).ok_or_else(|| unexpected(Operation::Lock))?)?;
             completed(record).ok_or_else(|| unexpected(Operation::Lock))?
         }
         b"damaged" => return Ok(None),
@@ -157,9 +156,9 @@ pub(crate) fn completed(record: Record) -> Option<Answer> {
     }))
 }
 
-/// What a holder's call is answered, and whether it changed the record; none for a record that cannot be read.
+/// Reads the answer to a holder's call, and whether it changed the record. `None`: the record on the server cannot be read.
 ///
-/// `unsure`: an earlier try of the same call may have been done.
+/// `unsure`: an earlier attempt of the same call may have been carried out.
 pub(crate) fn read_holder(
     lease: &Lease,
     operation: Operation,
@@ -171,7 +170,7 @@ pub(crate) fn read_holder(
         b"applied" => (Effect::Applied, true),
         b"kept" => (Effect::Applied, false),
         b"gone" | b"released" if released_before => (Effect::Applied, true),
-        // Nobody can have taken over within the lease but after that release.
+        // Within the lease, only after that release can another owner have taken over.
         b"superseded" if released_before && !lease.remaining().is_zero() => (Effect::Applied, true),
         b"gone" => (Effect::Lost(LostReason::Gone), false),
         b"superseded" => (Effect::Lost(LostReason::Superseded), false),
@@ -182,29 +181,29 @@ pub(crate) fn read_holder(
     }))
 }
 
-/// What `get` is answered.
+/// Reads the answer to `get`.
 pub(crate) fn read_get(key: &Key, reply: &Reply) -> Result<Option<Record>> {
     let Some([value, Reply::Integer(life), time]) = reply.array() else {
         return Err(unexpected(Operation::Get));
     };
     let Some(bytes) = value.bytes().filter(|bytes| !records::is_forgotten(bytes)) else { return Ok(None) };
-    let now = check::time(time).ok_or_else(|| unexpected(Operation::Get))?;
+    let now = time.time_micros().ok_or_else(|| unexpected(Operation::Get))?;
     records::decode_at(key, bytes, *life, Timestamp::from_micros(now)).map(Some)
 }
 
-/// Whether an answer of a script comes from a change, which replicas must hold before it is told.
+/// Whether a script's answer stands for a change, which replicas must hold before the caller gets the answer.
 pub(crate) fn is_change(reply: &Reply) -> bool {
-    matches!(Said::of(reply).word, b"fresh" | b"acquired" | b"applied" | b"kept")
+    matches!(ScriptReply::of(reply).word, b"fresh" | b"acquired" | b"applied" | b"kept")
 }
 
-/// An answer that none of the server's is like: what it did is not known, but to a question.
+/// The error for an answer that makes no sense. What the server did is unknown, except that a query changes nothing.
 pub(crate) fn unexpected(operation: Operation) -> Error {
     let kind = if operation == Operation::Get { ErrorKind::Unavailable } else { ErrorKind::Timeout };
     Error::new(kind, operation, "redis: the server's answer makes no sense")
 }
 
 fn script(script: &'static LazyLock<Script>, redis_key: &Bytes, arguments: Vec<Part>) -> Request {
-    Request { key: redis_key.clone(), ask: Ask::Script(script, arguments) }
+    Request { key: redis_key.clone(), payload: Payload::Script(script, arguments) }
 }
 
 fn bytes(bytes: &[u8]) -> Part {

@@ -1,12 +1,12 @@
-//! Commands, and how they are written for a server (RESP, the same in all its versions): an array of byte strings.
+//! Commands, written in RESP as arrays of byte strings, which all its versions have alike.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use bytes::{BufMut as _, Bytes};
 
-use crate::connection::Outgoing;
 use crate::protocol::script::Script;
+use crate::protocol::write_buffer::WriteBuffer;
 
 /// One part of a command.
 #[derive(Clone)]
@@ -20,25 +20,25 @@ pub(crate) enum Part {
 #[derive(Clone)]
 pub(crate) struct Command(Vec<Part>);
 
-/// What a call sends, as often as it must.
+/// What a call sends, in each of its attempts.
 pub(crate) struct Request {
     /// The Redis key that it is about.
     pub(crate) key: Bytes,
-    pub(crate) ask: Ask,
+    pub(crate) payload: Payload,
 }
 
-pub(crate) enum Ask {
+pub(crate) enum Payload {
     Command(Command),
     /// A script for the key, with its arguments.
     Script(&'static LazyLock<Script>, Vec<Part>),
 }
 
 impl Request {
-    /// `whole_script`: for a server that does not know it.
+    /// `whole_script`: the server does not know the script's digest.
     pub(crate) fn command(&self, whole_script: bool) -> Cow<'_, Command> {
-        match &self.ask {
-            Ask::Command(command) => Cow::Borrowed(command),
-            Ask::Script(script, arguments) => {
+        match &self.payload {
+            Payload::Command(command) => Cow::Borrowed(command),
+            Payload::Script(script, arguments) => {
                 Cow::Owned(Command::script(script, whole_script, self.key.clone(), arguments))
             }
         }
@@ -59,13 +59,13 @@ impl Command {
         Self(parts)
     }
 
-    /// How many bytes it takes to write it, nearly.
+    /// About how many bytes it takes when written.
     pub(crate) fn len(&self) -> usize {
         let each = |part: &Part| 16 + part.as_bytes(&mut itoa::Buffer::new()).len();
         self.0.iter().map(each).sum()
     }
 
-    pub(crate) fn write(&self, out: &mut Outgoing) {
+    pub(crate) fn write(&self, out: &mut WriteBuffer) {
         let mut digits = itoa::Buffer::new();
         put_length(out, b'*', self.0.len());
         for part in &self.0 {
@@ -119,7 +119,7 @@ impl From<u64> for Part {
     }
 }
 
-fn put_length(out: &mut Outgoing, kind: u8, length: usize) {
+fn put_length(out: &mut WriteBuffer, kind: u8, length: usize) {
     let tail = out.tail();
     tail.put_u8(kind);
     tail.put_slice(itoa::Buffer::new().format(length).as_bytes());

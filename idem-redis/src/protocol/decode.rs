@@ -1,39 +1,40 @@
 //! Reading what a server sends (RESP3, <https://redis.io/docs/latest/develop/reference/protocol-spec/>).
 //!
-//! In two steps: the end of what comes next is found first, as it comes, so that nothing is made of what has not come
-//! whole, and no number that the server names reserves memory. The tests hold it to another reader of the same.
+//! In two steps. The end of the next frame is searched for as bytes arrive, so that nothing is allocated for a frame that is
+//! not complete, and no length that the server announces reserves memory. Then the complete frame is read. The tests compare
+//! it with another RESP3 decoder.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
 use crate::protocol::reply::Reply;
 
-/// Numbers, and errors with what they quote.
+/// Longest line: numbers are short, but errors quote what they were sent.
 const LONGEST_LINE: usize = 64 << 10;
-/// What a server is asked here is answered by lists of lists of lists at most.
+/// Deepest nesting. The answers to what is sent here are lists of lists of lists at most.
 const MOST_NESTED: usize = 16;
-/// More than any cluster's layout has.
+/// Most elements of an answer: more than any cluster's layout has.
 const MOST_ELEMENTS: usize = 1 << 20;
 
 /// What a server sends.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
-    /// The answer to the command whose turn it is.
+    /// The answer to the oldest command in flight.
     Reply(Reply),
-    /// What was not asked for: a notification, or that notifications begin or end.
+    /// A push message: a notification, or that a subscription begins or ends.
     Push(Vec<Reply>),
 }
 
-/// What comes is not RESP3, or beyond what is taken.
+/// The bytes are not RESP3, or exceed a limit.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// Where what comes is, as far as it has come.
+/// Reads frames from bytes as they arrive, and keeps its place in an incomplete one.
 pub(crate) struct Decoder {
-    /// What one answer may have.
+    /// Most bytes of one answer.
     most_bytes: usize,
     /// Where the next element begins.
     at: usize,
-    /// How many elements are missing of each list that is not whole.
+    /// How many elements each incomplete list still misses.
     missing: Vec<usize>,
     elements: usize,
 }
@@ -43,7 +44,7 @@ impl Decoder {
         Self { most_bytes, at: 0, missing: Vec::new(), elements: 0 }
     }
 
-    /// Takes what comes next from `buffer`; none when it has not come whole. What has come of it is looked at once.
+    /// Takes the next frame from `buffer`; `None` while it is incomplete. Complete elements are not scanned again.
     pub(crate) fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, Malformed> {
         if !self.is_whole(buffer)? {
             return if self.at.max(buffer.len()) > self.most_bytes { Err(Malformed) } else { Ok(None) };
@@ -79,7 +80,7 @@ impl Decoder {
                     }
                 }
                 b'*' | b'~' | b'>' | b'%' | b'|' => {
-                    // Attributes stand before what they are about, and are no element of their own.
+                    // Attributes precede the element that they describe, and are no element of their own.
                     opened = elements(kind, line)? + usize::from(kind == b'|');
                     self.at = next;
                 }
@@ -97,7 +98,7 @@ impl Decoder {
         }
     }
 
-    /// One more element is whole; whether with it all is.
+    /// Counts one more complete element. Whether the frame is complete with it.
     fn close(&mut self) -> bool {
         while let Some(missing) = self.missing.last_mut() {
             *missing -= 1;
@@ -113,7 +114,7 @@ impl Decoder {
 /// A kind, the rest of its first line, and where the next begins.
 type Line<'a> = (u8, &'a [u8], usize);
 
-/// The first line of what begins `at`; none when it has not come.
+/// The first line of what begins `at`; `None` while it is incomplete.
 fn line(bytes: &[u8], at: usize) -> Result<Option<Line<'_>>, Malformed> {
     let Some((kind, rest)) = bytes.get(at..).and_then(<[u8]>::split_first) else { return Ok(None) };
     let Some(length) = rest.iter().take(LONGEST_LINE).position(|byte| *byte == b'\r') else {
@@ -147,7 +148,7 @@ fn skip_attributes(whole: &mut Bytes) -> Result<(), Malformed> {
     (0..elements).try_for_each(|_| read(whole).map(drop))
 }
 
-/// Reads what has come whole.
+/// Reads a complete element.
 fn read(whole: &mut Bytes) -> Result<Reply, Malformed> {
     while whole.first() == Some(&b'|') {
         skip_attributes(whole)?;
@@ -163,7 +164,7 @@ fn read(whole: &mut Bytes) -> Result<Reply, Malformed> {
         b'#' => Reply::Integer(i64::from(&line[..] == b"t")),
         b'$' => Reply::Bytes(take(whole, length(&line)?)?),
         b'!' => Reply::Error(take(whole, length(&line)?)?),
-        // Three letters say what kind of text it is.
+        // A verbatim string begins with three letters for its kind.
         b'=' => {
             let text = take(whole, length(&line)?)?;
             if text.get(3) != Some(&b':') {

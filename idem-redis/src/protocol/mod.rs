@@ -3,7 +3,8 @@
 pub(crate) mod calls;
 pub(crate) mod command;
 pub(crate) mod decode;
-pub(crate) mod fault;
+pub(crate) mod errors;
 pub(crate) mod records;
 pub(crate) mod reply;
 pub(crate) mod script;
+pub(crate) mod write_buffer;

@@ -1,4 +1,4 @@
-//! Records as Redis keeps them: the bytes, and the times that follow from the key's own expiry.
+//! Records as Redis keeps them: the bytes, and the times that follow from the key's expiry.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use idem_core::error::Operation;
 use idem_core::record::{Checkpoint, Completion, Locked, Record, State};
 use idem_core::{Claim, Error, ErrorKind, Fingerprint, Key, Lease, Outcome, Result, Token};
 
-/// By which a lease is longer on the server than the claim says: its clock counts in whole milliseconds and
-/// rounds down, and no lease may end there before it ends for its holder.
+/// How much longer a lease is on the server than the claim says, in milliseconds. The server's clock counts whole
+/// milliseconds and rounds down, and no lease may end there before it ends for its holder.
 const GRACE: u64 = 1;
 const STATE_AT: usize = 1;
-/// All up to a checkpoint's or an outcome's own bytes.
+/// Length of a record without the bytes of its checkpoint or outcome.
 const HEAD_LEN: usize = 88;
 /// What follows them, which in a locked record begins with its checkpoint's step.
 pub(crate) const STEP_AT: usize = 46;
-/// The state of what is left for some seconds of a key that was given back or removed: its token.
+/// The state of what is left of a key that was released or removed: its token, kept for some seconds.
 const FORGOTTEN: u8 = 4;
-/// Set in a locked record's state while somebody waits for its end.
+/// Flag in a locked record's state: a waiter wants to be notified of its end.
 const WAITED: u8 = 0x80;
 
 /// A Redis key: the prefix and the storage key as text, in which the first 22 characters stand for the scope.
@@ -94,7 +94,7 @@ pub(crate) fn as_locked(lease: &Lease) -> Result<Vec<u8>> {
     locked(lease.key(), fingerprint, token, lease.attempt(), lease.retention(), None)
 }
 
-/// The bytes by which a holder's record is known: its token and its fingerprint, as they stand in it.
+/// The bytes that identify a holder's record: its token and its fingerprint, as they stand in it.
 pub(crate) fn holder_bytes(token: Token, fingerprint: &Fingerprint) -> Bytes {
     let mut bytes = BytesMut::with_capacity(8 + 16 + 32);
     bytes.extend_from_slice(&token.sequence.to_be_bytes());
@@ -123,7 +123,7 @@ pub(crate) fn lease_left(left: i64) -> Duration {
     Duration::from_millis(u64::try_from(left).unwrap_or(0).saturating_sub(GRACE))
 }
 
-/// Whether there is no record any more, only its token. See `scripts/forget.lua`.
+/// Whether the value is only the token of a record that is gone. See `scripts/parts/forget.lua`.
 pub(crate) fn is_forgotten(bytes: &Bytes) -> bool {
     bytes.len() == HEAD_LEN
         && bytes.get(STATE_AT) == Some(&FORGOTTEN)

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 
-/// An answer, without what tells its kinds of texts and of lists from one another.
+/// An answer. RESP3's kinds of strings are one here, and so are its kinds of lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
     Null,
     Integer(i64),
     Bytes(Bytes),
-    /// An array, or a map as its keys and values in turn.
+    /// An array, or a map as alternating keys and values.
     Array(Vec<Reply>),
     Error(Bytes),
 }
@@ -22,7 +22,7 @@ impl Reply {
         std::str::from_utf8(self.bytes()?).ok()
     }
 
-    /// Of an `INFO`.
+    /// A field of an `INFO` answer.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.text()?.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
     }
@@ -34,15 +34,22 @@ impl Reply {
     pub(crate) fn array(&self) -> Option<&[Reply]> {
         if let Self::Array(parts) = self { Some(parts) } else { None }
     }
+
+    /// The answer to `TIME`, in microseconds since 1970.
+    pub(crate) fn time_micros(&self) -> Option<u64> {
+        let [seconds, micros] = self.array()? else { return None };
+        let number = |part: &Reply| part.text()?.parse::<u64>().ok();
+        number(seconds)?.checked_mul(1_000_000)?.checked_add(number(micros)?)
+    }
 }
 
-/// A script's answer: a word, alone or with what belongs to it.
-pub(crate) struct Said<'a> {
+/// A script's answer: a word, alone or followed by values.
+pub(crate) struct ScriptReply<'a> {
     pub(crate) word: &'a [u8],
     parts: &'a [Reply],
 }
 
-impl<'a> Said<'a> {
+impl<'a> ScriptReply<'a> {
     pub(crate) fn of(reply: &'a Reply) -> Self {
         let (word, parts) = match reply {
             Reply::Array(parts) => match parts.split_first() {

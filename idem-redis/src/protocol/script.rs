@@ -1,11 +1,11 @@
-//! The scripts: loaded when a server is connected to, and by their next use whenever it has forgotten them.
+//! The scripts: loaded on connecting, and sent whole on their next use when the server has dropped them.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use sha1::{Digest as _, Sha1};
 
-/// A script and the digest by which a server that has it is asked to run it.
+/// A script, and the digest by which a server that has it runs it.
 pub(crate) struct Script {
     pub(crate) source: &'static str,
     /// In hexadecimal digits.
@@ -23,17 +23,20 @@ impl Script {
     }
 }
 
-/// The text of some of the files, one after the other.
+/// The text of a script's shared parts, and then its own.
 macro_rules! text {
-    ($($part:literal),+) => {
-        concat!($(include_str!(concat!("scripts/", $part, ".lua"))),+)
+    ($($part:literal),*; $own:literal) => {
+        concat!(
+            $(include_str!(concat!("scripts/parts/", $part, ".lua")),)*
+            include_str!(concat!("scripts/", $own, ".lua"))
+        )
     };
 }
 
 macro_rules! scripts {
-    ($($(#[$doc:meta])* $name:ident = [$($part:literal),+];)*) => {
+    ($($(#[$doc:meta])* $name:ident = [$($part:literal),*; $own:literal];)*) => {
         $($(#[$doc])* pub(crate) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(text!($($part),+)));)*
+            LazyLock::new(|| Script::new(text!($($part),*; $own)));)*
 
         /// All of them.
         pub(crate) fn all() -> impl Iterator<Item = &'static Script> {
@@ -43,17 +46,17 @@ macro_rules! scripts {
 }
 
 scripts! {
-    LOCK = ["head", "lease", "clock", "touch", "lock"];
-    RENEW = ["head", "holder", "lease", "renew"];
-    CHECKPOINT = ["head", "holder", "lease", "touch", "checkpoint"];
-    COMPLETE = ["allow_oom", "as_locked", "head", "holder", "lease", "clock", "touch", "tell", "complete"];
-    RELEASE = ["allow_oom", "head", "holder", "lease", "tell", "forget", "release"];
-    REMOVE = ["allow_oom", "head", "lease", "tell", "forget", "remove"];
-    GET = ["get"];
-    WAIT = ["head", "lease", "wait"];
-    PROPAGATE = ["propagate"];
+    LOCK = ["head", "lease", "clock", "touch"; "lock"];
+    RENEW = ["head", "holder", "lease"; "renew"];
+    CHECKPOINT = ["head", "holder", "lease", "touch"; "checkpoint"];
+    COMPLETE = ["allow_oom", "as_locked", "head", "holder", "lease", "clock", "touch", "tell"; "complete"];
+    RELEASE = ["allow_oom", "head", "holder", "lease", "tell", "forget"; "release"];
+    REMOVE = ["allow_oom", "head", "lease", "tell", "forget"; "remove"];
+    GET = [; "get"];
+    WAIT = ["head", "lease"; "wait"];
+    PROPAGATE = [; "propagate"];
 }
 
-/// Seldom used, and sent whole: these are not loaded ahead.
-pub(crate) static PROBE: LazyLock<Script> = LazyLock::new(|| Script::new(text!("probe")));
-pub(crate) static SAY_REPLICATED: LazyLock<Script> = LazyLock::new(|| Script::new(text!("replicated")));
+/// Rarely used, and therefore sent whole instead of loaded on connecting.
+pub(crate) static PROBE: LazyLock<Script> = LazyLock::new(|| Script::new(text!(; "probe")));
+pub(crate) static SAY_REPLICATED: LazyLock<Script> = LazyLock::new(|| Script::new(text!(; "replicated")));

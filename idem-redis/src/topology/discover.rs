@@ -1,4 +1,4 @@
-//! Asking servers who the masters are: all of them at once, so that a dead one delays nobody.
+//! Asking servers which ones are masters: all at once, so that a dead server causes no delay.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,25 +7,27 @@ use idem_core::ErrorKind;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::Address;
-use crate::connection::dial::Dial;
+use crate::config::address::Address;
+use crate::connection::connector::Connector;
 use crate::connection::link::Link;
-use crate::protocol::fault::{Cause, Fault};
+use crate::protocol::errors::attempt_error::AttemptError;
+use crate::protocol::errors::cause::Cause;
 use crate::protocol::reply::Reply;
-use crate::topology::node::Node;
-use crate::topology::shards::Shards;
-use crate::topology::slots::{SLOTS, View};
+use crate::topology::cluster::shards::Shards;
+use crate::topology::cluster::slots::SLOTS;
+use crate::topology::cluster::view::View;
+use crate::topology::node::connections::Node;
 
-/// How long to wait for those who may know more, once somebody has answered.
+/// How long to wait for better answers after the first.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// The answers that come while the first is waited for, and a little longer: one at least.
+/// The answers that come until shortly after the first one: at least one.
 async fn gather<T: 'static>(
-    mut asked: JoinSet<Result<T, Fault>>,
+    mut asked: JoinSet<Result<T, AttemptError>>,
     nobody: &'static str,
-) -> Result<Vec<T>, Fault> {
+) -> Result<Vec<T>, AttemptError> {
     let mut answers = Vec::new();
-    let mut fault = Fault::Later(Cause::new(nobody));
+    let mut error = AttemptError::Later(Cause::new(nobody));
     loop {
         let next = if answers.is_empty() {
             asked.join_next().await
@@ -34,18 +36,18 @@ async fn gather<T: 'static>(
         };
         match next {
             Some(Ok(Ok(answer))) => answers.push(answer),
-            Some(Ok(Err(refused @ Fault::Refused(..)))) => fault = refused,
-            Some(Ok(Err(other))) if !matches!(fault, Fault::Refused(..)) => fault = other,
+            Some(Ok(Err(refused @ AttemptError::Refused(..)))) => error = refused,
+            Some(Ok(Err(other))) if !matches!(error, AttemptError::Refused(..)) => error = other,
             Some(_) => {}
-            None if answers.is_empty() => return Err(fault),
+            None if answers.is_empty() => return Err(error),
             None => return Ok(answers),
         }
     }
 }
 
-/// The cluster of `nodes` as seen by the one that has heard most. `is_known`: whether its ids are known, so that each node was
-/// held against them; else all answers have to be of one cluster.
-pub(crate) async fn ask_cluster(nodes: Vec<Arc<Node>>, is_known: bool) -> Result<View, Fault> {
+/// The cluster of `nodes` as seen by the one with the highest epoch. `is_known`: whether the cluster's ids are known, so that
+/// each node was compared with them. Otherwise all answers must be of one cluster.
+pub(crate) async fn ask_cluster(nodes: Vec<Arc<Node>>, is_known: bool) -> Result<View, AttemptError> {
     let nobody = "no server of the cluster is known";
     let views = gather(nodes.into_iter().map(ask_node).collect(), nobody).await?;
     if !is_known && let Some(one) = views.first() {
@@ -53,40 +55,31 @@ pub(crate) async fn ask_cluster(nodes: Vec<Arc<Node>>, is_known: bool) -> Result
         shards.learn(one);
         if !views.iter().all(|view| shards.recognize(view)) {
             let message = "the servers that are named belong to different clusters";
-            return Err(Fault::refused(ErrorKind::InvalidConfig, message));
+            return Err(AttemptError::refused(ErrorKind::InvalidConfig, message));
         }
     }
     let best = views.into_iter().max_by_key(|view| (view.epoch, view.is_ok));
-    best.ok_or_else(|| Fault::Later(Cause::new(nobody)))
+    best.ok_or_else(|| AttemptError::Later(Cause::new(nobody)))
 }
 
-async fn ask_node(node: Arc<Node>) -> Result<View, Fault> {
-    let view = view(&*node.asking_link().await?).await?;
+async fn ask_node(node: Arc<Node>) -> Result<View, AttemptError> {
+    let view = View::ask(&*node.asking_link().await?).await?;
     if view.ranges.is_empty() {
-        return Err(Fault::Later(Cause::new(format!("{} knows no slots", node.address()))));
+        return Err(AttemptError::Later(Cause::new(format!("{} knows no slots", node.address()))));
     }
-    node.refuse_unless_recognized(&view)?;
+    node.server.refuse_unless_recognized(&view)?;
     Ok(view)
 }
 
-/// The cluster as the server of `link` sees it.
-pub(crate) async fn view(link: &Link) -> Result<View, Fault> {
-    let info = link.ask(["CLUSTER".into(), "INFO".into()]).await?;
-    let slots = link.ask(["CLUSTER".into(), "SLOTS".into()]).await?;
-    View::read(&info, &slots, link.address()).ok_or_else(|| {
-        Fault::Later(Cause::new(format!("{} does not tell the cluster's slots", link.address())))
-    })
-}
-
 /// Refuses a cluster in which some keys could not be kept.
-pub(crate) fn refuse_unless_whole(view: &View) -> Result<(), Fault> {
+pub(crate) fn refuse_unless_whole(view: &View) -> Result<(), AttemptError> {
     let uncovered = view.uncovered();
     if uncovered > 0 {
         let message = format!("{uncovered} of the cluster's {SLOTS} slots have no master");
-        return Err(Fault::refused(ErrorKind::Unavailable, message));
+        return Err(AttemptError::refused(ErrorKind::Unavailable, message));
     }
     if !view.is_ok {
-        return Err(Fault::refused(
+        return Err(AttemptError::refused(
             ErrorKind::Unavailable,
             "the cluster says that it is down (cluster_state)",
         ));
@@ -99,47 +92,53 @@ pub(crate) struct Named {
     pub(crate) master: Address,
     /// Replicas that it has or had, as far as the sentinel may tell.
     pub(crate) replicas: u64,
-    /// Rises with every failover that the sentinel has heard of.
+    /// Rises with every failover that the sentinel knows of.
     pub(crate) epoch: u64,
 }
 
-/// The master that `sentinels` call `service`, as the one names it that has heard most. `epoch`: the latest that was heard
-/// of before. What is older is believed only of most of them: then they were set up anew.
+/// The master that `sentinels` call `master_name`, according to the sentinel with the highest epoch. `epoch`: the
+/// highest seen before. An older one is believed only from a majority: then the sentinels were set up anew.
 pub(crate) async fn ask_sentinels(
-    dial: &Arc<Dial>,
+    connector: &Arc<Connector>,
     sentinels: &[Address],
-    service: &str,
+    master_name: &str,
     epoch: u64,
-) -> Result<Named, Fault> {
-    let ask = |sentinel: &Address| ask_sentinel(Arc::clone(dial), sentinel.clone(), service.to_owned());
+) -> Result<Named, AttemptError> {
+    let ask =
+        |sentinel: &Address| ask_sentinel(Arc::clone(connector), sentinel.clone(), master_name.to_owned());
     let asked = sentinels.iter().map(ask).collect();
     let nobody = "no sentinel is known";
     let answers = gather(asked, nobody).await?;
     let is_most = answers.len() * 2 > sentinels.len();
     let best = answers.into_iter().max_by_key(|named| named.epoch);
-    let named = best.ok_or_else(|| Fault::Later(Cause::new(nobody)))?;
+    let named = best.ok_or_else(|| AttemptError::Later(Cause::new(nobody)))?;
     if named.epoch < epoch && !is_most {
-        return Err(Fault::Later(Cause::new(
+        return Err(AttemptError::Later(Cause::new(
             "the sentinels that have heard of the last failover do not answer",
         )));
     }
     Ok(named)
 }
 
-async fn ask_sentinel(dial: Arc<Dial>, sentinel: Address, service: String) -> Result<Named, Fault> {
-    let link = Link::open(&dial, &sentinel).await?;
-    let ask = async |what| link.ask(["SENTINEL".into(), what, service.clone().into()]).await;
+async fn ask_sentinel(
+    connector: Arc<Connector>,
+    sentinel: Address,
+    master_name: String,
+) -> Result<Named, AttemptError> {
+    let link = Link::open(&connector, &sentinel).await?;
+    let ask = async |what| link.ask(["SENTINEL".into(), what, master_name.clone().into()]).await;
     let answer = ask("GET-MASTER-ADDR-BY-NAME".into()).await?;
-    let unknown =
-        || Fault::refused(ErrorKind::InvalidConfig, format!("{sentinel} knows no master {service:?}"));
+    let unknown = || {
+        AttemptError::refused(ErrorKind::InvalidConfig, format!("{sentinel} knows no master {master_name:?}"))
+    };
     let Some([host, port]) = answer.array() else { return Err(unknown()) };
     let (host, port) = (host.text().ok_or_else(unknown)?, port.text().ok_or_else(unknown)?);
     let port = port.parse().map_err(|_| unknown())?;
     let more = match ask("MASTER".into()).await {
         Ok(more) => more,
         // A user who may not ask that.
-        Err(Fault::Refused(..)) => Reply::Null,
-        Err(fault) => return Err(fault),
+        Err(AttemptError::Refused(..)) => Reply::Null,
+        Err(error) => return Err(error),
     };
     let number = |name| {
         let mut pairs = more.array().unwrap_or_default().chunks_exact(2);

@@ -103,7 +103,7 @@ fn every_source_file_that_a_page_names_exists() {
     let mut missing = Vec::new();
     let text = |path: &Path| fs::read_to_string(path).unwrap();
     let mut texts: Vec<_> = pages().into_iter().map(|path| (text(&path), path)).collect();
-    let script = root().join("idem-redis/src/protocol/scripts/head.lua");
+    let script = root().join("idem-redis/src/protocol/scripts/parts/head.lua");
     texts.push((text(&script), script));
     for (text, path) in texts {
         let words = text.split(|at: char| !(at.is_ascii_alphanumeric() || "/_-.".contains(at)));

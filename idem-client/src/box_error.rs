@@ -1,0 +1,4 @@
+//! Errors of other crates and of the application.
+
+/// An error of any kind.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

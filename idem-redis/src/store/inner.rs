@@ -1,0 +1,61 @@
+//! What all clones of a store share, and what its calls need of that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Key};
+
+use bytes::Bytes;
+
+use crate::config::redis_config::RedisConfig;
+use crate::protocol::records;
+use crate::retry::CallContext;
+use crate::settled::subscriptions::Subscriptions;
+use crate::topology::node::server_time::ServerTime;
+use crate::topology::servers::Topology;
+
+pub(super) struct Inner {
+    pub(super) config: RedisConfig,
+    pub(super) topology: Arc<Topology>,
+    pub(super) time: Arc<ServerTime>,
+    pub(super) subscriptions: Subscriptions,
+}
+
+impl Inner {
+    /// The Redis key of `key`'s record.
+    pub(super) fn redis_key(&self, key: &Key) -> String {
+        records::redis_key(&self.config.prefix, key)
+    }
+
+    /// How long the token of a removed record is kept. The stores' knowledge of the servers' time differs by less.
+    pub(super) fn remembered(&self) -> Duration {
+        const LEAST: Duration = Duration::from_secs(10);
+        LEAST.max(self.config.response_timeout)
+    }
+
+    pub(super) fn call_context(&self, redis_key: &[u8]) -> CallContext<'_> {
+        CallContext::new(&self.topology, &self.time, redis_key, self.config.call_timeout)
+    }
+
+    /// The error for a record that a script could not read.
+    pub(super) async fn damaged(
+        &self,
+        context: &CallContext<'_>,
+        key: &Key,
+        redis_key: &Bytes,
+        operation: Operation,
+    ) -> Error {
+        match context.read(key, redis_key).await {
+            Err(error) => error.during(operation),
+            // It was changed meanwhile, or is damaged in a part that only the script reads.
+            Ok(_) => Error::new(ErrorKind::Corrupt, operation, "the record cannot be read"),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.topology.close();
+    }
+}

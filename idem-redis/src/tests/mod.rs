@@ -1,0 +1,4 @@
+//! Tests across several modules of the crate.
+
+mod fuzz;
+mod provoked;

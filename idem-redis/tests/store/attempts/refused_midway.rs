@@ -1,0 +1,55 @@
+//! Errors that come when something may have been done: they are no answer to what was asked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_conformance::redis::Server;
+use idem_core::{Effect, ErrorKind, Store};
+use idem_redis::RedisStore;
+
+use crate::proxy::{Act, Proxy, has};
+use crate::support::{acquire, claim, config, fingerprint, key, kind};
+
+/// Nothing of a script is taken back: what it wrote before the command that is forbidden stays.
+#[tokio::test]
+async fn a_take_over_that_is_forbidden_midway_is_unknown_and_the_server_has_it_on_record() {
+    let server = Server::lone().await;
+    server.run(&["ACL", "SETUSER", "idem", "on", ">secret", "~*", "&*", "+@all"]).await;
+    let mut config = config(&server);
+    (config.username, config.password) = (Some("idem".to_owned()), Some("secret".to_owned()));
+    let store = RedisStore::open(config).await.unwrap();
+    let lease = acquire(&store, "order").await;
+    let (half, duration) = (Bytes::from_static(b"half"), Duration::from_secs(30));
+    assert_eq!(store.checkpoint(&lease, 1, half, duration).await.unwrap(), Effect::Applied);
+    assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied);
+
+    server.run(&["ACL", "SETUSER", "idem", "-pexpire"]).await;
+    let mine = claim();
+    let told = store.lock(&key("order"), &fingerprint(), &mine).await.unwrap_err();
+    assert_eq!(store.get(&key("order")).await.unwrap().unwrap().token.owner, mine.owner);
+    assert_eq!(told.kind(), ErrorKind::Timeout, "{told:?}");
+    assert!(
+        told.message().contains("pexpire") || told.message().contains("executing the script"),
+        "{told:?}"
+    );
+}
+
+/// A proxy between has errors of its own, and says them also when the server has done what it was asked.
+#[tokio::test]
+async fn an_error_that_a_server_does_not_have_says_nothing_of_what_was_done() {
+    let server = Server::lone().await;
+    let armed = Arc::new(AtomicBool::new(false));
+    let proxy = Proxy::start(&server, {
+        let armed = Arc::clone(&armed);
+        move |_, request| {
+            let is_meant = has(request, "\r\nSET\r\n") && armed.swap(false, Ordering::Relaxed);
+            if is_meant { Act::SayFirst(b"-upstream failure\r\n".to_vec()) } else { Act::Pass }
+        }
+    })
+    .await;
+    let store = RedisStore::open(config(&proxy.node())).await.unwrap();
+    armed.store(true, Ordering::Relaxed);
+    assert_eq!(kind(store.lock(&key("order"), &fingerprint(), &claim()).await), ErrorKind::Timeout);
+}

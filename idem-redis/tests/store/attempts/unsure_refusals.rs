@@ -1,0 +1,79 @@
+//! What was done, and its answer lost, is not told as refused by what a later try is told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use idem_conformance::redis::Server;
+use idem_core::record::State;
+use idem_core::{ErrorKind, Store};
+use idem_redis::RedisStore;
+
+use crate::proxy::{Act, Proxy, has};
+use crate::support::{acquire, claim, complete, config, fingerprint, key, kind};
+
+/// Loses the answer to the first command with `word` once told, and runs `then` before anything else comes.
+async fn losing(
+    server: &Server,
+    word: &'static str,
+    then: &'static [&'static str],
+) -> (Proxy, Arc<AtomicBool>) {
+    let armed = Arc::new(AtomicBool::new(false));
+    let proxy = Proxy::start(server, {
+        let armed = Arc::clone(&armed);
+        move |_, request| {
+            let lose = has(request, word) && armed.swap(false, Ordering::Relaxed);
+            if lose { Act::LoseAnswerAndRun(then) } else { Act::Pass }
+        }
+    })
+    .await;
+    (proxy, armed)
+}
+
+#[tokio::test]
+async fn a_completion_that_was_kept_is_unknown_though_the_server_is_refused_when_it_is_sent_again() {
+    let server = Server::lone().await;
+    let then = &["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"];
+    let (proxy, armed) = losing(&server, "\r\nEVALSHA\r\n", then).await;
+    let mut config = config(&proxy.node());
+    config.check_interval = Duration::from_hours(1);
+    let store = RedisStore::open(config).await.unwrap();
+    let lease = acquire(&store, "order").await;
+    armed.store(true, Ordering::Relaxed);
+    let told = kind(complete(&store, &lease).await);
+    server.run(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let record = store.get(lease.key()).await.unwrap().unwrap();
+    assert!(matches!(record.state, State::Completed(_)));
+    assert_eq!(told, ErrorKind::Timeout, "it is on record");
+}
+
+#[tokio::test]
+async fn a_lock_that_was_granted_is_unknown_though_the_password_is_refused_when_it_is_sent_again() {
+    let server = Server::options().password("old").start().await;
+    let then = &["CONFIG", "SET", "requirepass", "new"];
+    // The harness logs in by the old password, which is still right then.
+    let (proxy, armed) = losing(&server, "\r\nSET\r\n", then).await;
+    let mut config = config(&proxy.node());
+    config.password = Some("old".to_owned());
+    config.check_interval = Duration::from_hours(1);
+    let store = RedisStore::open(config).await.unwrap();
+    armed.store(true, Ordering::Relaxed);
+    assert_eq!(kind(store.lock(&key("order"), &fingerprint(), &claim()).await), ErrorKind::Timeout);
+}
+
+#[tokio::test]
+async fn a_lock_that_was_granted_is_unknown_though_the_server_takes_no_writes_when_it_is_sent_again() {
+    let server = Server::lone().await;
+    let then = &["CONFIG", "SET", "min-replicas-to-write", "1"];
+    let (proxy, armed) = losing(&server, "\r\nSET\r\n", then).await;
+    let mut config = config(&proxy.node());
+    config.check_interval = Duration::from_hours(1);
+    let store = RedisStore::open(config).await.unwrap();
+    armed.store(true, Ordering::Relaxed);
+    let mine = claim();
+    let told = kind(store.lock(&key("order"), &fingerprint(), &mine).await);
+    let record = store.get(&key("order")).await.unwrap().unwrap();
+    assert_eq!(record.token.owner, mine.owner);
+    assert_eq!(told, ErrorKind::Timeout, "it is on record");
+}

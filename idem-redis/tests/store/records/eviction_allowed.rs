@@ -1,0 +1,62 @@
+//! A store that would use a server that evicts, on one that does not: what else is promised holds all the same.
+
+use std::time::Duration;
+
+use idem_conformance::redis::{Pair, Server};
+use idem_core::ErrorKind;
+use idem_redis::{RedisConfig, RedisStore};
+use tokio::time::{sleep, timeout};
+
+use crate::records::lost_data::is_corrupt;
+use crate::support::{assert_replays, completed, config, lock, looked_at, refusal};
+
+fn allowing(server: &Server) -> RedisConfig {
+    let mut config = config(server);
+    config.allow_eviction = true;
+    config
+}
+
+#[tokio::test]
+async fn a_master_that_had_a_replica_and_has_none_is_refused_also_where_eviction_is_allowed() {
+    let pair = Pair::start(1).await;
+    completed(&RedisStore::open(allowing(pair.master())).await.unwrap(), "before").await;
+    pair.replicas()[0].kill();
+    let gone = async {
+        let replicas = async || pair.master().run(&["INFO", "replication"]).await.field("connected_slaves");
+        while replicas().await.as_deref() != Some("0") {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), gone).await.unwrap();
+    let (kind, said) = refusal(allowing(pair.master())).await;
+    assert_eq!(kind, ErrorKind::Unavailable, "{said}");
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_its_data_and_lost_them_is_refused_also_where_eviction_is_allowed() {
+    let server = Server::options().appendonly().start().await;
+    let store = RedisStore::open(allowing(&server)).await.unwrap();
+    completed(&store, "order").await;
+    server.kill();
+    std::fs::remove_dir_all(server.folder().join("appendonlydir")).unwrap();
+    server.restart().await;
+    is_corrupt(&store, "order").await;
+}
+
+/// What it evicted meanwhile is nothing that it lost.
+#[tokio::test]
+async fn a_server_that_evicted_for_a_while_goes_on_when_it_does_not_any_more() {
+    let server = Server::options().appendonly().start().await;
+    let store = RedisStore::open(allowing(&server)).await.unwrap();
+    completed(&store, "order").await;
+    server.run(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]).await;
+    looked_at(&server).await;
+    // As it may: nothing is used less than a marker.
+    assert_eq!(server.run(&["DEL", "idem:marker:0"]).await.text(), "1");
+    server.run(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
+    for turn in 0..20 {
+        sleep(Duration::from_millis(50)).await;
+        assert_replays(&store, "order").await;
+        assert!(lock(&store, &format!("another {turn}")).await.is_ok());
+    }
+}

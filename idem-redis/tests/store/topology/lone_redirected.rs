@@ -1,0 +1,44 @@
+//! One server is one server: it sends nobody anywhere.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use idem_conformance::redis::Server;
+use idem_redis::RedisStore;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use crate::proxy::{Act, Proxy, has};
+use crate::support::{config, lock};
+
+/// Only a cluster redirects, and only a cluster's names are trusted with what the store logs in by.
+#[tokio::test]
+async fn the_password_of_one_server_is_not_sent_where_that_server_points() {
+    let server = Server::options().password("hunter2").start().await;
+    let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = elsewhere.local_addr().unwrap();
+    let is_armed = Arc::new(AtomicBool::new(false));
+    let proxy = Proxy::start(&server, {
+        let is_armed = Arc::clone(&is_armed);
+        move |_, request| {
+            if has(request, "\r\nSET\r\n") && is_armed.swap(false, Ordering::Relaxed) {
+                return Act::SayFirst(format!("-MOVED 1 {to}\r\n").into_bytes());
+            }
+            Act::Pass
+        }
+    })
+    .await;
+    let mut config = config(&proxy.node());
+    config.password = Some("hunter2".to_owned());
+    let store = RedisStore::open(config).await.unwrap();
+    is_armed.store(true, Ordering::Relaxed);
+    let _calling = tokio::spawn(async move { lock(&store, "order").await });
+    if let Ok(Ok((mut stream, _))) = timeout(Duration::from_secs(2), elsewhere.accept()).await {
+        let mut said = vec![0; 1_024];
+        let length = stream.read(&mut said).await.unwrap();
+        let said = String::from_utf8_lossy(&said[..length]).into_owned();
+        panic!("it was sent {said:?}");
+    }
+}
