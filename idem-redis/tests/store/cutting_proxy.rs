@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use idem_conformance::redis::Node;
+use idem_servers::redis::Node;
 
 use crate::proxy::{Act, Proxy, has};
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_conformance::redis::{Cluster, Node, Server};
 use idem_core::{
     Claim, Effect, ErrorKind, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Result, Scope, Store,
 };
 use idem_redis::{Address, RedisConfig, RedisStore};
+use idem_servers::redis::{Cluster, Node, Server};
 use tokio::time::{sleep, timeout};
 
 pub(crate) fn address(node: &Node) -> Address {

@@ -1,6 +1,6 @@
 //! What nodes of clusters refuse.
 
-use idem_conformance::redis::{Cluster, Node, Server, slot};
+use idem_servers::redis::{Cluster, Node, Server, slot};
 
 use super::support::refusal;
 

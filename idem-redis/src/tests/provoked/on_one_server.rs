@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::{Connection, Node, Reply, Server};
 use idem_core::{Claim, Error, Fingerprint, Key, LockAnswer, Outcome, Owner, Result, Scope, Store as _};
+use idem_servers::redis::{Connection, Node, Reply, Server};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};

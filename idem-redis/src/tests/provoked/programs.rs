@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use idem_conformance::redis::Server;
+use idem_servers::redis::Server;
 
 use crate::protocol::errors::table::TABLE;
 

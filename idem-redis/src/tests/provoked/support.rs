@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::{Node, Reply};
+use idem_servers::redis::{Node, Reply};
 use tokio::time::{sleep, timeout};
 
 use crate::protocol::errors::table::Row;

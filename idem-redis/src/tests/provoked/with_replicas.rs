@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::{Node, Pair, Server};
+use idem_servers::redis::{Node, Pair, Server};
 use tokio::time::{sleep, timeout};
 
 use super::support::{LONG, refusal, refusal_soon};

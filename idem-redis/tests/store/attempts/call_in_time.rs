@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use idem_conformance::redis::Pair;
 use idem_redis::RedisStore;
+use idem_servers::redis::Pair;
 use tokio::time::{Instant, timeout};
 
 use crate::proxy::{Act, Proxy, has};

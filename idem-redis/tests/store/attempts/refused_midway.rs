@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_conformance::redis::Server;
 use idem_core::{Effect, ErrorKind, Store};
 use idem_redis::RedisStore;
+use idem_servers::redis::Server;
 
 use crate::proxy::{Act, Proxy, has};
 use crate::support::{acquire, claim, config, fingerprint, key, kind};

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_conformance::redis::{Cluster, Server};
 use idem_core::{Effect, ErrorKind, Fingerprint, Lease, LockAnswer, Outcome, Store};
 use idem_redis::{Acks, Deployment, RedisStore};
+use idem_servers::redis::{Cluster, Server};
 use tokio::task::JoinSet;
 
 use crate::support::{acquire, assert_replays, claim, complete, completed, config, key, kind, lock, lone};

@@ -6,10 +6,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_conformance::redis::{Pair, Server};
 use idem_core::record::State;
 use idem_core::{Claim, Effect, ErrorKind, Lease, LockAnswer, LostReason, Store};
 use idem_redis::RedisStore;
+use idem_servers::redis::{Pair, Server};
 use tokio::task::JoinSet;
 
 use crate::cutting_proxy::{Cut, CuttingProxy};

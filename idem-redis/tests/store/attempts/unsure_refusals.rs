@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use idem_conformance::redis::Server;
 use idem_core::record::State;
 use idem_core::{ErrorKind, Store};
 use idem_redis::RedisStore;
+use idem_servers::redis::Server;
 
 use crate::proxy::{Act, Proxy, has};
 use crate::support::{acquire, claim, complete, config, fingerprint, key, kind};

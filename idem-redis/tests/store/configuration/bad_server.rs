@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::{Cluster, Server};
 use idem_core::ErrorKind;
 use idem_redis::{RedisConfig, RedisStore};
+use idem_servers::redis::{Cluster, Server};
 use tokio::net::TcpListener;
 
 use crate::support::{acquire, address, config, kind, lock, recovers, refusal};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_conformance::redis::{Node, Server};
 use idem_core::{ErrorKind, Registry, Store, StoreConfig};
+use idem_servers::redis::{Node, Server};
 use proptest::prelude::*;
 
 use crate::support::{claim, fingerprint, key};
@@ -22,7 +22,7 @@ async fn keys(server: &Node, database: &str) -> Vec<String> {
     let mut connection = server.connect().await.unwrap();
     connection.command(&["SELECT", database]).await.unwrap();
     let keys = connection.command(&["KEYS", "*"]).await.unwrap();
-    keys.elements().iter().map(idem_conformance::redis::Reply::text).collect()
+    keys.elements().iter().map(idem_servers::redis::Reply::text).collect()
 }
 
 #[tokio::test]

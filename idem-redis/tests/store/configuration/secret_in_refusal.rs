@@ -1,6 +1,6 @@
 //! A server that repeats what it was sent.
 
-use idem_conformance::redis::Server;
+use idem_servers::redis::Server;
 
 use crate::support::{config, refusal};
 

@@ -3,9 +3,9 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use idem_conformance::redis::{Server, ServerKind};
 use idem_core::ErrorKind;
 use idem_redis::{Address, RedisConfig, RedisStore};
+use idem_servers::redis::{Server, ServerKind};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 

@@ -4,9 +4,9 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
-use idem_conformance::redis::{Server, ServerKind};
 use idem_core::ErrorKind;
 use idem_redis::{Address, RedisConfig, RedisStore};
+use idem_servers::redis::{Server, ServerKind};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use crate::support::{config, lock, recovers, refusal};

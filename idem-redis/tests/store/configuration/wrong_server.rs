@@ -1,8 +1,8 @@
 //! Servers on which something is set that no call can do anything about.
 
-use idem_conformance::redis::Server;
 use idem_core::{ErrorKind, Outcome, Store};
 use idem_redis::RedisStore;
+use idem_servers::redis::Server;
 
 use crate::proxy::{Act, Proxy, has};
 use crate::support::{acquire, completed, config, kind, refusal};

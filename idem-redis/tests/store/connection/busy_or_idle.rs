@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::{Pair, Server};
 use idem_core::{Effect, Store};
 use idem_redis::RedisStore;
+use idem_servers::redis::{Pair, Server};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 

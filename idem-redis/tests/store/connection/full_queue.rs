@@ -13,7 +13,7 @@ use crate::support::{acquire, config, kind};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_takes_nothing_is_not_kept_outcomes_for_without_bound() {
     const MIB: usize = 1 << 20;
-    let server = idem_conformance::redis::Server::lone().await;
+    let server = idem_servers::redis::Server::lone().await;
     let mut config = config(&server);
     config.response_timeout = Duration::from_secs(20);
     config.call_timeout = Duration::from_secs(2);

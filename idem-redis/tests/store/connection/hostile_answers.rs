@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use idem_conformance::redis::Server;
 use idem_redis::RedisStore;
+use idem_servers::redis::Server;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::proxy::{Act, Proxy, has};

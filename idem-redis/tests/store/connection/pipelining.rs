@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_conformance::redis::{Node, Server};
 use idem_core::{Effect, ErrorKind, Fingerprint, Lease, LockAnswer, LostReason, Outcome, Result, Store};
 use idem_redis::RedisStore;
+use idem_servers::redis::{Node, Server};
 use tokio::task::JoinSet;
 
 use crate::cutting_proxy::{Cut, CuttingProxy};

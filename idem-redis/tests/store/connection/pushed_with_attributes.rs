@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use idem_conformance::redis::Server;
 use idem_redis::RedisStore;
+use idem_servers::redis::Server;
 
 use crate::proxy::{Act, Proxy, has};
 use crate::support::{acquire, config};

@@ -3,9 +3,9 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use idem_conformance::redis::{Pair, Server};
 use idem_core::Store;
 use idem_redis::RedisStore;
+use idem_servers::redis::{Pair, Server};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::{config, key, lock};

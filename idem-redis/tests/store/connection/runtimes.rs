@@ -4,9 +4,9 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 
-use idem_conformance::redis::Server;
 use idem_core::Store;
 use idem_redis::RedisStore;
+use idem_servers::redis::Server;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::{acquire, assert_replays, completed, config, key};

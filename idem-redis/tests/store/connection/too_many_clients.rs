@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::Server;
 use idem_core::ErrorKind;
 use idem_redis::RedisStore;
+use idem_servers::redis::Server;
 use tokio::net::TcpStream;
 
 use crate::support::{acquire, config, lock, refusal};

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_conformance::redis::{Reply, Server};
 use idem_core::{ErrorKind, Lease, Store};
 use idem_redis::RedisStore;
+use idem_servers::redis::{Reply, Server};
 
 use crate::support::{acquire, complete, kind, lock, lone, value};
 

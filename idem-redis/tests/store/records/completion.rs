@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_conformance::redis::Server;
 use idem_core::{Effect, LockAnswer, Store};
+use idem_servers::redis::Server;
 
 use crate::support::{
     acquire, assert_replays, calls_of, claim, complete, fingerprint, key, lock, lone, value,

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::{Pair, Server};
 use idem_core::ErrorKind;
 use idem_redis::{RedisConfig, RedisStore};
+use idem_servers::redis::{Pair, Server};
 use tokio::time::{sleep, timeout};
 
 use crate::records::lost_data::is_corrupt;

@@ -6,7 +6,7 @@ use idem_redis::RedisStore;
 use crate::support::{acquire, complete, config, lone};
 
 /// An hour ahead of the clocks of all others.
-async fn put_ahead(server: &idem_conformance::redis::Node, name: &str, lease: &Lease) -> u64 {
+async fn put_ahead(server: &idem_servers::redis::Node, name: &str, lease: &Lease) -> u64 {
     let ahead = lease.token().sequence + 3_600_000_000;
     server.run(&[b"SETRANGE".as_slice(), name.as_bytes(), b"6", &ahead.to_be_bytes()]).await;
     ahead
@@ -59,7 +59,7 @@ async fn a_key_that_was_given_back_is_as_if_nobody_had_locked_it() {
 /// What a store knows of the servers' time may be wrong by so much.
 #[tokio::test]
 async fn a_released_key_is_remembered_for_as_long_as_an_answer_may_take() {
-    let server = idem_conformance::redis::Server::lone().await;
+    let server = idem_servers::redis::Server::lone().await;
     let mut config = config(&server);
     config.response_timeout = std::time::Duration::from_secs(20);
     let store = RedisStore::open(config).await.unwrap();

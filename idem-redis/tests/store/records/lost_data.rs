@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::{Cluster, Node, Pair, Server, slot};
 use idem_core::{ErrorKind, LockAnswer, Store};
 use idem_redis::{Deployment, RedisConfig, RedisStore};
+use idem_servers::redis::{Cluster, Node, Pair, Server, slot};
 use tokio::time::{sleep, timeout};
 
 use crate::support::{

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::{Node, Pair};
 use idem_core::{Effect, ErrorKind, LockAnswer, Store};
 use idem_redis::{Acks, RedisConfig, RedisStore};
+use idem_servers::redis::{Node, Pair};
 use tokio::task::JoinSet;
 
 use crate::support::{

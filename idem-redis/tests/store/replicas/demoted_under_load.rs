@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::{Pair, Server};
 use idem_core::{ErrorKind, Store};
 use idem_redis::{Acks, RedisStore};
+use idem_servers::redis::{Pair, Server};
 use tokio::time::timeout;
 
 use crate::support::{assert_replays, completed, config, key, kind, lock};

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use idem_conformance::redis::{Node, Pair, Server, ServerKind, ServerOptions};
 use idem_core::{ErrorKind, LockAnswer, Registry, Store};
 use idem_redis::{Acks, RedisConfig, RedisStore};
+use idem_servers::redis::{Node, Pair, Server, ServerKind, ServerOptions};
 use tokio::time::timeout;
 
 use crate::support::{claim, completed, config, fingerprint, key, lock, refusal};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_conformance::redis::{Node, Server};
 use idem_core::Store;
 use idem_redis::RedisStore;
+use idem_servers::redis::{Node, Server};
 use tokio::io::{AsyncReadExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;

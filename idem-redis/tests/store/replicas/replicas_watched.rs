@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use idem_conformance::redis::{Node, Pair, Server};
 use idem_core::{ErrorKind, Store};
 use idem_redis::{Acks, RedisConfig, RedisStore};
+use idem_servers::redis::{Node, Pair, Server};
 use tokio::time::{sleep, timeout};
 
 use crate::support::{acquire, completed, config, kind, lock, refusal};

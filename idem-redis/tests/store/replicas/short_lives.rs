@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::Pair;
 use idem_core::{Claim, Store};
 use idem_redis::RedisStore;
+use idem_servers::redis::Pair;
 use tokio::task::JoinSet;
 
 use crate::support::{claim, config, fingerprint, key};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::Server;
 use idem_core::Store;
 use idem_redis::RedisStore;
+use idem_servers::redis::Server;
 use tokio::time::{Instant, timeout};
 
 use crate::support::{acquire, config};

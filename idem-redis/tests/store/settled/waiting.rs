@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use idem_conformance::redis::{Cluster, Node, Server, slot};
 use idem_core::{Lease, Store};
 use idem_redis::{Acks, Deployment, RedisStore};
+use idem_servers::redis::{Cluster, Node, Server, slot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 

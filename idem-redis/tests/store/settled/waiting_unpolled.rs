@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use idem_conformance::redis::Pair;
 use idem_core::Store;
 use idem_redis::RedisStore;
+use idem_servers::redis::Pair;
 use tokio::time::{sleep, timeout};
 
 use crate::proxy::{Act, Proxy};

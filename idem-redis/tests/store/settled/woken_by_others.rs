@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::Server;
 use idem_core::Store;
 use idem_redis::{RedisConfig, RedisStore};
+use idem_servers::redis::Server;
 
 use crate::support::{acquire, address, calls_of, config};
 

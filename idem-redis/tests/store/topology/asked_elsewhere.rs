@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::{Cluster, Node, Server, slot};
 use idem_core::{ErrorKind, LockAnswer};
 use idem_redis::{Deployment, RedisConfig, RedisStore};
+use idem_servers::redis::{Cluster, Node, Server, slot};
 use tokio::time::{sleep, timeout};
 
 use crate::support::{address, all_say, config, key, lock};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::{Cluster, Node, Server, slot};
 use idem_core::ErrorKind;
 use idem_redis::{Acks, Deployment, RedisConfig, RedisStore};
+use idem_servers::redis::{Cluster, Node, Server, slot};
 use tokio::time::{sleep, timeout};
 
 use crate::support::{address, completed, config, key, lock};

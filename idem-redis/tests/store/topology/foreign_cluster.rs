@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use idem_conformance::redis::{Cluster, Node, Server};
 use idem_core::{ErrorKind, LockAnswer, Store};
 use idem_redis::{Acks, Deployment, RedisConfig, RedisStore};
+use idem_servers::redis::{Cluster, Node, Server};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;

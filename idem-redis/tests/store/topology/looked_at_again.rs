@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use idem_conformance::redis::{Cluster, Node, Server, slot};
 use idem_core::{ErrorKind, Store};
 use idem_redis::{Deployment, RedisConfig, RedisStore};
+use idem_servers::redis::{Cluster, Node, Server, slot};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};

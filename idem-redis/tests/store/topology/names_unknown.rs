@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use idem_conformance::redis::Cluster;
 use idem_redis::{Deployment, RedisStore};
+use idem_servers::redis::Cluster;
 
 use crate::support::{completed, config};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::Cluster;
 use idem_core::ErrorKind;
 use idem_redis::{Deployment, RedisStore};
+use idem_servers::redis::Cluster;
 use tokio::time::{sleep, timeout};
 
 use crate::support::{address, completed, config};

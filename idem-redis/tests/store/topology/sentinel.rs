@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::{Node, Pair, Server, ServerOptions};
 use idem_core::ErrorKind;
 use idem_redis::{RedisConfig, RedisStore};
+use idem_servers::redis::{Node, Pair, Server, ServerOptions};
 
 use crate::support::{acquire, address, assert_replays, completed, config, lock, recovers, refusal};
 

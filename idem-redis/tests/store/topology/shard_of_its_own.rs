@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::{Cluster, Node, slot};
 use idem_redis::{Deployment, RedisStore};
+use idem_servers::redis::{Cluster, Node, slot};
 use tokio::time::sleep;
 
 use crate::support::{address, all_say, completed, config, key, lock};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use idem_conformance::redis::{Cluster, slot};
 use idem_core::{Effect, LockAnswer};
 use idem_redis::{Acks, Deployment, RedisConfig, RedisStore};
+use idem_servers::redis::{Cluster, slot};
 
 use crate::support::{address, complete, config, key, lock};
 

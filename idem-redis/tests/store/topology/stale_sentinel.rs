@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use idem_conformance::redis::{Node, Server};
 use idem_core::LockAnswer;
 use idem_redis::{Acks, RedisConfig, RedisStore};
+use idem_servers::redis::{Node, Server};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
