@@ -36,8 +36,8 @@ async fn bench(session: &mut Session) -> Result<()> {
 }
 
 fn store(clock: SharedClock) -> Result<Arc<dyn Store>> {
-    let config =
-        MokaConfig { max_bytes: 1 << 44, max_entries: 1 << 32, max_locks: 1 << 26, ..MokaConfig::default() };
+    let mut config = MokaConfig::default();
+    (config.max_bytes, config.max_entries, config.max_locks) = (1 << 44, 1 << 32, 1 << 26);
     Ok(Arc::new(MokaStore::with_clock(config, clock)?))
 }
 

@@ -23,6 +23,7 @@ use crate::response::verdict::{ResponseHead, Verdict};
 
 /// Whether a request may come without a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum KeyRule {
     /// Without a key it goes to its handler untouched, as if there were no layer.
     #[default]
@@ -33,6 +34,7 @@ pub enum KeyRule {
 
 /// What a retry gets while the first request is still running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum WhenInFlight {
     /// 409 with `Retry-After`, at once.
     #[default]
@@ -44,6 +46,7 @@ pub enum WhenInFlight {
 
 /// What becomes of a request when the store cannot answer before its handler has run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum WhenStoreFails {
     /// 503 with `Retry-After`; nothing is run without a lock.
     #[default]
@@ -58,6 +61,7 @@ pub enum WhenStoreFails {
 /// What the client gets when the handler has run, and whether its answer is kept is unknown. The key is never
 /// released then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum WhenNotRecorded {
     /// The handler's answer, with the header that marks it as not kept.
     #[default]
@@ -68,6 +72,7 @@ pub enum WhenNotRecorded {
 
 /// What becomes of the key when the handler gave no answer: it panicked, or its service failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum WhenHandlerFails {
     /// The key is kept, as one whose answer is unavailable: nobody knows what the handler did, so it does not
     /// run again.

@@ -31,6 +31,7 @@ const MOST_OUTCOME: u64 = 1 << 30;
 /// ```
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct MokaConfig {
     /// Bytes of outcomes and checkpoints, and [`RECORD_OVERHEAD`] for each record. Default: 64 MiB.
     #[serde(deserialize_with = "units::bytes")]
@@ -54,6 +55,7 @@ pub struct MokaConfig {
 /// What a full store does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum WhenFull {
     /// A new key is refused with [`ErrorKind::Full`]; no promise is broken.
     #[default]

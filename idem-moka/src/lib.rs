@@ -9,7 +9,9 @@
 //! use idem_core::{Registry, Store};
 //! use idem_moka::{MokaConfig, MokaStore, WhenFull};
 //!
-//! let store = MokaStore::new(MokaConfig { max_bytes: 256 << 20, ..MokaConfig::default() })?;
+//! let mut config = MokaConfig::default();
+//! config.max_bytes = 256 << 20;
+//! let store = MokaStore::new(config)?;
 //! let chosen_by_configuration =
 //!     Registry::new().with(idem_moka::DRIVER).open("moka:?max_bytes=256MiB&when_full=refuse").await?;
 //! # Ok(())

@@ -94,6 +94,7 @@ pub struct RedbConfig {
 /// What a call does that finds the writer's queue full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum WhenQueueFull {
     /// It waits for a place, within its `call_timeout`.
     #[default]

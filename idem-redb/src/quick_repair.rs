@@ -16,6 +16,7 @@ const SHORT: u64 = GIB / 4;
 ///
 /// As an option: `true`, `false`, or a size (`quick_repair=4GiB`). In Rust, a `bool` converts into it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum QuickRepair {
     /// Each commit, while the file has at most so many bytes, or its disk has less than 256 MiB left: a full disk
     /// makes the store reopen its file. In a larger file, the last commit records it, once nothing was written for a

@@ -92,7 +92,9 @@ async fn bench(session: &mut Session) -> Result<()> {
 }
 
 fn big() -> MokaConfig {
-    MokaConfig { max_bytes: 8 << 30, max_entries: 8_000_000, ..MokaConfig::default() }
+    let mut config = MokaConfig::default();
+    (config.max_bytes, config.max_entries) = (8 << 30, 8_000_000);
+    config
 }
 
 /// Medians of rounds that alternate.

@@ -30,6 +30,7 @@ pub struct Policy {
 
 /// What becomes of the key when the work answers `Err`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum OnError {
     /// The key is released: the next attempt may run at once, from the last checkpoint. For errors that mean
     /// that nothing happened.

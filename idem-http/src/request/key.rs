@@ -12,6 +12,7 @@ const MAX_FIELD_LEN: usize = 4096;
 
 /// How the value of the header is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum KeySyntax {
     /// As the draft says: a String of RFC 9651, in quotes. Anything else is 400.
     Strict,

@@ -70,8 +70,9 @@ async fn what_stores_forget_by_themselves_is_counted() {
     assert_eq!(counted(&snapshotter, EXPIRED, 64).await, 64);
 
     // What makes room for others.
-    let small = MokaConfig { max_bytes: 1 << 20, max_outcome: 1 << 16, ..MokaConfig::default() };
-    let config = MokaConfig { when_full: WhenFull::Evict, max_entries: 1_000, ..small };
+    let mut config = MokaConfig::default();
+    (config.max_bytes, config.max_entries, config.max_outcome) = (1 << 20, 1_000, 1 << 16);
+    config.when_full = WhenFull::Evict;
     let store = MokaStore::new(config).unwrap();
     for number in 0..4_000 {
         complete(&store, &format!("many {number}"), Duration::from_mins(1)).await;

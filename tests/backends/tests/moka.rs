@@ -15,7 +15,8 @@ impl MokaHarness {
     #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     fn new() -> Self {
         let clock = ManualClock::new(Timestamp::from_micros(1_750_000_000_000_000));
-        let config = MokaConfig { max_outcome: LARGEST_OUTCOME as u64, ..MokaConfig::default() };
+        let mut config = MokaConfig::default();
+        config.max_outcome = LARGEST_OUTCOME as u64;
         Self(MokaStore::with_clock(config, Arc::new(clock.clone())).unwrap(), clock)
     }
 }

@@ -240,7 +240,8 @@ async fn an_answer_that_breaks_off_breaks_off_for_its_client_and_is_not_kept() {
 
 #[tokio::test]
 async fn an_answer_too_large_for_the_store_arrives_and_is_not_kept() {
-    let config = idem_moka::MokaConfig { max_outcome: 100, ..idem_moka::MokaConfig::default() };
+    let mut config = idem_moka::MokaConfig::default();
+    config.max_outcome = 100;
     let store = Arc::new(idem_moka::MokaStore::new(config).unwrap());
     let app = App::over(store, || async { vec![b'x'; 500] }, |builder| builder);
     assert_eq!(app.ask(post("k", "")).await.body.len(), 500);

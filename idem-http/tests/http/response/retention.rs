@@ -181,7 +181,9 @@ async fn a_retention_longer_than_any_store_takes_still_tells_its_end() {
 /// Its retry is told that it is not kept.
 #[tokio::test]
 async fn an_answer_that_the_store_does_not_keep_tells_no_end_of_keeping() {
-    let store = MokaStore::new(MokaConfig { max_outcome: 1_000, ..MokaConfig::default() }).unwrap();
+    let mut config = MokaConfig::default();
+    config.max_outcome = 1_000;
+    let store = MokaStore::new(config).unwrap();
     let app =
         App::over(Arc::new(store), || async { "x".repeat(5_000) }, |builder| builder.expires_header(EXPIRES));
     let first = app.ask(post("k", "")).await;

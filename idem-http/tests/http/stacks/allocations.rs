@@ -19,7 +19,8 @@ type Service = tower::util::BoxCloneService<
 
 /// A handler that answers with a body of this length and some headers.
 fn service(body: usize) -> Idempotency<Service> {
-    let config = MokaConfig { max_bytes: 1 << 30, ..MokaConfig::default() };
+    let mut config = MokaConfig::default();
+    config.max_bytes = 1 << 30;
     let layer = shared_scope(Arc::new(MokaStore::new(config).unwrap()));
     let layer = layer.request_uri(RequestUri::Unchanged).build().unwrap();
     let body = Bytes::from(vec![b'x'; body]);

@@ -1,11 +1,6 @@
-//! What the project's pages say about options, links and tests, held to the code.
-//!
-//! The Rust code in them is compiled elsewhere, by the documentation tests of `idem-examples`.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! The tables of docs/configuration.md.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use idem_core::{Registry, StoreConfig};
 use idem_moka::MokaConfig;
@@ -13,9 +8,7 @@ use idem_redb::RedbConfig;
 use idem_servers::redis::shared_lone;
 use serde::de::DeserializeOwned;
 
-/// The crates that are published, each in a folder of its name.
-const PUBLISHED: [&str; 7] =
-    ["idem-core", "idem-redb", "idem-redis", "idem-moka", "idem-http", "idem-client", "idem-conformance"];
+use crate::support::page;
 
 #[test]
 fn every_redb_option_is_listed_with_its_default() {
@@ -80,76 +73,6 @@ async fn every_configuration_shown_opens_a_store() {
     }
 }
 
-#[test]
-fn the_readme_is_one_screen() {
-    let lines = page("README.md").lines().count();
-    assert!(lines <= 110, "{lines} lines");
-}
-
-#[test]
-fn every_relative_link_leads_to_a_file() {
-    for path in pages() {
-        let text = fs::read_to_string(&path).unwrap();
-        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-        for link in links.filter(|link| !link.starts_with("http") && !link.starts_with('#')) {
-            let file = link.split('#').next().unwrap();
-            assert!(path.with_file_name(file).exists(), "{}: {link} leads nowhere", path.display());
-        }
-    }
-}
-
-#[test]
-fn every_source_file_that_a_page_names_exists() {
-    let mut missing = Vec::new();
-    let text = |path: &Path| fs::read_to_string(path).unwrap();
-    let mut texts: Vec<_> = pages().into_iter().map(|path| (text(&path), path)).collect();
-    let script = root().join("idem-redis/src/protocol/scripts/parts/head.lua");
-    texts.push((text(&script), script));
-    for (text, path) in texts {
-        let words = text.split(|at: char| !(at.is_ascii_alphanumeric() || "/_-.".contains(at)));
-        let named = words.filter(|word| word.starts_with("idem-") && word.contains("/src/"));
-        for file in named.map(|word| word.trim_end_matches('.')) {
-            if !root().join(file).exists() {
-                missing.push(format!("{}: {file}", path.display()));
-            }
-        }
-    }
-    assert!(missing.is_empty(), "{missing:#?}");
-}
-
-#[test]
-fn every_test_that_a_page_of_claims_names_exists() {
-    let mut sources = Vec::new();
-    for package in PUBLISHED.into_iter().chain(["tests"]) {
-        collect_rust(&root().join(package), &mut sources);
-    }
-    for (path, at_least) in [("docs/guarantees.md", 300), ("docs/where-the-layer-stands.md", 35)] {
-        let page = page(path);
-        let named: Vec<_> = page.lines().filter(|line| line.starts_with('|')).flat_map(named_tests).collect();
-        assert!(named.len() >= at_least, "{path} names only {}: {named:?}", named.len());
-        let missing: Vec<_> = named.iter().filter(|name| !is_test(name, &sources)).collect();
-        assert!(missing.is_empty(), "{path} names tests that do not exist: {missing:#?}");
-    }
-}
-
-/// The tests that a row of claims names: the code in its last cell.
-fn named_tests(row: &str) -> Vec<&str> {
-    let cell = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
-    cell.split('`').skip(1).step_by(2).collect()
-}
-
-/// Whether `subject::name` is a function in a file of that subject, in its `tests.rs`, or in a module of that name.
-fn is_test(name: &str, sources: &[(PathBuf, String)]) -> bool {
-    let Some((subject, function)) = name.split_once("::") else { return false };
-    sources.iter().any(|(path, text)| {
-        let is_tests = path.file_name().is_some_and(|name| name == "tests.rs");
-        let named_by = if is_tests { path.parent() } else { Some(path.as_path()) };
-        let is_subject = named_by.and_then(Path::file_stem).is_some_and(|stem| stem == subject);
-        (is_subject || text.contains(&format!("mod {subject} {{")))
-            && text.contains(&format!("fn {function}("))
-    })
-}
-
 fn registry() -> Registry {
     Registry::new().with(idem_redb::DRIVER).with(idem_redis::DRIVER).with(idem_moka::DRIVER)
 }
@@ -195,34 +118,4 @@ fn blocks<'a>(page: &'a str, language: &str) -> impl Iterator<Item = &'a str> {
     let fence = format!("```{language}\n");
     let starts: Vec<_> = page.match_indices(&fence).map(|(at, fence)| at + fence.len()).collect();
     starts.into_iter().map(|start| page[start..].split("```").next().unwrap_or_default())
-}
-
-fn page(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap()
-}
-
-/// Every page of documentation.
-fn pages() -> Vec<PathBuf> {
-    let in_directory = |directory: PathBuf| {
-        let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-        entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect::<Vec<_>>()
-    };
-    let others = ["", "docs", "docs/adr", "docs/guide", "benches", "examples/ledger"];
-    PUBLISHED.into_iter().chain(others).flat_map(|directory| in_directory(root().join(directory))).collect()
-}
-
-fn collect_rust(directory: &Path, sources: &mut Vec<(PathBuf, String)>) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect_rust(&path, sources);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            sources.push((path, text));
-        }
-    }
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
