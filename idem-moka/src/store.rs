@@ -1,6 +1,7 @@
 //! The store: one step for each call, and waking those who wait. What happens to a record is in `records/store_records.rs`.
 
 use std::fmt;
+use std::future::{Future, ready};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -66,10 +67,8 @@ impl MokaStore {
     pub(crate) fn waiting(&self) -> usize {
         self.0.waiting.load(Ordering::Relaxed)
     }
-}
 
-impl Transition for MokaStore {
-    async fn apply(&self, key: &Key, call: Call, sent: &Sent) -> Result<Applied> {
+    fn step(&self, key: &Key, call: Call, sent: &Sent) -> Result<Applied> {
         let (operation, records) = (call.operation(), &self.0.records);
         let hashed = records.hashed(key);
         let now = records.clock.when(sent);
@@ -87,6 +86,13 @@ impl Transition for MokaStore {
             tracing::debug!(%key, %error, "refused");
             error
         })
+    }
+}
+
+impl Transition for MokaStore {
+    // Nothing is waited for: a future that is ready holds no copy of the call.
+    fn apply(&self, key: &Key, call: Call, sent: &Sent) -> impl Future<Output = Result<Applied>> + Send {
+        ready(self.step(key, call, sent))
     }
 
     fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Replay> {
@@ -115,7 +121,7 @@ impl Transition for MokaStore {
     }
 
     fn sent(&self, key: &Key) -> Sent {
-        self.0.records.sent(&self.0.records.hashed(key))
+        self.0.records.sent(key)
     }
 
     fn max_outcome(&self) -> u64 {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::decide::Call;
 use crate::claim::{Claim, Grant};
 use crate::effect::{Effect, LostReason};
+use crate::error::Operation;
 use crate::identity::{Fingerprint, Key};
 use crate::lease::{Lease, Sent};
 use crate::record::{Record, State};
@@ -52,15 +53,36 @@ impl LeaseControl for Lease {
     }
 
     fn answered(&self, call: &Call, effect: Effect, wrote: bool, sent: &Sent) {
-        match (effect, call) {
-            (Effect::Lost(LostReason::Completed), _) | (Effect::Applied, Call::Complete { .. }) => {
-                self.set_completed();
+        Asked::of(call).tell(self, effect, wrote, sent);
+    }
+}
+
+/// What a lease needs to know of a call that was made under it: no bytes.
+pub(super) struct Asked {
+    pub(super) operation: Operation,
+    /// How long the lease lasts from the call on, of one that renews it.
+    renewed_for: Option<Duration>,
+}
+
+impl Asked {
+    pub(super) fn of(call: &Call) -> Self {
+        let renewed_for = match call {
+            Call::Renew { duration, .. } | Call::Checkpoint { duration, .. } => Some(*duration),
+            Call::Lock { .. } | Call::Complete { .. } | Call::Release { .. } | Call::Remove { .. } => None,
+        };
+        Self { operation: call.operation(), renewed_for }
+    }
+
+    pub(super) fn tell(&self, lease: &Lease, effect: Effect, wrote: bool, sent: &Sent) {
+        match effect {
+            Effect::Lost(LostReason::Completed) => lease.set_completed(),
+            Effect::Lost(_) => lease.set_lost(),
+            Effect::Applied if self.operation == Operation::Complete => lease.set_completed(),
+            Effect::Applied => {
+                if let Some(duration) = self.renewed_for.filter(|_| wrote) {
+                    lease.extend(duration, sent);
+                }
             }
-            (Effect::Lost(_), _) => self.set_lost(),
-            (Effect::Applied, Call::Renew { duration, .. } | Call::Checkpoint { duration, .. }) if wrote => {
-                self.extend(*duration, sent);
-            }
-            (Effect::Applied, _) => {}
         }
     }
 }

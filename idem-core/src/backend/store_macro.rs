@@ -8,13 +8,21 @@ macro_rules! __store_from_transition {
     ($store:ty) => {
         #[$crate::backend::async_trait]
         impl $crate::Store for $store {
-            async fn lock(
-                &self,
-                key: &$crate::Key,
-                fingerprint: &$crate::Fingerprint,
-                claim: &$crate::Claim,
-            ) -> $crate::Result<$crate::LockAnswer> {
-                $crate::backend::transition::lock(self, key, fingerprint, claim).await
+            // Spelt out, here and for a holder's calls, to box the future of the step itself without another around it.
+            fn lock<'s, 'k, 'f, 'c, 'a>(
+                &'s self,
+                key: &'k $crate::Key,
+                fingerprint: &'f $crate::Fingerprint,
+                claim: &'c $crate::Claim,
+            ) -> $crate::backend::transition::Answering<'a, $crate::LockAnswer>
+            where
+                's: 'a,
+                'k: 'a,
+                'f: 'a,
+                'c: 'a,
+                Self: 'a,
+            {
+                ::std::boxed::Box::pin($crate::backend::transition::lock(self, key, fingerprint, claim))
             }
 
             fn peek(
@@ -25,35 +33,66 @@ macro_rules! __store_from_transition {
                 $crate::backend::Transition::peek(self, key, fingerprint)
             }
 
-            async fn renew(
-                &self,
-                lease: &$crate::Lease,
+            fn renew<'s, 'l, 'a>(
+                &'s self,
+                lease: &'l $crate::Lease,
                 duration: ::core::time::Duration,
-            ) -> $crate::Result<$crate::Effect> {
-                $crate::backend::transition::renew(self, lease, duration).await
+            ) -> $crate::backend::transition::Answering<'a, $crate::Effect>
+            where
+                's: 'a,
+                'l: 'a,
+                Self: 'a,
+            {
+                let call = $crate::backend::Call::Renew { token: lease.token(), duration };
+                ::std::boxed::Box::pin($crate::backend::transition::hold(self, lease, call))
             }
 
-            async fn checkpoint(
-                &self,
-                lease: &$crate::Lease,
+            fn checkpoint<'s, 'l, 'a>(
+                &'s self,
+                lease: &'l $crate::Lease,
                 step: u64,
                 progress: $crate::bytes::Bytes,
                 duration: ::core::time::Duration,
-            ) -> $crate::Result<$crate::Effect> {
-                $crate::backend::transition::checkpoint(self, lease, step, progress, duration).await
+            ) -> $crate::backend::transition::Answering<'a, $crate::Effect>
+            where
+                's: 'a,
+                'l: 'a,
+                Self: 'a,
+            {
+                let call = $crate::backend::Call::Checkpoint {
+                    token: lease.token(),
+                    checkpoint: $crate::record::Checkpoint { step, progress },
+                    duration,
+                };
+                ::std::boxed::Box::pin($crate::backend::transition::hold(self, lease, call))
             }
 
-            async fn complete(
-                &self,
-                lease: &$crate::Lease,
+            fn complete<'s, 'l, 'a>(
+                &'s self,
+                lease: &'l $crate::Lease,
                 outcome: $crate::Outcome,
                 retention: ::core::time::Duration,
-            ) -> $crate::Result<$crate::Effect> {
-                $crate::backend::transition::complete(self, lease, outcome, retention).await
+            ) -> $crate::backend::transition::Answering<'a, $crate::Effect>
+            where
+                's: 'a,
+                'l: 'a,
+                Self: 'a,
+            {
+                let call = $crate::backend::Call::Complete { token: lease.token(), outcome, retention };
+                ::std::boxed::Box::pin($crate::backend::transition::hold(self, lease, call))
             }
 
-            async fn release(&self, lease: &$crate::Lease) -> $crate::Result<$crate::Effect> {
-                $crate::backend::transition::release(self, lease).await
+            fn release<'s, 'l, 'a>(
+                &'s self,
+                lease: &'l $crate::Lease,
+            ) -> $crate::backend::transition::Answering<'a, $crate::Effect>
+            where
+                's: 'a,
+                'l: 'a,
+                Self: 'a,
+            {
+                let call = $crate::backend::Call::Release { token: lease.token() };
+                ::std::boxed::Box::pin($crate::backend::transition::hold(self, lease, call))
             }
 
             async fn get(

@@ -2,18 +2,17 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::decide::{Answer, Call};
-use super::lease_control::LeaseControl;
+use super::lease_control::Asked;
 use crate::claim::Claim;
 use crate::effect::Effect;
-use crate::error::Result;
+use crate::error::{Operation, Result};
 use crate::identity::{Fingerprint, Key};
 use crate::lease::{Lease, LockAnswer, Sent};
-use crate::record::{Checkpoint, Outcome, Record, Replay};
+use crate::record::{Record, Replay};
 use crate::store::polling::settled_by_polling;
 use crate::store::{Capabilities, Expired};
 
@@ -124,6 +123,9 @@ pub struct Applied {
     pub wrote: bool,
 }
 
+/// The future of a store's call.
+pub type Answering<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
 /// [`Store::lock`](crate::Store::lock) of a [`Transition`].
 ///
 /// # Errors
@@ -140,48 +142,22 @@ pub async fn lock<T: Transition>(
     store.apply(key, call, &sent).await?.answer.into_lock_answer(*key, *fingerprint, claim, &sent)
 }
 
-/// [`Store::renew`](crate::Store::renew) of a [`Transition`].
+/// A call that only a holder may make, of a [`Transition`].
 ///
 /// # Errors
 /// Those of the call.
-pub async fn renew<T: Transition>(store: &T, lease: &Lease, duration: Duration) -> Result<Effect> {
-    hold(store, lease, Call::Renew { token: lease.token(), duration }).await
-}
-
-/// [`Store::checkpoint`](crate::Store::checkpoint) of a [`Transition`].
-///
-/// # Errors
-/// Those of the call.
-pub async fn checkpoint<T: Transition>(
-    store: &T,
-    lease: &Lease,
-    step: u64,
-    progress: Bytes,
-    duration: Duration,
-) -> Result<Effect> {
-    let checkpoint = Checkpoint::new(step, progress);
-    hold(store, lease, Call::Checkpoint { token: lease.token(), checkpoint, duration }).await
-}
-
-/// [`Store::complete`](crate::Store::complete) of a [`Transition`].
-///
-/// # Errors
-/// Those of the call.
-pub async fn complete<T: Transition>(
-    store: &T,
-    lease: &Lease,
-    outcome: Outcome,
-    retention: Duration,
-) -> Result<Effect> {
-    hold(store, lease, Call::Complete { token: lease.token(), outcome, retention }).await
-}
-
-/// [`Store::release`](crate::Store::release) of a [`Transition`].
-///
-/// # Errors
-/// Those of the call.
-pub async fn release<T: Transition>(store: &T, lease: &Lease) -> Result<Effect> {
-    hold(store, lease, Call::Release { token: lease.token() }).await
+pub async fn hold<T: Transition>(store: &T, lease: &Lease, call: Call) -> Result<Effect> {
+    call.check(store.max_outcome())?;
+    let asked = Asked::of(&call);
+    let sent = store.sent(lease.key());
+    let Applied { answer, wrote } = store.apply(lease.key(), call, &sent).await?;
+    let effect = answer.into_effect()?;
+    tracing::trace!(key = %lease.key(), operation = %asked.operation, ?effect);
+    asked.tell(lease, effect, wrote, &sent);
+    if wrote && matches!(asked.operation, Operation::Complete | Operation::Release) {
+        store.lease_ended(lease.key());
+    }
+    Ok(effect)
 }
 
 /// [`Store::remove`](crate::Store::remove) of a [`Transition`].
@@ -196,35 +172,4 @@ pub async fn remove<T: Transition>(store: &T, key: &Key, force: bool) -> Result<
         store.lease_ended(key);
     }
     Ok(removed)
-}
-
-/// A call that only a holder may make.
-async fn hold<T: Transition>(store: &T, lease: &Lease, call: Call) -> Result<Effect> {
-    let operation = call.operation();
-    call.check(store.max_outcome())?;
-    let asked = without_bytes(&call);
-    let sent = store.sent(lease.key());
-    let Applied { answer, wrote } = store.apply(lease.key(), call, &sent).await?;
-    let effect = answer.into_effect()?;
-    tracing::trace!(key = %lease.key(), %operation, ?effect);
-    lease.answered(&asked, effect, wrote, &sent);
-    if wrote && matches!(asked, Call::Complete { .. } | Call::Release { .. }) {
-        store.lease_ended(lease.key());
-    }
-    Ok(effect)
-}
-
-/// What the lease is told of a call: its kind and its times. A copy of the bytes would be counted and dropped.
-fn without_bytes(call: &Call) -> Call {
-    match call {
-        Call::Complete { token, retention, .. } => {
-            Call::Complete { token: *token, outcome: Outcome::Value(Bytes::new()), retention: *retention }
-        }
-        Call::Checkpoint { token, checkpoint, duration } => Call::Checkpoint {
-            token: *token,
-            checkpoint: Checkpoint::new(checkpoint.step, Bytes::new()),
-            duration: *duration,
-        },
-        call => call.clone(),
-    }
 }

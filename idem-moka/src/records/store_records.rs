@@ -50,9 +50,11 @@ impl StoreRecords {
         self.hash.hashed(key)
     }
 
-    /// The moment of a call on `key`.
-    pub(crate) fn sent(&self, key: &HashedKey) -> Sent {
-        self.shards.of(key.hash_value()).sent()
+    /// The moment of a call on `key`, by the clock of some shard: it is asked for before the key is hashed, and keys are
+    /// digests that spread over all shards anyway.
+    pub(crate) fn sent(&self, key: &Key) -> Sent {
+        let [.., last] = key.storage_key();
+        self.shards.at(usize::from(*last) % self.shards.len()).sent()
     }
 
     pub(crate) fn stats(&self) -> MokaStats {
@@ -99,7 +101,7 @@ impl StoreRecords {
 
     /// The completion of `key`, if it has one; as [`replay`](Self::replay), without the exclusive lock.
     pub(crate) fn peek(&self, key: &HashedKey, fingerprint: &Fingerprint) -> Option<Replay> {
-        let now = || self.clock.when(&self.sent(key));
+        let now = || self.clock.when(&self.sent(key.key()));
         self.look(key, now, |record, now| replay(record, fingerprint, now)).ok()?
     }
 

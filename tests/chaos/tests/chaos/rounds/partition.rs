@@ -2,8 +2,11 @@
 //! replicas.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use idem_redis::Acks;
+use idem_servers::redis::Cluster;
+use tokio::time::sleep;
 
 use crate::callers::inside::{self, Inside, Task};
 use crate::callers::load::{Load, cluster_config};
@@ -41,10 +44,23 @@ pub(crate) async fn round(divided: &Divided, seed: u64, acks: Option<Acks>, test
     replaced(cluster, first).await;
     load.run(1_000).await;
     divided.heal();
-    load.answered().await;
+    tokio::select! {
+        () = load.answered() => {}
+        () = flatten_chains(cluster) => {}
+    }
     cluster.wait_ok().await;
     load.history().extend(inside.finish().await);
     load.finish(Reads::MayBeStale).await
+}
+
+/// What an operator does who sees a replica of a replica that stays one.
+async fn flatten_chains(cluster: &Cluster) {
+    loop {
+        sleep(Duration::from_secs(10)).await;
+        for node in cluster.flatten_chains().await {
+            println!("{node} stayed the replica of a replica, and was told to follow the master");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,6 @@
 //! What the nodes of a cluster say of one another, and how slots and roles are moved.
 
+mod chains;
 mod layout;
 mod migration;
 mod replication;
