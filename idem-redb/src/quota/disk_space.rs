@@ -41,9 +41,11 @@ struct State {
     /// The most bytes of records that the file is known to have had room for; lowered where that turned out to be too
     /// much.
     peak: u64,
-    /// The bytes of records added since the file was last judged by its growth, and what it had allocated then.
+    /// The bytes of records added since the file was last judged by its growth, what it had allocated then, and what
+    /// removed records had left in it.
     added: u64,
     allocated_before: u64,
+    removed_before: u64,
     /// Whether the application has tables of its own in the file. Their size is unknown, and so is what the records
     /// leave free of the file.
     has_other_tables: bool,
@@ -163,18 +165,19 @@ impl State {
     fn record(&mut self, measured: Option<DiskUsage>, counted: u64) {
         if let Some(measured) = measured {
             if self.added >= EVIDENCE {
-                // A file that grows by all that is added has no reusable pages left.
-                if measured.allocated.saturating_sub(self.allocated_before) >= self.added {
+                // A file that grows by all that is added, though records had left space in it, has no reusable pages.
+                let grew = measured.allocated.saturating_sub(self.allocated_before) >= self.added;
+                if grew && self.removed_before >= EVIDENCE {
                     self.peak = self.counted + self.removed() / 4;
                 }
                 self.added = 0;
             }
-            if self.added == 0 {
-                self.allocated_before = measured.allocated;
-            }
         }
         (self.measured, self.counted_then) = (measured, counted);
         self.peak = self.peak.max(self.counted);
+        if let Some(measured) = measured.filter(|_| self.added == 0) {
+            (self.allocated_before, self.removed_before) = (measured.allocated, self.removed());
+        }
     }
 
     fn lower_peak(&mut self) {

@@ -77,12 +77,28 @@ fn what_turns_out_not_to_be_found_in_the_file_is_believed_less() {
     // It grows by what is added, or by less than that.
     for (grown, peak) in [(EVIDENCE, 42 * MIB + MIB / 2), (EVIDENCE / 4, 50 * MIB)] {
         let growing = disk_space(measured, 50 * MIB, 40 * MIB);
+        growing.state().record(Some(measured), 40 * MIB);
         growing.count(40 * MIB, EVIDENCE);
         growing
             .state()
             .record(Some(DiskUsage { allocated: measured.allocated + grown, ..measured }), 40 * MIB);
         assert_eq!(growing.peak(), peak);
     }
+}
+
+/// On a busy machine the file is measured late: it grew while it was filled, and half of it was removed since.
+#[test]
+fn growth_from_before_the_removal_says_nothing_of_what_can_be_reused() {
+    let measured = DiskUsage { available: MIB / 2, allocated: 80 * MIB, holes: 0 };
+    let filled = disk_space(measured, 40 * MIB, 40 * MIB);
+    filled.count(50 * MIB, 10 * MIB);
+    filled.count(25 * MIB, 0);
+    filled.state().record(Some(DiskUsage { allocated: 100 * MIB, ..measured }), 25 * MIB);
+    assert_eq!(filled.peak(), 50 * MIB);
+    // From now on it does.
+    filled.count(25 * MIB, EVIDENCE);
+    filled.state().record(Some(DiskUsage { allocated: 101 * MIB, ..measured }), 25 * MIB);
+    assert_eq!(filled.peak(), 31 * MIB + MIB / 4);
 }
 
 #[test]
