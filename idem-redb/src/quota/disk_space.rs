@@ -163,15 +163,15 @@ impl DiskSpace {
 impl State {
     /// Records a measurement that was begun when all records had `counted` bytes.
     fn record(&mut self, measured: Option<DiskUsage>, counted: u64) {
-        if let Some(measured) = measured {
-            if self.added >= EVIDENCE {
-                // A file that grows by all that is added, though records had left space in it, has no reusable pages.
-                let grew = measured.allocated.saturating_sub(self.allocated_before) >= self.added;
-                if grew && self.removed_before >= EVIDENCE {
-                    self.peak = self.counted + self.removed() / 4;
-                }
-                self.added = 0;
+        if let Some(measured) = measured
+            && self.added >= EVIDENCE
+        {
+            // A file that grows by all that is added, though records had left space in it, has no reusable pages.
+            let grew = measured.allocated.saturating_sub(self.allocated_before) >= self.added;
+            if grew && self.removed_before >= EVIDENCE {
+                self.peak = self.counted + self.removed() / 4;
             }
+            self.added = 0;
         }
         (self.measured, self.counted_then) = (measured, counted);
         self.peak = self.peak.max(self.counted);

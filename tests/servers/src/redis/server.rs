@@ -36,7 +36,7 @@ impl Server {
     /// How to start one that differs from the defaults.
     ///
     /// # Panics
-    /// Those of [`ServerKind::chosen`].
+    /// Those of [`ServerKind::chosen`](super::ServerKind::chosen).
     pub fn options() -> ServerOptions {
         ServerOptions::new()
     }
