@@ -1,4 +1,4 @@
-//! How a store makes and tells leases.
+//! How a store makes leases, and updates them by its answers.
 
 use std::time::Duration;
 
