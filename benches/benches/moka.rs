@@ -1,7 +1,7 @@
 //! idem-moka beside bare moka. `cargo bench -p idem-benches --bench moka [-- --quick] [-- --check]`
 //!
-//! Bare moka is one cache without a bound, as the store's own, from the 48-byte key to a shared record.
-//! Bounds are set where no run reaches them: what is measured is the work, not a refusal.
+//! Bare moka is one cache without a bound, as the store's own, from the 48-byte key to a shared record. Bounds are set
+//! so high that no run reaches them, so that no refusals are measured.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -96,8 +96,8 @@ impl Raw for Bare {
     }
 }
 
-/// What an application does at best with moka alone: it looks for the key, notes that it works on it, and keeps the
-/// result. Two who ask at once would both work.
+/// The best that an application can do with moka alone: it looks for the key, notes that it works on it, and keeps the
+/// result. Two callers at once would both run the work.
 struct ByHand {
     cache: moka::sync::Cache<String, Bytes>,
 }
@@ -136,7 +136,7 @@ fn rates(all: &[Rows]) -> Vec<Figure> {
     ]
 }
 
-/// First of all, while the allocator has nothing to reuse.
+/// Runs first of all, while the allocator has nothing to reuse.
 async fn memory(session: &Session) -> Result<Vec<Figure>> {
     let records = session.plan.memory_records;
     let store = store(SystemClock::shared())?;

@@ -2,11 +2,11 @@
 //! operation in the same run.
 //!
 //! Only ratios mean anything on a shared machine, and only within one run. So, for each workload and size:
-//! - idem and bare rounds alternate, over all numbers of callers, and a row is the median of its rounds: what
-//!   disturbs the machine for a while disturbs both sides.
-//! - Both sides write and read the same number of bytes: the bare side gets records of the length that idem's
-//!   codec makes, with idem's 48-byte keys, on the same disk, with the same durability and the same cache.
-//!   What idem wrote more of in a round, the bare side gets too, outside the measured time.
+//! - idem and bare rounds alternate, over all numbers of callers, and a row is the median of its rounds: so a temporary
+//!   disturbance of the machine affects both sides.
+//! - Both sides write and read the same number of bytes: the bare side gets records of the length that idem's codec
+//!   makes, with idem's 48-byte keys, on the same disk, with the same durability and the same cache. Where idem wrote
+//!   more in a round, the bare side gets the difference too, outside the measured time.
 //! - Both sides get the place where they are fastest ([`Place`]): idem's callers are tokio tasks, as in a server;
 //!   a bare call that blocks (redb's commit) has a thread to itself per caller, without any hop between them.
 //! - Not timed on either side is what a caller makes before it asks: the digests of key and fingerprint, the

@@ -1,4 +1,5 @@
-//! The application's own tables. They know nothing of idem, and hold whatever is booked, twice if need be.
+//! The application's own tables. They know nothing of idem, and hold whatever is booked, even a payment that is booked
+//! twice.
 
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 

@@ -40,7 +40,7 @@ use desks::naive::Naive;
 use request::Line;
 use tally::Tally;
 
-/// Any error will do here: it is printed, and the program ends.
+/// Any error: it is printed, and the program ends.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -73,7 +73,7 @@ fn book_and_compare(arguments: &Arguments, kills: Option<u16>, stream: &[Line]) 
     let bar = progress_bar(stream.len())?;
     if let Some(kills) = kills {
         if arguments.naive {
-            // redb cannot open a file whose making was cut off, which idem sees to by itself.
+            // redb cannot open a file that was only partly created. idem handles that by itself.
             drop(Naive::open(&books)?);
         }
         Supervisor { arguments, books: &books, tally: &mut tally, bar: &bar }.run(kills)?;

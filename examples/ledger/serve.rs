@@ -1,4 +1,4 @@
-//! Serving the stream: a few lanes beside one another, each a request at a time.
+//! Serving the stream: several lanes in parallel, each one request at a time.
 
 use std::future::Future;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -61,6 +61,6 @@ async fn serve_lane<D: Desk>(
 
 fn lane_of(account: &str) -> usize {
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(account);
-    // Any part of the hash does.
+    // Any part of the hash is good enough.
     usize::from(hash.to_le_bytes()[0]) % LANES
 }

@@ -1,10 +1,10 @@
-//! A store of one's own, in `store.rs`: one page, and whatever takes a store takes it.
+//! A store of one's own, in `store.rs`: it takes one page, and works wherever a store is expected.
 //!
 //! ```text
 //! cargo run --example map-store
 //! ```
 //!
-//! `examples/tests/map_store.rs` brings it to the conformance kit, as you would with yours.
+//! `examples/tests/map_store.rs` runs the conformance kit on it, as you would on yours.
 
 mod store;
 

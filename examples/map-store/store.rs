@@ -1,7 +1,7 @@
 //! A store of one's own: a `BTreeMap` behind a mutex.
 //!
-//! What a store has to do is one step, [`Transition::apply`]: load the record, ask `decide` what becomes of it, keep
-//! that. Over a database the mutex is a transaction, and the map a table of `codec::encode`d records.
+//! A store has to implement one step, [`Transition::apply`]: load the record, ask `decide` what becomes of it, and keep
+//! the result. On a database the mutex is a transaction, and the map a table of `codec::encode`d records.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,7 +26,7 @@ pub(crate) struct MapStore {
 #[derive(Debug, Default)]
 struct Kept {
     records: BTreeMap<Key, Record>,
-    /// The highest that was given out, also to a key that is gone.
+    /// The highest sequence that was given out, also for keys that are gone.
     last_sequence: u64,
 }
 
@@ -38,7 +38,7 @@ impl MapStore {
         Self { kept: Mutex::default(), clock, waiters: Waiters::new(), max_outcome }
     }
 
-    /// Nothing below panics halfway through a change, so a poisoned mutex guards whole records.
+    /// Nothing below panics halfway through a change, so the records behind a poisoned mutex are whole.
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -97,7 +97,7 @@ impl Transition for MapStore {
         self.max_outcome
     }
 
-    // Without the next two, those who wait look every now and then.
+    // Without the next two functions, callers that wait would poll.
 
     async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
         self.waiters.settled(self, key, timeout).await

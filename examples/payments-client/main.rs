@@ -21,7 +21,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use arguments::Arguments;
 use proxy::Proxy;
 
-/// Any error will do here: it is printed, and the program ends.
+/// Any error: it is printed, and the program ends.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 #[tokio::main]
@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<()> {
     let arguments = Arguments::read(std::env::args().skip(1))?;
     let proxy = Proxy::start(arguments.server.clone()).await?;
-    // Of this run, so that what an earlier one booked does not count.
+    // References of this run, so that what an earlier run booked does not count.
     let run = getrandom::u64()?;
     let references: Vec<_> = (0..arguments.payments).map(|number| format!("{run:016x}-{number}")).collect();
     let bar = ProgressBar::new(arguments.payments)

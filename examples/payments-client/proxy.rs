@@ -1,4 +1,4 @@
-//! A network as bad as can be: it loses requests and answers, delays them, and sends requests twice.
+//! A very unreliable network: it loses requests and answers, delays them, and sends requests twice.
 
 use std::io;
 use std::net::SocketAddr;
@@ -99,7 +99,7 @@ async fn carry(mut client: TcpStream, server: &str, faults: &Faults) -> io::Resu
     client.write_all(&answer).await
 }
 
-/// In `percent` of cases, which it counts.
+/// True in `percent` of cases, which it counts.
 fn happens(percent: u32, counter: &AtomicU64) -> io::Result<bool> {
     let happens = getrandom::u32()? % 100 < percent;
     counter.fetch_add(u64::from(happens), Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Who asks, and what an account says of itself.
+//! Authentication, and what an account says of itself.
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use crate::session::{DOCUMENTS, LISTED, Memory, PAYMENTS, Payment, Session};
 
 #[derive(Clone)]
 pub(crate) enum Books {
-    /// The store knows the current database: one that is kept could not be opened again after an error.
+    /// Asks the store for the database each time, since a database that is kept could not be reopened after an error.
     Database(RedbStore),
     Memory(Arc<Mutex<Memory>>),
 }
@@ -28,7 +28,7 @@ impl Books {
             let txn = database.begin_read()?;
             Ok(txn.open_table(PAYMENTS).is_err() || txn.open_table(DOCUMENTS).is_err())
         });
-        // Once made, nothing is written at a start: the disk may be full.
+        // Once the tables exist, a start writes nothing, since the disk may be full.
         if missing.await? {
             let database = store.database().await?;
             let make = in_background(move || {
@@ -65,7 +65,7 @@ impl Books {
         }
     }
 
-    /// Runs `work`, which only looks.
+    /// Runs `work`, which only reads.
     pub(crate) async fn read(
         &self,
         work: impl FnOnce(&mut Session<'_>) -> Result<Answer> + Send + 'static,
@@ -129,7 +129,7 @@ async fn write_plainly(
     .await
 }
 
-/// redb blocks.
+/// On a blocking thread, because redb blocks.
 async fn in_background<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await?
 }
@@ -153,13 +153,13 @@ async fn transact(
     })
 }
 
-/// Another attempt took over: the client gets its answer. Should it have given the key back, a retry may try again;
-/// this attempt did nothing, and must not answer as if it had.
+/// Another attempt took over, and the client gets that attempt's answer. If that attempt released the key, a retry may
+/// try again. This attempt did nothing, and must not answer as if it had.
 pub(crate) fn lost() -> Answer {
     try_again("another attempt took over")
 }
 
-/// The key is given back: the next attempt may go on.
+/// The key is released: the next attempt may continue.
 pub(crate) fn try_again(why: &str) -> Answer {
     let mut answer = answer(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "error": why }));
     answer.extensions_mut().insert(NotExecuted);

@@ -1,5 +1,5 @@
-//! JSON Patch within bounds: a copy of a copy doubles what it copies, so that twenty operations make a gigabyte of a
-//! kilobyte.
+//! JSON Patch within bounds. A copy of a copy doubles what it copies, so twenty operations turn a kilobyte into a
+//! gigabyte.
 
 use json_patch::{Patch, patch};
 use serde_json::Value;
@@ -7,15 +7,15 @@ use serde_json::Value;
 /// The bytes that a request may have. An account and its patches need far less.
 pub(crate) const MOST_REQUEST_BYTES: usize = 64 * 1024;
 const MOST_OPERATIONS: usize = 32;
-/// Of the document as text, after each operation.
+/// The largest document, in bytes of text, after each operation.
 const MOST_BYTES: usize = 16 * 1024;
-/// Arrays and objects within one another.
+/// How deeply arrays and objects may be nested.
 const MOST_DEPTH: usize = 16;
 
-/// Applies all `changes`, or says why not; `document` is then of no use.
+/// Applies all `changes`, or says why not. After an error `document` must not be used.
 ///
-/// One operation at a time, since only what came of each tells how large the next may be: at most twice as large, or
-/// larger by what the request brought along. So all of it takes little memory, and the one writer little time.
+/// Applies one operation at a time, because the size after each bounds the size after the next: at most twice as large,
+/// or larger by what the request contains. So the patch takes little memory, and little time of the one writer.
 pub(crate) fn apply(document: &mut Value, changes: &Patch) -> Result<(), String> {
     if changes.len() > MOST_OPERATIONS {
         return Err(format!("a patch may have {MOST_OPERATIONS} operations at most"));

@@ -1,4 +1,4 @@
-//! Effects outside: what cannot be undone, nor committed together with a key. Here, lines of a file.
+//! Effects on other systems, which can neither be undone nor committed together with a key. Here, lines of a file.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;

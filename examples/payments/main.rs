@@ -1,4 +1,4 @@
-//! A payments API that may be asked again: axum, with the idempotency layer inside authentication.
+//! A payments API whose clients may retry: axum, with the idempotency layer inside authentication.
 //!
 //! ```text
 //! cargo run --example payments -- [--store URI] [--listen ADDR] [--effects FILE] [--lease TIME] [--pause TIME]
@@ -47,7 +47,7 @@ use books::Books;
 use bounded_patch::MOST_REQUEST_BYTES;
 use effects::Effects;
 
-/// Any error will do here: it is printed, and the program ends.
+/// Any error: it is printed, and the program ends.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// How long a shutdown waits. The keys of handlers that are cut off free themselves with their leases.
@@ -57,7 +57,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Service {
     books: Books,
     effects: Effects,
-    /// Between the effect of a handler and its answer, for those who want to try what happens there.
+    /// A pause between the effect of a handler and its answer, to try what a crash there does.
     pause: Duration,
 }
 
@@ -79,11 +79,11 @@ async fn serve() -> Result<()> {
     let scope = scope_from(|account: &Account| Scope::new(format!("account:{}", account.0)));
     let idempotency = IdempotencyLayer::builder(store, scope)
         .lease(arguments.lease)
-        // As much as the handlers take without a key, below.
+        // The same limit that the handlers have without a key, below.
         .max_body(MOST_REQUEST_BYTES)
         .build()?;
     let running = idempotency.running().clone();
-    // The layer that is added last stands outermost: a replay passes what its first request did.
+    // The layer that is added last stands outermost: a replay passes the same checks as its first request.
     let accounts = Router::new()
         .route("/accounts/{id}", patch(accounts::change).get(accounts::show))
         .route_layer(idempotency.clone())

@@ -22,7 +22,7 @@ pub(crate) struct Payment {
     reference: String,
 }
 
-/// Books, whoever asks and however often: that a retry does not is the layer's doing.
+/// Books each time it is called. The layer keeps retries from calling it.
 pub(crate) async fn pay(
     State(service): State<Arc<Service>>,
     Extension(account): Extension<Account>,

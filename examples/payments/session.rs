@@ -1,4 +1,4 @@
-//! One writing of the books, wherever they are.
+//! One change of the books, wherever they are.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(crate) const PAYMENTS: TableDefinition<'_, (u64, u64), (u64, &str)> =
 /// Account -> what it says of itself, as JSON.
 pub(crate) const DOCUMENTS: TableDefinition<'_, u64, &str> = TableDefinition::new("demo.accounts");
 
-/// So many are listed at a time.
+/// How many are listed at a time.
 pub(crate) const LISTED: usize = 100;
 
 /// More than a demo books in memory.
@@ -55,7 +55,7 @@ pub(crate) enum Session<'a> {
 }
 
 impl Session<'_> {
-    /// Books once more, whoever asks, and says under which number.
+    /// Books, and answers the number of the booking.
     pub(crate) fn book(&mut self, account: u64, cents: u64, reference: &str) -> Result<u64> {
         match self {
             Self::Database(txn) => {

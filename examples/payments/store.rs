@@ -18,7 +18,8 @@ pub(crate) async fn open(uri: &str) -> Result<(Arc<dyn Store>, Books)> {
         if path.is_empty() || path.contains(['?', '%']) {
             return Err("here it is redb:FILE, without options: the file is shared with the books".into());
         }
-        // idem refuses a foreign file, and never leaves one behind whose making was cut off; redb alone does both.
+        // idem refuses a file that is not a store, and never leaves a partly created one behind. redb alone does
+        // neither.
         RedbStore::open(path).await?.close().await?;
         let path = path.to_owned();
         // Opened again by the store when it has to be: after a disk error, or on a disk that was full.

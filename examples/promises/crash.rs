@@ -1,4 +1,4 @@
-//! A holder that crashes midway, told with the bare calls of the contract, which `execute` makes otherwise.
+//! A holder that crashes midway, shown with the single calls of the contract, which `execute` makes otherwise.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use crate::{Result, check};
 
 const ORDER: &str = "order-3";
 const CENTS: u64 = 700;
-/// How long a holder may be silent. Seconds to minutes in earnest; short here, because we wait for its end.
+/// How long a holder may be silent. Use seconds to minutes in production. It is short here because the example waits
+/// for its end.
 const LEASE: Duration = Duration::from_millis(200);
 const RETENTION: Duration = Duration::from_hours(24);
 
@@ -22,7 +23,7 @@ pub(crate) async fn lease_of_a_crashed_holder_is_taken_over(store: &dyn Store, d
         checkpoint == Effect::Applied,
         format!("the holder must keep its lease, and it is {checkpoint:?}"),
     )?;
-    // Here it crashes: it says nothing any more, so its lease runs out.
+    // Here the holder crashes: it does not renew any more, so its lease runs out.
 
     let over = store.settled(&desk.key(ORDER)?, Duration::from_secs(10)).await?;
     check(over, "a silent holder's lease must end")?;
@@ -36,7 +37,7 @@ pub(crate) async fn lease_of_a_crashed_holder_is_taken_over(store: &dyn Store, d
         format!("the successor must get the checkpoint, and got {:?}", successor.checkpoint()),
     )?;
 
-    // It was not dead after all, only slow, and does not know that it was replaced.
+    // The first holder was not dead, only slow, and does not know that another took over.
     let late = store.complete(&crashed, Outcome::Value(Bytes::from_static(b"late")), RETENTION).await?;
     check(
         late == Effect::Lost(LostReason::Superseded),

@@ -13,7 +13,7 @@ use crate::Result;
 /// How a charge ended for its caller: with the receipt, or with one of idem's other answers.
 pub(crate) type Charged = Execution<String, Infallible>;
 
-/// Charges cards, and counts how often it really did.
+/// Charges cards, and counts how often a card was really charged.
 #[derive(Clone)]
 pub(crate) struct Desk {
     /// Makes this run's keys its own, so that it can use a file that an earlier run has left.
@@ -38,7 +38,7 @@ impl Desk {
     /// Charges `cents` for `order`, or answers what an earlier call with the same key has led to.
     pub(crate) async fn charge(&self, store: &dyn Store, order: &str, cents: u64) -> Result<Charged> {
         let policy = Policy::new(Duration::from_secs(30), Duration::from_hours(24)) // lease, retention
-            .wait(Duration::from_secs(20)); // for the result of another caller who is at it
+            .wait(Duration::from_secs(20)); // for the result of another caller who is running the work
         let work = |_lease| async move {
             let nth = self.charges.fetch_add(1, Ordering::SeqCst) + 1;
             // As slow as a card network, so that others arrive meanwhile.

@@ -25,7 +25,7 @@ use tempfile::TempDir;
 
 use desk::Desk;
 
-/// Any error will do here: it is printed, and the program ends.
+/// Any error: it is printed, and the program ends.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 #[tokio::main]
@@ -64,7 +64,7 @@ fn store_uri() -> Result<(String, Option<TempDir>)> {
             let directory = tempfile::tempdir()?;
             let file = directory.path().join("promises.idem");
             let file = file.to_str().ok_or("the temporary directory's path is not UTF-8")?;
-            // In a URI's path these two mean something else.
+            // These two characters have another meaning in a URI.
             let file = file.replace('%', "%25").replace('?', "%3F");
             Ok((format!("redb:{file}"), Some(directory)))
         }

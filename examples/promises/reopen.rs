@@ -15,7 +15,7 @@ pub(crate) async fn reopened_store_still_replays(
     uri: &str,
     desk: &Desk,
 ) -> Result<()> {
-    // What a store promises beyond the contract it says itself; nobody has to know its name.
+    // The store's capabilities say what it promises beyond the contract, so the code need not know which store it is.
     if !store.capabilities().durable {
         println!("--  this store is memory-only: closed, it forgets, so it is not opened again");
         return Ok(());
@@ -33,7 +33,7 @@ pub(crate) async fn reopened_store_still_replays(
     close(store).await
 }
 
-/// Closing is a matter of the backend: redb writes what is queued and lets go of its file.
+/// Closing is a matter of the backend: redb writes what is queued and closes its file.
 async fn close(store: Arc<dyn Store>) -> Result<()> {
     if let Some(redb) = store.as_redb() {
         redb.close().await?;

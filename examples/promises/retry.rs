@@ -5,7 +5,7 @@ use idem_core::{Execution, Store};
 use crate::desk::Desk;
 use crate::{Result, check};
 
-/// What the first call is told, and every retry after it.
+/// The answer to the first call, and to every retry after it.
 pub(crate) const RECEIPT: &str = "receipt 1: charged 4200 cents";
 
 pub(crate) async fn first_call_executes(store: &dyn Store, desk: &Desk) -> Result<()> {

@@ -20,11 +20,11 @@ async fn main() -> Result<()> {
         .unwrap_or_else(|| std::env::temp_dir().join(format!("quickstart-{}", std::process::id())));
     let store = RedbStore::open(path.as_path()).await?;
 
-    // The client sends a key with its order. It saw no answer, so it sends both again.
+    // The client sends a key with its order. It gets no answer, so it sends both again.
     for attempt in 1..=3 {
         println!("attempt {attempt}: {}", pay(&store, "order-17", 1_250).await?);
     }
-    // The same key with another order is a mistake of the client, and gets no answer of the first.
+    // The same key with another order is a mistake of the client. It does not get the answer to the first order.
     println!("other amount: {}", pay(&store, "order-17", 999).await?);
 
     store.close().await?;

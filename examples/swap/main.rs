@@ -18,7 +18,7 @@ use idem_core::config::masked;
 use idem_core::{Execution, Fingerprint, Key, Owner, Policy, Registry, Scope, Store, StoreConfig, StoreExt};
 use serde::Deserialize;
 
-/// Any error will do here: it is printed, and the program ends.
+/// Any error: it is printed, and the program ends.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// What a service's configuration file may look like.
@@ -63,7 +63,7 @@ fn config(argument: String) -> Result<(String, StoreConfig)> {
     Ok((masked(&argument), argument.into()))
 }
 
-/// Nothing here knows which store it is.
+/// This code does not know which store it uses.
 async fn order_and_retry<S: Store + ?Sized>(store: &S) -> Result<String> {
     let random = Owner::random()?;
     let client_key = random.as_bytes().map(|byte| format!("{byte:02x}")).concat();

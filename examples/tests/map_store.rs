@@ -1,4 +1,4 @@
-//! The store of the example `map-store` through the conformance kit: what you do with a store of your own.
+//! Runs the conformance kit on the store of the example `map-store`, as you would on your own store.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The ledger's comparison sees each thing that may go wrong: it is what `ledger --crash` rests on.
+//! The ledger's comparison notices each thing that may go wrong. `ledger --crash` relies on it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(dead_code, reason = "a few modules of the example, not all that uses them")]

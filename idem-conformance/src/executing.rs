@@ -1,4 +1,4 @@
-//! `execute` in the words of the cases: one key, text as result, text as error.
+//! `execute` as the cases use it: one key, text as result, text as error.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +45,7 @@ where
     let (begun, begins) = oneshot::channel();
     let task = tokio::spawn(async move {
         let work = |lease| {
-            // Nobody is there to hear it when the case has failed already.
+            // The receiver is gone when the case has failed already.
             let _ = begun.send(());
             work(lease)
         };

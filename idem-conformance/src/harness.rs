@@ -1,4 +1,4 @@
-//! What a backend brings along so that the cases can run against it.
+//! What a backend supplies so that the cases can run against it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,9 +13,8 @@ use idem_core::{Key, Store};
 /// Every case makes its own harness and drops it at its end, so a harness also owns what the store must not
 /// outlive: a temporary folder, a server process.
 ///
-/// Two methods are enough for a store with a manual clock. The others are abilities that a store may lack;
-/// what is lacking must be named in [`conformance!`](crate::conformance), and the cases that need it are then
-/// reported by name.
+/// Two methods are enough for a store with a manual clock. The others are abilities that a store may lack. Each that is
+/// lacking must be named in [`conformance!`](crate::conformance), and the cases that need it are then reported by name.
 #[async_trait]
 pub trait Harness: Send + Sync + 'static {
     /// The store under test: the same one at every call, until [`reopen`](Harness::reopen).
@@ -32,8 +31,8 @@ pub trait Harness: Send + Sync + 'static {
         LARGEST_OUTCOME
     }
 
-    /// Whether expired records leave this store without a call of [`Store::expire`], as they do where the
-    /// storage has an expiry of its own. Switch a background sweeper off for the cases, rather than say yes.
+    /// Whether expired records leave this store without a call of [`Store::expire`], as they do where the storage has
+    /// an expiry of its own. Switch a background sweeper off for the cases instead of answering true.
     fn expires_by_itself(&self) -> bool {
         false
     }

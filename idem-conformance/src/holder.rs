@@ -1,5 +1,5 @@
-//! The rows of the table that `complete`, `renew`, `checkpoint` and `release` share. Each of their files
-//! names every row; what a row means stands here once.
+//! The rows of the table that `complete`, `renew`, `checkpoint` and `release` share. Each of their files names every
+//! row, and this file defines once what a row means.
 
 use bytes::Bytes;
 use idem_core::record::{Record, State};
@@ -28,7 +28,7 @@ impl Call {
         }
     }
 
-    /// Asserts that the call did to the record what it is for.
+    /// Asserts that the call had its effect on the record.
     async fn assert_effect(self, t: &Trial, key: &Key) {
         let record = t.get(key).await;
         match self {

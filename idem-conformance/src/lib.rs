@@ -1,9 +1,9 @@
 //! The conformance kit of idem: every promise of [`Store`](idem_core::Store) as a named case, for every
 //! backend.
 //!
-//! A store that passes keeps the contract as far as 200-odd cases and random sequences of calls can see: both
-//! tables of rules row by row, races, dropped and resent calls, waiting, `execute` on top of it, bad input,
-//! altered bytes, closing and opening again.
+//! A store that passes keeps the contract as far as some 200 cases and random sequences of calls can show: both tables
+//! of rules row by row, races, dropped and resent calls, waiting, `execute` on the store, bad input, altered bytes,
+//! closing and opening again.
 //!
 //! # For a store of your own
 //! Implement [`Harness`]: a fresh store for each case, and how time passes for it. Then one line makes a test of
@@ -47,16 +47,17 @@
 //! abilities.
 //!
 //! # Time
-//! A store that takes its time from an injected [`Clock`](idem_core::clock::Clock) gives [`Time::Manual`]: nothing
-//! waits, and moments are exact. One that follows a server's clock gives [`Time::Real`]: the cases wait for leases
-//! of ten ticks and retentions of thirty, and allow a tick where times are compared.
+//! The harness of a store that takes its time from an injected [`Clock`](idem_core::clock::Clock) answers
+//! [`Time::Manual`]: nothing waits, and moments are exact. For a store that follows a server's clock it answers
+//! [`Time::Real`]: the cases wait for leases of ten ticks and retentions of thirty, and allow a tick where times are
+//! compared.
 //!
 //! # What a store may lack
 //! Some cases need more than the contract: a [`Need`]. What the store or its harness lacks is named at
-//! `conformance!(..., lacks: [...])`. The cases that need it pass, say
-//! `excluded: moka durable::lease_outlives_reopening: needs Durable` on standard error, and are listed by the test
-//! `moka::excluded_cases_are_listed`, which fails when the list is not what the store really lacks. So nothing is
-//! dropped in silence: not by a capability that a store stops claiming, nor by an ability that its harness loses.
+//! `conformance!(..., lacks: [...])`. The cases that need it pass, say `excluded: moka
+//! durable::lease_outlives_reopening: needs Durable` on standard error, and are listed by the test
+//! `moka::excluded_cases_are_listed`, which fails when the list is not what the store really lacks. So no case is
+//! skipped silently, neither because a store stops claiming a capability nor because its harness loses an ability.
 //!
 //! # The model
 //! `moka::model::random_calls_agree_with_decide` runs random sequences of calls (several keys, owners,
@@ -65,7 +66,7 @@
 //! shortest sequence on which they differ. `PROPTEST_CASES=10000` makes it thorough; `PROPTEST_RNG_SEED` repeats
 //! it.
 //!
-//! # Whether the kit can see
+//! # Whether the kit notices
 //! `tests/kit` of this package runs every case against stores that are broken on purpose, each in one way, and
 //! fails when a case does not notice.
 

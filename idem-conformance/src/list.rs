@@ -1,4 +1,4 @@
-//! The list of all cases: it stands once, and everything else is made from it.
+//! The list of all cases. Everything else is generated from this one list.
 
 /// Gives `$emit!` the list of all cases, behind `$context`.
 ///

@@ -12,7 +12,7 @@
 /// `name::model::random_calls_agree_with_decide` runs random sequences of calls against the pure
 /// [`decide`](idem_core::backend::decide()) and the store; `PROPTEST_CASES` says how many, `PROPTEST_RNG_SEED` which.
 ///
-/// The arguments are resolved where the macro stands, as if in a module below.
+/// The arguments are resolved where the macro is called, as if in a module below.
 #[macro_export]
 macro_rules! conformance {
     ($backend:ident, $new:expr $(,)?) => {

@@ -11,8 +11,8 @@ use crate::trial::{ExpectEffect, Trial};
 
 /// Something that a case needs and that a store, or its harness, may lack.
 ///
-/// A store names what it lacks in [`conformance!`](crate::conformance); one test per backend holds that list
-/// against what the store and its harness really do.
+/// A store names what it lacks in [`conformance!`](crate::conformance); one test per backend compares that list with
+/// what the store and its harness really do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Need {

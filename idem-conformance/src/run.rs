@@ -1,4 +1,4 @@
-//! Running a case, and telling what was not run.
+//! Running a case, and reporting what was not run.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -10,10 +10,10 @@ use crate::harness::Harness;
 use crate::need::{self, Need};
 use crate::trial::{Trial, must};
 
-/// Longer than the slowest case takes on the slowest machine: what takes longer hangs.
+/// Longer than the slowest case takes on the slowest machine. A case that takes longer hangs.
 const LONGEST: Duration = Duration::from_mins(2);
 
-/// A harness in the making.
+/// The future of a harness.
 #[doc(hidden)]
 pub type Fresh = Pin<Box<dyn Future<Output = Box<dyn Harness>> + Send>>;
 
@@ -48,7 +48,7 @@ pub fn run(backend: &str, case: &str, harness: fn() -> Fresh, lacks: &[Need]) {
     block_on(async { check(case, harness().await).await });
 }
 
-/// The body of the test that lists what is excluded, and holds `lacks` against the store.
+/// The body of the test that lists what is excluded, and compares `lacks` with what the store lacks.
 #[doc(hidden)]
 pub fn list_excluded(backend: &str, harness: fn() -> Fresh, lacks: &[Need]) {
     let lacking = block_on(async { need::lacking(harness().await).await });
@@ -81,9 +81,9 @@ fn report(backend: &str, case: &Case, need: Need) {
     tell(&format!("excluded: {backend} {}: needs {need}", case.name));
 }
 
-/// Not by `eprintln!`: that is hidden in a test that passes, and this must be seen.
+/// Not by `eprintln!`, whose output is hidden when a test passes: this must be seen.
 fn tell(line: &str) {
     let mut stderr = std::io::stderr().lock();
-    // A closed stderr is no fault of the store.
+    // A closed stderr must not fail a case.
     let _ = writeln!(stderr, "{line}");
 }

@@ -1,4 +1,4 @@
-//! One run of one case: the harness, and the words in which the cases are written.
+//! One run of one case: the harness, and the helpers that the cases are written with.
 
 use std::fmt::Debug;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! Stores over a store, for what a case cannot do from outside.
+//! Stores around a store, for what a case cannot do from outside.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use idem_core::{
     Result, Store,
 };
 
-/// The same store, with the `settled` that a store inherits.
+/// The same store, with the default `settled` of the trait.
 #[derive(Debug)]
 pub(crate) struct Polling {
     store: Arc<dyn Store>,
@@ -26,7 +26,7 @@ impl Polling {
     }
 }
 
-/// The same store over a line that loses answers: the call arrives and takes effect, and its caller is told
+/// The same store over a connection that loses answers: the call arrives and takes effect, and its caller gets
 /// `Timeout`.
 #[derive(Debug)]
 pub(crate) struct Lossy {
@@ -36,7 +36,7 @@ pub(crate) struct Lossy {
 }
 
 impl Lossy {
-    /// Loses the first so many answers to `lock`, and to `complete`.
+    /// Loses the first `lock` answers to `lock`, and the first `complete` answers to `complete`.
     pub(crate) fn new(store: Arc<dyn Store>, lock: u32, complete: u32) -> Self {
         Self { store, lock: AtomicU32::new(lock), complete: AtomicU32::new(complete) }
     }

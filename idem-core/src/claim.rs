@@ -7,9 +7,9 @@ use crate::record::Checkpoint;
 
 /// What a caller asks for when it wants to run the work of a key.
 ///
-/// Two separate times, always: `lease` is how long a holder may be silent before another may take over
-/// (1 ms to 24 h; seconds to minutes make sense), `retention` is how long the completed outcome is replayed
-/// (from the lease to 3,660 days; hours to days make sense).
+/// These are two separate times. `lease` is how long a holder may be silent before another caller may take over: 1 ms
+/// to 24 h, usually seconds to minutes. `retention` is how long the completed outcome is replayed: from the length of
+/// the lease to 3,660 days, usually hours to days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
     /// Made once per attempt; a resent `lock` carries the same one.
@@ -25,10 +25,10 @@ pub struct Claim {
 pub struct Grant {
     /// Who holds the key from now on.
     pub token: Token,
-    /// Which attempt this is, the first is 1.
+    /// Which attempt this is. The first is 1.
     pub attempt: u32,
-    /// The recovery point on record.
+    /// The checkpoint on record.
     pub checkpoint: Option<Checkpoint>,
-    /// What is left of the lease when the store decided.
+    /// What was left of the lease when the store decided.
     pub valid_for: Duration,
 }

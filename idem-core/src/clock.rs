@@ -1,4 +1,4 @@
-//! Time, in one place: the only file that asks the operating system.
+//! Time. This is the only file that asks the operating system for it.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -56,20 +56,20 @@ impl fmt::Debug for Timestamp {
 
 /// A duration in whole microseconds, rounded up so that no lease ends before its time.
 pub(crate) fn micros(duration: Duration) -> u64 {
-    // In 64 bits: this stands several times in every call, and 128-bit divisions are slow.
+    // In 64 bits: every call does this several times, and 128-bit divisions are slow.
     let whole = duration.as_secs().saturating_mul(1_000_000);
     whole.saturating_add(u64::from(duration.subsec_nanos().div_ceil(1_000)))
 }
 
-/// A clock's reading in whole microseconds, rounded down: one grid for the store's time and a holder's, so
-/// that within one process no holder believes in its lease for longer than the store does.
+/// A clock's reading in whole microseconds, rounded down. The store and the holders round alike, so within one process
+/// no holder takes its lease for live longer than the store does.
 pub(crate) fn ticks(reading: Duration) -> u64 {
     reading.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(reading.subsec_micros()))
 }
 
 /// Where a store and a lease get the time from.
 ///
-/// The two readings are apart on purpose: the wall clock can be stepped, the monotonic one cannot.
+/// There are two readings because the wall clock can be stepped, and the monotonic clock cannot.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The wall clock. May jump in either direction.
     fn wall(&self) -> Timestamp;
@@ -83,9 +83,9 @@ pub type SharedClock = Arc<dyn Clock>;
 
 /// The operating system's clocks.
 ///
-/// On Linux the monotonic one stands still while the machine sleeps or is moved to another host. A store in
-/// this process sleeps with it, and its leases last longer. A store elsewhere does not: the holder then
-/// believes in its lease for longer than the store, and only the fencing [`Token`](crate::Token) tells.
+/// On Linux the monotonic clock stops while the machine sleeps or is moved to another host. A store in the same process
+/// stops with it, so its leases last longer. A store elsewhere does not stop: the holder then takes its lease for live
+/// longer than the store does, and only the fencing [`Token`](crate::Token) shows the difference.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -112,7 +112,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that a test moves by hand. Clones share their hands.
+/// A clock that a test moves by hand. Clones show the same time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -140,7 +140,7 @@ impl ManualClock {
         Self(Arc::new(Hands { wall: AtomicU64::new(wall.0), monotonic: AtomicU64::new(0) }))
     }
 
-    /// Moves both readings on, to the end of time at most.
+    /// Moves both readings forward. They saturate at the highest number.
     pub fn advance(&self, duration: Duration) {
         for hand in [&self.0.wall, &self.0.monotonic] {
             hand.update(Ordering::SeqCst, Ordering::SeqCst, |at| at.saturating_add(micros(duration)));

@@ -1,4 +1,4 @@
-//! What became of a call that only a holder may make.
+//! The effect of a call that only a holder may make.
 
 /// The answer to a call that only a holder may make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,15 +23,15 @@ pub enum LostReason {
     Gone,
 }
 
-/// How a transaction ended that holds the application's own writes and the completion of a key: both or neither.
+/// How a transaction ended that commits the application's own writes and the completion of a key together, or neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "only `Applied` means that this call wrote anything"]
 pub enum Transacted<E> {
     /// The application's writes and the completion are committed, together.
     Applied,
-    /// The same lease has completed the key before: the application's code was not run now, and nothing was written now.
+    /// The same lease completed the key before. This call did not run the application's code and wrote nothing.
     AlreadyCompleted,
-    /// The lease is lost: the application's code was not run, nothing was written.
+    /// The lease is lost. The application's code was not run, and nothing was written.
     Lost(LostReason),
     /// The application's code answered `Err`: nothing was written, and the lease is still held.
     RolledBack(E),

@@ -1,4 +1,4 @@
-//! The one error of every store: its kind, the operation it befell, and the kept source.
+//! The one error type of every store: the kind, the operation that failed, and the source.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 /// What every fallible function of idem returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What kind of failure this is: decide on it, print the rest.
+/// What kind of failure this is. Programs decide by the kind; the rest of an error is for people.
 ///
 /// Business results are never errors: a key that another caller holds, a completed key and a lost lease
 /// are values of [`LockAnswer`](crate::LockAnswer) and [`Effect`](crate::Effect).
@@ -20,26 +20,26 @@ pub enum ErrorKind {
     InvalidArgument,
     /// A configuration is wrong: unknown scheme or option, bad value, a path that cannot be used.
     InvalidConfig,
-    /// Stored bytes are not what was written. The damaged record is left as it is found, and the call changed
-    /// nothing of its own; what went before it may have: a sweep removed other records, or a check at opening
-    /// repaired the file, which its store then says.
+    /// Stored bytes are not what was written. The damaged record is left as it is, and the call itself changed nothing.
+    /// What ran before the failure may have made changes: a sweep may have removed other records, and a check at
+    /// opening may have repaired the file, which its store then reports.
     Corrupt,
     /// The file or value is sound, but not of a kind this version reads: newer, or not ours.
     Incompatible,
-    /// The store is at its configured bound, or its disk is full. Nothing already kept was dropped. Time alone
-    /// mends it only where something expires; [`execute`](crate::StoreExt::execute) sends a `complete` and a
-    /// `renew` again all the same.
+    /// The store is at its configured bound, or its disk is full. Nothing already kept was dropped. Waiting alone helps
+    /// only where something expires; [`execute`](crate::StoreExt::execute) still sends a `complete` and a `renew`
+    /// again.
     Full,
     /// The outcome or checkpoint is larger than the store keeps. The lease is still held.
     TooLarge,
-    /// The effect is unknown: resend with the same owner or lease, and the store tells the truth.
+    /// The effect is unknown. Send the same call again, with the same owner or lease: its answer is the truth.
     Timeout,
-    /// The store cannot answer now: overloaded, reopening, or out of reach. It may have taken the
-    /// call all the same, so treat it as [`Timeout`](ErrorKind::Timeout): resend, never redo the work.
+    /// The store cannot answer now: overloaded, reopening, or out of reach. The call may have taken effect, so treat
+    /// this as [`Timeout`](ErrorKind::Timeout): send the call again, never run the work again.
     Unavailable,
-    /// This handle to the store answers no call any more: it was closed, or its file was removed or replaced. What was
-    /// asked before may have been done: a store that is opened anew tells. Sending the call again to this handle changes
-    /// nothing.
+    /// This handle to the store answers no more calls: it was closed, or its file was removed or replaced. Calls made
+    /// before may have taken effect; a store that is opened anew shows whether they did. Sending the call to this
+    /// handle again does not help.
     Closed,
 }
 
@@ -125,7 +125,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// For the calls of a store one word, as metrics and spans name it.
+    /// One word for each call of a store, as metrics and spans name it.
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Build => "build",
@@ -155,7 +155,7 @@ impl fmt::Display for Operation {
 
 /// A failure of the store, or a misuse of it.
 ///
-/// Its text is operation, kind and message; the error that caused it is its
+/// The text shows operation, kind and message. The error that caused this one is the
 /// [`source`](std::error::Error::source).
 ///
 /// ```
@@ -204,7 +204,7 @@ impl Error {
         self.operation
     }
 
-    /// As `tracing` takes it, its sources along.
+    /// As `tracing` takes an error, with its sources.
     pub(crate) fn as_dyn(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
         self
     }
@@ -216,7 +216,8 @@ impl Error {
     }
 }
 
-/// Without the [`source`](std::error::Error::source): print the chain where the cause is wanted.
+/// Without the [`source`](std::error::Error::source), as the standard library advises: print the chain to see the
+/// cause.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}: {}", self.operation, self.kind, self.message)

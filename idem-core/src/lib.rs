@@ -1,9 +1,8 @@
 //! The contract behind idempotency keys.
 //!
-//! A client that lost an answer retries; the server cannot tell the retry from a second order. An
-//! *idempotency key* chosen by the client tells it. This crate is what every idem store promises:
-//! **for one key, one unexpired lease at a time, one accepted completion, and the same answer for every
-//! retry until it expires.**
+//! A client that lost an answer retries, and the server cannot tell the retry from a second order. An *idempotency key*
+//! that the client chose makes the difference. This crate is what every idem store promises: **for one key, one
+//! unexpired lease at a time, one accepted completion, and the same answer for every retry until it expires.**
 //!
 //! | to | use |
 //! |---|---|
@@ -33,7 +32,7 @@ pub mod record;
 mod store;
 pub mod typed;
 
-/// What outcomes and checkpoints are made of.
+/// For its `Bytes`, the type of outcomes and checkpoints.
 pub use bytes;
 
 pub use claim::Claim;

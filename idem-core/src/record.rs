@@ -17,24 +17,24 @@ pub struct Record {
     pub fingerprint: Fingerprint,
     /// Who holds the key, or held it last.
     pub token: Token,
-    /// How many attempts there were, the first is 1.
+    /// The number of the last attempt. The first is 1.
     pub attempt: u32,
     /// Locked or completed.
     pub state: State,
-    /// The store's time when this was read or decided: what the other times are to be held against. Not stored.
+    /// The store's time when the record was read or decided on, to compare the other times with. Not stored.
     pub as_of: Timestamp,
 }
 
 /// The state of a [`Record`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// An attempt is under way, or was left unfinished.
+    /// An attempt is running, or was left unfinished.
     Locked(Locked),
     /// The work ran to its end.
     Completed(Completion),
 }
 
-/// An attempt that is under way, or was left unfinished.
+/// An attempt that is running, or was left unfinished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locked {
     /// False once the holder released the key and left a checkpoint: the next attempt may begin at once.
@@ -43,7 +43,7 @@ pub struct Locked {
     pub deadline: Timestamp,
     /// How long the record outlasts its lease.
     pub retention: Duration,
-    /// The recovery point that a holder saved last.
+    /// The checkpoint that a holder saved last.
     pub checkpoint: Option<Checkpoint>,
 }
 
@@ -54,7 +54,7 @@ pub struct Completion {
     pub outcome: Outcome,
     /// When it was completed, by the store's clock.
     pub completed_at: Timestamp,
-    /// When it is forgotten, by the store's clock.
+    /// When the store forgets it, by the store's clock.
     pub expires_at: Timestamp,
 }
 
@@ -98,7 +98,7 @@ impl Record {
         }
     }
 
-    /// The recovery point of an unfinished attempt.
+    /// The checkpoint of an unfinished attempt.
     #[must_use]
     pub fn checkpoint(&self) -> Option<&Checkpoint> {
         match &self.state {
@@ -108,7 +108,7 @@ impl Record {
     }
 }
 
-/// Work that ran to its end, as [`Store::lock`](crate::Store::lock) tells a retry.
+/// Work that ran to its end before, as [`Store::lock`](crate::Store::lock) answers a retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replay {
     /// What the work resulted in.
@@ -121,7 +121,7 @@ pub struct Replay {
     pub token: Token,
 }
 
-/// A recovery point: bytes that a holder saved midway, for the next attempt.
+/// Bytes that a holder saved midway for the next attempt: a recovery point.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     /// Rises from one checkpoint to the next.
@@ -131,7 +131,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// A recovery point.
+    /// A checkpoint.
     #[must_use]
     pub fn new(step: u64, progress: Bytes) -> Self {
         Self { step, progress }
@@ -144,12 +144,12 @@ impl fmt::Debug for Checkpoint {
     }
 }
 
-/// How work ended that ran to its end.
+/// What work that ran to its end left for every retry.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The result, as bytes. Every retry gets the same ones.
     Value(Bytes),
-    /// It ran to its end and its result could not be kept. A retry is told so, and is never run again.
+    /// The work ran to its end, and its result could not be kept. A retry is told so, and never runs the work again.
     Unavailable(UnavailableReason),
 }
 
@@ -180,13 +180,13 @@ impl fmt::Debug for Outcome {
 pub enum UnavailableReason {
     /// It is larger than what is kept: by the store, or by the layer that made it.
     TooLarge,
-    /// It was streamed, so there was no moment at which it was whole.
+    /// It was streamed, so it was never in memory as a whole.
     Streamed,
     /// The connection changed its protocol.
     Upgraded,
     /// The work panicked, and what it did before is unknown.
     Panicked,
-    /// It could not be encoded, or its type does not read what it writes.
+    /// It could not be encoded, or its type cannot read back what it wrote.
     NotEncodable,
     /// Some other reason, or one that a newer version wrote.
     Other,

@@ -13,17 +13,17 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::record::UnavailableReason;
 
-/// MessagePack never uses this byte, so bytes without a format byte are not taken for MessagePack.
+/// MessagePack never uses this byte, so bytes that begin otherwise are known to be no typed result.
 const FORMAT: u8 = 0xC1;
 
 /// The longest encoded result.
 const MAX_TYPED: usize = 64 << 20;
 
-/// How deeply a result may be nested. Each level takes stack, in a debug build more than a kilobyte of it; a task's
+/// How deeply a result may be nested. Each level takes stack, more than a kilobyte in a debug build, and a task's
 /// thread has 2 MiB. `serde_json` has the same limit.
 const MAX_DEPTH: usize = 128;
 
-/// What most results fit in, so that encoding them allocates once and a half.
+/// Room that most results fit in. Encoding them allocates this once, and shrinks it at the end.
 const USUAL: usize = 256;
 
 /// Encodes a result for [`Outcome::Value`](crate::Outcome::Value): MessagePack with named fields, behind a format
@@ -44,8 +44,8 @@ const USUAL: usize = 256;
 pub fn encode_value<T: Serialize + ?Sized>(value: &T) -> Result<Bytes> {
     let mut encoded = Vec::with_capacity(USUAL);
     encoded.push(FORMAT);
-    // The human-readable forms of types such as `IpAddr`: what serde buffers for `flatten`, `untagged` and `tag` it
-    // reads back in no other form, whatever wrote it (https://github.com/serde-rs/serde/issues/2172).
+    // The human-readable forms of types such as `IpAddr`: serde reads back what it buffers for `flatten`, `untagged`
+    // and `tag` in no other form, whatever wrote it (https://github.com/serde-rs/serde/issues/2172).
     let mut serializer = rmp_serde::Serializer::new(&mut encoded).with_struct_map().with_human_readable();
     value.serialize(&mut serializer).map_err(|error| {
         let message = format!("the result cannot be encoded: {}", why_not_written(&error));
@@ -55,15 +55,15 @@ pub fn encode_value<T: Serialize + ?Sized>(value: &T) -> Result<Bytes> {
         let message = format!("the result has {} bytes, a typed one at most {MAX_TYPED}", encoded.len());
         return Err(Error::new(ErrorKind::TooLarge, Operation::Typed, message));
     }
-    // Kept for hours: without the room that growing left over.
+    // The bytes are kept for hours, so the spare capacity is given back.
     Ok(Bytes::from(encoded.into_boxed_slice()))
 }
 
 /// Decodes what [`encode_value`] wrote.
 ///
-/// Fields are found by name: reordered ones are read as they were, unknown ones are passed over unless `T` denies
-/// them, and missing ones take their default where `T` has one. The elements of a tuple have no names, so two of one
-/// type that change places in a deploy are read in each other's place.
+/// Fields are found by name: reordered ones are read as they were, unknown ones are passed over unless `T` denies them,
+/// and missing ones take their default where `T` has one. The elements of a tuple have no names: two of the same type
+/// that a deploy swaps are read swapped.
 ///
 /// # Errors
 /// [`ErrorKind::Incompatible`] when the bytes are not a `T`: its type changed since they were written. The message
@@ -83,7 +83,7 @@ pub fn decode_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         let reason = reason(&error);
         incompatible(format!("the stored result is not of this type ({reason}); did the type change?"))
     })?;
-    // What is left over: reading one more value must find the end.
+    // Refuses bytes after the value: reading one more must find the end.
     match serde::de::IgnoredAny::deserialize(&mut deserializer) {
         Err(DecodeError::InvalidMarkerRead(end)) if end.kind() == std::io::ErrorKind::UnexpectedEof => {
             Ok(value)
@@ -109,7 +109,7 @@ pub(crate) fn kept<T: Serialize + DeserializeOwned>(
     }
 }
 
-/// Why a value could not be written, without a word of the value: what its type says of it may repeat it.
+/// Why a value could not be written. Shows nothing of the value, which the type's own message may repeat.
 fn why_not_written(error: &EncodeError) -> &'static str {
     match error {
         EncodeError::Syntax(_) => "its own `Serialize` refused it",
@@ -120,14 +120,14 @@ fn why_not_written(error: &EncodeError) -> &'static str {
     }
 }
 
-/// Why a value could not be read, without a word of what was read: serde's own messages repeat it.
+/// Why a value could not be read. Shows nothing of what was read, which serde's own messages repeat.
 fn reason(error: &DecodeError) -> String {
     match error {
         DecodeError::Syntax(message) | DecodeError::Uncategorized(message) => match message.split('`').nth(1)
         {
-            // The name is the type's own.
+            // This name comes from the type.
             Some(field) if message.starts_with("missing field `") => format!("missing field `{field}`"),
-            // These names are what was read.
+            // These names come from the bytes.
             Some(_) if message.starts_with("unknown variant `") => {
                 "it is a variant that this type does not have".to_owned()
             }

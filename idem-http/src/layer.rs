@@ -11,9 +11,9 @@ use crate::shared::Shared;
 
 /// Gives every request with an idempotency key one execution and one answer.
 ///
-/// Put it *inside* authentication: its scope comes from what authentication found, and a replay then passes the
-/// same checks as the first request. Put limits of concurrency inside the layer: a handler whose client is gone
-/// runs on, and only a limit inside counts it. CORS, compression and tracing belong outside. Where two of these layers
+/// Put it *inside* authentication: its scope comes from what authentication found, and a replay then passes the same
+/// checks as the first request. Put limits of concurrency inside the layer: a handler still runs after its client is
+/// gone, and only a limit inside counts it. CORS, compression and tracing belong outside. Where two of these layers
 /// stand around one another, the outer one acts. Clones share one store and one [`Running`].
 #[derive(Clone)]
 pub struct IdempotencyLayer {
@@ -31,7 +31,8 @@ impl IdempotencyLayer {
         &self.shared.running
     }
 
-    /// How many bytes of request bodies it holds now: at most [`max_bodies_bytes`](crate::IdempotencyLayerBuilder::max_bodies_bytes).
+    /// How many bytes of request bodies the layer holds now: at most
+    /// [`max_bodies_bytes`](crate::IdempotencyLayerBuilder::max_bodies_bytes).
     #[must_use]
     pub fn bodies_bytes(&self) -> usize {
         self.shared.bodies.held()

@@ -2,9 +2,9 @@
 //! retry.**
 //!
 //! A client that lost an answer sends its request again. With a key in the header `Idempotency-Key` the
-//! [`IdempotencyLayer`] runs its handler once and gives every retry the first answer: the behaviour of the IETF
-//! draft [draft-ietf-httpapi-idempotency-key-header]. It works over any [`Store`](idem_core::Store): in memory, in
-//! a file, on a Redis cluster.
+//! [`IdempotencyLayer`] runs its handler once and gives every retry the first answer: the behaviour of the IETF draft
+//! [draft-ietf-httpapi-idempotency-key-header]. It works on any [`Store`](idem_core::Store): in memory, in a file, on a
+//! Redis cluster.
 //!
 //! | a request with a key | is answered with |
 //! |---|---|
@@ -17,7 +17,7 @@
 //! | one whose body finds no room beside those of others | 503 with `Retry-After` |
 //!
 //! Every refusal is a [problem] of RFC 9457, or has a status of gRPC (see below). Requests without a key, and methods
-//! other than `POST` and `PATCH`, go to their handlers untouched.
+//! other than `POST` and `PATCH`, go to their handlers unchanged.
 //!
 //! [draft-ietf-httpapi-idempotency-key-header]: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 //!
@@ -89,7 +89,7 @@
 //! where
 //!     B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + 'static,
 //! {
-//!     // One tenant, and no router outside that takes prefixes off: said, not assumed.
+//!     // There is one tenant, and no router outside that removes prefixes. Both have to be said.
 //!     let idempotency = IdempotencyLayer::builder(store, |_| Ok(Scope::shared()))
 //!         .request_uri(RequestUri::Unchanged)
 //!         .build()?;
@@ -99,34 +99,33 @@
 //! ```
 //!
 //! # Routes
-//! The URI is part of what a key is for, as the client sent it. Routers that nest others take its prefix off, so the
-//! layer takes it from where it was kept: by axum's own router of the version that the feature `axum` names, or by an
-//! [`OriginalUriLayer`] outside of any router. A layer that nothing stands around, or a whole router inside, is told so
-//! by [`RequestUri::Unchanged`]. Where the layer cannot know the URI of a request with a key it answers 500 and runs
-//! nothing; without the feature `axum` it is not even built before it is told.
+//! The URI as the client sent it is part of the request that a key stands for. Routers that nest others remove its
+//! prefix, so the layer reads the URI from where it was kept: by axum's own router of the version that the feature
+//! `axum` names, or by an [`OriginalUriLayer`] outside of any router. Where no router stands outside the layer, say
+//! [`RequestUri::Unchanged`]. Where the layer cannot know the URI of a request with a key it answers 500 and runs
+//! nothing. Without the feature `axum`, `build` fails until one of them is chosen.
 //!
 //! A request inside a request, such as a part of a batch, has an attempt of its own when it has a key or a URI of its
 //! own, whatever extensions it was given; one without a key is part of the attempt around it.
 //!
 //! # gRPC
-//! Once [`IdempotencyLayerBuilder::grpc_unary`] names unary methods, the layer acts on these, trailers and all, and every other call of
-//! gRPC goes to its handler untouched, since HTTP does not tell a unary call from a stream. What it refuses is a
-//! Trailers-Only answer: `ABORTED` while the first call runs, `FAILED_PRECONDITION` for a key that was used for another
-//! call or whose answer was not kept, `INVALID_ARGUMENT` for a key that is none, `UNAVAILABLE` while the store cannot
-//! answer, with `grpc-retry-pushback-ms` where it helps to ask again, and the problem's code as `idempotency-problem`.
-//! The same is in `grpc-status-details-bin`, for clients that read `google.rpc.Status`: an `ErrorInfo` with the code in
-//! capitals and the domain `idem-http`, and a `RetryInfo` where it helps to ask again.
+//! Once [`IdempotencyLayerBuilder::grpc_unary`] names unary methods, the layer acts on these, trailers and all, and
+//! every other call of gRPC goes to its handler unchanged, since HTTP does not tell a unary call from a stream. A
+//! refusal is a Trailers-Only answer: `ABORTED` while the first call runs, `FAILED_PRECONDITION` for a key that was
+//! used for another call or whose answer was not kept, `INVALID_ARGUMENT` for a malformed key, `UNAVAILABLE` while the
+//! store cannot answer, with `grpc-retry-pushback-ms` where it helps to ask again, and the problem's code as
+//! `idempotency-problem`. The same is in `grpc-status-details-bin`, for clients that read `google.rpc.Status`: an
+//! `ErrorInfo` with the code in capitals and the domain `idem-http`, and a `RetryInfo` where it helps to ask again.
 //!
 //! # Scopes and authentication
-//! Clients choose their keys, so two of them may choose the same one, by chance or to read each other's answers.
-//! The scope keeps them apart: make it of what was *authenticated* (an account, a tenant), never of what the client
-//! may write into a header, and of the route when one key may serve two of them. Whoever has the scope, the key and
-//! the same request gets the answer; so a replay shows it only to those who could have made the request.
+//! Clients choose their keys, so two of them may choose the same one, by chance or to read each other's answers. The
+//! scope keeps them apart: make it from what was *authenticated* (an account, a tenant), never from a header that the
+//! client can write, and add the route when one key may serve two routes. Whoever has the scope, the key and the same
+//! request gets the answer. So a replay shows the answer only to those who could have made the request.
 //!
-//! The layer therefore stands inside authentication and authorisation, and a retry passes both again. Rights that
-//! were taken away meanwhile take the replay away, too. `docs/where-the-layer-stands.md` of the repository has the whole
-//! order: CORS, compression and tracing outside, limits of concurrency inside, and what becomes of each the other way
-//! round.
+//! The layer therefore stands inside authentication and authorisation, and a retry passes both again. Where rights were
+//! taken away meanwhile, the retry gets no replay. `docs/where-the-layer-stands.md` of the repository has the whole
+//! order: CORS, compression and tracing outside, limits of concurrency inside, and what each does the other way round.
 //!
 //! Not everything in an answer is for every retry. [`KeptHeaders`] leaves out cookies and credentials, and values
 //! [marked sensitive](http::HeaderValue::set_sensitive); a handler is asked for `Accept-Encoding: identity` whatever coding its
@@ -134,52 +133,53 @@
 //! [`Verdict::DoNotKeep`].
 //!
 //! # Lease and retention
-//! The [lease](IdempotencyLayerBuilder::lease) is how long a handler may be silent before a retry may run the request again. It is
-//! renewed while the handler runs, so it is not the longest time of a handler but the time for which a key stays
-//! blocked when the server dies: seconds to a minute. A handler that blocks its thread also blocks the renewals.
-//! Renewals let the lease last until [`renew_for`](IdempotencyLayerBuilder::renew_for) after the handler began and no longer, so from
-//! then on a retry may run the request again.
+//! The [lease](IdempotencyLayerBuilder::lease) is how long a handler may be silent before a retry may run the request
+//! again. It is renewed while the handler runs, so it does not limit how long a handler may take. It is the time for
+//! which a key stays blocked when the server dies: seconds to a minute. A handler that blocks its thread also blocks
+//! the renewals. Renewals extend the lease until [`renew_for`](IdempotencyLayerBuilder::renew_for) after the handler
+//! began and no longer, so from then on a retry may run the request again.
 //!
-//! The [retention](IdempotencyLayerBuilder::retention) is how long an answer is replayed: longer than any client retries. Past it
-//! the same key is a new request.
+//! The [retention](IdempotencyLayerBuilder::retention) is how long an answer is replayed. Choose it longer than any
+//! client retries: after it the same key is a new request.
 //!
 //! # Effects that cannot be undone
 //! When the server dies in a handler, its lease ends and a retry runs the handler again: nobody knows how far it had
-//! come. What the handler does has to bear that. From the strongest:
+//! come. The handler's effects have to allow for that. There are these ways, the strongest first:
 //!
 //! - In one transaction: on redb, `complete_with` commits the application's own data and the completion together.
 //!   [`Attempt::outcome`] makes the outcome, [`Attempt::conclude`] the handler's answer.
-//! - In steps: [`Attempt::save`] keeps a checkpoint after each, and the next attempt goes on from it. A step that was
-//!   under way may happen twice, so it needs a key of its own downstream, made of [`Attempt::key`] and the step: it is
-//!   then the same in every attempt.
-//! - Fenced: [`Attempt::token`] rises with every attempt; a system that remembers the highest one refuses the late.
+//! - In steps: [`Attempt::save`] keeps a checkpoint after each, and the next attempt continues from it. A step that was
+//!   running may happen twice, so it needs a key of its own downstream, made from [`Attempt::key`] and the step: that
+//!   key is the same in every attempt.
+//! - Fenced: [`Attempt::token`] rises with every attempt; a system that remembers the highest token refuses a holder
+//!   that is late.
 //!
 //! A client that goes away cancels nothing: the handler runs to its end and its answer is kept. A shutdown waits for
 //! [`running`](IdempotencyLayer::running) handlers. A handler that panicked is not run again by default
 //! ([`WhenHandlerFails`]).
 //!
 //! # What is kept, and what is not
-//! A key is released only where somebody says that nothing ran: running twice outweighs every convenience. By default
-//! these say so:
+//! A key is released only where somebody says that nothing ran, since running a handler twice is the worse mistake. By
+//! default these say so:
 //! - 429 and 503, and `RESOURCE_EXHAUSTED` and `UNAVAILABLE` of gRPC: a handler that answers them after an effect needs a
 //!   [verdict](IdempotencyLayerBuilder::verdict) of its own;
 //! - a handler that marks its answer as [`NotExecuted`];
 //! - the inner service, by an error of its readiness, or by tower's `load_shed` before it waited for anything;
-//! - an axum router: an answer without body and `Content-Type`, that waited for nothing, is taken for its own, when it is
-//!   405, or 404 where no route fits (`nest_service` included). A handler that answers one of these after an effect gives
-//!   it a body.
+//! - an axum router: the layer takes an answer for the router's own when it has no body and no `Content-Type`, waited
+//!   for nothing, and is 405, or 404 where no route fits (`nest_service` included). A handler that answers one of these
+//!   after an effect gives it a body.
 //!
-//! Every other answer is kept, also a handler's 401, 403 or 404: a retry gets it again, though rights or data have changed
-//! meanwhile, until the client takes a new key. [`IdempotencyLayerBuilder::release_on`] releases those of some statuses. An answer that
-//! is too long, takes too long, or changes the protocol reaches its client whole; a retry is told that it was not kept,
-//! and the handler does not run again.
+//! Every other answer is kept, also a handler's 401, 403 or 404: a retry gets it again, even if rights or data have
+//! changed meanwhile, until the client takes a new key. [`IdempotencyLayerBuilder::release_on`] releases the keys of
+//! some statuses. An answer that is too long, takes too long, or changes the protocol reaches its client whole; a retry
+//! is told that it was not kept, and the handler does not run again.
 //!
 //! # Memory
-//! The layer reads the whole body of a request with a key, of up to [`max_body`](IdempotencyLayerBuilder::max_body) bytes, within
-//! [`body_timeout`](IdempotencyLayerBuilder::body_timeout). All bodies that it holds take at most
-//! [`max_bodies_bytes`](IdempotencyLayerBuilder::max_bodies_bytes) together, however many are half-sent or wait. An answer takes up to
-//! [`max_response`](IdempotencyLayerBuilder::max_response) while it is kept; how many there are at a time is for a limit of concurrency
-//! inside to bound.
+//! The layer reads the whole body of a request with a key, of up to [`max_body`](IdempotencyLayerBuilder::max_body)
+//! bytes, within [`body_timeout`](IdempotencyLayerBuilder::body_timeout). All bodies that it holds take at most
+//! [`max_bodies_bytes`](IdempotencyLayerBuilder::max_bodies_bytes) together, however many are half-sent or wait. An
+//! answer takes up to [`max_response`](IdempotencyLayerBuilder::max_response) of memory until it is kept. A limit of
+//! concurrency inside bounds how many answers there are at a time.
 //!
 //! # Guide
 //! `docs/guide/` of the repository has a page on each of these: ten minutes, scopes, lease and retention, results,

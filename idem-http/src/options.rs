@@ -25,10 +25,10 @@ use crate::response::verdict::{ResponseHead, Verdict};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum KeyRule {
-    /// Without a key it goes to its handler untouched, as if there were no layer.
+    /// Without a key the request goes to its handler unchanged, as if there were no layer.
     #[default]
     Optional,
-    /// Without a key it is answered with 400.
+    /// Without a key the request is answered with 400.
     Required,
 }
 
@@ -39,8 +39,8 @@ pub enum WhenInFlight {
     /// 409 with `Retry-After`, at once.
     #[default]
     Refuse,
-    /// It waits for so long for the answer of the first, and gets it; at the end of that time 409. At once when
-    /// [`max_waiters`](crate::IdempotencyLayerBuilder::max_waiters) wait already.
+    /// The retry waits this long for the answer of the first request, and gets it. After that time it gets 409, and at
+    /// once when [`max_waiters`](crate::IdempotencyLayerBuilder::max_waiters) are waiting already.
     Wait(Duration),
 }
 
@@ -51,14 +51,14 @@ pub enum WhenStoreFails {
     /// 503 with `Retry-After`; nothing is run without a lock.
     #[default]
     Refuse,
-    /// The handler runs as if there were no layer, and **a retry may run it again**. The response carries the header that
-    /// marks it as not kept; each is logged, and counted with the feature `metrics`. A full store is no failure: it still
-    /// replays, and only new keys are refused.
-    /// For routes whose effects do no harm when they happen twice.
+    /// The handler runs as if there were no layer, and **a retry may run it again**. The response carries the header
+    /// that marks it as not kept; each case is logged, and counted with the feature `metrics`. A full store is no
+    /// failure: it still replays, and only new keys are refused. For routes whose effects do no harm when they happen
+    /// twice.
     PassThrough,
 }
 
-/// What the client gets when the handler has run, and whether its answer is kept is unknown. The key is never
+/// What the client gets when the handler has run and it is unknown whether its answer is kept. The key is never
 /// released then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -82,10 +82,10 @@ pub enum WhenHandlerFails {
     Release,
 }
 
-/// A request that goes on without its client: see [`IdempotencyLayerBuilder::when_detached`](crate::IdempotencyLayerBuilder::when_detached).
+/// A request that runs on after its client is gone: see [`IdempotencyLayerBuilder::when_detached`](crate::IdempotencyLayerBuilder::when_detached).
 pub type Detached = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What the application puts around it.
+/// The application's wrapper around such a request.
 pub(crate) type DetachedWrapper = Arc<dyn Fn(Detached) -> Detached + Send + Sync>;
 
 /// The application's function from an answer to its verdict.
@@ -150,7 +150,7 @@ impl Default for Options {
             release_on: Vec::new(),
             not_executed_header: false,
             handler_timeout: None,
-            // With its headers within what the stores take by default.
+            // Together with the headers this stays below what the stores take by default.
             kept: KeptParts { headers: KeptHeaders::default(), max_body: MIB - MIB / 16 },
             response_timeout: Duration::from_secs(10),
             stream_after: Duration::from_secs(1),
@@ -179,7 +179,7 @@ impl Options {
         }
     }
 
-    /// What all bodies may hold. One of the largest always fits.
+    /// What all bodies may take together. The largest body that is allowed always fits.
     pub(crate) fn max_bodies_bytes(&self) -> usize {
         self.max_bodies_bytes.unwrap_or(self.body.max_bytes.saturating_mul(2).max(64 * MIB))
     }
@@ -190,10 +190,11 @@ impl Options {
         if is_length_known { self.response_timeout } else { self.response_timeout.min(self.stream_after) }
     }
 
-    /// Nothing is released by the policy: the layer itself releases what may be, so that an answer in doubt never is. Nor
-    /// does the policy wait for other attempts: the layer does, so that a client that leaves ends its waiting.
+    /// The policy releases no key: the layer itself does that where nothing ran, so that a key whose answer is in doubt
+    /// is never released. Nor does the policy wait for other attempts: the layer does, so that the wait ends when the
+    /// client leaves.
     pub(crate) fn policy(&self) -> Policy {
-        // The intake has peeked already.
+        // `peek_first` is off because the intake has peeked already.
         let policy = Policy::new(self.lease, self.retention).on_error(OnError::Keep).peek_first(false);
         let policy = match self.store_timeout {
             Some(limit) => policy.resend_for(limit),

@@ -16,17 +16,18 @@ use crate::sweep::sweeper;
 use crate::thread::{check_runtime, run_blocking};
 
 impl RedbStore {
-    /// Opens the file that `config` names, with a path alone: by the defaults of [`RedbConfig`].
+    /// Opens the file that `config` names. A path alone means the defaults of [`RedbConfig`].
     ///
-    /// A file is made under another name (`.idem-*.new`) and then given its own; what a killed process left of that
-    /// is removed by the next opening in the folder. While the store is open it looks whether the name still leads to
-    /// its file: before each commit, and every 250 ms. Once it does not, since the file was removed, moved or
-    /// replaced, every call ends in [`Closed`](idem_core::ErrorKind::Closed): a store has to be opened anew.
-    /// (Both on Unix only, where files have numbers and locks that allow it.)
+    /// A file is made under another name (`.idem-*.new`) and then given its own; what a killed process left of that is
+    /// removed by the next opening in the folder. While the store is open it checks whether the name still leads to its
+    /// file: before each commit, and every 250 ms. Once it does not, because the file was removed, moved or replaced,
+    /// every call ends in [`Closed`](idem_core::ErrorKind::Closed), and a store has to be opened anew. (Both on Unix
+    /// only, where file numbers and locks allow it.)
     ///
     /// # Errors
     /// - [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig): a setting is out of range, the path cannot be used or
-    ///   is a `redb:` URI, or the tokio runtime has no timers (`enable_time`; tokio tells by a panic, which is caught).
+    ///   is a `redb:` URI, or the tokio runtime has no timers (`enable_time`; tokio reports that by a panic, which is
+    ///   caught).
     /// - [`Corrupt`](idem_core::ErrorKind::Corrupt): the file is damaged, or empty. No record in it is changed.
     /// - [`Incompatible`](idem_core::ErrorKind::Incompatible): the file is no idem store, or newer than this code.
     /// - [`Unavailable`](idem_core::ErrorKind::Unavailable): another store still has the file open after 1.4 s (one
@@ -38,13 +39,12 @@ impl RedbStore {
         Self::builder(config).open().await
     }
 
-    /// Shares the application's own database, by the defaults of [`RedbConfig`]: the way to
-    /// [`complete_with`](RedbStore::complete_with) on tables that the application also uses elsewhere.
+    /// Shares the application's own database, with the defaults of [`RedbConfig`]. So
+    /// [`complete_with`](RedbStore::complete_with) can write tables that the application also uses elsewhere.
     ///
     /// The tables' names begin with `idem/`. The store neither checks, compacts nor reopens the database: after an I/O
-    /// error, and be it that the disk is full, it is `Unavailable` until
-    /// [`replace_database`](RedbStore::replace_database). To let it recover by itself, open it by
-    /// [`RedbBuilder::with_database_from`].
+    /// error, a full disk included, the store is `Unavailable` until [`replace_database`](RedbStore::replace_database).
+    /// To let it recover by itself, open it by [`RedbBuilder::with_database_from`].
     ///
     /// # What undoes its protections
     /// - `panic = "abort"`: a damaged page fails an assertion of redb, and a closure of
@@ -67,13 +67,13 @@ impl RedbStore {
         Self::builder("").with_database(database).await
     }
 
-    /// To open a store with more than a configuration says.
+    /// A builder, for what a configuration cannot say.
     pub fn builder(config: impl Into<RedbConfig>) -> RedbBuilder {
         RedbBuilder { config: config.into(), clock: SystemClock::shared() }
     }
 }
 
-/// Opens a [`RedbStore`] with more than a configuration says.
+/// Opens a [`RedbStore`] with what a configuration cannot say: a clock, a storage, a shared database.
 #[must_use = "a builder does nothing until one of its opening methods is awaited"]
 #[derive(Debug)]
 pub struct RedbBuilder {
@@ -96,9 +96,8 @@ impl RedbBuilder {
         self.start(Handle::open_file).await
     }
 
-    /// Opens a database on the caller's own storage; `storage` is asked again whenever the store has to
-    /// reopen it. The options `path`, `create` and `max_share_per_scope` are refused: they have no meaning
-    /// there.
+    /// Opens a database on the caller's own storage; `storage` is asked again whenever the store has to reopen it. The
+    /// options `path`, `create` and `max_share_per_scope` are refused, since they have no meaning for such a storage.
     pub async fn open_backend<B, F>(self, storage: F) -> Result<RedbStore>
     where
         B: StorageBackend,
@@ -111,27 +110,27 @@ impl RedbBuilder {
     /// Shares the application's own database. See [`RedbStore::with_database`].
     ///
     /// # Errors
-    /// As there; and [`InvalidConfig`](ErrorKind::InvalidConfig) for an option that has no meaning there: `path`,
-    /// `create`, `check_integrity`, `accept_repairs`, `cache_bytes`, `max_share_per_scope`.
+    /// Those of that function, and [`InvalidConfig`](ErrorKind::InvalidConfig) for an option that has no meaning for a
+    /// shared database: `path`, `create`, `check_integrity`, `accept_repairs`, `cache_bytes`, `max_share_per_scope`.
     pub async fn with_database(self, database: Arc<Database>) -> Result<RedbStore> {
         self.config.check_for_database()?;
         self.start(move |config, clock| Handle::share_database(config, clock, database)).await
     }
 
     /// Shares the application's own database, which `open` opens: now, and again whenever redb refuses all work until
-    /// the database is opened anew, after an I/O error or on a disk that was full. So the store recovers by itself, as
-    /// one with a file of its own does.
+    /// the database is reopened, after an I/O error or on a disk that was full. So the store recovers by itself, as a
+    /// store with a file of its own does.
     ///
-    /// The store lets go of the old database first, and one file is open once: the application must not keep it. It
-    /// asks for the current one by [`RedbStore::database`], and drops it after use. While `open` fails it is tried
-    /// again with pauses of 5 ms to 1 s, one attempt at a time; calls that write are `Unavailable` meanwhile, and replays
-    /// wait for half a second before they are, too.
+    /// The store drops the old database before that. A file can be open only once, so the application must not keep the
+    /// database either: it asks for the current one by [`RedbStore::database`], and drops it after use. While `open`
+    /// fails it is tried again with pauses of 5 ms to 1 s, one attempt at a time. Meanwhile calls that write are
+    /// `Unavailable`, and replays wait for half a second before they are, too.
     ///
-    /// `open` runs on a thread that may block. It must give the same database again: one without the store's tables
-    /// is `Corrupt`, and never a fresh start.
+    /// `open` runs on a thread that may block. It must return the same database again: one without the store's tables
+    /// is `Corrupt`, never a new store.
     ///
     /// # Errors
-    /// What `open` fails with at the start, as the source of [`Unavailable`](ErrorKind::Unavailable), and those of
+    /// The error of the first `open`, as the source of [`Unavailable`](ErrorKind::Unavailable), and those of
     /// [`RedbStore::with_database`].
     ///
     /// # Cancel safety

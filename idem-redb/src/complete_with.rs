@@ -13,7 +13,7 @@ use crate::store::RedbStore;
 use crate::writer::queue::message::{Message, QueuedTransaction, TransactionAnswer};
 
 impl RedbStore {
-    /// Commits the application's own tables and the completion of `lease` in one transaction: the one case in
+    /// Commits the application's own tables and the completion of `lease` in one transaction. This is the one case in
     /// which *exactly once* is exact.
     ///
     /// `work` writes to the application's tables in the store's database and answers the outcome, which is
@@ -21,34 +21,33 @@ impl RedbStore {
     /// other callers and must not wait for them: keep it short, and never await or block on the store in it.
     ///
     /// # Contract
-    /// All or nothing: refused as a whole when the lease is lost, undone as a whole when `work` answers `Err`
-    /// or panics, when the outcome is too large, or when the commit fails.
+    /// All or nothing: the transaction is refused as a whole when the lease is lost, and undone as a whole when `work`
+    /// answers `Err` or panics, when the outcome is too large, or when the commit fails.
     ///
     /// # A key that was completed before
     /// On a key that this lease has completed before, `work` is not run, and the answer is
-    /// [`AlreadyCompleted`](Transacted::AlreadyCompleted). A call that is sent again, since the answer to its first
-    /// sending was lost, gets it too. Whether the application's writes are there follows from how the lease was
-    /// completed: where it is completed by `complete_with` alone, they are, since they were committed with the
-    /// completion. Where it may have been completed by [`complete`](idem_core::Store::complete) as well, the record
-    /// tells: [`get`](idem_core::Store::get) shows the outcome that counts, so give the two different outcomes, or
-    /// look for the rows in the application's own tables.
+    /// [`AlreadyCompleted`](Transacted::AlreadyCompleted). A call that is sent again, because the answer to its first
+    /// sending was lost, gets this answer too. Whether the application's writes are there follows from how the lease
+    /// was completed: where it is completed by `complete_with` alone, they are, since they were committed with the
+    /// completion. Where it may have been completed by [`complete`](idem_core::Store::complete) as well, read the
+    /// record: [`get`](idem_core::Store::get) shows the outcome that counts. So complete in the two ways with different
+    /// outcomes, or look for the rows in the application's own tables.
     ///
     /// # Rules for the closure
-    /// Never leak a table of the transaction (`std::mem::forget`, a global) and never begin another write
-    /// transaction in `work`: redb's one write slot stays taken, and every later write ends in `Timeout`.
+    /// Never leak a table of the transaction (`std::mem::forget`, a global) and never begin another write transaction
+    /// in `work`: redb has one write slot, which then stays taken, and every later write ends in `Timeout`.
     ///
-    /// In particular restore no savepoint in it: that takes back the store's own tables. Under `panic = "abort"` a
-    /// panic in `work` ends the process, and is not handed to the caller.
+    /// Restore no savepoint in it either: that takes back the store's own tables. Under `panic = "abort"` a panic in
+    /// `work` ends the process, and is not passed to the caller.
     ///
     /// Inside [`execute`](idem_core::StoreExt::execute), the answer then comes from the record.
     ///
     /// # Errors
-    /// Those of [`Store::complete`](idem_core::Store::complete). After
-    /// [`Timeout`](idem_core::ErrorKind::Timeout) ask with [`get`](idem_core::Store::get) or
-    /// [`lock`](idem_core::Store::lock) what became of it.
+    /// Those of [`Store::complete`](idem_core::Store::complete). After [`Timeout`](idem_core::ErrorKind::Timeout) ask
+    /// with [`get`](idem_core::Store::get) or [`lock`](idem_core::Store::lock) whether it took effect.
     ///
     /// # Panics
-    /// When `work` panics: its panic goes on here, and nothing was written.
+    /// When `work` panics: the panic is passed to the caller, and nothing was written.
     ///
     /// # Cancel safety
     /// Dropped before the writer has begun, `work` is not run; later, it is committed or undone as a whole.
@@ -87,7 +86,7 @@ impl RedbStore {
                 None
             }
         };
-        // The lease need not know the outcome.
+        // The lease has no use for the outcome.
         let call = Call::Complete {
             token: lease.token(),
             outcome: Outcome::Value(Bytes::new()),
@@ -126,9 +125,9 @@ impl RedbStore {
     }
 }
 
-/// Reaches a [`RedbStore`] behind any store, `Arc<dyn Store>` included.
+/// Finds the [`RedbStore`] behind any store, `Arc<dyn Store>` included.
 pub trait RedbStoreExt: Store {
-    /// The redb store that this is, `None` when it is another.
+    /// This store as a redb store. `None` when it is another kind of store.
     ///
     /// ```
     /// use idem_core::Store;

@@ -25,12 +25,12 @@ use crate::quick_repair::QuickRepair;
 #[non_exhaustive]
 #[expect(clippy::struct_excessive_bools, reason = "independent settings, named as users write them")]
 pub struct RedbConfig {
-    /// The one file. Required. A relative path starts in the folder in which the process is when it opens the store.
+    /// The store's file. Required. A relative path starts in the process's current folder at the time of opening.
     ///
     /// In a URI it is what follows `redb:`. Two slashes change nothing: `redb:x` and `redb://x` are the file `x` of
     /// that folder, `redb:/x` and `redb:///x` the file `x` of the root; nothing is a host.
     ///
-    /// A link is followed, also to a file that is yet to be made.
+    /// A link is followed, also to a file that does not exist yet.
     pub path: PathBuf,
     /// Whether a missing file is made (readable by its owner only). Default: true.
     #[serde(default = "yes")]
@@ -50,8 +50,8 @@ pub struct RedbConfig {
     /// Memory for pages, in bytes. Default: 64 MiB. At least 1 MiB.
     #[serde(default = "default_cache_bytes", deserialize_with = "units::bytes")]
     pub cache_bytes: u64,
-    /// How many locks may wait for the writer, and how many of holders' calls, which have a lane of their own.
-    /// Default: 4,096. 1 to 1,000,000.
+    /// How many locks may wait for the writer, and how many calls of holders, which are queued separately. Default:
+    /// 4,096. 1 to 1,000,000.
     #[serde(default = "default_queue")]
     pub queue: usize,
     /// What a call does that finds the queue full. Default: it waits, within `call_timeout`.
@@ -99,7 +99,7 @@ pub enum WhenQueueFull {
     /// It waits for a place, within its `call_timeout`.
     #[default]
     Wait,
-    /// It ends in `Unavailable` at once, having done nothing.
+    /// It ends in `Unavailable` at once and has done nothing.
     Refuse,
 }
 

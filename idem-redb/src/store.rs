@@ -59,25 +59,25 @@ pub struct RedbStore(pub(crate) Arc<Handle>);
 
 impl RedbStore {
     /// The application's database that the store stands on now, shared by [`with_database`](Self::with_database) or
-    /// [`RedbBuilder::with_database_from`](crate::RedbBuilder::with_database_from). Waits while it is being opened anew,
-    /// within [`call_timeout`](crate::RedbConfig::call_timeout).
+    /// [`RedbBuilder::with_database_from`](crate::RedbBuilder::with_database_from). Waits while the database is being
+    /// reopened, within [`call_timeout`](crate::RedbConfig::call_timeout).
     ///
-    /// Ask for it each time and drop it after use: one that is kept keeps its file open, and then it cannot be opened
-    /// anew after an I/O error.
+    /// Ask for it each time and drop it after use: a database that is kept keeps its file open, and then the store
+    /// cannot reopen it after an I/O error.
     ///
     /// # Errors
     /// - [`InvalidArgument`](idem_core::ErrorKind::InvalidArgument) when the store opened its database itself: nobody
     ///   else may write to that.
-    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable) when it is away.
+    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable) while it is closed after an I/O error.
     ///
     /// # Cancel safety
-    /// Nothing is changed.
+    /// Safe: changes nothing.
     pub async fn database(&self) -> Result<Arc<Database>> {
         self.0.shared_database().await
     }
 
-    /// Supplies a shared database anew, after an I/O error made redb refuse the one before. It must be the same one: what
-    /// the store held is looked for in it.
+    /// Supplies a shared database anew, after an I/O error made redb refuse the one before. It must be the same
+    /// database, with the store's tables in it.
     ///
     /// # Errors
     /// - [`InvalidArgument`](idem_core::ErrorKind::InvalidArgument) when the store opened its database itself.
@@ -86,19 +86,19 @@ impl RedbStore {
     /// - [`Timeout`](idem_core::ErrorKind::Timeout) when a write transaction on it does not end within
     ///   [`call_timeout`](crate::RedbConfig::call_timeout).
     ///
-    /// After each of them the store is as it was.
+    /// After each of these errors the store is as it was.
     ///
     /// # Cancel safety
-    /// It may be taken over or not; call it again.
+    /// The database may be in use afterwards or not. Call it again.
     pub async fn replace_database(&self, database: Arc<Database>) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         self.0.ask(Operation::Maintain, Message::Replace(database, reply), answer).await
     }
 
-    /// What the store holds. Costs the same however much that is.
+    /// How much the store holds. The cost does not depend on the number of records.
     ///
     /// # Errors
-    /// Those of [`get`](idem_core::Store::get). It waits, as that does, while the database is being opened anew.
+    /// Those of [`get`](idem_core::Store::get). Waits, as `get` does, while the database is being reopened.
     ///
     /// # Cancel safety
     /// Safe: reads only.
@@ -116,7 +116,7 @@ impl RedbStore {
         self.0.stats().await
     }
 
-    /// Gives the file's free pages back to the file system; false when there was nothing to give.
+    /// Returns the file's free pages to the file system. False when there were none.
     ///
     /// Takes the time to move the pages that are in use, about four seconds for 50,000 records of 1 KiB. Every call waits
     /// meanwhile, within [`call_timeout`](crate::RedbConfig::call_timeout): reads end in
@@ -128,30 +128,30 @@ impl RedbStore {
     ///
     /// # Errors
     /// - [`InvalidArgument`](idem_core::ErrorKind::InvalidArgument) when the database is the application's own.
-    /// - [`Timeout`](idem_core::ErrorKind::Timeout) when it takes longer than `call_timeout`; it goes on.
-    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable) when the database is away.
+    /// - [`Timeout`](idem_core::ErrorKind::Timeout) when it takes longer than `call_timeout`; the compaction continues.
+    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable) while the database is closed after an I/O error.
     ///
     /// # Cancel safety
-    /// It goes on.
+    /// The compaction continues.
     pub async fn compact(&self) -> Result<bool> {
         let (reply, answer) = oneshot::channel();
         self.0.ask(Operation::Maintain, Message::Compact(reply), answer).await
     }
 
-    /// Does what was asked before, closes the file, and lets every later call end in
-    /// [`Closed`](idem_core::ErrorKind::Closed). Closing twice is closing once, and ends as that did.
+    /// Carries out the calls that were made before, closes the file, and makes every later call end in
+    /// [`Closed`](idem_core::ErrorKind::Closed). A second `close` changes nothing and ends as the first did.
     ///
-    /// Await what runs by [`execute`](idem_core::StoreExt::execute) first: work that is under way cannot be completed any
-    /// more, and runs again once its lease is over.
+    /// Await running calls of [`execute`](idem_core::StoreExt::execute) first: work that is running cannot be completed
+    /// any more, and runs again once its lease is over.
     ///
     /// # Errors
     /// - Those of the last commit that closing makes, such as [`Full`](idem_core::ErrorKind::Full). Nothing that was
     ///   acknowledged is lost by that, and the file is closed.
     /// - [`Timeout`](idem_core::ErrorKind::Timeout) when it takes longer than
-    ///   [`call_timeout`](crate::RedbConfig::call_timeout); the closing goes on.
+    ///   [`call_timeout`](crate::RedbConfig::call_timeout); closing continues.
     ///
     /// # Cancel safety
-    /// The store closes all the same.
+    /// The store closes nevertheless.
     pub async fn close(&self) -> Result<()> {
         self.0.close().await
     }

@@ -33,7 +33,7 @@ impl Bare {
     }
 }
 
-/// As long as the store's keys.
+/// As many bytes as the store's keys.
 pub(crate) fn name(key: &Key) -> String {
     use std::fmt::Write as _;
     let mut name = String::with_capacity(70);
@@ -46,7 +46,7 @@ pub(crate) fn name(key: &Key) -> String {
     name
 }
 
-/// A client as its makers set it up, but without Nagle's delays.
+/// A client with its default settings, except that Nagle's delays are off.
 async fn connect(config: &RedisConfig) -> Result<Client> {
     let hosts = config.servers.iter().filter_map(|server| match server {
         Address::Tcp { host, port } => Some(Server::new(host.as_str(), *port)),

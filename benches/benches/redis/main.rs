@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 }
 
 async fn bench(session: &mut Session) -> Result<()> {
-    // Servers and callers share the machine, and what else it does weighs on both: more rounds than elsewhere.
+    // Servers and callers share the machine, and its other load affects both, so there are more rounds than elsewhere.
     session.plan.rounds = 2 * session.plan.rounds - 1;
     let server = Server::lone().await;
     println!("servers: {}", server.version().await);
@@ -111,7 +111,7 @@ fn held(all: &[Rows], what: &str, workload: Workload, callers: usize, bar: f64) 
     Figure::held(format!("{what}, callers: {callers}"), ratio, "x", Bar::AtLeast(bar))
 }
 
-/// Throughput of 512 callers against that of 64: more callers must not make less of it.
+/// Throughput of 512 callers against that of 64: more callers must not lower it.
 fn growth(all: &[Rows], what: &str, workload: Workload) -> Figure {
     let rate = |callers| Some(all.first()?.get(workload, callers, KIB)?.ops_per_s);
     let growth = rate(512).zip(rate(64)).map(|(more, fewer)| more / fewer);

@@ -55,7 +55,7 @@ impl Raw for WithoutAcks {
         }
     }
 
-    /// To ask is to lock here: whoever comes first does the work, whether it was named the first or not.
+    /// Asking is a `lock` here: the caller that comes first does the work, whichever was named the first.
     async fn contend(&self, key: &Key, _first: bool, payload: &Payload) -> Result<Option<usize>> {
         match self.ask(key).await? {
             LockAnswer::Acquired(lease) => self.complete(&lease, payload).await.map(|()| None),

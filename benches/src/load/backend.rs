@@ -1,4 +1,4 @@
-//! What a backend's bench file supplies.
+//! What the bench file of a backend supplies.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub struct Baseline<R> {
 
 /// The bare operations of a backend: what an application without idem would do at best for the same step.
 pub trait Raw: Send + Sync + 'static {
-    /// Keeps `record` under each of `keys`, as fast as may be; not timed.
+    /// Keeps `record` under each of `keys`, as fast as possible. Not timed.
     fn fill(&self, keys: &[Key], record: &Arc<[u8]>) -> impl Future<Output = Result<()>> + Send;
 
     /// Keeps `payload.lock_record` under `key`.

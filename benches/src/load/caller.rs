@@ -1,4 +1,4 @@
-//! What one caller brings along: fresh keys, its claim, its bytes.
+//! What one caller needs: fresh keys, its claim, its bytes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -57,8 +57,8 @@ pub(crate) fn fingerprint() -> Fingerprint {
     Fingerprint::from_bytes([7; 32])
 }
 
-/// Keys and owners that nobody had before in this process: spread like digests, and cheap to make, so that
-/// making them weighs on neither side.
+/// Keys and owners that are new in this process. They are spread like digests and cheap to make, so that making them
+/// costs neither side time.
 #[derive(Debug)]
 pub struct Fresh {
     series: u64,
@@ -165,7 +165,7 @@ impl Storm {
     /// The key of the moment, and whether this caller has to begin it: where no store decides on that.
     pub(crate) fn key_to_begin(&self) -> (Key, bool) {
         let place = self.place();
-        // Looked at before it is written: all but one step of a key only look.
+        // Read before it is written, since all steps of a key but one only read.
         let first = self.begun.load(Ordering::Relaxed) <= place
             && self.begun.fetch_max(place + 1, Ordering::Relaxed) <= place;
         (self.fresh.key_at(place), first)

@@ -1,4 +1,4 @@
-//! What is asked of a store, by how many, and for how long.
+//! What is asked of a store, by how many callers, and for how long.
 
 pub(crate) mod backend;
 pub(crate) mod caller;

@@ -22,13 +22,13 @@ pub struct Plan {
     pub warm_up: Duration,
     /// Completed keys to replay, unless they would take more than [`Plan::replay_bytes`].
     pub replay_keys: usize,
-    /// What the outcomes to replay may come to.
+    /// The most bytes that the outcomes to replay may take together.
     pub replay_bytes: usize,
     /// Records kept while memory is measured.
     pub memory_records: usize,
     /// Records that expire at once while a sweep is measured.
     pub sweep_records: usize,
-    /// How often that is done.
+    /// How often the sweep is measured.
     pub sweeps: usize,
     /// How long `lock` is measured without a sweep, each time.
     pub quiet: Duration,

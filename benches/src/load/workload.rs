@@ -1,4 +1,4 @@
-//! What one step of each workload is.
+//! The definition of one step of each workload.
 
 use std::fmt;
 use std::time::Duration;

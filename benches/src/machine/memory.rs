@@ -9,7 +9,7 @@ use crate::result::Result;
 
 /// The memory of this process that is resident, in bytes; `None` off Linux.
 ///
-/// To be asked before anything else has run: what the allocator keeps for reuse hides what comes later.
+/// Ask before anything else has run, since memory that the allocator keeps for reuse hides later growth.
 #[must_use]
 pub fn resident() -> Option<u64> {
     of_status("VmRSS:")

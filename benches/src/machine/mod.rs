@@ -1,4 +1,4 @@
-//! What the machine under the store does and has.
+//! What the machine can do, and its memory.
 
 pub(crate) mod disk;
 pub(crate) mod memory;

@@ -75,7 +75,7 @@ fn decade(rate: f64) -> f64 {
     10_f64.powf(rate.max(1.0).log10().floor())
 }
 
-/// A rate in as few characters as tell it from its neighbours.
+/// A rate in as few characters as distinguish it from its neighbours.
 fn short(rate: f64) -> String {
     if rate >= 1e6 {
         format!("{:.1} M", rate / 1e6)

@@ -1,4 +1,4 @@
-//! One round: so many callers, side by side, for a while.
+//! One round: a number of callers in parallel, for a time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,7 +41,8 @@ pub(crate) struct Round {
     pub(crate) mix: Mix,
 }
 
-/// Lets all callers step until `until` is over; a step under way then is ended and counted, and its time too.
+/// Lets all callers step until `until` is over. A step that is running then is finished and counted, and so is its
+/// time.
 pub(crate) async fn round<S: Side>(
     side: &Arc<S>,
     load: &Load,

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 pub struct Figure {
     /// What was measured, and against what.
     pub what: String,
-    /// `None` where this machine cannot tell.
+    /// `None` where this machine cannot measure it.
     pub value: Option<f64>,
     /// `x` for a ratio, or a unit.
     pub unit: &'static str,

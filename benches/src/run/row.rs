@@ -80,7 +80,7 @@ impl Rows {
     }
 }
 
-/// The middle one of `values`, or the mean of the two in the middle.
+/// The median of `values`: the middle one, or the mean of the two in the middle.
 pub(crate) fn median<T>(values: &[T], of: impl Fn(&T) -> f64) -> f64 {
     let mut values: Vec<f64> = values.iter().map(of).collect();
     values.sort_by(f64::total_cmp);

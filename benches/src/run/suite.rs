@@ -25,7 +25,8 @@ pub(crate) async fn measure<B: Backend>(
     directory: impl Fn() -> Result<PathBuf>,
 ) -> Result<Vec<Rows>> {
     let mut all: Vec<Rows> = Vec::new();
-    // By size first: what is compared across numbers of callers is 1 KiB, and comes before a disk tires.
+    // By size first: the rows that are compared across numbers of callers have 1 KiB, and are measured before the disk
+    // slows down.
     for &bytes in plan.bytes {
         for &workload in plan.workloads {
             eprintln!("  {workload}, {bytes} bytes");

@@ -1,4 +1,4 @@
-//! What a sweep costs those who lock meanwhile.
+//! What a sweep costs callers that lock meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! What a caller pays for a whole `execute`, in processor time: key, fingerprint, owner, outcome, every allocation.
 //!
-//! The other rows leave out what a caller makes before it asks. Here it all counts, on both sides, and it is
-//! counted as the processor time of the whole process, which a busy machine disturbs less than a rate.
+//! The other rows leave out what a caller makes before it asks. Here all of it counts, on both sides, as processor time
+//! of the whole process, which a busy machine disturbs less than a rate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

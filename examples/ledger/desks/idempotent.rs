@@ -37,8 +37,7 @@ struct Receipt {
 /// Why an attempt has no receipt.
 #[derive(Debug)]
 enum Unbooked {
-    /// Another attempt has taken over, or the store gave no answer in time. It knows what came of it, so ask
-    /// again.
+    /// Another attempt has taken over, or the store gave no answer in time. The store knows the result, so ask again.
     AskAgain(String),
     /// The books or the store failed.
     Failed(Failure),
@@ -47,8 +46,8 @@ enum Unbooked {
 impl Idempotent {
     pub(crate) async fn open(file: &Path) -> Result<Self> {
         let store = RedbStore::open(file).await?;
-        // An attempt that fails gives its key back, which is safe: its bookings are in the transaction, so it
-        // has made none.
+        // An attempt that fails releases its key. That is safe: its bookings are in the transaction, so it has made
+        // none.
         let policy = Policy::new(LEASE, RETENTION).wait(LEASE * 4).on_error(OnError::Release);
         Ok(Self { store, policy })
     }

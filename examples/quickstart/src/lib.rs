@@ -1,1 +1,1 @@
-//! Nothing but the program in `main.rs`, and its test.
+//! Empty: this package is the program in `main.rs` and its test.

@@ -1,4 +1,4 @@
-//! The program as a stranger runs it.
+//! The program, run as a user runs it.
 //!
 //! `cargo test` and `cargo nextest run` build it before the test.
 

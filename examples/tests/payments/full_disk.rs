@@ -1,4 +1,4 @@
-//! The server on a disk that runs full: what was answered is answered again, and nobody restarts it.
+//! The server on a disk that runs full: old answers are replayed, and nobody restarts the server.
 
 use std::path::Path;
 use std::process::Command;

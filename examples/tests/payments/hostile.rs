@@ -1,4 +1,4 @@
-//! What a client that means harm can do to its own account, to others, and to their programs.
+//! What a malicious client can do to its own account, to others, and to their programs.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn patch(server: &Server, account: u64, token: &str, key: &str, changes: &Value)
     request.body(changes.to_string())
 }
 
-/// Doubles the notes so many times.
+/// Doubles the notes this many times.
 fn bomb(copies: usize) -> Value {
     let mut changes = vec![json!({ "op": "add", "path": "/notes/-", "value": "x".repeat(1_000) })];
     changes.extend(vec![json!({ "op": "copy", "from": "/notes", "path": "/notes/-" }); copies]);
@@ -52,7 +52,7 @@ async fn a_patch_of_copies_of_copies_is_refused() {
     }
 }
 
-/// It would take gigabytes, and the one writer for minutes.
+/// Without bounds it would take gigabytes, and block the one writer for minutes.
 #[tokio::test]
 async fn a_patch_that_would_take_gigabytes_costs_nobody_else_a_payment() {
     for server in servers(&Kept::new()) {
@@ -75,7 +75,7 @@ async fn a_patch_has_no_more_operations_depth_or_bytes_than_an_account_needs() {
         let add = |path: &str, value: Value| json!({ "op": "add", "path": path, "value": value });
         let many = json!(vec![add("/name", json!("a")); 33]);
         let deep = json!([add("/deep", nested(20))]);
-        // Each of them is small enough, and the last one copies what they made into itself.
+        // Each operation is small enough, and the last one copies what the others made into itself.
         let deeper = json!([
             add("/deep", nested(10)),
             json!({ "op": "copy", "from": "/deep", "path": "/deep/0/0/0/0/0/0/0/0/0/-" }),

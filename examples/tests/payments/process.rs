@@ -53,7 +53,7 @@ impl Server {
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     }
 
-    /// What it says until it ends, and whether it ended well.
+    /// What the server prints until it ends, and whether it succeeded.
     pub(crate) fn end(mut self) -> (String, bool) {
         let mut said = String::new();
         std::io::Read::read_to_string(&mut self.output, &mut said).unwrap();

@@ -1,4 +1,4 @@
-//! Shutdowns wait for what runs.
+//! Shutdowns wait for running handlers.
 
 use std::time::Duration;
 

@@ -142,7 +142,7 @@ pub(super) async fn reads(t: Trial) {
     t.complete(&lease, value(b"done")).await.expect_applied();
 }
 
-/// Callers that all give up: what they leave is at most one lease that ends by itself.
+/// Callers that all give up leave at most one lease, which ends by itself.
 pub(super) async fn many_dropped_locks_leave_a_usable_key(t: Trial) {
     let key = t.key("order");
     let mut tasks = JoinSet::new();
@@ -154,7 +154,7 @@ pub(super) async fn many_dropped_locks_leave_a_usable_key(t: Trial) {
         });
     }
     tasks.join_all().await;
-    // A call that was under way when it was dropped may still arrive: this one is answered after it.
+    // A call that was running when it was dropped may still arrive. This `lock` is answered after it.
     let (LockAnswer::Acquired(_) | LockAnswer::InProgress { .. }) = t.lock(&key, &t.claim()).await else {
         panic!("nobody completed the key");
     };
@@ -166,7 +166,7 @@ pub(super) async fn many_dropped_locks_leave_a_usable_key(t: Trial) {
     assert_eq!(outcome, value(b"done"));
 }
 
-/// Polls `call` so often, lets others run in between, and drops it.
+/// Polls `call` this many times, lets others run in between, and drops it.
 async fn drop_after<T>(polls: u32, call: impl Future<Output = T>) {
     let mut call = pin!(call);
     for _ in 0..polls {

@@ -76,7 +76,7 @@ async fn writes_nothing(t: Trial, step: u64) {
     t.advance(4).await;
     t.checkpoint(&lease, step, b"overtaken").await.expect_applied();
     t.assert_unchanged(&key, before.as_ref()).await;
-    // Not even the lease was prolonged, so its holder must not believe that it was.
+    // The lease was not extended either, so the holder must not take it for longer.
     let stored = t.record(&key).await.lease_remaining().unwrap_or_default();
     assert!(lease.remaining() <= stored, "the holder believes in {:?} of {stored:?}", lease.remaining());
 }

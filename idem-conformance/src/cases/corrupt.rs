@@ -42,7 +42,7 @@ pub(super) async fn other_keys_are_as_they_were(mut t: Trial) {
 
 async fn assert_corrupt(t: &Trial, key: &Key) {
     let store = t.store();
-    // Twice: the first look must not have mended, removed or replaced anything.
+    // Twice, since the first look must not have repaired, removed or replaced anything.
     for _ in 0..2 {
         let got = store.get(key).await.map_err(|error| error.kind());
         assert_eq!(got, Err(ErrorKind::Corrupt), "get");

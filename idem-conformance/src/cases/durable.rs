@@ -1,4 +1,4 @@
-//! Closing and opening again: what was acknowledged is there, and time has not run backwards.
+//! Closing and opening again: what was acknowledged is there, and time has not gone back.
 
 use idem_core::LostReason;
 

@@ -1,4 +1,4 @@
-//! `expire`: what a sweep takes away, and what it leaves.
+//! `expire`: what a sweep removes, and what it leaves.
 
 use idem_core::{Expired, Key};
 
@@ -37,7 +37,7 @@ pub(super) async fn every_kind_of_expired_record_is_removed_once(t: Trial) {
 pub(super) async fn budget_is_kept_and_what_remains_is_told(t: Trial) {
     let expired = leave_expired(&t).await;
     let mut removed = 0;
-    // One call more than the budget makes needful is the one that tells that nothing remains.
+    // One call more than the budget requires: the last one says that nothing remains.
     for _ in 0..=expired.len() {
         let swept = sweep(&t, 2).await;
         assert!(swept.removed <= 2, "{swept:?} is above the budget of 2");

@@ -33,7 +33,7 @@ pub(super) async fn it_stays_through_the_life_of_a_record(t: Trial) {
     assert_eq!(t.record(&key).await.fingerprint, other_fingerprint());
 }
 
-/// How a new recipe is rolled out: what mismatches by the new one is asked for again by the old one.
+/// How a new recipe is rolled out: on a mismatch with the new one, the request is asked for again with the old one.
 pub(super) async fn old_recipe_still_replays_after_a_mismatch(t: Trial) {
     let (key, claim) = (t.key("order"), t.claim());
     let lease = t.acquire(&key).await;

@@ -1,6 +1,6 @@
-//! The heartbeat of `execute`: it keeps the lease of long work, and comes to an end.
+//! The heartbeat of `execute`: it keeps the lease of long work, and ends in time.
 //!
-//! It beats in real time. On a manual clock the work itself moves the store's time on, and waits for the
+//! The heartbeat runs in real time. On a manual clock the work itself advances the store's time, and waits for the
 //! heartbeat that follows.
 
 use std::future::pending;
@@ -30,7 +30,7 @@ pub(super) async fn lease_of_long_work_is_kept(t: Trial) {
         assert!(!lease.remaining().is_zero(), "the holder knows of its renewals");
         Ok("done".to_owned())
     };
-    // On a busy machine the rounds take their time.
+    // On a busy machine the rounds take longer.
     let policy = Policy::new(lease_for, t.ticks(RETENTION)).renew_for(FOREVER);
     execute(t, &policy, work).await.expect_executed("done");
     assert_replays(t, "done").await;
@@ -82,7 +82,7 @@ pub(super) async fn loss_of_the_lease_is_told_to_the_work(t: Trial) {
     assert_replays(t, "of the other").await;
 }
 
-/// A lease short enough to be waited for: a real clock needs one that is long enough to be kept, too.
+/// A lease short enough to be waited for: on a real clock it must also be long enough not to be lost.
 fn lease_for(t: &Trial) -> Duration {
     match t.time() {
         Time::Manual(_) => Duration::from_millis(30),

@@ -1,4 +1,4 @@
-//! The lease that a holder has: what it carries, and how long it believes in itself.
+//! The lease that a holder has: what it carries, and how long it counts itself as valid.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -121,7 +121,7 @@ pub(super) async fn refused_completion_is_none(t: Trial) {
     assert!(!first.is_completed() && !second.is_completed());
 }
 
-/// Whatever the call that it was told to, and whyever it is lost: the work must not have to remember it.
+/// Whichever call shows the loss, and whatever its reason: the work must not have to remember it.
 pub(super) async fn loss_is_known_to_all_clones(t: Trial) {
     let keys = Call::ALL.map(|call| t.key(&format!("{call:?}, taken over")));
     let mut lost = Vec::new();
@@ -149,7 +149,7 @@ pub(super) async fn loss_is_known_to_all_clones(t: Trial) {
     }
 }
 
-/// Whoever holds a duplicate has completed the key as well: nothing is lost, and nothing is left to do.
+/// Another copy of the lease has completed the key, so nothing is lost and nothing is left to do.
 pub(super) async fn completion_is_known_from_a_refusal(t: Trial) {
     for call in [Call::Renew, Call::Checkpoint, Call::Release] {
         let (key, claim) = (t.key(&format!("{call:?}")), t.claim());
@@ -207,7 +207,7 @@ pub(super) async fn step_of_the_wall_clock_changes_nothing(t: Trial) {
     assert_eq!(t.lock(&key, &t.claim()).await.expect_completed().outcome, value(b"done"));
 }
 
-/// The holder must never believe in its lease for longer than the store does.
+/// The holder must never take its lease for live longer than the store does.
 async fn assert_view_is_safe(t: &Trial, lease: &Lease) {
     let stored = t.record(lease.key()).await.lease_remaining().unwrap_or_default();
     let believed = lease.remaining();

@@ -1,4 +1,4 @@
-//! `lock`: the rows of its table, one case each, and what belongs to them.
+//! `lock`: the rows of its table, one case each, and what follows from them.
 
 use std::time::Duration;
 

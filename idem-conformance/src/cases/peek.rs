@@ -1,4 +1,4 @@
-//! `peek`: what is at hand is what `lock` would say, and nothing else is.
+//! `peek`: it answers exactly what `lock` would answer, or nothing.
 
 use idem_core::record::Replay;
 
@@ -13,7 +13,7 @@ pub(super) async fn completion_at_hand_is_that_of_lock(t: Trial) {
         let key = t.key(&format!("order-{number}"));
         let lease = t.acquire(&key).await;
         t.complete(&lease, outcome).await.expect_applied();
-        // As often as anybody looks.
+        // Any number of times.
         for _ in 0..3 {
             let peeked = peek(&t, &key);
             let replay = t.lock(&key, &t.claim()).await.expect_completed();
@@ -47,7 +47,7 @@ pub(super) async fn record_that_ended_has_nothing_at_hand(t: Trial) {
     for key in [&removed, &expired] {
         let lease = t.acquire(key).await;
         t.complete(&lease, value(b"done")).await.expect_applied();
-        // What was looked at once may be remembered, wrongly.
+        // A store might wrongly remember what it answered before.
         let _at_hand = peek(&t, key);
     }
     assert!(t.remove(&removed, false).await);

@@ -1,4 +1,4 @@
-//! Many callers at one moment: one of them, and no other.
+//! Many callers at one moment: exactly one of them succeeds.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use crate::harness::Time;
 use crate::trial::{ExpectEffect, ExpectLock, LEASE, RETENTION, Trial, fingerprint, must, value};
 
-/// Enough to meet, few enough for a store with a disk.
+/// Enough for callers to collide, few enough for a store with a disk.
 const ROUNDS: u32 = 20;
 
-/// As many, where a lease ends as soon as a case wishes it.
+/// That many where the case can end a lease by moving the clock.
 fn rounds(t: &Trial) -> u32 {
     match t.time() {
         Time::Manual(_) => ROUNDS,

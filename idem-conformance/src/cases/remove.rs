@@ -1,4 +1,4 @@
-//! `remove`: what an operator may take away.
+//! `remove`: what an operator may remove.
 
 use crate::trial::{ExpectEffect, ExpectLock, RETENTION, Trial, other_fingerprint, value};
 

@@ -1,4 +1,4 @@
-//! `execute` over a line that loses answers: the store tells the truth when it is asked again.
+//! `execute` over a connection that loses answers: the store answers the truth when it is asked again.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::executing::{ExpectExecution, ORDER, assert_replays, execute_on, forbi
 use crate::trial::{Trial, must};
 use crate::wrap::Lossy;
 
-/// Until `execute` gives a call up; long enough for one that is answered, on a busy disk too.
+/// After this `execute` gives a call up. Long enough for a call that is answered, also on a busy disk.
 const SOON: Duration = Duration::from_secs(1);
 
 pub(super) async fn lock_whose_answer_was_lost_is_found_again(t: Trial) {

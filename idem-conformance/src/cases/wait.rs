@@ -123,7 +123,8 @@ pub(super) async fn waiters_block_nobody_and_are_all_woken(t: Trial) {
     }
 }
 
-/// Held against a wait by polling on the same store at the same time: no other measure is fair everywhere.
+/// Compared with a wait by polling on the same store at the same time, since no fixed bound fits every store and
+/// machine.
 pub(super) async fn completion_wakes_sooner_than_polling_would(t: Trial) {
     const WAITERS: u32 = 16;
     /// Polling has slowed down to its longest pause by then.
@@ -162,7 +163,7 @@ async fn begin_to_wait(t: &Trial, key: &Key) -> JoinHandle<bool> {
     let waiter = tokio::spawn(async move {
         let mut settled = pin!(store.settled(&key, FOREVER));
         assert!(poll_once(settled.as_mut()).is_pending(), "the lease is live");
-        // Nobody is there to hear it when the case has failed already.
+        // The receiver is gone when the case has failed already.
         let _ = begun.send(());
         must("settled", settled.await)
     });

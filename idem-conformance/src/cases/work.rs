@@ -91,8 +91,7 @@ pub(super) async fn completion_by_the_work_outweighs_its_failure(t: Trial) {
     for on_error in [OnError::Release, OnError::Keep] {
         for seen in [true, false] {
             let work = |lease: Lease| async move {
-                // Another lease of the same holder: what it is told this one does not hear, as when an answer
-                // was lost.
+                // Another copy of the lease: this one is not told the answers to it, as when an answer was lost.
                 let twin = t.lease_with(&lease, lease.token());
                 let told = if seen { &lease } else { &twin };
                 t.complete(told, kept("by the work")).await.expect_applied();
@@ -149,7 +148,7 @@ pub(super) async fn dropped_work_leaves_its_lease(t: Trial) {
 }
 
 pub(super) async fn panicking_work_leaves_its_lease(t: Trial) {
-    // Unwound by hand: it is meant, and no message of a panic should stand in a test's output.
+    // `resume_unwind` prints no panic message into the test's output.
     let work = begin(&t, t.policy(), |_| async { std::panic::resume_unwind(Box::new("on purpose")) }).await;
     assert!(work.await.is_err_and(|error| error.is_panic()));
     assert_left_to_end(&t).await;

@@ -1,4 +1,4 @@
-//! Records and times of a store, held against those of the reference.
+//! Compares records and times of a store with those of the reference.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use proptest::{prop_assert, prop_assert_eq};
 
 use super::reference::{Reference, TICK};
 
-/// How a duration of the reference is one of the store.
+/// How durations of the reference translate to durations of the store.
 pub(super) struct Clocks {
     pub(super) tick: Duration,
     pub(super) tolerance: Duration,
@@ -32,7 +32,7 @@ impl Clocks {
         Ok(())
     }
 
-    /// The same moment, each by its own present.
+    /// Compares two moments, each relative to its own clock's present.
     fn compare_moments(
         &self,
         what: &str,
@@ -70,7 +70,7 @@ pub(super) fn compare_record(
             prop_assert_eq!(said.held, expected.held);
             prop_assert_eq!(&said.checkpoint, &expected.checkpoint);
             clocks.compare("the retention", said.retention, expected.retention)?;
-            // When a released record was released is no one's business, but when it is forgotten is.
+            // Nothing depends on when a record was released, only on when it is forgotten.
             if said.held {
                 moments("the deadline", said.deadline, expected.deadline)?;
             }
@@ -86,7 +86,7 @@ pub(super) fn compare_record(
     moments("the expiry", said.expires_at(), expected.expires_at())
 }
 
-/// Asserts that no holder believes in its lease for longer than the store does.
+/// Asserts that no holder takes its lease for live longer than the store does.
 pub(super) fn compare_belief(
     clocks: &Clocks,
     record: &Record,

@@ -22,7 +22,7 @@ const STEPS: usize = 60;
 
 /// The body of the test of the model.
 ///
-/// How many sequences are run, `PROPTEST_CASES` says (128 without it; a 32nd on a real clock).
+/// `PROPTEST_CASES` says how many sequences are run (128 without it; a 32nd of that on a real clock).
 ///
 /// # Panics
 /// When the store and `decide` disagree, with the shortest sequence found that shows it.
@@ -32,7 +32,7 @@ pub fn run_model(backend: &str, harness: fn() -> Fresh) {
     run_model_sequences(backend, harness, asked.unwrap_or(128));
 }
 
-/// [`run_model`] with so many sequences.
+/// [`run_model`] with this many sequences.
 #[doc(hidden)]
 pub fn run_model_sequences(backend: &str, harness: fn() -> Fresh, sequences: u32) {
     let (pace, reopens) = block_on(async {
@@ -72,9 +72,9 @@ pub fn run_model_sequences(backend: &str, harness: fn() -> Fresh, sequences: u32
 fn config(pace: Pace, sequences: u32) -> Config {
     let cases = match pace {
         Pace::Exact => sequences,
-        // Each takes seconds on a clock that cannot be moved.
+        // Each sequence takes seconds on a clock that cannot be moved.
         Pace::Apart => sequences.div_ceil(32),
     };
-    // The shortest sequence is printed; nothing is written into the sources of whoever uses this.
+    // The shortest sequence is printed, and no file is written into the sources of the crate that runs this.
     Config { cases, failure_persistence: None, max_shrink_iters: 1_000, ..Config::default() }
 }

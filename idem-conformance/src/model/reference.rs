@@ -16,7 +16,7 @@ use super::step::Step;
 pub(super) struct Reference {
     /// Ticks since the beginning.
     pub(super) elapsed: u32,
-    /// What the last step was answered; none when nothing was asked.
+    /// The answer to the last step. `None` when the step made no call.
     pub(super) answer: Option<Answer>,
     /// The grant that the last step was about, where it was about one.
     pub(super) grant: Option<usize>,
@@ -79,7 +79,7 @@ impl Reference {
         if self.grants.is_empty() {
             return;
         }
-        // Counted from the latest: that one is the likeliest to be held still.
+        // Counted from the latest, which is the likeliest to be held still.
         let grant = self.grants.len() - 1 - usize::from(grant) % self.grants.len();
         let (key, token) = self.grants[grant];
         self.grant = Some(grant);
@@ -120,7 +120,7 @@ pub(super) fn outcome_of(number: u8) -> Outcome {
     }
 }
 
-/// From nothing to a few kilobytes.
+/// Bytes of any length from zero to a few kilobytes.
 pub(super) fn bytes_of(number: u8) -> Bytes {
     vec![number; usize::from(number) * 1_500].into()
 }

@@ -24,9 +24,9 @@ const OWNERS: u8 = 3;
 /// How times are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// Any: the clock is manual, and moments may meet exactly.
+    /// Any times: the clock is manual, and moments may coincide exactly.
     Exact,
-    /// So that no two moments that matter are less than a tick apart: time goes on by itself.
+    /// For a clock that runs by itself: no two moments that matter are less than a tick apart.
     Apart,
 }
 
@@ -60,7 +60,7 @@ fn any_force() -> impl Strategy<Value = bool> {
     proptest::bool::ANY
 }
 
-/// Mostly the same one, else little would ever be replayed.
+/// Mostly the same fingerprint, since otherwise little would be replayed.
 fn fingerprint() -> impl Strategy<Value = u8> {
     prop_oneof![7 => Just(0_u8), 1 => Just(1)]
 }

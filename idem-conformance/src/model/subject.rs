@@ -16,7 +16,7 @@ use crate::trial::{Trial, must};
 
 type Compared = Result<(), TestCaseError>;
 
-/// The store, and what is known of it by the steps so far.
+/// The store, and what the steps so far have shown of it.
 pub(super) struct Subject {
     trial: Trial,
     began: Duration,
@@ -51,7 +51,7 @@ impl Subject {
         }
     }
 
-    /// Does `step`, and holds the answer and the records against `reference`, which has done it before.
+    /// Does `step`, and compares the answer and the records with those of `reference`, which has done the step before.
     pub(super) async fn apply(&mut self, step: &Step, reference: &Reference) -> Compared {
         let said = self.say(step, reference).await;
         let mut records = Vec::new();
@@ -60,7 +60,7 @@ impl Subject {
         }
         if self.behind(reference) >= self.trial.time().tolerance() && !self.trial.time().tolerance().is_zero()
         {
-            // On a clock that goes on by itself the answers may be right and differ.
+            // On a real clock the answers may differ and still be right.
             return Err(TestCaseError::reject("this machine was too slow for its real clock"));
         }
         self.compare(step, said, reference)?;
@@ -171,7 +171,7 @@ impl Subject {
         }
     }
 
-    /// A token that the reference knows must be the one of before; a new one must be higher than the last.
+    /// A token that the reference knows must be the same as before. A new token must be higher than the last.
     fn compare_token(&mut self, key: u8, said: Token, expected: Token, attempt: u32) -> Compared {
         if let Some(before) = self.tokens.get(&expected) {
             prop_assert_eq!(said, *before, "the attempt is the same, so is its token");
@@ -187,7 +187,7 @@ impl Subject {
     }
 
     fn clocks(&self) -> Clocks {
-        // A store that has its highest sequence for a high-water mark starts a microsecond a `lock` ahead.
+        // A store that resumes from its highest sequence starts ahead by a microsecond for each `lock`.
         let ahead = if self.reopened { Duration::from_millis(1) } else { Duration::ZERO };
         let time = self.trial.time();
         Clocks { tick: time.tick(), tolerance: time.tolerance().max(ahead) }
@@ -201,7 +201,7 @@ impl Subject {
         self.trial.time().elapsed().saturating_sub(self.began)
     }
 
-    /// How much later it is for the store than for the reference.
+    /// How far the store's time is ahead of the reference's.
     fn behind(&self, reference: &Reference) -> Duration {
         self.elapsed().saturating_sub(self.trial.time().tick() * reference.elapsed)
     }

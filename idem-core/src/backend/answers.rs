@@ -1,4 +1,4 @@
-//! What callers get of a decision.
+//! A decision's answer, as the caller of the store gets it.
 
 use super::decide::Answer;
 use super::lease_control::LeaseControl;
@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::identity::{Fingerprint, Key};
 use crate::lease::{Lease, LockAnswer, Sent};
 
-/// For those who write a store: answers as the contract gives them.
+/// For those who write a store: the answers as the types of the contract.
 impl Answer {
     /// The answer to `lock`, sent at `sent`.
     ///

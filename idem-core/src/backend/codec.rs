@@ -31,7 +31,7 @@ use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::identity::{Fingerprint, Key, Owner, Token};
 use crate::record::{Checkpoint, Completion, Locked, Outcome, Record, State, UnavailableReason};
 
-/// The version that this code writes, and the only one that it reads.
+/// The format version that this code writes, and the only one that it reads.
 pub const VERSION: u8 = 1;
 /// Length of what comes before the body.
 pub const HEADER_LEN: usize = 86;
@@ -49,10 +49,11 @@ pub enum ChecksumScope {
     Body,
 }
 
-/// The checksum of `bytes` that are kept under `key`: that of records, for what a store keeps beside them.
+/// The checksum of `bytes` that are kept under `key`: the one that records have, for what a store keeps beside them.
 #[must_use]
 pub fn checksum(key: &Key, bytes: &[u8]) -> u64 {
-    // The storage key goes in as the seed: one pass over contiguous bytes, where a streaming hasher costs twice.
+    // The storage key goes in as the seed: this is one pass over contiguous bytes, and a streaming hasher takes twice
+    // as long.
     xxh3_64_with_seed(bytes, xxh3_64(key.storage_key()))
 }
 
@@ -68,7 +69,7 @@ enum Body<'a> {
 /// Encodes `record` as it is kept for `key`.
 ///
 /// # Errors
-/// [`ErrorKind::TooLarge`] when it cannot be encoded at all, which memory rules out.
+/// [`ErrorKind::TooLarge`] when its length cannot be encoded. No record that fits in memory is that large.
 pub fn encode(key: &Key, record: &Record, cover: ChecksumScope) -> Result<Vec<u8>> {
     let (state, first, second, step, body) = parts(record);
     let mut bytes = Vec::with_capacity(HEADER_LEN + body_bound(&body) + CHECKSUM_LEN);
@@ -165,7 +166,8 @@ fn split<'a>(key: &Key, bytes: &'a [u8], cover: ChecksumScope) -> Result<(Header
     match bytes.first() {
         None => return Err(corrupt("the record is empty".to_owned())),
         Some(&VERSION) => {}
-        // Zero was never written; a flipped bit in the version shows as a newer one, which is as safe.
+        // Zero was never written. A flipped bit in the version reads as a newer version, which is refused just as
+        // safely.
         Some(&version) => {
             let message = format!("the record has version {version}, this code reads {VERSION}");
             return Err(Error::new(ErrorKind::Incompatible, Operation::Get, message));

@@ -1,4 +1,4 @@
-//! The one transition: what a call does to a record. Pure, so that every backend can be held to it.
+//! The one transition: what a call does to a record. A pure function, so that every backend can be tested against it.
 //!
 //! A backend's only task is to run [`decide`] and carry out its [`Change`] as one atomic step.
 
@@ -19,7 +19,7 @@ pub enum Call {
         fingerprint: Fingerprint,
         /// Who asks, and for how long.
         claim: Claim,
-        /// A new token's sequence is at least this: how a store keeps sequences rising across removal.
+        /// The least sequence of a new token. A store sets it to keep sequences rising across the removal of a record.
         min_sequence: u64,
     },
     /// [`Store::renew`](crate::Store::renew)
@@ -54,12 +54,12 @@ pub enum Call {
     },
     /// [`Store::remove`](crate::Store::remove)
     Remove {
-        /// Also when the lease is live.
+        /// Whether to remove a record whose lease is live.
         force: bool,
     },
 }
 
-/// The answer to a call, and what must happen to the record for it to be true.
+/// The answer to a call, and the change that must be made to the record for the answer to be true.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// What the caller is told.
@@ -90,7 +90,7 @@ pub enum Answer {
 pub enum Change {
     /// It stays as it is.
     None,
-    /// It is written, in place of the one before, if any.
+    /// This record is written, in place of the one before if there is one.
     Put(Record),
     /// It is removed.
     Remove,
@@ -98,7 +98,44 @@ pub enum Change {
 
 /// What `call` does at `now` to `record` (`None`: the store has none for the key).
 ///
-/// The only place where the rules stand; the two tables of docs/design.md, row by row.
+/// This is the only place where the rules stand. The tables say the same, row by row.
+///
+/// # `lock`
+///
+/// | record found | condition | answer | record after |
+/// |---|---|---|---|
+/// | none, or past its retention | | `Acquired`, attempt 1 | Locked |
+/// | Locked | fingerprint differs (lease live or over) | `FingerprintMismatch` | as before |
+/// | Locked, lease live | same owner | `Acquired`, the same token and attempt | as before: a resent `lock` is the same `lock` |
+/// | Locked, lease live | other owner | `InProgress` | as before |
+/// | Locked, lease over | same owner | `Acquired`, the same token and attempt | lease restarted: a late duplicate never supersedes its own holder |
+/// | Locked, lease over, or released with a checkpoint | other owner | `Acquired`, attempt + 1, new token, the checkpoint | Locked by the new owner |
+/// | Completed | fingerprint differs | `FingerprintMismatch` | as before |
+/// | Completed | same fingerprint | `Completed` | as before |
+///
+/// A Locked record lives until its lease deadline plus the retention, so that the fingerprint and the checkpoint of a
+/// crashed attempt outlast its lease. A Completed record lives at least to its lease deadline.
+///
+/// # `complete`, `renew`, `checkpoint`, `release`
+///
+/// A caller holds the key when sequence *and* owner of its token are those of the record.
+///
+/// | record found | answer |
+/// |---|---|
+/// | Locked, token equal (lease live, or over and nobody took over) | `Applied` |
+/// | Locked, other token | `Lost(Superseded)`, nothing written |
+/// | Completed, token equal | `complete`: `Applied` again, stored outcome unchanged (a resent `complete` is the same `complete`); the others: `Lost(Completed)` |
+/// | Completed, other token | `Lost(Superseded)` |
+/// | released with a checkpoint, token equal | `Lost(Released)` |
+/// | none | `Lost(Gone)` |
+///
+/// `renew` never shortens a lease. `checkpoint` writes only a step higher than the stored one; otherwise it answers
+/// `Applied` and writes nothing. `release` without a checkpoint removes the record; with one it clears the holder and
+/// keeps the record, so that the next attempt resumes at once.
+///
+/// # `remove`
+///
+/// Removes any record with `force`, and without it only one that has no live lease.
 #[must_use]
 pub fn decide(record: Option<&Record>, call: Call, now: Timestamp) -> Decision {
     let record = record.filter(|record| !record.is_expired(now));
@@ -122,7 +159,7 @@ pub fn decide(record: Option<&Record>, call: Call, now: Timestamp) -> Decision {
             if locked.checkpoint.is_none() {
                 return Change::Remove;
             }
-            // The retention counts from now: there is no lease any more for it to follow.
+            // There is no lease any more, so the retention counts from now.
             put_locked(record, Locked { held: false, deadline: now, ..locked.clone() }, now)
         }),
         Call::Remove { force } => match record {
@@ -135,7 +172,7 @@ pub fn decide(record: Option<&Record>, call: Call, now: Timestamp) -> Decision {
 }
 
 /// The completion that a retry with `fingerprint` gets at `now`. `None` while `record` is locked, once it has expired,
-/// or for another fingerprint. Stores make [`Store::peek`](crate::Store::peek) of it.
+/// or for another fingerprint. Stores implement [`Store::peek`](crate::Store::peek) with it.
 #[must_use]
 pub fn replay(record: &Record, fingerprint: &Fingerprint, now: Timestamp) -> Option<Replay> {
     match &record.state {
@@ -210,7 +247,7 @@ fn acquire(
     now: Timestamp,
 ) -> Decision {
     let grant = Grant { token, attempt, checkpoint: checkpoint.clone(), valid_for: claim.lease };
-    // As it is stored, so that a record is the same before and after.
+    // Rounded as it is stored, so that a record is the same before it is written and after it is read.
     let retention = Duration::from_micros(micros(claim.retention));
     let locked = Locked { held: true, deadline: now + claim.lease, retention, checkpoint };
     let record = Record { fingerprint, token, attempt, state: State::Locked(locked), as_of: now };
@@ -236,7 +273,7 @@ fn complete(
     })
 }
 
-/// Lets `change` decide when `token` holds the record, and says why it does not otherwise.
+/// Makes `change` if `token` holds the record, and otherwise says why it does not.
 fn held(record: Option<&Record>, token: Token, change: impl FnOnce(&Record, &Locked) -> Change) -> Decision {
     let lost = |reason| unchanged(Answer::Effect(Effect::Lost(reason)));
     match record {

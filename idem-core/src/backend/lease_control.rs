@@ -1,4 +1,4 @@
-//! How a store makes and tells leases.
+//! How a store makes leases, and updates them by its answers.
 
 use std::time::Duration;
 
@@ -10,26 +10,27 @@ use crate::identity::{Fingerprint, Key};
 use crate::lease::{Lease, Sent};
 use crate::record::{Record, State};
 
-/// How a store makes a [`Lease`], and tells it what it answered to its holder. For those who write a store; work that
-/// runs under the lease has no use for it, which is why it has to be imported from [`backend`](crate::backend).
+/// How a store makes a [`Lease`], and tells the lease what it answered to the holder. For those who write a store. Work
+/// that runs under the lease must not call it, so it has to be imported from [`backend`](crate::backend).
 pub trait LeaseControl: Sized {
     /// A lease as a store grants it for a `lock` that was sent at `sent`.
     #[must_use]
     fn granted(key: Key, fingerprint: Fingerprint, claim: &Claim, grant: Grant, sent: &Sent) -> Self;
 
-    /// The lease of an attempt whose answer was lost, rebuilt from its record; `None` unless `claim`'s owner
-    /// holds it. It counts as over: good for ending the attempt, not for working under it.
+    /// The lease of an attempt whose answer was lost, rebuilt from its record; `None` unless `claim`'s owner holds it.
+    /// The lease counts as over: it can end the attempt, and no work may run under it.
     #[must_use]
     fn recovered(key: Key, record: &Record, claim: &Claim, sent: &Sent) -> Option<Self>;
 
-    /// Tells the lease how `call`, sent under it at `sent`, was answered; `wrote`: whether it changed the record.
+    /// Tells the lease how `call`, sent under it at `sent`, was answered. `wrote` says whether the call changed the
+    /// record.
     ///
-    /// Every store calls it after each holder's call, whatever the answer: nothing else tells a lease that it is
-    /// longer, lost or completed, [`execute`](crate::StoreExt::execute) included. So what a lease knows of itself is the
-    /// same on every store.
+    /// Every store calls this after each holder's call, whatever the answer. Nothing else tells a lease that it is
+    /// longer, lost or completed, not even [`execute`](crate::StoreExt::execute). So a lease shows the same on every
+    /// store.
     ///
-    /// A checkpoint that was answered `Applied` with nothing written, because a higher step is stored, made the lease no
-    /// longer: hence `wrote`.
+    /// `wrote` is needed because a checkpoint may be answered `Applied` with nothing written, when the stored step is
+    /// at least as high: that does not extend the lease.
     fn answered(&self, call: &Call, effect: Effect, wrote: bool, sent: &Sent);
 }
 

@@ -1,4 +1,4 @@
-//! What a call may ask for: checked in one place, so that every backend refuses the same things.
+//! The limits of what a call may ask for. They are checked in one place, so that every backend refuses the same calls.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub const MAX_LEASE: Duration = Duration::from_hours(24);
 /// The longest retention, ten years: longer is a mistaken unit.
 pub const MAX_RETENTION: Duration = Duration::from_hours(3_660 * 24);
 
-/// The retention nearest to this one that stores take: 1 ms to 3,660 days.
+/// The nearest retention that stores take, from 1 ms to 3,660 days.
 #[must_use]
 pub fn nearest_retention(retention: Duration) -> Duration {
     retention.clamp(MIN_DURATION, MAX_RETENTION)
@@ -40,8 +40,7 @@ pub(crate) fn check_claim(lease: Duration, retention: Duration) -> Result<()> {
 }
 
 impl Call {
-    /// Refuses what no store may be asked: durations outside their limits, and an outcome or a checkpoint of
-    /// more than `max_bytes`.
+    /// Refuses durations outside their limits, and an outcome or a checkpoint of more than `max_bytes`.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] or [`ErrorKind::TooLarge`]; nothing was written.

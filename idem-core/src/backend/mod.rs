@@ -1,9 +1,9 @@
 //! What authors of stores need, and applications do not.
 //!
-//! A store makes one thing atomic: [`decide`] says what a call does to a record, and the store carries it out as one
-//! step over its storage. [`Transition`] is that step, and [`store_from_transition!`](store_from_transition) makes a
-//! [`Store`](crate::Store) of it. A store that does more in one step than that writes the calls itself, and tells the
-//! [`Lease`](crate::Lease) of a holder how they were answered ([`LeaseControl`]).
+//! [`decide`] says what a call does to a record. A store's task is to carry that out as one atomic step over its
+//! storage. [`Transition`] is that step, and [`store_from_transition!`](store_from_transition) makes a
+//! [`Store`](crate::Store) from it. A store that does more in one step implements the calls itself, and tells the
+//! holder's [`Lease`](crate::Lease) how they were answered ([`LeaseControl`]).
 
 mod answers;
 pub mod codec;
@@ -16,7 +16,7 @@ mod store_macro;
 pub mod transition;
 mod waiters;
 
-/// What a store's methods are written with.
+/// The attribute that an `impl Store` needs.
 pub use async_trait::async_trait;
 
 pub use crate::claim::Grant;

@@ -8,10 +8,10 @@ use crate::clock::{SharedClock, Timestamp, ticks};
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::lease::Sent;
 
-/// A store's own time: never goes back, and a step of the wall clock neither freezes nor ends leases.
+/// A store's own time. It never goes back, and a step of the wall clock neither freezes nor ends leases.
 ///
 /// While the store is open its time follows the monotonic clock alone. A durable store keeps a [`ClockMark`] with what
-/// it commits, and [`resume`](StoreClock::resume)s from it: its time then goes on by what the wall clock has counted
+/// it commits, and [`resume`](StoreClock::resume)s from it: its time then advances by what the wall clock has counted
 /// meanwhile. Clones are the same clock.
 #[derive(Debug, Clone)]
 pub struct StoreClock {
@@ -19,7 +19,7 @@ pub struct StoreClock {
     start: Timestamp,
     /// Ticks of the monotonic clock at the start.
     started: u64,
-    /// A reading that is further ahead of the wall clock was made by a wrong clock.
+    /// A reading further ahead of the wall clock than this was made by a wrong clock.
     max_jump: Duration,
     shared: Arc<Raised>,
 }
@@ -27,14 +27,14 @@ pub struct StoreClock {
 /// What was learnt since the start.
 #[derive(Debug)]
 struct Raised {
-    /// Microseconds by which another store has brought the time on.
+    /// Microseconds by which another store has advanced the time.
     ahead: AtomicU64,
     /// The highest wall reading, in microseconds.
     wall: AtomicU64,
 }
 
-/// How far a store's time had come, and what the wall clock showed then. To be kept together: what was counted while the
-/// store was open is in the one, and what passes while it is closed is told by the other.
+/// A store's time at some moment, and what the wall clock showed then. The two are kept together: the first holds what
+/// was counted while the store was open, and the second tells how much time passed while it was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ClockMark {
     /// The store's time.
@@ -51,13 +51,12 @@ impl StoreClock {
         Self::at(clock, ClockMark { time: wall, wall }, Duration::MAX)
     }
 
-    /// The time of a store that was open before: it goes on from `mark`, by what the wall clock has counted since. A
-    /// wall clock that was set back counts nothing, so what was kept lasts longer, never shorter.
+    /// The time of a store that was open before: that of `mark`, plus what the wall clock has counted since. A wall
+    /// clock that was set back counts nothing, so records are kept for longer, never shorter.
     ///
     /// # Errors
-    /// [`InvalidConfig`](ErrorKind::InvalidConfig) when the wall clock is more than `max_jump` past the mark: then
-    /// everything would expire at once, more likely because a clock is wrong than because the store was closed for so
-    /// long.
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) when the wall clock is more than `max_jump` past the mark.
+    /// Everything would expire at once, and a wrong clock is more likely than a store that was closed for so long.
     pub fn resume(clock: SharedClock, mark: ClockMark, max_jump: Duration) -> Result<Self> {
         let wall = clock.wall();
         let closed_for = wall.since(mark.wall);
@@ -98,7 +97,7 @@ impl StoreClock {
         self.reading(self.clock.monotonic())
     }
 
-    /// The store's time when `sent` was taken from this store's clock: one reading for two uses.
+    /// The store's time when `sent` was taken from this store's clock. It saves a second reading.
     #[must_use]
     pub fn when(&self, sent: &Sent) -> Timestamp {
         self.reading(sent.reading())
@@ -106,8 +105,9 @@ impl StoreClock {
 
     /// What a durable store keeps beside what it commits at `now`, a reading of this clock.
     ///
-    /// The wall clock is read here, after `now`: what passes between the two readings is lost when the store resumes from
-    /// this mark, and records are kept for longer. The other way round it would count twice, and leases would end early.
+    /// The wall clock is read here, after `now`: the time between the two readings is not counted when the store
+    /// resumes from this mark, so records are kept for longer. In the other order it would be counted twice, and leases
+    /// would end early.
     #[must_use]
     pub fn mark(&self, now: Timestamp) -> ClockMark {
         let wall = self.clock.wall().as_micros();
@@ -115,13 +115,13 @@ impl StoreClock {
         ClockMark { time: now, wall: Timestamp::from_micros(before.max(wall)) }
     }
 
-    /// Takes in how far another store has brought what both of them keep: the time is at least that of `mark`. Of its
-    /// reading of the wall clock only what [`resume`](StoreClock::resume) would not drop.
+    /// Raises this store's time to at least that of `mark`, which another store on the same storage has kept. The wall
+    /// clock's reading in `mark` is taken too, unless [`resume`](StoreClock::resume) would drop it.
     pub fn raise(&self, mark: ClockMark) {
         if let Some(wall) = believable(mark.wall, self.clock.wall(), self.max_jump) {
             self.shared.wall.fetch_max(wall.as_micros(), Ordering::AcqRel);
         }
-        // By how much the time is to be ahead, not by how much more: two that raise at once must not both add it.
+        // The whole lead, not what is missing from it: two that raise at once must not both add to it.
         let ahead = mark.time.as_micros().saturating_sub(self.alone(self.clock.monotonic()));
         self.shared.ahead.fetch_max(ahead, Ordering::AcqRel);
     }
@@ -137,15 +137,15 @@ impl StoreClock {
         Timestamp::from_micros(self.alone(reading).saturating_add(ahead))
     }
 
-    /// The time in microseconds, without what another store has brought it on.
+    /// The time in microseconds, without what another store has advanced it by.
     fn alone(&self, reading: Duration) -> u64 {
         let passed = ticks(reading).saturating_sub(self.started);
         self.start.as_micros().saturating_add(passed)
     }
 }
 
-/// A reading of the wall clock that was `seen` before, unless it is absurdly far ahead of `now`: it was made by a wrong
-/// clock then, and must not stop the count for years.
+/// A reading of the wall clock that was `seen` before. `None` when it is absurdly far ahead of `now`: a wrong clock
+/// made it, and it must not stop the count for years.
 fn believable(seen: Timestamp, now: Timestamp, max_jump: Duration) -> Option<Timestamp> {
     (seen.since(now) <= max_jump).then_some(seen)
 }

@@ -1,4 +1,4 @@
-//! The calls of a store, written out for one that is a transition.
+//! The calls of a store, implemented for a type that is a transition.
 
 /// Implements [`Store`](crate::Store) for a type that is a [`Transition`](crate::backend::Transition):
 /// `store_from_transition!(MapStore);`

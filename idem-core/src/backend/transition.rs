@@ -16,11 +16,11 @@ use crate::record::{Record, Replay};
 use crate::store::polling::settled_by_polling;
 use crate::store::{Capabilities, Expired};
 
-/// What a store over a storage with transactions has to do itself. The calls of [`Store`](crate::Store) follow from it:
-/// [`store_from_transition!`](crate::backend::store_from_transition) writes them.
+/// What a store on a transactional storage has to implement itself. The calls of [`Store`](crate::Store) follow from
+/// it: [`store_from_transition!`](crate::backend::store_from_transition) writes them.
 ///
-/// They check what is asked against its limits, take the time before they ask, tell the lease what was answered, and
-/// trace it. None of that is left to the store.
+/// These calls check the arguments against their limits, take the time before the step, tell the lease what was
+/// answered, and trace it. The store need not do any of that.
 ///
 /// ```
 /// # use std::collections::BTreeMap;
@@ -71,14 +71,14 @@ pub trait Transition: Debug + Send + Sync + 'static {
     /// Loads the record of `key`, lets [`decide`](crate::backend::decide()) say what `call` does to it, and carries that
     /// out, as one atomic step: no other call on the key comes in between, and either all of it is kept or nothing.
     ///
-    /// Of a [`Call::Lock`] set the `min_sequence` first, where the store gives sequences that rise across the removal of
-    /// a record. `sent` was taken before the call began.
+    /// A store whose sequences rise across the removal of a record sets `min_sequence` of a [`Call::Lock`] first.
+    /// `sent` was taken before the call began.
     ///
     /// # Errors
     /// Those of the storage. [`Timeout`](crate::ErrorKind::Timeout) when it is unknown whether the step was made.
     ///
     /// # Cancel safety
-    /// A dropped future leaves the record as it was, or as the call makes it.
+    /// A dropped future leaves the record as it was, or as the call would have made it.
     fn apply(&self, key: &Key, call: Call, sent: &Sent) -> impl Future<Output = Result<Applied>> + Send;
 
     /// [`Store::get`](crate::Store::get): what is kept for `key`, `None` also once it has expired.
@@ -90,8 +90,8 @@ pub trait Transition: Debug + Send + Sync + 'static {
     /// [`Store::capabilities`](crate::Store::capabilities)
     fn capabilities(&self) -> Capabilities;
 
-    /// The moment before a call on `key`, by the clock that its lease is counted by:
-    /// `Sent::now(self.clock.source())` where the store has a [`StoreClock`](crate::backend::StoreClock).
+    /// The moment before a call on `key`, by the clock that counts its lease: `Sent::now(self.clock.source())` where
+    /// the store has a [`StoreClock`](crate::backend::StoreClock).
     fn sent(&self, key: &Key) -> Sent;
 
     /// The largest outcome and the largest checkpoint that the store keeps, in bytes.
@@ -99,13 +99,14 @@ pub trait Transition: Debug + Send + Sync + 'static {
         u64::MAX
     }
 
-    /// [`Store::peek`](crate::Store::peek): a replay that is at hand in memory.
+    /// [`Store::peek`](crate::Store::peek): a replay from memory.
     fn peek(&self, _key: &Key, _fingerprint: &Fingerprint) -> Option<Replay> {
         None
     }
 
-    /// [`Store::settled`](crate::Store::settled), by polling. A store with [`Waiters`](crate::backend::Waiters) waits for
-    /// them instead, and wakes them where a [lease ended](Transition::lease_ended).
+    /// [`Store::settled`](crate::Store::settled), by polling. A store with [`Waiters`](crate::backend::Waiters) calls
+    /// [`Waiters::settled`](crate::backend::Waiters::settled) instead, and wakes them when a [lease
+    /// ended](Transition::lease_ended).
     fn settled(&self, key: &Key, timeout: Duration) -> impl Future<Output = Result<bool>> + Send {
         settled_by_polling(|| self.get(key), timeout)
     }

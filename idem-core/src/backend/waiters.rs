@@ -14,15 +14,15 @@ use crate::store::polling::{LONGEST_PAUSE, deadline, lease_remaining};
 
 /// Wakes those who wait for a key in this process. For those who write a store.
 ///
-/// A fixed number of slots, each shared by many keys: bounded whatever clients ask for, at the price of a
-/// waiter that is now and then woken for another key and looks again.
+/// There is a fixed number of slots, each shared by many keys. So memory is bounded whatever clients ask for, and in
+/// return a waiter is sometimes woken for another key and looks again.
 pub struct Waiters {
     slots: Box<[Notify]>,
     hash: RandomState,
 }
 
 impl Waiters {
-    /// No one waits yet.
+    /// Without any waiter.
     #[must_use]
     pub fn new() -> Self {
         const SLOTS: usize = 1_024;
@@ -52,7 +52,7 @@ impl Waiters {
                 return Ok(false);
             }
             let look_again = over.min(Instant::now() + remaining.min(LONGEST_PAUSE));
-            // Woken or not, the next look tells.
+            // Woken or not, the next look at the record decides.
             let _ = timeout_at(look_again, woken).await;
         }
     }

@@ -1,4 +1,4 @@
-//! What a backend tells the registry of itself.
+//! What a backend tells the registry about itself.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,13 +11,13 @@ use crate::store::Store;
 /// What a backend exports so that a [`Registry`](crate::Registry) can open it.
 #[derive(Debug, Clone, Copy)]
 pub struct Driver {
-    /// The URI schemes that it answers to.
+    /// The URI schemes that the backend opens.
     pub schemes: &'static [&'static str],
-    /// The option that the part of a URI between scheme and `?` stands for: a path, or a list of servers.
-    /// `None`: there is no such part.
+    /// The option that the part of a URI between scheme and `?` stands for: a path, or a list of servers. `None`: the
+    /// URI has no such part.
     ///
-    /// The option gets that part percent-decoded. A driver whose target has structure, such as a password before
-    /// an `@`, takes it as it was written: [`Options::take_raw_target`].
+    /// The option gets that part percent-decoded. A driver whose target has structure, such as a password before an
+    /// `@`, takes the target as it was written: [`Options::take_raw_target`].
     pub target: Option<&'static str>,
     /// Opens a store.
     pub open: fn(Options) -> Opening,

@@ -1,5 +1,5 @@
-//! Keeping passwords out of what is shown: by the place where one stands, and by its text in a message that
-//! somebody else wrote.
+//! Keeps passwords out of what is shown. In a URI a password is found by its place, in other people's messages by its
+//! text.
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
@@ -18,7 +18,7 @@ const MASK: &str = "***";
 pub fn masked(uri: &str) -> String {
     let (head, query) = uri.split_once('?').map_or((uri, None), |(head, query)| (head, Some(query)));
     if query.is_some_and(|query| query.contains('@')) {
-        // Perhaps a password with a `?` in it: then all of the target may belong to it.
+        // Perhaps there is a password with a `?` in it: then all of the target may belong to it.
         return format!("{}{MASK}", &head[..target_start(head)]);
     }
     let head = match head.rfind('@') {
@@ -28,17 +28,17 @@ pub fn masked(uri: &str) -> String {
     if query.is_some() { format!("{head}?{MASK}") } else { head }
 }
 
-/// Whether an option of this name holds what nobody may see.
+/// Whether an option of this name holds a secret.
 pub(super) fn is_secret(option: &str) -> bool {
     let option = option.to_ascii_lowercase();
     option.contains("password") || option.contains("secret")
 }
 
-/// What must not be shown of one store's options.
+/// The texts among one store's options that must not be shown.
 #[derive(Default)]
 pub(super) struct Secrets {
     texts: Vec<String>,
-    /// Which parts are secret cannot be told.
+    /// Whether it cannot be told which parts are secret.
     unclear: bool,
 }
 
@@ -65,7 +65,7 @@ impl Secrets {
         secrets
     }
 
-    /// A message without them.
+    /// The message without the secrets.
     pub(super) fn hide(&self, message: String) -> String {
         if self.unclear {
             return "an option cannot be read; an @ behind the first ? may be part of a password, so nothing is \
@@ -122,7 +122,7 @@ impl Secrets {
         if text.is_empty() {
             return;
         }
-        // As a message shows it between quotation marks.
+        // Escaped, as a message shows it between quotation marks.
         let quoted = format!("{text:?}");
         self.texts.push(quoted[1..quoted.len() - 1].to_owned());
         self.texts.push(text.to_owned());

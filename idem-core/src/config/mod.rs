@@ -1,4 +1,4 @@
-//! Choosing a backend by configuration: a URI, or the same as a table of a configuration file.
+//! Choosing a backend by configuration: by a URI, or by a table in a configuration file.
 
 mod driver;
 mod mask;

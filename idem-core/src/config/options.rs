@@ -18,7 +18,7 @@ pub struct Options {
 
 /// What a store's configuration holds beside its scheme.
 pub(super) enum Source {
-    /// In the query every value is text, and is read as what the option's type asks for.
+    /// Every value of the query is text, which is read as the option's type.
     Uri {
         target: String,
         query: String,
@@ -60,8 +60,8 @@ impl Options {
         }
     }
 
-    /// Takes the [`raw_target`](Options::raw_target) out of the options: what [`read`](Options::read) reads then
-    /// holds nothing under the driver's target option, unless the query does, which is then the driver's to refuse.
+    /// Takes the [`raw_target`](Options::raw_target) out of the options: [`read`](Options::read) then finds nothing
+    /// under the driver's target option, unless the query has it, which the driver should refuse.
     #[must_use]
     pub fn take_raw_target(&mut self) -> Option<String> {
         match &mut self.source {
@@ -107,8 +107,8 @@ impl fmt::Debug for Options {
     }
 }
 
-/// Reads a value; a message about a part of it begins with the part's name, and with its value where the deserializer
-/// is one of those that do not show it.
+/// Reads a value. A message about a part of the value begins with the name of the part, and with its text for those
+/// deserializers that do not show it.
 fn named<'de, T, D>(
     deserializer: D,
     secrets: &Secrets,

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::metrics::Observed;
 use crate::store::Store;
 
-/// The backends that an application can open, chosen by it and by nobody else: no global, no enum.
+/// The backends that an application can open. The application chooses them: there is no global list and no enum.
 ///
 /// ```no_run
 /// # use idem_core::{Driver, Registry, Result};

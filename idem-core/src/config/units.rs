@@ -23,7 +23,8 @@ use bytesize::ByteSize;
 use serde::de::{self, Error as _, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A duration with its unit: `"500ms"`, `"30s"`, `"1h 30m"`. A bare number is an error: its unit is a guess.
+/// A duration with its unit: `"500ms"`, `"30s"`, `"1h 30m"`. A bare number is an error, since its unit would be a
+/// guess.
 ///
 /// # Errors
 /// The deserializer's, naming the value.
@@ -91,7 +92,7 @@ pub fn written_duration(duration: Duration) -> String {
 
 fn parse_bytes(text: &str) -> Result<u64, String> {
     match text.parse::<ByteSize>()?.as_u64() {
-        // The parser stops at the highest number, and a bound that was mistyped must not become none.
+        // The parser stops at the highest number, and a mistyped bound must not become no bound at all.
         u64::MAX => Err("it is beyond all numbers".to_owned()),
         bytes => Ok(bytes),
     }

@@ -16,7 +16,7 @@ use crate::lease::{Lease, LockAnswer, Sent};
 use crate::record::Replay;
 use crate::store::{SettledWait, Store};
 
-/// How long an attempt to let go of a lease may take that the caller has given up.
+/// How long releasing a lease may take whose caller has given up.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Whether the work may run.
@@ -37,7 +37,8 @@ pub(super) async fn acquire<S: Store + ?Sized>(
 ) -> Result<Acquisition> {
     let mut claim = policy.claim()?;
     let mut waiting = SettledWait::new(policy.wait);
-    // For all that comes before the work; what is waited for another caller is not the store's.
+    // One time limit for all calls before the work. Waiting for another caller does not count, since the store does not
+    // cause it.
     let mut asking = Asking::new(store, policy);
     loop {
         let lock = resend(&mut asking, Operation::Lock, || store.lock(key, fingerprint, &claim)).await;
@@ -52,7 +53,7 @@ pub(super) async fn acquire<S: Store + ?Sized>(
             LockAnswer::Acquired(lease) => {
                 match Box::pin(refresh(&mut asking, store, &lease, policy)).await {
                     Ok(Refreshed::Live) => return Ok(Acquisition::Acquired(lease, claim)),
-                    // This attempt was over before it began: another one needs an owner of its own.
+                    // This attempt lost its lease before the work began. The next attempt needs an owner of its own.
                     Ok(Refreshed::Lost) if !asking.left().is_zero() => {
                         claim = policy.claim()?;
                         continue;
@@ -68,7 +69,7 @@ pub(super) async fn acquire<S: Store + ?Sized>(
             LockAnswer::FingerprintMismatch => return Ok(Acquisition::FingerprintMismatch),
             LockAnswer::InProgress { remaining } => remaining,
         };
-        // Cold, too.
+        // Cold path: boxed, too.
         if !Box::pin(waiting.round(store, key)).await? {
             return Ok(Acquisition::InProgress(remaining));
         }
@@ -77,13 +78,13 @@ pub(super) async fn acquire<S: Store + ?Sized>(
 }
 
 impl Policy {
-    /// A claim of a new owner.
+    /// A claim for a new owner.
     fn claim(&self) -> Result<Claim> {
         Ok(Claim { owner: Owner::random()?, lease: self.lease, retention: self.retention })
     }
 }
 
-/// After a `lock` whose effect is unknown: the work has not begun, so let go of what may have been granted.
+/// After a `lock` of unknown effect: the work has not begun, so a lease that may have been granted is released.
 async fn release_unknown<S: Store + ?Sized>(store: &S, key: &Key, claim: &Claim) {
     let sent = Sent::now(&SystemClock::shared());
     let release = async {
@@ -97,13 +98,13 @@ async fn release_unknown<S: Store + ?Sized>(store: &S, key: &Key, claim: &Claim)
     warn_unless_released(key, timeout(RELEASE_PATIENCE, release).await.is_ok_and(|done| done.is_ok()));
 }
 
-/// Lets go of a lease under which no work has begun.
+/// Releases a lease under which no work has begun.
 async fn release<S: Store + ?Sized>(store: &S, lease: &Lease) {
     let released = timeout(RELEASE_PATIENCE, store.release(lease)).await;
     warn_unless_released(lease.key(), released.is_ok_and(|done| done.is_ok()));
 }
 
-/// As best it can: a lease that may be left ends by itself.
+/// A warning is enough: a lease that is left behind ends by itself.
 fn warn_unless_released(key: &Key, released: bool) {
     if !released {
         tracing::warn!(%key, "a lease under which nothing ran could not be released, it ends by itself");

@@ -18,8 +18,8 @@ use crate::metrics;
 use crate::record::Outcome;
 use crate::store::Store;
 
-/// The work answers a `U`. `encode` makes of it what the caller gets and what is kept; `decode` makes what the caller
-/// gets of what was kept.
+/// The work answers a `U`. `encode` turns it into what the caller gets and what is kept. `decode` turns what was kept
+/// into what the caller gets.
 pub(super) async fn execute<S, T, U, E, F, W>(
     store: &S,
     key: &Key,
@@ -39,7 +39,7 @@ where
         span.record("attempt", attempt);
     };
     let mut inside = pin!(attempt_once(store, key, fingerprint, policy, work, encode, decode, attempt));
-    // Where it stands: `instrument` would take it by value, for which there must be room a second time.
+    // Polled in place: `instrument` would take the future by value, and so need room for it a second time.
     let answer = poll_fn(|cx| span.in_scope(|| inside.as_mut().poll(cx))).await;
     span.record("outcome", ended(&answer));
     answer
@@ -72,7 +72,7 @@ where
     if policy.peeks_first
         && let Some(replay) = store.peek(key, fingerprint)
     {
-        // As the store does where it is asked for a lock.
+        // `lock` would refuse a wrong policy, so a replay does too.
         policy.check()?;
         metrics::waited(asked);
         return replayed(replay.outcome, decode);

@@ -22,13 +22,13 @@ pub enum Execution<T, E> {
     },
     /// The key was used for a different request.
     FingerprintMismatch,
-    /// The work ran here, but the lease was lost meanwhile: this result is not the key's. Another attempt may
-    /// have run the work as well; the store keeps that one's.
+    /// The work ran here, but the lease was lost meanwhile: this result is not the key's. Another attempt may have run
+    /// the work as well, and the store keeps that attempt's result.
     LeaseLost(T),
     /// The work ran to its end before, and its result could not be kept. It is not run again.
     Unavailable(UnavailableReason),
-    /// The work ran here, and whether the store keeps its result is unknown, for this reason. Nothing was
-    /// released: ask again with the same key.
+    /// The work ran here, and this error left it unknown whether the store keeps its result. Nothing was released: ask
+    /// again with the same key.
     Unknown(T, Error),
     /// The work ran here and answered `Err`, and is not known to have completed its key. What became of the key
     /// is the policy's choice ([`OnError`](crate::OnError)).
@@ -61,7 +61,7 @@ impl<T, E> Execution<T, E> {
     /// ```
     ///
     /// # Errors
-    /// Every other end. What the work answered is dropped where it is not known to be the key's.
+    /// Every other end of the execution. The work's value is dropped where it is not known to be the key's result.
     pub fn into_result(self) -> Result<T, NoResult<E>> {
         Err(match self {
             Self::Executed(value) | Self::Replayed(value) => return Ok(value),
@@ -97,8 +97,8 @@ pub enum NoResult<E> {
 }
 
 impl<E> NoResult<E> {
-    /// Whether the same key, asked again, may have the result: after [`remaining`](NoResult::InProgress) at the latest
-    /// where that is known.
+    /// Whether a retry with the same key may get the result. Where [`remaining`](NoResult::InProgress) is known, retry
+    /// after that time at the latest.
     #[must_use]
     pub fn is_worth_a_retry(&self) -> bool {
         matches!(self, Self::InProgress { .. } | Self::LeaseLost | Self::Unknown(_))

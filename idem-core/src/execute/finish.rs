@@ -1,4 +1,4 @@
-//! Ending an attempt after its work has run. From here on nothing may be released that was done.
+//! Ending an attempt after its work has run. Work that was done is never released.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::store::Store;
 pub(super) enum Finished {
     /// The store keeps the outcome.
     Kept,
-    /// The work had completed the key itself; this is what it kept.
+    /// The work had completed the key itself, with this outcome.
     ByWork(Outcome),
     /// The lease was lost, and the outcome is not kept.
     Lost,
@@ -26,7 +26,7 @@ pub(super) enum Finished {
     Unknown(Error),
 }
 
-/// What the work ended in, and for how long that is replayed.
+/// The outcome of the work, and how long it is replayed.
 #[derive(Debug, Clone)]
 pub(super) struct Retained {
     pub(super) outcome: Outcome,
@@ -34,7 +34,8 @@ pub(super) struct Retained {
 }
 
 impl Retained {
-    /// A retention that no store takes must not make an outcome of what has run unknown: the nearest one is taken.
+    /// The work has run, so a retention outside the limits must not make its completion fail: the nearest one within is
+    /// taken.
     pub(super) fn new(outcome: Outcome, retention: Duration) -> Self {
         Self { outcome, retention: nearest_retention(retention) }
     }
@@ -53,7 +54,7 @@ pub(super) async fn complete<S: Store + ?Sized>(
     policy: &Policy,
 ) -> Finished {
     if lease.is_completed() {
-        // Rare, so boxed, here and below: inline it would enlarge the future of every caller.
+        // Cold path, here and below: boxed to keep the future of every caller small.
         return Box::pin(by_work(store, lease, policy)).await;
     }
     match send(store, lease, &retained, policy).await {
@@ -81,7 +82,7 @@ async fn complete_again<S: Store + ?Sized>(
             finished(send(store, &again, retained, policy).await)
         }
         Ok(LockAnswer::Acquired(again)) => {
-            // Another attempt has been here: what it did is not ours to overwrite.
+            // Another attempt has been here, and its result or checkpoint must not be overwritten.
             if let Err(error) = store.release(&again).await {
                 let error = error.as_dyn();
                 tracing::warn!(key = %lease.key(), error, "a lease taken in vain could not be released");
@@ -95,8 +96,8 @@ async fn complete_again<S: Store + ?Sized>(
     }
 }
 
-/// Does with the key as the policy says after the work answered `Err`; answers what is on record when the work
-/// had completed the key all the same.
+/// Follows the policy after the work answered `Err`. Answers the outcome on record if the work had completed the key
+/// nevertheless.
 pub(super) async fn fail<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &Policy) -> Option<Outcome> {
     if policy.on_error == OnError::Release && !lease.is_completed() {
         match resend(&mut Asking::new(store, policy), Operation::Release, || store.release(lease)).await {
@@ -130,8 +131,8 @@ async fn by_work<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &Policy) -
     }
 }
 
-/// Sends the outcome until its effect is known; when it is too large, or the store was full at any time and has not
-/// taken it, a note that the work has run: without one a retry would run it again.
+/// Sends the outcome until its effect is known. When it is too large, or the store was full at any time and has not
+/// taken it, sends a note that the work has run: without the note a retry would run the work again.
 async fn send<S: Store + ?Sized>(
     store: &S,
     lease: &Lease,
@@ -143,7 +144,7 @@ async fn send<S: Store + ?Sized>(
         resend(asking, Operation::Complete, call).await
     };
     let mut asking = Asking::completing(store, policy, lease);
-    // What goes on after it is rare, so boxed: inline it would enlarge the future of every caller.
+    // Cold path after this: boxed to keep the future of every caller small.
     let noted = match complete(&mut asking, retained).await {
         Err(error) if error.kind() == ErrorKind::TooLarge => {
             let error = error.as_dyn();
@@ -163,8 +164,8 @@ async fn send<S: Store + ?Sized>(
     noted
 }
 
-/// Notes that the work has run and its result found no room. The note needs hardly any. It is one call: a store that
-/// cannot keep that either has nothing to say but why it did not take the outcome.
+/// Notes that the work has run and that there was no room for its result. The note itself needs hardly any room. It is
+/// sent once: if the store cannot keep the note either, the error to report is why it refused the outcome.
 async fn send_note<S: Store + ?Sized>(
     store: &S,
     lease: &Lease,

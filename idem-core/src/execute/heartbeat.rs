@@ -15,13 +15,13 @@ use crate::error::{Error, ErrorKind, Operation};
 use crate::lease::Lease;
 use crate::store::Store;
 
-/// A store that commits to a disk or asks its replicas needs some time, however short the lease.
+/// A store that commits to a disk or waits for replicas needs at least this, however short the lease.
 const SHORTEST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Runs `work` to its end and renews `lease` beside it, in the same task.
 ///
-/// A lost lease does not stop the work: what it did cannot be undone by dropping it. Its completion is
-/// refused instead.
+/// A lost lease does not stop the work, since dropping the work does not undo what it did. The store refuses its
+/// completion instead.
 pub(super) async fn run<S, W>(store: &S, lease: &Lease, policy: &Policy, mut work: Pin<&mut W>) -> W::Output
 where
     S: Store + ?Sized,
@@ -30,7 +30,7 @@ where
     if let Poll::Ready(output) = poll_once(work.as_mut()).await {
         return output;
     }
-    // In a box: work that ends at once, and whoever gets no lease, need no room for it.
+    // Boxed so that callers whose work ends at once, or who get no lease, need no room for it.
     let mut renewals = Box::pin(renew_until_lost(store, lease, policy));
     let mut renewing = true;
     loop {
@@ -43,7 +43,7 @@ where
 }
 
 async fn renew_until_lost<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &Policy) {
-    // Two renewals may fail, or get no answer, before the lease is over.
+    // A third of the lease: two renewals may fail, or get no answer, before the lease is over.
     let regular = policy.lease / 3;
     let after_failure = policy.lease / 12;
     let patience = (policy.lease / 6).max(SHORTEST_PATIENCE);
@@ -59,8 +59,8 @@ async fn renew_until_lost<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &
         let renewal = timeout(patience, store.renew(lease, policy.lease.min(left))).await;
         match renewal.unwrap_or_else(|_| Err(no_answer(patience))) {
             Ok(Effect::Applied) => pause = regular,
-            // The store has told the lease. The work completed its key itself, and may not have known: the answer to
-            // that call was lost.
+            // The work completed its key itself, and may not know it, because the answer to that call was lost. The
+            // store has told the lease.
             Ok(Effect::Lost(LostReason::Completed)) => return,
             Ok(Effect::Lost(reason)) => {
                 tracing::warn!(key = %lease.key(), ?reason, "the lease was lost while the work runs");
@@ -80,8 +80,8 @@ async fn renew_until_lost<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &
     }
 }
 
-/// A store out of reach may renew even a lease that is over. Any other failure may still be mended while the lease
-/// lasts, but for a misuse and the end of the store itself.
+/// A store that was out of reach may renew even a lease that is over. After any other failure another try may succeed
+/// while the lease lasts, except after a misuse or on a closed store.
 fn worth_another(error: &Error, lease: &Lease) -> bool {
     match error.kind() {
         ErrorKind::InvalidArgument | ErrorKind::InvalidKey | ErrorKind::Closed => false,

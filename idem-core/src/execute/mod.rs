@@ -1,4 +1,4 @@
-//! Run the work of a key once: the comfort over the store contract.
+//! Runs the work of a key once, by the calls of the store contract.
 
 mod acquire;
 mod attempt;

@@ -6,7 +6,7 @@ use crate::backend::limits;
 use crate::error::Result;
 use crate::store::Capabilities;
 
-/// How [`StoreExt::execute`](crate::StoreExt::execute) goes about the work of a key.
+/// How [`StoreExt::execute`](crate::StoreExt::execute) runs the work of a key.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,20 +32,19 @@ pub struct Policy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum OnError {
-    /// The key is released: the next attempt may run at once, from the last checkpoint. For errors that mean
-    /// that nothing happened.
+    /// The key is released, and the next attempt may run at once, from the last checkpoint. For errors that mean that
+    /// nothing happened.
     #[default]
     Release,
-    /// The key stays locked until its lease is over: a retry before that is told `InProgress`, one after it is
-    /// a new attempt. For errors after which it is unclear what happened. (An error that every retry shall
-    /// see is a result: put it into the value.) The record is looked at once, in case the work had completed its
-    /// key.
+    /// The key stays locked until its lease is over: a retry before that is told `InProgress`, one after it is a new
+    /// attempt. For errors after which it is unclear what happened. (An error that every retry should see is a result:
+    /// put it into the value.) `execute` reads the record once, in case the work had completed its key.
     Keep,
 }
 
 impl Policy {
-    /// A policy with this lease and retention, that does not wait, releases on `Err`, renews the lease for up
-    /// to ten times its length, and resends a store call for as long as the store's own time for a call makes sense.
+    /// A policy with this lease and retention, that does not wait, releases on `Err`, renews the lease for up to ten
+    /// times its length, and resends a store call within the default of [`resend_for`](Policy::resend_for).
     ///
     /// The limits of [`Claim`](crate::Claim) apply, and are checked when the policy is used.
     #[must_use]
@@ -61,29 +60,29 @@ impl Policy {
         }
     }
 
-    /// Waits up to `limit` for a result that another caller is working on, and asks once more at its end.
-    /// Default: not at all.
+    /// Waits up to `limit` for the result of another caller that is running the work, and asks once more at the end.
+    /// Default: does not wait.
     #[must_use]
     pub fn wait(self, limit: Duration) -> Self {
         Self { wait: limit, ..self }
     }
 
-    /// Renewals let the lease last until `ceiling` after the work began and no longer, so from then on another attempt
-    /// may run; a first lease that is longer than `ceiling` is not cut short.
+    /// Renewals extend the lease until `ceiling` after the work began and no longer, so from then on another attempt
+    /// may run. A first lease that is longer than `ceiling` is not cut short.
     ///
-    /// So work that hangs does not hold its key for ever. Default: ten times the lease. Zero: the lease is never
+    /// This keeps work that hangs from holding its key for ever. Default: ten times the lease. Zero: the lease is never
     /// renewed while the work runs.
     #[must_use]
     pub fn renew_for(self, ceiling: Duration) -> Self {
         Self { renew_for: ceiling, ..self }
     }
 
-    /// Gives a store call and its resends up to `limit` altogether. All that comes before the work, a `lock` and the
-    /// renewals of a lease whose answer came late, counts as one call; it has its time anew after each wait for another
-    /// caller. Default: two and a half times what the store takes
-    /// for one call at the most ([`call_timeout`](Capabilities::call_timeout)), so that a call that timed out is sent
-    /// once more and has its whole time; at least 10 s. Less than the store's own time for one call means that a slow
-    /// call is given up and never sent again; zero, that only a store in memory can answer at all.
+    /// Gives a store call and its resends up to `limit` altogether. All calls before the work count as one: the `lock`,
+    /// and the renewals of a lease whose answer came late. They have the whole time again after each wait for another
+    /// caller. Default: two and a half times the longest that the store takes for one call
+    /// ([`call_timeout`](Capabilities::call_timeout)), at least 10 s. So a call that timed out is sent once more and
+    /// has its whole time. With a limit below the store's own time for one call, a slow call is given up and never sent
+    /// again. With zero, only a store in memory can answer at all.
     #[must_use]
     pub fn resend_for(self, limit: Duration) -> Self {
         Self { resend_for: Some(limit), ..self }
@@ -99,9 +98,8 @@ impl Policy {
         })
     }
 
-    /// Whether a replay that the store has at hand ([`Store::peek`](crate::Store::peek)) is looked for before the key is
-    /// locked. Default: yes. No is for callers who have just looked, by
-    /// [`peek_replay`](crate::StoreExt::peek_replay).
+    /// Whether to look for a replay in the store's memory ([`Store::peek`](crate::Store::peek)) before the key is
+    /// locked. Default: yes. Callers who have just looked, by [`peek_replay`](crate::StoreExt::peek_replay), say no.
     #[must_use]
     pub fn peek_first(self, looks: bool) -> Self {
         Self { peeks_first: looks, ..self }
@@ -113,7 +111,7 @@ impl Policy {
         Self { on_error, ..self }
     }
 
-    /// Refuses what no `lock` would be made with.
+    /// Refuses a policy that `lock` would refuse.
     pub(super) fn check(&self) -> Result<()> {
         limits::check_claim(self.lease, self.retention)
     }

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::lease::Lease;
 use crate::store::Store;
 
-/// What became of a lease of which little was left.
+/// The state of a lease that was nearly over, after renewing it.
 pub(super) enum Refreshed {
     /// It is live: work may begin.
     Live,
@@ -17,11 +17,12 @@ pub(super) enum Refreshed {
 
 /// Renews `lease` until it is live by the holder's own count.
 ///
-/// An answer to `lock` may come late, when the lease is nearly over or past, and another caller may have taken over
-/// since: work that began all the same would run twice at once.
+/// The answer to `lock` may come so late that the lease is nearly over, or over and another caller has taken over. Work
+/// that began then would run twice at once.
 ///
 /// # Errors
-/// The store's; [`ErrorKind::Timeout`] when its answers take longer than the lease lasts, for as long as `asking` lasts.
+/// The store's. [`ErrorKind::Timeout`] when all its answers take longer than the lease lasts, until the time of
+/// `asking` is over.
 pub(super) async fn refresh<S: Store + ?Sized>(
     asking: &mut Asking<'_, S>,
     store: &S,
@@ -39,7 +40,7 @@ pub(super) async fn refresh<S: Store + ?Sized>(
     }
 }
 
-/// Nobody is helped by asking on: each answer comes when it is worth nothing.
+/// Asking again does not help: every answer comes after its lease has ended.
 pub(super) fn too_slow(policy: &Policy) -> Error {
     let message = format!(
         "the store takes longer to answer than the lease lasts ({:?}), so no work can begin: nothing was run",

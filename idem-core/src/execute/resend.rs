@@ -14,16 +14,17 @@ use crate::identity::random::random_seed;
 use crate::lease::Lease;
 use crate::store::Store;
 
-/// The time that a store has for calls which belong together: what the policy says, however many calls they are.
+/// The time that a store has for calls that belong together: the policy's limit, however many calls there are.
 #[derive(Debug)]
 pub(super) struct Asking<'a, S: ?Sized> {
     store: &'a S,
     policy: &'a Policy,
-    /// With the first answer that is waited for: a store in memory takes neither the clock nor a timer.
+    /// Set by the first answer that has to be waited for, so that a store in memory costs neither a clock reading nor a
+    /// timer.
     begun: Option<Instant>,
-    /// Under which an outcome is to be kept.
+    /// The lease under which an outcome is to be kept.
     lease: Option<&'a Lease>,
-    /// Whether the store had no room for it, once at least.
+    /// Whether the store had no room for the outcome at least once.
     met_full: bool,
 }
 
@@ -32,8 +33,8 @@ impl<'a, S: Store + ?Sized> Asking<'a, S> {
         Self { store, policy, begun: None, lease: None, met_full: false }
     }
 
-    /// For the outcome of work that ran under `lease`. A store that is full is asked for it while more than half of the
-    /// lease is left: what is left then is for the note that the work has run.
+    /// For the outcome of work that ran under `lease`. A full store is sent the outcome while more than half of the
+    /// lease is left. The rest of the lease is for the note that the work has run.
     pub(super) fn completing(store: &'a S, policy: &'a Policy, lease: &'a Lease) -> Self {
         Self { lease: Some(lease), ..Self::new(store, policy) }
     }
@@ -47,7 +48,7 @@ impl<'a, S: Store + ?Sized> Asking<'a, S> {
         self.policy.resend_limit(&self.store.capabilities())
     }
 
-    /// What is left of it; looking begins it.
+    /// What is left of the time. The first look starts it.
     pub(super) fn left(&mut self) -> Duration {
         let begun = *self.begun.get_or_insert_with(Instant::now);
         let left = self.window().saturating_sub(begun.elapsed());
@@ -58,14 +59,14 @@ impl<'a, S: Store + ?Sized> Asking<'a, S> {
     }
 }
 
-/// A timer is no finer. A call that is cut off at once would only hide why the one before it failed.
+/// The resolution of a timer. A call that is cut off at once would only hide why the one before it failed.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Sends `call` until it is answered with anything but an error that is worth another try, for as long as `asking`
 /// lasts.
 ///
-/// Right because the contract makes every call safe to resend; a call cut off by the limit is one whose
-/// answer was lost.
+/// This is correct because the contract makes every call safe to resend. A call that the limit cuts off counts as one
+/// whose answer was lost.
 pub(super) async fn resend<S, T, F, Fut>(
     asking: &mut Asking<'_, S>,
     operation: Operation,
@@ -77,7 +78,7 @@ where
     Fut: Future<Output = Result<T>>,
 {
     let mut sent = pin!(call());
-    // A store in memory has answered by then, and needs no room for what follows.
+    // A store in memory answers at the first poll, and then needs no room for what follows.
     let answered = match poll_once(sent.as_mut()).await {
         Poll::Ready(Err(error)) if again(operation, error.kind()) => Poll::Ready(Err(error)),
         Poll::Ready(answer) => return answer,
@@ -86,7 +87,7 @@ where
     Box::pin(resend_until_answered(asking, operation, call, sent, answered)).await
 }
 
-/// The same for a call that was `sent`, and `answered` if it was.
+/// The same for a call that was already `sent`, with its answer in `answered` if it has one.
 async fn resend_until_answered<S, T, F, Fut>(
     asking: &mut Asking<'_, S>,
     operation: Operation,
@@ -125,7 +126,7 @@ where
     }
 }
 
-/// Pauses that double, each with up to as much again by chance: callers that failed together do not come back
+/// Pauses that double, each with up to as much again by chance. So callers that failed together do not come back
 /// together, whichever process or task they are in.
 fn growing() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
@@ -133,7 +134,8 @@ fn growing() -> impl Iterator<Item = Duration> {
         .with_max_delay(Duration::from_millis(500))
         .without_max_times()
         .with_jitter()
-        // backon without its `std` has one seed for all, and with it takes the clock and the thread for one.
+        // Without its feature `std` backon has one seed for all callers, and with it it derives the seed from the clock
+        // and the thread.
         .with_jitter_seed(random_seed())
         .build()
 }
@@ -142,7 +144,7 @@ pub(super) async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Out
     poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
 
-/// A `complete` is worth more than other calls: the work is done, and a full store may have room in a moment.
+/// A `complete` is sent again even to a full store: the work is done, and the store may have room in a moment.
 fn again(operation: Operation, kind: ErrorKind) -> bool {
     kind.is_transient() || operation == Operation::Complete && kind == ErrorKind::Full
 }

@@ -1,4 +1,4 @@
-//! Run the work of a key once: the comfort over the store contract.
+//! Runs the work of a key once, by the calls of the store contract.
 
 use std::any::type_name;
 use std::convert::Infallible;
@@ -20,43 +20,44 @@ use crate::record::Outcome;
 use crate::store::Store;
 use crate::typed::{self, decode_value};
 
-/// Comfort over the contract, for every [`Store`], `dyn Store` included.
+/// What builds on the contract, for every [`Store`], `dyn Store` included.
 pub trait StoreExt: Store {
     /// Locks `key`, runs `work` once, renews the lease while it runs, and completes the key with its result.
     ///
     /// # Contract
-    /// - `work` begins only under a live lease: one of which less than half is left when its answer comes is renewed
-    ///   first. [`Policy::renew_for`] bounds how long it is kept alive. The renewals run beside it in the same task: work
-    ///   that blocks its thread blocks them too. A lost lease does not stop the work, which can look at [`Lease::is_lost`]
-    ///   and [`Lease::remaining`].
+    /// - `work` begins only under a live lease: when less than half of the lease is left as its answer comes, it is
+    ///   renewed first. [`Policy::renew_for`] bounds how long the lease is kept alive. The renewals run beside the work
+    ///   in the same task, so work that blocks its thread blocks them too. A lost lease does not stop the work, which
+    ///   can look at [`Lease::is_lost`] and [`Lease::remaining`].
     /// - The result is kept with [`encode_value`](crate::typed::encode_value) and read back before it is answered: what is
     ///   answered here is what every replay answers. A result that is too large for the store, or that cannot be encoded
     ///   or read back, is answered here as it is and recorded as unavailable, so that it never runs again.
-    /// - Work that completed the lease itself (in its own transaction, say) is accepted: the answer comes from
-    ///   the record. When such work saw no answer to its completion, let it answer `Err`.
-    /// - When `work` answers `Err`, the policy's [`OnError`](crate::OnError) is followed and the record looked at where that does
-    ///   not tell: if the work had completed its key after all, what it kept is the answer, else
-    ///   [`Failed`](Execution::Failed). It is `Failed` too when the record cannot be seen; whether the work had
-    ///   completed its key, the same key then tells later.
-    /// - A `lock` of unknown effect is sent again, then released as best it can. A `complete` of unknown effect
-    ///   is sent again and never released; so is one that met a full store, since its work is done. Both for
-    ///   [`Policy::resend_for`]; at its end the answer is [`Unknown`](Execution::Unknown).
-    /// - A store that was [`Full`](crate::ErrorKind::Full) is sent the result again only while more than half of the lease
-    ///   is left, and then a note, once: the work has run, and its result could not be kept. Once that is kept, the answer
-    ///   is the same as for a result that is too large. A retry is [`Unavailable`](Execution::Unavailable) and does not run
-    ///   the work again.
-    /// - A renewal that fails is sent again, whatever the failure but a misuse or a store that was closed, until the
-    ///   lease is over; one that only the time or the way to the store failed, to the end of [`Policy::renew_for`].
-    /// - Lost because the record was gone, the completion is tried once more under the same owner, and accepted
-    ///   when nobody else has begun.
+    /// - Work that completed the key itself (in its own transaction, say) is accepted: the answer comes from the
+    ///   record. Such work should answer `Err` when it got no answer to its completion.
+    /// - When `work` answers `Err`, the policy's [`OnError`](crate::OnError) is followed, and the record is read where
+    ///   that does not already show whether the work had completed its key. If it had, the outcome that it kept is the
+    ///   answer; otherwise the answer is [`Failed`](Execution::Failed). The answer is also `Failed` when the record
+    ///   cannot be read; a retry with the same key then shows whether the work had completed it.
+    /// - A `lock` of unknown effect is sent again, and then released as far as the store can be reached. A `complete`
+    ///   of unknown effect is sent again and never released, since the work is done; the same holds when the store was
+    ///   full. Both are sent again for [`Policy::resend_for`]. If the effect of the `complete` is still unknown then,
+    ///   the answer is [`Unknown`](Execution::Unknown).
+    /// - A store that was [`Full`](crate::ErrorKind::Full) is sent the result again only while more than half of the
+    ///   lease is left. It is then sent a note, once: the work has run, and its result could not be kept. Once the note
+    ///   is kept, the answer is the same as for a result that is too large: a retry gets
+    ///   [`Unavailable`](Execution::Unavailable) and does not run the work again.
+    /// - A renewal that fails is sent again until the lease is over, unless it failed by a misuse or because the store
+    ///   was closed. After a [transient](crate::ErrorKind::is_transient) error it is sent again to the end of
+    ///   [`Policy::renew_for`].
+    /// - When the record was gone, so that the lease was lost, the completion is tried once more under the same owner.
+    ///   It is accepted when nobody else has begun.
     ///
     /// # Errors
-    /// The store's own, when the work has not run. Once it has run, a store failure is
-    /// [`Execution::Unknown`]. [`Incompatible`](crate::ErrorKind::Incompatible) when the result on record is not
-    /// a `T`.
+    /// The store's own, while the work has not run. After it has run, a store failure is [`Execution::Unknown`].
+    /// [`Incompatible`](crate::ErrorKind::Incompatible) when the result on record is not a `T`.
     ///
     /// # Panics
-    /// When `work` panics. The lease then ends by itself, as after a crash.
+    /// When `work` panics. Its lease then ends by itself, as after a crash.
     ///
     /// # Cancel safety
     /// Dropping the future drops `work` where it stands and leaves the lease to end by itself, because nobody
@@ -160,13 +161,13 @@ pub trait StoreExt: Store {
         F: FnOnce(Lease) -> W + Send,
         W: Future<Output = Result<Outcome, E>> + Send,
     {
-        // Not by `execute_with_retention`: a future around the work would have room for it twice.
+        // Does not call `execute_with_retention`: a future around the work would take its room twice.
         let encode = |outcome: Outcome| (outcome.clone(), Retained::new(outcome, policy.retention));
         execute(self, key, fingerprint, policy, work, encode, |bytes| Ok(Outcome::Value(bytes)))
     }
 
-    /// [`execute_outcome`](StoreExt::execute_outcome) for work that also says for how long its outcome is replayed, from
-    /// when it is kept: a refusal for an hour, say, and a payment for a month. A retention outside the limits of
+    /// [`execute_outcome`](StoreExt::execute_outcome) for work that also says how long its outcome is replayed, counted
+    /// from when it is kept: a refusal for an hour, say, and a payment for a month. A retention outside the limits of
     /// [`Claim`](crate::Claim) counts as the nearest one within; the record lives at least to its lease's deadline.
     /// Contract, errors and cancel safety are those of `execute`; the policy's retention is that of the lock.
     ///
@@ -198,11 +199,11 @@ pub trait StoreExt: Store {
         execute(self, key, fingerprint, policy, work, encode, |bytes| Ok(Outcome::Value(bytes)))
     }
 
-    /// What [`execute_outcome`](StoreExt::execute_outcome) would replay, if [`Store::peek`] has it: for callers who prepare
-    /// something costly before they execute, which a replay does not need.
+    /// What [`execute_outcome`](StoreExt::execute_outcome) would replay, if [`Store::peek`] has it. For callers whose
+    /// execution needs costly preparation that a replay does not need.
     ///
-    /// Never waits and never fails. `Some` is counted and traced as the execution it replaces. `None` says nothing about the
-    /// key: execute then, with [`Policy::peek_first`] off, so that the store is not asked twice.
+    /// Never waits and never fails. `Some` is counted and traced as the execution it replaces. `None` says nothing
+    /// about the key: execute then, with [`Policy::peek_first`] off, so that the store is not asked a second time.
     ///
     /// ```
     /// # use idem_core::{Fingerprint, Key, Outcome, Store, StoreExt};

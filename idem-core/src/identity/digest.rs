@@ -4,8 +4,8 @@ use std::fmt;
 
 use arrayvec::ArrayVec;
 
-/// So many bytes are hashed at once, which takes a fraction of what a hasher of 2 kB takes that is fed in small pieces. One
-/// chunk of BLAKE3.
+/// How many bytes are gathered before they are hashed: one chunk of BLAKE3. Hashing them together takes a fraction of
+/// the time that feeding the hasher in small pieces takes.
 const AT_ONCE: usize = 1_024;
 
 /// BLAKE3 over a tag and parts, each preceded by its length as 8 little-endian bytes,
@@ -17,13 +17,13 @@ pub(crate) struct PartsHasher {
 }
 
 impl PartsHasher {
-    /// Of no part yet.
+    /// A hasher without parts.
     #[inline]
     pub(crate) const fn new() -> Self {
         Self { small: ArrayVec::new_const(), hasher: None }
     }
 
-    /// Gathers what is small, so that each call of the hasher is worth it.
+    /// Gathers small parts, because each call of the hasher has a cost.
     pub(crate) fn part(&mut self, part: &[u8]) {
         for bytes in [&(part.len() as u64).to_le_bytes()[..], part] {
             if self.small.try_extend_from_slice(bytes).is_err() {
@@ -32,7 +32,7 @@ impl PartsHasher {
         }
     }
 
-    /// Leaves nothing gathered.
+    /// Hashes what is gathered.
     fn hash_gathered(&mut self) -> &mut blake3::Hasher {
         let hasher = self.hasher.get_or_insert_with(|| Box::new(blake3::Hasher::new()));
         hasher.update(&self.small);
@@ -40,7 +40,7 @@ impl PartsHasher {
         hasher
     }
 
-    /// The digest. Borrows the hasher, which is too large to be moved for nothing.
+    /// The digest. Borrows the hasher, which is too large to be moved without need.
     pub(crate) fn finish(&mut self) -> [u8; 32] {
         match &mut self.hasher {
             None => *blake3::hash(&self.small).as_bytes(),

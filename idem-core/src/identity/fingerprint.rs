@@ -4,10 +4,10 @@ use std::fmt;
 
 use super::digest::{PartsHasher, ShortDigest};
 
-/// A digest (BLAKE3, 32 bytes) of what a request asks for.
+/// A digest of what a request asks for (BLAKE3, 32 bytes).
 ///
-/// A key that comes back with another fingerprint never gets a response: it is a mistake of the client, or
-/// an attempt to read another's answer.
+/// A key that comes back with another fingerprint never gets an answer: either the client made a mistake, or somebody
+/// tries to read another's answer.
 ///
 /// Built from length-prefixed parts and a *scheme* tag that names the recipe. Change the recipe (another
 /// part, another order, another canonical form) and change the tag with it: old records then show a

@@ -13,8 +13,8 @@ const KEY_TAG: &[u8] = b"idem key 1";
 
 /// Whose key it is: tenant, account, route. Two scopes never share a key.
 ///
-/// Required on purpose: a key that any client may choose must not reach another client's answer.
-/// An application with one tenant says so with [`Scope::shared`].
+/// A scope is required because clients choose their keys, and a key must not reach another client's answer. An
+/// application with one tenant says so with [`Scope::shared`].
 ///
 /// ```
 /// use idem_core::{Key, Scope};
@@ -37,8 +37,8 @@ impl Scope {
     /// A scope of 1 to 255 bytes, any bytes.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`] when it is longer, or empty: an empty text is more often a tenant that is missing than
-    /// all of them. An application with one tenant says so with [`Scope::shared`].
+    /// [`ErrorKind::InvalidKey`] when it is longer, or empty: an empty text is more often a missing tenant than a wish
+    /// to share keys between all tenants. An application with one tenant says so with [`Scope::shared`].
     pub fn new(scope: impl AsRef<[u8]>) -> Result<Self> {
         let bytes = scope.as_ref();
         if bytes.is_empty() {
@@ -57,12 +57,12 @@ impl Scope {
     /// The one scope of an application that has one tenant: every caller shares its keys.
     #[must_use]
     pub fn shared() -> Self {
-        // Most applications with one tenant ask for it with each request.
+        // Kept, because most applications with one tenant ask for it with each request.
         static SHARED: LazyLock<Scope> = LazyLock::new(|| Scope::from_checked(&[]));
         SHARED.clone()
     }
 
-    /// What the storage keys of this scope begin with, and those of no other. See [`Key::scope_prefix`].
+    /// The first bytes of the storage keys of this scope, and of no other scope. See [`Key::scope_prefix`].
     #[must_use]
     pub fn prefix(&self) -> [u8; Self::PREFIX_LEN] {
         self.prefix
@@ -118,15 +118,16 @@ impl Key {
 
     /// The bytes under which a store keeps the record.
     ///
-    /// Of fixed length and made of digests: no separator to inject, no hash tag to steer, no client text.
-    /// All keys of one scope share the first 16 bytes, so one tenant's records are one range.
+    /// They have a fixed length and consist of digests, so a client can inject no separator, choose no hash tag of
+    /// Redis, and put no text of its own into a key. All keys of one scope share the first 16 bytes, so one tenant's
+    /// records are one range.
     #[must_use]
     pub fn storage_key(&self) -> &[u8; Self::STORAGE_LEN] {
         &self.storage
     }
 
-    /// The part of it that all keys of its scope share and those of no other scope have: [`Scope::prefix`]. A store that
-    /// counts what a scope holds counts by it.
+    /// The part of the storage key that all keys of the scope share, and keys of no other scope have:
+    /// [`Scope::prefix`]. A store that counts what a scope holds counts by this prefix.
     ///
     /// ```
     /// use idem_core::{Key, Scope};

@@ -1,4 +1,4 @@
-//! What tells one request, and one attempt at it, from all others.
+//! What identifies one request, and one attempt at it.
 
 pub(crate) mod digest;
 mod fingerprint;

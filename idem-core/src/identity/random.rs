@@ -1,4 +1,4 @@
-//! Random bytes for owners: the operating system's, asked for many at once while many are needed.
+//! Random bytes for owners, from the operating system. While many are needed, many are asked for at once.
 
 use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
@@ -7,23 +7,23 @@ use std::time::Duration;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Operation, Result};
 
-/// Bytes of one owner.
+/// Length of an owner in bytes.
 const OWNER: usize = 16;
-/// Owners that are asked for at once at most.
+/// How many owners are asked for at once at most.
 const MOST: usize = 32;
 /// How old bytes may get before they are used.
 const FRESH: Duration = Duration::from_millis(1);
 
-/// 16 random bytes, different from all others, also where this process's memory is copied.
+/// 16 random bytes that differ from all others, also after this process's memory was copied.
 ///
-/// Asking the system for each owner took a third of a microsecond, mostly for the way there. So each thread asks
-/// for as many as it used lately, and uses none that is older than a millisecond.
+/// Asking the system for each owner took a third of a microsecond, mostly for the system call. So each thread asks for
+/// as many as it used lately, and uses none that is older than a millisecond.
 ///
-/// Two copies of this memory (a fork, a machine's snapshot that is restored twice) have the same bytes left for
-/// that millisecond. To each owner the clock's reading is added, in nanoseconds: two of the same bytes differ
-/// whenever they were made at different moments. What remains is that both copies lock the same key, within a
-/// millisecond of the copying, at the same nanosecond since. A copy that is made between an owner and the `lock`
-/// it is for gives two holders one owner whatever the source, and takes about as long.
+/// Two copies of this memory (a fork, a machine's snapshot that is restored twice) have the same bytes left for that
+/// millisecond. The clock's reading in nanoseconds is added to each owner, so two owners of the same bytes differ
+/// unless they were made at the same moment. The remaining case is that both copies lock the same key within a
+/// millisecond of the copying, and at the same nanosecond. A copy made after an owner and before its `lock` gives two
+/// holders one owner whatever the source of randomness, and that gap is about as short.
 ///
 /// # Errors
 /// [`ErrorKind::Unavailable`] when the operating system gives no randomness.
@@ -34,21 +34,21 @@ pub(crate) fn owner_bytes() -> Result<[u8; OWNER]> {
     BYTES.with_borrow_mut(|pool| pool.next(SystemClock.monotonic(), system_bytes))
 }
 
-/// A seed for what need not be secret, such as jitter: another one for each call, process and machine. Without the
-/// system's randomness it is drawn from this thread's.
+/// A seed for what need not be secret, such as jitter. It differs from call to call, process to process and machine to
+/// machine. When the system gives no randomness, it comes from this thread's hasher.
 pub(crate) fn random_seed() -> u64 {
     getrandom::u64().unwrap_or_else(|_| RandomState::new().hash_one(()))
 }
 
-/// Random bytes of one thread.
+/// The random bytes of one thread.
 #[derive(Debug)]
 struct Pool {
     bytes: [u8; OWNER * MOST],
-    /// Owners that are left, at the front.
+    /// How many owners are left. They stand at the front.
     left: usize,
-    /// Owners that were asked for at once.
+    /// How many owners were asked for at once.
     asked: usize,
-    /// When.
+    /// When they were asked for.
     at: Duration,
 }
 
@@ -68,7 +68,7 @@ impl Pool {
         let used = &mut self.bytes[OWNER * self.left..][..OWNER];
         let mut owner = [0; OWNER];
         owner.copy_from_slice(used);
-        // Nobody reads them from this memory later.
+        // So that nobody can read used bytes from this memory later.
         used.fill(0);
         for (byte, nanosecond) in owner.iter_mut().zip(now.as_nanos().to_le_bytes()) {
             *byte ^= nanosecond;

@@ -1,4 +1,4 @@
-//! The right to run the work of a key: what a holder has in its hands, and what a store tells it.
+//! The lease, as its holder sees it and as a store updates it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use super::sent::Sent;
 
 /// The right to run the work of a key, and everything a holder needs to keep, use and end it.
 ///
-/// Clones are the same lease: what one of them renews or completes, all of them know. How long it is valid
-/// is counted from *before* the call that got it was sent, by the holder's own monotonic clock, so a slow
-/// answer makes it shorter, never longer.
+/// Clones are the same lease: what is done through one of them, all of them show. Its validity is counted from *before*
+/// the call that got it was sent, by the holder's own monotonic clock. So a slow answer makes the lease shorter, never
+/// longer.
 #[derive(Clone)]
 pub struct Lease(Arc<Shared>);
 
@@ -54,14 +54,14 @@ impl Lease {
         self.0.token
     }
 
-    /// Which attempt this is, the first is 1.
+    /// Which attempt this is. The first is 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.0.attempt
     }
 
-    /// The recovery point that the store had when the lease was granted: that of the attempt before, or, when
-    /// a `lock` was sent again, perhaps one that this attempt saved itself.
+    /// The checkpoint that the store had when the lease was granted. It is that of the attempt before, or, when a
+    /// `lock` was sent again, perhaps one that this attempt saved itself.
     #[must_use]
     pub fn checkpoint(&self) -> Option<&Checkpoint> {
         self.0.checkpoint.as_ref()
@@ -75,8 +75,8 @@ impl Lease {
 
     /// How long the lease is valid, by the holder's own clock; zero once it may be over, or is lost.
     ///
-    /// As sure as that clock: one that stands still while the machine sleeps, or runs slower than the store's,
-    /// shows too much. An effect that must not happen twice needs the fencing [`token`](Lease::token) as well.
+    /// This is as reliable as that clock: one that stops while the machine sleeps, or runs slower than the store's,
+    /// shows too much. What must not happen twice needs the fencing [`token`](Lease::token) as well.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         if self.is_lost() {
@@ -86,8 +86,8 @@ impl Lease {
         Duration::from_micros(valid_until).saturating_sub(self.0.clock.monotonic())
     }
 
-    /// Whether a store has told this holder that the lease is lost. Then what the work does from here on may
-    /// be done twice, and its result will be refused: stop where that is possible.
+    /// Whether a store has told this holder that the lease is lost. What the work does from then on may be done twice,
+    /// and its result will be refused: stop where that is possible.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.0.lost.load(Ordering::Acquire)
@@ -99,8 +99,8 @@ impl Lease {
         self.0.completed.load(Ordering::Acquire)
     }
 
-    /// Whether [`execute`](crate::StoreExt::execute) had to complete the key without this attempt's result, which the store
-    /// takes for too large or has no room for: its retries are told that it is not available.
+    /// Whether [`execute`](crate::StoreExt::execute) had to complete the key without this attempt's result, because the
+    /// store refused it as too large or had no room for it. Retries are told that the result is not available.
     #[must_use]
     pub fn is_result_unavailable(&self) -> bool {
         self.0.unavailable.load(Ordering::Acquire)

@@ -11,7 +11,7 @@ pub enum LockAnswer {
     Acquired(Lease),
     /// Another caller holds the key.
     InProgress {
-        /// What is left of its lease. A hint: it may renew, complete or die.
+        /// What is left of that caller's lease. A hint: the holder may renew, complete or die.
         remaining: Duration,
     },
     /// The work ran to its end before; this is its result.

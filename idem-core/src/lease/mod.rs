@@ -1,4 +1,4 @@
-//! The right to run the work of a key: what a holder has in its hands, and how it got it.
+//! The lease: the right to run the work of a key, and the answer that grants it.
 
 mod handle;
 mod lock_answer;

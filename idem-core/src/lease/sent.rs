@@ -16,7 +16,7 @@ impl Sent {
         Self { at: clock.monotonic(), clock: clock.clone() }
     }
 
-    /// How long ago that was.
+    /// The time since then.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.clock.monotonic().saturating_sub(self.at)
@@ -30,7 +30,7 @@ impl Sent {
         self.at
     }
 
-    /// `duration` later, in microseconds of the clock's monotonic reading.
+    /// That moment plus `duration`, in microseconds of the clock's monotonic reading.
     pub(super) fn until(&self, duration: Duration) -> u64 {
         ticks(self.at).saturating_add(micros(duration))
     }

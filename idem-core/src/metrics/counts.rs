@@ -1,4 +1,4 @@
-//! The names, and the counting itself.
+//! The names of the metrics, and the functions that count.
 
 use crate::error::Operation;
 
@@ -23,7 +23,7 @@ pub const REFUSED: &str = "idem_refused_total";
 /// Completed outcomes dropped before their time.
 pub const EVICTED: &str = "idem_evicted_total";
 
-/// Tells the installed recorder what each name means and its unit. Once, after the recorder is installed.
+/// Tells the installed recorder the meaning and the unit of each name. Call it once, after the recorder is installed.
 pub fn describe() {
     #[cfg(feature = "metrics")]
     {
@@ -41,13 +41,13 @@ pub fn describe() {
     }
 }
 
-/// For those who write a store: it removed so many expired records by itself, not in answer to
-/// [`Store::expire`](crate::Store::expire), which is counted already.
+/// For those who write a store: counts `records` that it swept by itself. Those that
+/// [`Store::expire`](crate::Store::expire) removes are counted already.
 pub fn expired(records: u64) {
     count(EXPIRED, records);
 }
 
-/// For those who write a store: it dropped so many completed outcomes before their time, to make room.
+/// For those who write a store: counts completed `outcomes` that it dropped before their time, to make room.
 pub fn evicted(outcomes: u64) {
     count(EVICTED, outcomes);
 }

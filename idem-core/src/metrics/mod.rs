@@ -1,4 +1,4 @@
-//! What is counted and timed, for any recorder of the `metrics` facade.
+//! What idem counts and times, for any recorder of the `metrics` facade.
 //!
 //! Off by default: enable the feature `metrics` of `idem-core`, and install a recorder. Without the feature
 //! nothing here does anything.
@@ -9,9 +9,9 @@
 //! | `idem_wait_seconds` | histogram | | from the beginning of an `execute` to the decision whether its work runs |
 //! | `idem_execution_seconds` | histogram | | how long the work ran that ran to its end |
 //! | `idem_lock_total` | counter | `outcome`: `acquired`, `completed`, `in_progress`, `fingerprint_mismatch`, `error` | answers to [`lock`](crate::Store::lock), those sent again included |
-//! | `idem_lost_leases_total` | counter | `reason`: `superseded`, `gone`, `released` | leases of which a holder was told that they are lost, once each |
+//! | `idem_lost_leases_total` | counter | `reason`: `superseded`, `gone`, `released` | leases that were lost, each counted once, when its holder is told |
 //! | `idem_store_call_seconds` | histogram | `operation` | answered calls of a store |
-//! | `idem_store_errors_total` | counter | `operation`, `kind`: an [`ErrorKind`](crate::ErrorKind) in lower case, as `timeout` and `invalid_config`, or `dropped` | calls answered with an error, and calls that their caller gave up |
+//! | `idem_store_errors_total` | counter | `operation`, `kind`: an [`ErrorKind`](crate::ErrorKind) in lower case, as `timeout` and `invalid_config`, or `dropped` | calls answered with an error, and calls that their caller dropped |
 //! | `idem_expired_records_total` | counter | | records removed because they had expired |
 //! | `idem_refused_total` | counter | | calls refused as [`Full`](crate::ErrorKind::Full) |
 //! | `idem_evicted_total` | counter | | completed outcomes dropped before their time to make room |
@@ -19,10 +19,9 @@
 //! `operation` is the name of the call: `lock`, `renew`, `checkpoint`, `complete`, `release`, `get`, `settled`,
 //! `remove`, `expire`. No label has a client's text or any other value without a bound.
 //!
-//! The first three come from `execute`, the next six from [`Observed`], which
-//! [`Registry::open`](crate::Registry::open) puts around a store when the feature is on; a store that is opened
-//! without a registry is wrapped by hand. A store adds what no call shows: what it [`expired`] by itself, and
-//! what it [`evicted`].
+//! The first three come from `execute`, the next six from [`Observed`], which [`Registry::open`](crate::Registry::open)
+//! puts around a store when the feature is on; a store that is opened without a registry is wrapped by hand. A store
+//! counts what no call shows: the records that it [`expired`] by itself, and those that it [`evicted`].
 
 mod counts;
 mod observed;

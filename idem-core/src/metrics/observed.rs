@@ -19,16 +19,16 @@ use crate::lease::{Lease, LockAnswer};
 use crate::record::{Outcome, Record, Replay};
 use crate::store::{Capabilities, Expired, Store};
 
-/// The word for a `lock` that is answered by the key's completion.
+/// The label for a `lock` that is answered with the key's completion.
 const COMPLETED: &str = "completed";
 
-/// A store whose every call is counted, timed and traced, whatever backend it is.
+/// Counts, times and traces every call of a store, whatever backend it is.
 ///
 /// The counts are those of [`metrics`](crate::metrics) and need the feature of that name; [`Registry::open`](crate::Registry::open)
 /// then puts this around each store. The span of a call is `idem.store`, at the level `TRACE`, with the fields
 /// `operation`, `key` (the short digest) and `answer`: never a client's text, an outcome or an error's message.
 ///
-/// It hides nothing: [`as_any`](Store::as_any) is that of the store inside.
+/// [`as_any`](Store::as_any) is that of the store inside, so downcasts still work.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -67,7 +67,8 @@ impl<S: Store> Store for Observed<S> {
         answer
     }
 
-    /// A completion at hand is counted as the `lock` that it stands for; none at hand is followed by one.
+    /// A replay that `peek` finds is counted as the `lock` that it replaces. When it finds none, a `lock` follows and
+    /// is counted itself.
     fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Replay> {
         let sent = Since::now();
         let replay = self.store.peek(key, fingerprint)?;
@@ -151,8 +152,8 @@ async fn observe_holder(
     answer
 }
 
-/// Whether an answer says that a lease was lost, and not that its holder ended it: a `release` sent again finds
-/// nothing to release.
+/// Whether the answer says that the lease was lost, rather than ended by its holder: a `release` that was sent again
+/// finds nothing to release.
 fn is_news(operation: Operation, reason: LostReason) -> bool {
     match reason {
         LostReason::Superseded => true,
@@ -181,7 +182,7 @@ async fn observe<T>(
     answer
 }
 
-/// One call, from being sent to its answer or its end without one.
+/// One call, from when it is sent until it is answered or dropped.
 struct Watch {
     operation: Operation,
     sent: Since,
@@ -203,7 +204,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // Who waits may stop waiting; nothing failed.
+        // A caller may stop waiting for a key at any time: that is no failed call.
         if !self.answered && self.operation != Operation::Settled {
             counts::failed(self.operation, "dropped");
         }

@@ -5,24 +5,24 @@ use std::time::Duration;
 #[expect(clippy::struct_excessive_bools, reason = "six independent promises, not a state machine")]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// What it acknowledged outlives the process.
+    /// What the store acknowledged outlives the process.
     pub durable: bool,
-    /// What it acknowledged is held by more than one server, and outlives the loss of one.
+    /// What the store acknowledged is held by more than one server, and outlives the loss of one.
     pub replicated: bool,
     /// Several processes may use it at once.
     pub shared: bool,
-    /// It refuses or evicts at a configured bound.
+    /// The store refuses or evicts at a configured bound.
     pub bounded: bool,
-    /// Sequences rise on a key even across its removal.
+    /// The sequences of a key rise even across the removal of its record.
     pub strict_sequence: bool,
     /// A completion wakes those who wait in [`Store::settled`](crate::Store::settled).
     pub notifies: bool,
     /// How long one call may take before the store itself ends it in [`Timeout`](crate::ErrorKind::Timeout); `None`:
-    /// the store sets no limit. [`execute`](crate::StoreExt::execute) allows for it when it sends a call again.
+    /// the store sets no limit. [`execute`](crate::StoreExt::execute) allows for this time when it sends a call again.
     pub call_timeout: Option<Duration>,
 }
 
-/// For those who write a store: a constant, however many promises are added later.
+/// For those who write a store: a constant that still compiles when capabilities are added.
 ///
 /// ```
 /// use idem_core::Capabilities;

@@ -20,8 +20,8 @@ use crate::record::{Outcome, Record, Replay};
 /// the same answer for every retry until it expires.**
 ///
 /// # Contract
-/// Every call acts on one record as one atomic step, as [`decide`](crate::backend::decide) says; what a store
-/// acknowledges it keeps, as far as its [`Capabilities`] go. Store time never runs backwards.
+/// Every call acts on one record in one atomic step, as [`decide`](crate::backend::decide) says. A store keeps what it
+/// acknowledged, as far as its [`Capabilities`] go. Store time never runs backwards.
 ///
 /// # Errors
 /// An [`Error`](crate::Error) means that the store failed or was misused, never a business result. After
@@ -35,8 +35,8 @@ use crate::record::{Outcome, Record, Replay};
 /// # Writing a store
 /// Implement this trait over your storage, make `decide` atomic there, and run `idem-conformance` against it.
 ///
-/// Usable as `Arc<dyn Store>` and `Box<dyn Store>`. Comfort over these calls, such as
-/// [`execute`](crate::StoreExt::execute), lives in [`StoreExt`](crate::StoreExt).
+/// Usable as `Arc<dyn Store>` and `Box<dyn Store>`. [`StoreExt`](crate::StoreExt) builds on these calls,
+/// [`execute`](crate::StoreExt::execute) above all.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Store`",
     label = "expected a store, such as `RedbStore`, `RedisStore`, `MokaStore` or `Arc<dyn Store>`",
@@ -48,9 +48,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Asks for the right to run the work of `key`.
     ///
     /// # Contract
-    /// At most one caller at a time gets [`LockAnswer::Acquired`] while its lease is live. A completed key
-    /// answers with its outcome, a different fingerprint with a mismatch. The same `claim.owner` sent again is
-    /// the same `lock`: it gets the same token and attempt.
+    /// At most one caller at a time gets [`LockAnswer::Acquired`] while its lease is live. A completed key is answered
+    /// with its outcome, another fingerprint with a mismatch. The same `claim.owner` sent again is the same `lock`: it
+    /// gets the same token and attempt.
     ///
     /// A `lock` delayed in the network past its own release can leave a lease that nobody holds, until it ends.
     ///
@@ -59,8 +59,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// [`Claim`]'s limits, [`Full`](crate::ErrorKind::Full) when the store takes no new key.
     ///
     /// # Cancel safety
-    /// A dropped future may leave a granted lease behind, which ends by itself. Sending the same claim again
-    /// finds it.
+    /// A dropped future may leave a granted lease behind, which ends by itself. The same claim, sent again, gets that
+    /// lease.
     ///
     /// # Example
     /// ```
@@ -90,15 +90,16 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// ```
     async fn lock(&self, key: &Key, fingerprint: &Fingerprint, claim: &Claim) -> Result<LockAnswer>;
 
-    /// The completion that [`lock`](Store::lock) would answer with, where it is at hand.
+    /// The completion that [`lock`](Store::lock) would answer with, where the store has it in memory.
     ///
     /// # Contract
     /// `None` says nothing: ask by `lock`. `Some` is what `lock` would have answered at this moment to a request with
-    /// `fingerprint`. Nothing is changed and nothing is waited for: the call runs on the caller's thread, so it reads
-    /// only what `lock` would read there, in memory. Damage and failures are `None`; `lock` reports them.
+    /// `fingerprint`. The call changes nothing and waits for nothing: it runs on the caller's thread, so it reads only
+    /// what `lock` would read there, in memory. It answers `None` for damage and failures, and `lock` reports them.
     /// [`execute`](crate::StoreExt::execute) peeks before it makes a claim.
     ///
-    /// The default answers `None`. A wrapper may forward the call or leave it; a replay then goes by `lock`.
+    /// The default answers `None`. A wrapper may forward the call or not; where it does not, a replay comes from
+    /// `lock`.
     ///
     /// # Example
     /// ```
@@ -112,10 +113,10 @@ pub trait Store: Debug + Send + Sync + 'static {
         None
     }
 
-    /// Lets the lease last for `duration` from now; never shortens it.
+    /// Extends the lease to `duration` from now. Never shortens it.
     ///
     /// # Contract
-    /// Also applies when the lease is over and nobody took over.
+    /// Answers `Applied` also when the lease is over and nobody took over.
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a duration outside a lease's limits.
@@ -136,11 +137,11 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// ```
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Effect>;
 
-    /// Saves a recovery point for the attempt that may come after this one, and renews the lease.
+    /// Saves a checkpoint for the attempt that may follow this one, and renews the lease.
     ///
     /// # Contract
-    /// Written only when `step` is higher than the stored one, else `Applied` with nothing written: calls that
-    /// overtake one another do no harm. The next attempt gets the bytes in its [`Lease`].
+    /// Written only when `step` is higher than the stored one. Otherwise the answer is `Applied` and nothing is
+    /// written, so calls that overtake one another do no harm. The next attempt gets the bytes in its [`Lease`].
     ///
     /// # Errors
     /// [`TooLarge`](crate::ErrorKind::TooLarge) when `progress` is larger than the store keeps.
@@ -168,7 +169,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Ends the work: `outcome` is what every retry gets for `retention` from now.
     ///
     /// # Contract
-    /// At most one completion is accepted per key until it expires. The same lease sent again is the same
+    /// At most one completion is accepted per key until it expires. A second call with the same lease is the same
     /// `complete`: `Applied`, and the stored outcome stays. The record lives at least to its lease deadline.
     ///
     /// # Errors
@@ -185,9 +186,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Gives the key back without a result: the work did not happen, or may happen again.
     ///
     /// # Contract
-    /// Without a checkpoint the record is removed; with one the holder is cleared and the record kept, so that
-    /// the next attempt resumes at once. Sent again it does nothing more, and answers that it was lost
-    /// (`Gone` or `Released`): either answer means that this lease holds the key no longer.
+    /// Without a checkpoint the record is removed; with one the holder is cleared and the record kept, so that the next
+    /// attempt resumes at once. A second `release` changes nothing and answers `Lost` (`Gone` or `Released`). Either
+    /// answer means that this lease no longer holds the key.
     ///
     /// # Cancel safety
     /// Safe: the key is held as before, or released.
@@ -221,9 +222,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Waits until `key` has no live lease (true), or until `timeout` is over (false).
     ///
     /// # Contract
-    /// Holds no lock and no thread while it waits. Where the store notifies, a completion wakes it at once;
-    /// elsewhere it polls, from every 5 ms to every 250 ms, and that is what a store inherits. True is a hint,
-    /// another caller may lock in the same moment: ask with `lock`.
+    /// Holds no lock and no thread while it waits. Where the store notifies, a completion ends the wait at once.
+    /// Elsewhere it polls, from every 5 ms to every 250 ms; that is the default. True is a hint, since another caller
+    /// may lock in the same moment: ask with `lock`.
     ///
     /// # Errors
     /// Those of [`get`](Store::get).
@@ -263,7 +264,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// ```
     async fn remove(&self, key: &Key, force: bool) -> Result<bool>;
 
-    /// Removes at most `budget` expired records now. Stores also do it by themselves.
+    /// Removes at most `budget` expired records now. Stores also sweep by themselves.
     ///
     /// # Cancel safety
     /// Safe: some of them are removed.
@@ -280,7 +281,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// What this store promises beyond the contract.
     fn capabilities(&self) -> Capabilities;
 
-    /// To reach what one backend alone can do.
+    /// Access to what only one backend can do.
     fn as_any(&self) -> &dyn Any;
 }
 

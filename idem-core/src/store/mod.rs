@@ -1,4 +1,4 @@
-//! The contract that every backend keeps, and what stands directly on it.
+//! The contract that every backend keeps, and what builds directly on it.
 
 mod capabilities;
 mod contract;

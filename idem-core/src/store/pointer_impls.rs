@@ -21,8 +21,8 @@ macro_rules! forward_store {
     ($pointer:ty) => {
         #[async_trait]
         impl<S: Store + ?Sized> Store for $pointer {
-            // Spelt out, here and in `complete`, to hand on the store's own future without another around it: one
-            // allocation less for each of the two calls that every execution makes.
+            // Written out, here and in `complete`, to return the store's own future without another box around it: this
+            // saves one allocation in each of the two calls that every execution makes.
             fn lock<'s, 'k, 'f, 'c, 'a>(
                 &'s self,
                 key: &'k Key,

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::record::Record;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
-/// Also how late a waiter notices what nobody notifies it of, such as a lease that ran out early.
+/// Also how late a waiter can notice what nobody notifies it of, such as a lease that ran out early.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// [`Store::settled`](crate::Store::settled) for a store that notifies nobody; `get` reads the key's record.
@@ -30,12 +30,12 @@ where
     }
 }
 
-/// What is left of the lease that somebody holds.
+/// What is left of the record's live lease.
 pub(crate) fn lease_remaining(record: Option<Record>) -> Option<Duration> {
     record.and_then(|record| record.lease_remaining())
 }
 
-/// A timeout of any length: one past the end of time counts as a year.
+/// The end of a timeout. Longer than a year counts as a year, since an `Instant` has an end.
 pub(crate) fn deadline(timeout: Duration) -> Instant {
     const YEAR: Duration = Duration::from_hours(365 * 24);
     Instant::now() + timeout.min(YEAR)

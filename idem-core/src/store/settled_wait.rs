@@ -8,9 +8,9 @@ use super::contract::Store;
 use crate::error::Result;
 use crate::identity::Key;
 
-/// The waiting of one caller until the one that holds a key has ended: what
-/// [`execute`](crate::StoreExt::execute) does by itself within [`Policy::wait`](crate::Policy::wait), for callers who lock
-/// by themselves or have to know that they wait.
+/// Waits until the holder of a key has ended. [`execute`](crate::StoreExt::execute) does this by itself within
+/// [`Policy::wait`](crate::Policy::wait). This type is for callers who lock by themselves, or who have to know that
+/// they are waiting.
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,19 +29,19 @@ use crate::identity::Key;
 #[derive(Debug)]
 pub struct SettledWait {
     limit: Duration,
-    /// With the first round.
+    /// Set by the first round.
     begun: Option<Instant>,
     rounds: u32,
 }
 
 impl SettledWait {
-    /// For `limit` at most, over all rounds.
+    /// Waits for `limit` at most, over all rounds.
     #[must_use]
     pub fn new(limit: Duration) -> Self {
         Self { limit, begun: None, rounds: 0 }
     }
 
-    /// What is left of its time; looking begins it.
+    /// What is left of the time. The first look starts it.
     pub fn left(&mut self) -> Duration {
         if self.limit.is_zero() {
             return Duration::ZERO;
@@ -49,11 +49,11 @@ impl SettledWait {
         self.limit.saturating_sub(self.begun.get_or_insert_with(Instant::now).elapsed())
     }
 
-    /// Waits until whoever holds `key` has ended, or may have; false, at once, when the time is over. The `lock` that
-    /// follows tells: so a store that cannot answer for a moment is no error here.
+    /// Waits until the holder of `key` has ended, or may have ended. False at once when the time is over. A store that
+    /// cannot answer for a moment is no error here, since the `lock` that follows shows it.
     ///
     /// # Errors
-    /// The store's, where it is one that does not pass.
+    /// The store's, unless the error is [transient](crate::ErrorKind::is_transient).
     ///
     /// # Cancel safety
     /// Safe: reads only.
@@ -63,7 +63,7 @@ impl SettledWait {
             return Ok(false);
         }
         let settled = timeout(left, store.settled(key, left)).await;
-        // Settled and yet in progress, again and again: others win the race, so make room.
+        // Settled and yet in progress again: other callers win the race for the key. The pause lets them finish.
         let pause = Duration::from_millis(5) * self.rounds.min(20);
         sleep(self.left().min(pause)).await;
         self.rounds += 1;

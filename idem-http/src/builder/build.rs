@@ -28,11 +28,12 @@ impl IdempotencyLayerBuilder {
     /// ```
     ///
     /// # Errors
-    /// [`InvalidConfig`](ErrorKind::InvalidConfig) that names the option: a lease or a retention outside the
-    /// limits of [`Claim`], a header of the layer's own that is reserved by HTTP or gRPC, or has the name of another one, no
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) that names the option: a lease or a retention outside the limits of
+    /// [`Claim`], a header of the layer's own that is reserved by HTTP or gRPC, or has the name of another one, no
     /// [`request_uri`](IdempotencyLayerBuilder::request_uri) without the feature `axum`, a time or a size of zero,
-    /// [`max_bodies_bytes`](IdempotencyLayerBuilder::max_bodies_bytes) below [`max_body`](IdempotencyLayerBuilder::max_body), no method or header at
-    /// all, `HEAD` or `CONNECT`, whose answers have no body of their own, or a unary method of gRPC that is no path.
+    /// [`max_bodies_bytes`](IdempotencyLayerBuilder::max_bodies_bytes) below
+    /// [`max_body`](IdempotencyLayerBuilder::max_body), no method or header at all, `HEAD` or `CONNECT`, whose answers
+    /// have no body of their own, or a unary method of gRPC that is not a path.
     pub fn build(mut self) -> Result<IdempotencyLayer> {
         let options = &mut self.options;
         check(options)?;
@@ -100,7 +101,7 @@ fn check(options: &Options) -> Result<()> {
     }
 }
 
-/// Each header of the layer's own must have one meaning only, since clients and layers outside rely on it.
+/// Each header of the layer must have one meaning only, since clients and layers outside rely on it.
 fn check_own_headers(options: &Options) -> Result<()> {
     let own = [
         ("replayed_header", Some(&options.replies.replayed_header)),

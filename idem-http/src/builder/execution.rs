@@ -10,35 +10,35 @@ use crate::options::Detached;
 use crate::options::{WhenHandlerFails, WhenInFlight, WhenStoreFails};
 
 impl IdempotencyLayerBuilder {
-    /// How long a handler may be silent before a retry may take its request over. It is renewed while the
-    /// handler runs, so it need not be as long as the slowest handler: it is how long a key stays blocked after a
+    /// How long a handler may be silent before a retry may take its request over. The lease is renewed while the
+    /// handler runs, so it need not be as long as the slowest handler. It is how long a key stays blocked after a
     /// crash. Default: 30 s.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.options.lease = lease;
         self
     }
 
-    /// Renewals let the lease last until `ceiling` after the handler began and no longer, so from then on a retry may
-    /// run the request again, whether the first handler is still at it or not; a first lease that is longer than
-    /// `ceiling` is not cut short. So a handler that hangs does not hold its key for ever. Default: ten leases.
+    /// Renewals extend the lease until `ceiling` after the handler began and no longer, so from then on a retry may run
+    /// the request again, even if the first handler is still running. A first lease that is longer than `ceiling` is
+    /// not cut short. This keeps a handler that hangs from holding its key for ever. Default: ten leases.
     pub fn renew_for(mut self, ceiling: Duration) -> Self {
         self.options.renew_for = Some(ceiling);
         self
     }
 
-    /// How long a call of the store is sent again until it counts as failed. All that comes before the handler counts as
-    /// one call, so a request is answered with 503 so long after it came, about; where it waited for another one with
-    /// its key, so long after that. Default: what [`Policy::resend_for`](idem_core::Policy::resend_for) says, two and a
-    /// half times the store's own time for a call and at least 10 s.
+    /// How long a call of the store is sent again until it counts as failed. All calls before the handler count as one,
+    /// so a request is answered with 503 about this long after it came, or, where it waited for another request with
+    /// its key, this long after that. Default: what [`Policy::resend_for`](idem_core::Policy::resend_for) says, two and
+    /// a half times the store's own time for a call and at least 10 s.
     pub fn store_timeout(mut self, limit: Duration) -> Self {
         self.options.store_timeout = Some(limit);
         self
     }
 
-    /// How long a handler may take, from the call of the inner service to its answer, the body apart. A request without a
-    /// key, or one that runs without a lock, has no limit. After that it is dropped, its client gets 504, and a
-    /// retry is told that the answer was not kept: what it did until then is unknown, so it does not run again. Default: no
-    /// limit.
+    /// How long a handler may take, from the call of the inner service to its answer, without the body. After that the
+    /// handler is dropped, its client gets 504, and a retry is told that the answer was not kept: what the handler did
+    /// until then is unknown, so it does not run again. A request without a key, or one that runs without a lock, has
+    /// no limit. Default: no limit.
     pub fn handler_timeout(mut self, limit: Duration) -> Self {
         self.options.handler_timeout = Some(limit);
         self
@@ -50,8 +50,9 @@ impl IdempotencyLayerBuilder {
         self
     }
 
-    /// How many retries may wait at one time under [`WhenInFlight::Wait`]; one that finds no place, at first or after a
-    /// round in vain, is answered with 409. One whose client leaves waits no longer. Default: 1,024. Zero: none waits.
+    /// How many retries may wait at one time under [`WhenInFlight::Wait`]; a retry that finds no place, at first or
+    /// after a round of waiting, is answered with 409. A retry whose client leaves stops waiting. Default: 1,024. Zero:
+    /// none waits.
     pub fn max_waiters(mut self, most: usize) -> Self {
         self.options.max_waiters = most.min(Semaphore::MAX_PERMITS);
         self
@@ -69,15 +70,16 @@ impl IdempotencyLayerBuilder {
         self
     }
 
-    /// What becomes of the key when the inner service answers `Err`, as a time limit inside the layer may; the
-    /// error goes on to the layers outside. Default: [`WhenHandlerFails::Keep`].
+    /// What becomes of the key when the inner service answers `Err`, as a time limit inside the layer may. The error is
+    /// passed to the layers outside. Default: [`WhenHandlerFails::Keep`].
     pub fn when_service_fails(mut self, when: WhenHandlerFails) -> Self {
         self.options.errors = when;
         self
     }
 
-    /// Puts something around a request that goes on in a task of its own, since its client is gone: what its first
-    /// task had and this one has not, such as task-locals. The current span comes along by itself. Default: nothing.
+    /// Wraps a request that continues in a task of its own because its client is gone. The wrapper can restore what the
+    /// first task had and this one lacks, such as task-locals. The current span is kept without it. Default: no
+    /// wrapper.
     ///
     /// ```
     /// # use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Putting a layer together: the options, and what they must satisfy.
+//! Building a layer: the options, and what they must satisfy.
 
 mod build;
 mod execution;

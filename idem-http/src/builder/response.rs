@@ -19,24 +19,25 @@ impl IdempotencyLayerBuilder {
         self
     }
 
-    /// Which answers are kept. It is asked when a handler's answer begins, and once more after the body when
+    /// Decides which answers are kept. It is called when a handler's answer begins, and once more after the body when
     /// there are trailers. Default: [`ResponseHead::standard_verdict`].
     pub fn verdict(mut self, verdict: impl Fn(&ResponseHead<'_>) -> Verdict + Send + Sync + 'static) -> Self {
         self.options.verdict = Arc::new(verdict);
         self
     }
 
-    /// Answers of these statuses release the key, so that a retry runs the handler again: say it of those that your
-    /// handlers give only when they did nothing, such as 401, 403 or 404. Beside what the [verdict](IdempotencyLayerBuilder::verdict) says.
-    /// Default: none. A single answer says it by [`NotExecuted`](crate::NotExecuted).
+    /// Answers of these statuses release the key, so that a retry runs the handler again. Name only statuses that your
+    /// handlers answer when they did nothing, such as 401, 403 or 404. This adds to what the
+    /// [verdict](IdempotencyLayerBuilder::verdict) releases. Default: none. For a single answer use
+    /// [`NotExecuted`](crate::NotExecuted).
     pub fn release_on(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
         self.options.release_on = statuses.into_iter().collect();
         self
     }
 
-    /// Whether an answer may also say by the header [`NOT_EXECUTED`](crate::NOT_EXECUTED) that nothing was executed. Not
-    /// in front of anything that hands on the headers of others, such as a proxy: they could have a request run twice.
-    /// Default: no.
+    /// Whether an answer may also say by the header [`NOT_EXECUTED`](crate::NOT_EXECUTED) that nothing was executed. Do
+    /// not use it in front of anything that passes on the headers of others, such as a proxy: they could make a request
+    /// run twice. Default: no.
     pub fn not_executed_header(mut self, is_obeyed: bool) -> Self {
         self.options.not_executed_header = is_obeyed;
         self
@@ -48,22 +49,23 @@ impl IdempotencyLayerBuilder {
         self
     }
 
-    /// The bytes of an answer's body that are buffered and kept. A longer one reaches the first client whole, and
-    /// a retry is told that it was not kept. Keep it below what the store takes for one outcome, headers included. Default:
-    /// 960 KiB, where the stores take 1 MiB by default.
+    /// The largest body of an answer that is buffered and kept, in bytes. A longer one reaches the first client whole,
+    /// and a retry is told that it was not kept. Keep it below what the store takes for one outcome, headers included.
+    /// Default: 960 KiB, where the stores take 1 MiB by default.
     pub fn max_response(mut self, bytes: usize) -> Self {
         self.options.kept.max_body = bytes;
         self
     }
 
-    /// How long an answer's body is buffered; one that takes longer is a stream, and not kept. Default: 10 s.
+    /// How long an answer's body is buffered. A body that takes longer counts as a stream and is not kept. Default: 10
+    /// s.
     pub fn response_timeout(mut self, time: Duration) -> Self {
         self.options.response_timeout = time;
         self
     }
 
-    /// How long the body of an answer is buffered that does not say how long it is; one that is not whole by then is a
-    /// stream: it flows to its client from its first byte, and is not kept. At most [`response_timeout`](
+    /// How long the body of an answer is buffered that does not declare its length. A body that is not whole by then
+    /// counts as a stream: it goes to its client from its first byte, and is not kept. At most [`response_timeout`](
     /// IdempotencyLayerBuilder::response_timeout). Default: 1 s.
     pub fn stream_after(mut self, time: Duration) -> Self {
         self.options.stream_after = time;
@@ -82,9 +84,9 @@ impl IdempotencyLayerBuilder {
         self
     }
 
-    /// A header that tells clients until when their key has its answer, as an HTTP date by this server's clock: on what is
-    /// kept, from its execution on and the same on each replay. Beside the answer's `Date` it says how long that is. A hint:
-    /// from then on a request with this key is a new one. Default: none.
+    /// A header that tells clients until when the answer of their key is kept, as an HTTP date by this server's clock.
+    /// It is on each answer that is kept, and the same on each replay. Compared with the answer's `Date` it says how
+    /// long that is. A hint: from then on a request with this key is a new one. Default: none.
     ///
     /// ```
     /// # use idem_http::IdempotencyLayer;
@@ -102,15 +104,16 @@ impl IdempotencyLayerBuilder {
         self
     }
 
-    /// The header that marks an answer of which it is unknown whether it is kept: the store failed at its completion, or had
-    /// failed before, so that the handler ran without a lock. An answer that is certainly not kept (by a verdict, or too
-    /// long) has no such header; its retries get `not_kept`. Default: `Idempotency-Not-Kept`.
+    /// The header that marks an answer when it is unknown whether the answer is kept: the store failed at its
+    /// completion, or had failed before, so that the handler ran without a lock. An answer that is certainly not kept
+    /// (by a verdict, or because it is too long) does not have this header; its retries get `not_kept`. Default:
+    /// `Idempotency-Not-Kept`.
     pub fn not_kept_header(mut self, name: HeaderName) -> Self {
         self.options.not_kept_header = name;
         self
     }
 
-    /// The API's own page about its keys: problems link to it, and are named by its fragments. Default: none.
+    /// The API's own page about its keys. Problems link to it, and their types are its fragments. Default: none.
     pub fn documentation(mut self, page: &Uri) -> Self {
         let address = page.to_string();
         // A Uri has no character that could end the header.
@@ -119,8 +122,8 @@ impl IdempotencyLayerBuilder {
         self
     }
 
-    /// What `Retry-After` says to a retry that came too early: never more than what is left of the lease, and
-    /// whole seconds. Default: 1 s.
+    /// What `Retry-After` says to a retry that came too early, in whole seconds and never more than what is left of the
+    /// lease. Default: 1 s.
     pub fn retry_in_flight(mut self, pause: Duration) -> Self {
         self.options.replies.retry_in_flight = pause;
         self

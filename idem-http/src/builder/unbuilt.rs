@@ -1,4 +1,4 @@
-//! What the compiler says of a layer whose `build` was forgotten.
+//! The compiler's message for a layer whose `build` was forgotten.
 
 use tower_layer::Layer;
 
@@ -16,7 +16,7 @@ pub trait UnbuiltLayer {
     fn never<T>(self) -> T;
 }
 
-/// Never applies: it is here for the message.
+/// Never applies. It exists for the message.
 #[doc(hidden)]
 impl<I: UnbuiltLayer> Layer<I> for IdempotencyLayerBuilder {
     type Service = Idempotency<I>;

@@ -1,4 +1,4 @@
-//! What a handler can reach of its own attempt.
+//! A handler's access to its own attempt.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use crate::response::outcome::NotKept;
 use crate::response::verdict::InDoubt;
 use crate::shared::Shared;
 
-/// The attempt that a handler is running, as an extension of its request; with the feature `axum` also an
-/// extractor. Clones are the same attempt. (Without that feature the compiler says of a handler that takes one no more than
+/// The attempt that a handler is running, as an extension of its request; with the feature `axum` also an extractor.
+/// Clones are the same attempt. (Without that feature, for a handler that takes an `Attempt` the compiler says only
 /// that it does not implement axum's `Handler`.)
 ///
-/// A handler of several steps saves a checkpoint after each, and the attempt after a crash goes on from it:
+/// A handler of several steps saves a checkpoint after each, and the attempt after a crash continues from it:
 ///
 /// ```
 /// use bytes::Bytes;
@@ -53,9 +53,9 @@ pub struct Attempt {
 /// In the extensions of a request: why it has no attempt. For the extractors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoAttempt {
-    /// Its key is optional, and was not sent.
+    /// The key is optional, and the request has none.
     WithoutKey,
-    /// It was let through while the store failed.
+    /// The request was let through while the store failed.
     StoreFailed,
 }
 
@@ -64,8 +64,8 @@ impl Attempt {
         Self { lease, request, shared }
     }
 
-    /// Whether this is the attempt of the request with this key and URI. It may be that of a request around it: a batch
-    /// endpoint may hand its own extensions to the requests in it.
+    /// Whether this is the attempt of the request with this key and URI. It may belong to a request around it: a batch
+    /// endpoint may pass its own extensions to the requests in it.
     pub(crate) fn is_of(&self, key: &IdempotencyKey, uri: &Uri) -> bool {
         self.request.key == *key && self.request.uri == *uri
     }
@@ -106,13 +106,13 @@ impl Attempt {
         self.lease.checkpoint()
     }
 
-    /// The store, to reach what it alone can do.
+    /// The store, for what only this backend can do.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store
     }
 
-    /// Saves a recovery point for the attempt that may come after this one, and renews the lease.
+    /// Saves a checkpoint for the attempt that may follow this one, and renews the lease.
     ///
     /// # Errors
     /// Those of [`Store::checkpoint`].
@@ -124,8 +124,9 @@ impl Attempt {
         self.shared.store().checkpoint(&self.lease, step, progress.into(), lease).await
     }
 
-    /// The [`Outcome`] that the layer would store for this response: for a handler that completes its key itself, in one
-    /// transaction with its own data. [`conclude`](Attempt::conclude) makes the handler's answer of how that ended.
+    /// The [`Outcome`] that the layer would store for this response: for a handler that completes its key itself, in
+    /// one transaction with its own data. [`conclude`](Attempt::conclude) turns the end of that transaction into the
+    /// handler's answer.
     ///
     /// ```
     /// use http::Response;
@@ -147,7 +148,7 @@ impl Attempt {
     /// ```
     ///
     /// # Errors
-    /// [`NotKept`]: no retry could get this response. In a transaction, hand the error on: nothing is committed then,
+    /// [`NotKept`]: no retry could get this response. In a transaction, return the error: nothing is committed then,
     /// and the handler answers something that can be kept.
     pub fn outcome<B: AsRef<[u8]>>(&self, response: &Response<B>) -> std::result::Result<Outcome, NotKept> {
         let headers = self.with_expiry(response.headers());
@@ -158,10 +159,10 @@ impl Attempt {
     /// axum.
     ///
     /// # Errors
-    /// As there; and when the body takes too long or breaks off.
+    /// Those of `outcome`, and when the body takes too long or breaks off.
     ///
     /// # Cancel safety
-    /// Dropped, it drops the response.
+    /// Dropping the future drops the response.
     pub async fn outcome_of<B: Body<Data = Bytes>>(
         &self,
         response: Response<B>,
@@ -191,11 +192,11 @@ impl Attempt {
         headers
     }
 
-    /// What a handler answers after a transaction that was to complete its key, whatever it came to: the client never sees
+    /// What a handler answers after a transaction that was to complete its key, however it ended. The client never sees
     /// this response, but
     /// - committed, now or before: what the record has;
     /// - the lease is lost: the answer of the attempt that took over, or 409 while that one is running;
-    /// - unknown, since the store gave no answer: what the record has, or 503 while nobody can tell.
+    /// - unknown, since the store gave no answer: what the record has, or 503 while the effect is still unknown.
     ///
     /// # Errors
     /// The application's own, when the transaction was rolled back: nothing is written, the key is still held, and what the

@@ -16,8 +16,8 @@ const MAX_FIELD_LEN: usize = 4096;
 pub enum KeySyntax {
     /// As the draft says: a String of RFC 9651, in quotes. Anything else is 400.
     Strict,
-    /// Also a bare key, as many clients send it: one field line of visible ASCII without `"`, `,`, `;` and
-    /// space. `abc` and `"abc"` are the same key. A malformed value in quotes is 400 all the same.
+    /// Also a bare key, as many clients send it: one field line of visible ASCII without `"`, `,`, `;` and space. `abc`
+    /// and `"abc"` are the same key. A malformed value in quotes is still 400.
     #[default]
     Lenient,
 }

@@ -88,11 +88,11 @@ const USUAL_FIELDS: usize = 16;
 
 /// Which headers (and trailers) of an answer its retries get as well.
 ///
-/// By default all but those of one connection (`Connection` and what it names, `Transfer-Encoding`, ...), `Date`
-/// and `Content-Length`, which a replay has of its own, cookies and credentials (`Authorization`, `X-Auth-Token`,
-/// `X-CSRF-Token` and their like), what is true of a moment (`RateLimit-*`, `Age`, `Clear-Site-Data`), and those of one
-/// trace (`traceparent`, `x-request-id`, `x-b3-*`, ...). A value that is
-/// [marked sensitive](HeaderValue::set_sensitive) is never kept.
+/// By default all are kept except those of one connection (`Connection` and what it names, `Transfer-Encoding`, ...),
+/// `Date` and `Content-Length`, which a replay sets anew, cookies and credentials (`Authorization`, `X-Auth-Token`,
+/// `X-CSRF-Token` and their like), those that hold only for a moment (`RateLimit-*`, `Age`, `Clear-Site-Data`), and
+/// those of one trace (`traceparent`, `x-request-id`, `x-b3-*`, ...). A value that is [marked
+/// sensitive](HeaderValue::set_sensitive) is never kept.
 ///
 /// ```
 /// use http::HeaderName;
@@ -117,19 +117,19 @@ impl KeptHeaders {
         Self::default()
     }
 
-    /// These and no others.
+    /// Keeps these and no others.
     pub fn only(names: impl IntoIterator<Item = HeaderName>) -> Self {
         Self { only: Some(names.into_iter().collect()), ..Self::default() }
     }
 
-    /// These as well, though they are of one caller: `Set-Cookie`, say. Those of one connection stay out.
+    /// Also keeps these, although they belong to one caller: `Set-Cookie`, say. Those of one connection are never kept.
     #[must_use]
     pub fn also(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.also.extend(names);
         self
     }
 
-    /// Not these.
+    /// Does not keep these.
     #[must_use]
     pub fn without(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.without.extend(names);

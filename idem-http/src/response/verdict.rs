@@ -12,8 +12,8 @@ use crate::response::grpc::content_type::is_grpc;
 /// says so. In Rust, [`NotExecuted`] says the same.
 pub const NOT_EXECUTED: HeaderName = HeaderName::from_static("idempotency-not-executed");
 
-/// As an extension of a handler's answer: the request was not executed. Its key is released, whatever the policy
-/// says, so that a retry runs the handler again.
+/// An extension of a handler's answer that says: the request was not executed. The key is released, whatever the
+/// verdict says, so that a retry runs the handler again.
 ///
 /// ```
 /// use axum::Extension;
@@ -55,8 +55,8 @@ pub const NOT_EXECUTED: HeaderName = HeaderName::from_static("idempotency-not-ex
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotExecuted;
 
-/// As an extension of a handler's answer: the handler sent the completion of its key itself and does not know
-/// whether it was written. The record tells; nothing is released, nothing completed.
+/// An extension of a handler's answer that says: the handler sent the completion of its key itself and does not know
+/// whether it was written. The layer answers from the record, and neither releases nor completes the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InDoubt;
 
@@ -76,8 +76,9 @@ const STREAMS: [&[u8]; 6] = [
 pub enum Verdict {
     /// It is the key's answer: every retry gets it, for the [`retention`](crate::IdempotencyLayerBuilder::retention).
     Keep,
-    /// It is the key's answer, for this time from now: a refusal for an hour, say, where a payment is kept for a month.
-    /// From 1 ms to 3,660 days, and at least to the end of the lease; what is outside counts as the nearest within.
+    /// It is the key's answer, for this time from now: a refusal for an hour, say, and a payment for a month. From 1 ms
+    /// to 3,660 days, and at least to the end of the lease; a time outside these limits counts as the nearest one
+    /// within.
     KeepFor(Duration),
     /// Nothing was executed: the key is released, and a retry runs the handler again.
     Release,
@@ -108,7 +109,7 @@ impl<'a> ResponseHead<'a> {
         self.headers
     }
 
-    /// What the handler put beside it.
+    /// The extensions that the handler added to the answer.
     #[must_use]
     pub fn extensions(&self) -> &'a Extensions {
         self.extensions
@@ -125,13 +126,12 @@ impl<'a> ResponseHead<'a> {
     pub fn grpc_status(&self) -> Option<u32> {
         let field = self.trailers.into_iter().chain([self.headers]).find_map(|map| map.get("grpc-status"));
         let digits = field.filter(|_| is_grpc(self.headers))?.to_str().ok()?;
-        // A sign would parse, too.
+        // `parse` would also accept a sign.
         if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
     }
 
-    /// The verdict of a layer that was given none: 429 and 503 release the key, and so do `RESOURCE_EXHAUSTED`
-    /// (8) and `UNAVAILABLE` (14) of gRPC; a stream (of events, of lines of JSON) is not kept; everything else is,
-    /// success or error.
+    /// The default verdict: 429 and 503 release the key, and so do `RESOURCE_EXHAUSTED` (8) and `UNAVAILABLE` (14) of
+    /// gRPC; a stream (of events, of lines of JSON) is not kept; everything else is, success or error.
     #[must_use]
     pub fn standard_verdict(&self) -> Verdict {
         const RESOURCE_EXHAUSTED: u32 = 8;

@@ -1,4 +1,5 @@
-//! What the stores count that no call shows. One test: a process has one recorder, and theirs are other threads.
+//! What the stores count that no call shows. One test, because a process has one recorder, and the stores count on
+//! other threads.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
@@ -63,13 +64,13 @@ async fn what_stores_forget_by_themselves_is_counted() {
         complete(&store, &format!("gone {number}"), brief).await;
     }
     sleep(brief * 2).await;
-    // So many that some come to each of its parts.
+    // Enough that each shard gets some.
     for number in 0..4_096 {
         complete(&store, &format!("next {number}"), Duration::from_mins(1)).await;
     }
     assert_eq!(counted(&snapshotter, EXPIRED, 64).await, 64);
 
-    // What makes room for others.
+    // Outcomes that are evicted to make room for others.
     let mut config = MokaConfig::default();
     (config.max_bytes, config.max_entries, config.max_outcome) = (1 << 20, 1_000, 1 << 16);
     config.when_full = WhenFull::Evict;

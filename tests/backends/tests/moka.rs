@@ -1,4 +1,4 @@
-//! idem-moka through the kit.
+//! Runs the kit on idem-moka.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! The user that docs/redis.md recommends may do all that the store needs, and the store tells when it may not.
+//! The user that docs/redis.md recommends has the permissions that the store needs, and the store reports a missing
+//! one.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
@@ -20,7 +21,7 @@ fn options() -> ServerOptions {
     Server::options().config(user())
 }
 
-/// Every call, and one that is told by notification.
+/// Every call, and one waiter that is notified.
 async fn does_everything(scheme: &str, server: &Node) -> Capabilities {
     let uri = format!("{scheme}://idem:secret@{}", server.addr());
     let store = Registry::new().with(idem_redis::DRIVER).open(uri).await.unwrap();

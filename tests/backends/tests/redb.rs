@@ -1,4 +1,4 @@
-//! idem-redb through the kit: a file of its own for every case.
+//! Runs the kit on idem-redb, with a file of its own for every case.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;

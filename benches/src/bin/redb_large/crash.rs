@@ -15,7 +15,7 @@ use crate::{KIB, open};
 pub(crate) const CRASH: &str = "crash";
 pub(crate) const REOPEN: &str = "reopen";
 
-/// Commits some, and dies.
+/// Commits some records, and dies.
 pub(crate) async fn crash(path: &Path, quick_repair: bool) -> Result<()> {
     let store: Arc<dyn Store> = Arc::new(open(path, quick_repair, |_| ()).await?);
     fill(&store, &keys()?, KIB, RETENTION).await?;

@@ -1,8 +1,8 @@
-//! What an answer must be, whatever the machine does meanwhile.
+//! What an answer must be, however slow the machine is.
 //!
-//! All times are the harness's own: a lease that was told that it is lost says that nothing is left of it, and so can
-//! judge nobody. A call counts as sent before its store saw it, and as answered after: what holds between the two held
-//! when the store decided. What only a slow machine explains is unsure, and said so.
+//! All times are the harness's own: a lease that was lost says that nothing is left of it, so it cannot be used to
+//! judge answers. A call counts as sent before its store saw it, and as answered after: what holds between the two held
+//! when the store decided. An answer that only a slow machine explains is counted as unsure.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(crate) type Answer = Execution<Outcome, &'static str>;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Judgement {
     Holds,
-    /// As it may be, and nothing that counts: the key's time is over.
+    /// Allowed, and not counted: the key's time is over.
     Passes,
     /// The call took so long that its answer says nothing.
     Unsure,

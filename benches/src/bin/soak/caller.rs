@@ -28,7 +28,7 @@ pub(crate) struct Caller {
     scope: Scope,
     number: usize,
     round: u64,
-    /// A small generator of one's own: what is done must not cost more than doing it.
+    /// A small generator of its own, so that choosing a step costs less than the step.
     dice: u64,
     /// A bounded store must have room for what the callers in their own scopes keep: they are no flood.
     pause: Option<Duration>,
@@ -71,7 +71,7 @@ impl Caller {
                 self.ledger.error(&error);
             }
             match self.pause {
-                // A store in memory never waits, and the others want their turn.
+                // A store in memory never waits, so this gives other tasks their turn.
                 None => yield_now().await,
                 Some(pause) => tokio::time::sleep(pause).await,
             }
@@ -89,7 +89,7 @@ impl Caller {
         Ok(())
     }
 
-    /// What was completed not long ago is answered as it was.
+    /// A retry of what was completed recently gets the same answer.
     pub(crate) async fn retry(&mut self) -> Result<()> {
         if self.done.is_empty() {
             return Ok(());
@@ -197,7 +197,7 @@ impl Caller {
         Key::new(&self.scope, format!("{}-{}", self.number, self.round))
     }
 
-    /// An outcome like no other.
+    /// A unique outcome.
     fn outcome(&mut self) -> Outcome {
         let mut bytes = vec![5; OUTCOME];
         self.round += 1;

@@ -32,7 +32,7 @@ pub(crate) async fn run(number: usize, store: Arc<dyn Store>, ledger: Arc<Ledger
             }
             Err(error) if error.kind() == ErrorKind::Full => {
                 Ledger::count(&ledger.refused);
-                // What is refused at once would leave the others no time.
+                // Calls that are refused at once would leave the others no processor time.
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             Err(error) => ledger.error(&error),

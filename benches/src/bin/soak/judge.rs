@@ -1,4 +1,4 @@
-//! Whether a run was flat, and broke no promise.
+//! Whether a run's figures stayed flat, and no promise was broken.
 
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
@@ -128,7 +128,7 @@ fn swept(samples: &[Sample]) -> Option<String> {
     })
 }
 
-/// What was seen once must be seen in each second: nothing grows where nobody looks.
+/// A figure that was seen once must be seen in each second, so that no growth goes unnoticed.
 fn unseen(samples: &[Sample]) -> Vec<String> {
     let mut faults = Vec::new();
     let mut look = |what: &str, is_seen: &dyn Fn(&Sample) -> bool| {

@@ -1,4 +1,4 @@
-//! What the callers did and saw.
+//! What the callers did and observed.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use idem_core::{Error, ErrorKind};
 
 use crate::answers::Judgement;
 
-/// So many violations are kept; more say nothing new.
+/// How many violations are kept. More would say nothing new.
 const MOST: usize = 20;
 
 #[derive(Debug, Default)]

@@ -33,7 +33,7 @@ fn time_goes_on_by_what_the_wall_clock_counted_while_the_store_was_closed() {
     assert_eq!(resumed(NOON + HOUR * 3, mark).unwrap().now(), NOON + HOUR * 3);
 }
 
-/// A process that is stopped there, for one.
+/// As when the process is stopped between the two readings.
 #[test]
 fn what_passes_between_the_two_readings_of_a_mark_is_not_counted_twice() {
     let (manual, clock) = clock_at(NOON);
@@ -43,7 +43,7 @@ fn what_passes_between_the_two_readings_of_a_mark_is_not_counted_twice() {
     assert_eq!(resumed(NOON + HOUR, time.mark(now)).unwrap().now(), NOON);
 }
 
-/// A laptop: the wall clock goes on while it sleeps, the monotonic one does not.
+/// As on a laptop: the wall clock goes on while it sleeps, the monotonic clock does not.
 #[test]
 fn sleep_while_the_store_was_open_is_not_counted_when_it_is_opened_again() {
     let (manual, clock) = clock_at(NOON);
@@ -61,7 +61,7 @@ fn wall_clock_that_was_set_back_counts_nothing_and_time_never_goes_back() {
     }
 }
 
-/// A board without a battery begins in 1970 at each start, until it has asked for the time.
+/// As on a board without a battery, whose clock begins in 1970 at each start until it has asked for the time.
 #[test]
 fn clock_that_begins_in_1970_and_is_set_right_later_counts_no_decades() {
     let mark = ClockMark { time: NOON, wall: NOON };

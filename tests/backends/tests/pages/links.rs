@@ -1,4 +1,4 @@
-//! What a page points to is there.
+//! The targets of the pages' links exist.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What the project's pages say, held to the code: options, links, tests, types, the picture of crates.
+//! Compares the project's pages with the code: options, links, tests, types, the picture of crates.
 //!
 //! The Rust code in them is compiled elsewhere, by the documentation tests of `idem-examples`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]

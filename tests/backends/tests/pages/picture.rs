@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::support::page;
 
-/// Who needs whom.
+/// Which package needs which.
 type Edges = BTreeSet<(String, String)>;
 
 #[test]

@@ -1,4 +1,5 @@
-//! idem-redis through the kit, on each kind of server: on one, and on a cluster whose replicas must hold every write.
+//! Runs the kit on idem-redis, on each kind of server: on one server, and on a cluster whose replicas must hold every
+//! write.
 //!
 //! All tests of a run share their servers; each case has a prefix of its own.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]

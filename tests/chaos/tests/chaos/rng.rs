@@ -1,4 +1,4 @@
-//! Chance that a seed repeats.
+//! Random numbers that a seed repeats.
 
 /// `SplitMix64`: the same sequence on every machine.
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! Judging rounds, and telling what they came to.
+//! Judging rounds, and reporting the results.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::judge::rules::Report;
 /// Rounds tried until losses are seen.
 const ROUNDS: u64 = 5;
 
-/// Tells what a round came to.
+/// Reports the result of a round.
 ///
 /// # Panics
 /// When its history contradicts the contract, and when hardly anything was at stake.

@@ -173,7 +173,7 @@ impl fmt::Debug for ClusterOptions {
     }
 }
 
-/// With an epoch for each, without which they would have to settle first whose slots are whose.
+/// With an epoch for each, since otherwise the masters would first have to settle who owns which slots.
 async fn share_out(masters: &[Node]) {
     let border = |number: usize| number * usize::from(SLOTS) / masters.len();
     for (number, master) in masters.iter().enumerate() {
@@ -183,7 +183,7 @@ async fn share_out(masters: &[Node]) {
     }
 }
 
-/// Everyone to everyone: to wait until the news spreads takes seconds.
+/// Introduces every node to every other, since gossip would take seconds.
 async fn introduce(cluster: &Cluster) {
     let nodes = cluster.nodes();
     for (number, node) in nodes.iter().enumerate() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::kind;
 use super::wire::{Connection, Reply};
 
-/// Longer than a busy machine lets a healthy server wait.
+/// Longer than a healthy server takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A server's address, and how to log in there. It owns nothing, and says nothing of whether the server lives.

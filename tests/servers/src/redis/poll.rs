@@ -1,13 +1,13 @@
-//! Waiting for what a server tells to nobody by itself.
+//! Waiting for a change that a server does not announce.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// A server tells of no change by itself.
+/// The pause between two looks, since a server announces no change.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Asks until the answer is yes, or `longest` is over: then what was missing last.
+/// Asks until the answer is yes. When `longest` is over, fails with what was missing last.
 pub(super) async fn poll<F>(longest: Duration, mut ask: impl FnMut() -> F) -> Result<(), String>
 where
     F: Future<Output = Result<(), String>>,

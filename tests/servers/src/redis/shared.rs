@@ -90,7 +90,7 @@ async fn share(
     start: impl AsyncFnOnce(ServerOptions) -> Vec<Node>,
 ) -> Vec<Node> {
     let (reader, writer) = need("a pipe", io::pipe());
-    // What is to be durable by the store's own word is durable here.
+    // Durable, so that the store's capabilities say so.
     let options = Server::options().kind(kind).appendonly().leash(Arc::new(reader));
     let Some(folder) = run_folder(kind, shape) else {
         let nodes = start(options).await;
@@ -123,7 +123,7 @@ fn run_folder(kind: ServerKind, shape: &str) -> Option<PathBuf> {
     plain.then(|| std::env::temp_dir().join(format!("idem-redis-run-{run}-{kind}-{shape}")))
 }
 
-/// What another process noted, when all of it still answers.
+/// The servers that another process noted, if all of them still answer.
 async fn known(folder: &Path) -> Option<Vec<Node>> {
     let noted = fs::read_to_string(folder.join("nodes")).ok()?;
     let nodes: Vec<_> =

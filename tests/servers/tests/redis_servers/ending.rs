@@ -1,4 +1,4 @@
-//! Servers end: when they are dropped, by a panic, with the process that started them, with the run.
+//! Servers end when they are dropped, by a panic, with the process that started them, and with the run.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use idem_servers::redis::{Server, ServerKind, shared_lone};
 use tokio::sync::oneshot;
 
-/// Which part this process plays, when a test started it.
+/// The role of this process when a test started it.
 const ROLE: &str = "IDEM_REDIS_ROLE";
 
 #[tokio::test]

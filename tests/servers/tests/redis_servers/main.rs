@@ -1,4 +1,4 @@
-//! The Redis servers that tests start: they start, they do what they are told, and nothing of them is left.
+//! The Redis servers that tests start: they start, they behave as configured, and they leave nothing behind.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cluster;

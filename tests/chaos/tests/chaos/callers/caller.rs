@@ -1,4 +1,4 @@
-//! The store's calls, taken down.
+//! The store's calls, recorded.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::judge::history::{Answer, Call, Digest, Event, History, Micros, Saved, Token, now, owner};
 
-/// Whoever makes calls: one worker by one store.
+/// The maker of calls: one worker on one store.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) store: RedisStore,
@@ -139,7 +139,7 @@ impl Caller {
         self.taken_down(number, call, None, self.store.settled(&key, longest), Answer::Settled).await
     }
 
-    /// With `patience`, the call is given up after so long, as a caller does that is cancelled.
+    /// With `patience`, the call is dropped after that time, as by a caller that is cancelled.
     async fn taken_down<T>(
         &self,
         key: u32,
@@ -171,7 +171,7 @@ pub(crate) fn key(label: &str, number: u32) -> Key {
     Key::new(&Scope::new("chaos").unwrap(), format!("{label} {number}")).unwrap()
 }
 
-/// One that nobody had before, in this process or another.
+/// An owner that nobody had before, in this process or another.
 pub(crate) fn new_owner() -> Owner {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut bytes = [0; 16];

@@ -17,7 +17,7 @@ use crate::judge::rules::{Reads, Report, Rules};
 use crate::rng::Rng;
 
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
-/// By which a call may be late: this process gets the processor when others leave it.
+/// How late a call may be because other processes use the processor.
 const SLACK: Duration = Duration::from_secs(2);
 /// Much longer than a failover takes.
 const LONGEST_OUTAGE: Duration = Duration::from_secs(40);

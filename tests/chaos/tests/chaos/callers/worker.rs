@@ -1,4 +1,4 @@
-//! What a caller does all day: ask for keys, hold them, end them; ask again where the answer did not come.
+//! What a caller does throughout a round: lock keys, hold them, end them, and ask again where no answer came.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(2);
 /// How many keys are new at one time.
 const NEW: u64 = 40;
 
-/// What the workers of a round have in common.
+/// What the workers of a round share.
 #[derive(Debug, Clone)]
 pub(crate) struct Ground {
     /// When the round began: the keys in use follow from the time since.

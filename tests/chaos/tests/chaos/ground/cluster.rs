@@ -6,13 +6,13 @@ use std::time::Duration;
 use idem_servers::redis::{Cluster, ClusterOptions, Node, ServerKind, ServerOptions, Topology};
 use tokio::time::{sleep, timeout};
 
-/// Soon noticed, and still not mistaken for a busy machine.
+/// Short enough to notice soon, long enough not to mistake a busy machine for a dead one.
 pub(crate) const NODE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Several elections may fail before one does not.
+/// Several elections may fail before one succeeds.
 const LONGEST_ELECTION: Duration = Duration::from_mins(1);
 
-/// Whose replicas can be cut off alone: they log in as a user of their own.
+/// A cluster whose replicas can be cut off alone, because they log in as a user of their own.
 const REPLICAS: &str = "replicas";
 
 /// Which kind of server a round runs on, unless the environment says it. The long form counts its cycles by the seed; each
@@ -33,7 +33,7 @@ pub(crate) fn with_replicas_user(options: ServerOptions) -> ServerOptions {
         .config("masterauth chaos")
 }
 
-/// Cuts the link of `master` to its replicas. It goes on answering.
+/// Cuts the link of `master` to its replicas. The master still answers.
 pub(crate) async fn cut_replicas_off(master: &Node) {
     master.run(&["ACL", "SETUSER", REPLICAS, "off"]).await;
     master.run(&["CLIENT", "KILL", "USER", REPLICAS]).await;

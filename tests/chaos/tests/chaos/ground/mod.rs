@@ -1,4 +1,4 @@
-//! The servers of a round, and what lies between them and their callers.
+//! The servers of a round, and the network between them and their callers.
 
 pub(crate) mod cluster;
 pub(crate) mod divide;

@@ -27,7 +27,7 @@ impl Network {
             namespace: format!("{NAME}{id}"),
             bridge: format!("ich{id}b"),
             port: format!("ich{id}p"),
-            // Private, and seldom used.
+            // A private range that is seldom used.
             net: [10, 0b1100_0000 | high & 0b11_1111, low],
         };
         let (namespace, bridge, port) = (&network.namespace, &network.bridge, &network.port);

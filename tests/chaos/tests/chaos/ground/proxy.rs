@@ -1,6 +1,6 @@
-//! Stands between the two sides of a cluster where the machine allows no network namespaces: every node announces
-//! the ports of a proxy in its place, and connects by the address of its side, so that the proxies know who crosses.
-//! What callers send is let through: those inside and those outside look alike here.
+//! Stands between the two sides of a cluster where the machine allows no network namespaces: every node announces the
+//! ports of a proxy in its place, and connects by the address of its side, so that the proxies know which connections
+//! cross. What callers send is let through, since callers inside and outside look alike here.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -38,7 +38,7 @@ impl Proxies {
         Ports { clients, bus }
     }
 
-    /// From now on nothing crosses: what is sent vanishes, connections stay.
+    /// From now on nothing crosses: what is sent is lost, and connections stay open.
     pub(crate) fn cut(&self) {
         self.cut.send_replace(true);
     }

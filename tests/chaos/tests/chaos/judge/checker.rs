@@ -1,4 +1,4 @@
-//! Whether a history is one that the contract allows. Pure: a history in, what contradicts it out.
+//! Whether the contract allows a history. A pure function from a history to its violations.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -55,7 +55,7 @@ struct OfKey<'a> {
     attempts: BTreeMap<Token, Attempt>,
     claims: Vec<Claim>,
     fingerprints: HashMap<u64, u8>,
-    /// One pair of tokens is told once.
+    /// Each pair of tokens is reported once.
     told: BTreeSet<(Rule, Token, Token)>,
     report: &'a mut Report,
 }

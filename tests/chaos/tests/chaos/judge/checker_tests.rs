@@ -78,7 +78,7 @@ fn an_ordinary_life_is_no_violation() {
 #[test]
 fn a_second_holder_is_found_while_the_first_lease_is_live() {
     assert_eq!(found(&[acquired(A, (0, 10), 100), acquired(B, (20, 30), 200)]), [Rule::SecondHolder]);
-    // Told too late to be of use, but granted in the first one's time.
+    // Answered too late to be of use, but granted while the first token held the key.
     assert_eq!(found(&[acquired(A, (0, 10), 100), acquired(B, (20, 30), 25)]), [Rule::SecondHolder]);
     let renewed = event((30, 40), Call::Renew(A), Answer::Applied { until: 300 });
     assert_eq!(

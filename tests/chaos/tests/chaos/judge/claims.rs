@@ -1,4 +1,4 @@
-//! What callers may rely on by what they were told, and from when to when: of one key.
+//! For one key: what callers may rely on because of the answers they got, from when to when.
 //!
 //! A claim begins when the answer is there and ends, at the latest, at the moment that the contract names,
 //! counted from before the call was sent. A holder's claim also ends with the first `complete` or `release` that

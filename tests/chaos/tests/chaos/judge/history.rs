@@ -95,7 +95,7 @@ pub(crate) enum Answer {
     Nothing,
     /// Whether nobody holds the key.
     Settled(bool),
-    /// May have been done, may not, may still be: a timeout, or a call that its caller gave up.
+    /// It may have been done, or not, or may still be done: a timeout, or a call that its caller dropped.
     Unknown,
     /// An error that no call should meet.
     Failed(String),
@@ -140,7 +140,7 @@ impl Digest {
     }
 }
 
-/// Takes down what is called and answered.
+/// Records what is called and answered.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History(Arc<Mutex<Vec<Event>>>);
 

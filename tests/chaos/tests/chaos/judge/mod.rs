@@ -1,4 +1,4 @@
-//! What was seen, and whether it may have been so.
+//! What was observed, and whether the contract allows it.
 
 pub(crate) mod checker;
 mod checker_tests;

@@ -1,4 +1,4 @@
-//! What a history is held to, and what it came to.
+//! The rules for a history, and the result of checking it.
 
 use std::collections::BTreeMap;
 use std::fmt;

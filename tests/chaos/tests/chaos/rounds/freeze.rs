@@ -1,4 +1,4 @@
-//! A master hangs until it is replaced, and goes on as if nothing had been (SIGSTOP, SIGCONT).
+//! A master hangs until it is replaced, and then continues as if nothing had happened (SIGSTOP, SIGCONT).
 
 use idem_redis::Acks;
 use idem_servers::redis::Cluster;
@@ -21,7 +21,7 @@ pub(crate) async fn round(cluster: &Cluster, seed: u64, acks: Option<Acks>) -> R
     load.answered().await;
     load.run(500).await;
     cluster.wait_ok().await;
-    // It answers what had piled up before it hears that it was replaced.
+    // It answers the waiting calls before it learns that it was replaced.
     load.finish(Reads::MayBeStale).await
 }
 

@@ -94,7 +94,8 @@ async fn without_acknowledgements_a_partition_gives_second_holders() {
     losses("partition, acks = 0", async |seed| round(&divided, seed, Some(Acks::Count(0)), TEST).await).await;
 }
 
-/// What keeps the claim of two replicas honest: a single acknowledgement may come from the one that is cut off too.
+/// Shows that the case of two replicas is a real test: a single acknowledgement may come from the replica that is cut
+/// off too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_acknowledgement_of_two_replicas_is_not_enough() {
     const TEST: &str = "rounds::partition::one_acknowledgement_of_two_replicas_is_not_enough";

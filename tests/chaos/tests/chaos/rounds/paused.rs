@@ -19,7 +19,7 @@ pub(crate) async fn round(cluster: &Cluster, seed: u64, acks: Option<Acks>) -> R
 async fn a_holder_that_sleeps_past_its_lease_is_refused_once_another_took_over() {
     let cluster = options(turn(0)).start().await;
     let (mut superseded, mut late) = (0, 0);
-    // How often it comes to either depends on the machine: again, with other dice, until both were seen.
+    // How often either happens depends on the machine. The round is repeated with other seeds until both were seen.
     for seed in 1..=6 {
         let report = round(&cluster, seed, None).await;
         judged("paused holders", &report);

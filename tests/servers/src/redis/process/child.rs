@@ -1,4 +1,4 @@
-//! A server process that does not outlive who holds it.
+//! A server process that does not outlive its holder.
 //!
 //! Its parent is a shell that waits for a line, or the end, of a pipe, then kills the server, waits for it and
 //! ends. The pipe's other end is held by this process, and the kernel closes it however this process dies. The shell
@@ -38,7 +38,7 @@ kill -KILL 0
 pub(in crate::redis) struct Process {
     pid: u32,
     watchdog: Child,
-    /// None where others hold the pipe: then dropping leaves the server to them.
+    /// `None` where other processes hold the pipe: dropping this value then leaves the server to them.
     line: Option<ChildStdin>,
 }
 
@@ -94,7 +94,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let Some(mut line) = self.line.take() else { return };
-        // Where the watchdog is gone, nobody reads; there is nothing left to end then.
+        // When the watchdog is gone nobody reads the pipe, and there is nothing left to end.
         let _ = line.write_all(b"\n");
         let _ = self.watchdog.wait();
     }
@@ -103,7 +103,7 @@ impl Drop for Process {
 impl Exit {
     /// Waits until the server has ended.
     pub(in crate::redis) async fn wait(&mut self) {
-        // An error means that the pipe is of no more use, which is the same.
+        // An error means that the pipe is closed, which is the same.
         let _ = self.0.read_to_end(&mut Vec::new()).await;
     }
 }

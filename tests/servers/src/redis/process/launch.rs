@@ -12,7 +12,7 @@ use crate::redis::options::ServerOptions;
 use crate::redis::poll::poll;
 use crate::redis::wire::Reply;
 
-/// How a server says so in its log.
+/// What a server logs when its port is taken.
 pub(in crate::redis) const PORT_TAKEN: &str = "Failed listening on port";
 /// Loading the data of a test takes far less.
 const LONGEST_START: Duration = Duration::from_secs(30);
@@ -25,7 +25,7 @@ pub(in crate::redis) async fn launch(
 ) -> Result<Process, String> {
     let folder = folder.path();
     let config = folder.join("redis.conf");
-    // What an earlier start logged says nothing about this one.
+    // The log of an earlier start must not be taken for that of this one.
     let _ = std::fs::rename(folder.join("redis.log"), folder.join("redis.log.1"));
     std::fs::write(&config, redis_conf(options, node, folder)).map_err(|error| error.to_string())?;
     let mut command = options.prefix.clone();

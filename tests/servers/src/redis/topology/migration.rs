@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 use super::layout::Topology;
 use crate::redis::node::{Login, Node};
 
-/// For what one node of a sound cluster hears of another.
+/// How long news may take from one node of a healthy cluster to another.
 const LONGEST_GOSSIP: Duration = Duration::from_mins(1);
 
 /// Waits until `node` has heard of the one with this id: it may have joined a moment ago.

@@ -1,4 +1,4 @@
-//! What one node of a cluster says about all of them.
+//! One node's view of its cluster.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -79,7 +79,7 @@ impl Member {
         self.flag("master")
     }
 
-    /// Whether the one who was asked has nothing against it.
+    /// Whether the node that was asked does not consider it failed.
     pub(in crate::redis) fn is_well(&self) -> bool {
         self.connected && !["handshake", "fail", "fail?", "noaddr"].iter().any(|flag| self.flag(flag))
     }
