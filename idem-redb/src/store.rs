@@ -178,6 +178,10 @@ impl Transition for RedbStore {
         self.0.state.waiters.settled(self, key, timeout).await
     }
 
+    async fn close(&self) -> Result<()> {
+        self.0.close().await
+    }
+
     async fn expire(&self, budget: usize) -> Result<Expired> {
         expire::expire(&self.0, budget).await
     }

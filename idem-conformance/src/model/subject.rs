@@ -68,7 +68,7 @@ impl Subject {
         for (key, record) in (0..KEYS).zip(&records) {
             compare_record(&clocks, reference, key, record.as_ref(), &self.tokens)?;
             if let Some(record) = record {
-                compare_belief(&clocks, record, &self.leases)?;
+                compare_belief(&clocks, &self.key(key), record, &self.leases)?;
             }
         }
         Ok(())

@@ -11,6 +11,7 @@ use map_harness::MapHarness;
 use tokio::task::JoinSet;
 
 conformance!(reference, async || MapHarness::manual());
+conformance!(without_strict_sequence, async || MapHarness::without_strict_sequence(), lacks: [StrictSequence]);
 
 /// On a clock that nobody can move, as a server's is, the cases wait instead. All at once, since they mostly
 /// sleep; each failure is named.

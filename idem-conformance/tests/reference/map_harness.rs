@@ -13,33 +13,43 @@ use crate::map_store::{Disk, MapStore, lock};
 pub(crate) struct MapHarness {
     time: Time,
     disk: Arc<Mutex<Disk>>,
+    strict_sequence: bool,
     store: Arc<MapStore>,
 }
 
 impl MapHarness {
     /// On a clock that the cases move.
     pub(crate) fn manual() -> Self {
-        Self::new(Time::Manual(ManualClock::new(Timestamp::from_micros(1_750_000_000_000_000))))
+        Self::new(manual_time(), true)
+    }
+
+    /// The same, and sequences that begin anew with a record that was removed.
+    pub(crate) fn without_strict_sequence() -> Self {
+        Self::new(manual_time(), false)
     }
 
     /// On the system's clock: the cases wait.
     pub(crate) fn real(tick: Duration) -> Self {
-        Self::new(Time::Real { tick })
+        Self::new(Time::Real { tick }, true)
     }
 
-    fn new(time: Time) -> Self {
+    fn new(time: Time, strict_sequence: bool) -> Self {
         let disk = Arc::default();
-        let store = open(&disk, &time);
-        Self { time, disk, store }
+        let store = open(&disk, &time, strict_sequence);
+        Self { time, disk, strict_sequence, store }
     }
 }
 
-fn open(disk: &Arc<Mutex<Disk>>, time: &Time) -> Arc<MapStore> {
+fn manual_time() -> Time {
+    Time::Manual(ManualClock::new(Timestamp::from_micros(1_750_000_000_000_000)))
+}
+
+fn open(disk: &Arc<Mutex<Disk>>, time: &Time, strict_sequence: bool) -> Arc<MapStore> {
     let clock: SharedClock = match time {
         Time::Manual(clock) => Arc::new(clock.clone()),
         Time::Real { .. } => SystemClock::shared(),
     };
-    Arc::new(MapStore::open(disk, clock, LARGEST_OUTCOME as u64))
+    Arc::new(MapStore::open(disk, clock, LARGEST_OUTCOME as u64, strict_sequence))
 }
 
 #[async_trait]
@@ -53,7 +63,7 @@ impl Harness for MapHarness {
     }
 
     async fn reopen(&mut self) -> Result<(), Unsupported> {
-        self.store = open(&self.disk, &self.time);
+        self.store = open(&self.disk, &self.time, self.strict_sequence);
         Ok(())
     }
 

@@ -29,6 +29,7 @@ pub(crate) struct MapStore {
     waiters: Arc<Waiters>,
     time: StoreClock,
     max_bytes: u64,
+    strict_sequence: bool,
 }
 
 /// The time of a store that kept `mark`, however long it was closed.
@@ -41,9 +42,14 @@ fn resumed(clock: SharedClock, mark: Option<ClockMark>) -> StoreClock {
 }
 
 impl MapStore {
-    pub(crate) fn open(disk: &Arc<Mutex<Disk>>, clock: SharedClock, max_bytes: u64) -> Self {
+    pub(crate) fn open(
+        disk: &Arc<Mutex<Disk>>,
+        clock: SharedClock,
+        max_bytes: u64,
+        strict_sequence: bool,
+    ) -> Self {
         let time = resumed(clock, lock(disk).mark);
-        Self { disk: Arc::clone(disk), waiters: Arc::default(), time, max_bytes }
+        Self { disk: Arc::clone(disk), waiters: Arc::default(), time, max_bytes, strict_sequence }
     }
 
     /// The same records for another user.
@@ -53,6 +59,7 @@ impl MapStore {
             waiters: Arc::clone(&self.waiters),
             time: self.time.clone(),
             max_bytes: self.max_bytes,
+            strict_sequence: self.strict_sequence,
         }
     }
 
@@ -61,7 +68,9 @@ impl MapStore {
         let operation = call.operation();
         let mut disk = lock(&self.disk);
         let now = self.time.now();
-        if let Call::Lock { min_sequence, .. } = &mut call {
+        if let Call::Lock { min_sequence, .. } = &mut call
+            && self.strict_sequence
+        {
             *min_sequence = disk.last_sequence + 1;
         }
         let record = disk.read(key, now).map_err(|error| error.during(operation))?;
@@ -131,7 +140,7 @@ impl Transition for MapStore {
         let mut capabilities = Capabilities::default();
         capabilities.durable = true;
         capabilities.shared = true;
-        capabilities.strict_sequence = true;
+        capabilities.strict_sequence = self.strict_sequence;
         capabilities.notifies = true;
         capabilities
     }

@@ -118,6 +118,10 @@ macro_rules! __store_from_transition {
                 $crate::backend::Transition::expire(self, budget).await
             }
 
+            async fn close(&self) -> $crate::Result<()> {
+                $crate::backend::Transition::close(self).await
+            }
+
             fn capabilities(&self) -> $crate::Capabilities {
                 $crate::backend::Transition::capabilities(self)
             }

@@ -1,7 +1,7 @@
 //! From one atomic step to a whole store.
 
 use std::fmt::Debug;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -47,22 +47,30 @@ use crate::store::{Capabilities, Expired};
 ///         }
 ///         Ok(Applied { answer: decision.answer, wrote })
 ///     }
-///     // and the others
-/// #   async fn get(&self, key: &Key) -> Result<Option<Record>> {
-/// #       let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-/// #       let now = self.clock.now();
-/// #       let record = records.get(key).filter(|record| !record.is_expired(now)).cloned();
-/// #       Ok(record.map(|record| Record { as_of: now, ..record }))
-/// #   }
-/// #   async fn expire(&self, _budget: usize) -> Result<Expired> {
-/// #       Ok(Expired::default())
-/// #   }
-/// #   fn sent(&self, _key: &Key) -> Sent {
-/// #       Sent::now(self.clock.source())
-/// #   }
-/// #   fn capabilities(&self) -> Capabilities {
-/// #       Capabilities::none()
-/// #   }
+///
+///     async fn get(&self, key: &Key) -> Result<Option<Record>> {
+///         let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+///         let now = self.clock.now();
+///         let record = records.get(key).filter(|record| !record.is_expired(now)).cloned();
+///         Ok(record.map(|record| Record { as_of: now, ..record }))
+///     }
+///
+///     async fn expire(&self, budget: usize) -> Result<Expired> {
+///         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+///         let now = self.clock.now();
+///         let expired = records.iter().filter(|(_, record)| record.is_expired(now)).map(|(key, _)| *key);
+///         let expired: Vec<Key> = expired.collect();
+///         expired.iter().take(budget).for_each(|key| drop(records.remove(key)));
+///         Ok(Expired { removed: expired.len().min(budget), more: expired.len() > budget })
+///     }
+///
+///     fn sent(&self, _key: &Key) -> Sent {
+///         Sent::now(self.clock.source())
+///     }
+///
+///     fn capabilities(&self) -> Capabilities {
+///         Capabilities::none()
+///     }
 /// }
 ///
 /// store_from_transition!(MapStore);
@@ -71,7 +79,9 @@ pub trait Transition: Debug + Send + Sync + 'static {
     /// Loads the record of `key`, lets [`decide`](crate::backend::decide()) say what `call` does to it, and carries that
     /// out, as one atomic step: no other call on the key comes in between, and either all of it is kept or nothing.
     ///
-    /// A store whose sequences rise across the removal of a record sets `min_sequence` of a [`Call::Lock`] first.
+    /// A store whose sequences rise across the removal of a record sets `min_sequence` of a [`Call::Lock`] first: to 1 more
+    /// than the highest sequence that it has given out, to whatever key. The time will not do, since a clock may stand still.
+    /// Another store leaves it at 0, and does not claim [`strict_sequence`](Capabilities::strict_sequence).
     /// `sent` was taken before the call began.
     ///
     /// # Errors
@@ -82,6 +92,9 @@ pub trait Transition: Debug + Send + Sync + 'static {
     fn apply(&self, key: &Key, call: Call, sent: &Sent) -> impl Future<Output = Result<Applied>> + Send;
 
     /// [`Store::get`](crate::Store::get): what is kept for `key`, `None` also once it has expired.
+    ///
+    /// Set [`as_of`](Record::as_of) to the store's time now: what is left of a lease is told by it, and to those who wait a
+    /// record that always says when it was written is a lease that never ends.
     fn get(&self, key: &Key) -> impl Future<Output = Result<Option<Record>>> + Send;
 
     /// [`Store::expire`](crate::Store::expire): removes at most `budget` expired records.
@@ -109,6 +122,11 @@ pub trait Transition: Debug + Send + Sync + 'static {
     /// ended](Transition::lease_ended).
     fn settled(&self, key: &Key, timeout: Duration) -> impl Future<Output = Result<bool>> + Send {
         settled_by_polling(|| self.get(key), timeout)
+    }
+
+    /// [`Store::close`](crate::Store::close), for a store that holds nothing.
+    fn close(&self) -> impl Future<Output = Result<()>> + Send {
+        ready(Ok(()))
     }
 
     /// Called after a call by which a lease on `key` was completed, released or removed.

@@ -127,6 +127,10 @@ impl<S: Store> Store for Observed<S> {
         answer
     }
 
+    async fn close(&self) -> Result<()> {
+        self.store.close().await
+    }
+
     fn capabilities(&self) -> Capabilities {
         self.store.capabilities()
     }

@@ -33,7 +33,9 @@ use crate::record::{Outcome, Record, Replay};
 /// call would have made it, never half.
 ///
 /// # Writing a store
-/// Implement this trait over your storage, make `decide` atomic there, and run `idem-conformance` against it.
+/// Implement [`Transition`](crate::backend::Transition) over your storage, let
+/// [`store_from_transition!`](crate::backend::store_from_transition) make this trait of it, and run `idem-conformance`
+/// against it.
 ///
 /// Usable as `Arc<dyn Store>` and `Box<dyn Store>`. [`StoreExt`](crate::StoreExt) builds on these calls,
 /// [`execute`](crate::StoreExt::execute) above all.
@@ -277,6 +279,30 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # }
     /// ```
     async fn expire(&self, budget: usize) -> Result<Expired>;
+
+    /// Finishes what was asked before, and lets go of what the store holds: a file, say. To be awaited when a program ends.
+    ///
+    /// # Contract
+    /// Calls that come later may be [`Closed`](crate::ErrorKind::Closed). Closing twice is closing once. A store that holds
+    /// nothing does nothing, and that is the default.
+    ///
+    /// # Errors
+    /// Those of what was still to be done. Nothing that was acknowledged is lost by them.
+    ///
+    /// # Cancel safety
+    /// The store closes nevertheless, or stays open.
+    ///
+    /// # Example
+    /// ```
+    /// # async fn example(store: std::sync::Arc<dyn idem_core::Store>) -> idem_core::Result<()> {
+    /// // Once no `execute` is running any more.
+    /// store.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// What this store promises beyond the contract.
     fn capabilities(&self) -> Capabilities;

@@ -81,6 +81,9 @@ macro_rules! forward_store {
             async fn expire(&self, budget: usize) -> Result<Expired> {
                 (**self).expire(budget).await
             }
+            async fn close(&self) -> Result<()> {
+                (**self).close().await
+            }
             fn capabilities(&self) -> Capabilities {
                 (**self).capabilities()
             }

@@ -54,6 +54,22 @@ async fn uri_may_stand_where_a_table_may() {
 }
 
 #[tokio::test]
+async fn whatever_store_was_opened_can_be_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let redb = format!("redb:{}", file(&folder).display());
+    for (uri, ends) in [(&*redb, true), ("moka:", false)] {
+        let store = open(uri).await;
+        store.close().await.unwrap();
+        store.close().await.unwrap();
+        let key = Key::new(&Scope::shared(), "order-1").unwrap();
+        let closed = store.get(&key).await.is_err_and(|error| error.kind() == ErrorKind::Closed);
+        assert_eq!(closed, ends, "{uri}");
+    }
+    // Its file is free.
+    assert_works(&open(&redb).await).await;
+}
+
+#[tokio::test]
 async fn scheme_decides_the_backend() {
     let folder = tempfile::tempdir().unwrap();
     let redb = open(&*format!("redb:{}", file(&folder).display())).await;
