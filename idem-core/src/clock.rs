@@ -1,4 +1,4 @@
-//! Time. This is the only file that asks the operating system for it.
+//! Clocks: the system's, and one that a test moves.
 
 use std::fmt;
 use std::ops::{Add, Sub};

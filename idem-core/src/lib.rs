@@ -4,6 +4,19 @@
 //! that the client chose makes the difference. This crate is what every idem store promises: **for one key, one
 //! unexpired lease at a time, one accepted completion, and the same answer for every retry until it expires.**
 //!
+//! ```
+//! use std::{io, time::Duration};
+//! use idem_core::{Fingerprint, Key, NoResult, Policy, Result, Scope, Store, StoreExt};
+//!
+//! async fn pay(store: &dyn Store, client_key: &str, cents: u64) -> Result<Result<String, NoResult<io::Error>>> {
+//!     let key = Key::new(&Scope::new("tenant-7")?, client_key)?; // whose key, and which
+//!     let request = Fingerprint::builder("payments v1").part(cents.to_le_bytes()).finish(); // what it asks for
+//!     let policy = Policy::new(Duration::from_secs(30), Duration::from_hours(24)); // lease and retention
+//!     let charge = |_lease| async move { Ok(format!("receipt for {cents} cents")) }; // runs once
+//!     Ok(store.execute(&key, &request, &policy, charge).await?.into_result())
+//! }
+//! ```
+//!
 //! | to | use |
 //! |---|---|
 //! | run the work of a key once | [`StoreExt::execute`] with a [`Policy`]; it answers an [`Execution`] |

@@ -51,7 +51,7 @@
 //!     // The layer that is added last stands outermost.
 //!     Ok(Router::new()
 //!         .route("/payments", post(|| async { (StatusCode::CREATED, "paid") }))
-//!         .layer(idempotency)
+//!         .route_layer(idempotency)
 //!         .layer(from_fn(authenticate)))
 //! }
 //!

@@ -13,12 +13,17 @@ use crate::store::Store;
 /// The backends that an application can open. The application chooses them: there is no global list and no enum.
 ///
 /// ```no_run
-/// # use idem_core::{Driver, Registry, Result};
-/// # async fn example(idem_redb_driver: Driver, idem_moka_driver: Driver) -> Result<()> {
-/// let registry = Registry::new().with(idem_redb_driver).with(idem_moka_driver);
+/// # mod idem_redb { pub const DRIVER: idem_core::Driver = super::DRIVER; }
+/// # mod idem_moka { pub const DRIVER: idem_core::Driver = super::DRIVER; }
+/// # const DRIVER: idem_core::Driver = idem_core::Driver { schemes: &[], target: None, open: |_| unreachable!() };
+/// # async fn example() -> idem_core::Result<()> {
+/// use idem_core::Registry;
+///
+/// let registry = Registry::new().with(idem_redb::DRIVER).with(idem_moka::DRIVER);
 /// let store = registry.open("redb:./payments.idem?check_integrity=true").await?;
 /// # Ok(())
 /// # }
+/// # fn main() {}
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
