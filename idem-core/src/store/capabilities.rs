@@ -87,3 +87,12 @@ impl Capabilities {
         Self { call_timeout: Some(limit), ..self }
     }
 }
+
+/// The answer to [`Store::expire`](crate::Store::expire).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Expired {
+    /// How many records were removed.
+    pub removed: usize,
+    /// Whether more expired records remain.
+    pub more: bool,
+}

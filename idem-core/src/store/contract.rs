@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::capabilities::Capabilities;
+use super::capabilities::{Capabilities, Expired};
 use super::polling::settled_by_polling;
 use crate::claim::Claim;
 use crate::effect::Effect;
@@ -16,26 +16,25 @@ use crate::identity::{Fingerprint, Key};
 use crate::lease::{Lease, LockAnswer};
 use crate::record::{Outcome, Record, Replay};
 
-/// A store of idempotency keys: **for one key, one unexpired lease at a time, one accepted completion, and
-/// the same answer for every retry until it expires.**
+/// A store of idempotency keys: **for one key, one unexpired lease at a time, one accepted completion, and the same
+/// answer for every retry until it expires.**
 ///
 /// # Contract
-/// Every call acts on one record in one atomic step, as [`decide`](crate::backend::decide) says. A store keeps what it
-/// acknowledged, as far as its [`Capabilities`] go. Store time never runs backwards.
+/// Every call acts on one record in one atomic step, as [`decide`](crate::backend::decide) says. A store keeps what
+/// it acknowledged, as far as its [`Capabilities`] go. Store time never runs backwards.
 ///
 /// # Errors
 /// An [`Error`](crate::Error) means that the store failed or was misused, never a business result. After
-/// [`Timeout`](crate::ErrorKind::Timeout) or [`Unavailable`](crate::ErrorKind::Unavailable) the effect is
-/// unknown: send the same call again, with the same owner or lease, and the answer is the truth.
+/// [`Timeout`](crate::ErrorKind::Timeout) or [`Unavailable`](crate::ErrorKind::Unavailable) the effect is unknown:
+/// send the same call again, with the same owner or lease, and the answer is the truth.
 ///
 /// # Cancel safety
-/// Every call is safe to resend and safe to cancel: a dropped future leaves the record as it was, or as the
-/// call would have made it, never half.
+/// Every call is safe to resend and safe to cancel: a dropped future leaves the record as it was, or as the call
+/// would have made it, never half.
 ///
 /// # Writing a store
-/// Implement [`Transition`](crate::backend::Transition) over your storage, let
-/// [`store_from_transition!`](crate::backend::store_from_transition) make this trait of it, and run `idem-conformance`
-/// against it.
+/// Implement [`Transition`](crate::backend::Transition) over your storage, and run `idem-conformance` against it:
+/// [`store_from_transition!`](crate::backend::store_from_transition) makes this trait of it.
 ///
 /// Usable as `Arc<dyn Store>` and `Box<dyn Store>`. [`StoreExt`](crate::StoreExt) builds on these calls,
 /// [`execute`](crate::StoreExt::execute) above all.
@@ -50,15 +49,15 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Asks for the right to run the work of `key`.
     ///
     /// # Contract
-    /// At most one caller at a time gets [`LockAnswer::Acquired`] while its lease is live. A completed key is answered
-    /// with its outcome, another fingerprint with a mismatch. The same `claim.owner` sent again is the same `lock`: it
-    /// gets the same token and attempt.
+    /// At most one caller at a time gets [`LockAnswer::Acquired`] while its lease is live. A completed key is
+    /// answered with its outcome, another fingerprint with a mismatch. The same `claim.owner` sent again is the same
+    /// `lock`: it gets the same token and attempt.
     ///
     /// A `lock` delayed in the network past its own release can leave a lease that nobody holds, until it ends.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a lease or retention outside
-    /// [`Claim`]'s limits, [`Full`](crate::ErrorKind::Full) when the store takes no new key.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a lease or retention outside [`Claim`]'s limits,
+    /// [`Full`](crate::ErrorKind::Full) when the store takes no new key.
     ///
     /// # Cancel safety
     /// A dropped future may leave a granted lease behind, which ends by itself. The same claim, sent again, gets that
@@ -68,19 +67,15 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// ```
     /// # async fn example(store: &dyn idem_core::Store) -> idem_core::Result<()> {
     /// use std::time::Duration;
-    /// use bytes::Bytes;
     /// use idem_core::{Claim, Fingerprint, Key, LockAnswer, Outcome, Owner, Scope};
     ///
     /// let key = Key::new(&Scope::new("tenant-7")?, "order-1")?;
     /// let fingerprint = Fingerprint::builder("orders v1").part("buy 3 apples").finish();
-    /// let claim = Claim {
-    ///     owner: Owner::random()?,
-    ///     lease: Duration::from_secs(30),
-    ///     retention: Duration::from_secs(24 * 3600),
-    /// };
+    /// let (lease, retention) = (Duration::from_secs(30), Duration::from_hours(24));
+    /// let claim = Claim { owner: Owner::random()?, lease, retention };
     /// match store.lock(&key, &fingerprint, &claim).await? {
     ///     LockAnswer::Acquired(lease) => {
-    ///         let answer = Outcome::Value(Bytes::from_static(b"3 apples")); // the work
+    ///         let answer = Outcome::Value("3 apples".into()); // the work
     ///         let _effect = store.complete(&lease, answer, lease.retention()).await?;
     ///     }
     ///     LockAnswer::Completed(replay) => println!("replay {:?}", replay.outcome),
@@ -96,12 +91,11 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Contract
     /// `None` says nothing: ask by `lock`. `Some` is what `lock` would have answered at this moment to a request with
-    /// `fingerprint`. The call changes nothing and waits for nothing: it runs on the caller's thread, so it reads only
-    /// what `lock` would read there, in memory. It answers `None` for damage and failures, and `lock` reports them.
-    /// [`execute`](crate::StoreExt::execute) peeks before it makes a claim.
+    /// `fingerprint`. The call changes nothing and waits for nothing: it runs on the caller's thread, so it reads
+    /// only what `lock` would read there, in memory. It answers `None` for damage and failures, and `lock` reports
+    /// them. [`execute`](crate::StoreExt::execute) peeks before it makes a claim.
     ///
-    /// The default answers `None`. A wrapper may forward the call or not; where it does not, a replay comes from
-    /// `lock`.
+    /// The default answers `None`. A wrapper need not forward the call: a replay then comes from `lock`.
     ///
     /// # Example
     /// ```
@@ -129,11 +123,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Example
     /// ```
     /// # async fn example(store: &dyn idem_core::Store, lease: idem_core::Lease) -> idem_core::Result<()> {
-    /// # use std::time::Duration;
-    /// use idem_core::Effect;
-    /// if let Effect::Lost(reason) = store.renew(&lease, Duration::from_secs(30)).await? {
-    ///     eprintln!("stop, somebody else may run this: {reason:?}");
-    /// }
+    /// let effect = store.renew(&lease, std::time::Duration::from_secs(30)).await?;
+    /// println!("{effect:?}"); // `Lost`: stop, another caller may run this
     /// # Ok(())
     /// # }
     /// ```
@@ -154,9 +145,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Example
     /// ```
     /// # async fn example(store: &dyn idem_core::Store, lease: idem_core::Lease) -> idem_core::Result<()> {
-    /// # use std::time::Duration;
-    /// # use bytes::Bytes;
-    /// let _effect = store.checkpoint(&lease, 2, Bytes::from_static(b"charged"), Duration::from_secs(30)).await?;
+    /// let _effect = store.checkpoint(&lease, 2, "charged".into(), std::time::Duration::from_secs(30)).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -175,22 +164,21 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// `complete`: `Applied`, and the stored outcome stays. The record lives at least to its lease deadline.
     ///
     /// # Errors
-    /// [`TooLarge`](crate::ErrorKind::TooLarge) when the outcome is larger than the store keeps: the lease is
-    /// still held, complete it with [`Outcome::Unavailable`] so that the work never runs again.
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) when the outcome is larger than the store keeps: the lease is still
+    /// held, complete it with [`Outcome::Unavailable`] so that the work never runs again.
     ///
     /// # Cancel safety
     /// Safe: the key is locked as before, or completed.
     ///
-    /// # Example
-    /// See [`lock`](Store::lock).
+    /// The example is that of [`lock`](Store::lock).
     async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Effect>;
 
     /// Gives the key back without a result: the work did not happen, or may happen again.
     ///
     /// # Contract
-    /// Without a checkpoint the record is removed; with one the holder is cleared and the record kept, so that the next
-    /// attempt resumes at once. A second `release` changes nothing and answers `Lost` (`Gone` or `Released`). Either
-    /// answer means that this lease no longer holds the key.
+    /// Without a checkpoint the record is removed; with one the holder is cleared and the record kept, so that the
+    /// next attempt resumes at once. A second `release` changes nothing and answers `Lost` (`Gone` or `Released`).
+    /// Either answer means that this lease no longer holds the key.
     ///
     /// # Cancel safety
     /// Safe: the key is held as before, or released.
@@ -237,8 +225,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Example
     /// ```
     /// # async fn example(store: &dyn idem_core::Store, key: idem_core::Key) -> idem_core::Result<()> {
-    /// # use std::time::Duration;
-    /// if store.settled(&key, Duration::from_secs(2)).await? {
+    /// if store.settled(&key, std::time::Duration::from_secs(2)).await? {
     ///     // lock again: it is completed, released, or its holder is gone
     /// }
     /// # Ok(())
@@ -248,8 +235,8 @@ pub trait Store: Debug + Send + Sync + 'static {
         settled_by_polling(|| self.get(key), timeout).await
     }
 
-    /// Removes the record of `key`, for operators. False: there was none, or its lease is live and `force`
-    /// was not given.
+    /// Removes the record of `key`, for operators. False: there was none, or its lease is live and `force` was not
+    /// given.
     ///
     /// # Contract
     /// With `force` a running holder loses its lease (`Gone`), and its work may run again.
@@ -280,11 +267,12 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// ```
     async fn expire(&self, budget: usize) -> Result<Expired>;
 
-    /// Finishes what was asked before, and lets go of what the store holds: a file, say. To be awaited when a program ends.
+    /// Finishes what was asked before, and lets go of what the store holds: a file, say. To be awaited when a program
+    /// ends.
     ///
     /// # Contract
-    /// Calls that come later may be [`Closed`](crate::ErrorKind::Closed). Closing twice is closing once. A store that holds
-    /// nothing does nothing, and that is the default.
+    /// Calls that come later may be [`Closed`](crate::ErrorKind::Closed). Closing twice is closing once. A store that
+    /// holds nothing does nothing, and that is the default.
     ///
     /// # Errors
     /// Those of what was still to be done. Nothing that was acknowledged is lost by them.
@@ -295,8 +283,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Example
     /// ```
     /// # async fn example(store: std::sync::Arc<dyn idem_core::Store>) -> idem_core::Result<()> {
-    /// // Once no `execute` is running any more.
-    /// store.close().await?;
+    /// store.close().await?; // once no `execute` is running
     /// # Ok(())
     /// # }
     /// ```
@@ -309,13 +296,4 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// Access to what only one backend can do.
     fn as_any(&self) -> &dyn Any;
-}
-
-/// The answer to [`Store::expire`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Expired {
-    /// How many records were removed.
-    pub removed: usize,
-    /// Whether more expired records remain.
-    pub more: bool,
 }

@@ -6,6 +6,6 @@ mod pointer_impls;
 pub(crate) mod polling;
 mod settled_wait;
 
-pub use capabilities::Capabilities;
-pub use contract::{Expired, Store};
+pub use capabilities::{Capabilities, Expired};
+pub use contract::Store;
 pub use settled_wait::SettledWait;

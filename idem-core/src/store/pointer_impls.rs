@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::capabilities::Capabilities;
-use super::contract::{Expired, Store};
+use super::capabilities::{Capabilities, Expired};
+use super::contract::Store;
 use crate::claim::Claim;
 use crate::effect::Effect;
 use crate::error::Result;

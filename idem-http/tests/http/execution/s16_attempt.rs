@@ -14,15 +14,14 @@ use idem_moka::{MokaConfig, MokaStore};
 use idem_redb::{RedbStore, RedbStoreExt, Transacted};
 use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 
-use crate::support::{App, Calls, Fault, FaultyStore, Gate, Reply, post, problem_code};
+use crate::support::{App, Calls, Fault, FaultyStore, Gate, Reply, post, problem_code, repeated};
 
 #[tokio::test]
 async fn the_attempt_and_the_key_are_extractors() {
-    let handler = |attempt: Attempt, key: IdempotencyKey| async move {
+    let app = App::new(|attempt: Attempt, key: IdempotencyKey| async move {
         assert_eq!(attempt.key(), attempt.lease().key());
         format!("{} {} {}", key.as_str(), attempt.number(), attempt.checkpoint().is_none())
-    };
-    let app = App::new(handler);
+    });
     assert_eq!(app.ask(post("k", "")).await.text(), "k 1 true");
 }
 
@@ -261,8 +260,7 @@ async fn the_helper_makes_the_outcome_that_the_layer_would_store() {
         let streamed = attempt.outcome_of(answer()).await.unwrap();
         let whole = attempt.outcome(&collected).unwrap();
         let too_large = attempt.outcome(&http::Response::new(vec![0; 2000]));
-        let too_long =
-            attempt.outcome_of(http::Response::new(crate::support::repeated("0123456789", 200))).await;
+        let too_long = attempt.outcome_of(http::Response::new(repeated("0123456789", 200))).await;
         let refused = NotKept::TooLarge { most: 1_000 };
         assert_eq!((too_large.unwrap_err(), too_long.unwrap_err()), (refused, refused));
         let lease = attempt.lease();

@@ -6,7 +6,7 @@ use idem_redb::{RedbConfig, RedbStore};
 
 use crate::support::call::{acquire, complete, config, key, lock, open};
 use crate::support::disk::Disk;
-use crate::support::quiet::let_redb_panic_quietly;
+use crate::support::process::quiet::let_redb_panic_quietly;
 use crate::support::rng::Rng;
 use crate::support::workload::clock;
 

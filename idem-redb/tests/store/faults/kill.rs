@@ -15,7 +15,7 @@ use redb::{Database, ReadableDatabase};
 use tokio::task::JoinSet;
 
 use crate::support::call::key;
-use crate::support::child;
+use crate::support::process::child;
 use crate::support::rng::Rng;
 use crate::support::workload::{BOOKED, complete_with_row, fingerprint};
 

@@ -8,7 +8,7 @@ use crate::support::call::{config, open};
 use crate::support::disk::Disk;
 use crate::support::history::History;
 use crate::support::judge::{self, Verdict};
-use crate::support::quiet::let_redb_panic_quietly;
+use crate::support::process::quiet::let_redb_panic_quietly;
 use crate::support::rng::Rng;
 use crate::support::settle;
 use crate::support::workload::{self, AfterError, clock};

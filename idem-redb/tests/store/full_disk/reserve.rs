@@ -13,7 +13,7 @@ use redb::{TableDefinition, WriteTransaction};
 use tokio::task::JoinSet;
 
 use crate::support::call::key;
-use crate::support::mount;
+use crate::support::process::mount;
 use crate::support::workload::{clock, fingerprint, shared};
 
 const HOUR: Duration = Duration::from_hours(1);

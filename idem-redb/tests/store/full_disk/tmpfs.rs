@@ -8,7 +8,7 @@ use idem_core::{Effect, ErrorKind, LockAnswer, Outcome, Store};
 use idem_redb::{RedbConfig, RedbStore};
 
 use crate::support::call::{key, lock, replay};
-use crate::support::mount;
+use crate::support::process::mount;
 
 const TEST: &str = "full_disk::tmpfs::a_file_system_without_space_is_told_as_full_and_recovered_from";
 

@@ -9,7 +9,7 @@ use redb::{Database, TableDefinition};
 use tempfile::TempDir;
 
 use crate::support::call::{acquire, assert_replays, complete_keys, key};
-use crate::support::child;
+use crate::support::process::child;
 use crate::support::rng::Rng;
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use crate::support::call::{acquire, complete, complete_keys, config, key, lock, open};
 use crate::support::disk::Disk;
 #[cfg(unix)]
-use crate::support::mount;
+use crate::support::process::mount;
 #[cfg(unix)]
 use crate::support::workload::{clock, shared};
 

@@ -12,8 +12,8 @@ use idem_redb::{RedbConfig, RedbStore, Transacted};
 use redb::{TableDefinition, WriteTransaction};
 
 use crate::support::call::replay;
+use crate::support::process::{child, mount};
 use crate::support::workload::{clock, fingerprint, shared};
-use crate::support::{child, mount};
 
 /// What the file system has.
 const SIZE: &str = "64m";

@@ -1,13 +1,11 @@
 //! What the tests of this binary share.
 
 pub(crate) mod call;
-pub(crate) mod child;
 pub(crate) mod disk;
 pub(crate) mod history;
 mod image;
 pub(crate) mod judge;
-pub(crate) mod mount;
-pub(crate) mod quiet;
+pub(crate) mod process;
 pub(crate) mod rng;
 pub(crate) mod settle;
 mod storage;
