@@ -26,7 +26,8 @@ const MOST_OUTCOME: u64 = 1 << 30;
 ///     max_bytes = "256MiB"
 ///     when_full = "evict"
 /// "#)?;
-/// assert_eq!(config, MokaConfig { max_bytes: 256 << 20, when_full: WhenFull::Evict, ..MokaConfig::default() });
+/// assert_eq!((config.max_bytes, config.when_full), (256 << 20, WhenFull::Evict));
+/// assert_eq!(config.max_entries, MokaConfig::default().max_entries);
 /// # Ok::<(), toml::de::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -31,7 +31,7 @@
 //! Refused means [`ErrorKind::Full`](idem_core::ErrorKind::Full): nothing already kept was dropped, and keys
 //! already known are served as ever. Expired records make room first.
 //!
-//! - **No bound refuses a holder.** `renew`, `checkpoint`, `complete`, `release` and the take-over of a known key
+//! - **No bound refuses a holder.** `renew`, `checkpoint`, `complete`, `release` and the takeover of a known key
 //!   always pass, whatever the store holds. So `max_bytes` can be exceeded by at most `max_locks` times
 //!   `max_outcome`, by what the keys under way save and result in; until it is below again, no new key is taken.
 //! - **No scope fills the store for the others.** A new key is refused when its scope would hold more than

@@ -1,6 +1,6 @@
 //! The writer's priority queue: holders' calls go before new locks.
 //!
-//! A holder whose renewal waits behind many new locks would lose its lease, and the take-over would add another lock
+//! A holder whose renewal waits behind many new locks would lose its lease, and the takeover would add another lock
 //! to the queue. So holders have a lane of their own, which the writer takes first. Two rules bound that: while locks
 //! wait, one of every four calls is a lock; and no lock overtakes a holder's call that was sent before it, since a
 //! caller that resends its `lock` must find its own release done.
