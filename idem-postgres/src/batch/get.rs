@@ -1,0 +1,43 @@
+//! Reading records.
+
+use std::collections::HashMap;
+
+use idem_core::record::Record;
+use idem_core::{Key, Result};
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+use super::row::record;
+use super::{Batch, StorageKey, key_of, rows};
+use crate::error::Failure;
+
+/// A key whose record is wanted.
+#[derive(Debug)]
+pub(crate) struct Get(pub(crate) Key);
+
+impl Batch for Get {
+    type Answer = Option<Record>;
+
+    fn key(&self) -> &Key {
+        &self.0
+    }
+
+    fn statement(schema: &str) -> String {
+        format!("SELECT * FROM {schema}.get($1)")
+    }
+
+    async fn send(
+        client: &Client,
+        statement: &str,
+        calls: &[&Self],
+    ) -> Result<HashMap<StorageKey, Result<Option<Record>>>, Failure> {
+        let keys: Vec<&[u8]> = calls.iter().map(|call| &call.0.storage_key()[..]).collect();
+        let rows = rows(client, statement, &[(&keys, Type::BYTEA_ARRAY)]).await?;
+        let mut records: HashMap<_, _> = calls.iter().map(|call| (*call.0.storage_key(), Ok(None))).collect();
+        for row in &rows {
+            let key = key_of(row)?;
+            records.insert(key, record(&Key::from_storage_key(key), row)?.map(Some));
+        }
+        Ok(records)
+    }
+}

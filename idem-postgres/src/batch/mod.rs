@@ -1,0 +1,118 @@
+//! The statements, each for many calls of one kind.
+
+mod complete;
+mod get;
+mod lock;
+mod release;
+mod renew;
+mod row;
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+
+use idem_core::error::Operation;
+use idem_core::{Effect, Error, ErrorKind, Key, Lease, LostReason, Result};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
+
+use crate::error::Failure;
+
+pub(crate) use complete::Complete;
+pub(crate) use get::Get;
+pub(crate) use lock::{Lock, Locked};
+pub(crate) use release::Release;
+pub(crate) use renew::{Renew, Renewed};
+
+/// A key as it is stored.
+pub(crate) type StorageKey = [u8; Key::STORAGE_LEN];
+
+/// A call of which many are sent as one statement.
+pub(crate) trait Batch: Debug + Sized + Send + Sync + 'static {
+    type Answer: Debug + Send;
+
+    fn key(&self) -> &Key;
+
+    /// Its outcome or checkpoint, in bytes.
+    fn size(&self) -> usize {
+        0
+    }
+
+    fn statement(schema: &str) -> String;
+
+    /// Sends `calls`, each on a key of its own. A key that is missing in the answer was not decided.
+    fn send(
+        client: &Client,
+        statement: &str,
+        calls: &[&Self],
+    ) -> impl Future<Output = Result<HashMap<StorageKey, Result<Self::Answer>>, Failure>> + Send;
+}
+
+type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+async fn rows(client: &Client, statement: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Failure> {
+    Ok(client.query_typed(statement, parameters).await?)
+}
+
+fn key_of(row: &Row) -> Result<StorageKey, Failure> {
+    let key: &[u8] = row.try_get("key")?;
+    key.try_into().map_err(|_| Failure::reconnect(format!("the server names a key of {} bytes", key.len())))
+}
+
+fn effect_of(row: &Row) -> Result<Result<Effect>, Failure> {
+    let answer: i16 = row.try_get("answer")?;
+    Ok(match answer {
+        1 => Ok(Effect::Applied),
+        2 => Ok(Effect::Lost(LostReason::Superseded)),
+        3 => Ok(Effect::Lost(LostReason::Completed)),
+        4 => Ok(Effect::Lost(LostReason::Released)),
+        5 => Ok(Effect::Lost(LostReason::Gone)),
+        6 => Err(damaged("the record's fingerprint is not what was locked")),
+        other => return Err(Failure::reconnect(format!("the server gives the answer {other}"))),
+    })
+}
+
+fn damaged(message: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, Operation::Get, message)
+}
+
+/// Microseconds, as the server counts them.
+fn micros(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_nanos().div_ceil(1_000)).unwrap_or(i64::MAX)
+}
+
+fn effects(rows: &[Row]) -> Result<HashMap<StorageKey, Result<Effect>>, Failure> {
+    rows.iter().map(|row| Ok((key_of(row)?, effect_of(row)?))).collect()
+}
+
+/// The holders of keys, as columns.
+struct Holders<'c> {
+    keys: Vec<&'c [u8]>,
+    fingerprints: Vec<&'c [u8]>,
+    sequences: Vec<i64>,
+    owners: Vec<Vec<u8>>,
+}
+
+impl<'c> Holders<'c> {
+    fn of(leases: impl Iterator<Item = &'c Lease>) -> Self {
+        let mut holders =
+            Self { keys: Vec::new(), fingerprints: Vec::new(), sequences: Vec::new(), owners: Vec::new() };
+        for lease in leases {
+            let token = lease.token();
+            holders.keys.push(lease.key().storage_key());
+            holders.fingerprints.push(lease.fingerprint().as_bytes());
+            // The server gives no higher ones.
+            holders.sequences.push(i64::try_from(token.sequence).unwrap_or(i64::MAX));
+            holders.owners.push(token.owner.as_bytes().to_vec());
+        }
+        holders
+    }
+
+    fn parameters(&self) -> [Parameter<'_>; 4] {
+        [
+            (&self.keys, Type::BYTEA_ARRAY),
+            (&self.fingerprints, Type::BYTEA_ARRAY),
+            (&self.sequences, Type::INT8_ARRAY),
+            (&self.owners, Type::BYTEA_ARRAY),
+        ]
+    }
+}

@@ -1,0 +1,90 @@
+//! What an application may choose.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::address::Address;
+
+/// How to reach PostgreSQL, and what is asked of it.
+///
+/// Made by [`new`](PostgresConfig::new), or read from a URI or a table by [`DRIVER`](crate::DRIVER), with a field's name
+/// as the option's.
+///
+/// ```
+/// use idem_postgres::PostgresConfig;
+///
+/// let mut config = PostgresConfig::new(["db.internal".parse()?], "app");
+/// config.password = Some("secret".to_owned());
+/// assert!(!format!("{config:?}").contains("secret"));
+/// # Ok::<(), idem_core::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PostgresConfig {
+    /// The primary, or all of which one is the primary: the first that takes writes is used.
+    pub servers: Vec<Address>,
+    /// Who logs in.
+    pub user: String,
+    /// The password; without one the server must not ask for it.
+    pub password: Option<String>,
+    /// The database; without one it is named like the user.
+    pub database: Option<String>,
+    /// The schema that holds the store's table and functions, and nothing else. Default: `idem`.
+    pub schema: String,
+    /// Create the schema or bring it up to date when the store is opened. Default: true.
+    pub migrate: bool,
+    /// A call ends after this long, with an error if need be. Longer than a failover takes, it outlasts one.
+    /// Default: 5 s.
+    pub call_timeout: Duration,
+    /// How long connecting to one server may take. Default: 1 s.
+    pub connect_timeout: Duration,
+    /// A connection whose answer takes longer is given up, and the calls are sent again on another one. Default: 2 s.
+    pub response_timeout: Duration,
+    /// Bytes of one outcome or checkpoint; a larger one is [`ErrorKind::TooLarge`](idem_core::ErrorKind::TooLarge).
+    /// Default: 1 MiB.
+    pub max_outcome: u64,
+    /// Remove expired records in the background. Default: true.
+    pub sweep: bool,
+    /// How often to look for expired records. Default: 1 s.
+    pub sweep_interval: Duration,
+}
+
+impl PostgresConfig {
+    /// One of `servers` is the primary, where `user` logs in.
+    #[must_use]
+    pub fn new(servers: impl IntoIterator<Item = Address>, user: impl Into<String>) -> Self {
+        Self {
+            servers: servers.into_iter().collect(),
+            user: user.into(),
+            password: None,
+            database: None,
+            schema: "idem".to_owned(),
+            migrate: true,
+            call_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(1),
+            response_timeout: Duration::from_secs(2),
+            max_outcome: 1 << 20,
+            sweep: true,
+            sweep_interval: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for PostgresConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresConfig")
+            .field("servers", &self.servers)
+            .field("user", &self.user)
+            .field("database", &self.database)
+            .field("schema", &self.schema)
+            .field("migrate", &self.migrate)
+            .field("call_timeout", &self.call_timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("response_timeout", &self.response_timeout)
+            .field("max_outcome", &self.max_outcome)
+            .field("sweep", &self.sweep)
+            .field("sweep_interval", &self.sweep_interval)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,77 @@
+//! What a failure of the server means for the calls that were sent.
+
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind};
+use tokio_postgres::error::SqlState;
+
+/// A statement that was not carried out, or of which it is unknown whether it was.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) what: Then,
+    pub(crate) message: String,
+}
+
+/// What to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Send the same calls again, on the same connection.
+    Resend,
+    /// Send them again, on another connection.
+    Reconnect,
+    /// Tell the callers: sending them again does not help.
+    Refuse(ErrorKind),
+}
+
+impl Failure {
+    pub(crate) fn reconnect(message: impl Into<String>) -> Self {
+        Self { what: Then::Reconnect, message: message.into() }
+    }
+
+    pub(crate) fn error(&self, operation: Operation) -> Error {
+        let kind = match self.what {
+            Then::Resend | Then::Reconnect => ErrorKind::Timeout,
+            Then::Refuse(kind) => kind,
+        };
+        Error::new(kind, operation, self.message.clone())
+    }
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let Some(refusal) = error.as_db_error() else {
+            return Self::reconnect(chain(&error));
+        };
+        let message = format!("{} ({})", refusal.message(), refusal.code().code());
+        Self { what: then(refusal.code()), message }
+    }
+}
+
+/// The classes are those of the manual's appendix A.
+fn then(code: &SqlState) -> Then {
+    match code.code() {
+        // Serialization, deadlock, lock not available, statement cancelled: nothing was done.
+        "40001" | "40P01" | "55P03" | "57014" => Then::Resend,
+        // Read-only, because the server became a standby; and not accepting calls.
+        "25006" | "57P01" | "57P02" | "57P03" | "57P05" => Then::Reconnect,
+        "53100" => Then::Refuse(ErrorKind::Full),
+        // The schema is missing or older, or this role may not use it.
+        "42P01" | "42883" | "3F000" | "42501" => Then::Refuse(ErrorKind::Unavailable),
+        // The password, the role, the database, the protocol.
+        "28P01" | "28000" | "3D000" | "0A000" => Then::Refuse(ErrorKind::InvalidConfig),
+        code if code.starts_with("08") || code.starts_with("53") || code.starts_with("57") => Then::Reconnect,
+        code if code.starts_with("XX") => Then::Refuse(ErrorKind::Corrupt),
+        _ => Then::Refuse(ErrorKind::Unavailable),
+    }
+}
+
+/// An error with its sources, since this library's own text leaves them out.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

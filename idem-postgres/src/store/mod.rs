@@ -1,0 +1,6 @@
+//! The store.
+
+mod postgres_store;
+mod sweep;
+
+pub use postgres_store::PostgresStore;
