@@ -1,4 +1,6 @@
-//! Runs the kit on idem-postgres. Each case has a schema of its own.
+//! Runs the kit on idem-postgres, on each version of the server.
+//!
+//! All tests of a run share their servers; each case has a schema of its own.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
@@ -8,24 +10,28 @@ use async_trait::async_trait;
 use idem_conformance::{Harness, LARGEST_OUTCOME, Time, Unsupported, conformance};
 use idem_core::{Key, Owner, Store};
 use idem_postgres::{PostgresConfig, PostgresStore};
+use idem_servers::postgres::{Node, ServerKind, shared_lone_of};
 
-conformance!(postgres_15_lone, PostgresHarness::new, lacks: [ManualClock, Notifies]);
+conformance!(postgres_15_lone, || PostgresHarness::lone(ServerKind::Postgres15), lacks: [ManualClock, Notifies]);
+conformance!(postgres_18_lone, || PostgresHarness::lone(ServerKind::Postgres18), lacks: [ManualClock, Notifies]);
 
 struct PostgresHarness {
+    server: Node,
     config: PostgresConfig,
     store: PostgresStore,
 }
 
 impl PostgresHarness {
-    async fn new() -> Self {
+    async fn lone(kind: ServerKind) -> Self {
+        let server = shared_lone_of(kind).await;
         let case: String =
             Owner::random().unwrap().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut config = PostgresConfig::new(["127.0.0.1:25432".parse().unwrap()], "postgres");
+        let mut config = PostgresConfig::new([server.addr().to_string().parse().unwrap()], "postgres");
         config.schema = format!("case_{case}");
         config.max_outcome = LARGEST_OUTCOME as u64;
         config.sweep = false;
         let store = PostgresStore::open(config.clone()).await.unwrap();
-        Self { config, store }
+        Self { server, config, store }
     }
 }
 
@@ -50,16 +56,12 @@ impl Harness for PostgresHarness {
 
     /// Flips a bit of the record's fingerprint.
     async fn corrupt(&mut self, key: &Key) -> Result<(), Unsupported> {
-        let (client, connection) =
-            tokio_postgres::connect("host=127.0.0.1 port=25432 user=postgres", tokio_postgres::NoTls)
-                .await
-                .unwrap();
-        tokio::spawn(connection);
-        let sql = format!(
-            "UPDATE {}.records SET fingerprint = set_bit(fingerprint, 0, 1 - get_bit(fingerprint, 0)) WHERE key = $1",
-            self.config.schema
-        );
-        assert_eq!(client.execute(&sql, &[&&key.storage_key()[..]]).await.unwrap(), 1);
+        let key: String = key.storage_key().iter().map(|byte| format!("{byte:02x}")).collect();
+        let flipped = "set_bit(fingerprint, 0, 1 - get_bit(fingerprint, 0))";
+        let schema = &self.config.schema;
+        let sql =
+            format!("UPDATE {schema}.records SET fingerprint = {flipped} WHERE key = '\\x{key}' RETURNING 1");
+        assert_eq!(self.server.sql(&sql).await, "1");
         Ok(())
     }
 }

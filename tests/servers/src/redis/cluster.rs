@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::kind::ServerKind;
 use super::node::Node;
 use super::options::ServerOptions;
-use super::poll::poll;
 use super::server::{Server, start_all};
 use super::topology::{SLOTS, Topology};
+use crate::process::poll;
 
 const LONGEST_MEETING: Duration = Duration::from_secs(30);
 

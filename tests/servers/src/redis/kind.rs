@@ -5,9 +5,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::wire::Reply;
+use crate::process::{in_build_directory, in_path};
 
 /// The environment variable that chooses for every test that names no kind.
 const CHOICE: &str = "IDEM_REDIS";
+/// What installs them.
+pub(super) const INSTALLS: &str = "install-redis";
 
 /// A kind of server that idem is tested with.
 ///
@@ -74,9 +77,9 @@ impl ServerKind {
     /// The program to start.
     pub(super) fn binary(self) -> Result<PathBuf, String> {
         match self {
-            Self::Redis7 => in_path(Path::new("redis-server")),
-            Self::Redis8 => in_build_directory(&this_program()?, "redis-8.2.3/redis-server"),
-            Self::Valkey9 => in_build_directory(&this_program()?, "valkey-9.1.2/valkey-server"),
+            Self::Redis7 => in_path(Path::new("redis-server"), INSTALLS),
+            Self::Redis8 => in_build_directory("redis-8.2.3/redis-server", INSTALLS),
+            Self::Valkey9 => in_build_directory("valkey-9.1.2/valkey-server", INSTALLS),
         }
     }
 
@@ -119,31 +122,8 @@ pub(super) fn version(info: &Reply) -> String {
     }
 }
 
-/// Looked for here, because a shell's "not found" would say less.
-pub(super) fn in_path(binary: &Path) -> Result<PathBuf, String> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let mut found = env::split_paths(&path).map(|folder| folder.join(binary));
-    found.find(|file| file.is_file()).ok_or_else(|| missing(binary))
-}
-
-/// Where `scripts/install-redis` puts it: `program`, a test or a bench, is in a folder of the build directory too.
-fn in_build_directory(program: &Path, file: &str) -> Result<PathBuf, String> {
-    let mut found = program.ancestors().map(|folder| folder.join("tmp").join(file));
-    found.find(|file| file.is_file()).ok_or_else(|| missing(Path::new(file)))
-}
-
-fn this_program() -> Result<PathBuf, String> {
-    env::current_exe().map_err(|error| format!("this program does not know where it is: {error}"))
-}
-
-fn missing(binary: &Path) -> String {
-    format!("{} is missing, which these tests start: scripts/install-redis installs it", binary.display())
-}
-
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use super::*;
 
     #[test]
@@ -160,18 +140,5 @@ mod tests {
                 assert_eq!(checked.is_ok(), info == own, "{kind}: {info:?}: {checked:?}");
             }
         }
-    }
-
-    #[test]
-    fn a_server_of_the_build_directory_is_found_or_missing_with_what_installs_it() {
-        let target = tempfile::tempdir().unwrap();
-        let program = target.path().join("debug/deps/test");
-        let file = "redis-8.2.3/redis-server";
-        let missing = in_build_directory(&program, file).unwrap_err();
-        assert!(missing.contains(file) && missing.contains("scripts/install-redis"), "{missing}");
-        let server = target.path().join("tmp").join(file);
-        std::fs::create_dir_all(server.parent().unwrap()).unwrap();
-        std::fs::write(&server, "").unwrap();
-        assert_eq!(in_build_directory(&program, file).unwrap(), server);
     }
 }

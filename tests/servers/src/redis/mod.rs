@@ -20,11 +20,10 @@
 
 mod cluster;
 mod kind;
+mod launch;
 mod node;
 mod options;
 mod pair;
-mod poll;
-mod process;
 mod server;
 mod shared;
 mod topology;

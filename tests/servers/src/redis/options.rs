@@ -6,9 +6,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::kind::{self, ServerKind};
+use super::kind::{INSTALLS, ServerKind};
 use super::node::Login;
 use super::wire::Reply;
+use crate::process::in_path;
 
 /// How to start a [`Server`](super::Server).
 #[derive(Debug, Clone)]
@@ -102,7 +103,7 @@ impl ServerOptions {
 
     /// The path of what to start.
     pub(super) fn program(&self) -> Result<PathBuf, String> {
-        self.binary.as_deref().map_or_else(|| self.kind.binary(), kind::in_path)
+        self.binary.as_deref().map_or_else(|| self.kind.binary(), |name| in_path(name, INSTALLS))
     }
 
     /// Whether the server that gives this answer to `INFO` is the one that was meant.

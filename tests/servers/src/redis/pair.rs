@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::options::ServerOptions;
-use super::poll::poll;
 use super::server::{Server, start_all};
 use super::topology::in_step;
+use crate::process::poll;
 
 const LONGEST_SYNC: Duration = Duration::from_secs(30);
 

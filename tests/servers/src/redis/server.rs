@@ -8,9 +8,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
+use super::launch::{LOG, PORT_TAKEN, launch};
 use super::node::Node;
 use super::options::ServerOptions;
-use super::process::{PORT_TAKEN, Process, free_port, launch, log_tail};
+use crate::process::{Process, free_port, log_tail};
 
 /// A running server with a folder of its own. Dropping it kills the server and removes the folder.
 ///
@@ -62,7 +63,7 @@ impl Server {
     /// The last lines that it logged.
     #[must_use]
     pub fn log(&self) -> String {
-        log_tail(self.folder())
+        log_tail(self.folder(), LOG)
     }
 
     /// Ends it as a power cut would (SIGKILL), and waits until it has ended. Port and data are kept for

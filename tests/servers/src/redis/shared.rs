@@ -1,12 +1,6 @@
-//! Servers for many tests: started by the first that asks, used by all, ended with the last.
-//!
-//! `cargo test` runs the tests of a binary in one process, and the servers end with it. nextest runs each test in a
-//! process of its own: the first one starts the servers under a file lock and leaves them to a keeper, which ends
-//! them once nextest has ended, however it ended. The others find their addresses in a file.
+//! Servers for many tests of one run.
 
-use std::fs::{self, File};
-use std::io::{self, PipeWriter};
-use std::path::{Path, PathBuf};
+use std::io::PipeReader;
 use std::sync::Arc;
 
 use tokio::sync::OnceCell;
@@ -16,10 +10,10 @@ use super::kind::ServerKind;
 use super::node::Node;
 use super::options::ServerOptions;
 use super::pair::Pair;
-use super::process::hand_over;
 use super::server::Server;
 use super::topology::Topology;
 use super::wire::Reply;
+use crate::process::{Noted, share};
 
 /// One for each kind.
 type Shared<T> = [OnceCell<T>; ServerKind::ALL.len()];
@@ -40,7 +34,7 @@ pub async fn shared_lone() -> Node {
 pub async fn shared_lone_of(kind: ServerKind) -> Node {
     static SHARED: Shared<Node> = [const { OnceCell::const_new() }; _];
     let start = async |options: ServerOptions| vec![options.start().await.node().clone()];
-    let share = async || share(kind, "lone", start).await.swap_remove(0);
+    let share = async || shared(kind, "lone", start).await.swap_remove(0);
     SHARED[kind as usize].get_or_init(share).await.clone()
 }
 
@@ -54,7 +48,7 @@ pub async fn shared_pair() -> [Node; 2] {
         let pair = Pair::start_with(1, &options).await;
         pair.replicas().iter().chain([pair.master()]).rev().map(|server| server.node().clone()).collect()
     };
-    let share = async || match <[Node; 2]>::try_from(share(ServerKind::chosen(), "pair", start).await) {
+    let share = async || match <[Node; 2]>::try_from(shared(ServerKind::chosen(), "pair", start).await) {
         Ok(nodes) => nodes,
         Err(nodes) => panic!("a pair of {}", nodes.len()),
     };
@@ -79,71 +73,31 @@ pub async fn shared_cluster_of(kind: ServerKind) -> Topology {
         let cluster = Cluster::options().kind(kind).kept_and_leashed(&options).start().await;
         cluster.nodes().to_vec()
     };
-    let share = async || Topology::of(share(kind, "cluster", start).await).await;
+    let share = async || Topology::of(shared(kind, "cluster", start).await).await;
     SHARED[kind as usize].get_or_init(share).await.clone()
 }
 
 /// The nodes that `start` starts, or that it started for another process of this run.
-async fn share(
+async fn shared(
     kind: ServerKind,
     shape: &str,
     start: impl AsyncFnOnce(ServerOptions) -> Vec<Node>,
 ) -> Vec<Node> {
-    let (reader, writer) = need("a pipe", io::pipe());
     // Durable, so that the store's capabilities say so.
-    let options = Server::options().kind(kind).appendonly().leash(Arc::new(reader));
-    let Some(folder) = run_folder(kind, shape) else {
-        let nodes = start(options).await;
-        hold(writer);
-        return nodes;
-    };
-    need("the folder of this run", fs::create_dir_all(&folder));
-    let lock = need("a lock file", File::create(folder.join("lock")));
-    // Whoever starts the servers holds it meanwhile. It is given back when this function ends, or this process.
-    let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
-    let _lock = need("the lock", lock.map_err(io::Error::other).flatten());
-    if let Some(nodes) = known(&folder).await {
-        return nodes;
+    let options = |leash: PipeReader| Server::options().kind(kind).appendonly().leash(Arc::new(leash));
+    share(&format!("redis-{kind}-{shape}"), async |leash| start(options(leash)).await).await
+}
+
+impl Noted for Node {
+    fn note(&self) -> String {
+        self.to_string()
     }
-    let nodes = start(options).await;
-    need("a keeper", hand_over(writer, &folder));
-    need("a note of the addresses", note(&folder, &nodes));
-    nodes
-}
 
-/// Until this process ends: then the pipe does, and so the servers.
-fn hold(writer: PipeWriter) {
-    std::mem::forget(writer);
-}
-
-/// The folder that the processes of one run of nextest have in common; none without nextest.
-fn run_folder(kind: ServerKind, shape: &str) -> Option<PathBuf> {
-    let run = std::env::var("NEXTEST_RUN_ID").ok()?;
-    let plain = !run.is_empty() && run.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    plain.then(|| std::env::temp_dir().join(format!("idem-redis-run-{run}-{kind}-{shape}")))
-}
-
-/// The servers that another process noted, if all of them still answer.
-async fn known(folder: &Path) -> Option<Vec<Node>> {
-    let noted = fs::read_to_string(folder.join("nodes")).ok()?;
-    let nodes: Vec<_> =
-        noted.lines().map(|line| Some(Node::new(line.parse().ok()?))).collect::<Option<_>>()?;
-    for node in &nodes {
-        let alive = matches!(node.command(&["PING"]).await, Ok(Reply::Status(pong)) if pong == "PONG");
-        if !alive {
-            return None;
-        }
+    fn read(note: &str) -> Option<Self> {
+        Some(Self::new(note.parse().ok()?))
     }
-    Some(nodes).filter(|nodes| !nodes.is_empty())
-}
 
-/// Whole or not at all: this process may be killed while it writes.
-fn note(folder: &Path, nodes: &[Node]) -> io::Result<()> {
-    let lines = nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    fs::write(folder.join("nodes.new"), lines)?;
-    fs::rename(folder.join("nodes.new"), folder.join("nodes"))
-}
-
-fn need<T>(what: &str, result: io::Result<T>) -> T {
-    result.unwrap_or_else(|error| panic!("shared servers need {what}: {error}"))
+    async fn is_alive(&self) -> bool {
+        matches!(self.command(&["PING"]).await, Ok(Reply::Status(pong)) if pong == "PONG")
+    }
 }

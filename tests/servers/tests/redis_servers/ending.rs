@@ -88,7 +88,7 @@ async fn a_shared_server_is_one_for_all_processes_and_ends_when_the_runner_is_ki
         Err(_) => {}
     }
     let run = format!("of-a-test-{}", std::process::id());
-    let shared = format!("idem-redis-run-{run}-{}-lone", ServerKind::chosen());
+    let shared = format!("idem-run-{run}-redis-{}-lone", ServerKind::chosen());
     let shared = std::env::temp_dir().join(shared);
     let mut runner = play(TEST, "runner", Some(&run));
     let traces = told(&mut runner);

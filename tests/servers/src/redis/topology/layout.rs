@@ -10,8 +10,8 @@ use tokio::time::timeout;
 use super::replication::{ask, in_step};
 use super::slots::SLOTS;
 use super::view::{Member, View};
+use crate::process::poll;
 use crate::redis::node::Node;
-use crate::redis::poll::poll;
 use crate::redis::wire::Reply;
 
 /// Longer than an election takes: a failure must be noticed and agreed on first.

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Asks until the answer is yes. When `longest` is over, fails with what was missing last.
-pub(super) async fn poll<F>(longest: Duration, mut ask: impl FnMut() -> F) -> Result<(), String>
+pub(crate) async fn poll<F>(longest: Duration, mut ask: impl FnMut() -> F) -> Result<(), String>
 where
     F: Future<Output = Result<(), String>>,
 {

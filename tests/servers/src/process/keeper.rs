@@ -26,10 +26,10 @@ rm -rf "$folder"
 
 /// Leaves the servers on the leash `writer` to a keeper, which lets them end, and removes `folder`, when the parent
 /// of this process has ended.
-pub(in crate::redis) fn hand_over(writer: PipeWriter, folder: &Path) -> io::Result<()> {
+pub(crate) fn hand_over(writer: PipeWriter, folder: &Path) -> io::Result<()> {
     let runner = parent_id();
     Command::new("sh")
-        .args(["-c", KEEPER, "redis-keeper", &runner.to_string(), &begun(runner).unwrap_or_default()])
+        .args(["-c", KEEPER, "server-keeper", &runner.to_string(), &begun(runner).unwrap_or_default()])
         .arg(folder)
         .current_dir("/")
         .stdin(Stdio::null())

@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::child::Process;
-use crate::redis::node::Node;
-use crate::redis::options::ServerOptions;
-use crate::redis::poll::poll;
-use crate::redis::wire::Reply;
+use super::node::Node;
+use super::options::ServerOptions;
+use super::wire::Reply;
+use crate::process::{Process, log_tail, poll};
 
 /// What a server logs when its port is taken.
-pub(in crate::redis) const PORT_TAKEN: &str = "Failed listening on port";
+pub(super) const PORT_TAKEN: &str = "Failed listening on port";
+/// The file in its folder that it logs to.
+pub(super) const LOG: &str = "redis.log";
 /// Loading the data of a test takes far less.
 const LONGEST_START: Duration = Duration::from_secs(30);
 
 /// Once it answers.
-pub(in crate::redis) async fn launch(
+pub(super) async fn launch(
     options: &ServerOptions,
     node: &Node,
     folder: &TempDir,
@@ -31,16 +32,18 @@ pub(in crate::redis) async fn launch(
     let mut command = options.prefix.clone();
     command.push(options.program()?.into());
     command.push(config.into());
-    let (process, mut exit) = Process::spawn(&command, folder, options.leash.as_deref())
+    let (process, mut exit) = Process::spawn(&command, folder, "KILL", options.leash.as_deref())
         .await
-        .map_err(|error| format!("no server: {error}\n{}", log_tail(folder)))?;
+        .map_err(|error| format!("no server: {error}\n{}", log_tail(folder, LOG)))?;
     let ready = tokio::select! {
         ready = poll(LONGEST_START, || is_ready(options, node, process.pid())) => ready,
         () = exit.wait() => Err("it ended".to_owned()),
     };
     match ready {
         Ok(()) => Ok(process),
-        Err(missing) => Err(format!("the server at {node} did not start: {missing}\n{}", log_tail(folder))),
+        Err(missing) => {
+            Err(format!("the server at {node} did not start: {missing}\n{}", log_tail(folder, LOG)))
+        }
     }
 }
 
@@ -76,17 +79,4 @@ fn redis_conf(options: &ServerOptions, node: &Node, folder: &Path) -> String {
         let _ = writeln!(config, "{line}");
     }
     config
-}
-
-pub(in crate::redis) fn log_tail(folder: &Path) -> String {
-    let mut tail = String::new();
-    for name in ["stderr.log", "redis.log"] {
-        let log = std::fs::read(folder.join(name)).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let lines: Vec<_> = log.lines().collect();
-        for line in &lines[lines.len().saturating_sub(20)..] {
-            let _ = writeln!(tail, "  {name}: {line}");
-        }
-    }
-    tail
 }

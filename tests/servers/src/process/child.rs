@@ -18,24 +18,29 @@ use tokio::net::unix::pipe;
 /// The server has the shell's first output alone: when that ends, the server has ended. Who left without a word
 /// (the pipe ended, no line came) cannot clean up. The last line takes what the server forked.
 ///
+/// A server that cleans up after itself gets a signal of its own first, and is woken in case it is frozen. It may still
+/// write into its folder for a moment.
+///
 /// When a process dies whose child's group has a frozen member, the kernel hangs up on that group.
 const WATCHDOG: &str = r#"
 trap '' HUP
 folder=$1
-shift
+ending=$2
+shift 2
 "$@" </dev/null &
 echo $!
 exec >/dev/null
 read -r line || abandoned=yes
-kill -KILL $!
+kill -s "$ending" $!
+kill -CONT $!
 wait $!
-if [ "$abandoned" ]; then rm -rf "$folder"; fi
+if [ "$abandoned" ]; then rm -rf "$folder" || { sleep 1; rm -rf "$folder"; }; fi
 kill -KILL 0
 "#;
 
 /// A running server. Dropping it kills the server and waits for its end.
 #[derive(Debug)]
-pub(in crate::redis) struct Process {
+pub(crate) struct Process {
     pid: u32,
     watchdog: Child,
     /// `None` where other processes hold the pipe: dropping this value then leaves the server to them.
@@ -44,14 +49,15 @@ pub(in crate::redis) struct Process {
 
 /// Notices the end of a server.
 #[derive(Debug)]
-pub(in crate::redis) struct Exit(BufReader<pipe::Receiver>);
+pub(crate) struct Exit(BufReader<pipe::Receiver>);
 
 impl Process {
-    /// Runs `command` in `folder`, which is removed with everything in it when this process dies. With a `leash`,
-    /// the server lives until all writers of that pipe are gone, instead of as long as this value.
-    pub(in crate::redis) async fn spawn(
+    /// Runs `command` in `folder`, which is removed with everything in it when this process dies. The server ends by the
+    /// signal `ending`. With a `leash` it lives until all writers of that pipe are gone, instead of as long as this value.
+    pub(crate) async fn spawn(
         command: &[OsString],
         folder: &Path,
+        ending: &str,
         leash: Option<&PipeReader>,
     ) -> io::Result<(Self, Exit)> {
         let errors = std::fs::File::options().create(true).append(true).open(folder.join("stderr.log"))?;
@@ -60,8 +66,9 @@ impl Process {
             None => Stdio::piped(),
         };
         let mut watchdog = Command::new("sh")
-            .args(["-c", WATCHDOG, "redis-watchdog"])
+            .args(["-c", WATCHDOG, "server-watchdog"])
             .arg(folder)
+            .arg(ending)
             .args(command)
             .current_dir(folder)
             .stdin(stdin)
@@ -79,12 +86,12 @@ impl Process {
         Ok((process, Exit(output)))
     }
 
-    pub(in crate::redis) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
 
     /// Sends a signal by name: `STOP`.
-    pub(in crate::redis) fn signal(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn signal(&self, name: &str) -> io::Result<()> {
         let pid = self.pid.to_string();
         let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status()?;
         if sent.success() { Ok(()) } else { Err(io::Error::other(format!("kill -s {name} {pid} failed"))) }
@@ -102,7 +109,7 @@ impl Drop for Process {
 
 impl Exit {
     /// Waits until the server has ended.
-    pub(in crate::redis) async fn wait(&mut self) {
+    pub(crate) async fn wait(&mut self) {
         // An error means that the pipe is closed, which is the same.
         let _ = self.0.read_to_end(&mut Vec::new()).await;
     }

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, TcpListener};
 use std::ops::Range;
 
-/// Below the ports that a system hands to outgoing connections (from 32768 on Linux), the bus ports too.
+/// Below the ports that a system hands to outgoing connections (from 32768 on Linux), also those of a cluster's bus.
 const PORTS: Range<u16> = 10_000..22_000;
 /// How far above its port a member of a cluster listens for the others.
 const BUS: u16 = 10_000;
@@ -13,7 +13,7 @@ const TRIES: u16 = 1_000;
 
 /// A port free at this moment, with the one for the cluster's bus. Another process may be quicker: who starts a
 /// server there must be ready to choose again.
-pub(in crate::redis) fn free(host: IpAddr) -> u16 {
+pub(crate) fn free(host: IpAddr) -> u16 {
     (0..TRIES)
         .map(|attempt| PORTS.start + random(attempt) % (PORTS.end - PORTS.start))
         .find(|port| is_free(host, *port) && is_free(host, port + BUS))

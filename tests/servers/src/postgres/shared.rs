@@ -1,0 +1,51 @@
+//! Servers for many tests of one run.
+
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+
+use super::kind::ServerKind;
+use super::node::Node;
+use super::server::Server;
+use crate::process::{Noted, share};
+
+/// A lone server for all tests of this run, of the version that the environment names. Change nothing about it; use a
+/// schema that no other test uses.
+///
+/// # Panics
+/// When it does not start.
+pub async fn shared_lone() -> Node {
+    shared_lone_of(ServerKind::chosen()).await
+}
+
+/// As [`shared_lone`], of this version.
+///
+/// # Panics
+/// When it does not start.
+pub async fn shared_lone_of(kind: ServerKind) -> Node {
+    static SHARED: [OnceCell<Node>; ServerKind::ALL.len()] = [const { OnceCell::const_new() }; _];
+    let shared = async || {
+        let name = format!("{kind}-lone");
+        let start = async |leash| {
+            // Each test has connections of its own.
+            let options = Server::options().kind(kind).config("max_connections = 400").leash(Arc::new(leash));
+            vec![options.start().await.node()]
+        };
+        share(&name, start).await.swap_remove(0)
+    };
+    *SHARED[kind as usize].get_or_init(shared).await
+}
+
+impl Noted for Node {
+    fn note(&self) -> String {
+        self.addr.to_string()
+    }
+
+    fn read(note: &str) -> Option<Self> {
+        Some(Self { addr: note.parse().ok()? })
+    }
+
+    async fn is_alive(&self) -> bool {
+        self.try_sql("SELECT 1").await.is_ok()
+    }
+}
