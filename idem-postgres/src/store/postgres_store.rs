@@ -63,7 +63,8 @@ impl PostgresStore {
         schema::check(&client, &config.schema).await?;
         let link = Arc::new(Link::new(connector.clone(), Some(client)));
         // What holders send does not wait behind the locks of others.
-        let holders = Arc::new(Link::new(connector, None));
+        let holders = connector.connect().await.map_err(unavailable)?;
+        let holders = Arc::new(Link::new(connector, Some(holders)));
         let (schema, call, response) = (&config.schema, config.call_timeout, config.response_timeout);
         let inner = Arc::new(Inner {
             clock: Arc::new(SystemClock),
