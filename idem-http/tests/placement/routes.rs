@@ -17,7 +17,7 @@ async fn with_route_layer_a_path_of_nobody_is_404_though_keys_are_required() {
     let app = desk_at_root(&Desk::open()).route_layer(layer.clone());
     assert_eq!(ask(&app, without_key("/nobody")).await.kind(), (404, false));
     assert_eq!(ask(&app, without_key("/")).await.kind(), (400, false));
-    // With `layer` it is told that its key is missing.
+    // With `layer` the client is told that the key is missing.
     let app = desk_at_root(&Desk::open()).layer(layer);
     assert_eq!(ask(&app, without_key("/nobody")).await.kind(), (400, false));
 }

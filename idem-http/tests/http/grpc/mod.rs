@@ -1,4 +1,4 @@
-//! gRPC over real sockets: servers in processes of their own, and clients that others wrote.
+//! gRPC over real sockets: servers in processes of their own, and third-party clients.
 
 mod frames;
 mod grpcio;

@@ -1,4 +1,4 @@
-//! A service of tonic with a method of each kind, whose trailers have metadata of their own.
+//! A service of tonic with a method of each kind, and metadata of its own in the trailers.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -19,17 +19,17 @@ use tower::{Service, service_fn};
 
 use super::Plain;
 
-/// The unary method, which the layer is told of.
+/// The unary method, which the layer locks.
 pub(crate) const PAY: &str = "/pay.Pay/Pay";
 /// Answers the letters of its message, one by one.
 const SPELL: &str = "/pay.Pay/Spell";
 /// Answers all of its messages as one.
 const JOIN: &str = "/pay.Pay/Join";
 
-/// A `google.rpc.Status` of the same status and message as what `wrong` is answered with.
+/// The `google.rpc.Status` with which `wrong` is answered, of the same status and message.
 pub(crate) const DETAILS: &[u8] = b"\x08\x03\x12\x0Fnever: 100 % \xC3\xA4";
 
-/// Is told of each execution: the message, and the number of its attempt.
+/// Called for each execution, with the message and the number of the attempt.
 pub(crate) type Witness = Arc<dyn Fn(&str, u64) + Send + Sync>;
 
 /// What `name` answers depends on the message: `wrong` is an error, and `hang` is never answered in its first attempt.

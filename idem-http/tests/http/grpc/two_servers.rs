@@ -31,7 +31,7 @@ async fn call(address: &str, key: &str, message: &'static str) -> Result<Respons
     client.unary(request, PathAndQuery::from_static(PAY), Plain).await
 }
 
-/// Without what says that it is a replay, and the date of each answer.
+/// Metadata without the date and the header that marks a replay.
 fn content(metadata: &MetadataMap) -> MetadataMap {
     let mut metadata = metadata.clone();
     metadata.remove("idempotency-replayed");
@@ -80,8 +80,8 @@ async fn a_retry_at_the_other_server_has_the_same_status_message_and_trailers() 
     }
 }
 
-/// Kills the first server within a call and sends that call to the other until it is answered: the refusals until then, and
-/// the answer.
+/// Kills the first server during a call and sends that call to the other one until it is answered. Returns the refusals until
+/// then, and the answer.
 async fn after_a_kill(servers: &mut [ServerProcess; 2]) -> (Vec<Status>, Response<Bytes>) {
     let [one, two] = servers;
     let address = one.address.clone();
@@ -100,7 +100,7 @@ async fn after_a_kill(servers: &mut [ServerProcess; 2]) -> (Vec<Status>, Respons
     }
 }
 
-/// At the server that lives, once and for all retries.
+/// The surviving server has executed the call once, and replays it.
 async fn is_executed_once(two: &mut ServerProcess, answer: &Response<Bytes>) {
     assert_eq!(answer.get_ref(), "hang by attempt 2");
     assert_eq!(answer.metadata().get("x-served-by").unwrap(), "two");

@@ -26,7 +26,7 @@ use crate::support::{App, Calls, Client, Fault, FaultyStore, Gate, Reply, Server
 const PAY: &str = "/pay.Pay/Pay";
 const TALK: &str = "/pay.Pay/Talk";
 
-/// Answers how often it ran, or with the status that the message names.
+/// Answers with the number of its run and of the attempt, or with the status that the message names.
 #[derive(Clone)]
 struct Pay(Calls);
 
@@ -84,7 +84,7 @@ fn layer(
     options(builder.request_uri(RequestUri::Unchanged).grpc_unary([PAY])).build().unwrap()
 }
 
-/// A server of tonic itself, the layer added as its documentation says.
+/// tonic's own server, with the layer added as tonic's documentation says.
 async fn serve(calls: &Calls) -> Server {
     serve_under(layer(|builder| builder, MokaStore::new(MokaConfig::default()).unwrap()), calls).await
 }
@@ -142,7 +142,7 @@ async fn an_error_is_kept_unless_its_status_says_that_nothing_was_done() {
     }
 }
 
-/// A client of tonic itself, to one server.
+/// tonic's own client, connected to one server.
 async fn client(server: &Server) -> tonic::client::Grpc<Channel> {
     let uri = format!("http://{}", server.address);
     tonic::client::Grpc::new(Channel::from_shared(uri).unwrap().connect().await.unwrap())
@@ -193,7 +193,7 @@ async fn a_refusal_has_a_status_of_grpc() {
     assert_eq!(full.metadata().get("grpc-retry-pushback-ms").unwrap(), "1000");
     assert!(full.message().contains("nothing was done"), "{full}");
     store.mend();
-    // While the first one is running.
+    // While the first call is running.
     let gate = Gate::new();
     store.fail(Operation::Complete, Fault::Held(gate.clone()));
     let first = tokio::spawn({
@@ -230,7 +230,7 @@ async fn where_no_method_is_named_nothing_is_a_call_of_grpc() {
     assert_eq!(calls.count(), 2, "once for each key, and never without one");
 }
 
-/// Its messages are answered while more may come, whatever key it has.
+/// Messages are answered while more may come, even if the call has a key.
 #[tokio::test]
 async fn a_stream_in_both_directions_goes_on_untouched() {
     let calls = Calls::default();

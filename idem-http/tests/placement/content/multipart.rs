@@ -1,4 +1,4 @@
-//! Forms in parts: browsers and clients make a new boundary for each sending.
+//! Multipart forms: browsers and clients make a new boundary each time they send.
 
 use axum::Router;
 use axum::body::Body;
