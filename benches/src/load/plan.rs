@@ -1,4 +1,4 @@
-//! How long everything takes, and what the command line asks for.
+//! The size of a run, and what the command line asks for.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct Plan {
     pub rounds: usize,
     /// How long a round is.
     pub round: Duration,
-    /// How long the one before the first is, which does not count.
+    /// How long the round before the first is, which does not count.
     pub warm_up: Duration,
     /// Completed keys to replay, unless they would take more than [`Plan::replay_bytes`].
     pub replay_keys: usize,

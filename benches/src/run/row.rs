@@ -1,4 +1,4 @@
-//! The rows of a run: one a workload, number of callers and size.
+//! The rows of a run: one for each workload, number of callers and size.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub struct Row {
     pub ops_per_s: f64,
     /// The median time of one step of idem, in microseconds.
     pub p50_us: f64,
-    /// What 99 % of idem's steps stay below, in microseconds.
+    /// The 99th percentile of the time of one step of idem, in microseconds.
     pub p99_us: f64,
     /// Steps a second of the same number of callers on the bare backend.
     pub raw_ops_per_s: f64,
@@ -80,8 +80,8 @@ impl Rows {
     }
 }
 
-/// The median of `values`: the middle one, or the mean of the two in the middle.
-pub(crate) fn median<T>(values: &[T], of: impl Fn(&T) -> f64) -> f64 {
+/// The median of `values`: the middle one, or the mean of the two in the middle; NaN of none.
+pub fn median<T>(values: &[T], of: impl Fn(&T) -> f64) -> f64 {
     let mut values: Vec<f64> = values.iter().map(of).collect();
     values.sort_by(f64::total_cmp);
     match values.len() {
