@@ -1,4 +1,4 @@
-//! Both examples as a user runs them: their exit codes, and what they say to bad input.
+//! The examples `promises` and `ledger` as a user runs them: their exit codes, and what they print for bad input.
 //!
 //! `cargo test` and `cargo nextest run` build the examples before the tests.
 

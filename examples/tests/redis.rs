@@ -1,4 +1,4 @@
-//! The examples that take any store, on Redis, as a user runs them.
+//! The examples `promises` and `swap`, which take any store, on Redis, as a user runs them.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;

@@ -9,7 +9,7 @@ use idem_benches::{RETENTION, Result, fill, keys};
 use idem_core::Store;
 use tokio::time::Instant;
 
-use crate::{KIB, close, open};
+use crate::{KIB, open};
 
 const SPAN: Duration = Duration::from_secs(2);
 const CALLERS: usize = 64;
@@ -45,7 +45,7 @@ pub(crate) async fn measure(path: &Path, quick_repair: bool) -> Result<Load> {
     let before = written()?;
     let one = cycles(&store, 1).await?;
     let written_kib = (written()? - before) / 1_024.0 / (2.0 * one * SPAN.as_secs_f64());
-    close(store).await?;
+    store.close().await?;
     Ok(Load { many, one, written_kib })
 }
 

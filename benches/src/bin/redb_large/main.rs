@@ -97,7 +97,7 @@ async fn grow(path: &Path, size: u64) -> Result<()> {
     while length(path)? < size {
         fill(&store, &keys(RECORDS_AT_A_TIME), KIB, RETENTION).await?;
     }
-    close(store).await
+    Ok(store.close().await?)
 }
 
 async fn open(path: &Path, quick_repair: bool, set: impl FnOnce(&mut RedbConfig)) -> Result<RedbStore> {
@@ -106,13 +106,6 @@ async fn open(path: &Path, quick_repair: bool, set: impl FnOnce(&mut RedbConfig)
     config.call_timeout = Duration::from_mins(10);
     set(&mut config);
     Ok(RedbStore::open(config).await?)
-}
-
-async fn close(store: Arc<dyn Store>) -> Result<()> {
-    match store.as_any().downcast_ref::<RedbStore>() {
-        Some(store) => Ok(store.close().await?),
-        None => Err("not a redb store".into()),
-    }
 }
 
 fn length(path: &Path) -> Result<u64> {
