@@ -1,7 +1,7 @@
 //! idem-moka beside bare moka. `cargo bench -p idem-benches --bench moka [-- --quick] [-- --check]`
 //!
-//! Bare moka is one unbounded cache, like the store's own, from the 48-byte key to a shared record. The store's bounds are
-//! so high that no run reaches them: no refusals are measured.
+//! Bare moka is one unbounded cache, like the store's own, from the 48-byte key to a shared record. The store's bounds
+//! are so high that no run reaches them: no refusals are measured.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -96,8 +96,8 @@ impl Raw for Bare {
     }
 }
 
-/// The best that an application can do with moka alone: look for the key, mark it as in progress, and keep the result. Two
-/// callers at once would both run the work.
+/// The best that an application can do with moka alone: look for the key, mark it as in progress, and keep the result.
+/// Two callers at once would both run the work.
 struct ByHand {
     cache: moka::sync::Cache<String, Bytes>,
 }

@@ -1,9 +1,10 @@
 //! idem-redb beside bare redb. `cargo bench -p idem-benches --bench redb [-- --quick] [-- --check]`
 //!
 //! Bare redb is one plain table from the 48-byte key to the record, with the store's durability, cache and
-//! quick-repair: a transaction of its own for every write, committed before the next step, and for every get. Quick-repair
-//! is on by default in idem-redb and off in redb, and it makes a lone commit slower. So that it does not hide other costs,
-//! the writes are also compared with bare redb without quick-repair, and measured without it on both sides.
+//! quick-repair: a transaction of its own for every write, committed before the next step, and for every get.
+//! Quick-repair is on by default in idem-redb and off in redb, and it makes a lone commit slower. So that it does not
+//! hide other costs, the writes are also compared with bare redb without quick-repair, and measured without it on both
+//! sides.
 
 use std::path::Path;
 use std::process::ExitCode;

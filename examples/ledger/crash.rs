@@ -65,8 +65,8 @@ impl Supervisor<'_, '_> {
     }
 }
 
-/// One kill in five strikes while the worker starts, opens its file or repeats what is booked. Each of the others has its own
-/// part of the stream, so that even the last one meets payments that are not booked yet.
+/// One kill in five strikes while the worker starts, opens its file or repeats what is booked. Each of the others has
+/// its own part of the stream, so that even the last one meets payments that are not booked yet.
 fn random_moment(nth: u16, kills: u16, lines: u64) -> Result<Moment> {
     if random(1..=5)? == 1 {
         return Ok(Moment { after_answers: 0, pause: Duration::from_micros(random(0..=20_000)?) });

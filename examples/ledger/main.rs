@@ -8,9 +8,9 @@
 //! ```
 //!
 //! A booking (a balance for each account and an entry for each payment) and the completion of its key are one transaction
-//! in one redb file: see `desks/idempotent.rs`. At the end the books are read again and compared with what they must be by
-//! the stream alone; a difference makes the exit code non-zero. `README.md` beside this file says what the stream that
-//! comes with the example contains.
+//! in one redb file: see `desks/idempotent.rs`. At the end the books are read again and compared with what they must be
+//! by the stream alone; a difference makes the exit code non-zero. `README.md` beside this file says what the stream
+//! that comes with the example contains.
 
 mod answer;
 mod arguments;

@@ -56,8 +56,8 @@ impl Worker {
                 std::thread::sleep(due.pause);
                 self.process.kill()?;
             }
-            // Whatever the worker has written is acknowledged, so it counts even after the kill. A line that is cut off does
-            // not.
+            // Whatever the worker has written is acknowledged, so it counts even after the kill. A line that is cut off
+            // does not.
             line.clear();
             self.answers.read_until(b'\n', &mut line)?;
             let Some(text) = line.strip_suffix(b"\n") else { break };

@@ -32,8 +32,8 @@ struct Kept {
 }
 
 impl MapStore {
-    /// A store for outcomes and checkpoints of up to `max_outcome` bytes. Programs pass the system's clock, tests one that
-    /// they move by hand.
+    /// A store for outcomes and checkpoints of up to `max_outcome` bytes. Programs pass the system's clock, tests one
+    /// that they move by hand.
     pub(crate) fn new(max_outcome: u64, clock: SharedClock) -> Self {
         let clock = StoreClock::start(clock);
         Self { kept: Mutex::default(), clock, waiters: Waiters::new(), max_outcome }

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Every request goes through a proxy in this program, which drops requests, drops answers, delays requests, and sends
-//! requests twice. `idem-client` retries with one key for each payment. At the end the program asks the server, without the
-//! proxy, what it has booked, and fails unless every payment was booked once.
+//! requests twice. `idem-client` retries with one key for each payment. At the end the program asks the server, without
+//! the proxy, what it has booked, and fails unless every payment was booked once.
 
 mod arguments;
 mod count;

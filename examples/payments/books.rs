@@ -153,8 +153,8 @@ async fn transact(
     })
 }
 
-/// Another attempt took over. This one must not answer as if the work were done by it, so its client is told to retry: the
-/// retry gets the answer of the other attempt, or runs the work if that attempt released the key.
+/// Another attempt took over. This one must not answer as if the work were done by it, so its client is told to retry:
+/// the retry gets the answer of the other attempt, or runs the work if that attempt released the key.
 pub(crate) fn lost() -> Answer {
     try_again("another attempt took over")
 }

@@ -34,8 +34,8 @@ pub(crate) fn apply(document: &mut Value, changes: &Patch) -> Result<(), String>
     Ok(())
 }
 
-/// Whether `value` is at most `depth` deep. The recursion is bounded: serde reads at most 128 levels, and one operation at
-/// most doubles them.
+/// Whether `value` is at most `depth` deep. The recursion is bounded: serde reads at most 128 levels, and one operation
+/// at most doubles them.
 fn is_within(value: &Value, depth: usize) -> bool {
     match value {
         Value::Array(values) => depth > 0 && values.iter().all(|value| is_within(value, depth - 1)),

@@ -1,4 +1,5 @@
-//! Effects on other systems, which can be neither undone nor committed together with a key. Here they are lines of a file.
+//! Effects on other systems, which can be neither undone nor committed together with a key. Here they are lines of a
+//! file.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;

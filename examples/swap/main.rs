@@ -7,8 +7,8 @@
 //! cargo run --example swap -- ./service.toml                   whatever the file says
 //! ```
 //!
-//! With each store an order is placed, and retried by a client that lost the answer. Every line is checked: the first that
-//! does not hold ends the program with a message and a non-zero exit code.
+//! With each store an order is placed, and retried by a client that lost the answer. Every line is checked: the first
+//! that does not hold ends the program with a message and a non-zero exit code.
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -72,7 +72,7 @@ fn ledger_books_each_payment_once_and_names_bad_lines() {
         "2 payments, 1 retries, 1 with a used key and another payment, 5 bad lines",
         "line 6: skipped: build: invalid key",
         "line 7: skipped: the amount is 0",
-        "line 8: skipped: \"euro\" is no currency",
+        "line 8: skipped: \"euro\" is not a currency",
         "line 9: skipped: unknown field `note`",
         "line 10: skipped: EOF while parsing",
         "line 4: refused",

@@ -13,10 +13,10 @@ use crate::request::key::IdempotencyKey;
 use crate::response::problem::{Kind, Problem};
 use crate::response::verdict::{InDoubt, NotExecuted};
 
-/// The rejection of the extractors [`Attempt`] and [`IdempotencyKey`]: the request has no attempt. It is answered with 400
-/// when the key is optional and was not sent, with 503 when the request was let through while the store failed, and
-/// otherwise with 500: the route is not under the layer, or the layer does not act on its method. `Option<Attempt>` accepts
-/// all of these.
+/// The rejection of the extractors [`Attempt`] and [`IdempotencyKey`]: the request has no attempt. It is answered with
+/// 400 when the key is optional and was not sent, with 503 when the request was let through while the store failed, and
+/// otherwise with 500: the route is not under the layer, or the layer does not act on its method. `Option<Attempt>`
+/// accepts all of these.
 #[derive(Debug, Clone, Copy)]
 pub struct AttemptMissing(Option<NoAttempt>);
 

@@ -1,7 +1,7 @@
 //! Fuzz targets of what clients and stores send: the header of a key, a stored answer, the message of a refusal.
 //!
-//! No input may cause a panic, and what is read is what was written. `scripts/fuzz` gives each target a million inputs. The
-//! targets for the frames of gRPC are in `tests/http/grpc/frames.rs`.
+//! No input may cause a panic, and what is read is what was written. `scripts/fuzz` gives each target a million inputs.
+//! The targets for the frames of gRPC are in `tests/http/grpc/frames.rs`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
@@ -28,7 +28,7 @@ fn inputs() -> ProptestConfig {
 
 fn any_line() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
-        // Whatever a header may hold.
+        // Any bytes that a header may hold.
         vec(prop_oneof![0x20..=0x7E_u8, 0x80..=0xFF_u8, Just(b'\t')], 0..40),
         // Mostly characters that structure a field.
         vec(prop::sample::select(&b"\"\\;,=: ()*?@a1-.\t\x80"[..]), 0..20),

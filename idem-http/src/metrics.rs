@@ -8,8 +8,8 @@
 //! `store_unavailable`, `passed_through`, or the code of another [problem](crate::problem). The same word is the
 //! field `answer` of the span `idem.http`.
 //!
-//! A request that is refused by its headers or its route alone is neither counted nor has a span: one whose required key is
-//! missing, whose header holds no key, or whose route the layer cannot see.
+//! A request that is refused by its headers or its route alone is neither counted nor has a span: one whose required
+//! key is missing, whose header holds no key, or whose route the layer cannot see.
 
 use tracing::Span;
 

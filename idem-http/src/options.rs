@@ -82,7 +82,8 @@ pub enum WhenHandlerFails {
     Release,
 }
 
-/// A request that runs on after its client is gone: see [`IdempotencyLayerBuilder::when_detached`](crate::IdempotencyLayerBuilder::when_detached).
+/// A request that runs on after its client is gone: see
+/// [`IdempotencyLayerBuilder::when_detached`](crate::IdempotencyLayerBuilder::when_detached).
 pub type Detached = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The application's wrapper around such a request.

@@ -7,8 +7,8 @@ use tokio::sync::Notify;
 
 /// The requests with a key that are between their lock and their answer. Their clients may be gone.
 ///
-/// A server that shuts down first stops taking requests. It then waits for its connections, for a bounded time since clients
-/// may be slow, and then for these requests:
+/// A server that shuts down first stops taking requests. It then waits for its connections, for a bounded time since
+/// clients may be slow, and then for these requests:
 ///
 /// ```
 /// # async fn shut_down(layer: idem_http::IdempotencyLayer) {

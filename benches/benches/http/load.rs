@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// What each request is.
+/// The kind of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// The first request with a new key.
@@ -105,7 +105,7 @@ impl Load {
 
 impl Connection {
     /// # Errors
-    /// For any answer but 200.
+    /// When the answer is not a 200.
     async fn ask(&mut self, asked: Asked) -> Result<()> {
         const BODY: &str = r#"{"cents":250}"#;
         let key = asked.key(self.turn);

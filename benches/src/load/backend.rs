@@ -14,8 +14,8 @@ pub trait Backend: Sync {
     /// The bare backend.
     type Raw: Raw;
 
-    /// Whether everything is in memory. Growing workloads then get a fresh store and a fresh bare backend for every round,
-    /// so that a fast machine does not fill its memory.
+    /// Whether everything is in memory. Growing workloads then get a fresh store and a fresh bare backend for every
+    /// round, so that a fast machine does not fill its memory.
     const IN_MEMORY: bool;
 
     /// A fresh store, with its files, if any, in `directory`, which is empty.
@@ -54,8 +54,8 @@ pub trait Raw: Send + Sync + 'static {
     /// Gets what is kept under `key`, owned by the caller, and says how long it is.
     fn get(&self, key: &Key) -> impl Future<Output = Result<Option<usize>>> + Send;
 
-    /// One of several callers that want `key` at the same time, of which one is the `first`. The first keeps both records,
-    /// every other one gets what is there by then. `None` when that is not the `outcome_record` yet.
+    /// One of several callers that want `key` at the same time, of which one is the `first`. The first keeps both
+    /// records, every other one gets what is there by then. `None` when that is not the `outcome_record` yet.
     fn contend(
         &self,
         key: &Key,

@@ -1,4 +1,4 @@
-//! What one caller needs: fresh keys, its claim, its bytes.
+//! What one caller needs: fresh keys, claims, and the bytes of outcomes and records.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,16 +15,16 @@ use crate::result::Result;
 /// The bytes of one step, the same for both sides.
 #[derive(Debug)]
 pub struct Payload {
-    /// What `complete` is given.
+    /// The outcome that `complete` is given.
     pub outcome: Bytes,
-    /// As long as idem's record of a locked key.
+    /// Bytes as long as idem's record of a locked key.
     pub lock_record: Arc<[u8]>,
-    /// As long as idem's record of a key that is completed with `outcome`.
+    /// Bytes as long as idem's record of a key that is completed with `outcome`.
     pub outcome_record: Arc<[u8]>,
 }
 
 impl Payload {
-    /// For outcomes of this many bytes.
+    /// The payload for outcomes of this many bytes.
     pub fn new(bytes: usize) -> Result<Self> {
         let outcome = outcome(bytes);
         let (fingerprint, as_of) = (fingerprint(), Timestamp::default());
@@ -52,7 +52,7 @@ pub(crate) fn outcome(bytes: usize) -> Bytes {
     Bytes::from(vec![0xA5; bytes])
 }
 
-/// What every request of the benches asks for.
+/// The fingerprint of every request of the benches.
 pub(crate) fn fingerprint() -> Fingerprint {
     Fingerprint::from_bytes([7; 32])
 }

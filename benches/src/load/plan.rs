@@ -41,7 +41,8 @@ const USAGE: &str = "usage: cargo bench -p idem-benches --bench <backend> -- [--
   --check  exit with 1 when a figure misses its bar";
 
 impl Plan {
-    /// What the arguments ask for. `cargo bench` adds `--bench`; without it this is `cargo test`, and quick.
+    /// The plan that the arguments ask for. `cargo bench` adds `--bench`; without it, as in `cargo test`, the plan is
+    /// quick.
     pub(crate) fn from_arguments(arguments: impl Iterator<Item = String>) -> Result<Self> {
         let (mut bench, mut quick, mut check) = (false, false, false);
         for argument in arguments {

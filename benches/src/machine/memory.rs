@@ -41,7 +41,7 @@ pub async fn bytes_per_record(
     Ok(grown(before).map(|grown| grown as f64 / records as f64))
 }
 
-/// By how much memory grew since it was `before`, in MiB.
+/// The growth of memory since it was `before`, in MiB.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 bytes")]
 pub fn mebibytes(before: Option<u64>) -> Option<f64> {

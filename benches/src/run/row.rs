@@ -11,9 +11,9 @@ use crate::run::drive::Round;
 /// One line of the table. Rates and percentiles are medians of the rounds.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
-    /// What was done.
+    /// The workload.
     pub workload: Workload,
-    /// By how many callers, side by side.
+    /// How many callers there were, side by side.
     pub callers: usize,
     /// The outcome's size.
     pub bytes: usize,
@@ -74,7 +74,7 @@ impl Rows {
         self.rows.iter().find(|row| (row.workload, row.callers, row.bytes) == (workload, callers, bytes))
     }
 
-    /// Those that go into the JSON file. The hot replay is a figure, not a row.
+    /// The rows that go into the JSON file. The hot replay is a figure, not a row.
     pub(crate) fn published(&self) -> Vec<&Row> {
         self.rows.iter().filter(|row| row.workload != Workload::HotReplay).collect()
     }

@@ -25,8 +25,8 @@ pub(crate) async fn measure<B: Backend>(
     directory: impl Fn() -> Result<PathBuf>,
 ) -> Result<Vec<Rows>> {
     let mut all: Vec<Rows> = Vec::new();
-    // By size first: rows that are compared across numbers of callers have 1 KiB, and are thus measured before the disk slows
-    // down.
+    // By size first: rows that are compared across numbers of callers have 1 KiB, and are thus measured before the disk
+    // slows down.
     for &bytes in plan.bytes {
         for &workload in plan.workloads {
             eprintln!("  {workload}, {bytes} bytes");

@@ -35,7 +35,7 @@ pub trait Whole: Send + Sync + 'static {
     fn request(&self, number: u64) -> impl Future<Output = Result<bool>> + Send;
 }
 
-/// What the work of every request makes.
+/// The outcome of the work of every request.
 #[must_use]
 pub fn outcome_of_work() -> Bytes {
     Bytes::from(vec![0xA5; BYTES])
@@ -46,7 +46,7 @@ pub fn outcome_of_work() -> Bytes {
 pub struct Executing(Arc<dyn Store>);
 
 impl Executing {
-    /// On this store.
+    /// Executes on this store.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self(store)

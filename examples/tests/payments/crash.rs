@@ -89,8 +89,8 @@ async fn payments_are_booked_once_and_no_saved_step_is_repeated_through_fifty_ki
     let resumed = check_steps(&kept.happened(), &ordered);
     assert!(resumed > 0, "no kill came between a step and its checkpoint");
     println!(
-        "{KILLS} kills: {} payments booked once each, {cut_off} of them cut off before the answer; {} orders, of which {resumed} steps happened again, none \
-         of them after its checkpoint was saved",
+        "{KILLS} kills: {} payments booked once each, {cut_off} of them cut off before the answer; {} orders, {resumed} \
+         of whose steps happened again, none after its checkpoint was saved",
         paid.len(),
         ordered.len()
     );

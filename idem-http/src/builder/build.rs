@@ -17,8 +17,8 @@ use crate::running::Running;
 use crate::shared::Shared;
 
 impl IdempotencyLayerBuilder {
-    /// Builds the layer. The builder itself is not a layer; used as one, it fails to compile with "this idempotency layer is
-    /// not built":
+    /// Builds the layer. The builder itself is not a layer; used as one, it fails to compile with "this idempotency
+    /// layer is not built":
     ///
     /// ```compile_fail,E0277
     /// # use idem_core::{Scope, Store};

@@ -113,8 +113,8 @@ impl IdempotencyLayerBuilder {
         self
     }
 
-    /// The API's own page about its keys. Problems link to it, and the `type` of a problem is this page with the problem's
-    /// code as its fragment. Default: none.
+    /// The API's own page about its keys. Problems link to it, and the `type` of a problem is this page with the
+    /// problem's code as its fragment. Default: none.
     pub fn documentation(mut self, page: &Uri) -> Self {
         let address = page.to_string();
         // A `Uri` contains neither `>` nor control characters, so nothing in it ends the link early.

@@ -199,8 +199,8 @@ impl Attempt {
     /// - when the store gave no answer: the answer in the record, or 503 while the effect is still unknown.
     ///
     /// # Errors
-    /// The application's own, when the transaction was rolled back: nothing is written, the key is still held, and what the
-    /// handler answers then is judged like any other answer.
+    /// The application's own, when the transaction was rolled back: nothing is written, the key is still held, and what
+    /// the handler answers then is judged like any other answer.
     pub fn conclude<B: Default, E>(
         &self,
         transacted: Result<Transacted<E>>,

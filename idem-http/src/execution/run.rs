@@ -72,7 +72,8 @@ where
                         // The client left while the lock was asked for.
                         None => Err(NoOutcome::NotExecuted),
                     };
-                    // Dropped before the store is asked again, since a service inside that was polled ready holds a permit.
+                    // Dropped before the store is asked again, since a service inside that was polled ready holds a
+                    // permit.
                     *started = None;
                     result
                 }

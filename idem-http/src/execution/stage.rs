@@ -50,8 +50,8 @@ impl<H> Stage<H> {
         };
     }
 
-    /// Called when the client has left. True when the request must be brought to its end all the same, since it may hold a
-    /// lock. A handler that has not been started by now never will be, and its request is dropped at once.
+    /// Called when the client has left. True when the request must be brought to its end all the same, since it may
+    /// hold a lock. A handler that has not been started by now never will be, and its request is dropped at once.
     pub(crate) fn client_left(&self) -> bool {
         let mut state = self.state();
         match *state {

@@ -1,5 +1,5 @@
-//! A request with a key, before its key is locked: its scope, its whole body, its fingerprint, and the replay if the store
-//! has it in memory.
+//! A request with a key, before its key is locked: its scope, its whole body, its fingerprint, and the replay if the
+//! store has it in memory.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -57,11 +57,11 @@ struct RequestHead<I> {
 
 /// The next step of a request.
 pub(crate) enum IntakeStep<I, B, RB: Body> {
-    /// It is answered without its handler.
+    /// The request is answered without its handler.
     Answered(Response<ResponseBody<RB>>),
-    /// Its body is read.
+    /// The body is being read.
     Reading(Intake<I, B>),
-    /// Its key is to be locked, and its handler run.
+    /// The key is to be locked, and the handler run.
     Locking(KeyedRequest, PendingHandler<I, B>),
 }
 

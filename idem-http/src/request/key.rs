@@ -14,10 +14,10 @@ const MAX_FIELD_LEN: usize = 4096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum KeySyntax {
-    /// As the draft says: a String of RFC 9651, in quotes. Anything else is 400.
+    /// The syntax of the draft: a String of RFC 9651, in quotes. Anything else is answered with 400.
     Strict,
     /// Also a bare key, as many clients send it: one field line of visible ASCII without `"`, `,`, `;` and space. `abc`
-    /// and `"abc"` are the same key. A malformed value in quotes is still 400.
+    /// and `"abc"` are the same key. A malformed value in quotes is still answered with 400.
     #[default]
     Lenient,
 }

@@ -1,7 +1,8 @@
 //! The URI of a request as its client sent it.
 //!
-//! Two routes must never look the same to the layer. Routers that nest others hand on a URI without its prefix. So the layer
-//! reads the original URI from the request's extensions, or [`RequestUri::Unchanged`] says that nothing changes the URI.
+//! Two routes must never look the same to the layer. Routers that nest others hand on a URI without its prefix. So the
+//! layer reads the original URI from the request's extensions, or [`RequestUri::Unchanged`] says that nothing changes
+//! the URI.
 
 use std::task::{Context, Poll};
 
@@ -18,12 +19,12 @@ use crate::response::problem::{Kind, Problem};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestUri {
-    /// In the request's extensions, where something outside keeps it: an axum router of the version that the feature `axum`
-    /// names, or an [`OriginalUriLayer`], with any router. A request whose URI nothing has kept is answered with 500, and
-    /// nothing runs.
+    /// In the request's extensions, where something outside keeps it: an axum router of the version that the feature
+    /// `axum` names, or an [`OriginalUriLayer`], with any router. A request whose URI nothing has kept is answered with
+    /// 500, and nothing runs.
     Original,
-    /// In the request itself: nothing changes the URI between the server and the layer. For a layer around a whole router,
-    /// or in front of a service without one.
+    /// In the request itself: nothing changes the URI between the server and the layer. For a layer around a whole
+    /// router, or in front of a service without one.
     Unchanged,
 }
 
@@ -122,7 +123,7 @@ impl<I: Service<Request<B>>, B> Service<Request<B>> for OriginalUriService<I> {
 
 /// The URI of a request as its client sent it, where an [`OriginalUriLayer`] or axum's router kept it.
 ///
-/// For a scope that is made of the route as well: a nested router's own URI lacks the prefix.
+/// Meant for a scope that depends on the route: the URI that a nested router sees lacks the prefix.
 #[must_use]
 pub fn original_uri(extensions: &Extensions) -> Option<&Uri> {
     let stored = extensions.get::<StoredUri>().map(|stored| &stored.0);

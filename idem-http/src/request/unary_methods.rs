@@ -1,8 +1,8 @@
 //! Which calls of gRPC the layer acts on.
 //!
 //! HTTP does not say whether a call is unary or a stream: a message that nothing follows yet may be either. A stream that
-//! the layer buffers never begins, and a unary call that the layer lets through may run twice. So the application names the
-//! methods.
+//! the layer buffers never begins, and a unary call that the layer lets through may run twice. So the application names
+//! the methods.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,7 +19,8 @@ impl UnaryMethods {
         Self { paths, has_warned: AtomicBool::new(false) }
     }
 
-    /// Whether the application has named any. If not, the `Content-Type` of gRPC must not let a client get past the layer.
+    /// Whether the application has named any. If not, the `Content-Type` of gRPC must not let a client get past the
+    /// layer.
     pub(crate) fn are_named(&self) -> bool {
         !self.paths.is_empty()
     }

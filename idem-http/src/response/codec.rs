@@ -11,8 +11,8 @@
 //! 11 + n        body, to the end
 //! ```
 //!
-//! Numbers are big-endian. Fields and body are stored verbatim, so a replay shares the stored bytes and copies only the names
-//! of headers that `http` does not know.
+//! Numbers are big-endian. Fields and body are stored verbatim, so a replay shares the stored bytes and copies only the
+//! names of headers that `http` does not know.
 
 use bytes::{Buf, BufMut, Bytes};
 use http::header::{HeaderMap, HeaderName, HeaderValue};

@@ -42,10 +42,10 @@ pub enum NotKept {
         /// The limit, in bytes.
         most: usize,
     },
-    /// Its headers cannot be stored, as when there are too many.
+    /// The headers of the response cannot be stored, as when there are too many of them.
     #[error("the answer cannot be encoded")]
     NotEncodable,
-    /// Its body took too long, or broke off.
+    /// The body of the response took too long, or broke off.
     #[error("the body of the answer took too long, or broke off")]
     NotWhole,
 }

@@ -149,7 +149,8 @@ async fn on_axum_a_limit_is_of_each_route_unless_it_is_global() {
     }
 }
 
-/// A router that is called directly creates the service of a route for each request, and with it the limit of tower's layer.
+/// A router that is called directly creates the service of a route for each request, and with it the limit of tower's
+/// layer.
 #[tokio::test]
 async fn on_axum_a_router_that_is_called_as_it_is_has_no_limit_unless_it_is_global() {
     for (is_global, expected) in [(false, 2), (true, 1)] {

@@ -48,7 +48,7 @@ async fn a_route_that_is_added_after_the_layer_runs_for_every_retry() {
     assert_eq!(ask(&app, post("/before", "k")).await.kind(), (200, true));
 }
 
-/// One store, one scope: a key is of one request, in whichever nest it stands.
+/// With one store and one scope a key belongs to one request, in whichever nested router.
 #[tokio::test]
 async fn a_key_is_of_one_route_whether_the_layer_stands_around_a_nest_or_inside() {
     let desk = Desk::open();

@@ -48,7 +48,8 @@ fn run(what: &str, path: &Path, quick_repair: bool) -> Result<Output> {
     Ok(Command::new(std::env::current_exe()?).arg(what).arg(path).arg(quick_repair.to_string()).output()?)
 }
 
-/// Keys of this process alone. `idem_benches::keys` repeats the same ones in each process, and the file outlives this one.
+/// Keys of this process alone. `idem_benches::keys` repeats the same ones in each process, and the file outlives this
+/// one.
 fn keys() -> Result<Arc<[Key]>> {
     let scope = Scope::new(format!("crash of process {}", std::process::id()))?;
     Ok((0..100).map(|number| Key::new(&scope, number.to_string())).collect::<idem_core::Result<_>>()?)

@@ -1,8 +1,8 @@
 //! What an answer must be, however slow the machine is.
 //!
-//! All times are measured by the harness: a lost lease reports that no time is left, so it cannot be used to judge answers.
-//! A call is sent before its store sees it, and answered after: what holds for the whole of that span held when the store
-//! decided. An answer that only a slow machine explains counts as unsure.
+//! All times are measured by the harness: a lost lease reports that no time is left, so it cannot be used to judge
+//! answers. A call is sent before its store sees it, and answered after: what holds for the whole of that span held
+//! when the store decided. An answer that only a slow machine explains counts as unsure.
 
 use std::time::Duration;
 

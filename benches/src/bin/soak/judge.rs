@@ -15,8 +15,8 @@ const NOISE: f64 = 1.25;
 /// The same for the time of a `lock`, which depends on whatever else the machine does.
 const NOISE_OF_TIME: f64 = 4.0;
 const MIB: f64 = 1_048_576.0;
-/// The shortest run, in seconds, whose times are judged. In a shorter one, a third is too short to tell a growing time from
-/// a machine that was busy for a moment.
+/// The shortest run, in seconds, whose times are judged. In a shorter one, a third is too short to tell a growing time
+/// from a machine that was busy for a moment.
 const TIMES_JUDGED_FROM: usize = 300;
 /// How long a store may take to remove what has expired.
 const LATE: Duration = Duration::from_secs(3);

@@ -1,10 +1,11 @@
-//! Saturates stores with short-lived keys and fails when anything grows that should not. `scripts/soak [minutes] [URI...]`
+//! Saturates stores with short-lived keys and fails when anything grows that should not. `scripts/soak [minutes]
+//! [URI...]`
 //!
 //! Callers execute, retry, race for one key, save checkpoints, crash and give up, with leases and retentions of seconds;
-//! one scope floods the store all the while. The number of records, the file, memory (a Redis server's as well), tasks and
-//! the time of a `lock` are sampled each second: the last third of the run must look like the third before it. In a run
-//! below five minutes the times are printed, not judged. Every answer is held to the promises: one execution for a key, the
-//! same value for every retry, `Full` for the flooding scope alone.
+//! one scope floods the store all the while. The number of records, the file, memory (a Redis server's as well), tasks
+//! and the time of a `lock` are sampled each second: the last third of the run must look like the third before it. In a
+//! run below five minutes the times are printed, not judged. Every answer is held to the promises: one execution for a
+//! key, the same value for every retry, `Full` for the flooding scope alone.
 
 mod answers;
 #[cfg(test)]

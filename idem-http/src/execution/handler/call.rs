@@ -63,8 +63,8 @@ where
         None => return not_begun(shared),
     });
     let mut at_once = true;
-    // An answer that waited for nothing may come from a layer inside that sheds load, or from a router without a handler for
-    // the request: then nothing ran.
+    // An answer that waited for nothing may come from a layer inside that sheds load, or from a router without a
+    // handler for the request: then nothing ran.
     let watched = poll_fn(|cx| {
         let polled = calling.as_mut().poll(cx);
         at_once &= polled.is_ready();

@@ -24,8 +24,8 @@ use crate::response::problem::{Kind, Problem};
 use crate::response::verdict::Verdict;
 use crate::shared::Shared;
 
-/// Runs the handler under `lease`. A panic in the handler, in the body of its answer or in the application's verdict counts
-/// as an end of the handler, so that the key never stays locked as if nothing had run.
+/// Runs the handler under `lease`. A panic in the handler, in the body of its answer or in the application's verdict
+/// counts as an end of the handler, so that the key never stays locked as if nothing had run.
 pub(crate) async fn handle<I, B, RB>(
     shared: &Arc<Shared>,
     handler: &mut PendingHandler<I, B>,

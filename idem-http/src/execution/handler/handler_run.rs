@@ -8,7 +8,7 @@ use crate::execution::attempt::FromRecord;
 use crate::options::WhenHandlerFails;
 use crate::response::body::ResponseBody;
 
-/// What the client gets, and what the store.
+/// What the client gets, and what the store keeps.
 pub(crate) type HandlerResult<RB, E> = (Result<Response<ResponseBody<RB>>, E>, Result<Outcome, NoOutcome>);
 
 /// A handler that ran.

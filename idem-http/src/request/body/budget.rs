@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use idem_core::{Key, Scope};
 
-/// The number of slots in which scopes are counted. Two scopes in one slot count as one, so a flood of one scope also stops
-/// about one in this many of the others.
+/// The number of slots in which scopes are counted. Two scopes in one slot count as one, so a flood of one scope also
+/// stops about one in this many of the others.
 const SLOTS: usize = 1_024;
 /// One scope may hold this many times what is free: nine tenths of the bound while no other scope holds any.
 const SCOPE_PER_FREE: usize = 9;
@@ -98,7 +98,8 @@ pub(crate) struct BodyShare {
 }
 
 impl BodyShare {
-    /// Grows to `bytes` in all, unless the share holds that many already. False, with nothing changed, when there is no room.
+    /// Grows to `bytes` in all, unless the share holds that many already. False, with nothing changed, when there is no
+    /// room.
     #[must_use]
     pub(crate) fn grow_to(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);

@@ -7,8 +7,9 @@ use super::budget::BodyShare;
 /// A body that arrives as one chunk is not copied: the head of the same request keeps the server's buffer alive anyway.
 /// Otherwise all chunks, including the first, are copied into one buffer.
 ///
-/// The buffer grows with the body: a length that is only declared reserves nothing. The capacity is at most twice what has
-/// arrived, and no more than what was declared. While the buffer grows, the old one exists beside it for the time of a copy.
+/// The buffer grows with the body: a length that is only declared reserves nothing. The capacity is at most twice what
+/// has arrived, and no more than what was declared. While the buffer grows, the old one exists beside it for the time
+/// of a copy.
 #[derive(Debug)]
 pub(crate) struct BodyBuffer {
     declared: usize,

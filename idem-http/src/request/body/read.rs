@@ -30,8 +30,8 @@ pub(crate) struct BodyLimits {
 }
 
 pin_project! {
-    /// Reads the whole body, within its share of what all bodies may hold. Written by hand rather than as an `async fn`, to
-    /// need no box: most bodies are complete at the second poll.
+    /// Reads the whole body, within its share of what all bodies may hold. Written by hand rather than as an `async
+    /// fn`, to need no box: most bodies are complete at the second poll.
     ///
     /// # Cancel safety
     /// When dropped, it gives back the bytes that it holds.
@@ -146,8 +146,8 @@ impl<B: Body> ReadBody<B> {
         Some(if is_complete { Ok((body, share)) } else { Err(incomplete()) })
     }
 
-    /// Pending until the time limit. The first call sets no timer and only asks for another poll: a server hands over what it
-    /// has read of a body once it has been polled, and a second poll costs less than a timer.
+    /// Pending until the time limit. The first call sets no timer and only asks for another poll: a server hands over
+    /// what it has read of a body once it has been polled, and a second poll costs less than a timer.
     fn poll_timeout(self: Pin<&mut Self>, cx: &mut Context<'_>, time: Duration) -> Poll<Problem> {
         let mut this = self.project();
         let now = Instant::now();
@@ -160,7 +160,8 @@ impl<B: Body> ReadBody<B> {
             this.timer.set(Some(sleep_until(since + time)));
         }
         let Some(timer) = this.timer.as_pin_mut() else { return Poll::Pending };
-        // A body that used up the task's budget leaves none for the timer, which then never fires. So the clock is read, too.
+        // A body that used up the task's budget leaves none for the timer, which then never fires. So the clock is
+        // read, too.
         if now >= timer.deadline() || timer.poll(cx).is_ready() {
             return Poll::Ready(timed_out(time));
         }

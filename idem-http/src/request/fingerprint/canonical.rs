@@ -20,8 +20,8 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || essence.ends_with("+json")
 }
 
-/// The canonical form of RFC 8785. `None` for what is not JSON, and when a body that a reader may distinguish from this one
-/// would have the same form.
+/// The canonical form of RFC 8785. `None` for what is not JSON, and when a body that a reader may distinguish from this
+/// one would have the same form.
 pub(crate) fn canonicalize(body: &[u8]) -> Option<Vec<u8>> {
     if !numbers_are_exact(body) {
         return None;

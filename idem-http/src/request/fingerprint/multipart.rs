@@ -13,8 +13,8 @@ const MAX_DELIMITERS: usize = 1_000;
 
 /// A body whose boundary occurs only where a delimiter may stand, so that the boundary itself has no meaning.
 ///
-/// A media type, pieces and a boundary make exactly one body: two requests with the same media type and pieces differ in the
-/// boundary alone.
+/// A media type, pieces and a boundary make exactly one body: two requests with the same media type and pieces differ
+/// in the boundary alone.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Multipart<'a> {
     /// `Content-Type` before and after the boundary.
@@ -58,8 +58,8 @@ impl<'a> Multipart<'a> {
     }
 }
 
-/// Where the delimiters are. `None` unless every reader takes each occurrence of the boundary for a delimiter, on a line of
-/// its own and the closing one last.
+/// Where the delimiters are. `None` unless every reader takes each occurrence of the boundary for a delimiter, on a
+/// line of its own and the closing one last.
 fn delimiters(body: &[u8], boundary: &str) -> Option<Vec<Range<usize>>> {
     let dashed = format!("--{boundary}");
     let finder = memmem::Finder::new(&dashed);

@@ -87,7 +87,7 @@ async fn a_body_that_never_wakes_or_always_wakes_meets_its_time_limit() {
     }
 }
 
-/// As by an executor that polls at intervals and ignores wakers.
+/// As under an executor that polls at intervals and ignores wakers.
 #[tokio::test(start_paused = true)]
 async fn a_body_that_is_polled_without_a_waker_meets_its_time_limit() {
     let app = app();

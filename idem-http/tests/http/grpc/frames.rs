@@ -1,5 +1,5 @@
-//! Fuzz targets for the frames of gRPC, in calls and in answers: nothing panics, nothing runs twice, and a retry gets what
-//! the first call got. `scripts/fuzz` gives each target a million inputs.
+//! Fuzz targets for the frames of gRPC, in calls and in answers: nothing panics, nothing runs twice, and a retry gets
+//! what the first call got. `scripts/fuzz` gives each target a million inputs.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -7,4 +7,5 @@ mod plain;
 mod process;
 mod two_servers;
 
+pub(crate) use pay::{PAY, call, layer, talk};
 pub(crate) use plain::Plain;

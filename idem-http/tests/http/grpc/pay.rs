@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Request};
 use http_body_util::BodyExt;
 use idem_core::{Scope, Store};
@@ -14,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::metadata::MetadataMap;
 use tonic::server::{Grpc, NamedService};
+use tonic::transport::Channel;
 use tonic::{Code, Response, Status, Streaming};
 use tower::{Service, service_fn};
 
@@ -52,6 +54,16 @@ pub(crate) fn layer(
 pub(crate) async fn serve(listener: TcpListener, layer: IdempotencyLayer, pay: Pay) {
     let router = tonic::transport::Server::builder().layer(layer).add_service(pay);
     router.serve_with_incoming(tonic::transport::server::TcpIncoming::from(listener)).await.unwrap();
+}
+
+/// Calls [`PAY`] under this key, by tonic's own client.
+pub(crate) async fn call(address: &str, key: &str, message: &'static str) -> Result<Response<Bytes>, Status> {
+    let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    let mut client = tonic::client::Grpc::new(channel);
+    let mut request = tonic::Request::new(Bytes::from_static(message.as_bytes()));
+    request.metadata_mut().insert("idempotency-key", key.parse().unwrap());
+    client.ready().await.unwrap();
+    client.unary(request, PathAndQuery::from_static(PAY), Plain).await
 }
 
 impl NamedService for Pay {
@@ -103,7 +115,7 @@ async fn join(request: tonic::Request<Streaming<Bytes>>) -> Result<Response<Byte
 }
 
 /// Answers each message at once, while more may come.
-async fn talk(
+pub(crate) async fn talk(
     request: tonic::Request<Streaming<Bytes>>,
 ) -> Result<Response<impl Stream<Item = Result<Bytes, Status>>>, Status> {
     Ok(Response::new(request.into_inner()))

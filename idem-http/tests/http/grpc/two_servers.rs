@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::uri::PathAndQuery;
 use idem_servers::redis::shared_lone;
 use tokio::time::{sleep, timeout};
 use tonic::metadata::MetadataMap;
-use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
-use super::Plain;
-use super::pay::{DETAILS, PAY};
+use super::pay::{DETAILS, call};
 use super::process::{ServerProcess, Servers, serve_if_asked};
 
 /// Longer than any lease here.
@@ -20,15 +17,6 @@ const LONGEST: Duration = Duration::from_mins(1);
 async fn servers(test: &'static str, lease: Duration, wait: Duration) -> [ServerProcess; 2] {
     let servers = Servers { test, redis: shared_lone().await.to_string(), lease, wait };
     [servers.start("one").await, servers.start("two").await]
-}
-
-async fn call(address: &str, key: &str, message: &'static str) -> Result<Response<Bytes>, Status> {
-    let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-    let mut client = tonic::client::Grpc::new(channel);
-    let mut request = tonic::Request::new(Bytes::from_static(message.as_bytes()));
-    request.metadata_mut().insert("idempotency-key", key.parse().unwrap());
-    client.ready().await.unwrap();
-    client.unary(request, PathAndQuery::from_static(PAY), Plain).await
 }
 
 /// Metadata without the date and the header that marks a replay.
@@ -80,8 +68,8 @@ async fn a_retry_at_the_other_server_has_the_same_status_message_and_trailers() 
     }
 }
 
-/// Kills the first server during a call and sends that call to the other one until it is answered. Returns the refusals until
-/// then, and the answer.
+/// Kills the first server during a call and sends that call to the other one until it is answered. Returns the refusals
+/// until then, and the answer.
 async fn after_a_kill(servers: &mut [ServerProcess; 2]) -> (Vec<Status>, Response<Bytes>) {
     let [one, two] = servers;
     let address = one.address.clone();

@@ -10,8 +10,8 @@ fn form(boundary: &str, body: &str) -> idem_core::Fingerprint {
     FingerprintRecipe::new().fingerprint(&parts, &Bytes::from(body.to_owned()))
 }
 
-/// For axum (multer) the first boundary may stand anywhere, not only at the beginning of a line: it reads `cents = 100` from
-/// the first form and not from the second.
+/// For axum (multer) the first boundary may stand anywhere, not only at the beginning of a line: it reads `cents = 100`
+/// from the first form and not from the second.
 #[test]
 fn forms_that_differ_in_what_a_boundary_within_the_preamble_begins_are_two_requests() {
     let body = |boundary: &str| {

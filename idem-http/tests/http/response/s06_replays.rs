@@ -13,7 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{App, Calls, Client, Server, frames, post, problem_code};
 
-/// An answer with everything that a replay has to get right: several values of one header, bytes that are not text, a date.
+/// An answer with everything that a replay has to get right: several values of one header, bytes that are not text, a
+/// date.
 async fn rich() -> impl IntoResponse {
     let mut headers = HeaderMap::new();
     headers.append("link", HeaderValue::from_static("<a>"));

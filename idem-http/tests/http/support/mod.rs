@@ -1,4 +1,5 @@
-//! What the tests share: an application to send requests to, sockets to send them through, and a store that fails on demand.
+//! What the tests share: an application to send requests to, sockets to send them through, and a store that fails on
+//! demand.
 
 mod app;
 mod body;
