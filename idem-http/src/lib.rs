@@ -19,8 +19,7 @@
 //! Every refusal is a [problem] of RFC 9457, or has a status of gRPC (see below). Requests without a key, and methods
 //! other than `POST` and `PATCH`, go to their handlers unchanged.
 //!
-//! [draft-ietf-httpapi-idempotency-key-header]:
-//! https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+//! [draft-ietf-httpapi-idempotency-key-header]: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 //!
 //! # axum
 //! ```
