@@ -1,13 +1,14 @@
 //! The examples `promises` and `ledger` as a user runs them: their exit codes, and what they print for bad input.
-//!
-//! `cargo test` and `cargo nextest run` build the examples before the tests.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
+
+use support::example;
+
+mod support;
 
 const STREAM: &str = r#"{"account":"a","key":"1","cents":250,"currency":"EUR"}
 {"account":"b","key":"1","cents":1000,"currency":"USD"}
@@ -139,16 +140,8 @@ impl Stream {
     }
 }
 
-fn run(example: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Output {
-    let binary = examples().join(format!("{example}{}", std::env::consts::EXE_SUFFIX));
-    assert!(binary.exists(), "{} is not built: run all tests of this package", binary.display());
-    Command::new(binary).args(arguments).output().unwrap()
-}
-
-/// Beside `deps`, where this test is.
-fn examples() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.parent().unwrap().parent().unwrap().join("examples")
+fn run(name: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Output {
+    example(name).args(arguments).output().unwrap()
 }
 
 fn refused(output: &Output, why: &str) {

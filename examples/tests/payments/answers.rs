@@ -2,7 +2,8 @@
 
 use reqwest::Client;
 
-use crate::process::{Kept, Server, eventually, example, is_replay, json, refused};
+use crate::process::{Kept, Server, eventually, is_replay, json, refused};
+use crate::support::example;
 
 /// One server for each kind of books.
 fn servers(kept: &Kept) -> [Server; 2] {

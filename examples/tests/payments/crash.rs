@@ -11,7 +11,8 @@ use reqwest::Client;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::process::{Kept, eventually, example, is_replay};
+use crate::process::{Kept, eventually, is_replay};
+use crate::support::example;
 
 const KILLS: u32 = 50;
 const PAYERS: u32 = 8;

@@ -1,7 +1,5 @@
 //! The examples `payments` and `payments-client` as processes: what docs/guide/try-it.md shows, hostile clients,
 //! shutdowns, crashes, a full disk, a cluster.
-//!
-//! `cargo test` and `cargo nextest run` build the examples before the tests.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;
@@ -11,3 +9,5 @@ mod hostile;
 mod process;
 mod shared;
 mod shutdown;
+#[path = "../support/mod.rs"]
+mod support;

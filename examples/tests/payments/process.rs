@@ -9,10 +9,7 @@ use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) fn example(name: &str) -> Command {
-    let test = std::env::current_exe().unwrap();
-    Command::new(test.ancestors().nth(2).unwrap().join("examples").join(name))
-}
+use crate::support::example;
 
 /// A server that is killed when it is dropped.
 pub(crate) struct Server {
