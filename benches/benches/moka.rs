@@ -1,7 +1,7 @@
 //! idem-moka beside bare moka. `cargo bench -p idem-benches --bench moka [-- --quick] [-- --check]`
 //!
-//! Bare moka is one cache without a bound, as the store's own, from the 48-byte key to a shared record. Bounds are set
-//! so high that no run reaches them, so that no refusals are measured.
+//! Bare moka is one unbounded cache, like the store's own, from the 48-byte key to a shared record. The store's bounds
+//! are so high that no run reaches them: no refusals are measured.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -69,7 +69,7 @@ impl Bare {
 impl Raw for Bare {
     async fn fill(&self, keys: &[Key], record: &Arc<[u8]>) -> Result<()> {
         for key in keys {
-            // Each of its own allocation, as real ones are.
+            // Each record is an allocation of its own, as real ones are.
             self.cache.insert(*key.storage_key(), Arc::from(&**record));
         }
         self.cache.run_pending_tasks();
@@ -96,8 +96,8 @@ impl Raw for Bare {
     }
 }
 
-/// The best that an application can do with moka alone: it looks for the key, notes that it works on it, and keeps the
-/// result. Two callers at once would both run the work.
+/// The best that an application can do with moka alone: look for the key, mark it as in progress, and keep the result.
+/// Two callers at once would both run the work.
 struct ByHand {
     cache: moka::sync::Cache<String, Bytes>,
 }
@@ -136,7 +136,7 @@ fn rates(all: &[Rows]) -> Vec<Figure> {
     ]
 }
 
-/// Runs first of all, while the allocator has nothing to reuse.
+/// Memory per record. Must be measured first, while the allocator has nothing to reuse.
 async fn memory(session: &Session) -> Result<Vec<Figure>> {
     let records = session.plan.memory_records;
     let store = store(SystemClock::shared())?;
@@ -151,7 +151,7 @@ async fn memory(session: &Session) -> Result<Vec<Figure>> {
     ])
 }
 
-/// By calls of `expire`, one after the other.
+/// Sweeps by calls of `expire`, one after the other.
 async fn sweeping(session: &Session) -> Result<Vec<Figure>> {
     let clock = ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000));
     let store = store(Arc::new(clock.clone()))?;

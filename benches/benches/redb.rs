@@ -1,9 +1,10 @@
 //! idem-redb beside bare redb. `cargo bench -p idem-benches --bench redb [-- --quick] [-- --check]`
 //!
 //! Bare redb is one plain table from the 48-byte key to the record, with the store's durability, cache and
-//! quick-repair: a transaction of its own for every write, committed before the next step, and for every get. idem-redb
-//! has quick-repair on by default, redb has not, and a lone commit pays for it. So that it does not hide other costs,
-//! the writes are also compared with bare redb without it, and measured with neither side using it.
+//! quick-repair: a transaction of its own for every write, committed before the next step, and for every get.
+//! Quick-repair is on by default in idem-redb and off in redb, and it makes a lone commit slower. So that it does not
+//! hide other costs, the writes are also compared with bare redb without quick-repair, and measured without it on both
+//! sides.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -98,7 +99,7 @@ impl Bare {
     }
 
     fn commit_one(&self, key: &Key, record: &[u8]) -> Result<()> {
-        // On a thread of its own this does nothing. In a task it lets the worker run other tasks.
+        // On a thread of its own this has no effect. In a task it lets the worker run other tasks.
         block_in_place(|| self.commit(std::iter::once((key, record))))
     }
 }
@@ -124,7 +125,7 @@ impl Raw for Bare {
     }
 
     fn place(&self, workload: Workload) -> Place {
-        // A storm is gets, but for one step in a thousand.
+        // A contended workload is gets, except for one step in a thousand.
         if workload.grows() { Place::Threads } else { Place::Tasks }
     }
 }
@@ -167,7 +168,7 @@ async fn memory(session: &Session) -> Result<Vec<Figure>> {
     let store = Redb { quick_repair: QuickRepair::default() }.store(&session.directory()?).await?;
     let opened = mebibytes(before);
     fill(&store, &keys(session.plan.memory_records), KIB, RETENTION).await?;
-    // In addition to the cache: the queue of waiting callers, one batch, and what redb itself needs.
+    // Beyond the cache: the queue of waiting callers, one batch, and what redb itself needs.
     let cache = f64::from(u32::try_from(RedbConfig::new("").cache_bytes >> 20)?);
     let what = format!("memory, idle after {} records of 1 KiB", session.plan.memory_records);
     Ok(vec![
@@ -176,7 +177,7 @@ async fn memory(session: &Session) -> Result<Vec<Figure>> {
     ])
 }
 
-/// By the store's own sweeper, which is only watched here.
+/// The store's own sweeper sweeps; the calls here only watch it.
 async fn sweeping(session: &Session) -> Result<Vec<Figure>> {
     let clock = ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000));
     let mut config = RedbConfig::new(session.directory()?.join("sweep.idem"));

@@ -7,14 +7,14 @@
 //! - Both sides write and read the same number of bytes: the bare side gets records of the length that idem's codec
 //!   makes, with idem's 48-byte keys, on the same disk, with the same durability and the same cache. Where idem wrote
 //!   more in a round, the bare side gets the difference too, outside the measured time.
-//! - Both sides get the place where they are fastest ([`Place`]): idem's callers are tokio tasks, as in a server;
-//!   a bare call that blocks (redb's commit) has a thread to itself per caller, without any hop between them.
-//! - Not timed on either side is what a caller makes before it asks: the digests of key and fingerprint, the
-//!   random owner, the outcome's own bytes; the rows of [`whole()`] time it all. A reply's bytes must be in the caller's
-//!   hands, owned, on both.
-//! - Callers that never wait (reads, memory) give way to one another every 32 steps, on both sides.
+//! - Both sides run where they are fastest ([`Place`]): idem's callers are tokio tasks, as in a server; a bare call that
+//!   blocks (redb's commit) has a thread to itself per caller, without a hop between threads.
+//! - What a caller prepares before a call is not timed on either side: the digests of key and fingerprint, the random
+//!   owner, the outcome's own bytes. The rows of [`whole()`] time all of it. On both sides the caller must own the bytes
+//!   of the reply.
+//! - Callers that never wait (reads, memory) yield to one another every 32 steps, on both sides.
 //!
-//! [`Workload`] says what one step of each workload is; `benches/README.md` how to run and read it all.
+//! [`Workload`] says what one step of each workload is; `benches/README.md` says how to run the benches and read them.
 
 mod load;
 mod machine;
@@ -29,7 +29,7 @@ pub use load::workload::{LEASE, RETENTION, Workload};
 pub use machine::memory::{bytes_per_record, mebibytes, most_resident, resident};
 pub use result::Result;
 pub use run::figure::{Bar, Figure};
-pub use run::row::{Row, Rows};
+pub use run::row::{Row, Rows, median};
 pub use run::session::{Session, run};
 pub use run::sweep::sweep;
 pub use run::whole::{Executing, Whole, outcome_of_work, whole};

@@ -1,4 +1,4 @@
-//! What a client is told, and how a worker passes it on to the process that started it.
+//! The answers to clients, and how a worker passes them on to the process that started it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,11 +14,11 @@ pub(crate) struct Answer {
 pub(crate) enum Reply {
     /// The payment is booked, under this number.
     Booked(u64),
-    /// It was booked before, under this number.
+    /// The payment was booked before, under this number.
     Replayed(u64),
-    /// Its key was used for another payment.
+    /// The key was used for another payment.
     Refused,
-    /// It is no payment request.
+    /// The line is not a payment request.
     Bad,
 }
 
@@ -38,7 +38,7 @@ impl FromStr for Answer {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let unknown = || format!("{text:?} is no answer of a worker");
+        let unknown = || format!("{text:?} is not an answer of a worker");
         let mut words = text.split_whitespace();
         let line = words.next().and_then(|word| word.parse().ok()).ok_or_else(unknown)?;
         let reply = match (words.next(), words.next().map(str::parse)) {

@@ -23,9 +23,9 @@ pub(crate) struct Arguments {
 /// What this process does.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// All of it: book, by itself or by workers that it kills, and compare.
+    /// Book, in this process or by workers that it kills, and compare.
     Whole {
-        /// How often to kill a worker; `None`: no worker, it books by itself.
+        /// How often to kill a worker; `None` books in this process.
         kills: Option<u16>,
     },
     /// Book into this file, and write each answer to standard output. Started by [`Role::Whole`].

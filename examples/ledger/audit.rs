@@ -1,4 +1,4 @@
-//! What the books must say, from the stream alone, and what they do say, from the file alone.
+//! What the books must say, by the stream alone, and what they do say, by the file alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(crate) struct Expected {
     pub(crate) retries: usize,
     /// Lines that use a key again for another payment.
     pub(crate) refused: BTreeSet<usize>,
-    /// Lines that are no requests, and why.
+    /// Lines that are not requests, and why.
     pub(crate) bad: BTreeMap<usize, String>,
 }
 

@@ -1,5 +1,4 @@
-//! The application's own tables. They know nothing of idem, and hold whatever is booked, even a payment that is booked
-//! twice.
+//! The application's own tables. They know nothing of idem, and hold whatever is booked, even the same payment twice.
 
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 

@@ -1,5 +1,5 @@
-//! Killing the booking process again and again. Each new one serves the stream from the start, as clients
-//! do that have lost an answer and retry everything.
+//! Killing the booking process again and again. Each new one serves the stream from the start, as if clients that lost an
+//! answer retried everything.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -12,10 +12,10 @@ use crate::arguments::Arguments;
 use crate::tally::Tally;
 use crate::worker::{End, Moment, Worker};
 
-/// How often to start a worker for one kill: one that finishes first was not killed.
+/// How many workers to start for one kill: a worker may finish before its kill.
 const TRIES: usize = 10;
 
-/// Starts workers on the same books one after another, and keeps what they say.
+/// Starts workers on the same books one after another, and keeps their answers.
 pub(crate) struct Supervisor<'a, 'stream> {
     pub(crate) arguments: &'a Arguments,
     pub(crate) books: &'a Path,
@@ -42,7 +42,7 @@ impl Supervisor<'_, '_> {
         Ok(())
     }
 
-    /// How many answers the worker gave before it was killed.
+    /// Kills one worker. Returns how many answers it gave before that.
     fn kill(&mut self, nth: u16, kills: u16) -> Result<u64> {
         for _ in 0..TRIES {
             let moment = random_moment(nth, kills, self.bar.length().unwrap_or_default())?;
@@ -65,8 +65,8 @@ impl Supervisor<'_, '_> {
     }
 }
 
-/// One kill in five strikes while the worker starts, opens its file or repeats what it has booked. Each other
-/// one has its own part of the stream, so that the last one still meets payments that are not booked.
+/// One kill in five strikes while the worker starts, opens its file or repeats what is booked. Each of the others has
+/// its own part of the stream, so that even the last one meets payments that are not booked yet.
 fn random_moment(nth: u16, kills: u16, lines: u64) -> Result<Moment> {
     if random(1..=5)? == 1 {
         return Ok(Moment { after_answers: 0, pause: Duration::from_micros(random(0..=20_000)?) });

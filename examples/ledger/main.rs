@@ -1,4 +1,4 @@
-//! Books a stream of payment requests, retries and all, each payment once:
+//! Books a stream of payment requests with retries, each payment once:
 //!
 //! ```text
 //! cargo run --example ledger                           books the stream that comes with it
@@ -7,10 +7,10 @@
 //! cargo run --example ledger -- --naive --crash 20     the same without idem, and gets it wrong
 //! ```
 //!
-//! The booking (a balance for each account and an entry for each payment) and the note that its key is
-//! completed are one transaction of one redb file: see `desks/idempotent.rs`. At the end the books are read again
-//! and compared with what the stream alone says they must be; a difference is a non-zero exit.
-//! `README.md` beside this file says what the stream that comes with it contains.
+//! A booking (a balance for each account and an entry for each payment) and the completion of its key are one transaction
+//! in one redb file: see `desks/idempotent.rs`. At the end the books are read again and compared with what they must be
+//! by the stream alone; a difference makes the exit code non-zero. `README.md` beside this file says what the stream
+//! that comes with the example contains.
 
 mod answer;
 mod arguments;
@@ -73,7 +73,7 @@ fn book_and_compare(arguments: &Arguments, kills: Option<u16>, stream: &[Line]) 
     let bar = progress_bar(stream.len())?;
     if let Some(kills) = kills {
         if arguments.naive {
-            // redb cannot open a file that was only partly created. idem handles that by itself.
+            // redb cannot open a file whose creation was cut off by a kill. idem creates its file whole or not at all.
             drop(Naive::open(&books)?);
         }
         Supervisor { arguments, books: &books, tally: &mut tally, bar: &bar }.run(kills)?;
@@ -93,13 +93,13 @@ fn book_and_compare(arguments: &Arguments, kills: Option<u16>, stream: &[Line]) 
     }
 }
 
-/// The part that is killed: books, and tells each answer to the process that started it.
+/// The worker, which is killed: books, and writes each answer to the process that started it.
 fn work(naive: bool, stream: &[Line], books: &Path) -> Result<()> {
     let mut output = std::io::stdout().lock();
     serve_here(naive, stream, books, |answer| Ok(writeln!(output, "{answer}")?))
 }
 
-/// Serves the whole stream in this process, and gives `on_answer` each answer once it is given.
+/// Serves the whole stream in this process, and calls `on_answer` with each answer.
 #[tokio::main]
 async fn serve_here(
     naive: bool,
@@ -123,7 +123,7 @@ async fn serve_here(
     serving.await?
 }
 
-/// On a terminal; elsewhere it shows nothing.
+/// A progress bar, which shows only on a terminal.
 fn progress_bar(lines: usize) -> Result<ProgressBar> {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} lines  {msg}")?;
     Ok(ProgressBar::new(u64::try_from(lines)?).with_style(style))

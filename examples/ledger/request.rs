@@ -42,7 +42,7 @@ impl Request {
 
     fn parse(line: &[u8]) -> Result<Self, String> {
         let request: Self = serde_json::from_slice(line).map_err(|error| {
-            // The parser counts lines as well, and has seen one only.
+            // The parser names a line, too, but it has seen only this one.
             let text = error.to_string();
             let what = text.split_once(" at line ").map_or(&*text, |(what, _)| what);
             format!("{what}, at column {}", error.column())
@@ -52,7 +52,7 @@ impl Request {
             return Err("the amount is 0".to_owned());
         }
         if request.currency.len() != 3 || !request.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            return Err(format!("{:?} is no currency such as \"EUR\"", request.currency));
+            return Err(format!("{:?} is not a currency such as \"EUR\"", request.currency));
         }
         Ok(request)
     }

@@ -1,4 +1,4 @@
-//! Serving the stream: several lanes in parallel, each one request at a time.
+//! Serving the stream: several lanes in parallel, each with one request at a time.
 
 use std::future::Future;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -10,7 +10,7 @@ use crate::Result;
 use crate::answer::{Answer, Reply};
 use crate::request::{Line, Request};
 
-/// How many requests are in hand at the same time.
+/// How many requests are served at the same time.
 const LANES: usize = 16;
 /// How many more wait in each lane.
 const QUEUE: usize = 4;
@@ -21,7 +21,7 @@ pub(crate) trait Desk: Clone + Send + Sync + 'static {
     fn close(self) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// Pays each request of the stream at `desk`, and sends its answer once it is given.
+/// Pays each request of the stream at `desk`, and sends the answers as they come.
 pub(crate) async fn serve<D: Desk>(stream: Vec<Line>, desk: D, answers: mpsc::Sender<Answer>) -> Result<()> {
     let mut serving = JoinSet::new();
     let mut lanes = Vec::with_capacity(LANES);
@@ -34,7 +34,7 @@ pub(crate) async fn serve<D: Desk>(stream: Vec<Line>, desk: D, answers: mpsc::Se
         // An account has one lane, so its requests are served in the order of the stream.
         let lane = line.request.as_ref().map_or(0, |request| lane_of(&request.account));
         if lanes[lane].send(line).await.is_err() {
-            break; // That lane has failed, and says why below.
+            break; // The lane has failed; its error is returned below.
         }
     }
     drop((lanes, answers));
@@ -61,6 +61,6 @@ async fn serve_lane<D: Desk>(
 
 fn lane_of(account: &str) -> usize {
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(account);
-    // Any part of the hash is good enough.
+    // Any byte of the hash will do.
     usize::from(hash.to_le_bytes()[0]) % LANES
 }

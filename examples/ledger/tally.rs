@@ -1,4 +1,4 @@
-//! What the clients were told, over all workers, living and killed.
+//! What the clients were told by all workers, living and killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -7,7 +7,7 @@ use crate::Result;
 use crate::audit::{Booked, Expected, totals};
 use crate::tally::Tally;
 
-/// Says what the stream holds, and names its bad lines.
+/// Prints what the stream holds, and its bad lines.
 pub(crate) fn announce(stream: &Path, expected: &Expected) {
     println!("stream    {}", stream.display());
     println!(
@@ -22,7 +22,7 @@ pub(crate) fn announce(stream: &Path, expected: &Expected) {
     }
 }
 
-/// With idem: an error unless the books say what they must, and all clients were told so.
+/// With idem: an error unless the books say what they must, and all clients were told the same.
 pub(crate) fn every_payment_once(expected: &Expected, booked: &Booked, tally: &Tally<'_>) -> Result<()> {
     for line in &tally.refused {
         println!("line {line}: refused: its key was used for another payment");

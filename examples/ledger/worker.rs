@@ -1,4 +1,4 @@
-//! The process that books, seen from the one that started it.
+//! The process that books, as the process that started it sees it.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::arguments::Arguments;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
     pub(crate) after_answers: u64,
-    /// Then a little later, so that it strikes anywhere between two answers.
+    /// After those answers, so that the kill comes anywhere between two answers.
     pub(crate) pause: Duration,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts this program once more, as the one that books.
+    /// Starts this program again as a worker.
     pub(crate) fn start(arguments: &Arguments, books: &Path) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(&arguments.stream).arg("--worker").arg(books);
@@ -43,7 +43,7 @@ impl Worker {
         Ok(Self { process, answers: BufReader::new(answers) })
     }
 
-    /// Reads its answers to the end, and kills it at the moment `kill`.
+    /// Reads the worker's answers to the end, and kills it at the moment `kill`.
     pub(crate) fn run(
         mut self,
         kill: Option<Moment>,
@@ -56,7 +56,8 @@ impl Worker {
                 std::thread::sleep(due.pause);
                 self.process.kill()?;
             }
-            // What it has written is acknowledged, so it counts after the kill as well; a line cut off does not.
+            // Whatever the worker has written is acknowledged, so it counts even after the kill. A line that is cut off
+            // does not.
             line.clear();
             self.answers.read_until(b'\n', &mut line)?;
             let Some(text) = line.strip_suffix(b"\n") else { break };
@@ -75,7 +76,7 @@ impl Worker {
 /// Whatever goes wrong, no worker is left behind.
 impl Drop for Worker {
     fn drop(&mut self) {
-        // An error means that it has ended already.
+        // An error means that the worker has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

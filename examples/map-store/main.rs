@@ -1,4 +1,4 @@
-//! A store of one's own, in `store.rs`: it takes one page, and works wherever a store is expected.
+//! A store of your own, in `store.rs`: it takes one page, and works wherever a store is expected.
 //!
 //! ```text
 //! cargo run --example map-store

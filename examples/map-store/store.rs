@@ -1,7 +1,8 @@
-//! A store of one's own: a `BTreeMap` behind a mutex.
+//! A store of your own: a `BTreeMap` behind a mutex.
 //!
 //! A store has to implement one step, [`Transition::apply`]: load the record, ask `decide` what becomes of it, and keep
-//! the result. On a database the mutex is a transaction, and the map a table of `codec::encode`d records.
+//! the result. On a database, a transaction takes the place of the mutex, and a table of `codec::encode`d records that of
+//! the map.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +15,7 @@ use idem_core::clock::SharedClock;
 use idem_core::record::Record;
 use idem_core::{Capabilities, Expired, Key, Result};
 
-/// Idempotency keys in the memory of this process, without a bound.
+/// Keeps idempotency keys in the memory of this process, without a bound.
 #[derive(Debug)]
 pub(crate) struct MapStore {
     kept: Mutex<Kept>,
@@ -31,14 +32,14 @@ struct Kept {
 }
 
 impl MapStore {
-    /// Keeps outcomes and checkpoints of up to `max_outcome` bytes. Tests give it a clock that they move by hand,
-    /// programs the system's.
+    /// A store for outcomes and checkpoints of up to `max_outcome` bytes. Programs pass the system's clock, tests one
+    /// that they move by hand.
     pub(crate) fn new(max_outcome: u64, clock: SharedClock) -> Self {
         let clock = StoreClock::start(clock);
         Self { kept: Mutex::default(), clock, waiters: Waiters::new(), max_outcome }
     }
 
-    /// Nothing below panics halfway through a change, so the records behind a poisoned mutex are whole.
+    /// Nothing below panics halfway through a change, so a poisoned mutex can be used.
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -47,7 +48,7 @@ impl MapStore {
 impl Transition for MapStore {
     async fn apply(&self, key: &Key, mut call: Call, _sent: &Sent) -> Result<Applied> {
         let mut kept = self.kept();
-        // Read under the lock: for one key time must not go back from one call to the next.
+        // Read under the lock: for one key, time must not go back from one call to the next.
         let now = self.clock.now();
         if let Call::Lock { min_sequence, .. } = &mut call {
             *min_sequence = kept.last_sequence + 1;

@@ -16,7 +16,7 @@ struct Payment {
 /// Prints how many payments were booked how often.
 ///
 /// # Errors
-/// Unless it is once for each of `references`.
+/// When a payment in `references` was not booked exactly once.
 pub(crate) async fn once_each(arguments: &Arguments, references: &[String]) -> Result<()> {
     let (client, mut after) = (reqwest::Client::new(), 0);
     let mut executions: BTreeMap<_, u64> = references.iter().map(|reference| (&**reference, 0)).collect();
@@ -24,7 +24,7 @@ pub(crate) async fn once_each(arguments: &Arguments, references: &[String]) -> R
         let url = format!("http://{}/payments?after={after}", arguments.server);
         let answer = client.get(url).bearer_auth(&arguments.token).send().await?;
         let page: Vec<Payment> = serde_json::from_slice(&answer.error_for_status()?.bytes().await?)?;
-        // A server without pages would give the first one again.
+        // A server that ignores `after` would answer with the first page again.
         let Some(last) = page.last().filter(|last| last.id > after) else { break };
         after = last.id;
         for payment in &page {

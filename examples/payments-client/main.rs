@@ -1,13 +1,13 @@
-//! Pays through a network that loses, delays and doubles, and counts what was booked.
+//! Pays through a network that loses, delays and duplicates messages, and counts what was booked.
 //!
 //! ```text
 //! cargo run --example payments                                   in another terminal
 //! cargo run --example payments-client -- [--server ADDR] [--payments N] [--token TOKEN]
 //! ```
 //!
-//! Every request goes through a proxy of this program's own, which drops requests, drops answers, delays, and sends
-//! requests twice. `idem-client` retries with one key for each payment. At the end the server is asked, without the
-//! proxy, what it booked: 1 for every payment, or the program fails.
+//! Every request goes through a proxy in this program, which drops requests, drops answers, delays requests, and sends
+//! requests twice. `idem-client` retries with one key for each payment. At the end the program asks the server, without
+//! the proxy, what it has booked, and fails unless every payment was booked once.
 
 mod arguments;
 mod count;

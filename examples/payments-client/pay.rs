@@ -1,4 +1,4 @@
-//! Paying, many at a time.
+//! Sending payments, many at a time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::Result;
 use crate::arguments::Arguments;
 
 const AT_ONCE: usize = 32;
-/// The largest answer, in bytes. An answer that breaks off is asked for again.
+/// The largest answer, in bytes. When an answer breaks off, the request is sent again.
 const LONGEST_ANSWER: usize = 65_536;
 
 /// Pays each of `references` once, through `proxy`.
@@ -29,9 +29,9 @@ pub(crate) async fn all(
     policy.first_pause = Duration::from_millis(20);
     policy.longest_pause = Duration::from_millis(500);
     policy.attempt_timeout = Duration::from_secs(5);
-    // This network fails one request in three, far more than the default retry budget allows for.
+    // About one request in three fails on this network, far more than the default retry budget allows.
     policy.retry_ratio = 10.0;
-    // A connection for each request, so that each fault of the proxy hits one request only.
+    // Each request has a connection of its own, so that a fault of the proxy affects one request only.
     let client = reqwest::Client::builder().pool_max_idle_per_host(0);
     let client = IdempotentClient::new(client)?.policy(policy).read_body(LONGEST_ANSWER);
     let (references, next) = (Arc::<[String]>::from(references), Arc::new(AtomicUsize::new(0)));

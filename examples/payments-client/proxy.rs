@@ -32,7 +32,7 @@ struct Faults {
 }
 
 impl Proxy {
-    /// Before `server`, until it is dropped.
+    /// Starts a proxy in front of `server`, which runs until it is dropped.
     pub(crate) async fn start(server: String) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let addr = listener.local_addr()?;
@@ -72,13 +72,13 @@ async fn accept(listener: TcpListener, server: Arc<str>, faults: Arc<Faults>) {
         let (server, faults) = (Arc::clone(&server), Arc::clone(&faults));
         tokio::spawn(async move {
             // A connection that fails is one more fault.
-            let _ = carry(client, &server, &faults).await;
+            let _ = forward(client, &server, &faults).await;
             drop(place);
         });
     }
 }
 
-async fn carry(mut client: TcpStream, server: &str, faults: &Faults) -> io::Result<()> {
+async fn forward(mut client: TcpStream, server: &str, faults: &Faults) -> io::Result<()> {
     let request = read_request(&mut client).await?;
     faults.requests.fetch_add(1, Ordering::Relaxed);
     if happens(20, &faults.delayed)? {
@@ -99,7 +99,7 @@ async fn carry(mut client: TcpStream, server: &str, faults: &Faults) -> io::Resu
     client.write_all(&answer).await
 }
 
-/// True in `percent` of cases, which it counts.
+/// True in `percent` of cases, which are counted.
 fn happens(percent: u32, counter: &AtomicU64) -> io::Result<bool> {
     let happens = getrandom::u32()? % 100 < percent;
     counter.fetch_add(u64::from(happens), Ordering::Relaxed);
@@ -110,12 +110,12 @@ async fn ask(server: &str, request: &[u8]) -> io::Result<Vec<u8>> {
     let mut connection = TcpStream::connect(server).await?;
     connection.write_all(request).await?;
     let mut answer = Vec::new();
-    // The requests ask for the connection to be closed after it.
+    // The requests ask the server to close the connection after the answer.
     connection.read_to_end(&mut answer).await?;
     Ok(answer)
 }
 
-/// One request with a `Content-Length`, whole.
+/// Reads one whole request, with a `Content-Length`.
 async fn read_request(client: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut request = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! Authentication, and what an account says of itself.
+//! Authentication, and the document of an account.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::Service;
 use crate::books::{Answer, answer};
 use crate::bounded_patch;
 
-/// An account that was authenticated. It gives the scope of its keys.
+/// An authenticated account: the scope of its keys.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Account(pub(crate) u64);
 
@@ -32,8 +32,8 @@ pub(crate) async fn authenticate(mut request: Request, next: Next) -> Result<Res
     Ok(next.run(request).await)
 }
 
-/// Stands outside the idempotency layer too: a replay never reaches the handler, and a refusal must not take the key.
-pub(crate) async fn only_ones_own(
+/// Stands outside the idempotency layer, too: a replay never reaches the handler, and a refusal must not use up the key.
+pub(crate) async fn own_account_only(
     Extension(account): Extension<Account>,
     Path(id): Path<u64>,
     request: Request,
@@ -55,7 +55,7 @@ pub(crate) async fn show(
     service.books.read(show).await
 }
 
-/// A patch applies as a whole or not at all, and within bounds.
+/// Applies a patch as a whole or not at all, and within bounds.
 pub(crate) async fn change(
     State(service): State<Arc<Service>>,
     Extension(account): Extension<Account>,

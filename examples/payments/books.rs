@@ -1,4 +1,4 @@
-//! What was booked: in the store's own database, or in memory.
+//! The books: in the store's own database, or in memory.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,12 +13,12 @@ use crate::session::{DOCUMENTS, LISTED, Memory, PAYMENTS, Payment, Session};
 
 #[derive(Clone)]
 pub(crate) enum Books {
-    /// Asks the store for the database each time, since a database that is kept could not be reopened after an error.
+    /// The database is asked of the store each time: the store could not reopen a database that is held here.
     Database(RedbStore),
     Memory(Arc<Mutex<Memory>>),
 }
 
-/// An answer whose body is there, as a transaction makes it.
+/// An answer with its whole body, as a transaction makes it.
 pub(crate) type Answer = Response<String>;
 
 impl Books {
@@ -28,7 +28,7 @@ impl Books {
             let txn = database.begin_read()?;
             Ok(txn.open_table(PAYMENTS).is_err() || txn.open_table(DOCUMENTS).is_err())
         });
-        // Once the tables exist, a start writes nothing, since the disk may be full.
+        // A start writes nothing once the tables exist, since the disk may be full.
         if missing.await? {
             let database = store.database().await?;
             let make = in_background(move || {
@@ -59,13 +59,13 @@ impl Books {
             }
             (Self::Database(_), Some(attempt)) => transact(attempt, work).await,
             (Self::Database(store), None) => {
-                let written = write_plainly(store, work, Kept::Yes).await;
+                let written = without_key(store, work, End::Commit).await;
                 written.unwrap_or_else(|error| failed(&*error))
             }
         }
     }
 
-    /// Runs `work`, which only reads.
+    /// Runs `work`, which only reads. Anything that it writes is dropped.
     pub(crate) async fn read(
         &self,
         work: impl FnOnce(&mut Session<'_>) -> Result<Answer> + Send + 'static,
@@ -73,12 +73,12 @@ impl Books {
         match self {
             Self::Memory(_) => self.write(None, work).await,
             Self::Database(store) => {
-                write_plainly(store, work, Kept::No).await.unwrap_or_else(|error| failed(&*error))
+                without_key(store, work, End::RollBack).await.unwrap_or_else(|error| failed(&*error))
             }
         }
     }
 
-    /// Those with a higher id than `after`, at most [`LISTED`].
+    /// The payments with a higher id than `after`, at most [`LISTED`].
     pub(crate) async fn payments(&self, account: u64, after: u64) -> Result<Vec<Payment>> {
         match self {
             Self::Memory(memory) => {
@@ -104,24 +104,24 @@ impl Books {
     }
 }
 
-/// Whether a transaction is committed.
+/// How a transaction ends.
 #[derive(PartialEq)]
-enum Kept {
-    Yes,
-    No,
+enum End {
+    Commit,
+    RollBack,
 }
 
-/// A transaction without a key.
-async fn write_plainly(
+/// Runs `work` in a transaction of its own, without a key.
+async fn without_key(
     store: &RedbStore,
     work: impl FnOnce(&mut Session<'_>) -> Result<Answer> + Send + 'static,
-    kept: Kept,
+    end: End,
 ) -> Result<Answer> {
     let database = store.database().await?;
     in_background(move || {
         let txn = database.begin_write()?;
         let answer = work(&mut Session::Database(&txn))?;
-        if kept == Kept::Yes {
+        if end == End::Commit {
             txn.commit()?;
         }
         Ok(answer)
@@ -129,7 +129,7 @@ async fn write_plainly(
     .await
 }
 
-/// On a blocking thread, because redb blocks.
+/// Runs `work` on a blocking thread, because redb blocks.
 async fn in_background<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await?
 }
@@ -139,27 +139,27 @@ async fn transact(
     attempt: &Attempt,
     work: impl FnOnce(&mut Session<'_>) -> Result<Answer> + Send + 'static,
 ) -> Answer {
-    let Some(redb) = attempt.store().as_redb() else { return failed(&"the store is no redb store") };
+    let Some(redb) = attempt.store().as_redb() else { return failed(&"the store is not a redb store") };
     let writing = attempt.clone();
     let transacted = redb.complete_with(attempt.lease(), move |txn| {
         let answer = work(&mut Session::Database(txn))?;
         Result::Ok(writing.outcome(&answer)?)
     });
     attempt.conclude(transacted.await).unwrap_or_else(|error| {
-        // Undone: nothing was written, so a retry may try again.
+        // Rolled back: nothing was written, so a retry may run the work again.
         let mut answer = failed(&*error);
         answer.extensions_mut().insert(NotExecuted);
         answer
     })
 }
 
-/// Another attempt took over, and the client gets that attempt's answer. If that attempt released the key, a retry may
-/// try again. This attempt did nothing, and must not answer as if it had.
+/// Another attempt took over. This one must not answer as if the work were done by it, so its client is told to retry:
+/// the retry gets the answer of the other attempt, or runs the work if that attempt released the key.
 pub(crate) fn lost() -> Answer {
     try_again("another attempt took over")
 }
 
-/// The key is released: the next attempt may continue.
+/// Releases the key, so that a retry may continue.
 pub(crate) fn try_again(why: &str) -> Answer {
     let mut answer = answer(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "error": why }));
     answer.extensions_mut().insert(NotExecuted);

@@ -4,7 +4,7 @@
 use json_patch::{Patch, patch};
 use serde_json::Value;
 
-/// The bytes that a request may have. An account and its patches need far less.
+/// The largest request, in bytes. An account and its patches need far less.
 pub(crate) const MOST_REQUEST_BYTES: usize = 64 * 1024;
 const MOST_OPERATIONS: usize = 32;
 /// The largest document, in bytes of text, after each operation.
@@ -14,8 +14,8 @@ const MOST_DEPTH: usize = 16;
 
 /// Applies all `changes`, or says why not. After an error `document` must not be used.
 ///
-/// Applies one operation at a time, because the size after each bounds the size after the next: at most twice as large,
-/// or larger by what the request contains. So the patch takes little memory, and little time of the one writer.
+/// Operations are applied one at a time, because the size after each bounds the size after the next: at most twice as
+/// large, or larger by what the request contains. So a patch takes little memory, and little time of the only writer.
 pub(crate) fn apply(document: &mut Value, changes: &Patch) -> Result<(), String> {
     if changes.len() > MOST_OPERATIONS {
         return Err(format!("a patch may have {MOST_OPERATIONS} operations at most"));
@@ -34,7 +34,8 @@ pub(crate) fn apply(document: &mut Value, changes: &Patch) -> Result<(), String>
     Ok(())
 }
 
-/// No deeper itself than one operation makes it: what serde reads is 128 deep at most, and a copy doubles.
+/// Whether `value` is at most `depth` deep. The recursion is bounded: serde reads at most 128 levels, and one operation
+/// at most doubles them.
 fn is_within(value: &Value, depth: usize) -> bool {
     match value {
         Value::Array(values) => depth > 0 && values.iter().all(|value| is_within(value, depth - 1)),

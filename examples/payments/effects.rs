@@ -1,4 +1,5 @@
-//! Effects on other systems, which can neither be undone nor committed together with a key. Here, lines of a file.
+//! Effects on other systems, which can be neither undone nor committed together with a key. Here they are lines of a
+//! file.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -16,7 +17,7 @@ impl Effects {
         Ok(Self(Arc::new(Mutex::new(file))))
     }
 
-    /// On disk when it returns.
+    /// Appends `line`, which is on disk when this returns.
     pub(crate) async fn happen(&self, line: String) -> Result<()> {
         let effects = self.clone();
         tokio::task::spawn_blocking(move || {

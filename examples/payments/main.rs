@@ -9,10 +9,10 @@
 //!
 //! - `POST /payments`: books a payment; on redb the booking and the key's completion are one transaction.
 //! - `GET /payments`: what was booked, 100 at a time; `?after=ID` has the next ones.
-//! - `PATCH /accounts/{id}`: JSON Patch within bounds, in one transaction likewise; of one's own account, which is checked
-//!   outside the layer.
-//! - `POST /things`: a random number, one that JavaScript reads as it is.
-//! - `POST /orders`: three steps with effects outside, a checkpoint after each.
+//! - `PATCH /accounts/{id}`: JSON Patch within bounds, also in one transaction. Only for the caller's own account, which is
+//!   checked outside the layer.
+//! - `POST /things`: a random number that JavaScript reads exactly.
+//! - `POST /orders`: three steps with effects on other systems, and a checkpoint after each.
 
 mod accounts;
 mod arguments;
@@ -50,14 +50,14 @@ use effects::Effects;
 /// Any error: it is printed, and the program ends.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// How long a shutdown waits. The keys of handlers that are cut off free themselves with their leases.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a shutdown waits. Handlers that are cut off then keep their keys until their leases end.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
 
 /// What the handlers share.
 struct Service {
     books: Books,
     effects: Effects,
-    /// A pause between the effect of a handler and its answer, to try what a crash there does.
+    /// A pause between the effect of a handler and its answer, to try out a crash there.
     pause: Duration,
 }
 
@@ -87,7 +87,7 @@ async fn serve() -> Result<()> {
     let accounts = Router::new()
         .route("/accounts/{id}", patch(accounts::change).get(accounts::show))
         .route_layer(idempotency.clone())
-        .route_layer(from_fn(accounts::only_ones_own));
+        .route_layer(from_fn(accounts::own_account_only));
     let app = Router::new()
         .route("/payments", post(payments::pay).get(payments::list))
         .route("/things", post(things::make))
@@ -118,7 +118,7 @@ async fn serve() -> Result<()> {
         running.ended().await;
         Result::Ok(())
     };
-    let Ok(ended) = timeout(PATIENCE, ended).await else {
+    let Ok(ended) = timeout(SHUTDOWN_LIMIT, ended).await else {
         return Err(format!("gave up waiting: {} handlers were cut off", running.count()).into());
     };
     ended?;

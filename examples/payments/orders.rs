@@ -1,4 +1,4 @@
-//! Orders: three steps whose effects are elsewhere. After a crash the next attempt continues from the last checkpoint.
+//! Orders: three steps with effects on other systems. After a crash the next attempt continues from the last checkpoint.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(crate) async fn order(State(service): State<Arc<Service>>, attempt: Option<A
         Ok(false) => lost(),
         Err(error) => {
             eprintln!("payments: {error}");
-            // The next attempt goes on from the last checkpoint.
+            // The next attempt continues from the last checkpoint.
             try_again("try again")
         }
     }
@@ -38,8 +38,8 @@ async fn steps(service: &Service, attempt: &Attempt) -> Result<bool> {
     let saved = attempt.checkpoint().map_or(0, |checkpoint| checkpoint.step);
     let key = attempt.client_key().as_str().to_owned();
     for (step, name) in STEPS.into_iter().filter(|(step, _)| *step > saved) {
-        // A real handler passes on a key of its own, made from `attempt.key()` and the step. Then there is one effect
-        // even after a crash between the effect and the checkpoint.
+        // A real handler passes on a key of its own, made from `attempt.key()` and the step. Then the effect happens
+        // once, even after a crash between the effect and the checkpoint.
         service.effects.happen(format!("{key} {name} happened")).await?;
         tokio::time::sleep(service.pause).await;
         if let Effect::Lost(_) = attempt.save(step, Bytes::from_static(name.as_bytes())).await? {

@@ -22,7 +22,7 @@ pub(crate) struct Payment {
     reference: String,
 }
 
-/// Books each time it is called. The layer keeps retries from calling it.
+/// Books a payment each time it is called. The layer keeps retries from calling it.
 pub(crate) async fn pay(
     State(service): State<Arc<Service>>,
     Extension(account): Extension<Account>,
@@ -50,7 +50,7 @@ pub(crate) async fn pay(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Page {
-    /// The last id of the page before.
+    /// The last id of the previous page.
     #[serde(default)]
     after: u64,
 }

@@ -1,4 +1,4 @@
-//! One change of the books, wherever they are.
+//! One change of the books, in a database or in memory.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use crate::Result;
 /// (account, number) -> (cents, reference)
 pub(crate) const PAYMENTS: TableDefinition<'_, (u64, u64), (u64, &str)> =
     TableDefinition::new("demo.payments");
-/// Account -> what it says of itself, as JSON.
+/// Account -> its document, as JSON.
 pub(crate) const DOCUMENTS: TableDefinition<'_, u64, &str> = TableDefinition::new("demo.accounts");
 
-/// How many are listed at a time.
+/// How many payments are listed at a time.
 pub(crate) const LISTED: usize = 100;
 
-/// More than a demo books in memory.
+/// The most payments in memory: more than a demo books.
 const MOST_IN_MEMORY: usize = 1_000_000;
 
 #[derive(Debug, Clone, Serialize)]
@@ -55,7 +55,7 @@ pub(crate) enum Session<'a> {
 }
 
 impl Session<'_> {
-    /// Books, and answers the number of the booking.
+    /// Books a payment, and returns its number.
     pub(crate) fn book(&mut self, account: u64, cents: u64, reference: &str) -> Result<u64> {
         match self {
             Self::Database(txn) => {

@@ -1,4 +1,4 @@
-//! Which store, and with it where the books are.
+//! Opening the store, which also decides where the books are.
 
 use std::sync::Arc;
 
@@ -13,16 +13,16 @@ use crate::books::Books;
 /// any other store they are in this process's memory: the demo has no database of its own.
 pub(crate) async fn open(uri: &str) -> Result<(Arc<dyn Store>, Books)> {
     if let Some(path) = uri.strip_prefix("redb:") {
-        // As in every store's URI: `redb://x` is the file x of this folder, and `redb:///x` the one of the root.
+        // As in every store's URI, `redb://x` is the file x in this folder, and `redb:///x` the one in the root.
         let path = path.strip_prefix("//").unwrap_or(path);
         if path.is_empty() || path.contains(['?', '%']) {
             return Err("here it is redb:FILE, without options: the file is shared with the books".into());
         }
-        // idem refuses a file that is not a store, and never leaves a partly created one behind. redb alone does
-        // neither.
+        // Creates the file if it is missing, whole or not at all, and refuses one that is not a store. With redb alone, a
+        // creation that is cut off would leave a file that cannot be opened, and any redb database would be accepted.
         RedbStore::open(path).await?.close().await?;
         let path = path.to_owned();
-        // Opened again by the store when it has to be: after a disk error, or on a disk that was full.
+        // The store opens the database again when it has to: after a disk error, or when a full disk has room again.
         let open = move || Database::open(&path).map(Arc::new);
         let store = RedbStore::builder("").with_database_from(open).await?;
         return Ok((Arc::new(store.clone()), Books::in_database_of(store).await?));

@@ -1,4 +1,4 @@
-//! A holder that crashes midway, shown with the single calls of the contract, which `execute` makes otherwise.
+//! A holder that crashes midway, shown with the single calls of the contract that `execute` otherwise makes.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(crate) async fn lease_of_a_crashed_holder_is_taken_over(store: &dyn Store, d
         checkpoint == Effect::Applied,
         format!("the holder must keep its lease, and it is {checkpoint:?}"),
     )?;
-    // Here the holder crashes: it does not renew any more, so its lease runs out.
+    // Here the holder crashes: it no longer renews its lease, which runs out.
 
     let over = store.settled(&desk.key(ORDER)?, Duration::from_secs(10)).await?;
     check(over, "a silent holder's lease must end")?;
@@ -37,7 +37,7 @@ pub(crate) async fn lease_of_a_crashed_holder_is_taken_over(store: &dyn Store, d
         format!("the successor must get the checkpoint, and got {:?}", successor.checkpoint()),
     )?;
 
-    // The first holder was not dead, only slow, and does not know that another took over.
+    // The first holder was only slow, not dead, and does not know that another took over.
     let late = store.complete(&crashed, Outcome::Value(Bytes::from_static(b"late")), RETENTION).await?;
     check(
         late == Effect::Lost(LostReason::Superseded),

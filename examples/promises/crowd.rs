@@ -1,4 +1,4 @@
-//! Many callers of one key at the same moment.
+//! Many callers of one key at the same time.
 
 use std::sync::Arc;
 

@@ -13,10 +13,10 @@ use crate::Result;
 /// How a charge ended for its caller: with the receipt, or with one of idem's other answers.
 pub(crate) type Charged = Execution<String, Infallible>;
 
-/// Charges cards, and counts how often a card was really charged.
+/// Charges cards, and counts the charges.
 #[derive(Clone)]
 pub(crate) struct Desk {
-    /// Makes this run's keys its own, so that it can use a file that an earlier run has left.
+    /// Part of every key of this run, so that it can use a file that an earlier run has left.
     run: String,
     charges: Arc<AtomicUsize>,
 }
@@ -35,10 +35,10 @@ impl Desk {
         Ok(Key::new(&Scope::new("tenant-7")?, format!("{order}-{}", self.run))?)
     }
 
-    /// Charges `cents` for `order`, or answers what an earlier call with the same key has led to.
+    /// Charges `cents` for `order`, or returns the answer of an earlier call with the same key.
     pub(crate) async fn charge(&self, store: &dyn Store, order: &str, cents: u64) -> Result<Charged> {
         let policy = Policy::new(Duration::from_secs(30), Duration::from_hours(24)) // lease, retention
-            .wait(Duration::from_secs(20)); // for the result of another caller who is running the work
+            .wait(Duration::from_secs(20)); // for the result of another caller that is running the work
         let work = |_lease| async move {
             let nth = self.charges.fetch_add(1, Ordering::SeqCst) + 1;
             // As slow as a card network, so that others arrive meanwhile.
@@ -56,5 +56,5 @@ impl Desk {
 
 /// What a request asks for, so that a key that comes back with another amount is noticed.
 pub(crate) fn request(cents: u64) -> Fingerprint {
-    Fingerprint::builder("quickstart charge v1").part(cents.to_le_bytes()).finish()
+    Fingerprint::builder("promises charge v1").part(cents.to_le_bytes()).finish()
 }

@@ -1,4 +1,4 @@
-//! What idem promises, shown one promise a line, on the store of your choice:
+//! The promises of idem, one a line, on the store of your choice:
 //!
 //! ```text
 //! cargo run --example promises                          a redb file in a temporary directory
@@ -8,8 +8,8 @@
 //! cargo run --example promises -- redis-cluster://127.0.0.1:7000
 //! ```
 //!
-//! Every line is checked, not only printed: the first promise that does not hold ends the program with a
-//! message and a non-zero exit.
+//! Every line is checked, not only printed: the first promise that does not hold ends the program with a message and a
+//! non-zero exit code.
 
 mod crash;
 mod crowd;

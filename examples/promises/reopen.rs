@@ -1,9 +1,8 @@
-//! A restart: the store is closed, and opened again by the same URI.
+//! A restart: the store is closed and opened again by the same URI.
 
 use std::sync::Arc;
 
 use idem_core::{Execution, Registry, Store};
-use idem_redb::RedbStoreExt;
 
 use crate::desk::Desk;
 use crate::retry::RECEIPT;
@@ -20,7 +19,7 @@ pub(crate) async fn reopened_store_still_replays(
         println!("--  this store is memory-only: closed, it forgets, so it is not opened again");
         return Ok(());
     }
-    close(store).await?;
+    store.close().await?;
 
     let store = registry.open(uri).await?;
     let before = desk.charges();
@@ -30,13 +29,5 @@ pub(crate) async fn reopened_store_still_replays(
         format!("a retry after the restart must get the receipt, and ended as {retry:?}"),
     )?;
     println!("ok  closed, opened again, and it still replays: {RECEIPT:?}");
-    close(store).await
-}
-
-/// Closing is a matter of the backend: redb writes what is queued and closes its file.
-async fn close(store: Arc<dyn Store>) -> Result<()> {
-    if let Some(redb) = store.as_redb() {
-        redb.close().await?;
-    }
-    Ok(())
+    Ok(store.close().await?)
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --example quickstart                      the keys are in a temporary file
-//! cargo run --example quickstart -- ./payments.idem   they are in a file that stays: run it twice
+//! cargo run --example quickstart -- ./payments.idem   the keys are in a file that stays: run it twice
 //! ```
 
 use std::io;

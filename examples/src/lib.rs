@@ -1,4 +1,4 @@
-//! Runs the code of the project's pages as documentation tests. The examples themselves are in `examples/`.
+//! Runs the code of the project's pages as documentation tests. The examples themselves are in the folders beside `src`.
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

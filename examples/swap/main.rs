@@ -1,14 +1,14 @@
 //! One program, any store: by URIs, or by a TOML file with a table `[idempotency]`.
 //!
 //! ```text
-//! cargo run --example swap                                     a redb file and moka, to begin with
+//! cargo run --example swap                                     a temporary redb file, then moka
 //! cargo run --example swap -- moka: redis://127.0.0.1:6379     each in turn
 //! cargo run --example swap -- redis-cluster://127.0.0.1:7000
 //! cargo run --example swap -- ./service.toml                   whatever the file says
 //! ```
 //!
 //! With each store an order is placed, and retried by a client that lost the answer. Every line is checked: the first
-//! that does not hold ends the program with a message and a non-zero exit.
+//! that does not hold ends the program with a message and a non-zero exit code.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -54,7 +54,7 @@ async fn run() -> Result<()> {
     Ok(())
 }
 
-/// A file's table, or a URI; and how to show it without a password.
+/// The configuration in a file's table or by a URI, and a text that shows it without a password.
 fn config(argument: String) -> Result<(String, StoreConfig)> {
     if Path::new(&argument).extension().is_some_and(|extension| extension == "toml") {
         let service: Service = toml::from_str(&std::fs::read_to_string(&argument)?)?;

@@ -32,7 +32,7 @@ impl Harness for MapHarness {
 }
 
 #[test]
-fn it_is_one_page() {
+fn the_store_is_one_page() {
     let lines = include_str!("../map-store/store.rs").lines().count();
     assert!(lines < 150, "{lines} lines");
 }

@@ -1,13 +1,14 @@
-//! Both examples as a user runs them: their exit codes, and what they say to bad input.
-//!
-//! `cargo test` and `cargo nextest run` build the examples before the tests.
+//! The examples `promises` and `ledger` as a user runs them: their exit codes, and what they print for bad input.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
+
+use support::example;
+
+mod support;
 
 const STREAM: &str = r#"{"account":"a","key":"1","cents":250,"currency":"EUR"}
 {"account":"b","key":"1","cents":1000,"currency":"USD"}
@@ -72,7 +73,7 @@ fn ledger_books_each_payment_once_and_names_bad_lines() {
         "2 payments, 1 retries, 1 with a used key and another payment, 5 bad lines",
         "line 6: skipped: build: invalid key",
         "line 7: skipped: the amount is 0",
-        "line 8: skipped: \"euro\" is no currency",
+        "line 8: skipped: \"euro\" is not a currency",
         "line 9: skipped: unknown field `note`",
         "line 10: skipped: EOF while parsing",
         "line 4: refused",
@@ -139,16 +140,8 @@ impl Stream {
     }
 }
 
-fn run(example: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Output {
-    let binary = examples().join(format!("{example}{}", std::env::consts::EXE_SUFFIX));
-    assert!(binary.exists(), "{} is not built: run all tests of this package", binary.display());
-    Command::new(binary).args(arguments).output().unwrap()
-}
-
-/// Beside `deps`, where this test is.
-fn examples() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.parent().unwrap().parent().unwrap().join("examples")
+fn run(name: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Output {
+    example(name).args(arguments).output().unwrap()
 }
 
 fn refused(output: &Output, why: &str) {

@@ -1,10 +1,12 @@
-//! The examples that take any store, on Redis, as a user runs them.
+//! The examples `promises` and `swap`, which take any store, on Redis, as a user runs them.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use idem_servers::redis::{shared_cluster, shared_lone};
+use support::example;
+
+mod support;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn promises_keeps_every_promise_on_one_server_and_on_a_cluster() {
@@ -42,8 +44,6 @@ fn swap_prints_the_typed_error_of_a_bad_store() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("store unavailable"), "{output:?}");
 }
 
-fn run(example: &str, arguments: &[&str]) -> Output {
-    let binary: PathBuf = std::env::current_exe().unwrap();
-    let examples = binary.ancestors().nth(2).unwrap().join("examples");
-    Command::new(examples.join(example)).args(arguments).output().unwrap()
+fn run(name: &str, arguments: &[&str]) -> Output {
+    example(name).args(arguments).output().unwrap()
 }

@@ -1,7 +1,10 @@
-//! The ledger's comparison notices each thing that may go wrong. `ledger --crash` relies on it.
+//! The ledger's comparison notices everything that may go wrong. `ledger --crash` relies on that.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(dead_code, reason = "a few modules of the example, not all that uses them")]
+#![expect(
+    dead_code,
+    reason = "only some modules of the example are included here, not those that use the rest"
+)]
 
 #[path = "../ledger/answer.rs"]
 mod answer;
@@ -98,7 +101,7 @@ fn a_line_without_an_answer_is_seen() {
 }
 
 #[test]
-fn an_answer_outlives_the_pipe() {
+fn an_answer_survives_the_pipe() {
     for reply in [Reply::Booked(u64::MAX), Reply::Replayed(0), Reply::Refused, Reply::Bad] {
         let answer = Answer { line: 7, reply };
         assert_eq!(answer.to_string().parse(), Ok(answer));
@@ -108,7 +111,7 @@ fn an_answer_outlives_the_pipe() {
     }
 }
 
-/// What the comparison finds in sound books and answers after `spoil`.
+/// What the comparison finds after `spoil` has changed sound books and answers.
 fn violation(spoil: impl FnOnce(&mut Booked, &mut Vec<Answer>)) -> Option<String> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), STREAM).unwrap();

@@ -13,9 +13,10 @@ use crate::request::key::IdempotencyKey;
 use crate::response::problem::{Kind, Problem};
 use crate::response::verdict::{InDoubt, NotExecuted};
 
-/// A handler asks for its attempt, and its request has none. The answer is 400 when the key is optional and was not sent,
-/// 503 when the request was let through while the store failed, and else 500: the route is not under the layer, or its
-/// method is not one that the layer acts on. `Option<Attempt>` takes all of these.
+/// The rejection of the extractors [`Attempt`] and [`IdempotencyKey`]: the request has no attempt. It is answered with
+/// 400 when the key is optional and was not sent, with 503 when the request was let through while the store failed, and
+/// otherwise with 500: the route is not under the layer, or the layer does not act on its method. `Option<Attempt>`
+/// accepts all of these.
 #[derive(Debug, Clone, Copy)]
 pub struct AttemptMissing(Option<NoAttempt>);
 

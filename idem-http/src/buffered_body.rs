@@ -1,4 +1,4 @@
-//! A body that was read into memory, of a request or of an answer.
+//! The body of a request or of an answer, read into memory.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -28,7 +28,7 @@ impl BufferedBody {
         self.data.len() as u64
     }
 
-    /// Not exact with trailers: servers make a `Content-Length` of an exact hint, and no trailers follow that.
+    /// Not exact with trailers: servers turn an exact hint into a `Content-Length`, after which no trailers are sent.
     pub(crate) fn size_hint(&self) -> SizeHint {
         if self.trailers.is_none() {
             return SizeHint::with_exact(self.len());

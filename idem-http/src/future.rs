@@ -22,10 +22,11 @@ pin_project! {
     /// The future of an answer.
     ///
     /// # Cancel safety
-    /// Dropped while the request's body is read, or while it waits for another request with its key, it drops the request.
-    /// From the lock on nothing is dropped: it goes on in a task of its own, so that a handler runs to its end and its
-    /// answer is kept. Where the store has not answered yet, the handler does not begin any more, and its key is
-    /// released; one that waits for its turn inside, at a limit of concurrency say, has begun.
+    /// Dropped while the request's body is read, or while the request waits for another one with its key, the future
+    /// drops the request. From the lock on, nothing is dropped: the request continues in a task of its own, so that its
+    /// handler runs to its end and the answer is kept. If the store has not answered the lock by then, the handler does
+    /// not begin, and the key is released. A handler that waits for its turn inside, at a limit of concurrency for
+    /// example, has begun.
     pub struct ResponseFuture<I, B, RB, E>
     where
         I: Service<Request<RequestBody<B>>>,
@@ -96,7 +97,7 @@ where
                 Projected::Running { run } => return run.poll(cx),
                 Projected::Unread { request } => match request.take() {
                     Some(request) => request.begin(),
-                    // Polled again after the scope's function panicked.
+                    // Polled again after the application's scope function panicked.
                     None => return Poll::Pending,
                 },
                 Projected::Intake { intake } => ready!(intake.poll(cx)),

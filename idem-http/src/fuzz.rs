@@ -1,7 +1,7 @@
 //! Fuzz targets of what clients and stores send: the header of a key, a stored answer, the message of a refusal.
 //!
-//! None may panic, and what is read is what was written. `scripts/fuzz` gives them a million inputs each; the frames of
-//! gRPC have theirs in `tests/http/grpc/frames.rs`.
+//! No input may cause a panic, and what is read is what was written. `scripts/fuzz` gives each target a million inputs.
+//! The targets for the frames of gRPC are in `tests/http/grpc/frames.rs`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
@@ -28,16 +28,16 @@ fn inputs() -> ProptestConfig {
 
 fn any_line() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
-        // Whatever a header may hold.
+        // Any bytes that a header may hold.
         vec(prop_oneof![0x20..=0x7E_u8, 0x80..=0xFF_u8, Just(b'\t')], 0..40),
-        // Much of what structures a field.
+        // Mostly characters that structure a field.
         vec(prop::sample::select(&b"\"\\;,=: ()*?@a1-.\t\x80"[..]), 0..20),
         // A String of RFC 9651 with parameters, as some clients send them.
         "[ \t]{0,2}\"([ !#-\\[\\]-~]|\\\\[\"\\\\]){0,40}\"[ ]{0,2}(;[a-z*]{1,3}(=(\"[a-z]\"|[0-9]{1,16}|\\?1))?){0,3}[ ]{0,2}"
             .prop_map(String::into_bytes),
         // A bare key.
         "[!#-+\\--:<-~]{1,40}".prop_map(String::into_bytes),
-        // About as long as a key, and as a field, may be.
+        // About the longest key, and the longest field, that is allowed.
         (prop_oneof![250..260_usize, 4_090..4_100_usize], any::<bool>()).prop_map(|(len, is_quoted)| {
             let key = vec![b'k'; len];
             if is_quoted { [b"\"", &key[..], b"\""].concat() } else { key }
@@ -45,7 +45,7 @@ fn any_line() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// As RFC 9651 writes a String.
+/// The key as a String of RFC 9651.
 fn quoted(key: &str) -> Vec<u8> {
     format!("\"{}\"", key.replace('\\', "\\\\").replace('"', "\\\"")).into_bytes()
 }
@@ -60,7 +60,7 @@ fn key_of(lines: &[Vec<u8>], syntax: KeySyntax) -> Result<Option<String>, String
     Ok(key.map(|key| key.as_str().to_owned()))
 }
 
-/// An answer, with the bytes that were made of it.
+/// The stored bytes of an answer.
 fn any_answer() -> impl Strategy<Value = Bytes> {
     let fields = || vec(("x-[a-z0-9-]{0,8}", "[!-~]{0,12}"), 0..5);
     let map = |fields: Vec<(String, String)>| {
@@ -81,7 +81,7 @@ fn any_answer() -> impl Strategy<Value = Bytes> {
     )
 }
 
-/// What may happen to stored bytes.
+/// Damage to stored bytes.
 #[derive(Debug, Clone)]
 enum Damage {
     Altered(Index, u8),
@@ -115,14 +115,14 @@ fn damaged(bytes: &Bytes, all: Vec<Damage>) -> Bytes {
     bytes.into()
 }
 
-/// What was read, written and read again, is the same.
+/// An answer that was read is the same after it is written and read again.
 fn is_stable(answer: &Response<BufferedBody>) -> Result<(), TestCaseError> {
     let BufferedBody { data, trailers } = answer.body();
     let names = answer.headers().keys().chain(trailers.iter().flat_map(|trailers| trailers.keys()));
     let kept = KeptHeaders::only(names.cloned()).also(answer.headers().keys().cloned());
     let bytes = encode(answer.status(), answer.headers(), data, trailers.as_deref(), &kept).unwrap();
     let again = decode(bytes).unwrap();
-    // A name may have become one that is never kept.
+    // Damage may have changed a name into one that is never kept.
     let of = |map: &HeaderMap| {
         let kept = kept.of(map);
         kept.iter().map(|(name, value)| ((*name).clone(), (*value).clone())).collect::<Vec<_>>()
@@ -154,7 +154,7 @@ proptest! {
                 prop_assert_eq!(key_of(&[quoted(&key)], KeySyntax::Strict), Ok(Some(key.clone())));
             }
             if strict.is_err() {
-                // A bare one is on one line, and nothing was taken from it.
+                // Only a bare key is left: on one line, and whole.
                 prop_assert_eq!(lines[0].trim_ascii(), key.as_bytes());
                 prop_assert_eq!(lines.len(), 1);
             }
@@ -181,7 +181,7 @@ proptest! {
         }
     }
 
-    /// A scope's own detail may say anything.
+    /// The application chooses the detail of a refused scope, so it may be any text.
     #[test]
     fn any_refusal_of_grpc_says_what_it_was_given(detail in prop_oneof!["\\PC{0,60}", any::<String>()], status in 400..600_u16) {
         let kind = Kind::Scope(StatusCode::from_u16(status).unwrap());

@@ -13,8 +13,8 @@ use crate::shared::Shared;
 ///
 /// Put it *inside* authentication: its scope comes from what authentication found, and a replay then passes the same
 /// checks as the first request. Put limits of concurrency inside the layer: a handler still runs after its client is
-/// gone, and only a limit inside counts it. CORS, compression and tracing belong outside. Where two of these layers
-/// stand around one another, the outer one acts. Clones share one store and one [`Running`].
+/// gone, and only a limit inside counts it. CORS, compression and tracing belong outside. Where one of these layers
+/// stands inside another, the outer one acts. Clones share one store and one [`Running`].
 #[derive(Clone)]
 pub struct IdempotencyLayer {
     shared: Arc<Shared>,
@@ -25,7 +25,7 @@ impl IdempotencyLayer {
         Self { shared: Arc::new(shared) }
     }
 
-    /// The requests that are being executed, also those whose clients are gone: what a shutdown waits for.
+    /// The requests that are being executed, including those whose clients are gone: what a shutdown waits for.
     #[must_use]
     pub fn running(&self) -> &Running {
         &self.shared.running
@@ -38,7 +38,8 @@ impl IdempotencyLayer {
         self.shared.bodies.held()
     }
 
-    /// How many retries wait now for the request that runs: at most [`max_waiters`](crate::IdempotencyLayerBuilder::max_waiters).
+    /// How many retries wait for a running request now: at most
+    /// [`max_waiters`](crate::IdempotencyLayerBuilder::max_waiters).
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.shared.options.max_waiters - self.shared.waiters.available_permits()

@@ -10,11 +10,11 @@
 //! |---|---|
 //! | the first one | its handler's answer |
 //! | a retry after that | the same status, headers, body and trailers, and `Idempotency-Replayed: true` |
-//! | a retry meanwhile | 409 with `Retry-After`, or, by policy, the answer once it is there |
+//! | a retry while the first one runs | 409 with `Retry-After`, or, by policy, the answer once it is there |
 //! | another request with the same key | 422 |
 //! | a malformed key, or a required one that is missing | 400 |
 //! | any, while the store is down | 503 with `Retry-After`: nothing runs without a lock |
-//! | one whose body finds no room beside those of others | 503 with `Retry-After` |
+//! | one whose body finds no room beside the bodies of others | 503 with `Retry-After` |
 //!
 //! Every refusal is a [problem] of RFC 9457, or has a status of gRPC (see below). Requests without a key, and methods
 //! other than `POST` and `PATCH`, go to their handlers unchanged.
@@ -89,7 +89,7 @@
 //! where
 //!     B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + 'static,
 //! {
-//!     // There is one tenant, and no router outside that removes prefixes. Both have to be said.
+//!     // There is one tenant, and no router outside that removes prefixes. Both must be stated.
 //!     let idempotency = IdempotencyLayer::builder(store, |_| Ok(Scope::shared()))
 //!         .request_uri(RequestUri::Unchanged)
 //!         .build()?;
@@ -124,13 +124,12 @@
 //! request gets the answer. So a replay shows the answer only to those who could have made the request.
 //!
 //! The layer therefore stands inside authentication and authorisation, and a retry passes both again. Where rights were
-//! taken away meanwhile, the retry gets no replay. `docs/where-the-layer-stands.md` of the repository has the whole
+//! revoked meanwhile, the retry gets no replay. `docs/where-the-layer-stands.md` of the repository has the whole
 //! order: CORS, compression and tracing outside, limits of concurrency inside, and what each does the other way round.
 //!
 //! Not everything in an answer is for every retry. [`KeptHeaders`] leaves out cookies and credentials, and values
-//! [marked sensitive](http::HeaderValue::set_sensitive); a handler is asked for `Accept-Encoding: identity` whatever coding its
-//! client accepts, so that compression belongs outside; a body that must not be stored gets
-//! [`Verdict::DoNotKeep`].
+//! [marked sensitive](http::HeaderValue::set_sensitive). A handler gets `Accept-Encoding: identity` whatever coding its
+//! client accepts, so compression belongs outside. A body that must not be stored gets [`Verdict::DoNotKeep`].
 //!
 //! # Lease and retention
 //! The [lease](IdempotencyLayerBuilder::lease) is how long a handler may be silent before a retry may run the request
@@ -144,15 +143,15 @@
 //!
 //! # Effects that cannot be undone
 //! When the server dies in a handler, its lease ends and a retry runs the handler again: nobody knows how far it had
-//! come. The handler's effects have to allow for that. There are these ways, the strongest first:
+//! come. The handler's effects have to allow for that, in one of these ways, the strongest first:
 //!
 //! - In one transaction: on redb, `complete_with` commits the application's own data and the completion together.
 //!   [`Attempt::outcome`] makes the outcome, [`Attempt::conclude`] the handler's answer.
 //! - In steps: [`Attempt::save`] keeps a checkpoint after each, and the next attempt continues from it. A step that was
 //!   running may happen twice, so it needs a key of its own downstream, made from [`Attempt::key`] and the step: that
 //!   key is the same in every attempt.
-//! - Fenced: [`Attempt::token`] rises with every attempt; a system that remembers the highest token refuses a holder
-//!   that is late.
+//! - Fenced: [`Attempt::token`] rises with every attempt; a system that remembers the highest token can refuse a late
+//!   holder.
 //!
 //! A client that goes away cancels nothing: the handler runs to its end and its answer is kept. A shutdown waits for
 //! [`running`](IdempotencyLayer::running) handlers. A handler that panicked is not run again by default

@@ -25,10 +25,10 @@ use crate::response::verdict::{ResponseHead, Verdict};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum KeyRule {
-    /// Without a key the request goes to its handler unchanged, as if there were no layer.
+    /// A request without a key goes to its handler unchanged, as if there were no layer.
     #[default]
     Optional,
-    /// Without a key the request is answered with 400.
+    /// A request without a key is answered with 400.
     Required,
 }
 
@@ -52,9 +52,9 @@ pub enum WhenStoreFails {
     #[default]
     Refuse,
     /// The handler runs as if there were no layer, and **a retry may run it again**. The response carries the header
-    /// that marks it as not kept; each case is logged, and counted with the feature `metrics`. A full store is no
-    /// failure: it still replays, and only new keys are refused. For routes whose effects do no harm when they happen
-    /// twice.
+    /// that marks it as not kept; each case is logged, and counted with the feature `metrics`. A full store does not
+    /// count as failed: it still replays, and only new keys are refused. For routes whose effects do no harm when they
+    /// happen twice.
     PassThrough,
 }
 
@@ -82,7 +82,8 @@ pub enum WhenHandlerFails {
     Release,
 }
 
-/// A request that runs on after its client is gone: see [`IdempotencyLayerBuilder::when_detached`](crate::IdempotencyLayerBuilder::when_detached).
+/// A request that runs on after its client is gone: see
+/// [`IdempotencyLayerBuilder::when_detached`](crate::IdempotencyLayerBuilder::when_detached).
 pub type Detached = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The application's wrapper around such a request.
@@ -179,7 +180,7 @@ impl Options {
         }
     }
 
-    /// What all bodies may take together. The largest body that is allowed always fits.
+    /// What all bodies may take together. The largest body that is allowed always fits: `build` refuses less.
     pub(crate) fn max_bodies_bytes(&self) -> usize {
         self.max_bodies_bytes.unwrap_or(self.body.max_bytes.saturating_mul(2).max(64 * MIB))
     }

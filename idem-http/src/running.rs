@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// The requests with a key that are between their lock and their answer; their clients may be gone.
+/// The requests with a key that are between their lock and their answer. Their clients may be gone.
 ///
-/// A server that shuts down stops taking requests first, waits for its connections, for a bounded time since clients may
-/// take theirs, and then for these:
+/// A server that shuts down first stops taking requests. It then waits for its connections, for a bounded time since
+/// clients may be slow, and then for these requests:
 ///
 /// ```
 /// # async fn shut_down(layer: idem_http::IdempotencyLayer) {
@@ -29,13 +29,13 @@ struct Inner {
 }
 
 impl Running {
-    /// How many there are now.
+    /// How many requests are running now.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.count.load(Ordering::Acquire)
     }
 
-    /// Waits until there is none.
+    /// Waits until no request is running.
     ///
     /// # Cancel safety
     /// Safe: changes nothing.

@@ -54,7 +54,7 @@ where
     type Error = I::Error;
     type Future = ResponseFuture<I, B, RB, I::Error>;
 
-    /// Always: a replay needs nothing of the inner service, which is asked once the key is locked.
+    /// Always ready: a replay needs nothing of the inner service, which is asked once the key is locked.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), I::Error>> {
         Poll::Ready(Ok(()))
     }
@@ -89,10 +89,10 @@ where
                 }
                 Err(problem) => problem,
             },
-            // Without a key of its own it is part of the attempt around it.
+            // A request without a key of its own is part of the attempt around it.
             Ok(None) if attempt.is_some() => return self.untouched(request),
             Ok(None) if options.key == KeyRule::Optional => {
-                // For the extractors, which are those of axum.
+                // Only axum's extractors read it.
                 if cfg!(feature = "axum") {
                     request.extensions_mut().insert(NoAttempt::WithoutKey);
                 }

@@ -29,7 +29,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// The store itself: a call through the `Arc` would take one more allocation.
+    /// The store itself: a call through the `Arc` would cost one more allocation.
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.store
     }

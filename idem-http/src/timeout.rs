@@ -1,4 +1,4 @@
-//! A time limit over several waits, whose clock is read only once something must be waited for.
+//! A time limit over several waits, which reads the clock only once something must be waited for.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 /// A longer time limit counts as this one, so that no deadline overflows.
 pub(crate) const MAX_TIMEOUT: Duration = Duration::from_hours(365 * 24);
 
-/// One time limit for all futures that it runs. The time begins with the first of them that is not ready at once.
+/// One time limit for all futures that it runs. The time counts from the first of them that is not ready at once.
 pub(crate) struct LazyTimeout {
     time: Duration,
     deadline: Option<Instant>,

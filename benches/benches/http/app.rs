@@ -12,10 +12,10 @@ use idem_http::IdempotencyLayer;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-/// Of an answer.
+/// The length of an answer's body, in bytes.
 pub(crate) const BODY: usize = 1_024;
 
-/// Takes a small body, and answers with one of a kibibyte.
+/// A route that takes a small body, and answers with one of 1 KiB.
 pub(crate) fn bare() -> Router {
     let answer = Bytes::from(vec![b'x'; BODY]);
     Router::new().route("/payments", post(move |_: Bytes| async move { answer }))

@@ -1,4 +1,4 @@
-//! One call after the other, in this thread, without a socket.
+//! Calls one after the other, on one thread, without a socket.
 
 use std::convert::Infallible;
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! Connections that ask as fast as they are answered.
+//! Connections that send their next request as soon as they are answered.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -11,12 +11,12 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// What every request asks for.
+/// The kind of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// A key that was never seen.
+    /// The first request with a new key.
     Fresh,
-    /// One of the few keys that its connection has sent before.
+    /// A retry with one of the few keys that its connection has sent before.
     Replay,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Round {
 }
 
 impl Load {
-    /// Whatever is to be replayed has been executed when it returns.
+    /// Opens the connections, and executes the requests that are to be replayed.
     pub(crate) async fn open(addr: SocketAddr, connections: usize, asked: Asked) -> Result<Self> {
         let mut opened = Vec::new();
         for number in 0..connections {
@@ -105,7 +105,7 @@ impl Load {
 
 impl Connection {
     /// # Errors
-    /// For any answer but 200.
+    /// When the answer is not a 200.
     async fn ask(&mut self, asked: Asked) -> Result<()> {
         const BODY: &str = r#"{"cents":250}"#;
         let key = asked.key(self.turn);
@@ -121,11 +121,12 @@ impl Connection {
         self.stream.write_all(&self.request).await?;
         let mut received = 0;
         loop {
-            received += self.stream.read(&mut self.answer[received..]).await?;
+            let read = self.stream.read(&mut self.answer[received..]).await?;
+            if read == 0 {
+                return Err("the server closed the connection, or its answer is too long".into());
+            }
+            received += read;
             let Some(head) = self.answer[..received].windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
-                if received == 0 {
-                    return Err("the server closed the connection".into());
-                }
                 continue;
             };
             if !self.answer.starts_with(b"HTTP/1.1 200") {

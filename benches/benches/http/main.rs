@@ -1,8 +1,8 @@
 //! The HTTP layer beside the bare route. `cargo bench -p idem-benches --bench http [-- --quick] [-- --check]`
 //!
-//! - Over loopback: 64 connections ask axum as fast as they are answered, in rounds that alternate between the bare
-//!   route, the layer on moka and the layer on redb. Callers write prepared bytes and look for the answer's length
-//!   only, so that they take little of the machine from the servers.
+//! - Over loopback: 64 connections send requests to axum as fast as they are answered, in rounds that alternate between
+//!   the bare route, the layer on moka and the layer on redb. Callers write prepared bytes and look only for the length
+//!   of the answer, so they take little of the machine from the servers.
 //! - In process: the time that a replay on moka adds to one call of the service, without a socket.
 //! - Allocations of an execution and a replay, with few keys and with many.
 //!
@@ -15,7 +15,7 @@ mod load;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use idem_benches::{Bar, Figure, Plan, Result, Session, run};
+use idem_benches::{Bar, Figure, Plan, Result, Session, median, run};
 use idem_core::Store;
 use idem_moka::{MokaConfig, MokaStore};
 use idem_redb::RedbStore;
@@ -26,7 +26,7 @@ use load::{Asked, Load, Round};
 
 const CONNECTIONS: usize = 64;
 
-/// As the rows of the other benches; `raw` is the bare route.
+/// A row like those of the other benches; `raw` is the bare route.
 #[derive(Serialize)]
 struct Row {
     workload: &'static str,
@@ -110,11 +110,6 @@ async fn measure(servers: &[Server; 3], asked: Asked, plan: &Plan) -> Result<Vec
             rounds.push(load.round(plan.round).await?);
         }
     }
-    let median = |rounds: &[Round], of: fn(&Round) -> f64| {
-        let mut values: Vec<f64> = rounds.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-    };
     let raw_ops_per_s = median(&loads[0].1, |round| round.per_s);
     let row = |(store, (_, rounds)): (&'static str, &(Load, Vec<Round>))| {
         let ops_per_s = median(rounds, |round| round.per_s);

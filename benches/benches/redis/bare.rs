@@ -1,4 +1,4 @@
-//! Bare commands through the client library, as an application without idem would send them.
+//! Bare commands through a client library (fred), as an application without idem would send them.
 
 use std::sync::Arc;
 
@@ -33,20 +33,20 @@ impl Bare {
     }
 }
 
-/// As many bytes as the store's keys.
+/// A name as long as the store's keys.
 pub(crate) fn name(key: &Key) -> String {
     use std::fmt::Write as _;
     let mut name = String::with_capacity(70);
     name.push_str("bare:");
     for byte in &key.storage_key()[16..] {
-        // Into a `String`: it cannot fail.
+        // Writing into a `String` cannot fail.
         let _ = write!(name, "{byte:02x}");
     }
     name.push('.');
     name
 }
 
-/// A client with its default settings, except that Nagle's delays are off.
+/// A client with its default settings, except that Nagle's algorithm is off.
 async fn connect(config: &RedisConfig) -> Result<Client> {
     let hosts = config.servers.iter().filter_map(|server| match server {
         Address::Tcp { host, port } => Some(Server::new(host.as_str(), *port)),
@@ -69,7 +69,7 @@ async fn connect(config: &RedisConfig) -> Result<Client> {
     Ok(client)
 }
 
-/// Forgets everything, on every master.
+/// Removes all keys, on every master.
 pub(crate) async fn empty(config: &RedisConfig) -> Result<()> {
     let client = connect(config).await?;
     match config.deployment {
@@ -110,7 +110,7 @@ impl Raw for Bare {
 
     async fn get(&self, key: &Key) -> Result<Option<usize>> {
         let record: Option<bytes::Bytes> = self.client.get(name(key)).await?;
-        // Owned by the caller, as the store's is.
+        // Copied, since the caller of the store owns its outcome, too.
         Ok(record.map(|record| std::hint::black_box(record.to_vec()).len()))
     }
 

@@ -1,13 +1,13 @@
 //! idem-redis beside bare commands. `cargo bench -p idem-benches --bench redis [-- --quick] [-- --check]`
 //!
-//! It starts its own servers, of the kind that `IDEM_REDIS` names (`redis-7`, `redis-8`, `valkey-9`). Bare are
-//! `SET NX PX`, `SET PX` and `GET` through the same client library, on keys and records as long as the store's: one
-//! client for one server, one for the cluster.
+//! The bench starts its own servers, of the kind that `IDEM_REDIS` names (`redis-7`, `redis-8`, `valkey-9`). The bare
+//! commands are `SET NX PX`, `SET PX` and `GET` through fred, on keys and records as long as the store's: one client for
+//! one server, one for the cluster.
 //!
 //! - `redis.json`: one server.
-//! - `redis-cluster.json`: three masters, nobody waits for their replicas on either side.
-//! - `redis-cluster-acks.json`: the same cluster, one replica must hold every write. Its other side is not bare:
-//!   it is the store that waits for nobody.
+//! - `redis-cluster.json`: three masters; neither side waits for replicas.
+//! - `redis-cluster-acks.json`: the same cluster; one replica must hold every write. The other side is not bare: it is the
+//!   store without acknowledgements.
 
 mod bare;
 mod memory;
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 }
 
 async fn bench(session: &mut Session) -> Result<()> {
-    // Servers and callers share the machine, and its other load affects both, so there are more rounds than elsewhere.
+    // More rounds than elsewhere: servers and callers share the machine, and other load affects both.
     session.plan.rounds = 2 * session.plan.rounds - 1;
     let server = Server::lone().await;
     println!("servers: {}", server.version().await);

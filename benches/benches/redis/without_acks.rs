@@ -1,4 +1,4 @@
-//! The store that waits for no replica, in the place of the bare backend.
+//! The store without acknowledgements, in place of the bare backend.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ impl Raw for WithoutAcks {
         }
     }
 
-    /// Asking is a `lock` here: the caller that comes first does the work, whichever was named the first.
+    /// Here `lock` decides: the caller that comes first does the work, whichever is marked as the first.
     async fn contend(&self, key: &Key, _first: bool, payload: &Payload) -> Result<Option<usize>> {
         match self.ask(key).await? {
             LockAnswer::Acquired(lease) => self.complete(&lease, payload).await.map(|()| None),

@@ -14,15 +14,15 @@ pub trait Backend: Sync {
     /// The bare backend.
     type Raw: Raw;
 
-    /// Memory only: growing workloads then get a fresh store and a fresh bare backend for every round, so that
-    /// a fast machine does not fill its memory.
+    /// Whether everything is in memory. Growing workloads then get a fresh store and a fresh bare backend for every
+    /// round, so that a fast machine does not fill its memory.
     const IN_MEMORY: bool;
 
     /// A fresh store, with its files, if any, in `directory`, which is empty.
     fn store(&self, directory: &Path) -> impl Future<Output = Result<Arc<dyn Store>>>;
 
-    /// The bare backends to compare with in `workload`, each fresh, with their files in `directory`. The first
-    /// is the one that the figures are held against, with the settings of the store.
+    /// The bare backends to compare with in `workload`, each fresh, with their files in `directory`. The first has the
+    /// settings of the store, and the figures are held against it.
     fn baselines(
         &self,
         directory: &Path,
@@ -54,8 +54,8 @@ pub trait Raw: Send + Sync + 'static {
     /// Gets what is kept under `key`, owned by the caller, and says how long it is.
     fn get(&self, key: &Key) -> impl Future<Output = Result<Option<usize>>> + Send;
 
-    /// One caller of several that want `key` at the same time, of which just one is the `first`: the first keeps
-    /// both records, every other gets what is there by then. `None`: not the `outcome_record` yet.
+    /// One of several callers that want `key` at the same time, of which one is the `first`. The first keeps both
+    /// records, every other one gets what is there by then. `None` when that is not the `outcome_record` yet.
     fn contend(
         &self,
         key: &Key,
@@ -66,7 +66,7 @@ pub trait Raw: Send + Sync + 'static {
             if first {
                 return self.cycle(key, payload).await.map(|()| None);
             }
-            // Until then there is nothing, or the lock record.
+            // Before that there is nothing, or the lock record.
             Ok(self.get(key).await?.filter(|size| *size == payload.outcome_record.len()))
         }
     }

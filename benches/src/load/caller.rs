@@ -1,4 +1,4 @@
-//! What one caller needs: fresh keys, its claim, its bytes.
+//! What one caller needs: fresh keys, claims, and the bytes of outcomes and records.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,16 +15,16 @@ use crate::result::Result;
 /// The bytes of one step, the same for both sides.
 #[derive(Debug)]
 pub struct Payload {
-    /// What `complete` is given.
+    /// The outcome that `complete` is given.
     pub outcome: Bytes,
-    /// As long as idem's record of a locked key.
+    /// Bytes as long as idem's record of a locked key.
     pub lock_record: Arc<[u8]>,
-    /// As long as idem's record of a key that is completed with `outcome`.
+    /// Bytes as long as idem's record of a key that is completed with `outcome`.
     pub outcome_record: Arc<[u8]>,
 }
 
 impl Payload {
-    /// For outcomes of this many bytes.
+    /// The payload for outcomes of this many bytes.
     pub fn new(bytes: usize) -> Result<Self> {
         let outcome = outcome(bytes);
         let (fingerprint, as_of) = (fingerprint(), Timestamp::default());
@@ -52,7 +52,7 @@ pub(crate) fn outcome(bytes: usize) -> Bytes {
     Bytes::from(vec![0xA5; bytes])
 }
 
-/// What every request of the benches asks for.
+/// The fingerprint of every request of the benches.
 pub(crate) fn fingerprint() -> Fingerprint {
     Fingerprint::from_bytes([7; 32])
 }
@@ -79,7 +79,7 @@ impl Fresh {
         key_of(self.series, self.next)
     }
 
-    /// The key at `place` of this series.
+    /// The key at `place` in this series.
     pub(crate) fn key_at(&self, place: u64) -> Key {
         key_of(self.series, place)
     }
@@ -105,13 +105,14 @@ pub(crate) struct Caller {
     pub(crate) mix: Mix,
     fresh: Fresh,
     storm: Arc<Storm>,
-    dice: u64,
+    /// The state of the random generator.
+    random: u64,
 }
 
 impl Caller {
     pub(crate) fn new(payload: Arc<Payload>, storm: Arc<Storm>) -> Self {
         let fresh = Fresh::new();
-        Self { payload, mix: Mix::default(), dice: mixed(fresh.series) | 1, fresh, storm }
+        Self { payload, mix: Mix::default(), random: mixed(fresh.series) | 1, fresh, storm }
     }
 
     pub(crate) fn fresh_key(&mut self) -> Key {
@@ -129,21 +130,21 @@ impl Caller {
     /// One of `keys`, at random.
     pub(crate) fn pick<'a>(&mut self, keys: &'a [Key]) -> &'a Key {
         // Marsaglia's xorshift64.
-        self.dice ^= self.dice << 13;
-        self.dice ^= self.dice >> 7;
-        self.dice ^= self.dice << 17;
-        #[expect(clippy::cast_possible_truncation, reason = "any part of the number does")]
-        let place = self.dice as usize % keys.len();
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        #[expect(clippy::cast_possible_truncation, reason = "any bits of the number are random enough")]
+        let place = self.random as usize % keys.len();
         &keys[place]
     }
 
-    /// The storm that it takes part in.
+    /// The retry storm that this caller takes part in.
     pub(crate) fn storm(&self) -> &Storm {
         &self.storm
     }
 }
 
-/// The keys that all callers of a round contend for, one after the other.
+/// A retry storm: the keys that all callers of a round contend for, one after the other.
 #[derive(Default)]
 pub(crate) struct Storm {
     fresh: Fresh,
@@ -152,7 +153,7 @@ pub(crate) struct Storm {
 }
 
 impl Storm {
-    /// The key of the moment.
+    /// The current key.
     pub(crate) fn key(&self) -> Key {
         self.fresh.key_at(self.place())
     }
@@ -162,10 +163,10 @@ impl Storm {
         self.replays.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The key of the moment, and whether this caller has to begin it: where no store decides on that.
+    /// The current key, and whether this caller has to begin it. For the bare side, where no store decides that.
     pub(crate) fn key_to_begin(&self) -> (Key, bool) {
         let place = self.place();
-        // Read before it is written, since all steps of a key but one only read.
+        // Read first: only one step of a key needs to write.
         let first = self.begun.load(Ordering::Relaxed) <= place
             && self.begun.fetch_max(place + 1, Ordering::Relaxed) <= place;
         (self.fresh.key_at(place), first)
@@ -176,7 +177,7 @@ impl Storm {
     }
 }
 
-/// What the `lock`s of a storm were answered.
+/// The answers to the `lock`s of a storm.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Mix {
     pub(crate) acquired: u64,
@@ -192,7 +193,7 @@ impl Mix {
     }
 }
 
-/// One scope's prefix, then 32 bytes of which the last 16 alone keep keys apart.
+/// One scope's prefix, then 32 bytes of which the last 16 alone make the key unique.
 fn key_of(series: u64, place: u64) -> Key {
     let mut bytes = [0x5A; Key::STORAGE_LEN];
     let (series, place) = (mixed(series), mixed(place));
@@ -203,7 +204,7 @@ fn key_of(series: u64, place: u64) -> Key {
     Key::from_storage_key(bytes)
 }
 
-/// The finalizer of `SplitMix64`, one to one.
+/// The finalizer of `SplitMix64`, which maps one to one.
 fn mixed(value: u64) -> u64 {
     let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn storm_goes_on_to_the_next_key_once_it_was_replayed_enough() {
+    fn storm_moves_to_the_next_key_after_enough_replays() {
         let storm = Storm::default();
         let first = storm.key();
         (1..Workload::REPLAYS_PER_KEY).for_each(|_| storm.replayed());

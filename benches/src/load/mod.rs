@@ -1,4 +1,4 @@
-//! What is asked of a store, by how many callers, and for how long.
+//! What callers ask of a store, how many callers there are, and for how long.
 
 pub(crate) mod backend;
 pub(crate) mod caller;

@@ -1,4 +1,4 @@
-//! How long everything takes, and what the command line asks for.
+//! The size of a run, and what the command line asks for.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct Plan {
     pub rounds: usize,
     /// How long a round is.
     pub round: Duration,
-    /// How long the one before the first is, which does not count.
+    /// How long the round before the first is, which does not count.
     pub warm_up: Duration,
     /// Completed keys to replay, unless they would take more than [`Plan::replay_bytes`].
     pub replay_keys: usize,
@@ -41,7 +41,8 @@ const USAGE: &str = "usage: cargo bench -p idem-benches --bench <backend> -- [--
   --check  exit with 1 when a figure misses its bar";
 
 impl Plan {
-    /// What the arguments ask for. `cargo bench` adds `--bench`; without it this is `cargo test`, and quick.
+    /// The plan that the arguments ask for. `cargo bench` adds `--bench`; without it, as in `cargo test`, the plan is
+    /// quick.
     pub(crate) fn from_arguments(arguments: impl Iterator<Item = String>) -> Result<Self> {
         let (mut bench, mut quick, mut check) = (false, false, false);
         for argument in arguments {

@@ -14,20 +14,20 @@ pub const RETENTION: Duration = Duration::from_hours(24);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Workload {
-    /// `lock` of a key that nobody used before. Bare: one insert of a lock record. The outcome's size does
-    /// not matter to it; both sizes are measured all the same, and their difference is the noise.
+    /// `lock` of a key that nobody used before. Bare: one insert of a lock record. The outcome's size does not matter here;
+    /// both sizes are measured all the same, and their difference is noise.
     Lock,
     /// `lock` of a fresh key, then `complete` with the outcome. Bare: insert of the lock record, then the
     /// outcome's record in its place; two commits where the backend commits.
     Cycle,
     /// `lock` of a completed key, picked at random among many, so the outcome comes back. Bare: one get.
     Replay,
-    /// The same with one key for all callers, which has to stay in one core's cache or another's.
+    /// The same with one key for all callers, so that the cores contend for its cache lines.
     HotReplay,
-    /// A storm of retries. All callers `lock` one and the same key; whoever acquires it gives way once, as work
-    /// would, and completes it; the others get `InProgress` until then and the outcome after, and ask again at
-    /// once. When the outcome was given out [`REPLAYS_PER_KEY`](Workload::REPLAYS_PER_KEY) times, all go on to
-    /// the next key. Bare: the first step of a key is the bare cycle, the others are bare gets.
+    /// A storm of retries. All callers `lock` the same key. Whoever acquires it yields once, as work would, and completes
+    /// it. The others get `InProgress` until then and the outcome after, and lock again at once. After
+    /// [`REPLAYS_PER_KEY`](Workload::REPLAYS_PER_KEY) answers with the outcome, all move to the next key. Bare: the first
+    /// step of a key is the bare cycle, the others are bare gets.
     Contended,
 }
 
@@ -44,7 +44,7 @@ impl Workload {
         matches!(self, Self::Lock | Self::Cycle)
     }
 
-    /// Whether it finds completed keys there.
+    /// Whether the steps need keys that are completed already.
     #[must_use]
     pub fn replays(self) -> bool {
         matches!(self, Self::Replay | Self::HotReplay)

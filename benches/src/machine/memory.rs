@@ -7,15 +7,15 @@ use idem_core::Key;
 use crate::load::fill::keys;
 use crate::result::Result;
 
-/// The memory of this process that is resident, in bytes; `None` off Linux.
+/// The resident memory of this process, in bytes; `None` on systems other than Linux.
 ///
-/// Ask before anything else has run, since memory that the allocator keeps for reuse hides later growth.
+/// To be called before anything else has run, since memory that the allocator keeps for reuse hides later growth.
 #[must_use]
 pub fn resident() -> Option<u64> {
     of_status("VmRSS:")
 }
 
-/// The most that it ever was, in bytes; `None` off Linux.
+/// The peak of the resident memory, in bytes; `None` on systems other than Linux.
 #[must_use]
 pub fn most_resident() -> Option<u64> {
     of_status("VmHWM:")
@@ -28,8 +28,8 @@ fn of_status(field: &str) -> Option<u64> {
     Some(kibibytes * 1_024)
 }
 
-/// By how much memory grows per record while `fill` keeps one for each of so many fresh keys, all that
-/// belongs to the record included.
+/// By how many bytes memory grows per record while `fill` keeps one for each of `records` fresh keys, with everything
+/// that belongs to a record.
 pub async fn bytes_per_record(
     records: usize,
     fill: impl AsyncFnOnce(Arc<[Key]>) -> Result<()>,
@@ -41,7 +41,7 @@ pub async fn bytes_per_record(
     Ok(grown(before).map(|grown| grown as f64 / records as f64))
 }
 
-/// By how much memory grew since it was `before`, in MiB.
+/// The growth of memory since it was `before`, in MiB.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 bytes")]
 pub fn mebibytes(before: Option<u64>) -> Option<f64> {

@@ -1,4 +1,4 @@
-//! What the machine can do, and its memory.
+//! Measuring the machine: its disk, its memory, its clock.
 
 pub(crate) mod disk;
 pub(crate) mod memory;

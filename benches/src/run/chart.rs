@@ -1,4 +1,4 @@
-//! The rows as a chart: a panel a workload and size, callers against steps a second, idem beside the bare
+//! The rows as a chart: a panel for each workload and size, with steps a second over callers, of idem and of the bare
 //! backend.
 
 use std::path::Path;

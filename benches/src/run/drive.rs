@@ -18,20 +18,20 @@ use crate::result::Result;
 use crate::run::side::Side;
 
 /// Callers that never wait would otherwise keep the others from running at all.
-const STEPS_BEFORE_YIELDING: usize = 32;
+pub(crate) const STEPS_BEFORE_YIELDING: usize = 32;
 
 /// What the callers of a round do.
 #[derive(Clone)]
 pub(crate) struct Load {
     pub(crate) workload: Workload,
     pub(crate) callers: usize,
-    /// Dealt out in turn: a few copies, so that no two cores share a reference count, but not one per caller.
+    /// Given to the callers in turn: a few copies, so that no two cores share a reference count, but not one per caller.
     pub(crate) payloads: Arc<[Arc<Payload>]>,
-    /// Every how many steps one is timed: reading the clock twice would weigh on steps of 100 ns.
+    /// One step in this many is timed: reading the clock twice would slow down steps of 100 ns.
     pub(crate) sample: usize,
 }
 
-/// What a round came to.
+/// The result of a round.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Round {
     pub(crate) steps: usize,
@@ -79,7 +79,7 @@ pub(crate) async fn round<S: Side>(
     summed(tallies)
 }
 
-/// Over after `span`, by a thread of its own: busy callers keep a runtime's timer late.
+/// Ends after `span`, by a thread of its own: busy callers would delay the runtime's timer.
 pub(crate) async fn after(span: Duration) -> Result<()> {
     tokio::task::spawn_blocking(move || std::thread::sleep(span)).await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Figures that must hold, each with its bar.
+//! Figures, each with the bar that it must meet.
 
 use std::fmt;
 
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bar_itself_holds_and_what_is_beyond_does_not() {
+    fn value_at_the_bar_holds_and_one_beyond_does_not() {
         let verdict = |value, bar| Figure::held("a", Some(value), "x", bar).verdict();
         assert_eq!(verdict(0.85, Bar::AtLeast(0.85)), "OK");
         assert_eq!(verdict(0.84, Bar::AtLeast(0.85)), "BELOW");

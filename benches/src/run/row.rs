@@ -1,4 +1,4 @@
-//! The rows of a run: one a workload, number of callers and size.
+//! The rows of a run: one for each workload, number of callers and size.
 
 use std::fmt;
 
@@ -11,9 +11,9 @@ use crate::run::drive::Round;
 /// One line of the table. Rates and percentiles are medians of the rounds.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
-    /// What was done.
+    /// The workload.
     pub workload: Workload,
-    /// By how many callers, side by side.
+    /// How many callers there were, side by side.
     pub callers: usize,
     /// The outcome's size.
     pub bytes: usize,
@@ -21,7 +21,7 @@ pub struct Row {
     pub ops_per_s: f64,
     /// The median time of one step of idem, in microseconds.
     pub p50_us: f64,
-    /// What 99 % of idem's steps stay below, in microseconds.
+    /// The 99th percentile of the time of one step of idem, in microseconds.
     pub p99_us: f64,
     /// Steps a second of the same number of callers on the bare backend.
     pub raw_ops_per_s: f64,
@@ -74,14 +74,14 @@ impl Rows {
         self.rows.iter().find(|row| (row.workload, row.callers, row.bytes) == (workload, callers, bytes))
     }
 
-    /// Those that go into the JSON file. The hot replay is a figure, not a row.
+    /// The rows that go into the JSON file. The hot replay is a figure, not a row.
     pub(crate) fn published(&self) -> Vec<&Row> {
         self.rows.iter().filter(|row| row.workload != Workload::HotReplay).collect()
     }
 }
 
-/// The median of `values`: the middle one, or the mean of the two in the middle.
-pub(crate) fn median<T>(values: &[T], of: impl Fn(&T) -> f64) -> f64 {
+/// The median of `values`: the middle one, or the mean of the two in the middle; NaN of none.
+pub fn median<T>(values: &[T], of: impl Fn(&T) -> f64) -> f64 {
     let mut values: Vec<f64> = values.iter().map(of).collect();
     values.sort_by(f64::total_cmp);
     match values.len() {

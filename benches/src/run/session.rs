@@ -1,4 +1,4 @@
-//! One run of one bench file: where things go, and what is printed.
+//! One run of one bench file: where results go, and what is printed.
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ pub fn run(target_tmpdir: &str, bench: impl AsyncFnOnce(&mut Session) -> Result<
     }
 }
 
-/// How many figures missed their bar, if that is to be checked.
+/// Runs the bench. Returns how many figures missed their bar, or 0 if that is not to be checked.
 fn try_run(target_tmpdir: &str, bench: impl AsyncFnOnce(&mut Session) -> Result<()>) -> Result<usize> {
     let plan = Plan::from_arguments(std::env::args().skip(1))?;
     let target = Path::new(target_tmpdir).parent().ok_or("the target directory has no parent")?;
@@ -124,7 +124,7 @@ impl Session {
         Ok(())
     }
 
-    /// How even the disk was: the figures that compare across rows need that.
+    /// How steady the disk was, which the figures that compare across rows depend on.
     fn disk_figures(&self) -> Vec<Figure> {
         let probes = self.syncs_per_s.borrow();
         let figure =

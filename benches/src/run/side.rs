@@ -69,7 +69,7 @@ impl StoreSide {
                 black_box(replay);
                 Ok(())
             }
-            LockAnswer::FingerprintMismatch => Err("one fingerprint does not match itself".into()),
+            LockAnswer::FingerprintMismatch => Err("a fingerprint does not match itself".into()),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::run::drive::{Load, Round, after, round};
 use crate::run::row::{Row, Rows};
 use crate::run::side::{RawSide, StoreSide};
 
-/// Cores that get a payload of their own.
+/// How many copies of the payload there are: about one for each core.
 const PAYLOADS: usize = 8;
 
 /// The rows of `backend` against each of its baselines; `directory` gives a fresh one each time.
@@ -25,7 +25,7 @@ pub(crate) async fn measure<B: Backend>(
     directory: impl Fn() -> Result<PathBuf>,
 ) -> Result<Vec<Rows>> {
     let mut all: Vec<Rows> = Vec::new();
-    // By size first: the rows that are compared across numbers of callers have 1 KiB, and are measured before the disk
+    // By size first: rows that are compared across numbers of callers have 1 KiB, and are thus measured before the disk
     // slows down.
     for &bytes in plan.bytes {
         for &workload in plan.workloads {
@@ -119,8 +119,8 @@ impl<B: Backend, D: Fn() -> Result<PathBuf>> Group<'_, B, D> {
         Ok(Sides { store: Arc::new(StoreSide::new(store, kept)), raws, durable, files })
     }
 
-    /// Gives the bare side as many records as idem's: the faster side would otherwise work on a larger tree,
-    /// and the next round with few callers pay for what the one with many achieved.
+    /// Gives the bare side as many records as idem's. Otherwise the faster side would work on a larger tree, and the next
+    /// round with few callers would pay for what the one with many callers wrote.
     async fn catch_up(&self, raw: &B::Raw, missing: usize, payload: &Payload) -> Result<()> {
         match self.workload {
             Workload::Lock => raw.fill(&keys(missing), &payload.lock_record).await,
@@ -157,7 +157,7 @@ fn keep(rounds: &mut Vec<Round>, round: Round, warming_up: bool) {
     }
 }
 
-/// What is left behind goes with the whole temporary directory in the end.
+/// Whatever remains is removed with the whole temporary directory in the end.
 fn discard(files: &Path) {
     if let Err(error) = std::fs::remove_dir_all(files) {
         eprintln!("  {}: {error}", files.display());

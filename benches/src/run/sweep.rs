@@ -1,4 +1,4 @@
-//! What a sweep costs callers that lock meanwhile.
+//! What a sweep costs callers that lock at the same time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +19,13 @@ use crate::run::side::StoreSide;
 
 const CALLERS: usize = 64;
 const OUTCOME: usize = 1_024;
-/// How long the records live that are swept; far less than those that are locked meanwhile.
+/// The retention of the records that are swept: far less than that of the records that are locked meanwhile.
 const SHORT: Duration = Duration::from_mins(1);
 
 /// Lets records expire all at once and compares `lock` while they are swept with `lock` before, on one store.
 ///
-/// `store` runs by `clock`. `budget` goes to each `expire`, with `pause` between two of them: large and
-/// without a pause they are the sweep; small and rare they only watch the store's own sweeper.
+/// `store` runs by `clock`. Each call of `expire` gets `budget`, with `pause` between two calls. With a large budget and no
+/// pause the calls are the sweep; with a budget of zero they only watch the store's own sweeper.
 pub async fn sweep(
     store: Arc<dyn Store>,
     clock: &ManualClock,

@@ -1,6 +1,6 @@
-//! What a caller pays for a whole `execute`, in processor time: key, fingerprint, owner, outcome, every allocation.
+//! What a whole `execute` costs in processor time: key, fingerprint, owner, outcome, every allocation.
 //!
-//! The other rows leave out what a caller makes before it asks. Here all of it counts, on both sides, as processor time
+//! The other rows leave out what a caller prepares before a call. Here all of it counts, on both sides, as processor time
 //! of the whole process, which a busy machine disturbs less than a rate.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::load::plan::Plan;
 use crate::load::workload::{LEASE, RETENTION};
 use crate::machine::now;
 use crate::result::Result;
-use crate::run::drive::after;
+use crate::run::drive::{self, after};
 use crate::run::figure::Figure;
 use crate::run::session::Session;
 
@@ -25,19 +25,17 @@ const CALLERS: u64 = 64;
 const BYTES: usize = 1_024;
 /// Keys that replays ask for.
 const KEPT: u64 = 10_000;
-/// Callers that never wait would otherwise keep the others from running at all.
-const STEPS_BEFORE_YIELDING: u64 = 32;
-/// Fresh keys of one round at most: some 4 GiB of memory.
+const STEPS_BEFORE_YIELDING: u64 = drive::STEPS_BEFORE_YIELDING as u64;
+/// The most fresh keys of one round: some 4 GiB of memory.
 const MOST_FRESH: u64 = 3_000_000;
 
 /// One side: an application's request, from its text to its answer.
 pub trait Whole: Send + Sync + 'static {
-    /// The request of this number, of which the work makes its outcome when it has not run yet. Says whether it
-    /// ran.
+    /// Makes the request of this number, whose work runs if it has not run before. Returns whether it ran.
     fn request(&self, number: u64) -> impl Future<Output = Result<bool>> + Send;
 }
 
-/// What the work of every request makes.
+/// The outcome of the work of every request.
 #[must_use]
 pub fn outcome_of_work() -> Bytes {
     Bytes::from(vec![0xA5; BYTES])
@@ -48,7 +46,7 @@ pub fn outcome_of_work() -> Bytes {
 pub struct Executing(Arc<dyn Store>);
 
 impl Executing {
-    /// On this store.
+    /// Executes on this store.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self(store)
@@ -83,8 +81,8 @@ struct Row {
     raw_ops_per_s: f64,
 }
 
-/// Measures both sides in turn, fresh ones each time, for a short and for a long time; prints the rows and writes
-/// them to `<name>.json`.
+/// Measures both sides in turn, fresh each time, for a short and for a long time. Prints the rows and writes them to
+/// `<name>.json`.
 pub async fn whole<I: Whole, R: Whole>(
     session: &Session,
     name: &str,
@@ -132,7 +130,7 @@ pub async fn whole<I: Whole, R: Whole>(
     Ok(figures)
 }
 
-/// For how long, and how often: while memory is new and small, and while it grows.
+/// How long a round is, and how many there are: short ones while memory is small, and a long one while it grows.
 fn spans(plan: &Plan) -> [(Duration, usize); 2] {
     [(plan.round, plan.rounds), (plan.round * 50, 1)]
 }
@@ -159,7 +157,7 @@ async fn round_of<W: Whole>(side: Arc<W>, kept: u64, most_fresh: u64, span: Dura
         let fresh = Fresh { made: Arc::clone(&fresh), most: most_fresh };
         callers.spawn(requests(Arc::clone(&side), caller, kept, fresh, Arc::clone(&stop)));
     }
-    // Beside them: callers that have made the most fresh keys end before the span does.
+    // In a task of its own: callers that reach the limit of fresh keys end before the span does.
     let stopping = tokio::spawn(async move {
         let over = after(span).await;
         stop.store(true, Ordering::Relaxed);
@@ -179,7 +177,7 @@ struct Fresh {
     most: u64,
 }
 
-/// Says how many it made.
+/// Makes requests until `stop`. Returns how many it made.
 async fn requests<W: Whole>(
     side: Arc<W>,
     caller: u64,
@@ -187,12 +185,12 @@ async fn requests<W: Whole>(
     fresh: Fresh,
     stop: Arc<AtomicBool>,
 ) -> Result<u64> {
-    let (mut calls, mut dice) = (0, caller);
+    let (mut calls, mut random) = (0, caller);
     while !stop.load(Ordering::Relaxed) {
         let number = if kept > 0 {
             // Knuth's MMIX generator.
-            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (dice >> 33) % kept
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % kept
         } else {
             calls * CALLERS + caller
         };
@@ -210,7 +208,7 @@ async fn requests<W: Whole>(
     Ok(calls)
 }
 
-/// Of all threads of this process, in user code and in the system.
+/// The processor time of all threads of this process, in user and in system code.
 fn processor_time() -> Duration {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     let part = |value: i64| u64::try_from(value).unwrap_or(0);
@@ -227,7 +225,7 @@ fn median(mut rounds: Vec<Measured>) -> Measured {
 mod tests {
     use super::*;
 
-    /// Executes at once whatever is asked.
+    /// Executes every request at once.
     struct Instantly(AtomicU64);
 
     impl Whole for Instantly {

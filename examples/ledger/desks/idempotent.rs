@@ -14,12 +14,12 @@ use crate::request::Request;
 use crate::serve::Desk;
 use crate::{Failure, Result};
 
-/// How long a killed worker's keys stay locked. Short, because the next worker waits for it; the lease of a
-/// living one is renewed while it works.
+/// How long the keys of a killed worker stay locked. Short, because the next worker waits for that long. A living worker
+/// renews its leases.
 const LEASE: Duration = Duration::from_millis(300);
 const RETENTION: Duration = Duration::from_hours(24);
 
-/// How often to ask again when somebody else had the key. Each time waits for longer than a lease.
+/// How often to try while another caller has the key. Each try waits for longer than a lease.
 const TRIES: usize = 10;
 
 #[derive(Debug, Clone)]
@@ -46,15 +46,15 @@ enum Unbooked {
 impl Idempotent {
     pub(crate) async fn open(file: &Path) -> Result<Self> {
         let store = RedbStore::open(file).await?;
-        // An attempt that fails releases its key. That is safe: its bookings are in the transaction, so it has made
-        // none.
+        // An attempt that fails releases its key. That is safe: its booking is part of the transaction, which did not
+        // commit.
         let policy = Policy::new(LEASE, RETENTION).wait(LEASE * 4).on_error(OnError::Release);
         Ok(Self { store, policy })
     }
 
     /// One attempt, under `lease`.
     async fn attempt(&self, lease: Lease, request: Request) -> Result<Receipt, Unbooked> {
-        // It rises from attempt to attempt: a payment that was booked twice would have two numbers.
+        // The sequence rises from attempt to attempt: a payment that was booked twice would have two numbers.
         let booking = lease.token().sequence;
         let receipt = Receipt { booking };
         let outcome = Outcome::Value(encode_value(&receipt)?);
@@ -63,7 +63,7 @@ impl Idempotent {
             Ok(outcome)
         });
         match booked.await? {
-            // Nothing else completes this lease: its receipt is the one on record.
+            // Nothing else completes this lease, so this receipt is the one on record.
             Transacted::Applied | Transacted::AlreadyCompleted => Ok(receipt),
             Transacted::Lost(reason) => Err(Unbooked::AskAgain(format!("lost: {reason:?}"))),
             Transacted::RolledBack(error) => Err(Unbooked::Failed(error)),
@@ -83,7 +83,7 @@ impl Desk for Idempotent {
                 Execution::FingerprintMismatch => return Ok(Reply::Refused),
                 Execution::Failed(Unbooked::Failed(error)) => return Err(error),
                 Execution::Failed(Unbooked::AskAgain(why)) => why,
-                // Somebody else has the key, or nobody knows yet.
+                // Another caller has the key, or the result is not known yet.
                 other => format!("{other:?}"),
             };
         }

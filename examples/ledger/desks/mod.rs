@@ -1,4 +1,4 @@
-//! Who books: with idem, or without it.
+//! The desks at which payments are booked: with idem, and without it.
 
 pub(crate) mod idempotent;
 pub(crate) mod naive;

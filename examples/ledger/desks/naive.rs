@@ -1,4 +1,4 @@
-//! Booking without idem: each request is a payment.
+//! Booking without idem: each request becomes a payment.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl Naive {
 impl Desk for Naive {
     async fn pay(&self, request: &Request) -> Result<Reply> {
         let (desk, request) = (self.clone(), request.clone());
-        // A commit waits for the disk, which must not be done on an async thread.
+        // A commit waits for the disk, which must not happen on an async thread.
         let booking = tokio::task::spawn_blocking(move || desk.book(&request)).await??;
         Ok(Reply::Booked(booking))
     }

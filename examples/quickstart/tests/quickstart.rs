@@ -1,4 +1,4 @@
-//! The program, run as a user runs it.
+//! Runs the program as a user does.
 //!
 //! `cargo test` and `cargo nextest run` build it before the test.
 
@@ -6,7 +6,7 @@
 
 use std::process::Command;
 
-/// What it says when it is run on `arguments`.
+/// The lines that the program prints when it is run with `arguments`.
 fn said(arguments: &[&str]) -> Vec<String> {
     // The examples are beside `deps`, where this test is.
     let test = std::env::current_exe().unwrap();
@@ -30,7 +30,7 @@ fn the_card_is_charged_once_and_every_retry_is_replayed() {
 }
 
 #[test]
-fn a_file_that_stays_knows_the_key_when_it_is_run_again() {
+fn a_file_that_stays_replays_when_the_program_is_run_again() {
     let file = std::env::temp_dir().join(format!("quickstart-test-{}.idem", std::process::id()));
     let path = file.to_str().unwrap();
     assert_eq!(said(&[path]).len(), 5);
@@ -41,7 +41,7 @@ fn a_file_that_stays_knows_the_key_when_it_is_run_again() {
 }
 
 #[test]
-fn it_is_a_file_that_a_stranger_can_copy() {
+fn the_program_is_at_most_60_lines() {
     let program = include_str!("../main.rs");
     assert!(program.lines().count() <= 60, "{}", program.lines().count());
 }

@@ -1,8 +1,9 @@
-//! What docs/guide/try-it.md shows with curl, on redb and in memory.
+//! What docs/guide/try-it.md shows with curl, with the books in redb and in memory.
 
 use reqwest::Client;
 
-use crate::process::{Kept, Server, example, is_replay, json, refused};
+use crate::process::{Kept, Server, eventually, is_replay, json, refused};
+use crate::support::example;
 
 /// One server for each kind of books.
 fn servers(kept: &Kept) -> [Server; 2] {
@@ -53,10 +54,9 @@ async fn a_retry_while_the_first_is_in_flight_is_409() {
     let kept = Kept::new();
     for store in [kept.store(), "moka:".to_owned()] {
         let server = Server::start(&store, &kept.effects(), &["--pause", "2s"]);
-        // An order pauses before each checkpoint.
+        // An order pauses after each effect.
         let first = tokio::spawn(server.post("/orders", "o-1").send());
-        crate::process::eventually(async || !kept.effects().exists() || !kept.happened().is_empty()).await;
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        eventually(async || !kept.happened().is_empty()).await;
         let retry = server.post("/orders", "o-1").send().await.unwrap();
         assert_eq!(retry.status(), 409);
         assert!(retry.headers().contains_key("retry-after"));
@@ -116,9 +116,9 @@ async fn the_client_pays_once_for_every_key_through_a_bad_network() {
     }
 }
 
-/// As the registry reads it: with two slashes a path is still relative.
+/// As in the URIs of the registry, a path after two slashes is still relative.
 #[test]
-fn a_uri_with_two_slashes_names_a_file_of_this_folder() {
+fn a_uri_with_two_slashes_names_a_file_in_this_folder() {
     let folder = tempfile::tempdir().unwrap();
     for store in ["redb:a.idem", "redb://b.idem"] {
         let mut command = example("payments");
@@ -135,7 +135,7 @@ fn a_uri_with_two_slashes_names_a_file_of_this_folder() {
 }
 
 #[test]
-fn bad_arguments_are_told() {
+fn bad_arguments_are_reported() {
     for (arguments, why) in [
         (&["--colour", "red"][..], "unknown option --colour"),
         (&["--store"], "needs a value"),

@@ -1,4 +1,4 @@
-//! The server killed with SIGKILL between execution and answer, fifty times under load.
+//! Killing the server with SIGKILL between execution and answer, fifty times under load.
 
 use std::collections::{BTreeMap, HashSet};
 use std::process::Stdio;
@@ -11,7 +11,8 @@ use reqwest::Client;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::process::{Kept, eventually, example, is_replay};
+use crate::process::{Kept, eventually, is_replay};
+use crate::support::example;
 
 const KILLS: u32 = 50;
 const PAYERS: u32 = 8;
@@ -28,7 +29,7 @@ fn client() -> IdempotentClient {
     IdempotentClient::new(Client::builder().pool_max_idle_per_host(0)).unwrap().policy(policy)
 }
 
-/// What was answered with 201, and whether that was a replay: of an execution whose answer a kill cut off.
+/// What was answered with 201, and whether by a replay, of an execution whose answer was cut off by a kill.
 type Done = Vec<(String, bool)>;
 
 /// Sends one request after the other to `path` until told to stop.
@@ -67,7 +68,7 @@ async fn payments_are_booked_once_and_no_saved_step_is_repeated_through_fifty_ki
     for kill in 0..KILLS {
         let before = server.booked().await.len();
         eventually(async || server.booked().await.len() > before).await;
-        // At another moment of its handlers every time.
+        // At a different moment of the handlers each time.
         sleep(Duration::from_millis(u64::from(kill * 37 % 300))).await;
         server.kill();
         let again = [&fresh[..], &["--listen", &addr]].concat();
@@ -83,20 +84,20 @@ async fn payments_are_booked_once_and_no_saved_step_is_repeated_through_fifty_ki
     let wrong: Vec<_> = booked.iter().filter(|(_, count)| **count != 1).collect();
     assert!(wrong.is_empty(), "booked more than once: {wrong:?}");
     assert_eq!(booked.keys().collect::<HashSet<_>>(), paid.iter().map(|(reference, _)| reference).collect());
-    // Nothing but a kill loses an answer here.
+    // Only a kill loses an answer here, so each replay is of one that was cut off.
     let cut_off = paid.iter().filter(|(_, replayed)| *replayed).count();
     assert!(cut_off >= KILLS as usize, "only {cut_off} payments were between execution and answer");
     let resumed = check_steps(&kept.happened(), &ordered);
     assert!(resumed > 0, "no kill came between a step and its checkpoint");
     println!(
-        "{KILLS} kills: {} payments booked once each, {cut_off} of them cut off before the answer; {} orders, of which {resumed} steps happened again, none \
-         of them after its checkpoint was saved",
+        "{KILLS} kills: {} payments booked once each, {cut_off} of them cut off before the answer; {} orders, {resumed} \
+         of whose steps happened again, none after its checkpoint was saved",
         paid.len(),
         ordered.len()
     );
 }
 
-/// Every step happened, and none again after it was saved. How many happened again before.
+/// Checks that every step happened, and none again after it was saved. Returns how often a step happened again before.
 fn check_steps(lines: &[String], ordered: &[(String, bool)]) -> usize {
     let (mut happened, mut saved) = (BTreeMap::<(&str, &str), usize>::new(), HashSet::new());
     for line in lines {
@@ -117,7 +118,7 @@ fn check_steps(lines: &[String], ordered: &[(String, bool)]) -> usize {
 }
 
 #[test]
-fn a_server_that_is_killed_while_it_makes_its_file_starts_again() {
+fn a_server_that_is_killed_while_it_creates_its_file_starts_again() {
     for kill in 0..60 {
         let kept = Kept::new();
         let mut first = example("payments");
@@ -127,13 +128,13 @@ fn a_server_that_is_killed_while_it_makes_its_file_starts_again() {
         std::thread::sleep(Duration::from_micros(kill * 500));
         first.kill().unwrap();
         first.wait().unwrap();
-        // It fails unless it listens.
+        // Fails unless the server listens.
         kept.server(&[]).kill();
     }
 }
 
 #[test]
-fn the_checker_finds_a_step_that_is_repeated() {
+fn the_checker_finds_a_repeated_step() {
     let lines = ["o reserve happened", "o reserve saved", "o reserve happened"].map(str::to_owned);
     assert!(std::panic::catch_unwind(|| check_steps(&lines, &[])).is_err());
     let lines = ["o reserve happened", "o reserve happened", "o reserve saved"].map(str::to_owned);

@@ -1,4 +1,4 @@
-//! The server on a disk that runs full: old answers are replayed, and nobody restarts the server.
+//! The server on a disk that fills up: old answers are replayed, and the server needs no restart.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use crate::process::{Server, eventually, is_replay};
 const TEST: &str = "full_disk::a_server_on_a_full_disk_replays_and_recovers_without_a_restart";
 const ROLE: &str = "IDEM_TEST_ROLE";
 
-/// Mounts 6 MiB of memory where nobody else sees it, and runs this test inside.
+/// Mounts a tmpfs of 6 MiB in a namespace of its own, and runs this test inside.
 #[test]
 fn a_server_on_a_full_disk_replays_and_recovers_without_a_restart() {
     if let Ok(folder) = std::env::var(ROLE) {
@@ -40,7 +40,7 @@ async fn fill_and_recover(folder: &Path) {
     for number in 0..10 {
         assert_eq!(pay(&server, number).await.0, 201);
     }
-    // What others fill the file system with, and later remove.
+    // Others fill the file system with this file, and later remove it.
     let ballast = folder.join("ballast");
     let mut room: usize = 8 << 20;
     while room >= 4_096 {
@@ -54,7 +54,7 @@ async fn fill_and_recover(folder: &Path) {
     while pay(&server, booked).await.0 == 201 {
         booked += 1;
     }
-    // Each new payment is refused, and each old one replays, every time.
+    // A new payment may be refused, and each old one replays every time.
     let mut replays = 0;
     for round in 0..60 {
         let (status, _) = pay(&server, 10_000 + round).await;
@@ -77,7 +77,7 @@ async fn fill_and_recover(folder: &Path) {
     assert_eq!(references.len(), count, "something was booked twice");
 }
 
-/// The status, and whether it was a replay.
+/// Pays, and returns the status and whether the answer was a replay.
 async fn pay(server: &Server, number: usize) -> (u16, bool) {
     let reference = format!("{number:>08}{}", "x".repeat(20_000));
     let answer = server.pay(&format!("full-{number}"), &reference).send().await.unwrap();

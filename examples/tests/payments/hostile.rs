@@ -1,4 +1,4 @@
-//! What a malicious client can do to its own account, to others, and to their programs.
+//! What a malicious client can do to its own account, to other accounts, and to other programs.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::process::{Kept, Server, is_replay, json as body_of};
 
-/// The largest number that every program reads as itself: above, JavaScript's are not exact.
+/// The largest number that every program reads exactly. Above it, those of JavaScript are not exact.
 const EXACT: u64 = (1 << 53) - 1;
 
 fn servers(kept: &Kept) -> [Server; 2] {
@@ -23,7 +23,7 @@ fn patch(server: &Server, account: u64, token: &str, key: &str, changes: &Value)
     request.body(changes.to_string())
 }
 
-/// Doubles the notes this many times.
+/// A patch that doubles the notes this many times.
 fn bomb(copies: usize) -> Value {
     let mut changes = vec![json!({ "op": "add", "path": "/notes/-", "value": "x".repeat(1_000) })];
     changes.extend(vec![json!({ "op": "copy", "from": "/notes", "path": "/notes/-" }); copies]);
@@ -39,7 +39,7 @@ async fn is_unchanged(server: &Server) -> bool {
     body_of(request.send().await.unwrap()).await == json!({ "id": 1, "name": "", "notes": [] })
 }
 
-/// Four megabytes of fourteen operations.
+/// Thirteen operations that would make four megabytes.
 #[tokio::test]
 async fn a_patch_of_copies_of_copies_is_refused() {
     for server in servers(&Kept::new()) {
@@ -52,7 +52,7 @@ async fn a_patch_of_copies_of_copies_is_refused() {
     }
 }
 
-/// Without bounds it would take gigabytes, and block the one writer for minutes.
+/// Without bounds the patch would take gigabytes, and block the only writer for minutes.
 #[tokio::test]
 async fn a_patch_that_would_take_gigabytes_costs_nobody_else_a_payment() {
     for server in servers(&Kept::new()) {
@@ -70,7 +70,7 @@ async fn a_patch_that_would_take_gigabytes_costs_nobody_else_a_payment() {
 }
 
 #[tokio::test]
-async fn a_patch_has_no_more_operations_depth_or_bytes_than_an_account_needs() {
+async fn a_patch_has_bounded_operations_depth_and_bytes() {
     for server in servers(&Kept::new()) {
         let add = |path: &str, value: Value| json!({ "op": "add", "path": path, "value": value });
         let many = json!(vec![add("/name", json!("a")); 33]);
@@ -96,7 +96,7 @@ async fn a_patch_has_no_more_operations_depth_or_bytes_than_an_account_needs() {
     }
 }
 
-/// A refusal is outside of the layer, so that no key keeps it.
+/// The check stands outside the layer, so that no key keeps its refusal.
 #[tokio::test]
 async fn a_refused_account_is_refused_before_its_key_is_taken() {
     for server in servers(&Kept::new()) {
@@ -114,7 +114,7 @@ async fn a_refused_account_is_refused_before_its_key_is_taken() {
 }
 
 #[tokio::test]
-async fn every_number_is_one_that_all_programs_read_alike() {
+async fn every_number_is_one_that_all_programs_read_exactly() {
     for server in servers(&Kept::new()) {
         for _ in 0..32 {
             let thing = body_of(server.post("/things", "").send().await.unwrap()).await;
@@ -131,7 +131,7 @@ async fn every_number_is_one_that_all_programs_read_alike() {
 }
 
 #[tokio::test]
-async fn a_path_of_nobody_takes_no_key() {
+async fn a_path_without_a_route_takes_no_key() {
     for server in servers(&Kept::new()) {
         for _ in 0..2 {
             let nobody = server.post("/nobody", "k").send().await.unwrap();

@@ -1,6 +1,5 @@
-//! The examples `payments` and `payments-client` as processes: what docs/guide/try-it.md shows, shutdowns, crashes, a cluster.
-//!
-//! `cargo test` and `cargo nextest run` build the examples before the tests.
+//! The examples `payments` and `payments-client` as processes: what docs/guide/try-it.md shows, hostile clients,
+//! shutdowns, crashes, a full disk, a cluster.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;
@@ -10,3 +9,5 @@ mod hostile;
 mod process;
 mod shared;
 mod shutdown;
+#[path = "../support/mod.rs"]
+mod support;

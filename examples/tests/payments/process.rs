@@ -1,4 +1,4 @@
-//! The server as a process of its own, and asking it.
+//! The server as a process of its own, and requests to it.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,12 +9,9 @@ use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) fn example(name: &str) -> Command {
-    let test = std::env::current_exe().unwrap();
-    Command::new(test.ancestors().nth(2).unwrap().join("examples").join(name))
-}
+use crate::support::example;
 
-/// Killed when it is dropped.
+/// A server that is killed when it is dropped.
 pub(crate) struct Server {
     child: Child,
     output: BufReader<ChildStdout>,
@@ -22,7 +19,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Waits until it listens.
+    /// Starts a server, and waits until it listens.
     pub(crate) fn start(store: &str, effects: &Path, more: &[&str]) -> Self {
         let mut command = example("payments");
         command.args(["--store", store, "--effects", effects.to_str().unwrap()]);
@@ -42,7 +39,7 @@ impl Server {
         &self.addr
     }
 
-    /// By SIGKILL.
+    /// Kills the server with SIGKILL.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -91,7 +88,7 @@ impl Drop for Server {
     }
 }
 
-/// The server ends with an error that says `why`. One that listens instead is killed.
+/// Checks that the server ends with an error that says `why`. A server that listens instead is killed.
 pub(crate) fn refused(arguments: &[&str], why: &str) {
     let mut command = example("payments");
     command.args(["--listen", "127.0.0.1:0"]).args(arguments);
@@ -140,6 +137,7 @@ impl Kept {
     }
 }
 
+/// Waits until `holds`.
 pub(crate) async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
     let wait = async {
         while !holds().await {

@@ -1,11 +1,11 @@
-//! Shutdowns wait for running handlers.
+//! A shutdown waits for running handlers.
 
 use std::time::Duration;
 
 use crate::process::{Kept, eventually, is_replay};
 
 #[tokio::test]
-async fn a_handler_that_runs_is_waited_for_and_its_answer_is_kept() {
+async fn a_shutdown_waits_for_a_running_handler_and_its_answer_is_kept() {
     let kept = Kept::new();
     let server = kept.server(&["--pause", "300ms"]);
     let order = tokio::spawn(server.post("/orders", "o-1").send());
@@ -20,7 +20,7 @@ async fn a_handler_that_runs_is_waited_for_and_its_answer_is_kept() {
 }
 
 #[tokio::test]
-async fn so_is_one_whose_client_is_gone() {
+async fn a_shutdown_waits_for_a_handler_whose_client_is_gone() {
     let kept = Kept::new();
     let server = kept.server(&["--pause", "500ms"]);
     let order = server.post("/orders", "o-1").timeout(Duration::from_millis(150)).send().await;

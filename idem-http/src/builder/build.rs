@@ -1,4 +1,4 @@
-//! Building the layer, and what its options must satisfy.
+//! Building the layer, and checking its options.
 
 use std::sync::Arc;
 
@@ -17,7 +17,8 @@ use crate::running::Running;
 use crate::shared::Shared;
 
 impl IdempotencyLayerBuilder {
-    /// The layer. A builder itself is no layer; used as one it fails to compile with "this idempotency layer is not built":
+    /// Builds the layer. The builder itself is not a layer; used as one, it fails to compile with "this idempotency
+    /// layer is not built":
     ///
     /// ```compile_fail,E0277
     /// # use idem_core::{Scope, Store};
@@ -28,19 +29,24 @@ impl IdempotencyLayerBuilder {
     /// ```
     ///
     /// # Errors
-    /// [`InvalidConfig`](ErrorKind::InvalidConfig) that names the option: a lease or a retention outside the limits of
-    /// [`Claim`], a header of the layer's own that is reserved by HTTP or gRPC, or has the name of another one, no
-    /// [`request_uri`](IdempotencyLayerBuilder::request_uri) without the feature `axum`, a time or a size of zero,
-    /// [`max_bodies_bytes`](IdempotencyLayerBuilder::max_bodies_bytes) below
-    /// [`max_body`](IdempotencyLayerBuilder::max_body), no method or header at all, `HEAD` or `CONNECT`, whose answers
-    /// have no body of their own, or a unary method of gRPC that is not a path.
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) that names the option:
+    ///
+    /// - a lease or a retention outside the limits of [`Claim`];
+    /// - a header of the layer whose name HTTP or gRPC reserves, or which another header of the layer has;
+    /// - no [`request_uri`](IdempotencyLayerBuilder::request_uri), without the feature `axum`;
+    /// - a time or a size of zero;
+    /// - [`max_bodies_bytes`](IdempotencyLayerBuilder::max_bodies_bytes) below
+    ///   [`max_body`](IdempotencyLayerBuilder::max_body);
+    /// - no method or no key header at all;
+    /// - the methods `HEAD` or `CONNECT`, whose answers have no body of their own;
+    /// - a name in [`grpc_unary`](IdempotencyLayerBuilder::grpc_unary) that is neither a method nor all of a service.
     pub fn build(mut self) -> Result<IdempotencyLayer> {
         let options = &mut self.options;
         check(options)?;
         let request_uri = options.request_uri.ok_or_else(|| {
             invalid(
-                "request_uri is not said: Unchanged when nothing outside the layer changes URIs, else Original, with an \
-                 OriginalUriLayer outermost",
+                "request_uri is not set: choose Unchanged when nothing outside the layer changes URIs, otherwise Original \
+                 with an OriginalUriLayer outermost",
             )
         })?;
         let own = [options.replies.replayed_header.clone(), options.not_kept_header.clone(), NOT_EXECUTED];
@@ -101,7 +107,7 @@ fn check(options: &Options) -> Result<()> {
     }
 }
 
-/// Each header of the layer must have one meaning only, since clients and layers outside rely on it.
+/// Each of the layer's headers needs a name of its own, since clients and layers outside rely on its meaning.
 fn check_own_headers(options: &Options) -> Result<()> {
     let own = [
         ("replayed_header", Some(&options.replies.replayed_header)),
@@ -115,7 +121,7 @@ fn check_own_headers(options: &Options) -> Result<()> {
             return Err(invalid(&format!("{option}: {name:?} is reserved by HTTP or gRPC")));
         }
         if others.contains(name) {
-            return Err(invalid(&format!("{option}: {name:?} already says something else of the layer's")));
+            return Err(invalid(&format!("{option}: {name:?} is the name of another header of the layer")));
         }
         others.push(name.clone());
     }

@@ -1,4 +1,4 @@
-//! Options of how a handler is run, and of what may go wrong meanwhile.
+//! Options for running a handler, and for what may go wrong meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,10 +26,11 @@ impl IdempotencyLayerBuilder {
         self
     }
 
-    /// How long a call of the store is sent again until it counts as failed. All calls before the handler count as one,
-    /// so a request is answered with 503 about this long after it came, or, where it waited for another request with
-    /// its key, this long after that. Default: what [`Policy::resend_for`](idem_core::Policy::resend_for) says, two and
-    /// a half times the store's own time for a call and at least 10 s.
+    /// How long a call to the store is resent before it counts as failed. All calls before the handler share this limit,
+    /// so while the store is down a request is answered with 503 about this long after it arrived or, if it waited for
+    /// another request with its key, about this long after that wait. Default: that of
+    /// [`Policy::resend_for`](idem_core::Policy::resend_for), two and a half times the store's own time for a call and
+    /// at least 10 s.
     pub fn store_timeout(mut self, limit: Duration) -> Self {
         self.options.store_timeout = Some(limit);
         self
@@ -37,8 +38,9 @@ impl IdempotencyLayerBuilder {
 
     /// How long a handler may take, from the call of the inner service to its answer, without the body. After that the
     /// handler is dropped, its client gets 504, and a retry is told that the answer was not kept: what the handler did
-    /// until then is unknown, so it does not run again. A request without a key, or one that runs without a lock, has
-    /// no limit. Default: no limit.
+    /// until then is unknown, so it does not run again. Before the call, the inner service may take as long again to
+    /// become ready; after that the client gets 503, and the key is released, since nothing ran. A request without a
+    /// key, or one that runs without a lock, has no limit. Default: no limit.
     pub fn handler_timeout(mut self, limit: Duration) -> Self {
         self.options.handler_timeout = Some(limit);
         self
@@ -50,9 +52,9 @@ impl IdempotencyLayerBuilder {
         self
     }
 
-    /// How many retries may wait at one time under [`WhenInFlight::Wait`]; a retry that finds no place, at first or
-    /// after a round of waiting, is answered with 409. A retry whose client leaves stops waiting. Default: 1,024. Zero:
-    /// none waits.
+    /// How many retries may wait at one time under [`WhenInFlight::Wait`]. A retry that finds no free place, on arrival
+    /// or after a round of waiting, is answered with 409. A retry whose client leaves stops waiting. With zero no retry
+    /// waits. Default: 1,024.
     pub fn max_waiters(mut self, most: usize) -> Self {
         self.options.max_waiters = most.min(Semaphore::MAX_PERMITS);
         self
@@ -64,7 +66,7 @@ impl IdempotencyLayerBuilder {
         self
     }
 
-    /// What becomes of the key of a handler that panics; its client gets 500. Default: [`WhenHandlerFails::Keep`].
+    /// What becomes of the key when its handler panics; the client gets 500. Default: [`WhenHandlerFails::Keep`].
     pub fn when_handler_panics(mut self, when: WhenHandlerFails) -> Self {
         self.options.panics = when;
         self
@@ -78,8 +80,8 @@ impl IdempotencyLayerBuilder {
     }
 
     /// Wraps a request that continues in a task of its own because its client is gone. The wrapper can restore what the
-    /// first task had and this one lacks, such as task-locals. The current span is kept without it. Default: no
-    /// wrapper.
+    /// first task had and the new one lacks, such as task-locals. The current span is kept even without a wrapper.
+    /// Default: no wrapper.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -92,7 +94,7 @@ impl IdempotencyLayerBuilder {
     /// # fn layer(store: Arc<dyn Store>) -> idem_core::Result<IdempotencyLayer> {
     /// IdempotencyLayer::builder(store, |_| Ok(Scope::shared()))
     ///     .request_uri(RequestUri::Unchanged)
-    ///     // Called where the request was until now.
+    ///     // Called in the task in which the request ran until now.
     ///     .when_detached(|rest| match TENANT.try_get() {
     ///         Ok(tenant) => Box::pin(TENANT.scope(tenant, rest)),
     ///         Err(_) => rest,

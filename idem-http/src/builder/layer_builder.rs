@@ -1,4 +1,4 @@
-//! The builder, and the function that begins it.
+//! The builder and its constructor.
 
 use std::any::Any;
 use std::fmt;
@@ -21,7 +21,7 @@ pub struct IdempotencyLayerBuilder {
 }
 
 impl IdempotencyLayer {
-    /// Begins a layer on `store`. `scope` says whose key a request has.
+    /// Starts building a layer on `store`. `scope` says whose key a request carries.
     ///
     /// A store is any [`Store`], or a pointer to one (`Arc<dyn Store>`). The future or result of opening a store is not
     /// a store yet, and the compiler says what is missing:
@@ -60,7 +60,7 @@ impl IdempotencyLayer {
     }
 }
 
-/// Keeps an `Arc<dyn Store>` as it is, since a second pointer around it would cost each call an indirection.
+/// Keeps an `Arc<dyn Store>` as it is: a second pointer around it would cost each call an indirection.
 fn shared_pointer<S: Store + 'static>(store: S) -> Arc<dyn Store> {
     let any: &dyn Any = &store;
     match any.downcast_ref::<Arc<dyn Store>>() {

@@ -1,4 +1,4 @@
-//! Options of how requests are read.
+//! Options for reading requests.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ impl IdempotencyLayerBuilder {
         self
     }
 
-    /// The methods that the layer acts on; requests with others go to their handler unchanged, whatever headers they
-    /// have. Default: `POST` and `PATCH`.
+    /// The methods that the layer acts on; requests with other methods go to their handlers unchanged, whatever headers
+    /// they have. Default: `POST` and `PATCH`.
     pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.options.methods = methods.into_iter().collect();
         self
@@ -28,7 +28,7 @@ impl IdempotencyLayerBuilder {
 
     /// The unary methods of gRPC that the layer acts on: `/pay.Pay/Charge`, or `/pay.Pay/*` for all of a service. Calls
     /// of other methods then go to their handlers unchanged, since they may be streams; the first one with a key is
-    /// logged. Default: none, and a call with a key is taken for a unary one.
+    /// logged. Default: none, and every call with a key is taken for a unary one.
     pub fn grpc_unary(mut self, methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.options.grpc_unary = UnaryMethods::new(methods.into_iter().map(Into::into).collect());
         self
@@ -86,7 +86,8 @@ impl IdempotencyLayerBuilder {
         self
     }
 
-    /// How long the body may take to arrive, from its first byte to its last; 408 after that. Default: 30 s.
+    /// How long the body may take to arrive, from the moment the layer first waits for it. After that the request is
+    /// answered with 408. Default: 30 s.
     pub fn body_timeout(mut self, time: Duration) -> Self {
         self.options.body.timeout = time;
         self

@@ -1,4 +1,4 @@
-//! Options of what is kept of an answer, and of what clients are told.
+//! Options for what is kept of an answer, and for what clients are told.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +64,7 @@ impl IdempotencyLayerBuilder {
         self
     }
 
-    /// How long the body of an answer is buffered that does not declare its length. A body that is not whole by then
+    /// How long the body of an answer that does not declare its length is buffered. A body that is not whole by then
     /// counts as a stream: it goes to its client from its first byte, and is not kept. At most [`response_timeout`](
     /// IdempotencyLayerBuilder::response_timeout). Default: 1 s.
     pub fn stream_after(mut self, time: Duration) -> Self {
@@ -85,8 +85,8 @@ impl IdempotencyLayerBuilder {
     }
 
     /// A header that tells clients until when the answer of their key is kept, as an HTTP date by this server's clock.
-    /// It is on each answer that is kept, and the same on each replay. Compared with the answer's `Date` it says how
-    /// long that is. A hint: from then on a request with this key is a new one. Default: none.
+    /// Each answer that is kept has it, and each replay has the same value. Compared with the answer's `Date` it says
+    /// for how long. A hint: from then on a request with this key is a new one. Default: none.
     ///
     /// ```
     /// # use idem_http::IdempotencyLayer;
@@ -113,17 +113,18 @@ impl IdempotencyLayerBuilder {
         self
     }
 
-    /// The API's own page about its keys. Problems link to it, and their types are its fragments. Default: none.
+    /// The API's own page about its keys. Problems link to it, and the `type` of a problem is this page with the
+    /// problem's code as its fragment. Default: none.
     pub fn documentation(mut self, page: &Uri) -> Self {
         let address = page.to_string();
-        // A Uri has no character that could end the header.
+        // A `Uri` contains neither `>` nor control characters, so nothing in it ends the link early.
         let link = HeaderValue::try_from(format!("<{address}>; rel=\"describedby\""));
         self.options.replies.page = link.ok().map(|link| Page { address: address.into(), link });
         self
     }
 
-    /// What `Retry-After` says to a retry that came too early, in whole seconds and never more than what is left of the
-    /// lease. Default: 1 s.
+    /// What `Retry-After` says to a retry that came while the first request runs, or what is left of the lease if that
+    /// is less; rounded up to whole seconds. Default: 1 s.
     pub fn retry_in_flight(mut self, pause: Duration) -> Self {
         self.options.replies.retry_in_flight = pause;
         self

@@ -8,15 +8,15 @@ use crate::service::Idempotency;
 /// Implemented by nothing, so that a builder used as a layer fails to compile with the message below.
 #[diagnostic::on_unimplemented(
     message = "this idempotency layer is not built",
-    label = "a `IdempotencyLayerBuilder` is no layer yet: end it with `.build()?`",
-    note = "`build` answers a `Result`, since options may contradict one another; its layer is an `IdempotencyLayer`"
+    label = "an `IdempotencyLayerBuilder` is not a layer yet: end it with `.build()?`",
+    note = "`build` returns a `Result`, since options may contradict one another; it holds an `IdempotencyLayer`"
 )]
 pub trait UnbuiltLayer {
     #[doc(hidden)]
     fn never<T>(self) -> T;
 }
 
-/// Never applies. It exists for the message.
+/// Never applies: this implementation exists for the message.
 #[doc(hidden)]
 impl<I: UnbuiltLayer> Layer<I> for IdempotencyLayerBuilder {
     type Service = Idempotency<I>;

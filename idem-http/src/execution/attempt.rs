@@ -50,7 +50,7 @@ pub struct Attempt {
     shared: Arc<Shared>,
 }
 
-/// In the extensions of a request: why it has no attempt. For the extractors.
+/// An extension of a request that says why the request has no attempt. For the extractors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoAttempt {
     /// The key is optional, and the request has none.
@@ -64,8 +64,8 @@ impl Attempt {
         Self { lease, request, shared }
     }
 
-    /// Whether this is the attempt of the request with this key and URI. It may belong to a request around it: a batch
-    /// endpoint may pass its own extensions to the requests in it.
+    /// Whether this is the attempt of the request with this key and URI. It may be that of an enclosing request: a batch
+    /// endpoint may pass its own extensions on to the requests in the batch.
     pub(crate) fn is_of(&self, key: &IdempotencyKey, uri: &Uri) -> bool {
         self.request.key == *key && self.request.uri == *uri
     }
@@ -82,7 +82,7 @@ impl Attempt {
         self.lease.key()
     }
 
-    /// The key as the client sent it, to be passed on to another API, say.
+    /// The key as the client sent it, for example to pass it on to another API.
     #[must_use]
     pub fn client_key(&self) -> &IdempotencyKey {
         &self.request.key
@@ -94,7 +94,7 @@ impl Attempt {
         self.lease.attempt()
     }
 
-    /// The fencing token, to be passed along with effects on other systems.
+    /// The fencing token, to be sent along with effects on other systems.
     #[must_use]
     pub fn token(&self) -> Token {
         self.lease.token()
@@ -106,7 +106,7 @@ impl Attempt {
         self.lease.checkpoint()
     }
 
-    /// The store, for what only this backend can do.
+    /// The store, for calls that only its backend has.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store
@@ -192,21 +192,21 @@ impl Attempt {
         headers
     }
 
-    /// What a handler answers after a transaction that was to complete its key, however it ended. The client never sees
-    /// this response, but
-    /// - committed, now or before: what the record has;
-    /// - the lease is lost: the answer of the attempt that took over, or 409 while that one is running;
-    /// - unknown, since the store gave no answer: what the record has, or 503 while the effect is still unknown.
+    /// What a handler answers after a transaction that was to complete its key, however the transaction ended. This
+    /// response is a placeholder that no client sees. The client gets:
+    /// - when the transaction is committed, by this call or an earlier one: the answer in the record;
+    /// - when the lease is lost: the answer of the attempt that took over, or 409 while that one is running;
+    /// - when the store gave no answer: the answer in the record, or 503 while the effect is still unknown.
     ///
     /// # Errors
-    /// The application's own, when the transaction was rolled back: nothing is written, the key is still held, and what the
-    /// handler answers then is judged like any other answer.
+    /// The application's own, when the transaction was rolled back: nothing is written, the key is still held, and what
+    /// the handler answers then is judged like any other answer.
     pub fn conclude<B: Default, E>(
         &self,
         transacted: Result<Transacted<E>>,
     ) -> std::result::Result<Response<B>, E> {
         let mut response = Response::new(B::default());
-        // For a layer between the handler and this one, which must not take the placeholder for a success.
+        // A layer between the handler and this one must not take the placeholder for a success.
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         response.extensions_mut().insert(FromRecord);
         match transacted {
@@ -225,7 +225,7 @@ impl Attempt {
     }
 }
 
-/// In the extensions of a placeholder response: the answer is in the record.
+/// An extension that marks a placeholder response: the answer is in the record.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FromRecord;
 

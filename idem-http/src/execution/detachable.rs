@@ -1,4 +1,4 @@
-//! A request that runs in the task of its connection, and in a task of its own once its client is gone.
+//! A request that runs in the task of its connection, and once its client is gone in a task of its own.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,25 +22,25 @@ use crate::request::body::request_body::RequestBody;
 
 type BoxedRun<RB, E> = Pin<Box<dyn Future<Output = ServiceResult<RB, E>> + Send>>;
 
-/// A request between its lock and its answer. It is polled by the task of its connection, which costs no task of its own,
-/// and spawned when it is dropped before its end.
+/// A request between its lock and its answer. The task of its connection polls it, which saves a task. When it is dropped
+/// before its end, it is spawned.
 pub(crate) struct DetachableRun<RB: Body, E> {
     future: Option<BoxedRun<RB, E>>,
     stage: Arc<dyn ClientLeft>,
-    /// Made where the types are known to be `'static`.
+    /// Made in `new`, where the types are known to be `'static`: `Drop` has no such bounds.
     detach: fn(BoxedRun<RB, E>) -> Detached,
-    /// Known once it was pending.
+    /// Known once the request was pending.
     task: Option<TaskContext>,
     wrapper: Option<DetachedWrapper>,
 }
 
-/// What a spawned task needs of the one that it comes from.
+/// What the spawned task takes over from the task that polled the request.
 struct TaskContext {
     runtime: Handle,
     span: Span,
 }
 
-/// A [`Stage`] of whatever handler.
+/// A [`Stage`], whatever the type of its handler.
 trait ClientLeft: Send + Sync {
     fn client_left(&self) -> bool;
 }
@@ -90,7 +90,7 @@ impl<RB: Body, E> Drop for DetachableRun<RB, E> {
         if !self.stage.client_left() {
             return;
         }
-        // Without a context it was never polled, and has asked nothing of the store.
+        // Without a context the future was never pending: it has asked nothing of the store.
         if let Some(TaskContext { runtime, span }) = self.task.take() {
             let detached = (self.detach)(future);
             let detached = match &self.wrapper {

@@ -25,7 +25,7 @@ pub(crate) type LaterReply<'a, RB, E> =
 /// What a client gets, and how that is counted.
 pub(crate) enum Reply<'a, RB: Body, E> {
     Now(&'static str, ServiceResult<RB, E>),
-    /// Once the store has been asked again.
+    /// The client gets its answer once the store has been asked again.
     Later(LaterReply<'a, RB, E>),
 }
 
@@ -143,7 +143,7 @@ impl Shared {
         response
     }
 
-    /// For a client that has left: nobody gets this.
+    /// The response to a client that has left: nobody gets it.
     pub(crate) fn client_left<RB: Body>(&self) -> Response<ResponseBody<RB>> {
         self.options.replies.not_kept(UnavailableReason::Other)
     }

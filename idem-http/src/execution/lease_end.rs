@@ -1,4 +1,4 @@
-//! How a lease ends without an outcome of its attempt: it is lost to another attempt, or released.
+//! The ends of a lease without an outcome of its attempt: lost to another attempt, or released.
 
 use http::Response;
 use http_body::Body;
@@ -10,7 +10,7 @@ use crate::response::body::ResponseBody;
 use crate::shared::Shared;
 
 impl Shared {
-    /// The answer of the attempt that took over, or that it is still running.
+    /// The answer of the attempt that took over, or 409 while that one is running.
     pub(crate) async fn answer_of_winner<RB: Body>(
         &self,
         key: &Key,
@@ -18,7 +18,7 @@ impl Shared {
     ) -> Response<ResponseBody<RB>> {
         let wait = self.options.wait();
         if !wait.is_zero() {
-            // The record is read either way.
+            // Whether it settled or not, the record is read next.
             let _either = timeout(wait, self.store().settled(key, wait)).await;
         }
         let found = timeout(self.store_timeout, self.store().get(key)).await;
@@ -37,7 +37,7 @@ impl Shared {
     pub(crate) async fn release(&self, lease: Option<&Lease>) {
         let Some(lease) = lease else { return };
         match timeout(self.store_timeout, self.store().release(lease)).await {
-            // Gone or released already, as when the call is sent again, is as good.
+            // A key that is gone or released already, as after a resend, is just as good.
             Ok(Ok(Effect::Applied | Effect::Lost(LostReason::Released | LostReason::Gone))) => {}
             Ok(Ok(Effect::Lost(reason))) => {
                 tracing::warn!(key = %lease.key(), ?reason, "the key of a request that was not executed is lost");

@@ -1,4 +1,4 @@
-//! A request with a key, from its lock to its answer. (Before that: `intake/unread.rs`.)
+//! A request with a key, from its lock to its answer. What comes before is in `intake/unread.rs`.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -21,7 +21,7 @@ use crate::intake::pending_handler::PendingHandler;
 use crate::metrics::record_answer;
 use crate::request::body::request_body::RequestBody;
 
-/// Answers a request, and reports how. `stage` holds its handler until that is started.
+/// Answers a request, and reports how. `stage` holds the handler until it is started.
 pub(crate) async fn run<I, B, RB>(
     request: KeyedRequest,
     stage: Arc<Stage<PendingHandler<I, B>>>,
@@ -35,13 +35,13 @@ where
     RB::Error: Send,
 {
     let mut answering = pin!(lock_and_run(&request, &stage));
-    // Not by `instrument`, which takes the future by value: this one would need room for it twice.
+    // Not by `instrument`, which takes the future by value: this future would need room for it twice.
     let (label, answer) = poll_fn(|cx| request.span.in_scope(|| answering.as_mut().poll(cx))).await;
     record_answer(&request.span, label);
     if request.is_grpc { answer.map(|answer| request.shared.options.replies.as_grpc(answer)) } else { answer }
 }
 
-/// Locks the key and runs the handler, unless another request with this key has; answers in every case.
+/// Locks the key and runs the handler, unless another request with this key has done so. Answers in every case.
 async fn lock_and_run<I, B, RB>(
     request: &KeyedRequest,
     stage: &Stage<PendingHandler<I, B>>,
@@ -72,7 +72,8 @@ where
                         // The client left while the lock was asked for.
                         None => Err(NoOutcome::NotExecuted),
                     };
-                    // Dropped before the store is asked again, since a service inside that was polled ready holds a permit.
+                    // Dropped before the store is asked again, since a service inside that was polled ready holds a
+                    // permit.
                     *started = None;
                     result
                 }

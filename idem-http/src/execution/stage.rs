@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The stage of a request. Until its handler runs it holds `H`, what is needed for that.
+/// The stage of a request. Until the handler runs, it holds `H`: what is needed to run the handler.
 #[derive(Debug)]
 pub(crate) struct Stage<H>(Mutex<State<H>>);
 
@@ -12,7 +12,7 @@ enum State<H> {
     Locking(H),
     /// The request waits for another one with its key, and holds no lease.
     Waiting(H),
-    /// The handler was started, or never will be. What was begun with the store must be brought to an end.
+    /// The handler was started, or never will be. The calls to the store must be brought to their end.
     Running,
 }
 
@@ -29,7 +29,8 @@ impl<H> Stage<H> {
         }
     }
 
-    /// From here to [`end_waiting`](Stage::end_waiting) the request may just be dropped. False when the client has left already.
+    /// From here to [`end_waiting`](Stage::end_waiting) the request may simply be dropped. False when the client has left
+    /// already.
     pub(crate) fn begin_waiting(&self) -> bool {
         let mut state = self.state();
         match std::mem::replace(&mut *state, State::Running) {
@@ -49,8 +50,8 @@ impl<H> Stage<H> {
         };
     }
 
-    /// Called when the client has left. True when the request must be brought to its end all the same, since it asked for a
-    /// lock. A handler that was not started by now never is, and its request is dropped at once.
+    /// Called when the client has left. True when the request must be brought to its end all the same, since it may
+    /// hold a lock. A handler that has not been started by now never will be, and its request is dropped at once.
     pub(crate) fn client_left(&self) -> bool {
         let mut state = self.state();
         match *state {

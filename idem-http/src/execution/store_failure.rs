@@ -1,4 +1,4 @@
-//! What a failure of the store comes to.
+//! What a failure of the store means for a request.
 
 use idem_core::{Error, ErrorKind};
 
@@ -8,8 +8,9 @@ use crate::response::replies::unreadable;
 use crate::shared::Shared;
 
 impl Shared {
-    /// Whether a request may run without a lock after this failure. Not after damage, which does not pass by itself; and
-    /// not while the store is full: it answers, and who filled it must not switch off everybody's protection.
+    /// Whether a request may run without a lock after this failure. Not after damage, which does not pass by itself. Not
+    /// while the store is full either: a full store still answers, and whoever filled it must not switch off everybody's
+    /// protection.
     pub(crate) fn passes_through(&self, error: &Error) -> bool {
         self.options.store_fails == WhenStoreFails::PassThrough && error.kind().is_transient()
     }

@@ -1,4 +1,4 @@
-//! Retries that wait for the request that runs. They hold no lease, so their waiting ends when their client leaves.
+//! Retries that wait for a running request. They hold no lease, so their waiting ends when their client leaves.
 
 use idem_core::{Key, Result, SettledWait};
 
@@ -16,14 +16,14 @@ impl<'a> Waiting<'a> {
         Self { shared, wait: SettledWait::new(shared.options.wait()) }
     }
 
-    /// Waits until the request that runs under `key` has ended, or may have; false when the time for that is over, or too
-    /// many wait already. The request is dropped when its client leaves meanwhile.
-    pub(crate) async fn wait_once<J>(&mut self, stage: &Stage<J>, key: &Key) -> Result<bool> {
+    /// Waits until the request that runs under `key` has ended, or may have. False when the waiting time is over, or too
+    /// many wait already. The waiting request is dropped when its client leaves meanwhile.
+    pub(crate) async fn wait_once<H>(&mut self, stage: &Stage<H>, key: &Key) -> Result<bool> {
         if self.wait.left().is_zero() {
             return Ok(false);
         }
         let Ok(_permit) = self.shared.waiters.try_acquire() else { return Ok(false) };
-        // Nobody waits for a client that has left.
+        // A client that has left needs no waiting.
         if !stage.begin_waiting() {
             return Ok(false);
         }

@@ -5,7 +5,8 @@ use http::{Request, Uri};
 use crate::request::body::request_body::RequestBody;
 use crate::request::key::IdempotencyKey;
 
-/// What is needed to run a handler. It stays in one place, since each future that it moved through would have room for it.
+/// What is needed to run a handler. It stays in one place, since each future that it moved through would reserve room
+/// for it.
 pub(crate) struct PendingHandler<I, B> {
     pub(crate) service: I,
     /// `None` once the service was called with it.

@@ -1,5 +1,5 @@
-//! A request with a key, up to where its key is locked: its scope, its whole body and its fingerprint; and the replay that
-//! the store has at hand.
+//! A request with a key, before its key is locked: its scope, its whole body, its fingerprint, and the replay if the
+//! store has it in memory.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -55,19 +55,19 @@ struct RequestHead<I> {
     span: Span,
 }
 
-/// What is next for a request.
+/// The next step of a request.
 pub(crate) enum IntakeStep<I, B, RB: Body> {
-    /// It is answered, without its handler.
+    /// The request is answered without its handler.
     Answered(Response<ResponseBody<RB>>),
-    /// Its body is read.
+    /// The body is being read.
     Reading(Intake<I, B>),
-    /// Its key is locked, and its handler run.
+    /// The key is to be locked, and the handler run.
     Locking(KeyedRequest, PendingHandler<I, B>),
 }
 
 impl<I, B: Body> UnreadRequest<I, B> {
     /// Finds the scope and begins to read the body. Called by the answer's future rather than by the service, so that the
-    /// application's function of the scope runs within what outer layers put around that future.
+    /// application's scope function sees what outer layers put around that future, such as task-locals.
     pub(crate) fn begin<RB: Body>(self) -> IntakeStep<I, B, RB> {
         let Self { shared, service, request, key: client_key, is_grpc } = self;
         let span = tracing::debug_span!("idem.http", key = Empty, answer = Empty);
@@ -112,14 +112,14 @@ where
 impl<I> RequestHead<I> {
     fn finish<B, RB: Body>(self, body: BufferedBody, share: BodyShare) -> IntakeStep<I, B, RB> {
         let Self { shared, service, parts, client_key, key, is_grpc, span } = self;
-        // Borrowed: only a request that runs a handler needs a copy of it.
+        // Borrowed: only a request that runs a handler needs a copy of the URI.
         let uri = match shared.request_uri.of(&parts.extensions, &parts.uri) {
             Ok(uri) => uri,
             Err(problem) => return IntakeStep::Answered(shared.refused(&span, &problem, is_grpc)),
         };
         let replay = span.in_scope(|| {
             let fingerprint = shared.options.recipe.of(&parts, uri, &body.data);
-            // Before the handler's request is put together, which a replay does not need.
+            // Before the handler's request is put together: a replay does not need it.
             shared.store().peek_replay(&key, &fingerprint).ok_or(fingerprint)
         });
         match replay {

@@ -14,10 +14,10 @@ const MAX_FIELD_LEN: usize = 4096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum KeySyntax {
-    /// As the draft says: a String of RFC 9651, in quotes. Anything else is 400.
+    /// The syntax of the draft: a String of RFC 9651, in quotes. Anything else is answered with 400.
     Strict,
     /// Also a bare key, as many clients send it: one field line of visible ASCII without `"`, `,`, `;` and space. `abc`
-    /// and `"abc"` are the same key. A malformed value in quotes is still 400.
+    /// and `"abc"` are the same key. A malformed value in quotes is still answered with 400.
     #[default]
     Lenient,
 }
@@ -42,7 +42,7 @@ impl fmt::Debug for IdempotencyKey {
     }
 }
 
-/// Why there is no key in a header that was sent. Shows nothing of what was sent.
+/// Why a header that was sent holds no key. Shows nothing of what was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum KeyError {
     #[error("the request carries more than one of the headers that may hold the key")]
@@ -85,7 +85,7 @@ pub(crate) fn read(
         .map_err(|_| KeyError::Malformed)
 }
 
-/// Several lines of a field are one value (RFC 9110, section 5.3).
+/// Joins the lines of a field into its value (RFC 9110, section 5.3).
 fn join<'a>(
     first: &'a [u8],
     others: impl Iterator<Item = &'a HeaderValue>,
@@ -102,7 +102,7 @@ fn join<'a>(
     Ok(field)
 }
 
-/// The field as a bare key. Joined lines contain a comma, so they are none.
+/// The field as a bare key. Joined lines are not a bare key: they contain a comma.
 fn bare_key(field: &[u8]) -> Option<&str> {
     let field = field.trim_ascii();
     let fits = |byte: &u8| matches!(byte, 0x21..=0x7E) && !matches!(byte, b'"' | b',' | b';');

@@ -1,4 +1,4 @@
-//! What the layer takes of a request: its key and scope, its body within bounds, and its fingerprint.
+//! What the layer takes from a request: its key and scope, its body within bounds, and its fingerprint.
 
 pub(crate) mod body;
 pub(crate) mod fingerprint;

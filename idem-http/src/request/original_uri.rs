@@ -1,8 +1,8 @@
 //! The URI of a request as its client sent it.
 //!
-//! Two routes must never look the same to the layer. Routers that nest others hand them a URI without its prefix, so the
-//! layer reads the original URI from the request's extensions, or is told by [`RequestUri::Unchanged`] that nothing changes
-//! it.
+//! Two routes must never look the same to the layer. Routers that nest others hand on a URI without its prefix. So the
+//! layer reads the original URI from the request's extensions, or [`RequestUri::Unchanged`] says that nothing changes
+//! the URI.
 
 use std::task::{Context, Poll};
 
@@ -19,15 +19,16 @@ use crate::response::problem::{Kind, Problem};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestUri {
-    /// Somebody kept it, outside: an axum router of the version that the feature `axum` names, or an
-    /// [`OriginalUriLayer`], under any router. A request of which nobody did is answered with 500, and nothing runs.
+    /// In the request's extensions, where something outside keeps it: an axum router of the version that the feature
+    /// `axum` names, or an [`OriginalUriLayer`], with any router. A request whose URI nothing has kept is answered with
+    /// 500, and nothing runs.
     Original,
-    /// It is the request's own: nothing changes it between the server and the layer. For a layer around a whole
+    /// In the request itself: nothing changes the URI between the server and the layer. For a layer around a whole
     /// router, or in front of a service without one.
     Unchanged,
 }
 
-/// Keeps the URI of each request before routers inside change it. Outermost, for an
+/// Keeps the URI of each request before routers inside change it. Stands outermost, for an
 /// [`IdempotencyLayer`](crate::IdempotencyLayer) anywhere inside.
 ///
 /// An axum router does the same by itself, when it is of the version that the feature `axum` names.
@@ -80,7 +81,7 @@ pub struct OriginalUriService<I> {
     inner: I,
 }
 
-/// In a request's extensions.
+/// The URI as the client sent it, in a request's extensions.
 #[derive(Clone)]
 struct StoredUri(Uri);
 
@@ -110,9 +111,9 @@ impl<I: Service<Request<B>>, B> Service<Request<B>> for OriginalUriService<I> {
     }
 
     fn call(&mut self, mut request: Request<B>) -> I::Future {
-        // The outermost such layer keeps it, since no router came before that one.
+        // The outermost such layer keeps the URI, since no router came before it.
         if request.extensions().get::<StoredUri>().is_none() {
-            // A router of axum outside may have kept it before.
+            // An axum router outside may have kept the URI before.
             let uri = original_uri(request.extensions()).unwrap_or(request.uri()).clone();
             request.extensions_mut().insert(StoredUri(uri));
         }
@@ -122,7 +123,7 @@ impl<I: Service<Request<B>>, B> Service<Request<B>> for OriginalUriService<I> {
 
 /// The URI of a request as its client sent it, where an [`OriginalUriLayer`] or axum's router kept it.
 ///
-/// For a scope that is made of the route as well: a nested router's own URI lacks the prefix.
+/// Meant for a scope that depends on the route: the URI that a nested router sees lacks the prefix.
 #[must_use]
 pub fn original_uri(extensions: &Extensions) -> Option<&Uri> {
     let stored = extensions.get::<StoredUri>().map(|stored| &stored.0);
@@ -132,12 +133,12 @@ pub fn original_uri(extensions: &Extensions) -> Option<&Uri> {
 }
 
 impl RequestUri {
-    /// The default, which there is with the feature `axum` only.
+    /// The default. There is none without the feature `axum`.
     pub(crate) fn default_choice() -> Option<Self> {
         cfg!(feature = "axum").then_some(Self::Original)
     }
 
-    /// The URI of a request as its client sent it; `own` is the one that it has now.
+    /// The URI of a request as its client sent it; `own` is the URI that the request has now.
     pub(crate) fn of<'a>(self, extensions: &'a Extensions, own: &'a Uri) -> Result<&'a Uri, Problem> {
         match self {
             Self::Unchanged => Ok(own),

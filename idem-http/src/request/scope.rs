@@ -1,4 +1,4 @@
-//! The scope of a request: whose key it has, by the application's own function.
+//! The scope of a request, by the application's own function: whose key the request carries.
 
 use std::any::type_name;
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ use idem_core::Scope;
 /// The application's function from a request to its scope.
 pub(crate) type ScopeOf = Arc<dyn Fn(&Parts) -> Result<Scope, ScopeError> + Send + Sync>;
 
-/// A request without a scope. It is answered with this status, and its handler does not run.
+/// Why a request has no scope. The request is answered with this status, and its handler does not run.
 #[derive(Clone)]
 pub struct ScopeError {
     pub(crate) status: StatusCode,
@@ -36,8 +36,8 @@ impl ScopeError {
     }
 }
 
-/// The scope of what a layer outside left in the request's extensions: the account that authentication found, say.
-/// Without it the answer is 500, and the log says what is missing.
+/// Makes the scope from what a layer outside left in the request's extensions, such as the account that authentication
+/// found. A request without it is answered with 500, and the log says what is missing.
 ///
 /// ```
 /// use idem_core::{Result, Scope};

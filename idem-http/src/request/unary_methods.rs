@@ -1,7 +1,8 @@
 //! Which calls of gRPC the layer acts on.
 //!
 //! HTTP does not say whether a call is unary or a stream: a message that nothing follows yet may be either. A stream that
-//! the layer buffers never begins, and a unary call that it lets go may run twice. So the application names the methods.
+//! the layer buffers never begins, and a unary call that the layer lets through may run twice. So the application names
+//! the methods.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,12 +19,13 @@ impl UnaryMethods {
         Self { paths, has_warned: AtomicBool::new(false) }
     }
 
-    /// Whether the application has named any. If not, the `Content-Type` of gRPC must not let a client get past the layer.
+    /// Whether the application has named any. If not, the `Content-Type` of gRPC must not let a client get past the
+    /// layer.
     pub(crate) fn are_named(&self) -> bool {
         !self.paths.is_empty()
     }
 
-    /// Whether `path` is one of them, by its own name or as a method of a service that was named with `*`.
+    /// Whether `path` is a named method, by its own name or as a method of a service that was named with `*`.
     pub(crate) fn contains(&self, path: &str) -> bool {
         self.paths.iter().any(|named| match named.strip_suffix('*') {
             Some(service) => path.starts_with(service),
@@ -31,7 +33,7 @@ impl UnaryMethods {
         })
     }
 
-    /// A name that is neither that of a method nor of all of a service.
+    /// A name that denotes neither a method nor all methods of a service.
     pub(crate) fn invalid_name(&self) -> Option<&str> {
         let is_path = |path: &str| {
             let parts: Vec<_> = path.split('/').collect();
@@ -79,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_of_a_method_is_told() {
+    fn a_name_that_is_not_a_method_is_reported() {
         for misnamed in ["pay.Pay/Charge", "/pay*", "/pay.Pay/", "/*", "/pay.Pay/Ch*", "", "//Charge"] {
             let named = UnaryMethods::new(vec!["/pay.Pay/*".to_owned(), misnamed.to_owned()]);
             assert_eq!(named.invalid_name(), Some(misnamed));

@@ -13,8 +13,8 @@ use super::capture::PartlyReadBody;
 use crate::buffered_body::BufferedBody;
 
 pin_project! {
-    /// The body of an answer: the handler's own, one that was read into memory, or one of which only the
-    /// beginning was.
+    /// The body of an answer: the handler's own, one that was read into memory, or one of which only the beginning was
+    /// read.
     pub struct ResponseBody<B: Body> {
         #[pin]
         kind: Kind<B>,
@@ -105,7 +105,7 @@ impl<B: Body> std::fmt::Debug for ResponseBody<B> {
     }
 }
 
-/// An answer whose body is in memory: its length is known, and its framing is that of this connection.
+/// An answer whose body is in memory: its length is known, and this connection decides how it is framed.
 pub(crate) fn buffered_response<B: Body>(response: Response<BufferedBody>) -> Response<ResponseBody<B>> {
     let (mut parts, body) = response.into_parts();
     parts.headers.remove(TRANSFER_ENCODING);
@@ -113,7 +113,8 @@ pub(crate) fn buffered_response<B: Body>(response: Response<BufferedBody>) -> Re
     Response::from_parts(parts, ResponseBody::buffered(body))
 }
 
-/// No length beside trailers, since it would end the message before them; none for a status without a body.
+/// With trailers there is no length, since it would end the message before them; nor is there one for a status without a
+/// body.
 fn set_content_length(headers: &mut HeaderMap, status: StatusCode, body: &BufferedBody) {
     let bodiless =
         status.is_informational() || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
@@ -124,7 +125,7 @@ fn set_content_length(headers: &mut HeaderMap, status: StatusCode, body: &Buffer
     }
 }
 
-/// Formatted as text first: one allocation, where the conversion from a number takes two.
+/// Goes through a `String`: one allocation, where the conversion from a number takes two.
 fn decimal(number: u64) -> HeaderValue {
     HeaderValue::try_from(number.to_string()).unwrap_or_else(|_| HeaderValue::from(number))
 }

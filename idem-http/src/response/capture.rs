@@ -1,4 +1,4 @@
-//! Reading an answer's body into memory, within bounds of bytes and time, and losing none of it beyond them.
+//! Reading an answer's body into memory, within bounds of bytes and time. A body that exceeds them loses nothing.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -11,19 +11,19 @@ use idem_core::UnavailableReason;
 use crate::buffered_body::BufferedBody;
 use crate::timeout::LazyTimeout;
 
-/// What became of a body.
+/// What was read of a body.
 pub(crate) enum Captured<B: Body> {
-    /// It was read to its end.
+    /// The body was read to its end.
     Whole(BufferedBody),
-    /// It cannot be kept: what was read of it, and the rest as it comes.
+    /// The body cannot be kept: what was read of it, and the rest as it comes.
     PartlyRead(PartlyReadBody<B>, UnavailableReason),
 }
 
 /// A body of which the beginning has been read.
 pub(crate) struct PartlyReadBody<B: Body> {
-    /// In order; the last one is the chunk that went over the bound.
+    /// In order; the second is the chunk that exceeded the limit.
     pub(crate) read: [Bytes; 2],
-    /// How it broke off, if it did.
+    /// The error with which the body broke off, if it did.
     pub(crate) error: Option<B::Error>,
     pub(crate) rest: Pin<Box<B>>,
 }
@@ -75,7 +75,7 @@ pub(crate) async fn capture<B: Body<Data = Bytes>>(
     }
 }
 
-/// A single chunk stays where it is, and is not copied; several go into one buffer.
+/// A single chunk is not copied; several go into one buffer.
 #[derive(Default)]
 struct Chunks {
     first: Bytes,

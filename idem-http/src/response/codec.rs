@@ -11,7 +11,7 @@
 //! 11 + n        body, to the end
 //! ```
 //!
-//! Numbers are big-endian. Fields and body are stored verbatim, so that a replay shares the stored bytes, and copies only the
+//! Numbers are big-endian. Fields and body are stored verbatim, so a replay shares the stored bytes and copies only the
 //! names of headers that `http` does not know.
 
 use bytes::{Buf, BufMut, Bytes};
@@ -25,7 +25,7 @@ const VERSION: u8 = 1;
 const HEAD_LEN: usize = 11;
 const FIELD_LEN: usize = 6;
 
-/// Why stored bytes are no answer.
+/// Why stored bytes are not an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unreadable {
     #[error("it was written by another version, or not by this layer")]
@@ -78,7 +78,7 @@ pub(crate) fn decode(mut bytes: Bytes) -> Result<Response<BufferedBody>, Unreada
     let status = StatusCode::from_u16(bytes.get_u16()).map_err(|_| Unreadable::Status)?;
     let (headers, trailers) = (usize::from(bytes.get_u16()), usize::from(bytes.get_u16()));
     let len = usize::try_from(bytes.get_u32()).map_err(|_| Unreadable::Lengths)?;
-    // Each field takes `FIELD_LEN` bytes at least, so a wrong number cannot make a map larger than the record.
+    // Each field takes at least `FIELD_LEN` bytes, so a wrong number cannot make a map larger than the record.
     if len > bytes.len() || (headers + trailers) * FIELD_LEN > len {
         return Err(Unreadable::Lengths);
     }
@@ -96,7 +96,7 @@ pub(crate) fn decode(mut bytes: Bytes) -> Result<Response<BufferedBody>, Unreada
 }
 
 fn take_fields(fields: &mut Bytes, number: usize) -> Result<HeaderMap, Unreadable> {
-    // Room for two more, which a replay adds.
+    // With room for two more, which a replay adds.
     let mut map = HeaderMap::new();
     if number > 0 {
         map.try_reserve(number + 2).map_err(|_| Unreadable::Lengths)?;
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn an_answer_is_read_as_it_was_written() {
         let response = decode(sample()).unwrap();
         assert_eq!(response.status(), StatusCode::CREATED);
         let ones: Vec<_> = response.headers().get_all("x-one").iter().collect();
@@ -148,7 +148,7 @@ mod tests {
 
     /// Records of one release are replayed by the next.
     #[test]
-    fn the_bytes_stay_the_same() {
+    fn the_encoding_stays_the_same() {
         let headers =
             HeaderMap::from_iter([(HeaderName::from_static("x-one"), HeaderValue::from_static("1"))]);
         let bytes = encode(StatusCode::OK, &headers, b"body", None, &KeptHeaders::new()).unwrap();
@@ -165,7 +165,7 @@ mod tests {
         for len in 0..head {
             assert!(decode(bytes.slice(..len)).is_err(), "{len} bytes");
         }
-        assert!(decode(bytes.slice(..head)).is_ok(), "an empty body is one");
+        assert!(decode(bytes.slice(..head)).is_ok(), "an empty body is a body");
     }
 
     #[test]
@@ -204,7 +204,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..300), version in any::<bool>()) {
+        fn no_bytes_cause_a_panic(bytes in vec(any::<u8>(), 0..300), version in any::<bool>()) {
             let mut bytes = bytes;
             if version && !bytes.is_empty() {
                 bytes[0] = VERSION;

@@ -1,4 +1,4 @@
-//! The header that tells clients until when their keys have their answers.
+//! The header that tells clients until when the answer of their key is kept.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -17,7 +17,7 @@ pub(crate) struct ExpiryHeader {
 const LAST_DATE: Duration = Duration::from_secs(253_402_300_799);
 
 impl ExpiryHeader {
-    /// Sets the header to when an answer ends that is kept from now on for `retention`.
+    /// Sets the header to the end of an answer that is kept for `retention` from now on.
     pub(crate) fn set(&self, headers: &mut HeaderMap, retention: Duration, lease: &Lease) {
         let Some(name) = &self.name else { return };
         let kept = nearest_retention(retention).max(lease.remaining());
@@ -27,7 +27,7 @@ impl ExpiryHeader {
         };
     }
 
-    /// An answer that is not kept, or perhaps not, without the header.
+    /// Removes the header, from an answer that is not kept or may not be.
     pub(crate) fn without<B>(&self, mut response: Response<B>) -> Response<B> {
         if let Some(name) = &self.name {
             response.headers_mut().remove(name);
@@ -36,7 +36,7 @@ impl ExpiryHeader {
     }
 }
 
-/// `None` past the last date, as where a clock is very wrong.
+/// `None` past the last date, as when a clock is very wrong.
 fn date(now: Timestamp, kept: Duration) -> Option<HeaderValue> {
     let since = Duration::from_micros(now.as_micros()).checked_add(kept)?;
     let until = UNIX_EPOCH.checked_add(since).filter(|_| since <= LAST_DATE)?;
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_clock_and_no_retention_makes_it_panic() {
+    fn no_clock_or_retention_causes_a_panic() {
         let start = Timestamp::from_micros(0);
         assert_eq!(date(start, Duration::from_mins(1)).unwrap(), "Thu, 01 Jan 1970 00:01:00 GMT");
         assert_eq!(date(start, LAST_DATE).unwrap(), "Fri, 31 Dec 9999 23:59:59 GMT");

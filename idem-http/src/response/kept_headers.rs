@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 /// Headers of one connection or one message: never kept, whatever the lists say. `Trailer` is not among them: over
 /// HTTP/1.1, trailers are sent only when it names them.
-fn is_of_one_message(name: &str) -> bool {
+fn belongs_to_message(name: &str) -> bool {
     matches!(
         name,
         "connection"
@@ -22,15 +22,15 @@ fn is_of_one_message(name: &str) -> bool {
     )
 }
 
-/// Headers with a meaning in HTTP or gRPC: the layer's own headers cannot have their names.
+/// Headers whose meaning is fixed by HTTP or gRPC: the layer's own headers cannot have their names.
 pub(crate) fn is_reserved(name: &str) -> bool {
-    is_of_one_message(name)
-        || is_of_grpc(name)
+    belongs_to_message(name)
+        || is_grpc_status(name)
         || matches!(name, "content-type" | "content-encoding" | "trailer")
 }
 
 /// Headers of one caller or one request: kept only when the application asks for them.
-fn is_of_one_caller(name: &str) -> bool {
+fn belongs_to_caller(name: &str) -> bool {
     let is_named = matches!(
         name,
         "access-token"
@@ -69,21 +69,21 @@ fn is_of_one_caller(name: &str) -> bool {
             | "x-subject-token"
             | "x-xsrf-token"
     );
-    is_named || PREFIXES_OF_ONE_CALLER.iter().any(|prefix| name.starts_with(prefix))
+    is_named || CALLER_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Prefixes of names that are of one caller, too.
-const PREFIXES_OF_ONE_CALLER: [&str; 4] = ["x-b3-", "ratelimit-", "x-ratelimit-", "x-rate-limit-"];
+/// Names with these prefixes belong to one caller, too.
+const CALLER_PREFIXES: [&str; 4] = ["x-b3-", "ratelimit-", "x-ratelimit-", "x-rate-limit-"];
 
 /// The status of a call of gRPC: always kept.
-fn is_of_grpc(name: &str) -> bool {
+fn is_grpc_status(name: &str) -> bool {
     matches!(name, "grpc-status" | "grpc-message" | "grpc-status-details-bin")
 }
 
 /// A field of a header.
 type Field<'a> = (&'a HeaderName, &'a HeaderValue);
 
-/// Few answers have more fields than this.
+/// Few answers have more fields: up to this many need no allocation.
 const USUAL_FIELDS: usize = 16;
 
 /// Which headers (and trailers) of an answer its retries get as well.
@@ -146,21 +146,21 @@ impl KeptHeaders {
     }
 
     fn keeps(&self, name: &HeaderName) -> bool {
-        if is_of_one_message(name.as_str()) || self.without.contains(name) {
+        if belongs_to_message(name.as_str()) || self.without.contains(name) {
             return false;
         }
-        // Without its status a call of gRPC fails.
-        if is_of_grpc(name.as_str()) || self.also.contains(name) {
+        // A call of gRPC fails without its status.
+        if is_grpc_status(name.as_str()) || self.also.contains(name) {
             return true;
         }
         match &self.only {
             Some(only) => only.contains(name),
-            None => !is_of_one_caller(name.as_str()),
+            None => !belongs_to_caller(name.as_str()),
         }
     }
 }
 
-/// What `Connection` names is of that connection too (RFC 9110, section 7.6.1).
+/// The headers that `Connection` names belong to that connection, too (RFC 9110, section 7.6.1).
 fn named_by_connection(headers: &HeaderMap) -> HashSet<HeaderName> {
     let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
@@ -192,13 +192,13 @@ mod tests {
     ];
 
     #[test]
-    fn what_is_of_one_connection_caller_or_trace_is_left_out() {
+    fn headers_of_one_connection_caller_or_trace_are_left_out() {
         let kept = kept(&KeptHeaders::new(), &HEADERS);
         assert_eq!(kept, ["content-type: \"text/plain\"", "link: \"a\"", "link: \"b\""]);
     }
 
     #[test]
-    fn lists_take_in_and_leave_out_but_never_take_in_a_connection() {
+    fn lists_change_what_is_kept_but_never_keep_headers_of_a_connection() {
         let also = KeptHeaders::new().also([SET_COOKIE, CONNECTION, DATE]).without([http::header::LINK]);
         assert_eq!(kept(&also, &HEADERS), ["content-type: \"text/plain\"", "set-cookie: \"session=1\""]);
         let only = KeptHeaders::only([http::header::LINK, TRANSFER_ENCODING]);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_one_caller_or_one_moment_is_left_out() {
+    fn headers_of_one_caller_or_one_moment_are_left_out() {
         let headers = [
             ("x-auth-token", "1"),
             ("x-csrf-token", "1"),

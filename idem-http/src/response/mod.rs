@@ -1,4 +1,4 @@
-//! What the layer answers, and what it keeps of a handler's answer for the retries.
+//! What the layer answers, and what it keeps of a handler's answer for retries.
 
 pub(crate) mod body;
 pub(crate) mod capture;

@@ -10,7 +10,7 @@ use super::kept_headers::KeptHeaders;
 #[derive(Debug, Clone)]
 pub(crate) struct KeptParts {
     pub(crate) headers: KeptHeaders,
-    /// The longest body.
+    /// The longest body that is kept, in bytes.
     pub(crate) max_body: usize,
 }
 
@@ -36,16 +36,16 @@ impl KeptParts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotKept {
-    /// It is longer than [`max_response`](crate::IdempotencyLayerBuilder::max_response).
+    /// The response is longer than [`max_response`](crate::IdempotencyLayerBuilder::max_response).
     #[error("the answer is longer than the {most} bytes that are kept")]
     TooLarge {
-        /// What is kept at most.
+        /// The limit, in bytes.
         most: usize,
     },
-    /// A header of it cannot be stored.
+    /// The headers of the response cannot be stored, as when there are too many of them.
     #[error("the answer cannot be encoded")]
     NotEncodable,
-    /// Its body took too long, or broke off.
+    /// The body of the response took too long, or broke off.
     #[error("the body of the answer took too long, or broke off")]
     NotWhole,
 }

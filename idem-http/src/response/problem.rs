@@ -22,8 +22,8 @@
 //! | `handler_timeout` | 504 | the handler took longer than its time, and was dropped | no: look at what it did |
 //! | `attempt_missing` | 500 | a handler asks for an attempt and its route has none | no |
 //!
-//! A call of gRPC has the code as `idempotency-problem`, and in capitals as the reason of an `ErrorInfo`; `Retry-After` is
-//! `grpc-retry-pushback-ms` and a `RetryInfo` there.
+//! A call of gRPC has the code as `idempotency-problem`, and in capitals as the reason of an `ErrorInfo`. In place of
+//! `Retry-After` it has `grpc-retry-pushback-ms` and a `RetryInfo`.
 //!
 //! `type` is the documentation page with the code as its fragment when a page is configured, else `about:blank`.
 

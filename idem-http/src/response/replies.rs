@@ -1,4 +1,4 @@
-//! The answers that are the layer's own, or the record's.
+//! Answers that come from the layer itself, or from a record.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ pub(crate) struct Replies {
     pub(crate) replayed_header: HeaderName,
     /// What `Retry-After` says while the first request runs.
     pub(crate) retry_in_flight: Duration,
-    /// What it says while the store cannot answer, or the server is busy.
+    /// What `Retry-After` says while the store cannot answer, or the server is busy.
     pub(crate) retry_store: Duration,
 }
 
 impl Replies {
-    /// What a retry gets of the request that ran, and how that is counted.
+    /// What a retry gets from the record, and how that is counted.
     pub(crate) fn replay<RB: Body>(&self, outcome: Outcome) -> (&'static str, Response<ResponseBody<RB>>) {
         match Self::stored(outcome) {
             Ok(mut response) => {
@@ -75,14 +75,14 @@ impl Replies {
         self.refuse_as(problem, false)
     }
 
-    /// A problem as HTTP has it, or as gRPC has it.
+    /// A problem in the form of HTTP, or of gRPC.
     pub(crate) fn refuse_as<RB: Body>(&self, problem: &Problem, is_grpc: bool) -> Response<ResponseBody<RB>> {
         let mut response = if is_grpc { refusal(problem) } else { problem.response(self.page.as_ref()) };
         response.extensions_mut().insert(Refused(problem.clone()));
         response.map(|data: Bytes| ResponseBody::buffered(BufferedBody { data, trailers: None }))
     }
 
-    /// A refusal of HTTP as one of gRPC; any other answer as it is.
+    /// Turns a refusal into one of gRPC; any other answer stays as it is.
     pub(crate) fn as_grpc<RB: Body>(
         &self,
         response: Response<ResponseBody<RB>>,
@@ -94,7 +94,7 @@ impl Replies {
     }
 }
 
-/// In the extensions of a refusal: its problem.
+/// An extension of a refusal: its problem.
 #[derive(Clone)]
 struct Refused(Problem);
 

@@ -7,9 +7,10 @@ use http::{Extensions, StatusCode};
 
 use crate::response::grpc::content_type::is_grpc;
 
-/// A handler's answer under this header did not execute the request: its key is released, so that a retry runs
-/// the handler again. Obeyed, and removed, only where [`IdempotencyLayerBuilder::not_executed_header`](crate::IdempotencyLayerBuilder::not_executed_header)
-/// says so. In Rust, [`NotExecuted`] says the same.
+/// The header by which an answer says that the request was not executed: the key is released, so that a retry runs the
+/// handler again. It is obeyed, and removed, only where
+/// [`not_executed_header`](crate::IdempotencyLayerBuilder::not_executed_header) says so. In Rust, [`NotExecuted`] says
+/// the same.
 pub const NOT_EXECUTED: HeaderName = HeaderName::from_static("idempotency-not-executed");
 
 /// An extension of a handler's answer that says: the request was not executed. The key is released, whatever the
@@ -26,7 +27,7 @@ pub const NOT_EXECUTED: HeaderName = HeaderName::from_static("idempotency-not-ex
 /// }
 /// ```
 ///
-/// An error type says it once for all handlers. With the feature `axum` it is a part of an answer by itself:
+/// An error type can say so once for all handlers. With the feature `axum`, `NotExecuted` is itself a part of an answer:
 ///
 /// ```
 /// # #[cfg(feature = "axum")]
@@ -38,7 +39,7 @@ pub const NOT_EXECUTED: HeaderName = HeaderName::from_static("idempotency-not-ex
 /// enum Failure {
 ///     /// The first thing that every handler checks.
 ///     Forbidden,
-///     /// Who knows.
+///     /// Nobody knows what was done.
 ///     Database,
 /// }
 ///
@@ -74,20 +75,21 @@ const STREAMS: [&[u8]; 6] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It is the key's answer: every retry gets it, for the [`retention`](crate::IdempotencyLayerBuilder::retention).
+    /// The answer is the key's: every retry gets it, for the [`retention`](crate::IdempotencyLayerBuilder::retention).
     Keep,
-    /// It is the key's answer, for this time from now: a refusal for an hour, say, and a payment for a month. From 1 ms
+    /// The answer is the key's for this time from now: a refusal for an hour, say, and a payment for a month. From 1 ms
     /// to 3,660 days, and at least to the end of the lease; a time outside these limits counts as the nearest one
     /// within.
     KeepFor(Duration),
     /// Nothing was executed: the key is released, and a retry runs the handler again.
     Release,
-    /// The request was executed and its answer shall not be kept (it is a stream, or too secret): a retry is
-    /// told so, and never runs the handler again. The answer is not buffered.
+    /// The request was executed and its answer must not be kept (it is a stream, or secret): a retry is told so, and
+    /// never runs the handler again. The answer is not buffered.
     DoNotKeep,
 }
 
-/// A handler's answer, as a policy sees it: before its body is read, and once more after it when it has trailers.
+/// A handler's answer as a verdict sees it: before the body is read, and once more after the body when there are
+/// trailers.
 #[derive(Debug, Clone, Copy)]
 pub struct ResponseHead<'a> {
     pub(crate) status: StatusCode,
@@ -97,13 +99,13 @@ pub struct ResponseHead<'a> {
 }
 
 impl<'a> ResponseHead<'a> {
-    /// Its status.
+    /// The status of the answer.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// Its headers.
+    /// The headers of the answer.
     #[must_use]
     pub fn headers(&self) -> &'a HeaderMap {
         self.headers
@@ -115,7 +117,7 @@ impl<'a> ResponseHead<'a> {
         self.extensions
     }
 
-    /// Its trailers, once the body has been read.
+    /// The trailers of the answer, once the body has been read.
     #[must_use]
     pub fn trailers(&self) -> Option<&'a HeaderMap> {
         self.trailers
@@ -147,7 +149,7 @@ impl<'a> ResponseHead<'a> {
         if self.headers.get(CONTENT_TYPE).is_some_and(is_stream) { Verdict::DoNotKeep } else { Verdict::Keep }
     }
 
-    /// Whether the handler itself says so, which counts before any verdict.
+    /// Whether the handler itself says that nothing was executed, which overrides any verdict.
     pub(crate) fn is_not_executed(&self, by_header: bool) -> bool {
         self.extensions.get::<NotExecuted>().is_some() || by_header && self.headers.contains_key(NOT_EXECUTED)
     }

@@ -1,4 +1,4 @@
-//! Authentication and rights stand outside: a replay never reaches what stands inside.
+//! Authentication and authorisation stand outside: a replay never reaches what stands inside.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

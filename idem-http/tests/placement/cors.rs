@@ -1,4 +1,4 @@
-//! CORS stands outside: its headers are of the request that is answered, not of the first one.
+//! CORS stands outside: its headers follow the request that is answered, not the first one.
 
 use axum::Router;
 use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};

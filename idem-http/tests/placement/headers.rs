@@ -1,4 +1,4 @@
-//! Headers that other layers add: of each answer outside, of the first one inside.
+//! Headers that other layers add: outside to each answer, inside to the first one only.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

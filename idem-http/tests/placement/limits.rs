@@ -1,4 +1,4 @@
-//! Limits of concurrency and of rates: what each counts, outside and inside.
+//! Limits of concurrency and rate limits: what each counts, outside and inside.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,12 +24,12 @@ async fn busy(_: BoxError) -> StatusCode {
     StatusCode::SERVICE_UNAVAILABLE
 }
 
-/// As `axum::serve` does first: else each request would make the services of its route anew, and their limits.
+/// What `axum::serve` does first. Otherwise each request would create the services of its route anew, with their limits.
 fn served(app: Router) -> Router {
     app.with_state(())
 }
 
-/// Room for others to do all that they can.
+/// Lets other tasks run as far as they can.
 async fn let_others_run() {
     for _ in 0..100 {
         yield_now().await;
@@ -126,7 +126,7 @@ async fn a_load_shed_with_its_limit_inside_gives_the_key_back_and_sheds_no_repla
     assert_eq!(ask(&app, post("/", "c")).await.text(), "3");
 }
 
-/// axum makes a service of each route, and tower's layer a limit of each service.
+/// axum makes a service for each route, and tower's layer a limit for each service.
 #[tokio::test]
 async fn on_axum_a_limit_is_of_each_route_unless_it_is_global() {
     for (is_global, expected) in [(false, 2), (true, 1)] {
@@ -149,7 +149,8 @@ async fn on_axum_a_limit_is_of_each_route_unless_it_is_global() {
     }
 }
 
-/// Called as it is, a router makes the service of a route for each request, and of tower's layer a limit with it.
+/// A router that is called directly creates the service of a route for each request, and with it the limit of tower's
+/// layer.
 #[tokio::test]
 async fn on_axum_a_router_that_is_called_as_it_is_has_no_limit_unless_it_is_global() {
     for (is_global, expected) in [(false, 2), (true, 1)] {

@@ -1,4 +1,5 @@
-//! Panics of a handler: the layer catches them itself, and what is caught inside of it is an answer like any other.
+//! Panics of a handler: the layer catches them itself, and what a layer inside makes of a panic is an answer like any
+//! other.
 
 use axum::Router;
 use axum::routing::post as route;

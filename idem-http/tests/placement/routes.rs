@@ -17,7 +17,7 @@ async fn with_route_layer_a_path_of_nobody_is_404_though_keys_are_required() {
     let app = desk_at_root(&Desk::open()).route_layer(layer.clone());
     assert_eq!(ask(&app, without_key("/nobody")).await.kind(), (404, false));
     assert_eq!(ask(&app, without_key("/")).await.kind(), (400, false));
-    // With `layer` it is told that its key is missing.
+    // With `layer` the client is told that the key is missing.
     let app = desk_at_root(&Desk::open()).layer(layer);
     assert_eq!(ask(&app, without_key("/nobody")).await.kind(), (400, false));
 }
@@ -48,7 +48,7 @@ async fn a_route_that_is_added_after_the_layer_runs_for_every_retry() {
     assert_eq!(ask(&app, post("/before", "k")).await.kind(), (200, true));
 }
 
-/// One store, one scope: a key is of one request, in whichever nest it stands.
+/// With one store and one scope a key belongs to one request, in whichever nested router.
 #[tokio::test]
 async fn a_key_is_of_one_route_whether_the_layer_stands_around_a_nest_or_inside() {
     let desk = Desk::open();

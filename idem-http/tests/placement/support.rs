@@ -1,4 +1,4 @@
-//! A layer over a store in memory, a handler to wait in, and asking.
+//! A layer over a store in memory, a handler that waits for the test, and sending requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -85,17 +85,18 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// In which nobody waits.
+    /// A desk whose handler does not wait.
     pub(crate) fn open() -> Self {
         let open = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS / 2));
         Self { runs: Arc::default(), entered: Arc::new(Semaphore::new(0)), open }
     }
 
+    /// A desk whose handler waits in each run.
     pub(crate) fn closed() -> Self {
         Self { open: Arc::new(Semaphore::new(0)), ..Self::open() }
     }
 
-    /// For the handler: the number of its run.
+    /// For the handler: waits, and returns the number of the run.
     pub(crate) async fn serve(&self) -> String {
         let run = self.runs.fetch_add(1, Ordering::SeqCst) + 1;
         self.entered.add_permits(1);
@@ -107,7 +108,7 @@ impl Desk {
         self.runs.load(Ordering::SeqCst)
     }
 
-    /// Waits for a handler that is here.
+    /// Waits until a handler has arrived.
     pub(crate) async fn entered(&self) {
         self.entered.acquire().await.unwrap().forget();
     }

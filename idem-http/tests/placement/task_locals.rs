@@ -1,4 +1,4 @@
-//! Task-locals: what stands inside the layer keeps them, what stands outside takes them along where it is told to.
+//! Task-locals: those set inside the layer stay when the client leaves, those set outside only with `when_detached`.
 
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
@@ -15,7 +15,7 @@ async fn tenant(request: Request, next: Next) -> Response {
     TENANT.scope(7, next.run(request)).await
 }
 
-/// A client leaves while its handler runs, and a retry tells what the handler saw then.
+/// The client leaves while its handler runs. Returns what the handler saw after that, by a retry.
 async fn seen_after_its_client_left(layer: IdempotencyLayer, is_inside: bool) -> String {
     let desk = Desk::closed();
     let waiting = desk.clone();

@@ -43,7 +43,7 @@ async fn the_layers_own_limit_says_that_what_was_done_is_unknown() {
     assert_eq!(desk.runs(), 1);
 }
 
-/// By 503 it says that nothing was executed, which it cannot know.
+/// The limit's 503 says that nothing was executed, which the limit cannot know.
 #[tokio::test(start_paused = true)]
 async fn inside_a_limit_that_answers_503_lets_a_retry_run_again() {
     let desk = Desk::closed();

@@ -1,4 +1,4 @@
-//! Request logs and metrics stand outside, where they see replays and refusals as well.
+//! Request logs and metrics stand outside, where they see replays and refusals too.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! A batch endpoint: requests in a request, each with a key of its own, under one layer.
+//! A batch endpoint: requests inside a request, each with a key of its own, under one layer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use tower::{Layer, Service};
 
 use crate::support::{ask, builder, post};
 
-/// Its parts are asked with all extensions of the batch, as a handler does that knows none of them.
+/// Sends the parts with all extensions of the batch, as a handler does that does not know the extensions.
 async fn batch(inner: Router, request: Request) -> String {
     let extensions = request.extensions().clone();
     let mut answers = Vec::new();
@@ -47,14 +47,14 @@ async fn each_part_of_a_batch_has_its_own_attempt() {
     let expected = "200 false charge 1; 200 false refund; 200 true charge 1; 422 false ";
     let first = ask(&service, post("/batch", "batch")).await;
     assert!(first.text.starts_with(expected), "{}", first.text);
-    // The whole batch again, and again under another key: its parts have run.
+    // The whole batch again, and once more under another key: its parts have run.
     assert!(ask(&service, post("/batch", "batch")).await.replayed);
     let other = ask(&service, post("/batch", "another")).await;
     assert!(other.text.starts_with("200 true charge 1; 200 true refund; "), "{}", other.text);
     assert_eq!(charges.load(Ordering::SeqCst), 1);
 }
 
-/// Then nothing but their own paths tells them apart: the URI that they were given with the extensions is the batch's.
+/// Only their own paths tell the parts apart: the URI in the extensions that they were given is the batch's.
 #[tokio::test]
 async fn parts_of_a_batch_that_has_no_attempt_are_told_apart() {
     let (service, charges) = app();
@@ -68,7 +68,7 @@ async fn parts_of_a_batch_that_has_no_attempt_are_told_apart() {
     assert_eq!(charges.load(Ordering::SeqCst), 1);
 }
 
-/// What has no key is part of the attempt that it stands in.
+/// A request without a key is part of the enclosing attempt.
 #[tokio::test]
 async fn a_part_without_a_key_runs_in_the_attempt_around_it() {
     let layer =

@@ -1,4 +1,4 @@
-//! Routes that differ in a prefix alone, which somebody takes off before the layer.
+//! Routes that differ only in a prefix, which is removed before the layer.
 
 use std::convert::Infallible;
 
@@ -11,7 +11,7 @@ use tower::{Layer, Service, ServiceBuilder, service_fn};
 
 use crate::support::{ask, builder, post};
 
-/// A router of nobody's: charges and refunds, each behind a layer that sees neither prefix.
+/// A hand-written router: charges and refunds, each behind a layer that does not see the prefix.
 fn stripping(
     layer: &IdempotencyLayer,
 ) -> impl Service<
@@ -52,7 +52,7 @@ async fn a_request_whose_uri_nobody_kept_is_refused() {
     assert!(answer.text.contains("route_unknown"), "{}", answer.text);
 }
 
-/// As under an axum whose version is not that of the feature: what its routers keep is unknown to the layer.
+/// As with an axum of another version than the feature's: the layer does not know what such routers keep.
 #[tokio::test]
 async fn nested_routers_of_any_axum_are_told_apart() {
     let layer = builder().request_uri(RequestUri::Original).build().unwrap();
@@ -69,7 +69,7 @@ async fn nested_routers_of_any_axum_are_told_apart() {
 /// Without the feature `axum`.
 #[test]
 #[cfg(not(feature = "axum"))]
-fn a_layer_that_is_not_told_where_the_uri_is_is_not_built() {
+fn a_layer_is_not_built_without_a_choice_of_request_uri() {
     let error = builder().build().unwrap_err();
     assert_eq!(error.kind(), idem_core::ErrorKind::InvalidConfig);
     assert!(error.message().contains("request_uri"), "{error}");
@@ -87,9 +87,9 @@ async fn an_unchanged_uri_is_the_requests_own() {
     assert_eq!(ask(&service, post("/b", "k")).await.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
-/// The outermost has seen it before all routers.
+/// The outermost layer sees the URI before any router does.
 #[tokio::test]
-async fn of_two_that_keep_the_uri_the_outer_one_counts() {
+async fn of_two_original_uri_layers_the_outer_one_counts() {
     let strip = |mut request: Request<Body>| {
         *request.uri_mut() = "/inner".parse().unwrap();
         request

@@ -1,4 +1,4 @@
-//! A layer over a store in memory, and asking.
+//! A layer over a store in memory, and sending requests.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What the opening costs after a process died with the file open.
+//! The cost of opening the file after a process died with it open.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -11,18 +11,18 @@ use tokio::time::Instant;
 
 use crate::{KIB, open};
 
-/// What a process of this program does in place of the bench.
+/// The arguments by which this program starts itself in another role.
 pub(crate) const CRASH: &str = "crash";
 pub(crate) const REOPEN: &str = "reopen";
 
-/// Commits some records, and dies.
+/// Commits some records, and aborts.
 pub(crate) async fn crash(path: &Path, quick_repair: bool) -> Result<()> {
     let store: Arc<dyn Store> = Arc::new(open(path, quick_repair, |_| ()).await?);
     fill(&store, &keys()?, KIB, RETENTION).await?;
     std::process::abort()
 }
 
-/// Opens the file, and prints the milliseconds that it took and the bytes of memory.
+/// Opens the file, and prints the time in milliseconds and the peak memory in bytes.
 pub(crate) async fn reopen(path: &Path, quick_repair: bool) -> Result<()> {
     let begun = Instant::now();
     let store = open(path, quick_repair, |_| ()).await?;
@@ -30,7 +30,7 @@ pub(crate) async fn reopen(path: &Path, quick_repair: bool) -> Result<()> {
     Ok(store.close().await?)
 }
 
-/// How long the opening takes after a crash, and the most memory that it has, in bytes.
+/// How long the opening takes after a crash, and its peak memory in bytes.
 pub(crate) fn reopening(path: &Path, quick_repair: bool) -> Result<(Duration, u64)> {
     if run(CRASH, path, quick_repair)?.status.success() {
         return Err("the process did not die".into());
@@ -48,7 +48,8 @@ fn run(what: &str, path: &Path, quick_repair: bool) -> Result<Output> {
     Ok(Command::new(std::env::current_exe()?).arg(what).arg(path).arg(quick_repair.to_string()).output()?)
 }
 
-/// Of this process alone: those of the benches are fresh in each process, and the file outlives this one.
+/// Keys of this process alone. `idem_benches::keys` repeats the same ones in each process, and the file outlives this
+/// one.
 fn keys() -> Result<Arc<[Key]>> {
     let scope = Scope::new(format!("crash of process {}", std::process::id()))?;
     Ok((0..100).map(|number| Key::new(&scope, number.to_string())).collect::<idem_core::Result<_>>()?)

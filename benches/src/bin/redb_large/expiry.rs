@@ -12,10 +12,11 @@ use tokio::time::{Instant, sleep};
 use crate::{MIB, length};
 
 const MOST: Duration = Duration::from_mins(20);
-/// So many records are left when the file is compacted.
+/// The file is compacted once fewer records than this are left.
 const FEW: u64 = 50_000;
 
-/// Lets all but a few records expire, and prints what that makes of the file, and what to compact it takes.
+/// Lets all records expire, waits until few are left, and prints the size of the file on the way. Then compacts the file,
+/// and prints the time and the size.
 pub(crate) async fn expire(path: &Path) -> Result<()> {
     let clock = ManualClock::new(SystemClock.wall() + RETENTION + Duration::from_hours(1));
     let mut config = RedbConfig::new(path);

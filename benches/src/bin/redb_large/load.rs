@@ -1,4 +1,4 @@
-//! Cycles of fresh keys on the file as it is.
+//! Cycles of fresh keys on a file of a given size.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,17 +9,19 @@ use idem_benches::{RETENTION, Result, fill, keys};
 use idem_core::Store;
 use tokio::time::Instant;
 
-use crate::{KIB, close, open};
+use crate::{KIB, open};
 
 const SPAN: Duration = Duration::from_secs(2);
 const CALLERS: usize = 64;
 
-/// What a round came to.
+/// The result of a round.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
+    /// Cycles per second of 64 callers.
     pub(crate) many: f64,
+    /// Cycles per second of one caller.
     pub(crate) one: f64,
-    /// What one commit of the lone caller wrote.
+    /// What one commit of the single caller wrote.
     pub(crate) written_kib: f64,
 }
 
@@ -43,11 +45,11 @@ pub(crate) async fn measure(path: &Path, quick_repair: bool) -> Result<Load> {
     let before = written()?;
     let one = cycles(&store, 1).await?;
     let written_kib = (written()? - before) / 1_024.0 / (2.0 * one * SPAN.as_secs_f64());
-    close(store).await?;
+    store.close().await?;
     Ok(Load { many, one, written_kib })
 }
 
-/// Cycles per second of so many callers.
+/// Cycles per second of this many callers.
 async fn cycles(store: &Arc<dyn Store>, callers: usize) -> Result<f64> {
     let done = Arc::new(AtomicU64::new(0));
     let until = Instant::now() + SPAN;
@@ -68,7 +70,7 @@ async fn cycles(store: &Arc<dyn Store>, callers: usize) -> Result<f64> {
     Ok(done / SPAN.as_secs_f64())
 }
 
-/// How many bytes this process has sent to the disk.
+/// How many bytes this process has passed to the system to write.
 fn written() -> Result<f64> {
     let io = std::fs::read_to_string("/proc/self/io")?;
     let bytes = io.lines().find_map(|line| line.strip_prefix("wchar: "));

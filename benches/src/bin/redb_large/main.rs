@@ -1,8 +1,8 @@
 //! What a large file costs idem-redb: commits with quick-repair and without, opening after a crash, and how the file
 //! shrinks once its records have expired. `cargo run --profile bench -p idem-benches --bin redb-large [-- GiB...]`
 //!
-//! Takes about ten minutes and as much disk as the largest size: 1, 4 and 10 GiB unless others are named. 100 MiB come
-//! first, to compare with.
+//! Takes about twenty minutes and as much disk as the largest size: 1, 4 and 10 GiB unless others are given. 100 MiB come
+//! first, for comparison.
 
 mod crash;
 mod expiry;
@@ -22,7 +22,7 @@ use load::Load;
 const KIB: usize = 1_024;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
-/// How many records are made between two looks at the size of the file.
+/// How many records are written between two checks of the file's size.
 const RECORDS_AT_A_TIME: usize = 20_000;
 const ROUNDS: usize = 3;
 
@@ -52,7 +52,7 @@ fn sizes_in_bytes(gibibytes: &[String]) -> Result<Vec<u64>> {
         sizes.extend([GIB, 4 * GIB, 10 * GIB]);
     }
     for size in gibibytes {
-        let size: u64 = size.parse().map_err(|_| format!("{size:?} is no number of GiB"))?;
+        let size: u64 = size.parse().map_err(|_| format!("{size:?} is not a number of GiB"))?;
         sizes.push(size * GIB);
     }
     sizes.sort_unstable();
@@ -90,14 +90,14 @@ async fn bench(sizes: &[u64]) -> Result<()> {
     expiry::expire(&path).await
 }
 
-/// Fills the file until it is that large.
+/// Fills the file until it has this size.
 async fn grow(path: &Path, size: u64) -> Result<()> {
     let store = open(path, false, |config| config.sweep = false).await?;
     let store: Arc<dyn Store> = Arc::new(store);
     while length(path)? < size {
         fill(&store, &keys(RECORDS_AT_A_TIME), KIB, RETENTION).await?;
     }
-    close(store).await
+    Ok(store.close().await?)
 }
 
 async fn open(path: &Path, quick_repair: bool, set: impl FnOnce(&mut RedbConfig)) -> Result<RedbStore> {
@@ -106,13 +106,6 @@ async fn open(path: &Path, quick_repair: bool, set: impl FnOnce(&mut RedbConfig)
     config.call_timeout = Duration::from_mins(10);
     set(&mut config);
     Ok(RedbStore::open(config).await?)
-}
-
-async fn close(store: Arc<dyn Store>) -> Result<()> {
-    match store.as_any().downcast_ref::<RedbStore>() {
-        Some(store) => Ok(store.close().await?),
-        None => Err("not a redb store".into()),
-    }
 }
 
 fn length(path: &Path) -> Result<u64> {

@@ -1,8 +1,8 @@
 //! What an answer must be, however slow the machine is.
 //!
-//! All times are the harness's own: a lease that was lost says that nothing is left of it, so it cannot be used to
-//! judge answers. A call counts as sent before its store saw it, and as answered after: what holds between the two held
-//! when the store decided. An answer that only a slow machine explains is counted as unsure.
+//! All times are measured by the harness: a lost lease reports that no time is left, so it cannot be used to judge
+//! answers. A call is sent before its store sees it, and answered after: what holds for the whole of that span held
+//! when the store decided. An answer that only a slow machine explains counts as unsure.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ pub(crate) type Answer = Execution<Outcome, &'static str>;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Judgement {
     Holds,
-    /// Allowed, and not counted: the key's time is over.
+    /// The answer is allowed, and not counted: the retention of the key is over.
     Passes,
     /// The call took so long that its answer says nothing.
     Unsure,
     Broken(String),
 }
 
-/// To work with a key that nobody has used, which makes `outcome`.
+/// Judges the answer to work under a key that nobody has used. The work makes `outcome`.
 pub(crate) fn fresh(answer: &Answer, outcome: &Outcome, took: Duration) -> Judgement {
     match answer {
         Execution::Executed(ran) if ran == outcome => Judgement::Holds,
@@ -33,12 +33,12 @@ pub(crate) fn fresh(answer: &Answer, outcome: &Outcome, took: Duration) -> Judge
     }
 }
 
-/// To a retry, `age` after its key's execution was sent, which `kept` is the outcome of; the retry's own work makes
-/// `again`.
+/// Judges the answer to a retry, sent `age` after the execution of its key whose outcome is `kept`. The retry's own work
+/// would make `again`.
 pub(crate) fn retried(answer: &Answer, kept: &Outcome, again: &Outcome, age: Duration) -> Judgement {
     match answer {
         Execution::Replayed(told) if told == kept => Judgement::Holds,
-        // Past its retention the key is fresh, and a retry's result may be the key's.
+        // Past its retention the key is fresh, and the retry's own result may become the key's.
         Execution::Replayed(value) | Execution::Executed(value) if age > STILL_KEPT && value == again => {
             Judgement::Passes
         }
@@ -49,7 +49,7 @@ pub(crate) fn retried(answer: &Answer, kept: &Outcome, again: &Outcome, age: Dur
     }
 }
 
-/// To two callers of one key at once, each of which would make its own of `outcomes`.
+/// Judges the answers to two callers of one key at once, each of which would make its own of `outcomes`.
 pub(crate) fn raced(answers: [&Answer; 2], outcomes: [&Outcome; 2], took: Duration) -> Judgement {
     let [one, other] = answers;
     match (one, other) {
@@ -75,7 +75,7 @@ pub(crate) fn raced(answers: [&Answer; 2], outcomes: [&Outcome; 2], took: Durati
     Judgement::Broken(format!("a race for one key ended in {answers:?} after {took:?}"))
 }
 
-/// To a holder who is alone with its key, and whose lease lasts until `held_until` at least.
+/// Judges the loss of a lease whose holder is alone with its key, and which lasts until `held_until` at least.
 pub(crate) fn lost(reason: LostReason, held_until: Instant, answered: Instant) -> Judgement {
     match held_until.checked_duration_since(answered) {
         Some(left) if !left.is_zero() => {
@@ -85,7 +85,7 @@ pub(crate) fn lost(reason: LostReason, held_until: Instant, answered: Instant) -
     }
 }
 
-/// The work ran, and only time was missing to see what became of its result.
+/// Whether the work ran, and only a lack of time hides what became of its result.
 fn is_unsure(answer: &Answer) -> bool {
     matches!(answer, Execution::Unknown(_, error) if error.kind().is_transient())
 }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn lease_that_was_live_when_its_loss_was_told_is_a_broken_promise() {
+    fn loss_of_a_lease_that_is_still_live_is_a_broken_promise() {
         let answered = Instant::now();
         for reason in [LostReason::Superseded, LostReason::Gone, LostReason::Released, LostReason::Completed]
         {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_is_answered_with_what_was_kept_and_past_the_retention_with_its_own() {
+    fn retry_gets_the_kept_outcome_or_past_the_retention_its_own() {
         let (kept, again) = (outcome("kept"), outcome("again"));
         let judge = |answer: &Answer, age| retried(answer, &kept, &again, age);
         let late = STILL_KEPT + WAIT + SOON;
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn fresh_key_is_executed_and_nothing_else_but_for_a_slow_machine() {
+    fn fresh_key_is_executed_unless_the_machine_is_slow() {
         let (mine, other) = (outcome("mine"), outcome("other"));
         let judge = |answer: &Answer, took| fresh(answer, &mine, took);
         assert_eq!(judge(&Execution::Executed(mine.clone()), SOON), Judgement::Holds);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn race_has_one_execution_but_for_a_slow_machine() {
+    fn race_has_one_execution_unless_the_machine_is_slow() {
         let (one, two) = (outcome("one"), outcome("two"));
         let judge = |answers: [&Answer; 2], took| raced(answers, [&one, &two], took);
         let (ran, told) = (Execution::Executed(one.clone()), Execution::Replayed(one.clone()));

@@ -23,7 +23,7 @@ enum Flaw {
     None,
     /// A live lease is taken away, and its holder is told so.
     LosesLeases,
-    /// The same, but the holder is answered when its lease is over.
+    /// The same, but the holder is told only once its lease is over.
     LosesLeasesLate,
     ForgetsOutcomes,
     GarblesReplays,
@@ -115,7 +115,7 @@ impl Broken {
     }
 }
 
-/// A caller of such a store, and what it reports to.
+/// A caller of such a store, and the ledger to which it reports.
 fn caller(flaw: Flaw) -> (Caller, Arc<Ledger>) {
     let (store, ledger): (Arc<dyn Store>, _) = (Arc::new(Broken::new(flaw)), Arc::new(Ledger::default()));
     (Caller::new(0, &store, &ledger), ledger)
@@ -126,7 +126,7 @@ fn must<T>(done: Result<T>) -> T {
 }
 
 #[tokio::test]
-async fn lease_that_was_lost_while_it_was_live_is_told() {
+async fn loss_of_a_live_lease_is_reported() {
     for (flaw, violations) in [(Flaw::None, 0), (Flaw::LosesLeases, 1), (Flaw::LosesLeasesLate, 0)] {
         let (mut caller, ledger) = caller(flaw);
         must(caller.long_work().await);
@@ -141,9 +141,9 @@ async fn lease_that_was_lost_while_it_was_live_is_told() {
 }
 
 #[tokio::test]
-async fn live_lease_that_was_lost_before_a_crash_is_told() {
+async fn loss_of_a_live_lease_before_a_crash_is_reported() {
     let (mut caller, ledger) = caller(Flaw::LosesLeases);
-    // Every other crash leaves a checkpoint.
+    // About half of the crashes leave a checkpoint.
     for _ in 0..20 {
         must(caller.crash().await);
     }
@@ -151,7 +151,7 @@ async fn live_lease_that_was_lost_before_a_crash_is_told() {
 }
 
 #[tokio::test]
-async fn retry_that_was_answered_wrongly_is_told() {
+async fn wrong_answer_to_a_retry_is_reported() {
     for (flaw, violations) in [(Flaw::None, 0), (Flaw::ForgetsOutcomes, 1), (Flaw::GarblesReplays, 1)] {
         let (mut caller, ledger) = caller(flaw);
         must(caller.execute().await);
@@ -160,9 +160,9 @@ async fn retry_that_was_answered_wrongly_is_told() {
     }
 }
 
-/// Past its retention a key may be fresh, but never has it another's outcome.
+/// Past its retention a key may be fresh, but it never has the outcome of another key.
 #[tokio::test]
-async fn wrong_answer_is_told_however_late_it_is() {
+async fn wrong_answer_is_reported_however_late_it_is() {
     for (flaw, violations) in [(Flaw::ForgetsOutcomes, 0), (Flaw::GarblesReplays, 1)] {
         let (mut caller, ledger) = caller(flaw);
         must(caller.execute().await);

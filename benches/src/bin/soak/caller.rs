@@ -1,4 +1,4 @@
-//! A caller as servers have them: it executes, retries, races, saves checkpoints, crashes and gives up.
+//! A caller like those of real servers: it executes, retries, races, saves checkpoints, crashes and gives up.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,9 +28,9 @@ pub(crate) struct Caller {
     scope: Scope,
     number: usize,
     round: u64,
-    /// A small generator of its own, so that choosing a step costs less than the step.
-    dice: u64,
-    /// A bounded store must have room for what the callers in their own scopes keep: they are no flood.
+    /// The state of a small random generator: choosing a step must cost less than the step.
+    random: u64,
+    /// Between steps on a bounded store, which must have room for what callers in their own scopes keep.
     pause: Option<Duration>,
     done: VecDeque<Completed>,
 }
@@ -50,7 +50,7 @@ impl Caller {
             scope: Scope::new(format!("tenant-{}", number % 8)).unwrap_or_else(|_| Scope::shared()),
             number,
             round: 0,
-            dice: number as u64 + 1,
+            random: number as u64 + 1,
             pause: store.capabilities().bounded.then_some(Duration::from_millis(20)),
             done: VecDeque::new(),
         }
@@ -59,7 +59,7 @@ impl Caller {
     pub(crate) async fn run(mut self, stop: Arc<AtomicBool>) {
         while !stop.load(Ordering::Relaxed) {
             self.round += 1;
-            let done = match self.throw(100) {
+            let done = match self.random_below(100) {
                 0..55 => self.execute().await,
                 55..75 => self.retry().await,
                 75..85 => self.race().await,
@@ -89,12 +89,12 @@ impl Caller {
         Ok(())
     }
 
-    /// A retry of what was completed recently gets the same answer.
+    /// Retries a recently completed request, which must get the same answer.
     pub(crate) async fn retry(&mut self) -> Result<()> {
         if self.done.is_empty() {
             return Ok(());
         }
-        let chosen = usize::try_from(self.throw(self.done.len() as u64)).unwrap_or(0);
+        let chosen = usize::try_from(self.random_below(self.done.len() as u64)).unwrap_or(0);
         let Completed { key, outcome, sent } = &self.done[chosen];
         let again = Outcome::Value(Bytes::from_static(b"again"));
         let answer = self.executing(key, again.clone()).await?;
@@ -104,7 +104,7 @@ impl Caller {
         Ok(())
     }
 
-    /// Two callers of one key: one runs, and both get its result.
+    /// Two callers of one key at once: one runs, and both get its result.
     async fn race(&mut self) -> Result<()> {
         let (key, first, second) = (self.key()?, self.outcome(), self.outcome());
         let sent = Instant::now();
@@ -141,12 +141,12 @@ impl Caller {
         Ok(())
     }
 
-    /// A process that died: its lock, and in every other case its checkpoint, is left behind.
+    /// Crashes: leaves the lock behind, and in half of the cases a checkpoint.
     pub(crate) async fn crash(&mut self) -> Result<()> {
         let (key, sent) = (self.key()?, Instant::now());
         Ledger::count(&self.ledger.entered);
         if let Some(lease) = self.lock(&key).await?
-            && self.throw(2) == 0
+            && self.random_below(2) == 0
         {
             let progress = Bytes::from(vec![3; CHECKPOINT]);
             if let Effect::Lost(reason) = self.store.checkpoint(&lease, 1, progress, LEASE).await? {
@@ -206,10 +206,10 @@ impl Caller {
         Outcome::Value(bytes.into())
     }
 
-    /// A number below `sides`.
-    fn throw(&mut self, sides: u64) -> u64 {
-        self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.dice >> 33) % sides
+    fn random_below(&mut self, limit: u64) -> u64 {
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.random >> 33) % limit
     }
 }
 

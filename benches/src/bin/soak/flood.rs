@@ -1,4 +1,4 @@
-//! One scope that fills the store as fast as it can, with a longer retention than all others.
+//! One scope that fills the store as fast as it can, with a longer retention than the others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,7 +32,7 @@ pub(crate) async fn run(number: usize, store: Arc<dyn Store>, ledger: Arc<Ledger
             }
             Err(error) if error.kind() == ErrorKind::Full => {
                 Ledger::count(&ledger.refused);
-                // Calls that are refused at once would leave the others no processor time.
+                // Retrying at once would leave the others no processor time.
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             Err(error) => ledger.error(&error),

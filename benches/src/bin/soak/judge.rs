@@ -1,4 +1,4 @@
-//! Whether a run's figures stayed flat, and no promise was broken.
+//! Whether the figures of a run stayed flat, and every promise held.
 
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,12 +10,13 @@ use crate::ledger::Ledger;
 use crate::probe::Sample;
 use crate::times;
 
-/// The last third of a run may be this much above the third before it: what a noisy machine makes of a flat line.
+/// The last third of a run may be this many times the third before it, to allow for a noisy machine.
 const NOISE: f64 = 1.25;
-/// The time of a `lock` follows whatever else the machine does.
+/// The same for the time of a `lock`, which depends on whatever else the machine does.
 const NOISE_OF_TIME: f64 = 4.0;
 const MIB: f64 = 1_048_576.0;
-/// In a shorter run a third is too short to tell a growing time from a machine that was busy for a moment.
+/// The shortest run, in seconds, whose times are judged. In a shorter one, a third is too short to tell a growing time
+/// from a machine that was busy for a moment.
 const TIMES_JUDGED_FROM: usize = 300;
 /// How long a store may take to remove what has expired.
 const LATE: Duration = Duration::from_secs(3);
@@ -73,7 +74,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Whatever still grows in the last third of a run.
+/// Names the figures that still grow in the last third of a run.
 fn flat(samples: &[Sample]) -> Vec<String> {
     let third = samples.len() / 3;
     let (before, last) = (&samples[third..2 * third], &samples[2 * third..]);
@@ -103,20 +104,20 @@ fn flat(samples: &[Sample]) -> Vec<String> {
     faults
 }
 
-/// The most that came in within the longest retention.
+/// The most records that came in within the longest retention.
 #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 of anything")]
 fn most_entered(samples: &[Sample]) -> f64 {
     let windows = samples.windows(seconds_held().min(samples.len()).max(1));
     windows.map(|window| window.iter().map(|sample| sample.entered).sum::<u64>()).max().unwrap_or(0) as f64
 }
 
-/// For how many seconds a record may be held that has come in.
+/// For how many seconds a record may be held after it came in.
 fn seconds_held() -> usize {
     let longest = flood::RETENTION.max(times::LEASE + caller::RETENTION) + LATE;
     usize::try_from(longest.as_secs()).unwrap_or(usize::MAX - 1) + 1
 }
 
-/// A store must hold no more than what came in within the longest retention and the time that it has for removing.
+/// A store must hold no more records than came in within the longest retention and the time that it has for removing.
 fn swept(samples: &[Sample]) -> Option<String> {
     let seconds = seconds_held();
     samples.iter().enumerate().skip(seconds).find_map(|(at, sample)| {
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_grows_is_named() {
+    fn figure_that_grows_is_named() {
         let grows = |of: fn(u64) -> Sample, what: &str| {
             let faults = flat(&run(of));
             assert!(faults.len() == 1 && faults[0].starts_with(what), "{what}: {faults:?}");
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn more_records_of_more_that_comes_in_are_no_growth() {
+    fn more_records_because_more_come_in_are_not_growth() {
         let faster = |factor: u64| {
             run(move |second| {
                 let entered = if second < 200 { 10_000 } else { 15_000 };
@@ -201,7 +202,7 @@ mod tests {
         assert_eq!(flat(&faster(50_000)).len(), 1);
     }
 
-    /// A minute in CI, beside whatever else the machine does.
+    /// CI soaks each store for a minute, on a machine that may be busy.
     #[test]
     fn time_of_a_lock_is_judged_in_a_long_run_only() {
         let slower = run(slower);
@@ -212,8 +213,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_seen_no_more_is_told() {
-        let is_told = |hide: fn(&mut Sample), what: &str| {
+    fn figure_that_is_no_longer_seen_is_reported() {
+        let is_reported = |hide: fn(&mut Sample), what: &str| {
             let some = Some(1);
             let mut samples = run(|_| Sample {
                 records: some,
@@ -226,14 +227,14 @@ mod tests {
             let faults = unseen(&samples);
             assert!(faults.len() == 1 && faults[0].starts_with(what), "{what}: {faults:?}");
         };
-        is_told(|sample| sample.records = None, "the number of records");
-        is_told(|sample| sample.file = None, "the file");
-        is_told(|sample| sample.memory = None, "memory");
-        is_told(|sample| sample.server = None, "the server's memory");
+        is_reported(|sample| sample.records = None, "the number of records");
+        is_reported(|sample| sample.file = None, "the file");
+        is_reported(|sample| sample.memory = None, "memory");
+        is_reported(|sample| sample.server = None, "the server's memory");
     }
 
     #[test]
-    fn records_that_outlast_their_time_are_told() {
+    fn records_that_outlast_their_retention_are_reported() {
         let samples =
             run(|second| Sample { entered: 1_000, records: Some(second * 1_000), ..Sample::default() });
         assert!(swept(&samples).is_some());

@@ -9,7 +9,7 @@ use idem_core::{Error, ErrorKind};
 
 use crate::answers::Judgement;
 
-/// How many violations are kept. More would say nothing new.
+/// How many violations are kept in words; the others are only counted.
 const MOST: usize = 20;
 
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ impl Ledger {
         }
     }
 
-    /// Whether it does; notes what does not.
+    /// Whether the judgement holds. Counts one that does not.
     pub(crate) fn holds(&self, judgement: Judgement) -> bool {
         match judgement {
             Judgement::Holds => return true,
@@ -63,13 +63,13 @@ impl Ledger {
         false
     }
 
-    /// How many there were, and the first of them.
+    /// How many violations there were, and the first of them.
     pub(crate) fn violations(&self) -> (u64, Vec<String>) {
         let first = self.violations.lock().unwrap_or_else(PoisonError::into_inner).clone();
         (self.violated.load(Relaxed), first)
     }
 
-    /// An error that a caller met: only time may be missing.
+    /// Counts an error that a caller met. A lack of time is allowed, anything else is a violation.
     pub(crate) fn error(&self, error: &Error) {
         match error.kind() {
             ErrorKind::Timeout | ErrorKind::Unavailable => Self::count(&self.unsure),
@@ -82,7 +82,7 @@ impl Ledger {
         self.locks.lock().unwrap_or_else(PoisonError::into_inner).0.saturating_record(micros);
     }
 
-    /// The 99th percentile of `lock` since this was asked last.
+    /// The 99th percentile of the time of `lock` since the last call.
     pub(crate) fn take_lock_p99(&self) -> Duration {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
         let p99 = Duration::from_micros(locks.0.value_at_quantile(0.99));

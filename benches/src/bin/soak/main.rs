@@ -1,10 +1,11 @@
-//! Saturates stores with short-lived keys and fails when anything grows that should not. `scripts/soak [minutes] [URI...]`
+//! Saturates stores with short-lived keys and fails when anything grows that should not. `scripts/soak [minutes]
+//! [URI...]`
 //!
 //! Callers execute, retry, race for one key, save checkpoints, crash and give up, with leases and retentions of seconds;
-//! one scope floods the store all the while. What is left on record, the file, memory (a Redis server's as well), tasks and
-//! the time of a `lock` are sampled each second: the last third of the run must look like the third before it. Of a run
-//! below five minutes the times are printed only. Every answer is held to the promises: one execution for a key, the same
-//! value for every retry, `Full` for the flooding scope alone.
+//! one scope floods the store all the while. The number of records, the file, memory (a Redis server's as well), tasks
+//! and the time of a `lock` are sampled each second: the last third of the run must look like the third before it. In a
+//! run below five minutes the times are printed, not judged. Every answer is held to the promises: one execution for a
+//! key, the same value for every retry, `Full` for the flooding scope alone.
 
 mod answers;
 #[cfg(test)]
@@ -41,7 +42,7 @@ async fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let minutes = arguments.next().unwrap_or_else(|| "10".to_owned());
     let Ok(minutes) = minutes.parse() else {
-        eprintln!("{minutes:?} is no number of minutes: {USAGE}");
+        eprintln!("{minutes:?} is not a number of minutes: {USAGE}");
         return ExitCode::from(2);
     };
     match soak_all(minutes, &arguments.collect::<Vec<_>>()).await {
@@ -68,14 +69,14 @@ async fn soak_all(minutes: u64, uris: &[String]) -> Result<bool> {
     let server = Server::lone().await;
     println!("redis: is {}", server.version().await);
     let mut holds = true;
-    // Bounded, so that the flood meets it; a tenth of that, which a flood leaves to all others, is more than they keep.
+    // Bounded, so that the flood reaches the bound. The tenth that a flood leaves to the others is more than they keep.
     for uri in [redb, "moka:?max_bytes=256MiB".to_owned(), format!("redis://{}", server.addr())] {
         holds &= soak(&uri, length).await?;
     }
     Ok(holds)
 }
 
-/// One store under load for so long; whether all held.
+/// Puts one store under load for `length`. Returns whether everything held.
 async fn soak(uri: &str, length: Duration) -> Result<bool> {
     println!("\n{} for {} s", idem_core::config::masked(uri), length.as_secs());
     let registry = Registry::new().with(idem_redb::DRIVER).with(idem_moka::DRIVER).with(idem_redis::DRIVER);

@@ -1,4 +1,4 @@
-//! What a store takes, sampled while it is under load.
+//! What a store uses, sampled while it is under load.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -25,11 +25,11 @@ pub(crate) struct Sample {
     pub(crate) entered: u64,
     /// Records that the store holds, expired ones included.
     pub(crate) records: Option<u64>,
-    /// Of a store that has one.
+    /// The bytes of the store's file, if it has one.
     pub(crate) file: Option<u64>,
-    /// Of this process: the callers', and that of a store inside it.
+    /// The resident bytes of this process: of the callers, and of a store inside it.
     pub(crate) memory: Option<u64>,
-    /// Of a store that is a server.
+    /// The bytes that the store's server uses, if it has one.
     pub(crate) server: Option<u64>,
     pub(crate) tasks: u64,
     pub(crate) lock_p99: Duration,
@@ -50,7 +50,7 @@ enum Place {
 
 impl Probe {
     /// # Errors
-    /// When this store cannot be sampled: a run would find nothing, whatever grew.
+    /// When a figure of this store cannot be sampled: a run would not notice its growth.
     pub(crate) async fn new(store: &Arc<dyn Store>, uri: &str) -> Result<Self> {
         let place = Place::of(&**store, uri).await?;
         let probe = Self { store: Arc::clone(store), place, entered: 0 };
@@ -127,7 +127,7 @@ impl Place {
         };
         let server = server.strip_suffix("/0").or_else(|| server.strip_suffix('/')).unwrap_or(server);
         match server.parse() {
-            // Database 0 of one server without a password: whatever else there is would not be seen.
+            // Database 0 of one server without a password: the probe sees nothing else.
             Ok(Address::Tcp { host, port }) if !server.contains(['@', ',', '/']) => {
                 let mut found = lookup_host((host.as_str(), port)).await?;
                 found.next().map(|addr| Self::Server(Node::new(addr))).ok_or_else(|| format!("no server {host}").into())
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_store_is_sampled_with_all_that_it_takes() {
+    async fn every_store_is_sampled_with_all_that_it_uses() {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
         let path = folder.path().join("soak.idem");
         let server = idem_servers::redis::Server::lone().await;
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn store_that_cannot_be_sampled_is_refused_and_told_why() {
+    async fn store_that_cannot_be_sampled_is_refused_with_the_reason() {
         let server = idem_servers::redis::Server::lone().await;
         for uri in [format!("redis://{}/1", server.addr()), format!("redis://default:@{}", server.addr())] {
             let message = refused(probe(&uri).await);

@@ -1,4 +1,4 @@
-//! How long things may take in a soak.
+//! How long things may take in a soak run.
 
 use std::time::Duration;
 

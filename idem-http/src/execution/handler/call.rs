@@ -23,16 +23,16 @@ use crate::shared::Shared;
 
 /// How the call ended.
 pub(crate) enum Called<RB: Body, E> {
-    /// With an answer, whose verdict is to be found.
+    /// With an answer, which is yet to be judged.
     Answered(Response<RB>, ResponseOrigin),
-    /// Without an answer of the handler's.
+    /// Without an answer from the handler.
     Ended(HandlerResult<RB, E>),
 }
 
-/// What tells a handler's answer from one of a router or a layer inside.
+/// What distinguishes a handler's answer from one of a router or a layer inside.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ResponseOrigin {
-    /// Whether it came without waiting for anything.
+    /// Whether the answer came without waiting for anything.
     pub(crate) at_once: bool,
     pub(crate) routed: Routed,
 }
@@ -63,7 +63,8 @@ where
         None => return not_begun(shared),
     });
     let mut at_once = true;
-    // An answer that waited for nothing may come from a layer inside that sheds, or a router without a handler: then nothing ran.
+    // An answer that waited for nothing may come from a layer inside that sheds load, or from a router without a
+    // handler for the request: then nothing ran.
     let watched = poll_fn(|cx| {
         let polled = calling.as_mut().poll(cx);
         at_once &= polled.is_ready();

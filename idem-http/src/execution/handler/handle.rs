@@ -24,8 +24,8 @@ use crate::response::problem::{Kind, Problem};
 use crate::response::verdict::Verdict;
 use crate::shared::Shared;
 
-/// Runs the handler under `lease`. A panic in it, in the body of its answer or in the application's verdict is one of the
-/// handler's ends, so that the key never stays locked as if nothing had run.
+/// Runs the handler under `lease`. A panic in the handler, in the body of its answer or in the application's verdict
+/// counts as an end of the handler, so that the key never stays locked as if nothing had run.
 pub(crate) async fn handle<I, B, RB>(
     shared: &Arc<Shared>,
     handler: &mut PendingHandler<I, B>,
@@ -54,7 +54,7 @@ fn add_attempt<I, B>(handler: &mut PendingHandler<I, B>, shared: &Arc<Shared>, l
     }
 }
 
-/// A retry need not accept the content coding that the first request did, so a kept answer has none.
+/// A retry need not accept the content coding that the first request accepted, so a kept answer has none.
 fn accept_no_coding(headers: &mut HeaderMap) {
     if headers.contains_key(ACCEPT_ENCODING) {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));

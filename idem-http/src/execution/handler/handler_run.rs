@@ -1,4 +1,4 @@
-//! What a handler that ran leaves: a response for its client, and an outcome for the store.
+//! What a handler leaves behind: a response for its client, and an outcome for the store.
 
 use http::Response;
 use http_body::Body;
@@ -8,19 +8,19 @@ use crate::execution::attempt::FromRecord;
 use crate::options::WhenHandlerFails;
 use crate::response::body::ResponseBody;
 
-/// What the client gets, and what the store.
+/// What the client gets, and what the store keeps.
 pub(crate) type HandlerResult<RB, E> = (Result<Response<ResponseBody<RB>>, E>, Result<Outcome, NoOutcome>);
 
 /// A handler that ran.
 pub(crate) struct HandlerRun<RB: Body, E> {
-    /// What it answered.
+    /// The handler's response, or the error of its service.
     pub(crate) response: Result<Response<ResponseBody<RB>>, E>,
-    /// Whether it completed its key itself, or may have: then the record has the answer.
+    /// Whether the handler completed its key itself, or may have: then the record has the answer.
     pub(crate) by_record: bool,
 }
 
 impl<RB: Body, E> HandlerRun<RB, E> {
-    /// Whether its response is a placeholder for the answer in the record.
+    /// Whether the response is a placeholder for the answer in the record.
     pub(crate) fn is_placeholder(&self) -> bool {
         matches!(&self.response, Ok(response) if response.extensions().get::<FromRecord>().is_some())
     }

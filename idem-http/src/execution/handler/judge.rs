@@ -1,4 +1,4 @@
-//! Judging a handler's answer: kept, given to its client alone, or as if nothing had run.
+//! Judging a handler's answer: it is kept, or only its client gets it, or nothing ran.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use crate::response::body::ResponseBody;
 use crate::response::verdict::{InDoubt, NOT_EXECUTED, ResponseHead, Verdict};
 use crate::shared::Shared;
 
-/// What becomes of an answer, before its body is read.
+/// What becomes of an answer whose body has not been read yet.
 pub(crate) enum Judged<RB: Body> {
-    /// It is kept for this time, if its body can be buffered.
+    /// The answer is kept for this time, if its body can be buffered.
     Kept(response::Parts, Pin<Box<RB>>, Duration),
-    /// It goes to its client as it is.
+    /// The answer goes to its client as it is.
     Ended(Response<ResponseBody<RB>>, Result<Outcome, NoOutcome>),
 }
 

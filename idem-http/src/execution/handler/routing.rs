@@ -1,7 +1,7 @@
 //! Whether an answer is a router's own, to a request for which it has no handler: then nothing ran.
 //!
-//! An application's fallback may be a handler like any other, so that no request is exempt beforehand. An answer counts as
-//! the router's own only when a handler would hardly give it: at once, without a body, and without `Content-Type`.
+//! An application's fallback may be a handler like any other, so no request is exempt in advance. An answer counts as the
+//! router's own only if a handler is unlikely to give it: at once, without a body, and without `Content-Type`.
 
 use http::header::CONTENT_TYPE;
 use http::{Extensions, StatusCode, response};
@@ -9,12 +9,12 @@ use http::{Extensions, StatusCode, response};
 /// What is known, before the call, of whether a request has a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Routed {
-    /// A router chose a route for it; whether that takes its method is not known.
+    /// A router found a route for the request; whether the route takes its method is not known.
     #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "no router is known"))]
-    ToARoute,
+    ToRoute,
     /// No route of the router fits.
-    ToAFallback,
-    /// No router that the layer knows has seen it.
+    ToFallback,
+    /// No router that the layer knows has seen the request.
     Unknown,
 }
 
@@ -24,9 +24,9 @@ impl Routed {
         use axum::extract::{MatchedPath, OriginalUri};
 
         if request.get::<MatchedPath>().is_some() {
-            Self::ToARoute
+            Self::ToRoute
         } else if request.get::<OriginalUri>().is_some() {
-            Self::ToAFallback
+            Self::ToFallback
         } else {
             Self::Unknown
         }
@@ -37,13 +37,13 @@ impl Routed {
         Self::Unknown
     }
 
-    /// Whether this answer to it, with or without a body, is the router's own.
+    /// Whether this answer, with or without a body, is the router's own.
     pub(crate) fn is_answered_by_router(self, answer: &response::Parts, has_body: bool) -> bool {
         let is_empty = !has_body && !answer.headers.contains_key(CONTENT_TYPE);
         is_empty
             && match answer.status {
-                StatusCode::NOT_FOUND => self == Self::ToAFallback,
-                // axum puts its `Allow` on further outside.
+                StatusCode::NOT_FOUND => self == Self::ToFallback,
+                // `Allow` proves nothing: axum adds it further outside.
                 StatusCode::METHOD_NOT_ALLOWED => self != Self::Unknown,
                 _ => false,
             }

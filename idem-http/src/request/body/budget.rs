@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use idem_core::{Key, Scope};
 
-/// Scopes are counted in so many slots. Two scopes in one slot count as one, so a flood of one scope may also stop one
-/// other of so many.
+/// The number of slots in which scopes are counted. Two scopes in one slot count as one, so a flood of one scope also
+/// stops about one in this many of the others.
 const SLOTS: usize = 1_024;
 /// One scope may hold this many times what is free: nine tenths of the bound while no other scope holds any.
 const SCOPE_PER_FREE: usize = 9;
 
-/// The bound over all bodies, and how much of it is held.
+/// The bound on the bytes of all bodies, and how many are held.
 pub(crate) struct BodyBudget {
     limit: usize,
-    /// A body of up to this size is admitted where its scope holds no other.
+    /// A body of up to this size is admitted when its scope holds no other.
     max_body: usize,
     held: AtomicUsize,
     by_scope: Box<[AtomicUsize]>,
@@ -98,7 +98,8 @@ pub(crate) struct BodyShare {
 }
 
 impl BodyShare {
-    /// Grows to `bytes` in all, unless it holds as many. False, with nothing changed, when there is no room.
+    /// Grows to `bytes` in all, unless the share holds that many already. False, with nothing changed, when there is no
+    /// room.
     #[must_use]
     pub(crate) fn grow_to(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
@@ -143,7 +144,7 @@ mod tests {
         budget.share_of(&Key::new(&Scope::new(scope).unwrap(), "k").unwrap())
     }
 
-    /// Takes tens until there is no room.
+    /// Takes shares of 10 bytes until there is no room.
     fn flood(budget: &Arc<BodyBudget>, scope: &str) -> Vec<BodyShare> {
         let tens = std::iter::repeat_with(|| {
             let mut share = share(budget, scope);
@@ -153,7 +154,7 @@ mod tests {
     }
 
     /// A scope that is counted in another slot than `one`.
-    fn another(budget: &Arc<BodyBudget>, one: &str) -> String {
+    fn in_another_slot(budget: &Arc<BodyBudget>, one: &str) -> String {
         let slot = |scope: &str| share(budget, scope).slot.unwrap();
         (0..1_000).map(|number: u32| number.to_string()).find(|other| slot(other) != slot(one)).unwrap()
     }
@@ -178,14 +179,14 @@ mod tests {
         let budget = budget_of(1_000, 50);
         let flooded = flood(&budget, "one");
         assert_eq!(budget.held(), 900);
-        let other = another(&budget, "one");
+        let other = in_another_slot(&budget, "one");
         let others = flood(&budget, &other);
         assert_eq!(budget.held(), 990);
         drop(flooded);
         drop(others);
         assert_eq!(flood(&budget, "one").len(), 90);
         assert_eq!(budget.held(), 0);
-        // Of an application with one tenant it may be all.
+        // The shared scope, of an application with one tenant, may take everything.
         assert!(shared(&budget).grow_to(1_000));
     }
 
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_threads_no_more_than_fit_hold_a_share() {
+    fn shares_of_many_threads_never_exceed_the_bound() {
         let budget = budget_of(1_000, 400);
         std::thread::scope(|scope| {
             for thread in 0..8 {

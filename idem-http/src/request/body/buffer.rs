@@ -4,17 +4,18 @@ use bytes::{Buf, Bytes};
 
 use super::budget::BodyShare;
 
-/// A body that arrives as one chunk is not copied: the server's buffer that it is a part of is kept alive by the head of
-/// the same request anyway. Otherwise all chunks, also the first, are copied into one buffer.
+/// A body that arrives as one chunk is not copied: the head of the same request keeps the server's buffer alive anyway.
+/// Otherwise all chunks, including the first, are copied into one buffer.
 ///
-/// The buffer grows with the body: a length that is only declared reserves nothing. Its capacity is at most twice what has
-/// arrived, and no more than what was declared. While it grows, the old buffer exists beside it for the time of a copy.
+/// The buffer grows with the body: a length that is only declared reserves nothing. The capacity is at most twice what
+/// has arrived, and no more than what was declared. While the buffer grows, the old one exists beside it for the time
+/// of a copy.
 #[derive(Debug)]
 pub(crate) struct BodyBuffer {
     declared: usize,
     pub(crate) limit: usize,
     share: BodyShare,
-    /// A chunk that is as long as the whole body was declared to be.
+    /// The first chunk, if it is as long as the whole body was declared to be.
     first: Bytes,
     rest: Vec<u8>,
 }
@@ -59,13 +60,13 @@ impl BodyBuffer {
         (data, self.share)
     }
 
-    /// Makes room for `len` bytes in all, and copies there the chunk that seemed to be the whole body.
+    /// Makes room for `len` bytes in all, and moves the chunk that seemed to be the whole body into the buffer.
     fn grow(&mut self, len: usize) -> bool {
         let doubled = self.len().saturating_mul(2).clamp(len, self.limit.max(len));
         let max = if len <= self.declared { self.declared } else { self.limit.max(len) };
         let mut capacity = doubled.min(max);
         if !self.share.grow_to(capacity) {
-            // No room to grow ahead: hold just what has arrived.
+            // There is no room to grow ahead, so hold just what has arrived.
             capacity = len;
             if !self.share.grow_to(capacity) {
                 return false;
@@ -106,7 +107,7 @@ mod tests {
         assert!(buffer.push(&b"6"[..]) && budget.held() == 10);
     }
 
-    /// A server may have cut a piece from a buffer that is far larger.
+    /// A chunk may be a slice of a far larger buffer of the server.
     #[test]
     fn a_piece_of_a_body_keeps_nothing_alive_and_a_whole_body_is_not_copied() {
         let budget = new_budget();

@@ -30,19 +30,19 @@ pub(crate) struct BodyLimits {
 }
 
 pin_project! {
-    /// Reads the whole body, within its share of what all bodies may hold. Written by hand rather than as an `async fn`, so
-    /// that it needs no box: most bodies are complete at the second poll.
+    /// Reads the whole body, within its share of what all bodies may hold. Written by hand rather than as an `async
+    /// fn`, to need no box: most bodies are complete at the second poll.
     ///
     /// # Cancel safety
-    /// Dropped, it gives back what it holds.
+    /// When dropped, it gives back the bytes that it holds.
     pub(crate) struct ReadBody<B> {
         #[pin]
         body: B,
         // The `Content-Length`, if there is one.
         declared: Option<u64>,
-        // When it was first pending: its time counts from there.
+        // When the body was first pending: the time limit counts from there.
         waits_since: Option<Instant>,
-        // None until it is pending for the second time.
+        // None until the body is pending for the second time.
         #[pin]
         timer: Option<Sleep>,
         // None once the body was read.
@@ -52,7 +52,7 @@ pin_project! {
 }
 
 impl<B: Body> ReadBody<B> {
-    /// To be polled with the same `limits`. A body that finds no room is to be sent again after `retry_after`.
+    /// Must be polled with the same `limits`.
     pub(crate) fn new(
         headers: &HeaderMap,
         body: B,
@@ -75,6 +75,7 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
+    /// Reads on. A body that finds no room is to be sent again after `retry_after`.
     pub(crate) fn poll(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -136,7 +137,7 @@ impl<B: Body> ReadBody<B> {
         }
     }
 
-    /// The body, at the first call.
+    /// The body; `None` after the first call.
     fn finish(self: Pin<&mut Self>) -> Option<Result<(BufferedBody, BodyShare), Problem>> {
         let this = self.project();
         let (data, share) = this.buffer.take()?.freeze();
@@ -145,8 +146,8 @@ impl<B: Body> ReadBody<B> {
         Some(if is_complete { Ok((body, share)) } else { Err(incomplete()) })
     }
 
-    /// Pending until the time is over. The first time it just asks to be polled again: a server hands over what it has
-    /// read of a body once it was polled for it, and a timer costs more than a second poll.
+    /// Pending until the time limit. The first call sets no timer and only asks for another poll: a server hands over
+    /// what it has read of a body once it has been polled, and a second poll costs less than a timer.
     fn poll_timeout(self: Pin<&mut Self>, cx: &mut Context<'_>, time: Duration) -> Poll<Problem> {
         let mut this = self.project();
         let now = Instant::now();
@@ -159,7 +160,8 @@ impl<B: Body> ReadBody<B> {
             this.timer.set(Some(sleep_until(since + time)));
         }
         let Some(timer) = this.timer.as_pin_mut() else { return Poll::Pending };
-        // A body that used up the task's budget leaves none for the timer, which then never fires: so the clock is read, too.
+        // A body that used up the task's budget leaves none for the timer, which then never fires. So the clock is
+        // read, too.
         if now >= timer.deadline() || timer.poll(cx).is_ready() {
             return Poll::Ready(timed_out(time));
         }

@@ -11,8 +11,7 @@ use super::budget::BodyShare;
 use crate::buffered_body::BufferedBody;
 
 pin_project! {
-    /// The body that a handler gets: read to its end by the layer, or, where the layer had nothing to do with
-    /// the request, untouched.
+    /// The body that a handler gets: read to its end by the layer, or untouched if the layer does not act on the request.
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
@@ -30,7 +29,7 @@ pin_project! {
 }
 
 impl<B> RequestBody<B> {
-    /// A body that the layer has nothing to do with; also for tests of a handler without its layer.
+    /// A body that the layer has not read; also for tests of a handler without its layer.
     pub fn untouched(body: B) -> Self {
         Self { kind: Kind::Untouched { body } }
     }

@@ -20,8 +20,8 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || essence.ends_with("+json")
 }
 
-/// The canonical form of RFC 8785. `None` for what is not JSON, and where two bodies that a reader may distinguish would have
-/// the same form.
+/// The canonical form of RFC 8785. `None` for what is not JSON, and when a body that a reader may distinguish from this
+/// one would have the same form.
 pub(crate) fn canonicalize(body: &[u8]) -> Option<Vec<u8>> {
     if !numbers_are_exact(body) {
         return None;
@@ -37,7 +37,7 @@ fn numbers_are_exact(body: &[u8]) -> bool {
         rest = match byte {
             b'"' => after_string(after),
             b'-' | b'0'..=b'9' => {
-                let end = rest.iter().position(|byte| !is_of_number(*byte)).unwrap_or(rest.len());
+                let end = rest.iter().position(|byte| !is_number_byte(*byte)).unwrap_or(rest.len());
                 let (number, after) = rest.split_at(end);
                 if !is_exact(number) {
                     return false;
@@ -60,7 +60,7 @@ fn after_string(mut rest: &[u8]) -> &[u8] {
     }
 }
 
-fn is_of_number(byte: u8) -> bool {
+fn is_number_byte(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
 }
 
@@ -128,7 +128,7 @@ impl<'de> Visitor<'de> for UniqueVisitor {
         let mut members = Map::new();
         while let Some((name, Unique(value))) = access.next_entry::<String, _>()? {
             if members.insert(name, value).is_some() {
-                return Err(A::Error::custom("a member stands twice"));
+                return Err(A::Error::custom("a member occurs twice"));
             }
         }
         Ok(Value::Object(members))
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_readers_may_tell_apart_has_no_form() {
+    fn bodies_that_readers_may_tell_apart_have_no_form() {
         for body in [
             r#"{"a":1,"a":2}"#,
             r#"{"x":{"a":1,"a":1}}"#,
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_in_strings_are_no_numbers() {
+    fn digits_in_strings_are_not_numbers() {
         assert!(text(r#"["12345678901234567890", "\"12345678901234567890"]"#).is_some());
     }
 
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn content_types_of_json_are_known() {
+    fn content_types_of_json_are_recognised() {
         for (value, json) in [
             ("application/json", true),
             ("Application/JSON; charset=utf-8", true),

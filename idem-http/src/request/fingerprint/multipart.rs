@@ -1,4 +1,4 @@
-//! A body in parts (RFC 2046), without the boundary between them: clients make a new one for each sending.
+//! A multipart body (RFC 2046) without its boundary: clients make a new boundary each time they send.
 
 use std::ops::Range;
 
@@ -8,13 +8,13 @@ use memchr::memmem;
 
 /// The longest boundary that RFC 2046 allows.
 const MAX_BOUNDARY_LEN: usize = 70;
-/// A body with more delimiters than any form has is not worth the time.
+/// No form has more delimiters than this; a body that does is not worth the time.
 const MAX_DELIMITERS: usize = 1_000;
 
 /// A body whose boundary occurs only where a delimiter may stand, so that the boundary itself has no meaning.
 ///
-/// A media type, pieces and a boundary make exactly one body: two requests with the same media type and pieces differ in the
-/// boundary alone.
+/// A media type, pieces and a boundary make exactly one body: two requests with the same media type and pieces differ
+/// in the boundary alone.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Multipart<'a> {
     /// `Content-Type` before and after the boundary.
@@ -47,18 +47,19 @@ impl<'a> Multipart<'a> {
     /// What is before, between and after the delimiters, and whether the first one begins the body.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = &'a [u8]> {
         let body = self.body;
-        let is_at_once = self.delimiters.first().is_some_and(|first| first.start == 0);
+        let starts_at_once = self.delimiters.first().is_some_and(|first| first.start == 0);
         // Distinguishes a delimiter that begins the body from one after an empty line.
-        let first: &[u8] = if is_at_once { b"at once" } else { b"later" };
+        let first: &[u8] = if starts_at_once { b"at once" } else { b"later" };
         let starts = std::iter::once(0).chain(self.delimiters.iter().map(|delimiter| delimiter.end));
         let ends = self.delimiters.iter().map(|delimiter| delimiter.start).chain([body.len()]);
-        let pieces = starts.zip(ends).skip(usize::from(is_at_once)).map(move |(from, to)| &body[from..to]);
+        let pieces =
+            starts.zip(ends).skip(usize::from(starts_at_once)).map(move |(from, to)| &body[from..to]);
         std::iter::once(first).chain(pieces)
     }
 }
 
-/// Where the delimiters are. `None` unless every reader takes each occurrence of the boundary for a delimiter, on a line of
-/// its own and the closing one last.
+/// Where the delimiters are. `None` unless every reader takes each occurrence of the boundary for a delimiter, on a
+/// line of its own and the closing one last.
 fn delimiters(body: &[u8], boundary: &str) -> Option<Vec<Range<usize>>> {
     let dashed = format!("--{boundary}");
     let finder = memmem::Finder::new(&dashed);
@@ -110,7 +111,7 @@ fn split_boundary(content_type: &str) -> Option<([&str; 2], &str)> {
         if name == "boundary" && found.is_none() {
             found = Some((at, at + parameter.len(), value.trim()));
         } else if name.starts_with("boundary") || parameter.contains('"') {
-            // A second one, in whatever form, or a separator within quotes: readers differ.
+            // A second boundary, in whatever form, or a quoted string that may hide a separator: readers differ.
             return None;
         }
         at += parameter.len() + 1;
@@ -136,7 +137,7 @@ mod tests {
         HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_str(kind).unwrap())])
     }
 
-    /// The kind and the pieces, if the boundary does not count.
+    /// The media type and the pieces, if the boundary does not count.
     fn read(kind: &str, body: &str) -> Option<(String, Vec<String>)> {
         let headers = headers(kind);
         let multipart = Multipart::of(&headers, body.as_bytes())?;
@@ -174,7 +175,7 @@ mod tests {
         ] {
             assert_eq!(read(kind, body), None, "{kind}");
         }
-        // Within a longer one that begins alike, and where nothing may stand.
+        // A boundary that is a prefix of another line, and delimiters where none may be.
         for body in [
             "--one\r\n\r\n\r\n--ones\r\n--one--",
             "--ones\r\n--one--",
@@ -199,7 +200,7 @@ mod tests {
     }
 
     proptest! {
-        /// So two bodies of the same pieces differ in the boundary alone.
+        /// Hence two bodies of the same pieces differ in the boundary alone.
         #[test]
         fn a_body_is_its_pieces_with_the_boundary_between_them(
             body in proptest::collection::vec(prop_oneof!["--b", "\r\n--b", "\r\n", "--", "b", " ", "text", "\r"], 0..12),

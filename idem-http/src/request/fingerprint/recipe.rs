@@ -18,13 +18,13 @@ use crate::request::original_uri::original_uri;
 
 type CustomFn = Arc<dyn Fn(&Parts, &Bytes) -> Fingerprint + Send + Sync>;
 
-/// How a request becomes a [`Fingerprint`]: a key that comes again with another one is refused.
+/// How a request becomes a [`Fingerprint`]: a key that comes back with another fingerprint is refused.
 ///
 /// The standard one takes the method, path and query, the body as it was sent (compressed bytes are never inflated), and
 /// the headers that change what a request asks for: `Content-Type` and `Content-Encoding`, preconditions (`If-Match` and
 /// its like) and `Range`, `Prefer`, and overrides of the method. What it does not take, such as the host and all other
-/// headers, may differ between a request and its retry. So may the boundary of a `multipart` body, of which clients make a
-/// new one for each sending: what stands between the boundaries counts.
+/// headers, may differ between a request and its retry. So may the boundary of a `multipart` body, which clients make
+/// anew each time they send: what stands between the boundaries counts.
 ///
 /// ```
 /// use http::HeaderName;
@@ -81,13 +81,13 @@ impl FingerprintRecipe {
         Self::default()
     }
 
-    /// An own function of the request and its whole body. It runs for every request with a key, on the thread
-    /// that serves it, and must give a retry what it gave the first request.
+    /// A function of the application's own, of the request and its whole body. It runs for every request with a key, on
+    /// the thread that serves the request, and must give a retry what it gave the first request.
     pub fn own(function: impl Fn(&Parts, &Bytes) -> Fingerprint + Send + Sync + 'static) -> Self {
         Self { own: Some(Arc::new(function)), ..Self::default() }
     }
 
-    /// Takes this header in as well, with all its values in order.
+    /// Includes this header as well, with all its values in order.
     #[must_use]
     pub fn header(mut self, name: HeaderName) -> Self {
         if !self.headers.contains(&name) {
@@ -100,17 +100,18 @@ impl FingerprintRecipe {
     /// Takes a JSON body in its canonical form (RFC 8785), so that a retry may order its members and space them
     /// differently.
     ///
-    /// For `application/json` and `+json` without a content encoding. A body that has no exact canonical form is
-    /// taken as it was sent: one that is not JSON, has a member twice, or numbers of more than 15 digits, which
-    /// another reader may tell apart where this form does not.
+    /// Applies to `application/json` and `+json` without a content encoding. A body that has no exact canonical form is
+    /// taken as it was sent: one that is not JSON, has a member twice, or has numbers that another reader may tell
+    /// apart where this form does not (more than 15 digits, more than 40 characters, or an exponent of more than two
+    /// digits).
     #[cfg(feature = "canonical-json")]
     #[must_use]
     pub fn canonical_json(self) -> Self {
         Self { canonical_json: true, ..self }
     }
 
-    /// The fingerprint of a request, as a layer with this recipe takes it; of the URI that [`original_uri`] finds, or
-    /// else its own.
+    /// The fingerprint of a request, as a layer with this recipe takes it: of the URI that [`original_uri`] finds, or
+    /// otherwise of the request's own.
     #[must_use]
     pub fn fingerprint(&self, parts: &Parts, body: &Bytes) -> Fingerprint {
         self.of(parts, original_uri(&parts.extensions).unwrap_or(&parts.uri), body)
@@ -127,8 +128,8 @@ impl FingerprintRecipe {
         builder.push(parts.method.as_str());
         builder.push(path_and_query(uri));
         if *uri != parts.uri {
-            // A router took a prefix off. Or the request is a part of a batch and has the extensions of the request around it,
-            // whose URI that is.
+            // A router removed a prefix. Or the request is a part of a batch, and `uri` is that of the enclosing
+            // request, whose extensions it was given.
             builder.push("within");
             builder.push(path_and_query(&parts.uri));
         }
@@ -156,8 +157,8 @@ impl FingerprintRecipe {
         builder.finish()
     }
 
-    /// The headers of this recipe that a request has, in the order of the recipe. One pass over the request's headers, which
-    /// are few, is faster than a look-up for each name of the recipe.
+    /// The headers of this recipe that a request has, in the order of the recipe. One pass over the request's few
+    /// headers is faster than a look-up for each name of the recipe.
     fn present<'a>(&'a self, headers: &HeaderMap) -> impl Iterator<Item = &'a HeaderName> {
         let may_count = |name: &&HeaderName| self.lengths & length_bit(name) != 0;
         let present: SmallVec<[&HeaderName; 8]> = headers.keys().filter(may_count).collect();

@@ -1,6 +1,6 @@
 //! `grpc-status-details-bin`: a `google.rpc.Status`, which clients of all languages can read.
 //!
-//! Written by hand, since these few fields are all of protobuf that the layer needs:
+//! Encoded by hand, since these few messages are all of protobuf that the layer needs:
 //!
 //! ```text
 //! Status    { int32 code = 1; string message = 2; repeated Any details = 3; }
@@ -20,10 +20,10 @@ use http::HeaderValue;
 const DOMAIN: &str = "idem-http";
 /// The longest `Duration` of protobuf: about 10,000 years.
 const MAX_SECONDS: u64 = 315_576_000_000;
-/// Clients limit metadata to some KiB, and the message is in it twice.
+/// Clients limit metadata to some KiB, and the message is in the metadata twice.
 const MAX_MESSAGE_LEN: usize = 2_048;
 
-/// The value of the header; `None` where clients might refuse the whole answer for its size.
+/// The value of the header; `None` when clients might refuse the whole answer for its size.
 pub(crate) fn details(
     status: u16,
     message: &str,
@@ -37,7 +37,7 @@ pub(crate) fn details(
     varint_field(&mut bytes, 1, u64::from(status));
     length_delimited(&mut bytes, 2, message.as_bytes());
     let mut info = Vec::new();
-    // The schema wants capitals.
+    // The schema of `ErrorInfo` asks for capitals.
     length_delimited(&mut info, 1, code.to_ascii_uppercase().as_bytes());
     length_delimited(&mut info, 2, DOMAIN.as_bytes());
     detail(&mut bytes, "google.rpc.ErrorInfo", &info);
@@ -52,7 +52,7 @@ pub(crate) fn details(
     HeaderValue::try_from(STANDARD_NO_PAD.encode(bytes)).ok()
 }
 
-/// One of the details of a `Status`.
+/// Adds one detail to a `Status`.
 fn detail(bytes: &mut Vec<u8>, name: &str, value: &[u8]) {
     let mut any = Vec::new();
     length_delimited(&mut any, 1, format!("type.googleapis.com/{name}").as_bytes());
@@ -60,7 +60,7 @@ fn detail(bytes: &mut Vec<u8>, name: &str, value: &[u8]) {
     length_delimited(bytes, 3, &any);
 }
 
-/// A field that is a number; a zero is left out, as proto3 does.
+/// Adds a number; a zero is left out, as in proto3.
 fn varint_field(bytes: &mut Vec<u8>, field: u8, value: u64) {
     if value != 0 {
         bytes.push(field << 3);
@@ -68,14 +68,14 @@ fn varint_field(bytes: &mut Vec<u8>, field: u8, value: u64) {
     }
 }
 
-/// A field that has a length: a text, bytes, or a message.
+/// Adds a field with a length: a text, bytes, or a message.
 fn length_delimited(bytes: &mut Vec<u8>, field: u8, value: &[u8]) {
     bytes.push(field << 3 | 2);
     varint(bytes, value.len() as u64);
     bytes.extend_from_slice(value);
 }
 
-/// Seven bits in each byte, the lowest first.
+/// Adds a number with seven bits in each byte, the lowest first.
 fn varint(bytes: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         bytes.push(value.to_le_bytes()[0] | 0x80);
@@ -94,7 +94,7 @@ mod tests {
 
     use super::*;
 
-    /// As a client of tonic has it.
+    /// The status as a client of tonic sees it.
     fn read(status: u16, message: &str, code: &str, pause: Option<Duration>) -> Status {
         let header = details(status, message, code, pause).unwrap();
         let bytes = STANDARD_NO_PAD.decode(header.as_bytes()).unwrap();
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_pause_helps_there_is_none() {
+    fn without_a_pause_there_is_no_retry_info() {
         let status = read(9, "used", "key_reused", None);
         assert!(status.check_error_details().unwrap().retry_info().is_none());
     }

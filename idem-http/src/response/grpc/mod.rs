@@ -1,4 +1,4 @@
-//! What is particular to gRPC: its content type, and its refusals.
+//! What is specific to gRPC: its content type, and its refusals.
 
 pub(crate) mod content_type;
 mod details;

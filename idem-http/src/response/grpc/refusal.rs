@@ -1,4 +1,4 @@
-//! A problem as gRPC has it.
+//! A problem as an answer of gRPC.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -38,7 +38,7 @@ pub(crate) fn refusal(problem: &Problem) -> Response<Bytes> {
     response
 }
 
-/// Printable ASCII but `%` stays as it is.
+/// Printable ASCII other than `%` stays as it is.
 fn escaped(message: &str) -> String {
     const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
     utf8_percent_encode(message, ESCAPED).to_string()
@@ -68,7 +68,7 @@ fn status(kind: Kind) -> u16 {
     }
 }
 
-/// As gRPC maps a status of HTTP, except that other errors of the client are `INVALID_ARGUMENT`.
+/// Maps a status of HTTP as gRPC does, except that other client errors are `INVALID_ARGUMENT`.
 fn status_of_http(status: StatusCode) -> u16 {
     match status.as_u16() {
         401 => 16,
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_escaped_as_grpc_has_it() {
+    fn a_message_is_percent_encoded() {
         assert_eq!(escaped("100 % ä\n"), "100 %25 %C3%A4%0A");
     }
 }

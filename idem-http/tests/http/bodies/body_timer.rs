@@ -1,4 +1,4 @@
-//! From when on the time of a body counts, and what cannot make it longer.
+//! When the time limit of a body starts to count, and that nothing can extend it.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -20,7 +20,7 @@ fn app() -> App {
     App::with(|body: Bytes| async move { body }, |builder| builder.body_timeout(TIME))
 }
 
-/// A body without an end, in its own way.
+/// A body without an end: the function makes its next piece, or none for now.
 struct Endless(fn(&mut Context<'_>) -> Option<&'static str>);
 
 impl http_body::Body for Endless {
@@ -38,9 +38,9 @@ impl http_body::Body for Endless {
     }
 }
 
-/// A connection that is busy elsewhere, or whose server polls no more than so many requests at a time.
+/// As on a connection that is busy elsewhere, or under a server that polls a limited number of requests at a time.
 #[tokio::test(start_paused = true)]
-async fn the_time_of_a_body_counts_from_the_first_look_though_the_second_comes_late() {
+async fn the_time_of_a_body_counts_from_the_first_poll_even_if_the_second_comes_late() {
     let app = app();
     let (body, sender) = channel_of(SizeHint::with_exact(1_000));
     sender.send("0123456789");
@@ -59,19 +59,19 @@ async fn the_time_of_a_body_counts_from_the_first_look_though_the_second_comes_l
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_wakes_nobody_or_itself_always_meets_its_time_limit() {
-    let ways: [fn(&mut Context<'_>) -> Option<&'static str>; 2] = [
+async fn a_body_that_never_wakes_or_always_wakes_meets_its_time_limit() {
+    let endless: [fn(&mut Context<'_>) -> Option<&'static str>; 2] = [
         |_| None,
         |cx| {
             cx.waker().wake_by_ref();
             None
         },
     ];
-    for way in ways {
+    for next in endless {
         let app = app();
         let ask = async {
-            let asked = app.router.clone().oneshot(post("k", Body::new(Endless(way))));
-            // Time stands still while anything is to be done.
+            let asked = app.router.clone().oneshot(post("k", Body::new(Endless(next))));
+            // The paused clock advances by itself only when nothing is left to do.
             let clock = async {
                 loop {
                     advance(Duration::from_secs(1)).await;
@@ -87,7 +87,7 @@ async fn a_body_that_wakes_nobody_or_itself_always_meets_its_time_limit() {
     }
 }
 
-/// Polled by a clock, as by an executor that heeds no waker.
+/// As under an executor that polls at intervals and ignores wakers.
 #[tokio::test(start_paused = true)]
 async fn a_body_that_is_polled_without_a_waker_meets_its_time_limit() {
     let app = app();
@@ -100,11 +100,11 @@ async fn a_body_that_is_polled_without_a_waker_meets_its_time_limit() {
         }
         advance(Duration::from_secs(1)).await;
     }
-    panic!("never late");
+    panic!("the body met no time limit");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_late_body_held_is_free_and_its_scope_with_it() {
+async fn the_bytes_of_a_late_body_are_given_back_to_the_bound_and_to_its_scope() {
     let app = app();
     for _ in 0..3 {
         let (body, sender) = channel_of(SizeHint::with_exact(1_000));

@@ -1,4 +1,4 @@
-//! Bodies that are on their way or waiting hold no more memory than all of them may.
+//! Bodies that are still arriving, or whose requests wait, hold no more memory than the bound for all bodies.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use idem_core::ErrorKind;
 use idem_http::WhenInFlight;
 use tokio::time::sleep;
 
-use crate::support::{App, Calls, Gate, Server, channel_of, post, problem_code, shared_scope, until};
+use super::accounts::Accounts;
+use crate::support::{App, Calls, Gate, HUNDRED, Server, builder, channel_of, post, problem_code, until};
 
 const LENGTH: usize = 4_000;
 const HALF: usize = 1_500;
@@ -51,7 +52,7 @@ async fn many_half_sent_bodies_hold_no_more_than_the_bound_and_those_that_leave_
         assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1"), "{answer}");
         assert_eq!(app.layer.bodies_bytes(), BOUND);
     }
-    // Half of them leave. One that was refused before, and one that waited all the time, come to their ends.
+    // Half of the clients leave. Now a request that was refused before and one that has waited all along can finish.
     held.drain(..5);
     until(|| app.layer.bodies_bytes() == BOUND / 2).await;
     for (key, raw) in [(59, server.raw().await), (9, held.pop().unwrap())] {
@@ -66,7 +67,7 @@ async fn many_half_sent_bodies_hold_no_more_than_the_bound_and_those_that_leave_
     until(|| app.layer.bodies_bytes() == 0).await;
 }
 
-/// A sender that stalls, and one that is slow.
+/// One sender stalls, another is slow.
 #[tokio::test(start_paused = true)]
 async fn no_sender_holds_its_share_longer_than_a_body_may_take() {
     let app = App::new(|| async { "answer" });
@@ -115,7 +116,7 @@ async fn a_body_holds_its_bytes_until_its_handler_takes_them() {
     let first = ask();
     before.entered().await;
     assert_eq!(app.layer.bodies_bytes(), 10);
-    // Those that wait for it hold theirs, and leave with them.
+    // Retries that wait hold the bytes of their bodies, and give them back when they leave.
     let retries = [ask(), ask()];
     until(|| app.layer.waiting() == 2).await;
     assert_eq!(app.layer.bodies_bytes(), 30);
@@ -141,7 +142,7 @@ async fn a_bound_of_one_body_lets_one_in_and_tells_the_other_to_come_again() {
     until(|| app.layer.bodies_bytes() == 6).await;
     let other = app.ask(post("other", "01234")).await;
     assert_eq!((problem_code(&other).as_str(), other.retry_after()), ("bodies_full", Some(1)));
-    // A body of nothing takes no room, and one without a key is none of the layer's.
+    // An empty body takes no room, and the layer does not read that of a request without a key.
     assert_eq!(app.ask(post("none", "")).await.status, StatusCode::OK);
     let plain = http::Request::post("/").body("0123456789".into()).unwrap();
     assert_eq!(app.ask(plain).await.text(), "0123456789");
@@ -151,27 +152,15 @@ async fn a_bound_of_one_body_lets_one_in_and_tells_the_other_to_come_again() {
     assert_eq!(app.ask(post("other", "01234")).await.text(), "01234");
 }
 
-/// Scopes are counted in slots by chance, so of some others one or two may share that of the flood.
 #[tokio::test]
 async fn an_account_that_floods_leaves_room_to_the_others() {
-    let store = idem_moka::MokaStore::new(idem_moka::MokaConfig::default()).unwrap();
-    let layer = idem_http::IdempotencyLayer::builder(store, |parts| {
-        Ok(idem_core::Scope::new(parts.headers["account"].as_bytes())?)
-    });
-    let layer = layer.max_body(100).max_bodies_bytes(10_000).build().unwrap();
-    let app = axum::Router::new().route("/", axum::routing::post(|body: Bytes| async move { body }));
-    let router = app.layer(layer.clone());
-    let ask = |account: &str, key: &str, body: axum::body::Body| {
-        let mut request = post(key, body);
-        request.headers_mut().insert("account", account.parse().unwrap());
-        let router = router.clone();
-        tokio::spawn(async move { crate::support::ask(&router, request).await })
-    };
+    let accounts = Accounts::new(100, 10_000);
+    let layer = &accounts.layer;
     let mut half_sent = Vec::new();
     for key in 0..100 {
         let (body, sender) = channel_of(SizeHint::with_exact(100));
-        let asked = ask("flood", &key.to_string(), body);
-        sender.send("0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789");
+        let asked = accounts.ask("flood", &key.to_string(), body);
+        sender.send(HUNDRED);
         until(|| asked.is_finished() || layer.bodies_bytes() == (half_sent.len() + 1) * 100).await;
         if asked.is_finished() {
             assert_eq!(problem_code(&asked.await.unwrap()), "bodies_full");
@@ -180,11 +169,7 @@ async fn an_account_that_floods_leaves_room_to_the_others() {
         }
     }
     assert_eq!(layer.bodies_bytes(), 9_000);
-    let mut served = 0;
-    for account in 0..8 {
-        let answer = ask(&account.to_string(), "k", "x".repeat(100).into()).await.unwrap();
-        served += usize::from(answer.status == StatusCode::OK);
-    }
+    let served = accounts.others_served().await;
     assert!(served >= 6, "{served}");
     for (asked, sender) in half_sent {
         sender.break_off();
@@ -195,10 +180,6 @@ async fn an_account_that_floods_leaves_room_to_the_others() {
 
 #[test]
 fn a_bound_below_one_body_is_refused_and_the_default_follows_the_largest() {
-    let builder = || {
-        let store = idem_moka::MokaStore::new(idem_moka::MokaConfig::default()).unwrap();
-        shared_scope(std::sync::Arc::new(store))
-    };
     let error = builder().max_body(1_000).max_bodies_bytes(999).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert!(error.message().contains("max_bodies_bytes (999) is less than max_body (1000)"), "{error}");

@@ -1,4 +1,4 @@
-//! Clients that mean harm: bounded memory, 4xx, nothing executed.
+//! Malicious clients: memory stays bounded, the answer is 4xx, and nothing is executed.
 
 use std::io::Write;
 use std::time::Duration;
@@ -22,7 +22,7 @@ fn app() -> (Calls, App) {
     (calls, App::with(handler, |builder| builder.max_body(LIMIT).body_timeout(time)))
 }
 
-/// The answer to `work`, and the most bytes that stood allocated at one moment of it.
+/// The result of `work`, and the most bytes that were allocated at any moment of it.
 fn measured<T>(work: impl Future<Output = T>) -> (T, u64) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut work = Some(work);

@@ -1,5 +1,6 @@
-//! Bodies: their bounds, the memory that they may hold, and clients that mean harm.
+//! Bodies: their bounds, the memory that they may hold, and malicious clients.
 
+mod accounts;
 mod body_timer;
 mod half_sent;
 mod hostile;

@@ -1,4 +1,4 @@
-//! Bodies have bounds on both sides; what goes past the bound of an answer still reaches the first client whole.
+//! The bodies of requests and of answers have limits. An answer past its limit still reaches the first client whole.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
@@ -88,7 +88,7 @@ async fn an_answer_past_the_cap_arrives_whole_and_is_not_kept() {
 }
 
 #[tokio::test]
-async fn an_answer_past_the_cap_is_told_in_the_log() {
+async fn an_answer_past_the_cap_is_logged() {
     let logged = Logged::default();
     let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(logged.clone()));
     let app = App::with(|| async { "x".repeat(1001) }, |builder| builder.max_response(1000));
@@ -116,7 +116,7 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Logged {
     }
 }
 
-/// Of its body nothing has come when its head is sent.
+/// The handler sends the head before any of the body.
 #[tokio::test(start_paused = true)]
 async fn an_answer_of_a_known_length_past_the_cap_is_not_waited_for() {
     let gate = Gate::new();
@@ -162,7 +162,7 @@ async fn an_answer_as_long_as_the_cap_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_past_the_time_limit_arrives_as_it_comes_and_is_on_record_before() {
+async fn an_answer_past_the_time_limit_is_recorded_first_and_then_sent_as_it_comes() {
     let (gate, calls) = (Gate::new(), Calls::default());
     let (held, counted) = (gate.clone(), calls.clone());
     let handler = move || async move {
@@ -185,10 +185,10 @@ async fn an_answer_past_the_time_limit_arrives_as_it_comes_and_is_on_record_befo
     assert_eq!(calls.count(), 1);
 }
 
-/// It would else be silent for as long as an answer may take that says its length.
+/// Otherwise a stream would send nothing for as long as an answer with a declared length may take.
 #[tokio::test(start_paused = true)]
 async fn an_answer_without_a_length_flows_after_a_moment_and_one_with_a_length_is_waited_for() {
-    for (hint, patience) in [(SizeHint::default(), 1), (SizeHint::with_exact(10), 10)] {
+    for (hint, seconds) in [(SizeHint::default(), 1), (SizeHint::with_exact(10), 10)] {
         let senders = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&senders);
         let handler = move || async move {
@@ -202,19 +202,19 @@ async fn an_answer_without_a_length_flows_after_a_moment_and_one_with_a_length_i
         let first = app.router.clone().oneshot(post("k", "")).await.unwrap();
         let frame = first.into_body().frame().await.unwrap().unwrap();
         assert_eq!(frame.into_data().unwrap(), "begun");
-        assert_eq!(begun.elapsed().as_secs(), patience);
+        assert_eq!(begun.elapsed().as_secs(), seconds);
         assert!(app.ask(post("k", "")).await.text().contains("streamed"));
     }
 }
 
-/// Pieces of nothing fill no buffer, and are always there.
+/// Empty pieces fill no buffer, and are always ready.
 #[tokio::test]
-async fn an_endless_answer_of_nothing_meets_the_time_limit() {
+async fn an_endless_answer_of_empty_pieces_meets_the_time_limit() {
     let handler = || async { Response::new(repeated("", usize::MAX)) };
     let app = App::with(handler, |builder| builder.response_timeout(Duration::from_millis(50)));
     let first =
         tokio::time::timeout(Duration::from_secs(10), app.router.clone().oneshot(post("k", ""))).await;
-    assert!(first.is_ok(), "it was waited for");
+    assert!(first.is_ok(), "the layer waited for the end of the answer");
     let retry = app.ask(post("k", "")).await;
     assert!(retry.text().contains("streamed"), "{retry:?}");
 }

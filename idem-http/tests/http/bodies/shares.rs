@@ -1,4 +1,4 @@
-//! However a request ends, its scope has its whole share again.
+//! However a request ends, its scope gets its whole share back.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use idem_moka::{MokaConfig, MokaStore};
 use tokio::time::timeout;
 use tower::ServiceExt;
 
-use crate::support::{channel_of, frames, post};
+use crate::support::{HUNDRED, channel_of, frames, post};
 
 const MOST: usize = 10_000;
 
@@ -24,7 +24,7 @@ fn of_tenant(key: &str, body: Body, how: &str) -> Request<Body> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_a_request_ends_in_its_scope_has_its_whole_share_again() {
+async fn however_a_request_ends_its_scope_gets_its_whole_share_back() {
     let store = MokaStore::new(MokaConfig::default()).unwrap();
     let scope = |parts: &http::request::Parts| Ok(Scope::new(parts.headers["account"].as_bytes())?);
     let recipe = FingerprintRecipe::own(|parts, body| {
@@ -51,8 +51,7 @@ async fn whatever_a_request_ends_in_its_scope_has_its_whole_share_again() {
         let stalled = || {
             let (body, sender) = channel_of(SizeHint::default());
             sender.send("0123456789");
-            sender
-                .send("0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789");
+            sender.send(HUNDRED);
             (body, sender)
         };
         let (late, _late) = stalled();
@@ -60,7 +59,7 @@ async fn whatever_a_request_ends_in_its_scope_has_its_whole_share_again() {
         breaking.break_off();
         let (long, sender) = stalled();
         for _ in 0..MOST / 100 {
-            sender.send("0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789");
+            sender.send(HUNDRED);
         }
         for (number, (body, how)) in [
             (large(), "first"),

@@ -1,4 +1,4 @@
-//! What goes along with a request whose client is gone, and what does not go on.
+//! What a request keeps when its client is gone, and which requests end instead.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,7 +23,7 @@ async fn with_tenant(request: Request, next: Next) -> axum::response::Response {
     TENANT.scope(7, next.run(request)).await
 }
 
-/// Asks, and leaves once the handler has begun.
+/// Sends a request, and leaves once the handler has begun.
 async fn ask_and_leave(router: axum::Router, gate: &Gate) {
     tokio::select! {
         _ = router.oneshot(post("k", "")) => panic!("it was answered"),
@@ -73,7 +73,7 @@ async fn the_span_around_the_request_comes_along() {
         tracing::info!("after the client left");
     });
     let around = Around::default();
-    // The layer's own span is below its level: what it stands in is all that there is.
+    // The layer's own span is filtered out by its level, so only the span around it is left.
     let only_info = tracing_subscriber::filter::LevelFilter::INFO;
     let subscriber = tracing_subscriber::registry().with(only_info).with(around.clone());
     let _guard = tracing::subscriber::set_default(subscriber);
@@ -112,7 +112,7 @@ async fn retries_that_wait_end_with_their_clients() {
     assert_eq!(calls.count(), 1);
 }
 
-/// It asked for the lock, and is gone when that is answered.
+/// The client leaves while the store is asked for the lock.
 #[tokio::test]
 async fn a_retry_whose_client_left_before_it_could_wait_takes_no_place() {
     let (gate, lock) = (Gate::new(), Gate::new());
@@ -139,7 +139,7 @@ async fn a_retry_whose_client_left_before_it_could_wait_takes_no_place() {
 }
 
 #[tokio::test]
-async fn one_more_than_may_wait_is_told_so_at_once() {
+async fn a_retry_beyond_those_that_may_wait_is_refused_at_once() {
     let gate = Gate::new();
     let held = gate.clone();
     let app = App::with(

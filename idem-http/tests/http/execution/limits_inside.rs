@@ -1,4 +1,4 @@
-//! Limits and shedding inside the layer: a replay needs none of it, and what was shed was not executed.
+//! Limits and load shedding inside the layer: a replay does not wait for them, and what was shed was not executed.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::support::{Calls, Gate, bare_layer, post, shared_scope};
 
 type Body = RequestBody<Full<Bytes>>;
 
-/// Answers with the number of its call, once it may.
+/// A service that waits at the gate and answers with the number of its call.
 fn counted(
     gate: &Gate,
     calls: &Calls,
@@ -52,7 +52,7 @@ async fn a_replay_does_not_wait_for_a_limit_inside() {
     gate.entered().await;
     let replay = service.clone().oneshot(request("a")).await.unwrap();
     assert!(replay.headers().contains_key("idempotency-replayed"));
-    // One without a key waits, as it would without the layer.
+    // A request without a key waits, as it would without the layer.
     let mut plain = Box::pin(service.clone().oneshot(Request::post("/").body(Full::default()).unwrap()));
     tokio::select! {
         biased;
@@ -83,7 +83,7 @@ async fn what_was_shed_was_not_executed() {
     assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "2");
 }
 
-/// It may be of whatever the handler asked in turn.
+/// The error may come from something that the handler called.
 #[tokio::test]
 async fn what_was_shed_further_inside_may_have_been_executed() {
     let calls = Calls::default();
@@ -101,7 +101,7 @@ async fn what_was_shed_further_inside_may_have_been_executed() {
     assert_eq!(calls.count(), 1);
 }
 
-/// Another attempt may have taken over while it waited for its turn.
+/// Another attempt may have taken over while the request waited for its turn.
 #[tokio::test]
 async fn a_request_whose_lease_ended_in_the_queue_does_not_begin() {
     let clock = ManualClock::new(Timestamp::from_micros(1_000_000_000));
@@ -123,7 +123,7 @@ async fn a_request_whose_lease_ended_in_the_queue_does_not_begin() {
     assert_eq!((answer.status(), calls.count()), (StatusCode::SERVICE_UNAVAILABLE, 1));
 }
 
-/// Its readiness is asked for once the key is locked, and what it says then was before anything ran.
+/// The layer asks for readiness once the key is locked: an error then comes before anything ran.
 #[tokio::test]
 async fn a_service_that_cannot_be_called_gives_the_key_back() {
     #[derive(Clone)]

@@ -11,7 +11,7 @@ use tower::ServiceExt;
 use crate::support::{App, Calls, Client, Fault, FaultyStore, Gate, Server, post};
 use idem_core::error::Operation;
 
-/// Stands outside the layer, as a server does, and says when a request was dropped before its answer.
+/// Stands outside the layer, as a server does, and reports each request that is dropped before its answer.
 #[derive(Clone)]
 struct Drops(Arc<Semaphore>);
 
@@ -41,7 +41,7 @@ impl Drops {
         (drops, router.layer(from_fn(watch)))
     }
 
-    async fn one(&self) {
+    async fn next(&self) {
         self.0.acquire().await.unwrap().forget();
     }
 }
@@ -66,7 +66,7 @@ async fn a_thousand_clients_leave_and_every_handler_ends_and_every_retry_replays
         raw.send(format!("{lines}Content-Length: 4\r\n\r\n{client:04}")).await;
         gate.entered().await;
         drop(raw);
-        drops.one().await;
+        drops.next().await;
         gate.open();
     }
     app.layer.running().ended().await;
@@ -95,7 +95,7 @@ async fn over_http_2_a_cancelled_request_goes_on_too() {
         _ = client.ask(post("k", "")) => panic!("it was answered"),
         () = gate.entered() => {}
     }
-    drops.one().await;
+    drops.next().await;
     gate.open();
     app.layer.running().ended().await;
     assert!(client.ask(post("k", "")).await.is_replayed());

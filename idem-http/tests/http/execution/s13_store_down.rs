@@ -1,4 +1,4 @@
-//! A store that fails: nothing runs without a lock, and what ran is never released.
+//! A store that fails: nothing runs without a lock, and the key of a handler that ran is never released.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +50,7 @@ async fn a_store_that_is_down_is_503_in_bounded_time_and_nothing_runs() {
     }
 }
 
-/// Whoever filled it must not switch off the protection of everybody.
+/// Whoever filled the store must not switch off everybody's protection.
 #[tokio::test]
 async fn a_full_store_has_a_code_of_its_own_and_lets_nothing_through() {
     for when in [WhenStoreFails::Refuse, WhenStoreFails::PassThrough] {
@@ -212,7 +212,7 @@ async fn a_redb_store_that_was_closed_is_503_and_the_next_process_replays() {
         let handler = move || async move { format!("answer {}", counted.add()) };
         App::over(Arc::new(store.clone()), handler, |builder| builder.store_timeout(limit))
     };
-    // A disk takes its time; a closed store does not get better with time.
+    // An open store on a slow disk gets its time; a closed store does not recover.
     let (patient, brief) = (Duration::from_mins(1), Duration::from_millis(50));
     let store = RedbStore::open(&*path).await.unwrap();
     assert_eq!(over(&store, patient).ask(post("k", "")).await.text(), "answer 1");

@@ -54,7 +54,7 @@ async fn a_slow_handler_keeps_its_lease_while_it_runs() {
 }
 
 #[tokio::test]
-async fn who_lost_the_lease_answers_with_the_winners_result() {
+async fn a_handler_that_lost_its_lease_answers_with_the_winners_result() {
     let Slow { app, clock, calls, gates: [first_gate, second_gate] } = slow(|builder| builder);
     let (first, second) = tokio::join!(app.ask(post("k", "")), async {
         first_gate.entered().await;
@@ -70,7 +70,7 @@ async fn who_lost_the_lease_answers_with_the_winners_result() {
 }
 
 #[tokio::test]
-async fn who_lost_the_lease_to_one_that_still_runs_answers_409() {
+async fn a_handler_that_lost_its_lease_to_a_running_one_answers_409() {
     let Slow { app, clock, gates: [first_gate, second_gate], .. } = slow(|builder| builder);
     let second = async {
         first_gate.entered().await;
@@ -93,7 +93,7 @@ async fn who_lost_the_lease_to_one_that_still_runs_answers_409() {
 }
 
 #[tokio::test]
-async fn who_lost_the_lease_waits_for_the_winner_when_the_policy_says_so() {
+async fn a_handler_that_lost_its_lease_waits_for_the_winner_when_the_policy_says_so() {
     let wait = WhenInFlight::Wait(Duration::from_mins(1));
     let Slow { app, clock, gates: [first_gate, second_gate], .. } =
         slow(|builder| builder.when_in_flight(wait));
@@ -105,7 +105,7 @@ async fn who_lost_the_lease_waits_for_the_winner_when_the_policy_says_so() {
     let between = async {
         second_gate.entered().await;
         first_gate.open();
-        // Whether the first asks before the second is done or after: it gets the second's answer.
+        // Whether the first asks before or after the second is done, it gets the second's answer.
         tokio::task::yield_now().await;
         second_gate.open();
     };

@@ -26,7 +26,7 @@ async fn the_attempt_and_the_key_are_extractors() {
 }
 
 #[tokio::test]
-async fn without_a_key_there_is_none() {
+async fn without_a_key_there_is_no_attempt() {
     let request = || Request::post("/").body(Body::empty()).unwrap();
     let optional = App::new(|attempt: Option<Attempt>, key: Option<IdempotencyKey>| async move {
         format!("{} {}", attempt.is_none(), key.is_none())
@@ -40,9 +40,9 @@ async fn without_a_key_there_is_none() {
     );
 }
 
-/// A mistake of the server's, which the client cannot mend.
+/// A mistake in the server, which the client cannot mend.
 #[tokio::test]
-async fn on_a_route_that_no_layer_acts_on_there_is_none() {
+async fn on_a_route_that_no_layer_acts_on_there_is_no_attempt() {
     let app = App::new(|_: Attempt| async {});
     let get = Request::get("/").header("idempotency-key", "k").body(Body::empty()).unwrap();
     let outside = axum::Router::new().route("/", axum::routing::post(|_: Attempt| async {}));
@@ -55,7 +55,7 @@ async fn on_a_route_that_no_layer_acts_on_there_is_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_request_that_was_let_through_there_is_none_and_it_may_come_again() {
+async fn a_request_that_was_let_through_has_no_attempt_and_may_be_sent_again() {
     let store = FaultyStore::new();
     let app = App::over(
         Arc::new(store.clone()),
@@ -82,7 +82,7 @@ async fn the_next_attempt_goes_on_from_the_last_checkpoint() {
         }
         assert_eq!(attempt.save(3, "reserved").await.unwrap(), Effect::Applied);
         held.pass().await;
-        // It lost the key meanwhile, and is told so.
+        // The attempt has lost its key meanwhile, and is told so.
         assert!(matches!(attempt.save(4, "charged").await.unwrap(), Effect::Lost(_)));
         "too late".to_owned()
     };
@@ -92,7 +92,7 @@ async fn the_next_attempt_goes_on_from_the_last_checkpoint() {
     assert_eq!(first.text(), second.text());
 }
 
-/// What the first attempt answers, which stays at the gate past its lease, and what the one that takes over does.
+/// The answers of a first attempt that stays at the gate past its lease, and of the one that takes over.
 async fn overtaken(app: &App, gate: &Gate, clock: &ManualClock) -> (Reply, Reply) {
     tokio::join!(app.ask(post("k", "")), async {
         gate.entered().await;
@@ -107,7 +107,7 @@ const BOOKED: TableDefinition<'_, &str, u64> = TableDefinition::new("booked");
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Books once per key, in the transaction that completes it, and answers so many bytes.
+/// Books once per key, in the transaction that completes the key, and answers with a body of at least `size` bytes.
 async fn book(attempt: Attempt, fails: bool, size: usize) -> Response {
     let store = Arc::clone(attempt.store());
     let booking = attempt.clone();
@@ -123,23 +123,6 @@ async fn book(attempt: Attempt, fails: bool, size: usize) -> Response {
     });
     let concluded: Result<Response, Failure> = attempt.conclude(transacted.await);
     concluded.unwrap_or_else(|error| (StatusCode::CONFLICT, error.to_string()).into_response())
-}
-
-fn lost() -> Response {
-    let mut response = StatusCode::SERVICE_UNAVAILABLE.into_response();
-    response.extensions_mut().insert(NotExecuted);
-    response
-}
-
-trait Mark {
-    fn mark(self, response: Response) -> Response;
-}
-
-impl Mark for InDoubt {
-    fn mark(self, mut response: Response) -> Response {
-        response.extensions_mut().insert(self);
-        response
-    }
 }
 
 #[tokio::test]
@@ -167,7 +150,7 @@ async fn a_handler_completes_its_key_with_its_own_data_and_the_layer_answers_fro
     assert_eq!(table.get("alice").unwrap().unwrap().value(), 1, "booked once, and the failed one undone");
 }
 
-/// It is refused before anything is committed, and the client hears why.
+/// The answer is refused before anything is committed, and the client is told why.
 #[tokio::test]
 async fn an_answer_that_cannot_be_kept_commits_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -182,7 +165,7 @@ async fn an_answer_that_cannot_be_kept_commits_nothing() {
     assert!(other.text().starts_with("booked 1 "), "the first one booked nothing");
 }
 
-/// Whatever a transaction came to, no client sees what stands in for its answer.
+/// However a transaction ends, no client sees the placeholder for its answer.
 #[tokio::test]
 async fn no_client_sees_what_stands_in_for_an_answer() {
     let store = FaultyStore::new();
@@ -212,7 +195,7 @@ async fn an_answer_in_doubt_is_taken_from_the_record() {
         let outcome = attempt.outcome(&http::Response::new("recorded")).unwrap();
         let lease = attempt.lease();
         let _unknown = attempt.store().complete(lease, outcome, lease.retention()).await.unwrap_err();
-        InDoubt.mark("not what the client gets".into_response())
+        (InDoubt, "not what the client gets")
     };
     let app = App::over(Arc::new(store.clone()), handler, |builder| builder);
     store.fail(Operation::Complete, Fault::Answered(ErrorKind::Timeout));
@@ -272,7 +255,7 @@ async fn the_helper_makes_the_outcome_that_the_layer_would_store() {
     assert_eq!((reply.status, reply.text()), (StatusCode::CREATED, "body"));
 }
 
-/// It stalls past its lease; the next attempt takes over, and gives the key back undone.
+/// The first attempt stalls past its lease; the next one takes over, and releases the key without booking.
 #[tokio::test]
 async fn an_attempt_that_lost_its_key_does_not_answer_as_if_it_had_booked() {
     let directory = tempfile::tempdir().unwrap();
@@ -284,7 +267,7 @@ async fn an_attempt_that_lost_its_key_does_not_answer_as_if_it_had_booked() {
     let handler = move |attempt: Attempt| async move {
         match calls.add() {
             1 => held.pass().await,
-            2 => return lost(),
+            2 => return (StatusCode::SERVICE_UNAVAILABLE, NotExecuted, ()).into_response(),
             _ => {}
         }
         book(attempt, false, 0).await

@@ -1,4 +1,4 @@
-//! What layers outside put around the future of an answer, and limits inside that a request was waiting for.
+//! What layers outside put around the future of an answer, and limits inside that a request waits for.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,7 +22,7 @@ tokio::task_local! {
     static TENANT: u64;
 }
 
-/// A layer outside that sets it around the future of the answer, as `inner.call(request)` gives it.
+/// The layer outside sets the task-local around the future that `inner.call(request)` returns.
 #[tokio::test]
 async fn a_scope_sees_what_the_layer_outside_sets_for_the_future_of_the_answer() {
     let seen = Arc::new(Mutex::new(None));
@@ -43,7 +43,7 @@ async fn a_scope_sees_what_the_layer_outside_sets_for_the_future_of_the_answer()
 
 type Parents = Arc<Mutex<Vec<Option<&'static str>>>>;
 
-/// Whose children the layer's spans are.
+/// Records the parents of the layer's spans.
 struct Heard(Parents);
 
 impl<S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>>
@@ -75,7 +75,7 @@ async fn the_layers_span_is_in_the_one_that_instruments_the_future_of_the_answer
 }
 
 #[tokio::test]
-async fn one_that_gave_up_its_turn_keeps_nobody_from_his_while_its_key_is_released() {
+async fn a_request_that_gave_up_its_turn_holds_no_permit_while_its_key_is_released() {
     let store = FaultyStore::new();
     let releasing = Gate::new();
     store.fail(Operation::Release, Fault::Held(releasing.clone()));
@@ -91,7 +91,7 @@ async fn one_that_gave_up_its_turn_keeps_nobody_from_his_while_its_key_is_releas
     let layer = shared_scope(Arc::new(store)).request_uri(RequestUri::Unchanged);
     let layer = layer.handler_timeout(Duration::from_millis(20)).store_timeout(HOUR).build().unwrap();
     let service = ServiceBuilder::new().layer(layer).concurrency_limit(1).service(handler);
-    // Without a key it is none of the layer's.
+    // The layer does not act on a request without a key.
     let plain = || Request::post("/").body(Body::empty()).unwrap();
     let first = tokio::spawn(service.clone().oneshot(plain()));
     gate.entered().await;

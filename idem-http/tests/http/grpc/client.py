@@ -1,4 +1,4 @@
-"""A client of grpcio: one unary call, or what a scenario says, told as one line of JSON for each call.
+"""A client on grpcio that runs a scenario, and prints one line of JSON for each call.
 
 client.py ADDRESS SCENARIO
 """
@@ -12,7 +12,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 PAY = "/pay.Pay/Pay"
-# What is refused may be sent again: soon, unless the server says when. (grpcio 1.85 may hang after a pause of 1 ms, with
+# Refused calls are sent again: after 50 ms, unless the server says when. (With a pause of 1 ms grpcio 1.85 may hang, with
 # its own server, too.)
 RETRYING = json.dumps(
     {
@@ -30,7 +30,7 @@ RETRYING = json.dumps(
         ]
     }
 )
-# The longest call of a test that passes takes a few seconds.
+# In seconds. The longest call of a test that passes takes a few.
 LONGEST = 60
 
 
@@ -48,7 +48,7 @@ def fields(metadata):
 
 
 def details(error):
-    """The google.rpc.Status of a refusal, which grpc_status holds against status and message."""
+    """The google.rpc.Status of a refusal. grpc_status checks it against the status and the message."""
     status = rpc_status.from_call(error)
     found = {}
     for detail in status.details if status else ():
@@ -81,7 +81,7 @@ def pay(on, key_text, message):
 
 
 def calls(address, *sent):
-    """Calls one after the other, each `KEY=MESSAGE`, or `MESSAGE` without a key."""
+    """Makes calls one after the other, each `KEY=MESSAGE`, or `MESSAGE` without a key."""
     with channel(address) as on:
         for call in sent:
             key_text, _, message = call.rpartition("=")
@@ -89,13 +89,13 @@ def calls(address, *sent):
 
 
 def retried(address, key_text, message):
-    """One call, which grpcio sends again by itself."""
+    """Makes one call, which grpcio retries by itself."""
     with channel(address, retrying=True) as on:
         pay(on, key_text, message.encode())
 
 
 def streams(address):
-    """A call of each kind of stream, twice with the same key."""
+    """Makes a call of each kind of stream, twice with the same key."""
     with channel(address) as on:
         for _ in range(2):
             told = {"spell": [], "talk": []}

@@ -1,5 +1,5 @@
-//! Fuzz targets of the frames of gRPC, of a call and of its answer: nothing panics, nothing runs twice, and a retry gets
-//! what the first call got. `scripts/fuzz` gives them a million inputs.
+//! Fuzz targets for the frames of gRPC, in calls and in answers: nothing panics, nothing runs twice, and a retry gets
+//! what the first call got. `scripts/fuzz` gives each target a million inputs.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tower::{Layer, Service, ServiceExt as _, service_fn};
 use super::pay::{PAY, Pay, layer};
 use crate::support::{Calls, Reply, frames};
 
-/// How many inputs each target gets.
+/// Runs a target on as many inputs as `IDEM_FUZZ_INPUTS` says.
 fn runner() -> TestRunner {
     let inputs = std::env::var("IDEM_FUZZ_INPUTS").map(|number| number.parse().unwrap());
     TestRunner::new(ProptestConfig {
@@ -34,7 +34,7 @@ type Pieces = (Vec<u8>, Vec<Index>);
 
 fn any_frame() -> impl Strategy<Value = Vec<u8>> {
     let flag = prop_oneof![6 => Just(0), 1 => Just(1), 1 => any::<u8>()];
-    // How much longer than it is the frame says to be.
+    // How far the declared length is off.
     let more = prop_oneof![6 => Just(0), 1 => -3..4_i64, 1 => Just(1 << 31)];
     (flag, more, vec(any::<u8>(), 0..20)).prop_map(|(flag, more, message)| {
         let len = u32::try_from((i64::try_from(message.len()).unwrap() + more).max(0)).unwrap();
@@ -149,7 +149,7 @@ fn any_frames_of_a_call_run_it_at_most_once_and_every_retry_is_answered_alike() 
         Ok(())
     });
     run.unwrap();
-    assert!(calls.count() > 0, "some of them are calls");
+    assert!(calls.count() > 0, "some of the inputs must be calls");
 }
 
 #[test]

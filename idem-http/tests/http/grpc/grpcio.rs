@@ -1,4 +1,4 @@
-//! Python's grpcio against a server of tonic under the layer, over a real socket. `client.py` is that client.
+//! Python's grpcio against a server of tonic under the layer, over a real socket. `client.py` is the client.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::process::Command;
 use super::pay::{Pay, layer, serve};
 use crate::support::{Calls, Fault, FaultyStore, Gate};
 
-/// Where `scripts/install-grpcio` puts it.
+/// Where `scripts/install-grpcio` installs grpcio.
 const PYTHON: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/grpcio/bin/python");
 const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http/grpc/client.py");
 
@@ -35,7 +35,7 @@ async fn server(
     address
 }
 
-/// What the client was told, a line for each call.
+/// What the client prints: a line for each call.
 async fn client(address: &str, scenario: &str, arguments: &[&str]) -> Vec<Value> {
     assert!(
         std::fs::exists(PYTHON).unwrap(),
@@ -56,13 +56,13 @@ async fn calls_of<const N: usize>(address: &str, sent: [&str; N]) -> [Value; N] 
     client(address, "calls", &sent).await.try_into().unwrap()
 }
 
-/// Of what was told of a call, this header or trailer.
+/// A header or trailer of a call that the client printed.
 fn field<'a>(told: &'a Value, name: &str) -> Option<&'a str> {
     let all = ["headers", "trailers"].iter().flat_map(|part| told[part].as_array().unwrap());
     all.clone().find(|field| field[0] == name).map(|field| field[1].as_str().unwrap())
 }
 
-/// Without what says that it is a replay, the date of each answer, and how long it took.
+/// A call without its date, its duration and the header that marks a replay.
 fn content(told: &Value) -> Value {
     let mut told = told.clone();
     told["ms"] = Value::Null;
@@ -142,7 +142,7 @@ async fn grpcio_is_refused_with_a_status_and_its_details() {
     assert_eq!(calls.count(), 2);
 }
 
-/// By its own policy it would have sent all five attempts within 200 ms.
+/// By its own policy grpcio would have sent all five attempts within 200 ms.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grpcios_own_retries_wait_as_long_as_they_are_told() {
     let (calls, store) = (Calls::default(), FaultyStore::new());
@@ -153,7 +153,7 @@ async fn grpcios_own_retries_wait_as_long_as_they_are_told() {
     assert_eq!((&told[0]["code"], &told[0]["body"]), (&"OK".into(), &"pay by attempt 1".into()));
     assert!(told[0]["ms"].as_u64().unwrap() >= 900, "the server said 1,000 ms: {told:?}");
     assert_eq!(calls.count(), 1);
-    // A call that is in flight: its retries come to its answer.
+    // The retries of a call in flight end with its answer.
     let gate = Gate::new();
     store.fail(Operation::Complete, Fault::Held(gate.clone()));
     let first = tokio::spawn({
@@ -177,7 +177,7 @@ async fn grpcios_own_retries_wait_as_long_as_they_are_told() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grpcios_streams_go_untouched_though_they_have_a_key() {
     let (calls, store) = (Calls::default(), FaultyStore::new());
-    // Whatever would ask the store fails.
+    // Any call to the store fails.
     store.fail_all(&Fault::Refused(ErrorKind::Unavailable));
     let address = server(store, &calls, |builder| builder.key(KeyRule::Required)).await;
     let twice = client(&address, "streams", &[]).await;

@@ -1,4 +1,4 @@
-//! gRPC over real sockets: servers in processes of their own, and clients that others wrote.
+//! gRPC over real sockets: servers in processes of their own, and third-party clients.
 
 mod frames;
 mod grpcio;
@@ -7,4 +7,5 @@ mod plain;
 mod process;
 mod two_servers;
 
+pub(crate) use pay::{PAY, call, layer, talk};
 pub(crate) use plain::Plain;

@@ -1,4 +1,4 @@
-//! A service of tonic with a method of each kind, whose trailers have metadata of their own.
+//! A service of tonic with a method of each kind, and metadata of its own in the trailers.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Request};
 use http_body_util::BodyExt;
 use idem_core::{Scope, Store};
@@ -14,22 +15,23 @@ use tokio::net::TcpListener;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::metadata::MetadataMap;
 use tonic::server::{Grpc, NamedService};
+use tonic::transport::Channel;
 use tonic::{Code, Response, Status, Streaming};
 use tower::{Service, service_fn};
 
 use super::Plain;
 
-/// The unary method, which the layer is told of.
+/// The unary method, which the layer locks.
 pub(crate) const PAY: &str = "/pay.Pay/Pay";
 /// Answers the letters of its message, one by one.
 const SPELL: &str = "/pay.Pay/Spell";
 /// Answers all of its messages as one.
 const JOIN: &str = "/pay.Pay/Join";
 
-/// A `google.rpc.Status` of the same status and message as what `wrong` is answered with.
+/// The `google.rpc.Status` with which `wrong` is answered, of the same status and message.
 pub(crate) const DETAILS: &[u8] = b"\x08\x03\x12\x0Fnever: 100 % \xC3\xA4";
 
-/// Is told of each execution: the message, and the number of its attempt.
+/// Called for each execution, with the message and the number of the attempt.
 pub(crate) type Witness = Arc<dyn Fn(&str, u64) + Send + Sync>;
 
 /// What `name` answers depends on the message: `wrong` is an error, and `hang` is never answered in its first attempt.
@@ -52,6 +54,16 @@ pub(crate) fn layer(
 pub(crate) async fn serve(listener: TcpListener, layer: IdempotencyLayer, pay: Pay) {
     let router = tonic::transport::Server::builder().layer(layer).add_service(pay);
     router.serve_with_incoming(tonic::transport::server::TcpIncoming::from(listener)).await.unwrap();
+}
+
+/// Calls [`PAY`] under this key, by tonic's own client.
+pub(crate) async fn call(address: &str, key: &str, message: &'static str) -> Result<Response<Bytes>, Status> {
+    let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    let mut client = tonic::client::Grpc::new(channel);
+    let mut request = tonic::Request::new(Bytes::from_static(message.as_bytes()));
+    request.metadata_mut().insert("idempotency-key", key.parse().unwrap());
+    client.ready().await.unwrap();
+    client.unary(request, PathAndQuery::from_static(PAY), Plain).await
 }
 
 impl NamedService for Pay {
@@ -103,7 +115,7 @@ async fn join(request: tonic::Request<Streaming<Bytes>>) -> Result<Response<Byte
 }
 
 /// Answers each message at once, while more may come.
-async fn talk(
+pub(crate) async fn talk(
     request: tonic::Request<Streaming<Bytes>>,
 ) -> Result<Response<impl Stream<Item = Result<Bytes, Status>>>, Status> {
     Ok(Response::new(request.into_inner()))

@@ -1,4 +1,4 @@
-//! A gRPC server in a process of its own: this very binary, running the same test in another role.
+//! A gRPC server in a process of its own: this test binary, running the same test in another role.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
@@ -18,7 +18,7 @@ const REDIS: &str = "IDEM_TEST_REDIS";
 const PREFIX: &str = "IDEM_TEST_PREFIX";
 const LEASE: &str = "IDEM_TEST_LEASE_MS";
 const WAIT: &str = "IDEM_TEST_WAIT_MS";
-/// Before what a server says, since the harness of the tests says things on the same line.
+/// Marks what a server prints, since the test harness prints on the same line.
 const SAYS: &str = "server says: ";
 
 /// A server that is killed when it is dropped, and ends by itself when this process does.
@@ -34,7 +34,7 @@ pub(crate) struct Servers {
     pub(crate) test: &'static str,
     pub(crate) redis: String,
     pub(crate) lease: Duration,
-    /// How long a retry waits for the first call; zero: it is refused.
+    /// How long a retry waits for the first call. With zero it is refused.
     pub(crate) wait: Duration,
 }
 
@@ -62,12 +62,12 @@ impl Servers {
 }
 
 impl ServerProcess {
-    /// The next thing that it says: its address, then each execution.
+    /// The next line that the server prints: its address, then each execution.
     pub(crate) async fn says(&mut self) -> String {
         self.said.recv().await.unwrap()
     }
 
-    /// Kills it, and answers all that it had said and nobody has heard.
+    /// Kills the server, and returns the lines that nobody has read.
     pub(crate) async fn rest(&mut self) -> Vec<String> {
         self.kill();
         let mut rest = Vec::new();
@@ -77,7 +77,7 @@ impl ServerProcess {
         rest
     }
 
-    /// By SIGKILL: nothing of it runs on.
+    /// Kills the server with SIGKILL: nothing of it runs on.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -91,13 +91,13 @@ impl Drop for ServerProcess {
     }
 }
 
-/// Serves, and never comes back, where this process was started to.
+/// Serves, and never returns, if this process was started as a server.
 pub(crate) async fn serve_if_asked() {
     let Ok(name) = std::env::var(NAME) else { return };
     let text = |variable| std::env::var(variable).unwrap();
     let time = |variable| Duration::from_millis(text(variable).parse().unwrap());
     thread::spawn(|| {
-        // It ends with whoever started it.
+        // The server ends with the process that started it.
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(0);
     });

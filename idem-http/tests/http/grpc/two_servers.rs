@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::uri::PathAndQuery;
 use idem_servers::redis::shared_lone;
 use tokio::time::{sleep, timeout};
 use tonic::metadata::MetadataMap;
-use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
-use super::Plain;
-use super::pay::{DETAILS, PAY};
+use super::pay::{DETAILS, call};
 use super::process::{ServerProcess, Servers, serve_if_asked};
 
 /// Longer than any lease here.
@@ -22,16 +19,7 @@ async fn servers(test: &'static str, lease: Duration, wait: Duration) -> [Server
     [servers.start("one").await, servers.start("two").await]
 }
 
-async fn call(address: &str, key: &str, message: &'static str) -> Result<Response<Bytes>, Status> {
-    let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-    let mut client = tonic::client::Grpc::new(channel);
-    let mut request = tonic::Request::new(Bytes::from_static(message.as_bytes()));
-    request.metadata_mut().insert("idempotency-key", key.parse().unwrap());
-    client.ready().await.unwrap();
-    client.unary(request, PathAndQuery::from_static(PAY), Plain).await
-}
-
-/// Without what says that it is a replay, and the date of each answer.
+/// Metadata without the date and the header that marks a replay.
 fn content(metadata: &MetadataMap) -> MetadataMap {
     let mut metadata = metadata.clone();
     metadata.remove("idempotency-replayed");
@@ -80,8 +68,8 @@ async fn a_retry_at_the_other_server_has_the_same_status_message_and_trailers() 
     }
 }
 
-/// Kills the first server within a call and sends that call to the other until it is answered: the refusals until then, and
-/// the answer.
+/// Kills the first server during a call and sends that call to the other one until it is answered. Returns the refusals
+/// until then, and the answer.
 async fn after_a_kill(servers: &mut [ServerProcess; 2]) -> (Vec<Status>, Response<Bytes>) {
     let [one, two] = servers;
     let address = one.address.clone();
@@ -100,7 +88,7 @@ async fn after_a_kill(servers: &mut [ServerProcess; 2]) -> (Vec<Status>, Respons
     }
 }
 
-/// At the server that lives, once and for all retries.
+/// The surviving server has executed the call once, and replays it.
 async fn is_executed_once(two: &mut ServerProcess, answer: &Response<Bytes>) {
     assert_eq!(answer.get_ref(), "hang by attempt 2");
     assert_eq!(answer.metadata().get("x-served-by").unwrap(), "two");

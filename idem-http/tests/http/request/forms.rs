@@ -1,4 +1,4 @@
-//! Which forms in parts are one request, and which may be read as two.
+//! Multipart forms that readers may take for two different requests have two fingerprints.
 
 use bytes::Bytes;
 use http::Request;
@@ -10,8 +10,8 @@ fn form(boundary: &str, body: &str) -> idem_core::Fingerprint {
     FingerprintRecipe::new().fingerprint(&parts, &Bytes::from(body.to_owned()))
 }
 
-/// axum's (multer's) first boundary may stand anywhere, not at the beginning of a line alone: it reads `cents = 100` of the
-/// first and not of the second.
+/// For axum (multer) the first boundary may stand anywhere, not only at the beginning of a line: it reads `cents = 100`
+/// from the first form and not from the second.
 #[test]
 fn forms_that_differ_in_what_a_boundary_within_the_preamble_begins_are_two_requests() {
     let body = |boundary: &str| {
@@ -23,7 +23,7 @@ fn forms_that_differ_in_what_a_boundary_within_the_preamble_begins_are_two_reque
     assert_ne!(form("one", &body("one")), form("two", &body("two")));
 }
 
-/// Many readers take a line that ends with LF alone for a line (of Go, Python, PHP behind a proxy).
+/// Many readers accept a line that ends with LF alone (in Go, Python, PHP behind a proxy).
 #[test]
 fn forms_that_differ_in_what_a_boundary_after_a_bare_line_feed_parts_are_two_requests() {
     let body = |boundary: &str| {

@@ -1,4 +1,4 @@
-//! What is taken of a request: its key, its scope, its fingerprint.
+//! What the layer takes from a request: its key, its scope, its fingerprint.
 
 mod forms;
 mod pinned;

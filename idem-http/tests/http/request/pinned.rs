@@ -1,11 +1,11 @@
-//! Fingerprints that are in stores: a version that gave a request another one would refuse its retry with 422.
+//! Fingerprints that stores already hold: a version that computes others would refuse retries with 422.
 
 use axum::extract::OriginalUri;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request};
 use idem_http::FingerprintRecipe;
 
-/// Several headers that count, not in the recipe's order, one of them twice; an own one with a long name.
+/// Several headers that count, not in the recipe's order, one of them twice; and a custom one with a long name.
 fn headers() -> HeaderMap {
     let long = HeaderName::try_from("x-".to_owned() + &"l".repeat(70)).unwrap();
     let mut headers = HeaderMap::new();

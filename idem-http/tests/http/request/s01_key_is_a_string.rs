@@ -1,4 +1,4 @@
-//! The value is a String of RFC 9651: what is one parses to its value, what is none is 400.
+//! The header's value is a String of RFC 9651: a String parses to its value, anything else is 400.
 
 use axum::body::Body;
 use http::{HeaderValue, Request, StatusCode};
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::support::{App, Calls, Reply, Server, problem_code};
 
-/// Answers the key that the handler was given.
+/// An application that answers with the key that its handler was given.
 fn strict(calls: &Calls) -> App {
     let calls = calls.clone();
     let handler = move |key: IdempotencyKey| async move {
@@ -26,7 +26,7 @@ async fn ask(app: &App, lines: &[&[u8]]) -> Reply {
 }
 
 #[tokio::test]
-async fn quotes_and_escapes_are_taken_off_on_the_wire() {
+async fn quotes_and_escapes_are_removed_on_the_wire() {
     let server = Server::start(strict(&Calls::default()).router).await;
     let raw = server.raw().await;
     let answer = raw.exchange(&[br#"Idempotency-Key: "a\"b\\c d""#], b"").await;
@@ -58,7 +58,7 @@ async fn field_lines_are_joined_first_and_two_strings_fail() {
 }
 
 #[tokio::test]
-async fn what_is_no_string_is_400_and_runs_nothing() {
+async fn a_value_that_is_not_a_string_is_400_and_runs_nothing() {
     let calls = Calls::default();
     let app = strict(&calls);
     let none: [&[u8]; 14] = [
@@ -95,7 +95,7 @@ async fn a_key_has_255_characters_at_most() {
     assert_eq!(calls.count(), 1);
 }
 
-/// Section 4.2.5 of RFC 9651, written again and plainly: the value of a String and nothing after it.
+/// A plain second implementation of section 4.2.5 of RFC 9651: the value of a String with nothing after it.
 fn string_of(field: &[u8]) -> Option<String> {
     let field = field.trim_ascii_start();
     let mut bytes = field.strip_prefix(b"\"")?.iter();
@@ -128,7 +128,7 @@ proptest! {
         prop_assert_eq!(reply.text(), value);
     }
 
-    /// From few characters, so that about every second field is nearly a string.
+    /// Drawn from few characters, so that about every second field is nearly a String.
     #[test]
     fn everything_else_is_400(
         inside in proptest::collection::vec(

@@ -1,4 +1,4 @@
-//! `POST` and `PATCH` by default; others pass untouched, the header ignored.
+//! The layer acts on `POST` and `PATCH` by default; other methods pass untouched, and their header is ignored.
 
 use axum::body::Body;
 use http::{Method, Request};

@@ -1,4 +1,4 @@
-//! What a request asks for: a key is refused to any other.
+//! The fingerprint of a request: its key is refused to any other request.
 
 use axum::Router;
 use axum::body::Body;
@@ -74,7 +74,7 @@ async fn other_headers_may_differ() {
 }
 
 #[tokio::test]
-async fn how_the_body_was_cut_into_pieces_does_not_count() {
+async fn how_a_body_is_split_into_chunks_does_not_count() {
     let app = App::with(|| async { "paid" }, |builder| builder.request_uri(RequestUri::Unchanged));
     app.ask(base().body(Body::from("one two")).unwrap()).await;
     let pieces = http_body_util::BodyExt::map_err(
@@ -118,7 +118,7 @@ async fn a_value_is_not_taken_for_a_name() {
 }
 
 #[tokio::test]
-async fn an_own_recipe_sees_the_request_and_its_body() {
+async fn a_custom_recipe_sees_the_request_and_its_body() {
     let recipe = FingerprintRecipe::own(|parts, body| {
         let length = (body.len() as u64).to_le_bytes();
         Fingerprint::builder("test 1").part(parts.uri.path()).part(length).finish()
@@ -130,7 +130,7 @@ async fn an_own_recipe_sees_the_request_and_its_body() {
 }
 
 #[tokio::test]
-async fn canonical_json_forgives_order_and_space_only() {
+async fn canonical_json_ignores_order_and_space_only() {
     let app = app(Some(FingerprintRecipe::new().canonical_json()));
     let json = |body: &'static str| {
         let request =

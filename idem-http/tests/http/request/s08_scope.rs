@@ -17,7 +17,7 @@ use crate::support::{Calls, ask, post, problem_code};
 #[derive(Clone)]
 struct Account(String);
 
-/// Any token is an account; none is 401.
+/// Any token is an account; a request without one is 401.
 async fn authenticate(mut request: Request, next: Next) -> Response {
     let token = request.headers().get("authorization").and_then(|value| value.to_str().ok());
     let Some(account) = token.map(|token| Account(token.to_owned())) else {
@@ -90,7 +90,7 @@ async fn a_request_without_a_scope_is_refused_and_not_run() {
     assert_eq!(calls.count(), 0);
 }
 
-/// Any store will do, by itself or behind a pointer.
+/// The store may be passed as a value or behind a pointer.
 #[tokio::test]
 async fn a_scope_is_made_of_what_a_layer_outside_left() {
     let store = MokaStore::new(MokaConfig::default()).unwrap();
@@ -104,7 +104,7 @@ async fn a_scope_is_made_of_what_a_layer_outside_left() {
         store.remove(&idem_core::Key::new(&Scope::new("alice").unwrap(), "k").unwrap(), true).await.unwrap();
         assert!(!ask(&inside, request("alice")).await.is_replayed());
         assert!(ask(&inside, request("alice")).await.is_replayed());
-        // In the wrong order.
+        // Without authentication outside.
         let reply = ask(&routes, request("alice")).await;
         assert_eq!(
             (reply.status, problem_code(&reply).as_str()),

@@ -1,4 +1,4 @@
-//! What clients get, and what is kept of it for their retries.
+//! What clients get, and what is kept for their retries.
 
 mod retention;
 mod s03_answers;

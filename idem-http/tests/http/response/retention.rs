@@ -1,4 +1,4 @@
-//! For how long an answer is kept, and how its client is told.
+//! How long an answer is kept, and how its client is told.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn clocked() -> (Arc<MokaStore>, ManualClock) {
     (Arc::new(store), clock)
 }
 
-/// An application whose handler answers with the status that it is sent, and counts its runs.
+/// An application whose handler answers with the status in the body of the request, and counts its runs.
 fn app(
     calls: &Calls,
     build: impl FnOnce(IdempotencyLayerBuilder) -> IdempotencyLayerBuilder,
@@ -58,9 +58,9 @@ async fn a_verdict_may_say_for_how_long_an_answer_is_kept() {
     }
 }
 
-/// The work has run: a time that no store takes must not make it unknown whether its answer is kept.
+/// The work has run: a retention that no store accepts must not leave in doubt whether the answer is kept.
 #[tokio::test]
-async fn a_verdict_with_a_time_that_no_store_takes_keeps_for_the_nearest() {
+async fn a_verdict_with_a_retention_that_no_store_accepts_keeps_for_the_nearest() {
     for time in [Duration::ZERO, Duration::MAX] {
         let calls = Calls::default();
         let (app, _) = app(&calls, |builder| builder.verdict(move |_| Verdict::KeepFor(time)));
@@ -75,7 +75,7 @@ async fn clients_are_told_until_when_an_answer_is_kept_where_that_is_switched_on
     let (silent, _) = app(&calls, |builder| builder);
     assert!(!silent.ask(post("k", "200")).await.headers.contains_key(EXPIRES));
 
-    // Whatever else is kept of an answer's headers.
+    // Even if no other header of an answer is kept.
     let (app, _) = app(&calls, |builder| {
         let verdict = |answer: &ResponseHead<'_>| match answer.status() {
             StatusCode::PAYMENT_REQUIRED => Verdict::KeepFor(HOUR),
@@ -92,7 +92,7 @@ async fn clients_are_told_until_when_an_answer_is_kept_where_that_is_switched_on
         let first = app.ask(post(key, status)).await;
         let date = first.headers[EXPIRES].to_str().unwrap().to_owned();
         let expires = httpdate::parse_http_date(&date).unwrap();
-        // Dates have whole seconds, and the test may have waited for its turn.
+        // Dates have whole seconds, and the test may have been slow.
         let expected = now + kept_for;
         assert!(expires + Duration::from_secs(1) >= expected && expires < expected + HOUR / 2, "{date}");
         let replay = app.ask(post(key, status)).await;
@@ -124,9 +124,9 @@ async fn a_handler_that_completes_its_key_tells_the_same_of_its_lease() {
     assert_eq!(app.ask(post("k", "")).await.headers[EXPIRES], date);
 }
 
-/// The verdict sees a call of gRPC twice, and only the second time how it ended.
+/// The verdict sees an answer of gRPC twice, and its status only the second time.
 #[tokio::test]
-async fn a_call_that_is_to_be_kept_once_its_trailers_are_seen_is_kept_for_the_retention() {
+async fn the_verdict_after_the_trailers_decides_for_how_long_a_call_is_kept() {
     let calls = Calls::default();
     let counted = calls.clone();
     let handler = move || async move {
@@ -168,7 +168,7 @@ async fn what_clients_are_told_of_the_end_of_a_key_is_its_end() {
 }
 
 #[tokio::test]
-async fn a_retention_longer_than_any_store_takes_still_tells_its_end() {
+async fn a_retention_longer_than_any_store_accepts_still_has_an_expiry() {
     let (store, _clock) = clocked();
     let app = App::over(
         store,
@@ -178,7 +178,7 @@ async fn a_retention_longer_than_any_store_takes_still_tells_its_end() {
     assert!(app.ask(post("k", "")).await.headers.contains_key(EXPIRES));
 }
 
-/// Its retry is told that it is not kept.
+/// The retry is told that the answer was not kept.
 #[tokio::test]
 async fn an_answer_that_the_store_does_not_keep_tells_no_end_of_keeping() {
     let mut config = MokaConfig::default();
@@ -192,7 +192,7 @@ async fn an_answer_that_the_store_does_not_keep_tells_no_end_of_keeping() {
 }
 
 #[tokio::test]
-async fn an_answer_of_which_it_is_unknown_whether_it_is_kept_tells_no_end_of_keeping() {
+async fn an_answer_that_may_not_be_kept_has_no_expiry() {
     let store = FaultyStore::new();
     store.fail(Operation::Complete, Fault::Refused(idem_core::ErrorKind::Unavailable));
     let app = App::over(

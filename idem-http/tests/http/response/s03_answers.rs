@@ -106,8 +106,8 @@ async fn by_policy_a_retry_waits_for_the_result() {
     let retry = async {
         gate.entered().await;
         let mut retry = std::pin::pin!(app.ask(post("k", "body")));
-        // It is waiting: asked, and not answered.
-        assert!(futures_poll(retry.as_mut()).await.is_none());
+        // The retry waits: it was sent, and is not answered.
+        assert!(poll_once(retry.as_mut()).await.is_none());
         gate.open();
         retry.await
     };
@@ -132,7 +132,7 @@ async fn a_wait_that_was_too_short_ends_in_409() {
 }
 
 /// Polls once; `None` when it is not ready.
-async fn futures_poll<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
     std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
         std::task::Poll::Ready(output) => std::task::Poll::Ready(Some(output)),
         std::task::Poll::Pending => std::task::Poll::Ready(None),

@@ -1,4 +1,4 @@
-//! Every error is a problem of RFC 9457, and leads to the API's own page.
+//! Every error is a problem of RFC 9457, and links to the API's own page.
 
 use axum::body::Body;
 use http::{Request, StatusCode, Uri};

@@ -13,7 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{App, Calls, Client, Server, frames, post, problem_code};
 
-/// An answer with everything that a replay has to get right: several values, bytes that are no text, a date.
+/// An answer with everything that a replay has to get right: several values of one header, bytes that are not text, a
+/// date.
 async fn rich() -> impl IntoResponse {
     let mut headers = HeaderMap::new();
     headers.append("link", HeaderValue::from_static("<a>"));
@@ -134,7 +135,7 @@ async fn an_interim_answer_has_no_effect() {
 }
 
 #[tokio::test]
-async fn an_upgrade_goes_through_and_a_retry_learns_that_it_was_one() {
+async fn an_upgrade_goes_through_and_a_retry_is_told_of_it() {
     let calls = Calls::default();
     let counted = calls.clone();
     let handler = move |mut request: Request| async move {
@@ -165,7 +166,7 @@ async fn an_upgrade_goes_through_and_a_retry_learns_that_it_was_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replay_waits_for_nothing_of_the_first_answers_time() {
+async fn a_replay_does_not_take_as_long_as_the_first_answer() {
     let handler = || async {
         tokio::time::sleep(Duration::from_secs(20)).await;
         "slow"

@@ -1,10 +1,10 @@
-//! Which headers a retry gets as well.
+//! Which headers of an answer its retries get.
 
 use http::header::{LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use idem_http::KeptHeaders;
 
-use crate::support::{App, Reply, post};
+use crate::support::{App, Reply, builder, post};
 
 async fn handler() -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -76,9 +76,9 @@ async fn the_layers_own_headers_are_never_kept() {
     assert!(!replay.headers.contains_key("idempotency-not-kept"));
 }
 
-/// Names and values are checked when they are read back: a record of other bytes is no answer.
+/// Names and values are validated when they are read back: other bytes are not an answer.
 #[tokio::test]
-async fn a_record_that_is_no_answer_is_a_problem_and_nothing_is_run() {
+async fn a_record_that_is_not_an_answer_is_a_problem_and_nothing_is_run() {
     use idem_core::{Outcome, StoreExt};
     use std::sync::Arc;
 
@@ -104,11 +104,7 @@ async fn a_record_that_is_no_answer_is_a_problem_and_nothing_is_run() {
 }
 
 #[test]
-fn a_header_of_the_layers_own_is_none_that_answers_are_made_of() {
-    let builder = || {
-        let store = idem_moka::MokaStore::new(idem_moka::MokaConfig::default()).unwrap();
-        crate::support::shared_scope(std::sync::Arc::new(store))
-    };
+fn the_layers_own_headers_cannot_have_reserved_names() {
     let refused = |built: idem_core::Result<idem_http::IdempotencyLayer>| {
         let error = built.unwrap_err();
         assert_eq!(error.kind(), idem_core::ErrorKind::InvalidConfig);
@@ -127,11 +123,7 @@ fn a_header_of_the_layers_own_is_none_that_answers_are_made_of() {
 /// A handler's answer to a first request must not say that it is a replay, nor that nothing was executed: in front of
 /// another layer with `not_executed_header` that would run it twice.
 #[test]
-fn no_two_headers_of_the_layers_own_have_one_name() {
-    let builder = || {
-        let store = idem_moka::MokaStore::new(idem_moka::MokaConfig::default()).unwrap();
-        crate::support::shared_scope(std::sync::Arc::new(store))
-    };
+fn no_two_of_the_layers_own_headers_have_the_same_name() {
     let (replayed, not_kept) =
         (HeaderName::from_static("idempotency-replayed"), HeaderName::from_static("idempotency-not-kept"));
     let mut built = Vec::new();

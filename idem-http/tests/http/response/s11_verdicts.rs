@@ -13,7 +13,7 @@ use tower::{Layer, ServiceExt};
 
 use crate::support::{App, Calls, Client, Server, frames, post, problem_code};
 
-/// How often a handler runs that is asked twice, and both its answers.
+/// How often a handler runs when its request is sent twice, and the status of both answers.
 async fn twice(answer: impl Fn() -> Response + Clone + Send + Sync + 'static) -> (usize, [StatusCode; 2]) {
     let calls = Calls::default();
     let counted = calls.clone();
@@ -42,12 +42,12 @@ async fn everything_is_kept_but_429_and_503() {
 async fn what_the_handler_marks_as_not_executed_releases_the_key() {
     let by_extension = || (StatusCode::LOCKED, Extension(NotExecuted)).into_response();
     assert_eq!(twice(by_extension).await, (2, [StatusCode::LOCKED; 2]));
-    // As a part of an answer, which an error type says once.
+    // As a part of an answer, which an error type can add.
     let by_part = || (StatusCode::LOCKED, NotExecuted, "come again").into_response();
     assert_eq!(twice(by_part).await, (2, [StatusCode::LOCKED; 2]));
 }
 
-/// A proxying handler hands on the headers of others, and they must not have a request run twice.
+/// A proxying handler passes on the headers of other servers, which must not be able to make a request run twice.
 #[tokio::test]
 async fn a_header_says_that_nothing_was_executed_only_where_it_is_obeyed() {
     for (is_obeyed, runs) in [(false, 1), (true, 2)] {
@@ -112,7 +112,7 @@ async fn a_stream_of_events_is_neither_buffered_nor_kept() {
 }
 
 #[tokio::test]
-async fn why_an_answer_was_not_kept_is_told() {
+async fn a_retry_is_told_why_an_answer_was_not_kept() {
     let app = App::with(
         |body: String| async move {
             if body == "stream" { crate::support::repeated("x", 3) } else { body.into() }
@@ -128,7 +128,7 @@ async fn why_an_answer_was_not_kept_is_told() {
 }
 
 #[tokio::test]
-async fn an_own_policy_decides() {
+async fn a_custom_verdict_decides() {
     let calls = Calls::default();
     let counted = calls.clone();
     let handler = move |body: String| async move {
@@ -150,7 +150,7 @@ async fn an_own_policy_decides() {
     }
 }
 
-/// Status 200 and the real one in the trailers.
+/// An answer of gRPC: HTTP status 200, and the call's own status in the trailers.
 fn grpc(code: u32) -> Response {
     let status = HeaderValue::from(code);
     let trailers = HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), status)]);
@@ -203,7 +203,7 @@ async fn a_panic_is_500_and_the_key_is_kept_or_released() {
 }
 
 #[tokio::test]
-async fn a_panic_in_the_applications_policy_is_one_of_the_handler() {
+async fn a_panic_in_the_applications_verdict_counts_as_one_of_the_handler() {
     let calls = Calls::default();
     let counted = calls.clone();
     let handler = move || async move { counted.add().to_string() };
@@ -214,7 +214,7 @@ async fn a_panic_in_the_applications_policy_is_one_of_the_handler() {
 }
 
 #[tokio::test]
-async fn a_service_that_fails_hands_its_error_on_and_keeps_or_releases_the_key() {
+async fn the_error_of_a_failing_service_is_passed_on_and_its_key_is_kept_or_released() {
     for (when, runs) in [(WhenHandlerFails::Keep, 1), (WhenHandlerFails::Release, 2)] {
         let calls = Calls::default();
         let counted = calls.clone();

@@ -36,7 +36,7 @@ fn request(key: usize) -> Request<Full<Bytes>> {
     request.body(Full::new(Bytes::from_static(b"{\"cents\":100}"))).unwrap()
 }
 
-/// Allocations and their bytes, of one call; the fewest of some, since the store tidies up at times.
+/// The allocations of one call and their bytes: the fewest over several calls, since the store cleans up at times.
 macro_rules! fewest {
     ($runtime:expr, $service:expr, $keys:expr, replayed: $replayed:expr) => {{
         let mut fewest = (u64::MAX, u64::MAX);
@@ -68,7 +68,7 @@ fn a_replay_allocates_little_more_than_its_headers_and_no_body() {
         replays.push(replayed);
     }
     assert_eq!(replays[0].0, replays[1].0);
-    // The digits of its length are what differs.
+    // Only the digits of the length differ.
     assert!(replays[0].1.abs_diff(replays[1].1) < 16, "the body is shared, not copied: {replays:?}");
 }
 

@@ -14,7 +14,7 @@ use crate::support::{App, Calls, Client, Reply, Server, post, problem_code};
 const CLIENTS: usize = 200;
 const ROUNDS: usize = 20;
 
-/// In each round all clients send one key at once; their answers.
+/// In each round all clients send the same key at once. Returns the answers of each round.
 async fn rounds(store: Arc<dyn Store>, when: WhenInFlight) -> Vec<Vec<Reply>> {
     let calls = Calls::default();
     let counted = calls.clone();

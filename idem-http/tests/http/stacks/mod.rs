@@ -1,4 +1,4 @@
-//! The layer in whole stacks: with other crates, other servers, and many clients.
+//! The layer in whole stacks: with other frameworks, real Redis servers, and many clients.
 
 mod allocations;
 mod many;

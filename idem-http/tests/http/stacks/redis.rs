@@ -1,4 +1,5 @@
-//! Over real Redis servers: a crowd on a cluster, two servers behind it, and a server that is killed under load.
+//! On real Redis servers: many clients on a cluster, two applications on one cluster, and a Redis server that is killed
+//! under load.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::many::{refusing, waiting};
 use crate::support::{App, Calls, ask, post, problem_code};
 
-/// A store whose keys are of this test alone.
+/// A store whose keys belong to this test alone.
 async fn cluster(test: &str) -> Arc<dyn Store> {
     let nodes = shared_cluster().await;
     let servers = nodes.nodes().iter().map(|node| node.addr().to_string().parse().unwrap());

@@ -7,26 +7,25 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::Request;
 use http::uri::PathAndQuery;
+use idem_core::ErrorKind;
 use idem_core::error::Operation;
-use idem_core::{ErrorKind, Scope, Store};
-use idem_http::{Attempt, IdempotencyLayer, IdempotencyLayerBuilder, KeyRule, RequestUri};
+use idem_http::{Attempt, IdempotencyLayer, KeyRule};
 use idem_moka::{MokaConfig, MokaStore};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_stream::{Stream, StreamExt as _};
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::transport::Channel;
-use tonic::{Code, Response, Status, Streaming};
+use tonic::{Code, Response, Status};
 use tower::{Service, service_fn};
 
-use crate::grpc::Plain;
+use crate::grpc::{self, PAY, Plain, layer, talk};
 use crate::support::{App, Calls, Client, Fault, FaultyStore, Gate, Reply, Server};
 
-const PAY: &str = "/pay.Pay/Pay";
 const TALK: &str = "/pay.Pay/Talk";
 
-/// Answers how often it ran, or with the status that the message names.
+/// Answers with the number of its run and of the attempt, or with the status that the message names.
 #[derive(Clone)]
 struct Pay(Calls);
 
@@ -69,24 +68,9 @@ impl Service<Request<tonic::body::Body>> for Pay {
     }
 }
 
-/// Answers each message at once, while more may come.
-async fn talk(
-    request: tonic::Request<Streaming<Bytes>>,
-) -> Result<Response<impl Stream<Item = Result<Bytes, Status>>>, Status> {
-    Ok(Response::new(request.into_inner()))
-}
-
-fn layer(
-    options: impl FnOnce(IdempotencyLayerBuilder) -> IdempotencyLayerBuilder,
-    store: impl Store + 'static,
-) -> IdempotencyLayer {
-    let builder = IdempotencyLayer::builder(store, |_| Ok(Scope::shared()));
-    options(builder.request_uri(RequestUri::Unchanged).grpc_unary([PAY])).build().unwrap()
-}
-
-/// A server of tonic itself, the layer added as its documentation says.
+/// tonic's own server, with the layer added as tonic's documentation says.
 async fn serve(calls: &Calls) -> Server {
-    serve_under(layer(|builder| builder, MokaStore::new(MokaConfig::default()).unwrap()), calls).await
+    serve_under(layer(MokaStore::new(MokaConfig::default()).unwrap(), |builder| builder), calls).await
 }
 
 async fn serve_under(layer: IdempotencyLayer, calls: &Calls) -> Server {
@@ -142,19 +126,14 @@ async fn an_error_is_kept_unless_its_status_says_that_nothing_was_done() {
     }
 }
 
-/// A client of tonic itself, to one server.
+/// tonic's own client, connected to one server.
 async fn client(server: &Server) -> tonic::client::Grpc<Channel> {
     let uri = format!("http://{}", server.address);
     tonic::client::Grpc::new(Channel::from_shared(uri).unwrap().connect().await.unwrap())
 }
 
-/// One unary call under this key.
 async fn call(server: &Server, key: &str, message: &'static str) -> Result<Response<Bytes>, Status> {
-    let mut client = client(server).await;
-    let mut request = tonic::Request::new(Bytes::from_static(message.as_bytes()));
-    request.metadata_mut().insert("idempotency-key", key.parse().unwrap());
-    client.ready().await.unwrap();
-    client.unary(request, PathAndQuery::from_static(PAY), Plain).await
+    grpc::call(&server.address.to_string(), key, message).await
 }
 
 fn code(status: &Status) -> &str {
@@ -181,7 +160,7 @@ async fn a_client_of_tonic_gets_the_same_message_again() {
 async fn a_refusal_has_a_status_of_grpc() {
     let store = FaultyStore::new();
     let calls = Calls::default();
-    let server = serve_under(layer(|builder| builder, store.clone()), &calls).await;
+    let server = serve_under(layer(store.clone(), |builder| builder), &calls).await;
     call(&server, "k", "pay").await.unwrap();
     let reused = call(&server, "k", "other").await.unwrap_err();
     assert_eq!((reused.code(), code(&reused)), (Code::FailedPrecondition, "key_reused"));
@@ -193,16 +172,11 @@ async fn a_refusal_has_a_status_of_grpc() {
     assert_eq!(full.metadata().get("grpc-retry-pushback-ms").unwrap(), "1000");
     assert!(full.message().contains("nothing was done"), "{full}");
     store.mend();
-    // While the first one is running.
+    // While the first call is running.
     let gate = Gate::new();
     store.fail(Operation::Complete, Fault::Held(gate.clone()));
-    let first = tokio::spawn({
-        let address = server.address;
-        async move {
-            let server = Server { address, serving: tokio::spawn(std::future::pending()) };
-            call(&server, "slow", "pay").await
-        }
-    });
+    let address = server.address.to_string();
+    let first = tokio::spawn(async move { grpc::call(&address, "slow", "pay").await });
     gate.entered().await;
     let in_flight = call(&server, "slow", "pay").await.unwrap_err();
     assert_eq!((in_flight.code(), code(&in_flight)), (Code::Aborted, "in_flight"));
@@ -230,7 +204,7 @@ async fn where_no_method_is_named_nothing_is_a_call_of_grpc() {
     assert_eq!(calls.count(), 2, "once for each key, and never without one");
 }
 
-/// Its messages are answered while more may come, whatever key it has.
+/// Messages are answered while more may come, even if the call has a key.
 #[tokio::test]
 async fn a_stream_in_both_directions_goes_on_untouched() {
     let calls = Calls::default();
@@ -254,7 +228,7 @@ async fn a_stream_in_both_directions_goes_on_untouched() {
 async fn a_method_that_is_not_named_is_not_locked() {
     let calls = Calls::default();
     let store = MokaStore::new(MokaConfig::default()).unwrap();
-    let unnamed = layer(|builder| builder.grpc_unary(["/pay.Other/*"]), store);
+    let unnamed = layer(store, |builder| builder.grpc_unary(["/pay.Other/*"]));
     let server = serve_under(unnamed, &calls).await;
     for _ in 0..2 {
         call(&server, "k", "pay").await.unwrap();

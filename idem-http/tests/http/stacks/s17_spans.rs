@@ -1,4 +1,4 @@
-//! A span per decision, with its outcome; what a client sent appears nowhere.
+//! Each decision has a span with its answer, and nothing that a client sent appears in it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -17,7 +17,7 @@ use crate::support::{App, Fault, FaultyStore, Gate, post};
 
 const SECRET: &str = "a-key-that-nobody-may-see";
 
-/// Everything that is said, and the answers of the layer's spans.
+/// Everything that is traced, and the fields of the layer's spans.
 #[derive(Clone, Default)]
 struct Heard(Arc<Mutex<(String, Vec<Named>)>>);
 
@@ -63,7 +63,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Heard {
     }
 }
 
-/// One request of nearly every kind; their answers in order.
+/// Sends a request of nearly every kind. [`ANSWERS`] has their answers in the order in which their spans close.
 async fn requests() {
     let store = FaultyStore::new();
     let gate = Gate::new();
@@ -116,8 +116,8 @@ const ANSWERS: [&str; 11] = [
 async fn each_decision_has_a_span_with_its_answer_and_no_client_text() {
     let heard = Heard::default();
     let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(heard.clone()));
-    // Other tests of this process meet the same spans for the first time, and may note that nobody hears them in the
-    // moment before somebody does.
+    // Another test of this process may be the first to reach a span, and cache that nobody listens, just before this test
+    // does listen.
     requests().await;
     tracing::callsite::rebuild_interest_cache();
     *heard.0.lock().unwrap() = Default::default();

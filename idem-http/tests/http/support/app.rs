@@ -1,4 +1,4 @@
-//! An application under the layer, asked in this process.
+//! An application under the layer, called in this process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
-/// A layer, and the router that stands in it: one handler at `/` and everything below.
+/// A layer, and a router inside it with one handler at `/` and everything below.
 pub(crate) struct App {
     pub(crate) layer: IdempotencyLayer,
     pub(crate) router: Router,
@@ -53,10 +53,14 @@ impl App {
     }
 }
 
-/// A layer for a service that no router stands around.
+/// A layer for a service without a router around it.
 pub(crate) fn bare_layer() -> IdempotencyLayer {
-    let store = Arc::new(MokaStore::new(MokaConfig::default()).unwrap());
-    shared_scope(store).request_uri(RequestUri::Unchanged).build().unwrap()
+    builder().request_uri(RequestUri::Unchanged).build().unwrap()
+}
+
+/// A builder over a new store in memory.
+pub(crate) fn builder() -> IdempotencyLayerBuilder {
+    shared_scope(Arc::new(MokaStore::new(MokaConfig::default()).unwrap()))
 }
 
 pub(crate) fn shared_scope(store: Arc<dyn Store>) -> IdempotencyLayerBuilder {
@@ -105,7 +109,7 @@ impl Reply {
         self.headers.get("retry-after").map(|value| value.to_str().unwrap().parse().unwrap())
     }
 
-    /// The answer without what says that it is a replay, and without its date.
+    /// The answer without its date and without the header that marks a replay.
     pub(crate) fn content(&self) -> Self {
         let mut reply = self.clone();
         reply.headers.remove("idempotency-replayed");
@@ -130,7 +134,7 @@ pub(crate) fn problem_code(reply: &Reply) -> String {
 pub(crate) struct Calls(Arc<AtomicUsize>);
 
 impl Calls {
-    /// Counts one more, and answers which it is.
+    /// Counts a call, and returns its number.
     pub(crate) fn add(&self) -> usize {
         self.0.fetch_add(1, Ordering::SeqCst) + 1
     }
@@ -152,13 +156,13 @@ impl Gate {
         Self { entered: Arc::new(Semaphore::new(0)), open: Arc::new(Semaphore::new(0)) }
     }
 
-    /// For the handler: says that it is here, and waits.
+    /// For the handler: reports its arrival, and waits.
     pub(crate) async fn pass(&self) {
         self.entered.add_permits(1);
         self.open.acquire().await.unwrap().forget();
     }
 
-    /// For the test: waits for a handler that is here.
+    /// For the test: waits until a handler has arrived.
     pub(crate) async fn entered(&self) {
         self.entered.acquire().await.unwrap().forget();
     }
@@ -169,15 +173,15 @@ impl Gate {
     }
 }
 
-/// The time by the clock that the layer tells dates by.
+/// The time by the clock from which the layer takes its dates.
 pub(crate) fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_micros(SystemClock::shared().wall().as_micros())
 }
 
-/// Waits until it is so.
-pub(crate) async fn until(mut is_so: impl FnMut() -> bool) {
+/// Waits until `condition` holds.
+pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
     let waiting = async {
-        while !is_so() {
+        while !condition() {
             sleep(Duration::from_millis(1)).await;
         }
     };

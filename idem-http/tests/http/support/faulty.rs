@@ -20,15 +20,15 @@ use super::{Calls, Gate};
 /// How a call fails.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
-    /// It is answered with this kind of error, and has done nothing.
+    /// The call does nothing, and is answered with this kind of error.
     Refused(ErrorKind),
-    /// The first one is; those after it are carried out.
+    /// The first call is refused; those after it are carried out.
     RefusedOnce(ErrorKind),
-    /// It is carried out, and answered with this kind of error.
+    /// The call is carried out, and answered with this kind of error.
     Answered(ErrorKind),
-    /// It is never answered.
+    /// The call is never answered.
     Silent,
-    /// It waits for the test, and is then carried out.
+    /// The call waits for the test, and is then carried out.
     Held(Gate),
 }
 

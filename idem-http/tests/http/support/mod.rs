@@ -1,4 +1,5 @@
-//! What the tests share: an application to ask, sockets to ask it through, a store that fails on demand.
+//! What the tests share: an application to send requests to, sockets to send them through, and a store that fails on
+//! demand.
 
 mod app;
 mod body;
@@ -6,8 +7,8 @@ mod faulty;
 mod net;
 
 pub(crate) use app::{
-    App, Calls, Gate, Reply, ask, bare_layer, now, post, problem_code, shared_scope, until,
+    App, Calls, Gate, Reply, ask, bare_layer, builder, now, post, problem_code, shared_scope, until,
 };
-pub(crate) use body::{channel, channel_of, frames, repeated};
+pub(crate) use body::{HUNDRED, channel, channel_of, frames, repeated};
 pub(crate) use faulty::{Fault, FaultyStore};
 pub(crate) use net::{Client, Server};

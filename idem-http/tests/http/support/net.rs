@@ -1,4 +1,4 @@
-//! Real sockets: a server, a client, and a client that writes bytes as it likes.
+//! Real sockets: a server, a client, and a client that writes arbitrary bytes.
 
 use std::net::SocketAddr;
 
@@ -86,7 +86,7 @@ impl Raw {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }
 
-    /// What is received until `end` stands in it, or the server closes the connection.
+    /// What is received until it contains `end`, or the server closes the connection.
     pub(crate) async fn receive_until(&mut self, end: &str) -> String {
         let mut received = Vec::new();
         let mut buffer = [0; 4096];
@@ -107,7 +107,7 @@ impl Raw {
         self.receive_until("\u{0}never").await
     }
 
-    /// Sends a request of these header lines, asks for the connection to be closed, and answers all of it.
+    /// Sends a request with these header lines that asks to close the connection, and returns everything received.
     pub(crate) async fn exchange(mut self, lines: &[&[u8]], body: &[u8]) -> String {
         let mut request = b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".to_vec();
         for line in lines {

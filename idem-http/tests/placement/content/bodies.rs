@@ -13,7 +13,7 @@ fn echo() -> Router {
     Router::new().route("/", route(|body: String| async move { body.len().to_string() }))
 }
 
-/// Without a length known before.
+/// A body without a length known in advance.
 fn stream(bytes: usize) -> Body {
     Body::new(Full::<bytes::Bytes>::from(vec![b'x'; bytes]).map_frame(|frame| frame).boxed())
 }
@@ -28,7 +28,7 @@ async fn a_limit_outside_is_413_and_leaves_no_record() {
     assert_eq!(ask(&app, post("/", "k").with_body("short")).await.kind(), (200, false));
 }
 
-/// It bounds what an extractor reads, and the layer has read the body before.
+/// The limit bounds what an extractor reads, and the layer has read the body before that.
 #[tokio::test]
 async fn a_limit_of_axums_extractors_is_the_handlers_own_answer_wherever_it_is_added() {
     for app in [
@@ -41,7 +41,7 @@ async fn a_limit_of_axums_extractors_is_the_handlers_own_answer_wherever_it_is_a
     }
 }
 
-/// axum's extractors take 2 MB.
+/// Without a key only axum's own limit of 2 MB applies.
 #[tokio::test]
 async fn a_body_may_be_too_long_with_a_key_alone() {
     let body = || vec![b'x'; 1_500_000];

@@ -1,4 +1,4 @@
-//! Compression stands outside, so that what is kept suits every retry.
+//! Compression stands outside, so that every retry can read what is kept.
 
 use std::io::{Read, Write};
 
@@ -50,7 +50,7 @@ async fn outside_each_retry_gets_the_coding_that_it_accepts() {
     assert_eq!([plain(&first), plain(&other), plain(&third)], [words() + "1", words() + "1", words() + "1"]);
 }
 
-/// The layer asks what stands inside for an answer as it is.
+/// The layer asks what stands inside for an answer without a coding.
 #[tokio::test]
 async fn inside_nothing_is_compressed_so_that_every_retry_can_read_it() {
     let desk = Desk::open();
@@ -59,7 +59,7 @@ async fn inside_nothing_is_compressed_so_that_every_retry_can_read_it() {
     let retry = ask(&app, post("/", "k")).await;
     assert!(!is_gzip(&retry) && retry.is_replayed(), "{retry:?}");
     assert_eq!([plain(&first), plain(&retry)], [words() + "1", words() + "1"]);
-    // A request that the layer has nothing to do with is compressed as ever.
+    // The answer to a request without a key is compressed as usual.
     let without_key = http::Request::post("/").header("accept-encoding", "gzip");
     assert!(is_gzip(&ask(&app, without_key.body(axum::body::Body::empty()).unwrap()).await));
 }
@@ -90,7 +90,7 @@ async fn requests_that_are_inflated_outside_may_come_again_in_another_coding() {
     let first = post("/", "k").with("content-encoding", "gzip").with_body(gzip("pay"));
     assert_eq!(ask(&app, first).await.text(), "pay");
     assert_eq!(ask(&app, post("/", "k").with_body("pay")).await.kind(), (200, true));
-    // Inside, the compressed bytes are what was asked for.
+    // With decompression inside, the compressed bytes are the request.
     let app = echo().layer(RequestDecompressionLayer::new()).layer(layer());
     let first = post("/", "k").with("content-encoding", "gzip").with_body(gzip("pay"));
     assert_eq!(ask(&app, first).await.text(), "pay");

@@ -1,4 +1,4 @@
-//! Forms in parts: browsers and clients make a new boundary for each sending.
+//! Multipart forms: browsers and clients make a new boundary each time they send.
 
 use axum::Router;
 use axum::body::Body;
@@ -29,7 +29,7 @@ async fn a_retry_with_a_new_boundary_is_the_same_request() {
     let app = app(&desk);
     assert_eq!(ask(&app, form("k", "----WebKitFormBoundaryOne", "12")).await.kind(), (200, false));
     assert_eq!(ask(&app, form("k", "----WebKitFormBoundaryTwo", "12")).await.kind(), (200, true));
-    // Of another length, and in quotes.
+    // A boundary of another length, and one in quotes.
     assert_eq!(ask(&app, form("k", "x", "12")).await.kind(), (200, true));
     let quoted = form("k", "a b", "12").with("content-type", "multipart/form-data; boundary=\"a b\"");
     assert_eq!(ask(&app, quoted).await.kind(), (200, true));
