@@ -227,6 +227,12 @@ macro_rules! __for_each_case {
                 outcome_above_the_limit_is_too_large,
                 checkpoint_above_the_limit_is_too_large,
             }
+            close {
+                closing_again_is_closing_once,
+                closing_by_two_at_once_is_closing_once,
+                later_calls_are_closed_or_answered_as_before,
+                waiting_caller_is_answered,
+            }
             corrupt {
                 completed_record_is_an_error_to_every_reader needs Corrupt,
                 locked_record_is_an_error_to_every_reader needs Corrupt,
