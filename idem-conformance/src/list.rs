@@ -1,9 +1,7 @@
 //! The list of all cases. Everything else is generated from this one list.
 
-/// Gives `$emit!` the list of all cases, behind `$context`.
-///
-/// A case is written in `cases/<subject>.rs` and named here; a test of this crate fails when one of the two is
-/// forgotten. What a case needs beyond the contract stands beside its name.
+/// Gives `$emit!` the list of all cases, behind `$context`. A case is written in `cases/<subject>.rs` and named here, with
+/// what it needs beyond the contract; a test of this crate fails when one of the two is forgotten.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __for_each_case {
