@@ -129,7 +129,8 @@ pub trait Transition: Debug + Send + Sync + 'static {
         ready(Ok(()))
     }
 
-    /// Called after a call by which a lease on `key` was completed, released or removed.
+    /// Called after a call by which a lease on `key` was completed, released or removed; not when that call's future was
+    /// dropped before it had answered. [`Waiters`](crate::backend::Waiters) look again within 250 ms.
     fn lease_ended(&self, _key: &Key) {}
 }
 
