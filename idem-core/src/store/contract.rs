@@ -272,7 +272,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Contract
     /// Calls that come later may be [`Closed`](crate::ErrorKind::Closed). Closing twice is closing once. A store that has
-    /// nothing to finish, as on Redis or in memory, does nothing: that is the default, and dropping it is all.
+    /// nothing to finish, as on Redis or in memory, does nothing: that is the default. A wrapper forwards the call.
     ///
     /// # Errors
     /// Those of what was still to be done. Nothing that was acknowledged is lost by them.
