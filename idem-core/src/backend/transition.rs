@@ -22,6 +22,8 @@ use crate::store::{Capabilities, Expired};
 /// These calls check the arguments against their limits, take the time before the step, tell the lease what was
 /// answered, and trace it. The store need not do any of that.
 ///
+/// Both traits have a `get`, an `expire` and so on: a module that calls the store imports `Store` alone.
+///
 /// ```
 /// # use std::collections::BTreeMap;
 /// # use std::sync::{Mutex, PoisonError};
