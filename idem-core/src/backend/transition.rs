@@ -22,6 +22,8 @@ use crate::store::{Capabilities, Expired};
 /// These calls check the arguments against their limits, take the time before the step, tell the lease what was
 /// answered, and trace it. The store need not do any of that.
 ///
+/// Both traits have a `get`, an `expire` and so on: a module that calls the store imports `Store` alone.
+///
 /// ```
 /// # use std::collections::BTreeMap;
 /// # use std::sync::{Mutex, PoisonError};
@@ -129,7 +131,8 @@ pub trait Transition: Debug + Send + Sync + 'static {
         ready(Ok(()))
     }
 
-    /// Called after a call by which a lease on `key` was completed, released or removed.
+    /// Called after a call by which a lease on `key` was completed, released or removed; not when that call's future was
+    /// dropped before it had answered. [`Waiters`](crate::backend::Waiters) look again within 250 ms.
     fn lease_ended(&self, _key: &Key) {}
 }
 
