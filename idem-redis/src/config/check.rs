@@ -10,7 +10,7 @@ use crate::config::deployment::Deployment;
 use crate::config::redis_config::RedisConfig;
 
 impl RedisConfig {
-    /// Refuses what cannot work, and values that are a mistaken unit.
+    /// Refuses what cannot work, and values so large or small that their unit must be a mistake.
     pub(crate) fn check(&self) -> Result<()> {
         const HOUR: Duration = Duration::from_hours(1);
         const MILLI: Duration = Duration::from_millis(1);
@@ -31,7 +31,7 @@ impl RedisConfig {
                 self.response_timeout, self.ack_timeout
             )
         })?;
-        // What Redis takes as one value.
+        // Redis limits one value to 512 MiB (`proto-max-bulk-len`); the record adds a few bytes.
         within("max_outcome", self.max_outcome, 511 << 20)?;
         within("connections", self.connections as u64, 64)?;
         refuse_unless(self.max_waiters <= 1 << 20, || {

@@ -1,4 +1,4 @@
-//! Reading a configuration from a URI's or a table's options.
+//! Reads a configuration from the options of a URI or a table.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::config::check::invalid;
 use crate::config::deployment::Deployment;
 use crate::config::redis_config::RedisConfig;
 
-/// The options as written. A missing one keeps [`RedisConfig`]'s default.
+/// The options as written. Where an option is missing, the default of [`RedisConfig`] stands.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawOptions {
