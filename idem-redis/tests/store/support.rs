@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers that the tests share.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(crate) fn address(node: &Node) -> Address {
     node.addr().to_string().parse().unwrap()
 }
 
-/// With short time limits, so that what must fail fails soon.
+/// A configuration with short time limits, so that failures come soon.
 pub(crate) fn config(server: &Node) -> RedisConfig {
     let mut config = RedisConfig::standalone(address(server));
     config.call_timeout = Duration::from_secs(2);
@@ -70,7 +70,7 @@ pub(crate) async fn complete(store: &RedisStore, lease: &Lease) -> Result<Effect
     store.complete(lease, value(), lease.retention()).await
 }
 
-/// Leaves `name` completed.
+/// Locks and completes `name`.
 pub(crate) async fn completed(store: &RedisStore, name: &str) {
     let lease = acquire(store, name).await;
     assert_eq!(complete(store, &lease).await.unwrap(), Effect::Applied);
@@ -95,18 +95,18 @@ pub(crate) async fn calls_of(node: &Node, command: &str) -> u64 {
     calls.unwrap_or_else(|| panic!("{stats}")).parse().unwrap()
 }
 
-/// Until a store has begun and ended a look at `node`, which asks it for the time.
-pub(crate) async fn looked_at(node: &Node) {
+/// Waits until a store has begun and ended a check of `node`. A check asks for the time.
+pub(crate) async fn wait_for_check(node: &Node) {
     let before = calls_of(node, "time").await;
-    let looked = async {
+    let checked = async {
         while calls_of(node, "time").await < before + 3 {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(Duration::from_secs(30), looked).await.unwrap();
+    timeout(Duration::from_secs(30), checked).await.unwrap();
 }
 
-/// Asks until `call` does well; for what recovers by itself.
+/// Repeats `call` until it succeeds.
 pub(crate) async fn recovers<F: Future<Output = Result<LockAnswer>>>(mut call: impl FnMut() -> F) {
     let wait = async {
         while call().await.is_err() {
@@ -116,18 +116,20 @@ pub(crate) async fn recovers<F: Future<Output = Result<LockAnswer>>>(mut call: i
     timeout(Duration::from_secs(30), wait).await.unwrap();
 }
 
-/// Until all of the cluster say of `node` what `says` looks for.
-pub(crate) async fn all_say(cluster: &Cluster, node: &str, says: &str) {
+/// Waits until the entry for `node` contains `text` in the `CLUSTER NODES` of every node.
+pub(crate) async fn all_report(cluster: &Cluster, node: &str, text: &str) {
     let agreed = async {
         for other in cluster.nodes() {
             loop {
                 let nodes = other.run(&["CLUSTER", "NODES"]).await.text();
-                if nodes.lines().any(|line| line.starts_with(node) && line.contains(says)) {
+                if nodes.lines().any(|line| line.starts_with(node) && line.contains(text)) {
                     break;
                 }
                 sleep(Duration::from_millis(50)).await;
             }
         }
     };
-    timeout(Duration::from_mins(1), agreed).await.unwrap_or_else(|_| panic!("not all say {says} of {node}"));
+    timeout(Duration::from_mins(1), agreed)
+        .await
+        .unwrap_or_else(|_| panic!("not all nodes report {text} for {node}"));
 }

@@ -1,4 +1,4 @@
-//! Servers that cannot be used, or must not be.
+//! Servers that cannot or must not be used.
 
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ async fn a_replica_is_refused_and_a_demoted_master_is_unavailable_until_promoted
 }
 
 #[tokio::test]
-async fn a_scheme_that_does_not_fit_the_server_is_refused_with_the_one_that_does() {
+async fn a_scheme_that_does_not_fit_the_server_is_refused_naming_the_one_that_does() {
     let lone = Server::lone().await;
     let (kind, said) = refusal(RedisConfig::cluster([address(&lone)])).await;
     assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
@@ -105,7 +105,7 @@ async fn a_scheme_that_does_not_fit_the_server_is_refused_with_the_one_that_does
 }
 
 #[tokio::test]
-async fn a_cluster_with_slots_that_nobody_has_is_refused_with_their_number() {
+async fn a_cluster_with_unassigned_slots_is_refused_with_their_number() {
     let node = Server::options().config("cluster-enabled yes").start().await;
     node.run(&["CLUSTER", "ADDSLOTSRANGE", "0", "16380"]).await;
     let (kind, said) = refusal(RedisConfig::cluster([address(&node)])).await;
@@ -125,7 +125,7 @@ async fn a_cluster_without_replicas_is_refused_unless_that_is_wanted() {
 }
 
 #[tokio::test]
-async fn scripts_forbidden_by_the_acl_are_told_when_opening() {
+async fn scripts_forbidden_by_the_acl_are_refused_when_opening() {
     let server =
         Server::options().config("user idem on >pw ~* &* +@all -eval -evalsha -script").start().await;
     let mut config = config(&server);

@@ -1,4 +1,4 @@
-//! What is configured, and which servers and settings are refused.
+//! The configuration, and which servers and settings are refused.
 
 mod bad_server;
 mod configured;

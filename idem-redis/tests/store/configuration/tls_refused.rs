@@ -1,4 +1,4 @@
-//! What a server says to one who comes without a certificate, and certificates that change.
+//! Clients without a certificate, and certificates that are renewed.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -11,10 +11,10 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use crate::support::{config, lock, recovers, refusal};
 
-/// A new authority and what it has signed for a server and for a client, in `folder`.
+/// Writes a new certificate authority, and certificates that it signed for a server and for a client, to `folder`.
 fn issue(folder: &Path) {
     let mut parameters = CertificateParams::new([]).unwrap();
-    // Another name than what it signs, or that would look as if it had signed itself.
+    // The name differs from those of the signed certificates, which would otherwise look self-signed.
     parameters.distinguished_name.push(DnType::CommonName, "authority");
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
@@ -34,7 +34,7 @@ async fn secured(folder: &Path) -> (Server, RedisConfig) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let path = |name: &str| folder.join(name).display().to_string();
     let server = Server::options()
-        // Those of the other kinds have no TLS.
+        // The other kinds of servers are built without TLS.
         .kind(ServerKind::Redis7)
         .config(format!("tls-port {port}"))
         .config(format!("tls-cert-file {}", path("server.pem")))
@@ -51,9 +51,9 @@ async fn secured(folder: &Path) -> (Server, RedisConfig) {
     (server, config)
 }
 
-/// It will not be let in before somebody changes the configuration.
+/// No retry helps before somebody changes the configuration.
 #[tokio::test]
-async fn who_has_no_certificate_where_one_is_asked_for_has_a_wrong_configuration() {
+async fn a_missing_client_certificate_is_an_invalid_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let (_server, config) = secured(folder.path()).await;
     RedisStore::open(config.clone()).await.unwrap();
@@ -63,9 +63,9 @@ async fn who_has_no_certificate_where_one_is_asked_for_has_a_wrong_configuration
     assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
 }
 
-/// As they are every few hours or months, under the same names.
+/// Certificates are renewed every few hours or months, under the same file names.
 #[tokio::test]
-async fn certificates_that_are_renewed_in_their_files_are_used_by_the_next_connection() {
+async fn renewed_certificate_files_are_used_by_the_next_connection() {
     let folder = tempfile::tempdir().unwrap();
     let (server, config) = secured(folder.path()).await;
     let store = RedisStore::open(config.clone()).await.unwrap();
@@ -78,5 +78,5 @@ async fn certificates_that_are_renewed_in_their_files_are_used_by_the_next_conne
     RedisStore::open(config).await.unwrap();
     server.run(&["CLIENT", "KILL", "TYPE", "normal"]).await;
     let recovers = recovers(|| lock(&store, "order"));
-    assert!(tokio::time::timeout(Duration::from_secs(10), recovers).await.is_ok(), "not for 10 s");
+    assert!(tokio::time::timeout(Duration::from_secs(10), recovers).await.is_ok(), "no recovery in 10 s");
 }

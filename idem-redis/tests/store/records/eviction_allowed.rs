@@ -1,4 +1,4 @@
-//! A store that would use a server that evicts, on one that does not: what else is promised holds all the same.
+//! A store that allows eviction, on a server that does not evict: all other promises hold.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use idem_servers::redis::{Pair, Server};
 use tokio::time::{sleep, timeout};
 
 use crate::records::lost_data::is_corrupt;
-use crate::support::{assert_replays, completed, config, lock, looked_at, refusal};
+use crate::support::{assert_replays, completed, config, lock, refusal, wait_for_check};
 
 fn allowing(server: &Server) -> RedisConfig {
     let mut config = config(server);
@@ -33,7 +33,7 @@ async fn a_master_that_had_a_replica_and_has_none_is_refused_also_where_eviction
 }
 
 #[tokio::test]
-async fn a_server_that_keeps_its_data_and_lost_them_is_refused_also_where_eviction_is_allowed() {
+async fn a_durable_server_that_lost_its_data_is_refused_also_where_eviction_is_allowed() {
     let server = Server::options().appendonly().start().await;
     let store = RedisStore::open(allowing(&server)).await.unwrap();
     completed(&store, "order").await;
@@ -43,15 +43,15 @@ async fn a_server_that_keeps_its_data_and_lost_them_is_refused_also_where_evicti
     is_corrupt(&store, "order").await;
 }
 
-/// What it evicted meanwhile is nothing that it lost.
+/// What the server evicted meanwhile does not count as lost.
 #[tokio::test]
-async fn a_server_that_evicted_for_a_while_goes_on_when_it_does_not_any_more() {
+async fn a_server_that_has_stopped_evicting_is_still_used() {
     let server = Server::options().appendonly().start().await;
     let store = RedisStore::open(allowing(&server)).await.unwrap();
     completed(&store, "order").await;
     server.run(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]).await;
-    looked_at(&server).await;
-    // As it may: nothing is used less than a marker.
+    wait_for_check(&server).await;
+    // As eviction may do: nothing is used less often than a marker.
     assert_eq!(server.run(&["DEL", "idem:marker:0"]).await.text(), "1");
     server.run(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
     for turn in 0..20 {

@@ -1,4 +1,4 @@
-//! Keys of a slot that is on its way from one master to another, where replicas are waited for.
+//! Keys of a slot that migrates from one master to another, where replicas are waited for.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ async fn store_of(cluster: &Cluster, acks: Option<Acks>) -> RedisStore {
     RedisStore::open(config).await.unwrap()
 }
 
-/// The source answers `ASK`, the target takes the write behind `ASKING`, and its replica holds it.
+/// The source answers `ASK`, the target takes the write after `ASKING`, and the target's replica holds it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_key_of_a_moving_slot_is_locked_and_completed_whatever_is_waited_for() {
+async fn a_new_key_of_a_migrating_slot_is_locked_and_completed_with_any_acks() {
     let cluster = Cluster::start().await;
     for acks in [Some(Acks::Count(0)), Some(Acks::Count(1)), None] {
         let store = store_of(&cluster, acks).await;

@@ -1,4 +1,4 @@
-//! What wakes those who wait for a key.
+//! What must not wake those who wait for a key.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use idem_servers::redis::Server;
 
 use crate::support::{acquire, address, calls_of, config};
 
-/// Counted, not timed: of one second one look is due where notifications come. The connection to a sentinel ends after each
-/// question; nobody waits for anything on it.
+/// Counted, not timed: one poll a second is due where notifications come. The connection to a sentinel ends after each
+/// query; it has no subscriptions.
 #[tokio::test]
-async fn who_waits_for_a_key_is_not_woken_by_a_connection_to_a_sentinel_that_ends() {
+async fn a_closed_connection_to_a_sentinel_wakes_no_waiter() {
     let server = Server::lone().await;
     let sentinel = Server::options()
         .prefix(["sh", "-c", "exec \"$0\" \"$1\" --sentinel"])
@@ -25,6 +25,6 @@ async fn who_waits_for_a_key_is_not_woken_by_a_connection_to_a_sentinel_that_end
     let lease = acquire(&store, "order").await;
     let before = calls_of(&server, "evalsha").await;
     assert!(!store.settled(lease.key(), Duration::from_secs(5)).await.unwrap());
-    let looks = calls_of(&server, "evalsha").await - before;
-    assert!(looks <= 8, "{looks} looks");
+    let polls = calls_of(&server, "evalsha").await - before;
+    assert!(polls <= 8, "{polls} polls");
 }
