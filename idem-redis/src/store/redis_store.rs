@@ -70,7 +70,7 @@ impl Store for RedisStore {
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Effect> {
-        self.0.fenced(lease, &Call::Renew { token: lease.token(), duration }).await
+        self.0.holder_call(lease, &Call::Renew { token: lease.token(), duration }).await
     }
 
     async fn checkpoint(
@@ -81,15 +81,15 @@ impl Store for RedisStore {
         duration: Duration,
     ) -> Result<Effect> {
         let checkpoint = Checkpoint::new(step, progress);
-        self.0.fenced(lease, &Call::Checkpoint { token: lease.token(), checkpoint, duration }).await
+        self.0.holder_call(lease, &Call::Checkpoint { token: lease.token(), checkpoint, duration }).await
     }
 
     async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Effect> {
-        self.0.fenced(lease, &Call::Complete { token: lease.token(), outcome, retention }).await
+        self.0.holder_call(lease, &Call::Complete { token: lease.token(), outcome, retention }).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<Effect> {
-        self.0.fenced(lease, &Call::Release { token: lease.token() }).await
+        self.0.holder_call(lease, &Call::Release { token: lease.token() }).await
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>> {

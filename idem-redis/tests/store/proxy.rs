@@ -105,11 +105,11 @@ async fn carry(
                         }
                         return Ok(());
                     }
-                    Act::AnswerInstead(said) => {
-                        client.write_all(said).await?;
+                    Act::AnswerInstead(reply) => {
+                        client.write_all(reply).await?;
                         continue;
                     }
-                    Act::AnswerFirst(said) => client.write_all(&said).await?,
+                    Act::AnswerFirst(reply) => client.write_all(&reply).await?,
                     Act::AnswerEndlessly { first, again, taken } => {
                         client.write_all(&first).await?;
                         loop {

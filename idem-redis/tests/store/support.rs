@@ -6,8 +6,8 @@ use bytes::Bytes;
 use idem_core::{
     Claim, Effect, ErrorKind, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Result, Scope, Store,
 };
-use idem_redis::{Address, RedisConfig, RedisStore};
-use idem_servers::redis::{Cluster, Node, Server};
+use idem_redis::{Address, Deployment, RedisConfig, RedisStore};
+use idem_servers::redis::{Cluster, Node, Server, ServerOptions};
 use tokio::time::{sleep, timeout};
 
 pub(crate) fn address(node: &Node) -> Address {
@@ -23,6 +23,23 @@ pub(crate) fn config(server: &Node) -> RedisConfig {
     config.ack_timeout = Duration::from_millis(200);
     config.check_interval = Duration::from_millis(100);
     config
+}
+
+/// As [`config`], for a cluster.
+pub(crate) fn cluster_config(cluster: &Cluster) -> RedisConfig {
+    let mut config = config(&cluster.nodes()[0]);
+    config.servers = cluster.nodes().iter().map(address).collect();
+    config.deployment = Deployment::Cluster;
+    config
+}
+
+/// A sentinel that monitors `master` under the name `shop`, and needs no other to agree on a failover.
+pub(crate) fn sentinel_of(master: &Node, options: ServerOptions) -> ServerOptions {
+    options.prefix(["sh", "-c", "exec \"$0\" \"$1\" --sentinel"]).config(format!(
+        "sentinel monitor shop {} {} 1",
+        master.host(),
+        master.port()
+    ))
 }
 
 pub(crate) async fn lone() -> (Server, RedisStore) {
@@ -104,6 +121,18 @@ pub(crate) async fn wait_for_check(node: &Node) {
         }
     };
     timeout(Duration::from_secs(30), checked).await.unwrap();
+}
+
+/// Waits until `master` has this many connected replicas, caught up or not.
+pub(crate) async fn wait_for_replicas(master: &Node, replicas: &str) {
+    let connected = async {
+        while master.run(&["INFO", "replication"]).await.field("connected_slaves").as_deref()
+            != Some(replicas)
+        {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), connected).await.unwrap();
 }
 
 /// Repeats `call` until it succeeds.

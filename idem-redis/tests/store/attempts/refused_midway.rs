@@ -27,12 +27,12 @@ async fn a_takeover_forbidden_midway_has_an_unknown_effect_and_is_on_record() {
 
     server.run(&["ACL", "SETUSER", "idem", "-pexpire"]).await;
     let mine = claim();
-    let told = store.lock(&key("order"), &fingerprint(), &mine).await.unwrap_err();
+    let error = store.lock(&key("order"), &fingerprint(), &mine).await.unwrap_err();
     assert_eq!(store.get(&key("order")).await.unwrap().unwrap().token.owner, mine.owner);
-    assert_eq!(told.kind(), ErrorKind::Timeout, "{told:?}");
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}");
     assert!(
-        told.message().contains("pexpire") || told.message().contains("executing the script"),
-        "{told:?}"
+        error.message().contains("pexpire") || error.message().contains("executing the script"),
+        "{error:?}"
     );
 }
 

@@ -40,12 +40,12 @@ async fn a_completion_on_record_is_unknown_when_the_resent_call_finds_the_server
     let store = RedisStore::open(config).await.unwrap();
     let lease = acquire(&store, "order").await;
     armed.store(true, Ordering::Relaxed);
-    let told = kind(complete(&store, &lease).await);
+    let returned = kind(complete(&store, &lease).await);
     server.run(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     let record = store.get(lease.key()).await.unwrap().unwrap();
     assert!(matches!(record.state, State::Completed(_)));
-    assert_eq!(told, ErrorKind::Timeout, "it is on record");
+    assert_eq!(returned, ErrorKind::Timeout, "it is on record");
 }
 
 #[tokio::test]
@@ -72,8 +72,8 @@ async fn a_granted_lock_is_unknown_when_the_resent_call_finds_writes_refused() {
     let store = RedisStore::open(config).await.unwrap();
     armed.store(true, Ordering::Relaxed);
     let mine = claim();
-    let told = kind(store.lock(&key("order"), &fingerprint(), &mine).await);
+    let returned = kind(store.lock(&key("order"), &fingerprint(), &mine).await);
     let record = store.get(&key("order")).await.unwrap().unwrap();
     assert_eq!(record.token.owner, mine.owner);
-    assert_eq!(told, ErrorKind::Timeout, "it is on record");
+    assert_eq!(returned, ErrorKind::Timeout, "it is on record");
 }

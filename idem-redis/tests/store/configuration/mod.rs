@@ -4,7 +4,7 @@ mod bad_server;
 mod configured;
 mod secret_in_refusal;
 #[cfg(feature = "tls")]
-mod tls;
+mod secured;
 #[cfg(feature = "tls")]
-mod tls_refused;
+mod tls;
 mod wrong_server;

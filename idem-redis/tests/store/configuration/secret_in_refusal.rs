@@ -15,6 +15,6 @@ async fn no_error_shows_a_password_that_the_server_repeats() {
     let mut config = config(&server);
     config.username = Some("idem".to_owned());
     config.password = Some("hunter2".to_owned());
-    let (_, said) = refusal(config).await;
-    assert!(!said.contains("hunter2"), "{said}");
+    let (_, message) = refusal(config).await;
+    assert!(!message.contains("hunter2"), "{message}");
 }

@@ -12,8 +12,8 @@ async fn a_database_that_does_not_exist_is_an_invalid_configuration() {
     let server = Server::lone().await;
     let mut config = config(&server);
     config.database = 200;
-    let (kind, said) = refusal(config).await;
-    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
+    let (kind, message) = refusal(config).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{message}");
 }
 
 #[tokio::test]
@@ -21,8 +21,8 @@ async fn a_server_named_as_a_sentinel_is_an_invalid_configuration() {
     let server = Server::lone().await;
     let mut config = config(&server);
     config.deployment = idem_redis::RedisConfig::sentinel("shop", []).deployment;
-    let (kind, said) = refusal(config).await;
-    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
+    let (kind, message) = refusal(config).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{message}");
 }
 
 /// The server closes the connection before it has read the outcome, and would do so every time.
@@ -46,14 +46,14 @@ async fn an_unknown_command_is_an_invalid_configuration_and_its_arguments_are_no
     let server = Server::options().config("rename-command SET \"\"").start().await;
     let mut config = config(&server);
     config.prefix = "private:".to_owned();
-    let (kind, said) = refusal(config).await;
-    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
+    let (kind, message) = refusal(config).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{message}");
     let server = Server::options().config("rename-command EVAL \"\"").start().await;
     let mut config = crate::support::config(&server);
     config.prefix = "private:".to_owned();
-    let (kind, said) = refusal(config).await;
-    assert!(kind == ErrorKind::InvalidConfig && said.contains("EVAL"), "{said}");
-    assert!(!said.contains("private:"), "{said}");
+    let (kind, message) = refusal(config).await;
+    assert!(kind == ErrorKind::InvalidConfig && message.contains("EVAL"), "{message}");
+    assert!(!message.contains("private:"), "{message}");
 }
 
 /// Scripts are loaded on connecting where that is allowed, and sent whole where the server does not know them.

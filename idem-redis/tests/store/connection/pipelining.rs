@@ -60,9 +60,9 @@ fn leases(answers: Vec<Result<LockAnswer>>) -> Vec<Lease> {
 
 /// How many commands the server has run, and how often it has read from a connection.
 async fn commands_and_reads(server: &Node) -> [u64; 2] {
-    let said = server.run(&["INFO", "stats"]).await;
+    let message = server.run(&["INFO", "stats"]).await;
     ["total_commands_processed", "total_reads_processed"]
-        .map(|field| said.field(field).unwrap().parse().unwrap())
+        .map(|field| message.field(field).unwrap().parse().unwrap())
 }
 
 /// On a single thread, where sharing is certain.

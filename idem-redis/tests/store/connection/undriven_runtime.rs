@@ -101,14 +101,14 @@ fn another_runtime_watches_the_servers_when_the_opening_one_is_not_driven() {
     goes_on(&servers, &store);
     servers.block_on(async {
         server.run(&["CONFIG", "SET", "appendonly", "yes"]).await;
-        let told = async {
+        let durable = async {
             while !store.capabilities().durable {
                 let _ = store.get(&key("order")).await;
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
         assert!(
-            tokio::time::timeout(Duration::from_mins(1), told).await.is_ok(),
+            tokio::time::timeout(Duration::from_mins(1), durable).await.is_ok(),
             "no runtime watches the server"
         );
     });

@@ -5,10 +5,10 @@ use std::time::Duration;
 use idem_core::ErrorKind;
 use idem_redis::{RedisConfig, RedisStore};
 use idem_servers::redis::{Pair, Server};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::records::lost_data::is_corrupt;
-use crate::support::{assert_replays, completed, config, lock, refusal, wait_for_check};
+use crate::support::{assert_replays, completed, config, lock, refusal, wait_for_check, wait_for_replicas};
 
 fn allowing(server: &Server) -> RedisConfig {
     let mut config = config(server);
@@ -21,15 +21,9 @@ async fn a_master_that_had_a_replica_and_has_none_is_refused_also_where_eviction
     let pair = Pair::start(1).await;
     completed(&RedisStore::open(allowing(pair.master())).await.unwrap(), "before").await;
     pair.replicas()[0].kill();
-    let gone = async {
-        let replicas = async || pair.master().run(&["INFO", "replication"]).await.field("connected_slaves");
-        while replicas().await.as_deref() != Some("0") {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(Duration::from_secs(30), gone).await.unwrap();
-    let (kind, said) = refusal(allowing(pair.master())).await;
-    assert_eq!(kind, ErrorKind::Unavailable, "{said}");
+    wait_for_replicas(pair.master(), "0").await;
+    let (kind, message) = refusal(allowing(pair.master())).await;
+    assert_eq!(kind, ErrorKind::Unavailable, "{message}");
 }
 
 #[tokio::test]

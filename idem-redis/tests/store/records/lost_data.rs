@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use idem_core::{ErrorKind, LockAnswer, Store};
-use idem_redis::{Deployment, RedisConfig, RedisStore};
+use idem_redis::{RedisConfig, RedisStore};
 use idem_servers::redis::{Cluster, Node, Pair, Server, slot};
 use tokio::time::{sleep, timeout};
 
 use crate::support::{
-    acquire, address, assert_replays, completed, config, key, kind, lock, recovers, wait_for_check,
+    acquire, assert_replays, cluster_config, completed, config, key, kind, lock, recovers, wait_for_check,
 };
 
 const LONG: Duration = Duration::from_secs(30);
@@ -22,16 +22,16 @@ fn unchecked(server: &Node) -> RedisConfig {
 
 /// Waits until the loss is reported. No call may succeed before.
 pub(crate) async fn is_corrupt(store: &RedisStore, name: &str) {
-    let told = async {
+    let wait = async {
         loop {
             match lock(store, name).await {
                 Err(error) if error.kind() == ErrorKind::Corrupt => break,
                 Err(_) => sleep(Duration::from_millis(20)).await,
-                Ok(told) => panic!("{name} was done: {told:?}"),
+                Ok(answer) => panic!("{name} was done: {answer:?}"),
             }
         }
     };
-    timeout(LONG, told).await.unwrap();
+    timeout(LONG, wait).await.unwrap();
 }
 
 #[tokio::test]
@@ -67,13 +67,13 @@ async fn the_next_check_notices_flushed_data() {
     let store = RedisStore::open(config(&server)).await.unwrap();
     completed(&store, "order").await;
     server.run(&["FLUSHALL"]).await;
-    let told = async {
+    let wait = async {
         while store.get(&key("order")).await.is_ok() {
             sleep(Duration::from_millis(20)).await;
         }
         is_corrupt(&store, "order").await;
     };
-    timeout(LONG, told).await.unwrap();
+    timeout(LONG, wait).await.unwrap();
 }
 
 /// The replica copies the empty data before anybody could promote it.
@@ -101,10 +101,7 @@ async fn a_replica_that_is_promoted_with_the_older_snapshot_of_its_master_is_ref
     let cluster = Cluster::start().await;
     let master = cluster.nodes()[0].clone();
     let replica = cluster.replica_of(&master).await;
-    let mut config = config(&master);
-    config.servers = cluster.nodes().iter().map(address).collect();
-    config.deployment = Deployment::Cluster;
-    let store = RedisStore::open(config).await.unwrap();
+    let store = RedisStore::open(cluster_config(&cluster)).await.unwrap();
     // The first of three masters has the first third of the slots.
     let is_there = |name: &String| slot(store.redis_key(&key(name)).as_bytes()) < 5_000;
     let name = (0..1_000).map(|number| format!("order {number}")).find(is_there).unwrap();
@@ -117,8 +114,8 @@ async fn a_replica_that_is_promoted_with_the_older_snapshot_of_its_master_is_ref
     cluster.takeover(&replica).await;
     let until = tokio::time::Instant::now() + Duration::from_secs(2);
     while tokio::time::Instant::now() < until {
-        let told = lock(&store, &name).await;
-        assert!(told.is_err(), "{name} was completed: {told:?}");
+        let answer = lock(&store, &name).await;
+        assert!(answer.is_err(), "{name} was completed: {answer:?}");
         sleep(Duration::from_millis(20)).await;
     }
     is_corrupt(&store, &name).await;
@@ -157,9 +154,8 @@ async fn a_master_that_comes_back_with_its_latest_snapshot_is_used() {
 async fn a_replica_promoted_without_the_data_is_refused_on_an_existing_connection() {
     let cluster = Cluster::start().await;
     let promoted = cluster.replica_of(&cluster.nodes()[0]).await;
-    let mut config = unchecked(&cluster.nodes()[0]);
-    config.servers = cluster.nodes().iter().map(address).collect();
-    config.deployment = Deployment::Cluster;
+    let mut config = cluster_config(&cluster);
+    config.check_interval = Duration::from_hours(1);
     let store = RedisStore::open(config).await.unwrap();
     let mut names = (0..).map(|number| format!("order {number}"));
     let mut master = cluster.nodes()[1].clone();
@@ -172,7 +168,7 @@ async fn a_replica_promoted_without_the_data_is_refused_on_an_existing_connectio
     promoted.run(&["CONFIG", "SET", "replica-read-only", "no"]).await;
     promoted.run(&["FLUSHALL"]).await;
     cluster.takeover(&promoted).await;
-    let told = async {
+    let wait = async {
         loop {
             match store.get(&key(&name)).await {
                 Err(error) if error.kind() == ErrorKind::Corrupt => break,
@@ -181,7 +177,7 @@ async fn a_replica_promoted_without_the_data_is_refused_on_an_existing_connectio
             }
         }
     };
-    timeout(LONG, told).await.unwrap();
+    timeout(LONG, wait).await.unwrap();
     is_corrupt(&store, &name).await;
 }
 
@@ -208,12 +204,12 @@ async fn the_persistence_of_a_server_is_checked_again() {
         (["CONFIG", "SET", "appendonly", "no"], false),
     ] {
         server.run(&setting).await;
-        let told = async {
+        let wait = async {
             while store.capabilities().durable != durable {
                 sleep(Duration::from_millis(20)).await;
             }
         };
-        timeout(LONG, told).await.unwrap_or_else(|_| panic!("{setting:?}"));
+        timeout(LONG, wait).await.unwrap_or_else(|_| panic!("{setting:?}"));
     }
 }
 

@@ -49,7 +49,10 @@ async fn a_write_discarded_during_a_demotion_is_not_acknowledged() {
     master.run(&["REPLICAOF", "NO", "ONE"]).await;
     pair.wait_ok().await;
     open.send_replace(true);
-    let told = locking.await.unwrap();
+    let answer = locking.await.unwrap();
     let kept = pair.replicas()[0].run(&["GET", &name]).await;
-    assert!(told.is_err() || !kept.bytes().is_empty(), "told {told:?}, and no server holds it");
+    assert!(
+        answer.is_err() || !kept.bytes().is_empty(),
+        "answered {answer:?}, although no server holds the write"
+    );
 }

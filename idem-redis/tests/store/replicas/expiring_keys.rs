@@ -27,8 +27,8 @@ async fn locks_are_acknowledged_while_other_keys_of_their_batch_expire() {
                 let short = Duration::from_millis(1 + turn % 5);
                 let brief = Claim { lease: short, retention: short, ..claim() };
                 let mine = if caller % 8 != 0 { brief } else { claim() };
-                let told = store.lock(&key(&format!("{caller}-{turn}")), &fingerprint(), &mine).await;
-                if let Err(error) = told {
+                let answer = store.lock(&key(&format!("{caller}-{turn}")), &fingerprint(), &mine).await;
+                if let Err(error) = answer {
                     failed.push((caller % 8 != 0, error.to_string()));
                 }
             }

@@ -23,10 +23,10 @@ fn on_disk(server: &Node) -> RedisConfig {
     config
 }
 
-async fn times_out(store: &RedisStore, name: &str, said: &str) {
+async fn times_out(store: &RedisStore, name: &str, message: &str) {
     let error = lock(store, name).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    assert!(error.to_string().contains(said), "{error}");
+    assert!(error.to_string().contains(message), "{error}");
 }
 
 /// Waits for an acknowledged write. After a full resynchronisation a replica rewrites its append-only file before it
@@ -75,7 +75,7 @@ async fn a_write_not_on_a_replicas_disk_is_not_acknowledged() {
 async fn servers_that_cannot_sync_to_disk_in_time_are_refused() {
     let options = Server::options;
     let [redis, valkey] = KINDS;
-    for (options, said) in [
+    for (options, message) in [
         (options().kind(ServerKind::Redis7).appendonly(), "Redis 7.2 or later"),
         (options().kind(redis), "appendonly yes"),
         (options().kind(valkey), "appendonly yes"),
@@ -85,7 +85,7 @@ async fn servers_that_cannot_sync_to_disk_in_time_are_refused() {
         let server = options.start().await;
         let (kind, text) = refusal(on_disk(&server)).await;
         assert_eq!(kind, ErrorKind::InvalidConfig, "{text}");
-        assert!(text.contains(said), "{said}: {text}");
+        assert!(text.contains(message), "{message}: {text}");
     }
 }
 

@@ -8,7 +8,7 @@ use idem_redis::{Acks, RedisConfig, RedisStore};
 use idem_servers::redis::{Node, Pair, Server};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{acquire, completed, config, kind, lock, refusal};
+use crate::support::{acquire, completed, config, kind, lock, refusal, wait_for_replicas};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -76,16 +76,11 @@ async fn a_master_whose_replica_has_not_caught_up_yet_is_unavailable() {
         .await;
     let replica = Server::lone().await;
     replica.run(&["REPLICAOF", &master.host().to_string(), &master.port().to_string()]).await;
-    let follows = async {
-        while master.run(&["INFO", "replication"]).await.field("connected_slaves").as_deref() != Some("1") {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(LONG, follows).await.unwrap();
+    wait_for_replicas(&master, "1").await;
     for config in [config(&master), with_acks(&master, Acks::All)] {
-        let (kind, said) = refusal(config).await;
-        assert_eq!(kind, ErrorKind::Unavailable, "{said}");
-        assert!(said.contains("in step"), "{said}");
+        let (kind, message) = refusal(config).await;
+        assert_eq!(kind, ErrorKind::Unavailable, "{message}");
+        assert!(message.contains("in step"), "{message}");
     }
 }
 
@@ -104,10 +99,7 @@ async fn a_replica_absent_at_opening_is_waited_for_once_it_is_back() {
     let pair = Pair::start(2).await;
     let (near, away) = (&pair.replicas()[0], &pair.replicas()[1]);
     away.kill();
-    while pair.master().run(&["INFO", "replication"]).await.field("connected_slaves").as_deref() != Some("1")
-    {
-        sleep(Duration::from_millis(20)).await;
-    }
+    wait_for_replicas(pair.master(), "1").await;
     let store = RedisStore::open(config(pair.master())).await.unwrap();
     completed(&store, "with one").await;
     away.restart().await;
@@ -125,9 +117,9 @@ async fn a_master_that_had_a_replica_and_has_none_is_refused_at_opening_until_it
     pair.master().kill();
     replica.run(&["REPLICAOF", "NO", "ONE"]).await;
     for config in [config(replica), with_acks(replica, Acks::All)] {
-        let (kind, said) = refusal(config).await;
-        assert_eq!(kind, ErrorKind::Unavailable, "{said}");
-        assert!(said.contains("acks = 0"), "{said}");
+        let (kind, message) = refusal(config).await;
+        assert_eq!(kind, ErrorKind::Unavailable, "{message}");
+        assert!(message.contains("acks = 0"), "{message}");
     }
     acquire(&RedisStore::open(with_acks(replica, Acks::Count(0))).await.unwrap(), "as wanted").await;
 
@@ -150,9 +142,9 @@ async fn a_master_that_had_a_replica_and_has_none_is_refused_at_opening_until_it
 #[tokio::test]
 async fn acks_all_is_refused_for_a_server_that_never_had_a_replica() {
     let server = Server::lone().await;
-    let (kind, said) = refusal(with_acks(&server, Acks::All)).await;
-    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
-    assert!(said.contains("acks = all"), "{said}");
+    let (kind, message) = refusal(with_acks(&server, Acks::All)).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{message}");
+    assert!(message.contains("acks = all"), "{message}");
 }
 
 /// For example one that only took a copy: no store ever relied on it.
@@ -160,10 +152,7 @@ async fn acks_all_is_refused_for_a_server_that_never_had_a_replica() {
 async fn a_replica_that_left_before_any_store_opened_is_not_required() {
     let pair = Pair::start(1).await;
     pair.replicas()[0].run(&["REPLICAOF", "NO", "ONE"]).await;
-    while pair.master().run(&["INFO", "replication"]).await.field("connected_slaves").as_deref() != Some("0")
-    {
-        sleep(Duration::from_millis(20)).await;
-    }
+    wait_for_replicas(pair.master(), "0").await;
     let store = RedisStore::open(config(pair.master())).await.unwrap();
     assert!(!store.capabilities().replicated);
     completed(&store, "order").await;

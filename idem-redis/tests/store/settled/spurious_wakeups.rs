@@ -6,18 +6,14 @@ use idem_core::Store;
 use idem_redis::{RedisConfig, RedisStore};
 use idem_servers::redis::Server;
 
-use crate::support::{acquire, address, calls_of, config};
+use crate::support::{acquire, address, calls_of, config, sentinel_of};
 
 /// Counted, not timed: one poll a second is due where notifications come. The connection to a sentinel ends after each
 /// query; it has no subscriptions.
 #[tokio::test]
 async fn a_closed_connection_to_a_sentinel_wakes_no_waiter() {
     let server = Server::lone().await;
-    let sentinel = Server::options()
-        .prefix(["sh", "-c", "exec \"$0\" \"$1\" --sentinel"])
-        .config(format!("sentinel monitor shop {} {} 1", server.host(), server.port()))
-        .start()
-        .await;
+    let sentinel = sentinel_of(&server, Server::options()).start().await;
     let mut config = config(&server);
     config.servers = vec![address(&sentinel)];
     config.deployment = RedisConfig::sentinel("shop", [address(&sentinel)]).deployment;

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use idem_core::{Lease, Store};
-use idem_redis::{Acks, Deployment, RedisStore};
+use idem_redis::{Acks, RedisStore};
 use idem_servers::redis::{Cluster, Node, Server, slot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{acquire, address, calls_of, complete, config, key, lone};
+use crate::support::{acquire, calls_of, cluster_config, complete, config, key, lone};
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -30,8 +30,8 @@ async fn waiters_of_another_store_are_notified_and_leave_no_subscription_or_conn
     // One for the calls of each store, one for the notifications of `other`, and the one that asks.
     assert!(clients.lines().count() <= 4, "{clients}");
     let _ = complete(&store, &lease).await.unwrap();
-    let told = timeout(Duration::from_secs(20), waiters.join_all()).await.unwrap();
-    assert!(told.into_iter().all(|settled| settled.unwrap()));
+    let answers = timeout(Duration::from_secs(20), waiters.join_all()).await.unwrap();
+    assert!(answers.into_iter().all(|settled| settled.unwrap()));
     subscribed(&server, &name, "0").await;
 }
 
@@ -155,9 +155,7 @@ async fn a_user_who_may_not_subscribe_gets_the_answers_to_its_own_calls() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn waiters_whose_slot_moves_away_mix_up_no_answers() {
     let cluster = Cluster::start().await;
-    let mut config = config(&cluster.nodes()[0]);
-    config.servers = cluster.nodes().iter().map(address).collect();
-    config.deployment = Deployment::Cluster;
+    let mut config = cluster_config(&cluster);
     // Generous, so that sixteen callers on a busy machine get no answer too late.
     (config.acks, config.response_timeout) = (Some(Acks::Count(0)), Duration::from_secs(10));
     config.call_timeout = LONG;

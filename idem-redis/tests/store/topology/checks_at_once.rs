@@ -7,7 +7,7 @@ use idem_redis::{Acks, Deployment, RedisConfig, RedisStore};
 use idem_servers::redis::{Cluster, Node, Server, slot};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{address, completed, config, key, lock};
+use crate::support::{address, completed, config, key, lock, sentinel_of};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -64,13 +64,7 @@ async fn a_hanging_server_delays_the_check_of_no_other() {
 #[tokio::test]
 async fn a_hanging_sentinel_does_not_delay_opening() {
     let master = Server::lone().await;
-    let (host, port) = (master.host(), master.port());
-    let sentinel = || {
-        Server::options()
-            .prefix(["sh", "-c", "exec \"$0\" \"$1\" --sentinel"])
-            .config(format!("sentinel monitor shop {host} {port} 1"))
-            .start()
-    };
+    let sentinel = || sentinel_of(&master, Server::options()).start();
     let (hung, healthy) = tokio::join!(sentinel(), sentinel());
     hung.stop();
     let mut config = patient(&hung);

@@ -96,9 +96,8 @@ async fn concurrent_calls_share_one_check_that_finds_the_data_lost() {
         let store = store.clone();
         calls.spawn(async move { store.get(&key("order")).await });
     }
-    let told = timeout(LONG, calls.join_all()).await.unwrap();
-    for told in told {
-        assert!(matches!(&told, Err(error) if error.kind() == ErrorKind::Corrupt), "{told:?}");
+    for answer in timeout(LONG, calls.join_all()).await.unwrap() {
+        assert!(matches!(&answer, Err(error) if error.kind() == ErrorKind::Corrupt), "{answer:?}");
     }
     let asked = unchecked.asked.load(Ordering::SeqCst) - before;
     assert!(asked <= 20, "200 calls sent {asked} INFO");
@@ -148,8 +147,11 @@ async fn a_server_that_gets_its_first_slot_while_connecting_is_checked_again() {
     });
     sleep(Duration::from_millis(500)).await;
     open.send_replace(true);
-    let told = asking.await.unwrap();
-    assert!(matches!(&told, Err(error) if error.kind() == ErrorKind::Corrupt), "the data are lost: {told:?}");
+    let answer = asking.await.unwrap();
+    assert!(
+        matches!(&answer, Err(error) if error.kind() == ErrorKind::Corrupt),
+        "the data are lost: {answer:?}"
+    );
 }
 
 /// Has `newcomer` join `cluster` as a master that announces the address of `announced`.

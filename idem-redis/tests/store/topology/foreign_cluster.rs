@@ -89,8 +89,8 @@ async fn another_cluster_at_a_known_address_is_not_believed_whatever_its_epoch()
     let asked = async {
         while reused.connected.load(Ordering::SeqCst) < before + 3 {
             for name in ["a", "b", "c", "d"] {
-                let told = lock(&store, name).await;
-                assert!(matches!(told, Ok(LockAnswer::InProgress { .. })), "{name}: {told:?}");
+                let answer = lock(&store, name).await;
+                assert!(matches!(answer, Ok(LockAnswer::InProgress { .. })), "{name}: {answer:?}");
             }
             sleep(Duration::from_millis(10)).await;
         }
@@ -104,9 +104,9 @@ async fn another_cluster_at_a_known_address_is_not_believed_whatever_its_epoch()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_of_two_clusters_are_refused() {
     let [one, other] = clusters().await;
-    let (kind, said) = refusal(of([one.nodes()[0].clone(), other.nodes()[0].clone()])).await;
-    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
-    assert!(said.contains("different clusters"), "{said}");
+    let (kind, message) = refusal(of([one.nodes()[0].clone(), other.nodes()[0].clone()])).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{message}");
+    assert!(message.contains("different clusters"), "{message}");
 }
 
 /// Such as a server of a cluster that is just being created, or one that was removed from its own
@@ -138,8 +138,8 @@ async fn another_cluster_is_not_believed_although_its_server_had_no_slots_at_fir
     }
     for _ in 0..50 {
         for name in ["a", "b", "c", "d"] {
-            let told = lock(&store, name).await;
-            assert!(!matches!(told, Ok(LockAnswer::Acquired(_))), "{name} is held, and yet: {told:?}");
+            let answer = lock(&store, name).await;
+            assert!(!matches!(answer, Ok(LockAnswer::Acquired(_))), "{name} is held, and yet: {answer:?}");
         }
         sleep(Duration::from_millis(50)).await;
     }

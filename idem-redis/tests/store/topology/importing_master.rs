@@ -8,7 +8,7 @@ use idem_redis::{Deployment, RedisConfig, RedisStore};
 use idem_servers::redis::{Cluster, Node, Server, slot};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{address, all_report, config, key, lock};
+use crate::support::{address, all_report, cluster_config, config, key, lock};
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -28,10 +28,7 @@ impl Uneven {
             .each(|_, each| each.config("cluster-allow-replica-migration no"))
             .start()
             .await;
-        let mut config: RedisConfig = config(&cluster.nodes()[0]);
-        config.servers = cluster.nodes().iter().map(address).collect();
-        config.deployment = Deployment::Cluster;
-        let store = RedisStore::open(config).await.unwrap();
+        let store = RedisStore::open(cluster_config(&cluster)).await.unwrap();
         let [two, one, none] = [0, 1, 2].map(|number| cluster.nodes()[number].clone());
         let second = cluster.replica_of(&none).await;
         second.run(&["CLUSTER", "REPLICATE", &two.run(&["CLUSTER", "MYID"]).await.text()]).await;
@@ -87,9 +84,9 @@ async fn a_write_to_an_importing_master_is_held_by_all_its_replicas() {
     let _moving = uneven.cluster.begin_migration(uneven.slot_of(&name), &uneven.two).await;
     // Stopped only now, since Valkey first has all replicas of the target acknowledge the migration.
     uneven.server().stop();
-    let told = lock(&uneven.store, &name).await;
-    let kind = told.as_ref().map_err(idem_core::Error::kind);
-    assert!(matches!(kind, Err(ErrorKind::Timeout)), "the second replica is stopped, and yet: {told:?}");
+    let answer = lock(&uneven.store, &name).await;
+    let kind = answer.as_ref().map_err(idem_core::Error::kind);
+    assert!(matches!(kind, Err(ErrorKind::Timeout)), "the second replica is stopped, and yet: {answer:?}");
     uneven.server().cont();
 }
 
@@ -99,8 +96,8 @@ async fn a_write_to_an_importing_master_waits_for_no_more_replicas_than_it_has()
     // Beyond the names that `start` has used.
     let name = uneven.names_of(uneven.two.clone()).await.nth(2_000).unwrap();
     let _moving = uneven.cluster.begin_migration(uneven.slot_of(&name), &uneven.one).await;
-    let told = lock(&uneven.store, &name).await;
-    assert!(matches!(told, Ok(LockAnswer::Acquired(_))), "every server is up, and yet: {told:?}");
+    let answer = lock(&uneven.store, &name).await;
+    assert!(matches!(answer, Ok(LockAnswer::Acquired(_))), "every server is up, and yet: {answer:?}");
 }
 
 /// As when a cluster gets one more master: the first slot goes to a master that had none.
@@ -108,8 +105,8 @@ async fn a_write_to_an_importing_master_waits_for_no_more_replicas_than_it_has()
 async fn a_write_to_a_master_without_slots_waits_for_no_more_replicas_than_it_has() {
     let fewer = Newcomer::start(1).await;
     let _moving = fewer.begin_migration().await;
-    let told = lock(&fewer.store, &fewer.name).await;
-    assert!(matches!(told, Ok(LockAnswer::Acquired(_))), "every server is up, and yet: {told:?}");
+    let answer = lock(&fewer.store, &fewer.name).await;
+    assert!(matches!(answer, Ok(LockAnswer::Acquired(_))), "every server is up, and yet: {answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,10 +115,10 @@ async fn a_write_to_a_master_without_slots_is_held_by_all_its_replicas() {
     let _moving = more.begin_migration().await;
     let follower = more.cluster.server(&more.followers[1]);
     follower.stop();
-    let told = lock(&more.store, &more.name).await;
+    let answer = lock(&more.store, &more.name).await;
     follower.cont();
-    let kind = told.as_ref().map_err(idem_core::Error::kind);
-    assert!(matches!(kind, Err(ErrorKind::Timeout)), "its second replica is stopped, and yet: {told:?}");
+    let kind = answer.as_ref().map_err(idem_core::Error::kind);
+    assert!(matches!(kind, Err(ErrorKind::Timeout)), "its second replica is stopped, and yet: {answer:?}");
 }
 
 /// A cluster of masters with two replicas each, and a master without slots that is about to get its first.

@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use idem_core::{Effect, LockAnswer};
-use idem_redis::{Acks, Deployment, RedisConfig, RedisStore};
+use idem_redis::{Acks, RedisStore};
 use idem_servers::redis::{Cluster, slot};
 
-use crate::support::{address, complete, config, key, lock};
+use crate::support::{cluster_config, complete, key, lock};
 
 async fn store_of(cluster: &Cluster, acks: Option<Acks>) -> RedisStore {
-    let mut config: RedisConfig = config(&cluster.nodes()[0]);
-    config.servers = cluster.nodes().iter().map(address).collect();
-    (config.deployment, config.acks) = (Deployment::Cluster, acks);
+    let mut config = cluster_config(cluster);
+    config.acks = acks;
     config.call_timeout = Duration::from_secs(5);
     RedisStore::open(config).await.unwrap()
 }

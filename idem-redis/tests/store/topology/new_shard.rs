@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use idem_redis::{Deployment, RedisStore};
+use idem_redis::RedisStore;
 use idem_servers::redis::{Cluster, Node, slot};
 use tokio::time::sleep;
 
-use crate::support::{address, all_report, completed, config, key, lock};
+use crate::support::{all_report, cluster_config, completed, key, lock};
 
 async fn id(node: &Node) -> String {
     node.run(&["CLUSTER", "MYID"]).await.text()
@@ -15,9 +15,8 @@ async fn id(node: &Node) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_became_a_master_leaves_its_former_shard() {
     let cluster = Cluster::options().replicas(2).start().await;
-    let mut config = config(&cluster.nodes()[0]);
-    config.servers = cluster.nodes().iter().map(address).collect();
-    (config.deployment, config.call_timeout) = (Deployment::Cluster, Duration::from_secs(5));
+    let mut config = cluster_config(&cluster);
+    config.call_timeout = Duration::from_secs(5);
     let store = RedisStore::open(config).await.unwrap();
     completed(&store, "before").await;
     let [first, second] = [0, 1].map(|number| cluster.nodes()[number].clone());
@@ -41,13 +40,13 @@ async fn a_replica_that_became_a_master_leaves_its_former_shard() {
     // Time for several checks.
     sleep(Duration::from_secs(1)).await;
 
-    let told = [
+    let answer = [
         ("the slot that moved", lock(&store, &moves).await),
         ("its former shard", lock(&store, &stays).await),
     ];
     assert!(
-        told.iter().all(|(_, told)| told.is_ok()),
-        "every master's replicas have caught up, and yet: {told:?}"
+        answer.iter().all(|(_, answer)| answer.is_ok()),
+        "every master's replicas have caught up, and yet: {answer:?}"
     );
 }
 

@@ -36,9 +36,9 @@ async fn a_redirection_of_a_single_server_gets_no_password() {
     is_armed.store(true, Ordering::Relaxed);
     let _calling = tokio::spawn(async move { lock(&store, "order").await });
     if let Ok(Ok((mut stream, _))) = timeout(Duration::from_secs(2), elsewhere.accept()).await {
-        let mut said = vec![0; 1_024];
-        let length = stream.read(&mut said).await.unwrap();
-        let said = String::from_utf8_lossy(&said[..length]).into_owned();
-        panic!("the other server was sent {said:?}");
+        let mut message = vec![0; 1_024];
+        let length = stream.read(&mut message).await.unwrap();
+        let message = String::from_utf8_lossy(&message[..length]).into_owned();
+        panic!("the other server was sent {message:?}");
     }
 }

@@ -6,7 +6,9 @@ use idem_core::ErrorKind;
 use idem_redis::{RedisConfig, RedisStore};
 use idem_servers::redis::{Node, Pair, Server, ServerOptions};
 
-use crate::support::{acquire, address, assert_replays, completed, config, lock, recovers, refusal};
+use crate::support::{
+    acquire, address, assert_replays, completed, config, lock, recovers, refusal, sentinel_of,
+};
 
 /// A sentinel that monitors `master` on its own, and fails over quickly.
 async fn sentinel(master: &Node) -> Server {
@@ -14,10 +16,7 @@ async fn sentinel(master: &Node) -> Server {
 }
 
 async fn sentinel_with(master: &Node, options: ServerOptions) -> Server {
-    let (host, port) = (master.host(), master.port());
-    options
-        .prefix(["sh", "-c", "exec \"$0\" \"$1\" --sentinel"])
-        .config(format!("sentinel monitor shop {host} {port} 1"))
+    sentinel_of(master, options)
         .config("sentinel down-after-milliseconds shop 500")
         .config("sentinel failover-timeout shop 3000")
         .start()
@@ -66,9 +65,9 @@ async fn a_replica_known_only_to_the_sentinel_is_required_at_opening() {
     pair.master().restart().await;
     let missed = async {
         loop {
-            let (kind, said) = refusal(by(&sentinel, "shop")).await;
-            assert_eq!(kind, ErrorKind::Unavailable, "{said}");
-            if said.contains("has no replica in step at the moment") {
+            let (kind, message) = refusal(by(&sentinel, "shop")).await;
+            assert_eq!(kind, ErrorKind::Unavailable, "{message}");
+            if message.contains("has no replica in step at the moment") {
                 break;
             }
         }
@@ -121,7 +120,7 @@ async fn knows_replica(sentinel: &Node) {
 async fn a_sentinel_named_as_a_server_is_refused_naming_the_scheme() {
     let server = Server::lone().await;
     let sentinel = sentinel(&server).await;
-    let (kind, said) = refusal(config(&sentinel)).await;
-    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
-    assert!(said.contains("redis-sentinel"), "{said}");
+    let (kind, message) = refusal(config(&sentinel)).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{message}");
+    assert!(message.contains("redis-sentinel"), "{message}");
 }

@@ -52,9 +52,9 @@ async fn answer(mut client: TcpStream, master: SocketAddr, epoch: u64, answered:
     let mut asked = [0; 4_096];
     while let Ok(read @ 1..) = client.read(&mut asked).await {
         let words = String::from_utf8_lossy(&asked[..read]).to_uppercase();
-        let mut told = String::new();
+        let mut replies = String::new();
         for command in words.split('*').skip(1) {
-            told += &if command.contains("HELLO") {
+            replies += &if command.contains("HELLO") {
                 "%1\r\n".to_owned() + &text("proto") + ":3\r\n"
             } else if command.contains("GET-MASTER-ADDR-BY-NAME") {
                 "*2\r\n".to_owned() + &text(&master.ip().to_string()) + &text(&master.port().to_string())
@@ -66,7 +66,7 @@ async fn answer(mut client: TcpStream, master: SocketAddr, epoch: u64, answered:
                 "+OK\r\n".to_owned()
             };
         }
-        if client.write_all(told.as_bytes()).await.is_err() {
+        if client.write_all(replies.as_bytes()).await.is_err() {
             return;
         }
     }
@@ -89,14 +89,14 @@ async fn a_stale_sentinel_is_not_believed_although_it_alone_answers() {
     let before = stale.answered.load(Ordering::SeqCst);
     let asked = async {
         while stale.answered.load(Ordering::SeqCst) < before + 3 {
-            let told = lock(&store, "order").await;
-            assert!(matches!(told, Ok(LockAnswer::InProgress { .. })), "it is held, and yet: {told:?}");
+            let answer = lock(&store, "order").await;
+            assert!(matches!(answer, Ok(LockAnswer::InProgress { .. })), "it is held, and yet: {answer:?}");
             sleep(Duration::from_millis(10)).await;
         }
     };
     timeout(Duration::from_mins(1), asked).await.unwrap();
-    let told = lock(&store, "order").await;
-    assert!(matches!(told, Ok(LockAnswer::InProgress { .. })), "it is held, and yet: {told:?}");
+    let answer = lock(&store, "order").await;
+    assert!(matches!(answer, Ok(LockAnswer::InProgress { .. })), "it is held, and yet: {answer:?}");
 }
 
 /// Periodic checks are an hour apart, so only the failed call can trigger the search.
