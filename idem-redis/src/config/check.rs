@@ -90,12 +90,12 @@ impl RedisConfig {
     }
 }
 
-fn within(option: &str, value: u64, most: u64) -> Result<()> {
-    refuse_unless((1..=most).contains(&value), || format!("{option} = {value} is outside 1 to {most}"))
+fn within(option: &str, value: u64, max: u64) -> Result<()> {
+    refuse_unless((1..=max).contains(&value), || format!("{option} = {value} is outside 1 to {max}"))
 }
 
-fn refuse_unless(sound: bool, message: impl FnOnce() -> String) -> Result<()> {
-    if sound { Ok(()) } else { Err(invalid(message())) }
+fn refuse_unless(is_valid: bool, message: impl FnOnce() -> String) -> Result<()> {
+    if is_valid { Ok(()) } else { Err(invalid(message())) }
 }
 
 pub(crate) fn invalid(message: impl fmt::Display) -> Error {

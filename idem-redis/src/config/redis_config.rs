@@ -104,7 +104,8 @@ impl RedisConfig {
         Self::new(Deployment::Sentinel { master_name: master_name.into() }, sentinels.into_iter().collect())
     }
 
-    fn new(deployment: Deployment, servers: Vec<Address>) -> Self {
+    /// The defaults. Opening the store refuses a number of `servers` that does not fit the deployment.
+    pub(crate) fn new(deployment: Deployment, servers: Vec<Address>) -> Self {
         Self {
             deployment,
             servers,

@@ -72,7 +72,7 @@ impl ConnectionTask {
                 Err(error) => return self.failed(error),
             }
             let taken = self.take(&mut decoder, &mut buffer, &mut replies);
-            let is_demoted = replies.iter().any(tells_demotion);
+            let is_demoted = replies.iter().any(is_demotion);
             let answered = self.queue.answer(&mut replies);
             if is_demoted {
                 return Cause::new(format!("{} is no master any more", self.address));
@@ -127,8 +127,8 @@ impl ConnectionTask {
 }
 
 /// Whether the server says that it is no longer a master. Its acknowledgements are void then.
-fn tells_demotion(reply: &Reply) -> bool {
-    matches!(reply, Reply::Error(text) if error_reply::tells_demotion(&String::from_utf8_lossy(text)))
+fn is_demotion(reply: &Reply) -> bool {
+    matches!(reply, Reply::Error(text) if error_reply::is_demotion(&String::from_utf8_lossy(text)))
 }
 
 impl Drop for ConnectionTask {

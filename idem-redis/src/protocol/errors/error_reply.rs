@@ -49,7 +49,7 @@ pub(crate) fn of_hello(text: &str, server: &Address) -> AttemptError {
 }
 
 /// Whether an error reply shows that the server is no longer a master.
-pub(crate) fn tells_demotion(text: &str) -> bool {
+pub(crate) fn is_demotion(text: &str) -> bool {
     Row::of(text).becomes == Becomes::Demoted
 }
 
