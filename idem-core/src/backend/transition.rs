@@ -84,7 +84,8 @@ pub trait Transition: Debug + Send + Sync + 'static {
     /// A store whose sequences rise across the removal of a record sets `min_sequence` of a [`Call::Lock`] first: to 1 more
     /// than the highest sequence that it has given out, to whatever key. The time will not do, since a clock may stand still.
     /// Another store leaves it at 0, and does not claim [`strict_sequence`](Capabilities::strict_sequence).
-    /// `sent` was taken before the call began.
+    /// `sent` was taken before the call began. The call's durations and sizes were checked: whoever makes a call by this
+    /// method, and not by those of [`Store`](crate::Store), does that first ([`Call::check`]).
     ///
     /// # Errors
     /// Those of the storage. [`Timeout`](crate::ErrorKind::Timeout) when it is unknown whether the step was made.
