@@ -1,4 +1,4 @@
-//! The client as a wrapper of reqwest's.
+//! The client as a wrapper around reqwest's.
 
 use reqwest::{Client, ClientBuilder, Request, Response};
 
@@ -17,9 +17,9 @@ use crate::settings::options::{Options, settings};
 /// # async fn book(_: Answered) -> std::io::Result<()> { Ok(()) }
 /// # async fn pay() -> Result<(), Box<dyn std::error::Error>> {
 /// let client = IdempotentClient::new(reqwest::Client::builder())?
-///     // Where a restart finds it.
+///     // Keeps the request where a restart finds it.
 ///     .persist(|request: OutgoingRequest| async move { keep(request).await })
-///     // What was answered is written down, and the request removed from there.
+///     // Records the answer, and removes the request that was kept.
 ///     .forget(|answered: Answered| async move { book(answered).await });
 /// let request = client.inner().post("https://api.example/payments").body("12 EUR").build()?;
 /// match client.execute(request).await {
@@ -39,7 +39,7 @@ pub struct IdempotentClient {
 }
 
 impl IdempotentClient {
-    /// Sends by a client of these settings, but for its redirects, which are those of
+    /// A client with these settings, except for its redirects, which follow
     /// [`redirect_policy`](crate::redirect_policy).
     ///
     /// # Errors
@@ -48,11 +48,11 @@ impl IdempotentClient {
         Ok(Self::with_client(client.redirect(redirect_policy()).build()?))
     }
 
-    /// Sends by a client that is built already.
+    /// Wraps a client that is built already.
     ///
-    /// Its redirects are those that it was built with: build it with [`redirect_policy`](crate::redirect_policy).
-    /// Otherwise a POST that was redirected as a GET looks like one that was answered; and of a redirect to another
-    /// origin the error comes when the key was sent there.
+    /// The client keeps the redirect policy that it was built with: build it with
+    /// [`redirect_policy`](crate::redirect_policy). Otherwise a POST that was redirected as a GET looks as if it had been
+    /// answered, and a redirect to another origin becomes an error only after the key was sent there.
     #[must_use]
     pub fn with_client(client: Client) -> Self {
         Self { client, options: Options::default() }
@@ -60,7 +60,7 @@ impl IdempotentClient {
 
     settings!();
 
-    /// The client itself, to build requests by.
+    /// The wrapped client, to build requests with.
     #[must_use]
     pub fn inner(&self) -> &Client {
         &self.client
@@ -69,15 +69,15 @@ impl IdempotentClient {
     /// Sends `request` until its answer is final, with a new key, or the one that it [carries](crate::with_key). The
     /// answer has the key as an extension, a [`ClientKey`](crate::ClientKey).
     ///
-    /// Its body is the application's to read, and to ask for again with the key when it breaks off, unless
-    /// [`read_body`](Self::read_body) is set. The time for one attempt does not bound that reading.
+    /// Unless [`read_body`](Self::read_body) is set, the application reads the body of the answer, and sends the request
+    /// again with the key when the body breaks off. The time limit of an attempt does not bound that reading.
     ///
     /// # Errors
-    /// [`Error`], which carries the key, when the policy is used up, or the error will not pass.
+    /// [`Error`], which carries the key, when the retry policy is exhausted or no retry can help.
     ///
     /// # Cancel safety
-    /// A dropped future leaves open whether the request was executed. To find out, its key must have been
-    /// [persisted](IdempotentClient::persist) or the application's own.
+    /// After a dropped future the request may or may not have been executed. To find out, send it again with its key, which
+    /// must have been [persisted](IdempotentClient::persist) or be the application's own.
     pub async fn execute(&self, request: Request) -> Result<Response, Error> {
         if self.options.takes_key(&request) {
             return run(&self.options, request, None, &self.client).await;
@@ -87,8 +87,8 @@ impl IdempotentClient {
     }
 
     /// Sends a request again that was [kept](Self::persist) before this process started: with the same key, headers
-    /// and bytes, until its answer is final. It is not kept a second time; the hook that
-    /// [forgets](Self::forget) is called as ever.
+    /// and bytes, until its answer is final. The request is not kept a second time; the hook
+    /// [`forget`](Self::forget) is called as usual.
     ///
     /// ```no_run
     /// use idem_client::{IdempotentClient, OutgoingRequest};
@@ -110,7 +110,7 @@ impl IdempotentClient {
     /// As [`execute`](Self::execute), and [`Failure::NotResumed`].
     ///
     /// # Cancel safety
-    /// A dropped future leaves it kept: resume it once more.
+    /// After a dropped future the request is still kept: resume it once more.
     pub async fn resume(&self, outgoing: &OutgoingRequest) -> Result<Response, Error> {
         match outgoing.request() {
             Ok((request, resumed)) => run(&self.options, request, Some(resumed), &self.client).await,

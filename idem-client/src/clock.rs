@@ -1,4 +1,4 @@
-//! The wall clock, for what outlives the process and for servers' dates.
+//! The wall clock, for times that outlive the process and for the dates of servers.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

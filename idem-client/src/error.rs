@@ -1,4 +1,4 @@
-//! Why a request was given up.
+//! The error of a request that was given up.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use reqwest::{Response, StatusCode};
 use crate::box_error::BoxError;
 use crate::request::key::{ClientKey, KeyError};
 
-/// A request that came to no final answer. It may have been executed, unless [`failure`](Error::failure) says that
-/// nothing was sent: keep the [`key`](Error::key), and send the same request with it again.
+/// A request that was given up. It may have been executed, unless [`failure`](Error::failure) says that nothing was sent:
+/// keep the [`key`](Error::key), and send the same request with it again.
 ///
 /// ```
 /// use idem_client::{Error, Failure};
@@ -26,34 +26,35 @@ pub struct Error {
 
 /// Why a request was given up.
 ///
-/// `Debug` shows no path, query, header or body, neither of the request nor of the answer; of a redirect that was refused
-/// it shows the origin that it led to.
+/// `Debug` shows no path, query, header or body of the request or of the answer. For a redirect that was refused it shows
+/// the origin that the redirect led to.
 #[non_exhaustive]
 pub enum Failure {
-    /// The hook that keeps keys failed. Nothing was sent.
+    /// The hook [`persist`](crate::IdempotentClient::persist) failed, or did not end in time. Nothing was sent.
     NotPersisted(BoxError),
     /// The request has two keys. Nothing was sent.
     KeyRefused(KeyError),
-    /// It cannot be resumed: a secret is missing, its body was a stream, or it is too old. Nothing was sent now.
+    /// The request cannot be resumed: a secret is missing, the body was a stream, the request is too old, or this machine's
+    /// clock is behind the time of the first attempt. Nothing was sent now.
     NotResumed(BoxError),
-    /// The last attempt failed, by a lost connection, say, or by an answer that broke off or did not come in time.
+    /// The last attempt failed, for example by a lost connection, or by an answer that broke off or did not come in time.
     NotAnswered(BoxError),
-    /// The last answer asked to come back later: 409 while the first request runs, 408, 425, 429, 502, 503 or 504. Its
-    /// body is in memory, up to 64 KiB of it.
+    /// The last answer was one after which the request is sent again: 409 with `Retry-After`, 408, 425, 429, 502, 503, 504,
+    /// or Cloudflare's 520 to 524 or 530. The first 64 KiB of its body are in memory.
     Later(Box<Response>),
-    /// The answer was a redirect to another origin, or one that would have changed the method.
+    /// The answer was a redirect to another origin, one that would have changed the method, or one too many.
     Redirected(BoxError),
-    /// The answer is final, and its body is longer than the limit. Ask for it with the same key, by a client that does
-    /// not read bodies.
+    /// The answer is final, and its body is longer than the limit. To get it, send the request with the same key by a client
+    /// that does not read bodies.
     TooLarge {
-        /// Of the answer.
+        /// Status of the answer.
         status: StatusCode,
-        /// What [`read_body`](crate::IdempotentClient::read_body) allows, in bytes.
+        /// The limit that [`read_body`](crate::IdempotentClient::read_body) sets, in bytes.
         limit: usize,
     },
-    /// The answer is final, and the hook that forgets keys failed.
+    /// The answer is final, and the hook [`forget`](crate::IdempotentClient::forget) failed, or did not end in time.
     NotForgotten {
-        /// What the hook says.
+        /// The error of the hook.
         source: BoxError,
         /// The answer, with its body.
         answer: Box<Response>,
@@ -65,32 +66,32 @@ impl Error {
         Self { key, attempts, failure }
     }
 
-    /// The key with which it was sent. None where the request's own header holds none that can be read or holds two,
-    /// or its method takes none.
+    /// The key of the request. `None` where the request's own header holds no readable key or holds two, or where requests
+    /// with this method get no key.
     #[must_use]
     pub fn key(&self) -> Option<&ClientKey> {
         self.key.as_ref()
     }
 
-    /// How often it was sent.
+    /// How often the request was sent.
     #[must_use]
     pub fn attempts(&self) -> usize {
         self.attempts
     }
 
-    /// Why it was given up.
+    /// Why the request was given up.
     #[must_use]
     pub fn failure(&self) -> &Failure {
         &self.failure
     }
 
-    /// Why it was given up, with the last answer, if there was one.
+    /// Why the request was given up, with the last answer, if the failure has one.
     #[must_use]
     pub fn into_failure(self) -> Failure {
         self.failure
     }
 
-    /// This error, where a client with middleware answers it as one of its own.
+    /// Finds this error in the error of a client with middleware.
     #[cfg(feature = "middleware")]
     #[must_use]
     pub fn of(error: &reqwest_middleware::Error) -> Option<&Self> {

@@ -1,4 +1,4 @@
-//! The client as a middleware of reqwest-middleware.
+//! The client as a middleware for reqwest-middleware.
 
 use async_trait::async_trait;
 use http::Extensions;
@@ -12,14 +12,14 @@ use crate::request::resumed::Resumed;
 use crate::response::redirect::{RedirectRule, with_rule};
 use crate::settings::options::{Options, settings};
 
-/// Middleware of [reqwest-middleware](https://docs.rs/reqwest-middleware): each operation gets a key, kept over all
-/// its attempts. What stands inside it sees every attempt, what stands outside the operation. It replaces a retry
-/// middleware; one that stands outside of it would make a new key for each of its retries.
+/// Middleware for [reqwest-middleware](https://docs.rs/reqwest-middleware): each operation gets a key, kept over all
+/// its attempts. Middleware inside this one sees every attempt; middleware outside sees one operation. This middleware
+/// replaces a retry middleware: outside of this one, that would cause a new key for each of its retries.
 ///
-/// It promises what [`IdempotentClient`](crate::IdempotentClient) does, but for redirects: those are the client's, which is built
-/// by then. Build it with [`redirect_policy`](crate::redirect_policy).
+/// It promises what [`IdempotentClient`](crate::IdempotentClient) promises, except for redirects: the client that it is
+/// added to is built already. Build that client with [`redirect_policy`](crate::redirect_policy).
 ///
-/// Where it gives up, [`Error::of`](crate::Error::of) finds the error with the key.
+/// When the middleware gives up, [`Error::of`](crate::Error::of) finds the error with the key.
 ///
 /// ```no_run
 /// use idem_client::{Error, IdempotencyMiddleware, redirect_policy};
@@ -41,7 +41,7 @@ pub struct IdempotencyMiddleware {
 }
 
 impl IdempotencyMiddleware {
-    /// With the settings at their defaults.
+    /// A middleware with default settings.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -49,8 +49,8 @@ impl IdempotencyMiddleware {
 
     settings!();
 
-    /// [`IdempotentClient::resume`](crate::IdempotentClient::resume) by a client that has this middleware. One that has not sends
-    /// the request once, with its key.
+    /// As [`IdempotentClient::resume`](crate::IdempotentClient::resume), by a client that has this middleware. A client
+    /// without it sends the request once, with its key.
     ///
     /// ```no_run
     /// use idem_client::{IdempotencyMiddleware, OutgoingRequest};
@@ -69,7 +69,7 @@ impl IdempotencyMiddleware {
     /// Those of the client, among which [`Error::of`](crate::Error::of) finds [`Failure::NotResumed`].
     ///
     /// # Cancel safety
-    /// A dropped future leaves it kept: resume it once more.
+    /// After a dropped future the request is still kept: resume it once more.
     pub async fn resume(
         client: &ClientWithMiddleware,
         outgoing: &OutgoingRequest,
@@ -92,7 +92,7 @@ impl Middleware for IdempotencyMiddleware {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        // A middleware outside may send another request in between, with the same extensions.
+        // Another middleware outside of this one may first send a request of its own, with the same extensions.
         let resumed = extensions.get::<Resumed>().filter(|resumed| resumed.is_of(&request)).cloned();
         if resumed.is_none() && !self.options.takes_key(&request) {
             return with_rule(RedirectRule::Any, next.run(request, extensions)).await;
@@ -113,7 +113,7 @@ impl Transport for MiddlewareTransport<'_> {
     async fn send(&mut self, request: Request) -> Result<Response, SendError> {
         self.next.clone().run(request, self.extensions).await.map_err(|error| match error {
             reqwest_middleware::Error::Reqwest(error) => send_error(error),
-            // Another middleware refused it.
+            // Another middleware refused the request.
             error @ reqwest_middleware::Error::Middleware(_) => {
                 SendError::Final(Failure::NotAnswered(error.into()))
             }

@@ -1,4 +1,4 @@
-//! One operation: sends the same request with the same key until there is a final answer.
+//! One operation: sends the same request with the same key until the answer is final.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::retry::jitter::Pauses;
 use crate::settings::hooks::Answered;
 use crate::settings::options::Options;
 
-/// The least pause of an operation that found the budget spent.
+/// The shortest pause of an operation that found the budget exhausted.
 const BUDGET_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why an attempt failed.
@@ -36,10 +36,11 @@ pub(crate) trait Transport: Send {
     fn send(&mut self, request: Request) -> impl Future<Output = Result<Response, SendError>> + Send;
 }
 
-/// What one attempt came to.
+/// The result of an attempt that was answered.
 enum Sent {
-    /// With the body where it is to be read.
+    /// A final answer, with its body where that is to be read.
     Final(Response, Option<Bytes>),
+    /// An answer after which the request is sent again.
     Later(Response),
 }
 
@@ -53,7 +54,7 @@ pub(crate) async fn run(
     let begun = Instant::now();
     let mut operation = Operation { is_resumed: resumed.is_some(), key: None, attempts: 0 };
     let (window, lifetime) = prepare(options, &mut request, resumed, &mut operation).await?;
-    // The monotonic clock may stand while the machine sleeps.
+    // Checked by the wall clock too: the monotonic clock may stand still while the machine sleeps.
     let left = || {
         let over = lifetime.is_over((options.now)());
         if over { Duration::ZERO } else { window.saturating_sub(begun.elapsed()) }
@@ -64,8 +65,8 @@ pub(crate) async fn run(
     loop {
         operation.attempts += 1;
         let again = request.try_clone();
-        let one = attempt(options, request, &mut transport);
-        let (failure, asked) = match timeout(options.policy.attempt_timeout.min(time), one).await {
+        let attempt = attempt(options, request, &mut transport);
+        let (failure, asked) = match timeout(options.policy.attempt_timeout.min(time), attempt).await {
             Ok(Ok(Sent::Final(answer, body))) => return answered(options, operation, answer, body).await,
             Ok(Ok(Sent::Later(answer))) => {
                 let asked = retry_after(answer.headers(), (options.now)(), options.policy.longest_pause);
@@ -99,8 +100,8 @@ impl Operation {
     }
 }
 
-/// Determines the key, and has the request kept, unless it is resumed. Returns how long the operation may take, and until when
-/// its key may be sent.
+/// Determines the key, and has the request kept, unless it is resumed. Returns how long the operation may take, and for how
+/// long its key may be sent.
 async fn prepare(
     options: &Options,
     request: &mut Request,
@@ -153,7 +154,7 @@ async fn attempt(
     }
 }
 
-/// Waits until the next attempt, and returns how long that may take. `None` when there is no time left for it.
+/// Waits until the next attempt is due, and returns how long the attempt may take. `None` when there is no time left for it.
 async fn wait(
     options: &Options,
     pauses: &mut Pauses,
@@ -174,7 +175,7 @@ async fn wait(
     None
 }
 
-/// Gives the answer its key, and tells the application that the operation is over.
+/// Attaches the key to the answer, and calls the hook that forgets the request.
 async fn answered(
     options: &Options,
     operation: Operation,
@@ -200,7 +201,7 @@ async fn answered(
     }
 }
 
-/// Whether another attempt may succeed. Sent with its key, it can do no harm.
+/// Whether another attempt may succeed. With its key, it can do no harm.
 pub(crate) fn send_error(error: reqwest::Error) -> SendError {
     // A URL may hold secrets, and errors end up in logs.
     let error = error.without_url();
@@ -222,17 +223,19 @@ mod tests {
     use super::*;
     use crate::clock;
 
-    /// How often the clock was read, at which reading it had gone on by two days, and how often something was sent.
+    /// How often the clock was read.
     static READ: AtomicUsize = AtomicUsize::new(0);
+    /// The reading from which on the clock is two days ahead.
     static SLEPT: AtomicUsize = AtomicUsize::new(0);
+    /// How often a request was sent.
     static SENT: AtomicUsize = AtomicUsize::new(0);
 
-    /// Is never answered.
+    /// A transport that never gets an answer.
     struct Silent;
 
     impl Transport for Silent {
         async fn send(&mut self, _: Request) -> Result<Response, SendError> {
-            assert!(READ.load(Ordering::SeqCst) < SLEPT.load(Ordering::SeqCst), "sent when it was over");
+            assert!(READ.load(Ordering::SeqCst) < SLEPT.load(Ordering::SeqCst), "sent after the retention");
             SENT.fetch_add(1, Ordering::SeqCst);
             Err(SendError::Retryable("no answer".into()))
         }
@@ -247,7 +250,7 @@ mod tests {
     async fn a_machine_that_slept_past_the_retention_does_not_send_the_key_again() {
         let mut options = Options { now: slept, ..Options::default() };
         options.policy.first_pause = Duration::from_millis(1);
-        // The first reading is the operation's beginning; its first attempt is always done.
+        // The first reading is at the beginning of the operation; the first attempt is always made.
         for reading in 2..9 {
             READ.store(0, Ordering::SeqCst);
             SENT.store(0, Ordering::SeqCst);

@@ -1,9 +1,7 @@
 //! The list of all cases. Everything else is generated from this one list.
 
-/// Gives `$emit!` the list of all cases, behind `$context`.
-///
-/// A case is written in `cases/<subject>.rs` and named here; a test of this crate fails when one of the two is
-/// forgotten. What a case needs beyond the contract stands beside its name.
+/// Gives `$emit!` the list of all cases, behind `$context`. A case is written in `cases/<subject>.rs` and named here, with
+/// what it needs beyond the contract; a test of this crate fails when one of the two is forgotten.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __for_each_case {
@@ -226,6 +224,12 @@ macro_rules! __for_each_case {
                 complete_refuses_a_retention_outside_its_limits,
                 outcome_above_the_limit_is_too_large,
                 checkpoint_above_the_limit_is_too_large,
+            }
+            close {
+                closing_again_is_closing_once,
+                closing_by_two_at_once_is_closing_once,
+                later_calls_are_closed_or_answered_as_before,
+                waiting_caller_is_answered,
             }
             corrupt {
                 completed_record_is_an_error_to_every_reader needs Corrupt,

@@ -34,21 +34,22 @@ macro_rules! __tests {
             #[allow(unused_imports, reason = "the constructor may stand here in full")]
             use super::*;
 
-            const LACKS: &[$crate::Need] = &[$($crate::Need::$lacks),*];
+            // Names that a constructor does not have: it stands here beside them.
+            const __LACKS: &[$crate::Need] = &[$($crate::Need::$lacks),*];
 
-            fn harness() -> $crate::Fresh {
+            fn __fresh_harness() -> $crate::Fresh {
                 $crate::fresh($new)
             }
 
             #[test]
             fn excluded_cases_are_listed() {
-                $crate::list_excluded(stringify!($backend), harness, LACKS);
+                $crate::list_excluded(stringify!($backend), __fresh_harness, __LACKS);
             }
 
             mod model {
                 #[test]
                 fn random_calls_agree_with_decide() {
-                    $crate::run_model(stringify!($backend), super::harness);
+                    $crate::run_model(stringify!($backend), super::__fresh_harness);
                 }
             }
 
@@ -56,7 +57,7 @@ macro_rules! __tests {
                 $(#[test]
                 fn $case() {
                     let case = concat!(stringify!($subject), "::", stringify!($case));
-                    $crate::run(stringify!($backend), case, super::harness, super::LACKS);
+                    $crate::run(stringify!($backend), case, super::__fresh_harness, super::__LACKS);
                 })*
             })*
         }

@@ -28,6 +28,10 @@
 //! | write a store | [`backend`] |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(feature = "config"),
+    expect(rustdoc::broken_intra_doc_links, reason = "the pages name `Registry` and what it opens")
+)]
 
 pub mod backend;
 mod claim;

@@ -1,4 +1,4 @@
-//! Opening by configuration.
+//! Opening a store by configuration.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ use crate::store::redis_store::RedisStore;
 /// | `redis+unix:/run/redis.sock` | a Unix socket |
 /// | `rediss://`, `rediss-cluster://`, `rediss-sentinel://` | the same over TLS |
 ///
-/// User and password are percent-encoded. In a table `servers` is a text or a list, beside `username`,
-/// `password` and `database`.
+/// In a URI, user and password are percent-encoded. In a table, `servers` is a string or a list, and `username`,
+/// `password` and `database` are options beside it.
 pub const DRIVER: Driver = Driver {
     schemes: &[
         "redis",

@@ -1,8 +1,8 @@
 //! A store of idempotency keys in Redis (7.0 or later) or Valkey, for many processes: one server, a replicated pair,
 //! a master that sentinels name, or a cluster.
 //!
-//! It fails closed instead of forgetting: a write is answered once the replicas of its master hold it ([`Acks`]), and
-//! when they do not in time the answer is [`Timeout`](idem_core::ErrorKind::Timeout), never a promise.
+//! The store fails closed instead of forgetting: a write is answered once the replicas of its master hold it ([`Acks`]).
+//! When they do not hold it in time, the answer is [`Timeout`](idem_core::ErrorKind::Timeout), never a promise.
 //!
 //! ```no_run
 //! # async fn example() -> idem_core::Result<()> {
@@ -17,20 +17,21 @@
 //! ```
 //!
 //! # What is kept
-//! One Redis key for each record, named by [`RedisStore::redis_key`]. Redis itself forgets it: a locked one when its
+//! One Redis key for each record, named by [`RedisStore::redis_key`]. Redis itself expires it: a locked record when its
 //! lease and its retention are over, a completed one after its retention. Times are those of the server's clock. Beside
-//! them one key for each master, `<prefix>marker:<number>`, by which one that lost its data is told from a new one.
+//! the records there is one key for each master, `<prefix>marker:<number>`, which tells a master that lost its data from
+//! a new one.
 //!
 //! # Servers
-//! Asked on every new connection and every [`check_interval`](RedisConfig::check_interval): the version, whether it
-//! evicts, whether it is master, of which cluster, how many replicas it has, what it keeps when it is started again, and
-//! whether it has what it was given. One that would forget keys, or has, is refused. A failover, slots that move, and
-//! scripts that are flushed are followed without the caller's doing, within
+//! Each server is checked on every new connection and every [`check_interval`](RedisConfig::check_interval): its version,
+//! whether it evicts keys, whether it is a master, which cluster it belongs to, how many replicas it has, what it keeps
+//! across a restart, and whether it still has its data. A server that would forget keys, or has forgotten some, is
+//! refused. The store follows a failover, slots that move and scripts that are flushed by itself, within
 //! [`call_timeout`](RedisConfig::call_timeout); no call takes longer than that.
 //!
 //! # What may be lost
-//! With fewer acknowledgements than replicas, what the replica that takes over does not have. `docs/guarantees.md`
-//! has the whole list, with the tests, and `docs/redis.md` how to set up the servers.
+//! With fewer acknowledgements than replicas, whatever the promoted replica does not have. `docs/guarantees.md` has the
+//! whole list, with the tests; `docs/redis.md` says how to set up the servers.
 
 mod config;
 mod connection;

@@ -1,4 +1,4 @@
-//! One call: sends its request to the server that has the key, and again where that is safe and useful, within one time
+//! One call: sends its request to the server that has the key, and retries where that is safe and useful, within one time
 //! limit.
 
 use std::sync::Arc;
@@ -20,12 +20,12 @@ use crate::protocol::reply::Reply;
 use crate::topology::node::server_time::ServerTime;
 use crate::topology::servers::Topology;
 
-/// Redirections that are followed without a pause. Beyond them the cluster is given time to converge.
-const MOST_IMMEDIATE_REDIRECTIONS: u32 = 4;
+/// How many redirections are followed without a pause. After them the cluster is given time to converge.
+const MAX_IMMEDIATE_REDIRECTIONS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+const MAX_PAUSE: Duration = Duration::from_millis(200);
 
-/// One call: where it goes and how long it may take.
+/// One call: where it is sent and how long it may take.
 pub(crate) struct CallContext<'a> {
     pub(crate) topology: &'a Arc<Topology>,
     pub(crate) time: &'a ServerTime,
@@ -36,14 +36,14 @@ pub(crate) struct CallContext<'a> {
 /// An answer, and how it came about.
 pub(crate) struct Answered {
     pub(crate) reply: Reply,
-    /// When the answered attempt was about to be sent.
+    /// The time just before the answered attempt was sent.
     pub(crate) sent: Sent,
     /// Whether an earlier attempt of the same request may have been carried out.
     pub(crate) unsure: bool,
 }
 
 impl<'a> CallContext<'a> {
-    /// A call about `redis_key` that begins now.
+    /// A call about `redis_key` that starts now.
     pub(crate) fn new(
         topology: &'a Arc<Topology>,
         time: &'a ServerTime,
@@ -54,7 +54,7 @@ impl<'a> CallContext<'a> {
         Self { topology, time, slot, deadline: Instant::now() + call_timeout }
     }
 
-    /// The record of `key`.
+    /// Reads the record of `key`.
     pub(crate) async fn read(&self, key: &Key, redis_key: &Bytes) -> Result<Option<Record>> {
         let answered = self
             .run(&calls::get(redis_key), |_| false)
@@ -63,11 +63,12 @@ impl<'a> CallContext<'a> {
         calls::read_get(key, &answered.reply)
     }
 
-    /// Sends `request` until it is answered. Where `wrote` says that an answer stands for a write, the replicas that the slot
-    /// needs must hold it first. When the connection fails meanwhile that cannot be known, and the request is sent again.
+    /// Sends `request` until it is answered. Where `wrote` says that an answer reports a write, the replicas that the slot
+    /// requires must hold the write first. When the connection fails meanwhile, whether they do is unknown, and the request
+    /// is sent again.
     ///
     /// # Errors
-    /// [`ErrorKind::Timeout`] when its effect is unknown at the end.
+    /// [`ErrorKind::Timeout`] when the effect of the request is still unknown at the deadline.
     pub(crate) async fn run(
         &self,
         request: &Request,
@@ -81,13 +82,13 @@ impl<'a> CallContext<'a> {
                 Err(error) => error,
             };
             match error {
-                // A server outside a cluster never redirects. Following it could hand the password to a stranger.
+                // A server outside a cluster has no reason to redirect. Following could hand the password to a stranger.
                 AttemptError::Moved { .. } | AttemptError::Ask { .. } if !self.topology.is_cluster() => {
                     let message = "the server is none of a cluster, and yet says that another has the key";
                     let error = AttemptError::refused(ErrorKind::Unavailable, message);
                     return Err(CallError { error, unsure: progress.unsure });
                 }
-                // Sent whole already: a proxy, perhaps, that never has the script.
+                // The script was sent whole already: perhaps a proxy answers, which never has it.
                 AttemptError::NoScript if progress.whole_script => progress.failed(error),
                 AttemptError::NoScript => {
                     progress.whole_script = true;
@@ -140,7 +141,7 @@ impl<'a> CallContext<'a> {
                 AttemptError::Later(Cause::new(format!("{} is not connected to in time", node.address())))
             };
             let link = Box::pin(timeout_at(self.deadline, node.link(number))).await.map_err(late)?;
-            // Another server may have the address by now, and the slot may have moved.
+            // The address may belong to another server by now, and the slot may have moved.
             link.inspect_err(|error| {
                 if matches!(error, AttemptError::Refused(..)) {
                     self.topology.request_refresh();
@@ -157,13 +158,15 @@ impl<'a> CallContext<'a> {
     }
 }
 
-/// How a call has gone so far.
+/// The state of a call between its attempts.
 #[derive(Default)]
 struct CallProgress {
+    /// The server to send the next attempt to, preceded by `ASKING`.
     ask: Option<Address>,
     /// Whether to send the script whole, since the server does not know its digest.
     whole_script: bool,
     redirections: u32,
+    /// Whether an earlier attempt may have been carried out.
     unsure: bool,
     pause: Option<Duration>,
     last_error: Option<AttemptError>,
@@ -173,12 +176,12 @@ impl CallProgress {
     fn redirected(&mut self, ask: Option<Address>) {
         self.redirections += 1;
         self.ask = ask;
-        self.pause = (self.redirections > MOST_IMMEDIATE_REDIRECTIONS).then_some(FIRST_PAUSE);
+        self.pause = (self.redirections > MAX_IMMEDIATE_REDIRECTIONS).then_some(FIRST_PAUSE);
     }
 
     fn failed(&mut self, error: AttemptError) {
         self.ask = None;
-        self.pause = Some(self.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE)));
+        self.pause = Some(self.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(MAX_PAUSE)));
         self.last_error = Some(error);
     }
 }
@@ -187,7 +190,7 @@ fn end(last: Option<AttemptError>, unsure: bool) -> CallError {
     CallError { error: last.unwrap_or_else(|| AttemptError::Later(Cause::new("no answer in time"))), unsure }
 }
 
-/// A call that came to no answer.
+/// Why a call failed.
 pub(crate) struct CallError {
     pub(crate) error: AttemptError,
     /// Whether an earlier attempt may have been carried out.
@@ -199,8 +202,8 @@ impl CallError {
         self.error.into_error(operation, self.unsure)
     }
 
-    /// Whether the server refuses writes at the moment. Reading still works.
-    pub(crate) fn is_of_writing(&self) -> bool {
+    /// Whether the server refuses writes at the moment. Reads still work.
+    pub(crate) fn is_write_refused(&self) -> bool {
         matches!(self.error, AttemptError::Full(_) | AttemptError::NoWrites(_))
     }
 

@@ -1,4 +1,4 @@
-//! From a request to what is written of it, and back.
+//! Converts a request to its serialized form, and back.
 
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -14,7 +14,7 @@ use crate::request::wire::{Octets, Unreadable, VERSION, Wire, WireBody};
 impl From<OutgoingRequest> for Wire {
     fn from(request: OutgoingRequest) -> Self {
         let mut url = request.url;
-        // reqwest has moved user and password into a header already. Neither call fails for a URL that can have them.
+        // reqwest has already moved user and password into a header. Neither call fails for a URL that can have them.
         let _ = url.set_password(None);
         let _ = url.set_username("");
         let mut left_out: Vec<_> = request.left_out.iter().map(|name| name.as_str().to_owned()).collect();
@@ -47,7 +47,7 @@ impl From<OutgoingRequest> for Wire {
     }
 }
 
-/// A header that was left out once stays secret, also when it was put back.
+/// Whether a header is secret. One that was left out before stays secret, even when it was put back.
 fn is_secret_or_was(left_out: &[HeaderName], name: &str, value: &HeaderValue) -> bool {
     HeaderName::try_from(name).is_ok_and(|name| left_out.contains(&name) || is_secret(&name, value))
 }

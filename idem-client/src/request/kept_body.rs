@@ -1,5 +1,6 @@
 //! What is kept of a request's body.
 
+/// What is kept of a request's body. The bytes of a stream cannot be kept.
 use bytes::Bytes;
 
 #[derive(Clone)]

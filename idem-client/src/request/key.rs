@@ -6,15 +6,16 @@ use reqwest::Request;
 use reqwest::header::{HeaderName, HeaderValue};
 use sfv::{BareItem, Item, ItemSerializer, Parser, StringRef};
 
-const LONGEST: usize = 255;
+const MAX_LENGTH: usize = 255;
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// A key: 1 to 255 characters of printable ASCII, the same for all attempts of one operation, and for no other.
+/// A key: 1 to 255 characters of printable ASCII. It is the same for all attempts of one operation, and differs from those of
+/// all other operations.
 ///
-/// Every answer that this crate gives carries the key it was asked for with, as an extension:
-/// `answer.extensions().get::<ClientKey>()`. It is there also when the body of that answer breaks off.
+/// Every answer to a request with a key carries that key as an extension: `answer.extensions().get::<ClientKey>()`. So the
+/// key is known even when the body of that answer breaks off.
 ///
-/// `Debug` does not show it: whoever knows a key may be able to ask for its answer.
+/// `Debug` does not show the key: whoever knows it may be able to ask for its answer.
 ///
 /// ```
 /// use idem_client::ClientKey;
@@ -28,7 +29,7 @@ pub(crate) const HEADER: HeaderName = HeaderName::from_static("idempotency-key")
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ClientKey(Box<str>);
 
-/// Why a request cannot go with the key that it was given.
+/// Why a key was refused.
 ///
 /// ```
 /// use idem_client::{ClientKey, KeyError};
@@ -38,47 +39,47 @@ pub struct ClientKey(Box<str>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// A text that cannot be a key: empty, longer than 255 characters, or other than printable ASCII.
-    #[error("a key has 1 to {LONGEST} characters of printable ASCII")]
+    /// A text that cannot be a key: it is empty, longer than 255 characters, or not printable ASCII.
+    #[error("a key has 1 to {MAX_LENGTH} characters of printable ASCII")]
     Invalid,
-    /// The request has a key already: in `Idempotency-Key`, in the client's own header for keys, or in both.
+    /// The request has more than one key, counting both `Idempotency-Key` and the header that the client is configured with.
     #[error("a request has one key, and this one has two")]
     Two,
 }
 
 impl ClientKey {
-    /// A key of the application's own: the number of an order, say, or one that was persisted.
+    /// A key of the application's own: for example the number of an order, or a key that was persisted.
     ///
     /// # Errors
     /// [`KeyError::Invalid`].
     pub fn new(text: impl Into<String>) -> Result<Self, KeyError> {
         let text = text.into();
         let printable = text.bytes().all(|byte| (0x20..0x7F).contains(&byte));
-        if text.is_empty() || text.len() > LONGEST || !printable {
+        if text.is_empty() || text.len() > MAX_LENGTH || !printable {
             return Err(KeyError::Invalid);
         }
         Ok(Self(text.into()))
     }
 
-    /// A UUID of version 4, from the system's randomness.
+    /// A UUID of version 4, from the random source of the system.
     #[must_use]
     pub fn random() -> Self {
         Self(uuid::Uuid::new_v4().to_string().into())
     }
 
-    /// The key, as it is to be kept.
+    /// The key as text, in the form in which to keep it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// As a String of RFC 9651, in quotes.
+    /// The key as a String of RFC 9651, in quotes.
     fn to_value(&self) -> Result<HeaderValue, KeyError> {
         let text = StringRef::from_str(&self.0).map_err(|_| KeyError::Invalid)?;
         HeaderValue::try_from(ItemSerializer::new().bare_item(text).finish()).map_err(|_| KeyError::Invalid)
     }
 
-    /// The key in a request's header, in quotes or bare. Anything else is left for the server to refuse.
+    /// The key in a request's header, in quotes or bare. `None` for anything else, which is left for the server to refuse.
     pub(crate) fn of(value: &HeaderValue) -> Option<Self> {
         let bytes = value.as_bytes();
         if bytes.first() != Some(&b'"') {
@@ -97,13 +98,13 @@ impl fmt::Debug for ClientKey {
     }
 }
 
-/// Gives `request` this key: one that was persisted, or the application's own. The client then makes none.
+/// Gives `request` this key: one that was persisted, or the application's own. The client then makes no key.
 ///
-/// It stands in the header `Idempotency-Key`. A client that was given [another name](crate::IdempotentClient::header) sends
-/// it by that one.
+/// The key is put into the header `Idempotency-Key`. A client that is configured with
+/// [another header](crate::IdempotentClient::header) moves it there.
 ///
-/// It must be the same request as the first that was sent with it: a server answers another one with 422. One that was
-/// kept by this crate is sent again by [`resume`](crate::IdempotentClient::resume) instead, which does not keep it twice.
+/// The request must be the same as the first one that was sent with this key: a server answers a different one with 422. To
+/// send a request that this crate kept, use [`resume`](crate::IdempotentClient::resume) instead, which does not keep it twice.
 ///
 /// ```
 /// use idem_client::{ClientKey, with_key};
@@ -115,7 +116,7 @@ impl fmt::Debug for ClientKey {
 /// ```
 ///
 /// # Errors
-/// [`KeyError::Two`] when the request has a key in that header already. It keeps that one.
+/// [`KeyError::Two`] when the request has a key in that header already. It keeps the key that it has.
 pub fn with_key(request: &mut Request, key: &ClientKey) -> Result<(), KeyError> {
     if request.headers().contains_key(HEADER) {
         return Err(KeyError::Two);
@@ -129,11 +130,12 @@ pub(crate) fn carries_key(request: &Request, header: &HeaderName) -> bool {
     request.headers().contains_key(header) || request.headers().contains_key(HEADER)
 }
 
-/// Makes sure that `request` has a key in `header`, its own or a new one, and returns it. `None` when its own cannot be read.
+/// Makes sure that `request` has a key in `header`, its own or a new one, and returns the key. `None` when its own key cannot
+/// be read.
 pub(crate) fn ensure_key(request: &mut Request, header: &HeaderName) -> Result<Option<ClientKey>, KeyError> {
     let headers = request.headers_mut();
-    let usual = if *header == HEADER { None } else { headers.get(HEADER).cloned() };
-    let elsewhere = if usual.is_some() { headers.get_all(HEADER).iter().count() } else { 0 };
+    let in_default = if *header == HEADER { None } else { headers.get(HEADER).cloned() };
+    let elsewhere = if in_default.is_some() { headers.get_all(HEADER).iter().count() } else { 0 };
     match headers.get_all(header).iter().count() + elsewhere {
         0 => {
             let key = ClientKey::random();
@@ -141,7 +143,7 @@ pub(crate) fn ensure_key(request: &mut Request, header: &HeaderName) -> Result<O
             Ok(Some(key))
         }
         1 => {
-            if let Some(own) = usual {
+            if let Some(own) = in_default {
                 headers.remove(HEADER);
                 headers.insert(header.clone(), own);
             }

@@ -1,23 +1,24 @@
-//! For how long a key may be sent.
+//! How long a key may be sent.
 
 use std::time::{Duration, SystemTime};
 
 use crate::box_error::BoxError;
 use crate::clock::unix_seconds;
 
-/// How many seconds a clock may be behind the one that was read at the first attempt.
-const CLOCKS_DIFFER: u64 = 300;
+/// How many seconds this clock may be behind the one that was read at the first attempt.
+const MAX_CLOCK_SKEW: u64 = 300;
 
-/// The time within which a key may be sent. By the wall clock, which goes on while the machine sleeps, and across restarts.
+/// The time within which a key may be sent. It is kept by the wall clock, which goes on while the machine sleeps, and across
+/// restarts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lifetime {
-    /// Seconds since 1970.
+    /// Seconds since 1970, as is `until`.
     pub(crate) first_sent: u64,
     pub(crate) until: u64,
 }
 
 impl Lifetime {
-    /// In whole seconds, and at least one.
+    /// A lifetime in whole seconds, and at least one.
     pub(crate) fn new(now: SystemTime, retention: Duration) -> Self {
         let first_sent = unix_seconds(now);
         Self { first_sent, until: first_sent.saturating_add(retention.as_secs().max(1)) }
@@ -27,9 +28,9 @@ impl Lifetime {
         unix_seconds(now) >= self.until
     }
 
-    /// Whether a key that was first sent by another process may be sent still.
+    /// Checks that a key that was first sent by another process may still be sent.
     pub(crate) fn check(&self, now: SystemTime) -> Result<(), BoxError> {
-        if unix_seconds(now).saturating_add(CLOCKS_DIFFER) < self.first_sent {
+        if unix_seconds(now).saturating_add(MAX_CLOCK_SKEW) < self.first_sent {
             return Err("the clock is behind the time of its first sending: its age cannot be told".into());
         }
         if self.is_over(now) {
@@ -40,7 +41,7 @@ impl Lifetime {
         Ok(())
     }
 
-    /// When it is over, as far as this system's time can tell.
+    /// When the lifetime is over, as far as this system can represent that time.
     pub(crate) fn until(&self) -> SystemTime {
         at(self.until)
     }

@@ -1,4 +1,4 @@
-//! A request with its key, and what is kept of it for a restart.
+//! A request with its key, and what of it is kept for a restart.
 
 mod conversion;
 mod kept_body;

@@ -1,4 +1,4 @@
-//! What is kept of a request, so that a restart can send it again.
+//! What is kept of a request, so that it can be sent again after a restart.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -15,19 +15,20 @@ use crate::request::lifetime::Lifetime;
 use crate::request::resumed::Resumed;
 use crate::request::wire::Wire;
 
-/// A request that is about to be sent for the first time: all that it takes to send exactly it again after a restart,
-/// by [`resume`](crate::IdempotentClient::resume).
+/// A request that is about to be sent for the first time: all that is needed to send exactly the same request again after a
+/// restart, by [`resume`](crate::IdempotentClient::resume).
 ///
-/// It goes through any format of serde's, versioned: what a later version of this crate wrote is an error, never a
-/// guess. What a headers' list holds is what the request had; what the client adds by itself (default headers,
-/// cookies of a store, `User-Agent`) is added anew, so let the client that resumes be built as the one before.
+/// It can be serialized in any serde format. The form is versioned: what a later version of this crate wrote is an error,
+/// never a guess. The headers are those that the request had. What the client adds by itself (default headers, cookies of a
+/// store, `User-Agent`) is added again, so build the client that resumes like the one before.
 ///
 /// # Secrets
-/// Credentials are not written: headers that are marked [sensitive](reqwest::header::HeaderValue::set_sensitive) (reqwest does so for
-/// `bearer_auth` and `basic_auth`), `Authorization`, `Proxy-Authorization`, `Cookie`, `X-Api-Key` and `X-Auth-Token`,
-/// and a password in the URL. Their names are; [`missing`](Self::missing) tells them after reading, and
-/// [`headers_mut`](Self::headers_mut) takes today's, which must be of the same account. Secrets in a query, a path or
-/// a body are written, since the request is not the same without them; so is the key.
+/// Credentials are not written: headers that are marked [sensitive](reqwest::header::HeaderValue::set_sensitive) (as reqwest
+/// does for `bearer_auth` and `basic_auth`), `Authorization`, `Proxy-Authorization`, `Cookie`, `X-Api-Key`, `X-Auth-Token`
+/// and some more headers that hold tokens by their usual names, and a password in the URL. The names of these headers are
+/// written: [`missing`](Self::missing) lists them after reading, and [`headers_mut`](Self::headers_mut) takes today's values,
+/// which must belong to the same account. Secrets in a query, a path or a body are written, since the request is not the
+/// same without them; so is the key.
 ///
 /// ```
 /// use idem_client::OutgoingRequest;
@@ -49,7 +50,7 @@ pub struct OutgoingRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
-    /// Secrets that were not written, once it was read.
+    /// After reading: the names of secret headers that were not written.
     pub(crate) left_out: Vec<HeaderName>,
     pub(crate) body: KeptBody,
     pub(crate) lifetime: Lifetime,
@@ -86,24 +87,24 @@ impl OutgoingRequest {
         &self.method
     }
 
-    /// Where it goes.
+    /// The request's URL.
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Its headers, that of the key among them. In the hook, secrets too.
+    /// The request's headers, including that of the key. In the hook they include secrets.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// To put secrets back.
+    /// The request's headers, to put secrets back.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.headers
     }
 
-    /// Its body. None where it has none, or [a stream](Self::is_stream).
+    /// The request's body. `None` where it has none, or one that is [a stream](Self::is_stream).
     #[must_use]
     pub fn body(&self) -> Option<&Bytes> {
         match &self.body {
@@ -112,21 +113,22 @@ impl OutgoingRequest {
         }
     }
 
-    /// Whether its body is a stream, a multipart form for instance. That cannot be kept, so it cannot be resumed.
+    /// Whether the body is a stream, for example a multipart form. A stream cannot be kept, so such a request cannot be
+    /// resumed.
     #[must_use]
     pub fn is_stream(&self) -> bool {
         matches!(self.body, KeptBody::Stream)
     }
 
-    /// The names of headers that were left out because they are secret, and are not back yet.
+    /// The names of headers that were left out because they are secret, and have not been put back yet.
     #[must_use]
     pub fn missing(&self) -> Vec<HeaderName> {
         self.left_out.iter().filter(|name| !self.headers.contains_key(*name)).cloned().collect()
     }
 
-    /// Past this it is not sent again: the server may have forgotten the key, and would execute it anew. The
-    /// [`retention`](crate::RetryPolicy::retention) after the first attempt, by this machine's clock. One that this
-    /// system's time cannot tell is answered as one that no clock will read: some thousand years from now, or more.
+    /// After this time the request is not sent again: the server may have forgotten the key, and would execute the request a
+    /// second time. It is the first attempt plus the [`retention`](crate::RetryPolicy::retention), by this machine's clock.
+    /// A time that this system cannot represent is replaced by one that it can, some thousand years from now or more.
     #[must_use]
     pub fn until(&self) -> SystemTime {
         self.lifetime.until()
@@ -174,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retention_past_the_end_of_time_ends_at_no_time_that_is_past() {
+    fn a_retention_too_long_to_represent_ends_in_the_far_future() {
         let century = Duration::from_hours(100 * 365 * 24);
         for retention in [Duration::MAX, Duration::from_secs(u64::MAX), Duration::from_secs(1 << 63)] {
             let request = request(retention);
@@ -184,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retention_that_time_can_tell_ends_when_it_says() {
+    fn until_is_the_first_attempt_plus_the_retention() {
         let until = request(Duration::from_hours(1)).until();
         let left = until.duration_since(clock::now()).unwrap();
         assert!(left <= Duration::from_hours(1) && left > Duration::from_mins(50), "{left:?}");

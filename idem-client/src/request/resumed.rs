@@ -15,7 +15,7 @@ pub(crate) struct Resumed {
 
 #[cfg(feature = "middleware")]
 impl Resumed {
-    /// Whether it is this request that is resumed.
+    /// Whether `request` is the one that is resumed: it carries the key in some header.
     pub(crate) fn is_of(&self, request: &Request) -> bool {
         request.headers().values().any(|value| ClientKey::of(value).as_ref() == Some(&self.key))
     }

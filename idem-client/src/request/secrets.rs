@@ -2,7 +2,7 @@
 
 use reqwest::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
 
-/// Headers that hold credentials by their usual names.
+/// Usual names of headers that hold credentials.
 const SECRETS: [&str; 14] = [
     "x-api-key",
     "api-key",
@@ -20,7 +20,7 @@ const SECRETS: [&str; 14] = [
     "dpop",
 ];
 
-/// Whether a header is for the server alone.
+/// Whether a header holds credentials.
 pub(crate) fn is_secret(name: &HeaderName, value: &HeaderValue) -> bool {
     value.is_sensitive()
         || [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name)

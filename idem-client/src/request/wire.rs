@@ -1,5 +1,5 @@
-//! How an [`OutgoingRequest`](crate::OutgoingRequest) is written. The same shape in every format, whether it describes itself
-//! or not.
+//! The serialized form of an [`OutgoingRequest`](crate::OutgoingRequest). It has the same shape in every format, whether
+//! self-describing or not.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +17,7 @@ pub(crate) struct Wire {
     pub(super) headers: Vec<(String, Octets)>,
     pub(super) left_out: Vec<String>,
     pub(super) body: WireBody,
-    /// Seconds since 1970.
+    /// Seconds since 1970, as is `until`.
     pub(super) first_sent: u64,
     pub(super) until: u64,
 }
@@ -30,7 +30,7 @@ pub(super) enum WireBody {
     Stream,
 }
 
-/// Bytes, as text where they are text.
+/// Bytes, written as text where they are UTF-8.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Octets {
@@ -56,7 +56,7 @@ impl Octets {
     }
 }
 
-/// Why a written request cannot be read.
+/// Why a serialized request cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unreadable {
     #[error("version {0} of a request that was kept; this release reads {VERSION}")]

@@ -1,4 +1,4 @@
-//! Whether an answer is final, and its body.
+//! Whether an answer is final, and how its body is read.
 
 use std::time::Duration;
 
@@ -7,11 +7,12 @@ use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Body, Response, ResponseBuilderExt as _, StatusCode};
 use tokio::time::timeout;
 
-/// The header that marks a replay, unless the server uses another.
+/// The header that marks a replay, unless the server uses another one.
 pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// How much of the body of an answer that is not final is kept, and how long reading it may take.
+/// How much of the body of an answer that is not final is kept.
 const LATER_BYTES: usize = 64 * 1_024;
+/// How long reading that body may take.
 const LATER_TIME: Duration = Duration::from_secs(1);
 
 /// Whether the same request may get another answer later.
@@ -27,13 +28,13 @@ pub(crate) fn is_retryable(answer: &Response, replayed: &HeaderName) -> bool {
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => true,
-        // Cloudflare's, when the server behind it gave no answer.
+        // Cloudflare answers these when the server behind it did not answer.
         status => matches!(status.as_u16(), 520..=524 | 530),
     }
 }
 
-/// Whether a final answer may concern this attempt alone, while an earlier one may have been executed: a refusal by whatever
-/// stands before the store, or by a server that was changed since.
+/// Whether a final answer may concern this attempt alone, while an earlier attempt may have been executed. It may be a refusal
+/// by a layer in front of the store, or by a server that has changed since.
 pub(crate) fn may_concern_one_attempt(
     status: StatusCode,
     headers: &HeaderMap,
@@ -46,7 +47,7 @@ fn is_replay(headers: &HeaderMap, replayed: &HeaderName) -> bool {
     headers.get(replayed).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
 }
 
-/// The whole body; `None` when it has more than `limit` bytes.
+/// Reads the whole body; `None` when it has more than `limit` bytes.
 pub(crate) async fn whole_body(answer: &mut Response, limit: usize) -> reqwest::Result<Option<Bytes>> {
     if answer
         .content_length()
@@ -64,7 +65,7 @@ pub(crate) async fn whole_body(answer: &mut Response, limit: usize) -> reqwest::
     Ok(Some(body.freeze()))
 }
 
-/// An answer that is not final, with as much of its body in memory as came. Its connection is free for the next attempt.
+/// An answer that is not final, with the first part of its body in memory, so that it holds no connection any more.
 pub(crate) async fn without_connection(mut answer: Response) -> Response {
     let mut body = BytesMut::new();
     let reading = async {
@@ -85,7 +86,7 @@ pub(crate) async fn without_connection(mut answer: Response) -> Response {
 pub(crate) fn with_body(answer: Response, body: Bytes) -> Response {
     let url = answer.url().clone();
     let (mut parts, _) = http::Response::<Body>::from(answer).into_parts();
-    // reqwest takes the URL of a response that it is made of from there.
+    // reqwest takes the URL of a converted response from these extensions.
     if let Ok(named) = http::Response::builder().url(url).body(()) {
         parts.extensions.extend(named.into_parts().0.extensions);
     }

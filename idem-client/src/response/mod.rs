@@ -1,4 +1,4 @@
-//! What an answer means: whether it is final, when to come back, and where it came from.
+//! What an answer means: whether it is final, when to try again, and where it came from.
 
 pub(crate) mod answer;
 pub(crate) mod redirect;

@@ -3,8 +3,8 @@
 use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Method, StatusCode, Url};
 
-/// Most redirects: as many as reqwest follows by default.
-const MOST: usize = 10;
+/// How many redirects are followed: as many as reqwest follows by default.
+const MAX_REDIRECTS: usize = 10;
 
 tokio::task_local! {
     static RULE: RedirectRule;
@@ -13,20 +13,21 @@ tokio::task_local! {
 /// Which redirects the request that is being sent may follow.
 #[derive(Debug, Clone)]
 pub(crate) enum RedirectRule {
-    /// It has a key: the same method, at the same origin, or an error.
+    /// For a request with a key: those that keep this method and the origin. Any other is an error.
     Same(Method),
-    /// It has none, or the application said so: as reqwest does by default.
+    /// For a request without a key, or where the application allows it: those that reqwest follows by default.
     Any,
 }
 
-/// Redirects for a client whose requests carry keys: one to another origin, or one that changes the method, is an
-/// error. The key of one server means nothing to another one, or something else; and where a POST becomes a GET, a
-/// 200 says that a page was found, not that anything was paid.
+/// The redirect policy for a client whose requests carry keys: a redirect to another origin, or one that changes the method,
+/// is an error. To another server the key means nothing, or something else. And where a POST becomes a GET, a 200 says that a
+/// page was found, not that anything was paid. At most ten redirects are followed.
 ///
-/// [`IdempotentClient::new`](crate::IdempotentClient::new) builds its client with it. A client for
-/// [`IdempotentClient::with_client`](crate::IdempotentClient::with_client) or the middleware is to be built with it, since nobody
-/// can change the policy of a client that is built. Requests that go through this crate without a key, and those of
-/// a client that was told [`any_redirect`](crate::IdempotentClient::any_redirect), are followed ten times, wherever to.
+/// [`IdempotentClient::new`](crate::IdempotentClient::new) builds its client with this policy. Build a client for
+/// [`IdempotentClient::with_client`](crate::IdempotentClient::with_client) or for the middleware with it as well, since the
+/// policy of a client cannot be changed afterwards. For requests that go through this crate without a key, and those of a
+/// client with [`any_redirect`](crate::IdempotentClient::any_redirect), at most ten redirects are followed, wherever they
+/// lead.
 ///
 /// ```
 /// let client = reqwest::Client::builder().redirect(idem_client::redirect_policy()).build()?;
@@ -35,18 +36,19 @@ pub(crate) enum RedirectRule {
 #[must_use]
 pub fn redirect_policy() -> Policy {
     Policy::custom(|attempt| match RULE.try_with(Clone::clone) {
-        Ok(RedirectRule::Any) => Policy::limited(MOST).redirect(attempt),
+        Ok(RedirectRule::Any) => Policy::limited(MAX_REDIRECTS).redirect(attempt),
         Ok(RedirectRule::Same(method)) => same(attempt, Some(&method)),
         Err(_) => same(attempt, None),
     })
 }
 
-/// Runs `attempt` with `rule` in effect: reqwest asks the policy while the client's future is polled.
+/// Runs `attempt` with `rule` in effect. A task-local reaches the policy, since reqwest calls it while the future of the
+/// attempt is polled.
 pub(crate) async fn with_rule<F: Future>(rule: RedirectRule, attempt: F) -> F::Output {
     RULE.scope(rule, attempt).await
 }
 
-/// Whether the answer came from another origin, as it can with a client that has a policy of its own.
+/// The redirect by which an answer came from another origin, as it can with a client that has a policy of its own.
 pub(crate) fn came_from_elsewhere(rule: &RedirectRule, asked: &Url, answered: &Url) -> Option<Redirected> {
     let elsewhere = matches!(rule, RedirectRule::Same(_)) && asked.origin() != answered.origin();
     elsewhere
@@ -54,7 +56,7 @@ pub(crate) fn came_from_elsewhere(rule: &RedirectRule, asked: &Url, answered: &U
 }
 
 fn same(attempt: Attempt<'_>, method: Option<&Method>) -> Action {
-    let why = if attempt.previous().len() > MOST {
+    let why = if attempt.previous().len() > MAX_REDIRECTS {
         "too often"
     } else if attempt.previous().iter().any(|previous| previous.origin() != attempt.url().origin()) {
         "to another origin"
@@ -67,7 +69,7 @@ fn same(attempt: Attempt<'_>, method: Option<&Method>) -> Action {
     attempt.error(Redirected { why, to })
 }
 
-/// Whether reqwest would send the next request by another method. An unknown method counts as POST.
+/// Whether reqwest would send the next request with another method. An unknown method counts as POST.
 fn changes(status: StatusCode, method: Option<&Method>) -> bool {
     match status {
         StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => {
@@ -80,7 +82,7 @@ fn changes(status: StatusCode, method: Option<&Method>) -> bool {
     }
 }
 
-/// The origin alone: the rest may hold secrets.
+/// The origin of `url`; the rest may hold secrets.
 fn place(url: &Url) -> String {
     url.origin().ascii_serialization()
 }

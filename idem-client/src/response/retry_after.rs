@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
-/// In seconds, or until a date. The date is relative to the answer's own `Date`, so that only the server's clock matters.
-/// Without one it is relative to `now`, by a clock that may differ from the server's; the pause is then at most `longest`,
-/// lest a wrong clock cause hours of waiting.
+/// The pause that the answer asks for, in seconds or until a date. The date is relative to the answer's own `Date`, so that
+/// only the server's clock matters. Without `Date`, it is relative to `now`, by a clock that may differ from the server's;
+/// the pause is then at most `longest`, so that a wrong clock does not cause hours of waiting.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime, longest: Duration) -> Option<Duration> {
     // Of several values the longest counts.
     headers
@@ -19,7 +19,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime, longest: Duratio
 fn asked(text: &str, headers: &HeaderMap, now: SystemTime, longest: Duration) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A number too large to represent means for ever.
+        // A number that is too large to represent means forever.
         return Some(text.parse().map_or(Duration::MAX, Duration::from_secs));
     }
     let until = httpdate::parse_http_date(text).ok()?;
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_are_seconds_however_many() {
+    fn any_number_of_seconds_is_read() {
         assert_eq!(of(&[("retry-after", "7")], noon()), Some(Duration::from_secs(7)));
         assert_eq!(of(&[("retry-after", "99999999999999999999999")], noon()), Some(Duration::MAX));
         for nonsense in ["", "-7", "+7", "7.5", "soon", "0x7"] {
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_counts_from_the_answers_own_whatever_this_clock_says() {
+    fn a_date_is_relative_to_the_date_of_the_answer() {
         let year = Duration::from_hours(365 * 24);
         for now in [noon(), noon() - year, noon() + year] {
             assert_eq!(of(&[("retry-after", LATER), ("date", NOON)], now), Some(Duration::from_secs(7)));
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_alone_counts_from_this_clock_and_never_for_long() {
+    fn a_date_alone_is_relative_to_this_clock_and_bounded() {
         assert_eq!(of(&[("retry-after", LATER)], noon()), Some(Duration::from_secs(7)));
         assert_eq!(of(&[("retry-after", LATER), ("date", "broken")], noon()), Some(Duration::from_secs(7)));
         let hour = Duration::from_hours(1);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_the_longer_counts() {
+    fn the_longest_of_several_values_counts() {
         assert_eq!(of(&[("retry-after", "1"), ("retry-after", "7")], noon()), Some(Duration::from_secs(7)));
         assert_eq!(
             of(&[("retry-after", "soon"), ("retry-after", "7")], noon()),

@@ -1,4 +1,4 @@
-//! How many retries there may be in relation to requests: tower's token bucket.
+//! The retry budget: how many retries there may be in relation to requests. It is tower's token bucket.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -9,10 +9,10 @@ use tower::retry::budget::{Budget as _, TpsBudget};
 
 use crate::retry::policy::RetryPolicy;
 
-/// How long a request counts.
+/// How long a request counts towards the budget.
 const SPAN: Duration = Duration::from_secs(10);
 
-/// Shared by all clones of one client.
+/// The budget, which all clones of a client share.
 pub(crate) struct Budget {
     ratio: f32,
     per_second: u32,
@@ -21,32 +21,33 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new(policy: &RetryPolicy) -> Self {
-        // tower panics on what is outside of these bounds; NaN fails the comparison.
+        // tower panics on values outside these bounds. NaN fails the comparison.
         let ratio = if policy.retry_ratio >= 0.001 { policy.retry_ratio.min(1_000.0) } else { 0.0 };
         let per_second = policy.retries_per_second.min(1_000_000);
         let tokens = TpsBudget::new(SPAN, per_second, ratio);
         Self { ratio, per_second, tokens: Mutex::new((tokens, Instant::now())) }
     }
 
-    /// A request begins.
+    /// Counts a new request.
     pub(crate) fn deposit(&self) {
         self.with(TpsBudget::deposit);
     }
 
-    /// Whether there may be one more retry. Takes its tokens if so.
+    /// Takes the tokens of one retry. Returns whether there were enough.
     pub(crate) fn withdraw(&self) -> bool {
         self.with(TpsBudget::withdraw)
     }
 
-    fn with<T>(&self, ask: impl FnOnce(&TpsBudget) -> T) -> T {
+    fn with<T>(&self, use_budget: impl FnOnce(&TpsBudget) -> T) -> T {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let (budget, used) = &mut *tokens;
-        // All of its tokens have expired. Made anew, since tower steps through every second since then: a millisecond a day.
+        // All tokens have expired. The budget is replaced, since tower would step through every second since then, which takes
+        // a millisecond for each day.
         if used.elapsed() > 2 * SPAN {
             *budget = TpsBudget::new(SPAN, self.per_second, self.ratio);
         }
         *used = Instant::now();
-        ask(budget)
+        use_budget(budget)
     }
 }
 
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_client_that_rested_goes_on_at_once() {
+    async fn a_budget_unused_for_years_answers_at_once() {
         tokio::time::pause();
         let budget = Budget::new(&RetryPolicy::default());
         while budget.withdraw() {}
@@ -72,7 +73,7 @@ mod tests {
         #[expect(clippy::disallowed_methods, reason = "what is measured is this machine's time")]
         let begun = std::time::Instant::now();
         assert!(budget.withdraw());
-        // tower alone: 14 s.
+        // tower alone takes 14 s.
         assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     }
 
@@ -85,13 +86,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fifth_of_the_requests_and_ten_a_second_may_be_sent_again_by_default() {
+    fn by_default_a_fifth_of_the_requests_and_ten_a_second_may_be_retried() {
         let policy = RetryPolicy::default();
         assert_eq!(granted(policy.retry_ratio, policy.retries_per_second, 1_000), 200 + 100);
     }
 
     #[test]
-    fn values_that_make_no_sense_are_the_nearest_that_do() {
+    fn invalid_values_count_as_the_nearest_valid_one() {
         for ratio in [f32::NAN, f32::NEG_INFINITY, -1.0, 0.0, 1e-30] {
             assert_eq!(granted(ratio, 0, 100), 0, "{ratio}");
         }

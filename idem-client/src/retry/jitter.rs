@@ -7,12 +7,12 @@ use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
 use crate::retry::policy::RetryPolicy;
 
-/// The pauses of one operation. They differ between operations, also of different processes: requests that failed at the
-/// same time must not be retried at the same time.
+/// The pauses of one operation. They differ between operations, also between those of different processes: requests that
+/// failed at the same time must not be retried at the same time.
 pub(crate) struct Pauses {
     bounds: ExponentialBackoff,
     longest: Duration,
-    chance: fastrand::Rng,
+    random: fastrand::Rng,
 }
 
 impl Pauses {
@@ -22,30 +22,30 @@ impl Pauses {
             .with_max_delay(policy.longest_pause)
             .without_max_times()
             .build();
-        // fastrand's own seed is the clock and the thread: equal in machines that were started from one image.
+        // fastrand's own seed comes from the clock and the thread, and may be equal in machines that start from one image.
         let seed = getrandom::u64().unwrap_or_else(|_| RandomState::new().hash_one(()));
-        Self { bounds, longest: policy.longest_pause, chance: fastrand::Rng::with_seed(seed) }
+        Self { bounds, longest: policy.longest_pause, random: fastrand::Rng::with_seed(seed) }
     }
 
-    /// The next pause, at least as long as the server `asked` for: jitter is added to that and never shortens it. `None` when
-    /// it does not fit into the time that is `left`.
+    /// The next pause. It is at least as long as the server `asked` for: jitter is added to that, and never shortens it. `None`
+    /// when the pause does not fit into the time that is `left`.
     pub(crate) fn next(&mut self, asked: Option<Duration>, left: Duration) -> Option<Duration> {
         let bound = self.bounds.next().unwrap_or(self.longest);
         let asked = asked.unwrap_or(Duration::ZERO);
-        // Clients that were told the same time are spread over half of it on top.
+        // Clients that were told the same pause are spread over half as much on top of it.
         let spread = bound.max(asked / 2);
         let room = left.checked_sub(asked)?;
         if asked.is_zero() {
             let pause = self.up_to(spread);
             return (pause < room).then_some(pause);
         }
-        // What the server asked for fits, so the jitter on top must not make it fail.
+        // What the server asked for fits into the time, so the jitter on top must not exceed it.
         (!room.is_zero()).then(|| asked + self.up_to(spread.min(room / 2)))
     }
 
     fn up_to(&mut self, bound: Duration) -> Duration {
         let nanoseconds = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
-        Duration::from_nanos(self.chance.u64(0..=nanoseconds))
+        Duration::from_nanos(self.random.u64(0..=nanoseconds))
     }
 }
 
@@ -99,25 +99,25 @@ mod tests {
             }
         }
         for (sum, bound) in sums.into_iter().zip(bounds) {
-            // The mean of a thousand: 16 standard deviations around the half.
+            // The mean of a thousand pauses: 16 standard deviations around half the bound.
             assert!(sum / 1_000 > bound / 3 && sum / 1_000 < bound * 2 / 3, "{sum:?} {bound:?}");
         }
     }
 
     #[test]
-    fn retry_after_is_a_lower_bound_with_chance_on_top() {
+    fn retry_after_is_a_lower_bound_with_jitter_on_top() {
         for asked in [Duration::from_secs(1), Duration::from_mins(1)] {
             let firsts: HashSet<_> = (0..100).map(|_| drawn(Some(asked))[0]).collect();
             assert!(firsts.len() > 90);
             assert!(firsts.iter().all(|pause| *pause >= asked && *pause <= asked + asked / 2));
             let late = firsts.iter().filter(|pause| **pause > asked + asked / 4).count();
-            // 8 standard deviations around the half.
+            // Eight standard deviations around half of the pauses.
             assert!((10..=90).contains(&late), "{late}");
         }
     }
 
     #[test]
-    fn what_the_server_asks_for_is_done_whenever_it_fits() {
+    fn a_pause_that_the_server_asks_for_is_made_whenever_it_fits() {
         let (asked, room) = (Duration::from_secs(100), Duration::from_secs(1));
         for _ in 0..100 {
             let mut pauses = Pauses::of(&RetryPolicy::default());
@@ -142,14 +142,14 @@ mod tests {
                 }
                 elapsed < LEASE
             });
-            // Seen: none or one.
+            // Usually none or one.
             let early = early.count();
             assert!(early < 20, "{early} of 20,000");
         }
     }
 
     #[test]
-    fn no_policy_makes_it_panic() {
+    fn no_policy_causes_a_panic() {
         for first in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
             for longest in [Duration::ZERO, Duration::from_secs(1), Duration::MAX] {
                 let mut policy = RetryPolicy::default();

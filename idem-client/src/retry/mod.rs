@@ -1,4 +1,4 @@
-//! How often, how soon and how long a request is sent again.
+//! How often, how soon and for how long a request is sent again.
 
 pub(crate) mod budget;
 pub(crate) mod jitter;

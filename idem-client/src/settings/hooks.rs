@@ -1,4 +1,4 @@
-//! Hooks: what the application does before the first attempt and after the answer.
+//! Hooks: functions of the application that are called before the first attempt and after the final answer.
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use crate::request::key::ClientKey;
 
 type Done = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
-/// An asynchronous function of the application's.
+/// An asynchronous function of the application.
 pub(crate) struct Hook<T>(Arc<dyn Fn(T) -> Done + Send + Sync>);
 
 impl<T> Hook<T> {
@@ -46,7 +46,7 @@ impl<T> fmt::Debug for Hook<T> {
     }
 }
 
-/// The answer of an operation that is over, whole, for the hook [`forget`](crate::IdempotentClient::forget).
+/// The whole answer of an operation that is over, for the hook [`forget`](crate::IdempotentClient::forget).
 ///
 /// ```
 /// fn note(answered: &idem_client::Answered) -> String {
@@ -56,13 +56,13 @@ impl<T> fmt::Debug for Hook<T> {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Answered {
-    /// The operation's key. Its request will not be sent again.
+    /// The key of the operation, whose request will not be sent again.
     pub key: ClientKey,
-    /// Of the answer.
+    /// Status of the answer.
     pub status: StatusCode,
-    /// Of the answer.
+    /// Headers of the answer.
     pub headers: HeaderMap,
-    /// Of the answer.
+    /// Body of the answer.
     pub body: Bytes,
 }
 

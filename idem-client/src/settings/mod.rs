@@ -1,4 +1,4 @@
-//! What the application sets, and its hooks.
+//! The settings of the application, and its hooks.
 
 pub(crate) mod hooks;
 pub(crate) mod options;

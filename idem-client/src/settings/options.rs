@@ -1,4 +1,4 @@
-//! What the wrapper and the middleware share.
+//! The settings that the wrapper and the middleware share.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,7 +16,7 @@ use crate::retry::budget::Budget;
 use crate::retry::policy::RetryPolicy;
 use crate::settings::hooks::{Answered, Hook};
 
-/// The bound of bodies that must be read whole, where the application sets none.
+/// The limit for bodies that must be read whole, where the application sets none.
 const BODY_LIMIT: usize = 1_024 * 1_024;
 
 #[derive(Debug, Clone)]
@@ -80,27 +80,27 @@ impl Options {
         }
     }
 
-    /// How much of a final answer's body is read. With a `forget` hook it is always read, since a key must not be forgotten
-    /// while its answer may still break off.
+    /// How much of the body of a final answer is read. With a `forget` hook the body is always read, since a key must not be
+    /// forgotten while its answer may still break off.
     pub(crate) fn body_limit(&self) -> Option<usize> {
         self.read_body.or_else(|| self.forget.as_ref().map(|_| BODY_LIMIT))
     }
 }
 
-/// The settings, which the wrapper and the middleware have alike.
+/// The methods for the settings, which the wrapper and the middleware share.
 macro_rules! settings {
     () => {
         /// How requests are sent again. Default: [`RetryPolicy::default`](crate::RetryPolicy::default).
         ///
-        /// Its budget begins anew, for this client and those that are cloned of it from now on. Let each API have a
-        /// client of its own, so that the outage of one does not take the budget of another.
+        /// The retry budget starts afresh, for this client and its future clones. Use a client of its own for each API, so
+        /// that the outage of one API does not use up the budget of another.
         #[must_use]
         pub fn policy(mut self, policy: crate::retry::policy::RetryPolicy) -> Self {
             self.options.set_policy(policy);
             self
         }
 
-        /// The header in which keys are sent, for a server that has its own. A key that a request carries in
+        /// The header in which keys are sent, for a server that uses another one. A key that a request carries in
         /// `Idempotency-Key` is moved there. Default: `Idempotency-Key`.
         #[must_use]
         pub fn header(mut self, name: reqwest::header::HeaderName) -> Self {
@@ -108,15 +108,15 @@ macro_rules! settings {
             self
         }
 
-        /// The header by which the server says `true` of a replay, for a server that has its own: a replay is final,
-        /// whatever else it says. Default: `Idempotency-Replayed`, as `idem-http` has it unless it is told otherwise.
+        /// The header whose value `true` marks a replay, for a server that uses another one. A replay is final, whatever its
+        /// status. Default: `Idempotency-Replayed`, as `idem-http` has it unless configured otherwise.
         #[must_use]
         pub fn replayed_header(mut self, name: reqwest::header::HeaderName) -> Self {
             self.options.replayed_header = name;
             self
         }
 
-        /// The methods whose requests get a key. Others, unless they carry one, are sent once and as they are.
+        /// The methods whose requests get a key. Other requests, unless they carry a key, are sent once and unchanged.
         /// Default: POST and PATCH.
         #[must_use]
         pub fn methods(mut self, methods: impl IntoIterator<Item = reqwest::Method>) -> Self {
@@ -124,14 +124,13 @@ macro_rules! settings {
             self
         }
 
-        /// A hook that is waited for before a request is sent for the first time, to keep key and request where a
-        /// restart finds them. When it fails, or does not end within the window, nothing is sent; what it may have
-        /// written by then is the application's to remove. A request that is resumed was kept before, and is not kept
-        /// again. Default: none.
+        /// A hook that is awaited before a request is sent for the first time, to keep key and request where a restart finds
+        /// them. When the hook fails, or does not end within the window, nothing is sent; the application must then remove
+        /// what the hook may have written. A request that is resumed was kept before, and is not kept again. Default: none.
         ///
-        /// Let the hook insert and never overwrite (`create_new` of a file): a key that is kept already is that of an
-        /// operation which has not ended. When the hook fails then, nothing is sent; resume what is kept first, at the start
-        /// of the program, before anything new is sent.
+        /// The hook should insert and never overwrite (`create_new` of a file): a key that is kept already belongs to an
+        /// operation that has not ended, and then the hook must fail, so that nothing is sent. Resume what is kept at the
+        /// start of the program, before anything new is sent.
         #[must_use]
         pub fn persist<F, Fut, E>(mut self, hook: F) -> Self
         where
@@ -143,17 +142,16 @@ macro_rules! settings {
             self
         }
 
-        /// A hook that is waited for once the answer is there, to forget what [`persist`](Self::persist) kept. Its
-        /// argument has the whole answer: write down what it says and remove the key in one transaction, so that no
-        /// crash comes between the two.
+        /// A hook that is awaited once the answer has arrived, to remove what [`persist`](Self::persist) kept. The hook gets
+        /// the whole answer: record the answer and remove the key in one transaction, so that no crash comes between the two.
         ///
-        /// It is called for every final answer, and never where the request is given up. One exception: where an
-        /// earlier attempt may have been executed (it was not the first, or the request was resumed), a status of
-        /// 400 and more that is no replay may speak of this attempt alone, and the key still finds the answer once
-        /// credentials or routes are right again. When the hook fails, or does not end within a window of its own, the
-        /// answer is in the error.
+        /// The hook is called for every final answer, with one exception, and never when the request is given up. The
+        /// exception: where an earlier attempt may have been executed (there was an earlier attempt, or the request was
+        /// resumed), a status of 400 or above that is not a replay may concern the last attempt alone, and the key still
+        /// finds the answer once credentials or routes are right again. When the hook fails, or does not end within another
+        /// [`window`](crate::RetryPolicy::window), the error has the answer.
         ///
-        /// With it, bodies are [read](Self::read_body), of up to 1 MiB unless another limit is set. Default: none.
+        /// With this hook, bodies are [read](Self::read_body), up to 1 MiB unless another limit is set. Default: none.
         #[must_use]
         pub fn forget<F, Fut, E>(mut self, hook: F) -> Self
         where
@@ -165,18 +163,18 @@ macro_rules! settings {
             self
         }
 
-        /// Reads the answer's whole body before it is answered, of at most `limit` bytes as they are after
-        /// decompression. One that breaks off, or takes longer than an attempt may, is asked for again with the same
-        /// key. A longer one is [`Failure::TooLarge`](crate::Failure::TooLarge). Reading it from the response then
-        /// fails no more. Default: bodies are the application's to read.
+        /// Reads the whole body of the final answer, of at most `limit` bytes after decompression, before the answer is
+        /// returned. When the body breaks off, or takes longer than an attempt may, the request is sent again with the same
+        /// key. A longer body is [`Failure::TooLarge`](crate::Failure::TooLarge). Reading the body from the returned answer
+        /// cannot fail. Default: the application reads bodies.
         #[must_use]
         pub fn read_body(mut self, limit: usize) -> Self {
             self.options.read_body = Some(limit);
             self
         }
 
-        /// Follows redirects to other origins, and with other methods, as the client does by itself; keys go along.
-        /// An answer then need not be that of the request. Default: both are
+        /// Follows redirects to other origins, and those that change the method, as reqwest does by default; keys are sent
+        /// along. Then an answer may not be the answer to the request. Default: both are
         /// [`Failure::Redirected`](crate::Failure::Redirected).
         #[must_use]
         pub fn any_redirect(mut self) -> Self {

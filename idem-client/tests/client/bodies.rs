@@ -1,4 +1,4 @@
-//! Answers whose body is read within the sending.
+//! Answers whose body is read as part of an attempt.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn cut() -> Act {
 }
 
 #[tokio::test]
-async fn a_cut_body_is_asked_for_again_with_the_same_key() {
+async fn a_cut_body_is_requested_again_with_the_same_key() {
     let server =
         Script::of([cut(), Act::Raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nha".into())])
             .await;
@@ -27,7 +27,7 @@ async fn a_cut_body_is_asked_for_again_with_the_same_key() {
 }
 
 #[tokio::test]
-async fn a_replay_that_was_cut_is_asked_for_again() {
+async fn a_cut_replay_is_requested_again() {
     let head = HEAD.replace("\r\n\r\n", "\r\nIdempotency-Replayed: true\r\n\r\n");
     let server = Script::of([Act::Raw(head)]).await;
     let answer = client().read_body(100).execute(server.post("12 EUR")).await.unwrap();
@@ -35,7 +35,7 @@ async fn a_replay_that_was_cut_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_body_that_stops_coming_is_asked_for_again() {
+async fn a_stalled_body_is_requested_again() {
     let server = Script::of([Act::Stall(format!("{HEAD}half"))]).await;
     let mut policy = quick();
     policy.attempt_timeout = Duration::from_secs(1);
@@ -69,26 +69,26 @@ async fn a_body_of_the_limit_is_read_and_a_longer_one_is_an_error_with_key_and_s
             "HTTP/1.1 201 Made\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n"
         ))
     };
-    let told = |length: usize| {
+    let with_length = |length: usize| {
         let body = "x".repeat(length);
         Act::Raw(format!("HTTP/1.1 201 Made\r\nContent-Length: {length}\r\n\r\n{body}"))
     };
-    for act in [chunked(1_000), told(1_000), told(0)] {
+    for act in [chunked(1_000), with_length(1_000), with_length(0)] {
         let server = Script::of([act]).await;
         client().read_body(1_000).execute(server.post("12 EUR")).await.unwrap();
     }
-    for act in [chunked(1_001), told(1_001), told(1_000_000)] {
+    for act in [chunked(1_001), with_length(1_001), with_length(1_000_000)] {
         let server = Script::of([act]).await;
         let error = client().read_body(1_000).execute(server.post("12 EUR")).await.unwrap_err();
         assert!(error.key().is_some());
-        let is_so =
+        let is_too_large =
             matches!(error.failure(), Failure::TooLarge { status: StatusCode::CREATED, limit: 1_000 });
-        assert!(is_so && server.seen().len() == 1, "{error:?}");
+        assert!(is_too_large && server.seen().len() == 1, "{error:?}");
     }
 }
 
 #[tokio::test]
-async fn without_the_option_a_body_flows_and_its_loss_leaves_the_key() {
+async fn without_read_body_the_body_is_streamed_and_its_loss_leaves_the_key() {
     let server = Script::of([Act::Stall(format!("{HEAD}first"))]).await;
     let mut answer = client().execute(server.post("12 EUR")).await.unwrap();
     assert_eq!(answer.chunk().await.unwrap().unwrap(), "first");
@@ -100,7 +100,7 @@ async fn without_the_option_a_body_flows_and_its_loss_leaves_the_key() {
 }
 
 #[tokio::test]
-async fn of_an_answer_that_is_not_final_the_body_costs_little_time_and_room() {
+async fn reading_the_body_of_a_retryable_answer_is_bounded_in_time_and_size() {
     let long = "x".repeat(1_000_000);
     let endless = format!("HTTP/1.1 503 Unavailable\r\nContent-Length: 9000000\r\n\r\n{long}");
     let server =

@@ -1,4 +1,4 @@
-//! The client and the layer together: answers are lost on their way, and everything is executed once.
+//! The client and the layer together: answers are lost on the way, and every request is executed once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::script::client;
 
-/// A number for each execution.
+/// A server that answers with the number of the execution.
 async fn server() -> (std::net::SocketAddr, Arc<AtomicU32>) {
     let store: Arc<dyn Store> = Arc::new(MokaStore::new(MokaConfig::default()).unwrap());
     let layer = IdempotencyLayer::builder(store, |_| Ok(Scope::shared())).build().unwrap();
@@ -27,7 +27,7 @@ async fn server() -> (std::net::SocketAddr, Arc<AtomicU32>) {
     (addr, executions)
 }
 
-/// Hands requests on, and swallows two answers of three.
+/// A proxy that passes requests on, and loses two answers of three.
 async fn lossy(to: std::net::SocketAddr) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -51,7 +51,7 @@ async fn lossy(to: std::net::SocketAddr) -> std::net::SocketAddr {
 }
 
 #[tokio::test]
-async fn what_was_executed_before_its_answer_was_lost_is_not_executed_again() {
+async fn an_executed_request_whose_answer_was_lost_is_not_executed_again() {
     let (to, executions) = server().await;
     let through = lossy(to).await;
     let client = client();

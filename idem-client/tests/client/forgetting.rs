@@ -1,4 +1,4 @@
-//! The hook that is told that an operation is over.
+//! The hook that is called when an operation is over.
 
 use std::sync::{Arc, Mutex};
 
@@ -44,7 +44,7 @@ async fn a_request_that_was_given_up_is_not_forgotten() {
     }
 }
 
-/// How often the key is forgotten for `answer`, as the only one and after a sending that was lost.
+/// How often the key is forgotten for `answer`: as the only answer, and after a lost attempt.
 async fn forgets(answer: &'static str) -> (usize, usize) {
     let mut times = Vec::new();
     for acts in [vec![Act::Answer(answer)], vec![Act::Drop, Act::Answer(answer)]] {
@@ -57,7 +57,7 @@ async fn forgets(answer: &'static str) -> (usize, usize) {
 }
 
 #[tokio::test]
-async fn a_refusal_after_a_lost_sending_is_not_the_answer_of_the_operation() {
+async fn a_refusal_after_a_lost_attempt_is_not_the_answer_of_the_operation() {
     for refusal in ["401 Who\r\n", "404 Where\r\n", "422 Reused\r\n", "500 Broken\r\n", "409 Not kept\r\n"] {
         assert_eq!(forgets(refusal).await, (1, 0), "{refusal}");
     }
@@ -74,16 +74,16 @@ async fn a_refusal_after_a_lost_sending_is_not_the_answer_of_the_operation() {
 async fn a_refusal_of_a_resumed_request_is_not_the_answer_of_the_operation() {
     let server = Script::of([Act::Answer("401 Who\r\n")]).await;
     let (keeps, kept) = std::sync::mpsc::channel::<OutgoingRequest>();
-    let keeping = client().persist(move |sending| {
-        keeps.send(sending).unwrap();
+    let keeping = client().persist(move |outgoing| {
+        keeps.send(outgoing).unwrap();
         async { Err(std::io::Error::other("killed")) }
     });
     keeping.execute(server.post("12 EUR")).await.unwrap_err();
     let (client, told) = forgetting(client());
-    let sending = kept.recv().unwrap();
-    assert_eq!(client.resume(&sending).await.unwrap().status(), 401);
+    let outgoing = kept.recv().unwrap();
+    assert_eq!(client.resume(&outgoing).await.unwrap().status(), 401);
     assert_eq!(told.lock().unwrap().len(), 0);
-    assert_eq!(client.resume(&sending).await.unwrap().status(), 200);
+    assert_eq!(client.resume(&outgoing).await.unwrap().status(), 200);
     assert_eq!(told.lock().unwrap().len(), 1);
 }
 

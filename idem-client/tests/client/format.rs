@@ -1,4 +1,4 @@
-//! The written form of a request that is kept.
+//! The serialized form of a request that is kept.
 
 use std::io;
 
@@ -7,23 +7,23 @@ use reqwest::header::AUTHORIZATION;
 
 use crate::script::{Script, client};
 
-/// What the hook is given for `request`.
+/// What the hook gets for `request`.
 pub(crate) async fn kept(request: reqwest::Request) -> OutgoingRequest {
     let (keeps, kept) = std::sync::mpsc::channel();
-    let client = client().persist(move |sending: OutgoingRequest| {
-        keeps.send(sending).unwrap();
+    let client = client().persist(move |outgoing: OutgoingRequest| {
+        keeps.send(outgoing).unwrap();
         async { Err(io::Error::other("enough")) }
     });
     client.execute(request).await.unwrap_err();
     kept.recv().unwrap()
 }
 
-pub(crate) fn written_and_read(sending: &OutgoingRequest) -> OutgoingRequest {
-    serde_json::from_str(&serde_json::to_string(sending).unwrap()).unwrap()
+pub(crate) fn written_and_read(outgoing: &OutgoingRequest) -> OutgoingRequest {
+    serde_json::from_str(&serde_json::to_string(outgoing).unwrap()).unwrap()
 }
 
 #[tokio::test]
-async fn what_is_not_of_this_version_or_not_whole_is_an_error() {
+async fn another_version_or_an_incomplete_request_is_an_error() {
     let server = Script::of([]).await;
     let written = serde_json::to_value(kept(server.post("12 EUR")).await).unwrap();
     for (field, value) in [
@@ -43,24 +43,24 @@ async fn what_is_not_of_this_version_or_not_whole_is_an_error() {
     }
     let mut stream = server.post("");
     *stream.body_mut() = Some(reqwest::Body::wrap(reqwest::Body::from("12 EUR")));
-    let sending = written_and_read(&kept(stream).await);
-    assert!(sending.is_stream() && sending.body().is_none());
-    let error = client().resume(&sending).await.unwrap_err();
+    let outgoing = written_and_read(&kept(stream).await);
+    assert!(outgoing.is_stream() && outgoing.body().is_none());
+    let error = client().resume(&outgoing).await.unwrap_err();
     assert!(matches!(error.failure(), Failure::NotResumed(_)), "{error:?}");
 }
 
-/// The bytes of version 1, as the first release wrote them.
+/// The bytes of version 1, as the first release writes them.
 #[tokio::test]
-async fn version_1_is_read_for_good() {
+async fn version_1_stays_readable() {
     let line = r#"{"version":1,"key":"order-17","method":"POST","url":"https://api.example/payments?a=1",
         "headers":[["idempotency-key",{"text":"\"order-17\""}],["x-many",{"base64":"dOk="}]],
         "left_out":["authorization"],"body":{"kept":{"text":"12 EUR"}},
         "first_sent":1800000000,"until":1800086400}"#;
-    let sending: OutgoingRequest = serde_json::from_str(line).unwrap();
-    assert_eq!((sending.key().as_str(), sending.method().as_str()), ("order-17", "POST"));
-    assert_eq!(sending.url().as_str(), "https://api.example/payments?a=1");
-    assert_eq!(sending.headers()["x-many"].as_bytes(), b"t\xe9");
-    assert_eq!(sending.missing(), [AUTHORIZATION]);
-    let written = serde_json::to_value(&sending).unwrap();
+    let outgoing: OutgoingRequest = serde_json::from_str(line).unwrap();
+    assert_eq!((outgoing.key().as_str(), outgoing.method().as_str()), ("order-17", "POST"));
+    assert_eq!(outgoing.url().as_str(), "https://api.example/payments?a=1");
+    assert_eq!(outgoing.headers()["x-many"].as_bytes(), b"t\xe9");
+    assert_eq!(outgoing.missing(), [AUTHORIZATION]);
+    let written = serde_json::to_value(&outgoing).unwrap();
     assert_eq!(written, serde_json::from_str::<serde_json::Value>(line).unwrap());
 }

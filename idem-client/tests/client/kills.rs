@@ -26,7 +26,7 @@ const KILLS: u32 = 30;
 
 type Booked = Arc<Mutex<BTreeMap<String, u32>>>;
 
-/// How often each body was executed.
+/// A server that counts how often each payment was executed.
 async fn server() -> (String, Booked) {
     let store: Arc<dyn Store> = Arc::new(MokaStore::new(MokaConfig::default()).unwrap());
     let layer = IdempotencyLayer::builder(store, |_| Ok(Scope::shared())).build().unwrap();
@@ -62,7 +62,7 @@ async fn every_payment_of_a_process_that_is_killed_again_and_again_is_executed_o
     let mut dice = fastrand::Rng::new();
     for _ in 0..KILLS {
         let (before, mut payer) = (length(&journal), payer());
-        // It has done something, and is then killed wherever it is.
+        // Once the process has made progress, it is killed at a random moment.
         while length(&journal) == before && payer.try_wait().unwrap().is_none() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -84,12 +84,12 @@ fn length(file: &Path) -> u64 {
     fs::metadata(file).map_or(0, |data| data.len())
 }
 
-/// What the process that is killed does: first what it left, then what is to be done yet.
+/// The work of the process that is killed: first the requests that it left, then the payments that are still to be made.
 async fn pay_all(server: &str, journal: Journal) {
     let (keeps, forgets) = (journal.clone(), journal.clone());
     let client = client()
-        .persist(move |sending: OutgoingRequest| {
-            let kept = keeps.append(&serde_json::to_string(&sending).unwrap());
+        .persist(move |outgoing: OutgoingRequest| {
+            let kept = keeps.append(&serde_json::to_string(&outgoing).unwrap());
             async { kept }
         })
         .forget(move |answered: Answered| {
@@ -97,8 +97,8 @@ async fn pay_all(server: &str, journal: Journal) {
             let forgotten = forgets.append(&format!("answered {} {payment}", answered.key.as_str()));
             async { forgotten }
         });
-    for sending in journal.open() {
-        client.resume(&sending).await.unwrap();
+    for outgoing in journal.open() {
+        client.resume(&outgoing).await.unwrap();
     }
     let answered = journal.answered();
     for number in 0..PAYMENTS {
@@ -110,14 +110,14 @@ async fn pay_all(server: &str, journal: Journal) {
     }
 }
 
-/// A line for each request that is sent, and for each that was answered. A line that broke off was never acted on.
+/// A line for each request that is sent, and for each that was answered. Nothing was sent or recorded for an incomplete line.
 #[derive(Clone)]
 struct Journal(PathBuf);
 
 impl Journal {
     fn append(&self, line: &str) -> io::Result<()> {
         let mut file = OpenOptions::new().append(true).create(true).open(&self.0)?;
-        // What a kill cut off before ends here.
+        // The line break before ends a line that a kill has cut off.
         file.write_all(format!("\n{line}\n").as_bytes())
     }
 
@@ -133,12 +133,12 @@ impl Journal {
         self.lines().iter().filter_map(answered).collect()
     }
 
-    /// What has no answer yet.
+    /// The requests that have no answer yet.
     fn open(&self) -> Vec<OutgoingRequest> {
         let lines = self.lines();
         let kept = lines.iter().filter_map(|line| serde_json::from_str::<OutgoingRequest>(line).ok());
-        let is_open = |sending: &OutgoingRequest| {
-            let answered = format!("answered {} ", sending.key().as_str());
+        let is_open = |outgoing: &OutgoingRequest| {
+            let answered = format!("answered {} ", outgoing.key().as_str());
             !lines.iter().any(|line| line.starts_with(&answered))
         };
         kept.filter(is_open).collect()

@@ -53,13 +53,13 @@ async fn a_redirect_with_the_same_method_at_the_same_origin_is_followed_with_the
 }
 
 #[tokio::test]
-async fn redirects_without_end_are_an_error() {
+async fn endless_redirects_are_an_error() {
     let server = Script::of(vec![to(308, "/payments"); 50]).await;
     assert_refused(&client().execute(server.post("12 EUR")).await.unwrap_err());
 }
 
 #[tokio::test]
-async fn both_are_followed_when_the_application_says_so() {
+async fn any_redirect_is_followed_when_the_application_allows_it() {
     let elsewhere = Script::of([]).await;
     let server =
         Script::of([to(303, "/receipts/1"), Act::Answer("200 OK\r\n"), to(307, elsewhere.url())]).await;
@@ -91,7 +91,7 @@ async fn a_get_that_carries_a_key_is_followed_where_it_stays_a_get() {
 }
 
 #[tokio::test]
-async fn a_client_with_a_policy_of_its_own_at_least_tells_of_another_origin() {
+async fn another_origin_is_an_error_even_with_another_redirect_policy() {
     let elsewhere = Script::of([]).await;
     let server = Script::of([to(307, elsewhere.url()), to(307, elsewhere.url())]).await;
     let client = IdempotentClient::with_client(plain().build().unwrap()).policy(quick());

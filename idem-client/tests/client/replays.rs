@@ -9,9 +9,9 @@ use reqwest_middleware::ClientBuilder;
 
 use crate::script::{Act, Script, client, plain, quick};
 
-/// By wrapper and middleware.
+/// With the wrapper and with the middleware.
 #[tokio::test]
-async fn a_replay_is_known_by_the_header_that_the_server_has() {
+async fn a_replay_is_recognised_by_a_custom_header() {
     let first = "503 Unavailable\r\nX-Own-Replay: true\r\n";
     let own = HeaderName::from_static("x-own-replay");
     let server = Script::of([Act::Answer(first)]).await;
@@ -22,15 +22,15 @@ async fn a_replay_is_known_by_the_header_that_the_server_has() {
     let through = ClientBuilder::new(plain().build().unwrap()).with(middleware).build();
     assert_eq!(through.execute(server.post("12 EUR")).await.unwrap().status(), 503);
     assert_eq!(server.seen().len(), 1);
-    // The usual one then says nothing.
+    // The default header then means nothing.
     let server = Script::of([Act::Answer("503 Unavailable\r\nIdempotency-Replayed: true\r\n")]).await;
     client().replayed_header(own).execute(server.post("12 EUR")).await.unwrap();
     assert_eq!(server.seen().len(), 2);
 }
 
-/// After a lost sending, an error that is no replay may be of the second one alone.
+/// After a lost attempt, an error that is not a replay may concern the second attempt alone.
 #[tokio::test]
-async fn an_error_that_such_a_server_replays_is_the_answer_of_the_operation() {
+async fn an_error_replayed_with_a_custom_header_is_the_answer_of_the_operation() {
     for (name, forgotten) in [("x-own-replay", 1), ("idempotency-replayed", 0)] {
         let server = Script::of([Act::Drop, Act::Answer("403 No\r\nX-Own-Replay: true\r\n")]).await;
         let told = Arc::new(AtomicUsize::new(0));

@@ -1,4 +1,4 @@
-//! What is kept of a request is enough to send exactly it again, from another process.
+//! What is kept of a request is enough to send exactly the same request again from another process.
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -29,46 +29,46 @@ const SERVER: &str = "IDEM_TEST_SERVER";
 const JOURNAL: &str = "IDEM_TEST_JOURNAL";
 const BODY: &[u8] = b"\x00\xff 12 EUR";
 
-/// A server whose handler waits for leave, in a process that is not killed.
+/// A server, in the process that is not killed, whose handler waits for a permit.
 struct Server {
     url: String,
     executions: Arc<AtomicU32>,
     begun: mpsc::UnboundedReceiver<()>,
-    leave: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 async fn server() -> Server {
     let store: Arc<dyn Store> = Arc::new(MokaStore::new(MokaConfig::default()).unwrap());
     let layer = IdempotencyLayer::builder(store, |_| Ok(Scope::shared())).build().unwrap();
-    let (executions, leave) = (Arc::new(AtomicU32::new(0)), Arc::new(Semaphore::new(0)));
+    let (executions, permits) = (Arc::new(AtomicU32::new(0)), Arc::new(Semaphore::new(0)));
     let (begins, begun) = mpsc::unbounded_channel();
-    let (counted, leaves) = (Arc::clone(&executions), Arc::clone(&leave));
+    let (counted, permit) = (Arc::clone(&executions), Arc::clone(&permits));
     let handler = move |headers: HeaderMap, body: Bytes| async move {
         if headers[AUTHORIZATION] != "Bearer s3cret" || headers["x-note"] != "kept" || body != BODY {
             return (StatusCode::IM_A_TEAPOT, format!("{headers:?} {body:?}"));
         }
         let execution = counted.fetch_add(1, Ordering::SeqCst) + 1;
         begins.send(()).unwrap();
-        leaves.acquire().await.unwrap().forget();
+        permit.acquire().await.unwrap().forget();
         (StatusCode::CREATED, format!("execution {execution}"))
     };
     let app = Router::new().route("/payments", post(handler)).layer(layer);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/payments", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
-    Server { url, executions, begun, leave }
+    Server { url, executions, begun, permits }
 }
 
-/// This test again, in another role, on the journal.
+/// A process that runs this test again in another role, on the journal.
 fn process(role: &str, server: &str, journal: &Path) -> Command {
-    const TEST: &str = "restart::a_process_that_is_killed_in_the_middle_resumes_what_it_kept";
+    const TEST: &str = "restart::a_killed_process_resumes_what_it_kept";
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([TEST, "--exact", "--nocapture"]);
     command.env(ROLE, role).env(SERVER, server).env(JOURNAL, journal);
     command
 }
 
-/// Killed with SIGKILL whatever becomes of the test.
+/// The process that pays. Dropping it kills it with SIGKILL, even when the test fails.
 struct Payer(Child);
 
 impl Drop for Payer {
@@ -79,7 +79,7 @@ impl Drop for Payer {
 }
 
 #[tokio::test]
-async fn a_process_that_is_killed_in_the_middle_resumes_what_it_kept() {
+async fn a_killed_process_resumes_what_it_kept() {
     if let Ok(role) = std::env::var(ROLE) {
         return play(&role, &std::env::var(SERVER).unwrap(), Path::new(&std::env::var(JOURNAL).unwrap()))
             .await;
@@ -94,7 +94,7 @@ async fn a_process_that_is_killed_in_the_middle_resumes_what_it_kept() {
     assert_eq!(kept.lines().count(), 1, "{kept}");
     assert!(!kept.contains("s3cret") && kept.contains("authorization"), "{kept}");
 
-    server.leave.add_permits(9);
+    server.permits.add_permits(9);
     let mut again = process("resume", &server.url, &journal);
     let Output { stdout, status, .. } =
         tokio::task::spawn_blocking(move || again.output()).await.unwrap().unwrap();
@@ -104,13 +104,13 @@ async fn a_process_that_is_killed_in_the_middle_resumes_what_it_kept() {
     assert_eq!(fs::read_to_string(&journal).unwrap(), "", "nothing is left");
 }
 
-/// What the other process does.
+/// The work of the other process.
 async fn play(role: &str, server: &str, journal: &Path) {
     let first = role == "pay";
     let (kept, forgotten) = (journal.to_owned(), journal.to_owned());
     let client = client()
-        .persist(move |sending: OutgoingRequest| {
-            let line = serde_json::to_string(&sending).unwrap();
+        .persist(move |outgoing: OutgoingRequest| {
+            let line = serde_json::to_string(&outgoing).unwrap();
             let kept = if first { append(&kept, &line) } else { Err(io::Error::other("a second time")) };
             async { kept }
         })
@@ -124,11 +124,11 @@ async fn play(role: &str, server: &str, journal: &Path) {
         let request = client.inner().post(server).bearer_auth("s3cret").header("x-note", "kept").body(BODY);
         client.execute(request.build().unwrap()).await.unwrap()
     } else {
-        let mut sending: OutgoingRequest =
+        let mut outgoing: OutgoingRequest =
             serde_json::from_str(&fs::read_to_string(journal).unwrap()).unwrap();
-        assert_eq!(sending.missing(), [AUTHORIZATION]);
-        sending.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer s3cret"));
-        client.resume(&sending).await.unwrap()
+        assert_eq!(outgoing.missing(), [AUTHORIZATION]);
+        outgoing.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer s3cret"));
+        client.resume(&outgoing).await.unwrap()
     };
     println!("answer: {} {}", answer.status().as_u16(), answer.text().await.unwrap());
 }
@@ -141,24 +141,24 @@ fn append(journal: &Path, line: &str) -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_resumed_is_the_same_bytes_by_wrapper_and_middleware() {
+async fn a_resumed_request_has_the_same_bytes_with_wrapper_and_middleware() {
     let server = Script::of([Act::Drop]).await;
     let mut request = server.post("12 EUR \u{e9}");
     request.headers_mut().append("x-many", HeaderValue::from_static("one"));
     request.headers_mut().append("x-many", HeaderValue::from_bytes(b"t\xe9").unwrap());
     let given = kept(request.try_clone().unwrap()).await;
-    let sending = written_and_read(&given);
-    // A format that names no fields.
+    let outgoing = written_and_read(&given);
+    // A format that does not name fields.
     let compact: OutgoingRequest = rmp_serde::from_slice(&rmp_serde::to_vec(&given).unwrap()).unwrap();
-    assert_eq!(serde_json::to_value(&compact).unwrap(), serde_json::to_value(&sending).unwrap());
-    idem_client::with_key(&mut request, sending.key()).unwrap();
+    assert_eq!(serde_json::to_value(&compact).unwrap(), serde_json::to_value(&outgoing).unwrap());
+    idem_client::with_key(&mut request, outgoing.key()).unwrap();
     client().execute(request).await.unwrap();
     let unwritten = || client().persist(|_| async { Err(io::Error::other("a second time")) });
-    assert_eq!(unwritten().resume(&sending).await.unwrap().status(), 200);
+    assert_eq!(unwritten().resume(&outgoing).await.unwrap().status(), 200);
     let middleware = IdempotencyMiddleware::new().policy(quick());
     let middleware = middleware.persist(|_| async { Err(io::Error::other("a second time")) });
     let through = ClientBuilder::new(plain().build().unwrap()).with(middleware).build();
-    assert_eq!(IdempotencyMiddleware::resume(&through, &sending).await.unwrap().status(), 200);
+    assert_eq!(IdempotencyMiddleware::resume(&through, &outgoing).await.unwrap().status(), 200);
     let sorted = |request: &String| {
         let mut lines: Vec<_> = request.lines().map(str::to_owned).collect();
         lines.sort_unstable();
@@ -169,11 +169,11 @@ async fn what_is_resumed_is_the_same_bytes_by_wrapper_and_middleware() {
     assert!(seen.iter().all(|request| *request == seen[0]), "{seen:#?}");
 }
 
-/// Asks for something else first, with the extensions of what is resumed, as a middleware that fetches a token does.
-struct Between(reqwest::Request);
+/// A middleware that first sends another request with the extensions of the resumed one, as one that fetches a token does.
+struct FetchesToken(reqwest::Request);
 
 #[async_trait::async_trait]
-impl reqwest_middleware::Middleware for Between {
+impl reqwest_middleware::Middleware for FetchesToken {
     async fn handle(
         &self,
         request: reqwest::Request,
@@ -185,24 +185,24 @@ impl reqwest_middleware::Middleware for Between {
     }
 }
 
-/// It has a key of its own, and its answer forgets no other.
+/// The other request has a key of its own, and its answer does not make the client forget the resumed one.
 #[tokio::test]
-async fn a_request_that_a_middleware_sends_in_between_is_not_taken_for_the_resumed_one() {
+async fn a_request_of_another_middleware_is_not_taken_for_the_resumed_one() {
     let server = Script::of([]).await;
-    let sending = written_and_read(&kept(server.post("12 EUR")).await);
+    let outgoing = written_and_read(&kept(server.post("12 EUR")).await);
     let forgotten = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&forgotten);
     let middleware = IdempotencyMiddleware::new().policy(quick()).forget(move |over: Answered| {
         told.lock().unwrap().push(over.key.clone());
         async { Ok::<_, io::Error>(()) }
     });
-    let between = Between(server.post("a token, please"));
-    let through = ClientBuilder::new(plain().build().unwrap()).with(between).with(middleware).build();
-    IdempotencyMiddleware::resume(&through, &sending).await.unwrap();
+    let outer = FetchesToken(server.post("a token, please"));
+    let through = ClientBuilder::new(plain().build().unwrap()).with(outer).with(middleware).build();
+    IdempotencyMiddleware::resume(&through, &outgoing).await.unwrap();
     let forgotten = forgotten.lock().unwrap();
     assert_eq!(forgotten.len(), 2);
-    assert_ne!(forgotten[0], *sending.key(), "the token's own");
-    assert_eq!(forgotten[1], *sending.key());
+    assert_ne!(forgotten[0], *outgoing.key(), "the key of the request for a token");
+    assert_eq!(forgotten[1], *outgoing.key());
 }
 
 #[tokio::test]
@@ -221,35 +221,35 @@ async fn secrets_are_not_written_and_must_be_put_back() {
     assert!(!format!("{given:?}").contains("s3cret"));
     let text = serde_json::to_string(&given).unwrap();
     assert!(!text.contains("s3cret"), "{text}");
-    let mut sending: OutgoingRequest = serde_json::from_str(&text).unwrap();
+    let mut outgoing: OutgoingRequest = serde_json::from_str(&text).unwrap();
     for name in ["authorization", "cookie", "x-api-key", "x-mine"] {
-        let error = client().resume(&sending).await.unwrap_err();
+        let error = client().resume(&outgoing).await.unwrap_err();
         assert!(matches!(error.failure(), Failure::NotResumed(_)), "{error:?}");
-        assert_eq!(error.key(), Some(sending.key()));
-        assert!(sending.missing().contains(&HeaderName::from_static(name)));
-        sending.headers_mut().insert(name, HeaderValue::from_static("t0day"));
+        assert_eq!(error.key(), Some(outgoing.key()));
+        assert!(outgoing.missing().contains(&HeaderName::from_static(name)));
+        outgoing.headers_mut().insert(name, HeaderValue::from_static("t0day"));
     }
     assert_eq!(server.seen().len(), 0);
-    client().resume(&sending).await.unwrap();
-    let again = serde_json::to_string(&sending).unwrap();
-    assert!(!again.contains("t0day"), "what was secret stays so: {again}");
+    client().resume(&outgoing).await.unwrap();
+    let again = serde_json::to_string(&outgoing).unwrap();
+    assert!(!again.contains("t0day"), "a secret header stays secret: {again}");
 }
 
 #[tokio::test]
-async fn what_the_server_may_have_forgotten_is_not_sent_again() {
+async fn a_key_that_the_server_may_have_forgotten_is_not_sent_again() {
     let server = Script::of([]).await;
-    let sending = kept(server.post("12 EUR")).await;
-    let written = serde_json::to_value(&sending).unwrap();
+    let outgoing = kept(server.post("12 EUR")).await;
+    let written = serde_json::to_value(&outgoing).unwrap();
     let (first, until) = (written["first_sent"].as_u64().unwrap(), written["until"].as_u64().unwrap());
     assert_eq!(until - first, 24 * 60 * 60);
-    // A day older; and of a clock that is ahead of this one by an hour.
+    // A day older, and written by a clock that is an hour ahead of this one.
     for (first, until) in [(first - 86_400, until - 86_400), (first + 3_600, until + 3_600)] {
         let mut changed = written.clone();
         (changed["first_sent"], changed["until"]) = (first.into(), until.into());
-        let sending: OutgoingRequest = serde_json::from_value(changed).unwrap();
-        let error = client().resume(&sending).await.unwrap_err();
+        let outgoing: OutgoingRequest = serde_json::from_value(changed).unwrap();
+        let error = client().resume(&outgoing).await.unwrap_err();
         assert!(matches!(error.failure(), Failure::NotResumed(_)), "{error:?}");
     }
     assert_eq!(server.seen().len(), 0);
-    client().resume(&sending).await.unwrap();
+    client().resume(&outgoing).await.unwrap();
 }

@@ -1,4 +1,5 @@
-//! 18: a UUID for each operation, as an sf-string, kept over retries; or the application's own, persisted first.
+//! 18: each operation has a UUID as its key, sent as an sf-string and kept over retries, or a key of the application's own,
+//! persisted first.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -57,7 +58,7 @@ async fn the_applications_own_key_is_sent_and_kept() {
 const CUSTOM: HeaderName = HeaderName::from_static("x-request-token");
 
 #[tokio::test]
-async fn the_applications_own_key_is_sent_by_whatever_name_keys_have() {
+async fn the_applications_own_key_is_sent_in_a_custom_header() {
     let server = Script::of([Act::Drop]).await;
     let client = client().header(CUSTOM);
     for _ in 0..2 {
@@ -70,7 +71,7 @@ async fn the_applications_own_key_is_sent_by_whatever_name_keys_have() {
 }
 
 #[tokio::test]
-async fn a_new_key_is_sent_by_that_name_too() {
+async fn a_new_key_is_sent_in_a_custom_header() {
     let server = Script::of([]).await;
     client().header(CUSTOM).execute(server.post("12 EUR")).await.unwrap();
     assert_eq!((server.values("x-request-token")[0].len(), &*server.keys()[0]), (38, ""));
@@ -115,17 +116,17 @@ async fn key_and_request_are_persisted_before_the_first_byte_and_once() {
     let server = Arc::new(Script::of([Act::Drop, Act::Drop]).await);
     let kept = Arc::new(Mutex::new(Vec::new()));
     let (log, watched) = (Arc::clone(&kept), Arc::clone(&server));
-    let client = client().persist(move |sending: OutgoingRequest| {
-        log.lock().unwrap().push((sending, watched.seen().len()));
+    let client = client().persist(move |outgoing: OutgoingRequest| {
+        log.lock().unwrap().push((outgoing, watched.seen().len()));
         async { Ok::<_, std::io::Error>(()) }
     });
     client.execute(server.post("12 EUR")).await.unwrap();
     let kept = kept.lock().unwrap();
-    let [(sending, sent_before)] = &kept[..] else { panic!("{kept:?}") };
+    let [(outgoing, sent_before)] = &kept[..] else { panic!("{kept:?}") };
     assert_eq!(*sent_before, 0);
-    assert_eq!((sending.method().as_str(), sending.url().path()), ("POST", "/payments"));
-    assert_eq!(sending.body().map(|body| &body[..]), Some(&b"12 EUR"[..]));
-    assert_eq!(server.keys(), vec![format!("\"{}\"", sending.key().as_str()); 3]);
+    assert_eq!((outgoing.method().as_str(), outgoing.url().path()), ("POST", "/payments"));
+    assert_eq!(outgoing.body().map(|body| &body[..]), Some(&b"12 EUR"[..]));
+    assert_eq!(server.keys(), vec![format!("\"{}\"", outgoing.key().as_str()); 3]);
 }
 
 #[tokio::test]
@@ -139,7 +140,7 @@ async fn a_key_that_cannot_be_persisted_is_not_sent() {
 }
 
 #[tokio::test]
-async fn other_methods_go_as_they_are() {
+async fn other_methods_are_sent_unchanged() {
     let server = Script::of([Act::Answer("503 Unavailable\r\n")]).await;
     let request = reqwest::Client::new().get(server.url()).build().unwrap();
     assert_eq!(client().execute(request).await.unwrap().status(), 503);
@@ -166,7 +167,7 @@ fn no_key_is_shown() {
 }
 
 proptest! {
-    /// What is sent is what the server reads.
+    /// The server reads the same key that was sent.
     #[test]
     fn every_key_is_sent_as_a_string_of_rfc_9651(text in "[ -~]{1,255}") {
         let mut request = reqwest::Client::new().post("http://localhost/").build().unwrap();
@@ -183,7 +184,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_else_is_a_key(text in "[ -~]{0,9}[\u{0}-\u{1f}\u{7f}-\u{ff}][ -~]{0,9}") {
+    fn other_texts_are_not_keys(text in "[ -~]{0,9}[\u{0}-\u{1f}\u{7f}-\u{ff}][ -~]{0,9}") {
         prop_assert!(ClientKey::new(text).is_err());
     }
 }

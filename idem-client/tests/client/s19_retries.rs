@@ -1,4 +1,4 @@
-//! 19: what is sent again, what never is, and giving up with the key.
+//! 19: which requests are sent again, which never are, and giving up with the key.
 
 use std::time::Duration;
 
@@ -8,14 +8,15 @@ use tokio::time::{Instant, timeout};
 
 use crate::script::{Act, Script, client, plain, quick};
 
-async fn sendings_of(first: &'static str) -> (usize, u16) {
+/// How often a request is sent whose first answer is `first`, and the status of the last answer.
+async fn attempts_after(first: &'static str) -> (usize, u16) {
     let server = Script::of([Act::Answer(first)]).await;
     let status = client().execute(server.post("12 EUR")).await.unwrap().status().as_u16();
     (server.seen().len(), status)
 }
 
 #[tokio::test]
-async fn what_may_pass_is_sent_again() {
+async fn transient_errors_are_retried() {
     for first in [
         "408 Slow\r\n",
         "409 Conflict\r\nRetry-After: 0\r\n",
@@ -24,8 +25,11 @@ async fn what_may_pass_is_sent_again() {
         "502 Bad Gateway\r\n",
         "503 Unavailable\r\n",
         "504 Timeout\r\n",
+        "520 Unknown\r\n",
+        "524 Timeout\r\n",
+        "530 Unreachable\r\n",
     ] {
-        assert_eq!(sendings_of(first).await, (2, 200), "{first}");
+        assert_eq!(attempts_after(first).await, (2, 200), "{first}");
     }
 }
 
@@ -40,8 +44,10 @@ async fn every_other_answer_is_final() {
         ("422 Reused\r\n", 422),
         ("422 Reused\r\nRetry-After: 0\r\n", 422),
         ("500 Broken\r\n", 500),
+        ("501 Not Implemented\r\n", 501),
+        ("525 Handshake\r\n", 525),
     ] {
-        assert_eq!(sendings_of(first).await, (1, status), "{first}");
+        assert_eq!(attempts_after(first).await, (1, status), "{first}");
     }
 }
 
@@ -52,12 +58,12 @@ async fn a_replay_is_final_whatever_it_says() {
         "429 Too Many\r\nIdempotency-Replayed: true\r\nRetry-After: 0\r\n",
         "409 Conflict\r\nRetry-After: 0\r\nidempotency-replayed: true\r\n",
     ] {
-        assert_eq!(sendings_of(first).await.0, 1, "{first}");
+        assert_eq!(attempts_after(first).await.0, 1, "{first}");
     }
 }
 
 #[tokio::test]
-async fn no_attempts_are_one() {
+async fn zero_attempts_count_as_one() {
     let mut policy = quick();
     policy.attempts = 0;
     let server = Script::of([Act::Answer("503 Unavailable\r\n")]).await;
@@ -66,7 +72,7 @@ async fn no_attempts_are_one() {
 }
 
 #[tokio::test]
-async fn lost_connections_and_silence_are_sent_again() {
+async fn lost_connections_and_silence_are_retried() {
     let server = Script::of([Act::Drop, Act::Silence]).await;
     let client = IdempotentClient::new(plain().timeout(Duration::from_millis(300))).unwrap().policy(quick());
     assert_eq!(client.execute(server.post("12 EUR")).await.unwrap().status(), 200);
@@ -74,7 +80,7 @@ async fn lost_connections_and_silence_are_sent_again() {
 }
 
 #[tokio::test]
-async fn giving_up_tells_key_attempts_and_the_last_answer() {
+async fn the_error_has_key_attempts_and_last_answer() {
     let server = Script::of(vec![Act::Answer("503 Unavailable\r\n"); 9]).await;
     let error = client().execute(server.post("12 EUR")).await.unwrap_err();
     assert_eq!(error.attempts(), 4);
@@ -86,7 +92,7 @@ async fn giving_up_tells_key_attempts_and_the_last_answer() {
     }
 }
 
-/// All that an error shows of itself.
+/// All texts that an error shows.
 fn shown(error: &Error) -> String {
     let mut shown = vec![format!("{error:?} {error:#?} {error}")];
     let mut source = std::error::Error::source(error);
@@ -145,20 +151,20 @@ async fn retry_after_is_waited_for() {
         "503 Unavailable\r\nDate: Tue, 15 Nov 1994 08:12:30 GMT\r\nRetry-After: Tue, 15 Nov 1994 08:12:31 GMT\r\n",
     ] {
         let begun = Instant::now();
-        assert_eq!(sendings_of(asked).await, (2, 200));
+        assert_eq!(attempts_after(asked).await, (2, 200));
         assert!(begun.elapsed() >= Duration::from_secs(1), "{asked}: {:?}", begun.elapsed());
     }
 }
 
 #[tokio::test]
-async fn what_asks_for_longer_than_the_window_is_given_up_at_once() {
+async fn a_retry_after_beyond_the_window_is_given_up_at_once() {
     let server = Script::of(vec![Act::Answer("503 Unavailable\r\nRetry-After: 86400\r\n"); 9]).await;
     let given = timeout(Duration::from_secs(30), client().execute(server.post("12 EUR"))).await.unwrap();
     assert_eq!(given.unwrap_err().attempts(), 1);
     assert_eq!(server.seen().len(), 1);
 }
 
-/// Sends to a server that never answers, by a client that has no time limit of its own.
+/// Sends a request to a server that never answers, by a client without a timeout.
 async fn in_silence(attempt: Duration, window: Duration) -> (Error, usize) {
     let server = Script::of(vec![Act::Silence; 9]).await;
     let mut policy = quick();
@@ -169,14 +175,14 @@ async fn in_silence(attempt: Duration, window: Duration) -> (Error, usize) {
 }
 
 #[tokio::test]
-async fn a_sending_that_is_never_answered_is_sent_again_whatever_the_clients_own_limits() {
+async fn an_unanswered_attempt_is_retried_without_a_timeout_of_the_client() {
     let (error, seen) = in_silence(Duration::from_millis(200), Duration::from_secs(50)).await;
     assert!(error.attempts() == 4 && seen <= 4, "{error:?}, {seen}");
     assert!(matches!(error.failure(), Failure::NotAnswered(_)) && error.key().is_some(), "{error:?}");
 }
 
 #[tokio::test]
-async fn the_window_bounds_the_last_sending_too() {
+async fn the_window_bounds_the_last_attempt_too() {
     let (error, seen) = in_silence(Duration::from_hours(1), Duration::from_millis(300)).await;
     assert!(error.attempts() == 1 && seen <= 1, "{error:?}, {seen}");
 }
@@ -207,20 +213,20 @@ async fn an_outage_is_multiplied_by_no_more_than_the_budget() {
         operations.spawn(async move { client.execute(request).await.unwrap_err() });
     }
     let given_up = operations.join_all().await;
-    // Half of them, and one a second over ten seconds.
+    // Half as many retries as operations, and one a second over ten seconds.
     let most = OPERATIONS + OPERATIONS / 2 + 10;
     let sent: usize = given_up.iter().map(Error::attempts).sum();
     assert!(sent > OPERATIONS && sent <= most && server.seen().len() <= most, "{sent}");
 }
 
 #[tokio::test]
-async fn what_waits_for_the_budget_is_sent_when_there_is_some_again() {
+async fn a_retry_waits_until_the_budget_allows_it() {
     let server = Script::of([Act::Drop]).await;
     let mut policy = quick();
     (policy.retry_ratio, policy.retries_per_second) = (1.0, 0);
     policy.window = Duration::from_mins(1);
     let client = client().policy(policy);
-    // Spends what its own request deposited, and the next one waits for the deposits of others.
+    // The retry spends what its own request deposited, so that the next retry waits for the deposits of others.
     client.execute(server.post("first")).await.unwrap();
     let server = Script::of([Act::Drop, Act::Drop]).await;
     let waiting = tokio::spawn({
@@ -252,12 +258,12 @@ async fn retry_after_leaves_the_jitter_in_place() {
         took.push(wait.await.unwrap());
     }
     let (least, most) = (*took.iter().min().unwrap(), *took.iter().max().unwrap());
-    // Eight of a span of half a second: nearer than this once in 10^11 runs.
+    // Eight pauses spread over half a second are this close together once in 10^11 runs.
     assert!(least >= Duration::from_secs(1) && most > least + Duration::from_millis(10), "{took:?}");
 }
 
 #[tokio::test]
-async fn a_stream_is_sent_once_and_its_loss_tells_the_key() {
+async fn a_stream_is_sent_once_and_its_error_has_the_key() {
     let server = Script::of([Act::Drop]).await;
     let mut request = server.post("");
     *request.body_mut() = Some(reqwest::Body::wrap(Once(Some(bytes::Bytes::from_static(b"12 EUR")))));
@@ -266,7 +272,7 @@ async fn a_stream_is_sent_once_and_its_loss_tells_the_key() {
     assert_eq!(server.keys(), [format!("\"{}\"", error.key().unwrap().as_str())]);
 }
 
-/// A body of one frame that cannot be had twice.
+/// A body of one frame that cannot be sent twice.
 struct Once(Option<bytes::Bytes>);
 
 impl http_body::Body for Once {

@@ -1,4 +1,4 @@
-//! A server that answers by a script, and keeps the bytes that it was sent.
+//! A server that plays a script, and records the bytes that it was sent.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -9,18 +9,18 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
-/// What becomes of one request.
+/// What the server does with one request, after it has read it.
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
-    /// Read, and the connection closed without an answer.
+    /// Closes the connection without an answer.
     Drop,
-    /// Read, and never answered.
+    /// Keeps the connection open, and never answers.
     Silence,
-    /// Status line and headers, each line ended by `\r\n`, but for `Content-Length`.
+    /// Answers with this status line and these headers, each line ended by `\r\n`. `Content-Length` and the body are added.
     Answer(&'static str),
-    /// The same, and then this instead of a body of the right length: head and body as they are.
+    /// Answers with exactly this head and body, and closes the connection.
     Raw(String),
-    /// The same, and then nothing more.
+    /// Answers with exactly this, and keeps the connection open.
     Stall(String),
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// Plays `acts` one after the other, a connection for each; beyond them it answers 200.
+    /// Plays `acts` one after the other, each on a connection of its own. Further requests are answered with 200.
     pub(crate) async fn of(acts: impl IntoIterator<Item = Act>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/payments", listener.local_addr().unwrap());
@@ -64,17 +64,17 @@ impl Script {
         Self { url, seen, server: server.abort_handle() }
     }
 
-    /// All requests, as they came.
+    /// All requests, as they were received.
     pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
 
-    /// The values of the key's header in them, as they came.
+    /// The value of the header `Idempotency-Key` in each request; empty where it is missing.
     pub(crate) fn keys(&self) -> Vec<String> {
         self.values("idempotency-key")
     }
 
-    /// The values of one header in them; empty where there is none.
+    /// The value of one header in each request; empty where it is missing.
     pub(crate) fn values(&self, name: &str) -> Vec<String> {
         let value = |request: &String| {
             let lines = request.lines().filter_map(|line| line.split_once(':'));
@@ -99,7 +99,7 @@ impl Drop for Script {
     }
 }
 
-/// A request with a `Content-Length` or a chunked body, whole.
+/// Reads a whole request, with a `Content-Length` or a chunked body.
 async fn read(connection: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
@@ -120,12 +120,12 @@ async fn read(connection: &mut TcpStream) -> String {
     }
 }
 
-/// With pauses for tests, and no connection used twice.
+/// A client with short pauses, which uses no connection twice.
 pub(crate) fn client() -> IdempotentClient {
     IdempotentClient::new(plain().timeout(Duration::from_secs(5))).unwrap().policy(quick())
 }
 
-/// Without a time limit of its own.
+/// A client without a timeout, which uses no connection twice.
 pub(crate) fn plain() -> reqwest::ClientBuilder {
     reqwest::Client::builder().pool_max_idle_per_host(0)
 }

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod checkpoint;
+mod close;
 mod complete;
 mod corrupt;
 mod durable;

@@ -123,6 +123,14 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
         ],
     ),
     (
+        Flaw::ClosesOnce,
+        &["close::closing_again_is_closing_once", "close::closing_by_two_at_once_is_closing_once"],
+    ),
+    (
+        Flaw::FailsWhenClosed,
+        &["close::later_calls_are_closed_or_answered_as_before", "close::waiting_caller_is_answered"],
+    ),
+    (
         Flaw::StartsAfreshWhenCorrupt,
         &[
             "corrupt::completed_record_is_an_error_to_every_reader",

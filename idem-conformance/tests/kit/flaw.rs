@@ -98,6 +98,10 @@ pub(crate) enum Flaw {
     RefusesLongTimes,
     RefusesHoldersWhenFull,
 
+    // Closing
+    ClosesOnce,
+    FailsWhenClosed,
+
     // Storage
     StartsAfreshWhenCorrupt,
     CorruptsNeighbours,

@@ -23,10 +23,14 @@ pub(crate) struct Kept {
     /// How far time had come; none before the first write.
     pub(crate) mark: Option<ClockMark>,
     pub(crate) last_sequence: u64,
+    pub(crate) is_closed: bool,
 }
 
 impl Kept {
     pub(crate) fn read(&self, flaw: Flaw, key: &Key) -> Result<Option<Record>> {
+        if self.is_closed && flaw == Flaw::FailsWhenClosed {
+            return Err(Error::new(ErrorKind::Unavailable, Operation::Get, "it was closed"));
+        }
         match (self.corrupt.contains(key), flaw) {
             (true, Flaw::StartsAfreshWhenCorrupt) => Ok(None),
             (true, _) => Err(Error::new(ErrorKind::Corrupt, Operation::Get, "its bytes were altered")),

@@ -10,8 +10,12 @@ use idem_conformance::{CASES, Need, check, conformance, fresh, list_excluded, ru
 use map_harness::MapHarness;
 use tokio::task::JoinSet;
 
-conformance!(reference, async || MapHarness::manual());
+conformance!(reference, harness);
 conformance!(without_strict_sequence, async || MapHarness::without_strict_sequence(), lacks: [StrictSequence]);
+
+async fn harness() -> MapHarness {
+    MapHarness::manual()
+}
 
 /// On a clock that nobody can move, as a server's is, the cases wait instead. All at once, since they mostly
 /// sleep; each failure is named.

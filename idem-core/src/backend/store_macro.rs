@@ -1,14 +1,18 @@
 //! The calls of a store, implemented for a type that is a transition.
 
 /// Implements [`Store`](crate::Store) for a type that is a [`Transition`](crate::backend::Transition):
-/// `store_from_transition!(MapStore);`
+/// `store_from_transition!(MapStore);`. The parameters of a generic type follow it, with their bounds:
+/// `store_from_transition!(SqlStore<P>, P: Pool);`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __store_from_transition {
     ($store:ty) => {
-        #[$crate::backend::async_trait]
-        impl $crate::Store for $store {
-            // Spelt out, here and for a holder's calls, to box the future of the step itself without another around it.
+        $crate::__store_from_transition!($store,);
+    };
+    ($store:ty, $($parameters:tt)*) => {
+        // Spelt out, since `async_trait` would use what the caller's module has as `Box`, and put another future around that of
+        // the step.
+        impl<$($parameters)*> $crate::Store for $store {
             fn lock<'s, 'k, 'f, 'c, 'a>(
                 &'s self,
                 key: &'k $crate::Key,
@@ -95,31 +99,61 @@ macro_rules! __store_from_transition {
                 ::std::boxed::Box::pin($crate::backend::transition::hold(self, lease, call))
             }
 
-            async fn get(
-                &self,
-                key: &$crate::Key,
-            ) -> $crate::Result<::core::option::Option<$crate::record::Record>> {
-                $crate::backend::Transition::get(self, key).await
+            fn get<'s, 'k, 'a>(
+                &'s self,
+                key: &'k $crate::Key,
+            ) -> $crate::backend::transition::Answering<'a, ::core::option::Option<$crate::record::Record>>
+            where
+                's: 'a,
+                'k: 'a,
+                Self: 'a,
+            {
+                ::std::boxed::Box::pin(async move { $crate::backend::Transition::get(self, key).await })
             }
 
-            async fn settled(
-                &self,
-                key: &$crate::Key,
+            fn settled<'s, 'k, 'a>(
+                &'s self,
+                key: &'k $crate::Key,
                 timeout: ::core::time::Duration,
-            ) -> $crate::Result<bool> {
-                $crate::backend::Transition::settled(self, key, timeout).await
+            ) -> $crate::backend::transition::Answering<'a, bool>
+            where
+                's: 'a,
+                'k: 'a,
+                Self: 'a,
+            {
+                ::std::boxed::Box::pin(async move { $crate::backend::Transition::settled(self, key, timeout).await })
             }
 
-            async fn remove(&self, key: &$crate::Key, force: bool) -> $crate::Result<bool> {
-                $crate::backend::transition::remove(self, key, force).await
+            fn remove<'s, 'k, 'a>(
+                &'s self,
+                key: &'k $crate::Key,
+                force: bool,
+            ) -> $crate::backend::transition::Answering<'a, bool>
+            where
+                's: 'a,
+                'k: 'a,
+                Self: 'a,
+            {
+                ::std::boxed::Box::pin($crate::backend::transition::remove(self, key, force))
             }
 
-            async fn expire(&self, budget: usize) -> $crate::Result<$crate::Expired> {
-                $crate::backend::Transition::expire(self, budget).await
+            fn expire<'s, 'a>(
+                &'s self,
+                budget: usize,
+            ) -> $crate::backend::transition::Answering<'a, $crate::Expired>
+            where
+                's: 'a,
+                Self: 'a,
+            {
+                ::std::boxed::Box::pin(async move { $crate::backend::Transition::expire(self, budget).await })
             }
 
-            async fn close(&self) -> $crate::Result<()> {
-                $crate::backend::Transition::close(self).await
+            fn close<'s, 'a>(&'s self) -> $crate::backend::transition::Answering<'a, ()>
+            where
+                's: 'a,
+                Self: 'a,
+            {
+                ::std::boxed::Box::pin(async move { $crate::backend::Transition::close(self).await })
             }
 
             fn capabilities(&self) -> $crate::Capabilities {

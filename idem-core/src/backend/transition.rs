@@ -22,6 +22,8 @@ use crate::store::{Capabilities, Expired};
 /// These calls check the arguments against their limits, take the time before the step, tell the lease what was
 /// answered, and trace it. The store need not do any of that.
 ///
+/// Both traits have a `get`, an `expire` and so on: a module that calls the store imports `Store` alone.
+///
 /// ```
 /// # use std::collections::BTreeMap;
 /// # use std::sync::{Mutex, PoisonError};
@@ -82,7 +84,8 @@ pub trait Transition: Debug + Send + Sync + 'static {
     /// A store whose sequences rise across the removal of a record sets `min_sequence` of a [`Call::Lock`] first: to 1 more
     /// than the highest sequence that it has given out, to whatever key. The time will not do, since a clock may stand still.
     /// Another store leaves it at 0, and does not claim [`strict_sequence`](Capabilities::strict_sequence).
-    /// `sent` was taken before the call began.
+    /// `sent` was taken before the call began. The call's durations and sizes were checked: whoever makes a call by this
+    /// method, and not by those of [`Store`](crate::Store), does that first ([`Call::check`]).
     ///
     /// # Errors
     /// Those of the storage. [`Timeout`](crate::ErrorKind::Timeout) when it is unknown whether the step was made.
@@ -129,7 +132,8 @@ pub trait Transition: Debug + Send + Sync + 'static {
         ready(Ok(()))
     }
 
-    /// Called after a call by which a lease on `key` was completed, released or removed.
+    /// Called after a call by which a lease on `key` was completed, released or removed; not when that call's future was
+    /// dropped before it had answered. [`Waiters`](crate::backend::Waiters) look again within 250 ms.
     fn lease_ended(&self, _key: &Key) {}
 }
 

@@ -34,6 +34,11 @@ impl Waiters {
         self.slot(key).notify_waiters();
     }
 
+    /// Wakes all who wait, for whatever key: the store was closed, and each of them gets its answer now.
+    pub fn wake_all(&self) {
+        self.slots.iter().for_each(Notify::notify_waiters);
+    }
+
     /// [`Store::settled`] for a store that calls [`wake`](Waiters::wake) after every change that ends a lease.
     ///
     /// # Errors

@@ -271,8 +271,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// ends.
     ///
     /// # Contract
-    /// Calls that come later may be [`Closed`](crate::ErrorKind::Closed). Closing twice is closing once. A store that
-    /// holds nothing does nothing, and that is the default.
+    /// Calls that come later may be [`Closed`](crate::ErrorKind::Closed). Closing twice is closing once. A store that has
+    /// nothing to finish, as on Redis or in memory, does nothing: that is the default. A wrapper forwards the call.
     ///
     /// # Errors
     /// Those of what was still to be done. Nothing that was acknowledged is lost by them.

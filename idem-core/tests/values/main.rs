@@ -6,4 +6,5 @@ mod clock;
 mod lease;
 mod limits;
 mod shown;
+mod store_macro;
 mod support;

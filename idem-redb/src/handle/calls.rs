@@ -74,7 +74,10 @@ impl Handle {
             }
         };
         let limit = self.state.config.call_timeout;
-        timeout(limit, ended).await.unwrap_or_else(|_| Err(no_answer(limit, Operation::Close)))
+        let closed = timeout(limit, ended).await.unwrap_or_else(|_| Err(no_answer(limit, Operation::Close)));
+        // No commit wakes them any more.
+        self.state.waiters.wake_all();
+        closed
     }
 
     /// Sends `message` to the writer and waits for `answer`, within the configured timeout.

@@ -1,4 +1,4 @@
-//! Addresses of servers, and reading them from a URI.
+//! Addresses of servers, and how they are read from a URI.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -11,9 +11,9 @@ use percent_encoding::percent_decode_str;
 
 pub(crate) const DEFAULT_PORT: u16 = 6379;
 
-/// Where a server is: `host:port`, `[::1]:port`, or the path of a Unix socket (begins with `/`).
+/// Where a server is: `host:port`, `[::1]:port`, or the path of a Unix socket, which begins with `/`.
 ///
-/// Without a port it is 6379.
+/// The port is 6379 where none is given.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Address {
     /// A host and its port.
@@ -65,7 +65,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// What a URI says between its scheme and its options: `user:password@host:port,host:port/database`.
+/// The part of a URI between its scheme and its options: `user:password@host:port,host:port/database`.
 #[derive(Default)]
 pub(crate) struct Target {
     pub(crate) servers: Vec<Address>,
@@ -75,7 +75,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Reads what is between a URI's scheme and its `?`, not percent-decoded yet.
+    /// Reads the part between a URI's scheme and its `?`, which is not percent-decoded yet.
     pub(crate) fn read(raw: &str) -> Result<Self> {
         let (user_info, rest) = match raw.rsplit_once('@') {
             Some((user_info, rest)) => (Some(user_info), rest),
@@ -94,7 +94,7 @@ impl Target {
         let (servers, database) = rest.split_once('/').unwrap_or((rest, ""));
         target.servers = read_servers(servers)?;
         if !database.is_empty() {
-            // Not shown in the error: it may be part of a password with a `?`, where the URI's options seem to begin.
+            // The error does not show the text: where a password contains `?`, the text may be the beginning of it.
             let number = database.parse().map_err(|source| {
                 invalid("what follows the servers' / is no number of a database").with_source(source)
             })?;
@@ -104,18 +104,18 @@ impl Target {
     }
 }
 
-/// Servers with commas between them.
+/// Reads a comma-separated list of servers.
 pub(crate) fn read_servers(text: &str) -> Result<Vec<Address>> {
     text.split(',').map(str::trim).filter(|server| !server.is_empty()).map(str::parse).collect()
 }
 
-/// With or without a zone (`fe80::1%eth0`).
+/// Whether `host` is an IPv6 address, with or without a zone (`fe80::1%eth0`).
 fn is_ipv6(host: &str) -> bool {
     host.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
 }
 
-/// What an error may show of `text`. Behind a colon there may be a password instead of a port: the servers of a URI end at
-/// the first `?`, and one in a password is easily left unencoded.
+/// What an error may show of `text`. After a colon there may be a password instead of a port: the servers of a URI end at
+/// the first `?`, and a `?` in a password is easily left unencoded.
 fn without_password(text: &str) -> String {
     if let Some((_, server)) = text.rsplit_once('@') {
         return format!("...@{server}");
@@ -126,7 +126,7 @@ fn without_password(text: &str) -> String {
     }
 }
 
-/// A host and its port, which an IPv6 address has only after its bracket.
+/// Splits a host from its port. An IPv6 address has a port only after its closing bracket.
 fn split_port(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') && (host.ends_with(']') || !host.contains(':')) => {
@@ -136,7 +136,7 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Percent-decoded; `None` when empty. The error does not show the text, which may be a password.
+/// Percent-decodes `text`; `None` when it is empty. The error does not show the text, which may be a password.
 fn decoded(text: &str) -> Result<Option<String>> {
     let decoded = percent_decode_str(text)
         .decode_utf8()

@@ -10,7 +10,7 @@ use crate::config::deployment::Deployment;
 use crate::config::redis_config::RedisConfig;
 
 impl RedisConfig {
-    /// Refuses what cannot work, and values that are a mistaken unit.
+    /// Refuses what cannot work, and values so large or small that their unit must be a mistake.
     pub(crate) fn check(&self) -> Result<()> {
         const HOUR: Duration = Duration::from_hours(1);
         const MILLI: Duration = Duration::from_millis(1);
@@ -31,7 +31,7 @@ impl RedisConfig {
                 self.response_timeout, self.ack_timeout
             )
         })?;
-        // What Redis takes as one value.
+        // Redis limits one value to 512 MiB (`proto-max-bulk-len`); the record adds a few bytes.
         within("max_outcome", self.max_outcome, 511 << 20)?;
         within("connections", self.connections as u64, 64)?;
         refuse_unless(self.max_waiters <= 1 << 20, || {
@@ -90,12 +90,12 @@ impl RedisConfig {
     }
 }
 
-fn within(option: &str, value: u64, most: u64) -> Result<()> {
-    refuse_unless((1..=most).contains(&value), || format!("{option} = {value} is outside 1 to {most}"))
+fn within(option: &str, value: u64, max: u64) -> Result<()> {
+    refuse_unless((1..=max).contains(&value), || format!("{option} = {value} is outside 1 to {max}"))
 }
 
-fn refuse_unless(sound: bool, message: impl FnOnce() -> String) -> Result<()> {
-    if sound { Ok(()) } else { Err(invalid(message())) }
+fn refuse_unless(is_valid: bool, message: impl FnOnce() -> String) -> Result<()> {
+    if is_valid { Ok(()) } else { Err(invalid(message())) }
 }
 
 pub(crate) fn invalid(message: impl fmt::Display) -> Error {

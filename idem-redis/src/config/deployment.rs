@@ -1,6 +1,6 @@
-//! Which kinds of deployments there are.
+//! The kinds of deployments.
 
-/// What the servers are to one another.
+/// How the servers are deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Deployment {
@@ -8,9 +8,9 @@ pub enum Deployment {
     Standalone,
     /// Redis Cluster.
     Cluster,
-    /// A master that sentinels watch and name.
+    /// A master that sentinels monitor and name.
     Sentinel {
-        /// What the sentinels call the master.
+        /// The name by which the sentinels know the master.
         master_name: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What an application may choose, how it is read, and what is refused.
+//! The configuration: its options, how they are read, and what is refused.
 
 pub(crate) mod acks;
 pub(crate) mod address;

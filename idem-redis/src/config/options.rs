@@ -1,4 +1,4 @@
-//! Reading a configuration from a URI's or a table's options.
+//! Reads a configuration from the options of a URI or a table.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::config::check::invalid;
 use crate::config::deployment::Deployment;
 use crate::config::redis_config::RedisConfig;
 
-/// The options as written. A missing one keeps [`RedisConfig`]'s default.
+/// The options as written. Where an option is missing, the default of [`RedisConfig`] stands.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawOptions {
@@ -67,12 +67,12 @@ pub(crate) fn read(mut options: Options) -> Result<RedisConfig> {
     let mut config = match &*scheme {
         "redis-cluster" | "rediss-cluster" => RedisConfig::cluster(servers),
         _ if sentinels => RedisConfig::sentinel(written.service.unwrap_or_default(), servers),
-        _ => RedisConfig { servers, ..RedisConfig::standalone(Address::Unix(PathBuf::new())) },
+        _ => RedisConfig::new(Deployment::Standalone, servers),
     };
     if scheme == "redis+unix" && !config.servers.iter().all(|server| matches!(server, Address::Unix(_))) {
         return Err(invalid("redis+unix takes the path of a socket (\"redis+unix:/run/redis.sock\")"));
     }
-    debug_assert!(sentinels == matches!(config.deployment, Deployment::Sentinel { .. }));
+
     config.tls = scheme.starts_with("rediss");
     config.username = written.username.or(target.username);
     config.password = written.password.or(target.password);

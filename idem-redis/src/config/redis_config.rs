@@ -1,4 +1,4 @@
-//! What an application may choose.
+//! The options of a store in Redis.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,10 +8,10 @@ use crate::config::acks::Acks;
 use crate::config::address::Address;
 use crate::config::deployment::Deployment;
 
-/// How to reach Redis, and what is asked of it.
+/// How to reach Redis, and what is required of it.
 ///
 /// Made by [`standalone`](RedisConfig::standalone), [`cluster`](RedisConfig::cluster) or [`sentinel`](RedisConfig::sentinel),
-/// or read from a URI or a table by [`DRIVER`](crate::DRIVER), with a field's name as the option's.
+/// or read from a URI or a table by [`DRIVER`](crate::DRIVER), where an option has the name of its field.
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,57 +29,59 @@ use crate::config::deployment::Deployment;
 pub struct RedisConfig {
     /// One server, a cluster, or a master that sentinels name.
     pub deployment: Deployment,
-    /// The server; some servers of the cluster, from which the others are learnt; or the sentinels.
+    /// The one server; some servers of the cluster, from which the others are discovered; or the sentinels.
     pub servers: Vec<Address>,
-    /// User of the ACL; without one it is `default`.
+    /// ACL user. `None`: the user `default`.
     pub username: Option<String>,
-    /// Its password.
+    /// Password of the user.
     pub password: Option<String>,
-    /// User of the sentinels' ACL; without one it is `default`.
+    /// ACL user on the sentinels. `None`: the user `default`.
     pub sentinel_username: Option<String>,
-    /// Its password. Without one sentinels are asked without.
+    /// Password of the user on the sentinels. Without user and password, the store does not authenticate to sentinels.
     pub sentinel_password: Option<String>,
     /// Number of the database; only 0 in a cluster. Default: 0.
     pub database: u8,
-    /// Speak TLS. The schemes with `rediss` say so.
+    /// Use TLS. The schemes with `rediss` set this.
     pub tls: bool,
     /// Certificates (PEM) to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// Our own certificate and those between it and its authority (PEM), for servers that ask for one.
+    /// The client's certificate, followed by the intermediate ones (PEM), for servers that ask for one.
     pub client_cert_file: Option<PathBuf>,
-    /// Its private key (PEM).
+    /// The private key of the client's certificate (PEM).
     pub client_key_file: Option<PathBuf>,
-    /// What every Redis key begins with. Without `{`: a cluster would keep all records in one slot.
-    /// Default: `idem:`.
+    /// What every Redis key begins with, at most 255 bytes of printable ASCII. It must not contain `{`, since a cluster
+    /// would then keep all records in one slot. Default: `idem:`.
     pub prefix: String,
     /// How many replicas must hold a write before it is answered. `None`, the default: [`Acks::All`] where
     /// there are replicas and on a cluster, else none.
     pub acks: Option<Acks>,
-    /// Write a completed record again and wait for its replicas before its outcome is replayed: then no replay
-    /// shows what a failover may take back. Costs a script and a `WAIT` for each replay. Default: false.
+    /// Write a completed record again and wait for its replicas before its outcome is replayed. Then no replay shows an
+    /// outcome that a failover may take back. Costs a script and a `WAIT` for each replay. Default: false.
     pub confirm_replays: bool,
-    /// Use a server that evicts keys when its memory is full. A record that was evicted is forgotten, and its
-    /// work runs again. Default: false.
+    /// Use a server that evicts keys when its memory is full. An evicted record is forgotten, and its work runs again.
+    /// Default: false.
     pub allow_eviction: bool,
-    /// A call ends after this long, with an error if need be. Longer than a failover takes, it outlasts one.
-    /// Default: 5 s.
+    /// Longest duration of one call, which then ends with an error. A call outlasts a failover that is shorter than this.
+    /// 1 ms to 1 h. Default: 5 s.
     pub call_timeout: Duration,
-    /// How long connecting may take, TLS included, and as long again for logging in. Default: 1 s.
+    /// How long connecting may take, TLS included, and as long again for each command of logging in. 1 ms to 1 h.
+    /// Default: 1 s.
     pub connect_timeout: Duration,
-    /// A connection whose answer takes longer is given up, and the call is sent again on another one.
-    /// Longer than `ack_timeout`. Default: 2 s.
+    /// A connection on which an answer takes longer is closed, and the call is sent again on another one.
+    /// Must be longer than `ack_timeout`. 1 ms to 1 h. Default: 2 s.
     pub response_timeout: Duration,
-    /// How long to wait for the acknowledgement of the replicas. Default: 500 ms.
+    /// How long to wait for the acknowledgement of the replicas. 1 ms to 1 h. Default: 500 ms.
     pub ack_timeout: Duration,
-    /// Connections for calls to each server; each may have another beside it that waits for replicas, and each server one for
-    /// notifications. Default: 1, which is the fastest for most.
+    /// Connections for calls to each server, 1 to 64. Each may have a second connection that waits for replicas, and each
+    /// server has one more for notifications. Default: 1, which is the fastest for most.
     pub connections: usize,
-    /// Bytes of one outcome or checkpoint; a larger one is [`ErrorKind::TooLarge`](idem_core::ErrorKind::TooLarge). Default: 1 MiB.
+    /// Largest outcome or checkpoint in bytes, up to 511 MiB; a larger one is
+    /// [`ErrorKind::TooLarge`](idem_core::ErrorKind::TooLarge). Default: 1 MiB.
     pub max_outcome: u64,
-    /// Keys whose completion is told by notification at one time; those who wait for further ones look every
-    /// now and then. Default: 1,024.
+    /// How many keys at one time may have a subscription that reports their completion, up to 1,048,576. Callers that
+    /// wait for further keys poll. Default: 1,024.
     pub max_waiters: usize,
-    /// How often the servers' settings and the cluster's layout are looked at again. Default: 10 s.
+    /// How often the servers' settings and the cluster's layout are checked again. 1 ms to 1 h. Default: 10 s.
     pub check_interval: Duration,
 }
 
@@ -102,7 +104,8 @@ impl RedisConfig {
         Self::new(Deployment::Sentinel { master_name: master_name.into() }, sentinels.into_iter().collect())
     }
 
-    fn new(deployment: Deployment, servers: Vec<Address>) -> Self {
+    /// The defaults. Opening the store refuses a number of `servers` that does not fit the deployment.
+    pub(crate) fn new(deployment: Deployment, servers: Vec<Address>) -> Self {
         Self {
             deployment,
             servers,

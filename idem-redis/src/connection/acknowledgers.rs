@@ -1,4 +1,4 @@
-//! What must hold a write, how it is waited for, and what came of that.
+//! What must hold a write, the command that waits for it, and the answer to that command.
 
 use crate::protocol::command::{Command, Part};
 use crate::protocol::reply::Reply;
@@ -7,7 +7,7 @@ use crate::protocol::reply::Reply;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Acknowledgers {
     pub(crate) replicas: u8,
-    /// Whether the write must be on their disks and on the master's.
+    /// Whether the write must be on the disks of the replicas and of the master.
     pub(crate) disk: bool,
 }
 
@@ -16,7 +16,7 @@ impl Acknowledgers {
         self == Self::default()
     }
 
-    /// The command that waits for these, for `timeout` milliseconds.
+    /// The command that waits for these acknowledgers, for `timeout` milliseconds.
     pub(crate) fn command(self, timeout: u64) -> Command {
         let (replicas, timeout) = (Part::Number(self.replicas.into()), Part::Number(timeout));
         if self.disk {
@@ -27,11 +27,11 @@ impl Acknowledgers {
     }
 }
 
-/// What holds a write, by the answer to `WAIT` or `WAITAOF`.
+/// What holds a write, according to the answer to `WAIT` or `WAITAOF`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Acknowledgement {
     pub(super) replicas: i64,
-    /// Whether the master's disk does, where that was asked for.
+    /// Whether the master's disk holds it, where that was asked for.
     pub(super) disk: bool,
 }
 

@@ -16,8 +16,8 @@ use crate::protocol::errors::cause::Cause;
 use crate::protocol::errors::error_reply;
 use crate::protocol::reply::Reply;
 
-/// Buffer size for reading.
-const READ: usize = 64 << 10;
+/// Initial size of the read buffer.
+const READ_BUFFER: usize = 64 << 10;
 
 /// How long to keep reading after writing has failed.
 const FINAL_READ: Duration = Duration::from_millis(100);
@@ -26,20 +26,19 @@ pub(super) struct ConnectionTask {
     pub(super) queue: Arc<Queue>,
     pub(super) address: Address,
     pub(super) response_timeout: Duration,
-    /// Most bytes of one answer.
-    pub(super) most_bytes: usize,
+    pub(super) max_reply_bytes: usize,
     pub(super) listener: Arc<dyn NotificationListener>,
 }
 
 impl ConnectionTask {
-    /// Serves the connection until it fails. When the future is dropped, by a runtime that ends for instance, the connection
-    /// ends too.
+    /// Serves the connection until it fails. When the future is dropped, for example because its runtime ends, the
+    /// connection ends too.
     pub(super) async fn serve(self, reader: impl AsyncRead + Unpin, writer: impl AsyncWrite + Unpin) {
         let mut read = pin!(self.read(reader));
         let cause = tokio::select! {
             biased;
             cause = &mut read => cause,
-            // The server may have sent the reason.
+            // The server may have sent the reason why it closed the connection.
             cause = self.write(writer) => timeout(FINAL_READ, read).await.unwrap_or(cause),
             cause = self.watch() => cause,
         };
@@ -63,17 +62,17 @@ impl ConnectionTask {
     }
 
     async fn read(&self, mut reader: impl AsyncRead + Unpin) -> Cause {
-        let (mut buffer, mut replies) = (BytesMut::with_capacity(READ), Vec::new());
-        let mut decoder = Decoder::new(self.most_bytes);
+        let (mut buffer, mut replies) = (BytesMut::with_capacity(READ_BUFFER), Vec::new());
+        let mut decoder = Decoder::new(self.max_reply_bytes);
         loop {
-            buffer.reserve(READ / 8);
+            buffer.reserve(READ_BUFFER / 8);
             match reader.read_buf(&mut buffer).await {
                 Ok(0) => return Cause::new(format!("{} closed the connection", self.address)),
                 Ok(_) => {}
                 Err(error) => return self.failed(error),
             }
             let taken = self.take(&mut decoder, &mut buffer, &mut replies);
-            let is_demoted = replies.iter().any(tells_demotion);
+            let is_demoted = replies.iter().any(is_demotion);
             let answered = self.queue.answer(&mut replies);
             if is_demoted {
                 return Cause::new(format!("{} is no master any more", self.address));
@@ -102,7 +101,7 @@ impl ConnectionTask {
         Ok(())
     }
 
-    /// `smessage`, `ssubscribe` and `sunsubscribe` have the channel next.
+    /// In `smessage` and `sunsubscribe` the channel comes second.
     fn received_push(&self, parts: &[Reply]) {
         let channel = parts.get(1).and_then(Reply::text);
         if let (Some("smessage" | "sunsubscribe"), Some(channel)) =
@@ -112,7 +111,7 @@ impl ConnectionTask {
         }
     }
 
-    /// Ends a connection whose server has gone silent, so that no caller gets a late answer or waits behind it.
+    /// Ends a connection whose server has gone silent, so that no caller gets a late answer or is queued behind one.
     async fn watch(&self) -> Cause {
         loop {
             sleep(self.response_timeout / 8).await;
@@ -123,13 +122,13 @@ impl ConnectionTask {
     }
 
     fn failed(&self, error: std::io::Error) -> Cause {
-        Cause::of(format!("the connection to {} failed", self.address), error)
+        Cause::with_source(format!("the connection to {} failed", self.address), error)
     }
 }
 
-/// Whether the server says that it is no master any more. Its acknowledgements are void then.
-fn tells_demotion(reply: &Reply) -> bool {
-    matches!(reply, Reply::Error(text) if error_reply::tells_demotion(&String::from_utf8_lossy(text)))
+/// Whether the server says that it is no longer a master. Its acknowledgements are void then.
+fn is_demotion(reply: &Reply) -> bool {
+    matches!(reply, Reply::Error(text) if error_reply::is_demotion(&String::from_utf8_lossy(text)))
 }
 
 impl Drop for ConnectionTask {

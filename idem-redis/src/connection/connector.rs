@@ -1,4 +1,4 @@
-//! Connects and logs in, by what a single connection needs of the configuration.
+//! Connects to servers and logs in.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,8 +36,7 @@ pub(crate) struct Connector {
     connect_timeout: Duration,
     pub(crate) response_timeout: Duration,
     pub(crate) ack_timeout: Duration,
-    /// Most bytes of one answer.
-    most_bytes: usize,
+    max_reply_bytes: usize,
     listener: Arc<dyn NotificationListener>,
 }
 
@@ -54,12 +53,12 @@ impl Connector {
             connect_timeout: config.connect_timeout,
             response_timeout: config.response_timeout,
             ack_timeout: config.ack_timeout,
-            most_bytes: most_bytes(config.max_outcome),
+            max_reply_bytes: max_reply_bytes(config.max_outcome),
             listener,
         }
     }
 
-    /// A connector for sentinels, which have their own users and no databases.
+    /// A connector to sentinels, which have their own users and no databases.
     pub(crate) fn of_sentinels(&self, config: &RedisConfig) -> Self {
         Self {
             login: Login {
@@ -74,13 +73,13 @@ impl Connector {
         }
     }
 
-    /// Upper bound of the time until a connection can be used: connecting, logging in, and one query after another
-    /// (`INFO`, `CONFIG`, `TIME`, `CLUSTER INFO`, `CLUSTER SLOTS`, the scripts, the marker twice).
-    pub(crate) fn longest(&self) -> Duration {
+    /// Upper bound of the time until a connection can be used: connecting, logging in, and the queries that follow one
+    /// another (`INFO`, `CONFIG`, `TIME`, `CLUSTER INFO`, `CLUSTER SLOTS`, the scripts, the marker twice).
+    pub(crate) fn max_setup_time(&self) -> Duration {
         self.connect_timeout * 3 + self.response_timeout * 12
     }
 
-    /// Connects and logs in. Bounded by the time limits of both.
+    /// Connects and logs in, each within its time limit.
     pub(super) async fn connect(&self, address: &Address) -> Result<Connection, AttemptError> {
         let queue = Arc::new(Queue::new());
         let task = self.start_task(address, &queue).await?;
@@ -89,7 +88,7 @@ impl Connector {
         Ok(connection)
     }
 
-    /// Connects, and begins to serve `queue`.
+    /// Connects, and starts the task that serves `queue`.
     async fn start_task(&self, address: &Address, queue: &Arc<Queue>) -> Result<AbortHandle, AttemptError> {
         timeout(self.connect_timeout, self.start_task_unbounded(address, queue)).await.unwrap_or_else(|_| {
             let limit = self.connect_timeout;
@@ -108,11 +107,11 @@ impl Connector {
             queue: Arc::clone(queue),
             address: address.clone(),
             response_timeout: self.response_timeout,
-            most_bytes: self.most_bytes,
+            max_reply_bytes: self.max_reply_bytes,
             listener: Arc::clone(&self.listener),
         };
         let unreachable =
-            |error| AttemptError::Later(Cause::of(format!("{address} cannot be reached"), error));
+            |error| AttemptError::Later(Cause::with_source(format!("{address} cannot be reached"), error));
         let task = match address {
             Address::Unix(path) => {
                 let (reader, writer) = UnixStream::connect(path).await.map_err(unreachable)?.into_split();
@@ -150,7 +149,7 @@ impl Connector {
         }
         let select = Command::new(["SELECT".into(), Part::Number((*database).into())]);
         match self.ask(connection, select).await? {
-            Reply::Error(text) => Err(of_reply(&String::from_utf8_lossy(&text), server).of_question()),
+            Reply::Error(text) => Err(of_reply(&String::from_utf8_lossy(&text), server).of_query()),
             _ => Ok(()),
         }
     }
@@ -160,7 +159,7 @@ impl Connector {
         let limit = self.connect_timeout;
         let silent = || Cause::new(format!("{} gave no answer in {limit:?}", connection.address()));
         match asked.unwrap_or_else(|_| Err(AttemptError::Later(silent()))) {
-            // The server may check our certificate only after the client's side of the handshake has succeeded.
+            // The server may check the client's certificate only after the client's side of the handshake has succeeded.
             #[cfg(feature = "tls")]
             Err(AttemptError::Unknown(cause) | AttemptError::Later(cause))
                 if cause.source().is_some_and(tls::is_refusal) =>
@@ -174,7 +173,7 @@ impl Connector {
     }
 }
 
-/// Far more than any expected answer. Another process may store larger outcomes than this one.
-fn most_bytes(max_outcome: u64) -> usize {
+/// Far more than any expected answer has: another process may be configured for larger outcomes than this one.
+fn max_reply_bytes(max_outcome: u64) -> usize {
     usize::try_from(max_outcome.saturating_mul(4)).unwrap_or(usize::MAX).clamp(8 << 20, 1 << 30)
 }

@@ -1,4 +1,5 @@
-//! The two connections to one server: one for calls, and one that waits for replicas where they must hold a write.
+//! A link is up to two connections to one server: one for calls, and one that waits for replicas where they must hold a
+//! write.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -23,16 +24,16 @@ pub(crate) struct Link {
     connector: Arc<Connector>,
     identity: OnceLock<Identity>,
     has_data: AtomicBool,
-    /// The connection that waits for replicas. It is made when it is first needed, to the same process.
+    /// The connection that waits for replicas. It is made when it is first needed, and leads to the same server process.
     waiting: SingleFlight<Arc<Replicas>>,
 }
 
-/// Which server it is, and since when it is master.
+/// Which server process a link leads to, and since when it is master.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
-    /// Changes whenever the server is started.
+    /// Changes with every start of the server.
     pub(crate) run_id: String,
-    /// Changes whenever the server becomes master.
+    /// Changes with every promotion of the server to master.
     pub(crate) replication_id: String,
 }
 
@@ -48,7 +49,7 @@ impl Link {
             connector: Arc::clone(connector),
             identity: OnceLock::new(),
             has_data: AtomicBool::new(false),
-            waiting: SingleFlight::new(connector.longest()),
+            waiting: SingleFlight::new(connector.max_setup_time()),
         }))
     }
 
@@ -56,7 +57,7 @@ impl Link {
         self.calls.address()
     }
 
-    /// Both connections are needed: what was written on one is waited for on the other.
+    /// Whether the link can be used. Both connections are needed: what was written on one is waited for on the other.
     pub(crate) fn is_open(&self) -> bool {
         self.calls.is_open() && self.waiting.is_none_or(|replicas| replicas.is_open())
     }
@@ -72,7 +73,7 @@ impl Link {
     /// Sends one query, once.
     ///
     /// # Cancel safety
-    /// A dropped future leaves open whether the command is sent and done.
+    /// After a dropped future the command may or may not have been sent and carried out.
     pub(crate) async fn ask(&self, parts: impl Into<Vec<Part>>) -> Result<Reply, AttemptError> {
         self.run(&Command::new(parts)).await
     }
@@ -82,8 +83,8 @@ impl Link {
         self.calls.send(command, None, None).await
     }
 
-    /// Sends one command, once, as [`Connection::send`] does; `asking`: the server is only
-    /// importing the key's slot.
+    /// Sends one command, once, as [`Connection::send`] does. `asking`: the server is only importing the key's slot, so the
+    /// command is preceded by `ASKING`.
     pub(crate) async fn send(
         &self,
         command: &Command,
@@ -94,29 +95,29 @@ impl Link {
         self.calls.send(command, before.as_ref(), Some(until)).await
     }
 
-    /// Tells which server this is.
+    /// Records which server process this link leads to. Called once, right after connecting.
     pub(crate) fn identify(&self, identity: Identity) {
-        // Set once, right after connecting.
         let _ = self.identity.set(identity);
     }
 
-    /// Whether the server is still the same process in the same role as when the link was connected.
-    pub(crate) fn is_to(&self, identity: &Identity) -> bool {
+    /// Whether the server is still the process, in the role, that the link connected to.
+    pub(crate) fn leads_to(&self, identity: &Identity) -> bool {
         self.identity.get().is_none_or(|of| of == identity)
     }
 
-    /// Whether the server was found to still have the data that it was given before.
+    /// Whether the server was found to still have its data.
     pub(crate) fn has_data(&self) -> bool {
         self.has_data.load(Ordering::Acquire)
     }
 
-    /// The data was found. Data lost while the connection stays open (`FLUSHALL`) is noticed by the next check.
+    /// Records that the data was found. The next check notices data that is lost while the connection stays open
+    /// (`FLUSHALL`).
     pub(crate) fn found_data(&self) {
         self.has_data.store(true, Ordering::Release);
     }
 
-    /// Waits until all that was answered on this link before is acknowledged `by` these; the last of it was about `key`.
-    /// `asking` as for [`send`](Link::send).
+    /// Waits until every write that was answered on this link so far is acknowledged `by` these. `key` is that of the last
+    /// such write. `asking` is as for [`send`](Link::send).
     pub(crate) async fn acknowledged(
         self: &Arc<Self>,
         key: &Bytes,
@@ -129,9 +130,9 @@ impl Link {
         }
         let wait = async { self.replicas().await?.wait(key.clone(), asking, by).await };
         let waited = timeout_at(until, wait).await.unwrap_or_else(|_| {
-            // A connection that is being served never waits this long, so the runtime that serves it is not running.
-            let silent = self.waiting.get().map(|replicas| replicas.silent());
-            if silent.is_some_and(|silent| silent >= self.connector.response_timeout * 2) {
+            // A connection that is being served is never silent this long, so the runtime that serves it is not running.
+            let silence = self.waiting.get().map(|replicas| replicas.silence());
+            if silence.is_some_and(|silence| silence >= self.connector.response_timeout * 2) {
                 self.close();
             }
             Err(AttemptError::OutOfTime)
@@ -140,7 +141,7 @@ impl Link {
         if self.is_open() {
             return Ok(());
         }
-        // The server may have been demoted meanwhile, and then its replicas' acknowledgement is void.
+        // The server may have been demoted meanwhile, which voids the acknowledgement of its replicas.
         Err(AttemptError::Unknown(Cause::new(format!("the connection to {} was given up", self.address()))))
     }
 
@@ -162,7 +163,7 @@ impl Link {
     async fn make_replicas(&self) -> Result<Replicas, AttemptError> {
         let connection = self.connector.connect(self.address()).await?;
         let identity = self.identity.get().cloned().unwrap_or_default();
-        // One address may lead to several servers, or to a different one than before.
+        // One address may lead to several servers, or to a different server than before.
         if run_id(&connection).await? != identity.run_id {
             let message = format!("{} is another server than the one that was written to", self.address());
             return Err(AttemptError::Unknown(Cause::new(message)));
@@ -170,7 +171,7 @@ impl Link {
         Ok(Replicas::start(connection, self.connector.ack_timeout, identity.replication_id))
     }
 
-    /// Subscribes to `channel`, which is a key.
+    /// Subscribes to `channel`, which has the name of a Redis key.
     pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), AttemptError> {
         self.calls.subscribe(&Command::new(["SSUBSCRIBE".into(), channel.to_owned().into()])).await
     }
@@ -180,14 +181,14 @@ impl Link {
     }
 }
 
-/// Tells a server that was restarted from its earlier process.
+/// The id of the server process, which tells a restarted server from its earlier process.
 async fn run_id(connection: &Connection) -> Result<String, AttemptError> {
     let info = connection.send(&Command::new(["INFO".into(), "server".into()]), None, None).await?;
     let run_id = info.field("run_id").map(str::to_owned);
     run_id.ok_or_else(|| AttemptError::Unknown(Cause::new("the server does not tell its run_id")))
 }
 
-/// Closes at once: callers that wait may hold a reference for a moment longer.
+/// Closes both connections at once, although waiting callers may hold references to them for a moment longer.
 impl Drop for Link {
     fn drop(&mut self) {
         self.close();

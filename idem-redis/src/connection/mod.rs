@@ -1,4 +1,5 @@
-//! Connections to servers: how they are made and secured, what is in flight on them, and waiting for replicas.
+//! Connections to servers: how they are made and secured, which commands are in flight on them, and how replicas are waited
+//! for.
 
 pub(crate) mod acknowledgers;
 mod connection_task;

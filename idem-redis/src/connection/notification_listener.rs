@@ -1,10 +1,10 @@
-//! Who hears of notifications.
+//! The interface through which connections report notifications.
 
-/// Is told what servers send without having been asked.
+/// Receives the notifications that servers push.
 pub(crate) trait NotificationListener: Send + Sync {
     /// A message came on `channel`, or the subscription to it ended.
     fn notify(&self, channel: &str);
 
-    /// A connection ended, and with it all its subscriptions.
+    /// A connection ended, and all its subscriptions with it.
     fn end(&self);
 }

@@ -1,8 +1,8 @@
-//! One pipelined connection to one server: callers write into one buffer, one task sends what has gathered in one system
-//! call, and answers come back in order.
+//! One pipelined connection to one server. Callers append commands to one buffer, one task writes what has accumulated with
+//! a single system call, and answers come back in order.
 //!
-//! It never reconnects and never resends. What is known of a write and of the replicas that hold it is valid only for the
-//! connection that made the write, so a caller that has to retry takes a new connection.
+//! A connection never reconnects and never resends. What is known of a write and of the replicas that hold it is valid only
+//! for the connection that made the write, so a caller that retries takes a new connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::protocol::reply::Reply;
 
 pub(crate) struct Connection {
     queue: Arc<Queue>,
-    /// Reads and writes. Aborted when the connection is dropped.
+    /// The task that reads and writes. Aborted when the connection is dropped.
     task: AbortHandle,
     /// The runtime that runs the task.
     runtime: runtime::Id,
@@ -30,7 +30,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// A connection that `task` serves, in the runtime of the caller.
+    /// A connection that `task` serves. The task must run in the caller's runtime.
     pub(super) fn new(
         queue: Arc<Queue>,
         task: AbortHandle,
@@ -48,18 +48,18 @@ impl Connection {
         self.queue.is_open()
     }
 
-    /// Closes it. Commands in flight on it fail.
+    /// Closes the connection. Commands in flight fail.
     pub(crate) fn close(&self) {
         self.queue.end(&Cause::new(format!("the connection to {} was given up", self.address)));
         self.task.abort();
     }
 
-    /// Sends `command` once. The answer to `before`, which is sent ahead of it, is discarded. Waits for the answer no longer
-    /// than `until`; the connection itself ends when the server takes longer than the response timeout. Without `until` the
-    /// command is a query, which changes nothing.
+    /// Sends `command` once. `before` is sent ahead of it, and its answer is discarded. Waits for the answer no longer than
+    /// `until`; the connection itself ends when the server takes longer than the response timeout. Without `until` the
+    /// command counts as a query, whose effect does not matter.
     ///
     /// # Cancel safety
-    /// A dropped future leaves open whether the command is sent and done.
+    /// After a dropped future the command may or may not have been sent and carried out.
     pub(crate) async fn send(
         &self,
         command: &Command,
@@ -68,17 +68,17 @@ impl Connection {
     ) -> Result<Reply, AttemptError> {
         let answer = self.queue.push(command, before)?;
         let answered = self.answer(answer, until).await;
-        if until.is_some() { answered } else { answered.map_err(AttemptError::of_question) }
+        if until.is_some() { answered } else { answered.map_err(AttemptError::of_query) }
     }
 
-    /// Subscribes or unsubscribes by `command`, which is answered by a push message on success.
+    /// Subscribes or unsubscribes by `command`, which the server answers with a push message on success.
     pub(crate) async fn subscribe(&self, command: &Command) -> Result<(), AttemptError> {
-        // `HELLO` serves as the fence: every user may send it, and even a busy server answers it by a list.
+        // `HELLO` serves as the fence: every user may send it, and even a busy server answers it with a list.
         let answer = self.queue.push_subscription(command, &Command::new(["HELLO".into()]))?;
         self.answer(answer, None).await.map(drop)
     }
 
-    /// Sends three commands once, without any other between them. Returns the first error.
+    /// Sends three commands once, with no other command between them. Returns the first error.
     pub(super) async fn send_three(
         &self,
         commands: [&Command; 3],
@@ -107,8 +107,8 @@ impl Connection {
             Some(until) if until <= Instant::now() + self.response_timeout * 2 => {
                 timeout_at(until, answer).await.map_err(|_| AttemptError::OutOfTime)?
             }
-            // The answer or the end of the connection comes well before `until`. So most calls need no timer of their own,
-            // which would cost as much as the rest of the call.
+            // The answer or the end of the connection comes well before `until`. So most calls get by without a timer of
+            // their own, which would cost as much as the rest of the call.
             _ => answer.await,
         };
         match answered {
@@ -120,13 +120,14 @@ impl Connection {
 }
 
 impl Connection {
-    /// Whether the caller runs in the runtime that serves the connection, which then runs as long as the caller does.
+    /// Whether the caller runs in the runtime that serves the connection. That runtime then runs for as long as the caller
+    /// does.
     fn is_served_here(&self) -> bool {
         Handle::try_current().is_ok_and(|here| here.id() == self.runtime)
     }
 
-    /// Waits for an answer on a connection that another runtime serves. When that runtime is not running, nobody there closes
-    /// the connection. It is closed here once any command, whoever sent it, has waited twice the response timeout.
+    /// Waits for an answer on a connection that another runtime serves. When that runtime is not running, nothing in it
+    /// closes the connection. So it is closed here once any caller's command has waited twice the response timeout.
     async fn answer_from_elsewhere(
         &self,
         mut answer: Answer,
@@ -139,10 +140,12 @@ impl Connection {
                 self.close();
                 return Err(self.ended());
             }
-            let look = Instant::now() + left;
-            match timeout_at(until.map_or(look, |until| until.min(look)), &mut answer).await {
+            let next_check = Instant::now() + left;
+            match timeout_at(until.map_or(next_check, |until| until.min(next_check)), &mut answer).await {
                 Ok(answered) => return Ok(answered),
-                Err(_) if until.is_some_and(|until| until < look) => return Err(AttemptError::OutOfTime),
+                Err(_) if until.is_some_and(|until| until < next_check) => {
+                    return Err(AttemptError::OutOfTime);
+                }
                 Err(_) => {}
             }
         }

@@ -1,4 +1,5 @@
-//! Commands to be sent on a connection, and the callers that wait for the answers, which come in the same order.
+//! The commands to be sent on a connection, and the callers that wait for the answers. Answers come in the order of the
+//! commands.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,10 +16,10 @@ use crate::protocol::errors::cause::Cause;
 use crate::protocol::reply::Reply;
 use crate::protocol::write_buffer::WriteBuffer;
 
-/// Most commands that may be in flight. A server with more is not keeping up, and is sent nothing further.
-const MOST_WAITING: usize = 16_384;
-/// Most bytes that may wait to be written. A single larger command is accepted when nothing else waits.
-const MOST_BYTES: usize = 16 << 20;
+/// How many commands may be in flight. Beyond that the server is not keeping up, and further commands are refused.
+const MAX_IN_FLIGHT: usize = 16_384;
+/// How many bytes may wait to be written. A single larger command is accepted when nothing else waits.
+const MAX_UNWRITTEN_BYTES: usize = 16 << 20;
 
 /// Where a caller gets its answer.
 pub(super) type Answer = oneshot::Receiver<Result<Reply, AttemptError>>;
@@ -27,7 +28,7 @@ type Caller = oneshot::Sender<Result<Reply, AttemptError>>;
 /// Shared by the callers and the task that serves a connection.
 pub(super) struct Queue {
     inner: Mutex<Inner>,
-    /// There is something to write.
+    /// Notified when there is something to write.
     filled: Notify,
     has_ended: AtomicBool,
     has_subscribed: AtomicBool,
@@ -42,7 +43,7 @@ struct Inner {
     ended: Option<Cause>,
 }
 
-/// One command whose answer has not come.
+/// A command whose answer has not come yet.
 struct PendingReply {
     since: Instant,
     recipient: Recipient,
@@ -53,10 +54,10 @@ enum Recipient {
     Caller(Caller),
     /// The answer is discarded: the command only prepares the next one.
     Nobody,
-    /// Subscribing or unsubscribing. The server answers an error, or nothing but a push message. The fence that follows
-    /// is always answered by a list, and so tells which of the two it was.
+    /// Subscribing or unsubscribing. The server answers with an error, or with nothing but a push message. The fence that
+    /// follows is always answered with a list, and so tells which of the two happened.
     Subscription(Caller),
-    /// The command after a subscription, whose answer marks the end of it.
+    /// The command after a subscription. Its answer shows that the subscription was processed.
     Fence,
 }
 
@@ -74,7 +75,7 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues `command`. The answer to `before`, which is queued ahead of it, is discarded.
+    /// Queues `command`. `before` is queued ahead of it, and its answer is discarded.
     pub(super) fn push(&self, command: &Command, before: Option<&Command>) -> Result<Answer, AttemptError> {
         let (caller, answer) = oneshot::channel();
         let recipient = Recipient::Caller(caller);
@@ -85,7 +86,7 @@ impl Queue {
         Ok(answer)
     }
 
-    /// Queues three commands without any other between them. `before` is as for [`push`](Self::push).
+    /// Queues three commands with no other command between them. `before` is as for [`push`](Self::push).
     pub(super) fn push_three(
         &self,
         [first, second, third]: [&Command; 3],
@@ -105,7 +106,7 @@ impl Queue {
         Ok([first_answer, second_answer, third_answer])
     }
 
-    /// Queues `command`, which subscribes or unsubscribes, and `fence`, which is answered by a list.
+    /// Queues `command`, which subscribes or unsubscribes, and `fence`, which is answered with a list.
     pub(super) fn push_subscription(
         &self,
         command: &Command,
@@ -126,9 +127,9 @@ impl Queue {
         let is_first = inner.unwritten == 0;
         for (number, (command, recipient)) in commands.into_iter().enumerate() {
             let waiting = inner.buffer.len();
-            // Commands that belong together are not torn apart.
-            let is_full =
-                inner.waiting.len() >= MOST_WAITING || (waiting > 0 && waiting + command.len() > MOST_BYTES);
+            // Only the first command may be refused, so that commands that belong together stay together.
+            let is_full = inner.waiting.len() >= MAX_IN_FLIGHT
+                || (waiting > 0 && waiting + command.len() > MAX_UNWRITTEN_BYTES);
             if is_full && number == 0 {
                 return Err(AttemptError::Later(Cause::new("the server does not keep up")));
             }
@@ -143,12 +144,12 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits until there is something to write, and takes it.
+    /// Waits until there is something to write, and takes it out.
     pub(super) async fn filled(&self) -> VecDeque<Bytes> {
         loop {
             if self.inner().unwritten > 0 {
-                // Callers that have just been answered often call again at once. Letting them run first lets their
-                // commands share the system call.
+                // Callers that have just been answered often call again at once. They run first, so that their commands
+                // share the system call.
                 tokio::task::yield_now().await;
                 let mut inner = self.inner();
                 inner.unwritten = 0;
@@ -158,18 +159,17 @@ impl Queue {
         }
     }
 
-    /// The writer has written `bytes` of what it took.
+    /// Records that the writer has written `bytes` of what it took.
     pub(super) fn wrote(&self, bytes: usize) {
-        let mut inner = self.inner();
-        inner.buffer.written(bytes);
+        self.inner().buffer.written(bytes);
     }
 
-    /// Gives `replies` to those who wait, in order. An answer that nobody can have asked for is an error: from then on
-    /// answers would go to the wrong callers.
+    /// Hands `replies` to the waiting callers, in order. An answer to no command is an error: from then on, answers would
+    /// go to the wrong callers.
     pub(super) fn answer(&self, replies: &mut Vec<Reply>) -> Result<(), Cause> {
         let mut answered = Vec::with_capacity(replies.len());
         let matched = self.match_up(replies, &mut answered);
-        // Outside the lock, which the woken callers need next. A failed send means that the caller was dropped.
+        // After the lock is released, since the woken callers take it next. A failed send means that the caller was dropped.
         for (caller, reply) in answered {
             let _ = caller.send(Ok(reply));
         }
@@ -187,7 +187,7 @@ impl Queue {
                 Some(Recipient::Caller(caller)) => answered.push((caller, reply)),
                 Some(Recipient::Nobody) => {}
                 Some(Recipient::Subscription(caller)) => {
-                    // A list is the fence's answer, so the subscription was answered by a push message.
+                    // A list is the answer to the fence, so the subscription was answered with a push message.
                     if matches!(reply, Reply::Array(_)) {
                         inner.waiting.pop_front();
                     }
@@ -214,7 +214,7 @@ impl Queue {
         !self.has_ended.load(Ordering::Acquire)
     }
 
-    /// Fails all commands in flight. Those that were not written yet had no effect.
+    /// Fails all commands in flight. Those that the writer has not taken yet had no effect.
     pub(super) fn end(&self, cause: &Cause) {
         let mut inner = self.inner();
         if inner.ended.is_some() {

@@ -1,8 +1,8 @@
-//! Waiting for replicas. One `WAIT` covers every write before it, so calls share it.
+//! Waits for replicas. One `WAIT` covers every write before it, so concurrent calls share it.
 //!
-//! A `WAIT` blocks its connection until replicas have answered, so it has a connection of its own and calls go on meanwhile.
-//! It waits for what its own connection wrote last (in Redis 7.0: sent last). So a key is written on it first: in the
-//! replication stream that write follows everything that was answered before.
+//! A `WAIT` blocks its connection until the replicas have answered. It has a connection of its own, so that calls go on
+//! meanwhile. It waits for the last write of its own connection (in Redis 7.0: for the last command). So a key is written
+//! on that connection first: in the replication stream, that write follows every write that was answered before.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,17 +20,17 @@ use crate::protocol::errors::attempt_error::AttemptError;
 use crate::protocol::errors::cause::Cause;
 use crate::protocol::script::PROPAGATE;
 
-/// Calls that may wait for replicas at one time on one connection.
-const MOST_WAITING: usize = 16_384;
+/// How many calls may wait for replicas at one time on one connection.
+const MAX_WAITING: usize = 16_384;
 
 /// How many keys of a batch are tried for the write before a `WAIT`.
-const MOST_TRIED: usize = 8;
+const MAX_KEYS_TRIED: usize = 8;
 
 /// The calls that wait for the replicas of one server.
 pub(super) struct Replicas {
     connection: Arc<Connection>,
     waiting: mpsc::Sender<Waiting>,
-    /// Since when calls have waited without any being answered.
+    /// Since when calls have waited with none of them being answered.
     silent_since: Arc<Mutex<Option<Instant>>>,
     /// Aborted on drop: the answer to its `WAIT` may never come.
     task: AbortHandle,
@@ -44,10 +44,10 @@ struct Waiting {
 }
 
 impl Replicas {
-    /// Starts a task that waits on `connection`, which is used for nothing else.
+    /// Starts a task that sends every `WAIT` on `connection`, which serves no other purpose.
     pub(super) fn start(connection: Connection, timeout: Duration, replication_id: String) -> Self {
         let connection = Arc::new(connection);
-        let (waiting, queue) = mpsc::channel(MOST_WAITING);
+        let (waiting, queue) = mpsc::channel(MAX_WAITING);
         let silent_since = Arc::default();
         let server = Server {
             connection: Arc::clone(&connection),
@@ -59,8 +59,8 @@ impl Replicas {
         Self { connection, waiting, silent_since, task }
     }
 
-    /// How long calls have waited without any being answered.
-    pub(super) fn silent(&self) -> Duration {
+    /// How long calls have waited with none of them being answered.
+    pub(super) fn silence(&self) -> Duration {
         lock(&self.silent_since).map_or(Duration::ZERO, |since| since.elapsed())
     }
 
@@ -72,7 +72,8 @@ impl Replicas {
         self.connection.close();
     }
 
-    /// Waits until all that the server answered before is acknowledged `by` these; the last of it was about `key`.
+    /// Waits until every write that the server answered so far is acknowledged `by` these. `key` is that of the last such
+    /// write.
     pub(super) async fn wait(&self, key: Bytes, asking: bool, by: Acknowledgers) -> Result<(), AttemptError> {
         let given_up =
             || AttemptError::Unknown(Cause::new("the connection was given up before its replicas answered"));
@@ -89,7 +90,7 @@ impl Replicas {
             (true, true) => " on their disks, and that of the master",
         };
         let (held, needed) = (held.replicas, by.replicas);
-        // Not retried here: the caller's own retry finds out whether the write holds.
+        // Not retried here: the retry of the caller finds out whether the write holds.
         Err(AttemptError::refused(
             ErrorKind::Timeout,
             format!("{held} of {needed} replicas hold the write in time{on_disk}"),
@@ -104,7 +105,7 @@ impl Drop for Replicas {
     }
 }
 
-/// The server whose replicas are waited for, as seen by the task.
+/// The server whose replicas are waited for, as the task sees it.
 struct Server {
     connection: Arc<Connection>,
     timeout: Duration,
@@ -116,25 +117,26 @@ struct Server {
 impl Server {
     async fn serve(self, mut queue: mpsc::Receiver<Waiting>) {
         let mut batch = Vec::new();
-        while queue.recv_many(&mut batch, MOST_WAITING).await > 0 {
+        while queue.recv_many(&mut batch, MAX_WAITING).await > 0 {
             let held = self.wait_for(&batch).await;
             for waiting in batch.drain(..) {
                 // A failed send means that the caller was dropped.
                 let _ = waiting.acknowledged.send(held.clone());
             }
-            // Calls that are queued by now have only just begun to wait.
+            // Calls that are in the queue by now have only just begun to wait.
             *lock(&self.silent_since) = (!queue.is_empty()).then(Instant::now);
         }
     }
 
-    /// Any key of the batch will do for the write before the `WAIT`. When the slot of one has moved, another is tried.
+    /// Waits for all calls of `batch` at once. Any key of the batch will do for the write before the `WAIT`. When the slot
+    /// of a key has moved, another key is tried.
     async fn wait_for(&self, batch: &[Waiting]) -> Result<Acknowledgement, AttemptError> {
         let by = Acknowledgers {
             replicas: batch.iter().map(|waiting| waiting.by.replicas).max().unwrap_or(0),
             disk: batch.iter().any(|waiting| waiting.by.disk),
         };
         let mut held = Err(AttemptError::Unknown(Cause::new("nobody waits")));
-        for Waiting { key, asking, .. } in batch.iter().rev().take(MOST_TRIED) {
+        for Waiting { key, asking, .. } in batch.iter().rev().take(MAX_KEYS_TRIED) {
             held = self.wait(key, *asking, by).await;
             match held {
                 Err(AttemptError::Moved { .. } | AttemptError::Ask { .. } | AttemptError::Later(_))
@@ -163,7 +165,7 @@ impl Server {
             Err(AttemptError::NoScript) => send(true).await?,
             answers => answers?,
         };
-        // A master that was a replica meanwhile may have discarded its earlier writes.
+        // A master that was a replica in between may have discarded its earlier writes.
         let still_master = info.field("role") == Some("master")
             && info.field("master_replid") == Some(self.replication_id.as_str());
         if !still_master {

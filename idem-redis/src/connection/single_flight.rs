@@ -12,14 +12,14 @@ use crate::protocol::errors::attempt_error::AttemptError;
 
 pub(crate) struct SingleFlight<T> {
     state: Arc<watch::Sender<State<T>>>,
-    /// Upper bound of an attempt's duration in a runtime that is running.
-    longest: Duration,
+    /// Upper bound of the duration of an attempt whose runtime is running.
+    max_duration: Duration,
     attempts: AtomicU64,
 }
 
 enum State<T> {
     Idle,
-    /// The number of the attempt, and since when it runs.
+    /// The number of the attempt, and when it began.
     Making(u64, Instant),
     Made(T),
     Failed(AttemptError, Instant),
@@ -36,13 +36,13 @@ impl<T> State<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
-    /// An attempt that takes longer than `longest` is abandoned: its runtime is not running any more.
-    pub(crate) fn new(longest: Duration) -> Self {
+    /// An attempt that takes longer than `max_duration` is abandoned, since its runtime is no longer running.
+    pub(crate) fn new(max_duration: Duration) -> Self {
         let state = Arc::new(watch::Sender::new(State::Idle));
-        Self { state, longest, attempts: AtomicU64::new(0) }
+        Self { state, max_duration, attempts: AtomicU64::new(0) }
     }
 
-    /// The value, usable or not.
+    /// The value, whether or not it is still usable.
     pub(crate) fn get(&self) -> Option<T> {
         self.state.borrow().made().cloned()
     }
@@ -52,11 +52,11 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         self.state.borrow().made().is_none_or(test)
     }
 
-    /// The value where it is still `usable`, else the result of `attempt`. For `pause` after a failure no attempt is made, and
-    /// every caller gets that failure. `Err(None)`: the runtime ended that ran the attempt.
+    /// The value if it is still `usable`, else the result of `attempt`. For `pause` after a failure, no attempt is made and
+    /// every caller gets that failure. `Err(None)`: the runtime that ran the attempt has ended.
     ///
     /// # Cancel safety
-    /// The attempt goes on in a task of its own when the caller leaves.
+    /// The attempt runs in a task of its own, and goes on when the future is dropped.
     pub(crate) async fn get_or_make<F>(
         &self,
         usable: impl Fn(&T) -> bool,
@@ -68,10 +68,10 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     {
         let mut changes = self.state.subscribe();
         let number = self.attempts.fetch_add(1, Ordering::Relaxed);
-        let begins = |state: &mut State<T>| {
+        let begin_if_due = |state: &mut State<T>| {
             let is_due = match state {
                 State::Idle => true,
-                State::Making(_, since) => since.elapsed() >= self.longest,
+                State::Making(_, since) => since.elapsed() >= self.max_duration,
                 State::Made(made) => !usable(made),
                 State::Failed(_, at) => at.elapsed() >= pause,
             };
@@ -80,7 +80,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
             }
             is_due
         };
-        if self.state.send_if_modified(begins) {
+        if self.state.send_if_modified(begin_if_due) {
             // Created before it is spawned, so that its `Drop` runs even when the runtime never polls the task.
             let flight = Flight { state: Arc::clone(&self.state), number, outcome: None };
             tokio::spawn(flight.run(attempt()));
@@ -89,7 +89,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         match settled.as_deref() {
             Ok(State::Made(made)) => Ok(made.clone()),
             Ok(State::Failed(error, _)) => Err(Some(error.clone())),
-            // The sender lives as long as this.
+            // `Err` cannot happen: the sender lives as long as `self`.
             Ok(State::Idle | State::Making(..)) | Err(_) => Err(None),
         }
     }
@@ -105,7 +105,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     }
 }
 
-/// A running attempt. Publishes its outcome on drop, so that callers do not wait for ever when the runtime ends first.
+/// A running attempt. Publishes its outcome on drop, so that callers do not wait forever when its runtime ends first.
 struct Flight<T> {
     state: Arc<watch::Sender<State<T>>>,
     number: u64,

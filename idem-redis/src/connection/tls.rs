@@ -1,4 +1,4 @@
-//! TLS: which certificates are trusted, and the client's own.
+//! TLS: which certificates are trusted, and the certificate of the client.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -20,11 +20,11 @@ use crate::protocol::errors::cause::Cause;
 
 type Source = Box<dyn Error + Send + Sync>;
 
-/// The certificate files. They are read again for every connection, since certificates are renewed under the same names.
+/// The certificate files. They are read again for every connection, since renewed certificates keep their file names.
 #[derive(Clone)]
 pub(super) struct CertificateFiles {
     roots: Option<PathBuf>,
-    /// The client's own certificates and their key.
+    /// The certificate chain of the client, and its private key.
     own: Option<(PathBuf, PathBuf)>,
 }
 
@@ -37,7 +37,7 @@ impl CertificateFiles {
         config.tls.then(|| Self { roots: config.ca_file.clone(), own })
     }
 
-    /// Reads the files on a thread for blocking work.
+    /// Reads the files on a thread of the blocking pool.
     pub(super) async fn load(&self) -> Result<TlsClient, AttemptError> {
         let files = self.clone();
         let read = tokio::task::spawn_blocking(move || files.read());
@@ -74,25 +74,25 @@ impl TlsClient {
         server: &Address,
     ) -> Result<TlsStream<TcpStream>, AttemptError> {
         let name = ServerName::try_from(host.to_owned())
-            .map_err(|source| refused(server, Cause::of("its name".to_owned(), source)))?;
+            .map_err(|source| refused(server, Cause::with_source("its name".to_owned(), source)))?;
         self.0.connect(name, stream).await.map_err(|error| {
             let is_refusal = is_refusal(&error);
             if is_refusal {
-                return refused(server, Cause::of(error.to_string(), error));
+                return refused(server, Cause::with_source(error.to_string(), error));
             }
-            AttemptError::Later(Cause::of(format!("{server} cannot be reached"), error))
+            AttemptError::Later(Cause::with_source(format!("{server} cannot be reached"), error))
         })
     }
 }
 
-/// Whether TLS itself failed, by the peer's alert or by its certificate, rather than the connection.
+/// Whether TLS itself failed, because of the peer's alert or certificate, rather than the connection.
 pub(super) fn is_refusal(error: &(dyn Error + Send + Sync + 'static)) -> bool {
     let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     inner.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
 }
 
 pub(super) fn refused(server: &Address, cause: Cause) -> AttemptError {
-    AttemptError::Refused(ErrorKind::InvalidConfig, cause.within(&format!("no TLS with {server}")))
+    AttemptError::Refused(ErrorKind::InvalidConfig, cause.with_context(&format!("no TLS with {server}")))
 }
 
 fn system_roots() -> Result<RootCertStore, AttemptError> {
@@ -133,5 +133,5 @@ fn unusable(option: &str, file: &Path, what: &str, source: Source) -> AttemptErr
 }
 
 fn invalid(message: String, source: impl Into<Source>) -> AttemptError {
-    AttemptError::Refused(ErrorKind::InvalidConfig, Cause::of(message, source))
+    AttemptError::Refused(ErrorKind::InvalidConfig, Cause::with_source(message, source))
 }

@@ -1,4 +1,4 @@
-//! What each call sends, and what its answer means.
+//! The request that each call sends, and the meaning of its answer.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use crate::protocol::records::{self, lease_left, lease_millis, micros, millis};
 use crate::protocol::reply::{Reply, ScriptReply};
 use crate::protocol::script::{self, Script};
 
-/// `SET NX GET`: the whole of `lock` for a fresh key and for a completed one.
+/// `SET NX GET`: all that `lock` needs for a fresh key and for a completed one.
 pub(crate) fn set_if_absent(redis_key: &Bytes, record: Bytes, claim: &Claim) -> Request {
     let (key, life) = (Part::Bytes(redis_key.clone()), Part::Number(life(claim)));
     let parts = ["SET".into(), key, record.into(), "NX".into(), "GET".into(), "PX".into(), life];
     Request { key: redis_key.clone(), payload: Payload::Command(Command::new(parts)) }
 }
 
-/// `lock` for a key that was found locked, or where writing was refused.
+/// `lock` by script: for a key that is on record, and where the plain command was refused.
 pub(crate) fn lock(
     redis_key: &Bytes,
     fingerprint: &Fingerprint,
@@ -44,12 +44,13 @@ pub(crate) fn lock(
     script(&script::LOCK, redis_key, arguments)
 }
 
-/// How long a record lives that `claim` locks, in milliseconds.
+/// The time to live of a record that `claim` locks, in milliseconds.
 fn life(claim: &Claim) -> u64 {
     lease_millis(claim.lease) + millis(claim.retention)
 }
 
-/// A holder's call. `now`: the server's time, where it is known.
+/// A holder's call. `now`: the server's time, where it is known. `remembered`: how long the token of a released record is
+/// kept.
 ///
 /// # Errors
 /// Those of the codec.
@@ -115,7 +116,7 @@ pub(crate) fn get(redis_key: &Bytes) -> Request {
     script(&script::GET, redis_key, Vec::new())
 }
 
-/// Reads the lease, and asks its holder to notify when it ends.
+/// Reads the lease, and asks its holder to send a notification when the lease ends.
 pub(crate) fn wait(redis_key: &Bytes) -> Request {
     script(&script::WAIT, redis_key, Vec::new())
 }
@@ -145,7 +146,7 @@ pub(crate) fn read_lock(
     }))
 }
 
-/// What a completed record answers to `lock`.
+/// The answer of a completed record to `lock`. `None` when `record` is not completed.
 pub(crate) fn completed(record: Record) -> Option<Answer> {
     let State::Completed(completed) = record.state else { return None };
     Some(Answer::Completed(idem_core::record::Replay {
@@ -170,7 +171,7 @@ pub(crate) fn read_holder(
         b"applied" => (Effect::Applied, true),
         b"kept" => (Effect::Applied, false),
         b"gone" | b"released" if released_before => (Effect::Applied, true),
-        // Within the lease, only after that release can another owner have taken over.
+        // Within the lease another owner can have taken over only after that release.
         b"superseded" if released_before && !lease.remaining().is_zero() => (Effect::Applied, true),
         b"gone" => (Effect::Lost(LostReason::Gone), false),
         b"superseded" => (Effect::Lost(LostReason::Superseded), false),
@@ -191,12 +192,12 @@ pub(crate) fn read_get(key: &Key, reply: &Reply) -> Result<Option<Record>> {
     records::decode_at(key, bytes, *life, Timestamp::from_micros(now)).map(Some)
 }
 
-/// Whether a script's answer stands for a change, which replicas must hold before the caller gets the answer.
+/// Whether a script's answer reports a write, which replicas must hold before the caller gets the answer.
 pub(crate) fn is_change(reply: &Reply) -> bool {
     matches!(ScriptReply::of(reply).word, b"fresh" | b"acquired" | b"applied" | b"kept")
 }
 
-/// The error for an answer that makes no sense. What the server did is unknown, except that a query changes nothing.
+/// The error for an answer that makes no sense. What the server did is unknown; only a query certainly changed nothing.
 pub(crate) fn unexpected(operation: Operation) -> Error {
     let kind = if operation == Operation::Get { ErrorKind::Unavailable } else { ErrorKind::Timeout };
     Error::new(kind, operation, "redis: the server's answer makes no sense")

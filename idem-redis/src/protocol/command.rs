@@ -1,4 +1,4 @@
-//! Commands, written in RESP as arrays of byte strings, which all its versions have alike.
+//! Commands, written as RESP arrays of bulk strings, which are the same in all versions of RESP.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -16,13 +16,13 @@ pub(crate) enum Part {
     Number(u64),
 }
 
-/// A command: its name and what follows it.
+/// A command: its name and its arguments.
 #[derive(Clone)]
 pub(crate) struct Command(Vec<Part>);
 
-/// What a call sends, in each of its attempts.
+/// The request that a call sends in each of its attempts.
 pub(crate) struct Request {
-    /// The Redis key that it is about.
+    /// The Redis key that the request is about.
     pub(crate) key: Bytes,
     pub(crate) payload: Payload,
 }
@@ -34,7 +34,7 @@ pub(crate) enum Payload {
 }
 
 impl Request {
-    /// `whole_script`: the server does not know the script's digest.
+    /// The command to send. `whole_script`: whether to send the script's text, for a server that does not know its digest.
     pub(crate) fn command(&self, whole_script: bool) -> Cow<'_, Command> {
         match &self.payload {
             Payload::Command(command) => Cow::Borrowed(command),
@@ -50,7 +50,7 @@ impl Command {
         Self(parts.into())
     }
 
-    /// Runs `script` for `key`: by its digest, or, for a server that does not know it, by its `whole` text.
+    /// Runs `script` for `key`: by its digest, or by its `whole` text for a server that does not know the digest.
     pub(crate) fn script(script: &'static Script, whole: bool, key: Bytes, arguments: &[Part]) -> Self {
         let (name, text) = if whole { ("EVAL", script.source) } else { ("EVALSHA", &*script.digest) };
         let mut parts = Vec::with_capacity(4 + arguments.len());
@@ -59,7 +59,7 @@ impl Command {
         Self(parts)
     }
 
-    /// About how many bytes it takes when written.
+    /// The approximate length of the command in bytes.
     pub(crate) fn len(&self) -> usize {
         let each = |part: &Part| 16 + part.as_bytes(&mut itoa::Buffer::new()).len();
         self.0.iter().map(each).sum()

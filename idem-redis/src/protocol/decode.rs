@@ -1,26 +1,26 @@
-//! Reading what a server sends (RESP3, <https://redis.io/docs/latest/develop/reference/protocol-spec/>).
+//! Decodes what a server sends (RESP3, <https://redis.io/docs/latest/develop/reference/protocol-spec/>).
 //!
-//! In two steps. The end of the next frame is searched for as bytes arrive, so that nothing is allocated for a frame that is
-//! not complete, and no length that the server announces reserves memory. Then the complete frame is read. The tests compare
-//! it with another RESP3 decoder.
+//! Decoding has two steps. As bytes arrive, the end of the next frame is searched for, so that nothing is allocated for an
+//! incomplete frame, and no length that the server announces reserves memory. Then the complete frame is read. The tests
+//! compare this decoder with another one.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
 use crate::protocol::reply::Reply;
 
-/// Longest line: numbers are short, but errors quote what they were sent.
-const LONGEST_LINE: usize = 64 << 10;
-/// Deepest nesting. The answers to what is sent here are lists of lists of lists at most.
-const MOST_NESTED: usize = 16;
-/// Most elements of an answer: more than any cluster's layout has.
-const MOST_ELEMENTS: usize = 1 << 20;
+/// Length of a line, in bytes. Numbers are short, but errors quote what they were sent.
+const MAX_LINE: usize = 64 << 10;
+/// Depth of nesting. The answers to this crate's commands are lists of lists of lists at most.
+const MAX_DEPTH: usize = 16;
+/// Number of elements of an answer: more than the layout of any cluster has.
+const MAX_ELEMENTS: usize = 1 << 20;
 
-/// What a server sends.
+/// One message of a server.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
     /// The answer to the oldest command in flight.
     Reply(Reply),
-    /// A push message: a notification, or that a subscription begins or ends.
+    /// A push message: a notification, or the begin or end of a subscription.
     Push(Vec<Reply>),
 }
 
@@ -30,24 +30,24 @@ pub(crate) struct Malformed;
 
 /// Reads frames from bytes as they arrive, and keeps its place in an incomplete one.
 pub(crate) struct Decoder {
-    /// Most bytes of one answer.
-    most_bytes: usize,
+    /// Largest answer in bytes.
+    max_bytes: usize,
     /// Where the next element begins.
     at: usize,
-    /// How many elements each incomplete list still misses.
+    /// How many elements each incomplete list still lacks.
     missing: Vec<usize>,
     elements: usize,
 }
 
 impl Decoder {
-    pub(crate) fn new(most_bytes: usize) -> Self {
-        Self { most_bytes, at: 0, missing: Vec::new(), elements: 0 }
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        Self { max_bytes, at: 0, missing: Vec::new(), elements: 0 }
     }
 
     /// Takes the next frame from `buffer`; `None` while it is incomplete. Complete elements are not scanned again.
     pub(crate) fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, Malformed> {
         if !self.is_whole(buffer)? {
-            return if self.at.max(buffer.len()) > self.most_bytes { Err(Malformed) } else { Ok(None) };
+            return if self.at.max(buffer.len()) > self.max_bytes { Err(Malformed) } else { Ok(None) };
         }
         let mut whole = buffer.split_to(self.at).freeze();
         (self.at, self.elements) = (0, 0);
@@ -69,7 +69,7 @@ impl Decoder {
                 b'+' | b'-' | b':' | b'_' | b'#' | b',' | b'(' => self.at = next,
                 b'$' | b'!' | b'=' => {
                     let length = length(line)?;
-                    if length > self.most_bytes {
+                    if length > self.max_bytes {
                         return Err(Malformed);
                     }
                     let end = next + length;
@@ -80,14 +80,14 @@ impl Decoder {
                     }
                 }
                 b'*' | b'~' | b'>' | b'%' | b'|' => {
-                    // Attributes precede the element that they describe, and are no element of their own.
+                    // Attributes precede the element that they describe, and do not count as an element themselves.
                     opened = elements(kind, line)? + usize::from(kind == b'|');
                     self.at = next;
                 }
                 _ => return Err(Malformed),
             }
             self.elements += 1;
-            if self.elements > MOST_ELEMENTS || self.missing.len() > MOST_NESTED {
+            if self.elements > MAX_ELEMENTS || self.missing.len() > MAX_DEPTH {
                 return Err(Malformed);
             }
             if opened > 0 {
@@ -98,7 +98,7 @@ impl Decoder {
         }
     }
 
-    /// Counts one more complete element. Whether the frame is complete with it.
+    /// Counts one more complete element. Returns whether it completes the frame.
     fn close(&mut self) -> bool {
         while let Some(missing) = self.missing.last_mut() {
             *missing -= 1;
@@ -111,14 +111,14 @@ impl Decoder {
     }
 }
 
-/// A kind, the rest of its first line, and where the next begins.
+/// The type byte of an element, the rest of its first line, and where that line ends.
 type Line<'a> = (u8, &'a [u8], usize);
 
-/// The first line of what begins `at`; `None` while it is incomplete.
+/// The first line of the element that begins `at`; `None` while the line is incomplete.
 fn line(bytes: &[u8], at: usize) -> Result<Option<Line<'_>>, Malformed> {
     let Some((kind, rest)) = bytes.get(at..).and_then(<[u8]>::split_first) else { return Ok(None) };
-    let Some(length) = rest.iter().take(LONGEST_LINE).position(|byte| *byte == b'\r') else {
-        return if rest.len() < LONGEST_LINE { Ok(None) } else { Err(Malformed) };
+    let Some(length) = rest.iter().take(MAX_LINE).position(|byte| *byte == b'\r') else {
+        return if rest.len() < MAX_LINE { Ok(None) } else { Err(Malformed) };
     };
     match rest.get(length + 1) {
         Some(b'\n') => Ok(Some((*kind, &rest[..length], at + 1 + length + 2))),
@@ -138,7 +138,7 @@ fn length(line: &[u8]) -> Result<usize, Malformed> {
 fn elements(kind: u8, line: &[u8]) -> Result<usize, Malformed> {
     let pairs = matches!(kind, b'%' | b'|');
     let elements = length(line)?.saturating_mul(if pairs { 2 } else { 1 });
-    if elements > MOST_ELEMENTS { Err(Malformed) } else { Ok(elements) }
+    if elements > MAX_ELEMENTS { Err(Malformed) } else { Ok(elements) }
 }
 
 fn skip_attributes(whole: &mut Bytes) -> Result<(), Malformed> {
@@ -164,7 +164,7 @@ fn read(whole: &mut Bytes) -> Result<Reply, Malformed> {
         b'#' => Reply::Integer(i64::from(&line[..] == b"t")),
         b'$' => Reply::Bytes(take(whole, length(&line)?)?),
         b'!' => Reply::Error(take(whole, length(&line)?)?),
-        // A verbatim string begins with three letters for its kind.
+        // A verbatim string begins with three letters for its format, and a colon.
         b'=' => {
             let text = take(whole, length(&line)?)?;
             if text.get(3) != Some(&b':') {

@@ -1,4 +1,4 @@
-//! What is said to a server, and what it answers: commands, replies, scripts, records, and the meaning of errors.
+//! The protocol with a server: commands, replies, scripts, records, and the meaning of errors.
 
 pub(crate) mod calls;
 pub(crate) mod command;

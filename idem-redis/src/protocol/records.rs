@@ -1,4 +1,4 @@
-//! Records as Redis keeps them: the bytes, and the times that follow from the key's expiry.
+//! Records as Redis stores them: their bytes, and the times that follow from the key's expiry.
 
 use std::time::Duration;
 
@@ -16,16 +16,17 @@ use idem_core::{Claim, Error, ErrorKind, Fingerprint, Key, Lease, Outcome, Resul
 /// milliseconds and rounds down, and no lease may end there before it ends for its holder.
 const GRACE: u64 = 1;
 const STATE_AT: usize = 1;
-/// Length of a record without the bytes of its checkpoint or outcome.
+/// Length of the part of a record that the scripts read: the codec's header and the first two bytes of the body, of which
+/// the second tells in a locked record whether there is a checkpoint.
 const HEAD_LEN: usize = 88;
-/// What follows them, which in a locked record begins with its checkpoint's step.
+/// Where the checkpoint's step is in a locked record.
 pub(crate) const STEP_AT: usize = 46;
-/// The state of what is left of a key that was released or removed: its token, kept for some seconds.
+/// The state of a value that is left of a released or removed record. It is kept for some seconds for its token.
 const FORGOTTEN: u8 = 4;
-/// Flag in a locked record's state: a waiter wants to be notified of its end.
+/// Flag in the state of a locked record: a waiter wants to be notified when the lease ends.
 const WAITED: u8 = 0x80;
 
-/// A Redis key: the prefix and the storage key as text, in which the first 22 characters stand for the scope.
+/// The Redis key of `key`: the prefix, then the storage key in base64, of which the first 22 characters stand for the scope.
 pub(crate) fn redis_key(prefix: &str, key: &Key) -> String {
     let (scope, rest) = key.storage_key().split_at(16);
     let mut text = String::with_capacity(prefix.len() + 65);
@@ -41,7 +42,8 @@ pub(crate) fn fresh(key: &Key, fingerprint: Fingerprint, claim: &Claim, sequence
     locked(key, fingerprint, token, 1, claim.retention, None)
 }
 
-/// A locked record with a checkpoint. The script keeps all of it but step and checkpoint as they are on record.
+/// A locked record with a checkpoint. The script takes only the bytes from the step on; what precedes them stays as it is on
+/// record.
 pub(crate) fn with_checkpoint(
     key: &Key,
     fingerprint: Fingerprint,
@@ -59,7 +61,7 @@ fn locked(
     retention: Duration,
     checkpoint: Option<Checkpoint>,
 ) -> Result<Vec<u8>> {
-    // The deadline follows from the key's expiry and is not kept.
+    // The deadline follows from the key's expiry and is not stored.
     let locked = Locked { held: true, deadline: Timestamp::default(), retention, checkpoint };
     let state = State::Locked(locked);
     codec::encode(
@@ -69,7 +71,8 @@ fn locked(
     )
 }
 
-/// A completed record. Its times are about right: the script writes them anew where it does more than to put it in place.
+/// A completed record. Its times are approximate. The script corrects them, except on its fast path, which stores the record
+/// as it is.
 pub(crate) fn completed(
     key: &Key,
     fingerprint: Fingerprint,
@@ -88,13 +91,13 @@ pub(crate) fn completed(
     )
 }
 
-/// The record of `lease` as it was locked, if nothing was added to it since.
+/// The record of `lease` as it was when it was locked.
 pub(crate) fn as_locked(lease: &Lease) -> Result<Vec<u8>> {
     let (fingerprint, token) = (*lease.fingerprint(), lease.token());
     locked(lease.key(), fingerprint, token, lease.attempt(), lease.retention(), None)
 }
 
-/// The bytes that identify a holder's record: its token and its fingerprint, as they stand in it.
+/// The bytes that identify a holder's record: its token and its fingerprint, encoded as in the record.
 pub(crate) fn holder_bytes(token: Token, fingerprint: &Fingerprint) -> Bytes {
     let mut bytes = BytesMut::with_capacity(8 + 16 + 32);
     bytes.extend_from_slice(&token.sequence.to_be_bytes());
@@ -103,7 +106,7 @@ pub(crate) fn holder_bytes(token: Token, fingerprint: &Fingerprint) -> Bytes {
     bytes.freeze()
 }
 
-/// A lease as the server counts it.
+/// The length of a lease as the server counts it.
 pub(crate) fn lease_millis(lease: Duration) -> u64 {
     millis(lease).saturating_add(GRACE)
 }
@@ -118,19 +121,19 @@ pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX)
 }
 
-/// What a holder may count on of the `left` milliseconds of its lease.
+/// How much of the `left` milliseconds of its lease a holder may rely on.
 pub(crate) fn lease_left(left: i64) -> Duration {
     Duration::from_millis(u64::try_from(left).unwrap_or(0).saturating_sub(GRACE))
 }
 
-/// Whether the value is only the token of a record that is gone. See `scripts/parts/forget.lua`.
+/// Whether the value is kept only for the token of a record that is gone. See `scripts/parts/forget.lua`.
 pub(crate) fn is_forgotten(bytes: &Bytes) -> bool {
     bytes.len() == HEAD_LEN
         && bytes.get(STATE_AT) == Some(&FORGOTTEN)
         && bytes.first() == Some(&codec::VERSION)
 }
 
-/// Decodes what is kept for `key`. Of a locked record's times only the retention is known by that.
+/// Decodes the value stored for `key`. Of the times of a locked record, the value has only the retention.
 pub(crate) fn decode(key: &Key, bytes: &Bytes) -> Result<Record> {
     if bytes.get(STATE_AT).is_some_and(|state| state & WAITED != 0) {
         let mut unmarked = BytesMut::from(&bytes[..]);
@@ -140,7 +143,7 @@ pub(crate) fn decode(key: &Key, bytes: &Bytes) -> Result<Record> {
     codec::decode(key, bytes, ChecksumScope::Body, Timestamp::default())
 }
 
-/// Decodes what is kept for `key`, which the server forgets `life` milliseconds after `now`.
+/// Decodes the value stored for `key`, which expires `life` milliseconds after `now`.
 pub(crate) fn decode_at(key: &Key, bytes: &Bytes, life: i64, now: Timestamp) -> Result<Record> {
     let Ok(life) = u64::try_from(life) else {
         return Err(Error::new(ErrorKind::Corrupt, Operation::Get, "the record has no expiry"));
@@ -148,7 +151,7 @@ pub(crate) fn decode_at(key: &Key, bytes: &Bytes, life: i64, now: Timestamp) -> 
     let mut record = decode(key, bytes)?;
     record.as_of = now;
     if let State::Locked(locked) = &mut record.state {
-        // What the server shows of the expiry counts from the millisecond that it is in.
+        // The server's `PTTL` counts from its time in whole milliseconds, rounded down.
         let now = Timestamp::from_micros(now.as_micros() / 1_000 * 1_000);
         let retention = millis(locked.retention);
         locked.deadline = if life >= retention {
@@ -160,7 +163,7 @@ pub(crate) fn decode_at(key: &Key, bytes: &Bytes, life: i64, now: Timestamp) -> 
     Ok(record)
 }
 
-/// What a record grants to the owner who holds it.
+/// The grant of a record to the owner who holds it.
 pub(crate) fn grant(record: &Record, valid_for: Duration) -> Grant {
     let checkpoint = record.checkpoint().cloned();
     Grant { token: record.token, attempt: record.attempt, checkpoint, valid_for }

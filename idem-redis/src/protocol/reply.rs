@@ -1,8 +1,8 @@
-//! What a server answers.
+//! The answers of a server.
 
 use bytes::Bytes;
 
-/// An answer. RESP3's kinds of strings are one here, and so are its kinds of lists.
+/// An answer. All string types of RESP3 are one variant here, and so are all its list types.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
     Null,

@@ -1,14 +1,14 @@
-//! The scripts: loaded on connecting, and sent whole on their next use when the server has dropped them.
+//! The scripts. They are loaded on connecting. When the server has dropped a script, its next use sends the whole text.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use sha1::{Digest as _, Sha1};
 
-/// A script, and the digest by which a server that has it runs it.
+/// A script, and the digest by which a server that has loaded it runs it.
 pub(crate) struct Script {
     pub(crate) source: &'static str,
-    /// In hexadecimal digits.
+    /// The SHA-1 digest in hexadecimal digits.
     pub(crate) digest: String,
 }
 
@@ -16,14 +16,14 @@ impl Script {
     fn new(source: &'static str) -> Self {
         let mut digest = String::new();
         for byte in Sha1::digest(source) {
-            // Into a `String`: it cannot fail.
+            // Writing into a `String` cannot fail.
             let _ = write!(digest, "{byte:02x}");
         }
         Self { source, digest }
     }
 }
 
-/// The text of a script's shared parts, and then its own.
+/// The text of a script: its shared parts, followed by its own.
 macro_rules! text {
     ($($part:literal),*; $own:literal) => {
         concat!(
@@ -38,7 +38,7 @@ macro_rules! scripts {
         $($(#[$doc])* pub(crate) static $name: LazyLock<Script> =
             LazyLock::new(|| Script::new(text!($($part),*; $own)));)*
 
-        /// All of them.
+        /// All scripts that are loaded on connecting.
         pub(crate) fn all() -> impl Iterator<Item = &'static Script> {
             [$(&$name,)*].into_iter().map(|script| &**script)
         }
@@ -49,14 +49,15 @@ scripts! {
     LOCK = ["head", "lease", "clock", "touch"; "lock"];
     RENEW = ["head", "holder", "lease"; "renew"];
     CHECKPOINT = ["head", "holder", "lease", "touch"; "checkpoint"];
-    COMPLETE = ["allow_oom", "as_locked", "head", "holder", "lease", "clock", "touch", "tell"; "complete"];
-    RELEASE = ["allow_oom", "head", "holder", "lease", "tell", "forget"; "release"];
-    REMOVE = ["allow_oom", "head", "lease", "tell", "forget"; "remove"];
+    COMPLETE = ["allow_oom", "as_locked", "head", "holder", "lease", "clock", "touch", "notify"; "complete"];
+    RELEASE = ["allow_oom", "head", "holder", "lease", "notify", "forget"; "release"];
+    REMOVE = ["allow_oom", "head", "lease", "notify", "forget"; "remove"];
     GET = [; "get"];
     WAIT = ["head", "lease"; "wait"];
     PROPAGATE = [; "propagate"];
 }
 
-/// Rarely used, and therefore sent whole instead of loaded on connecting.
+/// Rarely used, as is [`MARK_REPLICATED`], and therefore sent whole instead of loaded on connecting.
 pub(crate) static PROBE: LazyLock<Script> = LazyLock::new(|| Script::new(text!(; "probe")));
-pub(crate) static SAY_REPLICATED: LazyLock<Script> = LazyLock::new(|| Script::new(text!(; "replicated")));
+pub(crate) static MARK_REPLICATED: LazyLock<Script> =
+    LazyLock::new(|| Script::new(text!(; "mark_replicated")));

@@ -1,4 +1,4 @@
-//! Waiting until a key is settled, by this process or another.
+//! Waiting until a key is settled, whichever process holds it.
 
 pub(crate) mod subscriptions;
 pub(crate) mod until_settled;

@@ -1,4 +1,4 @@
-//! Subscriptions to completions that another process may make: sharded pub/sub, bounded in number.
+//! Subscriptions, by sharded pub/sub, to the ends of leases that any process may hold. Their number is bounded.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
@@ -14,7 +14,7 @@ pub(crate) struct Subscriptions(Arc<Shared>);
 
 struct Shared {
     channels: Mutex<HashMap<String, Channel>>,
-    most: usize,
+    max: usize,
 }
 
 /// One key that this process waits for.
@@ -23,7 +23,7 @@ struct Channel {
     waiters: usize,
     /// The connection that was asked for notifications.
     link: Arc<Link>,
-    /// Whether it refused the subscription.
+    /// Whether the connection refused the subscription.
     is_refused: bool,
 }
 
@@ -37,21 +37,21 @@ pub(crate) struct Waiter {
 }
 
 impl Subscriptions {
-    /// At most `most` keys at one time.
-    pub(crate) fn new(most: usize) -> Self {
-        Self(Arc::new(Shared { channels: Mutex::default(), most }))
+    /// At most `max` keys at one time.
+    pub(crate) fn new(max: usize) -> Self {
+        Self(Arc::new(Shared { channels: Mutex::default(), max }))
     }
 
-    /// What connections report notifications to.
+    /// The listener to which connections report notifications.
     pub(crate) fn listener(&self) -> Arc<dyn NotificationListener> {
         Arc::clone(&self.0) as Arc<dyn NotificationListener>
     }
 
-    /// Subscribes to `channel` on `link`. `None` when too many keys are waited for.
+    /// Subscribes to `channel` on `link`. `None` when too many keys are waited for already.
     pub(crate) async fn join(&self, channel: &str, link: &Arc<Link>) -> Option<Waiter> {
         let (mut waiter, is_new) = self.0.enter(channel, link)?;
         if is_new && let Err(error) = link.subscribe(channel).await {
-            // Forbidden, or the slot is migrating: the waiter polls then.
+            // Subscribing is forbidden, or the slot is migrating. The waiter polls then.
             tracing::debug!(fault = ?error, "no notifications");
             waiter.is_notified = false;
             self.0.refused(channel, link);
@@ -68,7 +68,7 @@ impl Shared {
     /// Adds a waiter, and says whether `link` must be subscribed first.
     fn enter(self: &Arc<Self>, channel: &str, link: &Arc<Link>) -> Option<(Waiter, bool)> {
         let mut channels = self.channels();
-        let room = channels.len() < self.most;
+        let has_room = channels.len() < self.max;
         let waiter = |changed: &Arc<Notify>, is_notified| Waiter {
             shared: Arc::clone(self),
             channel: channel.to_owned(),
@@ -84,7 +84,7 @@ impl Shared {
                 known.is_refused &= !is_new;
                 Some((waiter(&known.changed, !known.is_refused), is_new))
             }
-            MapEntry::Vacant(place) if room => {
+            MapEntry::Vacant(place) if has_room => {
                 let changed = Arc::new(Notify::new());
                 let waiter = waiter(&changed, true);
                 place.insert(Channel { changed, waiters: 1, link: Arc::clone(link), is_refused: false });
@@ -128,7 +128,7 @@ impl Drop for Waiter {
         }
         let (channel, Channel { link, .. }) = known.remove_entry();
         drop(channels);
-        // Outside a runtime the connection is about to end as well, and the subscription with it.
+        // Without a runtime the connection is about to end too, and the subscription with it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let shared = Arc::clone(&self.shared);
             runtime.spawn(async move { leave(&shared, &link, &channel).await });
@@ -136,7 +136,7 @@ impl Drop for Waiter {
     }
 }
 
-/// Unsubscribes from `channel`, unless there is a waiter for it again.
+/// Unsubscribes from `channel`, unless it has a waiter again.
 async fn leave(shared: &Shared, link: &Link, channel: &str) {
     if shared.channels().contains_key(channel) {
         return;

@@ -1,4 +1,4 @@
-//! [`Store::settled`](idem_core::Store::settled): woken by notifications, and polling as well, since those may be lost.
+//! [`Store::settled`](idem_core::Store::settled): woken by notifications. It polls as well, since notifications may be lost.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,21 +17,21 @@ use crate::settled::subscriptions::{Subscriptions, Waiter};
 use crate::topology::node::server_time::ServerTime;
 use crate::topology::servers::Topology;
 
-/// Polling interval for a key whose notifications should come, but may be lost.
-const NOTIFIED: Duration = Duration::from_secs(1);
+/// Polling interval for a key with notifications, which may be lost.
+const POLL_WITH_NOTIFICATIONS: Duration = Duration::from_secs(1);
 /// Polling interval for a key without notifications.
-const UNNOTIFIED: Duration = Duration::from_millis(250);
+const POLL_WITHOUT_NOTIFICATIONS: Duration = Duration::from_millis(250);
 /// A longer timeout counts as this, so that the deadline can be computed.
-const LONGEST: Duration = Duration::from_hours(365 * 24);
+const MAX_TIMEOUT: Duration = Duration::from_hours(365 * 24);
 
 /// A live lease.
 struct LiveLease {
     left: Duration,
-    /// Whether its holder was asked to notify when it ends.
+    /// Whether its holder was asked to send a notification when it ends.
     will_notify: bool,
 }
 
-/// What waiting for a key needs of a store.
+/// The parts of a store that waiting for a key needs.
 pub(crate) struct Settling<'a> {
     pub(crate) topology: &'a Arc<Topology>,
     pub(crate) time: &'a ServerTime,
@@ -40,15 +40,15 @@ pub(crate) struct Settling<'a> {
 }
 
 impl Settling<'_> {
-    /// Whether `key` is settled within `timeout`; `channel`: its Redis key, by which notifications come.
+    /// Whether `key` is settled within `timeout`. `channel`: its Redis key, which is also the channel of its notifications.
     pub(crate) async fn until_settled(&self, key: &Key, channel: String, timeout: Duration) -> Result<bool> {
-        let over = Instant::now() + timeout.min(LONGEST);
+        let over = Instant::now() + timeout.min(MAX_TIMEOUT);
         let redis_key = Bytes::from(channel.clone());
         let never = Arc::new(Notify::new());
         loop {
             let soon = over.min(Instant::now() + self.call_timeout);
             let waiter = timeout_at(soon, self.join(&channel, &redis_key)).await.ok().flatten();
-            // Registered before the record is read, so that a completion between the two is not missed.
+            // Registered before the record is read, so that a completion in between is not missed.
             let changed = waiter.as_ref().map_or(&never, |waiter| &waiter.changed);
             let mut woken = pin!(changed.notified());
             woken.as_mut().enable();
@@ -59,20 +59,20 @@ impl Settling<'_> {
                 return Ok(false);
             }
             let is_notified = will_notify && waiter.as_ref().is_some_and(|waiter| waiter.is_notified);
-            let pause = if is_notified { NOTIFIED } else { UNNOTIFIED };
+            let pause = if is_notified { POLL_WITH_NOTIFICATIONS } else { POLL_WITHOUT_NOTIFICATIONS };
             let next_poll = over.min(Instant::now() + left.min(pause));
-            // Whether woken or timed out: the record is read again.
+            // Whether woken or timed out, the record is read again.
             let _ = timeout_at(next_poll, woken).await;
         }
     }
 
-    /// The live lease of `key`, whose holder is asked to notify when it ends.
+    /// The live lease of `key`. Asks the holder to send a notification when it ends.
     async fn live_lease(&self, key: &Key, redis_key: &Bytes) -> Result<Option<LiveLease>> {
         let context = self.call_context(redis_key);
         let answered = match context.run(&calls::wait(redis_key), |_| false).await {
             Ok(answered) => answered,
-            // The mark that asks for a notification cannot be written, so only polling is left.
-            Err(error) if error.is_of_writing() => {
+            // The flag that asks for a notification cannot be written, so only polling is left.
+            Err(error) if error.is_write_refused() => {
                 return self.lease_without_notification(key, redis_key).await;
             }
             Err(error) => return Err(error.into_error(Operation::Settled)),
@@ -84,12 +84,12 @@ impl Settling<'_> {
                 Ok(left.map(|left| LiveLease { left, will_notify: true }))
             }
             b"free" => Ok(None),
-            // A damaged record: `get` reports how.
+            // A damaged record: reading it reports what is wrong.
             _ => self.lease_without_notification(key, redis_key).await,
         }
     }
 
-    /// The live lease of `key`, whose holder was not asked.
+    /// The live lease of `key`. Does not ask for a notification.
     async fn lease_without_notification(&self, key: &Key, redis_key: &Bytes) -> Result<Option<LiveLease>> {
         let context = self.call_context(redis_key);
         // Cold path: boxed to keep the caller's future small.
@@ -102,7 +102,7 @@ impl Settling<'_> {
         CallContext::new(self.topology, self.time, redis_key, self.call_timeout)
     }
 
-    /// Begins to wait for notifications; none when none will come.
+    /// Subscribes to the notifications of a key; `None` when none will come.
     async fn join(&self, channel: &str, redis_key: &Bytes) -> Option<Waiter> {
         let node = self.topology.node(self.topology.slot_of(redis_key)).ok()?;
         self.subscriptions.join(channel, &node.notifier().await.ok()?).await

@@ -11,7 +11,7 @@ use crate::store::inner::Inner;
 
 impl Inner {
     /// A call of a holder.
-    pub(super) async fn fenced(&self, lease: &Lease, call: &Call) -> Result<Effect> {
+    pub(super) async fn holder_call(&self, lease: &Lease, call: &Call) -> Result<Effect> {
         let operation = call.operation();
         call.check(self.config.max_outcome)?;
         let redis_key = Bytes::from(self.redis_key(lease.key()));

@@ -1,4 +1,4 @@
-//! What all clones of a store share, and what its calls need of that.
+//! What all clones of a store share, and what several calls need.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,10 +28,10 @@ impl Inner {
         records::redis_key(&self.config.prefix, key)
     }
 
-    /// How long the token of a removed record is kept. The stores' knowledge of the servers' time differs by less.
+    /// How long the token of a removed record is kept: longer than the stores' estimates of the server's time can differ.
     pub(super) fn remembered(&self) -> Duration {
-        const LEAST: Duration = Duration::from_secs(10);
-        LEAST.max(self.config.response_timeout)
+        const MIN: Duration = Duration::from_secs(10);
+        MIN.max(self.config.response_timeout)
     }
 
     pub(super) fn call_context(&self, redis_key: &[u8]) -> CallContext<'_> {
@@ -48,7 +48,7 @@ impl Inner {
     ) -> Error {
         match context.read(key, redis_key).await {
             Err(error) => error.during(operation),
-            // It was changed meanwhile, or is damaged in a part that only the script reads.
+            // The record has changed since, or is damaged in a part that only the script reads.
             Ok(_) => Error::new(ErrorKind::Corrupt, operation, "the record cannot be read"),
         }
     }

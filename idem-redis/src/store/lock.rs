@@ -1,4 +1,4 @@
-//! `lock`: by one plain command where that suffices, else by a script.
+//! `lock`: one plain command where that suffices, else a script.
 
 use bytes::Bytes;
 use idem_core::backend::{Answer, Grant, Sent};
@@ -12,7 +12,7 @@ use crate::retry::{Answered, CallContext, CallError};
 use crate::store::inner::Inner;
 
 impl Inner {
-    /// `lock`, first by the plain command, which suffices for fresh and for completed keys.
+    /// `lock`. The plain command comes first, and suffices for fresh and for completed keys.
     pub(super) async fn lock_record(
         &self,
         key: &Key,
@@ -41,8 +41,8 @@ impl Inner {
                     }
                 }
             }
-            // The script still serves keys that are on record.
-            Err(error) if error.is_of_writing() => may_be_locked = error.unsure,
+            // Where writes are refused, the script can still serve keys that are on record.
+            Err(error) if error.is_write_refused() => may_be_locked = error.unsure,
             Err(error) => return Err(error.into_error(Operation::Lock)),
         }
         let confirm = self.config.confirm_replays;
@@ -51,7 +51,7 @@ impl Inner {
         Box::pin(self.lock_by_script(&context, key, &request, || fresh(token, claim), may_be_locked)).await
     }
 
-    /// `may_be_locked`: whether an earlier attempt may have been done.
+    /// `may_be_locked`: whether an earlier attempt may have locked the key.
     async fn lock_by_script(
         &self,
         context: &CallContext<'_>,

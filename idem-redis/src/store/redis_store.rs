@@ -1,4 +1,4 @@
-//! The store. What is sent for its calls and what the answers mean is in `protocol/calls.rs`.
+//! The store. `protocol/calls.rs` has the requests of its calls and the meaning of the answers.
 
 use std::any::Any;
 use std::fmt;
@@ -25,19 +25,19 @@ use crate::topology::servers::Topology;
 
 /// A store of idempotency keys in Redis. Clones are the same store.
 ///
-/// See the [crate's documentation](crate) for what it keeps and what may be lost.
+/// See the [crate's documentation](crate) for what the store keeps and what may be lost.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Inner>);
 
 impl RedisStore {
-    /// Connects, and refuses servers that may lose what they are given.
+    /// Connects, and refuses servers that may lose data.
     ///
     /// # Errors
     /// [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig) for a configuration that cannot work: a wrong password, a server that
-    /// evicts or is too old, a cluster where one server is named or the other way round, acknowledgements
-    /// ([`Acks`](crate::Acks)) that nobody can give.
-    /// [`Unavailable`](idem_core::ErrorKind::Unavailable) for what may pass: no server answers, slots of a cluster have no master, a
-    /// master that had a replica has none.
+    /// evicts keys or is too old, a cluster where one server is configured or the other way round, acknowledgements
+    /// ([`Acks`](crate::Acks)) that no server can give.
+    /// [`Unavailable`](idem_core::ErrorKind::Unavailable) for conditions that may pass: no server answers, slots of a cluster
+    /// have no master, a master that had a replica has none.
     ///
     /// # Cancel safety
     /// A dropped future leaves nothing behind but connections that end by themselves.
@@ -70,7 +70,7 @@ impl Store for RedisStore {
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Effect> {
-        self.0.fenced(lease, &Call::Renew { token: lease.token(), duration }).await
+        self.0.holder_call(lease, &Call::Renew { token: lease.token(), duration }).await
     }
 
     async fn checkpoint(
@@ -81,15 +81,15 @@ impl Store for RedisStore {
         duration: Duration,
     ) -> Result<Effect> {
         let checkpoint = Checkpoint::new(step, progress);
-        self.0.fenced(lease, &Call::Checkpoint { token: lease.token(), checkpoint, duration }).await
+        self.0.holder_call(lease, &Call::Checkpoint { token: lease.token(), checkpoint, duration }).await
     }
 
     async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Effect> {
-        self.0.fenced(lease, &Call::Complete { token: lease.token(), outcome, retention }).await
+        self.0.holder_call(lease, &Call::Complete { token: lease.token(), outcome, retention }).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<Effect> {
-        self.0.fenced(lease, &Call::Release { token: lease.token() }).await
+        self.0.holder_call(lease, &Call::Release { token: lease.token() }).await
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>> {
@@ -112,7 +112,7 @@ impl Store for RedisStore {
         Ok(removed)
     }
 
-    /// Nothing to do: Redis removes what has expired.
+    /// Does nothing: Redis itself removes what has expired.
     async fn expire(&self, _budget: usize) -> Result<Expired> {
         Ok(Expired::default())
     }

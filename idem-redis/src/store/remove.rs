@@ -29,7 +29,7 @@ impl Inner {
                 b"applied" => return Ok(true),
                 b"gone" => return Ok(unsure),
                 b"held" => return Ok(false),
-                // The value is damaged, or no record at all.
+                // The value is damaged, or is not a record at all.
                 _ => {}
             },
             Err(error) if force && error.is_corrupt() => {}

@@ -1,6 +1,7 @@
-//! What a server may send: whatever it is, nothing panics, and what is read is what was written.
+//! Fuzz tests of what a server may send: nothing panics, and the decoder reads what was encoded.
 //!
-//! `scripts/fuzz` gives each target a million inputs. Another reader of RESP3 is the measure: `redis-protocol`.
+//! The decoder is compared with that of the crate `redis-protocol`. Each test gets
+//! 10,000 inputs, or the number in `IDEM_FUZZ_INPUTS`; `scripts/fuzz` sets that to a million.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bytes::{Bytes, BytesMut};
@@ -16,20 +17,20 @@ use crate::protocol::reply::{Reply, ScriptReply};
 use crate::protocol::{calls, records};
 use crate::topology::cluster::view::View;
 
-/// How many inputs each target gets.
+/// How many inputs each test gets.
 fn inputs() -> ProptestConfig {
     let inputs = std::env::var("IDEM_FUZZ_INPUTS").map(|number| number.parse().unwrap());
     ProptestConfig { max_shrink_iters: 10_000, ..ProptestConfig::with_cases(inputs.unwrap_or(10_000)) }
 }
 
-const MOST_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 fn next(buffer: &mut BytesMut) -> Result<Option<Frame>, Malformed> {
-    Decoder::new(MOST_BYTES).next(buffer)
+    Decoder::new(MAX_BYTES).next(buffer)
 }
 
-/// What is written, and what is to be read.
-type Written = (Vec<u8>, Reply);
+/// The bytes of a reply, and the reply that must be decoded from them.
+type Encoded = (Vec<u8>, Reply);
 
 fn line(kind: char, text: &str) -> Vec<u8> {
     format!("{kind}{text}\r\n").into_bytes()
@@ -39,7 +40,7 @@ fn sized(kind: char, bytes: &[u8]) -> Vec<u8> {
     [&line(kind, &bytes.len().to_string()), bytes, b"\r\n"].concat()
 }
 
-fn reply() -> impl Strategy<Value = Written> {
+fn reply() -> impl Strategy<Value = Encoded> {
     let text = "[ -~]{0,20}";
     let single = prop_oneof![
         Just((b"_\r\n".to_vec(), Reply::Null)),
@@ -60,7 +61,7 @@ fn reply() -> impl Strategy<Value = Written> {
     })
 }
 
-/// Nearly what a server sends.
+/// Bytes that resemble what a server sends.
 fn garbage() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         3 => reply().prop_map(|(written, _)| written),
@@ -78,7 +79,7 @@ fn garbage() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// What the other reader has read; none for what is read here otherwise on purpose.
+/// The reply for what the other decoder has read; `None` for frames that this crate reads differently on purpose.
 fn converted(frame: &RangeFrame, bytes: &Bytes) -> Option<Reply> {
     let slice = |range: &(usize, usize)| bytes.slice(range.0..range.1);
     Some(match frame {
@@ -103,7 +104,7 @@ proptest! {
     #![proptest_config(inputs())]
 
     #[test]
-    fn what_is_written_is_read_in_whatever_pieces_it_comes(
+    fn frames_are_decoded_however_the_bytes_are_split(
         frames in vec((reply(), any::<bool>()), 1..5),
         lengths in vec(1..40_usize, 1..8),
     ) {
@@ -122,7 +123,7 @@ proptest! {
             }
         }
         let (mut buffer, mut read, mut rest) = (BytesMut::new(), Vec::new(), &written[..]);
-        let mut decoder = Decoder::new(MOST_BYTES);
+        let mut decoder = Decoder::new(MAX_BYTES);
         for length in lengths.into_iter().cycle() {
             let (piece, later) = rest.split_at(length.min(rest.len()));
             rest = later;
@@ -139,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn another_reader_reads_the_same(bytes in garbage()) {
+    fn another_decoder_reads_the_same(bytes in garbage()) {
         let mut buffer = BytesMut::from(&bytes[..]);
         let whole = Bytes::from(bytes);
         let read = next(&mut buffer);
@@ -176,7 +177,7 @@ proptest! {
 }
 
 #[test]
-fn what_would_take_all_memory_or_stack_is_refused() {
+fn frames_that_would_exhaust_memory_or_stack_are_refused() {
     let nested = |depth: usize| b"*1\r\n".repeat(depth);
     for (bytes, read) in [
         (nested(100_000), Err(Malformed)),

@@ -1,4 +1,4 @@
-//! Tests across several modules of the crate.
+//! Tests that span several modules of the crate.
 
 mod fuzz;
 mod provoked;

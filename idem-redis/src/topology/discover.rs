@@ -1,4 +1,4 @@
-//! Asking servers which ones are masters: all at once, so that a dead server causes no delay.
+//! Asks servers which of them are masters, all at once, so that a dead server causes no delay.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use crate::topology::cluster::slots::SLOTS;
 use crate::topology::cluster::view::View;
 use crate::topology::node::connections::Node;
 
-/// How long to wait for better answers after the first.
+/// How long to wait for better answers after the first one.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// The answers that come until shortly after the first one: at least one.
+/// The answers that arrive until [`GRACE`] after the first one: at least one.
 async fn gather<T: 'static>(
     mut asked: JoinSet<Result<T, AttemptError>>,
     nobody: &'static str,
@@ -45,8 +45,8 @@ async fn gather<T: 'static>(
     }
 }
 
-/// The cluster of `nodes` as seen by the one with the highest epoch. `is_known`: whether the cluster's ids are known, so that
-/// each node was compared with them. Otherwise all answers must be of one cluster.
+/// The cluster of `nodes`, as the node with the highest epoch sees it. `is_known`: whether the cluster's ids are known, so
+/// that each answer was compared with them. Otherwise all answers must be about one cluster.
 pub(crate) async fn ask_cluster(nodes: Vec<Arc<Node>>, is_known: bool) -> Result<View, AttemptError> {
     let nobody = "no server of the cluster is known";
     let views = gather(nodes.into_iter().map(ask_node).collect(), nobody).await?;
@@ -63,7 +63,7 @@ pub(crate) async fn ask_cluster(nodes: Vec<Arc<Node>>, is_known: bool) -> Result
 }
 
 async fn ask_node(node: Arc<Node>) -> Result<View, AttemptError> {
-    let view = View::ask(&*node.asking_link().await?).await?;
+    let view = View::ask(&*node.query_link().await?).await?;
     if view.ranges.is_empty() {
         return Err(AttemptError::Later(Cause::new(format!("{} knows no slots", node.address()))));
     }
@@ -71,7 +71,7 @@ async fn ask_node(node: Arc<Node>) -> Result<View, AttemptError> {
     Ok(view)
 }
 
-/// Refuses a cluster in which some keys could not be kept.
+/// Refuses a cluster that cannot store every key.
 pub(crate) fn refuse_unless_whole(view: &View) -> Result<(), AttemptError> {
     let uncovered = view.uncovered();
     if uncovered > 0 {
@@ -87,32 +87,32 @@ pub(crate) fn refuse_unless_whole(view: &View) -> Result<(), AttemptError> {
     Ok(())
 }
 
-/// The master that sentinels name.
-pub(crate) struct Named {
+/// The master that a sentinel names.
+pub(crate) struct NamedMaster {
     pub(crate) master: Address,
-    /// Replicas that it has or had, as far as the sentinel may tell.
+    /// How many replicas the master has or had. 0 where the sentinel may not be asked.
     pub(crate) replicas: u64,
     /// Rises with every failover that the sentinel knows of.
     pub(crate) epoch: u64,
 }
 
-/// The master that `sentinels` call `master_name`, according to the sentinel with the highest epoch. `epoch`: the
-/// highest seen before. An older one is believed only from a majority: then the sentinels were set up anew.
+/// The master that `sentinels` call `master_name`, according to the sentinel with the highest epoch. `epoch`: the highest
+/// seen before. A lower one is believed only when a majority answers: then the sentinels were set up anew.
 pub(crate) async fn ask_sentinels(
     connector: &Arc<Connector>,
     sentinels: &[Address],
     master_name: &str,
     epoch: u64,
-) -> Result<Named, AttemptError> {
+) -> Result<NamedMaster, AttemptError> {
     let ask =
         |sentinel: &Address| ask_sentinel(Arc::clone(connector), sentinel.clone(), master_name.to_owned());
     let asked = sentinels.iter().map(ask).collect();
     let nobody = "no sentinel is known";
     let answers = gather(asked, nobody).await?;
-    let is_most = answers.len() * 2 > sentinels.len();
+    let is_majority = answers.len() * 2 > sentinels.len();
     let best = answers.into_iter().max_by_key(|named| named.epoch);
     let named = best.ok_or_else(|| AttemptError::Later(Cause::new(nobody)))?;
-    if named.epoch < epoch && !is_most {
+    if named.epoch < epoch && !is_majority {
         return Err(AttemptError::Later(Cause::new(
             "the sentinels that have heard of the last failover do not answer",
         )));
@@ -124,7 +124,7 @@ async fn ask_sentinel(
     connector: Arc<Connector>,
     sentinel: Address,
     master_name: String,
-) -> Result<Named, AttemptError> {
+) -> Result<NamedMaster, AttemptError> {
     let link = Link::open(&connector, &sentinel).await?;
     let ask = async |what| link.ask(["SENTINEL".into(), what, master_name.clone().into()]).await;
     let answer = ask("GET-MASTER-ADDR-BY-NAME".into()).await?;
@@ -134,17 +134,17 @@ async fn ask_sentinel(
     let Some([host, port]) = answer.array() else { return Err(unknown()) };
     let (host, port) = (host.text().ok_or_else(unknown)?, port.text().ok_or_else(unknown)?);
     let port = port.parse().map_err(|_| unknown())?;
-    let more = match ask("MASTER".into()).await {
-        Ok(more) => more,
-        // A user who may not ask that.
+    let details = match ask("MASTER".into()).await {
+        Ok(details) => details,
+        // The user may not ask for this.
         Err(AttemptError::Refused(..)) => Reply::Null,
         Err(error) => return Err(error),
     };
     let number = |name| {
-        let mut pairs = more.array().unwrap_or_default().chunks_exact(2);
+        let mut pairs = details.array().unwrap_or_default().chunks_exact(2);
         pairs.find(|pair| pair[0].text() == Some(name))?[1].text()?.parse().ok()
     };
-    Ok(Named {
+    Ok(NamedMaster {
         master: Address::Tcp { host: host.to_owned(), port },
         replicas: number("num-slaves").unwrap_or(0),
         epoch: number("config-epoch").unwrap_or(0),

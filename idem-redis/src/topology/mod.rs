@@ -1,4 +1,4 @@
-//! The servers: which one has which slot, found out at the start and kept up to date.
+//! The servers: which of them has which slot, discovered on opening and kept up to date.
 
 mod active_watcher;
 pub(crate) mod cluster;

@@ -1,4 +1,4 @@
-//! Opening: finds and checks the servers, and decides what must hold a write.
+//! Opening: finds and checks the servers, and decides how many replicas must hold a write.
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
@@ -27,7 +27,7 @@ use crate::topology::servers::{Topology, no_server_known};
 
 /// How long a write may take to reach the disk with `appendfsync everysec`: a server waits at most two seconds for a sync in
 /// progress.
-const LONGEST_EVERYSEC: Duration = Duration::from_secs(2);
+const MAX_EVERYSEC_DELAY: Duration = Duration::from_secs(2);
 
 impl Topology {
     /// Finds the servers, checks them, and begins to watch them.
@@ -61,7 +61,7 @@ impl Topology {
             active_watcher: ActiveWatcher::new(config.check_interval),
         });
         let required_acks = topology.begin(config).await?;
-        // Set here and nowhere else.
+        // Cannot fail: it is set only here.
         let _ = topology.common.required_acks.set(required_acks);
         let nodes = topology.table().nodes.clone();
         let replicated = nodes.into_iter().map(|node| async move { node.replicate_marker().await });
@@ -79,12 +79,12 @@ impl Topology {
         };
         for node in &self.table().nodes {
             let link = node.link(node.next_connection()).await?;
-            requirements::scripts(&link, &node.server.probe_key()).await?;
+            requirements::check_scripts(&link, &node.server.probe_key()).await?;
             if required_acks.waits() {
-                requirements::waiting(&link, required_acks.is_for_disk()).await?;
+                requirements::check_waiting(&link, required_acks.is_for_disk()).await?;
             }
             if required_acks.is_for_disk() {
-                refuse_unless_disk_is_soon(node, config.ack_timeout)?;
+                refuse_slow_fsync(node, config.ack_timeout)?;
             }
         }
         Ok(required_acks)
@@ -100,8 +100,8 @@ impl Topology {
         Ok(RequiredAcks::of_cluster(acks, &view, &self.shards()))
     }
 
-    /// Refuses a cluster with a master that has no replica, unless the configuration allows that. The error's kind tells a
-    /// master that never had a replica from one that is likely to have one again.
+    /// Refuses a cluster with a master that has no replica. The kind of the error distinguishes a master that never had a
+    /// replica from one that is likely to have one again.
     async fn refuse_orphans(&self, view: &View) -> Result<(), AttemptError> {
         let orphan = view.ranges.iter().find(|range| range.replicas.is_empty());
         let Some(Range { master, .. }) = orphan else { return Ok(()) };
@@ -147,14 +147,15 @@ impl Topology {
     }
 }
 
-/// With `everysec` a write reaches the disk within a second, or within two where the disk is busy.
-fn refuse_unless_disk_is_soon(node: &Node, ack_timeout: Duration) -> Result<(), AttemptError> {
+/// Refuses a server whose writes may not reach its disk within `ack_timeout`. With `everysec` they reach it within a second,
+/// or within two where the disk is busy.
+fn refuse_slow_fsync(node: &Node, ack_timeout: Duration) -> Result<(), AttemptError> {
     let facts = node.server.facts().ok_or_else(no_server_known)?;
     let Keeps::Appended { fsync } = &facts.keeps else { return Ok(()) };
     let message = match fsync.as_deref() {
         Some("no") => "acks = disk needs another appendfsync than no".to_owned(),
-        Some("everysec") if ack_timeout < LONGEST_EVERYSEC => format!(
-            "with appendfsync everysec, acks = disk needs an ack_timeout of {LONGEST_EVERYSEC:?} at least, and a longer \
+        Some("everysec") if ack_timeout < MAX_EVERYSEC_DELAY => format!(
+            "with appendfsync everysec, acks = disk needs an ack_timeout of {MAX_EVERYSEC_DELAY:?} at least, and a longer \
              response_timeout; or set appendfsync always"
         ),
         _ => return Ok(()),

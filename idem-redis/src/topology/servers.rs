@@ -1,4 +1,4 @@
-//! The servers of a store: which one has which slot, as far as is known.
+//! The servers of a store: which of them has which slot, as far as is known.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,7 +25,7 @@ use crate::topology::node::required_acks::RequiredAcks;
 pub(crate) struct Topology {
     pub(super) deployment: Deployment,
     pub(super) seeds: Vec<Address>,
-    /// Connects to sentinels, which have their own users.
+    /// The connector to sentinels, which have their own users.
     pub(super) sentinel_connector: Arc<Connector>,
     pub(super) common: Arc<Common>,
     pub(super) check_interval: Duration,
@@ -34,9 +34,9 @@ pub(crate) struct Topology {
     pub(super) nodes: Mutex<HashMap<Address, Arc<Node>>>,
     /// Whether every master keeps what it acknowledged across a restart, as of the last check.
     pub(super) is_durable: AtomicBool,
-    /// The epoch of the latest failover that a sentinel reported.
+    /// The epoch of the last failover that a sentinel reported.
     pub(super) sentinel_epoch: AtomicU64,
-    /// Something is wrong: the servers are to be checked soon.
+    /// Notified when a call fails or is redirected: which server has which slot must be found out again soon.
     pub(super) refresh_requested: Notify,
     pub(super) active_watcher: ActiveWatcher,
 }
@@ -66,17 +66,18 @@ impl Topology {
         Arc::clone(nodes.entry(address.clone()).or_insert_with(new))
     }
 
-    /// What must hold a write to `slot` at `node`. `asking`: the node is only importing the slot, and has its own replicas.
+    /// What must hold a write to `slot` at `node`. `asking`: the node is only importing the slot, so its own replicas count
+    /// instead of those of the slot's master.
     pub(crate) fn acknowledgers(&self, slot: u16, node: &Arc<Node>, asking: bool) -> Acknowledgers {
         let Some(required_acks) = self.common.required_acks.get() else { return Acknowledgers::default() };
         let is_newcomer = node.is_newcomer();
         let slot = if asking { self.table().slot_of(node).filter(|_| !is_newcomer) } else { Some(slot) };
-        // For a master that is in no view of the cluster, its own count of replicas is used.
+        // For a master that is in no view of the cluster yet, the number of replicas that it last reported counts.
         let online = if is_newcomer || slot.is_none() { node.server.facts() } else { None };
         required_acks.of(slot, online.map_or(0, |facts| facts.replicas))
     }
 
-    /// A server said that `slot` is at `to`, or elsewhere.
+    /// Records that, according to a server, `slot` is at `to`. `None`: at an unknown server.
     pub(crate) fn moved(&self, slot: u16, to: Option<&Address>) {
         if let Some(to) = to {
             let node = self.at(to);
@@ -94,7 +95,7 @@ impl Topology {
         self.request_refresh();
     }
 
-    /// Something is wrong: have the servers checked soon.
+    /// Has the watcher find out soon which server has which slot.
     pub(crate) fn request_refresh(&self) {
         self.refresh_requested.notify_one();
     }
@@ -110,7 +111,7 @@ impl Topology {
         Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The cluster as seen by the server with the highest epoch. `is_known`: whether the cluster was seen before.
+    /// The cluster, as the server with the highest epoch sees it. `is_known`: whether the cluster was seen before.
     pub(super) async fn ask_cluster(&self, is_known: bool) -> Result<View, AttemptError> {
         let known = self.table().nodes.iter().map(|node| node.address().clone()).collect::<Vec<_>>();
         let unknown = self.seeds.iter().filter(|seed| !known.contains(seed));
@@ -118,7 +119,7 @@ impl Topology {
         discover::ask_cluster(asked, is_known).await
     }
 
-    /// Finds the one master, and tells how many replicas it has or had, as far as is known without asking it.
+    /// Finds the one master. Returns how many replicas it has or had, as far as is known without asking it.
     pub(super) async fn find_master(&self) -> Result<u64, AttemptError> {
         if let Deployment::Sentinel { master_name } = &self.deployment {
             let epoch = self.sentinel_epoch.load(Ordering::Acquire);
@@ -142,7 +143,7 @@ impl Topology {
         self.replace(SlotTable::single(self.at(master)));
     }
 
-    /// Adopts `view`. A slot without a master there stays where it was: the node may know less than this store.
+    /// Adopts `view`. A slot that has no master in `view` stays where it was, since the node may know less than this store.
     pub(super) fn adopt(&self, view: &View) {
         let mut shards = self.shards();
         if !shards.learn(view) {
@@ -170,10 +171,11 @@ impl Topology {
         self.common.shards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets servers without slots. Calls in flight on them continue.
+    /// Replaces the slot table, and drops servers without slots. Calls in flight on those continue.
     fn replace(&self, table: SlotTable<Node>) {
         let before = self.table();
-        // A new master may lack data that it is believed to have. Closing makes the store connect again and check it.
+        // A new master may lack data that it is believed to have. Closing its connections makes the store connect again,
+        // which checks the data.
         let is_new = |node: &&Arc<Node>| {
             if before.nodes.is_empty() { !node.server.has_marker() } else { before.slot_of(node).is_none() }
         };
@@ -187,7 +189,7 @@ impl Topology {
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
     }
 
-    /// Updates whether the store is durable.
+    /// Finds out anew whether the store is durable, from the last checks of its masters.
     pub(super) fn update_durability(&self) {
         let table = self.table();
         let mut masters = table.nodes.iter();
@@ -201,7 +203,7 @@ impl Topology {
         self.is_durable.load(Ordering::Acquire)
     }
 
-    /// Whether a replica has what was acknowledged.
+    /// Whether at least one replica holds what was acknowledged.
     pub(crate) fn is_replicated(&self) -> bool {
         self.common.required_acks.get().is_some_and(RequiredAcks::is_replicated)
     }

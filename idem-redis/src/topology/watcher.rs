@@ -1,4 +1,5 @@
-//! The background task that watches the servers: which has which slot, and whether each still meets the requirements.
+//! The background task that watches the servers: which of them has which slot, and whether each still meets the
+//! requirements.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -10,14 +11,14 @@ use crate::protocol::errors::attempt_error::AttemptError;
 use crate::topology::node::connections::Node;
 use crate::topology::servers::Topology;
 
-/// How often a watcher shows that it is alive.
+/// How often a watcher sends a heartbeat.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long to wait for checks. Later ones go on in the background.
+/// How long to wait for checks. Those that take longer go on in the background.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The least pause between two refreshes.
-const PAUSE: Duration = Duration::from_millis(50);
+/// The shortest pause between two refreshes.
+const MIN_PAUSE: Duration = Duration::from_millis(50);
 
 impl Topology {
     /// Starts a watcher in the caller's runtime, unless one is active.
@@ -37,7 +38,7 @@ impl Topology {
         Ok(())
     }
 
-    /// Checks all servers concurrently. One that hangs delays neither the others nor their next checks.
+    /// Checks all servers concurrently. A server that hangs delays neither the checks of the others nor their next ones.
     async fn check(&self, checks: &mut Checks) {
         let nodes = self.table().nodes.clone();
         checks.begin(&nodes);
@@ -57,30 +58,31 @@ impl Topology {
 #[derive(Default)]
 struct Checks {
     tasks: JoinSet<()>,
-    under_way: Vec<(Arc<Node>, AbortHandle)>,
+    running: Vec<(Arc<Node>, AbortHandle)>,
 }
 
 impl Checks {
     /// Starts a check of each of `nodes` whose last check has ended.
     fn begin(&mut self, nodes: &[Arc<Node>]) {
-        self.under_way.retain(|(_, check)| !check.is_finished());
+        self.running.retain(|(_, check)| !check.is_finished());
         for node in nodes {
-            if !self.under_way.iter().any(|(other, _)| Arc::ptr_eq(other, node)) {
+            if !self.running.iter().any(|(other, _)| Arc::ptr_eq(other, node)) {
                 let checked = Arc::clone(node);
                 let check = self.tasks.spawn(async move { checked.check().await });
-                self.under_way.push((Arc::clone(node), check));
+                self.running.push((Arc::clone(node), check));
             }
         }
     }
 
-    /// Waits until all have ended, or until the timeout.
+    /// Waits until all checks have ended, for at most [`CHECK_TIMEOUT`].
     async fn wait(&mut self) {
         let ended = async { while self.tasks.join_next().await.is_some() {} };
-        let _some_are_late = timeout(CHECK_TIMEOUT, ended).await;
+        // On a timeout, the late checks go on.
+        let _ = timeout(CHECK_TIMEOUT, ended).await;
     }
 }
 
-/// The watching task. It resigns when it is dropped, at the latest with its runtime.
+/// The watching task. It resigns when it is dropped, which happens at the latest when its runtime ends.
 struct Watcher {
     topology: Weak<Topology>,
     number: u64,
@@ -96,16 +98,16 @@ impl Drop for Watcher {
 
 impl Watcher {
     async fn run(self) {
-        // Heartbeats must go on while a check waits.
+        // Heartbeats must go on while a check is waiting.
         tokio::select! {
             () = self.watch() => {}
             () = self.heartbeat() => {}
         }
     }
 
-    /// Shows that it is alive, while it is the active watcher.
+    /// Sends heartbeats for as long as this is the active watcher.
     async fn heartbeat(&self) {
-        while self.still().is_some() {
+        while self.topology_if_active().is_some() {
             sleep(HEARTBEAT_INTERVAL).await;
         }
     }
@@ -113,12 +115,12 @@ impl Watcher {
     /// Checks the servers periodically, and soon after a refresh was requested, until the topology is dropped.
     async fn watch(&self) {
         let mut checks = Checks::default();
-        while let Some(topology) = self.still() {
+        while let Some(topology) = self.topology_if_active() {
             let (active_watcher, check_interval) = (&topology.active_watcher, topology.check_interval);
             let is_by_timer = tokio::select! {
                 () = topology.refresh_requested.notified() => false,
-                // Woken at least this often, since nothing wakes this task when the topology is dropped.
-                () = sleep(PAUSE.max(active_watcher.until_check().min(HEARTBEAT_INTERVAL))) => true,
+                // Wakes up at every heartbeat at the latest, since nothing wakes this task when the topology is dropped.
+                () = sleep(MIN_PAUSE.max(active_watcher.until_check().min(HEARTBEAT_INTERVAL))) => true,
             };
             if is_by_timer && !active_watcher.until_check().is_zero() {
                 continue;
@@ -131,12 +133,12 @@ impl Watcher {
                 active_watcher.checked(check_interval);
             }
             drop(topology);
-            sleep(PAUSE).await;
+            sleep(MIN_PAUSE).await;
         }
     }
 
     /// The topology, unless it was dropped or another watcher took over.
-    fn still(&self) -> Option<Arc<Topology>> {
-        self.topology.upgrade().filter(|topology| topology.active_watcher.is_still(self.number))
+    fn topology_if_active(&self) -> Option<Arc<Topology>> {
+        self.topology.upgrade().filter(|topology| topology.active_watcher.is_active(self.number))
     }
 }

@@ -1,4 +1,4 @@
-//! A proxy before a server that can be cut at the worst moments.
+//! A proxy in front of a server, whose connections can be cut at the worst moments.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,12 +6,12 @@ use idem_servers::redis::Node;
 
 use crate::proxy::{Act, Proxy, has};
 
-/// When a connection is cut that carries a certain command.
+/// When to cut a connection that carries a certain command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// Before the server gets it.
+    /// Before the server gets the command.
     Before,
-    /// Once the server has answered it, before the client gets the answer.
+    /// After the server has answered the command, before the client gets the answer.
     After,
 }
 
@@ -21,7 +21,7 @@ struct Order {
     times: u32,
 }
 
-/// Hands on what comes until it is told to cut. Ends with all its connections when it is dropped.
+/// Passes everything on until it is told to cut. When it is dropped, all its connections end.
 pub(crate) struct CuttingProxy {
     proxy: Proxy,
     order: Arc<Mutex<Option<Order>>>,
@@ -50,7 +50,7 @@ impl CuttingProxy {
         *self.order.lock().unwrap() = Some(Order { word, cut, times });
     }
 
-    /// Whether every cut that was ordered has been made.
+    /// Whether every requested cut has been made.
     pub(crate) fn is_done(&self) -> bool {
         self.order.lock().unwrap().is_none()
     }
@@ -60,7 +60,7 @@ impl CuttingProxy {
     }
 }
 
-/// Takes one cut off the order, where this request is meant.
+/// Counts down the requested cuts if `request` has the word. Returns how to cut.
 fn cuts(order: &Mutex<Option<Order>>, request: &[u8]) -> Option<Cut> {
     let mut order = order.lock().unwrap();
     let ordered = order.as_mut()?;

@@ -1,5 +1,5 @@
-//! What the conformance kit cannot ask: servers that refuse, fail or hang, records that are damaged, replicas that
-//! do not answer. Against real servers, each test with its own.
+//! Tests beyond the conformance kit: servers that refuse, fail or hang, records that are damaged, replicas that do not
+//! answer. They run against real servers; each test has its own.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod attempts;

@@ -1,4 +1,4 @@
-//! A proxy before a server that holds back, answers instead, or ends the connection at a chosen word.
+//! A proxy in front of a server. At chosen requests it delays, answers in the server's place, or ends the connection.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// What becomes of what a client sends.
+/// What the proxy does with a piece of a request.
 pub(crate) enum Act {
     Pass,
-    /// Passes it on after a while.
+    /// Passes it on after a delay.
     Late(Duration),
     /// Passes it on once the gate is open.
     Gate(watch::Receiver<bool>),
@@ -23,28 +23,28 @@ pub(crate) enum Act {
     End,
     /// Passes it on, drops the answer, and ends the connection.
     LoseAnswer,
-    /// The same, and runs this command before it ends the connection.
+    /// As `LoseAnswer`, but runs this command before it ends the connection.
     LoseAnswerAndRun(&'static [&'static str]),
-    /// Answers this in place of the server, which does not get it.
+    /// Answers this in place of the server, which does not get the request.
     AnswerInstead(&'static [u8]),
-    /// Says this first, and passes it on.
-    SayFirst(Vec<u8>),
-    /// Answers this, again and again, in place of the server; tells how many bytes were taken.
-    Say {
+    /// Sends this to the client first, and then passes the request on.
+    AnswerFirst(Vec<u8>),
+    /// Sends `first` and then `again` without end in place of the server. `taken` counts the bytes that the client took.
+    AnswerEndlessly {
         first: Vec<u8>,
         again: Vec<u8>,
         taken: Arc<AtomicUsize>,
     },
 }
 
-/// Ends with all its connections when it is dropped.
+/// A proxy. When it is dropped, all its connections end.
 pub(crate) struct Proxy {
     addr: SocketAddr,
     _connections: JoinSet<()>,
 }
 
 impl Proxy {
-    /// `act` is asked for each piece that comes, with the number of its connection (from 1).
+    /// `act` decides about each piece that arrives, given the number of its connection (from 1).
     pub(crate) async fn start(
         server: &Node,
         act: impl Fn(usize, &[u8]) -> Act + Send + Sync + 'static,
@@ -105,12 +105,12 @@ async fn carry(
                         }
                         return Ok(());
                     }
-                    Act::AnswerInstead(said) => {
-                        client.write_all(said).await?;
+                    Act::AnswerInstead(reply) => {
+                        client.write_all(reply).await?;
                         continue;
                     }
-                    Act::SayFirst(said) => client.write_all(&said).await?,
-                    Act::Say { first, again, taken } => {
+                    Act::AnswerFirst(reply) => client.write_all(&reply).await?,
+                    Act::AnswerEndlessly { first, again, taken } => {
                         client.write_all(&first).await?;
                         loop {
                             client.write_all(&again).await?;

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers that the tests share.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use bytes::Bytes;
 use idem_core::{
     Claim, Effect, ErrorKind, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Result, Scope, Store,
 };
-use idem_redis::{Address, RedisConfig, RedisStore};
-use idem_servers::redis::{Cluster, Node, Server};
+use idem_redis::{Address, Deployment, RedisConfig, RedisStore};
+use idem_servers::redis::{Cluster, Node, Server, ServerOptions};
 use tokio::time::{sleep, timeout};
 
 pub(crate) fn address(node: &Node) -> Address {
     node.addr().to_string().parse().unwrap()
 }
 
-/// With short time limits, so that what must fail fails soon.
+/// A configuration with short time limits, so that failures come soon.
 pub(crate) fn config(server: &Node) -> RedisConfig {
     let mut config = RedisConfig::standalone(address(server));
     config.call_timeout = Duration::from_secs(2);
@@ -23,6 +23,23 @@ pub(crate) fn config(server: &Node) -> RedisConfig {
     config.ack_timeout = Duration::from_millis(200);
     config.check_interval = Duration::from_millis(100);
     config
+}
+
+/// As [`config`], for a cluster.
+pub(crate) fn cluster_config(cluster: &Cluster) -> RedisConfig {
+    let mut config = config(&cluster.nodes()[0]);
+    config.servers = cluster.nodes().iter().map(address).collect();
+    config.deployment = Deployment::Cluster;
+    config
+}
+
+/// A sentinel that monitors `master` under the name `shop`, and needs no other to agree on a failover.
+pub(crate) fn sentinel_of(master: &Node, options: ServerOptions) -> ServerOptions {
+    options.prefix(["sh", "-c", "exec \"$0\" \"$1\" --sentinel"]).config(format!(
+        "sentinel monitor shop {} {} 1",
+        master.host(),
+        master.port()
+    ))
 }
 
 pub(crate) async fn lone() -> (Server, RedisStore) {
@@ -70,7 +87,7 @@ pub(crate) async fn complete(store: &RedisStore, lease: &Lease) -> Result<Effect
     store.complete(lease, value(), lease.retention()).await
 }
 
-/// Leaves `name` completed.
+/// Locks and completes `name`.
 pub(crate) async fn completed(store: &RedisStore, name: &str) {
     let lease = acquire(store, name).await;
     assert_eq!(complete(store, &lease).await.unwrap(), Effect::Applied);
@@ -95,18 +112,30 @@ pub(crate) async fn calls_of(node: &Node, command: &str) -> u64 {
     calls.unwrap_or_else(|| panic!("{stats}")).parse().unwrap()
 }
 
-/// Until a store has begun and ended a look at `node`, which asks it for the time.
-pub(crate) async fn looked_at(node: &Node) {
+/// Waits until a store has begun and ended a check of `node`. A check asks for the time.
+pub(crate) async fn wait_for_check(node: &Node) {
     let before = calls_of(node, "time").await;
-    let looked = async {
+    let checked = async {
         while calls_of(node, "time").await < before + 3 {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(Duration::from_secs(30), looked).await.unwrap();
+    timeout(Duration::from_secs(30), checked).await.unwrap();
 }
 
-/// Asks until `call` does well; for what recovers by itself.
+/// Waits until `master` has this many connected replicas, caught up or not.
+pub(crate) async fn wait_for_replicas(master: &Node, replicas: &str) {
+    let connected = async {
+        while master.run(&["INFO", "replication"]).await.field("connected_slaves").as_deref()
+            != Some(replicas)
+        {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), connected).await.unwrap();
+}
+
+/// Repeats `call` until it succeeds.
 pub(crate) async fn recovers<F: Future<Output = Result<LockAnswer>>>(mut call: impl FnMut() -> F) {
     let wait = async {
         while call().await.is_err() {
@@ -116,18 +145,20 @@ pub(crate) async fn recovers<F: Future<Output = Result<LockAnswer>>>(mut call: i
     timeout(Duration::from_secs(30), wait).await.unwrap();
 }
 
-/// Until all of the cluster say of `node` what `says` looks for.
-pub(crate) async fn all_say(cluster: &Cluster, node: &str, says: &str) {
+/// Waits until the entry for `node` contains `text` in the `CLUSTER NODES` of every node.
+pub(crate) async fn all_report(cluster: &Cluster, node: &str, text: &str) {
     let agreed = async {
         for other in cluster.nodes() {
             loop {
                 let nodes = other.run(&["CLUSTER", "NODES"]).await.text();
-                if nodes.lines().any(|line| line.starts_with(node) && line.contains(says)) {
+                if nodes.lines().any(|line| line.starts_with(node) && line.contains(text)) {
                     break;
                 }
                 sleep(Duration::from_millis(50)).await;
             }
         }
     };
-    timeout(Duration::from_mins(1), agreed).await.unwrap_or_else(|_| panic!("not all say {says} of {node}"));
+    timeout(Duration::from_mins(1), agreed)
+        .await
+        .unwrap_or_else(|_| panic!("not all nodes report {text} for {node}"));
 }

@@ -7,9 +7,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use idem_core::backend::{Answer, Call, LeaseControl, Sent, Waiters, replay};
+use idem_core::error::Operation;
 use idem_core::record::{Checkpoint, Record, Replay};
 use idem_core::{
-    Capabilities, Claim, Effect, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome, Result, Store,
+    Capabilities, Claim, Effect, Error, ErrorKind, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome,
+    Result, Store,
 };
 
 use super::{BrokenStore, interrupted};
@@ -148,6 +150,14 @@ impl Store for BrokenStore {
             kept.records.remove(key);
         }
         Ok(Expired { removed: found.len(), more })
+    }
+
+    async fn close(&self) -> Result<()> {
+        let was_closed = std::mem::replace(&mut lock(&self.kept).is_closed, true);
+        if was_closed && self.flaw == Flaw::ClosesOnce {
+            return Err(Error::new(ErrorKind::Closed, Operation::Close, "it is closed"));
+        }
+        Ok(())
     }
 
     fn capabilities(&self) -> Capabilities {

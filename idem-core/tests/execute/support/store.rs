@@ -123,6 +123,11 @@ impl Scripted {
         decision
     }
 
+    /// Wakes all who wait, as a store does that is closed.
+    pub(crate) fn wake_all(&self) {
+        self.0.waiters.wake_all();
+    }
+
     fn seen(&self, record: &Record) -> Record {
         Record { as_of: self.0.time.now(), ..record.clone() }
     }

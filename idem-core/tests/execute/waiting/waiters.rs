@@ -51,6 +51,20 @@ async fn all_waiters_of_a_key_are_woken() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_waiters_of_a_store_that_fails_for_good_are_told_at_once() {
+    let store = Scripted::new();
+    let _held = lock(&store, &bob()).await;
+    let key = key();
+    let mut settled = pin!(store.settled(&key, WAIT));
+    assert!(poll_times(settled.as_mut(), 5));
+    let begun = Instant::now();
+    store.fail_always(Operation::Get, Fault::Before(ErrorKind::Closed));
+    store.wake_all();
+    assert_eq!(settled.await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn wake_for_another_key_ends_no_wait() {
     let store = Scripted::new();
     let _held = lock(&store, &bob()).await;

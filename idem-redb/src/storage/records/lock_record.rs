@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! idem/locks:        16 bytes: where its note lies in the expiry index, big-endian
-//!                     n bytes: the record (idem_core::codec), with a checkpoint of no bytes where there is one
+//!                     n bytes: the record (idem_core::backend::codec), with a checkpoint of no bytes where there is one
 //! idem/checkpoints:   8 bytes: the step, big-endian
 //!                     n bytes: what the holder saved
 //!                     8 bytes: checksum of both, and of the key

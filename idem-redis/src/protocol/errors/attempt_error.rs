@@ -1,4 +1,4 @@
-//! Why one attempt of a call got no answer, and what that means for the call behind it.
+//! Why one attempt of a call failed, and what that means for the call.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use idem_core::{Error, ErrorKind};
 use crate::config::address::Address;
 use crate::protocol::errors::cause::Cause;
 
-/// Why one attempt of a call got no answer.
+/// Why one attempt of a call failed.
 #[derive(Debug, Clone)]
 pub(crate) enum AttemptError {
     /// Another server has the slot. Nothing was done.
     Moved { to: Option<Address> },
-    /// Another server is importing the slot, and has this key already, or none has it. Nothing was done.
+    /// Another server is importing the slot, and this server does not have the key. Nothing was done.
     Ask { to: Address },
     /// The server does not know the script. Nothing was done.
     NoScript,
@@ -25,7 +25,7 @@ pub(crate) enum AttemptError {
     Later(Cause),
     /// The command may have been carried out, or may still be.
     Unknown(Cause),
-    /// As [`Unknown`](Self::Unknown), and the call's own time is over.
+    /// As [`Unknown`](Self::Unknown), because the time of the call itself is over.
     OutOfTime,
     /// Nothing was done, and no retry will help until an operator intervenes.
     Refused(ErrorKind, Cause),
@@ -38,8 +38,9 @@ impl AttemptError {
         Self::Refused(kind, Cause::new(message))
     }
 
-    /// This as the answer to a `WAIT`. The write before it was answered already, so no error here can mean that it was not
-    /// done. Where a retry may find out it becomes [`Unknown`](Self::Unknown), else a timeout for the caller.
+    /// This error as the answer to a `WAIT`. The write before it was answered already, so no error here can mean that the
+    /// write was not done. Where a retry may find out what became of the write, the error becomes
+    /// [`Unknown`](Self::Unknown), else a timeout for the caller.
     pub(crate) fn of_wait(self) -> Self {
         match self {
             Self::Refused(_, cause) | Self::Unclear(_, cause) | Self::Full(cause) | Self::NoWrites(cause) => {
@@ -53,13 +54,12 @@ impl AttemptError {
         }
     }
 
-    /// This as the answer to a query, which has no effect that matters.
-    pub(crate) fn of_question(self) -> Self {
+    /// This error as the answer to a query, which has no effect that matters.
+    pub(crate) fn of_query(self) -> Self {
         if let Self::Unclear(kind, cause) = self { Self::Refused(kind, cause) } else { self }
     }
 
-    /// What a call that ends with this error tells its caller; `unsure`: whether an earlier attempt may
-    /// have been carried out.
+    /// The error of a call that ends with this attempt. `unsure`: whether an earlier attempt may have been carried out.
     pub(crate) fn into_error(self, operation: Operation, unsure: bool) -> Error {
         let (kind, cause) = match self {
             Self::Full(cause) => (ErrorKind::Full, cause),

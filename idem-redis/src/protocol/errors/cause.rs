@@ -1,4 +1,4 @@
-//! What a server or the system said when an attempt failed.
+//! What a server or the system reported when an attempt failed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use idem_core::{Error, ErrorKind};
 
 type Source = Arc<dyn std::error::Error + Send + Sync>;
 
-/// What a server or the system said.
+/// What a server or the system reported.
 #[derive(Clone)]
 pub(crate) struct Cause {
     message: Arc<str>,
@@ -20,7 +20,10 @@ impl Cause {
         Self { message: message.into(), source: None }
     }
 
-    pub(crate) fn of(message: String, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub(crate) fn with_source(
+        message: String,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
         Self { message: message.into(), source: Some(source.into().into()) }
     }
 
@@ -29,9 +32,9 @@ impl Cause {
         self.source.as_deref()
     }
 
-    /// This with `message` before it, as what it is the reason for.
+    /// This cause, with what it is the reason for in front of its message.
     #[cfg(feature = "tls")]
-    pub(crate) fn within(self, message: &str) -> Self {
+    pub(crate) fn with_context(self, message: &str) -> Self {
         Self { message: format!("{message}: {}", self.message).into(), ..self }
     }
 

@@ -1,4 +1,4 @@
-//! What an error reply of a server means for the attempt that it answers.
+//! What an error reply of a server means for an attempt.
 
 use idem_core::ErrorKind;
 
@@ -7,7 +7,7 @@ use crate::protocol::errors::attempt_error::AttemptError;
 use crate::protocol::errors::cause::Cause;
 use crate::protocol::errors::table::{Becomes, Effect, Place, Row};
 
-/// The meaning of an error that a server answers to a command or a script.
+/// The meaning of an error reply to a command or a script.
 pub(crate) fn of_reply(text: &str, server: &Address) -> AttemptError {
     let row = Row::of(text);
     let cause = || Cause::new(format!("{server} answers: {}", without_arguments(text)));
@@ -34,8 +34,8 @@ pub(crate) fn of_reply(text: &str, server: &Address) -> AttemptError {
     }
 }
 
-/// The meaning of an error that a server answers to `HELLO`. Only texts of the table are shown: a server that does not know
-/// a command repeats its arguments, which include the password here.
+/// The meaning of an error reply to `HELLO`. Only texts of the table are shown: a server that does not know a command
+/// repeats its arguments, and those of `HELLO` include the password.
 pub(crate) fn of_hello(text: &str, server: &Address) -> AttemptError {
     let row = Row::of(text);
     if !row.places.contains(&Place::Hello) {
@@ -48,17 +48,17 @@ pub(crate) fn of_hello(text: &str, server: &Address) -> AttemptError {
     }
 }
 
-/// Whether an error tells that the server is no master any more.
-pub(crate) fn tells_demotion(text: &str) -> bool {
+/// Whether an error reply shows that the server is no longer a master.
+pub(crate) fn is_demotion(text: &str) -> bool {
     Row::of(text).becomes == Becomes::Demoted
 }
 
-/// Cuts off what a server repeats of a command that it does not know: it may include a caller's text.
+/// Cuts off the arguments that a server repeats of a command that it does not know: they may include a caller's text.
 fn without_arguments(text: &str) -> &str {
     text.split_once(", with args beginning with").map_or(text, |(command, _)| command)
 }
 
-/// The server in `MOVED 3999 127.0.0.1:6381`. Without a host it is on the host of the server that answers.
+/// The server in `MOVED 3999 127.0.0.1:6381`. Where the host is missing, it is that of the server that answers.
 fn redirection(text: &str, server: &Address) -> Option<Address> {
     let (host, port) = text.split(' ').nth(2)?.rsplit_once(':')?;
     let port = port.parse().ok()?;
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirection_names_a_server_or_a_port_of_the_same() {
+    fn a_redirection_names_a_server_or_a_port_of_the_same_host() {
         let here = server("10.0.0.1", 7000);
         for (text, to) in [
             ("MOVED 3999 10.0.0.2:7001", Some(server("10.0.0.2", 7001))),
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn no_error_to_a_wait_says_that_the_write_was_not_done() {
+    fn no_error_reply_to_wait_says_that_the_write_was_not_done() {
         let here = server("h", 1);
         for row in TABLE.iter().chain([&UNLISTED]) {
             let text = format!("{} {} 1 h:2", row.code, row.parts.first().unwrap_or(&""));
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn no_error_to_what_may_have_been_done_says_that_it_was_not() {
+    fn no_error_of_unknown_effect_says_that_nothing_was_done() {
         let here = server("h", 1);
         for row in TABLE.iter().chain([&UNLISTED]).filter(|row| row.effect == Effect::Unknown) {
             let text = format!("{} {}", row.code, row.parts.first().unwrap_or(&""));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_refused_hello_is_shown_but_what_the_table_says() {
+    fn an_error_of_hello_shows_only_texts_of_the_table() {
         let here = server("h", 1);
         for row in TABLE.iter().chain([&UNLISTED]) {
             let text = format!("{} {} hunter2", row.code, row.parts.first().unwrap_or(&""));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_have_their_kinds() {
+    fn error_replies_become_kinds_of_errors() {
         let here = server("h", 1);
         let kind = |text: &str| of_reply(text, &here).into_error(Operation::Lock, false).kind();
         assert_eq!(kind("OOM command not allowed when used memory > 'maxmemory'."), ErrorKind::Full);
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(kind("NOPERM this user has no permissions"), ErrorKind::InvalidConfig);
         assert_eq!(kind("READONLY You can't write against a read only replica."), ErrorKind::Unavailable);
         assert_eq!(kind("NOREPLICAS Not enough good replicas to write."), ErrorKind::Unavailable);
-        // Of what is not foreseen nothing is known.
+        // The effect of an error that the table lacks is unknown.
         assert_eq!(kind(""), ErrorKind::Timeout);
         assert_eq!(kind("upstream failure"), ErrorKind::Timeout);
     }

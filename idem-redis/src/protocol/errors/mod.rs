@@ -1,4 +1,4 @@
-//! Why an attempt of a call fails: what servers answer as errors, and what each of those means for the call.
+//! Why an attempt of a call fails: the error replies of servers, and what each of them means for the call.
 
 pub(crate) mod attempt_error;
 pub(crate) mod cause;

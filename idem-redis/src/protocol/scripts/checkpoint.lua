@@ -1,10 +1,10 @@
--- ARGV: token, lease (ms), the record with this checkpoint from its step on
+-- ARGV: token and fingerprint, lease (ms), the record with this checkpoint, from its step on
 if state == 3 then
   return 'completed'
 end
 local has_checkpoint = string.byte(head, 88) == 1
 if has_checkpoint then
-  -- In halves: a number is exact up to 2^53 only, and strings compare by the server's locale.
+  -- Compared in halves: a number is exact only up to 2^53, and strings compare by the server's locale.
   local high, low = struct.unpack('>I4I4', head, 47)
   local new_high, new_low = struct.unpack('>I4I4', ARGV[3])
   if new_high < high or (new_high == high and new_low <= low) then

@@ -8,5 +8,5 @@ if left() > tonumber(life) then
 end
 local at = now()
 redis.call('SET', key, string.sub(record, 1, 30) .. struct.pack('>I8I8', at, at + micros) .. string.sub(record, 47), 'PX', life)
-tell()
+notify()
 return 'applied'

@@ -1,6 +1,7 @@
 -- ARGV: fingerprint, owner, lease (ms), retention (8 bytes), lease and retention (ms), least sequence,
--- the record if there is none, whether a replay is to be confirmed ('1')
--- A new token of this owner; nothing where its sequence would be no longer exact as a number, centuries from now.
+-- the record to store if there is none, whether a replay is to be confirmed ('1')
+
+-- A new token of this owner; nil where its sequence would no longer be exact as a number, centuries from now.
 local function next_token()
   local sequence = struct.unpack('>I8', head, 7)
   if sequence < 9007199254740991 then

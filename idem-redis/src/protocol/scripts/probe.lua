@@ -1,4 +1,4 @@
--- Uses every command of the scripts, and changes nothing: there is no such key.
+-- Calls every command of the scripts. Changes nothing, since the key does not exist.
 for _, command in ipairs({
   {'EXISTS'}, {'PTTL'}, {'GET'}, {'GETRANGE', 0, 1}, {'PEXPIRE', 1}, {'SETRANGE', 0, ''}, {'SET', '', 'XX', 'PX', 1}
 }) do

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Writes something that replicas must be told and that changes nothing: its expiry as it is, or, where there is no record
--- any more, the token of nobody for a moment. The WAIT behind it waits for all that was written before.
+-- Makes a write that is replicated and changes nothing, so that the WAIT that follows covers every write before it: it sets
+-- the key's expiry to what it is, or, where the record is gone, stores a forgotten token of nobody for a millisecond.
 local life = redis.call('PTTL', KEYS[1])
 if life >= 0 then
   redis.call('PEXPIRE', KEYS[1], math.max(life, 1))

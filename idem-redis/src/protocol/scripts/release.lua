@@ -1,4 +1,4 @@
--- ARGV: token, life of the token when it is forgotten (ms)
+-- ARGV: token and fingerprint, how long the token of a forgotten record is kept (ms)
 if state == 3 then
   return 'completed'
 elseif string.byte(head, 88) == 1 then
@@ -7,5 +7,5 @@ elseif string.byte(head, 88) == 1 then
 else
   forget()
 end
-tell()
+notify()
 return 'applied'

@@ -1,4 +1,4 @@
--- ARGV: token, lease (ms)
+-- ARGV: token and fingerprint, lease (ms)
 if state == 3 then
   return 'completed'
 end

@@ -1,4 +1,4 @@
--- Asks the holder's calls to tell when the lease ends.
+-- Asks the calls of the holder to send a notification when the lease ends.
 if state ~= 1 or left() <= 0 then
   return 'free'
 end

@@ -1,4 +1,4 @@
-//! What nodes of clusters refuse.
+//! Errors of the nodes of a cluster.
 
 use idem_servers::redis::{Cluster, Node, Server, slot};
 
@@ -15,21 +15,21 @@ async fn masters(cluster: &Cluster, key: &str) -> (Node, Node) {
     (here, there)
 }
 
-pub(super) async fn elsewhere() -> String {
+pub(super) async fn slot_elsewhere() -> String {
     let cluster = two_masters().await;
     let (_, other) = masters(&cluster, "key").await;
     refusal(&other, &["GET", "key"]).await
 }
 
-pub(super) async fn on_its_way() -> String {
+pub(super) async fn migrating_slot() -> String {
     let cluster = two_masters().await;
     let (from, to) = masters(&cluster, "key").await;
     let _migration = cluster.begin_migration(slot(b"key"), &to).await;
     refusal(&from, &["SET", "key", "value", "NX", "GET", "PX", "1000"]).await
 }
 
-/// Of what is asked for with `ASKING`, a part has not come yet.
-pub(super) async fn torn_apart() -> String {
+/// A command with two keys goes to the importing server, which does not have both of them yet.
+pub(super) async fn keys_split_by_migration() -> String {
     let cluster = two_masters().await;
     let (_, to) = masters(&cluster, "{key}").await;
     let _migration = cluster.begin_migration(slot(b"key"), &to).await;
@@ -38,18 +38,18 @@ pub(super) async fn torn_apart() -> String {
     connection.command(&["MGET", "{key}1", "{key}2"]).await.unwrap().text()
 }
 
-pub(super) async fn nobodys() -> String {
+pub(super) async fn unassigned_slot() -> String {
     let node = Server::options().config("cluster-enabled yes").start().await;
     refusal(&node, &["GET", "key"]).await
 }
 
-pub(super) async fn of_two_slots() -> String {
+pub(super) async fn keys_of_two_slots() -> String {
     let cluster = two_masters().await;
     refusal(&cluster.nodes()[0], &["MGET", "a", "b"]).await
 }
 
-/// It names another key than the one that it was sent for.
-pub(super) async fn script_elsewhere() -> String {
+/// The script accesses a key that was not declared, in a slot of another node.
+pub(super) async fn script_with_foreign_key() -> String {
     let cluster = two_masters().await;
     let (_, other) = masters(&cluster, "key").await;
     refusal(&other, &["EVAL", "return redis.call('GET', 'key')", "0"]).await

@@ -1,4 +1,4 @@
-//! What one server refuses.
+//! Errors of a single server.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn lock(store: &RedisStore) -> Result<LockAnswer> {
     store.lock(&key(), &Fingerprint::builder("test").finish(), &claim).await
 }
 
-/// What the store tells of a `lock` once the server was told `setting`.
+/// The error of `lock` after the server has run the command `setting`.
 async fn locked_with(setting: &[&str]) -> Error {
     let server = Server::lone().await;
     let store = store(&server).await;
@@ -39,7 +39,7 @@ async fn locked_with(setting: &[&str]) -> Error {
     lock(&store).await.unwrap_err()
 }
 
-/// What a server that is well refuses `args` with.
+/// The error with which a healthy server refuses `args`.
 async fn refused(args: &[&str]) -> String {
     let server = Server::lone().await;
     refusal(&server, args).await
@@ -57,10 +57,10 @@ pub(super) async fn too_few_replicas() -> Error {
     locked_with(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await
 }
 
-pub(super) async fn disk() -> Error {
+pub(super) async fn failing_disk() -> Error {
     let server = Server::options().config("dbfilename no-file").start().await;
     let store = store(&server).await;
-    // It cannot put its snapshot in the place of a folder.
+    // The server cannot write its snapshot, since there is a folder in its place.
     std::fs::create_dir_all(server.folder().join("no-file/in-it")).unwrap();
     server.run(&["CONFIG", "SET", "save", "3600 1"]).await;
     server.run(&["BGSAVE"]).await;
@@ -77,8 +77,8 @@ pub(super) async fn disk() -> Error {
     lock(&store).await.unwrap_err()
 }
 
-/// It loads slowly, and looks now and then who asks.
-pub(super) async fn starting() -> String {
+/// The server loads its data slowly, and answers clients meanwhile.
+pub(super) async fn loading() -> String {
     let server = Server::options().config("rdbcompression no").start().await;
     server.run(&["DEBUG", "POPULATE", "200", "key", "2000"]).await;
     server.run(&["CONFIG", "SET", "loading-process-events-interval-bytes", "1024"]).await;
@@ -90,7 +90,7 @@ pub(super) async fn starting() -> String {
     text
 }
 
-/// What others are told beside a script without end, and what its caller is when it is killed.
+/// The errors of an endless script: that of other clients while it runs, and that of its caller when it is killed.
 async fn endless_script() -> (String, String) {
     let server = Server::lone().await;
     server.run(&["CONFIG", "SET", "busy-reply-threshold", "10"]).await;
@@ -146,7 +146,7 @@ pub(super) async fn forbidden_key() -> Error {
     locked_with(&["ACL", "SETUSER", "default", "resetkeys", "~others"]).await
 }
 
-/// A script that has a right to be called, and none to call something.
+/// The user may run the script, but not a command in it.
 pub(super) async fn forbidden_midway() -> Error {
     let server = Server::lone().await;
     let store = store(&server).await;
@@ -155,11 +155,11 @@ pub(super) async fn forbidden_midway() -> Error {
     store.renew(&lease, Duration::from_mins(1)).await.unwrap_err()
 }
 
-pub(super) async fn another_protocol() -> String {
+pub(super) async fn unknown_protocol() -> String {
     refused(&["HELLO", "9"]).await
 }
 
-/// It says so to whoever connects, and does not wait to be asked.
+/// The server sends this error to a new connection without being asked.
 pub(super) async fn too_many_clients() -> String {
     let server = Server::options().config("maxclients 4").start().await;
     let mut clients = Vec::new();
@@ -180,11 +180,11 @@ pub(super) async fn unknown_command() -> String {
     refused(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "shop"]).await
 }
 
-pub(super) async fn unknown_to_script() -> String {
+pub(super) async fn unknown_command_in_script() -> String {
     refused(&["EVAL", "return redis.call('NOTHING')", "0"]).await
 }
 
-pub(super) async fn no_lua() -> String {
+pub(super) async fn invalid_lua() -> String {
     refused(&["EVAL", "return (", "0"]).await
 }
 
@@ -215,9 +215,8 @@ pub(super) async fn large_value() -> Error {
     store.complete(&lease, large, lease.retention()).await.unwrap_err()
 }
 
-/// Not asked for yet: what it would be told is known.
 #[tokio::test]
-async fn waiting_for_a_disk_that_keeps_nothing_is_in_the_table_or_not_known_to_the_server() {
+async fn waitaof_without_an_append_only_file_has_a_row_or_is_an_unknown_command() {
     let server = Server::lone().await;
     let text = refusal(&server, &["WAITAOF", "1", "0", "0"]).await;
     let is_old = server.version().await.starts_with("Redis 7.0");
@@ -225,8 +224,8 @@ async fn waiting_for_a_disk_that_keeps_nothing_is_in_the_table_or_not_known_to_t
     assert_eq!(name(Row::of(&text)), row, "{text}");
 }
 
-/// A server looks at memory, replicas and disk before the first command of a script that writes, whatever was read by then,
-/// and not again: so a refusal says that nothing was done.
+/// A server checks memory, replicas and disk before the first command of a script that writes, whatever the script has read
+/// by then, and not again. So a refusal means that nothing was done.
 #[tokio::test]
 async fn a_script_is_refused_before_it_writes_or_not_at_all() {
     for setting in [["maxmemory", "1"], ["min-replicas-to-write", "1"]] {
@@ -239,7 +238,7 @@ async fn a_script_is_refused_before_it_writes_or_not_at_all() {
     }
     let server = Server::lone().await;
     server.run(&["CONFIG", "SET", "maxmemory", "1"]).await;
-    // What frees memory is not refused, and from there on nothing is.
+    // A command that frees memory is not refused, and after it nothing is.
     let script = "redis.call('DEL', KEYS[1]) redis.call('SET', KEYS[1], 'x')";
     server.run(&["EVAL", script, "1", "key"]).await;
     assert_eq!(server.run(&["GET", "key"]).await, Reply::Bulk(b"x".to_vec()));

@@ -1,4 +1,4 @@
-//! The codes that the program of a server has: each is in the table, or nothing that is sent here can bring it about.
+//! The error codes in the binary of a server: each is in the table, or no command of this crate can provoke it.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use idem_servers::redis::Server;
 
 use crate::protocol::errors::table::TABLE;
 
-/// Codes that answer other commands, or other ways of speaking, than idem's.
+/// Codes that answer only commands or protocol features that idem does not use.
 const NEVER: &[(&str, &str)] = &[
     ("BUSYGROUP", "XGROUP"),
     ("BUSYKEY", "RESTORE, MIGRATE"),
@@ -25,7 +25,7 @@ const NEVER: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn every_code_of_the_servers_program_is_in_the_table_or_is_never_an_answer_to_idem() {
+async fn every_error_code_of_the_server_is_in_the_table_or_never_answers_idem() {
     let server = Server::lone().await;
     let program = std::fs::read(format!("/proc/{}/exe", server.pid().unwrap())).unwrap();
     let found = codes(&program);
@@ -38,7 +38,7 @@ async fn every_code_of_the_servers_program_is_in_the_table_or_is_never_an_answer
     }
 }
 
-/// Of texts as a program has them: `-READONLY You can't write against a read only replica.`
+/// The codes of error texts as they are in a binary: `-READONLY You can't write against a read only replica.`
 fn codes(program: &[u8]) -> BTreeSet<String> {
     let texts = program.split(|byte| !(b' '..=b'~').contains(byte));
     let code = |text: &[u8]| {

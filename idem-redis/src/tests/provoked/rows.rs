@@ -1,4 +1,4 @@
-//! That no row is forgotten.
+//! Checks that no row is forgotten.
 
 use super::list::{NOT_PROVOKED, PROVOKED};
 use super::support::name;

@@ -1,4 +1,4 @@
-//! What the tests of provoked errors share.
+//! Helpers of the tests of provoked errors.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(super) fn name(row: &Row) -> String {
     [row.code, row.parts.first().unwrap_or(&"")].join(" ").trim().to_owned()
 }
 
-/// What `node` refuses `args` with.
+/// The error with which `node` refuses `args`.
 pub(super) async fn refusal(node: &Node, args: &[&str]) -> String {
     match node.command(args).await.unwrap() {
         Reply::Error(text) => text,
@@ -21,7 +21,7 @@ pub(super) async fn refusal(node: &Node, args: &[&str]) -> String {
     }
 }
 
-/// The same, of what is refused soon: by a text that begins with `code`.
+/// As [`refusal`], but repeats the command until the error begins with `code`.
 pub(super) async fn refusal_soon(node: &Node, args: &[&str], code: &str) -> String {
     let asked = async {
         loop {

@@ -1,4 +1,4 @@
-//! What replicas refuse, and what becomes of those who wait for them.
+//! Errors of replicas, and of `WAIT` when the master is demoted.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is known of a cluster: its slots, its nodes' views of it, and which servers keep the same data.
+//! What is known of a cluster: its slots, the views that its nodes have of it, and which servers hold the same data.
 
 pub(crate) mod shards;
 pub(crate) mod slots;

@@ -1,15 +1,15 @@
-//! Which servers of a cluster hold the same data, by their ids. They identify the cluster, and tell which servers could take
-//! over from a master.
+//! Which servers of a cluster hold the same data, by their ids. The ids identify the cluster, and tell which servers could
+//! take over from a master.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::topology::cluster::view::View;
 
-/// Most ids that are remembered. Beyond that only those of the current view are kept.
-const MOST: usize = 4_096;
+/// How many ids are remembered. Beyond that, only those of the current view are kept.
+const MAX_IDS: usize = 4_096;
 
-/// A master and its replicas are a shard. A replica that is not seen any more still belongs to it: it may come back, and
-/// be promoted. One that is seen in another shard belongs there.
+/// The shards of a cluster: a master and its replicas are a shard. A replica that is no longer seen still belongs to its
+/// shard, since it may come back and be promoted. A replica that is seen in another shard belongs to that one.
 #[derive(Debug, Default)]
 pub(crate) struct Shards {
     shard_of: HashMap<String, u32>,
@@ -17,29 +17,29 @@ pub(crate) struct Shards {
     masters: HashMap<u32, String>,
     next: u32,
     /// How many servers the last view had.
-    last: usize,
+    last_size: usize,
     /// The epoch of the last view.
     epoch: u64,
 }
 
 impl Shards {
-    /// Whether `view` is of the known cluster: at least half of its servers, or as many as half of the last view's, are known.
-    /// An address may belong to another cluster by now.
+    /// Whether `view` is of the known cluster. An address may belong to another cluster by now. The cluster is recognised
+    /// when half of the servers in `view`, or half as many as the last view had, are known.
     pub(crate) fn recognize(&self, view: &View) -> bool {
         let ids = ids(view);
         let known = ids.iter().filter(|id| self.shard_of.contains_key(**id)).count();
-        known * 2 >= ids.len().min(self.last)
+        known * 2 >= ids.len().min(self.last_size)
     }
 
-    /// Adopts a view of the cluster, unless it is older than what is known, or empty.
+    /// Adopts a view of the cluster, unless it is older than the last one, or empty. Returns whether it did.
     pub(crate) fn learn(&mut self, view: &View) -> bool {
         if view.epoch < self.epoch || view.ranges.is_empty() {
             return false;
         }
         self.epoch = view.epoch;
         let ids = ids(view);
-        self.last = ids.len();
-        if self.shard_of.len() + ids.len() > MOST {
+        self.last_size = ids.len();
+        if self.shard_of.len() + ids.len() > MAX_IDS {
             self.shard_of.retain(|id, _| ids.contains(id.as_str()));
             self.masters.retain(|_, master| ids.contains(master.as_str()));
         }
@@ -48,7 +48,7 @@ impl Shards {
             let master = range.master.id.as_str();
             let shard = self.shard_of.get(master).copied().filter(|shard| {
                 let before = self.masters.get(shard).map(String::as_str);
-                // A replica that has slots of its own now, while its former master still has some, starts a new shard.
+                // A former replica that has slots while its former master still has some starts a new shard.
                 before.is_none_or(|before| before == master || !masters.contains(before))
             });
             let shard = shard.unwrap_or_else(|| {
@@ -68,7 +68,7 @@ impl Shards {
         true
     }
 
-    /// How many servers each master's shard has besides the master, in the order of the ranges of `view`.
+    /// How many servers besides the master are in the shard of each master, in the order of the ranges of `view`.
     pub(crate) fn replicas<'a>(&'a self, view: &'a View) -> impl Iterator<Item = u8> + 'a {
         let mut servers = HashMap::<u32, usize>::new();
         for shard in self.shard_of.values() {
@@ -96,7 +96,7 @@ mod tests {
     use crate::config::address::Address;
     use crate::topology::cluster::view::{Member, Range};
 
-    /// Of masters and their replicas: `"a:x,y b:z"`.
+    /// A view with these masters and their replicas: `"a:x,y b:z"`.
     fn view(shards: &str) -> View {
         let range = |(at, shard): (u16, &str)| {
             let (master, replicas) = shard.split_once(':').unwrap_or((shard, ""));
@@ -133,13 +133,13 @@ mod tests {
         assert_eq!(replicas(&["a:x b:y", "x b:y"]), [1, 1], "the old master may come back");
         assert_eq!(replicas(&["a:x b:y", "x b:y", "x:a b:y"]), [1, 1]);
         assert_eq!(replicas(&["a:x,z b:y", "a:x b", "a:x b:z"]), [1, 2], "y may come back");
-        assert_eq!(replicas(&["a:x b:y", "a:x,z b:y"]), [2, 1], "one more");
-        assert_eq!(replicas(&["a:x", "a:x b:y"]), [1, 1], "a new master");
-        assert_eq!(replicas(&["a:x,z b:y", "a:z b:y x"]), [1, 1, 0], "a replica that has slots of its own");
+        assert_eq!(replicas(&["a:x b:y", "a:x,z b:y"]), [2, 1], "one more replica");
+        assert_eq!(replicas(&["a:x", "a:x b:y"]), [1, 1], "one more master");
+        assert_eq!(replicas(&["a:x,z b:y", "a:z b:y x"]), [1, 1, 0], "x has slots of its own now");
     }
 
     #[test]
-    fn another_cluster_is_told_by_its_ids() {
+    fn another_cluster_is_recognised_by_its_ids() {
         let known = after(&["a:x b:y c:z"]);
         for (shown, same) in [
             ("a:x b:y c:z", true),
@@ -153,7 +153,7 @@ mod tests {
         ] {
             assert_eq!(known.recognize(&view(shown)), same, "{shown}");
         }
-        assert!(Shards::default().recognize(&view("1:2 3:4")), "the first one is believed");
+        assert!(Shards::default().recognize(&view("1:2 3:4")), "the first cluster is believed");
     }
 
     #[test]
@@ -161,17 +161,17 @@ mod tests {
         let mut shards = after(&["a:x b:y"]);
         assert!(!shards.learn(&View { epoch: 0, ..view("a:x,z b:y") }));
         assert!(!shards.learn(&View { epoch: 9, is_ok: false, ranges: Vec::new() }));
-        assert!(!shards.recognize(&view("1:2")), "who knows nothing tells nothing");
+        assert!(!shards.recognize(&view("1:2")), "an empty view does not erase the known ids");
         assert_eq!(shards.replicas(&view("a b")).collect::<Vec<_>>(), [1, 1]);
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn the_number_of_remembered_ids_is_bounded() {
         let mut shards = Shards::default();
         for turn in 0..3_000 {
             shards.learn(&view(&format!("a:{turn} b:x{turn}")));
         }
-        assert!(shards.shard_of.len() <= MOST, "{}", shards.shard_of.len());
+        assert!(shards.shard_of.len() <= MAX_IDS, "{}", shards.shard_of.len());
         assert!(shards.recognize(&view("a b")));
     }
 }

@@ -7,44 +7,44 @@ use crc::{CRC_16_XMODEM, Crc};
 /// How many slots a cluster has.
 pub(crate) const SLOTS: u16 = 16_384;
 
-/// The slot of a Redis key. Keys here have no `{`, so the whole key is hashed.
+/// The slot of a Redis key. The keys of this crate that are hashed here contain no `{`, so the whole key is hashed.
 pub(crate) fn slot_of(key: &[u8]) -> u16 {
-    const SUM: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
-    SUM.checksum(key) % SLOTS
+    const CRC: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
+    CRC.checksum(key) % SLOTS
 }
 
 /// The master of every slot, by its index in `nodes`.
 pub(crate) struct SlotTable<N> {
     pub(crate) nodes: Vec<Arc<N>>,
-    /// The index for every slot; `None` where the slot has no master.
-    places: Box<[Option<u16>]>,
+    /// The index of each slot's master; `None` where the slot has no master.
+    indices: Box<[Option<u16>]>,
 }
 
 impl<N> Clone for SlotTable<N> {
     fn clone(&self) -> Self {
-        Self { nodes: self.nodes.clone(), places: self.places.clone() }
+        Self { nodes: self.nodes.clone(), indices: self.indices.clone() }
     }
 }
 
 impl<N> SlotTable<N> {
     pub(crate) fn empty() -> Self {
-        Self { nodes: Vec::new(), places: vec![None; usize::from(SLOTS)].into() }
+        Self { nodes: Vec::new(), indices: vec![None; usize::from(SLOTS)].into() }
     }
 
     /// One server that has all slots.
     pub(crate) fn single(node: Arc<N>) -> Self {
-        Self { nodes: vec![node], places: vec![Some(0); usize::from(SLOTS)].into() }
+        Self { nodes: vec![node], indices: vec![Some(0); usize::from(SLOTS)].into() }
     }
 
     pub(crate) fn node(&self, slot: u16) -> Option<&Arc<N>> {
-        self.nodes.get(usize::from((*self.places.get(usize::from(slot))?)?))
+        self.nodes.get(usize::from((*self.indices.get(usize::from(slot))?)?))
     }
 
     /// Some slot that `node` has.
     pub(crate) fn slot_of(&self, node: &Arc<N>) -> Option<u16> {
-        let place = self.nodes.iter().position(|known| Arc::ptr_eq(known, node))?;
-        let place = u16::try_from(place).ok();
-        self.places.iter().position(|of| *of == place).and_then(|slot| u16::try_from(slot).ok())
+        let index = self.nodes.iter().position(|known| Arc::ptr_eq(known, node))?;
+        let index = u16::try_from(index).ok();
+        self.indices.iter().position(|of_slot| *of_slot == index).and_then(|slot| u16::try_from(slot).ok())
     }
 
     /// Fills slots without a master from `before`.
@@ -60,13 +60,13 @@ impl<N> SlotTable<N> {
 
     pub(crate) fn assign(&mut self, first: u16, last: u16, node: &Arc<N>) {
         let known = self.nodes.iter().position(|known| Arc::ptr_eq(known, node));
-        let place = known.unwrap_or_else(|| {
+        let index = known.unwrap_or_else(|| {
             self.nodes.push(Arc::clone(node));
             self.nodes.len() - 1
         });
-        let place = u16::try_from(place).ok();
-        if let Some(places) = self.places.get_mut(usize::from(first)..=usize::from(last)) {
-            places.fill(place);
+        let index = u16::try_from(index).ok();
+        if let Some(indices) = self.indices.get_mut(usize::from(first)..=usize::from(last)) {
+            indices.fill(index);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A cluster as one of its nodes sees it: which server has which slots, and which follow it.
+//! A cluster as one of its nodes sees it: which master has which slots, and which replicas follow it.
 
 use crate::config::address::Address;
 use crate::connection::link::Link;
@@ -12,7 +12,7 @@ use crate::topology::cluster::slots::SLOTS;
 pub(crate) struct View {
     /// Rises with every failover and migration that the node knows of.
     pub(crate) epoch: u64,
-    /// Whether the node sees the cluster as sound.
+    /// Whether the node considers the cluster available (`cluster_state`).
     pub(crate) is_ok: bool,
     pub(crate) ranges: Vec<Range>,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Range {
     pub(crate) first: u16,
     pub(crate) last: u16,
     pub(crate) master: Member,
-    /// The ids of its replicas that the cluster does not consider dead.
+    /// The ids of the master's replicas that the cluster does not consider failed.
     pub(crate) replicas: Vec<String>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Range {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) address: Address,
-    /// Stays the same while it belongs to the cluster, whatever its address.
+    /// Stays the same while the server belongs to the cluster, whatever its address.
     pub(crate) id: String,
 }
 
@@ -45,7 +45,7 @@ impl View {
         })
     }
 
-    /// From the answers to `CLUSTER INFO` and `CLUSTER SLOTS` of `server`; `None` when they make no sense.
+    /// The view in the answers of `server` to `CLUSTER INFO` and `CLUSTER SLOTS`; `None` when they make no sense.
     pub(crate) fn read(info: &Reply, slots: &Reply, server: &Address) -> Option<Self> {
         let ranges =
             slots.array()?.iter().map(|range| read_range(range, server)).collect::<Option<Vec<_>>>()?;
@@ -62,7 +62,7 @@ impl View {
         usize::from(SLOTS).saturating_sub(covered)
     }
 
-    /// The slots that `server` is master of, as their first and last.
+    /// The ranges of slots of which `server` is the master: the first and the last slot of each.
     pub(crate) fn slots_of(&self, server: &Address) -> Vec<(u16, u16)> {
         let own = self.ranges.iter().filter(|range| range.master.address == *server);
         own.map(|range| (range.first, range.last)).collect()
@@ -80,12 +80,12 @@ fn read_range(range: &Reply, server: &Address) -> Option<Range> {
     (first <= last && last < SLOTS).then_some(Range { first, last, master, replicas })
 }
 
-/// The address of a server. One that does not know its host, or must not tell it, is on the host that was asked.
+/// The address of a server. Where the answer does not tell its host, the server is on the host that was asked.
 fn read_address(server: &Reply, asked: &Address) -> Option<Address> {
     let parts = server.array()?;
     let port = u16::try_from(parts.get(1)?.integer()?).ok()?;
     let host = match parts.first().and_then(Reply::text) {
-        // The cluster announces host names, and this server has none.
+        // The cluster announces host names, and this server has none set.
         Some("?") => metadata(parts.get(3)?, "ip"),
         host => host,
     };

@@ -1,4 +1,4 @@
-//! Checking a node again, and having its replicas hold its marker.
+//! Checks a node again, and has its replicas hold its marker.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::topology::node::common::Common;
 use crate::topology::node::connections::Node;
 
 impl Node {
-    /// Examines the server again. One that does not meet the requirements loses its connections.
+    /// Checks the server again. The connections to a server that does not meet the requirements are closed.
     pub(crate) async fn check(self: &Arc<Self>) {
-        let Ok(link) = self.asking_link().await else { return };
+        let Ok(link) = self.query_link().await else { return };
         match self.check_by(&link).await {
             Ok(()) => self.replicate_marker().await,
             Err(error) if matches!(error, AttemptError::Refused(..)) || self.server.is_demoted() => {
@@ -28,12 +28,12 @@ impl Node {
 
     async fn check_by(&self, link: &Link) -> Result<(), AttemptError> {
         let seen = self.server.examine(link).await?;
-        // The server has restarted or changed its role since those links were made, so what they know is void.
-        self.links().filter(|link| !link.is_to(&seen.facts.identity)).for_each(|link| link.close());
+        // The server has restarted or changed its role since these links were made, so what they know is void.
+        self.links().filter(|link| !link.leads_to(&seen.facts.identity)).for_each(|link| link.close());
         self.server.check_data(link, &seen).await
     }
 
-    /// Has its replicas hold its marker, where there are any and they are waited for.
+    /// Has the replicas of the server hold its marker, where it has replicas and they are waited for.
     pub(crate) async fn replicate_marker(self: &Arc<Self>) {
         let Common { markers, required_acks, connector, .. } = &*self.server.common;
         let Some(seen) = self.server.seen().filter(|seen| seen.facts.replicas > 0) else { return };

@@ -1,4 +1,4 @@
-//! What the servers of a store have in common.
+//! What all servers of a store share.
 
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -9,12 +9,12 @@ use crate::topology::node::required_acks::RequiredAcks;
 use crate::topology::node::requirements::Demands;
 use crate::topology::node::server_time::ServerTime;
 
-/// What is the same for all servers of a store.
+/// What all servers of a store share.
 pub(crate) struct Common {
     pub(crate) connector: Arc<Connector>,
     pub(crate) demands: Demands,
     pub(crate) time: Arc<ServerTime>,
-    /// To each server, for calls.
+    /// How many connections for calls there are to each server.
     pub(crate) connections: usize,
     pub(crate) shards: Mutex<Shards>,
     pub(crate) markers: Markers,

@@ -1,4 +1,4 @@
-//! The connections to one server: made when they are needed, and again when they have broken.
+//! The connections to one server. They are made when they are needed, and again when they have failed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,20 +20,21 @@ pub(crate) struct Node {
     /// The connections for calls, and last the one for notifications.
     connections: Box<[SingleFlight<Arc<Link>>]>,
     next: AtomicUsize,
-    /// Whether another server redirected here while no view of the cluster shows this node yet.
+    /// Whether another server redirected here, and no view of the cluster shows this node yet.
     is_newcomer: AtomicBool,
-    /// Whether the last attempt to connect to it failed.
-    is_out_of_reach: AtomicBool,
+    /// Whether the last attempt to connect failed.
+    is_unreachable: AtomicBool,
 }
 
 impl Node {
     pub(crate) fn new(address: Address, common: Arc<Common>) -> Arc<Self> {
-        let connections =
-            (0..=common.connections.max(1)).map(|_| SingleFlight::new(common.connector.longest())).collect();
+        let connections = (0..=common.connections.max(1))
+            .map(|_| SingleFlight::new(common.connector.max_setup_time()))
+            .collect();
         let next = AtomicUsize::new(0);
-        let (is_newcomer, is_out_of_reach) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (is_newcomer, is_unreachable) = (AtomicBool::new(false), AtomicBool::new(false));
         let server = Server::new(address, common);
-        Arc::new(Self { server, connections, next, is_newcomer, is_out_of_reach })
+        Arc::new(Self { server, connections, next, is_newcomer, is_unreachable })
     }
 
     pub(crate) fn address(&self) -> &Address {
@@ -48,12 +49,12 @@ impl Node {
         }
     }
 
-    /// Connection `number` for calls, if it is open already.
+    /// Connection `number` for calls, if it is open and the server was found to have its data.
     pub(crate) fn open_link(&self, number: usize) -> Option<Arc<Link>> {
         self.open_connection(number).filter(|link| link.has_data())
     }
 
-    /// As [`open_link`](Self::open_link), but connects if need be. Connecting goes on when the caller is dropped.
+    /// As [`open_link`](Self::open_link), but connects if necessary. Connecting goes on when the future is dropped.
     pub(crate) async fn link(self: &Arc<Self>, number: usize) -> Result<Arc<Link>, AttemptError> {
         let link = self.connection(number).await?;
         if !link.has_data() {
@@ -64,13 +65,12 @@ impl Node {
     }
 
     /// A connection for queries only: the server may be a replica, have lost its data, or still be loading it.
-    pub(crate) async fn asking_link(self: &Arc<Self>) -> Result<Arc<Link>, AttemptError> {
+    pub(crate) async fn query_link(self: &Arc<Self>) -> Result<Arc<Link>, AttemptError> {
         self.connection(self.next_connection()).await
     }
 
-    /// The connection for notifications, made when somebody waits. No call may share it: servers bound the output buffers of
-    /// subscribers, and would close it because of a few large answers
-    /// (`client-output-buffer-limit pubsub`).
+    /// The connection for notifications, made when a caller waits. Calls must not share it: servers bound the output buffers
+    /// of subscribers, so a few large answers would make them close it (`client-output-buffer-limit pubsub`).
     pub(crate) async fn notifier(self: &Arc<Self>) -> Result<Arc<Link>, AttemptError> {
         self.connection(self.call_connections()).await
     }
@@ -93,8 +93,8 @@ impl Node {
 
     /// Logs changes only: a server may be down for hours.
     fn log_connected(&self, error: Option<&AttemptError>) {
-        let was_out_of_reach = self.is_out_of_reach.swap(error.is_some(), Ordering::AcqRel);
-        match (was_out_of_reach, error) {
+        let was_unreachable = self.is_unreachable.swap(error.is_some(), Ordering::AcqRel);
+        match (was_unreachable, error) {
             (false, Some(error)) => {
                 tracing::warn!(server = %self.address(), fault = ?error, "cannot connect");
             }
@@ -126,12 +126,12 @@ impl Node {
         self.is_newcomer.store(is_newcomer, Ordering::Release);
     }
 
-    /// Closes all connections, and gives up those that are being made.
+    /// Closes all connections, and abandons those that are being made.
     pub(crate) fn close(&self) {
         self.connections.iter().filter_map(SingleFlight::reset).for_each(|link| link.close());
     }
 
-    /// As [`close`](Self::close), and fails the next callers with `error`.
+    /// As [`close`](Self::close), and for a moment fails callers with `error`.
     pub(super) fn refuse(&self, error: &AttemptError) {
         self.connections
             .iter()

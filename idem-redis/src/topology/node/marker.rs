@@ -1,5 +1,6 @@
-//! Markers: a key that each master is given once, for good. A master without it has lost its data, which nothing else shows,
-//! since it answers like a new server. The marker also tells stores that open later whether there were replicas.
+//! Markers. A marker is a key that each master is given once, for good. A master without its marker has lost its data.
+//! Nothing else shows that, since such a master answers like a new server. The marker also tells stores that open later
+//! whether there were replicas.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,63 +16,65 @@ use crate::protocol::command::{Command, Part};
 use crate::protocol::errors::attempt_error::AttemptError;
 use crate::protocol::errors::cause::Cause;
 use crate::protocol::reply::Reply;
-use crate::protocol::script::SAY_REPLICATED;
+use crate::protocol::script::MARK_REPLICATED;
 use crate::topology::cluster::slots::slot_of;
 use crate::topology::node::requirements::{Facts, Keeps};
 
-/// Most markers of a store. A master of a cluster is given the first one that lies in its slots; a master with fewer than a
-/// hundred slots may have none.
-const MOST: u16 = 1_024;
+/// How many markers a store can have. A master of a cluster is given the first one that lies in its slots; a master with
+/// fewer than a hundred slots may have none.
+const MAX_MARKERS: u16 = 1_024;
 
-/// A hundred years, in milliseconds. The key needs an expiry, since `propagate.lua` waits for replicas by writing it again.
+/// Time to live: a hundred years, in milliseconds. The key needs an expiry, since `propagate.lua` makes its write by setting
+/// the expiry again.
 const LIFE: u64 = 100 * 365 * 24 * 60 * 60 * 1_000;
 
-/// How many bytes at the beginning of a marker identify it. [`REPLICATED`] follows them where replicas have it.
+/// How many bytes at the beginning of a marker identify it. [`REPLICATED`] follows them where replicas hold the marker.
 const IDENTITY: usize = 16;
 const REPLICATED: &str = "replicated";
 
 pub(crate) struct Markers {
     prefix: String,
-    /// The slot of each marker, in a cluster.
+    /// The slot that each marker has in a cluster.
     slots: Box<[u16]>,
     /// Each marker as it was last seen.
     seen: Mutex<HashMap<u16, Marker>>,
 }
 
+/// A marker as it was last seen, and the server on which it was seen.
 #[derive(Clone)]
 struct Marker {
     value: Bytes,
     at: Address,
     /// Whether the server keeps its writes across a restart.
     durable: bool,
-    /// Whether as many replicas have it as must hold a write.
+    /// Whether as many replicas hold the marker as must hold a write.
     acknowledged: bool,
-    /// Changes whenever the server is started.
+    /// Changes with every start of the server.
     run_id: String,
     /// The server's replication offset.
     offset: u64,
-    /// The replication id of an older snapshot that the server came back with. A server that follows that id has lost the
-    /// same data.
+    /// The replication id that the server had after it came back with an older snapshot. A server with that id, or that
+    /// followed it, has lost the same data.
     older: Option<String>,
 }
 
 impl Markers {
     pub(crate) fn new(prefix: &str) -> Self {
-        let slots = (0..MOST).map(|number| slot_of(key(prefix, number).as_bytes())).collect();
+        let slots = (0..MAX_MARKERS).map(|number| slot_of(key(prefix, number).as_bytes())).collect();
         Self { prefix: prefix.to_owned(), slots, seen: Mutex::default() }
     }
 
-    /// The number of the marker of a master that has these ranges of `slots`.
+    /// The number of the marker for a master that has these ranges of `slots`.
     pub(crate) fn of(&self, slots: &[(u16, u16)]) -> Option<u16> {
         let has = |slot: &u16| slots.iter().any(|(first, last)| (first..=last).contains(&slot));
         self.slots.iter().position(has).and_then(|number| u16::try_from(number).ok())
     }
 
-    /// Looks for marker `number` on the master of `link`, and sets one where there never was any.
+    /// Looks for marker `number` on the master of `link`, and sets it where there is none.
     ///
     /// # Errors
-    /// [`Corrupt`](ErrorKind::Corrupt) where the marker is gone although it was sure to be kept, by the server's own
-    /// persistence or by replicas.
+    /// [`Corrupt`](ErrorKind::Corrupt) where the marker is gone, or is of older data, although the persistence of the server
+    /// or its replicas were sure to keep it.
     pub(crate) async fn check(&self, link: &Link, number: u16, facts: &Facts) -> Result<(), AttemptError> {
         let key = key(&self.prefix, number);
         let new = |value| Marker {
@@ -83,7 +86,7 @@ impl Markers {
             offset: facts.offset,
             older: None,
         };
-        // Read before the query: another connection may set one meanwhile.
+        // Read before the query, since another connection may set the marker meanwhile.
         let seen = self.seen().get(&number).cloned();
         let found = match link.ask(["GET".into(), key.clone().into()]).await {
             Ok(Reply::Bytes(value)) => Some(value),
@@ -115,7 +118,7 @@ impl Markers {
                 }
                 let Some(value) = (match found {
                     Some(value) => Some(value),
-                    None => leave(link, key).await?,
+                    None => set_marker(link, key).await?,
                 }) else {
                     return Ok(());
                 };
@@ -130,7 +133,7 @@ impl Markers {
         Ok(())
     }
 
-    /// From now on marker `number` may disappear without other data being lost.
+    /// Forgets marker `number`: from now on it may disappear without other data being lost.
     pub(crate) fn forget(&self, number: u16) {
         self.seen().remove(&number);
     }
@@ -152,8 +155,8 @@ impl Markers {
         is_unsure.then(|| key(&self.prefix, number).into())
     }
 
-    /// Has marker `number` acknowledged `by` these, once, so that a promoted replica has it. The suffix that is added to it
-    /// tells stores that open later that there were replicas.
+    /// Has marker `number` acknowledged `by` these, once, so that a promoted replica has it. [`REPLICATED`] is appended to
+    /// the marker, which tells stores that open later that there were replicas.
     pub(crate) async fn replicate(
         &self,
         link: &Arc<Link>,
@@ -163,7 +166,7 @@ impl Markers {
     ) -> Result<(), AttemptError> {
         let Some(key) = self.unacknowledged(number) else { return Ok(()) };
         let arguments = [Part::Number(IDENTITY as u64), REPLICATED.into()];
-        link.run(&Command::script(&SAY_REPLICATED, true, key.clone(), &arguments)).await?;
+        link.run(&Command::script(&MARK_REPLICATED, true, key.clone(), &arguments)).await?;
         link.acknowledged(&key, false, by, until).await?;
         if let Some(seen) = self.seen().get_mut(&number) {
             seen.acknowledged = true;
@@ -187,13 +190,13 @@ impl Markers {
 }
 
 impl Marker {
-    /// Whether the server at `address` is sure to have kept it.
+    /// Whether the server at `address` is sure to have kept the marker.
     fn is_promised(&self, address: &Address) -> bool {
         self.acknowledged || self.durable && self.at == *address
     }
 
-    /// Whether the server restarted from a snapshot that is older than its replication offset when it was last seen. Its
-    /// replicas copy that snapshot, so what they acknowledged since then is lost.
+    /// Whether the server restarted from a snapshot that is older than its last known replication offset, or follows one
+    /// that did. Its replicas copy that snapshot, so what they acknowledged after it was taken is lost.
     fn is_newer_than(&self, address: &Address, facts: &Facts) -> bool {
         let is_started_again = self.at == *address && self.run_id != facts.identity.run_id;
         let has_appended = matches!(facts.keeps, Keeps::Appended { .. });
@@ -212,10 +215,10 @@ fn key(prefix: &str, number: u16) -> String {
     format!("{prefix}marker:{number}")
 }
 
-/// Sets a marker; `None` while the server takes no writes.
-async fn leave(link: &Link, key: String) -> Result<Option<Bytes>, AttemptError> {
-    let random =
-        Owner::random().map_err(|error| AttemptError::Later(Cause::of("no randomness".to_owned(), error)))?;
+/// Sets a marker, and returns the value that is there then; `None` while the server takes no writes, or the slot is moving.
+async fn set_marker(link: &Link, key: String) -> Result<Option<Bytes>, AttemptError> {
+    let random = Owner::random()
+        .map_err(|error| AttemptError::Later(Cause::with_source("no randomness".to_owned(), error)))?;
     let value = Bytes::copy_from_slice(random.as_bytes());
     let set =
         ["SET".into(), key.into(), value.clone().into(), "NX".into(), "GET".into(), "PX".into(), LIFE.into()];

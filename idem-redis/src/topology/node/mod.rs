@@ -1,4 +1,4 @@
-//! One server: what is required of it, what it was found to be, and the connections to it.
+//! One server: what is required of it, what it reported of itself, and the connections to it.
 
 mod check;
 pub(crate) mod common;

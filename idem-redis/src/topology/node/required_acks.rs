@@ -1,5 +1,5 @@
-//! What must hold a write, by slot: how many replicas, and whether on their disks. The number rises when more replicas
-//! appear, and never falls because one is gone.
+//! What must hold a write, by slot: how many replicas, and whether their disks too. The number rises when more replicas
+//! appear, and never falls because a replica is gone.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -22,17 +22,18 @@ pub(crate) struct RequiredAcks {
 enum Replicas {
     /// As configured.
     Fixed(u8),
-    /// All that the one master has or had.
+    /// All replicas that the one master has or had.
     Standalone(AtomicU8),
-    /// All that could take over from the master of each slot.
+    /// For each slot, all replicas that could take over from its master.
     BySlot(Box<[AtomicU8]>),
 }
 
 impl RequiredAcks {
-    /// `had_replicas`: whether the master is known to have or have had a replica, connected or not.
+    /// For a single master. `had_replicas`: whether the master is known to have or to have had a replica, connected or not.
     ///
     /// # Errors
-    /// Where all replicas are to be waited for, and there is none.
+    /// Where all replicas are to be waited for and the master has none in step, except for a master that never had any and a
+    /// configuration that does not insist on one.
     pub(crate) fn of_single_master(
         acks: Option<Acks>,
         facts: &Facts,
@@ -58,7 +59,7 @@ impl RequiredAcks {
         Ok(Self { replicas, disk: acks == Some(Acks::Disk) })
     }
 
-    /// For a cluster in which every master has a replica, or no replica is waited for.
+    /// For a cluster in which every master has a replica, or the number of replicas is configured.
     pub(crate) fn of_cluster(acks: Option<Acks>, view: &View, shards: &Shards) -> Self {
         if let Some(Acks::Count(count)) = acks {
             return Self { replicas: Replicas::Fixed(count), disk: false };
@@ -69,7 +70,7 @@ impl RequiredAcks {
         required
     }
 
-    /// The one master has this many replicas now.
+    /// Records that the one master has this many replicas now.
     pub(crate) fn update_single_master(&self, replicas: u8) {
         if let Replicas::Standalone(required) = &self.replicas {
             let before = required.fetch_max(replicas, Ordering::AcqRel);
@@ -83,7 +84,7 @@ impl RequiredAcks {
         }
     }
 
-    /// Updates all slots by a view of the cluster.
+    /// Updates all slots from a view of the cluster.
     pub(crate) fn update_cluster(&self, view: &View, shards: &Shards) {
         let Replicas::BySlot(slots) = &self.replicas else { return };
         for (range, replicas) in view.ranges.iter().zip(shards.replicas(view)) {
@@ -94,7 +95,7 @@ impl RequiredAcks {
         }
     }
 
-    /// `slot` has moved to the master of the slot `like`.
+    /// Records that `slot` has moved to the master of the slot `like`.
     pub(crate) fn moved(&self, slot: u16, like: u16) {
         let Replicas::BySlot(slots) = &self.replicas else { return };
         if let (Some(slot), Some(like)) = (slots.get(usize::from(slot)), slots.get(usize::from(like))) {
@@ -120,8 +121,8 @@ impl RequiredAcks {
         }
     }
 
-    /// What must hold a write to `slot`. `None`: to a master that is in no view of the cluster. At least `online` replicas,
-    /// the master's own count, where that is used.
+    /// What must hold a write to `slot`. `None`: a write to a master that is in no view of the cluster. In a cluster, at
+    /// least `online` replicas, which is the count that the master itself reports, or 0 where that is not used.
     pub(crate) fn of(&self, slot: Option<u16>, online: u8) -> Acknowledgers {
         let replicas = match &self.replicas {
             Replicas::Fixed(count) => *count,

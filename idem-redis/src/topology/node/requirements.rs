@@ -1,4 +1,4 @@
-//! What a server must fulfil before it is used. Checked on every new connection, and periodically.
+//! The requirements that a server must meet before it is used. Checked on every new connection, and periodically.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -27,27 +27,28 @@ pub(crate) struct Demands {
     pub(crate) cluster: bool,
 }
 
-/// What a server says of itself.
+/// What a server reports of itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
     pub(crate) address: Address,
     pub(crate) identity: Identity,
     pub(crate) is_master: bool,
-    /// Replicas that have caught up with it.
+    /// How many replicas have caught up with the server.
     pub(crate) replicas: u8,
-    /// All that follow it, caught up or not.
+    /// How many replicas follow the server, caught up or not.
     pub(crate) followers: u8,
     pub(crate) keeps: Keeps,
-    /// Its replication offset in bytes, which goes on across restarts.
+    /// The replication offset in bytes, which continues across restarts.
     pub(crate) offset: u64,
-    /// The offset at which it became master; after a restart, that of its snapshot. 0 where it is unknown.
+    /// The offset at which the server became master; after a restart, that of its snapshot. 0 where it is unknown.
     pub(crate) began_at: u64,
-    /// The replication id of the master that it followed before it became master itself.
+    /// The replication id of the master that the server followed before it became master itself.
     pub(crate) former_id: String,
-    /// Whether it evicts keys when its memory is full.
+    /// Whether the server evicts keys when its memory is full.
     pub(crate) evicts: bool,
-    /// Its clock, in microseconds since 1970, and when it showed that.
+    /// The server's clock, in microseconds since 1970.
     pub(crate) time: u64,
+    /// When the server's clock showed `time`.
     pub(crate) time_at: Instant,
 }
 
@@ -56,12 +57,12 @@ pub(crate) struct Facts {
 pub(crate) enum Keeps {
     /// At most its last snapshot.
     Snapshots,
-    /// What it appended to a file. `fsync`: when that reaches the disk (`appendfsync`), where the server tells.
+    /// What it wrote to its append-only file. `fsync`: when the file reaches the disk (`appendfsync`), where the server tells.
     Appended { fsync: Option<String> },
 }
 
 impl Keeps {
-    /// Whether it keeps what it acknowledged, except for the last second before a power failure.
+    /// Whether the server keeps what it acknowledged, except for the last second before a power failure.
     pub(crate) fn is_durable(&self) -> bool {
         matches!(self, Self::Appended { fsync } if fsync.as_deref() != Some("no"))
     }
@@ -78,13 +79,13 @@ impl fmt::Display for Keeps {
 }
 
 /// Asks the server of `link` about itself, and refuses one that may lose data.
-pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, AttemptError> {
+pub(crate) async fn check_server(link: &Link, demands: Demands) -> Result<Facts, AttemptError> {
     let info = link.ask(["INFO".into()]).await?;
     let info_field = |name| info.field(name).unwrap_or_default();
     let refuse = |message: String| {
         AttemptError::refused(ErrorKind::InvalidConfig, format!("{} {message}", link.address()))
     };
-    // Valkey has its own name for it.
+    // Valkey has its own name for the field.
     if [info_field("redis_mode"), info_field("server_mode")].contains(&"sentinel") {
         return Err(refuse("is a sentinel: use the scheme redis-sentinel".to_owned()));
     }
@@ -129,7 +130,7 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Attem
         keeps,
         offset: info_field("master_repl_offset").parse().unwrap_or(0),
         former_id: info_field("master_replid2").to_owned(),
-        // Redis reports the first offset after it, and -1 where there was no former master.
+        // Redis reports the first offset after this one, and -1 where there was no former master.
         began_at: info_field("second_repl_offset").parse::<u64>().map_or(0, |next| next.saturating_sub(1)),
         evicts: policy != "noeviction",
         time,
@@ -137,9 +138,9 @@ pub(crate) async fn server(link: &Link, demands: Demands) -> Result<Facts, Attem
     })
 }
 
-/// Counts the replicas in an `INFO` by their state, which is `online` once they have caught up. An entry without a port is no
-/// replica but a client that takes a copy (`redis-cli --rdb`). A replica that reconnected before the master noticed that it
-/// was gone is listed twice, and counted once.
+/// Counts the replicas in an `INFO` by their state, which is `online` once they have caught up. An entry without a port is
+/// not a replica but a client that takes a copy (`redis-cli --rdb`). A replica that reconnected before the master noticed
+/// that it was gone is listed twice, and counted once.
 fn replicas(info: &Reply, is_counted: impl Fn(&str) -> bool) -> u8 {
     let replicas = info.text().unwrap_or_default().lines().filter_map(|line| {
         let (number, replica) = line.strip_prefix("slave")?.split_once(':')?;
@@ -154,7 +155,7 @@ fn replicas(info: &Reply, is_counted: impl Fn(&str) -> bool) -> u8 {
     u8::try_from(replicas.collect::<HashSet<_>>().len()).unwrap_or(u8::MAX)
 }
 
-/// When the server syncs its append-only file to the disk. `None` where the user may not ask.
+/// When the server syncs its append-only file to the disk (`appendfsync`). `None` where the user may not ask.
 async fn fsync_policy(link: &Link) -> Result<Option<String>, AttemptError> {
     match link.ask(["CONFIG".into(), "GET".into(), "appendfsync".into()]).await {
         Ok(answer) => Ok(answer.array().and_then(|pair| Some(pair.get(1)?.text()?.to_owned()))),
@@ -168,7 +169,7 @@ pub(crate) async fn load_scripts(link: &Arc<Link>) -> Result<(), AttemptError> {
     let mut scripts = script::all();
     if let Some(first) = scripts.next() {
         match load(Arc::clone(link), first).await {
-            // A user who may not load scripts may still run them: `scripts` checks that.
+            // A user who may not load scripts may still run them, which `check_scripts` finds out.
             Err(AttemptError::Refused(..)) => return Ok(()),
             loaded => loaded?,
         }
@@ -181,11 +182,11 @@ async fn load(link: Arc<Link>, script: &'static Script) -> Result<(), AttemptErr
     link.ask(["SCRIPT".into(), "LOAD".into(), script.source.into()]).await.map(drop)
 }
 
-/// Checks that the scripts may be run: an ACL can forbid that, or the commands in them.
-pub(crate) async fn scripts(link: &Link, key: &str) -> Result<(), AttemptError> {
+/// Checks that the scripts may be run. An ACL can forbid running scripts, or the commands in them.
+pub(crate) async fn check_scripts(link: &Link, key: &str) -> Result<(), AttemptError> {
     for whole in [true, false] {
         match link.run(&Command::script(&PROBE, whole, key.to_owned().into(), &[])).await {
-            // These pass: writing may work later, and an unknown script is sent whole.
+            // These errors pass: writes may work later, and an unknown script is sent whole.
             Ok(_)
             | Err(
                 AttemptError::Moved { .. }
@@ -200,8 +201,8 @@ pub(crate) async fn scripts(link: &Link, key: &str) -> Result<(), AttemptError> 
     Ok(())
 }
 
-/// Checks that replicas or disks may be waited for. An ACL that forbids it would otherwise show only after a write.
-pub(crate) async fn waiting(link: &Link, disk: bool) -> Result<(), AttemptError> {
+/// Checks that `WAIT` or `WAITAOF` may be called. An ACL that forbids it would otherwise show only after a write.
+pub(crate) async fn check_waiting(link: &Link, disk: bool) -> Result<(), AttemptError> {
     let nobody = Acknowledgers { replicas: 0, disk };
     match link.run(&nobody.command(1)).await {
         Err(AttemptError::Refused(_, cause)) if disk => {
@@ -225,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replicas_count_once_they_have_caught_up_and_copies_never() {
+    fn only_replicas_that_have_caught_up_are_counted() {
         let info =
             |lines: &str| Reply::Bytes(format!("# Replication\r\nrole:master\r\n{lines}slaves:7\r\n").into());
         for (lines, replicas) in [

@@ -1,4 +1,4 @@
-//! Examining one server: whether it meets the requirements, and still has the data that it was given.
+//! Examines one server: whether it meets the requirements, and whether it still has its data.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,22 +13,23 @@ use crate::topology::cluster::view::View;
 use crate::topology::node::common::Common;
 use crate::topology::node::requirements::{self, Facts};
 
-/// What a server was found to be.
+/// The result of examining a server.
 #[derive(Clone)]
 pub(super) struct Seen {
     pub(super) facts: Arc<Facts>,
-    /// The number of the marker that lies in its slots.
-    own: Option<u16>,
+    /// The number of the marker that lies in the server's slots.
+    number: Option<u16>,
 }
 
 impl Seen {
-    /// The number of its marker, if it is to have one. A replica has its master's. A server that evicts may evict the marker.
+    /// The number of the server's marker, if it should have one. A replica has its master's marker. A server that evicts keys
+    /// may evict the marker.
     pub(super) fn marker(&self) -> Option<u16> {
-        if self.facts.is_master && !self.facts.evicts { self.own } else { None }
+        if self.facts.is_master && !self.facts.evicts { self.number } else { None }
     }
 }
 
-/// One server, as it was found last.
+/// One server, as it was last seen.
 pub(crate) struct Server {
     address: Address,
     pub(super) common: Arc<Common>,
@@ -52,19 +53,19 @@ impl Server {
         match self.check_data(&link, &seen).await {
             // The link can still serve queries for slots. The data is checked again before any call uses it.
             Err(AttemptError::Later(_)) if link.is_open() => {}
-            looked => looked?,
+            checked => checked?,
         }
         tracing::debug!(server = %self.address(), facts = ?seen.facts, "connected");
         Ok(link)
     }
 
-    /// Asks the server about itself, and refuses it where it does not meet the requirements.
+    /// Asks the server about itself, and refuses a server that does not meet the requirements.
     pub(super) async fn examine(&self, link: &Link) -> Result<Seen, AttemptError> {
         let common = &self.common;
-        let facts = Arc::new(requirements::server(link, common.demands).await?);
+        let facts = Arc::new(requirements::check_server(link, common.demands).await?);
         common.time.learn(facts.time);
         if !common.demands.cluster {
-            let seen = self.learn(Seen { facts, own: common.markers.of(&[(0, u16::MAX)]) });
+            let seen = self.learn(Seen { facts, number: common.markers.of(&[(0, u16::MAX)]) });
             if !seen.facts.is_master {
                 return Err(AttemptError::Later(Cause::new(format!("{} is a replica", self.address()))));
             }
@@ -72,12 +73,12 @@ impl Server {
         }
         let view = View::ask(link).await?;
         self.refuse_unless_recognized(&view)?;
-        Ok(self.learn(Seen { facts, own: common.markers.of(&view.slots_of(self.address())) }))
+        Ok(self.learn(Seen { facts, number: common.markers.of(&view.slots_of(self.address())) }))
     }
 
     fn learn(&self, seen: Seen) -> Seen {
-        if let (true, Some(own)) = (seen.facts.evicts, seen.own) {
-            self.common.markers.forget(own);
+        if let (true, Some(number)) = (seen.facts.evicts, seen.number) {
+            self.common.markers.forget(number);
         }
         let before = self.seen.lock().unwrap_or_else(PoisonError::into_inner).replace(seen.clone());
         if let Some(before) = before {
@@ -99,7 +100,7 @@ impl Server {
         }
     }
 
-    /// Whether it still has the data that it was given.
+    /// Checks that the server still has its data.
     pub(super) async fn check_data(&self, link: &Link, seen: &Seen) -> Result<(), AttemptError> {
         if let Some(number) = seen.marker() {
             self.common.markers.check(link, number, &seen.facts).await?;
@@ -108,7 +109,7 @@ impl Server {
         Ok(())
     }
 
-    /// Refuses a node of another cluster, which may have the address by now.
+    /// Refuses a node of another cluster, to which the address may belong by now.
     pub(crate) fn refuse_unless_recognized(&self, view: &View) -> Result<(), AttemptError> {
         if self.common.shards.lock().unwrap_or_else(PoisonError::into_inner).recognize(view) {
             return Ok(());
@@ -118,38 +119,38 @@ impl Server {
         Err(AttemptError::refused(ErrorKind::Unavailable, message))
     }
 
-    /// Whether it was a master with a marker when it was last examined.
+    /// Whether the server was a master with a marker when it was last examined.
     pub(crate) fn has_marker(&self) -> bool {
         self.seen().is_some_and(|seen| seen.marker().is_some())
     }
 
-    /// Whether it is known to have replicas, caught up or not, or to have had some.
+    /// Whether the server is known to have replicas, caught up or not, or to have had some.
     pub(crate) fn had_replicas(&self) -> bool {
         let Some(seen) = self.seen() else { return false };
         let by_marker = seen.marker().is_some_and(|number| self.common.markers.had_replicas(number));
         by_marker || seen.facts.followers > 0
     }
 
-    /// An unused key in one of its slots.
+    /// An unused key in one of the server's slots.
     pub(crate) fn probe_key(&self) -> String {
-        self.common.markers.probe_key(self.seen().and_then(|seen| seen.own))
+        self.common.markers.probe_key(self.seen().and_then(|seen| seen.number))
     }
 
     pub(super) fn seen(&self) -> Option<Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What it last reported of itself.
+    /// What the server last reported of itself.
     pub(crate) fn facts(&self) -> Option<Arc<Facts>> {
         self.seen().map(|seen| seen.facts)
     }
 
-    /// Whether it is a replica where a master is needed. In a cluster this does not matter, since nodes redirect.
+    /// Whether the server is a replica where a master is needed. In a cluster this does not matter, since nodes redirect.
     pub(crate) fn is_demoted(&self) -> bool {
         !self.common.demands.cluster && self.facts().is_some_and(|facts| !facts.is_master)
     }
 
-    /// The server's time: as of the last `TIME`, to within half its round trip, plus what has passed here since then.
+    /// The server's time: that of the last `TIME`, accurate to half its round trip, plus the time that has passed here since.
     pub(crate) fn now(&self) -> Option<Timestamp> {
         let facts = self.facts()?;
         Some(Timestamp::from_micros(facts.time) + facts.time_at.elapsed())

@@ -1,13 +1,14 @@
-//! The servers' time as known here. It is used for sequences only; no lease depends on it.
+//! An estimate of the servers' time. It is used for sequences only; no lease depends on it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use idem_core::clock::SharedClock;
 
-/// A hybrid clock: follows the servers' clocks by means of this process's monotonic one, and never returns a number twice.
+/// A hybrid logical clock: it follows the servers' clocks by the monotonic clock of this process, and never returns a number
+/// twice.
 pub(crate) struct ServerTime {
     clock: SharedClock,
-    /// Difference between the fastest server's clock and the monotonic one, in microseconds.
+    /// Difference between the clock that is furthest ahead of all servers' and the monotonic clock, in microseconds.
     offset: AtomicU64,
     last: AtomicU64,
 }
@@ -21,12 +22,12 @@ impl ServerTime {
         &self.clock
     }
 
-    /// A server's clock shows `micros` now. The fastest of all servers counts, so that sequences rise.
+    /// Records that a server's clock shows `micros` now. The clock that is furthest ahead counts, so that sequences rise.
     pub(crate) fn learn(&self, micros: u64) {
         self.offset.fetch_max(micros.saturating_sub(self.monotonic()), Ordering::AcqRel);
     }
 
-    /// A sequence higher than all that this process knows of.
+    /// A sequence higher than any that this process knows of.
     pub(crate) fn next_sequence(&self) -> u64 {
         let now = self.offset.load(Ordering::Acquire).saturating_add(self.monotonic());
         let next = |last: u64| now.max(last.saturating_add(1));
@@ -34,7 +35,7 @@ impl ServerTime {
         next(last.unwrap_or_default())
     }
 
-    /// A server has assigned `sequence`.
+    /// Records that a server has assigned `sequence`.
     pub(crate) fn observe(&self, sequence: u64) {
         self.last.fetch_max(sequence, Ordering::AcqRel);
     }

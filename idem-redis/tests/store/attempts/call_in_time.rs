@@ -1,4 +1,4 @@
-//! No call takes longer than `call_timeout`: also one that first makes the connection that waits for replicas.
+//! No call takes longer than `call_timeout`, not even one that first makes the connection that waits for replicas.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +11,9 @@ use tokio::time::{Instant, timeout};
 use crate::proxy::{Act, Proxy, has};
 use crate::support::{config, lock};
 
-/// Every step is within its own limit, and all of them together are beyond that of the call.
+/// Every step is within its own limit, but all steps together exceed that of the call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_ends_in_time_though_every_step_of_waiting_for_replicas_is_slow() {
+async fn a_call_ends_in_time_although_every_step_of_waiting_for_replicas_is_slow() {
     let pair = Pair::start(1).await;
     let slow = Arc::new(AtomicBool::new(false));
     let proxy = Proxy::start(pair.master(), {
@@ -26,7 +26,7 @@ async fn a_call_ends_in_time_though_every_step_of_waiting_for_replicas_is_slow()
     .await;
     let mut config = config(&proxy.node());
     (config.connect_timeout, config.response_timeout) = (Duration::from_secs(2), Duration::from_secs(2));
-    // More than twice `response_timeout`, as by default.
+    // More than twice `response_timeout`, as with the defaults.
     config.call_timeout = Duration::from_millis(4_500);
     config.ack_timeout = Duration::from_millis(500);
     config.check_interval = Duration::from_hours(1);

@@ -1,7 +1,7 @@
-//! Calls that are refused or sent again, and how long they take.
+//! Calls that are refused or resent, and how long they take.
 
 mod call_in_time;
 mod refused_midway;
-mod refusing;
+mod refused_writes;
 mod resent;
 mod unsure_refusals;

@@ -1,4 +1,4 @@
-//! Errors that come when something may have been done: they are no answer to what was asked.
+//! Errors that come when something may have been done already.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,9 +12,9 @@ use idem_servers::redis::Server;
 use crate::proxy::{Act, Proxy, has};
 use crate::support::{acquire, claim, config, fingerprint, key, kind};
 
-/// Nothing of a script is taken back: what it wrote before the command that is forbidden stays.
+/// Nothing of a script is rolled back: what it wrote before the forbidden command stays.
 #[tokio::test]
-async fn a_take_over_that_is_forbidden_midway_is_unknown_and_the_server_has_it_on_record() {
+async fn a_takeover_forbidden_midway_has_an_unknown_effect_and_is_on_record() {
     let server = Server::lone().await;
     server.run(&["ACL", "SETUSER", "idem", "on", ">secret", "~*", "&*", "+@all"]).await;
     let mut config = config(&server);
@@ -27,25 +27,25 @@ async fn a_take_over_that_is_forbidden_midway_is_unknown_and_the_server_has_it_o
 
     server.run(&["ACL", "SETUSER", "idem", "-pexpire"]).await;
     let mine = claim();
-    let told = store.lock(&key("order"), &fingerprint(), &mine).await.unwrap_err();
+    let error = store.lock(&key("order"), &fingerprint(), &mine).await.unwrap_err();
     assert_eq!(store.get(&key("order")).await.unwrap().unwrap().token.owner, mine.owner);
-    assert_eq!(told.kind(), ErrorKind::Timeout, "{told:?}");
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}");
     assert!(
-        told.message().contains("pexpire") || told.message().contains("executing the script"),
-        "{told:?}"
+        error.message().contains("pexpire") || error.message().contains("executing the script"),
+        "{error:?}"
     );
 }
 
-/// A proxy between has errors of its own, and says them also when the server has done what it was asked.
+/// A proxy has errors of its own, and may answer them although the server has carried out the command.
 #[tokio::test]
-async fn an_error_that_a_server_does_not_have_says_nothing_of_what_was_done() {
+async fn an_error_of_a_proxy_leaves_the_effect_unknown() {
     let server = Server::lone().await;
     let armed = Arc::new(AtomicBool::new(false));
     let proxy = Proxy::start(&server, {
         let armed = Arc::clone(&armed);
         move |_, request| {
             let is_meant = has(request, "\r\nSET\r\n") && armed.swap(false, Ordering::Relaxed);
-            if is_meant { Act::SayFirst(b"-upstream failure\r\n".to_vec()) } else { Act::Pass }
+            if is_meant { Act::AnswerFirst(b"-upstream failure\r\n".to_vec()) } else { Act::Pass }
         }
     })
     .await;

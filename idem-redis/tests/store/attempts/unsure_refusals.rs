@@ -1,4 +1,4 @@
-//! What was done, and its answer lost, is not told as refused by what a later try is told.
+//! A call that was carried out, and whose answer was lost, is not reported as refused when a later attempt is refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use idem_servers::redis::Server;
 use crate::proxy::{Act, Proxy, has};
 use crate::support::{acquire, claim, complete, config, fingerprint, key, kind};
 
-/// Loses the answer to the first command with `word` once told, and runs `then` before anything else comes.
+/// A proxy that, once armed, loses the answer to the next request with `word`, and runs `then` before anything else.
 async fn losing(
     server: &Server,
     word: &'static str,
@@ -31,7 +31,7 @@ async fn losing(
 }
 
 #[tokio::test]
-async fn a_completion_that_was_kept_is_unknown_though_the_server_is_refused_when_it_is_sent_again() {
+async fn a_completion_on_record_is_unknown_when_the_resent_call_finds_the_server_refused() {
     let server = Server::lone().await;
     let then = &["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"];
     let (proxy, armed) = losing(&server, "\r\nEVALSHA\r\n", then).await;
@@ -40,19 +40,19 @@ async fn a_completion_that_was_kept_is_unknown_though_the_server_is_refused_when
     let store = RedisStore::open(config).await.unwrap();
     let lease = acquire(&store, "order").await;
     armed.store(true, Ordering::Relaxed);
-    let told = kind(complete(&store, &lease).await);
+    let returned = kind(complete(&store, &lease).await);
     server.run(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     let record = store.get(lease.key()).await.unwrap().unwrap();
     assert!(matches!(record.state, State::Completed(_)));
-    assert_eq!(told, ErrorKind::Timeout, "it is on record");
+    assert_eq!(returned, ErrorKind::Timeout, "it is on record");
 }
 
 #[tokio::test]
-async fn a_lock_that_was_granted_is_unknown_though_the_password_is_refused_when_it_is_sent_again() {
+async fn a_granted_lock_is_unknown_when_the_resent_call_finds_the_password_refused() {
     let server = Server::options().password("old").start().await;
     let then = &["CONFIG", "SET", "requirepass", "new"];
-    // The harness logs in by the old password, which is still right then.
+    // The proxy runs the command with the old password, which is still valid then.
     let (proxy, armed) = losing(&server, "\r\nSET\r\n", then).await;
     let mut config = config(&proxy.node());
     config.password = Some("old".to_owned());
@@ -63,7 +63,7 @@ async fn a_lock_that_was_granted_is_unknown_though_the_password_is_refused_when_
 }
 
 #[tokio::test]
-async fn a_lock_that_was_granted_is_unknown_though_the_server_takes_no_writes_when_it_is_sent_again() {
+async fn a_granted_lock_is_unknown_when_the_resent_call_finds_writes_refused() {
     let server = Server::lone().await;
     let then = &["CONFIG", "SET", "min-replicas-to-write", "1"];
     let (proxy, armed) = losing(&server, "\r\nSET\r\n", then).await;
@@ -72,8 +72,8 @@ async fn a_lock_that_was_granted_is_unknown_though_the_server_takes_no_writes_wh
     let store = RedisStore::open(config).await.unwrap();
     armed.store(true, Ordering::Relaxed);
     let mine = claim();
-    let told = kind(store.lock(&key("order"), &fingerprint(), &mine).await);
+    let returned = kind(store.lock(&key("order"), &fingerprint(), &mine).await);
     let record = store.get(&key("order")).await.unwrap().unwrap();
     assert_eq!(record.token.owner, mine.owner);
-    assert_eq!(told, ErrorKind::Timeout, "it is on record");
+    assert_eq!(returned, ErrorKind::Timeout, "it is on record");
 }

@@ -1,4 +1,4 @@
-//! Servers that cannot be used, or must not be.
+//! Servers that cannot or must not be used.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ async fn a_host_where_nobody_listens_is_unavailable() {
     let server = Server::lone().await;
     let config = config(&server);
     drop(server);
-    let (kind, said) = refusal(config).await;
-    assert_eq!(kind, ErrorKind::Unavailable, "{said}");
+    let (kind, message) = refusal(config).await;
+    assert_eq!(kind, ErrorKind::Unavailable, "{message}");
 }
 
 #[tokio::test]
@@ -23,8 +23,8 @@ async fn a_host_that_accepts_and_never_answers_is_unavailable_in_time() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut config = RedisConfig::standalone(listener.local_addr().unwrap().to_string().parse().unwrap());
     config.connect_timeout = Duration::from_millis(200);
-    let (kind, said) = tokio::time::timeout(Duration::from_secs(20), refusal(config)).await.unwrap();
-    assert_eq!(kind, ErrorKind::Unavailable, "{said}");
+    let (kind, message) = tokio::time::timeout(Duration::from_secs(20), refusal(config)).await.unwrap();
+    assert_eq!(kind, ErrorKind::Unavailable, "{message}");
 }
 
 #[tokio::test]
@@ -35,9 +35,9 @@ async fn a_wrong_password_or_user_is_refused_and_not_repeated() {
         let mut config = config(&server);
         config.username = username.map(str::to_owned);
         config.password = password.map(str::to_owned);
-        let (kind, said) = refusal(config).await;
-        assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
-        assert!(!said.contains("right-one") && !said.contains("wrong-one"), "{said}");
+        let (kind, message) = refusal(config).await;
+        assert_eq!(kind, ErrorKind::InvalidConfig, "{message}");
+        assert!(!message.contains("right-one") && !message.contains("wrong-one"), "{message}");
     }
     let mut config = config(&server);
     config.password = Some("right-one".to_owned());
@@ -49,9 +49,9 @@ async fn a_wrong_password_or_user_is_refused_and_not_repeated() {
 #[tokio::test]
 async fn a_server_that_evicts_is_refused_unless_allowed() {
     let server = Server::options().config("maxmemory-policy allkeys-lru").start().await;
-    let (kind, said) = refusal(config(&server)).await;
-    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
-    assert!(said.contains("allkeys-lru") && said.contains("allow_eviction"), "{said}");
+    let (kind, message) = refusal(config(&server)).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{message}");
+    assert!(message.contains("allkeys-lru") && message.contains("allow_eviction"), "{message}");
     let mut config = config(&server);
     config.allow_eviction = true;
     acquire(&RedisStore::open(config).await.unwrap(), "order").await;
@@ -82,9 +82,9 @@ async fn a_replica_is_refused_and_a_demoted_master_is_unavailable_until_promoted
     acquire(&store, "before").await;
     let port = other.addr().port().to_string();
     master.run(&["REPLICAOF", "127.0.0.1", &port]).await;
-    let (refused, said) = refusal(config(&master)).await;
-    assert_eq!(refused, ErrorKind::InvalidConfig, "{said}");
-    assert!(said.contains("is a replica"), "{said}");
+    let (refused, message) = refusal(config(&master)).await;
+    assert_eq!(refused, ErrorKind::InvalidConfig, "{message}");
+    assert!(message.contains("is a replica"), "{message}");
     let lost = lock(&store, "during").await;
     assert!([ErrorKind::Unavailable, ErrorKind::Timeout].contains(&kind(lost)));
     master.run(&["REPLICAOF", "NO", "ONE"]).await;
@@ -92,48 +92,48 @@ async fn a_replica_is_refused_and_a_demoted_master_is_unavailable_until_promoted
 }
 
 #[tokio::test]
-async fn a_scheme_that_does_not_fit_the_server_is_refused_with_the_one_that_does() {
+async fn a_scheme_that_does_not_fit_the_server_is_refused_naming_the_one_that_does() {
     let lone = Server::lone().await;
-    let (kind, said) = refusal(RedisConfig::cluster([address(&lone)])).await;
-    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
-    assert!(said.contains("use the scheme redis"), "{said}");
+    let (kind, message) = refusal(RedisConfig::cluster([address(&lone)])).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{message}");
+    assert!(message.contains("use the scheme redis"), "{message}");
 
     let cluster = Cluster::start().await;
-    let (kind, said) = refusal(config(&cluster.servers()[0])).await;
-    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
-    assert!(said.contains("redis-cluster"), "{said}");
+    let (kind, message) = refusal(config(&cluster.servers()[0])).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{message}");
+    assert!(message.contains("redis-cluster"), "{message}");
 }
 
 #[tokio::test]
-async fn a_cluster_with_slots_that_nobody_has_is_refused_with_their_number() {
+async fn a_cluster_with_unassigned_slots_is_refused_with_their_number() {
     let node = Server::options().config("cluster-enabled yes").start().await;
     node.run(&["CLUSTER", "ADDSLOTSRANGE", "0", "16380"]).await;
-    let (kind, said) = refusal(RedisConfig::cluster([address(&node)])).await;
-    assert_eq!(kind, ErrorKind::Unavailable, "{said}");
-    assert!(said.contains("3 of the cluster's 16384 slots"), "{said}");
+    let (kind, message) = refusal(RedisConfig::cluster([address(&node)])).await;
+    assert_eq!(kind, ErrorKind::Unavailable, "{message}");
+    assert!(message.contains("3 of the cluster's 16384 slots"), "{message}");
 }
 
 #[tokio::test]
 async fn a_cluster_without_replicas_is_refused_unless_that_is_wanted() {
     let cluster = Cluster::options().replicas(0).start().await;
     let seeds: Vec<_> = cluster.servers().iter().map(|server| address(server)).collect();
-    let (kind, said) = refusal(RedisConfig::cluster(seeds.clone())).await;
-    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
+    let (kind, message) = refusal(RedisConfig::cluster(seeds.clone())).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{message}");
     let mut config = RedisConfig::cluster(seeds);
     config.acks = Some(idem_redis::Acks::Count(0));
     acquire(&RedisStore::open(config).await.unwrap(), "order").await;
 }
 
 #[tokio::test]
-async fn scripts_forbidden_by_the_acl_are_told_when_opening() {
+async fn scripts_forbidden_by_the_acl_are_refused_when_opening() {
     let server =
         Server::options().config("user idem on >pw ~* &* +@all -eval -evalsha -script").start().await;
     let mut config = config(&server);
     config.username = Some("idem".to_owned());
     config.password = Some("pw".to_owned());
-    let (kind, said) = refusal(config).await;
-    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
-    assert!(said.contains("eval"), "{said}");
+    let (kind, message) = refusal(config).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{message}");
+    assert!(message.contains("eval"), "{message}");
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn a_user_who_lacks_a_command_of_the_scripts_is_refused_when_opening() {
         server.run(&user).await;
         let mut config = config(&server);
         (config.username, config.password) = (Some("idem".to_owned()), Some("pw".to_owned()));
-        let (kind, said) = refusal(config).await;
-        assert_eq!(kind, ErrorKind::InvalidConfig, "{missing}: {said}");
+        let (kind, message) = refusal(config).await;
+        assert_eq!(kind, ErrorKind::InvalidConfig, "{missing}: {message}");
     }
 }

@@ -1,4 +1,4 @@
-//! What is written in a URI or a table, and what it changes.
+//! Options in a URI or a table, and their effect.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +55,7 @@ async fn user_and_password_are_percent_encoded_and_shown_nowhere() {
 }
 
 #[tokio::test]
-async fn a_table_says_the_same_as_a_uri() {
+async fn a_table_configures_the_same_as_a_uri() {
     let server = Server::options().config("user shop on >secret ~* &* +@all").start().await;
     let table = format!(
         "store = \"redis\"\nservers = [\"{}\"]\nusername = \"shop\"\npassword = \"secret\"\ndatabase = 2\n\
@@ -69,7 +69,7 @@ async fn a_table_says_the_same_as_a_uri() {
 }
 
 #[tokio::test]
-async fn a_unix_socket_is_spoken_to_by_its_path() {
+async fn a_unix_socket_is_reached_by_its_path() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("redis.sock");
     let server = Server::options().config(format!("unixsocket {}", path.display())).start().await;
@@ -80,32 +80,32 @@ async fn a_unix_socket_is_spoken_to_by_its_path() {
 }
 
 #[tokio::test]
-async fn as_many_connections_are_made_as_are_asked_for() {
+async fn as_many_connections_are_made_as_configured() {
     let server = Server::lone().await;
     let before = clients(&server).await;
     let store = open(format!("{}?connections=5&check_interval=100ms", server.uri())).await.unwrap();
     let made = async {
         while clients(&server).await < before + 5 {
-            works_any(&*store).await;
+            can_read(&*store).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(30), made).await.unwrap();
     for _ in 0..50 {
-        works_any(&*store).await;
+        can_read(&*store).await;
     }
     assert_eq!(clients(&server).await, before + 5);
 }
 
-/// Calls that come one after another find the open ones, and the closed ones all the same.
+/// Consecutive calls use the open connection, and reopen the closed one.
 #[tokio::test]
-async fn each_of_two_connections_is_made_again() {
+async fn each_of_two_connections_is_reopened() {
     let server = Server::lone().await;
     let before = clients(&server).await;
     let store = open(format!("{}?connections=2&check_interval=1h", server.uri())).await.unwrap();
     for _ in 0..2 {
         let made = async {
             while clients(&server).await < before + 2 {
-                works_any(&*store).await;
+                can_read(&*store).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(30), made).await.unwrap();
@@ -116,7 +116,7 @@ async fn each_of_two_connections_is_made_again() {
     }
 }
 
-async fn works_any(store: &dyn Store) {
+async fn can_read(store: &dyn Store) {
     store.get(&key("order")).await.unwrap();
 }
 
@@ -125,7 +125,7 @@ async fn clients(server: &Node) -> usize {
 }
 
 #[tokio::test]
-async fn what_cannot_be_meant_is_refused_with_the_options_name() {
+async fn an_invalid_option_is_refused_by_its_name() {
     for (uri, named) in [
         ("redis://127.0.0.1?colour=red", "colour"),
         ("redis://127.0.0.1?acks=many", "acks"),
@@ -156,7 +156,7 @@ async fn what_cannot_be_meant_is_refused_with_the_options_name() {
 }
 
 #[tokio::test]
-async fn a_password_is_in_no_error() {
+async fn no_error_shows_a_password() {
     for uri in [
         "redis://user:hunter2@127.0.0.1:99999",
         "redis://user:hunter2@127.0.0.1/x",
@@ -164,7 +164,7 @@ async fn a_password_is_in_no_error() {
         "redis://user:hunter2@127.0.0.1?acks=many",
         "redis://127.0.0.1?password=hunter2&acks=many",
         "redis://:hunter2@",
-        // Not percent-encoded, and of a kind that could be something else.
+        // Not percent-encoded, so that a part of the password could be read as something else.
         "redis://user:12/hunter2?x@127.0.0.1",
         "redis://user:12?hunter2@127.0.0.1",
         "redis://user:12?x=hunter2@127.0.0.1",
@@ -177,9 +177,9 @@ async fn a_password_is_in_no_error() {
     }
 }
 
-/// As they are easily mistaken: a number without quotes, a password beside the server.
+/// Likely mistakes: a number without quotes, a password beside the server.
 #[tokio::test]
-async fn a_password_in_a_table_is_in_no_error() {
+async fn no_error_shows_a_password_from_a_table() {
     for (options, secret) in [
         ("servers = \"127.0.0.1:1\"\npassword = 17122004", "17122004"),
         ("servers = \"127.0.0.1:1\"\npassword = 17122004.5", "17122004"),
@@ -200,11 +200,11 @@ async fn a_password_in_a_table_is_in_no_error() {
 }
 
 proptest! {
-    /// Refused or unreachable, but never a panic.
+    /// Every URI is refused or unreachable.
     #[test]
-    fn no_text_makes_it_panic(rest in "[ -~é]{0,40}", scheme in "redis|rediss-cluster|redis-sentinel|redis\\+unix") {
+    fn no_uri_causes_a_panic(rest in "[ -~é]{0,40}", scheme in "redis|rediss-cluster|redis-sentinel|redis\\+unix") {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        // Nobody listens there.
+        // Nothing listens at this address.
         let uri = format!("{scheme}://127.0.0.1:1{rest}");
         let opened = runtime.block_on(async {
             tokio::time::timeout(Duration::from_millis(20), open(uri)).await

@@ -1,10 +1,10 @@
-//! What is configured, and which servers and settings are refused.
+//! The configuration, and which servers and settings are refused.
 
 mod bad_server;
 mod configured;
 mod secret_in_refusal;
 #[cfg(feature = "tls")]
-mod tls;
+mod secured;
 #[cfg(feature = "tls")]
-mod tls_refused;
+mod tls;
 mod wrong_server;

@@ -1,4 +1,4 @@
-//! Servers on which something is set that no call can do anything about.
+//! Servers whose settings make calls fail until an operator changes them.
 
 use idem_core::{ErrorKind, Outcome, Store};
 use idem_redis::RedisStore;
@@ -8,26 +8,26 @@ use crate::proxy::{Act, Proxy, has};
 use crate::support::{acquire, completed, config, kind, refusal};
 
 #[tokio::test]
-async fn a_database_that_the_server_does_not_have_is_a_wrong_configuration() {
+async fn a_database_that_does_not_exist_is_an_invalid_configuration() {
     let server = Server::lone().await;
     let mut config = config(&server);
     config.database = 200;
-    let (kind, said) = refusal(config).await;
-    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
+    let (kind, message) = refusal(config).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{message}");
 }
 
 #[tokio::test]
-async fn a_server_that_is_named_as_a_sentinel_is_a_wrong_configuration() {
+async fn a_server_named_as_a_sentinel_is_an_invalid_configuration() {
     let server = Server::lone().await;
     let mut config = config(&server);
     config.deployment = idem_redis::RedisConfig::sentinel("shop", []).deployment;
-    let (kind, said) = refusal(config).await;
-    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
+    let (kind, message) = refusal(config).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{message}");
 }
 
-/// Of the outcome nothing has arrived, and it never will.
+/// The server closes the connection before it has read the outcome, and would do so every time.
 #[tokio::test]
-async fn an_outcome_larger_than_the_server_takes_is_a_wrong_configuration_and_the_lease_is_still_held() {
+async fn an_outcome_beyond_the_servers_limit_is_an_invalid_configuration_and_keeps_the_lease() {
     let server = Server::lone().await;
     server.run(&["CONFIG", "SET", "proto-max-bulk-len", "1mb"]).await;
     let mut config = config(&server);
@@ -40,25 +40,25 @@ async fn an_outcome_larger_than_the_server_takes_is_a_wrong_configuration_and_th
     assert!(store.get(lease.key()).await.unwrap().unwrap().lease_remaining().is_some());
 }
 
-/// The server names the first arguments of a command that it does not know.
+/// The server repeats the first arguments of a command that it does not know.
 #[tokio::test]
-async fn a_command_that_the_server_does_not_know_is_a_wrong_configuration_and_no_argument_of_it_is_shown() {
+async fn an_unknown_command_is_an_invalid_configuration_and_its_arguments_are_not_shown() {
     let server = Server::options().config("rename-command SET \"\"").start().await;
     let mut config = config(&server);
     config.prefix = "private:".to_owned();
-    let (kind, said) = refusal(config).await;
-    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
+    let (kind, message) = refusal(config).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{message}");
     let server = Server::options().config("rename-command EVAL \"\"").start().await;
     let mut config = crate::support::config(&server);
     config.prefix = "private:".to_owned();
-    let (kind, said) = refusal(config).await;
-    assert!(kind == ErrorKind::InvalidConfig && said.contains("EVAL"), "{said}");
-    assert!(!said.contains("private:"), "{said}");
+    let (kind, message) = refusal(config).await;
+    assert!(kind == ErrorKind::InvalidConfig && message.contains("EVAL"), "{message}");
+    assert!(!message.contains("private:"), "{message}");
 }
 
-/// Scripts are loaded ahead where that may be; they are sent whole where the server does not know them.
+/// Scripts are loaded on connecting where that is allowed, and sent whole where the server does not know them.
 #[tokio::test]
-async fn a_proxy_that_loads_no_scripts_and_says_so_in_its_own_words_is_used_all_the_same() {
+async fn a_proxy_that_refuses_to_load_scripts_is_still_used() {
     let server = Server::lone().await;
     let proxy = Proxy::start(&server, |_, request| {
         if has(request, "\r\nLOAD\r\n") { Act::AnswerInstead(b"-not supported here\r\n") } else { Act::Pass }

@@ -1,4 +1,4 @@
-//! Servers that run somebody's script for long, and servers that end what is idle.
+//! Servers that run a long script, and servers that close idle connections.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::support::{acquire, complete, config, key, kind};
 
-/// `SSUBSCRIBE` and all calls are refused by `BUSY`; what stands behind a subscription is answered all the same.
+/// `SSUBSCRIBE` and all calls are refused with `BUSY`, but the fence behind a subscription is answered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answers_stay_in_their_places_while_a_server_is_busy_with_somebodys_script() {
+async fn answers_stay_in_order_while_a_script_keeps_the_server_busy() {
     let server = Server::options().config("busy-reply-threshold 20").start().await;
     let mut patient = config(&server);
     patient.call_timeout = Duration::from_millis(300);
@@ -47,7 +47,7 @@ async fn answers_stay_in_their_places_while_a_server_is_busy_with_somebodys_scri
     }
 }
 
-/// The connection that waits for replicas is idle while nothing is written, and ends; the other goes on.
+/// The connection that waits for replicas is idle while nothing is written, and is closed. The one for calls stays open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_ends_idle_connections_disturbs_no_call() {
     let pair = Pair::start(1).await;

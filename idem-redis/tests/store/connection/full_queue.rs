@@ -1,4 +1,4 @@
-//! A server that takes nothing any more.
+//! A server that has stopped reading.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use tokio::task::JoinSet;
 
 use crate::support::{acquire, config, kind};
 
-/// Of all this only so much is kept as fits; the rest is refused by us, and nothing is known to be done.
+/// The queue keeps what fits. The store refuses the rest as `Unavailable`, since nothing of it was sent.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_takes_nothing_is_not_kept_outcomes_for_without_bound() {
+async fn the_queue_for_a_server_that_reads_nothing_is_bounded() {
     const MIB: usize = 1 << 20;
     let server = idem_servers::redis::Server::lone().await;
     let mut config = config(&server);

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::proxy::{Act, Proxy, has};
 use crate::support::{config, lock};
 
-/// A store to which the next `SET` of a record is answered by `first` and then, without end, by `again`.
+/// A store that gets `first` and then, without end, `again` as the answer to the first `SET` of a record.
 async fn flooded(first: &'static [u8], again: Vec<u8>) -> (Server, Proxy, RedisStore, Arc<AtomicUsize>) {
     let server = Server::lone().await;
     let (armed, taken) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
@@ -20,7 +20,11 @@ async fn flooded(first: &'static [u8], again: Vec<u8>) -> (Server, Proxy, RedisS
         move |_, request| {
             if has(request, "\r\nSET\r\n") && !has(request, "marker") && armed.swap(false, Ordering::Relaxed)
             {
-                return Act::Say { first: first.to_vec(), again: again.clone(), taken: Arc::clone(&taken) };
+                return Act::AnswerEndlessly {
+                    first: first.to_vec(),
+                    again: again.clone(),
+                    taken: Arc::clone(&taken),
+                };
             }
             Act::Pass
         }
@@ -38,17 +42,17 @@ async fn flooded(first: &'static [u8], again: Vec<u8>) -> (Server, Proxy, RedisS
 const ENOUGH: usize = 16 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_far_larger_than_any_record_is_given_up_before_it_is_kept() {
-    let (_server, _between, store, taken) = flooded(b"$536870912\r\n", vec![7; 65_536]).await;
+async fn an_oversized_answer_ends_the_connection_before_it_is_buffered() {
+    let (_server, _proxy, store, taken) = flooded(b"$536870912\r\n", vec![7; 65_536]).await;
     let _ = lock(&store, "order").await;
     let taken = taken.load(Ordering::Relaxed);
     assert!(taken < ENOUGH, "{taken} bytes were taken");
 }
 
-/// What has come of a list is gone through again with every piece that comes.
+/// A decoder that starts over with every piece that arrives would block the runtime.
 #[tokio::test]
-async fn a_list_without_end_is_given_up_before_it_holds_up_the_runtime() {
-    let (_server, _between, store, taken) = flooded(b"*268435456\r\n", b"_\r\n".repeat(20_000)).await;
+async fn an_endless_list_ends_the_connection_before_it_blocks_the_runtime() {
+    let (_server, _proxy, store, taken) = flooded(b"*268435456\r\n", b"_\r\n".repeat(20_000)).await;
     let longest = tokio::spawn(async {
         let mut longest = Duration::ZERO;
         let _ = timeout(Duration::from_secs(8), async {

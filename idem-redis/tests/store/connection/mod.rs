@@ -1,10 +1,10 @@
-//! Connections: what is in flight on them, hostile answers, runtimes that rest or end.
+//! Connections: commands in flight, hostile answers, runtimes that are not driven or that end.
 
 mod busy_or_idle;
 mod full_queue;
 mod hostile_answers;
 mod pipelining;
 mod pushed_with_attributes;
-mod runtime_at_rest;
 mod runtimes;
 mod too_many_clients;
+mod undriven_runtime;

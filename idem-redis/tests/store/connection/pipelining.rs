@@ -1,4 +1,4 @@
-//! Calls that come together share a connection and its system calls: each is answered as if it had come alone.
+//! Concurrent calls share a connection and its system calls: each is answered as if it were the only one.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::support::{
     acquire, assert_replays, claim, complete, completed, config, key, kind, lock, lone, value,
 };
 
-/// Runs `calls` at once, and gives their answers in their order.
+/// Runs `calls` concurrently, and returns their answers in the order of the calls.
 async fn at_once<T: Send + 'static>(
     calls: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
 ) -> Vec<T> {
@@ -60,14 +60,14 @@ fn leases(answers: Vec<Result<LockAnswer>>) -> Vec<Lease> {
 
 /// How many commands the server has run, and how often it has read from a connection.
 async fn commands_and_reads(server: &Node) -> [u64; 2] {
-    let said = server.run(&["INFO", "stats"]).await;
+    let message = server.run(&["INFO", "stats"]).await;
     ["total_commands_processed", "total_reads_processed"]
-        .map(|field| said.field(field).unwrap().parse().unwrap())
+        .map(|field| message.field(field).unwrap().parse().unwrap())
 }
 
-/// On one thread, where it is certain.
+/// On a single thread, where sharing is certain.
 #[tokio::test]
-async fn calls_that_come_together_share_a_system_call() {
+async fn concurrent_calls_share_a_system_call() {
     let (server, store) = lone().await;
     let mut before = commands_and_reads(&server).await;
     let held = leases(lock_all(&store, names(50)).await);
@@ -83,13 +83,13 @@ async fn calls_that_come_together_share_a_system_call() {
         let after = commands_and_reads(&server).await;
         let [commands, reads] = [0, 1].map(|at| after[at] - before[at]);
         before = after;
-        // Besides, the server is asked for this, and looked after.
+        // The reads include those for these figures and for checks of the server.
         assert!(commands >= 50 && reads <= 10, "{round}: {commands} commands in {reads} reads");
     }
 }
 
 #[tokio::test]
-async fn each_of_many_is_told_what_it_would_be_told_alone() {
+async fn each_of_many_concurrent_locks_gets_its_own_answer() {
     let (server, store) = lone().await;
     acquire(&store, "held").await;
     completed(&store, "done").await;
@@ -106,7 +106,7 @@ async fn each_of_many_is_told_what_it_would_be_told_alone() {
     assert_eq!(kind(next()), ErrorKind::Corrupt);
     assert_eq!(kind(next()), ErrorKind::Corrupt);
     assert!(matches!(next(), Ok(LockAnswer::Acquired(_))));
-    assert!(matches!(next(), Ok(LockAnswer::InProgress { .. })), "taken earlier in the same script");
+    assert!(matches!(next(), Ok(LockAnswer::InProgress { .. })), "locked by the earlier call");
     let mismatches = at_once(["fresh too", "done", "held"].map(|name| {
         let store = store.clone();
         async move { store.lock(&key(name), &other, &claim()).await.unwrap() }
@@ -117,7 +117,7 @@ async fn each_of_many_is_told_what_it_would_be_told_alone() {
 }
 
 #[tokio::test]
-async fn each_of_many_holders_is_told_what_became_of_its_key() {
+async fn each_of_many_concurrent_holders_gets_its_own_answer() {
     let (server, store) = lone().await;
     let held = leases(
         lock_all(
@@ -148,7 +148,7 @@ async fn each_of_many_holders_is_told_what_became_of_its_key() {
 }
 
 #[tokio::test]
-async fn many_calls_and_outcomes_that_are_large_are_done_all_the_same() {
+async fn many_concurrent_calls_with_large_outcomes_succeed() {
     let (_server, store) = lone().await;
     let held = leases(lock_all(&store, names(300)).await);
     let outcome = |number: usize| {
@@ -166,7 +166,7 @@ async fn many_calls_and_outcomes_that_are_large_are_done_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_script_that_is_forgotten_is_sent_again() {
+async fn a_flushed_script_is_sent_again_by_concurrent_calls() {
     let (server, store) = lone().await;
     server.run(&["SCRIPT", "FLUSH"]).await;
     let held = leases(lock_all(&store, names(20)).await);
@@ -175,7 +175,7 @@ async fn a_script_that_is_forgotten_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_server_out_of_memory_is_full_to_what_is_new_and_replays_what_is_done() {
+async fn a_server_out_of_memory_refuses_concurrent_new_keys_and_replays_completed_ones() {
     let (server, store) = lone().await;
     completed(&store, "done").await;
     let held = leases(lock_all(&store, names(5)).await);
@@ -184,14 +184,14 @@ async fn a_server_out_of_memory_is_full_to_what_is_new_and_replays_what_is_done(
     let is_full = |answer: &Result<_>| matches!(answer, Err(error) if error.kind() == ErrorKind::Full);
     assert_eq!(answers.iter().map(is_full).collect::<Vec<_>>(), [true, true, false, true]);
     assert!(matches!(answers[2], Ok(LockAnswer::Completed(_))));
-    // Of whom a lease was granted, the outcome is kept.
+    // The outcomes of granted leases are still stored.
     assert_all_complete(&store, &held).await;
     server.run(&["CONFIG", "SET", "maxmemory", "0"]).await;
     assert_all_complete(&store, &held).await;
 }
 
 #[tokio::test]
-async fn too_few_replicas_for_the_server_itself_are_unavailable_to_each_and_nothing_is_done() {
+async fn an_unmet_min_replicas_to_write_fails_each_concurrent_call_without_effect() {
     let (server, store) = lone().await;
     let held = leases(lock_all(&store, names(5)).await);
     server.run(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
@@ -203,7 +203,7 @@ async fn too_few_replicas_for_the_server_itself_are_unavailable_to_each_and_noth
 }
 
 #[tokio::test]
-async fn a_connection_cut_before_or_after_many_calls_loses_and_doubles_nothing() {
+async fn a_connection_cut_before_or_after_many_calls_loses_and_duplicates_nothing() {
     let server = Server::lone().await;
     let proxy = CuttingProxy::before(&server).await;
     let mut config = config(&proxy.node());
@@ -227,7 +227,7 @@ async fn a_connection_cut_before_or_after_many_calls_loses_and_doubles_nothing()
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_is_given_up_in_time_by_all_who_came_together() {
+async fn concurrent_calls_to_a_hanging_server_end_in_time() {
     let (server, store) = lone().await;
     let held = leases(lock_all(&store, names(20)).await);
     server.stop();

@@ -1,4 +1,4 @@
-//! What nobody asked for, in every form that RESP3 has for it.
+//! Push messages, in every form that RESP3 has for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,20 +9,20 @@ use idem_servers::redis::Server;
 use crate::proxy::{Act, Proxy, has};
 use crate::support::{acquire, config};
 
-/// "The attribute type is exactly like the Map type", and may stand before whatever comes: it tells more about it.
+/// "The attribute type is exactly like the Map type", and may precede any message, which it describes.
 #[tokio::test]
-async fn a_push_message_with_attributes_is_nobodys_answer() {
+async fn a_push_message_with_attributes_answers_no_call() {
     let server = Server::lone().await;
-    for said in [">2\r\n+message\r\n+hello\r\n", "|1\r\n+ttl\r\n:3600\r\n>2\r\n+message\r\n+hello\r\n"] {
+    for push in [">2\r\n+message\r\n+hello\r\n", "|1\r\n+ttl\r\n:3600\r\n>2\r\n+message\r\n+hello\r\n"] {
         let armed = Arc::new(AtomicBool::new(true));
         let proxy = Proxy::start(&server, move |_, request| {
             if has(request, "\r\nSET\r\n") && armed.swap(false, Ordering::Relaxed) {
-                return Act::SayFirst(said.as_bytes().to_vec());
+                return Act::AnswerFirst(push.as_bytes().to_vec());
             }
             Act::Pass
         })
         .await;
         let store = RedisStore::open(config(&proxy.node())).await.unwrap();
-        acquire(&store, said.trim_start_matches('>').split('\r').next().unwrap()).await;
+        acquire(&store, push.trim_start_matches('>').split('\r').next().unwrap()).await;
     }
 }

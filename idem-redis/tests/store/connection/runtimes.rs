@@ -1,4 +1,4 @@
-//! A store that outlives the runtime by which it was made.
+//! A store that outlives the runtime that opened it.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -16,7 +16,7 @@ fn runtime() -> Runtime {
 }
 
 #[test]
-fn a_store_goes_on_when_the_runtime_has_ended_that_made_its_connections() {
+fn a_store_outlives_the_runtime_that_made_its_connections() {
     let servers = runtime();
     let server = servers.block_on(Server::lone());
     for round in 0..20 {
@@ -24,7 +24,7 @@ fn a_store_goes_on_when_the_runtime_has_ended_that_made_its_connections() {
         let store = first.block_on(RedisStore::open(config(&server))).unwrap();
         let name = format!("order {round}");
         first.block_on(completed(&store, &name));
-        // In use, or just about to connect again.
+        // The store is in use, or just reconnecting, when the runtime ends.
         let user = store.clone();
         first.spawn(async move {
             loop {
@@ -40,9 +40,9 @@ fn a_store_goes_on_when_the_runtime_has_ended_that_made_its_connections() {
     }
 }
 
-/// Its servers are still watched: one that evicts from now on is noticed.
+/// The servers are still watched: one that begins to evict is noticed.
 #[test]
-fn the_servers_are_watched_by_whoever_uses_the_store() {
+fn any_runtime_that_uses_the_store_watches_the_servers() {
     let servers = runtime();
     let server = servers.block_on(Server::lone());
     let first = runtime();
@@ -59,9 +59,9 @@ fn the_servers_are_watched_by_whoever_uses_the_store() {
     second.block_on(async { tokio::time::timeout(Duration::from_secs(30), refused).await }).unwrap();
 }
 
-/// None of them lasts until the next check.
+/// No runtime lasts until the next check.
 #[test]
-fn servers_are_watched_by_runtimes_that_live_for_less_than_the_time_between_two_checks() {
+fn runtimes_that_live_shorter_than_the_check_interval_watch_the_servers() {
     let servers = runtime();
     let server = servers.block_on(Server::lone());
     let mut config = config(&server);
@@ -82,9 +82,9 @@ fn servers_are_watched_by_runtimes_that_live_for_less_than_the_time_between_two_
     panic!("30 checks were due, and none was made");
 }
 
-/// A connection is begun, and the runtime ends before it has run what was begun.
+/// The runtime ends before it has polled the task that connects.
 #[test]
-fn a_connection_begun_by_a_runtime_that_ends_at_once_is_begun_again_by_the_next() {
+fn a_connection_attempt_of_an_ended_runtime_is_repeated_by_the_next() {
     let servers = runtime();
     let server = servers.block_on(Server::lone());
     let single = || Builder::new_current_thread().enable_all().build().unwrap();
@@ -103,9 +103,9 @@ fn a_connection_begun_by_a_runtime_that_ends_at_once_is_begun_again_by_the_next(
     assert!(record.is_ok(), "{record:?}");
 }
 
-/// The connections are those of a runtime that goes on, and what looked at the servers was of the one that ended.
+/// The connections belong to a runtime that goes on, and the watcher belonged to the one that ended.
 #[test]
-fn the_servers_are_watched_though_the_runtime_has_ended_that_opened_the_store() {
+fn the_servers_are_watched_after_the_opening_runtime_has_ended() {
     let servers = runtime();
     let server = servers.block_on(Server::lone());
     let (first, second) = (runtime(), runtime());

@@ -1,4 +1,4 @@
-//! A server with as many clients as it takes.
+//! A server that has reached its limit of clients.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use tokio::net::TcpStream;
 
 use crate::support::{acquire, config, lock, refusal};
 
-/// No configuration of ours is wrong, and soon there may be room.
+/// The configuration is not wrong, and soon there may be room.
 #[tokio::test]
-async fn a_server_with_too_many_clients_is_unavailable_and_is_tried_again_within_the_call() {
+async fn a_server_with_too_many_clients_is_unavailable_and_retried_within_the_call() {
     let server = Server::options().config("maxclients 12").start().await;
     let mut patient = config(&server);
     (patient.call_timeout, patient.check_interval) = (Duration::from_secs(20), Duration::from_hours(1));

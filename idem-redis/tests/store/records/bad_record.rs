@@ -1,4 +1,4 @@
-//! Keys that hold what idem did not write: told as such by every call, and left as they are.
+//! Keys that hold something that idem did not write: every call reports it, and leaves it as it is.
 
 use std::time::Duration;
 

@@ -1,14 +1,14 @@
-//! A store that would use a server that evicts, on one that does not: what else is promised holds all the same.
+//! A store that allows eviction, on a server that does not evict: all other promises hold.
 
 use std::time::Duration;
 
 use idem_core::ErrorKind;
 use idem_redis::{RedisConfig, RedisStore};
 use idem_servers::redis::{Pair, Server};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::records::lost_data::is_corrupt;
-use crate::support::{assert_replays, completed, config, lock, looked_at, refusal};
+use crate::support::{assert_replays, completed, config, lock, refusal, wait_for_check, wait_for_replicas};
 
 fn allowing(server: &Server) -> RedisConfig {
     let mut config = config(server);
@@ -21,19 +21,13 @@ async fn a_master_that_had_a_replica_and_has_none_is_refused_also_where_eviction
     let pair = Pair::start(1).await;
     completed(&RedisStore::open(allowing(pair.master())).await.unwrap(), "before").await;
     pair.replicas()[0].kill();
-    let gone = async {
-        let replicas = async || pair.master().run(&["INFO", "replication"]).await.field("connected_slaves");
-        while replicas().await.as_deref() != Some("0") {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(Duration::from_secs(30), gone).await.unwrap();
-    let (kind, said) = refusal(allowing(pair.master())).await;
-    assert_eq!(kind, ErrorKind::Unavailable, "{said}");
+    wait_for_replicas(pair.master(), "0").await;
+    let (kind, message) = refusal(allowing(pair.master())).await;
+    assert_eq!(kind, ErrorKind::Unavailable, "{message}");
 }
 
 #[tokio::test]
-async fn a_server_that_keeps_its_data_and_lost_them_is_refused_also_where_eviction_is_allowed() {
+async fn a_durable_server_that_lost_its_data_is_refused_also_where_eviction_is_allowed() {
     let server = Server::options().appendonly().start().await;
     let store = RedisStore::open(allowing(&server)).await.unwrap();
     completed(&store, "order").await;
@@ -43,15 +37,15 @@ async fn a_server_that_keeps_its_data_and_lost_them_is_refused_also_where_evicti
     is_corrupt(&store, "order").await;
 }
 
-/// What it evicted meanwhile is nothing that it lost.
+/// What the server evicted meanwhile does not count as lost.
 #[tokio::test]
-async fn a_server_that_evicted_for_a_while_goes_on_when_it_does_not_any_more() {
+async fn a_server_that_has_stopped_evicting_is_still_used() {
     let server = Server::options().appendonly().start().await;
     let store = RedisStore::open(allowing(&server)).await.unwrap();
     completed(&store, "order").await;
     server.run(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]).await;
-    looked_at(&server).await;
-    // As it may: nothing is used less than a marker.
+    wait_for_check(&server).await;
+    // As eviction may do: nothing is used less often than a marker.
     assert_eq!(server.run(&["DEL", "idem:marker:0"]).await.text(), "1");
     server.run(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
     for turn in 0..20 {

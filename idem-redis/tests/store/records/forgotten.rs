@@ -1,11 +1,11 @@
-//! What is left of a key that was given back or removed: its token, for ten seconds, so that sequences rise on it.
+//! What is left of a released or removed key: its token, for ten seconds, so that sequences go on rising.
 
 use idem_core::{Effect, Lease, LostReason, Store};
 use idem_redis::RedisStore;
 
 use crate::support::{acquire, complete, config, lone};
 
-/// An hour ahead of the clocks of all others.
+/// Sets the sequence of the token an hour ahead of all clocks.
 async fn put_ahead(server: &idem_servers::redis::Node, name: &str, lease: &Lease) -> u64 {
     let ahead = lease.token().sequence + 3_600_000_000;
     server.run(&[b"SETRANGE".as_slice(), name.as_bytes(), b"6", &ahead.to_be_bytes()]).await;
@@ -34,7 +34,7 @@ async fn sequences_rise_across_release_and_removal_however_the_clocks_of_callers
 }
 
 #[tokio::test]
-async fn a_key_that_was_given_back_is_as_if_nobody_had_locked_it() {
+async fn a_released_key_is_as_if_never_locked() {
     let (server, store) = lone().await;
     let lease = acquire(&store, "order").await;
     assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied);
@@ -45,7 +45,7 @@ async fn a_key_that_was_given_back_is_as_if_nobody_had_locked_it() {
     assert_eq!(store.release(&lease).await.unwrap(), gone);
     assert_eq!(complete(&store, &lease).await.unwrap(), gone);
     assert_eq!(store.renew(&lease, lease.retention()).await.unwrap(), gone);
-    // Another request may use it.
+    // Another request may use the key.
     let another = idem_core::Fingerprint::builder("test").part("another request").finish();
     let locked = store.lock(lease.key(), &another, &crate::support::claim()).await.unwrap();
     assert!(matches!(locked, idem_core::LockAnswer::Acquired(_)), "{locked:?}");
@@ -56,7 +56,7 @@ async fn a_key_that_was_given_back_is_as_if_nobody_had_locked_it() {
     assert!((1..=10_000).contains(&left.parse::<i64>().unwrap()), "{left} ms");
 }
 
-/// What a store knows of the servers' time may be wrong by so much.
+/// A store's estimate of the server's time may be wrong by that much.
 #[tokio::test]
 async fn a_released_key_is_remembered_for_as_long_as_an_answer_may_take() {
     let server = idem_servers::redis::Server::lone().await;

@@ -1,4 +1,4 @@
-//! What is kept, and what was lost, damaged or forgotten.
+//! Records: completed, lost, damaged or forgotten ones.
 
 mod bad_record;
 mod completion;

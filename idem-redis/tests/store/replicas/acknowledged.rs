@@ -15,18 +15,18 @@ use crate::support::{
 const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test]
-async fn by_default_the_replicas_that_were_there_at_the_start_must_hold_a_write() {
+async fn by_default_all_replicas_present_at_opening_must_hold_a_write() {
     let pair = Pair::start(1).await;
     let store = RedisStore::open(config(pair.master())).await.unwrap();
     completed(&store, "order").await;
     let name = store.redis_key(&key("order"));
-    // Not sooner or later: by now.
+    // The replica has the write by the time that the call is answered.
     assert_eq!(pair.replicas()[0].run(&["EXISTS", &name]).await.text(), "1");
     assert!(waits(pair.master()).await >= 2);
 }
 
 #[tokio::test]
-async fn a_replica_that_does_not_answer_makes_writes_time_out_and_resent_calls_find_the_truth() {
+async fn a_silent_replica_makes_writes_time_out_and_resent_calls_succeed_later() {
     let pair = Pair::start(1).await;
     let store = RedisStore::open(config(pair.master())).await.unwrap();
     completed(&store, "done").await;
@@ -40,7 +40,7 @@ async fn a_replica_that_does_not_answer_makes_writes_time_out_and_resent_calls_f
     assert_eq!(kind(locked), ErrorKind::Timeout);
     let ended = tokio::time::timeout(limit, complete(&store, &held)).await.unwrap();
     assert_eq!(kind(ended), ErrorKind::Timeout);
-    // Again, and it is not called done because it is on record here.
+    // A resent call is not answered from the master's record alone.
     assert_eq!(kind(store.lock(&key("new"), &fingerprint(), &mine).await), ErrorKind::Timeout);
     assert_eq!(kind(complete(&store, &held).await), ErrorKind::Timeout);
     assert_replays(&store, "done").await;
@@ -58,7 +58,7 @@ async fn a_replica_that_does_not_answer_makes_writes_time_out_and_resent_calls_f
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn concurrent_calls_share_their_waiting() {
+async fn concurrent_calls_share_a_wait() {
     let pair = Pair::start(1).await;
     let store = RedisStore::open(config(pair.master())).await.unwrap();
     let before = waits(pair.master()).await;
@@ -77,7 +77,7 @@ async fn concurrent_calls_share_their_waiting() {
 }
 
 #[tokio::test]
-async fn without_acknowledgements_nothing_is_waited_for_and_a_replay_never_waits_unless_confirmed() {
+async fn without_acks_no_write_waits_and_only_confirmed_replays_wait() {
     let pair = Pair::start(1).await;
     let mut plain = config(pair.master());
     plain.acks = Some(Acks::Count(0));
@@ -102,9 +102,9 @@ async fn without_acknowledgements_nothing_is_waited_for_and_a_replay_never_waits
     pair.replicas()[0].cont();
 }
 
-/// A `WAIT` for a replica that does not answer lasts longer here than the test may.
+/// `WAIT` for the stopped replica lasts longer than the test may.
 #[tokio::test]
-async fn replays_and_reads_never_stand_behind_those_who_wait_for_replicas() {
+async fn replays_and_reads_never_queue_behind_calls_that_wait_for_replicas() {
     let pair = Pair::start(1).await;
     let mut patient = config(pair.master());
     (patient.ack_timeout, patient.response_timeout) = (LONG, LONG * 2);
@@ -135,8 +135,8 @@ async fn replays_and_reads_never_stand_behind_those_who_wait_for_replicas() {
     }
 }
 
-/// A server on which the user `idem` may do everything but wait for replicas, once that was taken away.
-async fn without_wait(pair: &Pair) -> RedisConfig {
+/// A configuration with a user `idem`, which may do everything until a test forbids it `WAIT`.
+async fn with_user(pair: &Pair) -> RedisConfig {
     let user = ["ACL", "SETUSER", "idem", "on", ">secret", "~*", "&*", "+@all"];
     pair.master().run(&user).await;
     let mut config = config(pair.master());
@@ -145,9 +145,9 @@ async fn without_wait(pair: &Pair) -> RedisConfig {
 }
 
 #[tokio::test]
-async fn a_user_who_may_not_wait_is_told_when_opening() {
+async fn a_user_who_may_not_call_wait_is_refused_when_opening() {
     let pair = Pair::start(1).await;
-    let mut config = without_wait(&pair).await;
+    let mut config = with_user(&pair).await;
     pair.master().run(&["ACL", "SETUSER", "idem", "-wait"]).await;
     let (kind, message) = refusal(config.clone()).await;
     assert!(kind == ErrorKind::InvalidConfig && message.contains("wait"), "{message}");
@@ -156,9 +156,9 @@ async fn a_user_who_may_not_wait_is_told_when_opening() {
 }
 
 #[tokio::test]
-async fn what_was_written_before_a_wait_that_is_refused_is_unknown() {
+async fn a_write_whose_wait_is_refused_is_unknown() {
     let pair = Pair::start(1).await;
-    let store = RedisStore::open(without_wait(&pair).await).await.unwrap();
+    let store = RedisStore::open(with_user(&pair).await).await.unwrap();
     let held = acquire(&store, "held").await;
     pair.master().run(&["ACL", "SETUSER", "idem", "-wait"]).await;
     let mine = claim();
@@ -173,7 +173,7 @@ async fn what_was_written_before_a_wait_that_is_refused_is_unknown() {
 }
 
 #[tokio::test]
-async fn what_was_written_before_a_demotion_that_ends_its_wait_is_unknown() {
+async fn a_write_whose_wait_ends_by_a_demotion_is_unknown() {
     let pair = Pair::start(1).await;
     let mut patient = config(pair.master());
     patient.ack_timeout = Duration::from_secs(20);

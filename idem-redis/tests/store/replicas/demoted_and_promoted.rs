@@ -1,4 +1,4 @@
-//! A master that was a replica for a moment between a write and the wait for its replicas.
+//! A master that is a replica for a moment between a write and the wait for its replicas.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use tokio::time::sleep;
 use crate::proxy::{Act, Proxy, has};
 use crate::support::{claim, config, fingerprint, key};
 
-/// What it had acknowledged before it has thrown away; its connections stayed open all the time.
+/// As a replica the server discards the write, while its connections stay open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_that_its_master_threw_away_as_a_replica_is_not_acknowledged_when_it_is_master_again() {
+async fn a_write_discarded_during_a_demotion_is_not_acknowledged() {
     let (pair, other) = (Pair::start(1).await, Server::lone().await);
     let master = pair.master();
     let (open, gate) = watch::channel(false);
@@ -22,7 +22,7 @@ async fn a_write_that_its_master_threw_away_as_a_replica_is_not_acknowledged_whe
         if has(request, "\r\nSET\r\n") {
             seen.send_replace(true);
         }
-        // The second connection is that which waits for replicas.
+        // The second connection is the one that waits for replicas.
         if number == 2 { Act::Gate(gate.clone()) } else { Act::Pass }
     })
     .await;
@@ -49,7 +49,10 @@ async fn a_write_that_its_master_threw_away_as_a_replica_is_not_acknowledged_whe
     master.run(&["REPLICAOF", "NO", "ONE"]).await;
     pair.wait_ok().await;
     open.send_replace(true);
-    let told = locking.await.unwrap();
+    let answer = locking.await.unwrap();
     let kept = pair.replicas()[0].run(&["GET", &name]).await;
-    assert!(told.is_err() || !kept.bytes().is_empty(), "told {told:?}, and no server holds it");
+    assert!(
+        answer.is_err() || !kept.bytes().is_empty(),
+        "answered {answer:?}, although no server holds the write"
+    );
 }

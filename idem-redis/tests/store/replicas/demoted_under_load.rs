@@ -9,15 +9,15 @@ use tokio::time::timeout;
 
 use crate::support::{assert_replays, completed, config, key, kind, lock};
 
-async fn in_step(replica: &Server) {
+async fn wait_until_in_sync(replica: &Server) {
     while replica.run(&["INFO", "replication"]).await.field("master_link_status").as_deref() != Some("up") {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// It takes writes, too, so that nothing but its role tells that another one is master.
+/// The demoted master still takes writes, so that only its role shows that another server is the master.
 #[tokio::test]
-async fn a_demoted_master_answers_nothing_any_more_though_load_goes_on_and_it_would_take_writes() {
+async fn a_demoted_master_answers_no_call_under_load_although_it_takes_writes() {
     let pair = Pair::start(1).await;
     let (master, promoted) = (pair.master(), &pair.replicas()[0]);
     let mut config = config(master);
@@ -29,7 +29,7 @@ async fn a_demoted_master_answers_nothing_any_more_though_load_goes_on_and_it_wo
     promoted.run(&["REPLICAOF", "NO", "ONE"]).await;
     assert_replays(&store, "order").await;
     master.run(&["REPLICAOF", &promoted.host().to_string(), &promoted.port().to_string()]).await;
-    in_step(master).await;
+    wait_until_in_sync(master).await;
     let until_refused = async {
         while lock(&store, "order").await.is_ok() || store.get(&key("order")).await.is_ok() {
             tokio::task::yield_now().await;

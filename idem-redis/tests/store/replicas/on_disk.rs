@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::support::{claim, completed, config, fingerprint, key, lock, refusal};
 
-/// Those that have `WAITAOF`.
+/// The kinds of servers that have `WAITAOF`.
 const KINDS: [ServerKind; 2] = [ServerKind::Redis8, ServerKind::Valkey9];
 
 fn always(kind: ServerKind) -> ServerOptions {
@@ -23,13 +23,14 @@ fn on_disk(server: &Node) -> RedisConfig {
     config
 }
 
-async fn times_out(store: &RedisStore, name: &str, said: &str) {
+async fn times_out(store: &RedisStore, name: &str, message: &str) {
     let error = lock(store, name).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    assert!(error.to_string().contains(said), "{error}");
+    assert!(error.to_string().contains(message), "{error}");
 }
 
-/// Soon: a replica that was given everything rewrites its file before it says what of it is on its disk.
+/// Waits for an acknowledged write. After a full resynchronisation a replica rewrites its append-only file before it
+/// acknowledges anything on disk.
 async fn is_acknowledged(store: &RedisStore) {
     static TURN: AtomicUsize = AtomicUsize::new(0);
     let acknowledged = async {
@@ -39,13 +40,13 @@ async fn is_acknowledged(store: &RedisStore) {
 }
 
 #[tokio::test]
-async fn what_is_not_on_the_masters_disk_is_not_acknowledged() {
+async fn a_write_not_on_the_masters_disk_is_not_acknowledged() {
     for kind in KINDS {
         let server = always(kind).start().await;
         let store = RedisStore::open(on_disk(&server)).await.unwrap();
         assert!(store.capabilities().durable);
         completed(&store, "order").await;
-        // From now on nobody brings anything to the disk.
+        // From now on nothing is synced to the disk.
         server.run(&["CONFIG", "SET", "appendfsync", "no"]).await;
         times_out(&store, "unsynced", "not that of the master").await;
         server.run(&["CONFIG", "SET", "appendfsync", "always"]).await;
@@ -54,7 +55,7 @@ async fn what_is_not_on_the_masters_disk_is_not_acknowledged() {
 }
 
 #[tokio::test]
-async fn what_is_not_on_a_replicas_disk_is_not_acknowledged() {
+async fn a_write_not_on_a_replicas_disk_is_not_acknowledged() {
     for kind in KINDS {
         let pair = Pair::start_with(1, &always(kind)).await;
         let replica = &pair.replicas()[0];
@@ -71,10 +72,10 @@ async fn what_is_not_on_a_replicas_disk_is_not_acknowledged() {
 }
 
 #[tokio::test]
-async fn servers_that_cannot_bring_it_to_the_disk_in_time_are_refused() {
+async fn servers_that_cannot_sync_to_disk_in_time_are_refused() {
     let options = Server::options;
     let [redis, valkey] = KINDS;
-    for (options, said) in [
+    for (options, message) in [
         (options().kind(ServerKind::Redis7).appendonly(), "Redis 7.2 or later"),
         (options().kind(redis), "appendonly yes"),
         (options().kind(valkey), "appendonly yes"),
@@ -84,18 +85,18 @@ async fn servers_that_cannot_bring_it_to_the_disk_in_time_are_refused() {
         let server = options.start().await;
         let (kind, text) = refusal(on_disk(&server)).await;
         assert_eq!(kind, ErrorKind::InvalidConfig, "{text}");
-        assert!(text.contains(said), "{said}: {text}");
+        assert!(text.contains(message), "{message}: {text}");
     }
 }
 
 #[tokio::test]
-async fn a_sync_each_second_is_waited_for() {
+async fn with_everysec_a_write_waits_for_the_sync() {
     let server = Server::options().kind(ServerKind::Valkey9).appendonly().start().await;
     let waits = "acks=disk&ack_timeout=10s&response_timeout=20s&call_timeout=30s";
     let registry = Registry::new().with(idem_redis::DRIVER);
     let store = registry.open(format!("{}?{waits}", server.uri())).await.unwrap();
     let locked = store.lock(&key("order"), &fingerprint(), &claim()).await.unwrap();
     assert!(matches!(locked, LockAnswer::Acquired(_)), "{locked:?}");
-    let pending = server.run(&["INFO", "commandstats"]).await.field("cmdstat_waitaof").unwrap();
-    assert!(pending.starts_with("calls=2"), "once to see that it may, and once for the lock: {pending}");
+    let calls = server.run(&["INFO", "commandstats"]).await.field("cmdstat_waitaof").unwrap();
+    assert!(calls.starts_with("calls=2"), "one for the check at opening, one for the lock: {calls}");
 }

@@ -1,4 +1,4 @@
-//! A replica that comes back before its master has noticed that it was gone: for a moment the master has it twice.
+//! A replica that comes back before its master has noticed that it was gone: for a moment the master lists it twice.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use crate::support::{config, lock, recovers};
 
 const LONG: Duration = Duration::from_secs(30);
 
-/// A way to a server on which the server is not told at once that the other side has gone.
+/// A proxy in front of a server that can leave connections half open: the server does not notice that the client is gone.
 struct HalfOpen {
     node: Node,
     /// Ends the client's side of every connection.
-    leave: Arc<Notify>,
-    /// Ends the server's side, too.
-    told: Arc<Notify>,
+    close_client: Arc<Notify>,
+    /// Ends the server's side too.
+    close_server: Arc<Notify>,
     _connections: JoinSet<()>,
 }
 
@@ -30,32 +30,32 @@ impl HalfOpen {
     async fn before(server: &Node) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (node, to) = (Node::new(listener.local_addr().unwrap()), server.addr());
-        let (leave, told) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (close_client, close_server) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let mut connections = JoinSet::new();
         connections.spawn({
-            let (leave, told) = (Arc::clone(&leave), Arc::clone(&told));
+            let (close_client, close_server) = (Arc::clone(&close_client), Arc::clone(&close_server));
             async move {
                 let mut carried = JoinSet::new();
                 while let Ok((mut client, _)) = listener.accept().await {
-                    let (leave, told) = (Arc::clone(&leave), Arc::clone(&told));
+                    let (close_client, close_server) = (Arc::clone(&close_client), Arc::clone(&close_server));
                     carried.spawn(async move {
                         let mut server = TcpStream::connect(to).await.unwrap();
                         tokio::select! {
                             _ = copy_bidirectional(&mut client, &mut server) => return,
-                            () = leave.notified() => drop(client),
+                            () = close_client.notified() => drop(client),
                         }
                         let mut nowhere = [0; 4_096];
                         let swallow =
                             async { while server.read(&mut nowhere).await.is_ok_and(|read| read > 0) {} };
                         tokio::select! {
                             () = swallow => {}
-                            () = told.notified() => {}
+                            () = close_server.notified() => {}
                         }
                     });
                 }
             }
         });
-        Self { node, leave, told, _connections: connections }
+        Self { node, close_client, close_server, _connections: connections }
     }
 }
 
@@ -73,21 +73,21 @@ async fn online(master: &Node, replicas: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_that_its_master_has_twice_for_a_moment_is_one() {
+async fn a_replica_listed_twice_is_counted_once() {
     let (master, replica) = (Server::lone().await, Server::lone().await);
-    let way = HalfOpen::before(&master).await;
-    replica.run(&["REPLICAOF", &way.node.host().to_string(), &way.node.port().to_string()]).await;
+    let proxy = HalfOpen::before(&master).await;
+    replica.run(&["REPLICAOF", &proxy.node.host().to_string(), &proxy.node.port().to_string()]).await;
     online(&master, 1).await;
     let store = RedisStore::open(config(&master)).await.unwrap();
     assert!(store.capabilities().replicated);
-    // In step, and not only online.
+    // The replica acknowledges writes, and is not only online.
     recovers(|| lock(&store, "before")).await;
 
-    way.leave.notify_waiters();
+    proxy.close_client.notify_waiters();
     online(&master, 2).await;
-    // Some checks.
+    // Time for several checks.
     sleep(Duration::from_secs(1)).await;
-    way.told.notify_waiters();
+    proxy.close_server.notify_waiters();
     online(&master, 1).await;
 
     let goes_on = async {
@@ -101,5 +101,5 @@ async fn a_replica_that_its_master_has_twice_for_a_moment_is_one() {
         last
     };
     let refused = goes_on.await;
-    assert!(refused.is_none(), "its one replica holds all that is written, and yet: {refused:?}");
+    assert!(refused.is_none(), "the one replica holds every write, and yet: {refused:?}");
 }

@@ -1,4 +1,4 @@
-//! How many replicas there are is looked at again and again: more are waited for, and none is forgotten.
+//! The number of replicas is checked periodically: new replicas are waited for, and none is forgotten.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use idem_redis::{Acks, RedisConfig, RedisStore};
 use idem_servers::redis::{Node, Pair, Server};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{acquire, completed, config, kind, lock, refusal};
+use crate::support::{acquire, completed, config, kind, lock, refusal, wait_for_replicas};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -18,7 +18,7 @@ fn with_acks(server: &Node, acks: Acks) -> RedisConfig {
     config
 }
 
-/// Leaves `replica` in step with `master`.
+/// Makes `replica` follow `master`, and waits until it has caught up.
 async fn follow(replica: &Server, master: &Node) {
     replica.run(&["REPLICAOF", &master.host().to_string(), &master.port().to_string()]).await;
     master.run(&["SET", "probe", replica.pid().unwrap().to_string().as_str()]).await;
@@ -27,13 +27,13 @@ async fn follow(replica: &Server, master: &Node) {
     }
 }
 
-/// Until a lock that `replica` does not acknowledge is refused.
+/// Waits until a lock that `replica` does not acknowledge times out.
 async fn is_waited_for(store: &RedisStore, replica: &Server) {
     static TURN: AtomicUsize = AtomicUsize::new(0);
     replica.stop();
     let refused = async {
         loop {
-            let name = format!("unheld {}", TURN.fetch_add(1, Ordering::Relaxed));
+            let name = format!("not replicated {}", TURN.fetch_add(1, Ordering::Relaxed));
             match lock(store, &name).await {
                 Err(error) if error.to_string().contains("replicas hold the write in time") => {
                     break error.kind();
@@ -47,7 +47,7 @@ async fn is_waited_for(store: &RedisStore, replica: &Server) {
 }
 
 #[tokio::test]
-async fn a_lone_server_works_and_a_replica_that_appears_must_hold_what_is_written_from_then_on() {
+async fn a_replica_that_appears_must_hold_every_write_from_then_on() {
     let (master, replica) = (Server::lone().await, Server::lone().await);
     let store = RedisStore::open(config(&master)).await.unwrap();
     assert!(!store.capabilities().replicated);
@@ -60,14 +60,14 @@ async fn a_lone_server_works_and_a_replica_that_appears_must_hold_what_is_writte
     };
     timeout(LONG, raised).await.unwrap();
     is_waited_for(&store, &replica).await;
-    // Killed, it is waited for all the same.
+    // A killed replica is still waited for.
     replica.kill();
     assert_eq!(kind(lock(&store, "after").await), ErrorKind::Timeout);
 }
 
-/// It has one already, which a deployment that has just begun is not to be told as a mistake.
+/// The master has a replica, so a deployment that is just starting must not be refused as misconfigured.
 #[tokio::test]
-async fn a_master_whose_replica_is_not_in_step_yet_is_unavailable_and_no_wrong_configuration() {
+async fn a_master_whose_replica_has_not_caught_up_yet_is_unavailable() {
     let master = Server::options()
         .config("repl-diskless-sync yes")
         .config("repl-diskless-sync-delay 3600")
@@ -76,22 +76,17 @@ async fn a_master_whose_replica_is_not_in_step_yet_is_unavailable_and_no_wrong_c
         .await;
     let replica = Server::lone().await;
     replica.run(&["REPLICAOF", &master.host().to_string(), &master.port().to_string()]).await;
-    let follows = async {
-        while master.run(&["INFO", "replication"]).await.field("connected_slaves").as_deref() != Some("1") {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(LONG, follows).await.unwrap();
+    wait_for_replicas(&master, "1").await;
     for config in [config(&master), with_acks(&master, Acks::All)] {
-        let (kind, said) = refusal(config).await;
-        assert_eq!(kind, ErrorKind::Unavailable, "{said}");
-        assert!(said.contains("in step"), "{said}");
+        let (kind, message) = refusal(config).await;
+        assert_eq!(kind, ErrorKind::Unavailable, "{message}");
+        assert!(message.contains("in step"), "{message}");
     }
 }
 
-/// Somebody who took away what could not be had is not told that it was.
+/// Whoever removes an `acks` that cannot be met can then open the server without it.
 #[tokio::test]
-async fn a_server_that_never_had_a_replica_is_not_said_to_have_had_one_because_one_was_waited_for() {
+async fn waiting_for_a_replica_does_not_mark_a_server_as_having_had_one() {
     let server = Server::lone().await;
     let waiting = RedisStore::open(with_acks(&server, Acks::Count(1))).await.unwrap();
     assert_eq!(kind(lock(&waiting, "order").await), ErrorKind::Timeout);
@@ -100,14 +95,11 @@ async fn a_server_that_never_had_a_replica_is_not_said_to_have_had_one_because_o
 }
 
 #[tokio::test]
-async fn a_replica_that_was_away_at_the_start_is_waited_for_once_it_is_back() {
+async fn a_replica_absent_at_opening_is_waited_for_once_it_is_back() {
     let pair = Pair::start(2).await;
     let (near, away) = (&pair.replicas()[0], &pair.replicas()[1]);
     away.kill();
-    while pair.master().run(&["INFO", "replication"]).await.field("connected_slaves").as_deref() != Some("1")
-    {
-        sleep(Duration::from_millis(20)).await;
-    }
+    wait_for_replicas(pair.master(), "1").await;
     let store = RedisStore::open(config(pair.master())).await.unwrap();
     completed(&store, "with one").await;
     away.restart().await;
@@ -116,7 +108,7 @@ async fn a_replica_that_was_away_at_the_start_is_waited_for_once_it_is_back() {
     is_waited_for(&store, near).await;
 }
 
-/// So for every process that is started after a failover, before the old master is a replica.
+/// This is so for every process that starts after a failover, before the old master has become a replica.
 #[tokio::test]
 async fn a_master_that_had_a_replica_and_has_none_is_refused_at_opening_until_it_has_one_again() {
     let pair = Pair::start(1).await;
@@ -125,9 +117,9 @@ async fn a_master_that_had_a_replica_and_has_none_is_refused_at_opening_until_it
     pair.master().kill();
     replica.run(&["REPLICAOF", "NO", "ONE"]).await;
     for config in [config(replica), with_acks(replica, Acks::All)] {
-        let (kind, said) = refusal(config).await;
-        assert_eq!(kind, ErrorKind::Unavailable, "{said}");
-        assert!(said.contains("acks = 0"), "{said}");
+        let (kind, message) = refusal(config).await;
+        assert_eq!(kind, ErrorKind::Unavailable, "{message}");
+        assert!(message.contains("acks = 0"), "{message}");
     }
     acquire(&RedisStore::open(with_acks(replica, Acks::Count(0))).await.unwrap(), "as wanted").await;
 
@@ -148,22 +140,19 @@ async fn a_master_that_had_a_replica_and_has_none_is_refused_at_opening_until_it
 }
 
 #[tokio::test]
-async fn all_replicas_of_a_server_that_never_had_one_cannot_be_waited_for() {
+async fn acks_all_is_refused_for_a_server_that_never_had_a_replica() {
     let server = Server::lone().await;
-    let (kind, said) = refusal(with_acks(&server, Acks::All)).await;
-    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
-    assert!(said.contains("acks = all"), "{said}");
+    let (kind, message) = refusal(with_acks(&server, Acks::All)).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{message}");
+    assert!(message.contains("acks = all"), "{message}");
 }
 
-/// Such as one that took a copy: idem never relied on it.
+/// For example one that only took a copy: no store ever relied on it.
 #[tokio::test]
-async fn a_replica_that_came_and_went_before_any_store_is_not_missed() {
+async fn a_replica_that_left_before_any_store_opened_is_not_required() {
     let pair = Pair::start(1).await;
     pair.replicas()[0].run(&["REPLICAOF", "NO", "ONE"]).await;
-    while pair.master().run(&["INFO", "replication"]).await.field("connected_slaves").as_deref() != Some("0")
-    {
-        sleep(Duration::from_millis(20)).await;
-    }
+    wait_for_replicas(pair.master(), "0").await;
     let store = RedisStore::open(config(pair.master())).await.unwrap();
     assert!(!store.capabilities().replicated);
     completed(&store, "order").await;

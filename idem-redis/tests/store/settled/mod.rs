@@ -1,8 +1,8 @@
-//! Waiting for a completion that another process makes.
+//! Waiting for a key that another process holds.
 
 mod replays_beside_waiters;
 mod settled_in_time;
+mod spurious_wakeups;
 mod subscriptions_left;
+mod unpolled_call;
 mod waiting;
-mod waiting_unpolled;
-mod woken_by_others;

@@ -1,4 +1,5 @@
-//! Notifications come by the connection of calls: to the server all of it counts as a subscriber then.
+//! Replays beside a waiter. A server bounds what it buffers for a connection that subscribes, so notifications have a
+//! connection of their own, and replays of any size go by another.
 
 use std::time::Duration;
 
@@ -8,9 +9,9 @@ use tokio::task::JoinSet;
 
 use crate::support::{acquire, key, lock, lone};
 
-/// `client-output-buffer-limit pubsub 32mb 8mb 60` is the server's default; that of other clients has no limit.
+/// The server's default is `client-output-buffer-limit pubsub 32mb 8mb 60`; connections that do not subscribe have no limit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_outcomes_replay_together_also_while_somebody_waits_for_a_key() {
+async fn large_outcomes_replay_concurrently_while_a_key_is_waited_for() {
     let (server, store) = lone().await;
     let large = Outcome::Value(Bytes::from(vec![7; 1 << 20]));
     let lease = acquire(&store, "large").await;

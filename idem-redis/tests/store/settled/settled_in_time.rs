@@ -9,9 +9,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::support::{acquire, config};
 
-/// The server answers nothing more; the call has a limit of its own and one of the store.
+/// The server answers nothing. Both the timeout of `settled` and the call timeout of the store apply.
 #[tokio::test]
-async fn settled_ends_within_its_own_time_and_that_of_a_call_though_the_server_hangs() {
+async fn settled_ends_within_its_timeout_and_that_of_a_call_although_the_server_hangs() {
     let server = Server::lone().await;
     let mut config = config(&server);
     config.response_timeout = Duration::from_mins(1);
@@ -26,9 +26,9 @@ async fn settled_ends_within_its_own_time_and_that_of_a_call_though_the_server_h
     assert!(ended.is_ok(), "not ended after {:?}", began.elapsed());
 }
 
-/// As `settled` does when the connection has to be made anew.
+/// The same when the connection has to be made again.
 #[tokio::test]
-async fn settled_ends_within_its_own_time_and_that_of_a_call_though_no_connection_is_made() {
+async fn settled_ends_within_its_timeout_and_that_of_a_call_although_no_connection_is_made() {
     let server = Server::lone().await;
     let mut config = config(&server);
     (config.connect_timeout, config.response_timeout) = (Duration::from_mins(1), Duration::from_mins(1));
@@ -37,7 +37,7 @@ async fn settled_ends_within_its_own_time_and_that_of_a_call_though_no_connectio
     let store = RedisStore::open(config).await.unwrap();
     let lease = acquire(&store, "order").await;
     server.run(&["CLIENT", "KILL", "TYPE", "normal"]).await;
-    // So that it is known.
+    // Time for the store to notice.
     tokio::time::sleep(Duration::from_millis(100)).await;
     server.stop();
     let ended = timeout(Duration::from_secs(6), store.settled(lease.key(), Duration::from_millis(100))).await;

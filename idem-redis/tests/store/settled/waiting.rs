@@ -1,21 +1,21 @@
-//! Waiting for a completion that another process makes.
+//! Waiting for a key that another store holds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use idem_core::{Lease, Store};
-use idem_redis::{Acks, Deployment, RedisStore};
+use idem_redis::{Acks, RedisStore};
 use idem_servers::redis::{Cluster, Node, Server, slot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{acquire, address, calls_of, complete, config, key, lone};
+use crate::support::{acquire, calls_of, cluster_config, complete, config, key, lone};
 
 const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn waiters_of_another_store_are_told_and_leave_no_subscription_or_connection_behind() {
+async fn waiters_of_another_store_are_notified_and_leave_no_subscription_or_connection_behind() {
     let (server, store) = lone().await;
     let other = RedisStore::open(config(&server)).await.unwrap();
     let lease = acquire(&store, "order").await;
@@ -27,11 +27,11 @@ async fn waiters_of_another_store_are_told_and_leave_no_subscription_or_connecti
     let name = store.redis_key(lease.key());
     subscribed(&server, &name, "1").await;
     let clients = server.run(&["CLIENT", "LIST"]).await.text();
-    // One of each store, and the one that asks.
+    // One for the calls of each store, one for the notifications of `other`, and the one that asks.
     assert!(clients.lines().count() <= 4, "{clients}");
     let _ = complete(&store, &lease).await.unwrap();
-    let told = timeout(Duration::from_secs(20), waiters.join_all()).await.unwrap();
-    assert!(told.into_iter().all(|settled| settled.unwrap()));
+    let answers = timeout(Duration::from_secs(20), waiters.join_all()).await.unwrap();
+    assert!(answers.into_iter().all(|settled| settled.unwrap()));
     subscribed(&server, &name, "0").await;
 }
 
@@ -52,14 +52,14 @@ async fn waiters_beyond_the_bound_and_without_notifications_still_end() {
     }
 }
 
-/// How often the server was asked for the mark of one who waits.
-async fn looks(server: &Server) -> u64 {
+/// How often the server ran a script: while a test waits for a key, that is how often the key was polled.
+async fn polls(server: &Server) -> u64 {
     calls_of(server, "evalsha").await
 }
 
-/// Counted, not timed: of one second four looks are due, and one where notifications come.
+/// Counted, not timed: four polls are due in a second, and one where notifications come.
 #[tokio::test]
-async fn who_is_refused_notifications_looks_more_often() {
+async fn a_waiter_without_notifications_polls_more_often() {
     let server = Server::options().config("user idem on >pw ~* resetchannels +@all").start().await;
     for (username, at_least, at_most) in [(Some("idem"), 9, u64::MAX), (None, 0, 8)] {
         let mut config = config(&server);
@@ -68,10 +68,10 @@ async fn who_is_refused_notifications_looks_more_often() {
         config.password = username.map(|_| "pw".to_owned());
         let store = RedisStore::open(config).await.unwrap();
         let lease = acquire(&store, &format!("order of {username:?}")).await;
-        let before = looks(&server).await;
+        let before = polls(&server).await;
         assert!(!store.settled(lease.key(), Duration::from_secs(5)).await.unwrap());
-        let looks = looks(&server).await - before;
-        assert!((at_least..=at_most).contains(&looks), "{looks} looks of {username:?}");
+        let polls = polls(&server).await - before;
+        assert!((at_least..=at_most).contains(&polls), "{polls} polls of {username:?}");
     }
 }
 
@@ -87,18 +87,18 @@ async fn a_waiter_whose_connection_is_killed_still_ends() {
 }
 
 #[tokio::test]
-async fn connections_that_broke_and_stores_that_are_dropped_leave_no_task_behind() {
+async fn failed_connections_and_dropped_stores_leave_no_task_behind() {
     let (server, store) = lone().await;
     let lease = acquire(&store, "order").await;
     let name = store.redis_key(lease.key());
-    // And that of the connection for notifications.
+    // One more task, for the connection for notifications.
     let most = alive() + 1;
     for _ in 0..8 {
         let waiting = waits(&store, &lease);
         subscribed(&server, &name, "1").await;
         server.run(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
         waiting.abort();
-        // Connects again.
+        // Reconnects.
         assert!(store.get(lease.key()).await.unwrap().is_some());
         at_most(most).await;
     }
@@ -120,7 +120,7 @@ async fn at_most(tasks: usize) {
     ended.unwrap_or_else(|_| panic!("{} tasks are left, beyond {tasks}", alive()));
 }
 
-/// Somebody who waits for the key of `lease`.
+/// A task that waits for the key of `lease`.
 fn waits(store: &RedisStore, lease: &Lease) -> JoinHandle<idem_core::Result<bool>> {
     let (store, key) = (store.clone(), *lease.key());
     tokio::spawn(async move { store.settled(&key, LONG).await })
@@ -135,7 +135,7 @@ async fn subscribed(server: &Node, channel: &str, count: &str) {
     timeout(Duration::from_secs(20), wait).await.unwrap();
 }
 
-/// An error that answers the end of a subscription must not be taken for the answer to another call.
+/// The error reply to a refused subscription must not be taken for the answer to another call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_who_may_not_subscribe_gets_the_answers_to_its_own_calls() {
     let server = Server::options().config("user idem on >pw ~* &* +@all -@pubsub").start().await;
@@ -155,10 +155,8 @@ async fn a_user_who_may_not_subscribe_gets_the_answers_to_its_own_calls() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn waiters_whose_slot_moves_away_mix_up_no_answers() {
     let cluster = Cluster::start().await;
-    let mut config = config(&cluster.nodes()[0]);
-    config.servers = cluster.nodes().iter().map(address).collect();
-    config.deployment = Deployment::Cluster;
-    // Sixteen callers on a busy machine: none of their answers may be late here.
+    let mut config = cluster_config(&cluster);
+    // Generous, so that sixteen callers on a busy machine get no answer too late.
     (config.acks, config.response_timeout) = (Some(Acks::Count(0)), Duration::from_secs(10));
     config.call_timeout = LONG;
     let store = RedisStore::open(config).await.unwrap();
@@ -171,14 +169,14 @@ async fn waiters_whose_slot_moves_away_mix_up_no_answers() {
         subscribed(&from, &store.redis_key(lease.key()), "1").await;
         let to = cluster.masters().await.into_iter().find(|node| *node != from).unwrap();
         cluster.migrate_slot(slot, &to).await;
-        // Before it looks again, and learns where the slot is now.
+        // Before the waiter polls again, and learns where the slot is now.
         waiting.abort();
         sleep(Duration::from_millis(100)).await;
     }
     load.end().await;
 }
 
-/// Callers at work whose every answer is looked at.
+/// Concurrent callers, each of whose answers is checked.
 struct Load {
     callers: JoinSet<u32>,
     stop: Arc<AtomicBool>,

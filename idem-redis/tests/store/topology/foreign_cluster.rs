@@ -1,4 +1,4 @@
-//! An address that another cluster has by now.
+//! An address that has come to belong to another cluster.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ async fn another_cluster_at_a_known_address_is_not_believed_whatever_its_epoch()
         let info = node.run(&["CLUSTER", "INFO"]).await;
         info.field("cluster_current_epoch").unwrap().parse().unwrap()
     };
-    // Later than anything that the other one has heard of.
+    // Raised above any epoch of the store's own cluster.
     while epoch(&foreign.nodes()[0]).await <= epoch(&own.nodes()[1]).await {
         for node in foreign.nodes() {
             node.run(&["CLUSTER", "BUMPEPOCH"]).await;
@@ -89,8 +89,8 @@ async fn another_cluster_at_a_known_address_is_not_believed_whatever_its_epoch()
     let asked = async {
         while reused.connected.load(Ordering::SeqCst) < before + 3 {
             for name in ["a", "b", "c", "d"] {
-                let told = lock(&store, name).await;
-                assert!(matches!(told, Ok(LockAnswer::InProgress { .. })), "{name}: {told:?}");
+                let answer = lock(&store, name).await;
+                assert!(matches!(answer, Ok(LockAnswer::InProgress { .. })), "{name}: {answer:?}");
             }
             sleep(Duration::from_millis(10)).await;
         }
@@ -104,14 +104,15 @@ async fn another_cluster_at_a_known_address_is_not_believed_whatever_its_epoch()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_of_two_clusters_are_refused() {
     let [one, other] = clusters().await;
-    let (kind, said) = refusal(of([one.nodes()[0].clone(), other.nodes()[0].clone()])).await;
-    assert_eq!(kind, ErrorKind::InvalidConfig, "{said}");
-    assert!(said.contains("different clusters"), "{said}");
+    let (kind, message) = refusal(of([one.nodes()[0].clone(), other.nodes()[0].clone()])).await;
+    assert_eq!(kind, ErrorKind::InvalidConfig, "{message}");
+    assert!(message.contains("different clusters"), "{message}");
 }
 
-/// As a server of a cluster that is just being made, or one that was taken out of its own (`redis-cli --cluster del-node`).
+/// Such as a server of a cluster that is just being created, or one that was removed from its own
+/// (`redis-cli --cluster del-node`).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_cluster_is_not_believed_though_its_server_had_no_slots_at_first() {
+async fn another_cluster_is_not_believed_although_its_server_had_no_slots_at_first() {
     let own = Cluster::options().replicas(0).start().await;
     let reused = Reused::by(&own.nodes()[0]).await;
     let store = RedisStore::open(of([Node::new(reused.addr), own.nodes()[1].clone()])).await.unwrap();
@@ -137,16 +138,16 @@ async fn another_cluster_is_not_believed_though_its_server_had_no_slots_at_first
     }
     for _ in 0..50 {
         for name in ["a", "b", "c", "d"] {
-            let told = lock(&store, name).await;
-            assert!(!matches!(told, Ok(LockAnswer::Acquired(_))), "{name} is held, and yet: {told:?}");
+            let answer = lock(&store, name).await;
+            assert!(!matches!(answer, Ok(LockAnswer::Acquired(_))), "{name} is held, and yet: {answer:?}");
         }
         sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// One that was taken out, say, and counts on by itself.
+/// Such as a server that was removed from a cluster, and raises its epoch by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_without_slots_among_those_named_hides_no_cluster_that_is_whole() {
+async fn a_configured_server_without_slots_does_not_hide_the_cluster() {
     let own = Cluster::options().replicas(0).start().await;
     let blank = Server::options().config("cluster-enabled yes").start().await;
     blank.run(&["CLUSTER", "SET-CONFIG-EPOCH", "1000"]).await;

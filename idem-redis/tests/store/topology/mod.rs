@@ -1,13 +1,13 @@
-//! Which server has a key: clusters, sentinels, slots that move, and looking at servers again.
+//! Which server has a key: clusters, sentinels, slots that move, and repeated checks of servers.
 
-mod asked_elsewhere;
 mod checks_at_once;
+mod data_checked_again;
 mod foreign_cluster;
-mod lone_redirected;
-mod looked_at_again;
-mod names_unknown;
+mod importing_master;
+mod migrating_slot;
+mod new_shard;
 mod opened_after_failover;
+mod redirected_outside_cluster;
 mod sentinel;
-mod shard_of_its_own;
-mod slot_on_its_way;
 mod stale_sentinel;
+mod unknown_host_names;

@@ -1,4 +1,4 @@
-//! A sentinel that was cut off before a failover, and is the only one that answers after it.
+//! A sentinel that was cut off before a failover, and is the only one that answers afterwards.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::support::{acquire, address, config, lock};
 
-/// Answers as a sentinel does, as long as it is not silent.
+/// A fake sentinel, which can be made silent.
 struct Sentinel {
     node: Node,
     is_silent: Arc<AtomicBool>,
@@ -52,9 +52,9 @@ async fn answer(mut client: TcpStream, master: SocketAddr, epoch: u64, answered:
     let mut asked = [0; 4_096];
     while let Ok(read @ 1..) = client.read(&mut asked).await {
         let words = String::from_utf8_lossy(&asked[..read]).to_uppercase();
-        let mut told = String::new();
+        let mut replies = String::new();
         for command in words.split('*').skip(1) {
-            told += &if command.contains("HELLO") {
+            replies += &if command.contains("HELLO") {
                 "%1\r\n".to_owned() + &text("proto") + ":3\r\n"
             } else if command.contains("GET-MASTER-ADDR-BY-NAME") {
                 "*2\r\n".to_owned() + &text(&master.ip().to_string()) + &text(&master.port().to_string())
@@ -66,14 +66,14 @@ async fn answer(mut client: TcpStream, master: SocketAddr, epoch: u64, answered:
                 "+OK\r\n".to_owned()
             };
         }
-        if client.write_all(told.as_bytes()).await.is_err() {
+        if client.write_all(replies.as_bytes()).await.is_err() {
             return;
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sentinel_that_has_not_heard_of_the_last_failover_is_not_believed_though_it_alone_answers() {
+async fn a_stale_sentinel_is_not_believed_although_it_alone_answers() {
     let (former, present) = (Server::lone().await, Server::lone().await);
     let (stale, fresh) = (Sentinel::naming(&former, 1).await, Sentinel::naming(&present, 2).await);
     let mut config: RedisConfig = config(&present);
@@ -83,25 +83,25 @@ async fn a_sentinel_that_has_not_heard_of_the_last_failover_is_not_believed_thou
     let store = RedisStore::open(config).await.unwrap();
     let _lease = acquire(&store, "order").await;
     let written = present.run(&["EXISTS", &store.redis_key(&crate::support::key("order"))]).await;
-    assert_eq!(written.text(), "1", "the one that has heard more names the master");
+    assert_eq!(written.text(), "1", "the sentinel with the higher epoch names the master");
 
     fresh.is_silent.store(true, Ordering::SeqCst);
     let before = stale.answered.load(Ordering::SeqCst);
     let asked = async {
         while stale.answered.load(Ordering::SeqCst) < before + 3 {
-            let told = lock(&store, "order").await;
-            assert!(matches!(told, Ok(LockAnswer::InProgress { .. })), "it is held, and yet: {told:?}");
+            let answer = lock(&store, "order").await;
+            assert!(matches!(answer, Ok(LockAnswer::InProgress { .. })), "it is held, and yet: {answer:?}");
             sleep(Duration::from_millis(10)).await;
         }
     };
     timeout(Duration::from_mins(1), asked).await.unwrap();
-    let told = lock(&store, "order").await;
-    assert!(matches!(told, Ok(LockAnswer::InProgress { .. })), "it is held, and yet: {told:?}");
+    let answer = lock(&store, "order").await;
+    assert!(matches!(answer, Ok(LockAnswer::InProgress { .. })), "it is held, and yet: {answer:?}");
 }
 
-/// Nobody looks at the servers for an hour unless there is trouble.
+/// Periodic checks are an hour apart, so only the failed call can trigger the search.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_refused_is_asked_whether_it_is_the_master_still() {
+async fn a_refused_server_makes_the_store_look_for_the_master_again() {
     let (former, present) = (Server::lone().await, Server::lone().await);
     let (stale, fresh) = (Sentinel::naming(&former, 1).await, Sentinel::naming(&present, 2).await);
     fresh.is_silent.store(true, Ordering::SeqCst);
@@ -113,7 +113,7 @@ async fn a_server_that_is_refused_is_asked_whether_it_is_the_master_still() {
     let store = RedisStore::open(config).await.unwrap();
     let _lease = acquire(&store, "order").await;
 
-    // Its address is another server's, and there was a failover.
+    // The server that the stale sentinel names is refused, and the other sentinel knows of a failover.
     former.run(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
     former.run(&["CLIENT", "KILL", "TYPE", "normal"]).await;
     assert!(lock(&store, "another").await.is_err(), "it evicts");

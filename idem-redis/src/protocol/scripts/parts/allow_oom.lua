@@ -1,2 +1,2 @@
 #!lua flags=allow-oom
--- A lease that was granted can be ended, whatever memory there is: else its work would run again.
+-- A granted lease can be ended even when memory is full: otherwise its work would run again.

@@ -1,7 +1,8 @@
--- ARGV: the record as its holder knows it, the record to be, its life (ms), the most that may be left of
--- the key's life by then (ms), retention (microseconds)
--- The shortest way, for nearly all: the record is as it was locked, nobody waits for it, and the new one outlives its lease.
--- One with a checkpoint is longer.
+-- ARGV: the record as its holder knows it, the completed record, its time to live (ms), the most that may be left of the
+-- key's time to live for the fast path (ms), retention (microseconds)
+--
+-- The fast path, for nearly all calls: the record is as it was locked, so it has no waiter and no checkpoint, and the
+-- completed record outlives the lease.
 if redis.call('GETRANGE', KEYS[1], '0', '255') == ARGV[1] then
   local life = redis.call('PTTL', KEYS[1])
   if life > 0 and life <= tonumber(ARGV[4]) then

@@ -1,4 +1,4 @@
--- The server's time in microseconds since 1970, asked once: it stands still while a script runs.
+-- The server's time in microseconds since 1970. Asked for once, since time stands still while a script runs.
 local moment
 local function now()
   if not moment then

@@ -1,4 +1,4 @@
--- Calls of a holder begin with this. ARGV[1]: its token and its fingerprint, as they stand in the record.
+-- Begins the calls of a holder. ARGV[1]: its token and its fingerprint, encoded as in the record.
 if state == 0 or state == 4 then
   return 'gone'
 elseif string.sub(head, 7, 30) ~= string.sub(ARGV[1], 1, 24) then

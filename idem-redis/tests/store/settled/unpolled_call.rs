@@ -1,4 +1,4 @@
-//! Calls that are begun and then left lying, as by a `select!` that goes on with another branch.
+//! Calls that are started and then no longer polled, as by a `select!` that goes on with another branch.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use tokio::time::{sleep, timeout};
 use crate::proxy::{Act, Proxy};
 use crate::support::{claim, config, fingerprint, key, lock};
 
-/// Whoever comes first makes the connection that waits for replicas; it is the connection of all.
+/// The first call makes the connection that waits for replicas, which all calls share.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_first_write_that_nobody_polls_any_more_holds_up_no_other_write() {
+async fn a_first_write_that_is_no_longer_polled_blocks_no_other_write() {
     let pair = Pair::start(1).await;
     let second = Arc::new(AtomicBool::new(false));
     let proxy = Proxy::start(pair.master(), {
@@ -37,7 +37,7 @@ async fn a_first_write_that_nobody_polls_any_more_holds_up_no_other_write() {
         assert!(is_pending);
         sleep(Duration::from_millis(1)).await;
     }
-    // Ten times what any call may take.
+    // Ten times `call_timeout`.
     let other = timeout(Duration::from_secs(20), lock(&store, "other")).await;
     assert!(matches!(other, Ok(Ok(_))), "{other:?}");
     assert!(left.await.is_ok());

@@ -1,5 +1,5 @@
-//! Keys of a slot that is on its way between masters that have not as many replicas: those of the master that takes the
-//! write count, not those of the one that gives the slot away.
+//! Keys of a slot that migrates between masters with different numbers of replicas. The replicas of the master that takes the
+//! write count, not those of the master that gives the slot away.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use idem_redis::{Deployment, RedisConfig, RedisStore};
 use idem_servers::redis::{Cluster, Node, Server, slot};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{address, all_say, config, key, lock};
+use crate::support::{address, all_report, cluster_config, config, key, lock};
 
 const LONG: Duration = Duration::from_mins(1);
 
-/// A cluster of which the first master has two replicas, the second one, the third none any more.
+/// A cluster whose first master has two replicas, the second has one, and the third has none any more.
 struct Uneven {
     cluster: Cluster,
     store: RedisStore,
@@ -28,16 +28,13 @@ impl Uneven {
             .each(|_, each| each.config("cluster-allow-replica-migration no"))
             .start()
             .await;
-        let mut config: RedisConfig = config(&cluster.nodes()[0]);
-        config.servers = cluster.nodes().iter().map(address).collect();
-        config.deployment = Deployment::Cluster;
-        let store = RedisStore::open(config).await.unwrap();
+        let store = RedisStore::open(cluster_config(&cluster)).await.unwrap();
         let [two, one, none] = [0, 1, 2].map(|number| cluster.nodes()[number].clone());
         let second = cluster.replica_of(&none).await;
         second.run(&["CLUSTER", "REPLICATE", &two.run(&["CLUSTER", "MYID"]).await.text()]).await;
         cluster.wait_ok().await;
         let uneven = Self { cluster, store, two, one, second };
-        // Until it is known.
+        // Waits until the store knows of the second replica.
         uneven.server().stop();
         let refused = async {
             let mut names = uneven.names_of(uneven.two.clone()).await;
@@ -63,7 +60,7 @@ impl Uneven {
         slot(self.store.redis_key(&key(name)).as_bytes())
     }
 
-    /// Names of keys that `master` has.
+    /// Names of keys whose slots `master` has.
     async fn names_of(&self, master: Node) -> impl Iterator<Item = String> + '_ {
         let mut own = vec![false; 16_384];
         let slots = master.run(&["CLUSTER", "SLOTS"]).await;
@@ -81,49 +78,50 @@ impl Uneven {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_is_written_where_its_slot_goes_is_held_by_all_replicas_of_that_master() {
+async fn a_write_to_an_importing_master_is_held_by_all_its_replicas() {
     let uneven = Uneven::start().await;
     let name = uneven.names_of(uneven.one.clone()).await.next().unwrap();
     let _moving = uneven.cluster.begin_migration(uneven.slot_of(&name), &uneven.two).await;
-    // Valkey has all replicas of the target hear of the move first.
+    // Stopped only now, since Valkey first has all replicas of the target acknowledge the migration.
     uneven.server().stop();
-    let told = lock(&uneven.store, &name).await;
-    let kind = told.as_ref().map_err(idem_core::Error::kind);
-    assert!(matches!(kind, Err(ErrorKind::Timeout)), "its second replica is stopped, and yet: {told:?}");
+    let answer = lock(&uneven.store, &name).await;
+    let kind = answer.as_ref().map_err(idem_core::Error::kind);
+    assert!(matches!(kind, Err(ErrorKind::Timeout)), "the second replica is stopped, and yet: {answer:?}");
     uneven.server().cont();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_is_written_where_its_slot_goes_waits_for_no_more_replicas_than_that_master_has() {
+async fn a_write_to_an_importing_master_waits_for_no_more_replicas_than_it_has() {
     let uneven = Uneven::start().await;
-    let name = uneven.names_of(uneven.two.clone()).await.last_fresh();
+    // Beyond the names that `start` has used.
+    let name = uneven.names_of(uneven.two.clone()).await.nth(2_000).unwrap();
     let _moving = uneven.cluster.begin_migration(uneven.slot_of(&name), &uneven.one).await;
-    let told = lock(&uneven.store, &name).await;
-    assert!(matches!(told, Ok(LockAnswer::Acquired(_))), "all is well, and yet: {told:?}");
+    let answer = lock(&uneven.store, &name).await;
+    assert!(matches!(answer, Ok(LockAnswer::Acquired(_))), "every server is up, and yet: {answer:?}");
 }
 
-/// As when a cluster gets one more master: the first slot goes to one that had none.
+/// As when a cluster gets one more master: the first slot goes to a master that had none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_is_written_on_a_master_without_slots_waits_for_the_replicas_that_it_has() {
+async fn a_write_to_a_master_without_slots_waits_for_no_more_replicas_than_it_has() {
     let fewer = Newcomer::start(1).await;
     let _moving = fewer.begin_migration().await;
-    let told = lock(&fewer.store, &fewer.name).await;
-    assert!(matches!(told, Ok(LockAnswer::Acquired(_))), "all is well, and yet: {told:?}");
+    let answer = lock(&fewer.store, &fewer.name).await;
+    assert!(matches!(answer, Ok(LockAnswer::Acquired(_))), "every server is up, and yet: {answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_is_written_on_a_master_without_slots_is_held_by_all_replicas_of_that_master() {
+async fn a_write_to_a_master_without_slots_is_held_by_all_its_replicas() {
     let more = Newcomer::start(2).await;
     let _moving = more.begin_migration().await;
     let follower = more.cluster.server(&more.followers[1]);
     follower.stop();
-    let told = lock(&more.store, &more.name).await;
+    let answer = lock(&more.store, &more.name).await;
     follower.cont();
-    let kind = told.as_ref().map_err(idem_core::Error::kind);
-    assert!(matches!(kind, Err(ErrorKind::Timeout)), "its second replica is stopped, and yet: {told:?}");
+    let kind = answer.as_ref().map_err(idem_core::Error::kind);
+    assert!(matches!(kind, Err(ErrorKind::Timeout)), "its second replica is stopped, and yet: {answer:?}");
 }
 
-/// A cluster of masters with two replicas each, and one without slots that is about to get its first.
+/// A cluster of masters with two replicas each, and a master without slots that is about to get its first.
 struct Newcomer {
     cluster: Cluster,
     store: RedisStore,
@@ -134,7 +132,7 @@ struct Newcomer {
 }
 
 impl Newcomer {
-    /// With so many replicas of its own.
+    /// The new master has so many `replicas`.
     async fn start(replicas: usize) -> Self {
         let cluster = Cluster::options()
             .replicas(2)
@@ -148,14 +146,14 @@ impl Newcomer {
         let (host, port) = (masters[0].host().to_string(), masters[0].port().to_string());
         newcomer.run(&["CLUSTER", "MEET", &host, &port]).await;
         let newcomer_id = id(&newcomer).await;
-        all_say(&cluster, &newcomer_id, "master").await;
+        all_report(&cluster, &newcomer_id, "master").await;
         let mut followers = Vec::new();
-        // The first master has but one left.
+        // The first master has only one replica left.
         for master in masters.iter().skip(1).take(replicas) {
             let follower = cluster.replica_of(master).await;
             let follower_id = id(&follower).await;
             follower.run(&["CLUSTER", "REPLICATE", &newcomer_id]).await;
-            all_say(&cluster, &follower_id, &newcomer_id).await;
+            all_report(&cluster, &follower_id, &newcomer_id).await;
             followers.push(follower);
         }
         cluster.wait_ok().await;
@@ -164,7 +162,7 @@ impl Newcomer {
         (config.deployment, config.acks) = (Deployment::Cluster, None);
         let store = RedisStore::open(config).await.unwrap();
         let slot_of = |name: &str| slot(store.redis_key(&key(name)).as_bytes());
-        // Of the last third, which is the third master's.
+        // In the last third of the slots, which the third master has.
         let name =
             (0..1_000).map(|number| format!("order {number}")).find(|name| slot_of(name) > 11_000).unwrap();
         Self { cluster, store, followers, to: newcomer, name }
@@ -173,16 +171,5 @@ impl Newcomer {
     async fn begin_migration(&self) -> impl Sized + use<'_> {
         let slot = slot(self.store.redis_key(&key(&self.name)).as_bytes());
         self.cluster.begin_migration(slot, &self.to).await
-    }
-}
-
-trait LastFresh {
-    /// One that was not used to find out what is known.
-    fn last_fresh(self) -> String;
-}
-
-impl<I: Iterator<Item = String>> LastFresh for I {
-    fn last_fresh(mut self) -> String {
-        self.nth(2_000).unwrap()
     }
 }

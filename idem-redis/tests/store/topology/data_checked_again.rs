@@ -1,4 +1,4 @@
-//! A connection on which nobody has seen yet that the server has its data: all calls need the same look.
+//! A connection on which the server's data has not been checked yet: all calls need the same check.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,18 +16,18 @@ use crate::support::{address, completed, config, key};
 
 const LONG: Duration = Duration::from_mins(1);
 
-/// A server that keeps its data, connected to again, and was loading when it was asked for its marker.
-struct Unseen {
+/// A durable server to which the store reconnects while it is loading, so that its marker cannot be read.
+struct Unchecked {
     server: Server,
     proxy: Proxy,
-    /// Whether it tells late what it is.
+    /// Whether the server is slow to answer `INFO`.
     is_slow: Arc<AtomicBool>,
-    /// How often it was asked that.
+    /// How often the server was asked for `INFO`.
     asked: Arc<AtomicUsize>,
     is_loading: Arc<AtomicBool>,
 }
 
-impl Unseen {
+impl Unchecked {
     async fn start() -> Self {
         let server = Server::options().appendonly().start().await;
         let (is_slow, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
@@ -68,42 +68,44 @@ impl Unseen {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_look_that_takes_longer_than_a_call_may_take_is_not_begun_anew_by_every_call() {
-    let unseen = Unseen::start().await;
-    let mut config = unseen.config();
+async fn a_check_slower_than_a_call_is_not_restarted_by_every_call() {
+    let unchecked = Unchecked::start().await;
+    let mut config = unchecked.config();
     config.call_timeout = Duration::from_millis(300);
     let store = RedisStore::open(config).await.unwrap();
-    unseen.is_slow.store(true, Ordering::SeqCst);
-    unseen.connect_again(&store).await;
+    unchecked.is_slow.store(true, Ordering::SeqCst);
+    unchecked.connect_again(&store).await;
     let answered = async { while store.get(&key("order")).await.is_err() {} };
-    assert!(timeout(Duration::from_secs(20), answered).await.is_ok(), "the server answers in 0.4 s, and yet");
+    assert!(
+        timeout(Duration::from_secs(20), answered).await.is_ok(),
+        "the server answers in 0.4 s, and yet no call succeeds"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_that_come_together_share_one_look_also_when_it_tells_that_the_data_are_lost() {
-    let unseen = Unseen::start().await;
-    let store = RedisStore::open(unseen.config()).await.unwrap();
+async fn concurrent_calls_share_one_check_that_finds_the_data_lost() {
+    let unchecked = Unchecked::start().await;
+    let store = RedisStore::open(unchecked.config()).await.unwrap();
     completed(&store, "order").await;
-    unseen.server.run(&["FLUSHALL"]).await;
-    unseen.connect_again(&store).await;
+    unchecked.server.run(&["FLUSHALL"]).await;
+    unchecked.connect_again(&store).await;
     sleep(Duration::from_millis(200)).await;
-    let before = unseen.asked.load(Ordering::SeqCst);
+    let before = unchecked.asked.load(Ordering::SeqCst);
     let mut calls = JoinSet::new();
     for _ in 0..200 {
         let store = store.clone();
         calls.spawn(async move { store.get(&key("order")).await });
     }
-    let told = timeout(LONG, calls.join_all()).await.unwrap();
-    for told in told {
-        assert!(matches!(&told, Err(error) if error.kind() == ErrorKind::Corrupt), "{told:?}");
+    for answer in timeout(LONG, calls.join_all()).await.unwrap() {
+        assert!(matches!(&answer, Err(error) if error.kind() == ErrorKind::Corrupt), "{answer:?}");
     }
-    let asked = unseen.asked.load(Ordering::SeqCst) - before;
-    assert!(asked <= 20, "200 calls asked the server {asked} times what it is");
+    let asked = unchecked.asked.load(Ordering::SeqCst) - before;
+    assert!(asked <= 20, "200 calls sent {asked} INFO");
 }
 
-/// A master without slots, as it is when a connection to it is begun, has nothing to be looked for.
+/// When the connection is begun, the master has no slots, and so no marker to look for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_gets_its_first_slot_while_it_is_connected_to_is_looked_at_again() {
+async fn a_server_that_gets_its_first_slot_while_connecting_is_checked_again() {
     let cluster = Cluster::options().replicas(2).start().await;
     let (newcomer, seeds) = (cluster.replica_of(&cluster.nodes()[0]).await, &cluster.nodes()[..3]);
     newcomer.run(&["CLUSTER", "RESET", "SOFT"]).await;
@@ -131,7 +133,7 @@ async fn a_server_that_gets_its_first_slot_while_it_is_connected_to_is_looked_at
 
     open.send_replace(false);
     newcomer.run(&["CLIENT", "KILL", "TYPE", "normal"]).await;
-    // It asks all servers who the masters are, and connects to those to which it is not.
+    // After a failed call the store asks all servers for the layout, and connects to those that it has no connection to.
     while !*at_gate.borrow_and_update() {
         cluster.master_of(first).await.run(&["CLIENT", "KILL", "TYPE", "normal"]).await;
         store.get(&key(&name)).await.unwrap();
@@ -145,13 +147,16 @@ async fn a_server_that_gets_its_first_slot_while_it_is_connected_to_is_looked_at
     });
     sleep(Duration::from_millis(500)).await;
     open.send_replace(true);
-    let told = asking.await.unwrap();
-    assert!(matches!(&told, Err(error) if error.kind() == ErrorKind::Corrupt), "its data are lost: {told:?}");
+    let answer = asking.await.unwrap();
+    assert!(
+        matches!(&answer, Err(error) if error.kind() == ErrorKind::Corrupt),
+        "the data are lost: {answer:?}"
+    );
 }
 
-/// Has `newcomer` be a master of `cluster` that clients are told to find at `told`.
-async fn join_as(newcomer: &Node, told: &Node, cluster: &Cluster) {
-    let port = told.port().to_string();
+/// Has `newcomer` join `cluster` as a master that announces the address of `announced`.
+async fn join_as(newcomer: &Node, announced: &Node, cluster: &Cluster) {
+    let port = announced.port().to_string();
     newcomer.run(&["CONFIG", "SET", "cluster-announce-port", &port]).await;
     let first = &cluster.nodes()[0];
     newcomer.run(&["CLUSTER", "MEET", &first.host().to_string(), &first.port().to_string()]).await;

@@ -1,4 +1,4 @@
-//! One server is one server: it sends nobody anywhere.
+//! Redirections by a server that is not in a cluster are not followed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,9 +13,9 @@ use tokio::time::timeout;
 use crate::proxy::{Act, Proxy, has};
 use crate::support::{config, lock};
 
-/// Only a cluster redirects, and only a cluster's names are trusted with what the store logs in by.
+/// Only a cluster redirects, and only addresses that a cluster names are trusted with the password.
 #[tokio::test]
-async fn the_password_of_one_server_is_not_sent_where_that_server_points() {
+async fn a_redirection_of_a_single_server_gets_no_password() {
     let server = Server::options().password("hunter2").start().await;
     let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let to = elsewhere.local_addr().unwrap();
@@ -24,7 +24,7 @@ async fn the_password_of_one_server_is_not_sent_where_that_server_points() {
         let is_armed = Arc::clone(&is_armed);
         move |_, request| {
             if has(request, "\r\nSET\r\n") && is_armed.swap(false, Ordering::Relaxed) {
-                return Act::SayFirst(format!("-MOVED 1 {to}\r\n").into_bytes());
+                return Act::AnswerFirst(format!("-MOVED 1 {to}\r\n").into_bytes());
             }
             Act::Pass
         }
@@ -36,9 +36,9 @@ async fn the_password_of_one_server_is_not_sent_where_that_server_points() {
     is_armed.store(true, Ordering::Relaxed);
     let _calling = tokio::spawn(async move { lock(&store, "order").await });
     if let Ok(Ok((mut stream, _))) = timeout(Duration::from_secs(2), elsewhere.accept()).await {
-        let mut said = vec![0; 1_024];
-        let length = stream.read(&mut said).await.unwrap();
-        let said = String::from_utf8_lossy(&said[..length]).into_owned();
-        panic!("it was sent {said:?}");
+        let mut message = vec![0; 1_024];
+        let length = stream.read(&mut message).await.unwrap();
+        let message = String::from_utf8_lossy(&message[..length]).into_owned();
+        panic!("the other server was sent {message:?}");
     }
 }

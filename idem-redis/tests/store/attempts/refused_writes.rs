@@ -1,4 +1,4 @@
-//! A server that refuses to write for want of memory or replicas, and outcomes beyond the limit.
+//! A server that refuses writes since it lacks memory, replicas or a working disk, and outcomes beyond the limit.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::support::{acquire, assert_replays, claim, complete, completed, config, key, kind, lock, lone};
 
 #[tokio::test]
-async fn a_server_out_of_memory_is_full_to_what_is_new_and_serves_what_is_kept() {
+async fn a_server_out_of_memory_refuses_new_keys_and_serves_existing_ones() {
     let (server, store) = lone().await;
     completed(&store, "done").await;
     let lease = acquire(&store, "held").await;
@@ -25,8 +25,8 @@ async fn a_server_out_of_memory_is_full_to_what_is_new_and_serves_what_is_kept()
     assert!(matches!(mismatch, LockAnswer::FingerprintMismatch), "{mismatch:?}");
     assert_eq!(store.renew(&lease, Duration::from_mins(1)).await.unwrap(), Effect::Applied);
     assert!(!store.settled(lease.key(), Duration::from_millis(20)).await.unwrap());
-    let given_back = acquire_before(&server, &store).await;
-    assert_eq!(store.release(&given_back).await.unwrap(), Effect::Applied);
+    let released = acquire_with_memory(&server, &store).await;
+    assert_eq!(store.release(&released).await.unwrap(), Effect::Applied);
 
     server.run(&["CONFIG", "SET", "maxmemory", "0"]).await;
     assert_eq!(complete(&store, &lease).await.unwrap(), Effect::Applied);
@@ -34,9 +34,9 @@ async fn a_server_out_of_memory_is_full_to_what_is_new_and_serves_what_is_kept()
     acquire(&store, "new").await;
 }
 
-/// Else its work would run again after the lease.
+/// Otherwise the work of the key would run again after the lease.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lease_is_ended_though_the_server_is_out_of_memory() {
+async fn a_lease_can_be_ended_when_the_server_is_out_of_memory() {
     let server = Server::lone().await;
     let cluster = Cluster::options().masters(1).replicas(0).start().await;
     let node = cluster.servers()[0].node();
@@ -60,7 +60,7 @@ async fn a_lease_is_ended_though_the_server_is_out_of_memory() {
         for (number, lease) in together.into_iter().enumerate() {
             let store = store.clone();
             callers.spawn(async move {
-                // New keys that go along with the completions are not let in by them.
+                // New keys are refused although completions beside them are allowed.
                 let new = format!("new {number}");
                 let (ended, new) = tokio::join!(complete(&store, &lease), lock(&store, &new));
                 (ended.unwrap(), kind(new))
@@ -74,16 +74,16 @@ async fn a_lease_is_ended_though_the_server_is_out_of_memory() {
     }
 }
 
-/// A lease from a moment in which there is room.
-async fn acquire_before(server: &Server, store: &RedisStore) -> Lease {
+/// A lease that is acquired while there is memory.
+async fn acquire_with_memory(server: &Server, store: &RedisStore) -> Lease {
     server.run(&["CONFIG", "SET", "maxmemory", "0"]).await;
-    let lease = acquire(store, "given back").await;
+    let lease = acquire(store, "released").await;
     server.run(&["CONFIG", "SET", "maxmemory", "1"]).await;
     lease
 }
 
 #[tokio::test]
-async fn too_few_replicas_for_the_server_itself_are_unavailable_at_once() {
+async fn an_unmet_min_replicas_to_write_is_unavailable_at_once() {
     let (server, store) = lone().await;
     server.run(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
     let answer = tokio::time::timeout(Duration::from_secs(1), lock(&store, "order")).await.unwrap();
@@ -92,8 +92,8 @@ async fn too_few_replicas_for_the_server_itself_are_unavailable_at_once() {
     acquire(&store, "order").await;
 }
 
-/// What is new is refused at once, and what is on record is served.
-async fn serves_what_is_kept(store: &RedisStore, held: &Lease, refusal: &str) {
+/// Checks that new keys are refused at once, and keys on record are served.
+async fn serves_existing_keys(store: &RedisStore, held: &Lease, refusal: &str) {
     let at_once = Duration::from_secs(1);
     let new = tokio::time::timeout(at_once, lock(store, "new")).await.unwrap().unwrap_err();
     assert!(new.kind() == ErrorKind::Unavailable && new.message().contains(refusal), "{new:?}");
@@ -108,24 +108,24 @@ async fn serves_what_is_kept(store: &RedisStore, held: &Lease, refusal: &str) {
 }
 
 #[tokio::test]
-async fn with_too_few_replicas_for_the_server_itself_finished_keys_replay() {
+async fn completed_keys_replay_when_min_replicas_to_write_is_not_met() {
     let (server, store) = lone().await;
     completed(&store, "done").await;
     let held = acquire(&store, "held").await;
     server.run(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
-    serves_what_is_kept(&store, &held, "NOREPLICAS").await;
+    serves_existing_keys(&store, &held, "NOREPLICAS").await;
     server.run(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
     assert_eq!(complete(&store, &held).await.unwrap(), Effect::Applied);
     assert_replays(&store, "held").await;
 }
 
 #[tokio::test]
-async fn while_the_servers_disk_fails_finished_keys_replay() {
+async fn completed_keys_replay_while_the_disk_of_the_server_fails() {
     let server = Server::options().config("dbfilename no-file").start().await;
     let store = RedisStore::open(config(&server)).await.unwrap();
     completed(&store, "done").await;
     let held = acquire(&store, "held").await;
-    // It cannot put its snapshot in the place of a folder.
+    // The server cannot write its snapshot, since there is a folder in its place.
     std::fs::create_dir_all(server.folder().join("no-file/in-it")).unwrap();
     server.run(&["CONFIG", "SET", "save", "3600 1"]).await;
     server.run(&["BGSAVE"]).await;
@@ -133,7 +133,7 @@ async fn while_the_servers_disk_fails_finished_keys_replay() {
     {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    serves_what_is_kept(&store, &held, "MISCONF").await;
+    serves_existing_keys(&store, &held, "MISCONF").await;
     server.run(&["CONFIG", "SET", "stop-writes-on-bgsave-error", "no"]).await;
     assert_eq!(complete(&store, &held).await.unwrap(), Effect::Applied);
     assert_replays(&store, "held").await;

@@ -1,4 +1,4 @@
-//! Records that end while their replicas are waited for.
+//! Records that expire while their replicas are waited for.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use tokio::task::JoinSet;
 
 use crate::support::{claim, config, fingerprint, key};
 
-/// Its replica holds all of it; one key that ends in just this millisecond is no reason to tell any of the others otherwise.
+/// The replica holds every write; a key that expires in the same millisecond must not fail the other calls of its batch.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn locks_whose_neighbours_end_at_this_moment_are_acknowledged() {
+async fn locks_are_acknowledged_while_other_keys_of_their_batch_expire() {
     let pair = Pair::start(1).await;
     let mut patient = config(pair.master());
-    // Nothing here is slow: whatever fails fails for another reason.
+    // Generous limits, so that no failure comes from slowness.
     (patient.call_timeout, patient.response_timeout) = (Duration::from_mins(1), Duration::from_secs(20));
     patient.ack_timeout = Duration::from_secs(10);
     let store = RedisStore::open(patient).await.unwrap();
@@ -27,8 +27,8 @@ async fn locks_whose_neighbours_end_at_this_moment_are_acknowledged() {
                 let short = Duration::from_millis(1 + turn % 5);
                 let brief = Claim { lease: short, retention: short, ..claim() };
                 let mine = if caller % 8 != 0 { brief } else { claim() };
-                let told = store.lock(&key(&format!("{caller}-{turn}")), &fingerprint(), &mine).await;
-                if let Err(error) = told {
+                let answer = store.lock(&key(&format!("{caller}-{turn}")), &fingerprint(), &mine).await;
+                if let Err(error) = answer {
                     failed.push((caller % 8 != 0, error.to_string()));
                 }
             }

@@ -1,24 +1,23 @@
-//! Keys of a slot that is on its way from one master to another, where replicas are waited for.
+//! Keys of a slot that migrates from one master to another, where replicas are waited for.
 
 use std::time::Duration;
 
 use idem_core::{Effect, LockAnswer};
-use idem_redis::{Acks, Deployment, RedisConfig, RedisStore};
+use idem_redis::{Acks, RedisStore};
 use idem_servers::redis::{Cluster, slot};
 
-use crate::support::{address, complete, config, key, lock};
+use crate::support::{cluster_config, complete, key, lock};
 
 async fn store_of(cluster: &Cluster, acks: Option<Acks>) -> RedisStore {
-    let mut config: RedisConfig = config(&cluster.nodes()[0]);
-    config.servers = cluster.nodes().iter().map(address).collect();
-    (config.deployment, config.acks) = (Deployment::Cluster, acks);
+    let mut config = cluster_config(cluster);
+    config.acks = acks;
     config.call_timeout = Duration::from_secs(5);
     RedisStore::open(config).await.unwrap()
 }
 
-/// The source answers `ASK`, the target takes the write behind `ASKING`, and its replica holds it.
+/// The source answers `ASK`, the target takes the write after `ASKING`, and the target's replica holds it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_key_of_a_moving_slot_is_locked_and_completed_whatever_is_waited_for() {
+async fn a_new_key_of_a_migrating_slot_is_locked_and_completed_with_any_acks() {
     let cluster = Cluster::start().await;
     for acks in [Some(Acks::Count(0)), Some(Acks::Count(1)), None] {
         let store = store_of(&cluster, acks).await;

@@ -1,4 +1,4 @@
-//! A cluster that is to tell names, of which a server has none: its address is told beside.
+//! A cluster that is configured to announce host names, with servers that have none: their addresses are in the metadata.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -8,12 +8,11 @@ use idem_servers::redis::Cluster;
 use crate::support::{completed, config};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cluster_that_prefers_names_and_has_none_is_used_by_its_addresses() {
-    let each_at_its_own =
-        |number: usize| IpAddr::V4(Ipv4Addr::new(127, 0, 1, u8::try_from(number).unwrap() + 1));
+async fn a_cluster_that_prefers_host_names_but_has_none_is_used_by_its_addresses() {
+    let host_of = |number: usize| IpAddr::V4(Ipv4Addr::new(127, 0, 1, u8::try_from(number).unwrap() + 1));
     let cluster = Cluster::options()
         .each(move |number, each| {
-            let host = each_at_its_own(number);
+            let host = host_of(number);
             each.host(host)
                 .config(format!("cluster-announce-ip {host}"))
                 .config("cluster-preferred-endpoint-type hostname")

@@ -1,24 +1,22 @@
-//! A replica that becomes a master with slots of its own has left its shard.
+//! A replica that becomes a master with slots of its own leaves its shard.
 
 use std::time::Duration;
 
-use idem_redis::{Deployment, RedisStore};
+use idem_redis::RedisStore;
 use idem_servers::redis::{Cluster, Node, slot};
 use tokio::time::sleep;
 
-use crate::support::{address, all_say, completed, config, key, lock};
+use crate::support::{all_report, cluster_config, completed, key, lock};
 
 async fn id(node: &Node) -> String {
     node.run(&["CLUSTER", "MYID"]).await.text()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_that_became_a_master_with_a_replica_of_its_own_is_waited_for_by_none_of_its_former_shard()
-{
+async fn a_replica_that_became_a_master_leaves_its_former_shard() {
     let cluster = Cluster::options().replicas(2).start().await;
-    let mut config = config(&cluster.nodes()[0]);
-    config.servers = cluster.nodes().iter().map(address).collect();
-    (config.deployment, config.call_timeout) = (Deployment::Cluster, Duration::from_secs(5));
+    let mut config = cluster_config(&cluster);
+    config.call_timeout = Duration::from_secs(5);
     let store = RedisStore::open(config).await.unwrap();
     completed(&store, "before").await;
     let [first, second] = [0, 1].map(|number| cluster.nodes()[number].clone());
@@ -26,12 +24,12 @@ async fn a_replica_that_became_a_master_with_a_replica_of_its_own_is_waited_for_
     let follower = cluster.replica_of(&second).await;
     let (left_id, follower_id) = (id(&left).await, id(&follower).await);
 
-    // As `redis-cli --cluster` would: it forgets whom it followed, and meets the cluster as a master.
+    // As `redis-cli --cluster` would do it: the replica forgets its master, and joins the cluster again as a master.
     left.run(&["CLUSTER", "RESET", "SOFT"]).await;
     left.run(&["CLUSTER", "MEET", &first.host().to_string(), &first.port().to_string()]).await;
-    all_say(&cluster, &left_id, "master").await;
+    all_report(&cluster, &left_id, "master").await;
     follower.run(&["CLUSTER", "REPLICATE", &left_id]).await;
-    all_say(&cluster, &follower_id, &left_id).await;
+    all_report(&cluster, &follower_id, &left_id).await;
     // The first of three masters has the first third of the slots, the third the last.
     let find = |fits: fn(u16) -> bool| {
         (0..10_000).map(|number| format!("order {number}")).find(|name| fits(slot_of(&store, name))).unwrap()
@@ -39,16 +37,16 @@ async fn a_replica_that_became_a_master_with_a_replica_of_its_own_is_waited_for_
     let (stays, moves) = (find(|slot| slot < 5_000), find(|slot| slot > 11_000));
     cluster.migrate_slot(slot_of(&store, &moves), &left).await;
     cluster.wait_ok().await;
-    // Some checks.
+    // Time for several checks.
     sleep(Duration::from_secs(1)).await;
 
-    let told = [
+    let answer = [
         ("the slot that moved", lock(&store, &moves).await),
         ("its former shard", lock(&store, &stays).await),
     ];
     assert!(
-        told.iter().all(|(_, told)| told.is_ok()),
-        "every master has its replicas in step, and yet: {told:?}"
+        answer.iter().all(|(_, answer)| answer.is_ok()),
+        "every master's replicas have caught up, and yet: {answer:?}"
     );
 }
 
