@@ -75,13 +75,15 @@ CREATE FUNCTION idem.lock(
     key bytea, answer smallint, sequence bigint, owner bytea, attempt bigint, remaining bigint, step bigint,
     completed_at bigint, expires_at bigint, fingerprint bytea, body bytea
 ) LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET lock_timeout = '10ms' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
     v_now bigint := idem.now_us();
     v_fresh bigint[] := '{}';
     v_over bigint[] := '{}';
+    v_resent boolean := false;
     r record;
 BEGIN
     -- What can be answered by looking is answered so, and writes nothing.
@@ -103,6 +105,7 @@ BEGIN
             answer := 3;
         ELSIF r.state = 1 AND r.lease_until > v_now THEN
             answer := CASE WHEN r.owner = r.asked_owner THEN 1 ELSE 2 END;
+            v_resent := v_resent OR answer = 1;
         ELSE
             v_over := v_over || r.n;
             CONTINUE;
@@ -119,9 +122,11 @@ BEGIN
         body := r.body;
         RETURN NEXT;
     END LOOP;
-    IF v_fresh = '{}' AND v_over = '{}' THEN
+    IF v_fresh = '{}' AND v_over = '{}' AND NOT v_resent THEN
         RETURN;
     END IF;
+    -- Also for a lock that is there already: its standbys may not have it, and a commit that writes something waits until
+    -- they have all that was written before.
     PERFORM idem.wrote(v_now);
     IF v_fresh <> '{}' THEN
         RETURN QUERY
@@ -183,7 +188,8 @@ CREATE FUNCTION idem.lost(
     p_keys bytea[], p_fingerprints bytea[], p_sequences bigint[], p_owners bytea[], p_answered bytea[], p_now bigint,
     p_completed smallint
 ) RETURNS TABLE (key bytea, answer smallint) LANGUAGE sql VOLATILE
-SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
     SELECT asked.key,
         CASE
@@ -200,16 +206,29 @@ AS $$
             AND r.fingerprint = asked.fingerprint AND r.expires_at > p_now) IS NOT TRUE
 $$;
 
--- Tells those who listen that the leases of these keys have ended. By the first bytes alone: a notification holds
--- less than 8,000 bytes, and who is woken for another key looks again.
+-- Tells those who listen that the leases of these keys have ended. A notification holds less than 8,000 bytes: of more
+-- keys it says that all should look.
 CREATE FUNCTION idem.notify(p_keys bytea[]) RETURNS void LANGUAGE sql AS $$
     SELECT pg_notify(
         'idem_settled',
         CASE
-            WHEN cardinality(p_keys) > 400 THEN '*'
-            ELSE (SELECT string_agg(encode(substr(waited, 17, 8), 'hex'), '') FROM unnest(p_keys) AS waited)
+            WHEN cardinality(p_keys) > 120 THEN '*'
+            ELSE (SELECT string_agg(encode(waited, 'base64'), ' ') FROM unnest(p_keys) AS waited)
         END
     )
+$$;
+
+-- Notes that somebody waits for the end of these leases.
+CREATE FUNCTION idem.wait(p_keys bytea[]) RETURNS void LANGUAGE sql
+SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+    WITH held AS MATERIALIZED (
+        SELECT r.key FROM unnest(p_keys) AS asked (key) JOIN idem.records AS r ON r.key = asked.key
+        WHERE r.state = 1 AND NOT r.waited
+        FOR NO KEY UPDATE OF r SKIP LOCKED
+    )
+    UPDATE idem.records AS r SET waited = true FROM held WHERE r.key = held.key
 $$;
 
 -- Completes keys.
@@ -217,7 +236,8 @@ CREATE FUNCTION idem.complete(
     p_keys bytea[], p_fingerprints bytea[], p_sequences bigint[], p_owners bytea[], p_retentions bigint[],
     p_bodies bytea[]
 ) RETURNS TABLE (key bytea, answer smallint) LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -267,7 +287,8 @@ CREATE FUNCTION idem.renew(
     p_keys bytea[], p_fingerprints bytea[], p_sequences bigint[], p_owners bytea[], p_leases bigint[], p_steps bigint[],
     p_bodies bytea[]
 ) RETURNS TABLE (key bytea, answer smallint, changed boolean) LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -307,7 +328,8 @@ $$;
 -- Releases keys: removes their records, or, of those with a checkpoint, clears the holder.
 CREATE FUNCTION idem.release(p_keys bytea[], p_fingerprints bytea[], p_sequences bigint[], p_owners bytea[])
 RETURNS TABLE (key bytea, answer smallint) LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -348,7 +370,8 @@ CREATE FUNCTION idem.get(p_keys bytea[]) RETURNS TABLE (
     key bytea, now bigint, state smallint, fingerprint bytea, sequence bigint, owner bytea, attempt bigint,
     lease_until bigint, retention bigint, completed_at bigint, expires_at bigint, step bigint, body bytea
 ) LANGUAGE sql VOLATILE
-SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
     SELECT r.key, looked.at, r.state, r.fingerprint, r.sequence, r.owner, r.attempt, r.lease_until, r.retention,
         r.completed_at, r.expires_at, r.step, r.body
@@ -358,7 +381,7 @@ $$;
 
 -- Removes a record, with `p_force` also one whose lease is live. Null: another session has the record in hand.
 CREATE FUNCTION idem.remove(p_key bytea, p_force boolean) RETURNS boolean LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 DECLARE
     v_now bigint := idem.now_us();
@@ -381,7 +404,8 @@ $$;
 -- Removes at most `p_budget` expired records, and says whether there are more. Records that somebody has in hand are
 -- passed over.
 CREATE FUNCTION idem.expire(p_budget bigint) RETURNS TABLE (removed bigint, more boolean) LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -399,5 +423,18 @@ BEGIN
     SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM due) INTO removed, v_looked;
     more := v_looked = p_budget AND EXISTS (SELECT FROM idem.records AS r WHERE r.sweep_at <= v_now LIMIT 1);
     RETURN NEXT;
+END
+$$;
+
+-- As `expire`, unless another session does it at this moment: for those who sweep every now and then.
+CREATE FUNCTION idem.sweep(p_budget bigint) RETURNS TABLE (removed bigint, more boolean) LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_try_advisory_xact_lock(1768188275, 2) THEN
+        RETURN QUERY SELECT * FROM idem.expire(p_budget);
+    ELSE
+        removed := 0;
+        more := false;
+        RETURN NEXT;
+    END IF;
 END
 $$;

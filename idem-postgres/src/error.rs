@@ -7,15 +7,18 @@ use tokio_postgres::error::SqlState;
 /// A statement that was not carried out, or of which it is unknown whether it was.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    pub(crate) what: Then,
+    pub(crate) then: Then,
     pub(crate) message: String,
 }
 
 /// What to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Then {
-    /// Send the same calls again, on the same connection.
+    /// Send the same calls again, on the same connection: nothing was done.
     Resend,
+    /// Nothing was done, since one of them waited too long for a transaction of somebody else: send them again, where
+    /// they hold up nobody.
+    SetAside,
     /// Send them again, on another connection.
     Reconnect,
     /// Tell the callers: sending them again does not help.
@@ -24,12 +27,17 @@ pub(crate) enum Then {
 
 impl Failure {
     pub(crate) fn reconnect(message: impl Into<String>) -> Self {
-        Self { what: Then::Reconnect, message: message.into() }
+        Self { then: Then::Reconnect, message: message.into() }
+    }
+
+    /// The schema is not what this code created.
+    pub(crate) fn odd(message: impl Into<String>) -> Self {
+        Self { then: Then::Refuse(ErrorKind::Incompatible), message: message.into() }
     }
 
     pub(crate) fn error(&self, operation: Operation) -> Error {
-        let kind = match self.what {
-            Then::Resend | Then::Reconnect => ErrorKind::Timeout,
+        let kind = match self.then {
+            Then::Resend | Then::SetAside | Then::Reconnect => ErrorKind::Timeout,
             Then::Refuse(kind) => kind,
         };
         Error::new(kind, operation, self.message.clone())
@@ -42,15 +50,17 @@ impl From<tokio_postgres::Error> for Failure {
             return Self::reconnect(chain(&error));
         };
         let message = format!("{} ({})", refusal.message(), refusal.code().code());
-        Self { what: then(refusal.code()), message }
+        Self { then: then(refusal.code()), message }
     }
 }
 
 /// The classes are those of the manual's appendix A.
 fn then(code: &SqlState) -> Then {
     match code.code() {
-        // Serialization, deadlock, lock not available, statement cancelled: nothing was done.
-        "40001" | "40P01" | "55P03" | "57014" => Then::Resend,
+        // Serialization, deadlock, statement cancelled.
+        "40001" | "40P01" | "57014" => Then::Resend,
+        // Lock not available.
+        "55P03" => Then::SetAside,
         // Read-only, because the server became a standby; and not accepting calls.
         "25006" | "57P01" | "57P02" | "57P03" | "57P05" => Then::Reconnect,
         "53100" => Then::Refuse(ErrorKind::Full),

@@ -114,6 +114,6 @@ fn answer(key: &Key, row: &Row) -> Result<Result<Locked>, Failure> {
         })),
         (4, _) => Ok(Locked::FingerprintMismatch),
         (1 | 3, _) => Err(damaged("the record's state does not go with its body")),
-        (other, _) => return Err(Failure::reconnect(format!("the server gives the answer {other}"))),
+        (other, _) => return Err(Failure::odd(format!("the server gives the answer {other}"))),
     })
 }

@@ -6,6 +6,7 @@ mod lock;
 mod release;
 mod renew;
 mod row;
+mod wait;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -21,7 +22,8 @@ pub(crate) use complete::Complete;
 pub(crate) use get::Get;
 pub(crate) use lock::{Lock, Locked};
 pub(crate) use release::Release;
-pub(crate) use renew::{Renew, Renewed};
+pub(crate) use renew::Renew;
+pub(crate) use wait::Wait;
 
 /// A key as it is stored.
 pub(crate) type StorageKey = [u8; Key::STORAGE_LEN];
@@ -55,7 +57,7 @@ async fn rows(client: &Client, statement: &str, parameters: &[Parameter<'_>]) ->
 
 fn key_of(row: &Row) -> Result<StorageKey, Failure> {
     let key: &[u8] = row.try_get("key")?;
-    key.try_into().map_err(|_| Failure::reconnect(format!("the server names a key of {} bytes", key.len())))
+    key.try_into().map_err(|_| Failure::odd(format!("the server names a key of {} bytes", key.len())))
 }
 
 fn effect_of(row: &Row) -> Result<Result<Effect>, Failure> {
@@ -67,7 +69,7 @@ fn effect_of(row: &Row) -> Result<Result<Effect>, Failure> {
         4 => Ok(Effect::Lost(LostReason::Released)),
         5 => Ok(Effect::Lost(LostReason::Gone)),
         6 => Err(damaged("the record's fingerprint is not what was locked")),
-        other => return Err(Failure::reconnect(format!("the server gives the answer {other}"))),
+        other => return Err(Failure::odd(format!("the server gives the answer {other}"))),
     })
 }
 

@@ -117,16 +117,12 @@ pub(crate) fn record(key: &Key, row: &Row) -> Result<Result<Record>, Failure> {
         (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),
     };
     let time = |name| columns.number(name).map(Timestamp::from_micros);
-    let state = match content.outcome {
-        Some(outcome) => State::Completed(Completion {
-            outcome,
-            completed_at: time("completed_at")?,
-            expires_at: time("expires_at")?,
-        }),
-        None => {
-            let retention = Duration::from_micros(columns.number("retention")?);
-            locked(state == 1, time("lease_until")?, retention, content.checkpoint)
-        }
+    let state = if let Some(outcome) = content.outcome {
+        let (completed_at, expires_at) = (time("completed_at")?, time("expires_at")?);
+        State::Completed(Completion { outcome, completed_at, expires_at })
+    } else {
+        let retention = Duration::from_micros(columns.number("retention")?);
+        locked(state == 1, time("lease_until")?, retention, content.checkpoint)
     };
     let attempt = u32::try_from(columns.number("attempt")?).unwrap_or(u32::MAX);
     Ok(Ok(Record { fingerprint: content.fingerprint, token, attempt, state, as_of: time("now")? }))

@@ -2,8 +2,10 @@
 
 mod connector;
 mod link;
+mod listener;
 mod queue;
 
 pub(crate) use connector::Connector;
 pub(crate) use link::Link;
-pub(crate) use queue::Queue;
+pub(crate) use listener::Listener;
+pub(crate) use queue::{Lanes, Queue};

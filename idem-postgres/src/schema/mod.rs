@@ -2,7 +2,8 @@
 
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Result};
-use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, GenericClient};
 
 use crate::error::chain;
 
@@ -25,7 +26,7 @@ pub(crate) async fn migrate(client: &mut Client, schema: &str) -> Result<()> {
     }
     let transaction = client.transaction().await.map_err(failed)?;
     transaction.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await.map_err(failed)?;
-    let found = version_in(&transaction, schema).await?;
+    let found = version(&transaction, schema).await?;
     if found.is_none() {
         let create = format!(
             "CREATE SCHEMA IF NOT EXISTS {schema};
@@ -62,25 +63,22 @@ pub(crate) async fn check(client: &Client, schema: &str) -> Result<()> {
     }
 }
 
-async fn version(client: &Client, schema: &str) -> Result<Option<i32>> {
-    version_in(client, schema).await
-}
-
-async fn version_in(client: &impl tokio_postgres::GenericClient, schema: &str) -> Result<Option<i32>> {
+async fn version(client: &impl GenericClient, schema: &str) -> Result<Option<i32>> {
     let failed = |error: tokio_postgres::Error| {
         let message = format!("the version of the schema {schema:?} cannot be read: {}", chain(&error));
         Error::new(ErrorKind::Unavailable, Operation::Open, message).with_source(error)
     };
-    let table = format!("{schema}.migrations");
-    let there = client
-        .query_typed("SELECT to_regclass($1) IS NOT NULL", &[(&table, tokio_postgres::types::Type::TEXT)])
-        .await;
-    let there: bool = there.and_then(|rows| rows[0].try_get(0)).map_err(failed)?;
+    // A name that is looked up (`to_regclass`) may be answered from before the lock that migrations are done under.
+    let there =
+        "SELECT count(*) > 0 FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename = 'migrations'";
+    let there = client.query_typed_one(there, &[(&schema, Type::TEXT)]).await;
+    let there: bool = there.and_then(|row| row.try_get(0)).map_err(failed)?;
     if !there {
         return Ok(None);
     }
-    let rows = client.query_typed(&format!("SELECT coalesce(max(version), 0) FROM {table}"), &[]).await;
-    rows.and_then(|rows| rows[0].try_get(0)).map(Some).map_err(failed)
+    let rows =
+        client.query_typed(&format!("SELECT coalesce(max(version), 0) FROM {schema}.migrations"), &[]).await;
+    highest.and_then(|row| row.try_get(0)).map(Some).map_err(failed)
 }
 
 /// The statements as they are for this schema: in the files it is `idem`.

@@ -14,12 +14,14 @@ use idem_core::{
     Capabilities, Claim, Effect, Error, ErrorKind, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome,
     Result, Store,
 };
-use tokio_postgres::types::Type;
+use tokio::time::{Instant, timeout};
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::sweep;
-use crate::batch::{Complete, Get, Lock, Locked, Release, Renew};
+use crate::batch::{Complete, Get, Lock, Locked, Release, Renew, Wait};
 use crate::config::postgres_config::PostgresConfig;
-use crate::connection::{Connector, Link, Queue};
+use crate::connection::{Connector, Lanes, Link, Listener, Queue};
 use crate::error::{Failure, Then};
 use crate::schema;
 
@@ -31,17 +33,21 @@ pub struct PostgresStore(Arc<Inner>);
 pub(super) struct Inner {
     config: PostgresConfig,
     clock: SharedClock,
-    /// For locks and reads.
+    /// For what is not sent in batches.
     link: Arc<Link>,
     locks: Queue<Lock>,
     reads: Queue<Get>,
+    waits: Queue<Wait>,
     completions: Queue<Complete>,
     renewals: Queue<Renew>,
     releases: Queue<Release>,
+    listener: Listener,
 }
 
 impl PostgresStore {
     /// Connects, and creates the schema or brings it up to date unless [`migrate`](PostgresConfig::migrate) is false.
+    ///
+    /// The store belongs to the runtime that it is opened on.
     ///
     /// # Errors
     /// [`InvalidConfig`](ErrorKind::InvalidConfig) for a configuration that cannot work,
@@ -50,30 +56,29 @@ impl PostgresStore {
     pub async fn open(config: PostgresConfig) -> Result<Self> {
         config.check()?;
         let connector = Connector::new(&config);
-        let unavailable = |failure: Failure| match failure.what {
-            Then::Refuse(_) => failure.error(Operation::Open),
-            Then::Resend | Then::Reconnect => {
-                Error::new(ErrorKind::Unavailable, Operation::Open, failure.message)
-            }
+        prepare(&connector, &config).await?;
+        let lanes = || Lanes {
+            link: Arc::new(Link::new(connector.clone())),
+            aside: Arc::new(Link::new(connector.clone())),
+            call_timeout: config.call_timeout,
+            response_timeout: config.response_timeout,
         };
-        let mut client = connector.connect().await.map_err(unavailable)?;
-        if config.migrate {
-            schema::migrate(&mut client, &config.schema).await?;
-        }
-        schema::check(&client, &config.schema).await?;
-        let link = Arc::new(Link::new(connector.clone(), Some(client)));
         // What holders send does not wait behind the locks of others.
-        let holders = connector.connect().await.map_err(unavailable)?;
-        let holders = Arc::new(Link::new(connector, Some(holders)));
-        let (schema, call, response) = (&config.schema, config.call_timeout, config.response_timeout);
+        let (locks, holders) = (lanes(), lanes());
+        for link in [&locks.link, &holders.link] {
+            link.connection().await.map_err(unavailable)?;
+        }
+        let schema = &config.schema;
         let inner = Arc::new(Inner {
             clock: Arc::new(SystemClock),
-            locks: Queue::start(Arc::clone(&link), schema, call, response),
-            reads: Queue::start(Arc::clone(&link), schema, call, response),
-            completions: Queue::start(Arc::clone(&holders), schema, call, response),
-            renewals: Queue::start(Arc::clone(&holders), schema, call, response),
-            releases: Queue::start(holders, schema, call, response),
-            link,
+            link: Arc::clone(&locks.link),
+            locks: Queue::start(locks.clone(), schema),
+            reads: Queue::start(locks.clone(), schema),
+            waits: Queue::start(locks, schema),
+            completions: Queue::start(holders.clone(), schema),
+            renewals: Queue::start(holders.clone(), schema),
+            releases: Queue::start(holders, schema),
+            listener: Listener::new(connector.clone()),
             config,
         });
         if inner.config.sweep {
@@ -88,32 +93,61 @@ impl PostgresStore {
     }
 }
 
+/// Creates the schema where that is asked for, and refuses one that this code does not work with.
+async fn prepare(connector: &Connector, config: &PostgresConfig) -> Result<()> {
+    let mut client = connector.connect(|_| {}).await.map_err(unavailable)?;
+    if config.migrate {
+        schema::migrate(&mut client, &config.schema).await?;
+    }
+    schema::check(&client, &config.schema).await
+}
+
+fn unavailable(failure: Failure) -> Error {
+    match failure.then {
+        Then::Refuse(_) => failure.error(Operation::Open),
+        Then::Resend | Then::SetAside | Then::Reconnect => {
+            Error::new(ErrorKind::Unavailable, Operation::Open, failure.message)
+        }
+    }
+}
+
 impl Inner {
-    pub(super) async fn expire(&self, budget: usize) -> Result<Expired> {
-        let statement = format!("SELECT * FROM {}.expire($1)", self.config.schema);
+    /// Removes expired records by the function `expire`, or `sweep`, which leaves it to another process that is at it.
+    pub(super) async fn remove_expired(&self, function: &str, budget: usize) -> Result<Expired> {
+        let statement = format!("SELECT * FROM {}.{function}($1)", self.config.schema);
         let budget = i64::try_from(budget).unwrap_or(i64::MAX);
-        let swept = async {
-            let client = self.link.client().await?;
-            let row = client.query_typed_one(&statement, &[(&budget, Type::INT8)]).await?;
+        let row = self.ask(&statement, &[(&budget, Type::INT8)], Operation::Expire).await?;
+        let expired = || {
             let removed: i64 = row.try_get("removed")?;
-            Ok::<_, Failure>(Expired {
-                removed: usize::try_from(removed).unwrap_or(0),
-                more: row.try_get("more")?,
-            })
+            Ok(Expired { removed: usize::try_from(removed).unwrap_or(0), more: row.try_get("more")? })
         };
-        swept.await.map_err(|failure| failure.error(Operation::Expire))
+        expired().map_err(|error: tokio_postgres::Error| Failure::from(error).error(Operation::Expire))
     }
 
     async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
         let statement = format!("SELECT {}.remove($1, $2)", self.config.schema);
         let key: &[u8] = key.storage_key();
-        let removed = async {
-            let client = self.link.client().await?;
-            let row =
-                client.query_typed_one(&statement, &[(&key, Type::BYTEA), (&force, Type::BOOL)]).await?;
-            Ok::<bool, Failure>(row.try_get(0)?)
+        let row =
+            self.ask(&statement, &[(&key, Type::BYTEA), (&force, Type::BOOL)], Operation::Remove).await?;
+        row.try_get(0).map_err(|error| Failure::from(error).error(Operation::Remove))
+    }
+
+    /// Sends one statement, once: who asks sends it again.
+    async fn ask(
+        &self,
+        statement: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+        operation: Operation,
+    ) -> Result<Row> {
+        let asked = async {
+            let connection = self.link.connection().await?;
+            Ok::<_, Failure>(connection.query_typed_one(statement, parameters).await?)
         };
-        removed.await.map_err(|failure| failure.error(Operation::Remove))
+        let limit = self.config.call_timeout;
+        let answer = timeout(limit, asked)
+            .await
+            .map_err(|_| Error::new(ErrorKind::Timeout, operation, format!("no answer within {limit:?}")))?;
+        answer.map_err(|failure| failure.error(operation))
     }
 }
 
@@ -178,12 +212,21 @@ impl Store for PostgresStore {
         self.0.reads.call(Get(*key), Operation::Get).await
     }
 
+    async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
+        self.0.listener.start();
+        let begun = Instant::now();
+        // A hint: where it cannot be noted, the look tells why, or the waiter looks every now and then.
+        let _noted = tokio::time::timeout(timeout, self.0.waits.call(Wait(*key), Operation::Settled)).await;
+        let left = timeout.saturating_sub(begun.elapsed());
+        self.0.listener.waiters().settled(self, key, left).await
+    }
+
     async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
         self.0.remove(key, force).await
     }
 
     async fn expire(&self, budget: usize) -> Result<Expired> {
-        self.0.expire(budget).await
+        self.0.remove_expired("expire", budget).await
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -191,6 +234,7 @@ impl Store for PostgresStore {
             .with_durable()
             .with_shared()
             .with_strict_sequence()
+            .with_notifies()
             .with_call_timeout(self.0.config.call_timeout)
     }
 

@@ -14,7 +14,7 @@ pub(super) async fn run(store: Weak<Inner>, interval: Duration) {
         tokio::time::sleep(interval).await;
         loop {
             let Some(store) = store.upgrade() else { return };
-            match store.expire(BUDGET).await {
+            match store.remove_expired("sweep", BUDGET).await {
                 Ok(expired) if expired.more => {}
                 Ok(_) => break,
                 Err(error) => {

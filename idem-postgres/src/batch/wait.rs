@@ -1,0 +1,36 @@
+//! Noting that somebody waits.
+
+use std::collections::HashMap;
+
+use idem_core::{Key, Result};
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+use super::{Batch, StorageKey, rows};
+use crate::error::Failure;
+
+/// A key whose end of the lease is to be notified.
+#[derive(Debug)]
+pub(crate) struct Wait(pub(crate) Key);
+
+impl Batch for Wait {
+    type Answer = ();
+
+    fn key(&self) -> &Key {
+        &self.0
+    }
+
+    fn statement(schema: &str) -> String {
+        format!("SELECT {schema}.wait($1)")
+    }
+
+    async fn send(
+        client: &Client,
+        statement: &str,
+        calls: &[&Self],
+    ) -> Result<HashMap<StorageKey, Result<()>>, Failure> {
+        let keys: Vec<&[u8]> = calls.iter().map(|call| &call.0.storage_key()[..]).collect();
+        rows(client, statement, &[(&keys, Type::BYTEA_ARRAY)]).await?;
+        Ok(calls.iter().map(|call| (*call.0.storage_key(), Ok(()))).collect())
+    }
+}

@@ -1,0 +1,108 @@
+//! Listening to what other processes complete.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use idem_core::Key;
+use idem_core::backend::Waiters;
+use tokio::sync::mpsc;
+use tokio_postgres::AsyncMessage;
+
+use super::connector::Connector;
+use crate::batch::StorageKey;
+use crate::error::Failure;
+
+/// What the function `notify` sends by.
+const CHANNEL: &str = "idem_settled";
+/// Notifications that were not looked at yet. When there are more, all waiters look.
+const WAITING: usize = 1_024;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// One connection for the notifications of all callers that wait, opened for the first of them.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    connector: Connector,
+    waiters: Arc<Waiters>,
+    started: AtomicBool,
+}
+
+impl Listener {
+    pub(crate) fn new(connector: Connector) -> Self {
+        Self { connector, waiters: Arc::default(), started: AtomicBool::new(false) }
+    }
+
+    /// Those that it wakes.
+    pub(crate) fn waiters(&self) -> &Waiters {
+        &self.waiters
+    }
+
+    /// Begins to listen where nobody has begun before. Until then, and while there is no connection, those who wait look
+    /// every now and then.
+    pub(crate) fn start(&self) {
+        if !self.started.swap(true, Ordering::AcqRel) {
+            tokio::spawn(run(self.connector.clone(), Arc::downgrade(&self.waiters)));
+        }
+    }
+}
+
+/// Listens until the store is dropped.
+async fn run(connector: Connector, waiters: Weak<Waiters>) {
+    while waiters.strong_count() > 0 {
+        if let Err(failure) = listen(&connector, &waiters).await {
+            tracing::debug!(failure = failure.message, "there are no notifications for now");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+async fn listen(connector: &Connector, waiters: &Weak<Waiters>) -> Result<(), Failure> {
+    let (heard, mut notifications) = mpsc::channel(WAITING);
+    let overrun = Arc::new(AtomicBool::new(false));
+    let missed = Arc::clone(&overrun);
+    let hear = move |message| {
+        if let AsyncMessage::Notification(notification) = message
+            && heard.try_send(notification).is_err()
+        {
+            missed.store(true, Ordering::Release);
+        }
+    };
+    let client = connector.connect(hear).await?;
+    client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
+    // What was completed before is not told any more.
+    let Some(all) = waiters.upgrade() else { return Ok(()) };
+    all.wake_all();
+    drop(all);
+    loop {
+        let notification = tokio::time::timeout(PAUSE, notifications.recv()).await;
+        let Some(waiters) = waiters.upgrade() else { return Ok(()) };
+        if overrun.swap(false, Ordering::AcqRel) {
+            waiters.wake_all();
+        }
+        match notification {
+            Ok(Some(notification)) => wake(&waiters, notification.payload()),
+            Ok(None) => return Err(Failure::reconnect("the connection for notifications has ended")),
+            // A look whether the store is still there.
+            Err(_) => {}
+        }
+    }
+}
+
+/// Keys, or a star where there are too many.
+fn wake(waiters: &Waiters, payload: &str) {
+    for text in payload.split(' ') {
+        match key(text) {
+            Some(key) => waiters.wake(&key),
+            None => waiters.wake_all(),
+        }
+    }
+}
+
+fn key(text: &str) -> Option<Key> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    let mut key: StorageKey = [0; Key::STORAGE_LEN];
+    let length = STANDARD.decode_slice(text, &mut key).ok()?;
+    (length == key.len()).then(|| Key::from_storage_key(key))
+}

@@ -1,0 +1,106 @@
+//! Calls that come together go together: one statement and one commit for all that wait.
+
+mod aside;
+mod entry;
+mod sender;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Result};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use self::aside::Aside;
+use self::entry::Entry;
+use self::sender::Sender;
+use super::link::Link;
+use crate::batch::Batch;
+
+/// Calls that wait; those that come later wait for room.
+const WAITING: usize = 4_096;
+/// Calls of one statement. The function `notify` counts on no more than 120 keys.
+const MAX_CALLS: usize = 120;
+
+/// Calls of one kind on their way to the server. A lone call waits for nobody: it is sent at once.
+#[derive(Debug)]
+pub(crate) struct Queue<B: Batch> {
+    entries: mpsc::Sender<Entry<B>>,
+    last_failure: LastFailure,
+    call_timeout: Duration,
+}
+
+/// The connections of a queue, and how long it waits.
+#[derive(Debug, Clone)]
+pub(crate) struct Lanes {
+    /// For calls that come together.
+    pub(crate) link: Arc<Link>,
+    /// For those that may have to wait for a transaction of somebody else, one at a time.
+    pub(crate) aside: Arc<Link>,
+    pub(crate) call_timeout: Duration,
+    pub(crate) response_timeout: Duration,
+}
+
+/// What was the matter last, for the error of those that give up.
+#[derive(Debug, Clone, Default)]
+struct LastFailure(Arc<Mutex<Option<String>>>);
+
+impl<B: Batch> Queue<B> {
+    /// Starts the tasks that send, which end with the queue.
+    pub(crate) fn start(lanes: Lanes, schema: &str) -> Self {
+        let (entries, waiting) = mpsc::channel(WAITING);
+        let (to_aside, waiting_aside) = mpsc::channel(WAITING);
+        let last_failure = LastFailure::default();
+        let sender = |link, max_calls, aside| Sender {
+            link,
+            statement: B::statement(schema),
+            max_calls,
+            aside,
+            response_timeout: lanes.response_timeout,
+            last_failure: last_failure.clone(),
+        };
+        tokio::spawn(sender(lanes.link, MAX_CALLS, Some(Aside::new(to_aside))).run(waiting));
+        tokio::spawn(sender(lanes.aside, 1, None).run(waiting_aside));
+        Self { entries, last_failure, call_timeout: lanes.call_timeout }
+    }
+
+    /// Sends `call`, together with those that wait, and gives its answer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Timeout`] when there is none in time, with what was the matter last.
+    pub(crate) async fn call(&self, call: B, operation: Operation) -> Result<B::Answer> {
+        let deadline = Instant::now() + self.call_timeout;
+        let (answer, answered) = oneshot::channel();
+        let entry = Entry::new(call, deadline, answer);
+        let call = async {
+            // Both fail only when the sending task has ended, with its runtime.
+            self.entries.send(entry).await.ok()?;
+            answered.await.ok()
+        };
+        match timeout_at(deadline, call).await {
+            Ok(Some(answer)) => answer.map_err(|error| error.during(operation)),
+            // The task gives up a call when its time is over, perhaps a moment before this.
+            Ok(None) if Instant::now() < deadline && self.entries.is_closed() => {
+                let message = "the runtime that the store was opened on has ended";
+                Err(Error::new(ErrorKind::Closed, operation, message))
+            }
+            Ok(None) | Err(_) => {
+                let limit = self.call_timeout;
+                let failure = self.last_failure.text();
+                Err(Error::new(ErrorKind::Timeout, operation, format!("no answer within {limit:?}{failure}")))
+            }
+        }
+    }
+}
+
+impl LastFailure {
+    fn note(&self, failure: &str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.to_owned());
+    }
+
+    fn text(&self) -> String {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().map_or_else(String::new, |failure| format!("; the last failure: {failure}"))
+    }
+}

@@ -1,0 +1,96 @@
+//! Connections and servers that are lost at any moment: the same call, sent again, finds the truth.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use idem_core::{Effect, LockAnswer, Store as _};
+use idem_servers::postgres::Server;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::support::{RETENTION, claim, config, config_of, connect, fingerprint, key, lock, open, value};
+
+#[tokio::test]
+async fn connections_that_are_ended_under_load_lose_and_double_nothing() {
+    let config = config().await;
+    let store = open(&config).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let mut callers = JoinSet::new();
+    for caller in 0..16 {
+        let (store, over) = (store.clone(), Arc::clone(&over));
+        callers.spawn(async move {
+            let mut done = 0_u32;
+            while !over.load(Ordering::Relaxed) {
+                let (key, claim) = (key(format!("{caller}-{done}")), claim());
+                let lease = lock(&store, &key, &claim).await;
+                assert_eq!(lease.attempt(), 1);
+                assert_eq!(store.complete(&lease, value("done"), RETENTION).await.unwrap(), Effect::Applied);
+                let again = store.lock(&key, &fingerprint(), &claim).await.unwrap();
+                assert!(matches!(again, LockAnswer::Completed(_)), "{again:?}");
+                done += 1;
+            }
+            u64::from(done)
+        });
+    }
+    let client = connect(&config).await;
+    for round in 0..30 {
+        sleep(Duration::from_millis(50)).await;
+        let how = if round % 3 == 0 { "pg_cancel_backend" } else { "pg_terminate_backend" };
+        let schema = &config.schema;
+        let end = format!(
+            "SELECT count({how}(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%{schema}%'"
+        );
+        client.query(&end, &[]).await.unwrap();
+    }
+    over.store(true, Ordering::Relaxed);
+    let done: u64 = callers.join_all().await.into_iter().sum();
+    let rows = format!("SELECT count(*) FROM {}.records WHERE state = 3", config.schema);
+    let rows: i64 = client.query_one(&rows, &[]).await.unwrap().get(0);
+    assert_eq!(u64::try_from(rows).unwrap(), done);
+    assert!(done > 0);
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_and_started_again_keeps_what_it_acknowledged() {
+    let server = Server::lone().await;
+    let mut config = config_of(server.node());
+    config.call_timeout = Duration::from_mins(1);
+    let store = open(&config).await;
+    let completed = lock(&store, &key("completed"), &claim()).await;
+    let _effect = store.complete(&completed, value("done"), RETENTION).await.unwrap();
+    let claimed = claim();
+    let locked = lock(&store, &key("locked"), &claimed).await;
+    server.kill();
+    // It outlasts the restart.
+    let replaying = tokio::spawn({
+        let store = store.clone();
+        async move { store.lock(&key("completed"), &fingerprint(), &claim()).await }
+    });
+    sleep(Duration::from_millis(200)).await;
+    server.restart().await;
+    assert!(matches!(replaying.await.unwrap().unwrap(), LockAnswer::Completed(_)));
+    assert_eq!(lock(&store, &key("locked"), &claimed).await.token(), locked.token());
+    assert_eq!(store.complete(&locked, value("done"), RETENTION).await.unwrap(), Effect::Applied);
+    let later = lock(&store, &key("later"), &claim()).await;
+    assert!(later.token().sequence > locked.token().sequence);
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_left_for_a_new_connection_once_it_goes_on() {
+    let server = Server::lone().await;
+    let mut config = config_of(server.node());
+    config.call_timeout = Duration::from_mins(1);
+    config.response_timeout = Duration::from_millis(500);
+    let store = open(&config).await;
+    let lease = lock(&store, &key("order"), &claim()).await;
+    server.stop();
+    let completing = tokio::spawn({
+        let store = store.clone();
+        async move { store.complete(&lease, value("done"), RETENTION).await }
+    });
+    sleep(Duration::from_secs(2)).await;
+    assert!(!completing.is_finished());
+    server.cont();
+    assert_eq!(completing.await.unwrap().unwrap(), Effect::Applied);
+}

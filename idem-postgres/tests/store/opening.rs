@@ -1,0 +1,116 @@
+//! Opening a store: configuration, schema, rights.
+
+use idem_core::{ErrorKind, Registry, Store as _};
+use idem_postgres::{DRIVER, PostgresStore};
+use idem_servers::postgres::shared_lone;
+use tokio::task::JoinSet;
+
+use crate::support::{claim, config, connect, key, lock, open};
+
+#[tokio::test]
+async fn a_store_is_opened_by_its_uri() {
+    let (server, schema) = (shared_lone().await, config().await.schema);
+    let uri = format!("postgres://postgres@{}/postgres?schema={schema}&call_timeout=3s", server.addr());
+    let store = Registry::new().with(DRIVER).open(&uri).await.unwrap();
+    assert!(store.get(&key("fresh")).await.unwrap().is_none());
+    assert_eq!(store.capabilities().call_timeout, Some(std::time::Duration::from_secs(3)));
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_is_refused_and_shows_no_password() {
+    let registry = Registry::new().with(DRIVER);
+    for (uri, named) in [
+        ("postgres://", "servers"),
+        ("postgres://host", "user"),
+        ("postgres://u:hunter2@host?schema=Public", "schema"),
+        ("postgres://u:hunter2@host?schema=1st", "schema"),
+        ("postgres://u:hunter2@host?call_timeout=0s", "call_timeout"),
+        ("postgres://u:hunter2@host?max_outcome=1GiB", "max_outcome"),
+        ("postgres://u:hunter2@host?nonsense=1", "nonsense"),
+        ("postgres://u:hunter2@host:port", "host"),
+        ("postgres://u:hunter2@host?servers=other", "servers"),
+    ] {
+        let error = registry.open(uri).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{uri}");
+        assert!(
+            error.to_string().contains(named) && !error.to_string().contains("hunter2"),
+            "{uri}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unavailable() {
+    let mut config = config().await;
+    config.servers = vec!["127.0.0.1:1".parse().unwrap()];
+    assert_eq!(PostgresStore::open(config).await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn the_server_that_takes_writes_is_found_among_several() {
+    let mut config = config().await;
+    config.servers.insert(0, "127.0.0.1:1".parse().unwrap());
+    lock(&open(&config).await, &key("order"), &claim()).await;
+}
+
+#[tokio::test]
+async fn many_that_open_an_empty_database_at_once_all_succeed() {
+    let config = config().await;
+    let mut opening = JoinSet::new();
+    for _ in 0..8 {
+        opening.spawn(PostgresStore::open(config.clone()));
+    }
+    for opened in opening.join_all().await {
+        opened.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_missing_schema_is_named_where_none_may_be_created() {
+    let mut config = config().await;
+    config.migrate = false;
+    let error = PostgresStore::open(config.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert!(error.to_string().contains(&config.schema), "{error}");
+}
+
+#[tokio::test]
+async fn a_schema_of_a_later_version_is_incompatible() {
+    let config = config().await;
+    drop(open(&config).await);
+    let later = format!("INSERT INTO {}.migrations (version) VALUES (1000)", config.schema);
+    connect(&config).await.batch_execute(&later).await.unwrap();
+    for migrate in [true, false] {
+        let mut config = config.clone();
+        config.migrate = migrate;
+        assert_eq!(PostgresStore::open(config).await.unwrap_err().kind(), ErrorKind::Incompatible);
+    }
+}
+
+/// What `docs/postgres.md` says that a role needs is enough, and it cannot create anything.
+#[tokio::test]
+async fn a_role_with_the_least_rights_runs_the_store_and_cannot_migrate() {
+    let config = config().await;
+    drop(open(&config).await);
+    let (schema, admin) = (&config.schema, connect(&config).await);
+    let role = schema.replace("test_", "role_");
+    let grants = format!(
+        "CREATE ROLE {role} LOGIN;
+         GRANT USAGE ON SCHEMA {schema} TO {role};
+         GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.records TO {role};
+         GRANT SELECT ON {schema}.migrations TO {role};
+         GRANT SELECT, UPDATE ON SEQUENCE {schema}.fence, {schema}.clock TO {role};"
+    );
+    admin.batch_execute(&grants).await.unwrap();
+    let mut config = config.clone();
+    (config.user, config.database) = (role, Some("postgres".to_owned()));
+    let store = open(&config).await;
+    let lease = lock(&store, &key("order"), &claim()).await;
+    let _effect = store.release(&lease).await.unwrap();
+    drop(lock(&store, &key("order"), &claim()).await);
+    assert!(store.remove(&key("order"), true).await.unwrap());
+    store.expire(10).await.unwrap();
+    config.schema.push_str("_other");
+    let error = PostgresStore::open(config).await.unwrap_err();
+    assert!(error.to_string().contains("permission denied"), "{error}");
+}

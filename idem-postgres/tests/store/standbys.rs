@@ -1,0 +1,49 @@
+//! Commits that wait for standbys.
+
+use std::time::Duration;
+
+use idem_core::{Effect, ErrorKind, Store as _};
+use idem_servers::postgres::Server;
+use tokio::time::sleep;
+
+use crate::support::{RETENTION, claim, config_of, connect, key, lock, open, value};
+
+/// A commit that is cancelled while it waits stands on the primary, and the server says so by a warning alone.
+#[tokio::test]
+async fn a_commit_that_its_standbys_do_not_have_is_never_acknowledged() {
+    let server = Server::lone().await;
+    let mut config = config_of(server.node());
+    config.call_timeout = Duration::from_secs(3);
+    let store = open(&config).await;
+    let lease = lock(&store, &key("order"), &claim()).await;
+    let client = connect(&config).await;
+    let standbys = async |names: &str| {
+        client
+            .batch_execute(&format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"))
+            .await
+            .unwrap();
+        client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        // The server's processes read it one after the other.
+        sleep(Duration::from_millis(500)).await;
+    };
+    standbys("nobody").await;
+    let completing = tokio::spawn({
+        let (store, lease) = (store.clone(), lease.clone());
+        async move { store.complete(&lease, value("done"), RETENTION).await }
+    });
+    let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    let mut cancelled = 0;
+    while !completing.is_finished() {
+        cancelled += client.query_one(cancel, &[]).await.unwrap().get::<_, i64>(0);
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert!(cancelled > 0);
+    assert_eq!(completing.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+    // Nor by a call that only finds it done.
+    assert_eq!(
+        store.complete(&lease, value("done"), RETENTION).await.unwrap_err().kind(),
+        ErrorKind::Timeout
+    );
+    standbys("").await;
+    assert_eq!(store.complete(&lease, value("done"), RETENTION).await.unwrap(), Effect::Applied);
+}
