@@ -98,7 +98,7 @@ async fn a_wait_that_is_dropped_or_over_is_no_longer_counted() {
 }
 
 #[tokio::test]
-async fn a_completion_is_at_hand_until_it_expires() {
+async fn a_completion_can_be_peeked_until_it_expires() {
     for when_full in [WhenFull::Refuse, WhenFull::Evict] {
         let (store, clock) = store(MokaConfig { when_full, ..MokaConfig::default() });
         complete(&store, 1, 10).await;
