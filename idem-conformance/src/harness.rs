@@ -10,8 +10,8 @@ use idem_core::{Key, Store};
 
 /// A fresh store for one case, and everything around it that a case needs.
 ///
-/// Every case makes its own harness and drops it at its end. So a harness also owns what must live as long as the store:
-/// a temporary folder, a server process.
+/// Every case makes its own harness and drops it at its end. So a harness also owns what must live as long as the
+/// store: a temporary folder, a server process.
 ///
 /// Two methods are enough for a store with a manual clock. The others are abilities that a store may lack. Each missing
 /// one must be named in [`conformance!`](crate::conformance), and the cases that need it are then reported by name.
@@ -32,7 +32,8 @@ pub trait Harness: Send + Sync + 'static {
     }
 
     /// Whether expired records disappear from this store without a call of [`Store::expire`], as they do where the
-    /// storage has an expiry of its own. Do not return true because of a background sweeper: switch it off for the cases.
+    /// storage has an expiry of its own. Do not return true because of a background sweeper: switch it off for the
+    /// cases.
     fn expires_by_itself(&self) -> bool {
         false
     }

@@ -55,15 +55,16 @@
 //! # What a store may lack
 //! Some cases need more than the contract: a [`Need`]. Name what the store or its harness lacks in
 //! `conformance!(..., lacks: [...])`. The cases that need it pass, and print `excluded: moka
-//! durable::lease_outlives_reopening: needs Durable` to standard error. The test `moka::excluded_cases_are_listed` lists
-//! them all, and fails when `lacks` is not what the store really lacks. So no case is skipped silently, neither because a
-//! store stops claiming a capability nor because its harness loses an ability.
+//! durable::lease_outlives_reopening: needs Durable` to standard error. The test `moka::excluded_cases_are_listed`
+//! lists them all, and fails when `lacks` is not what the store really lacks. So no case is skipped silently,
+//! neither because a store stops claiming a capability nor because its harness loses an ability.
 //!
 //! # The model
-//! `moka::model::random_calls_agree_with_decide` runs random sequences of calls against the store and against the pure
-//! [`decide`](idem_core::backend::decide()): several keys, owners and fingerprints, calls of lost leases, time that passes,
-//! and reopening where that is possible. It compares every answer and every record after it, and shows the shortest
-//! sequence on which they differ. `PROPTEST_CASES=10000` makes it thorough; `PROPTEST_RNG_SEED` repeats a run.
+//! `moka::model::random_calls_agree_with_decide` runs random sequences of calls against the store and against the
+//! pure [`decide`](idem_core::backend::decide()): several keys, owners and fingerprints, calls of lost leases, time
+//! that passes, and reopening where that is possible. It compares every answer and every record after it, and shows
+//! the shortest sequence on which they differ. `PROPTEST_CASES=10000` makes it thorough; `PROPTEST_RNG_SEED`
+//! repeats a run.
 //!
 //! # Tests of the kit itself
 //! `tests/kit` of this package runs every case against stores that are broken on purpose, each in one way, and

@@ -10,7 +10,8 @@
 /// the store lacks more or less than that.
 ///
 /// `name::model::random_calls_agree_with_decide` runs random sequences of calls against the pure
-/// [`decide`](idem_core::backend::decide()) and the store; `PROPTEST_CASES` sets how many, and `PROPTEST_RNG_SEED` which.
+/// [`decide`](idem_core::backend::decide()) and the store; `PROPTEST_CASES` sets how many, and `PROPTEST_RNG_SEED`
+/// which.
 ///
 /// The arguments are resolved as in a child module of the module that calls the macro.
 #[macro_export]

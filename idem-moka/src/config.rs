@@ -5,8 +5,8 @@ use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
-/// Bytes that a record counts for besides its outcome or checkpoint: its entries in the maps and in the expiry index, and
-/// the allocator's overhead, as measured (0.3 to 0.45 KiB) and rounded up.
+/// Bytes that a record counts for besides its outcome or checkpoint: its entries in the maps and in the expiry
+/// index, and the allocator's overhead, as measured (0.3 to 0.45 KiB) and rounded up.
 pub const RECORD_OVERHEAD: u64 = 512;
 
 const MIB: u64 = 1 << 20;

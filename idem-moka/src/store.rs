@@ -35,8 +35,8 @@ impl MokaStore {
     /// An empty store.
     ///
     /// # Errors
-    /// [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig), naming the option, for a zero, a mistaken unit, or settings
-    /// that contradict one another.
+    /// [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig), naming the option, for a zero, a mistaken unit, or
+    /// settings that contradict one another.
     pub fn new(config: MokaConfig) -> Result<Self> {
         Self::with_clock(config, SystemClock::shared())
     }
@@ -108,8 +108,8 @@ impl Transition for MokaStore {
         self.0.waiters.settled(self, key, timeout).await
     }
 
-    /// No waiter is missed. It counts itself and then reads the record, under the same shard's lock as the change. If it
-    /// read before the change, its count is seen here; if after, it sees the change.
+    /// No waiter is missed. It counts itself and then reads the record, under the same shard's lock as the change.
+    /// If it read before the change, its count is seen here; if after, it sees the change.
     fn lease_ended(&self, key: &Key) {
         if self.0.waiting.load(Ordering::Relaxed) > 0 {
             self.0.waiters.wake(key);

@@ -1,5 +1,5 @@
-//! Dropped futures: the call is carried out whole or not at all, and the same call, sent again, is answered as if it had
-//! not been dropped.
+//! Dropped futures: the call is carried out whole or not at all, and the same call, sent again, is answered as if
+//! it had not been dropped.
 
 use std::pin::pin;
 

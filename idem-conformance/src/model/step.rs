@@ -64,9 +64,9 @@ fn fingerprint() -> impl Strategy<Value = u8> {
     prop_oneof![7 => Just(0_u8), 1 => Just(1)]
 }
 
-// `Pace::Apart`, modulo four ticks: time passes in multiples of four, so the present is 0. A lease is 2 and a retention
-// is 1. So a deadline is 2, the expiry of a locked record is 2 + 1, and that of a released or completed record is 1, or 2
-// at the deadline of its lease. None of them coincides with the present.
+// `Pace::Apart`, modulo four ticks: time passes in multiples of four, so the present is 0. A lease is 2 and a
+// retention is 1. So a deadline is 2, the expiry of a locked record is 2 + 1, and that of a released or completed
+// record is 1, or 2 at the deadline of its lease. None of them coincides with the present.
 
 fn time(pace: Pace) -> BoxedStrategy<u32> {
     match pace {

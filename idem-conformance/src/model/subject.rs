@@ -54,7 +54,8 @@ impl Subject {
         }
     }
 
-    /// Runs `step`, and compares the answer and the records with those of `reference`, to which the step has been applied.
+    /// Runs `step`, and compares the answer and the records with those of `reference`, to which the step has been
+    /// applied.
     pub(super) async fn apply(&mut self, step: &Step, reference: &Reference) -> Compared {
         let actual = self.run(step, reference).await;
         let mut records = Vec::new();
@@ -184,8 +185,8 @@ impl Subject {
 
     /// The owner of a `lock`: that of the attempt that it resends, or a new one.
     ///
-    /// The steps reuse a few owners. Where a record was removed and its sequence begins anew, that would give two attempts
-    /// the same token, which cannot happen to callers that make an owner for each attempt.
+    /// The steps reuse a few owners. Where a record was removed and its sequence begins anew, that would give two
+    /// attempts the same token, which cannot happen to callers that make an owner for each attempt.
     fn owner_of_an_attempt(&mut self, reference: &Reference) -> Owner {
         let resent = match &reference.answer {
             Some(Answer::Acquired(grant)) => self.tokens.get(&grant.token),

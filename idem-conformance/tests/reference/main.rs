@@ -1,5 +1,5 @@
-//! The kit against a small store, a map of encoded records under one lock. `map_store.rs` shows what a store of your own
-//! looks like, and `map_harness.rs` how to run the kit on it.
+//! The kit against a small store, a map of encoded records under one lock. `map_store.rs` shows what a store of
+//! your own looks like, and `map_harness.rs` how to run the kit on it.
 
 mod map_harness;
 mod map_store;

@@ -18,8 +18,8 @@ const PARTS: usize = 64;
 
 /// What each scope holds, for as long as it holds something.
 ///
-/// Keyed by the digest that storage keys begin with. The shared scope is recognised by its digest and not counted, since
-/// an application that uses it has one tenant.
+/// Keyed by the digest that storage keys begin with. The shared scope is recognised by its digest and not counted,
+/// since an application that uses it has one tenant.
 pub(crate) struct Scopes {
     parts: Box<[RwLock<Part>]>,
     hash: KeyHash,
@@ -52,8 +52,8 @@ impl Scopes {
         }
     }
 
-    /// Counts a new locked record of `key`'s scope. `last` caches the scope that was last counted in the same shard, which
-    /// is usually the same.
+    /// Counts a new locked record of `key`'s scope. `last` caches the scope that was last counted in the same
+    /// shard, which is usually the same.
     pub(crate) fn lock(&self, key: &Key, last: &mut CountedIn) -> CountedIn {
         self.held_per_free?;
         let id = key.scope_prefix();

@@ -131,8 +131,8 @@ impl Usage {
         Ok(scope)
     }
 
-    /// The limit of which the scope, with its new record, would exceed its share. The first record is always allowed, since
-    /// the share of a small store can be less than one record.
+    /// The limit of which the scope, with its new record, would exceed its share. The first record is always
+    /// allowed, since the share of a small store can be less than one record.
     fn share_exceeded(&self, scope: &ScopeUsage) -> Option<Limit> {
         let (all, held) = (&self.held, &scope.held);
         if held.records() <= 1 {
@@ -153,8 +153,8 @@ impl Usage {
         }
     }
 
-    /// Counts a locked record's checkpoint that grew or shrank. Never refused: a holder that could not save its progress,
-    /// or not even renew, would lose its key to a second holder while it works.
+    /// Counts a locked record's checkpoint that grew or shrank. Never refused: a holder that could not save its
+    /// progress, or not even renew, would lose its key to a second holder while it works.
     pub(crate) fn checkpoint(&self, scope: &CountedIn, before: u64, after: u64) {
         self.held.checkpoint(before, after);
         if let Some(scope) = scope {

@@ -74,7 +74,8 @@ impl EvictableRecords {
         seen == self.account.parts.of(key.hash_value()).completions()
     }
 
-    /// Inserts a record whose bytes are already counted, and removes a few expired ones. `key` must not have a record yet.
+    /// Inserts a record whose bytes are already counted, and removes a few expired ones. `key` must not have a
+    /// record yet.
     pub(crate) fn insert(&self, key: HashedKey, kept: CompletedRecord, now: Timestamp) {
         let hash = key.hash_value();
         let part = self.account.parts.of(hash);
@@ -144,9 +145,9 @@ impl EvictableRecords {
     }
 }
 
-/// The number of records that a store of this size will probably hold, a little under a power of two, which moka doubles
-/// and rounds up: 16 bytes for each of them. Growing to the same size step by step took a tenth of all the time spent on
-/// new keys, in pauses.
+/// The number of records that a store of this size will probably hold, a little under a power of two, which moka
+/// doubles and rounds up: 16 bytes for each of them. Growing to the same size step by step took a tenth of all the
+/// time spent on new keys, in pauses.
 fn initial_capacity(config: &MokaConfig) -> usize {
     const PROBABLE_BYTES: u64 = 2 * RECORD_OVERHEAD;
     const MOST: u64 = 1 << 18;

@@ -21,8 +21,8 @@ pub(crate) struct Part {
     due: Mutex<Expiry>,
 }
 
-/// A lookup in moka found no record of a key. Holds the part's number of completions at that time: while it is unchanged, the
-/// key cannot have been completed since.
+/// A lookup in moka found no record of a key. Holds the part's number of completions at that time: while it is
+/// unchanged, the key cannot have been completed since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoneCompleted {
     completions: Option<u64>,
@@ -61,8 +61,8 @@ impl Part {
         NoneCompleted { completions: Some(self.completions.load(Ordering::Acquire)) }
     }
 
-    /// To be called after a record was put into moka, with the lock of its key's shard still held, so that a reader that
-    /// sees the new number also sees the record.
+    /// To be called after a record was put into moka, with the lock of its key's shard still held, so that a reader
+    /// that sees the new number also sees the record.
     pub(crate) fn completed(&self) {
         self.completions.fetch_add(1, Ordering::Release);
     }

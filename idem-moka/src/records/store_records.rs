@@ -18,8 +18,8 @@ use crate::records::sweep::{make_room, remove_expired};
 use crate::shards::shard::{Kind, REMOVED_PER_CALL, ShardRecords, Shards};
 use crate::shards::table::{Entry, checkpoint_bytes};
 
-/// All records: locked ones are in their shards, and completed ones too, except in a store that evicts, which keeps them
-/// in moka.
+/// All records: locked ones are in their shards, and completed ones too, except in a store that evicts, which keeps
+/// them in moka.
 ///
 /// A key's record is in one place, and changes only under its shard's lock, as [`decide`] says.
 #[derive(Debug)]
@@ -81,8 +81,8 @@ impl StoreRecords {
         self.with_completed(key, || now, answered)?
     }
 
-    /// The result of `see` for the completed record of `key`, without the exclusive lock. `now` is called only where there is
-    /// a record.
+    /// The result of `see` for the completed record of `key`, without the exclusive lock. `now` is called only
+    /// where there is a record.
     fn with_completed<T>(
         &self,
         key: &HashedKey,
@@ -212,7 +212,8 @@ impl StoreRecords {
             let Some(locked) = records.locked.get(key) else { return };
             let Some(kept) = CompletedRecord::new(record, locked.scope.clone()) else { return };
             self.usage.complete(&kept.scope, locked.checkpoint_bytes(), kept.outcome_bytes());
-            // Inserted into moka before it is removed here, so that every reader finds the key in one of the two places.
+            // Inserted into moka before it is removed here, so that every reader finds the key in one of the two
+            // places.
             evictable.insert(*key, kept, now);
             records.locked.remove(key);
             return;

@@ -43,8 +43,8 @@ impl Notes {
         self.0.peek().map(|Reverse((expires_at, _))| *expires_at)
     }
 
-    /// Whether a record has expired at `now`, by the first note that is not outdated (`of` tells). Outdated notes before
-    /// it are taken out, some at a time; true while there are more of them.
+    /// Whether a record has expired at `now`, by the first note that is not outdated (`of` tells). Outdated notes
+    /// before it are taken out, some at a time; true while there are more of them.
     pub(crate) fn has_expired(
         &mut self,
         now: Timestamp,

@@ -53,8 +53,8 @@ pub(crate) struct ShardRecords {
     pub(crate) last_scope: CountedIn,
 }
 
-/// The store's clock with its own reference count for each shard. Calls and leases clone the clock, and threads in different
-/// shards then do not contend for one counter.
+/// The store's clock with its own reference count for each shard. Calls and leases clone the clock, and threads in
+/// different shards then do not contend for one counter.
 #[derive(Debug)]
 struct ShardClock(SharedClock);
 

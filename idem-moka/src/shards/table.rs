@@ -17,8 +17,8 @@ pub(crate) struct Table {
 
 /// A record, its key, and the scope that it is counted in.
 ///
-/// Each entry is allocated once, and moves from table to table by its address: a table with 16 bytes for each record grows
-/// in a few microseconds, and a record is written once.
+/// Each entry is allocated once, and moves from table to table by its address: a table with 16 bytes for each
+/// record grows in a few microseconds, and a record is written once.
 #[derive(Debug)]
 pub(crate) struct Entry {
     key: HashedKey,
@@ -76,8 +76,8 @@ impl Table {
 
     /// Takes out the record that has been expired for longest at `now`, after reading at most `looks` notes.
     ///
-    /// Two keys with the same hash (one in 2^64 pairs) have a note each, and a record that has not expired is never taken
-    /// out in place of the other.
+    /// Two keys with the same hash (one in 2^64 pairs) have a note each, and a record that has not expired is never
+    /// taken out in place of the other.
     pub(crate) fn pop_expired(&mut self, now: Timestamp, looks: &mut usize) -> Option<Box<Entry>> {
         while *looks > 0
             && let Some((expires_at, hash)) = self.notes.pop_due(now)

@@ -12,8 +12,8 @@ use crate::{MokaConfig, WhenFull};
 const KEYS: usize = 20_000;
 const ROUNDS: usize = 2_000;
 
-/// One thread completes key after key, and others lock the same keys meanwhile. Each must see the lock or the outcome: a
-/// key that was in neither place for a moment would run twice.
+/// One thread completes key after key, and others lock the same keys meanwhile. Each must see the lock or the
+/// outcome: a key that was in neither place for a moment would run twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_key_that_is_being_completed_is_always_locked_or_completed() {
     for when_full in [WhenFull::Refuse, WhenFull::Evict] {

@@ -75,8 +75,8 @@ async fn store_that_always_answers_after_the_lease_is_given_up_and_nothing_runs(
     assert_eq!(store.record(&key()), None, "the lease that nobody works under is released");
 }
 
-/// The time spent waiting for another caller does not count as slowness of the store: a lease that was lost meanwhile is
-/// answered `InProgress`, not `Timeout`.
+/// The time spent waiting for another caller does not count as slowness of the store: a lease that was lost
+/// meanwhile is answered `InProgress`, not `Timeout`.
 #[tokio::test(start_paused = true)]
 async fn lease_that_is_lost_before_the_work_begins_is_no_timeout_after_a_long_wait() {
     let store = Scripted::new();

@@ -1,5 +1,5 @@
-//! A closure of `complete_with` leaks a table: redb's only write transaction then never ends, and the store must neither
-//! hang nor lose anything.
+//! A closure of `complete_with` leaks a table: redb's only write transaction then never ends, and the store must
+//! neither hang nor lose anything.
 
 use std::sync::Arc;
 use std::time::Duration;

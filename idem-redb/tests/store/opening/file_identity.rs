@@ -71,7 +71,8 @@ async fn a_store_that_only_reads_notices_the_lost_name_soon() {
     }
 }
 
-/// The store refuses to go on even when the name leads to its file again: another store may have used the name meanwhile.
+/// The store refuses to go on even when the name leads to its file again: another store may have used the name
+/// meanwhile.
 #[tokio::test]
 async fn a_file_that_comes_back_is_not_used_again_without_a_reopening() {
     let (_folder, path, store) = store().await;

@@ -106,7 +106,8 @@ async fn a_store_at_rest_on_a_full_disk_does_not_keep_trying_to_commit() {
     }
 }
 
-/// A commit that finds no room makes the store reopen the file, and replays wait for that: without a repair it is quick.
+/// A commit that finds no room makes the store reopen the file, and replays wait for that: without a repair it is
+/// quick.
 #[cfg(unix)]
 #[test]
 fn commits_on_a_nearly_full_disk_avoid_a_repair() {

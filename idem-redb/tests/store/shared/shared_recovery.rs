@@ -74,7 +74,8 @@ async fn an_application_that_keeps_the_old_database_only_delays_the_recovery() {
     assert_replays(&store, 4).await;
 }
 
-/// The store calls the hook once at a time, with pauses, however many callers ask; and a panic of the hook does no harm.
+/// The store calls the hook once at a time, with pauses, however many callers ask; and a panic of the hook does no
+/// harm.
 #[tokio::test]
 async fn a_hook_that_fails_or_panics_is_called_again_but_not_by_every_caller() {
     let disk = Disk::new();

@@ -220,7 +220,8 @@ impl State {
         self.blocks.resize(blocks, false);
     }
 
-    /// Allocates the blocks that a write needs. Returns how many bytes fit, which is less than `len` when space runs out.
+    /// Allocates the blocks that a write needs. Returns how many bytes fit, which is less than `len` when space
+    /// runs out.
     pub(super) fn take_blocks(&mut self, offset: usize, len: usize) -> usize {
         if self.faults.nothing_fits && offset > 0 {
             return 0;

@@ -64,10 +64,10 @@ impl Image {
 
     /// The bytes after a power cut: everything that was synced, and a random part of the rest.
     ///
-    /// This is how file systems behave. Sectors reach the disk in any order, each whole or not at all, so a write can be
-    /// torn, and a sector that was written twice may hold either version. Lengths are journaled, so their changes survive
-    /// in order, up to some point; bytes past the surviving length are lost, and bytes that a file grew by without
-    /// being written read as zeros.
+    /// This is how file systems behave. Sectors reach the disk in any order, each whole or not at all, so a write
+    /// can be torn, and a sector that was written twice may hold either version. Lengths are journaled, so their
+    /// changes survive in order, up to some point; bytes past the surviving length are lost, and bytes that a file
+    /// grew by without being written read as zeros.
     pub(crate) fn survive(&self, rng: &mut Rng) -> Vec<u8> {
         let lengths = self.unsynced.iter().filter(|change| matches!(change, Change::Length(_))).count();
         let mut lengths_kept = rng.below(lengths + 1);

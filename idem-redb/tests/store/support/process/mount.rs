@@ -5,8 +5,8 @@ use std::process::Command;
 
 use super::child;
 
-/// Runs `test` in a child process that has a tmpfs of `size` mounted in a namespace of its own. In the child: the folder
-/// of that tmpfs. In the parent: `None`, once the child has passed.
+/// Runs `test` in a child process that has a tmpfs of `size` mounted in a namespace of its own. In the child: the
+/// folder of that tmpfs. In the parent: `None`, once the child has passed.
 pub(crate) fn inside(test: &str, size: &str) -> Option<PathBuf> {
     if let Some(folder) = child::role() {
         return Some(folder.into());
