@@ -68,7 +68,8 @@ impl RedbStore {
     /// # Errors
     /// - [`InvalidArgument`](idem_core::ErrorKind::InvalidArgument) when the store opened its database itself: nobody
     ///   else may write to that.
-    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable) while it is closed after an I/O error.
+    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable) when the database was closed after an I/O error and is not
+    ///   open again within `call_timeout`.
     ///
     /// # Cancel safety
     /// Safe: changes nothing.
@@ -129,7 +130,8 @@ impl RedbStore {
     /// # Errors
     /// - [`InvalidArgument`](idem_core::ErrorKind::InvalidArgument) when the database is the application's own.
     /// - [`Timeout`](idem_core::ErrorKind::Timeout) when it takes longer than `call_timeout`; the compaction continues.
-    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable) while the database is closed after an I/O error.
+    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable) while the database is closed after an I/O error, until it has
+    ///   been reopened.
     ///
     /// # Cancel safety
     /// The compaction continues.
