@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Operation};
 use crate::lease::Lease;
 use crate::store::Store;
 
-/// The least time given to a renewal, however short the lease: a store that commits to a disk or waits for replicas needs
+/// The least time given to a renewal, however short the lease: stores that commit to a disk or wait for replicas need
 /// it.
 const MIN_RENEWAL_TIMEOUT: Duration = Duration::from_millis(100);
 
