@@ -1,8 +1,8 @@
-//! Servers for many tests: started by the first that asks, used by all, ended with the last.
+//! Servers shared by many tests. The first test that needs them starts them.
 //!
 //! `cargo test` runs the tests of a binary in one process, and the servers end with it. nextest runs each test in a
-//! process of its own: the first one starts the servers under a file lock and leaves them to a keeper, which ends
-//! them once nextest has ended, however it ended. The others find their addresses in a file.
+//! process of its own: the first one starts the servers under a file lock and hands them to a keeper, which ends them
+//! once nextest has ended, however it ended. The other processes find the addresses in a file.
 
 use std::fs::{self, File};
 use std::io::{self, PipeWriter};
@@ -21,11 +21,11 @@ use super::server::Server;
 use super::topology::Topology;
 use super::wire::Reply;
 
-/// One for each kind.
+/// A value for each kind of server.
 type Shared<T> = [OnceCell<T>; ServerKind::ALL.len()];
 
-/// A lone server for all tests of this run, of the kind that the environment names. Change nothing about it; use keys
-/// that no other test uses.
+/// A single server for all tests of this run, of the kind that the environment names. A test must not change its
+/// configuration, and must use keys that no other test uses.
 ///
 /// # Panics
 /// When it does not start.
@@ -33,7 +33,7 @@ pub async fn shared_lone() -> Node {
     shared_lone_of(ServerKind::chosen()).await
 }
 
-/// As [`shared_lone`], of this kind.
+/// Like [`shared_lone`], but of this kind.
 ///
 /// # Panics
 /// When it does not start.
@@ -44,7 +44,7 @@ pub async fn shared_lone_of(kind: ServerKind) -> Node {
     SHARED[kind as usize].get_or_init(share).await.clone()
 }
 
-/// A master and one replica for all tests of this run, the master first. As [`shared_lone`].
+/// A master and its replica, in this order, for all tests of this run. The rules of [`shared_lone`] apply.
 ///
 /// # Panics
 /// When they do not start.
@@ -61,7 +61,7 @@ pub async fn shared_pair() -> [Node; 2] {
     SHARED.get_or_init(share).await.clone()
 }
 
-/// A cluster of three masters with a replica each, for all tests of this run. As [`shared_lone`].
+/// A cluster of three masters with a replica each, for all tests of this run. The rules of [`shared_lone`] apply.
 ///
 /// # Panics
 /// When it does not start.
@@ -69,7 +69,7 @@ pub async fn shared_cluster() -> Topology {
     shared_cluster_of(ServerKind::chosen()).await
 }
 
-/// As [`shared_cluster`], of this kind.
+/// Like [`shared_cluster`], but of this kind.
 ///
 /// # Panics
 /// When it does not start.
@@ -83,14 +83,14 @@ pub async fn shared_cluster_of(kind: ServerKind) -> Topology {
     SHARED[kind as usize].get_or_init(share).await.clone()
 }
 
-/// The nodes that `start` starts, or that it started for another process of this run.
+/// The nodes that another process of this run has started, or else those that `start` starts now.
 async fn share(
     kind: ServerKind,
     shape: &str,
     start: impl AsyncFnOnce(ServerOptions) -> Vec<Node>,
 ) -> Vec<Node> {
     let (reader, writer) = need("a pipe", io::pipe());
-    // Durable, so that the store's capabilities say so.
+    // With `appendonly`, so that the store reports itself as durable.
     let options = Server::options().kind(kind).appendonly().leash(Arc::new(reader));
     let Some(folder) = run_folder(kind, shape) else {
         let nodes = start(options).await;
@@ -99,7 +99,7 @@ async fn share(
     };
     need("the folder of this run", fs::create_dir_all(&folder));
     let lock = need("a lock file", File::create(folder.join("lock")));
-    // Whoever starts the servers holds it meanwhile. It is given back when this function ends, or this process.
+    // Held while this process starts the servers. It is released when this function or this process ends.
     let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
     let _lock = need("the lock", lock.map_err(io::Error::other).flatten());
     if let Some(nodes) = known(&folder).await {
@@ -111,19 +111,19 @@ async fn share(
     nodes
 }
 
-/// Until this process ends: then the pipe does, and so the servers.
+/// Keeps the pipe open, and so the servers running, until this process ends.
 fn hold(writer: PipeWriter) {
     std::mem::forget(writer);
 }
 
-/// The folder that the processes of one run of nextest have in common; none without nextest.
+/// The folder shared by the processes of one run of nextest; `None` without nextest.
 fn run_folder(kind: ServerKind, shape: &str) -> Option<PathBuf> {
     let run = std::env::var("NEXTEST_RUN_ID").ok()?;
     let plain = !run.is_empty() && run.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     plain.then(|| std::env::temp_dir().join(format!("idem-redis-run-{run}-{kind}-{shape}")))
 }
 
-/// The servers that another process noted, if all of them still answer.
+/// The servers that another process wrote down, if all of them still answer.
 async fn known(folder: &Path) -> Option<Vec<Node>> {
     let noted = fs::read_to_string(folder.join("nodes")).ok()?;
     let nodes: Vec<_> =
@@ -137,7 +137,7 @@ async fn known(folder: &Path) -> Option<Vec<Node>> {
     Some(nodes).filter(|nodes| !nodes.is_empty())
 }
 
-/// Whole or not at all: this process may be killed while it writes.
+/// Writes down the addresses. The file appears complete or not at all, even if this process is killed meanwhile.
 fn note(folder: &Path, nodes: &[Node]) -> io::Result<()> {
     let lines = nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     fs::write(folder.join("nodes.new"), lines)?;

@@ -1,4 +1,4 @@
-//! The process of one server: its start, its port, its end.
+//! The process of one server: how it starts, its port, and how it ends.
 
 mod child;
 mod keeper;
