@@ -1,4 +1,4 @@
-//! `execute` as the cases use it: one key, text as result, text as error.
+//! `execute` as the cases use it: always the same key, with text as result and as error.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(crate) const ORDER: &str = "order";
 pub(crate) type Worked = std::result::Result<String, &'static str>;
 pub(crate) type Answer = Execution<String, &'static str>;
 
-/// Executes `work` for the one key.
+/// Executes `work` for the key [`ORDER`].
 pub(crate) async fn execute<F, W>(t: &Trial, policy: &Policy, work: F) -> Answer
 where
     F: FnOnce(Lease) -> W + Send,
@@ -26,7 +26,7 @@ where
     must("execute", execute_on(t, t.store(), policy, work).await)
 }
 
-/// Executes `work` for the one key on a store over that of the trial.
+/// Executes `work` for the key [`ORDER`] on `store`, which wraps that of the trial.
 pub(crate) async fn execute_on<F, W>(t: &Trial, store: impl Store, policy: &Policy, work: F) -> Result<Answer>
 where
     F: FnOnce(Lease) -> W + Send,
@@ -35,7 +35,7 @@ where
     store.execute(&t.key(ORDER), &fingerprint(), policy, work).await
 }
 
-/// Executes in a task of its own; answers once the work has begun.
+/// Executes in a task of its own; returns once the work has begun.
 pub(crate) async fn begin<F, W>(t: &Trial, policy: Policy, work: F) -> JoinHandle<Answer>
 where
     F: FnOnce(Lease) -> W + Send + 'static,
@@ -60,23 +60,23 @@ pub(crate) async fn forbidden(_: Lease) -> Worked {
     panic!("this work must not run")
 }
 
-/// Work that tells which attempt it is, and from which checkpoint.
-pub(crate) async fn telling(lease: Lease) -> Worked {
+/// Work that returns which attempt it is, and from which checkpoint.
+pub(crate) async fn describe_attempt(lease: Lease) -> Worked {
     let step = lease.checkpoint().map(|checkpoint| checkpoint.step);
     Ok(format!("attempt {} from {step:?}", lease.attempt()))
 }
 
-/// What `execute` keeps of `value`.
+/// The outcome that `execute` keeps for `value`.
 pub(crate) fn kept(value: &str) -> Outcome {
     Outcome::Value(must("encode", encode_value(value)))
 }
 
 /// Asserts that work runs now, and as which attempt.
 pub(crate) async fn assert_attempt(t: &Trial, expected: &str) {
-    execute(t, &t.policy(), telling).await.expect_executed(expected);
+    execute(t, &t.policy(), describe_attempt).await.expect_executed(expected);
 }
 
-/// Asserts that `value` is on record, and what a retry gets.
+/// Asserts that `value` is on record, and that a retry gets it.
 pub(crate) async fn assert_replays(t: &Trial, value: &str) {
     let completion = t.lock(&t.key(ORDER), &t.claim()).await.expect_completed();
     assert_eq!(completion.outcome, kept(value));
@@ -86,7 +86,7 @@ pub(crate) async fn assert_replays(t: &Trial, value: &str) {
 pub(crate) trait ExpectExecution {
     fn expect_executed(self, expected: &str);
     fn expect_replayed(self, expected: &str);
-    fn expect_fenced(self, expected: &str);
+    fn expect_lease_lost(self, expected: &str);
     fn expect_failed(self, expected: &str);
     fn expect_in_progress(self) -> Duration;
 }
@@ -103,7 +103,7 @@ impl ExpectExecution for Answer {
     }
 
     #[track_caller]
-    fn expect_fenced(self, expected: &str) {
+    fn expect_lease_lost(self, expected: &str) {
         assert!(matches!(&self, Self::LeaseLost(value) if value == expected), "{self:?}, not {expected:?}");
     }
 

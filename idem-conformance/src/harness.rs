@@ -10,11 +10,11 @@ use idem_core::{Key, Store};
 
 /// A fresh store for one case, and everything around it that a case needs.
 ///
-/// Every case makes its own harness and drops it at its end, so a harness also owns what the store must not
-/// outlive: a temporary folder, a server process.
+/// Every case makes its own harness and drops it at its end. So a harness also owns what must live as long as the
+/// store: a temporary folder, a server process.
 ///
-/// Two methods are enough for a store with a manual clock. The others are abilities that a store may lack. Each that is
-/// lacking must be named in [`conformance!`](crate::conformance), and the cases that need it are then reported by name.
+/// Two methods are enough for a store with a manual clock. The others are abilities that a store may lack. Each missing
+/// one must be named in [`conformance!`](crate::conformance), and the cases that need it are then reported by name.
 #[async_trait]
 pub trait Harness: Send + Sync + 'static {
     /// The store under test: the same one at every call, until [`reopen`](Harness::reopen).
@@ -31,8 +31,9 @@ pub trait Harness: Send + Sync + 'static {
         LARGEST_OUTCOME
     }
 
-    /// Whether expired records leave this store without a call of [`Store::expire`], as they do where the storage has
-    /// an expiry of its own. Switch a background sweeper off for the cases instead of answering true.
+    /// Whether expired records disappear from this store without a call of [`Store::expire`], as they do where the
+    /// storage has an expiry of its own. Do not return true because of a background sweeper: switch it off for the
+    /// cases.
     fn expires_by_itself(&self) -> bool {
         false
     }
@@ -53,17 +54,17 @@ pub trait Harness: Send + Sync + 'static {
         Err(Unsupported)
     }
 
-    /// Alters bytes of what the storage keeps for `key`, as a failing disk would.
+    /// Alters bytes of the stored record of `key`, as a failing disk would.
     ///
     /// # Errors
-    /// [`Unsupported`] where no bytes are kept, or none can be reached.
+    /// [`Unsupported`] where the store keeps no bytes, or none can be reached.
     async fn corrupt(&mut self, key: &Key) -> Result<(), Unsupported> {
         let _ = key;
         Err(Unsupported)
     }
 }
 
-/// The bound that a store is configured with for the cases, unless its harness names another one.
+/// The largest outcome that a store must be configured to accept for the cases, unless its harness names another size.
 pub const LARGEST_OUTCOME: usize = 64 * 1024;
 
 /// How time passes for a store.
@@ -73,8 +74,8 @@ pub enum Time {
     Manual(ManualClock),
     /// The store follows a clock that nobody can move, such as a server's: the cases wait.
     Real {
-        /// The smallest step of time to build on: longer than a few store calls take on a busy machine, and
-        /// than the resolution of the store's clock. 50 ms suits a server on the same machine.
+        /// The unit in which the cases count. It must be longer than a few store calls take on a busy machine, and
+        /// longer than the resolution of the store's clock. 50 ms suits a server on the same machine.
         tick: Duration,
     },
 }
@@ -105,7 +106,7 @@ impl Time {
         }
     }
 
-    /// How far apart two readings may be that mean the same moment.
+    /// How far two readings of the same moment may differ.
     pub(crate) fn tolerance(&self) -> Duration {
         match self {
             Self::Manual(_) => Duration::ZERO,

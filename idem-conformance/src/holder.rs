@@ -1,5 +1,5 @@
-//! The rows of the table that `complete`, `renew`, `checkpoint` and `release` share. Each of their files names every
-//! row, and this file defines once what a row means.
+//! The rows of the table that `complete`, `renew`, `checkpoint` and `release` share. The file of each call lists every
+//! row, and this file implements each row once.
 
 use bytes::Bytes;
 use idem_core::record::{Record, State};

@@ -3,11 +3,11 @@
 //!
 //! A store that passes keeps the contract as far as some 200 cases and random sequences of calls can show: both tables
 //! of rules row by row, races, dropped and resent calls, waiting, `execute` on the store, bad input, altered bytes,
-//! closing and opening again.
+//! closing and reopening.
 //!
 //! # For a store of your own
 //! Implement [`Harness`]: a fresh store for each case, and how time passes for it. Then one line makes a test of
-//! every case.
+//! each case.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -43,30 +43,30 @@
 //! ```
 //!
 //! The tests are named `moka::lock::fresh_key_is_acquired` and so on; the first part is the name given to
-//! [`conformance!`]. This package's own `tests/reference` has a whole store in one page, and its harness with all
+//! [`conformance!`]. This package's own `tests/reference` has a whole store in little code, and its harness with all
 //! abilities.
 //!
 //! # Time
-//! The harness of a store that takes its time from an injected [`Clock`](idem_core::clock::Clock) answers
-//! [`Time::Manual`]: nothing waits, and moments are exact. For a store that follows a server's clock it answers
-//! [`Time::Real`]: the cases wait for leases of ten ticks and retentions of thirty, and allow a tick where times are
-//! compared.
+//! The harness of a store that takes its time from an injected [`Clock`](idem_core::clock::Clock) returns
+//! [`Time::Manual`]: no case waits, and moments are exact. For a store that follows a server's clock it returns
+//! [`Time::Real`]: the cases wait for leases of ten ticks and retentions of thirty, and allow a difference of one tick
+//! where they compare times.
 //!
 //! # What a store may lack
-//! Some cases need more than the contract: a [`Need`]. What the store or its harness lacks is named at
-//! `conformance!(..., lacks: [...])`. The cases that need it pass, say `excluded: moka
-//! durable::lease_outlives_reopening: needs Durable` on standard error, and are listed by the test
-//! `moka::excluded_cases_are_listed`, which fails when the list is not what the store really lacks. So no case is
-//! skipped silently, neither because a store stops claiming a capability nor because its harness loses an ability.
+//! Some cases need more than the contract: a [`Need`]. Name what the store or its harness lacks in
+//! `conformance!(..., lacks: [...])`. The cases that need it pass, and print `excluded: moka
+//! durable::lease_outlives_reopening: needs Durable` to standard error. The test `moka::excluded_cases_are_listed`
+//! lists them all, and fails when `lacks` is not what the store really lacks. So no case is skipped silently,
+//! neither because a store stops claiming a capability nor because its harness loses an ability.
 //!
 //! # The model
-//! `moka::model::random_calls_agree_with_decide` runs random sequences of calls (several keys, owners,
-//! fingerprints; lost leases used again; time that passes; reopening where that is possible) against the store and
-//! against the pure [`decide`](idem_core::backend::decide()), compares every answer and every record after it, and shows the
-//! shortest sequence on which they differ. `PROPTEST_CASES=10000` makes it thorough; `PROPTEST_RNG_SEED` repeats
-//! it.
+//! `moka::model::random_calls_agree_with_decide` runs random sequences of calls against the store and against the
+//! pure [`decide`](idem_core::backend::decide()): several keys, owners and fingerprints, calls of lost leases, time
+//! that passes, and reopening where that is possible. It compares every answer and every record after it, and shows
+//! the shortest sequence on which they differ. `PROPTEST_CASES=10000` makes it thorough; `PROPTEST_RNG_SEED`
+//! repeats a run.
 //!
-//! # Whether the kit notices
+//! # Tests of the kit itself
 //! `tests/kit` of this package runs every case against stores that are broken on purpose, each in one way, and
 //! fails when a case does not notice.
 

@@ -1,7 +1,9 @@
 //! The list of all cases. Everything else is generated from this one list.
 
-/// Gives `$emit!` the list of all cases, behind `$context`. A case is written in `cases/<subject>.rs` and named here, with
-/// what it needs beyond the contract; a test of this crate fails when one of the two is forgotten.
+/// Calls `$emit!` with the list of all cases, behind `$context`.
+///
+/// A case is written in `cases/<subject>.rs` and listed here; a test of this crate fails when one of the two is
+/// missing. `needs` beside a name says what the case needs beyond the contract.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __for_each_case {
@@ -19,7 +21,7 @@ macro_rules! __for_each_case {
                 other_fingerprint_mismatches_after_a_release,
                 other_fingerprint_mismatches_once_completed,
                 same_owner_gets_the_same_lease_while_it_is_live,
-                other_owner_is_told_what_is_left_of_the_lease,
+                other_owner_gets_the_remaining_time_of_the_lease,
                 lease_is_over_exactly_at_its_deadline needs ManualClock,
                 record_is_forgotten_exactly_at_its_expiry needs ManualClock,
                 same_owner_restarts_its_lease_when_it_is_over,
@@ -31,13 +33,13 @@ macro_rules! __for_each_case {
                 key_released_without_a_checkpoint_is_fresh,
                 completed_key_replays,
                 completed_key_replays_the_same_bytes_until_it_expires,
-                keys_do_not_touch_one_another,
+                keys_do_not_affect_one_another,
             }
             peek {
-                completion_at_hand_is_that_of_lock,
-                other_fingerprint_has_nothing_at_hand,
-                unfinished_key_has_nothing_at_hand,
-                record_that_ended_has_nothing_at_hand,
+                peeked_completion_is_that_of_lock,
+                other_fingerprint_peeks_nothing,
+                unfinished_key_peeks_nothing,
+                removed_or_expired_record_peeks_nothing,
             }
             complete {
                 applies_while_the_lease_is_live,
@@ -91,7 +93,7 @@ macro_rules! __for_each_case {
                 step_of_an_earlier_attempt_counts,
                 lease_counts_from_the_checkpoint,
                 lease_is_never_shortened,
-                empty_progress_is_a_checkpoint_all_the_same,
+                empty_progress_is_a_checkpoint_too,
                 largest_progress_reaches_the_next_attempt,
             }
             release {
@@ -116,33 +118,33 @@ macro_rules! __for_each_case {
                 lease_that_is_over_is_removed,
                 released_record_is_removed,
                 completed_record_is_removed,
-                nothing_is_there_to_remove,
-                forgotten_record_is_not_there_to_remove,
+                missing_record_is_not_removed,
+                expired_record_is_not_removed,
                 other_keys_stay,
             }
             expire {
-                what_has_not_expired_stays,
+                unexpired_records_stay,
                 every_kind_of_expired_record_is_removed_once needs Sweep,
-                budget_is_kept_and_what_remains_is_told,
-                budget_of_nothing_removes_nothing,
+                budget_is_kept_and_the_rest_is_reported,
+                budget_of_zero_removes_nothing,
                 key_used_again_is_not_swept,
                 renewed_lease_is_not_swept,
             }
             fingerprint {
                 one_bit_of_difference_mismatches,
-                it_stays_through_the_life_of_a_record,
+                stays_the_same_for_the_life_of_a_record,
                 old_recipe_still_replays_after_a_mismatch,
-                mismatch_takes_nothing_from_the_holder,
+                mismatch_does_not_affect_the_holder,
             }
             full {
-                holder_goes_on_however_much_others_keep,
-                known_key_is_taken_over_however_much_others_keep,
+                holder_is_served_by_a_full_store,
+                known_key_is_taken_over_in_a_full_store,
             }
             scope {
                 one_client_key_in_two_scopes_is_two_keys,
                 shared_scope_is_a_scope_of_its_own,
-                scope_and_client_key_do_not_run_together,
-                longest_and_strangest_keys_are_apart,
+                scope_and_client_key_are_not_concatenated,
+                longest_and_unusual_keys_are_distinct,
                 removal_in_one_scope_leaves_the_other,
             }
             resend {
@@ -168,8 +170,8 @@ macro_rules! __for_each_case {
                 one_of_racing_releases_applies,
                 one_of_racing_removals_removes,
                 there_is_never_a_second_holder,
-                sweep_takes_no_key_that_is_used_again,
-                many_keys_at_once_do_not_mix,
+                sweep_does_not_remove_a_key_that_is_used_again,
+                concurrent_keys_do_not_mix,
             }
             cancel {
                 lock,
@@ -191,22 +193,22 @@ macro_rules! __for_each_case {
                 removal_wakes,
                 end_of_the_lease_wakes,
                 renewal_keeps_waiting,
-                longest_timeout_is_no_fault,
-                waiters_block_nobody_and_are_all_woken,
+                longest_timeout_is_accepted,
+                waiters_do_not_block_others_and_are_all_woken,
                 completion_wakes_sooner_than_polling_would needs Notifies,
             }
             lease {
-                it_carries_what_a_holder_needs,
+                has_the_values_of_its_claim,
                 validity_counts_from_before_lock_was_sent,
                 validity_counts_from_before_renew_was_sent,
-                resent_lock_gives_no_more_than_what_is_left,
-                it_runs_out,
-                renewal_prolongs_it_for_all_clones,
-                checkpoint_prolongs_it,
-                refused_renewal_does_not_prolong_it,
+                resent_lock_does_not_extend_the_lease,
+                runs_out,
+                renewal_extends_the_lease_for_all_clones,
+                checkpoint_extends_the_lease,
+                refused_renewal_does_not_extend_the_lease,
                 completion_is_known_to_all_clones,
                 resent_completion_is_known_too,
-                refused_completion_is_none,
+                refused_completion_completes_no_lease,
                 loss_is_known_to_all_clones,
                 completion_is_known_from_a_refusal,
                 sequence_rises_from_attempt_to_attempt,
@@ -217,8 +219,8 @@ macro_rules! __for_each_case {
                 lock_refuses_a_lease_outside_its_limits,
                 lock_refuses_a_retention_outside_its_limits,
                 lock_refuses_a_retention_shorter_than_the_lease,
-                lock_accepts_the_longest_times_there_are,
-                refused_lock_leaves_the_holder_alone,
+                lock_accepts_the_longest_allowed_times,
+                refused_lock_does_not_affect_the_holder,
                 renew_refuses_a_lease_outside_its_limits,
                 checkpoint_refuses_a_lease_outside_its_limits,
                 complete_refuses_a_retention_outside_its_limits,
@@ -234,8 +236,8 @@ macro_rules! __for_each_case {
             corrupt {
                 completed_record_is_an_error_to_every_reader needs Corrupt,
                 locked_record_is_an_error_to_every_reader needs Corrupt,
-                holder_of_an_altered_record_is_told needs Corrupt,
-                other_keys_are_as_they_were needs Corrupt,
+                altered_record_is_an_error_to_its_holder needs Corrupt,
+                other_keys_are_unaffected needs Corrupt,
             }
             durable {
                 completion_outlives_reopening needs Durable,
@@ -244,12 +246,12 @@ macro_rules! __for_each_case {
                 release_and_removal_outlive_reopening needs Durable,
                 renewal_outlives_reopening needs Durable,
                 takeover_outlives_reopening needs Durable,
-                times_go_on_across_reopening needs Durable,
+                time_continues_across_reopening needs Durable,
                 expired_records_are_swept_after_reopening needs Durable needs Sweep,
                 sequence_rises_across_reopening needs Durable needs StrictSequence,
-                clock_set_back_while_closed_stops_no_time needs Durable needs ManualClock,
-                sleep_before_reopening_ends_nothing needs Durable needs ManualClock,
-                clock_set_back_while_closed_repeats_no_sequence needs Durable needs ManualClock needs StrictSequence,
+                clock_set_back_while_closed_does_not_stop_time needs Durable needs ManualClock,
+                suspend_before_reopening_ends_nothing needs Durable needs ManualClock,
+                clock_set_back_while_closed_does_not_repeat_sequences needs Durable needs ManualClock needs StrictSequence,
             }
             shared {
                 lease_is_seen_by_both needs Shared,
@@ -261,35 +263,35 @@ macro_rules! __for_each_case {
             execute {
                 work_runs_once_and_is_replayed,
                 other_request_is_a_mismatch,
-                second_caller_is_told_in_progress,
+                second_caller_is_in_progress,
                 waiting_callers_replay,
                 hundred_callers_run_it_once,
-                waiting_caller_takes_over_from_the_dead,
+                waiting_caller_takes_over_from_a_crashed_holder,
                 result_of_another_type_is_incompatible,
                 policy_outside_its_limits_runs_nothing,
             }
             work {
-                result_of_a_lost_lease_is_not_the_keys,
+                result_of_a_lost_lease_does_not_become_the_keys,
                 result_that_is_too_large_is_unavailable_to_retries,
                 outcome_that_was_not_kept_is_unavailable_to_retries,
                 outcome_is_kept_for_as_long_as_the_work_says,
                 failure_releases_the_key,
                 failure_leaves_the_checkpoint,
-                failure_keeps_the_key_when_told_to,
+                failure_keeps_the_key_where_the_policy_says_so,
                 completion_by_the_work_is_the_answer,
                 completion_by_the_work_outweighs_its_failure,
                 result_is_kept_although_the_record_is_gone,
-                result_whose_record_is_gone_overwrites_nobody,
-                result_whose_record_is_gone_leaves_another_attempt_as_it_is,
+                result_whose_record_is_gone_does_not_overwrite_another,
+                result_whose_record_is_gone_does_not_change_another_attempt,
                 dropped_work_leaves_its_lease,
                 panicking_work_leaves_its_lease,
             }
             heartbeat {
                 lease_of_long_work_is_kept,
                 lease_ends_at_the_ceiling_and_not_before,
-                loss_of_the_lease_is_told_to_the_work,
+                loss_of_the_lease_is_visible_to_the_work,
             }
-            unsure {
+            lost_answer {
                 lock_whose_answer_was_lost_is_found_again,
                 completion_whose_answer_was_lost_is_found_again,
                 lock_of_unknown_effect_is_released,

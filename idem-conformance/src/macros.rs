@@ -1,18 +1,19 @@
-//! The macro that makes one named test per case and backend.
+//! The macro that makes a named test of each case.
 
-/// Makes one named test of every case, for one backend.
+/// Makes a named test of each case, for one backend.
 ///
 /// `conformance!(name, new)` emits a module `name` with a test such as `name::lock::fresh_key_is_acquired`
 /// for every case; `new` is an async function (or a closure that gives a future) that makes a fresh
-/// [`Harness`](crate::Harness). `conformance!(name, new, lacks: [Durable, Corrupt])` names what the store, or
-/// its harness, lacks: a [`Need`](crate::Need) each. A case that needs it passes and says
-/// `excluded: <name> <case>: needs <need>`, and the test `name::excluded_cases_are_listed` lists them all and
-/// fails when the store lacks more or less than that.
+/// [`Harness`](crate::Harness). `conformance!(name, new, lacks: [Durable, Corrupt])` names each [`Need`](crate::Need)
+/// that the store, or its harness, lacks. A case that needs it passes and prints
+/// `excluded: <name> <case>: needs <need>`. The test `name::excluded_cases_are_listed` lists them all, and fails when
+/// the store lacks more or less than that.
 ///
 /// `name::model::random_calls_agree_with_decide` runs random sequences of calls against the pure
-/// [`decide`](idem_core::backend::decide()) and the store; `PROPTEST_CASES` says how many, `PROPTEST_RNG_SEED` which.
+/// [`decide`](idem_core::backend::decide()) and the store; `PROPTEST_CASES` sets how many, and `PROPTEST_RNG_SEED`
+/// which.
 ///
-/// The arguments are resolved where the macro is called, as if in a module below.
+/// The arguments are resolved as in a child module of the module that calls the macro.
 #[macro_export]
 macro_rules! conformance {
     ($backend:ident, $new:expr $(,)?) => {
@@ -31,7 +32,7 @@ macro_rules! __tests {
         $($subject:ident { $($case:ident $(needs $need:ident)*,)* })*
     ) => {
         mod $backend {
-            #[allow(unused_imports, reason = "the constructor may stand here in full")]
+            #[allow(unused_imports, reason = "the constructor may need no import")]
             use super::*;
 
             // Names that a constructor does not have: it stands here beside them.

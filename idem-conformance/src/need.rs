@@ -1,4 +1,4 @@
-//! What some cases need and some stores lack.
+//! Needs: what some cases need and some stores lack.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -26,14 +26,14 @@ pub enum Need {
     Notifies,
     /// [`Harness::corrupt`]: stored bytes can be altered.
     Corrupt,
-    /// [`Time::Manual`]: a moment can be hit exactly, and the wall clock can be set back.
+    /// [`Time::Manual`]: cases can move time to an exact moment, and set the wall clock back.
     ManualClock,
-    /// Not [`Harness::expires_by_itself`]: what has expired stays until it is swept.
+    /// Not [`Harness::expires_by_itself`]: expired records stay until they are swept.
     Sweep,
 }
 
 impl Need {
-    /// All of them.
+    /// Every need.
     pub const ALL: [Self; 7] = [
         Self::Durable,
         Self::Shared,
@@ -73,7 +73,7 @@ pub(crate) async fn lacking(mut harness: Box<dyn Harness>) -> BTreeSet<Need> {
         assert!(harness.reopen().await.is_ok(), "the store claims to be durable: `reopen` must be possible");
     }
     if capabilities.shared {
-        assert!(harness.another().await.is_ok(), "the store claims to be shared: give `another` of it");
+        assert!(harness.another().await.is_ok(), "the store claims to be shared: `another` must be possible");
     }
     let mut trial = Trial::new(harness);
     let key = trial.key("probe");

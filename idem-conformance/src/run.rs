@@ -1,4 +1,4 @@
-//! Running a case, and reporting what was not run.
+//! Runs a case, or reports that it was not run.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -10,14 +10,14 @@ use crate::harness::Harness;
 use crate::need::{self, Need};
 use crate::trial::{Trial, must};
 
-/// Longer than the slowest case takes on the slowest machine. A case that takes longer hangs.
+/// Longer than the slowest case takes on the slowest machine: a case that takes longer hangs.
 const LONGEST: Duration = Duration::from_mins(2);
 
 /// The future of a harness.
 #[doc(hidden)]
 pub type Fresh = Pin<Box<dyn Future<Output = Box<dyn Harness>> + Send>>;
 
-/// Makes a harness by an async constructor.
+/// Makes a harness with an async constructor.
 #[doc(hidden)]
 pub fn fresh<H, F>(new: impl FnOnce() -> F) -> Fresh
 where
@@ -35,7 +35,7 @@ where
 /// [needs](Case::needs).
 pub async fn check(case: &Case, harness: Box<dyn Harness>) {
     let ended = tokio::time::timeout(LONGEST, (case.run)(Trial::new(harness))).await;
-    assert!(ended.is_ok(), "{} came to no end within {LONGEST:?}", case.name);
+    assert!(ended.is_ok(), "{} did not end within {LONGEST:?}", case.name);
 }
 
 /// The body of one named test.
@@ -48,12 +48,12 @@ pub fn run(backend: &str, case: &str, harness: fn() -> Fresh, lacks: &[Need]) {
     block_on(async { check(case, harness().await).await });
 }
 
-/// The body of the test that lists what is excluded, and compares `lacks` with what the store lacks.
+/// The body of the test that lists the excluded cases, and compares `lacks` with what the store lacks.
 #[doc(hidden)]
 pub fn list_excluded(backend: &str, harness: fn() -> Fresh, lacks: &[Need]) {
     let lacking = block_on(async { need::lacking(harness().await).await });
-    let said: BTreeSet<_> = lacks.iter().copied().collect();
-    assert_eq!(said, lacking, "{backend}: left, what is said to be lacking; right, what is");
+    let named: BTreeSet<_> = lacks.iter().copied().collect();
+    assert_eq!(named, lacking, "{backend}: left, what `lacks` names; right, what the store lacks");
     let mut excluded = 0;
     for case in CASES {
         if let Some(need) = lacked(case, lacks) {
@@ -61,10 +61,10 @@ pub fn list_excluded(backend: &str, harness: fn() -> Fresh, lacks: &[Need]) {
             excluded += 1;
         }
     }
-    tell(&format!("{backend}: {} cases, {excluded} excluded", CASES.len()));
+    print_always(&format!("{backend}: {} cases, {excluded} excluded", CASES.len()));
 }
 
-/// Runs `future` on a runtime of its own, with more than one thread, so that calls can meet.
+/// Runs `future` on a runtime of its own, with several threads, so that calls can run in parallel.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
     let runtime = must("runtime", runtime);
@@ -78,11 +78,11 @@ fn lacked(case: &Case, lacks: &[Need]) -> Option<Need> {
 }
 
 fn report(backend: &str, case: &Case, need: Need) {
-    tell(&format!("excluded: {backend} {}: needs {need}", case.name));
+    print_always(&format!("excluded: {backend} {}: needs {need}", case.name));
 }
 
-/// Not by `eprintln!`, whose output is hidden when a test passes: this must be seen.
-fn tell(line: &str) {
+/// Prints to standard error. Not with `eprintln!`, whose output is hidden when a test passes.
+fn print_always(line: &str) {
     let mut stderr = std::io::stderr().lock();
     // A closed stderr must not fail a case.
     let _ = writeln!(stderr, "{line}");

@@ -1,4 +1,4 @@
-//! One run of one case: the harness, and the helpers that the cases are written with.
+//! One run of one case: the harness, and helpers for the cases.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -23,7 +23,7 @@ pub(crate) const LEASE: u32 = 10;
 /// The retention that a case asks for, in ticks.
 pub(crate) const RETENTION: u32 = 30;
 
-/// One run of one case. Errors of the store are panics here: a case that expects one asks the store itself.
+/// One run of one case. Errors of the store are panics here: a case that expects an error calls the store directly.
 pub(crate) struct Trial {
     harness: Box<dyn Harness>,
 }
@@ -46,17 +46,17 @@ impl Trial {
         self.time().advance(self.ticks(ticks)).await;
     }
 
-    /// Lets time pass until a lease is over that was granted just now.
+    /// Lets time pass until a lease that was granted just now is over.
     pub(crate) async fn outlast_lease(&self) {
         self.advance(LEASE + 1).await;
     }
 
-    /// Lets time pass until a locked record is forgotten whose lease was granted just now.
+    /// Lets time pass until a locked record whose lease was granted just now has expired.
     pub(crate) async fn outlast_record(&self) {
         self.advance(LEASE + RETENTION + 1).await;
     }
 
-    /// Sets the wall clock forward, or back, and nothing else.
+    /// Sets only the wall clock, forward or back.
     pub(crate) fn step_wall_clock(&self, ticks: i32) {
         let Time::Manual(clock) = self.time() else { panic!("this case needs a clock that can be set") };
         let step = self.ticks(ticks.unsigned_abs());
@@ -100,17 +100,17 @@ impl Trial {
 
 /// Values.
 impl Trial {
-    #[expect(clippy::unused_self, reason = "in the words of the cases, it is a key of this trial's store")]
+    #[expect(clippy::unused_self, reason = "reads as a key of this trial's store")]
     pub(crate) fn key(&self, client_key: &str) -> Key {
         key_in(b"conformance", client_key)
     }
 
-    /// A claim of a new owner.
+    /// A claim with a new owner.
     pub(crate) fn claim(&self) -> Claim {
         Claim { owner: owner(), lease: self.ticks(LEASE), retention: self.ticks(RETENTION) }
     }
 
-    /// The lease of a holder that has `token`, whether it was granted or not.
+    /// A lease with `token`, which need not have been granted.
     pub(crate) fn lease_with(&self, lease: &Lease, token: Token) -> Lease {
         let claim = Claim { owner: token.owner, ..self.claim() };
         let grant = Grant { token, attempt: lease.attempt(), checkpoint: None, valid_for: self.ticks(LEASE) };
@@ -133,12 +133,12 @@ impl Trial {
         must("lock", self.store().lock(key, fingerprint, claim).await)
     }
 
-    /// Locks for a new owner.
+    /// Locks `key` for a new owner, which must succeed.
     pub(crate) async fn acquire(&self, key: &Key) -> Lease {
         self.lock(key, &self.claim()).await.expect_acquired()
     }
 
-    /// Outlasts a lease that was granted just now, and locks for a new owner.
+    /// Outlasts a lease that was granted just now, and then locks `key` for a new owner.
     pub(crate) async fn take_over(&self, key: &Key) -> Lease {
         self.outlast_lease().await;
         self.acquire(key).await
@@ -170,13 +170,13 @@ impl Trial {
         must("get", self.store().get(key).await)
     }
 
-    /// What is on record for `key`, which must be something.
+    /// The record of `key`, which must exist.
     pub(crate) async fn record(&self, key: &Key) -> Record {
         let Some(record) = self.get(key).await else { panic!("there should be a record") };
         record
     }
 
-    /// Asserts that the record of `key` is `before`, apart from when it was read.
+    /// Asserts that the record of `key` equals `before`, except for the time at which it was read.
     pub(crate) async fn assert_unchanged(&self, key: &Key, before: Option<&Record>) {
         let now = self.get(key).await;
         assert!(self.same(before, now.as_ref()), "{now:?} should be as before: {before:?}");
@@ -213,12 +213,12 @@ pub(crate) fn key_in(scope: impl AsRef<[u8]>, client_key: &str) -> Key {
     must("key", Scope::new(scope).and_then(|scope| Key::new(&scope, client_key)))
 }
 
-/// What the requests of a case ask for.
+/// The fingerprint of the requests of a case.
 pub(crate) fn fingerprint() -> Fingerprint {
     Fingerprint::builder("conformance v1").part("the same request").finish()
 }
 
-/// What another request asks for that reuses a key.
+/// The fingerprint of another request that reuses a key.
 pub(crate) fn other_fingerprint() -> Fingerprint {
     Fingerprint::builder("conformance v1").part("another request").finish()
 }

@@ -1,4 +1,4 @@
-//! Stores around a store, for what a case cannot do from outside.
+//! Stores that wrap the store of a case.
 
 use std::any::Any;
 use std::sync::Arc;

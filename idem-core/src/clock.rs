@@ -112,7 +112,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that a test moves by hand. Clones show the same time.
+/// A clock that a test moves explicitly. Clones show the same time.
 ///
 /// ```
 /// use std::time::Duration;

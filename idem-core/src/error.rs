@@ -38,7 +38,7 @@ pub enum ErrorKind {
     /// this as [`Timeout`](ErrorKind::Timeout): send the call again, never run the work again.
     Unavailable,
     /// This handle to the store answers no more calls: it was closed, or its file was removed or replaced. Calls made
-    /// before may have taken effect; a store that is opened anew shows whether they did. Sending the call to this
+    /// before may have taken effect; a newly opened store shows whether they did. Sending the call to this
     /// handle again does not help.
     Closed,
 }

@@ -149,7 +149,8 @@ impl fmt::Debug for Checkpoint {
 pub enum Outcome {
     /// The result, as bytes. Every retry gets the same ones.
     Value(Bytes),
-    /// The work ran to its end, and its result could not be kept. A retry is told so, and never runs the work again.
+    /// The work ran to its end, and its result could not be kept. A retry gets this answer and never runs the work
+    /// again.
     Unavailable(UnavailableReason),
 }
 

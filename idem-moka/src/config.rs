@@ -1,21 +1,21 @@
-//! What an application may choose, and what is refused.
+//! The configuration of a store, and its checks.
 
 use idem_core::config::units::{self, written_bytes};
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
-/// Bytes that a record counts for besides its outcome or checkpoint: its entries in the maps and in the expiry index, and the
-/// allocator's overhead, as measured (0.3 to 0.45 KiB) and rounded up.
+/// Bytes that a record counts for besides its outcome or checkpoint: its entries in the maps and in the expiry
+/// index, and the allocator's overhead, as measured (0.3 to 0.45 KiB) and rounded up.
 pub const RECORD_OVERHEAD: u64 = 512;
 
 const MIB: u64 = 1 << 20;
 /// 16 TiB: more memory than that is a mistaken unit.
 const MOST_BYTES: u64 = 1 << 44;
 const MOST_ENTRIES: u64 = 1 << 32;
-/// Locked records stand in maps that double when they grow: beyond this one growth is a noticeable pause.
+/// Locked records are in maps that double when they grow: beyond this number, growing is a noticeable pause.
 const MOST_LOCKS: u64 = 1 << 26;
-/// 1 GiB: with its overhead still within the 32 bits that moka weighs with.
+/// 1 GiB: together with its overhead still within the 32 bits of a weight in moka.
 const MOST_OUTCOME: u64 = 1 << 30;
 
 /// How large a [`MokaStore`](crate::MokaStore) may grow, and what it does then.
@@ -47,9 +47,9 @@ pub struct MokaConfig {
     pub max_outcome: u64,
     /// What happens at `max_bytes` and `max_entries`. Default: [`WhenFull::Refuse`].
     pub when_full: WhenFull,
-    /// The part of the store that one scope may fill while no other holds anything (above 0, at most 1); the
-    /// others' records make it less. A new key beyond it is refused. `1.0`: no share is looked after, and one
-    /// scope can fill the store for all. The shared scope has no share. Default: 0.9.
+    /// The part of the store that one scope may fill while no other scope holds anything (above 0, at most 1); records
+    /// of other scopes make it less. A new key beyond it is refused. `1.0`: no share is checked, and one scope can fill
+    /// the store for all. The shared scope has no share. Default: 0.9.
     pub max_share_per_scope: f64,
 }
 
@@ -110,7 +110,7 @@ impl MokaConfig {
         Ok(())
     }
 
-    /// What a record weighs at least under `evict`, so that a bound in bytes is one in entries as well.
+    /// The least weight of a record under `evict`, so that a bound in bytes also bounds the entries.
     pub(crate) fn least_weight(&self) -> u64 {
         self.max_bytes.div_ceil(self.max_entries)
     }

@@ -1,4 +1,4 @@
-//! One keyed hash for each call, with which everything is looked up: shard, map, cache, expiry index.
+//! One keyed hash for each call, which finds the shard, and the entry in maps, cache and expiry index.
 
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
@@ -8,8 +8,8 @@ use moka::Equivalent;
 
 /// Makes the hashes of one store.
 ///
-/// Keys are digests already, so one multiplication spreads them; the secret keeps clients from choosing keys
-/// that meet in one place. (`SipHash` is as safe and took 30 ns more a call.)
+/// Keys are digests already, so one multiplication spreads them; the secret keeps clients from choosing keys that
+/// collide. (`SipHash` is as safe and took 30 ns more for each call.)
 #[derive(Clone)]
 pub(crate) struct KeyHash {
     secret: [u64; 2],
@@ -22,7 +22,7 @@ impl KeyHash {
     }
 
     pub(crate) fn hashed(&self, key: &Key) -> HashedKey {
-        // Past the scope's prefix: 16 bytes of the digest over all that the key was made of.
+        // Behind the scope's prefix: 16 bytes of the digest of scope and client key.
         let digest = &key.storage_key()[16..];
         Hashed { hash: self.folded(half(digest, 0), half(digest, 8)), key: *key }
     }
@@ -51,7 +51,7 @@ impl fmt::Debug for KeyHash {
     }
 }
 
-/// What is looked up by `K`, and its hash.
+/// A key of type `K`, and its hash.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Hashed<K> {
     hash: u64,
@@ -93,13 +93,13 @@ impl<K: fmt::Debug> fmt::Debug for Hashed<K> {
     }
 }
 
-/// The hash alone: finds *a* record with that hash, practically always the one that is meant.
+/// The hash alone: finds *a* record with that hash, practically always the right one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct KeyHashValue(u64);
 
 impl KeyHashValue {
-    /// Which of `places` it belongs to. Taken from bits that the maps do not use: they find a place among
-    /// fewer than 2^32 by the lower ones, and moka a segment by the uppermost.
+    /// Which of `places` it belongs to. Taken from bits that the maps do not use: these find one of fewer than 2^32
+    /// places by the lower bits, and moka finds a segment by the uppermost.
     pub(crate) fn spread(self, places: usize) -> usize {
         ((self.0 >> 32) & 0xFF_FFFF) as usize % places
     }
@@ -119,20 +119,20 @@ impl Hash for KeyHashValue {
     }
 }
 
-/// For moka, which finds an entry by whatever is `Equivalent` to its key.
+/// moka can find an entry by a value that is `Equivalent` to its key.
 impl Equivalent<HashedKey> for KeyHashValue {
     fn equivalent(&self, key: &HashedKey) -> bool {
         self.0 == key.hash
     }
 }
 
-/// Takes the hash that the key brings along.
+/// Returns the hash that is stored in the key.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct AsItIs(u64);
+pub(crate) struct Prehashed(u64);
 
-pub(crate) type BuildAsItIs = BuildHasherDefault<AsItIs>;
+pub(crate) type BuildPrehashed = BuildHasherDefault<Prehashed>;
 
-impl Hasher for AsItIs {
+impl Hasher for Prehashed {
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;
     }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_hash_counts_to_a_hash_value_and_the_key_to_a_key() {
+    fn keys_with_the_same_hash_differ_but_share_their_hash_value() {
         let [one, other] = ["1", "2"].map(|key| Key::new(&Scope::shared(), key).unwrap());
         let (one, other) = (HashedKey::with_hash(7, one), HashedKey::with_hash(7, other));
         assert_ne!(one, other);

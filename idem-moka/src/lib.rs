@@ -18,7 +18,7 @@
 //! # }
 //! ```
 //!
-//! # What bounds it
+//! # Bounds
 //! | what | bound | a `lock` that needs a new record, at the bound |
 //! |---|---|---|
 //! | locked records: held, lapsed, or released with a checkpoint | [`max_locks`](MokaConfig::max_locks) | is refused |
@@ -29,34 +29,34 @@
 //! | bytes of one outcome or checkpoint | [`max_outcome`](MokaConfig::max_outcome) | that call is [`TooLarge`](idem_core::ErrorKind::TooLarge) |
 //!
 //! Refused means [`ErrorKind::Full`](idem_core::ErrorKind::Full): nothing already kept was dropped, and keys
-//! already known are served as ever. Expired records make room first.
+//! already known are served as usual. Expired records make room first.
 //!
 //! - **No bound refuses a holder.** `renew`, `checkpoint`, `complete`, `release` and the takeover of a known key
-//!   always pass, whatever the store holds. So `max_bytes` can be exceeded by at most `max_locks` times
-//!   `max_outcome`, by what the keys under way save and result in; until it is below again, no new key is taken.
+//!   always pass, whatever the store holds. So checkpoints and outcomes of keys in progress can exceed `max_bytes`, by at
+//!   most `max_locks` times `max_outcome`; until the store is below `max_bytes` again, it takes no new key.
 //! - **No scope fills the store for the others.** A new key is refused when its scope would hold more than
-//!   `share / (1 - share)` times what is still free. With the default share of 0.9 a scope alone gets nine tenths,
-//!   two that flood the store 47 % each, ten 9.9 % each. Those that flood it one after the other get nine tenths of
-//!   what is left each time, so the fourth finds little; a lower share leaves the next ones more. What a scope
-//!   holds is counted while it holds something, and the [shared scope](idem_core::Scope::shared) not at all.
+//!   `share / (1 - share)` times what is still free. With the default share of 0.9 a single scope gets nine tenths of the
+//!   store; two scopes that flood it get 47 % each, and ten get 9.9 % each. Scopes that flood it one after the other each
+//!   get nine tenths of what is left, so the fourth finds little; a lower share leaves more for later ones. A scope is
+//!   counted while it holds something, and the [shared scope](idem_core::Scope::shared) is not counted at all.
 //! - Under [`Refuse`](WhenFull::Refuse), the default, nothing completed is dropped before it expires.
-//! - Under [`Evict`](WhenFull::Evict) the least recently used completed records make room, and a retry of one
-//!   of those **runs its work again**. A locked record is never evicted. moka evicts in batches: for a moment
-//!   there can be some hundred records more than the bound. The order of use goes over all scopes: one that floods
-//!   the store **evicts the outcomes of others**. Where tenants must not reach one another, refuse.
+//! - Under [`Evict`](WhenFull::Evict) the least recently used completed records make room, and a retry of an evicted
+//!   key **runs its work again**. A locked record is never evicted. moka evicts in batches: for a moment there can be
+//!   some hundred records more than the bound. The order of use covers all scopes: a scope that floods the store
+//!   **evicts the outcomes of others**. Where tenants must not affect one another, use `Refuse`.
 //!
 //! An empty store takes some 50 KiB (under `Evict` a 64th of `max_bytes` more, at most 4 MiB). Choose `max_locks`
 //! with crashed attempts in mind: each counts until its lease and its retention are over. Under `Evict` some hundred
-//! removed records may stay in memory until the store is used again, since moka lets go of them in batches.
+//! removed records may stay in memory until the store is used again, since moka drops them in batches.
 //!
-//! Outcomes and checkpoints are shared, not copied, when they come in and when they go out. Bytes that are a
-//! slice of a larger buffer keep that whole buffer in memory and are counted by their own length only: hand
-//! over a buffer of their own.
+//! Outcomes and checkpoints are shared, not copied, both when they are stored and when they are returned. `Bytes` that
+//! are a slice of a larger buffer keep the whole buffer in memory, but only their own length is counted: pass a buffer of
+//! their own.
 //!
 //! # Expiry
-//! Follows the store's own time ([`StoreClock`](idem_core::backend::StoreClock)), is checked at every read, and needs no
-//! thread: every `lock` and `complete` also removes a few expired records.
-//! [`expire`](idem_core::Store::expire) removes the rest when a quiet store shall give memory back.
+//! Expiry follows the store's own time ([`StoreClock`](idem_core::backend::StoreClock)), is checked at every read, and
+//! needs no thread: every `lock` and `complete` also removes a few expired records.
+//! [`expire`](idem_core::Store::expire) removes the rest, so that an idle store gives its memory back.
 
 mod accounting;
 mod config;

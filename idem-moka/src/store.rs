@@ -1,4 +1,4 @@
-//! The store: one step for each call, and waking those who wait. What happens to a record is in `records/store_records.rs`.
+//! The store: one step for each call, and waking waiters. `records/store_records.rs` changes the records.
 
 use std::fmt;
 use std::future::{Future, ready};
@@ -18,7 +18,7 @@ use crate::records::store_records::StoreRecords;
 
 /// A bounded store in the memory of this process. Clones are the same store.
 ///
-/// See the [crate's documentation](crate) for what bounds it and what it may drop.
+/// See the [crate's documentation](crate) for its bounds and what it may drop.
 #[derive(Clone)]
 pub struct MokaStore(Arc<Inner>);
 
@@ -26,7 +26,8 @@ struct Inner {
     config: MokaConfig,
     records: StoreRecords,
     waiters: Waiters,
-    /// How many callers wait. Looking waiters up costs a completion more than changing the shard does.
+    /// How many callers wait. A completion skips the look-up of waiters when there are none, since that costs more than
+    /// changing the shard.
     waiting: AtomicUsize,
 }
 
@@ -34,14 +35,13 @@ impl MokaStore {
     /// An empty store.
     ///
     /// # Errors
-    /// [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig) for a zero, a mistaken unit, or settings that
-    /// contradict one another,
-    /// naming the option.
+    /// [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig), naming the option, for a zero, a mistaken unit, or
+    /// settings that contradict one another.
     pub fn new(config: MokaConfig) -> Result<Self> {
         Self::with_clock(config, SystemClock::shared())
     }
 
-    /// An empty store whose time is `clock`'s, for tests.
+    /// An empty store that follows `clock`, for tests.
     ///
     /// # Errors
     /// Those of [`new`](MokaStore::new).
@@ -52,7 +52,7 @@ impl MokaStore {
         Ok(Self(Arc::new(Inner { config, records, waiters: Waiters::new(), waiting: AtomicUsize::new(0) })))
     }
 
-    /// What it holds, and what it has refused and evicted.
+    /// What the store holds, and what it has refused and evicted.
     #[must_use]
     pub fn stats(&self) -> MokaStats {
         self.0.records.stats()
@@ -90,7 +90,7 @@ impl MokaStore {
 }
 
 impl Transition for MokaStore {
-    // Nothing is waited for: a future that is ready holds no copy of the call.
+    // A ready future: the step does not wait, and this way no copy of the call is held in a future.
     fn apply(&self, key: &Key, call: Call, sent: &Sent) -> impl Future<Output = Result<Applied>> + Send {
         ready(self.step(key, call, sent))
     }
@@ -108,8 +108,8 @@ impl Transition for MokaStore {
         self.0.waiters.settled(self, key, timeout).await
     }
 
-    /// No waiter is missed: it counts itself before it looks at the record, under the same shard's lock as the
-    /// change. If it looked before the change, its count is seen here; if after, it sees the change.
+    /// No waiter is missed. It counts itself and then reads the record, under the same shard's lock as the change.
+    /// If it read before the change, its count is seen here; if after, it sees the change.
     fn lease_ended(&self, key: &Key) {
         if self.0.waiting.load(Ordering::Relaxed) > 0 {
             self.0.waiters.wake(key);
@@ -135,7 +135,7 @@ impl Transition for MokaStore {
 
 store_from_transition!(MokaStore);
 
-/// Counts a waiter while it lives, also when its future is dropped halfway.
+/// Counts a waiter until it is dropped, so also when its future is dropped early.
 struct Counted<'a>(&'a AtomicUsize);
 
 impl<'a> Counted<'a> {

@@ -21,7 +21,7 @@ impl RedbStore {
     /// A file is made under another name (`.idem-*.new`) and then given its own; what a killed process left of that is
     /// removed by the next opening in the folder. While the store is open it checks whether the name still leads to its
     /// file: before each commit, and every 250 ms. Once it does not, because the file was removed, moved or replaced,
-    /// every call ends in [`Closed`](idem_core::ErrorKind::Closed), and a store has to be opened anew. (Both on Unix
+    /// every call ends in [`Closed`](idem_core::ErrorKind::Closed), and the store has to be opened again. (Both on Unix
     /// only, where file numbers and locks allow it.)
     ///
     /// # Errors
@@ -55,8 +55,8 @@ impl RedbStore {
     ///   holds a store, or close the store and delete its tables in the same transaction, knowing that all keys are
     ///   forgotten.
     ///
-    /// The file of such a database is not watched: when it is removed or replaced while it is open, the store goes on,
-    /// and its records are lost with the file.
+    /// The file of such a database is not watched: when it is removed or replaced while it is open, the store
+    /// continues, and its records are lost with the file.
     ///
     /// One store per database at a time, and [`close`](RedbStore::close) it before another is made: two stores have
     /// separate clocks and sequences, and together do not keep the contract.

@@ -75,14 +75,14 @@ pub struct RedbConfig {
     pub sweep_interval: Duration,
     /// The part of the disk that one scope may fill while no other scope holds anything (above 0, at most 1); the
     /// records of others reduce it. Beyond it, a new key is refused with [`Full`](ErrorKind::Full), and the scope's
-    /// other keys go on. `1.0` sets no limit: one scope can fill the disk for all. Default: 0.9.
+    /// other keys are not affected. `1.0` sets no limit: one scope can fill the disk for all. Default: 0.9.
     ///
     /// "The disk" is what the file takes, plus what its file system has left for this process. The shared scope has no
     /// limit. The limit works on Unix only, and on a file of the store's own: elsewhere the space that is left is
     /// unknown.
     ///
     /// A scope's usage is counted in a summary. It is never above the truth, except for removals that a crash lost (64
-    /// KiB at most, until the records are counted anew), and it is below the truth by about 3% of all that was written
+    /// KiB at most, until the records are recounted), and it is below the truth by about 3% of all that was written
     /// while the scope held its records. The free part of the file is estimated from the bytes of all records. Where
     /// the application has tables of its own in the file, that estimate is impossible; then only this counts: what the
     /// file system has left, and a sixteenth of the space that removed records have freed in the file. A process that

@@ -58,7 +58,7 @@ use crate::writer::queue::message::Message;
 pub struct RedbStore(pub(crate) Arc<Handle>);
 
 impl RedbStore {
-    /// The application's database that the store stands on now, shared by [`with_database`](Self::with_database) or
+    /// The application's database that the store uses now, shared by [`with_database`](Self::with_database) or
     /// [`RedbBuilder::with_database_from`](crate::RedbBuilder::with_database_from). Waits while the database is being
     /// reopened, within [`call_timeout`](crate::RedbConfig::call_timeout).
     ///
@@ -68,7 +68,8 @@ impl RedbStore {
     /// # Errors
     /// - [`InvalidArgument`](idem_core::ErrorKind::InvalidArgument) when the store opened its database itself: nobody
     ///   else may write to that.
-    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable) while it is closed after an I/O error.
+    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable) when the database was closed after an I/O error and is not
+    ///   open again within `call_timeout`.
     ///
     /// # Cancel safety
     /// Safe: changes nothing.
@@ -76,7 +77,7 @@ impl RedbStore {
         self.0.shared_database().await
     }
 
-    /// Supplies a shared database anew, after an I/O error made redb refuse the one before. It must be the same
+    /// Supplies a shared database again, after an I/O error made redb refuse the one before. It must be the same
     /// database, with the store's tables in it.
     ///
     /// # Errors
@@ -129,7 +130,8 @@ impl RedbStore {
     /// # Errors
     /// - [`InvalidArgument`](idem_core::ErrorKind::InvalidArgument) when the database is the application's own.
     /// - [`Timeout`](idem_core::ErrorKind::Timeout) when it takes longer than `call_timeout`; the compaction continues.
-    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable) while the database is closed after an I/O error.
+    /// - [`Unavailable`](idem_core::ErrorKind::Unavailable) while the database is closed after an I/O error and
+    ///   not yet reopened.
     ///
     /// # Cancel safety
     /// The compaction continues.

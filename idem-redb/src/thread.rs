@@ -26,7 +26,7 @@ pub(crate) fn check_runtime() -> Result<()> {
         Error::new(ErrorKind::InvalidConfig, Operation::Open, message)
     };
     Handle::try_current().map_err(|source| refused("there is no tokio runtime").with_source(source))?;
-    // tokio tells whether there are timers only by a panic.
+    // tokio shows only by a panic that there are no timers.
     catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO)))
         .map_err(|_| refused("the tokio runtime has no timers"))
 }

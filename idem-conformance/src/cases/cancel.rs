@@ -1,5 +1,5 @@
-//! Dropped futures: the record is as it was, or as the call would have made it, never half; and the same
-//! call, sent again, tells the truth.
+//! Dropped futures: the call is carried out whole or not at all, and the same call, sent again, is answered as if
+//! it had not been dropped.
 
 use std::pin::pin;
 
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::trial::{ExpectEffect, ExpectLock, LEASE, RETENTION, Trial, fingerprint, poll_once, value};
 
-/// How often a future is polled before it is dropped, from not at all to often enough for most to be done.
+/// How often a future is polled before it is dropped: from not at all to enough for most calls to be done.
 const POLLS: std::ops::Range<u32> = 0..5;
 
 pub(super) async fn lock(t: Trial) {
@@ -154,7 +154,7 @@ pub(super) async fn many_dropped_locks_leave_a_usable_key(t: Trial) {
         });
     }
     tasks.join_all().await;
-    // A call that was running when it was dropped may still arrive. This `lock` is answered after it.
+    // A call that was dropped while it ran may still arrive. This `lock` is answered after it.
     let (LockAnswer::Acquired(_) | LockAnswer::InProgress { .. }) = t.lock(&key, &t.claim()).await else {
         panic!("nobody completed the key");
     };

@@ -76,7 +76,7 @@ async fn writes_nothing(t: Trial, step: u64) {
     t.advance(4).await;
     t.checkpoint(&lease, step, b"overtaken").await.expect_applied();
     t.assert_unchanged(&key, before.as_ref()).await;
-    // The lease was not extended either, so the holder must not take it for longer.
+    // The lease was not extended either, so the holder must not believe that it was.
     let stored = t.record(&key).await.lease_remaining().unwrap_or_default();
     assert!(lease.remaining() <= stored, "the holder believes in {:?} of {stored:?}", lease.remaining());
 }
@@ -108,7 +108,7 @@ pub(super) async fn lease_is_never_shortened(t: Trial) {
     t.assert_time(t.record(&key).await.lease_remaining().unwrap_or_default(), t.ticks(LEASE));
 }
 
-pub(super) async fn empty_progress_is_a_checkpoint_all_the_same(t: Trial) {
+pub(super) async fn empty_progress_is_a_checkpoint_too(t: Trial) {
     let key = t.key("order");
     let lease = t.acquire(&key).await;
     t.checkpoint(&lease, 0, b"").await.expect_applied();

@@ -1,4 +1,4 @@
-//! Altered bytes in the storage: an error, never a panic, never a fresh start, never another's answer.
+//! Altered bytes in the storage are an error, and never a panic, a fresh key or a wrong answer.
 
 use idem_core::{ErrorKind, Key, Lease};
 
@@ -20,15 +20,15 @@ pub(super) async fn locked_record_is_an_error_to_every_reader(mut t: Trial) {
     assert_corrupt(&t, &key).await;
 }
 
-pub(super) async fn holder_of_an_altered_record_is_told(mut t: Trial) {
+pub(super) async fn altered_record_is_an_error_to_its_holder(mut t: Trial) {
     let key = t.key("order");
     let lease = t.acquire(&key).await;
     t.checkpoint(&lease, 1, b"a checkpoint of some length, to be altered").await.expect_applied();
     t.corrupt(&key).await;
-    assert_holder_is_told(&t, &lease).await;
+    assert_corrupt_to_holder(&t, &lease).await;
 }
 
-pub(super) async fn other_keys_are_as_they_were(mut t: Trial) {
+pub(super) async fn other_keys_are_unaffected(mut t: Trial) {
     let (altered, sound) = (t.key("altered"), t.key("sound"));
     let lease = t.acquire(&sound).await;
     t.complete(&lease, value(b"sound")).await.expect_applied();
@@ -42,7 +42,7 @@ pub(super) async fn other_keys_are_as_they_were(mut t: Trial) {
 
 async fn assert_corrupt(t: &Trial, key: &Key) {
     let store = t.store();
-    // Twice, since the first look must not have repaired, removed or replaced anything.
+    // Twice, since the first call must not have repaired, removed or replaced anything.
     for _ in 0..2 {
         let got = store.get(key).await.map_err(|error| error.kind());
         assert_eq!(got, Err(ErrorKind::Corrupt), "get");
@@ -52,11 +52,11 @@ async fn assert_corrupt(t: &Trial, key: &Key) {
     }
 }
 
-async fn assert_holder_is_told(t: &Trial, lease: &Lease) {
+async fn assert_corrupt_to_holder(t: &Trial, lease: &Lease) {
     let store = t.store();
     let corrupt = Err(ErrorKind::Corrupt);
-    let lease_of = t.ticks(LEASE);
-    assert_eq!(store.renew(lease, lease_of).await.map_err(|error| error.kind()), corrupt, "renew");
+    let duration = t.ticks(LEASE);
+    assert_eq!(store.renew(lease, duration).await.map_err(|error| error.kind()), corrupt, "renew");
     let outcome = value(b"done");
     let completed = store.complete(lease, outcome, t.ticks(RETENTION)).await;
     assert_eq!(completed.map_err(|error| error.kind()), corrupt, "complete");

@@ -1,4 +1,4 @@
-//! Closing and opening again: what was acknowledged is there, and time has not gone back.
+//! Closing and reopening: what was acknowledged is kept, and time does not go back.
 
 use idem_core::LostReason;
 
@@ -78,7 +78,7 @@ pub(super) async fn takeover_outlives_reopening(mut t: Trial) {
     t.complete(&second, value(b"done")).await.expect_applied();
 }
 
-pub(super) async fn times_go_on_across_reopening(mut t: Trial) {
+pub(super) async fn time_continues_across_reopening(mut t: Trial) {
     let (locked, completed) = (t.key("locked"), t.key("completed"));
     t.acquire(&locked).await;
     let lease = t.acquire(&completed).await;
@@ -117,8 +117,8 @@ pub(super) async fn sequence_rises_across_reopening(mut t: Trial) {
     }
 }
 
-/// An operator sets the date back while the store is closed: leases neither freeze nor last longer.
-pub(super) async fn clock_set_back_while_closed_stops_no_time(mut t: Trial) {
+/// The wall clock is set back while the store is closed: leases neither freeze nor last longer.
+pub(super) async fn clock_set_back_while_closed_does_not_stop_time(mut t: Trial) {
     let key = t.key("order");
     t.advance(10_000).await;
     let lease = t.acquire(&key).await;
@@ -131,8 +131,8 @@ pub(super) async fn clock_set_back_while_closed_stops_no_time(mut t: Trial) {
     assert!(next.token().sequence > lease.token().sequence);
 }
 
-/// The wall clock goes on while a machine sleeps, the monotonic one that the store follows does not.
-pub(super) async fn sleep_before_reopening_ends_nothing(mut t: Trial) {
+/// While a machine is suspended its wall clock goes on, and the monotonic clock that the store follows does not.
+pub(super) async fn suspend_before_reopening_ends_nothing(mut t: Trial) {
     let (locked, completed) = (t.key("locked"), t.key("completed"));
     t.acquire(&t.key("before")).await;
     t.step_wall_clock(10_000);
@@ -146,7 +146,7 @@ pub(super) async fn sleep_before_reopening_ends_nothing(mut t: Trial) {
     assert_eq!(t.acquire(&locked).await.attempt(), 2);
 }
 
-pub(super) async fn clock_set_back_while_closed_repeats_no_sequence(mut t: Trial) {
+pub(super) async fn clock_set_back_while_closed_does_not_repeat_sequences(mut t: Trial) {
     let key = t.key("order");
     t.advance(10_000).await;
     let lease = t.acquire(&key).await;

@@ -1,4 +1,4 @@
-//! `execute` over the store: one of many callers runs the work, and all get its result.
+//! `execute` on the store: one of many callers runs the work, and all get its result.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::executing::{
-    Answer, ExpectExecution, FOREVER, ORDER, assert_replays, begin, execute, execute_on, forbidden, telling,
+    Answer, ExpectExecution, FOREVER, ORDER, assert_replays, begin, describe_attempt, execute, execute_on,
+    forbidden,
 };
 use crate::trial::{ExpectEffect, LEASE, Trial, fingerprint, must, other_fingerprint, poll_once};
 
@@ -28,7 +29,7 @@ pub(super) async fn other_request_is_a_mismatch(t: Trial) {
     assert!(matches!(answer, Execution::FingerprintMismatch), "{answer:?}");
 }
 
-pub(super) async fn second_caller_is_told_in_progress(t: Trial) {
+pub(super) async fn second_caller_is_in_progress(t: Trial) {
     t.acquire(&t.key(ORDER)).await;
     for policy in [t.policy(), t.policy().wait(Duration::from_millis(20))] {
         let remaining = execute(&t, &policy, forbidden).await.expect_in_progress();
@@ -42,7 +43,7 @@ pub(super) async fn waiting_callers_replay(t: Trial) {
         must("finish", finished.await);
         Ok("done".to_owned())
     };
-    // The lease is long, so that on any clock the work is the one to end the wait.
+    // The lease is long, so that on any clock the wait ends by the work and not by the lease.
     let policy = Policy::new(t.ticks(LEASE * 100), t.ticks(LEASE * 100)).wait(FOREVER);
     let holder = begin(&t, policy.clone(), work).await;
     let mut waiting = JoinSet::new();
@@ -75,15 +76,15 @@ pub(super) async fn hundred_callers_run_it_once(t: Trial) {
     let executed = answers.iter().filter(|answer| matches!(answer, Execution::Executed(_))).count();
     assert_eq!((executed, runs.load(Ordering::SeqCst)), (1, 1));
     for answer in answers {
-        assert_eq!(answer.into_value().as_deref(), Some("run 0"), "all get the one result");
+        assert_eq!(answer.into_value().as_deref(), Some("run 0"), "all get the same result");
     }
 }
 
-pub(super) async fn waiting_caller_takes_over_from_the_dead(t: Trial) {
+pub(super) async fn waiting_caller_takes_over_from_a_crashed_holder(t: Trial) {
     let dead = t.acquire(&t.key(ORDER)).await;
     t.checkpoint(&dead, 3, b"half way").await.expect_applied();
     let policy = t.policy().wait(FOREVER);
-    let mut waiting = Box::pin(execute(&t, &policy, telling));
+    let mut waiting = Box::pin(execute(&t, &policy, describe_attempt));
     assert!(poll_once(waiting.as_mut()).is_pending());
     t.outlast_lease().await;
     waiting.await.expect_executed("attempt 2 from Some(3)");

@@ -4,7 +4,7 @@ use idem_core::{Expired, Key};
 
 use crate::trial::{ExpectEffect, LEASE, RETENTION, Trial, must, value};
 
-pub(super) async fn what_has_not_expired_stays(t: Trial) {
+pub(super) async fn unexpired_records_stay(t: Trial) {
     let keys = ["live", "over", "released", "completed"].map(|name| t.key(name));
     let [live, over, released, completed] = &keys;
     t.acquire(over).await;
@@ -34,7 +34,7 @@ pub(super) async fn every_kind_of_expired_record_is_removed_once(t: Trial) {
     assert_fresh(&t, &expired).await;
 }
 
-pub(super) async fn budget_is_kept_and_what_remains_is_told(t: Trial) {
+pub(super) async fn budget_is_kept_and_the_rest_is_reported(t: Trial) {
     let expired = leave_expired(&t).await;
     let mut removed = 0;
     // One call more than the budget requires: the last one says that nothing remains.
@@ -49,10 +49,10 @@ pub(super) async fn budget_is_kept_and_what_remains_is_told(t: Trial) {
             return;
         }
     }
-    panic!("the sweep of {} records comes to no end, {removed} were removed", expired.len());
+    panic!("the sweep of {} records does not end, {removed} were removed", expired.len());
 }
 
-pub(super) async fn budget_of_nothing_removes_nothing(t: Trial) {
+pub(super) async fn budget_of_zero_removes_nothing(t: Trial) {
     let expired = leave_expired(&t).await;
     assert_eq!(sweep(&t, 0).await.removed, 0);
     sweep(&t, 1_000).await;

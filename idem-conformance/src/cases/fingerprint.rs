@@ -1,4 +1,4 @@
-//! Fingerprints: a key that is used again for something else gets no answer.
+//! Fingerprints: a key that is reused for another request gets no answer.
 
 use idem_core::Fingerprint;
 
@@ -20,7 +20,7 @@ pub(super) async fn one_bit_of_difference_mismatches(t: Trial) {
     }
 }
 
-pub(super) async fn it_stays_through_the_life_of_a_record(t: Trial) {
+pub(super) async fn stays_the_same_for_the_life_of_a_record(t: Trial) {
     let key = t.key("order");
     let lease = t.lock_for(&key, &other_fingerprint(), &t.claim()).await.expect_acquired();
     assert_eq!(*lease.fingerprint(), other_fingerprint());
@@ -33,7 +33,7 @@ pub(super) async fn it_stays_through_the_life_of_a_record(t: Trial) {
     assert_eq!(t.record(&key).await.fingerprint, other_fingerprint());
 }
 
-/// How a new recipe is rolled out: on a mismatch with the new one, the request is asked for again with the old one.
+/// This is how a new recipe is rolled out: on a mismatch with the new fingerprint, the caller tries the old one.
 pub(super) async fn old_recipe_still_replays_after_a_mismatch(t: Trial) {
     let (key, claim) = (t.key("order"), t.claim());
     let lease = t.acquire(&key).await;
@@ -42,7 +42,7 @@ pub(super) async fn old_recipe_still_replays_after_a_mismatch(t: Trial) {
     assert_eq!(t.lock(&key, &claim).await.expect_completed().outcome, value(b"done"));
 }
 
-pub(super) async fn mismatch_takes_nothing_from_the_holder(t: Trial) {
+pub(super) async fn mismatch_does_not_affect_the_holder(t: Trial) {
     let (key, claim) = (t.key("order"), t.claim());
     let lease = t.lock(&key, &claim).await.expect_acquired();
     t.lock_for(&key, &other_fingerprint(), &t.claim()).await.expect_mismatch();

@@ -1,16 +1,16 @@
-//! A store that takes no more new keys goes on for those that hold one.
+//! A store that refuses new keys still serves those who hold one.
 
 use bytes::Bytes;
 use idem_core::{ErrorKind, LockAnswer, Outcome};
 
 use crate::trial::{ExpectEffect, ExpectLock, LEASE, Trial, fingerprint, key_in, must};
 
-pub(super) async fn holder_goes_on_however_much_others_keep(t: Trial) {
+pub(super) async fn holder_is_served_by_a_full_store(t: Trial) {
     let first = t.acquire(&t.key("first")).await;
     let second = t.acquire(&t.key("second")).await;
     let third = t.acquire(&t.key("third")).await;
     fill(&t).await;
-    // A completion that was granted before makes it more than full.
+    // A completion under an earlier lease takes the store beyond its bound.
     t.complete(&first, largest(&t)).await.expect_applied();
     for lease in [&second, &third] {
         t.renew(lease, LEASE).await.expect_applied();
@@ -26,7 +26,7 @@ pub(super) async fn holder_goes_on_however_much_others_keep(t: Trial) {
     assert_eq!(t.lock(third.key(), &t.claim()).await.expect_completed().outcome, largest(&t));
 }
 
-pub(super) async fn known_key_is_taken_over_however_much_others_keep(t: Trial) {
+pub(super) async fn known_key_is_taken_over_in_a_full_store(t: Trial) {
     let other = t.acquire(&t.key("other")).await;
     let crashed = t.acquire(&t.key("crashed")).await;
     fill(&t).await;
@@ -40,7 +40,7 @@ fn largest(t: &Trial) -> Outcome {
     Outcome::Value(vec![7; t.largest_outcome()].into())
 }
 
-/// Keeps outcomes of other scopes until the store takes no more, or some where it has no bound.
+/// Completes keys of other scopes until the store refuses new ones; a few keys where it has no bound.
 async fn fill(t: &Trial) {
     const WITHOUT_A_BOUND: usize = 8;
     const MOST: usize = 4_096;

@@ -1,4 +1,4 @@
-//! The heartbeat of `execute`: it keeps the lease of long work, and ends in time.
+//! The heartbeat of `execute` keeps the lease of long work, and ends in time.
 //!
 //! The heartbeat runs in real time. On a manual clock the work itself advances the store's time, and waits for the
 //! heartbeat that follows.
@@ -18,7 +18,7 @@ use crate::trial::{ExpectEffect, ExpectLock, LEASE, RETENTION, Trial};
 pub(super) async fn lease_of_long_work_is_kept(t: Trial) {
     let (t, lease_for) = (&t, lease_for(&t));
     let work = |lease: Lease| async move {
-        // Three leases altogether.
+        // Three leases in total.
         for _ in 0..6 {
             let before = deadline(t, &lease).await;
             t.time().advance(lease_for / 2).await;
@@ -30,7 +30,7 @@ pub(super) async fn lease_of_long_work_is_kept(t: Trial) {
         assert!(!lease.remaining().is_zero(), "the holder knows of its renewals");
         Ok("done".to_owned())
     };
-    // On a busy machine the rounds take longer.
+    // Without a ceiling, since on a busy machine the rounds take longer.
     let policy = Policy::new(lease_for, t.ticks(RETENTION)).renew_for(FOREVER);
     execute(t, &policy, work).await.expect_executed("done");
     assert_replays(t, "done").await;
@@ -38,7 +38,7 @@ pub(super) async fn lease_of_long_work_is_kept(t: Trial) {
 
 /// What [`Policy::renew_for`] says, by the store's own times.
 pub(super) async fn lease_ends_at_the_ceiling_and_not_before(t: Trial) {
-    // Long, so that a busy machine does not matter.
+    // Long enough for a busy machine.
     let lease_for = Duration::from_millis(1_500);
     let (ceiling, retention) = (lease_for * 2 + lease_for / 2, lease_for * 100);
     let begun = Instant::now();
@@ -48,14 +48,14 @@ pub(super) async fn lease_ends_at_the_ceiling_and_not_before(t: Trial) {
     let mut passed = Duration::ZERO;
     while begun.elapsed() < ceiling + lease_for / 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
-        // The renewals follow the runtime's time, so a clock that only cases move has to keep up with it.
+        // The renewals follow the runtime's time, so the case has to move a manual clock at the same pace.
         if let Time::Manual(clock) = t.time() {
             clock.advance(begun.elapsed().saturating_sub(passed));
             passed = begun.elapsed();
         }
     }
     let last = t.record(&t.key(ORDER)).await;
-    assert_eq!(last.token, first.token, "somebody took over");
+    assert_eq!(last.token, first.token, "another attempt took over");
     let ends = locked_until(&last).since(granted);
     assert!(ends >= ceiling.saturating_sub(lease_for / 2), "{ends:?} is before the ceiling {ceiling:?}");
     assert!(ends < ceiling + lease_for, "{ends:?} is a lease past the ceiling {ceiling:?}");
@@ -65,7 +65,7 @@ pub(super) async fn lease_ends_at_the_ceiling_and_not_before(t: Trial) {
     hanging.abort();
 }
 
-pub(super) async fn loss_of_the_lease_is_told_to_the_work(t: Trial) {
+pub(super) async fn loss_of_the_lease_is_visible_to_the_work(t: Trial) {
     let (t, lease_for) = (&t, lease_for(&t));
     let work = |lease: Lease| async move {
         assert!(t.remove(lease.key(), true).await);
@@ -78,11 +78,11 @@ pub(super) async fn loss_of_the_lease_is_told_to_the_work(t: Trial) {
         Ok("of this one".to_owned())
     };
     let policy = Policy::new(lease_for, t.ticks(RETENTION)).renew_for(FOREVER);
-    execute(t, &policy, work).await.expect_fenced("of this one");
+    execute(t, &policy, work).await.expect_lease_lost("of this one");
     assert_replays(t, "of the other").await;
 }
 
-/// A lease short enough to be waited for: on a real clock it must also be long enough not to be lost.
+/// A lease short enough to wait for. On a real clock it must also be long enough not to be lost.
 fn lease_for(t: &Trial) -> Duration {
     match t.time() {
         Time::Manual(_) => Duration::from_millis(30),

@@ -28,7 +28,7 @@ pub(super) async fn lock_refuses_a_retention_shorter_than_the_lease(t: Trial) {
     assert_lock_refused(&t, &claim).await;
 }
 
-pub(super) async fn lock_accepts_the_longest_times_there_are(t: Trial) {
+pub(super) async fn lock_accepts_the_longest_allowed_times(t: Trial) {
     let claim = Claim { lease: MAX_LEASE, retention: MAX_RETENTION, ..t.claim() };
     let lease = t.lock(&t.key("order"), &claim).await.expect_acquired();
     must("renew", t.store().renew(&lease, MAX_LEASE).await).expect_applied();
@@ -36,7 +36,7 @@ pub(super) async fn lock_accepts_the_longest_times_there_are(t: Trial) {
     assert_eq!(t.lock(lease.key(), &t.claim()).await.expect_completed().outcome, value(b"done"));
 }
 
-pub(super) async fn refused_lock_leaves_the_holder_alone(t: Trial) {
+pub(super) async fn refused_lock_does_not_affect_the_holder(t: Trial) {
     let (key, claim) = (t.key("order"), t.claim());
     let lease = t.lock(&key, &claim).await.expect_acquired();
     let before = t.get(&key).await;

@@ -1,4 +1,4 @@
-//! The lease that a holder has: what it carries, and how long it counts itself as valid.
+//! The lease of a holder: its values, and for how long it counts itself as valid.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -11,7 +11,7 @@ use crate::trial::{
     ExpectEffect, ExpectLock, LEASE, RETENTION, Trial, fingerprint, must, other_fingerprint, poll_once, value,
 };
 
-pub(super) async fn it_carries_what_a_holder_needs(t: Trial) {
+pub(super) async fn has_the_values_of_its_claim(t: Trial) {
     let (key, claim) = (t.key("order"), t.claim());
     let lease = t.lock_for(&key, &other_fingerprint(), &claim).await.expect_acquired();
     assert_eq!((*lease.key(), *lease.fingerprint()), (key, other_fingerprint()));
@@ -52,7 +52,7 @@ pub(super) async fn validity_counts_from_before_renew_was_sent(t: Trial) {
     assert_view_is_safe(&t, &lease).await;
 }
 
-pub(super) async fn resent_lock_gives_no_more_than_what_is_left(t: Trial) {
+pub(super) async fn resent_lock_does_not_extend_the_lease(t: Trial) {
     let (key, claim) = (t.key("order"), t.claim());
     t.lock(&key, &claim).await.expect_acquired();
     t.advance(4).await;
@@ -61,7 +61,7 @@ pub(super) async fn resent_lock_gives_no_more_than_what_is_left(t: Trial) {
     assert_view_is_safe(&t, &again).await;
 }
 
-pub(super) async fn it_runs_out(t: Trial) {
+pub(super) async fn runs_out(t: Trial) {
     let lease = t.acquire(&t.key("order")).await;
     t.assert_time(lease.remaining(), t.ticks(LEASE));
     t.advance(LEASE - 2).await;
@@ -70,7 +70,7 @@ pub(super) async fn it_runs_out(t: Trial) {
     assert!(lease.remaining().is_zero());
 }
 
-pub(super) async fn renewal_prolongs_it_for_all_clones(t: Trial) {
+pub(super) async fn renewal_extends_the_lease_for_all_clones(t: Trial) {
     let lease = t.acquire(&t.key("order")).await;
     let clone = lease.clone();
     t.renew(&lease, LEASE * 2).await.expect_applied();
@@ -80,7 +80,7 @@ pub(super) async fn renewal_prolongs_it_for_all_clones(t: Trial) {
     assert_view_is_safe(&t, &lease).await;
 }
 
-pub(super) async fn checkpoint_prolongs_it(t: Trial) {
+pub(super) async fn checkpoint_extends_the_lease(t: Trial) {
     let lease = t.acquire(&t.key("order")).await;
     let (progress, duration) = (Bytes::from_static(b"half way"), t.ticks(LEASE * 2));
     must("checkpoint", t.store().checkpoint(&lease, 1, progress, duration).await).expect_applied();
@@ -88,7 +88,7 @@ pub(super) async fn checkpoint_prolongs_it(t: Trial) {
     assert_view_is_safe(&t, &lease).await;
 }
 
-pub(super) async fn refused_renewal_does_not_prolong_it(t: Trial) {
+pub(super) async fn refused_renewal_does_not_extend_the_lease(t: Trial) {
     let key = t.key("order");
     let first = t.acquire(&key).await;
     let second = t.take_over(&key).await;
@@ -113,7 +113,7 @@ pub(super) async fn resent_completion_is_known_too(t: Trial) {
     assert!(duplicate.is_completed());
 }
 
-pub(super) async fn refused_completion_is_none(t: Trial) {
+pub(super) async fn refused_completion_completes_no_lease(t: Trial) {
     let key = t.key("order");
     let first = t.acquire(&key).await;
     let second = t.take_over(&key).await;
@@ -121,7 +121,7 @@ pub(super) async fn refused_completion_is_none(t: Trial) {
     assert!(!first.is_completed() && !second.is_completed());
 }
 
-/// Whichever call shows the loss, and whatever its reason: the work must not have to remember it.
+/// Every call and every reason that shows a loss marks the lease as lost, so that the work need not remember it.
 pub(super) async fn loss_is_known_to_all_clones(t: Trial) {
     let keys = Call::ALL.map(|call| t.key(&format!("{call:?}, taken over")));
     let mut lost = Vec::new();
@@ -143,13 +143,13 @@ pub(super) async fn loss_is_known_to_all_clones(t: Trial) {
         assert!(matches!(answer, Effect::Lost(_)), "{call:?}: {answer:?}");
         assert!(
             lease.is_lost() && clone.is_lost(),
-            "{call:?} was answered {answer:?}, and the lease was not told"
+            "{call:?} was answered {answer:?}, and the lease is not lost"
         );
         assert!(clone.remaining().is_zero() && !clone.is_completed(), "{call:?}");
     }
 }
 
-/// Another copy of the lease has completed the key, so nothing is lost and nothing is left to do.
+/// Another copy of the lease has completed the key, so the lease is completed and not lost.
 pub(super) async fn completion_is_known_from_a_refusal(t: Trial) {
     for call in [Call::Renew, Call::Checkpoint, Call::Release] {
         let (key, claim) = (t.key(&format!("{call:?}")), t.claim());
@@ -207,7 +207,7 @@ pub(super) async fn step_of_the_wall_clock_changes_nothing(t: Trial) {
     assert_eq!(t.lock(&key, &t.claim()).await.expect_completed().outcome, value(b"done"));
 }
 
-/// The holder must never take its lease for live longer than the store does.
+/// The holder must never believe in its lease for longer than the store does.
 async fn assert_view_is_safe(t: &Trial, lease: &Lease) {
     let stored = t.record(lease.key()).await.lease_remaining().unwrap_or_default();
     let believed = lease.remaining();

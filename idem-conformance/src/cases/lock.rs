@@ -1,4 +1,4 @@
-//! `lock`: the rows of its table, one case each, and what follows from them.
+//! `lock`: a case for each row of its table, and for what follows from them.
 
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ pub(super) async fn same_owner_gets_the_same_lease_while_it_is_live(t: Trial) {
     t.complete(&again, value(b"done")).await.expect_applied();
 }
 
-pub(super) async fn other_owner_is_told_what_is_left_of_the_lease(t: Trial) {
+pub(super) async fn other_owner_gets_the_remaining_time_of_the_lease(t: Trial) {
     let key = t.key("order");
     t.acquire(&key).await;
     let before = t.get(&key).await;
@@ -246,7 +246,7 @@ pub(super) async fn completed_key_replays_the_same_bytes_until_it_expires(t: Tri
     t.assert_time(last.completed_at.since(first.completed_at), Duration::ZERO);
 }
 
-pub(super) async fn keys_do_not_touch_one_another(t: Trial) {
+pub(super) async fn keys_do_not_affect_one_another(t: Trial) {
     let keys: Vec<_> = (0..20).map(|number| t.key(&format!("order-{number}"))).collect();
     let mut tokens: Vec<Token> = Vec::new();
     for key in &keys {

@@ -14,6 +14,7 @@ mod heartbeat;
 mod input;
 mod lease;
 mod lock;
+mod lost_answer;
 mod peek;
 mod race;
 mod release;
@@ -22,7 +23,6 @@ mod renew;
 mod resend;
 mod scope;
 mod shared;
-mod unsure;
 mod wait;
 mod work;
 
@@ -32,7 +32,7 @@ use std::pin::Pin;
 use crate::need::Need;
 use crate::trial::Trial;
 
-/// One case: a promise of the contract, and how to see whether a store keeps it.
+/// One case: a promise of the contract, and a check of whether a store keeps it.
 pub struct Case {
     /// Its subject and what it promises: `lock::fresh_key_is_acquired`.
     pub name: &'static str,
@@ -78,11 +78,11 @@ mod tests {
     #[test]
     fn every_case_that_is_written_is_listed() {
         let listed: BTreeSet<_> = CASES.iter().map(|case| case.name.to_owned()).collect();
-        assert_eq!(listed.len(), CASES.len(), "no name stands twice");
+        assert_eq!(listed.len(), CASES.len(), "a name is listed twice");
         assert_eq!(listed, written());
     }
 
-    /// The cases as the sources have them.
+    /// The cases in the source files.
     #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     fn written() -> BTreeSet<String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cases");

@@ -1,4 +1,4 @@
-//! `peek`: it answers exactly what `lock` would answer, or nothing.
+//! `peek` answers exactly what `lock` would answer, or nothing.
 
 use idem_core::record::Replay;
 
@@ -8,7 +8,7 @@ fn peek(t: &Trial, key: &idem_core::Key) -> Option<Replay> {
     t.store().peek(key, &fingerprint())
 }
 
-pub(super) async fn completion_at_hand_is_that_of_lock(t: Trial) {
+pub(super) async fn peeked_completion_is_that_of_lock(t: Trial) {
     for (number, outcome) in [value(b"done"), value(b"")].into_iter().enumerate() {
         let key = t.key(&format!("order-{number}"));
         let lease = t.acquire(&key).await;
@@ -22,14 +22,14 @@ pub(super) async fn completion_at_hand_is_that_of_lock(t: Trial) {
     }
 }
 
-pub(super) async fn other_fingerprint_has_nothing_at_hand(t: Trial) {
+pub(super) async fn other_fingerprint_peeks_nothing(t: Trial) {
     let key = t.key("order");
     let lease = t.acquire(&key).await;
     t.complete(&lease, value(b"done")).await.expect_applied();
     assert_eq!(t.store().peek(&key, &other_fingerprint()), None);
 }
 
-pub(super) async fn unfinished_key_has_nothing_at_hand(t: Trial) {
+pub(super) async fn unfinished_key_peeks_nothing(t: Trial) {
     let key = t.key("order");
     assert_eq!(peek(&t, &key), None);
     let lease = t.acquire(&key).await;
@@ -42,13 +42,13 @@ pub(super) async fn unfinished_key_has_nothing_at_hand(t: Trial) {
     assert_eq!(peek(&t, &key), None);
 }
 
-pub(super) async fn record_that_ended_has_nothing_at_hand(t: Trial) {
+pub(super) async fn removed_or_expired_record_peeks_nothing(t: Trial) {
     let (removed, expired) = (t.key("removed"), t.key("expired"));
     for key in [&removed, &expired] {
         let lease = t.acquire(key).await;
         t.complete(&lease, value(b"done")).await.expect_applied();
-        // A store might wrongly remember what it answered before.
-        let _at_hand = peek(&t, key);
+        // A store might wrongly remember its first answer.
+        let _peeked = peek(&t, key);
     }
     assert!(t.remove(&removed, false).await);
     assert_eq!(peek(&t, &removed), None);

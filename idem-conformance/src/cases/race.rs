@@ -1,4 +1,4 @@
-//! Many callers at one moment: exactly one of them succeeds.
+//! Many callers at the same moment: exactly one of them succeeds.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::trial::{ExpectEffect, ExpectLock, LEASE, RETENTION, Trial, fingerprin
 /// Enough for callers to collide, few enough for a store with a disk.
 const ROUNDS: u32 = 20;
 
-/// That many where the case can end a lease by moving the clock.
+/// [`ROUNDS`] where the case can end a lease by moving the clock, and few where it has to wait.
 fn rounds(t: &Trial) -> u32 {
     match t.time() {
         Time::Manual(_) => ROUNDS,
@@ -196,7 +196,7 @@ pub(super) async fn there_is_never_a_second_holder(t: Trial) {
     assert!(t.get(&key).await.is_none(), "the last holder released it");
 }
 
-pub(super) async fn sweep_takes_no_key_that_is_used_again(t: Trial) {
+pub(super) async fn sweep_does_not_remove_a_key_that_is_used_again(t: Trial) {
     for round in 0..rounds(&t) {
         let key = t.key(&format!("order-{round}"));
         t.acquire(&key).await;
@@ -213,7 +213,7 @@ pub(super) async fn sweep_takes_no_key_that_is_used_again(t: Trial) {
     }
 }
 
-pub(super) async fn many_keys_at_once_do_not_mix(t: Trial) {
+pub(super) async fn concurrent_keys_do_not_mix(t: Trial) {
     let retention = t.ticks(RETENTION);
     let completed = run(128, |number: u32| {
         let (store, claim, key) = (t.store(), t.claim(), t.key(&format!("order-{number}")));
@@ -243,7 +243,7 @@ async fn lock_from_many(t: &Trial, callers: u32, key: &idem_core::Key) -> Vec<Lo
     .await
 }
 
-/// Runs a task for each of `callers`, all at once, and answers what they answered.
+/// Runs a task for each of `callers`, all at once, and returns their answers.
 async fn run<F, Fut>(callers: u32, task: F) -> Vec<Fut::Output>
 where
     F: Fn(u32) -> Fut,

@@ -1,4 +1,4 @@
-//! `remove`: what an operator may remove.
+//! `remove`: which records an operator may remove.
 
 use crate::trial::{ExpectEffect, ExpectLock, RETENTION, Trial, other_fingerprint, value};
 
@@ -47,7 +47,7 @@ pub(super) async fn completed_record_is_removed(t: Trial) {
     assert_eq!(t.acquire(&key).await.attempt(), 1);
 }
 
-pub(super) async fn nothing_is_there_to_remove(t: Trial) {
+pub(super) async fn missing_record_is_not_removed(t: Trial) {
     let key = t.key("order");
     assert!(!t.remove(&key, false).await);
     assert!(!t.remove(&key, true).await);
@@ -56,7 +56,7 @@ pub(super) async fn nothing_is_there_to_remove(t: Trial) {
     assert!(!t.remove(&key, true).await, "it is gone already");
 }
 
-pub(super) async fn forgotten_record_is_not_there_to_remove(t: Trial) {
+pub(super) async fn expired_record_is_not_removed(t: Trial) {
     let (locked, completed) = (t.key("locked"), t.key("completed"));
     t.acquire(&locked).await;
     let lease = t.acquire(&completed).await;

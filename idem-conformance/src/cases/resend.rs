@@ -1,4 +1,4 @@
-//! Sending a call again: after an answer was lost, the same call is the same call.
+//! Resending: the same call, sent again after its answer was lost, has no second effect.
 
 use idem_core::{LostReason, Outcome};
 
@@ -43,7 +43,7 @@ pub(super) async fn lock_after_its_own_completion_finds_it(t: Trial) {
     assert_eq!(t.lock(&key, &claim).await.expect_completed().token, lease.token());
 }
 
-/// The one thing that a delayed `lock` can do: leave a lease that nobody holds, until it ends.
+/// This is the only harm of a delayed `lock`: a lease that nobody holds, until it ends.
 pub(super) async fn lock_after_its_own_release_leaves_a_lease_that_ends(t: Trial) {
     let (key, claim) = (t.key("order"), t.claim());
     let lease = t.lock(&key, &claim).await.expect_acquired();

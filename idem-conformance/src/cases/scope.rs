@@ -1,26 +1,26 @@
-//! Scopes: no tenant reaches another one's keys.
+//! Scopes: no tenant can reach the keys of another.
 
 use idem_core::{Key, Scope};
 
 use crate::trial::{ExpectEffect, ExpectLock, Trial, key_in, must, other_fingerprint, value};
 
 pub(super) async fn one_client_key_in_two_scopes_is_two_keys(t: Trial) {
-    assert_apart(&t, &[key_in("alice", "order-1"), key_in("bob", "order-1")]).await;
+    assert_distinct(&t, &[key_in("alice", "order-1"), key_in("bob", "order-1")]).await;
 }
 
 pub(super) async fn shared_scope_is_a_scope_of_its_own(t: Trial) {
     let shared = must("key", Key::new(&Scope::shared(), "order-1"));
-    assert_apart(&t, &[shared, key_in("shared", "order-1"), key_in([0], "order-1")]).await;
+    assert_distinct(&t, &[shared, key_in("shared", "order-1"), key_in([0], "order-1")]).await;
 }
 
-pub(super) async fn scope_and_client_key_do_not_run_together(t: Trial) {
+pub(super) async fn scope_and_client_key_are_not_concatenated(t: Trial) {
     let pairs = [("ab", "c"), ("a", "bc"), ("a:b", "c"), ("a", "b:c"), ("{a}", "bc")];
     let mut keys = Vec::from(pairs.map(|(scope, client_key)| key_in(scope, client_key)));
     keys.push(must("key", Key::new(&Scope::shared(), "abc")));
-    assert_apart(&t, &keys).await;
+    assert_distinct(&t, &keys).await;
 }
 
-pub(super) async fn longest_and_strangest_keys_are_apart(t: Trial) {
+pub(super) async fn longest_and_unusual_keys_are_distinct(t: Trial) {
     let long = "~".repeat(255);
     let keys = [
         key_in([0xFF; 255], &long),
@@ -30,7 +30,7 @@ pub(super) async fn longest_and_strangest_keys_are_apart(t: Trial) {
         key_in("a\0b\r\n", "  "),
         key_in("a\0b\r", " "),
     ];
-    assert_apart(&t, &keys).await;
+    assert_distinct(&t, &keys).await;
 }
 
 pub(super) async fn removal_in_one_scope_leaves_the_other(t: Trial) {
@@ -43,8 +43,8 @@ pub(super) async fn removal_in_one_scope_leaves_the_other(t: Trial) {
     assert_eq!(t.lock(&bob, &t.claim()).await.expect_completed().outcome, value(b"of bob"));
 }
 
-/// Locks all keys, then completes all but the last, each with its own number.
-async fn assert_apart(t: &Trial, keys: &[Key]) {
+/// Asserts that all keys are different: locks them all, then completes all but the last, each with its own number.
+async fn assert_distinct(t: &Trial, keys: &[Key]) {
     let mut leases = Vec::new();
     for key in keys {
         leases.push(t.acquire(key).await);

@@ -1,4 +1,4 @@
-//! Two stores over the same data, as two processes have them.
+//! Two stores on the same data, as two processes have them.
 
 use idem_core::{LockAnswer, LostReason};
 use tokio::task::JoinSet;

@@ -1,4 +1,4 @@
-//! `settled`: waiting for the end of a lease, and being woken by it.
+//! `settled`: waiting for the end of a lease.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub(super) async fn live_lease_is_not_settled_in_time(t: Trial) {
     assert!(!must("settled", t.store().settled(&key, Duration::ZERO).await));
     let asked = Instant::now();
     assert!(!must("settled", t.store().settled(&key, SHORT).await));
-    assert!(asked.elapsed() >= SHORT, "it gave up after {:?}", asked.elapsed());
+    assert!(asked.elapsed() >= SHORT, "the wait ended after {:?}", asked.elapsed());
     t.assert_unchanged(&key, before.as_ref()).await;
     t.complete(&lease, value(b"done")).await.expect_applied();
 }
@@ -95,7 +95,7 @@ pub(super) async fn renewal_keeps_waiting(t: Trial) {
     assert!(must("settled", waiter.await));
 }
 
-pub(super) async fn longest_timeout_is_no_fault(t: Trial) {
+pub(super) async fn longest_timeout_is_accepted(t: Trial) {
     let lease = t.acquire(&t.key("order")).await;
     let store = t.store();
     let mut waiter = pin!(store.settled(lease.key(), Duration::MAX));
@@ -104,7 +104,7 @@ pub(super) async fn longest_timeout_is_no_fault(t: Trial) {
     assert!(must("settled", waiter.await));
 }
 
-pub(super) async fn waiters_block_nobody_and_are_all_woken(t: Trial) {
+pub(super) async fn waiters_do_not_block_others_and_are_all_woken(t: Trial) {
     let key = t.key("order");
     let lease = t.acquire(&key).await;
     let mut waiters = Vec::new();
@@ -139,7 +139,7 @@ pub(super) async fn completion_wakes_sooner_than_polling_would(t: Trial) {
         let (store, polling) = (t.store(), Polling::new(t.store()));
         notified.spawn(async move { woken_at(&store, &key).await });
         polled.spawn(async move { woken_at(&polling, &key).await });
-        tokio::time::sleep(Duration::from_millis(7)).await; // They must not all poll at one moment.
+        tokio::time::sleep(Duration::from_millis(7)).await; // Waiters must not all poll at the same moment.
     }
     tokio::time::sleep(SETTLING).await;
     let completing = Instant::now();
@@ -156,7 +156,7 @@ async fn woken_at(store: &dyn idem_core::Store, key: &Key) -> Instant {
     Instant::now()
 }
 
-/// A task that waits for `key`, and has begun to.
+/// Starts a task that waits for `key`; returns once it waits.
 async fn begin_to_wait(t: &Trial, key: &Key) -> JoinHandle<bool> {
     let (store, key) = (t.store(), *key);
     let (begun, waits) = tokio::sync::oneshot::channel();

@@ -1,4 +1,4 @@
-//! Work under `execute`: whatever it does, its key is left as promised.
+//! Work under `execute`: whatever the work does, its key ends as promised.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use crate::executing::{
 };
 use crate::trial::{ExpectEffect, RETENTION, Trial, fingerprint, must};
 
-pub(super) async fn result_of_a_lost_lease_is_not_the_keys(t: Trial) {
+pub(super) async fn result_of_a_lost_lease_does_not_become_the_keys(t: Trial) {
     let (t, policy) = (&t, t.policy().renew_for(Duration::ZERO));
     let work = |lease: Lease| async move {
         let second = t.take_over(lease.key()).await;
         t.complete(&second, kept("of the second")).await.expect_applied();
         Ok("of the first".to_owned())
     };
-    execute(t, &policy, work).await.expect_fenced("of the first");
+    execute(t, &policy, work).await.expect_lease_lost("of the first");
     assert_replays(t, "of the second").await;
 }
 
@@ -68,7 +68,7 @@ pub(super) async fn failure_leaves_the_checkpoint(t: Trial) {
     assert_attempt(t, "attempt 2 from Some(3)").await;
 }
 
-pub(super) async fn failure_keeps_the_key_when_told_to(t: Trial) {
+pub(super) async fn failure_keeps_the_key_where_the_policy_says_so(t: Trial) {
     let policy = t.policy().on_error(OnError::Keep);
     execute(&t, &policy, |_| async { Err("unclear") }).await.expect_failed("unclear");
     execute(&t, &policy, forbidden).await.expect_in_progress();
@@ -91,10 +91,10 @@ pub(super) async fn completion_by_the_work_outweighs_its_failure(t: Trial) {
     for on_error in [OnError::Release, OnError::Keep] {
         for seen in [true, false] {
             let work = |lease: Lease| async move {
-                // Another copy of the lease: this one is not told the answers to it, as when an answer was lost.
-                let twin = t.lease_with(&lease, lease.token());
-                let told = if seen { &lease } else { &twin };
-                t.complete(told, kept("by the work")).await.expect_applied();
+                // A separate copy does not share its state with the lease, as when an answer was lost.
+                let copy = t.lease_with(&lease, lease.token());
+                let used = if seen { &lease } else { &copy };
+                t.complete(used, kept("by the work")).await.expect_applied();
                 assert_eq!(lease.is_completed(), seen);
                 Err("too late")
             };
@@ -115,7 +115,7 @@ pub(super) async fn result_is_kept_although_the_record_is_gone(t: Trial) {
     assert_replays(t, "done").await;
 }
 
-pub(super) async fn result_whose_record_is_gone_overwrites_nobody(t: Trial) {
+pub(super) async fn result_whose_record_is_gone_does_not_overwrite_another(t: Trial) {
     let t = &t;
     let work = |lease: Lease| async move {
         assert!(t.remove(lease.key(), true).await);
@@ -123,11 +123,11 @@ pub(super) async fn result_whose_record_is_gone_overwrites_nobody(t: Trial) {
         t.complete(&other, kept("of the other")).await.expect_applied();
         Ok("of this one".to_owned())
     };
-    execute(t, &t.policy(), work).await.expect_fenced("of this one");
+    execute(t, &t.policy(), work).await.expect_lease_lost("of this one");
     assert_replays(t, "of the other").await;
 }
 
-pub(super) async fn result_whose_record_is_gone_leaves_another_attempt_as_it_is(t: Trial) {
+pub(super) async fn result_whose_record_is_gone_does_not_change_another_attempt(t: Trial) {
     let t = &t;
     let work = |lease: Lease| async move {
         assert!(t.remove(lease.key(), true).await);
@@ -136,7 +136,7 @@ pub(super) async fn result_whose_record_is_gone_leaves_another_attempt_as_it_is(
         t.release(&other).await.expect_applied();
         Ok("of this one".to_owned())
     };
-    execute(t, &t.policy(), work).await.expect_fenced("of this one");
+    execute(t, &t.policy(), work).await.expect_lease_lost("of this one");
     assert_attempt(t, "attempt 2 from Some(3)").await;
 }
 

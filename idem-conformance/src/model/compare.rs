@@ -11,24 +11,24 @@ use proptest::{prop_assert, prop_assert_eq};
 
 use super::reference::{Reference, TICK};
 
-/// How durations of the reference translate to durations of the store.
+/// Translates durations of the reference to durations of the store.
 pub(super) struct Clocks {
     pub(super) tick: Duration,
     pub(super) tolerance: Duration,
 }
 
 impl Clocks {
-    /// `expected` is by the reference.
+    /// Compares a duration of the store with `expected`, a duration of the reference.
     pub(super) fn compare(
         &self,
         what: &str,
-        said: Duration,
+        actual: Duration,
         expected: Duration,
     ) -> Result<(), TestCaseError> {
         let ticks = u32::try_from(expected.as_secs() / TICK.as_secs()).unwrap_or(u32::MAX);
         let expected = self.tick * ticks;
-        let apart = said.abs_diff(expected);
-        prop_assert!(apart <= self.tolerance, "{what} is {said:?}, it should be {expected:?}");
+        let apart = actual.abs_diff(expected);
+        prop_assert!(apart <= self.tolerance, "{what} is {actual:?}, it should be {expected:?}");
         Ok(())
     }
 
@@ -36,12 +36,12 @@ impl Clocks {
     fn compare_moments(
         &self,
         what: &str,
-        said: (Timestamp, Timestamp),
+        actual: (Timestamp, Timestamp),
         expected: (Timestamp, Timestamp),
     ) -> Result<(), TestCaseError> {
-        let ((said, said_now), (expected, expected_now)) = (said, expected);
-        self.compare(what, said.since(said_now), expected.since(expected_now))?;
-        self.compare(what, said_now.since(said), expected_now.since(expected))
+        let ((actual, actual_now), (expected, expected_now)) = (actual, expected);
+        self.compare(what, actual.since(actual_now), expected.since(expected_now))?;
+        self.compare(what, actual_now.since(actual), expected_now.since(expected))
     }
 }
 
@@ -50,43 +50,43 @@ pub(super) fn compare_record(
     clocks: &Clocks,
     reference: &Reference,
     key: u8,
-    said: Option<&Record>,
+    actual: Option<&Record>,
     tokens: &HashMap<Token, Token>,
 ) -> Result<(), TestCaseError> {
-    let (said, expected) = match (said, reference.record(key)) {
+    let (actual, expected) = match (actual, reference.record(key)) {
         (None, None) => return Ok(()),
-        (Some(said), Some(expected)) => (said, expected),
-        (said, expected) => {
-            return Err(TestCaseError::fail(format!("{said:?} is on record, it should be {expected:?}")));
+        (Some(actual), Some(expected)) => (actual, expected),
+        (actual, expected) => {
+            return Err(TestCaseError::fail(format!("{actual:?} is on record, it should be {expected:?}")));
         }
     };
-    prop_assert_eq!(said.fingerprint, expected.fingerprint);
-    prop_assert_eq!(said.attempt, expected.attempt);
-    prop_assert_eq!(Some(&said.token), tokens.get(&expected.token));
-    let nows = (said.as_of, reference.now());
-    let moments = |what, said, expected| clocks.compare_moments(what, (said, nows.0), (expected, nows.1));
-    match (&said.state, &expected.state) {
-        (State::Locked(said), State::Locked(expected)) => {
-            prop_assert_eq!(said.held, expected.held);
-            prop_assert_eq!(&said.checkpoint, &expected.checkpoint);
-            clocks.compare("the retention", said.retention, expected.retention)?;
-            // Nothing depends on when a record was released, only on when it is forgotten.
-            if said.held {
-                moments("the deadline", said.deadline, expected.deadline)?;
+    prop_assert_eq!(actual.fingerprint, expected.fingerprint);
+    prop_assert_eq!(actual.attempt, expected.attempt);
+    prop_assert_eq!(Some(&actual.token), tokens.get(&expected.token));
+    let nows = (actual.as_of, reference.now());
+    let moments = |what, actual, expected| clocks.compare_moments(what, (actual, nows.0), (expected, nows.1));
+    match (&actual.state, &expected.state) {
+        (State::Locked(actual), State::Locked(expected)) => {
+            prop_assert_eq!(actual.held, expected.held);
+            prop_assert_eq!(&actual.checkpoint, &expected.checkpoint);
+            clocks.compare("the retention", actual.retention, expected.retention)?;
+            // The time of the release does not matter, only the expiry does.
+            if actual.held {
+                moments("the deadline", actual.deadline, expected.deadline)?;
             }
         }
-        (State::Completed(said), State::Completed(expected)) => {
-            prop_assert_eq!(&said.outcome, &expected.outcome);
-            moments("the completion", said.completed_at, expected.completed_at)?;
+        (State::Completed(actual), State::Completed(expected)) => {
+            prop_assert_eq!(&actual.outcome, &expected.outcome);
+            moments("the completion", actual.completed_at, expected.completed_at)?;
         }
-        (said, expected) => {
-            return Err(TestCaseError::fail(format!("{said:?} is on record, it should be {expected:?}")));
+        (actual, expected) => {
+            return Err(TestCaseError::fail(format!("{actual:?} is on record, it should be {expected:?}")));
         }
     }
-    moments("the expiry", said.expires_at(), expected.expires_at())
+    moments("the expiry", actual.expires_at(), expected.expires_at())
 }
 
-/// Asserts that no holder takes its lease for live longer than the store does.
+/// Asserts that no holder believes in its lease for longer than the store does.
 pub(super) fn compare_belief(
     clocks: &Clocks,
     key: &Key,
@@ -98,7 +98,7 @@ pub(super) fn compare_belief(
         return Ok(());
     }
     let stored = record.lease_remaining().unwrap_or_default();
-    // Of this key: without strict sequences two keys may have equal tokens.
+    // Only leases of this key: without strict sequences two keys may have equal tokens.
     for lease in leases.iter().filter(|lease| lease.key() == key && lease.token() == record.token) {
         let believed = lease.remaining();
         prop_assert!(

@@ -22,7 +22,7 @@ const STEPS: usize = 60;
 
 /// The body of the test of the model.
 ///
-/// `PROPTEST_CASES` says how many sequences are run (128 without it; a 32nd of that on a real clock).
+/// `PROPTEST_CASES` sets how many sequences are run (128 without it; a 32nd of that on a real clock).
 ///
 /// # Panics
 /// When the store and `decide` disagree, with the shortest sequence found that shows it.
@@ -75,6 +75,6 @@ fn config(pace: Pace, sequences: u32) -> Config {
         // Each sequence takes seconds on a clock that cannot be moved.
         Pace::Apart => sequences.div_ceil(32),
     };
-    // The shortest sequence is printed, and no file is written into the sources of the crate that runs this.
+    // The shortest sequence is printed instead of being written to a file in the sources of the crate that runs this.
     Config { cases, failure_persistence: None, max_shrink_iters: 1_000, ..Config::default() }
 }

@@ -18,16 +18,16 @@ pub(super) struct Reference {
     pub(super) elapsed: u32,
     /// The answer to the last step. `None` when the step made no call.
     pub(super) answer: Option<Answer>,
-    /// The grant that the last step was about, where it was about one.
+    /// The grant that the last step used or made, if any.
     pub(super) grant: Option<usize>,
-    /// Every lease that was ever granted, lost ones too.
+    /// Every lease that was ever granted, including lost ones.
     grants: Vec<(u8, Token)>,
     records: BTreeMap<u8, Record>,
-    /// A number for every `lock`, so that no two tokens are alike.
+    /// A number for every `lock`, so that no two tokens are equal.
     locks: u64,
 }
 
-/// The unit of time of the reference: what it is in the store is the harness's choice.
+/// The unit of time of the reference. The harness chooses how long it is for the store.
 pub(super) const TICK: Duration = Duration::from_secs(1);
 
 impl Reference {
@@ -70,7 +70,7 @@ impl Reference {
         Timestamp::from_micros(1_000_000_000_000) + TICK * self.elapsed
     }
 
-    /// What is on record for `key` now.
+    /// The record of `key`, unless it has expired.
     pub(super) fn record(&self, key: u8) -> Option<&Record> {
         self.records.get(&key).filter(|record| !record.is_expired(self.now()))
     }
@@ -79,7 +79,7 @@ impl Reference {
         if self.grants.is_empty() {
             return;
         }
-        // Counted from the latest, which is the likeliest to be held still.
+        // Counted from the latest grant, which is the most likely to be still held.
         let grant = self.grants.len() - 1 - usize::from(grant) % self.grants.len();
         let (key, token) = self.grants[grant];
         self.grant = Some(grant);

@@ -3,8 +3,7 @@
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
-/// One step. Numbers stand for keys, owners and leases, so that a sequence makes sense to read and to shorten;
-/// times are in ticks.
+/// One step. Keys, owners and leases are numbers, so that a sequence is easy to read and to shrink; times are in ticks.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     Lock { key: u8, owner: u8, fingerprint: u8, lease: u32, retention: u32 },
@@ -24,9 +23,9 @@ const OWNERS: u8 = 3;
 /// How times are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// Any times: the clock is manual, and moments may coincide exactly.
+    /// For a manual clock: any times, so that moments may coincide exactly.
     Exact,
-    /// For a clock that runs by itself: no two moments that matter are less than a tick apart.
+    /// For a clock that runs by itself: moments that matter are at least a tick apart.
     Apart,
 }
 
@@ -60,14 +59,14 @@ fn any_force() -> impl Strategy<Value = bool> {
     proptest::bool::ANY
 }
 
-/// Mostly the same fingerprint, since otherwise little would be replayed.
+/// Mostly the same fingerprint, or little would be replayed.
 fn fingerprint() -> impl Strategy<Value = u8> {
     prop_oneof![7 => Just(0_u8), 1 => Just(1)]
 }
 
-// Apart: time passes in fours. A lease is two off a multiple of four, and a retention one off, so a deadline
-// (2), the expiry of a locked record (2 + 1), of a released or a completed one (1, or 2 at its lease's deadline)
-// never meet the present (0).
+// `Pace::Apart`, modulo four ticks: time passes in multiples of four, so the present is 0. A lease is 2 and a
+// retention is 1. So a deadline is 2, the expiry of a locked record is 2 + 1, and that of a released or completed
+// record is 1, or 2 at the deadline of its lease. None of them coincides with the present.
 
 fn time(pace: Pace) -> BoxedStrategy<u32> {
     match pace {

@@ -1,4 +1,4 @@
-//! The store under the same steps as the reference.
+//! Runs the steps on the store, and compares it with the reference.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,22 +16,22 @@ use crate::trial::{Trial, must};
 
 type Compared = Result<(), TestCaseError>;
 
-/// The store, and what the steps so far have shown of it.
+/// The store, and what is known of it from earlier steps.
 pub(super) struct Subject {
     trial: Trial,
     began: Duration,
     /// Every lease that was ever granted, as in the reference.
     leases: Vec<Lease>,
-    /// The store's token for each of the reference's: sequences differ, equality must not.
+    /// The store's token for each token of the reference. Sequences differ, but equal tokens must stay equal.
     tokens: HashMap<Token, Token>,
-    /// The highest sequence that each key has seen.
+    /// The highest sequence of each key so far.
     sequences: HashMap<u8, u64>,
     reopened: bool,
-    /// How many owners were made.
+    /// How many owners were made so far.
     owners: u128,
 }
 
-enum Said {
+enum Actual {
     Nothing,
     Locked(LockAnswer, Owner),
     Effect(idem_core::Effect),
@@ -54,19 +54,21 @@ impl Subject {
         }
     }
 
-    /// Does `step`, and compares the answer and the records with those of `reference`, which has done the step before.
+    /// Runs `step`, and compares the answer and the records with those of `reference`, to which the step has been
+    /// applied.
     pub(super) async fn apply(&mut self, step: &Step, reference: &Reference) -> Compared {
-        let said = self.say(step, reference).await;
+        let actual = self.run(step, reference).await;
         let mut records = Vec::new();
         for key in 0..KEYS {
             records.push(self.trial.get(&self.key(key)).await);
         }
-        if self.behind(reference) >= self.trial.time().tolerance() && !self.trial.time().tolerance().is_zero()
+        if self.ahead_of(reference) >= self.trial.time().tolerance()
+            && !self.trial.time().tolerance().is_zero()
         {
-            // On a real clock the answers may differ and still be right.
+            // On a real clock the answers may then differ and still be right.
             return Err(TestCaseError::reject("this machine was too slow for its real clock"));
         }
-        self.compare(step, said, reference)?;
+        self.compare(step, actual, reference)?;
         let clocks = self.clocks();
         for (key, record) in (0..KEYS).zip(&records) {
             compare_record(&clocks, reference, key, record.as_ref(), &self.tokens)?;
@@ -77,26 +79,26 @@ impl Subject {
         Ok(())
     }
 
-    async fn say(&mut self, step: &Step, reference: &Reference) -> Said {
+    async fn run(&mut self, step: &Step, reference: &Reference) -> Actual {
         let (store, tick) = (self.trial.store(), self.trial.time().tick());
         let lease = reference.grant.and_then(|grant| self.leases.get(grant));
         match (step, lease) {
             (Step::Pass { .. }, _) => {
                 let left = (tick * reference.elapsed).saturating_sub(self.elapsed());
                 self.trial.time().advance(left).await;
-                Said::Nothing
+                Actual::Nothing
             }
             (Step::Reopen, _) => {
                 self.trial.reopen().await;
                 self.reopened = true;
-                Said::Nothing
+                Actual::Nothing
             }
             (Step::Expire { budget }, _) => {
                 let expired = must("expire", store.expire(*budget).await);
-                Said::Expired { removed: expired.removed, budget: *budget }
+                Actual::Expired { removed: expired.removed, budget: *budget }
             }
             (Step::Remove { key, force }, _) => {
-                Said::Removed(must("remove", store.remove(&self.key(*key), *force).await))
+                Actual::Removed(must("remove", store.remove(&self.key(*key), *force).await))
             }
             (Step::Lock { key, owner, fingerprint, lease, retention }, _) => {
                 let mut claim = claim_of(*owner, tick * *lease, tick * *retention);
@@ -104,62 +106,66 @@ impl Subject {
                     claim.owner = self.owner_of_an_attempt(reference);
                 }
                 let lock = store.lock(&self.key(*key), &fingerprint_of(*fingerprint), &claim).await;
-                Said::Locked(must("lock", lock), claim.owner)
+                Actual::Locked(must("lock", lock), claim.owner)
             }
             (Step::Renew { lease: duration, .. }, Some(lease)) => {
-                Said::Effect(must("renew", store.renew(lease, tick * *duration).await))
+                Actual::Effect(must("renew", store.renew(lease, tick * *duration).await))
             }
             (Step::Checkpoint { step, progress, lease: duration, .. }, Some(lease)) => {
                 let checkpoint = store.checkpoint(lease, *step, bytes_of(*progress), tick * *duration).await;
-                Said::Effect(must("checkpoint", checkpoint))
+                Actual::Effect(must("checkpoint", checkpoint))
             }
             (Step::Complete { outcome, retention, .. }, Some(lease)) => {
                 let complete = store.complete(lease, outcome_of(*outcome), tick * *retention).await;
-                Said::Effect(must("complete", complete))
+                Actual::Effect(must("complete", complete))
             }
-            (Step::Release { .. }, Some(lease)) => Said::Effect(must("release", store.release(lease).await)),
-            (_, None) => Said::Nothing,
+            (Step::Release { .. }, Some(lease)) => {
+                Actual::Effect(must("release", store.release(lease).await))
+            }
+            (_, None) => Actual::Nothing,
         }
     }
 
-    fn compare(&mut self, step: &Step, said: Said, reference: &Reference) -> Compared {
-        match (said, &reference.answer) {
-            (Said::Nothing, None) => Ok(()),
-            (Said::Expired { removed, budget }, None) => {
+    fn compare(&mut self, step: &Step, actual: Actual, reference: &Reference) -> Compared {
+        match (actual, &reference.answer) {
+            (Actual::Nothing, None) => Ok(()),
+            (Actual::Expired { removed, budget }, None) => {
                 prop_assert!(removed <= budget, "expire removed {removed}, allowed were {budget}");
                 Ok(())
             }
-            (Said::Removed(said), Some(Answer::Removed(expected))) => {
-                prop_assert_eq!(said, *expected);
+            (Actual::Removed(actual), Some(Answer::Removed(expected))) => {
+                prop_assert_eq!(actual, *expected);
                 Ok(())
             }
-            (Said::Effect(said), Some(Answer::Effect(expected))) => {
-                prop_assert_eq!(said, *expected);
-                if let (Step::Complete { .. }, idem_core::Effect::Applied) = (step, said) {
+            (Actual::Effect(actual), Some(Answer::Effect(expected))) => {
+                prop_assert_eq!(actual, *expected);
+                if let (Step::Complete { .. }, idem_core::Effect::Applied) = (step, actual) {
                     let lease = reference.grant.and_then(|grant| self.leases.get(grant));
                     prop_assert!(lease.is_some_and(Lease::is_completed), "the lease knows of its completion");
                 }
                 Ok(())
             }
-            (Said::Locked(said, owner), Some(expected)) => self.compare_lock(step, said, owner, expected),
+            (Actual::Locked(actual, owner), Some(expected)) => {
+                self.compare_lock(step, actual, owner, expected)
+            }
             (_, expected) => {
-                Err(TestCaseError::fail(format!("the store said something other than {expected:?}")))
+                Err(TestCaseError::fail(format!("the store answered something other than {expected:?}")))
             }
         }
     }
 
-    fn compare_lock(&mut self, step: &Step, said: LockAnswer, owner: Owner, expected: &Answer) -> Compared {
+    fn compare_lock(&mut self, step: &Step, actual: LockAnswer, owner: Owner, expected: &Answer) -> Compared {
         let clocks = self.clocks();
-        match (said, expected) {
+        match (actual, expected) {
             (LockAnswer::FingerprintMismatch, Answer::FingerprintMismatch) => Ok(()),
             (LockAnswer::InProgress { remaining }, Answer::InProgress(expected)) => {
                 clocks.compare("what is left of the lease", remaining, *expected)
             }
-            (LockAnswer::Completed(said), Answer::Completed(expected)) => {
-                prop_assert_eq!(&said.outcome, &expected.outcome);
-                prop_assert_eq!(Some(&said.token), self.tokens.get(&expected.token));
+            (LockAnswer::Completed(actual), Answer::Completed(expected)) => {
+                prop_assert_eq!(&actual.outcome, &expected.outcome);
+                prop_assert_eq!(Some(&actual.token), self.tokens.get(&expected.token));
                 let retention = expected.expires_at.since(expected.completed_at);
-                clocks.compare("the retention", said.expires_at.since(said.completed_at), retention)
+                clocks.compare("the retention", actual.expires_at.since(actual.completed_at), retention)
             }
             (LockAnswer::Acquired(lease), Answer::Acquired(grant)) => {
                 prop_assert_eq!(lease.attempt(), grant.attempt);
@@ -173,14 +179,14 @@ impl Subject {
                 self.leases.push(lease);
                 Ok(())
             }
-            (said, expected) => Err(TestCaseError::fail(format!("{said:?} should be {expected:?}"))),
+            (actual, expected) => Err(TestCaseError::fail(format!("{actual:?} should be {expected:?}"))),
         }
     }
 
-    /// The owner of a `lock`: of the attempt that it resends, or one that nobody had before.
+    /// The owner of a `lock`: that of the attempt that it resends, or a new one.
     ///
-    /// The steps have few owners and use them again. Where a record was removed and its sequence begins anew, that gives two
-    /// attempts the same token, which callers who make an owner for each attempt never see.
+    /// The steps reuse a few owners. Where a record was removed and its sequence begins anew, that would give two
+    /// attempts the same token, which cannot happen to callers that make an owner for each attempt.
     fn owner_of_an_attempt(&mut self, reference: &Reference) -> Owner {
         let resent = match &reference.answer {
             Some(Answer::Acquired(grant)) => self.tokens.get(&grant.token),
@@ -191,17 +197,17 @@ impl Subject {
     }
 
     /// A token that the reference knows must be the same as before. A new token must be higher than the last.
-    fn compare_token(&mut self, key: u8, said: Token, expected: Token, attempt: u32) -> Compared {
+    fn compare_token(&mut self, key: u8, actual: Token, expected: Token, attempt: u32) -> Compared {
         if let Some(before) = self.tokens.get(&expected) {
-            prop_assert_eq!(said, *before, "the attempt is the same, so is its token");
+            prop_assert_eq!(actual, *before, "the same attempt has another token");
             return Ok(());
         }
         let rises = attempt > 1 || self.trial.store().capabilities().strict_sequence;
-        let last = self.sequences.insert(key, said.sequence);
+        let last = self.sequences.insert(key, actual.sequence);
         if let Some(last) = last.filter(|_| rises) {
-            prop_assert!(said.sequence > last, "the sequence {} follows {last}", said.sequence);
+            prop_assert!(actual.sequence > last, "the sequence {} follows {last}", actual.sequence);
         }
-        self.tokens.insert(expected, said);
+        self.tokens.insert(expected, actual);
         Ok(())
     }
 
@@ -221,7 +227,7 @@ impl Subject {
     }
 
     /// How far the store's time is ahead of the reference's.
-    fn behind(&self, reference: &Reference) -> Duration {
+    fn ahead_of(&self, reference: &Reference) -> Duration {
         self.elapsed().saturating_sub(self.trial.time().tick() * reference.elapsed)
     }
 }

@@ -1,4 +1,4 @@
-//! A store that keeps all promises but those that its flaw breaks.
+//! A store that keeps all promises except those that its flaw breaks.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) struct BrokenStore {
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) clock: ManualClock,
     time: StoreClock,
-    /// For the store whose waiters keep others waiting.
+    /// For [`Flaw::WaitsWithALock`].
     gate: tokio::sync::Mutex<()>,
 }
 
@@ -49,7 +49,7 @@ impl BrokenStore {
         }
     }
 
-    /// One call: an atomic step, unless the flaw is that it is none. Answers also whether it wrote.
+    /// One call: an atomic step, unless the flaw breaks it up. Also returns whether it wrote.
     async fn apply(&self, key: &Key, call: Call) -> Result<(Answer, bool)> {
         let refused_late = match (self.check(&call), self.flaw) {
             (Err(error), Flaw::ChecksAfterwards) => Some(error),
@@ -114,7 +114,7 @@ impl BrokenStore {
     }
 
     /// A call of a holder.
-    async fn fenced(&self, lease: &Lease, call: Call) -> Result<Effect> {
+    async fn holder_call(&self, lease: &Lease, call: Call) -> Result<Effect> {
         let sent = Sent::now(self.time.source());
         let (answer, wrote) = self.apply(lease.key(), call.clone()).await?;
         let effect = answer.into_effect()?;
@@ -122,7 +122,7 @@ impl BrokenStore {
         Ok(effect)
     }
 
-    /// Tells the lease how its call was answered, or, wrongly, something else or nothing.
+    /// Tells the lease the answer to its call; with a flaw, another answer or none.
     fn tell(&self, lease: &Lease, call: &Call, (effect, wrote): (Effect, bool), sent: &Sent) {
         let was_completed = effect == Effect::Lost(LostReason::Completed);
         let is_complete = matches!(call, Call::Complete { .. });
@@ -139,7 +139,7 @@ impl BrokenStore {
         lease.answered(call, effect, wrote, sent);
     }
 
-    /// What has expired, as far as the budget goes, and whether there is more.
+    /// The keys of expired records within the budget, and whether there are more.
     fn expired(&self, budget: usize) -> (Vec<Key>, bool) {
         let (kept, now) = (lock(&self.kept), self.now());
         let expired = |(key, record): (&Key, &Record)| match self.flaw {
@@ -157,7 +157,7 @@ impl BrokenStore {
         (expired, more)
     }
 
-    /// The moment before the call was sent, or, wrongly, after its answer came.
+    /// The moment before the call was sent; with a flaw, the moment after its answer came.
     async fn counted_from(&self, sent: Sent) -> Sent {
         if self.flaw != Flaw::CountsFromTheAnswer {
             return sent;
@@ -167,7 +167,7 @@ impl BrokenStore {
     }
 }
 
-/// Lets others run, and lets the caller drop the call.
+/// Yields, so that other calls run, and the caller can drop this one.
 async fn interrupted() {
     for _ in 0..2 {
         tokio::task::yield_now().await;

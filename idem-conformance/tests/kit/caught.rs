@@ -1,5 +1,4 @@
-//! Which case catches which flaw, first part: what is decided and written. Every case stands in one of
-//! the two parts.
+//! Which case catches which flaw, first part: flaws of decisions and writes. Every case is in one of the two parts.
 
 use crate::flaw::Flaw;
 
@@ -18,15 +17,15 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
             "execute::other_request_is_a_mismatch",
         ],
     ),
-    (Flaw::ForgetsFingerprints, &["fingerprint::it_stays_through_the_life_of_a_record"]),
-    (Flaw::MismatchEndsLease, &["fingerprint::mismatch_takes_nothing_from_the_holder"]),
+    (Flaw::ForgetsFingerprints, &["fingerprint::stays_the_same_for_the_life_of_a_record"]),
+    (Flaw::MismatchEndsLease, &["fingerprint::mismatch_does_not_affect_the_holder"]),
     (Flaw::GrantsSecondHolder, &["resend::lock_after_its_own_release_leaves_a_lease_that_ends"]),
     (
         Flaw::NeverTakesOver,
         &[
             "lock::other_owner_takes_over_when_the_lease_is_over",
             "cancel::many_dropped_locks_leave_a_usable_key",
-            "work::failure_keeps_the_key_when_told_to",
+            "work::failure_keeps_the_key_where_the_policy_says_so",
             "work::dropped_work_leaves_its_lease",
             "work::panicking_work_leaves_its_lease",
             "heartbeat::lease_ends_at_the_ceiling_and_not_before",
@@ -36,7 +35,7 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
         Flaw::RefusesItsHolder,
         &[
             "resend::late_lock_never_supersedes_its_own_holder",
-            "unsure::lock_whose_answer_was_lost_is_found_again",
+            "lost_answer::lock_whose_answer_was_lost_is_found_again",
         ],
     ),
     (
@@ -51,12 +50,9 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
     ),
     (
         Flaw::HidesWhatIsLeft,
-        &[
-            "lock::other_owner_is_told_what_is_left_of_the_lease",
-            "execute::second_caller_is_told_in_progress",
-        ],
+        &["lock::other_owner_gets_the_remaining_time_of_the_lease", "execute::second_caller_is_in_progress"],
     ),
-    (Flaw::ProlongsWhenResent, &["lease::resent_lock_gives_no_more_than_what_is_left"]),
+    (Flaw::ProlongsWhenResent, &["lease::resent_lock_does_not_extend_the_lease"]),
     (Flaw::KeepsAttempt, &["heartbeat::lease_ends_at_the_ceiling_and_not_before"]),
     (
         Flaw::KeepsSequence,
@@ -69,24 +65,24 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
     (
         Flaw::DropsCheckpoints,
         &[
-            "execute::waiting_caller_takes_over_from_the_dead",
+            "execute::waiting_caller_takes_over_from_a_crashed_holder",
             "lock::takeover_gets_the_checkpoint",
-            "checkpoint::empty_progress_is_a_checkpoint_all_the_same",
+            "checkpoint::empty_progress_is_a_checkpoint_too",
             "checkpoint::largest_progress_reaches_the_next_attempt",
             "work::failure_leaves_the_checkpoint",
-            "work::result_whose_record_is_gone_leaves_another_attempt_as_it_is",
+            "work::result_whose_record_is_gone_does_not_change_another_attempt",
         ],
     ),
     (Flaw::CountsAttemptsFromZero, &["lock::fresh_key_is_acquired"]),
     (
         Flaw::GrantsTooLong,
         &[
-            "lease::it_runs_out",
+            "lease::runs_out",
             "input::renew_refuses_a_lease_outside_its_limits",
             "input::checkpoint_above_the_limit_is_too_large",
         ],
     ),
-    (Flaw::MixesUpTimes, &["lease::it_carries_what_a_holder_needs"]),
+    (Flaw::MixesUpTimes, &["lease::has_the_values_of_its_claim"]),
     (Flaw::ForgetsWithTheLease, &["lock::record_outlasts_its_lease_by_the_retention"]),
     (
         Flaw::NeverForgets,
@@ -117,13 +113,13 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
             "complete::every_outcome_is_replayed_as_it_was_given",
             "execute::result_of_another_type_is_incompatible",
             "work::outcome_that_was_not_kept_is_unavailable_to_retries",
-            "unsure::completion_of_unknown_effect_is_never_released",
+            "lost_answer::completion_of_unknown_effect_is_never_released",
         ],
     ),
-    (Flaw::PeeksAtSomethingElse, &["peek::completion_at_hand_is_that_of_lock"]),
-    (Flaw::PeeksWithoutFingerprints, &["peek::other_fingerprint_has_nothing_at_hand"]),
-    (Flaw::PeeksAtTheUnfinished, &["peek::unfinished_key_has_nothing_at_hand"]),
-    (Flaw::PeeksAtCopies, &["peek::record_that_ended_has_nothing_at_hand"]),
+    (Flaw::PeeksAtSomethingElse, &["peek::peeked_completion_is_that_of_lock"]),
+    (Flaw::PeeksWithoutFingerprints, &["peek::other_fingerprint_peeks_nothing"]),
+    (Flaw::PeeksAtTheUnfinished, &["peek::unfinished_key_peeks_nothing"]),
+    (Flaw::PeeksAtCopies, &["peek::removed_or_expired_record_peeks_nothing"]),
     (
         Flaw::AcceptsAnyToken,
         &[
@@ -140,7 +136,7 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
             "release::is_superseded_after_the_completion_of_another",
             "release::is_superseded_after_the_release_of_another",
             "resend::release_changes_nothing_more",
-            "work::result_of_a_lost_lease_is_not_the_keys",
+            "work::result_of_a_lost_lease_does_not_become_the_keys",
         ],
     ),
     (
@@ -196,7 +192,7 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
         Flaw::OverwritesCompletion,
         &["complete::applies_again_after_its_own_completion", "resend::complete_is_the_same_completion"],
     ),
-    (Flaw::RefusesResentCompletion, &["unsure::completion_whose_answer_was_lost_is_found_again"]),
+    (Flaw::RefusesResentCompletion, &["lost_answer::completion_whose_answer_was_lost_is_found_again"]),
     (
         Flaw::CountsRetentionFromLock,
         &[
@@ -214,7 +210,7 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
         &[
             "renew::lease_is_never_shortened",
             "checkpoint::lease_is_never_shortened",
-            "lease::renewal_prolongs_it_for_all_clones",
+            "lease::renewal_extends_the_lease_for_all_clones",
         ],
     ),
     (
@@ -234,7 +230,7 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
         Flaw::WritesFirstStepOnly,
         &["checkpoint::higher_step_replaces_the_one_before", "checkpoint::step_of_an_earlier_attempt_counts"],
     ),
-    (Flaw::ReleaseRemovesAll, &["expire::what_has_not_expired_stays"]),
+    (Flaw::ReleaseRemovesAll, &["expire::unexpired_records_stay"]),
     (
         Flaw::ReleaseKeepsAll,
         &[
@@ -244,7 +240,7 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
             "release::record_without_a_checkpoint_is_removed",
             "release::record_with_a_checkpoint_is_kept_for_the_retention",
             "work::failure_releases_the_key",
-            "unsure::lock_of_unknown_effect_is_released",
+            "lost_answer::lock_of_unknown_effect_is_released",
         ],
     ),
     (
@@ -262,23 +258,20 @@ pub(crate) const DECIDED: &[(Flaw, &[&str])] = &[
     (
         Flaw::RemovesNothing,
         &[
-            "heartbeat::loss_of_the_lease_is_told_to_the_work",
+            "heartbeat::loss_of_the_lease_is_visible_to_the_work",
             "remove::live_lease_is_removed_by_force",
             "remove::completed_record_is_removed",
-            "work::result_whose_record_is_gone_overwrites_nobody",
+            "work::result_whose_record_is_gone_does_not_overwrite_another",
         ],
     ),
-    (
-        Flaw::SaysRemoved,
-        &["remove::nothing_is_there_to_remove", "remove::forgotten_record_is_not_there_to_remove"],
-    ),
+    (Flaw::SaysRemoved, &["remove::missing_record_is_not_removed", "remove::expired_record_is_not_removed"]),
     (Flaw::RemovesAll, &["remove::other_keys_stay", "scope::removal_in_one_scope_leaves_the_other"]),
     (Flaw::SweepsNothing, &["expire::every_kind_of_expired_record_is_removed_once"]),
-    (Flaw::SweepsLapsed, &["expire::what_has_not_expired_stays"]),
+    (Flaw::SweepsLapsed, &["expire::unexpired_records_stay"]),
     (
         Flaw::SweepsByFirstDeadline,
         &["expire::key_used_again_is_not_swept", "expire::renewed_lease_is_not_swept"],
     ),
-    (Flaw::SweepsBeyondBudget, &["expire::budget_of_nothing_removes_nothing"]),
-    (Flaw::SaysNoMore, &["expire::budget_is_kept_and_what_remains_is_told"]),
+    (Flaw::SweepsBeyondBudget, &["expire::budget_of_zero_removes_nothing"]),
+    (Flaw::SaysNoMore, &["expire::budget_is_kept_and_the_rest_is_reported"]),
 ];

@@ -1,4 +1,4 @@
-//! Which case catches which flaw, second part: what is around the decision.
+//! Which case catches which flaw, second part: flaws of everything around the decision.
 
 use crate::flaw::Flaw;
 
@@ -7,12 +7,12 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
     (
         Flaw::OneRecordForAll,
         &[
-            "lock::keys_do_not_touch_one_another",
+            "lock::keys_do_not_affect_one_another",
             "scope::one_client_key_in_two_scopes_is_two_keys",
             "scope::shared_scope_is_a_scope_of_its_own",
-            "scope::scope_and_client_key_do_not_run_together",
-            "scope::longest_and_strangest_keys_are_apart",
-            "race::many_keys_at_once_do_not_mix",
+            "scope::scope_and_client_key_are_not_concatenated",
+            "scope::longest_and_unusual_keys_are_distinct",
+            "race::concurrent_keys_do_not_mix",
         ],
     ),
     (
@@ -20,7 +20,7 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
         &[
             "race::one_of_128_lockers_acquires",
             "race::one_of_128_takes_over",
-            "race::sweep_takes_no_key_that_is_used_again",
+            "race::sweep_does_not_remove_a_key_that_is_used_again",
             "race::one_outcome_of_racing_completions_is_kept",
             "race::late_completion_or_takeover_wins",
             "race::late_renewal_or_takeover_wins",
@@ -46,7 +46,7 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
     ),
     (
         Flaw::SettledAtOnce,
-        &["wait::live_lease_is_not_settled_in_time", "wait::waiters_block_nobody_and_are_all_woken"],
+        &["wait::live_lease_is_not_settled_in_time", "wait::waiters_do_not_block_others_and_are_all_woken"],
     ),
     (
         Flaw::NeverSettled,
@@ -63,8 +63,8 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
             "wait::renewal_keeps_waiting",
         ],
     ),
-    (Flaw::WaitsWithALock, &["wait::waiters_block_nobody_and_are_all_woken"]),
-    (Flaw::OverflowsWhenItWaits, &["wait::longest_timeout_is_no_fault"]),
+    (Flaw::WaitsWithALock, &["wait::waiters_do_not_block_others_and_are_all_woken"]),
+    (Flaw::OverflowsWhenItWaits, &["wait::longest_timeout_is_accepted"]),
     (Flaw::PollsOnly, &["wait::completion_wakes_sooner_than_polling_would"]),
     (
         Flaw::CountsFromTheAnswer,
@@ -73,13 +73,13 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
             "lease::validity_counts_from_before_renew_was_sent",
         ],
     ),
-    (Flaw::TellsNoRenewal, &["lease::checkpoint_prolongs_it", "heartbeat::lease_of_long_work_is_kept"]),
+    (Flaw::TellsNoRenewal, &["lease::checkpoint_extends_the_lease", "heartbeat::lease_of_long_work_is_kept"]),
     (
         Flaw::TellsEveryRenewal,
         &[
             "checkpoint::equal_step_writes_nothing",
             "checkpoint::lower_step_writes_nothing",
-            "lease::refused_renewal_does_not_prolong_it",
+            "lease::refused_renewal_does_not_extend_the_lease",
         ],
     ),
     (
@@ -92,15 +92,15 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
             "work::completion_by_the_work_outweighs_its_failure",
         ],
     ),
-    (Flaw::TellsEveryCompletion, &["lease::refused_completion_is_none"]),
+    (Flaw::TellsEveryCompletion, &["lease::refused_completion_completes_no_lease"]),
     (
         Flaw::TellsNoLoss,
-        &["lease::loss_is_known_to_all_clones", "heartbeat::loss_of_the_lease_is_told_to_the_work"],
+        &["lease::loss_is_known_to_all_clones", "heartbeat::loss_of_the_lease_is_visible_to_the_work"],
     ),
     (Flaw::TellsCompletionAsLoss, &["lease::completion_is_known_from_a_refusal"]),
     (Flaw::FollowsTheWallClock, &["lease::step_of_the_wall_clock_changes_nothing"]),
     (Flaw::RestartsSequences, &["lease::sequence_rises_across_removal"]),
-    (Flaw::ChecksNothing, &["input::refused_lock_leaves_the_holder_alone"]),
+    (Flaw::ChecksNothing, &["input::refused_lock_does_not_affect_the_holder"]),
     (
         Flaw::ChecksAfterwards,
         &[
@@ -114,13 +114,10 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
             "work::result_that_is_too_large_is_unavailable_to_retries",
         ],
     ),
-    (Flaw::RefusesLongTimes, &["input::lock_accepts_the_longest_times_there_are"]),
+    (Flaw::RefusesLongTimes, &["input::lock_accepts_the_longest_allowed_times"]),
     (
         Flaw::RefusesHoldersWhenFull,
-        &[
-            "full::holder_goes_on_however_much_others_keep",
-            "full::known_key_is_taken_over_however_much_others_keep",
-        ],
+        &["full::holder_is_served_by_a_full_store", "full::known_key_is_taken_over_in_a_full_store"],
     ),
     (
         Flaw::ClosesOnce,
@@ -135,10 +132,10 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
         &[
             "corrupt::completed_record_is_an_error_to_every_reader",
             "corrupt::locked_record_is_an_error_to_every_reader",
-            "corrupt::holder_of_an_altered_record_is_told",
+            "corrupt::altered_record_is_an_error_to_its_holder",
         ],
     ),
-    (Flaw::CorruptsNeighbours, &["corrupt::other_keys_are_as_they_were"]),
+    (Flaw::CorruptsNeighbours, &["corrupt::other_keys_are_unaffected"]),
     (Flaw::ReopensEmpty, &["durable::expired_records_are_swept_after_reopening"]),
     (
         Flaw::ReopensWithoutLocks,
@@ -152,16 +149,16 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
             "durable::release_and_removal_outlive_reopening",
             "durable::renewal_outlives_reopening",
             "durable::takeover_outlives_reopening",
-            "durable::times_go_on_across_reopening",
+            "durable::time_continues_across_reopening",
         ],
     ),
     (
         Flaw::ReopensWithoutHighWater,
         &[
             "durable::sequence_rises_across_reopening",
-            "durable::clock_set_back_while_closed_stops_no_time",
-            "durable::sleep_before_reopening_ends_nothing",
-            "durable::clock_set_back_while_closed_repeats_no_sequence",
+            "durable::clock_set_back_while_closed_does_not_stop_time",
+            "durable::suspend_before_reopening_ends_nothing",
+            "durable::clock_set_back_while_closed_does_not_repeat_sequences",
         ],
     ),
     (

@@ -113,7 +113,7 @@ pub(crate) enum Flaw {
 }
 
 impl Flaw {
-    /// Whether the store has anything at hand.
+    /// Whether `peek` of a store with this flaw answers.
     pub(crate) fn peeks(self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! The harness of a broken store: it has all abilities, so that every case can be run.
+//! The harness of a broken store. It has all abilities, so that every case can run.
 
 use std::sync::{Arc, Mutex};
 

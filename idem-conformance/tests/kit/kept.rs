@@ -1,4 +1,4 @@
-//! What a broken store keeps.
+//! The data of a broken store.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,16 +11,16 @@ use idem_core::{Error, ErrorKind, Key, Result};
 use crate::flaw::Flaw;
 use crate::tamper::half;
 
-/// What the store keeps.
+/// The data of the store.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Kept {
     pub(crate) records: BTreeMap<Key, Record>,
     /// Every record as it was written first.
     pub(crate) first: BTreeMap<Key, Record>,
     pub(crate) corrupt: BTreeSet<Key>,
-    /// What was peeked at.
+    /// Copies of what `peek` has answered, for [`Flaw::PeeksAtCopies`].
     pub(crate) peeked: BTreeMap<Key, Replay>,
-    /// How far time had come; none before the first write.
+    /// The time of the last write.
     pub(crate) mark: Option<ClockMark>,
     pub(crate) last_sequence: u64,
     pub(crate) is_closed: bool,
@@ -66,6 +66,6 @@ impl Kept {
 }
 
 pub(crate) fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
-    // A panic in another case spoils nothing here.
+    // A panic in another case does no harm here.
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

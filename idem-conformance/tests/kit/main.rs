@@ -1,4 +1,4 @@
-//! The kit against broken stores: every case is shown to be able to fail.
+//! The kit against broken stores: every case can fail.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod broken;
@@ -23,11 +23,11 @@ use tokio::task::JoinSet;
 
 type Make = fn() -> Fresh;
 
-/// The threads on which panics are expected, and kept quiet.
+/// The name of threads on which panics are expected, and not printed.
 const BROKEN: &str = "broken-store";
-/// A case that has not ended by then hangs, and is as good as failed.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// A flaw that shows in a race only may stay hidden once, hardly so often.
+/// A case that takes longer hangs, and counts as failed.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// A flaw that only shows in a race may stay hidden in one try, but hardly in all.
 const TRIES: u32 = 10;
 
 #[test]
@@ -92,7 +92,7 @@ fn model_fails_on_a_store_with_a_flaw() {
         ("reopened", || fresh(async || BrokenHarness::new(Flaw::ReopensWithFirstWrites))),
     ];
     for (name, harness) in broken {
-        // Enough for any of them to show; the first that shows it is the last that is run.
+        // Enough sequences for any flaw to show. The run ends with the first sequence that shows it.
         let failed = panics(|| run_model_sequences(name, harness, 2_000));
         assert!(failed, "the model should have failed: {name}");
     }
@@ -118,14 +118,14 @@ fn caught() -> impl Iterator<Item = &'static (Flaw, &'static [&'static str])> {
 async fn is_caught(flaw: Flaw, case: &'static Case) -> bool {
     for _ in 0..TRIES {
         let run = tokio::spawn(check(case, Box::new(BrokenHarness::new(flaw))));
-        if !matches!(tokio::time::timeout(PATIENCE, run).await, Ok(Ok(()))) {
+        if !matches!(tokio::time::timeout(TIMEOUT, run).await, Ok(Ok(()))) {
             return true;
         }
     }
     false
 }
 
-/// Whether `body` panics, on a thread on which it may.
+/// Whether `body` panics. It runs on a thread whose panics are not printed.
 fn panics(body: impl FnOnce() + Send + std::panic::UnwindSafe) -> bool {
     quiet();
     std::thread::scope(|scope| {
@@ -139,7 +139,7 @@ fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(4).thread_name(BROKEN).enable_all().build().unwrap()
 }
 
-/// Keeps panics on [`BROKEN`] threads out of the output, which would be hundreds of pages.
+/// Does not print panics on [`BROKEN`] threads, which would fill hundreds of pages.
 fn quiet() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

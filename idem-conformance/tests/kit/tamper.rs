@@ -1,4 +1,4 @@
-//! What a store with a flaw decides, and what it writes.
+//! The decisions and writes of a store with a flaw.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use idem_core::{Effect, Fingerprint, LostReason, Outcome, Owner, Token};
 
 use crate::flaw::Flaw;
 
-/// What `decide` says, with `flaw`.
+/// The decision of `decide`, altered by `flaw`.
 pub(crate) fn flawed(flaw: Flaw, record: Option<&Record>, mut call: Call, now: Timestamp) -> Decision {
     let mut record = record.cloned();
     if flaw != Flaw::NeverForgets {
@@ -21,7 +21,7 @@ pub(crate) fn flawed(flaw: Flaw, record: Option<&Record>, mut call: Call, now: T
     decision
 }
 
-/// Shows `decide` something other than what there is.
+/// Alters the record or the call before `decide` sees it.
 fn before(flaw: Flaw, record: &mut Option<Record>, call: &mut Call, now: Timestamp) {
     let Some(stored) = record.as_mut() else { return };
     let same_owner = matches!(call, Call::Lock { claim, .. } if claim.owner == stored.token.owner);
@@ -74,7 +74,7 @@ fn before(flaw: Flaw, record: &mut Option<Record>, call: &mut Call, now: Timesta
     }
 }
 
-/// Answers and writes something other than what `decide` says.
+/// Alters the decision of `decide`.
 fn after(flaw: Flaw, record: Option<&Record>, call: &Call, decision: &mut Decision, now: Timestamp) {
     let resent = record.is_some_and(|record| Some(record.token) == token_of(call));
     match (flaw, &mut decision.answer, call) {
@@ -136,7 +136,7 @@ fn after(flaw: Flaw, record: Option<&Record>, call: &Call, decision: &mut Decisi
     }
 }
 
-/// Alters what is written.
+/// Alters the record that is written.
 fn written(flaw: Flaw, before: Option<&Record>, call: &Call, put: &mut Record, now: Timestamp) {
     let locked_before = before.and_then(|record| match &record.state {
         State::Locked(locked) => Some(locked),
@@ -192,7 +192,7 @@ fn written(flaw: Flaw, before: Option<&Record>, call: &Call, put: &mut Record, n
     }
 }
 
-/// What a store leaves that is interrupted in the middle of a write.
+/// The record that an interrupted write leaves.
 pub(crate) fn half(mut record: Record) -> Record {
     record.attempt = 0;
     record.token.owner = Owner::from_bytes([0; 16]);

@@ -1,5 +1,5 @@
-//! The kit against a store in one page, a map of encoded records under one lock: what a store of your own
-//! looks like (`map_store.rs`), and how it is brought to the kit (`map_harness.rs`).
+//! The kit against a small store, a map of encoded records under one lock. `map_store.rs` shows what a store of
+//! your own looks like, and `map_harness.rs` how to run the kit on it.
 
 mod map_harness;
 mod map_store;
@@ -17,8 +17,8 @@ async fn harness() -> MapHarness {
     MapHarness::manual()
 }
 
-/// On a clock that nobody can move, as a server's is, the cases wait instead. All at once, since they mostly
-/// sleep; each failure is named.
+/// On a clock that cannot be moved, such as a server's, the cases wait. They run all at once, since they mostly sleep;
+/// each failure is named.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_holds_on_a_real_clock() {
     let mut runs = JoinSet::new();

@@ -1,4 +1,4 @@
-//! The harness of the store in one page: everything that the kit can make use of.
+//! The harness of the small store, with every ability that the kit can use.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,17 +18,17 @@ pub(crate) struct MapHarness {
 }
 
 impl MapHarness {
-    /// On a clock that the cases move.
+    /// A store on a clock that the cases move.
     pub(crate) fn manual() -> Self {
         Self::new(manual_time(), true)
     }
 
-    /// The same, and sequences that begin anew with a record that was removed.
+    /// The same, with sequences that begin anew after a record was removed.
     pub(crate) fn without_strict_sequence() -> Self {
         Self::new(manual_time(), false)
     }
 
-    /// On the system's clock: the cases wait.
+    /// A store on the system's clock, for which the cases wait.
     pub(crate) fn real(tick: Duration) -> Self {
         Self::new(Time::Real { tick }, true)
     }

@@ -1,6 +1,6 @@
-//! A whole store in one page: a map of encoded records, and `decide` under its lock.
+//! A whole store in little code: a map of encoded records, and `decide` under its lock.
 //!
-//! It is what a backend has to do and no more, and it has all the capabilities that the kit can test.
+//! It does what a backend has to do and no more, and it has all the capabilities that the kit can test.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use idem_core::error::Operation;
 use idem_core::record::Record;
 use idem_core::{Capabilities, Expired, Key, Result};
 
-/// What outlives a `MapStore`, as a file would.
+/// The data that outlives a `MapStore`, as a file would.
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
     pub(crate) records: BTreeMap<Key, Vec<u8>>,
@@ -52,7 +52,7 @@ impl MapStore {
         Self { disk: Arc::clone(disk), waiters: Arc::default(), time, max_bytes, strict_sequence }
     }
 
-    /// The same records for another user.
+    /// A second store on the same records.
     pub(crate) fn another(&self) -> Self {
         Self {
             disk: Arc::clone(&self.disk),
@@ -63,7 +63,7 @@ impl MapStore {
         }
     }
 
-    /// Every call that changes a record: one step under one lock.
+    /// Carries out a call that changes a record: one step under one lock.
     fn step(&self, key: &Key, mut call: Call) -> Result<Applied> {
         let operation = call.operation();
         let mut disk = lock(&self.disk);
@@ -123,7 +123,7 @@ impl Transition for MapStore {
     async fn expire(&self, budget: usize) -> Result<Expired> {
         let (mut disk, now) = (lock(&self.disk), self.time.now());
         let expired = |(key, bytes): (&Key, &Vec<u8>)| {
-            // What cannot be read is not known to have expired.
+            // A record that cannot be read is not known to have expired.
             let record = codec::decode(key, bytes, ChecksumScope::Whole, now).ok()?;
             record.is_expired(now).then_some(*key)
         };
@@ -149,6 +149,6 @@ impl Transition for MapStore {
 store_from_transition!(MapStore);
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Every step above leaves the map whole, so a panic elsewhere spoils nothing.
+    // Every step leaves the map whole, so a panic elsewhere does no harm.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

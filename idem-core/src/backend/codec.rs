@@ -70,7 +70,7 @@ enum Body<'a> {
 ///
 /// # Errors
 /// [`ErrorKind::TooLarge`] when its length cannot be encoded. No record that fits in memory is that large.
-pub fn encode(key: &Key, record: &Record, cover: ChecksumScope) -> Result<Vec<u8>> {
+pub fn encode(key: &Key, record: &Record, checksum_scope: ChecksumScope) -> Result<Vec<u8>> {
     let (state, first, second, step, body) = parts(record);
     let mut bytes = Vec::with_capacity(HEADER_LEN + body_bound(&body) + CHECKSUM_LEN);
     bytes.extend_from_slice(&[VERSION, state]);
@@ -85,7 +85,7 @@ pub fn encode(key: &Key, record: &Record, cover: ChecksumScope) -> Result<Vec<u8
         Error::new(ErrorKind::TooLarge, Operation::Complete, "the record cannot be encoded")
             .with_source(source)
     })?;
-    let checksum = checksum(key, covered_part(&bytes, cover));
+    let checksum = checksum(key, covered_part(&bytes, checksum_scope));
     bytes.extend_from_slice(&checksum.to_be_bytes());
     Ok(bytes)
 }
@@ -95,8 +95,8 @@ pub fn encode(key: &Key, record: &Record, cover: ChecksumScope) -> Result<Vec<u8
 /// # Errors
 /// [`ErrorKind::Corrupt`] for bytes that [`encode`] did not write for this key, [`ErrorKind::Incompatible`]
 /// for a newer version. Never panics, and never allocates more than the bytes that it is given.
-pub fn decode(key: &Key, bytes: &[u8], cover: ChecksumScope, as_of: Timestamp) -> Result<Record> {
-    let (header, body) = split(key, bytes, cover)?;
+pub fn decode(key: &Key, bytes: &[u8], checksum_scope: ChecksumScope, as_of: Timestamp) -> Result<Record> {
+    let (header, body) = split(key, bytes, checksum_scope)?;
     let state = match (header.state, read_body(body)?) {
         (1 | 2, Body::Locked { progress }) => State::Locked(Locked {
             held: header.state == 1,
@@ -162,7 +162,7 @@ struct Header {
 }
 
 /// Checks version, length and checksum, and takes the header apart.
-fn split<'a>(key: &Key, bytes: &'a [u8], cover: ChecksumScope) -> Result<(Header, &'a [u8])> {
+fn split<'a>(key: &Key, bytes: &'a [u8], checksum_scope: ChecksumScope) -> Result<(Header, &'a [u8])> {
     match bytes.first() {
         None => return Err(corrupt("the record is empty".to_owned())),
         Some(&VERSION) => {}
@@ -177,7 +177,7 @@ fn split<'a>(key: &Key, bytes: &'a [u8], cover: ChecksumScope) -> Result<(Header
         return Err(corrupt(format!("the record has {} bytes, too few for a header", bytes.len())));
     }
     let (covered, stored) = bytes.split_at(bytes.len() - CHECKSUM_LEN);
-    if stored != checksum(key, covered_part(covered, cover)).to_be_bytes() {
+    if stored != checksum(key, covered_part(covered, checksum_scope)).to_be_bytes() {
         return Err(corrupt("the checksum does not match".to_owned()));
     }
     let header = Header {
@@ -210,8 +210,8 @@ fn read_body(bytes: &[u8]) -> Result<Body<'_>> {
     Ok(body)
 }
 
-fn covered_part(record: &[u8], cover: ChecksumScope) -> &[u8] {
-    match cover {
+fn covered_part(record: &[u8], checksum_scope: ChecksumScope) -> &[u8] {
+    match checksum_scope {
         ChecksumScope::Whole => record,
         ChecksumScope::Body => &record[FINGERPRINT_AT..],
     }

@@ -62,13 +62,13 @@ pub enum Call {
 /// The answer to a call, and the change that must be made to the record for the answer to be true.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// What the caller is told.
+    /// The answer to the caller.
     pub answer: Answer,
     /// What becomes of the record.
     pub change: Change,
 }
 
-/// What the caller is told.
+/// The answer to the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// To `lock`: acquired.
@@ -159,7 +159,7 @@ pub fn decide(record: Option<&Record>, call: Call, now: Timestamp) -> Decision {
             if locked.checkpoint.is_none() {
                 return Change::Remove;
             }
-            // There is no lease any more, so the retention counts from now.
+            // There is no longer a lease, so the retention counts from now.
             put_locked(record, Locked { held: false, deadline: now, ..locked.clone() }, now)
         }),
         Call::Remove { force } => match record {

@@ -96,8 +96,8 @@ pub trait Transition: Debug + Send + Sync + 'static {
 
     /// [`Store::get`](crate::Store::get): what is kept for `key`, `None` also once it has expired.
     ///
-    /// Set [`as_of`](Record::as_of) to the store's time now: what is left of a lease is told by it, and to those who wait a
-    /// record that always says when it was written is a lease that never ends.
+    /// Set [`as_of`](Record::as_of) to the store's time now: the remaining time of a lease is computed from it. If it
+    /// were always the time of writing, a lease would never end for those who wait.
     fn get(&self, key: &Key) -> impl Future<Output = Result<Option<Record>>> + Send;
 
     /// [`Store::expire`](crate::Store::expire): removes at most `budget` expired records.
@@ -140,7 +140,7 @@ pub trait Transition: Debug + Send + Sync + 'static {
 /// What [`Transition::apply`] did.
 #[derive(Debug)]
 pub struct Applied {
-    /// What the caller is told.
+    /// The answer to the caller.
     pub answer: Answer,
     /// Whether the record was changed.
     pub wrote: bool,

@@ -57,7 +57,7 @@ impl Waiters {
                 return Ok(false);
             }
             let look_again = over.min(Instant::now() + remaining.min(LONGEST_PAUSE));
-            // Woken or not, the next look at the record decides.
+            // Woken or not, the waiter reads the record again, and that decides.
             let _ = timeout_at(look_again, woken).await;
         }
     }

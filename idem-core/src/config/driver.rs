@@ -1,4 +1,4 @@
-//! What a backend tells the registry about itself.
+//! How a backend describes itself to the registry.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -16,8 +16,8 @@ use crate::lease::{Lease, LockAnswer, Sent};
 use crate::record::Replay;
 use crate::store::{SettledWait, Store};
 
-/// How long releasing a lease may take whose caller has given up.
-const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long it may take to release a lease whose caller has given up.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Whether the work may run.
 pub(super) enum Acquisition {
@@ -95,12 +95,12 @@ async fn release_unknown<S: Store + ?Sized>(store: &S, key: &Key, claim: &Claim)
         }
         Result::<()>::Ok(())
     };
-    warn_unless_released(key, timeout(RELEASE_PATIENCE, release).await.is_ok_and(|done| done.is_ok()));
+    warn_unless_released(key, timeout(RELEASE_TIMEOUT, release).await.is_ok_and(|done| done.is_ok()));
 }
 
 /// Releases a lease under which no work has begun.
 async fn release<S: Store + ?Sized>(store: &S, lease: &Lease) {
-    let released = timeout(RELEASE_PATIENCE, store.release(lease)).await;
+    let released = timeout(RELEASE_TIMEOUT, store.release(lease)).await;
     warn_unless_released(lease.key(), released.is_ok_and(|done| done.is_ok()));
 }
 

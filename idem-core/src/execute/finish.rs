@@ -65,7 +65,7 @@ pub(super) async fn complete<S: Store + ?Sized>(
     }
 }
 
-/// The record is gone, but the work is done: keep its result if nobody else has begun meanwhile.
+/// The record is gone, but the work is done: keep its result if no other attempt has begun meanwhile.
 async fn complete_again<S: Store + ?Sized>(
     store: &S,
     lease: &Lease,

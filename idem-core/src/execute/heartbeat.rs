@@ -15,8 +15,9 @@ use crate::error::{Error, ErrorKind, Operation};
 use crate::lease::Lease;
 use crate::store::Store;
 
-/// A store that commits to a disk or waits for replicas needs at least this, however short the lease.
-const SHORTEST_PATIENCE: Duration = Duration::from_millis(100);
+/// The least time given to a renewal, however short the lease: stores that commit to a disk or wait for replicas need
+/// it.
+const MIN_RENEWAL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Runs `work` to its end and renews `lease` beside it, in the same task.
 ///
@@ -46,7 +47,7 @@ async fn renew_until_lost<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &
     // A third of the lease: two renewals may fail, or get no answer, before the lease is over.
     let regular = policy.lease / 3;
     let after_failure = policy.lease / 12;
-    let patience = (policy.lease / 6).max(SHORTEST_PATIENCE);
+    let renewal_timeout = (policy.lease / 6).max(MIN_RENEWAL_TIMEOUT);
     let begun = Instant::now();
     // A `lock` that was sent again may have found little left of its own lease.
     let mut pause = lease.remaining().min(policy.lease) / 3;
@@ -56,8 +57,8 @@ async fn renew_until_lost<S: Store + ?Sized>(store: &S, lease: &Lease, policy: &
         if left < MIN_DURATION || lease.is_completed() {
             return;
         }
-        let renewal = timeout(patience, store.renew(lease, policy.lease.min(left))).await;
-        match renewal.unwrap_or_else(|_| Err(no_answer(patience))) {
+        let renewal = timeout(renewal_timeout, store.renew(lease, policy.lease.min(left))).await;
+        match renewal.unwrap_or_else(|_| Err(no_answer(renewal_timeout))) {
             Ok(Effect::Applied) => pause = regular,
             // The work completed its key itself, and may not know it, because the answer to that call was lost. The
             // store has told the lease.
@@ -89,7 +90,7 @@ fn worth_another(error: &Error, lease: &Lease) -> bool {
     }
 }
 
-fn no_answer(patience: Duration) -> Error {
-    let message = format!("the store gave no answer within {patience:?}");
+fn no_answer(renewal_timeout: Duration) -> Error {
+    let message = format!("the store gave no answer within {renewal_timeout:?}");
     Error::new(ErrorKind::Timeout, Operation::Renew, message)
 }

@@ -70,7 +70,7 @@ impl Policy {
     /// Renewals extend the lease until `ceiling` after the work began and no longer, so from then on another attempt
     /// may run. A first lease that is longer than `ceiling` is not cut short.
     ///
-    /// This keeps work that hangs from holding its key for ever. Default: ten times the lease. Zero: the lease is never
+    /// This keeps work that hangs from holding its key forever. Default: ten times the lease. Zero: the lease is never
     /// renewed while the work runs.
     #[must_use]
     pub fn renew_for(self, ceiling: Duration) -> Self {

@@ -20,8 +20,8 @@
 //! `remove`, `expire`. No label has a client's text or any other value without a bound.
 //!
 //! The first three come from `execute`, the next six from [`Observed`], which [`Registry::open`](crate::Registry::open)
-//! puts around a store when the feature is on; a store that is opened without a registry is wrapped by hand. A store
-//! counts what no call shows: the records that it [`expired`] by itself, and those that it [`evicted`].
+//! puts around a store when the feature is on; a store that is opened without a registry has to be wrapped explicitly. The
+//! store itself counts what no call shows: the records that it [`expired`] by itself, and those that it [`evicted`].
 
 mod counts;
 mod observed;

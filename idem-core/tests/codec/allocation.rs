@@ -1,4 +1,4 @@
-//! No bytes, however hostile, make the decoder allocate more than they are.
+//! No bytes, however hostile, make the decoder allocate more than their own size.
 
 use allocation_counter::measure;
 use idem_core::Outcome;
@@ -6,15 +6,15 @@ use idem_core::backend::codec::{ChecksumScope, HEADER_LEN, decode, encode};
 use idem_core::typed::decode_value;
 use proptest::prelude::*;
 
-use crate::support::{AS_OF, any_cover, any_record, completed, key, locked, sealed, value};
+use crate::support::{AS_OF, any_checksum_scope, any_record, completed, key, locked, sealed, value};
 
-/// For the texts of an error and its source.
+/// Allowed for the texts of an error and its source.
 const OVERHEAD: u64 = 1_024;
 
 #[track_caller]
-fn peak(bytes: &[u8], cover: ChecksumScope) -> u64 {
+fn peak(bytes: &[u8], checksum_scope: ChecksumScope) -> u64 {
     measure(|| {
-        let _either = std::hint::black_box(decode(&key(), bytes, cover, AS_OF));
+        let _either = std::hint::black_box(decode(&key(), bytes, checksum_scope, AS_OF));
     })
     .bytes_max
 }
@@ -70,19 +70,19 @@ fn absurd_length_in_a_typed_result_allocates_in_proportion_only() {
 
 proptest! {
     #[test]
-    fn whole_record_allocates_no_more_than_its_size(record in any_record(), cover in any_cover()) {
-        let bytes = encode(&key(), &record, cover).unwrap();
-        prop_assert!(peak(&bytes, cover) <= bytes.len() as u64 + OVERHEAD);
+    fn whole_record_allocates_no_more_than_its_size(record in any_record(), checksum_scope in any_checksum_scope()) {
+        let bytes = encode(&key(), &record, checksum_scope).unwrap();
+        prop_assert!(peak(&bytes, checksum_scope) <= bytes.len() as u64 + OVERHEAD);
     }
 
     #[test]
     fn hostile_record_allocates_no_more_than_its_size(
         state in 1..4_u8,
         body in prop::collection::vec(any::<u8>(), 0..300),
-        cover in any_cover(),
+        checksum_scope in any_checksum_scope(),
     ) {
         let header = [&[1, state][..], &[0; HEADER_LEN - 2]].concat();
-        let bytes = sealed(&key(), &header, &body, cover);
-        prop_assert!(peak(&bytes, cover) <= bytes.len() as u64 + OVERHEAD);
+        let bytes = sealed(&key(), &header, &body, checksum_scope);
+        prop_assert!(peak(&bytes, checksum_scope) <= bytes.len() as u64 + OVERHEAD);
     }
 }

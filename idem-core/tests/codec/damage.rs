@@ -1,23 +1,25 @@
-//! Bytes that are not what was written: an error or the value as it was, never a panic.
+//! Bytes that differ from what was written decode to an error or to the value that was written, and never panic.
 
 use idem_core::backend::codec::{CHECKSUM_LEN, ChecksumScope, HEADER_LEN, decode, encode};
 use idem_core::record::{Checkpoint, Record, State};
 use idem_core::{ErrorKind, Fingerprint, Outcome};
 use proptest::prelude::*;
 
-use crate::support::{AS_OF, COVERS, any_cover, any_record, key, locked, other_key, sealed, value};
+use crate::support::{
+    AS_OF, CHECKSUM_SCOPES, any_checksum_scope, any_record, key, locked, other_key, sealed, value,
+};
 
 #[test]
 fn record_moved_to_another_key_is_corrupt() {
-    for cover in COVERS {
-        let bytes = encode(&key(), &value(b"3 apples"), cover).unwrap();
-        let error = decode(&other_key(), &bytes, cover, AS_OF).unwrap_err();
+    for checksum_scope in CHECKSUM_SCOPES {
+        let bytes = encode(&key(), &value(b"3 apples"), checksum_scope).unwrap();
+        let error = decode(&other_key(), &bytes, checksum_scope, AS_OF).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
     }
 }
 
 #[test]
-fn record_read_with_the_other_cover_is_corrupt() {
+fn record_read_with_the_other_checksum_scope_is_corrupt() {
     for (written, read) in
         [(ChecksumScope::Whole, ChecksumScope::Body), (ChecksumScope::Body, ChecksumScope::Whole)]
     {
@@ -50,8 +52,8 @@ fn any_flipped_bit_behind_the_header_is_corrupt_when_the_body_is_covered() {
     }
 }
 
-/// Such a header is the script's to write: a flipped bit there may pass, but never changes what was asked
-/// for, saved or answered.
+/// Scripts write such a header, so a flipped bit in it may go unnoticed, but it never changes the fingerprint, the
+/// checkpoint or the outcome.
 #[test]
 fn flipped_header_bit_never_changes_fingerprint_or_body_when_the_body_is_covered() {
     for record in [locked(true, Some(b"charged")), value(b"3 apples")] {
@@ -66,10 +68,10 @@ fn flipped_header_bit_never_changes_fingerprint_or_body_when_the_body_is_covered
 
 #[test]
 fn every_truncation_is_corrupt() {
-    for cover in COVERS {
-        let bytes = encode(&key(), &value(b"3 apples"), cover).unwrap();
+    for checksum_scope in CHECKSUM_SCOPES {
+        let bytes = encode(&key(), &value(b"3 apples"), checksum_scope).unwrap();
         for length in 0..bytes.len() {
-            let error = decode(&key(), &bytes[..length], cover, AS_OF).unwrap_err();
+            let error = decode(&key(), &bytes[..length], checksum_scope, AS_OF).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{length} bytes");
         }
     }
@@ -81,14 +83,14 @@ proptest! {
     #[test]
     fn mutated_record_is_an_error_or_the_value_as_it_was(
         record in any_record(),
-        cover in any_cover(),
+        checksum_scope in any_checksum_scope(),
         mutations in prop::collection::vec(mutation(), 1..5),
     ) {
-        let mut bytes = encode(&key(), &record, cover).unwrap();
+        let mut bytes = encode(&key(), &record, checksum_scope).unwrap();
         for mutation in mutations {
             mutation.apply(&mut bytes);
         }
-        match (decode(&key(), &bytes, cover, AS_OF), cover) {
+        match (decode(&key(), &bytes, checksum_scope, AS_OF), checksum_scope) {
             (Ok(read), ChecksumScope::Whole) => prop_assert_eq!(read, record),
             (Ok(read), ChecksumScope::Body) => prop_assert_eq!(covered(&read), covered(&record)),
             (Err(error), _) => prop_assert!(is_damage(error.kind()), "{error}"),
@@ -96,22 +98,22 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_are_an_error(bytes in prop::collection::vec(any::<u8>(), 0..400), cover in any_cover()) {
-        let error = decode(&key(), &bytes, cover, AS_OF).unwrap_err();
+    fn random_bytes_are_an_error(bytes in prop::collection::vec(any::<u8>(), 0..400), checksum_scope in any_checksum_scope()) {
+        let error = decode(&key(), &bytes, checksum_scope, AS_OF).unwrap_err();
         prop_assert!(is_damage(error.kind()), "{error}");
     }
 
-    /// Past the checksum: whoever can write the store may write this.
+    /// A valid checksum does not make a body trusted: anyone who can write to the store can make one.
     #[test]
     fn random_body_under_a_right_checksum_is_an_error_or_a_value(
         header in prop::collection::vec(any::<u8>(), HEADER_LEN),
         state in 0..5_u8,
         body in hostile_body(),
-        cover in any_cover(),
+        checksum_scope in any_checksum_scope(),
     ) {
         let header = [&[1, state], &header[2..]].concat();
-        let bytes = sealed(&key(), &header, &body, cover);
-        match decode(&key(), &bytes, cover, AS_OF) {
+        let bytes = sealed(&key(), &header, &body, checksum_scope);
+        match decode(&key(), &bytes, checksum_scope, AS_OF) {
             Ok(read) => prop_assert!(read.outcome().map_or(0, Outcome::size) <= body.len()),
             Err(error) => prop_assert!(is_damage(error.kind()), "{error}"),
         }

@@ -1,7 +1,7 @@
-//! Files that pin the bytes, in both directions. They were made by another implementation
-//! (`golden/generate.py`), from the layout as `codec` documents it.
+//! Golden files pin the bytes, in both directions. Another implementation (`golden/generate.py`) made them from the
+//! layout that `codec` documents.
 //!
-//! A change that fails here cannot read what is already stored: it needs a new version byte, not new files.
+//! A change that fails here cannot read records that are already stored: it needs a new version byte, not new files.
 
 use bytes::Bytes;
 use idem_core::backend::codec::{ChecksumScope, decode, encode};
@@ -38,10 +38,10 @@ pinned! {
 }
 
 #[track_caller]
-fn assert_pinned(record: &Record, golden: &str, cover: ChecksumScope) {
+fn assert_pinned(record: &Record, golden: &str, checksum_scope: ChecksumScope) {
     let golden: String = golden.split_whitespace().collect();
-    assert_eq!(hex(&encode(&key(), record, cover).unwrap()), golden);
-    assert_eq!(&decode(&key(), &unhex(&golden), cover, AS_OF).unwrap(), record);
+    assert_eq!(hex(&encode(&key(), record, checksum_scope).unwrap()), golden);
+    assert_eq!(&decode(&key(), &unhex(&golden), checksum_scope, AS_OF).unwrap(), record);
 }
 
 #[test]

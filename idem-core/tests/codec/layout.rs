@@ -1,11 +1,13 @@
-//! The header's fields at the places where a script may read and write them.
+//! The header's fields are at the documented offsets, where scripts read and write them.
 
 use idem_core::backend::codec::{CHECKSUM_LEN, ChecksumScope, HEADER_LEN, VERSION, decode, encode};
 use idem_core::clock::Timestamp;
 use idem_core::record::State;
 use idem_core::{ErrorKind, Outcome, UnavailableReason};
 
-use crate::support::{AS_OF, COVERS, DAY, DEADLINE, body, completed, key, locked, record, sealed, value};
+use crate::support::{
+    AS_OF, CHECKSUM_SCOPES, DAY, DEADLINE, body, completed, key, locked, record, sealed, value,
+};
 
 #[test]
 fn header_fields_stand_at_their_documented_places() {
@@ -33,7 +35,7 @@ fn completed_header_holds_when_it_was_completed_and_when_it_expires() {
     assert_eq!(bytes[46..54], [0; 8]);
 }
 
-/// What a script does to a record whose header the checksum leaves out.
+/// A script does this to a record whose checksum leaves out the header.
 #[test]
 fn header_rewritten_in_place_is_read_as_rewritten() {
     let mut bytes = encode(&key(), &locked(true, Some(b"charged")), ChecksumScope::Body).unwrap();
@@ -48,29 +50,29 @@ fn header_rewritten_in_place_is_read_as_rewritten() {
 #[test]
 fn reason_of_a_newer_version_reads_as_other() {
     let record = completed(Outcome::Unavailable(UnavailableReason::Other));
-    for cover in COVERS {
-        let encoded = encode(&key(), &record, cover).unwrap();
-        let newer = sealed(&key(), &encoded[..HEADER_LEN], &[2, 200], cover);
-        assert_eq!(decode(&key(), &newer, cover, AS_OF).unwrap(), record);
+    for checksum_scope in CHECKSUM_SCOPES {
+        let encoded = encode(&key(), &record, checksum_scope).unwrap();
+        let newer = sealed(&key(), &encoded[..HEADER_LEN], &[2, 200], checksum_scope);
+        assert_eq!(decode(&key(), &newer, checksum_scope, AS_OF).unwrap(), record);
     }
 }
 
 #[test]
 fn record_of_another_version_is_incompatible() {
     for version in [0, VERSION + 1, 255] {
-        for cover in COVERS {
-            let encoded = encode(&key(), &locked(true, None), cover).unwrap();
+        for checksum_scope in CHECKSUM_SCOPES {
+            let encoded = encode(&key(), &locked(true, None), checksum_scope).unwrap();
             let mut header = encoded[..HEADER_LEN].to_vec();
             header[0] = version;
-            let newer = sealed(&key(), &header, body(&encoded), cover);
-            let error = decode(&key(), &newer, cover, AS_OF).unwrap_err();
+            let newer = sealed(&key(), &header, body(&encoded), checksum_scope);
+            let error = decode(&key(), &newer, checksum_scope, AS_OF).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Incompatible);
         }
     }
 }
 
 #[test]
-fn state_that_does_not_go_with_its_body_is_corrupt() {
+fn state_that_does_not_match_its_body_is_corrupt() {
     let value_body = [1, 0];
     let locked_body = [0, 0];
     for (state, body) in
@@ -88,16 +90,16 @@ fn state_that_does_not_go_with_its_body_is_corrupt() {
 
 #[test]
 fn bytes_after_the_body_are_corrupt() {
-    for cover in COVERS {
-        let encoded = encode(&key(), &value(b"3 apples"), cover).unwrap();
+    for checksum_scope in CHECKSUM_SCOPES {
+        let encoded = encode(&key(), &value(b"3 apples"), checksum_scope).unwrap();
         let longer = [body(&encoded), b"!"].concat();
-        let sealed = sealed(&key(), &encoded[..HEADER_LEN], &longer, cover);
-        assert_eq!(decode(&key(), &sealed, cover, AS_OF).unwrap_err().kind(), ErrorKind::Corrupt);
+        let sealed = sealed(&key(), &encoded[..HEADER_LEN], &longer, checksum_scope);
+        assert_eq!(decode(&key(), &sealed, checksum_scope, AS_OF).unwrap_err().kind(), ErrorKind::Corrupt);
     }
 }
 
 #[test]
-fn an_encoding_is_no_longer_than_its_parts() {
+fn length_of_an_encoding_is_the_sum_of_its_parts() {
     let value = vec![7; 70_000];
     let record = completed(Outcome::Value(value.clone().into()));
     let encoded = encode(&key(), &record, ChecksumScope::Whole).unwrap();

@@ -1,4 +1,4 @@
-//! The bytes of a record: pinned, read back, and safe to read whatever they are.
+//! The bytes of a record: pinned by golden files, read back as written, and safe to decode whatever they are.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod allocation;

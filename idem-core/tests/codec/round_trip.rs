@@ -1,4 +1,4 @@
-//! What is written is what is read.
+//! Every record is read as it was written.
 
 use std::time::Duration;
 
@@ -8,32 +8,32 @@ use idem_core::backend::{Call, Change, decide};
 use idem_core::{Claim, Fingerprint, Outcome, Owner};
 use proptest::prelude::*;
 
-use crate::support::{AS_OF, COVERS, any_cover, any_record, completed, key};
+use crate::support::{AS_OF, CHECKSUM_SCOPES, any_checksum_scope, any_record, completed, key};
 
 proptest! {
     #[test]
-    fn every_record_is_read_as_it_was_written(record in any_record(), cover in any_cover()) {
-        let bytes = encode(&key(), &record, cover).unwrap();
-        prop_assert_eq!(decode(&key(), &bytes, cover, AS_OF).unwrap(), record);
+    fn every_record_is_read_as_it_was_written(record in any_record(), checksum_scope in any_checksum_scope()) {
+        let bytes = encode(&key(), &record, checksum_scope).unwrap();
+        prop_assert_eq!(decode(&key(), &bytes, checksum_scope, AS_OF).unwrap(), record);
     }
 
     #[test]
-    fn encoding_is_a_function_of_the_record(record in any_record(), cover in any_cover()) {
+    fn encoding_is_a_function_of_the_record(record in any_record(), checksum_scope in any_checksum_scope()) {
         prop_assert_eq!(
-            encode(&key(), &record, cover).unwrap(),
-            encode(&key(), &record.clone(), cover).unwrap()
+            encode(&key(), &record, checksum_scope).unwrap(),
+            encode(&key(), &record.clone(), checksum_scope).unwrap()
         );
     }
 }
 
 proptest! {
-    /// Whatever fractions of a microsecond a caller asks for: a store that encodes its records and one that
-    /// does not keep the same ones.
+    /// Callers may ask for fractions of a microsecond: a store that encodes its records keeps the same times as one
+    /// that does not.
     #[test]
     fn every_record_that_is_decided_is_read_as_it_was_decided(
         lease in 1..u64::MAX,
         retention in 1..u64::MAX,
-        cover in any_cover(),
+        checksum_scope in any_checksum_scope(),
     ) {
         let claim = Claim {
             owner: Owner::from_bytes([7; 16]),
@@ -42,19 +42,19 @@ proptest! {
         };
         let call = Call::Lock { fingerprint: Fingerprint::from_bytes([7; 32]), claim, min_sequence: 0 };
         let Change::Put(record) = decide(None, call, AS_OF).change else { panic!("not locked") };
-        let bytes = encode(&key(), &record, cover).unwrap();
-        prop_assert_eq!(decode(&key(), &bytes, cover, AS_OF).unwrap(), record);
+        let bytes = encode(&key(), &record, checksum_scope).unwrap();
+        prop_assert_eq!(decode(&key(), &bytes, checksum_scope, AS_OF).unwrap(), record);
     }
 }
 
-/// Where the encoding of a length changes its form.
+/// The lengths at which the encoding of a length changes its form.
 #[test]
 fn values_of_every_form_of_length_are_read_as_written() {
     for length in [0, 1, 250, 251, 252, 253, 65_535, 65_536, 1_000_000] {
         let record = completed(Outcome::Value(Bytes::from(vec![0x5A; length])));
-        for cover in COVERS {
-            let bytes = encode(&key(), &record, cover).unwrap();
-            assert_eq!(decode(&key(), &bytes, cover, AS_OF).unwrap(), record, "{length}");
+        for checksum_scope in CHECKSUM_SCOPES {
+            let bytes = encode(&key(), &record, checksum_scope).unwrap();
+            assert_eq!(decode(&key(), &bytes, checksum_scope, AS_OF).unwrap(), record, "{length}");
         }
     }
 }

@@ -10,7 +10,7 @@ use idem_core::{Fingerprint, Key, Outcome, Owner, Scope, Token, UnavailableReaso
 use proptest::prelude::*;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-pub(crate) const COVERS: [ChecksumScope; 2] = [ChecksumScope::Whole, ChecksumScope::Body];
+pub(crate) const CHECKSUM_SCOPES: [ChecksumScope; 2] = [ChecksumScope::Whole, ChecksumScope::Body];
 pub(crate) const AS_OF: Timestamp = Timestamp::from_micros(77);
 pub(crate) const REASONS: [UnavailableReason; 6] = [
     UnavailableReason::Other,
@@ -29,7 +29,7 @@ pub(crate) fn other_key() -> Key {
     Key::new(&Scope::new("tenant-7").unwrap(), "order-2").unwrap()
 }
 
-/// Every byte of the header differs from its neighbour, so that none can stand in another's place.
+/// Every byte of the header differs from its neighbours, so that a swap of two bytes shows.
 pub(crate) fn record(state: State) -> Record {
     let mut fingerprint = [0; 32];
     let mut owner = [0; 16];
@@ -68,7 +68,7 @@ pub(crate) fn value(bytes: &'static [u8]) -> Record {
     completed(Outcome::Value(Bytes::from_static(bytes)))
 }
 
-/// Any record that has a form in bytes: its times are whole microseconds.
+/// Any record that can be encoded: its times are whole microseconds.
 pub(crate) fn any_record() -> impl Strategy<Value = Record> {
     let header = (any::<[u8; 32]>(), any::<u64>(), any::<[u8; 16]>(), any::<u32>());
     (header, any_state()).prop_map(|((fingerprint, sequence, owner, attempt), state)| Record {
@@ -112,8 +112,8 @@ fn any_bytes() -> impl Strategy<Value = Bytes> {
     prop::collection::vec(any::<u8>(), 0..600).prop_map(Bytes::from)
 }
 
-pub(crate) fn any_cover() -> impl Strategy<Value = ChecksumScope> {
-    prop::sample::select(COVERS.to_vec())
+pub(crate) fn any_checksum_scope() -> impl Strategy<Value = ChecksumScope> {
+    prop::sample::select(CHECKSUM_SCOPES.to_vec())
 }
 
 /// The body of an encoded record.
@@ -121,9 +121,9 @@ pub(crate) fn body(encoded: &[u8]) -> &[u8] {
     &encoded[HEADER_LEN..encoded.len() - CHECKSUM_LEN]
 }
 
-/// A record with this header and body, and the checksum that goes with them.
-pub(crate) fn sealed(key: &Key, header: &[u8], body: &[u8], cover: ChecksumScope) -> Vec<u8> {
-    let from = match cover {
+/// A record with this header and body, and the checksum for them.
+pub(crate) fn sealed(key: &Key, header: &[u8], body: &[u8], checksum_scope: ChecksumScope) -> Vec<u8> {
+    let from = match checksum_scope {
         ChecksumScope::Whole => 0,
         ChecksumScope::Body => 54,
     };

@@ -1,4 +1,4 @@
-//! Choosing a store by a URI or a table, and what a mistake in either is told.
+//! Choosing a store by a URI or a table, and the errors for mistakes in either.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod mistakes;

@@ -1,4 +1,4 @@
-//! Each mistake is an error that names what is wrong and what is known, and never a password.
+//! Each mistake is an error that names the mistake and the valid choices, and never shows a password.
 
 use idem_core::config::Options;
 use idem_core::{ErrorKind, Registry, StoreConfig};
@@ -28,7 +28,7 @@ async fn empty_registry_says_that_it_is_empty() {
 }
 
 #[tokio::test]
-async fn missing_scheme_shows_what_a_uri_looks_like() {
+async fn missing_scheme_shows_an_example_of_a_uri() {
     for uri in ["", "payments", "./payments.idem", "/var/payments", "?check=true"] {
         assert_names(&mistake(uri).await, &["scheme", "redb:./"]);
     }
@@ -105,7 +105,7 @@ async fn target_for_a_driver_without_one_shows_its_form() {
 }
 
 #[tokio::test]
-async fn target_that_is_no_text_is_named() {
+async fn target_that_is_not_utf_8_is_named() {
     assert_names(&mistake("file:%FF").await, &["UTF-8"]);
 }
 
@@ -117,16 +117,16 @@ async fn table_without_the_key_store_shows_it() {
 }
 
 #[tokio::test]
-async fn uri_in_the_key_store_is_told_where_it_belongs() {
+async fn uri_in_the_key_store_is_refused_with_its_right_place() {
     let mistake = mistake(table("store = 'file:a?check=true'")).await;
     assert_names(&mistake, &["file:a", "in place of the table", "store = \"redb\""]);
 }
 
 #[test]
-fn value_that_is_neither_uri_nor_table_is_told_what_is_wanted() {
+fn value_that_is_neither_uri_nor_table_is_refused_with_both_forms() {
     #[derive(Debug, Deserialize)]
     struct Application {
-        #[expect(dead_code, reason = "only its absence is looked at")]
+        #[expect(dead_code, reason = "deserializing it fails")]
         store: StoreConfig,
     }
     for text in ["store = 7", "store = true", "store = ['file:a']"] {
@@ -163,7 +163,7 @@ async fn options_show_their_scheme_alone() {
 }
 
 #[tokio::test]
-async fn mistake_elsewhere_repeats_no_password() {
+async fn mistake_beside_a_password_does_not_show_it() {
     for config in [
         StoreConfig::from("file:a?password=s3cr3t&chekc=true"),
         StoreConfig::from("file://user:s3cr3t@host?chekc=true"),

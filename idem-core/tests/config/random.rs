@@ -1,4 +1,4 @@
-//! No URI, however made, panics: it opens a store, or is told what is wrong.
+//! No URI panics: it opens a store, or is refused as an invalid configuration.
 
 use idem_core::ErrorKind;
 use proptest::prelude::*;

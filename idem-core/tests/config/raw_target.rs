@@ -1,4 +1,4 @@
-//! The target as it was written, for drivers to which an escaped `@` is not an `@`.
+//! The target before percent-decoding, for drivers that tell an escaped `@` from an `@`.
 
 use idem_core::ErrorKind;
 
@@ -20,14 +20,14 @@ async fn raw_target_is_not_decoded() {
 }
 
 #[tokio::test]
-async fn slashes_before_the_target_are_no_part_of_it() {
+async fn slashes_before_the_target_are_not_part_of_it() {
     for (uri, target) in [("raw://host", "host"), ("raw:host", "host"), ("raw:///run/redis", "/run/redis")] {
         assert_eq!(raw(uri).await.unwrap().0.as_deref(), Some(target), "{uri}");
     }
 }
 
 #[tokio::test]
-async fn options_beside_a_target_taken_out_are_read_as_ever() {
+async fn options_are_read_as_usual_beside_a_raw_target() {
     let (_, config) = raw("raw://h1:7000?acks=2&password=a%26b").await.unwrap();
     assert_eq!(config, RawConfig { path: None, acks: 2, password: Some("a&b".to_owned()) });
 }
@@ -48,7 +48,7 @@ async fn empty_target_and_table_have_none() {
 }
 
 #[tokio::test]
-async fn mistake_in_the_options_repeats_nothing_of_the_target() {
+async fn mistake_in_the_options_shows_nothing_of_the_target() {
     let error = raw("raw://user:s3cr3t@host?acsk=1").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert!(error.message().contains("acsk") && !error.message().contains("s3cr3t"), "{error}");

@@ -1,4 +1,4 @@
-//! Which driver opens what, by URI and by table alike.
+//! Which driver opens a configuration, by URI and by table alike.
 
 use idem_core::{Driver, ErrorKind, Registry, StoreConfig};
 use serde::Deserialize;
@@ -78,7 +78,7 @@ fn uri_comes_from_every_kind_of_text() {
     }
 }
 
-/// Whatever backend it is, its calls are counted; and it can still be reached as itself.
+/// The calls of any backend are counted.
 #[cfg(feature = "metrics")]
 #[tokio::test]
 async fn opened_store_is_observed_when_metrics_are_on() {

@@ -1,4 +1,4 @@
-//! No password is shown: not of a URI, not of a table, not where the mistake is beside it or in it.
+//! No password is shown, of a URI or of a table, whether the mistake is beside it or in it.
 
 use idem_core::config::masked;
 use idem_core::{Registry, StoreConfig};
@@ -7,14 +7,14 @@ use serde::Deserialize;
 
 use crate::support::{FILE, RAW, registry, table};
 
-/// A driver's type that shows what it was given.
+/// A driver's configuration that refuses each value, and shows it in the error.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Talkative {
-    #[expect(dead_code, reason = "only its refusal is looked at")]
+    #[expect(dead_code, reason = "deserializing it fails")]
     #[serde(default, deserialize_with = "refuse")]
     path: (),
-    #[expect(dead_code, reason = "only its refusal is looked at")]
+    #[expect(dead_code, reason = "deserializing it fails")]
     #[serde(default, deserialize_with = "refuse")]
     password: (),
 }
@@ -30,7 +30,8 @@ const TALKATIVE: idem_core::Driver = idem_core::Driver {
     open: |options| Box::pin(async { options.read::<Talkative>().map(|_| unreachable!("it refuses")) }),
 };
 
-async fn told(config: StoreConfig) -> String {
+/// All that the error of opening `config` shows.
+async fn error_of(config: StoreConfig) -> String {
     let registry = registry().with(RAW).with(TALKATIVE);
     let error = registry.open(config).await.unwrap_err();
     format!("{error} {error:?} {error:#?}")
@@ -40,9 +41,9 @@ async fn assert_hidden(config: impl Into<StoreConfig>, word: &str) {
     let config = config.into();
     let shown = format!("{config:?} {config:#?}");
     assert!(!shown.contains("s3cr3t"), "{shown}");
-    let told = told(config).await;
-    assert!(!told.contains("s3cr3t"), "{told}");
-    assert!(told.contains(word), "{word:?} is missing: {told}");
+    let shown = error_of(config).await;
+    assert!(!shown.contains("s3cr3t"), "{shown}");
+    assert!(shown.contains(word), "{word:?} is missing: {shown}");
 }
 
 #[tokio::test]
@@ -65,11 +66,11 @@ async fn message_of_a_driver_that_repeats_the_target_shows_no_password() {
 async fn value_of_an_option_that_is_a_password_is_not_shown_when_it_is_the_mistake() {
     assert_hidden("talkative:?password=s3cr3t", "password").await;
     assert_hidden(table("store = 'talkative'\npassword = 's3cr3t'"), "password").await;
-    // A number by mistake is told by the deserializer itself.
+    // The deserializer itself reports a number in place of text.
     for value in ["5303", "[5303]", "{ is = 5303 }", "53.03"] {
-        let told = told(table(&format!("store = 'file'\npath = 'a'\npassword = {value}"))).await;
-        assert!(!told.contains("5303") && !told.contains("53.03"), "{told}");
-        assert!(told.contains("password"), "{told}");
+        let shown = error_of(table(&format!("store = 'file'\npath = 'a'\npassword = {value}"))).await;
+        assert!(!shown.contains("5303") && !shown.contains("53.03"), "{shown}");
+        assert!(shown.contains("password"), "{shown}");
     }
 }
 
@@ -87,7 +88,7 @@ async fn uri_without_a_scheme_shows_no_password() {
     assert_hidden("?password=s3cr3t:1", "?***").await;
 }
 
-/// All behind the `?` is then read as options, named and unnamed ones.
+/// Everything behind the `?` is then read as options, with or without names.
 #[tokio::test]
 async fn password_with_a_question_mark_in_it_is_not_shown_as_an_option() {
     for uri in [
@@ -101,7 +102,7 @@ async fn password_with_a_question_mark_in_it_is_not_shown_as_an_option() {
 }
 
 #[tokio::test]
-async fn mistake_elsewhere_is_told_in_full() {
+async fn mistake_beside_a_password_is_reported_in_full() {
     let registry = Registry::new().with(FILE);
     for config in [
         StoreConfig::from("file://user:s3cr3t@host?password=s3cr3t&chekc=true"),
@@ -115,7 +116,7 @@ async fn mistake_elsewhere_is_told_in_full() {
 }
 
 #[test]
-fn configuration_shows_which_store_it_is() {
+fn configuration_shows_which_store_it_names() {
     for (config, word) in [
         ("redis://user:p@host:6379/0?acks=1".into(), "\"redis://***@host:6379/0?***\""),
         ("redb:./payments.idem".into(), "\"redb:./payments.idem\""),

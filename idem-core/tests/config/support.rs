@@ -1,4 +1,4 @@
-//! Two drivers whose stores know how they were opened, and nothing else.
+//! Drivers whose stores only know how they were opened.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ fn open<C: DeserializeOwned + std::fmt::Debug + Send + Sync + 'static>(options: 
     })
 }
 
-/// Opens `config` and answers the scheme that the driver saw, with its configuration.
+/// Opens `config` and returns the scheme that the driver saw, with its configuration.
 pub(crate) async fn opened<C: Clone + 'static>(config: impl Into<StoreConfig>) -> Result<(String, C)> {
     let store = registry().open(config).await?;
     let opened: &Opened<C> = store.as_any().downcast_ref().unwrap();
@@ -69,7 +69,7 @@ pub(crate) async fn file(config: impl Into<StoreConfig>) -> FileConfig {
     opened(config).await.unwrap().1
 }
 
-/// What `config` is told is wrong with it.
+/// The error of opening `config`.
 pub(crate) async fn mistake(config: impl Into<StoreConfig>) -> String {
     let error = registry().open(config).await.unwrap_err();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::InvalidConfig, Operation::Configure));
@@ -124,8 +124,7 @@ impl<C: std::fmt::Debug + Send + Sync + 'static> Store for Opened<C> {
     }
 }
 
-/// A driver that tells what it sees of a URI: its scheme, its raw target, and what is left to read when that is
-/// taken out.
+/// A driver that takes the raw target out of its options, and keeps it with the configuration that is left.
 pub(crate) const RAW: Driver = Driver { schemes: &["raw", "raw-tls"], target: Some("path"), open: open_raw };
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -147,7 +146,7 @@ fn open_raw(mut options: Options) -> Opening {
     })
 }
 
-/// What a driver sees that takes the raw target out of its options.
+/// Opens `config` with [`RAW`]; returns the raw target, and the configuration without it.
 pub(crate) async fn raw(config: impl Into<StoreConfig>) -> Result<(Option<String>, RawConfig)> {
     let store = Registry::new().with(RAW).open(config).await?;
     let opened: &Opened<(Option<String>, RawConfig)> = store.as_any().downcast_ref().unwrap();

@@ -71,9 +71,9 @@ fn size_without_sense_is_refused_with_an_example() {
     }
 }
 
-/// A bound that cannot be meant is a mistake, not "as much as there is".
+/// A size that does not fit 64 bits is a mistake, and not taken for "unlimited".
 #[test]
-fn size_beyond_all_numbers_is_refused() {
+fn size_that_does_not_fit_64_bits_is_refused() {
     for text in ["'99999999999999999999'", "'20000000TiB'", "'1e30'", "'99999999999999999999999PiB'"] {
         let error = bytes(text).unwrap_err();
         assert!(error.contains("64MiB"), "{text}: {error}");

@@ -50,7 +50,7 @@ async fn options_follow_the_question_mark() {
 }
 
 #[tokio::test]
-async fn target_may_be_given_as_the_option_it_stands_for() {
+async fn target_may_be_given_as_its_option() {
     for uri in ["file:?path=a&check=true", "file://?path=a&check=true"] {
         assert_eq!(file(uri).await, FileConfig { check: true, ..FileConfig::at("a") }, "{uri}");
     }
@@ -72,7 +72,7 @@ async fn scheme_without_a_target_takes_options_alone() {
 }
 
 #[tokio::test]
-async fn scheme_is_read_in_any_case_and_shown_to_the_driver_as_its_own() {
+async fn scheme_is_read_in_any_case_and_passed_to_the_driver_in_its_own() {
     for uri in ["FILE:a", "File:a", "file:a"] {
         let (scheme, config): (_, FileConfig) = opened(uri).await.unwrap();
         assert_eq!((scheme.as_str(), config.path.as_str()), ("file", "a"), "{uri}");

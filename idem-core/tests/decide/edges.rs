@@ -1,4 +1,4 @@
-//! The moments and numbers at which a rule turns over, and the ends of time.
+//! The times and numbers at which a rule changes its answer, and the highest ones.
 
 use std::time::Duration;
 
@@ -29,14 +29,14 @@ fn completion_is_replayed_to_its_last_microsecond_and_forgotten_at_its_expiry() 
 }
 
 #[test]
-fn unfinished_attempt_hands_on_its_checkpoint_to_the_last_microsecond() {
+fn checkpoint_is_handed_on_until_the_last_microsecond_of_the_record() {
     let expiry = deadline() + RETENTION;
     assert_eq!(granted(&lock(Some(&locked_with(3)), bob(), expiry - MICRO)).checkpoint, Some(checkpoint(3)));
     assert_eq!(granted(&lock(Some(&locked_with(3)), bob(), expiry)).checkpoint, None);
 }
 
 #[test]
-fn holder_may_end_its_attempt_to_the_last_microsecond_of_the_record() {
+fn holder_may_end_its_attempt_until_the_last_microsecond_of_the_record() {
     let expiry = deadline() + RETENTION;
     for call in holder_calls(token(alice())) {
         assert_applied(&decide(Some(&locked()), call.clone(), expiry - MICRO));
@@ -44,9 +44,9 @@ fn holder_may_end_its_attempt_to_the_last_microsecond_of_the_record() {
     }
 }
 
-/// Seen from a clock that reads earlier than the record's times, as after a failover: the lease is live.
+/// A clock may read earlier than the record's times, as after a failover: the lease is live.
 #[test]
-fn record_from_the_future_is_held_not_over() {
+fn record_from_the_future_is_still_live() {
     let now = Timestamp::from_micros(1);
     assert!(matches!(lock(Some(&locked()), bob(), now).answer, Answer::InProgress(_)));
     assert!(matches!(lock(Some(&completed()), bob(), now).answer, Answer::Completed(_)));

@@ -1,6 +1,6 @@
-//! What must hold after any calls in any order, by any owner, with any token that was ever granted.
+//! Invariants after any calls in any order, by any owner, with any token that was ever granted.
 //!
-//! A witness keeps its own account from the answers alone, and never looks at how `decide` comes to them.
+//! A witness keeps its own account from the answers alone, without the rules of `decide`.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ impl World {
         }
     }
 
-    /// A record is changed only by the one who holds it, by one who may take over, or by an operator.
+    /// A record is changed only by its holder, by a takeover, or by an operator.
     fn check_change(
         &self,
         before: Option<&Record>,
@@ -190,7 +190,7 @@ impl World {
         }
     }
 
-    /// At most one holder, none over a completion, and a sequence that rises with each new one.
+    /// There is at most one holder, none while a completion lasts, and each new holder gets a higher sequence.
     fn acquired(&mut self, before: Option<&Record>, grant: &Grant) -> Result<(), TestCaseError> {
         let until = self.now + grant.valid_for;
         if let Some((_, _, expires_at)) = &self.witness.completion {
@@ -244,7 +244,7 @@ impl World {
         self.apply(&again);
         prop_assert_eq!(&self.record, &after);
         match call {
-            // The first one gave the key away; the second finds it so.
+            // The first call gave the key away, so the second one finds nothing to give.
             Call::Release { .. } | Call::Remove { .. } => {}
             _ => prop_assert_eq!(&again.answer, &first.answer),
         }

@@ -140,7 +140,7 @@ fn completed_key_answers_with_its_completion() {
 }
 
 #[test]
-fn take_over_uses_the_lease_and_retention_of_its_own_claim() {
+fn takeover_uses_the_lease_and_retention_of_its_own_claim() {
     let mut own = claim(bob());
     own.lease = LEASE * 2;
     own.retention = RETENTION * 3;
@@ -160,7 +160,7 @@ fn sequence_of_a_first_attempt_is_the_later_of_store_time_and_the_stores_floor()
 }
 
 #[test]
-fn sequence_of_a_take_over_rises_even_when_store_time_stands_still() {
+fn sequence_of_a_takeover_rises_even_when_store_time_stands_still() {
     let mut ahead = released();
     ahead.token.sequence = START.as_micros() + 500;
     let decision = lock(Some(&ahead), bob(), START);
@@ -168,7 +168,7 @@ fn sequence_of_a_take_over_rises_even_when_store_time_stands_still() {
 }
 
 #[test]
-fn sequence_of_a_take_over_respects_the_stores_floor() {
+fn sequence_of_a_takeover_respects_the_stores_floor() {
     let floor = Timestamp::from_micros(u64::MAX / 2).as_micros();
     let call = Call::Lock { fingerprint: order(), claim: claim(bob()), min_sequence: floor };
     assert_eq!(granted(&decide(Some(&released()), call, START)).token.sequence, floor);

@@ -1,4 +1,4 @@
-//! The rules of the one transition: each row of the two tables a test, then what must hold whatever is called.
+//! The rules of `decide`: a test for each row of its two tables, then the invariants under random calls.
 
 mod edges;
 mod holder;

@@ -1,4 +1,4 @@
-//! Random calls, with tokens out of those that were granted, at moments that matter.
+//! Random calls with tokens that were granted, around deadlines and expiries.
 
 use std::time::Duration;
 

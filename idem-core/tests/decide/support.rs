@@ -1,4 +1,4 @@
-//! Records and calls to hold against [`decide`], all around one moment.
+//! Records and calls for [`decide`], all around one moment.
 
 use std::time::Duration;
 
@@ -131,7 +131,7 @@ pub(crate) fn granted(decision: &Decision) -> &Grant {
     }
 }
 
-/// What was written by a call that was applied, or acquired.
+/// The record that the call wrote.
 #[track_caller]
 pub(crate) fn written(decision: &Decision) -> &Record {
     match &decision.change {

@@ -1,4 +1,4 @@
-//! `execute` over a store that times out, falls silent and loses answers, in paused time.
+//! `execute` on a store that times out, hangs and loses answers, in paused time.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;

@@ -1,4 +1,4 @@
-//! Every attribute of serde's that changes what is written: each value comes back as it was.
+//! Every attribute of serde that changes what is written: each value is read back as it was.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{assert_comes_back, replayed};
 
-/// The case that was found: read by position, `tags` became `discount`, and nobody was told.
+/// The case that was found: read by position, `tags` became `discount` without an error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Receipt {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,7 +25,7 @@ struct Receipt {
     method: Method,
 }
 
-/// What else a server answers, which this version does not know.
+/// Collects fields that this version does not know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Open {
     id: u64,
@@ -67,7 +67,7 @@ enum Adjacent {
     Fields { by_number: BTreeMap<u32, String> },
 }
 
-/// As serde writes an enum without attributes.
+/// An enum without attributes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum External {
     Unit,
@@ -125,7 +125,8 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 fn untagged() -> impl Strategy<Value = Untagged> {
-    let text = ".{0,20}".prop_filter("an address is one", |text| text.parse::<IpAddr>().is_err());
+    let text = ".{0,20}"
+        .prop_filter("an address would be read as an address", |text| text.parse::<IpAddr>().is_err());
     prop_oneof![
         any::<i64>().prop_map(Untagged::Number),
         any::<IpAddr>().prop_map(Untagged::Address),
@@ -198,7 +199,7 @@ proptest! {
         prop_assert_eq!(replayed(&maps), maps);
     }
 
-    /// Bit by bit: a number that is no number is not equal to itself.
+    /// Compared bit by bit, since NaN is not equal to itself.
     #[test]
     fn floating_point_numbers_come_back_bit_by_bit(wide: u64, narrow: u32) {
         let floats = (f64::from_bits(wide), f32::from_bits(narrow));
@@ -218,7 +219,7 @@ fn numbers_that_json_lacks_come_back() {
 }
 
 #[test]
-fn what_an_untagged_enum_buffers_comes_back_in_the_form_it_was_written_in() {
+fn values_that_serde_buffers_for_an_enum_come_back_in_the_form_they_were_written_in() {
     let address: IpAddr = "2001:db8::1".parse().unwrap();
     assert_comes_back(&Untagged::Address(address));
     assert_comes_back(&Method::CreditCard { last_four: "4242".to_owned(), from: address });

@@ -1,4 +1,4 @@
-//! What the bytes promise: a bound, an end, and nothing that is not theirs.
+//! The bytes of a typed result: bounded, read to their end, and refused where they are of another type.
 
 use idem_core::ErrorKind;
 use idem_core::error::Operation;
@@ -43,7 +43,7 @@ fn bytes_of_another_type_are_incompatible() {
 }
 
 #[test]
-fn bytes_that_are_cut_short_or_go_on_are_incompatible() {
+fn bytes_that_are_too_short_or_too_long_are_incompatible() {
     let bytes = encode_value(&("booked", 1200_u64, vec![Some(7_i32), None])).unwrap();
     for length in 0..bytes.len() {
         assert_incompatible::<Receipt>(&bytes[..length]);
@@ -53,7 +53,7 @@ fn bytes_that_are_cut_short_or_go_on_are_incompatible() {
     }
 }
 
-/// Results were written by bincode once, without a format byte.
+/// An earlier version wrote results with bincode, without a format byte.
 #[test]
 fn bytes_without_the_format_byte_are_incompatible() {
     let bytes = encode_value(&("booked", 3_u32)).unwrap();
@@ -108,7 +108,8 @@ fn value_that_refuses_to_be_encoded_is_an_invalid_argument() {
     assert_eq!(encode_value(&Refuses).unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
 
-/// The error is logged, its sources along: what a type says of the value that it refuses must not be among them.
+/// The error is logged with its sources, so a type's own message about the value that it refuses must not be one of
+/// them.
 #[test]
 fn refused_value_is_not_shown_by_the_error() {
     struct Refuses(&'static str);
@@ -121,7 +122,7 @@ fn refused_value_is_not_shown_by_the_error() {
     assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
 }
 
-/// What could never be read back is not kept: the caller is told now, not at the first replay.
+/// A result that could not be read back is refused at once, and not at the first replay.
 #[test]
 fn result_beyond_the_limit_is_too_large() {
     let most = "x".repeat((64 << 20) - 6);

@@ -1,4 +1,4 @@
-//! A result written before a deploy and read after it, or the other way round.
+//! A result that is written before a deploy and read after it, or the other way round.
 
 use idem_core::ErrorKind;
 use idem_core::typed::{decode_value, encode_value};
@@ -46,7 +46,7 @@ fn before() -> impl Strategy<Value = Before> {
 
 proptest! {
     #[test]
-    fn fields_that_moved_came_or_went_are_read_by_name(before in before()) {
+    fn fields_that_were_moved_added_or_removed_are_read_by_name(before in before()) {
         let after: After = decode_value(&encode_value(&before).unwrap()).unwrap();
         let Before { net, gross, channel, .. } = before;
         prop_assert_eq!(&after, &After { gross, net, tax: 0, channel, voucher: None });
@@ -68,7 +68,7 @@ fn variants_are_read_by_name() {
 }
 
 #[test]
-fn field_that_is_needed_and_was_not_written_is_incompatible() {
+fn missing_required_field_is_incompatible() {
     #[derive(Debug, Serialize, Deserialize)]
     struct Stricter {
         gross: u64,
@@ -94,7 +94,7 @@ fn field_of_another_type_is_incompatible() {
 
 /// A number keeps its value in a wider type, and is never cut to fit a narrower one.
 #[test]
-fn numbers_are_read_in_any_type_that_holds_them() {
+fn numbers_are_read_into_any_type_that_can_hold_them() {
     assert_eq!(decode_value::<u64>(&encode_value(&7_u8).unwrap()).unwrap(), 7);
     assert_eq!(decode_value::<i16>(&encode_value(&200_u64).unwrap()).unwrap(), 200);
     assert_eq!(

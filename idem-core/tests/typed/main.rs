@@ -1,4 +1,4 @@
-//! Typed results: a replay is its execution, whatever serde attributes a type has, also across a deploy.
+//! Typed results: a replay equals its execution, whatever serde attributes a type has, also across a deploy.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod attributes;

@@ -1,4 +1,4 @@
-//! What a store promises is built one promise at a time.
+//! The capabilities of a store are built one by one.
 
 use idem_core::Capabilities;
 
@@ -6,12 +6,12 @@ const ALL: Capabilities =
     Capabilities::none().with_durable().with_shared().with_bounded().with_strict_sequence().with_notifies();
 
 #[test]
-fn nothing_is_promised_by_itself() {
+fn nothing_is_promised_by_default() {
     assert_eq!(Capabilities::none(), Capabilities::default());
 }
 
 #[test]
-fn each_promise_is_its_own_field_and_leaves_the_others() {
+fn each_promise_sets_its_own_field_and_no_other() {
     type Field = fn(&mut Capabilities) -> &mut bool;
     let none = Capabilities::none();
     let promises: [(Capabilities, Capabilities, Field); 5] = [

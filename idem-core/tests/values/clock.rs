@@ -1,4 +1,4 @@
-//! Store time, and that nobody believes in a lease for longer than the store does.
+//! Store time; and no holder believes in its lease for longer than the store does.
 
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
@@ -28,7 +28,7 @@ proptest! {
         }
     }
 
-    /// All three moments at any place within a microsecond.
+    /// The three moments are at any place within a microsecond.
     #[test]
     fn holder_never_believes_in_its_lease_for_longer_than_the_store(
         started in 0..3_000_u64,
@@ -69,7 +69,7 @@ fn step_of_the_wall_clock_moves_neither_store_time_nor_leases() {
     }
 }
 
-/// One reading for two uses: the decision and the lease that it grants.
+/// One reading of the clock serves the decision and the lease that it grants.
 #[test]
 fn store_time_of_a_sent_call_is_that_of_its_reading() {
     let manual = ManualClock::new(Timestamp::from_micros(10_000_000));
@@ -84,7 +84,7 @@ fn store_time_of_a_sent_call_is_that_of_its_reading() {
 }
 
 #[test]
-fn clones_of_a_manual_clock_share_their_hands() {
+fn clones_of_a_manual_clock_share_their_time() {
     let clock = ManualClock::new(Timestamp::from_micros(5));
     let other = clock.clone();
     clock.advance(Duration::from_secs(1));
@@ -153,7 +153,7 @@ impl Visit for Message<'_> {
     }
 }
 
-/// What a store is warned of that is opened at noon, and has seen the wall clock `ahead` of that.
+/// The warning of a store that is opened at noon and has seen a wall clock that was `ahead` of noon.
 fn warned_of(ahead: Duration) -> String {
     const HALF_A_YEAR: Duration = Duration::from_hours(24 * 180);
     let noon = Timestamp::from_micros(1_800_000_000_000_000);
@@ -166,7 +166,7 @@ fn warned_of(ahead: Duration) -> String {
 }
 
 #[test]
-fn warning_of_a_clock_that_is_behind_says_what_is_done_about_it() {
+fn warning_about_a_clock_that_is_behind_says_what_the_store_does() {
     assert_eq!(warned_of(Duration::ZERO), "");
     let (hour, years) = (Duration::from_hours(1), Duration::from_hours(24 * 7_305));
     let (waits, drops) = (warned_of(hour), warned_of(years));

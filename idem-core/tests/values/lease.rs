@@ -41,7 +41,7 @@ fn remaining_ends_at_zero() {
 }
 
 #[test]
-fn renewal_counts_from_before_it_was_sent_and_all_clones_know_of_it() {
+fn renewal_counts_from_before_it_was_sent_and_applies_to_all_clones() {
     let (hands, clock) = clock();
     let held = lease(&Sent::now(&clock), LEASE);
     let clone = held.clone();
@@ -53,7 +53,7 @@ fn renewal_counts_from_before_it_was_sent_and_all_clones_know_of_it() {
 }
 
 #[test]
-fn renewal_never_shortens_and_one_overtaken_does_no_harm() {
+fn renewal_never_shortens_a_lease_also_when_it_is_overtaken() {
     let (hands, clock) = clock();
     let held = lease(&Sent::now(&clock), LEASE);
     let early = Sent::now(&clock);
@@ -90,9 +90,9 @@ fn lost_lease_is_over_for_all_clones_whatever_arrives_late() {
     assert_eq!(clone.remaining(), Duration::ZERO);
 }
 
-/// What a lease knows after a call: whether it is lost, whether completed, and for how long it is valid.
+/// Expected after each call: whether the lease is lost, whether it is completed, and for how long it is valid.
 #[test]
-fn lease_is_told_how_each_call_was_answered() {
+fn lease_follows_the_answer_to_each_call() {
     let applied = Effect::Applied;
     let lost = |reason| Effect::Lost(reason);
     let longer = LEASE * 2;
@@ -131,7 +131,7 @@ fn absurd_duration_is_valid_to_the_end_of_time() {
 }
 
 #[test]
-fn lease_carries_what_was_claimed_and_granted() {
+fn lease_has_the_values_of_its_claim_and_grant() {
     let (_, clock) = clock();
     let checkpoint = Checkpoint::new(3, Bytes::from_static(b"charged"));
     let mut grant = grant(LEASE);

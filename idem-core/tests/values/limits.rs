@@ -1,4 +1,4 @@
-//! What a call may ask for, to the last millisecond and byte.
+//! The limits of what a call may ask for.
 
 use std::time::Duration;
 
@@ -94,7 +94,7 @@ fn unavailable_outcome_fits_every_store() {
 }
 
 #[test]
-fn release_and_remove_ask_for_nothing_that_could_be_refused() {
+fn release_and_remove_have_no_limits() {
     for (call, operation) in [
         (Call::Release { token: token() }, Operation::Release),
         (Call::Remove { force: true }, Operation::Remove),

@@ -1,4 +1,4 @@
-//! What these tests are about, and a clock in nanoseconds.
+//! The values that these tests share, and a clock in nanoseconds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -6,13 +6,13 @@ use crate::config::RECORD_OVERHEAD;
 
 /// Records, the locked ones among them, and bytes.
 ///
-/// Records and locks share one word, and the overhead of records is computed by multiplication instead of being counted. Each
-/// write to memory that all threads write is a good part of a call's cost; a new lock takes only one.
+/// Records and locks share one word, and the overhead of records is computed instead of counted. A write to memory that
+/// all threads write is a large part of a call's cost, and this way a new lock takes only one.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    /// Locked records above the records: 28 and 36 bits; all bits once it is closed.
+    /// Locked records in the upper 28 bits and records in the lower 36; all bits are set once it is closed.
     counts: AtomicU64,
-    /// Of outcomes and checkpoints.
+    /// Bytes of outcomes and checkpoints.
     payload: AtomicU64,
     checkpoint_bytes: AtomicU64,
 }
@@ -42,8 +42,8 @@ impl Held {
         self.checkpoint_bytes.load(Relaxed)
     }
 
-    /// Adds a locked record within all three limits, or names the first that it would exceed. Exact however many
-    /// threads add.
+    /// Adds a locked record within all three limits, or names the first that it would exceed. Exact for any number of
+    /// threads.
     pub(crate) fn lock_within(&self, most: &Most) -> Result<(), Exceeded> {
         let exceeded = |counts: u64| {
             if locks(counts) >= most.locks {
@@ -67,12 +67,12 @@ impl Held {
         self.counts.fetch_update(Relaxed, Relaxed, open).is_ok()
     }
 
-    /// Closes this, unless it holds something.
+    /// Closes this if it holds nothing.
     pub(crate) fn close(&self) -> bool {
         self.counts.compare_exchange(0, CLOSED, Relaxed, Relaxed).is_ok()
     }
 
-    /// A locked record's checkpoint grows or shrinks.
+    /// Counts a locked record's checkpoint that grew or shrank.
     pub(crate) fn checkpoint(&self, before: u64, after: u64) {
         if before != after {
             for counter in [&self.checkpoint_bytes, &self.payload] {
@@ -82,21 +82,21 @@ impl Held {
         }
     }
 
-    /// A locked record with `checkpoint` bytes becomes a completed one with `outcome` bytes.
+    /// Counts a locked record with `checkpoint` bytes that became a completed one with `outcome` bytes.
     pub(crate) fn complete(&self, checkpoint: u64, outcome: u64) {
         self.payload.fetch_add(outcome, Relaxed);
         self.checkpoint_gone(checkpoint);
         self.counts.fetch_sub(LOCK, Relaxed);
     }
 
-    /// A locked record with `checkpoint` bytes is gone. Says whether it was the last record.
+    /// Subtracts a locked record with `checkpoint` bytes. Returns whether it was the last record.
     pub(crate) fn unlock(&self, checkpoint: u64) -> bool {
         self.checkpoint_gone(checkpoint);
-        // The counts change last: whoever sees no record sees no bytes either.
+        // The counts change last: a thread that sees no record sees no bytes either.
         records(self.counts.fetch_sub(LOCK + RECORD, Relaxed)) == 1
     }
 
-    /// A completed record with `outcome` bytes is gone. Says whether it was the last record.
+    /// Subtracts a completed record with `outcome` bytes. Returns whether it was the last record.
     pub(crate) fn forget(&self, outcome: u64) -> bool {
         self.payload.fetch_sub(outcome, Relaxed);
         records(self.counts.fetch_sub(RECORD, Relaxed)) == 1

@@ -1,4 +1,4 @@
-//! What is held, in all and by scope, and how much may be.
+//! What the store holds, in total and by scope, and its bounds.
 
 pub(crate) mod held;
 pub(crate) mod scope;

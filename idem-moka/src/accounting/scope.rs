@@ -1,4 +1,4 @@
-//! What each scope holds, and how much it may.
+//! What each scope holds, and how much it may hold.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,18 +8,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 use idem_core::{Key, Scope};
 
 use crate::accounting::held::Held;
-use crate::hash::{BuildAsItIs, Hashed, KeyHash};
+use crate::hash::{BuildPrehashed, Hashed, KeyHash};
 
-/// What the storage keys of one scope begin with.
+/// The first bytes of all storage keys of one scope.
 type ScopeId = [u8; Scope::PREFIX_LEN];
 
-/// So many parts that scopes in use at the same time rarely share one.
+/// Enough parts that scopes in use at the same time rarely share one.
 const PARTS: usize = 64;
 
 /// What each scope holds, for as long as it holds something.
 ///
-/// Keyed by the digest that storage keys begin with. The shared scope is recognised by its digest and not
-/// counted: it is the choice of an application that has one tenant.
+/// Keyed by the digest that storage keys begin with. The shared scope is recognised by its digest and not counted,
+/// since an application that uses it has one tenant.
 pub(crate) struct Scopes {
     parts: Box<[RwLock<Part>]>,
     hash: KeyHash,
@@ -28,7 +28,7 @@ pub(crate) struct Scopes {
     held_per_free: Option<f64>,
 }
 
-type Part = HashMap<Hashed<ScopeId>, Arc<ScopeUsage>, BuildAsItIs>;
+type Part = HashMap<Hashed<ScopeId>, Arc<ScopeUsage>, BuildPrehashed>;
 
 /// The scope that a record is counted in; `None` where scopes are not counted.
 pub(crate) type CountedIn = Option<Arc<ScopeUsage>>;
@@ -52,8 +52,8 @@ impl Scopes {
         }
     }
 
-    /// Counts a new locked record of `key`'s scope. `last` caches the scope that was last counted in the same shard, which
-    /// is usually the same.
+    /// Counts a new locked record of `key`'s scope. `last` caches the scope that was last counted in the same
+    /// shard, which is usually the same.
     pub(crate) fn lock(&self, key: &Key, last: &mut CountedIn) -> CountedIn {
         self.held_per_free?;
         let id = key.scope_prefix();
@@ -83,22 +83,22 @@ impl Scopes {
 
     /// Whether a scope that holds `held` of something leaves enough of it free.
     ///
-    /// A dynamic threshold, as Choudhury and Hahne have it for shared buffers: what a scope may hold follows
-    /// what is free. A scope alone gets its share of the whole, several that take all they can get less each,
-    /// and there is always something left for the next.
+    /// A dynamic threshold, as Choudhury and Hahne use it for shared buffers: what a scope may hold follows what is
+    /// free. A single scope gets its share of the whole, several scopes that take all they can get less each, and there
+    /// is always something left for the next one.
     #[expect(clippy::cast_precision_loss, reason = "a bound of some 2^44 bytes, to 53 bits")]
     pub(crate) fn within_share(&self, held: u64, free: u64) -> bool {
         self.held_per_free.is_none_or(|ratio| held as f64 <= ratio * free as f64)
     }
 
-    /// A locked record with `checkpoint` bytes is gone.
+    /// Subtracts a locked record with `checkpoint` bytes.
     pub(crate) fn unlock(&self, scope: &ScopeUsage, checkpoint: u64) {
         if scope.held.unlock(checkpoint) {
             self.remove_if_empty(scope);
         }
     }
 
-    /// A completed record with `outcome` bytes is gone.
+    /// Subtracts a completed record with `outcome` bytes.
     pub(crate) fn forget(&self, scope: &ScopeUsage, outcome: u64) {
         if scope.held.forget(outcome) {
             self.remove_if_empty(scope);
@@ -137,7 +137,7 @@ impl Scopes {
         self.parts.iter().map(|part| part.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 
-    /// That the scopes hold together what the store holds, while nobody calls.
+    /// Asserts that the scopes together hold what the store holds. No call may run meanwhile.
     pub(crate) fn assert_sums(&self, stats: &crate::MokaStats) {
         let (mut locks, mut records, mut bytes) = (0, 0, 0);
         for part in &self.parts {

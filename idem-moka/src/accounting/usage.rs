@@ -1,4 +1,4 @@
-//! What a store holds, and the bounds of that.
+//! What a store holds, and its bounds.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -70,11 +70,11 @@ impl Bound {
     }
 }
 
-/// Counts records and bytes of all shards, in all and by scope. A new record is counted before it is there.
+/// Counts records and bytes of all shards, in total and by scope. A new record is counted before it is inserted.
 #[derive(Debug)]
 pub(crate) struct Usage {
-    /// What `lock` is held to; under `evict` moka bounds the completed records, `max_locks` and `max_bytes` the
-    /// locked ones.
+    /// The bounds of a `lock`. Under `evict` moka bounds the completed records, and `max_locks` and `max_bytes` bound
+    /// the locked ones.
     most: Most,
     max_checkpoint_bytes: u64,
     held: Held,
@@ -110,8 +110,8 @@ impl Usage {
         }
     }
 
-    /// Counts a new locked record: the one step that a bound may refuse. `last` is the scope that was counted in
-    /// the same shard before.
+    /// Counts a new locked record, which is the only step that a bound may refuse. `last` is the scope that was counted
+    /// before in the same shard.
     pub(crate) fn lock(&self, key: &Key, last: &mut CountedIn) -> Result<CountedIn, Bound> {
         if self.held.checkpoint_bytes() >= self.max_checkpoint_bytes {
             return Err(Bound::Store(Limit::Checkpoints));
@@ -131,8 +131,8 @@ impl Usage {
         Ok(scope)
     }
 
-    /// The limit of which the scope, with its new record, would exceed its share. The first record is always allowed, since
-    /// the share of a small store can be less than one record.
+    /// The limit of which the scope, with its new record, would exceed its share. The first record is always
+    /// allowed, since the share of a small store can be less than one record.
     fn share_exceeded(&self, scope: &ScopeUsage) -> Option<Limit> {
         let (all, held) = (&self.held, &scope.held);
         if held.records() <= 1 {
@@ -153,8 +153,8 @@ impl Usage {
         }
     }
 
-    /// A locked record's checkpoint grows or shrinks. Never refused: a holder that could not save its progress,
-    /// or not even renew, would lose its key to a second one while it works.
+    /// Counts a locked record's checkpoint that grew or shrank. Never refused: a holder that could not save its
+    /// progress, or not even renew, would lose its key to a second holder while it works.
     pub(crate) fn checkpoint(&self, scope: &CountedIn, before: u64, after: u64) {
         self.held.checkpoint(before, after);
         if let Some(scope) = scope {
@@ -162,7 +162,7 @@ impl Usage {
         }
     }
 
-    /// A locked record with `checkpoint` bytes is gone.
+    /// Subtracts a locked record with `checkpoint` bytes.
     pub(crate) fn unlock(&self, scope: &CountedIn, checkpoint: u64) {
         self.held.unlock(checkpoint);
         if let Some(scope) = scope {
@@ -170,8 +170,8 @@ impl Usage {
         }
     }
 
-    /// A locked record with `checkpoint` bytes becomes a completed one with `outcome` bytes. Never refused: its
-    /// lock was granted.
+    /// Counts a locked record with `checkpoint` bytes that became a completed one with `outcome` bytes. Never refused,
+    /// since its lock was granted.
     pub(crate) fn complete(&self, scope: &CountedIn, checkpoint: u64, outcome: u64) {
         self.held.complete(checkpoint, outcome);
         if let Some(scope) = scope {
@@ -179,7 +179,7 @@ impl Usage {
         }
     }
 
-    /// A completed record with `outcome` bytes is gone.
+    /// Subtracts a completed record with `outcome` bytes.
     pub(crate) fn forget(&self, scope: &CountedIn, outcome: u64) {
         self.held.forget(outcome);
         if let Some(scope) = scope {

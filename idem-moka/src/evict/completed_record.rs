@@ -6,8 +6,8 @@ use idem_core::{Fingerprint, Token};
 
 use crate::accounting::scope::CountedIn;
 
-/// A completed record without what only a locked one needs. It is in the cache by value, with its outcome shared: an
-/// `Arc<Record>` took 56 bytes more for each record, at the same speed.
+/// A completed record without the fields that only a locked one needs. The cache holds it by value, with its outcome
+/// shared: an `Arc<Record>` took 56 bytes more for each record, at the same speed.
 #[derive(Debug, Clone)]
 pub(crate) struct CompletedRecord {
     fingerprint: Fingerprint,

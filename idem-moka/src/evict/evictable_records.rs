@@ -1,4 +1,4 @@
-//! The completed records of a store that evicts: in moka, with an account and an expiry index of our own beside it.
+//! The completed records of a store that evicts: in moka, with separate counts and a separate expiry index.
 
 use std::sync::Arc;
 
@@ -12,18 +12,18 @@ use crate::accounting::usage::Usage;
 use crate::config::{MokaConfig, RECORD_OVERHEAD};
 use crate::evict::completed_record::CompletedRecord;
 use crate::evict::part::{NoneCompleted, Parts};
-use crate::hash::{BuildAsItIs, HashedKey, KeyHashValue};
-use crate::shards::shard::SWEPT_ALONG;
+use crate::hash::{BuildPrehashed, HashedKey, KeyHashValue};
+use crate::shards::shard::REMOVED_PER_CALL;
 
 /// The completed records of all shards.
 ///
-/// Whoever changes a key here holds its shard's lock; reading needs none.
+/// A change of a key here needs its shard's lock; a read needs no lock.
 pub(crate) struct EvictableRecords {
-    cache: Cache<HashedKey, CompletedRecord, BuildAsItIs>,
+    cache: Cache<HashedKey, CompletedRecord, BuildPrehashed>,
     account: Account,
 }
 
-/// What is kept about the records outside moka.
+/// Counts and expiry index of the records, kept outside of moka.
 #[derive(Debug, Clone)]
 struct Account {
     parts: Arc<Parts>,
@@ -32,8 +32,8 @@ struct Account {
 }
 
 impl EvictableRecords {
-    /// In as many parts as there are shards: what expires in a part is then removed under the lock of its shard, so that
-    /// no record that has come in its place meanwhile is removed for it.
+    /// There is a part for each shard, so that expired records of a part are removed under the lock of its shard, and a
+    /// record that has replaced one meanwhile is not removed in its place.
     pub(crate) fn new(config: &MokaConfig, shards: usize, usage: Arc<Usage>, clock: StoreClock) -> Self {
         let account = Account { parts: Arc::new(Parts::new(shards)), usage, clock };
         let least = config.least_weight();
@@ -48,12 +48,12 @@ impl EvictableRecords {
                 u32::try_from(bytes.max(least)).unwrap_or(u32::MAX)
             })
             .eviction_listener(move |key: Arc<HashedKey>, kept, cause| {
-                // Explicit removals are accounted for where they are made.
+                // Explicit removals are counted where they are made.
                 if cause != RemovalCause::Explicit {
                     evicting.evicted(&key, &kept);
                 }
             })
-            .build_with_hasher(BuildAsItIs::default());
+            .build_with_hasher(BuildPrehashed::default());
         Self { cache, account }
     }
 
@@ -63,24 +63,24 @@ impl EvictableRecords {
     }
 
     /// The record of `key`, or a proof that there was none, valid until the next completion in its part.
-    pub(crate) fn look(&self, key: &HashedKey) -> Result<CompletedRecord, NoneCompleted> {
+    pub(crate) fn find(&self, key: &HashedKey) -> Result<CompletedRecord, NoneCompleted> {
         let part = self.account.parts.of(key.hash_value());
         let seen = part.completions();
         self.cache.get(key).ok_or(seen)
     }
 
-    /// Whether there is still none. To be called with the lock of the key's shard held.
-    pub(crate) fn is_none_still(&self, key: &HashedKey, seen: NoneCompleted) -> bool {
+    /// Whether there is still no record. To be called with the lock of the key's shard held.
+    pub(crate) fn is_still_none(&self, key: &HashedKey, seen: NoneCompleted) -> bool {
         seen == self.account.parts.of(key.hash_value()).completions()
     }
 
-    /// Inserts a record whose bytes are already accounted for, and removes a few expired ones. `key` must have no record
-    /// yet.
+    /// Inserts a record whose bytes are already counted, and removes a few expired ones. `key` must not have a
+    /// record yet.
     pub(crate) fn insert(&self, key: HashedKey, kept: CompletedRecord, now: Timestamp) {
         let hash = key.hash_value();
         let part = self.account.parts.of(hash);
         let mut due = part.due();
-        let expired: [_; SWEPT_ALONG] = std::array::from_fn(|_| due.pop_due(now));
+        let expired: [_; REMOVED_PER_CALL] = std::array::from_fn(|_| due.pop_due(now));
         // Noted before it is inserted: moka may evict it again before `insert` returns.
         due.insert(kept.completed.expires_at, hash);
         // moka is never called under this lock.
@@ -99,8 +99,8 @@ impl EvictableRecords {
         }
     }
 
-    /// Removes at most `budget` expired records of the part `part`; says how many, and whether more remain. To be called
-    /// with the lock of the shard of that place held.
+    /// Removes at most `budget` expired records of part number `part`; returns how many, and whether more remain. To be
+    /// called with the lock of the shard with the same number held.
     pub(crate) fn sweep(&self, part: usize, now: Timestamp, budget: usize) -> (usize, bool) {
         let part = self.account.parts.at(part);
         let mut removed = 0;
@@ -119,8 +119,8 @@ impl EvictableRecords {
 
     /// Removes the record behind `hash`, which was taken out of the expiry index.
     ///
-    /// Of two keys with one hash (one in 2^64 pairs) one may not be found: it is kept until it is asked for. One
-    /// that has not expired is never removed in place of the other.
+    /// Of two keys with the same hash (one in 2^64 pairs) one may not be found: it is kept until a call for its key. A
+    /// record that has not expired is never removed in place of the other.
     fn remove_expired(&self, hash: KeyHashValue, now: Timestamp) -> bool {
         let found = self.cache.get(&hash);
         if found.is_none_or(|kept| now < kept.completed.expires_at) {
@@ -131,7 +131,7 @@ impl EvictableRecords {
         true
     }
 
-    /// Notes of expiry, and records in moka.
+    /// The number of entries in the expiry index, and of records in moka.
     #[cfg(test)]
     pub(crate) fn len(&self) -> (usize, usize) {
         self.run_pending_tasks();
@@ -139,15 +139,15 @@ impl EvictableRecords {
         ((0..parts.len()).map(|part| parts.at(part).due().len()).sum(), self.cache.iter().count())
     }
 
-    /// Lets moka do what it has put off: let go of removed records, evict down to its bound.
+    /// Runs the work that moka has postponed: dropping removed records, and evicting down to its bound.
     pub(crate) fn run_pending_tasks(&self) {
         self.cache.run_pending_tasks();
     }
 }
 
-/// Room for the records that a store of this size will probably hold, a little under a power of two, which
-/// moka doubles and rounds up: 16 bytes for each of them. Growing to the same size step by step took a tenth of
-/// all the time spent on a new key, in pauses.
+/// The number of records that a store of this size will probably hold, a little under a power of two, which moka
+/// doubles and rounds up: 16 bytes for each of them. Growing to the same size step by step took a tenth of all the
+/// time spent on new keys, in pauses.
 fn initial_capacity(config: &MokaConfig) -> usize {
     const PROBABLE_BYTES: u64 = 2 * RECORD_OVERHEAD;
     const MOST: u64 = 1 << 18;

@@ -1,4 +1,4 @@
-//! Which evictable records expire next.
+//! The expiry index of evictable records.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,9 @@ use idem_core::clock::Timestamp;
 
 use crate::hash::KeyHashValue;
 
-/// Evictable records of one part in order of expiry. Exact: as large as there are records, never larger, however
-/// many moka evicts.
+/// Evictable records of one part in order of expiry. Exact: it has one entry for each record, however many moka evicts.
 ///
-/// Expiry and hash are one number, which a tree compares in half the time that a pair takes.
+/// Expiry and hash are joined into one number, which a tree compares in half the time that a pair takes.
 #[derive(Debug)]
 pub(crate) struct Expiry(BTreeSet<u128>);
 

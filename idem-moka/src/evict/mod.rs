@@ -1,4 +1,4 @@
-//! The completed records of a store that evicts: in moka, with an account and an expiry index of our own beside it.
+//! The completed records of a store that evicts: in moka, with separate counts and a separate expiry index.
 
 pub(crate) mod completed_record;
 pub(crate) mod evictable_records;

@@ -1,4 +1,4 @@
-//! What is kept about the records in moka, in as many parts as there are shards.
+//! The expiry index of the records in moka, in as many parts as there are shards.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::evict::expiry::Expiry;
 use crate::hash::KeyHashValue;
 
-/// All records in moka, in parts.
+/// The expiry index of all records in moka, in parts.
 ///
 /// Lock order: a shard's lock, then whatever moka locks, then a part's [`due`](Part::due). No call into moka
 /// under `due`: moka runs its eviction listener, which takes `due` of any part, inside any call that writes.
@@ -21,8 +21,8 @@ pub(crate) struct Part {
     due: Mutex<Expiry>,
 }
 
-/// A lookup in moka found no record of a key. Holds the part's number of completions at that time: while it is unchanged, the
-/// key cannot have been completed since.
+/// A lookup in moka found no record of a key. Holds the part's number of completions at that time: while it is
+/// unchanged, the key cannot have been completed since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoneCompleted {
     completions: Option<u64>,
@@ -61,8 +61,8 @@ impl Part {
         NoneCompleted { completions: Some(self.completions.load(Ordering::Acquire)) }
     }
 
-    /// To be called after a record was put into moka, with the lock of its key's shard still held: a reader that
-    /// sees the new number then also sees the record.
+    /// To be called after a record was put into moka, with the lock of its key's shard still held, so that a reader
+    /// that sees the new number also sees the record.
     pub(crate) fn completed(&self) {
         self.completions.fetch_add(1, Ordering::Release);
     }

@@ -1,4 +1,4 @@
-//! Removing what has expired when asked to.
+//! `expire`: removing expired records on request.
 
 use idem_core::Expired;
 use idem_core::clock::Timestamp;
@@ -11,11 +11,12 @@ use crate::shards::shard::{Kind, Shard};
 
 /// Records removed before yielding to other tasks: some ten microseconds.
 const STEP: usize = 16;
+
 impl StoreRecords {
     /// Removes at most `budget` expired records.
     ///
     /// # Cancel safety
-    /// Safe: some of them are removed.
+    /// Safe: some of the expired records may have been removed.
     pub(crate) async fn expire(&self, budget: usize) -> Expired {
         let now = self.clock.now();
         let mut all = Swept::default();
@@ -27,7 +28,7 @@ impl StoreRecords {
                         return Expired { removed: all.removed, more: true };
                     }
                 }
-                self.shards.look_anew(group, kind);
+                self.shards.refresh_next_expiry(group, kind);
                 yield_now().await;
             }
         }
@@ -38,7 +39,7 @@ impl StoreRecords {
         Expired { removed: all.removed, more: all.more }
     }
 
-    /// Removes expired records of one shard. Whether more remain.
+    /// Removes expired records of one shard; returns whether more remain.
     async fn expire_in(
         &self,
         shard: &Shard,
@@ -60,14 +61,14 @@ impl StoreRecords {
         }
     }
 
-    /// The same for the records that may be evicted.
+    /// Removes expired records that are in moka.
     async fn expire_evictable(&self, evictable: &EvictableRecords, now: Timestamp, budget: usize) -> Swept {
         let mut all = Swept::default();
         for part in 0..evictable.parts() {
             loop {
                 let step = STEP.min(budget - all.removed);
                 let (removed, more) = {
-                    let _changes_nothing_meanwhile = self.shards.at(part).write();
+                    let _no_other_change = self.shards.at(part).write();
                     evictable.sweep(part, now, step)
                 };
                 all.removed += removed;
@@ -81,7 +82,7 @@ impl StoreRecords {
             }
         }
         if all.removed > 0 {
-            // moka holds on to removed records until it is used again.
+            // moka keeps removed records in memory until it is used again.
             evictable.run_pending_tasks();
         }
         all

@@ -1,4 +1,4 @@
-//! All records of a store, the one way to change them, and removing what has expired.
+//! All records of a store, the only way to change them, and the removal of expired ones.
 
 mod expire;
 pub(crate) mod store_records;

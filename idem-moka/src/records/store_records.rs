@@ -14,14 +14,14 @@ use crate::evict::completed_record::CompletedRecord;
 use crate::evict::evictable_records::EvictableRecords;
 use crate::evict::part::NoneCompleted;
 use crate::hash::{HashedKey, KeyHash};
-use crate::records::sweep::{make_room, sweep_along};
-use crate::shards::shard::{Kind, SWEPT_ALONG, ShardRecords, Shards};
+use crate::records::sweep::{make_room, remove_expired};
+use crate::shards::shard::{Kind, REMOVED_PER_CALL, ShardRecords, Shards};
 use crate::shards::table::{Entry, checkpoint_bytes};
 
-/// All records: the locked ones in their shards, the completed ones there too, or, where they may be evicted, in
-/// moka.
+/// All records: locked ones are in their shards, and completed ones too, except in a store that evicts, which keeps
+/// them in moka.
 ///
-/// A key's record is in one place, and changes under its shard's lock only, by what [`decide`] says.
+/// A key's record is in one place, and changes only under its shard's lock, as [`decide`] says.
 #[derive(Debug)]
 pub(crate) struct StoreRecords {
     pub(crate) shards: Shards,
@@ -50,8 +50,8 @@ impl StoreRecords {
         self.hash.hashed(key)
     }
 
-    /// The moment of a call on `key`, by the clock of some shard: it is asked for before the key is hashed, and keys are
-    /// digests that spread over all shards anyway.
+    /// The moment of a call on `key`, by the clock of a shard that need not be the key's own: it is read before the key
+    /// is hashed, and the last byte of a storage key spreads over the shards as well.
     pub(crate) fn sent(&self, key: &Key) -> Sent {
         let [.., last] = key.storage_key();
         self.shards.at(usize::from(*last) % self.shards.len()).sent()
@@ -78,19 +78,19 @@ impl StoreRecords {
                 Change::Put(_) | Change::Remove => Err(NoneCompleted::UNKNOWN),
             }
         };
-        self.look(key, || now, answered)?
+        self.with_completed(key, || now, answered)?
     }
 
-    /// The result of `see` for the completed record of `key`, without the exclusive lock. `now` is called only where there is
-    /// a record.
-    fn look<T>(
+    /// The result of `see` for the completed record of `key`, without the exclusive lock. `now` is called only
+    /// where there is a record.
+    fn with_completed<T>(
         &self,
         key: &HashedKey,
         now: impl FnOnce() -> Timestamp,
         see: impl FnOnce(&Record, Timestamp) -> T,
     ) -> Result<T, NoneCompleted> {
         if let Some(evictable) = &self.evictable {
-            let completed = evictable.look(key)?;
+            let completed = evictable.find(key)?;
             let now = now();
             return Ok(see(&completed.record(now), now));
         }
@@ -102,10 +102,10 @@ impl StoreRecords {
     /// The completion of `key`, if it has one; as [`replay`](Self::replay), without the exclusive lock.
     pub(crate) fn peek(&self, key: &HashedKey, fingerprint: &Fingerprint) -> Option<Replay> {
         let now = || self.clock.when(&self.sent(key.key()));
-        self.look(key, now, |record, now| replay(record, fingerprint, now)).ok()?
+        self.with_completed(key, now, |record, now| replay(record, fingerprint, now)).ok()?
     }
 
-    /// Carries out `call` as one atomic step; where a bound refuses it, once more after making room.
+    /// Carries out `call` as one atomic step. If a bound refuses it, makes room and tries once more.
     pub(crate) fn call(
         &self,
         key: &HashedKey,
@@ -159,7 +159,7 @@ impl StoreRecords {
         let decision = match (records.locked.get(key), &self.evictable) {
             (Some(locked), _) => decide(Some(&locked.record), call, now),
             (None, None) => decide(records.completed.get(key).map(|entry| &entry.record), call, now),
-            (None, Some(evictable)) if evictable.is_none_still(key, seen) => decide(None, call, now),
+            (None, Some(evictable)) if evictable.is_still_none(key, seen) => decide(None, call, now),
             (None, Some(_)) => decide(self.completed(&records, key).as_ref(), call, now),
         };
         let wrote = !matches!(decision.change, Change::None);
@@ -188,7 +188,7 @@ impl StoreRecords {
                 return Ok(());
             }
         }
-        sweep_along(&self.usage, records, Kind::Locked, now, SWEPT_ALONG);
+        remove_expired(&self.usage, records, Kind::Locked, now, REMOVED_PER_CALL);
         Ok(())
     }
 
@@ -202,17 +202,18 @@ impl StoreRecords {
             let scope = self.usage.lock(key.key(), &mut records.last_scope)?;
             records.locked.insert(Entry::new(*key, record, scope));
         }
-        self.shards.noted(key.hash_value(), records, Kind::Locked);
+        self.shards.update_next_expiry(key.hash_value(), records, Kind::Locked);
         Ok(())
     }
 
-    /// Nothing but a locked record is ever completed.
+    /// Replaces the locked record of `key` by its completion.
     fn put_completed(&self, records: &mut ShardRecords, key: &HashedKey, record: Record, now: Timestamp) {
         if let Some(evictable) = &self.evictable {
             let Some(locked) = records.locked.get(key) else { return };
             let Some(kept) = CompletedRecord::new(record, locked.scope.clone()) else { return };
             self.usage.complete(&kept.scope, locked.checkpoint_bytes(), kept.outcome_bytes());
-            // Inserted there before it is removed here, so that no reader finds the key in neither place.
+            // Inserted into moka before it is removed here, so that every reader finds the key in one of the two
+            // places.
             evictable.insert(*key, kept, now);
             records.locked.remove(key);
             return;
@@ -222,8 +223,8 @@ impl StoreRecords {
         entry.record = record;
         self.usage.complete(&entry.scope, checkpoint, entry.outcome_bytes());
         records.completed.insert(entry);
-        self.shards.noted(key.hash_value(), records, Kind::Completed);
-        let removed = sweep_along(&self.usage, records, Kind::Completed, now, SWEPT_ALONG);
+        self.shards.update_next_expiry(key.hash_value(), records, Kind::Completed);
+        let removed = remove_expired(&self.usage, records, Kind::Completed, now, REMOVED_PER_CALL);
         if removed > 0 {
             idem_core::metrics::expired(removed as u64);
         }

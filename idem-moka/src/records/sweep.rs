@@ -1,4 +1,4 @@
-//! Removing what has expired from shards, a little along with other calls.
+//! Removing expired records from shards, a few with each call that adds one.
 
 use idem_core::clock::Timestamp;
 
@@ -10,7 +10,7 @@ const ROOM: usize = 32;
 /// Notes read for each record to be removed. Most of them may be outdated.
 const LOOKS: usize = 4;
 
-/// What a part of a sweep came to.
+/// The result of a part of a sweep.
 #[derive(Debug, Default)]
 pub(super) struct Swept {
     pub(super) removed: usize,
@@ -18,7 +18,7 @@ pub(super) struct Swept {
     pub(super) more: bool,
 }
 
-/// Removes some expired records of the kind that `limit` counts; false: there were none.
+/// Removes some expired records of the kind that `limit` counts; returns whether there were any.
 pub(super) fn make_room(shards: &Shards, usage: &Usage, now: Timestamp, limit: Limit) -> bool {
     let kinds: &[Kind] = match limit {
         Limit::Locks | Limit::Checkpoints => &[Kind::Locked],
@@ -35,7 +35,7 @@ pub(super) fn make_room(shards: &Shards, usage: &Usage, now: Timestamp, limit: L
             if removed >= ROOM {
                 return true;
             }
-            shards.look_anew(group, *kind);
+            shards.refresh_next_expiry(group, *kind);
         }
     }
     removed > 0
@@ -48,12 +48,12 @@ pub(super) fn sweep(
     now: Timestamp,
     budget: usize,
 ) -> Swept {
-    let removed = sweep_along(usage, records, kind, now, budget);
+    let removed = remove_expired(usage, records, kind, now, budget);
     Swept { removed, more: records.of(kind).has_expired(now) }
 }
 
 /// Removes at most `budget` expired records of `kind` from a shard.
-pub(super) fn sweep_along(
+pub(super) fn remove_expired(
     usage: &Usage,
     records: &mut ShardRecords,
     kind: Kind,

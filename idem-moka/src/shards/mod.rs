@@ -1,4 +1,4 @@
-//! The parts that keys are divided into, each with a lock, its records and notes of their expiry.
+//! Shards: the parts that keys are divided into, each with a lock, its records and notes of their expiry.
 
 mod notes;
 pub(crate) mod shard;

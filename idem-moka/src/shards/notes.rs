@@ -7,14 +7,14 @@ use idem_core::clock::Timestamp;
 
 use crate::hash::KeyHashValue;
 
-/// How many outdated notes may be kept even for few records: so few that they stay in the processor's cache.
+/// How many outdated notes may be kept even for few records: few enough to stay in the processor's cache.
 const OUTDATED: usize = 8;
 
-/// A note for each record, and outdated notes of records that were changed or removed since. Never more than twice the number
-/// of records plus [`OUTDATED`], apart from notes that were just added.
+/// A note for each record, and outdated notes of records that were changed or removed since. Never more than twice the
+/// number of records plus [`OUTDATED`], apart from notes that were just added.
 ///
-/// A heap, since nearly every note is the latest so far, and is then simply appended. A tree from which each note was removed
-/// with its record took 0.1 us more for each record, and twice the memory.
+/// A heap, since nearly every note is the latest so far, and is then simply appended. A tree from which each note was
+/// removed with its record took 0.1 us more for each record, and twice the memory.
 #[derive(Debug, Default)]
 pub(crate) struct Notes(BinaryHeap<Reverse<(Timestamp, KeyHashValue)>>);
 
@@ -23,12 +23,12 @@ impl Notes {
         self.0.push(Reverse((expires_at, record)));
     }
 
-    /// Whether most notes are outdated, given the number of records. Then they are to be made anew.
+    /// Whether most notes are outdated, given the number of records. Then they should be rebuilt.
     pub(crate) fn are_outdated(&self, records: usize) -> bool {
         self.0.len() > 2 * records + OUTDATED
     }
 
-    pub(crate) fn make_anew(&mut self, notes: impl Iterator<Item = (Timestamp, KeyHashValue)>) {
+    pub(crate) fn rebuild(&mut self, notes: impl Iterator<Item = (Timestamp, KeyHashValue)>) {
         self.0.clear();
         self.0.extend(notes.map(Reverse));
         // Leaves room for as many outdated notes again, so that memory is not freed only to be allocated at once.
@@ -38,13 +38,13 @@ impl Notes {
         }
     }
 
-    /// When the next note is due; an outdated one may be.
+    /// When the next note is due, which may be an outdated one.
     pub(crate) fn next(&self) -> Option<Timestamp> {
         self.0.peek().map(|Reverse((expires_at, _))| *expires_at)
     }
 
-    /// Whether a record has expired at `now`, by the notes that are `of` one. Outdated ones before it are taken
-    /// out, some at a time: while there are more of them, yes.
+    /// Whether a record has expired at `now`, by the first note that is not outdated (`of` tells). Outdated notes
+    /// before it are taken out, some at a time; true while there are more of them.
     pub(crate) fn has_expired(
         &mut self,
         now: Timestamp,
@@ -107,7 +107,7 @@ mod tests {
         for time in 0..10_000 {
             notes.note(at(time), KeyHashValue::from_bits(time));
             if notes.are_outdated(10) {
-                notes.make_anew((0..10).map(|record| (at(time), KeyHashValue::from_bits(record))));
+                notes.rebuild((0..10).map(|record| (at(time), KeyHashValue::from_bits(record))));
             }
             assert!(notes.len() <= 2 * 10 + OUTDATED, "{}", notes.len());
         }

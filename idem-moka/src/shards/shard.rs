@@ -1,4 +1,4 @@
-//! Shards: the parts of the keys, whose locks make a call one atomic step.
+//! Shards: parts of the keys, whose locks make each call one atomic step.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -12,13 +12,13 @@ use crate::config::{MokaConfig, RECORD_OVERHEAD};
 use crate::hash::KeyHashValue;
 use crate::shards::table::Table;
 
-/// How many expired records of a kind are removed by a call that adds one to their shard. More than one, so that expired
-/// records become fewer.
-pub(crate) const SWEPT_ALONG: usize = 2;
+/// How many expired records of a kind are removed by a call that adds one to their shard. More than one, so that their
+/// number goes down.
+pub(crate) const REMOVED_PER_CALL: usize = 2;
 
-/// Shards for each thread: enough that threads rarely meet in one.
+/// Shards for each thread: enough that threads rarely contend for one.
 const FOR_EACH_THREAD: usize = 8;
-/// Records for each shard of a full store: so few that growing a shard's table takes little time.
+/// Records for each shard of a full store: few enough that growing a shard's table takes little time.
 const RECORDS: u64 = 1_024;
 /// Most shards: few enough that they and their locked records stay in the processor's cache.
 const MOST: usize = 256;
@@ -53,8 +53,8 @@ pub(crate) struct ShardRecords {
     pub(crate) last_scope: CountedIn,
 }
 
-/// The store's clock with its own reference count for each shard. Calls and leases clone the clock, and threads in different
-/// shards then do not contend for one counter.
+/// The store's clock with its own reference count for each shard. Calls and leases clone the clock, and threads in
+/// different shards then do not contend for one counter.
 #[derive(Debug)]
 struct ShardClock(SharedClock);
 
@@ -112,7 +112,7 @@ impl Shards {
     }
 
     /// To be called with a shard's lock held, after a record was added to it or changed.
-    pub(crate) fn noted(&self, hash: KeyHashValue, records: &ShardRecords, kind: Kind) {
+    pub(crate) fn update_next_expiry(&self, hash: KeyHashValue, records: &ShardRecords, kind: Kind) {
         if let Some(next) = records.next_due(kind) {
             self.groups[self.place(hash) / GROUP].expires(kind, next);
         }
@@ -128,8 +128,8 @@ impl Shards {
         self.shards.iter().skip(group * GROUP).take(GROUP)
     }
 
-    /// Finds out anew when the next record of `kind` expires in a group.
-    pub(crate) fn look_anew(&self, group: usize, kind: Kind) {
+    /// Finds out again when the next record of `kind` expires in a group.
+    pub(crate) fn refresh_next_expiry(&self, group: usize, kind: Kind) {
         let known = &self.groups[group];
         // A record that is added meanwhile is either seen below, or noted by the call that adds it.
         known.next(kind).store(u64::MAX, Ordering::SeqCst);
@@ -155,7 +155,7 @@ impl Shard {
         Sent::now(&self.clock)
     }
 
-    /// While this is held, no key of this shard changes its record; moka alone may evict a completed one.
+    /// While this is held, no record of this shard changes, except that moka may evict a completed one.
     ///
     /// A poisoned lock is usable: the parts of a record change together, after everything that could panic.
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, ShardRecords> {
@@ -168,7 +168,7 @@ impl Shard {
 }
 
 impl ShardRecords {
-    /// The time at which a call is carried out that was sent at `sent`: for one key it never goes back.
+    /// The time at which a call that was sent at `sent` is carried out. For one key it never goes back.
     pub(crate) fn time(&mut self, sent: Timestamp) -> Timestamp {
         self.now = self.now.max(sent);
         self.now

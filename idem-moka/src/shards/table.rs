@@ -8,7 +8,7 @@ use crate::accounting::scope::CountedIn;
 use crate::hash::{HashedKey, KeyHashValue};
 use crate::shards::notes::Notes;
 
-/// Records by key, and when they expire.
+/// Records by key, and notes of when they expire.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     records: HashTable<Place>,
@@ -17,8 +17,8 @@ pub(crate) struct Table {
 
 /// A record, its key, and the scope that it is counted in.
 ///
-/// In memory of its own, which moves from table to table by its address: a table of 16 bytes a record grows in a few
-/// microseconds, and a record is written once.
+/// Each entry is allocated once, and moves from table to table by its address: a table with 16 bytes for each
+/// record grows in a few microseconds, and a record is written once.
 #[derive(Debug)]
 pub(crate) struct Entry {
     key: HashedKey,
@@ -50,14 +50,14 @@ impl Table {
         self.records.find(key.hash(), is(key)).map(|(_, entry)| &**entry)
     }
 
-    /// Keeps the record of a key that has none here.
+    /// Inserts the record of a key that has none here.
     pub(crate) fn insert(&mut self, entry: Box<Entry>) {
         let (hash, expires_at) = (entry.key.hash_value(), entry.record.expires_at());
         self.records.insert_unique(hash.bits(), (hash, entry), |(hash, _)| hash.bits());
         self.note(expires_at, hash);
     }
 
-    /// Keeps `record` in place of the one before, if there is one.
+    /// Replaces the record of `key`, if there is one.
     pub(crate) fn replace(&mut self, key: &HashedKey, record: Record) {
         let expires_at = record.expires_at();
         if let Some((hash, entry)) = self.records.find_mut(key.hash(), is(key)) {
@@ -74,10 +74,10 @@ impl Table {
         Some(entry)
     }
 
-    /// Takes out the record that has been expired for longest at `now`, having looked at `looks` notes at most.
+    /// Takes out the record that has been expired for longest at `now`, after reading at most `looks` notes.
     ///
-    /// Of two keys with one hash (one in 2^64 pairs) each has a note, and one that has not expired is never taken
-    /// out in place of the other.
+    /// Two keys with the same hash (one in 2^64 pairs) have a note each, and a record that has not expired is never
+    /// taken out in place of the other.
     pub(crate) fn pop_expired(&mut self, now: Timestamp, looks: &mut usize) -> Option<Box<Entry>> {
         while *looks > 0
             && let Some((expires_at, hash)) = self.notes.pop_due(now)
@@ -92,7 +92,7 @@ impl Table {
         None
     }
 
-    /// Whether a record has expired at `now`. After so many outdated notes that this cannot be told at once: yes.
+    /// Whether a record has expired at `now`. Also true after many outdated notes, before a current one is found.
     pub(crate) fn has_expired(&mut self, now: Timestamp) -> bool {
         let records = &self.records;
         self.notes.has_expired(now, |expires_at, hash| {
@@ -114,11 +114,11 @@ impl Table {
         self.notes.note(expires_at, hash);
         if self.notes.are_outdated(self.records.len()) {
             let records = self.records.iter();
-            self.notes.make_anew(records.map(|(hash, entry)| (entry.record.expires_at(), *hash)));
+            self.notes.rebuild(records.map(|(hash, entry)| (entry.record.expires_at(), *hash)));
         }
     }
 
-    /// Gives back what a burst has left behind, once hardly any of it is used.
+    /// Shrinks a table that a burst has made large, once little of it is used.
     fn shrink(&mut self) {
         const WORTH_IT: usize = 1_024;
         let room = self.records.capacity();

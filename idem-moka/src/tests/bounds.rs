@@ -1,4 +1,4 @@
-//! `when_full = "refuse"`: new keys are refused, nothing kept is dropped, and the account is exact.
+//! `when_full = "refuse"`: new keys are refused, no record is dropped, and the counts are exact.
 
 use bytes::Bytes;
 use idem_core::error::Operation;
@@ -37,7 +37,7 @@ async fn a_new_key_beyond_max_entries_is_refused_and_every_completed_one_still_r
 }
 
 #[tokio::test]
-async fn max_entries_counts_what_locks_will_become() {
+async fn max_entries_counts_locked_records_too() {
     let (store, _) = store(MokaConfig { max_locks: 20, ..SMALL });
     let mut leases = Vec::new();
     for number in 0..10 {
@@ -149,7 +149,7 @@ async fn an_outcome_or_checkpoint_larger_than_max_outcome_is_too_large_and_the_l
 }
 
 #[tokio::test]
-async fn removal_by_force_is_accounted_for_in_both_states() {
+async fn forced_removal_is_counted_in_both_states() {
     let (store, _) = store(SMALL);
     complete(&store, 1, 10).await;
     let lease = acquire(&store, 2).await;
@@ -166,7 +166,7 @@ async fn removal_by_force_is_accounted_for_in_both_states() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn callers_who_race_for_the_last_places_never_get_more_than_there_are() {
+async fn racing_callers_never_exceed_max_entries() {
     let (store, _) = store(MokaConfig { max_entries: 100, max_locks: 1_000, max_bytes: 1 << 20, ..SMALL });
     let tasks: Vec<_> = (0..4)
         .map(|task| {

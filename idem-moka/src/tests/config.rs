@@ -1,4 +1,4 @@
-//! What is accepted, what is refused, and that an error names the option.
+//! Configurations that are accepted and refused; each error names its option.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ async fn a_uri_opens_a_store_with_its_options() {
 }
 
 #[tokio::test]
-async fn without_options_the_defaults_hold_in_every_way_to_open_it() {
+async fn without_options_every_way_to_open_a_store_uses_the_defaults() {
     let default = format!("{:?}", MokaConfig::default());
     let by_table: StoreConfig = toml::from_str("store = \"moka\"").unwrap();
     for store in [open("moka:").await.unwrap(), open("moka:?").await.unwrap(), open(by_table).await.unwrap()]
@@ -87,7 +87,7 @@ async fn a_wrong_option_is_named() {
 }
 
 #[test]
-fn a_config_made_in_code_is_checked_all_the_same() {
+fn a_config_made_in_code_is_checked_too() {
     let error = MokaStore::new(MokaConfig { max_locks: 0, ..MokaConfig::default() }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert_eq!(
@@ -97,7 +97,7 @@ fn a_config_made_in_code_is_checked_all_the_same() {
 }
 
 #[test]
-fn it_says_what_it_can() {
+fn capabilities_are_those_of_a_bounded_store_in_memory() {
     let capabilities = MokaStore::new(MokaConfig::default()).unwrap().capabilities();
     assert!(capabilities.bounded && capabilities.strict_sequence && capabilities.notifies);
     assert!(!capabilities.durable && !capabilities.shared);

@@ -1,4 +1,4 @@
-//! `when_full = "evict"`: completed records make room, locked ones never.
+//! `when_full = "evict"`: completed records are evicted to make room, and locked ones never are.
 
 use bytes::Bytes;
 use idem_core::{Effect, ErrorKind, Lease, LockAnswer, Outcome, Store};
@@ -20,7 +20,7 @@ fn evictable(store: &MokaStore) -> &EvictableRecords {
     store.records().evictable.as_ref().unwrap()
 }
 
-/// Notes of expiry, records in moka, records as counted: equal, whatever was evicted.
+/// Entries in the expiry index, records in moka, and completed records as counted. They must be equal.
 fn counted(store: &MokaStore) -> (usize, usize, u64) {
     let (notes, kept) = evictable(store).len();
     (notes, kept, store.stats().completed)
@@ -112,7 +112,7 @@ async fn the_largest_outcome_is_kept() {
 }
 
 #[tokio::test]
-async fn a_record_that_was_evicted_after_it_expired_is_no_broken_promise() {
+async fn a_record_evicted_after_its_expiry_is_not_counted_as_evicted() {
     let (store, clock) = store(EVICT);
     for number in 0..60 {
         complete(&store, number, 512).await;
@@ -127,7 +127,7 @@ async fn a_record_that_was_evicted_after_it_expired_is_no_broken_promise() {
 }
 
 #[tokio::test]
-async fn locks_and_checkpoints_are_bounded_all_the_same() {
+async fn locks_and_checkpoints_are_bounded_too() {
     let (store, _) = store(MokaConfig { max_locks: 3, ..EVICT });
     let mut leases = Vec::new();
     for number in 0..3 {
@@ -151,7 +151,7 @@ async fn locks_and_checkpoints_are_bounded_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_account_is_exact_after_threads_have_completed_removed_and_evicted_the_same_keys() {
+async fn counts_are_exact_after_threads_have_completed_removed_and_evicted_the_same_keys() {
     let (store, clock) = store(EVICT);
     let tasks: Vec<_> = (1..=4_u8)
         .map(|task| {

@@ -1,4 +1,4 @@
-//! What has expired is gone for every caller at once, and from memory soon.
+//! Expired records are gone for every caller at once, and are removed from memory soon.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn expire_removes_at_most_its_budget_and_says_whether_more_remain() {
 }
 
 #[tokio::test]
-async fn expire_lets_other_tasks_have_their_turn() {
+async fn expire_yields_to_other_tasks() {
     let (store, clock) = store(MokaConfig::default());
     for number in 0..1_000 {
         complete(&store, number, 10).await;
@@ -65,7 +65,7 @@ async fn expire_lets_other_tasks_have_their_turn() {
 }
 
 #[tokio::test]
-async fn completions_sweep_along_what_has_expired_before_them() {
+async fn completions_also_remove_expired_outcomes() {
     let (store, clock) = store(MokaConfig::default());
     for number in 0..10_000 {
         complete(&store, number, 10).await;
@@ -76,7 +76,7 @@ async fn completions_sweep_along_what_has_expired_before_them() {
 }
 
 #[tokio::test]
-async fn locks_sweep_along_crashed_ones_that_have_expired() {
+async fn locks_also_remove_expired_locks() {
     let (store, clock) = store(MokaConfig::default());
     for number in 0..10_000 {
         let _crashed = acquire(&store, number).await;
@@ -87,7 +87,7 @@ async fn locks_sweep_along_crashed_ones_that_have_expired() {
 }
 
 #[tokio::test]
-async fn renewals_leave_a_bounded_number_of_notes_and_the_last_one_counts() {
+async fn renewals_leave_a_bounded_number_of_notes_and_the_last_one_applies() {
     let (store, clock) = store(MokaConfig::default());
     let lease = acquire(&store, 1).await;
     for _ in 0..10_000 {
@@ -117,7 +117,7 @@ async fn a_lapsed_lock_keeps_its_checkpoint_for_its_retention() {
 }
 
 #[tokio::test]
-async fn of_two_keys_with_one_hash_each_is_removed_when_it_expires() {
+async fn keys_with_the_same_hash_are_each_removed_when_they_expire() {
     let (store, _) = store(MokaConfig::default());
     complete(&store, 1, 10).await;
     let template = store.get(&key(1)).await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! No bound refuses a holder, nor who takes over a key that is known: whatever the store holds.
+//! No bound refuses a holder or the takeover of a known key, whatever the store holds.
 
 use bytes::Bytes;
 use idem_core::{Effect, ErrorKind, Execution, Lease, LockAnswer, Outcome, Policy, Store, StoreExt};
@@ -25,7 +25,7 @@ async fn checkpoint(store: &MokaStore, lease: &Lease, step: u64, bytes: usize) -
     store.checkpoint(lease, step, progress(1, bytes), LEASE).await
 }
 
-/// Three held keys of five; the completions of the other two leave more bytes than `max_bytes`.
+/// A store with three held keys, and two completed ones that take more than `max_bytes`.
 async fn over_full(when_full: WhenFull) -> (MokaStore, idem_core::clock::ManualClock, Vec<Lease>) {
     let (store, clock) = store(MokaConfig { when_full, ..SMALL });
     let mut held = Vec::new();
@@ -81,8 +81,8 @@ async fn a_known_key_is_taken_over_in_an_over_full_store() {
     }
 }
 
-/// A completion leaves the store over-full while other work outlasts its lease: its renewals must pass, for
-/// else a second caller gets the key while the first is at work.
+/// Completions make the store over-full while other work outlasts its first lease. Its renewals must pass, or a second
+/// caller would get the key while the first is at work.
 #[tokio::test(start_paused = true)]
 async fn work_that_outlasts_its_lease_in_an_over_full_store_keeps_its_key() {
     for when_full in EACH {
@@ -114,7 +114,7 @@ async fn work_that_outlasts_its_lease_in_an_over_full_store_keeps_its_key() {
 }
 
 #[tokio::test]
-async fn checkpoints_of_all_locks_are_the_most_that_a_store_goes_beyond_its_bytes() {
+async fn checkpoints_exceed_max_bytes_by_no_more_than_max_locks_times_max_outcome() {
     for when_full in EACH {
         let (store, _) = store(MokaConfig { when_full, max_entries: 100, ..SMALL });
         let mut leases = Vec::new();
@@ -128,7 +128,7 @@ async fn checkpoints_of_all_locks_are_the_most_that_a_store_goes_beyond_its_byte
         assert_eq!(store.stats().bytes, most, "{when_full:?}");
         assert_eq!(store.release(&leases[0]).await.unwrap(), Effect::Applied);
         assert!(store.remove(&key(0), true).await.unwrap());
-        // There is a lock to spare, and no byte.
+        // One more lock is allowed, but no byte of checkpoints.
         let error = lock(&store, 5, 1).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Full, "{when_full:?}");
         assert!(error.message().contains("max_bytes"), "{error}");

@@ -1,4 +1,4 @@
-//! What a holder is told, and who is woken.
+//! What a lease knows, and which waiters are woken.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn a_checkpoint_that_was_overtaken_does_not_prolong_the_lease() {
 }
 
 #[tokio::test]
-async fn a_lease_learns_that_it_is_completed_from_any_answer_that_says_so() {
+async fn any_answer_that_says_so_marks_a_lease_as_completed() {
     let (store, _) = store(MokaConfig::default());
     let lease = acquire(&store, 1).await;
     let resent = acquire(&store, 1).await;
@@ -46,8 +46,7 @@ async fn a_lease_learns_that_it_is_completed_from_any_answer_that_says_so() {
     assert!(resent.is_completed());
 }
 
-/// Lets the waiter come as far as it can, then ends the lease; with the clock paused, polling would show as
-/// time gone by.
+/// Lets the waiter run until it waits, then ends the lease. In paused time polling would show as elapsed time.
 async fn wakes_at_once(end: impl AsyncFnOnce(&MokaStore, &idem_core::Lease)) {
     let store = MokaStore::new(MokaConfig::default()).unwrap();
     let lease = acquire(&store, 1).await;
@@ -66,7 +65,7 @@ async fn wakes_at_once(end: impl AsyncFnOnce(&MokaStore, &idem_core::Lease)) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_completion_wakes_who_waits_at_once() {
+async fn a_completion_wakes_waiters_at_once() {
     wakes_at_once(async |store, lease| {
         assert_eq!(store.complete(lease, outcome(1), RETENTION).await.unwrap(), Effect::Applied);
     })
@@ -74,7 +73,7 @@ async fn a_completion_wakes_who_waits_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_release_wakes_who_waits_at_once() {
+async fn a_release_wakes_waiters_at_once() {
     wakes_at_once(async |store, lease| {
         assert_eq!(store.release(lease).await.unwrap(), Effect::Applied);
     })
@@ -82,7 +81,7 @@ async fn a_release_wakes_who_waits_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_forced_removal_wakes_who_waits_at_once() {
+async fn a_forced_removal_wakes_waiters_at_once() {
     wakes_at_once(async |store, lease| assert!(store.remove(lease.key(), true).await.unwrap())).await;
 }
 
@@ -98,7 +97,7 @@ async fn a_wait_that_is_dropped_or_over_is_no_longer_counted() {
 }
 
 #[tokio::test]
-async fn a_completion_is_at_hand_until_it_expires() {
+async fn a_completion_can_be_peeked_until_it_expires() {
     for when_full in [WhenFull::Refuse, WhenFull::Evict] {
         let (store, clock) = store(MokaConfig { when_full, ..MokaConfig::default() });
         complete(&store, 1, 10).await;

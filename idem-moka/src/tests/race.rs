@@ -1,4 +1,4 @@
-//! Threads that meet on one key.
+//! Threads that contend for one key.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,10 +12,10 @@ use crate::{MokaConfig, WhenFull};
 const KEYS: usize = 20_000;
 const ROUNDS: usize = 2_000;
 
-/// One thread completes key after key, others ask all the while: each must see the lock or the outcome, for a
-/// key that was in neither place for a moment would be run twice.
+/// One thread completes key after key, and others lock the same keys meanwhile. Each must see the lock or the
+/// outcome: a key that was in neither place for a moment would run twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_key_that_is_being_completed_is_never_in_neither_place() {
+async fn a_key_that_is_being_completed_is_always_locked_or_completed() {
     for when_full in [WhenFull::Refuse, WhenFull::Evict] {
         let (store, _) = store(MokaConfig { when_full, ..MokaConfig::default() });
         let current = Arc::new(AtomicUsize::new(0));
@@ -57,7 +57,7 @@ async fn a_key_that_is_being_completed_is_never_in_neither_place() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_who_lock_a_key_at_once_one_acquires_it_also_after_it_has_expired() {
+async fn one_of_many_concurrent_callers_acquires_a_key_also_after_its_expiry() {
     let (store, clock) = store(MokaConfig::default());
     let barrier = Arc::new(Barrier::new(4));
     let acquired = Arc::new(AtomicUsize::new(0));

@@ -1,4 +1,4 @@
-//! One scope's flood is that scope's alone: the others are served, and it finds room again.
+//! A flood of one scope affects no other scope: others are served, and the flooding scope is served again later.
 
 use idem_core::{Effect, ErrorKind, Key, Lease, LockAnswer, Result, Scope, Store};
 use proptest::prelude::*;
@@ -37,7 +37,7 @@ async fn complete(store: &MokaStore, scope: &Scope, number: usize) -> Result<()>
     Ok(())
 }
 
-/// How many of `requests` a scope completes before it is refused; it is then refused for its share.
+/// How many of `requests` a scope completes before its share refuses it.
 async fn flood(store: &MokaStore, scope: &Scope, requests: usize) -> usize {
     for number in 0..requests {
         if let Err(error) = complete(store, scope, number).await {
@@ -117,7 +117,7 @@ async fn several_flooding_scopes_get_less_each_and_leave_room_for_a_newcomer() {
             *kept += usize::from(complete(&store, &scope(account), number).await.is_ok());
         }
     }
-    // Each gets 9 / (1 + 9 * 5) of it.
+    // Each gets 9 / (1 + 9 * 5) of the store.
     for kept in kept {
         assert!((room * 18 / 100..=room * 21 / 100).contains(&kept), "{kept} of {room}");
     }
@@ -135,12 +135,12 @@ async fn the_shared_scope_and_a_share_of_one_may_fill_the_store() {
         }
         let error = complete(&store, &scope, 50).await.unwrap_err();
         assert!(error.message().contains("max_entries = 50"), "{error}");
-        assert_eq!(store.records().usage.scopes.len(), 0, "nothing is counted that is not needed");
+        assert_eq!(store.records().usage.scopes.len(), 0, "a scope without a share is counted");
     }
 }
 
 #[tokio::test]
-async fn the_first_record_of_a_scope_is_held_to_the_bounds_of_the_store_alone() {
+async fn the_first_record_of_a_scope_has_only_the_bounds_of_the_store() {
     let (store, _) = store(MokaConfig { max_locks: 1, max_share_per_scope: 0.01, ..TWO_MIB });
     for account in 0..10 {
         complete(&store, &scope(account), 0).await.unwrap();
@@ -170,7 +170,7 @@ async fn each_bound_has_its_share() {
 }
 
 #[tokio::test]
-async fn under_evict_a_scope_s_checkpoints_have_their_share() {
+async fn checkpoints_have_their_share_under_evict() {
     let (store, _) = store(MokaConfig { when_full: WhenFull::Evict, ..TWO_MIB });
     let progress = vec![0; 1 << 20];
     let held = acquire(&store, &scope(0), 0).await.unwrap();
@@ -192,7 +192,7 @@ async fn under_evict_a_scope_s_checkpoints_have_their_share() {
     complete(&store, &scope(1), 0).await.unwrap();
 }
 
-/// One call of a random run: on which of a few keys of a few scopes, and what.
+/// One call of a random run, on one of a few keys of a few scopes.
 #[derive(Debug, Clone, Copy)]
 struct Step {
     account: usize,
@@ -246,14 +246,14 @@ async fn run(when_full: WhenFull, steps: &[Step]) {
     while store.expire(100).await.unwrap().more {}
     let (stats, usage) = (store.stats(), &store.records().usage);
     assert_eq!((stats.locks, stats.completed, stats.bytes), (0, 0, 0));
-    assert_eq!(usage.scopes.len(), 0, "no scope is counted that holds nothing");
+    assert_eq!(usage.scopes.len(), 0, "a scope that holds nothing is counted");
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_scopes_hold_adds_up_after_every_call_and_to_nothing_in_the_end(steps in steps()) {
+    fn counts_of_scopes_add_up_after_every_call_and_are_zero_in_the_end(steps in steps()) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for when_full in [WhenFull::Refuse, WhenFull::Evict] {
             runtime.block_on(run(when_full, &steps));

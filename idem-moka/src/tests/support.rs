@@ -38,7 +38,7 @@ pub(super) async fn lock(store: &MokaStore, number: usize, owner: u8) -> Result<
     store.lock(&key(number), &fingerprint(), &claim(owner)).await
 }
 
-/// A lease that must be granted.
+/// Locks a key that is free.
 pub(super) async fn acquire(store: &MokaStore, number: usize) -> Lease {
     match lock(store, number, 1).await.unwrap() {
         LockAnswer::Acquired(lease) => lease,

@@ -76,8 +76,8 @@ async fn version(client: &impl GenericClient, schema: &str) -> Result<Option<i32
     if !there {
         return Ok(None);
     }
-    let rows =
-        client.query_typed(&format!("SELECT coalesce(max(version), 0) FROM {schema}.migrations"), &[]).await;
+    let highest = format!("SELECT coalesce(max(version), 0) FROM {schema}.migrations");
+    let highest = client.query_typed_one(&highest, &[]).await;
     highest.and_then(|row| row.try_get(0)).map(Some).map_err(failed)
 }
 

@@ -1,4 +1,4 @@
-//! The scopes' counted usage, and when it is saved or counted anew.
+//! The scopes' counted usage, and when it is saved or recounted.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::storage::tables::write::Tables;
 const SAVED_EVERY: Duration = Duration::from_secs(1);
 /// How many bytes of changes are counted before that: a fast sweep removes far more in a second.
 const SAVED_AFTER: u64 = 64 << 10;
-/// The time between two attempts to count all records anew.
+/// The time between two attempts to recount all records.
 const RECOUNTED_EVERY: Duration = Duration::from_mins(1);
 
 /// The counted usage, and how much of it is not saved yet.

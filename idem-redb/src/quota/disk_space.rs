@@ -103,7 +103,7 @@ impl DiskSpace {
         self.state().has_other_tables = true;
     }
 
-    /// The file was compacted: nothing in it is free any more.
+    /// The file was compacted: no free pages remain in it.
     pub(crate) fn compacted(&self) {
         let mut state = self.state();
         (state.peak, state.is_fresh) = (state.counted, false);

@@ -28,7 +28,7 @@ const MOST_TRIES: usize = 5;
 fn try_once(path: &Path, fill: &impl Fn(File) -> Result<()>, is_last: bool) -> Result<bool> {
     let cannot = |error: io::Error| failed(path, "cannot be made", error);
     let no_file = |error: io::Error| {
-        // Its message names the temporary file, which nobody asked for.
+        // Its message names the temporary file, which is not the path that the caller gave.
         let why = match error.kind() {
             io::ErrorKind::NotFound if !folder(path).exists() => {
                 format!("there is no folder {}", folder(path).display())

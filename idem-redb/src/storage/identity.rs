@@ -17,7 +17,7 @@ pub(crate) struct FileIdentity {
 }
 
 impl FileIdentity {
-    /// `None` where the system does not tell the identity of files.
+    /// `None` where the system does not provide the identity of files.
     pub(crate) fn of(path: &Path, file: &File) -> io::Result<Option<Self>> {
         Ok(number(&file.metadata()?).map(|file| Self { path: path.to_owned(), file }))
     }

@@ -96,7 +96,7 @@ fn open_existing(config: &RedbConfig) -> Result<Opened> {
 fn check_before_opening(path: &Path) -> Result<(), Failure> {
     let database = match Builder::new().set_cache_size(0).open_read_only(path) {
         Ok(database) => database,
-        // It was not closed cleanly: only an opening for writing can tell what it is.
+        // It was not closed cleanly: only opening it for writing can show what it is.
         Err(DatabaseError::RepairAborted) => return Ok(()),
         Err(error) => return Err(error.into()),
     };

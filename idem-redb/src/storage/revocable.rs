@@ -1,6 +1,6 @@
 //! Storage given to redb that can be revoked.
 //!
-//! A write transaction that never ends, because a table of it was leaked, keeps its database open for ever, and with it
+//! A write transaction that never ends, because a table of it was leaked, keeps its database open forever, and with it
 //! the lock on its file. Revoking the storage closes it all the same, so that the file can be opened again. Passing it
 //! on lets the next database use it without closing it in between.
 

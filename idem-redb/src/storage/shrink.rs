@@ -88,7 +88,7 @@ mod tests {
         assert!(!shrinking.is_overdue(SPARSE, NOW));
         assert!(!shrinking.is_overdue(SPARSE, NOW + IDLE_WAIT / 2));
         assert!(shrinking.is_overdue(SPARSE, NOW + IDLE_WAIT));
-        // Once the space was needed again, the wait starts anew.
+        // Once the space was needed again, the wait starts again.
         assert!(!shrinking.is_overdue(None, NOW + IDLE_WAIT));
         assert!(!shrinking.is_overdue(SPARSE, NOW + IDLE_WAIT));
     }

@@ -89,7 +89,7 @@ impl Writer {
                 guarded(|| self.seal(database)).map_err(|failure| failure.into_error(Operation::Close))
             }
             (Some(database), Some(own)) => {
-                // A file that has lost its name is not written to any more, not even by redb's closing.
+                // A file that has lost its name is no longer written to, not even by redb's closing.
                 let _closed = own.storage.revoke();
                 drop_guarded(database);
                 Ok(())

@@ -56,7 +56,7 @@ impl Writer {
         let Some(mut own) = self.own.take() else { return };
         let failed = self.state.slot.take(why.clone());
         drop_guarded(failed);
-        // A leaked table would keep the storage and its lock for ever.
+        // A leaked table would keep the storage and its lock forever.
         let _closed = guarded(|| own.storage.revoke().map_err(|error| Failure::Redb(error.into())));
         let mut pause = FIRST_PAUSE;
         while self.state.has_file()

@@ -42,7 +42,7 @@ impl Writer {
         self.close()
     }
 
-    /// The next message. While none comes, the sweep goes on.
+    /// The next message. While none comes, the sweep continues.
     fn next(&mut self) -> Option<Message> {
         self.shrink_if_overdue();
         loop {

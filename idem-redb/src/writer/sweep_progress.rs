@@ -106,7 +106,7 @@ mod tests {
             assert!(turns < 100, "{turns} commits for 300 records");
         }
         assert!(sweeper.try_recv().is_err());
-        // Then the sweeper's sweep goes on.
+        // Then the sweeper's sweep continues.
         while sweeper.try_recv().is_err() {
             take_turn(&mut queue);
         }

@@ -26,7 +26,7 @@ pub(crate) struct Writer {
     pub(crate) state: Arc<StoreState>,
     /// `None` where the application owns the database.
     pub(crate) own: Option<OwnDatabase>,
-    /// Present where the application supplies its database anew.
+    /// Present where the application supplies its database again.
     pub(crate) supplier: Option<DatabaseSupplier>,
     pub(crate) transactions: WriteTransactions,
     /// Messages that were received, but did not fit into the last batch.

@@ -1,7 +1,7 @@
-//! The redb store against failing disks, damaged files and kills, and its promises beyond the contract.
+//! Tests of the redb store with failing disks, damaged files and kills, and of its promises beyond the contract.
 //!
-//! One binary, one small module a behaviour, in folders by what they are about. `support` has the disk that fails on
-//! command, and the judge who holds a store to what its callers were told.
+//! One binary, with one small module for each behaviour, in folders by subject. `support` has the disk that fails on
+//! command, and the judge that compares a store with the answers its callers got.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 

@@ -1,1 +1,1 @@
-//! Nothing but tests: see `tests/`.
+//! This package contains only tests: see `tests/`.

@@ -1,5 +1,5 @@
-//! What the stores count that no call shows. One test, because a process has one recorder, and the stores count on
-//! other threads.
+//! Metrics that stores count outside of any call. There is a single test because a process has one recorder, and the
+//! stores count on other threads.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
@@ -23,7 +23,7 @@ async fn complete(store: &dyn Store, name: &str, retention: Duration) {
     assert_eq!(store.complete(&lease, outcome, retention).await.unwrap(), Effect::Applied);
 }
 
-/// Waits until `name` has been counted `least` times; a snapshot takes what it shows.
+/// Waits until `name` has been counted `least` times. A snapshot resets the counters, so their values are summed.
 async fn counted(snapshotter: &Snapshotter, name: &str, least: u64) -> u64 {
     let mut seen = 0;
     let wait = async {
@@ -41,7 +41,7 @@ async fn counted(snapshotter: &Snapshotter, name: &str, least: u64) -> u64 {
 }
 
 #[tokio::test]
-async fn what_stores_forget_by_themselves_is_counted() {
+async fn records_that_stores_remove_by_themselves_are_counted() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     recorder.install().unwrap();
@@ -58,19 +58,19 @@ async fn what_stores_forget_by_themselves_is_counted() {
     assert_eq!(counted(&snapshotter, EXPIRED, 10).await, 10);
     store.close().await.unwrap();
 
-    // What completions in memory sweep along.
+    // Expired records that later completions in idem-moka remove.
     let store = MokaStore::new(MokaConfig::default()).unwrap();
     for number in 0..64 {
         complete(&store, &format!("gone {number}"), brief).await;
     }
     sleep(brief * 2).await;
-    // Enough that each shard gets some.
+    // Enough for every shard to get some.
     for number in 0..4_096 {
         complete(&store, &format!("next {number}"), Duration::from_mins(1)).await;
     }
     assert_eq!(counted(&snapshotter, EXPIRED, 64).await, 64);
 
-    // Outcomes that are evicted to make room for others.
+    // Outcomes evicted to make room for others.
     let mut config = MokaConfig::default();
     (config.max_bytes, config.max_entries, config.max_outcome) = (1 << 20, 1_000, 1 << 16);
     config.when_full = WhenFull::Evict;

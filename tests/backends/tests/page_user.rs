@@ -21,8 +21,8 @@ fn options() -> ServerOptions {
     Server::options().config(user())
 }
 
-/// Every call, and one waiter that is notified.
-async fn does_everything(scheme: &str, server: &Node) -> Capabilities {
+/// Makes every call as the recommended user, and has one waiter notified.
+async fn make_every_call(scheme: &str, server: &Node) -> Capabilities {
     let uri = format!("{scheme}://idem:secret@{}", server.addr());
     let store = Registry::new().with(idem_redis::DRIVER).open(uri).await.unwrap();
     let fingerprint = Fingerprint::builder("page user").part("request").finish();
@@ -56,13 +56,13 @@ async fn does_everything(scheme: &str, server: &Node) -> Capabilities {
 }
 
 #[tokio::test]
-async fn it_does_for_a_master_with_a_replica() {
+async fn recommended_user_is_enough_for_a_master_with_a_replica() {
     let pair = Pair::start_with(1, &options()).await;
-    assert!(does_everything("redis", pair.master()).await.replicated);
+    assert!(make_every_call("redis", pair.master()).await.replicated);
 }
 
 #[tokio::test]
-async fn it_does_for_a_cluster() {
+async fn recommended_user_is_enough_for_a_cluster() {
     let cluster = Cluster::options().each(|_, each| each.config(user())).start().await;
-    assert!(does_everything("redis-cluster", &cluster.nodes()[0]).await.replicated);
+    assert!(make_every_call("redis-cluster", &cluster.nodes()[0]).await.replicated);
 }

@@ -55,7 +55,7 @@ impl Harness for PostgresHarness {
 
     /// Flips a bit of the record's fingerprint.
     async fn corrupt(&mut self, key: &Key) -> Result<(), Unsupported> {
-        let key: String = key.storage_key().iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = key.storage_key().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         let flipped = "set_bit(fingerprint, 0, 1 - get_bit(fingerprint, 0))";
         let schema = &self.config.schema;
         let sql =

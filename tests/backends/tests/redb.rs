@@ -52,7 +52,7 @@ impl Harness for RedbHarness {
         Ok(())
     }
 
-    /// Flips a bit of the record's fingerprint wherever the closed file has it.
+    /// Flips a bit of the record's fingerprint wherever it occurs in the closed file.
     async fn corrupt(&mut self, key: &Key) -> Result<(), Unsupported> {
         let fingerprint = self.store.get(key).await.unwrap().unwrap().fingerprint;
         self.store.close().await.unwrap();

@@ -1,4 +1,4 @@
-//! Choosing a store by configuration alone: the same program on every backend, by URI or by table.
+//! A store chosen by configuration alone: the same program on every backend, by URI or by table.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
@@ -46,7 +46,7 @@ async fn one_program_runs_on_every_backend_by_json() {
 }
 
 #[tokio::test]
-async fn uri_may_stand_where_a_table_may() {
+async fn uri_may_be_written_instead_of_a_table() {
     let application: Application = toml::from_str("idempotency = \"moka:?max_entries=10\"").unwrap();
     assert_works(&open(application.idempotency).await).await;
     let application: Application = serde_json::from_str(r#"{ "idempotency": "moka:" }"#).unwrap();
@@ -54,18 +54,18 @@ async fn uri_may_stand_where_a_table_may() {
 }
 
 #[tokio::test]
-async fn whatever_store_was_opened_can_be_closed() {
+async fn any_opened_store_can_be_closed() {
     let folder = tempfile::tempdir().unwrap();
     let redb = format!("redb:{}", file(&folder).display());
-    for (uri, ends) in [(&*redb, true), ("moka:", false)] {
+    for (uri, refuses_calls) in [(&*redb, true), ("moka:", false)] {
         let store = open(uri).await;
         store.close().await.unwrap();
         store.close().await.unwrap();
         let key = Key::new(&Scope::shared(), "order-1").unwrap();
         let closed = store.get(&key).await.is_err_and(|error| error.kind() == ErrorKind::Closed);
-        assert_eq!(closed, ends, "{uri}");
+        assert_eq!(closed, refuses_calls, "{uri}");
     }
-    // Its file is free.
+    // The file of the closed store can be opened again.
     assert_works(&open(&redb).await).await;
 }
 
@@ -112,7 +112,7 @@ async fn path_in_a_uri_may_be_percent_encoded() {
 }
 
 #[tokio::test]
-async fn driver_that_was_not_added_is_not_known() {
+async fn driver_that_was_not_added_is_unknown() {
     let message = refused(&Registry::new().with(idem_moka::DRIVER), "redb:./never.idem").await;
     assert!(message.contains("redb") && message.contains("moka"), "{message}");
     assert!(!Path::new("./never.idem").exists());
@@ -214,14 +214,14 @@ fn file(folder: &TempDir) -> std::path::PathBuf {
     folder.path().join("payments.idem")
 }
 
-/// The message of the refusal.
+/// The message with which `config` is refused.
 async fn refused(registry: &Registry, config: impl Into<StoreConfig>) -> String {
     let error = registry.open(config).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
     error.to_string()
 }
 
-/// The program that does not know its store.
+/// A program that does not know which store it uses.
 async fn assert_works(store: &Arc<dyn Store>) {
     assert!(matches!(execute(store, "first".to_owned()).await, Execution::Executed(_)));
     let again = execute(store, "second".to_owned()).await;

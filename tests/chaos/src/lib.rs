@@ -1,1 +1,1 @@
-//! Nothing but tests: see `tests/chaos/`.
+//! This package contains only tests: see `tests/chaos/`.

@@ -1,4 +1,4 @@
-//! Its calls.
+//! The calls of the broken store.
 
 use std::any::Any;
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl Store for BrokenStore {
     }
 
     fn peek(&self, key: &Key, fingerprint: &Fingerprint) -> Option<Replay> {
-        // What it does wrong elsewhere must not hide behind what is at hand.
+        // A peek must not hide the flaws of other calls.
         if !self.flaw.peeks() {
             return None;
         }
@@ -74,7 +74,7 @@ impl Store for BrokenStore {
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Effect> {
-        self.fenced(lease, Call::Renew { token: lease.token(), duration }).await
+        self.holder_call(lease, Call::Renew { token: lease.token(), duration }).await
     }
 
     async fn checkpoint(
@@ -85,15 +85,15 @@ impl Store for BrokenStore {
         duration: Duration,
     ) -> Result<Effect> {
         let checkpoint = Checkpoint::new(step, progress);
-        self.fenced(lease, Call::Checkpoint { token: lease.token(), checkpoint, duration }).await
+        self.holder_call(lease, Call::Checkpoint { token: lease.token(), checkpoint, duration }).await
     }
 
     async fn complete(&self, lease: &Lease, outcome: Outcome, retention: Duration) -> Result<Effect> {
-        self.fenced(lease, Call::Complete { token: lease.token(), outcome, retention }).await
+        self.holder_call(lease, Call::Complete { token: lease.token(), outcome, retention }).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<Effect> {
-        self.fenced(lease, Call::Release { token: lease.token() }).await
+        self.holder_call(lease, Call::Release { token: lease.token() }).await
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>> {

@@ -43,7 +43,7 @@ fn what_passes_between_the_two_readings_of_a_mark_is_not_counted_twice() {
     assert_eq!(resumed(NOON + HOUR, time.mark(now)).unwrap().now(), NOON);
 }
 
-/// As on a laptop: the wall clock goes on while it sleeps, the monotonic clock does not.
+/// As on a laptop: the wall clock continues while it sleeps, the monotonic clock does not.
 #[test]
 fn sleep_while_the_store_was_open_is_not_counted_when_it_is_opened_again() {
     let (manual, clock) = clock_at(NOON);
@@ -128,7 +128,7 @@ fn mark_that_two_raise_to_at_once_counts_once() {
     });
 }
 
-/// A store reads its own mark again when it has opened its file anew.
+/// A store reads its own mark again when it has reopened its file.
 #[test]
 fn wrong_reading_that_was_dropped_does_not_come_back_with_the_mark_it_stood_in() {
     let mark = ClockMark { time: NOON, wall: NOON + HOUR * 24 * 7_305 };

@@ -101,7 +101,7 @@ async fn failed_renewal_is_sent_again_before_the_lease_is_over() {
     }
 }
 
-/// A renewal without an answer must not stop all others.
+/// A renewal without an answer must not stop further renewals.
 #[tokio::test(start_paused = true)]
 async fn renewal_that_never_answers_is_sent_again_before_the_lease_is_over() {
     let store = Scripted::new();
@@ -115,7 +115,7 @@ async fn renewal_that_never_answers_is_sent_again_before_the_lease_is_over() {
     assert!(matches!(execution, Execution::Executed(true)), "{execution:?}");
 }
 
-/// A full or damaged store may be mended while the work runs; giving up at the first answer ends the lease.
+/// A full or damaged store may be repaired while the work runs, and giving up at the first error would end the lease.
 #[tokio::test(start_paused = true)]
 async fn renewal_that_met_a_full_or_damaged_store_is_sent_again_before_the_lease_is_over() {
     for kind in [ErrorKind::Full, ErrorKind::Corrupt, ErrorKind::Incompatible, ErrorKind::InvalidConfig] {
@@ -141,9 +141,9 @@ async fn renewals_of_a_store_that_stays_damaged_end_with_the_lease_but_the_work_
     assert!(renewals.iter().all(|at| *at <= LEASE + LEASE / 12), "{renewals:?}");
 }
 
-/// Nobody is helped by an end of the renewals when time alone is missing.
+/// A transient error may pass at any time, and until a takeover a late renewal still helps.
 #[tokio::test(start_paused = true)]
-async fn renewals_of_a_store_out_of_reach_go_on_past_the_lease() {
+async fn renewals_of_an_unreachable_store_go_on_past_the_lease() {
     let store = Scripted::new();
     store.fail(Operation::Renew, &[Fault::Before(ErrorKind::Unavailable); 20]);
     let other = store.clone();
@@ -165,7 +165,7 @@ async fn renewal_that_is_a_misuse_is_not_sent_again() {
     }
 }
 
-/// A closed store stays closed: asking it on would only fill the log.
+/// A closed store stays closed: further renewals would only fill the log.
 #[tokio::test(start_paused = true)]
 async fn renewal_of_a_closed_store_is_not_sent_again() {
     let store = Scripted::new();

@@ -1,4 +1,4 @@
-//! What a recorder gets to see: every name, and only words for labels.
+//! What a recorder gets: every documented name, and labels that are words.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -61,7 +61,7 @@ fn each_execution_is_counted_by_how_it_ended() {
 }
 
 #[test]
-fn each_answer_to_a_lock_is_counted_resent_ones_too() {
+fn each_answer_to_a_lock_is_counted_also_of_resent_ones() {
     let seen = record(|scripted, store| async move {
         scripted.fail(
             Operation::Lock,
@@ -126,7 +126,7 @@ fn work_that_failed_is_timed_too() {
 #[test]
 fn lost_lease_is_counted_once_by_its_reason() {
     let seen = record(|scripted, store| async move {
-        // Superseded: the renewal tells it first, the completion again.
+        // Superseded: the renewal finds it first, and the completion again.
         let taken = |_| async {
             scripted.remove(&key(), true).await.unwrap();
             let _held = lock(&scripted, &bob()).await;
@@ -135,7 +135,7 @@ fn lost_lease_is_counted_once_by_its_reason() {
         };
         let _effect = store.execute(&key(), &order(), &policy(), taken).await.unwrap();
         scripted.remove(&key(), true).await.unwrap();
-        // Gone: twice on one lease.
+        // Gone: two calls on one lease.
         let removed = lock(&store, &bob()).await;
         scripted.remove(&key(), true).await.unwrap();
         for _ in 0..2 {
@@ -203,7 +203,7 @@ fn each_call_is_timed_and_each_failure_counted_by_operation_and_kind() {
     }
 }
 
-/// A store that hangs answers no error; that its calls are given up must show all the same.
+/// A store that hangs answers no error, but the calls that its callers give up must be counted.
 #[test]
 fn call_that_was_given_up_is_counted_as_dropped() {
     let seen = record(|scripted, store| async move {
@@ -211,14 +211,14 @@ fn call_that_was_given_up_is_counted_as_dropped() {
         assert!(try_book(&store, &policy(), "never").await.is_err());
         scripted.heal();
         let _held = lock(&store, &bob()).await;
-        // Who stops waiting has lost nothing.
+        // A wait that is given up is not a failed call.
         assert!(timeout(Duration::from_secs(1), store.settled(&key(), LEASE)).await.is_err());
     });
     assert_eq!(seen.counts(metrics::STORE_ERRORS), counted([("operation=lock kind=dropped", 1)]));
 }
 
 #[test]
-fn expired_records_are_counted_those_a_store_removed_by_itself_too() {
+fn expired_records_are_counted_also_where_a_store_removed_them_by_itself() {
     let seen = record(|scripted, store| async move {
         let _held = lock(&store, &bob()).await;
         sleep(bob().lease + bob().retention).await;

@@ -1,4 +1,4 @@
-//! Beside the work: renewals, counts and spans, and the pointers that a store hides behind.
+//! Beside the work: renewals, metrics, spans, and pointers to a store.
 
 mod heartbeat;
 #[cfg(feature = "metrics")]

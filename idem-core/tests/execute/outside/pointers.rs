@@ -1,4 +1,4 @@
-//! `execute` on every form of a store.
+//! `execute` through every kind of pointer to a store.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ async fn every_pointer_to_a_store_is_a_store() {
     assert!(matches!(run(&Observed::new(nested)).await, Execution::Replayed(7)));
 }
 
-/// What one backend alone can do is reached through the pointers, not hidden by them.
+/// Pointers do not hide what only one backend can do.
 #[tokio::test(start_paused = true)]
 async fn pointers_show_the_store_underneath() {
     let scripted = Scripted::new();

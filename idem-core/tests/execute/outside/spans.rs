@@ -1,4 +1,4 @@
-//! What `tracing` gets to see: a span for each `execute` and each call, and nothing that a client sent.
+//! What `tracing` gets: a span for each `execute` and each call of the store, and nothing that a client sent.
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write};
@@ -34,7 +34,7 @@ impl Span {
     }
 }
 
-/// Keeps every span by the order of its beginning, and the text of every event.
+/// Keeps every span in the order in which they began, and the text of every event.
 #[derive(Debug, Clone, Default)]
 struct Capture {
     spans: Arc<Mutex<BTreeMap<u64, Span>>>,
@@ -60,7 +60,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Capture {
         let mut span =
             Span { name: metadata.name(), level: Some(*metadata.level()), inside, fields: BTreeMap::new() };
         attributes.record(&mut Fields(&mut span.fields));
-        // A subscriber gives an id again once its span is closed.
+        // A subscriber may reuse an id once its span is closed.
         let mut order = self.order.lock().unwrap();
         let number = order.len() as u64;
         order.push(id.into_u64());
@@ -80,7 +80,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Capture {
     }
 }
 
-/// Runs `scenario` in paused time, and answers its spans and the text of its events.
+/// Runs `scenario` in paused time, and returns its spans and the text of its events.
 fn capture<F: Future<Output = ()>>(
     scenario: impl FnOnce(Scripted, Observed<Scripted>) -> F,
 ) -> (Vec<Span>, String) {
@@ -148,7 +148,7 @@ fn work_runs_inside_the_span_of_its_execution() {
 }
 
 #[test]
-fn call_that_names_no_key_has_a_span_too() {
+fn call_without_a_key_has_a_span_too() {
     let (spans, _) = capture(|_, store| async move {
         let _none = store.expire(10).await.unwrap();
     });
@@ -156,7 +156,7 @@ fn call_that_names_no_key_has_a_span_too() {
     assert_eq!(shown, (Some("expire"), Some("done"), None));
 }
 
-/// With all that goes wrong and is warned of.
+/// Also in the warnings about whatever goes wrong.
 #[test]
 fn nothing_that_a_client_sent_or_gets_is_shown() {
     let (spans, events) = capture(|scripted, store| async move {
@@ -188,6 +188,6 @@ fn nothing_that_a_client_sent_or_gets_is_shown() {
     assert!(!shown.contains(SECRET), "{shown}");
     let numbers = format!("{:?}", SECRET.as_bytes());
     assert!(!shown.contains(numbers.trim_matches(['[', ']'])), "{shown}");
-    // The message of an error is the store's to write, so a span has its kind alone.
+    // A store writes the message of its errors, so a span shows only their kind.
     assert!(!format!("{spans:?}").contains("as the script says"), "{spans:?}");
 }

@@ -1,4 +1,4 @@
-//! A store that does as a test's script says, and what the tests ask of it.
+//! A store that fails as a test's script says, and the calls that tests make to it.
 
 mod clock;
 mod polling;
@@ -74,11 +74,11 @@ pub(crate) fn locked(state: &State) -> &idem_core::record::Locked {
     }
 }
 
-/// Gives way once, as a store that goes to a disk or a network does.
-pub(crate) async fn give_way() {
-    let mut given = false;
+/// Is pending once, as a call to a disk or a network is.
+pub(crate) async fn pend_once() {
+    let mut pended = false;
     poll_fn(move |context| {
-        if std::mem::replace(&mut given, true) {
+        if std::mem::replace(&mut pended, true) {
             return Poll::Ready(());
         }
         context.waker().wake_by_ref();
@@ -87,7 +87,7 @@ pub(crate) async fn give_way() {
     .await;
 }
 
-/// Polls `future` up to `times` times; whether it is still unfinished.
+/// Polls `future` up to `times` times; returns whether it is still pending.
 pub(crate) fn poll_times<F: Future>(mut future: Pin<&mut F>, times: usize) -> bool {
     let mut context = Context::from_waker(Waker::noop());
     (0..times).all(|_| future.as_mut().poll(&mut context).is_pending())

@@ -9,7 +9,7 @@ use idem_core::{
 
 use super::Scripted;
 
-/// The same store with nothing but what the contract requires: its `settled` is the contract's own.
+/// The same store with the required methods alone: its `settled` is the trait's own, which polls.
 #[derive(Debug)]
 pub(crate) struct Polling(pub(crate) Scripted);
 

@@ -37,7 +37,7 @@ impl Seen {
         self.values.keys().map(String::as_str)
     }
 
-    /// The names that nobody described.
+    /// The recorded names without a description.
     pub(crate) fn undescribed(&self) -> Vec<&str> {
         self.undescribed.iter().map(String::as_str).collect()
     }
@@ -47,7 +47,7 @@ impl Seen {
     }
 }
 
-/// Runs `scenario` in paused time and tells what it recorded.
+/// Runs `scenario` in paused time and returns what it recorded.
 pub(crate) fn record<F: Future<Output = ()>>(
     scenario: impl FnOnce(Scripted, Observed<Scripted>) -> F,
 ) -> Seen {
@@ -70,7 +70,7 @@ pub(crate) fn record<F: Future<Output = ()>>(
     Seen { values, undescribed }
 }
 
-/// Counters as [`Seen::counts`] tells them.
+/// Counters as [`Seen::counts`] returns them.
 pub(crate) fn counted<const N: usize>(expected: [(&str, u64); N]) -> Vec<(String, u64)> {
     expected.map(|(labels, count)| (labels.to_owned(), count)).into()
 }

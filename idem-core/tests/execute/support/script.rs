@@ -4,26 +4,26 @@ use std::time::Duration;
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind};
 
-/// What goes wrong with one call.
+/// How one call fails.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
-    /// None: to let a call through before others go wrong.
+    /// It does not fail: lets a call through before others fail.
     None,
-    /// An error, and nothing happened.
+    /// It answers an error and has no effect.
     Before(ErrorKind),
-    /// An error, and the call took effect.
+    /// It answers an error and takes effect.
     After(ErrorKind),
-    /// No answer ever, and nothing happened.
+    /// It never answers and has no effect.
     Silent,
-    /// No answer ever, and the call took effect.
+    /// It never answers and takes effect.
     SilentAfter,
-    /// The call takes effect at once, and its answer takes so long.
+    /// It takes effect at once, and answers after this time.
     Late(Duration),
-    /// Nothing happens for so long, then the store gives the call up.
+    /// It has no effect, and the store answers `Timeout` after this time.
     TimedOut(Duration),
 }
 
-/// Which calls go wrong, in order; without one, a call does what it should.
+/// The faults of the next calls, in order. A call without one succeeds.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     next: HashMap<Operation, VecDeque<Fault>>,

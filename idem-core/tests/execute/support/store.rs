@@ -16,17 +16,17 @@ use idem_core::{
 use tokio::time::{Instant, sleep};
 
 use super::script::{Fault, Script};
-use super::{TokioClock, give_way};
+use super::{TokioClock, pend_once};
 
-/// The largest outcome that it keeps.
+/// The largest outcome that the store keeps.
 pub(crate) const MAX_BYTES: u64 = 1_000;
 
-/// A store in memory that fails as its script says, gives way before and after each effect, and notes every
+/// A store in memory that fails as its script says, is pending once before and once after each effect, and notes every
 /// call. Clones are the same store.
 #[derive(Debug, Clone)]
 pub(crate) struct Scripted(Arc<Inner>);
 
-/// What another caller does right after the effect of a call, before its answer.
+/// What another caller does between the effect of a call and its answer.
 #[derive(Default)]
 struct Meanwhile(Mutex<HashMap<Operation, Act>>);
 
@@ -56,7 +56,7 @@ impl Scripted {
         Self::with(Capabilities::none())
     }
 
-    /// One that says that it takes no longer than `limit` for a call.
+    /// A store that declares `limit` as its call timeout.
     pub(crate) fn with_call_timeout(limit: Duration) -> Self {
         Self::with(Capabilities::none().with_call_timeout(limit))
     }
@@ -70,7 +70,7 @@ impl Scripted {
         Self(Arc::new(Inner { clock, time, begun, records, script, calls, meanwhile, waiters, capabilities }))
     }
 
-    /// The next calls of `operation` go wrong like this, one after another.
+    /// Makes the next calls of `operation` fail with these faults, one after another.
     pub(crate) fn fail(&self, operation: Operation, faults: &[Fault]) {
         self.0.script.lock().unwrap().next(operation, faults);
     }
@@ -83,7 +83,7 @@ impl Scripted {
         self.0.script.lock().unwrap().heal();
     }
 
-    /// Right after the effect of the next call of `operation`, another caller does this.
+    /// Runs `act`, as another caller, between the effect of the next call of `operation` and its answer.
     pub(crate) fn meanwhile(&self, operation: Operation, act: impl FnOnce(&Self) + Send + 'static) {
         self.0.meanwhile.0.lock().unwrap().insert(operation, Box::new(act));
     }
@@ -92,20 +92,20 @@ impl Scripted {
         self.times(operation).len()
     }
 
-    /// When the calls of `operation` were made, from the start of the store.
+    /// When the calls of `operation` were made, counted from the start of the store.
     pub(crate) fn times(&self, operation: Operation) -> Vec<Duration> {
         let calls = self.0.calls.lock().unwrap();
         calls.iter().filter(|(called, _)| *called == operation).map(|(_, at)| *at).collect()
     }
 
-    /// What is kept, without a call.
+    /// The record of `key`, read without a call of the store.
     pub(crate) fn record(&self, key: &Key) -> Option<Record> {
         let now = self.0.time.now();
         let records = self.0.records.lock().unwrap();
         records.get(key).filter(|record| !record.is_expired(now)).map(|record| self.seen(record))
     }
 
-    /// Changes what is kept without a call, and wakes who waits for it.
+    /// Applies `call` without a call of the store, and wakes those who wait for the key.
     pub(crate) fn decide(&self, key: &Key, call: Call) -> Decision {
         let mut records = self.0.records.lock().unwrap();
         let decision = decide(records.get(key), call, self.0.time.now());
@@ -162,7 +162,7 @@ impl Scripted {
 }
 
 async fn before(fault: Option<Fault>, operation: Operation) -> Result<()> {
-    give_way().await;
+    pend_once().await;
     match fault {
         Some(Fault::Before(kind)) => Err(Fault::error(kind, operation)),
         Some(Fault::Silent) => pending().await,
@@ -175,7 +175,7 @@ async fn before(fault: Option<Fault>, operation: Operation) -> Result<()> {
 }
 
 async fn after(fault: Option<Fault>, operation: Operation) -> Result<()> {
-    give_way().await;
+    pend_once().await;
     match fault {
         Some(Fault::After(kind)) => Err(Fault::error(kind, operation)),
         Some(Fault::SilentAfter) => pending().await,

@@ -1,7 +1,6 @@
 //! Before the work: the lock, the replay, and the caller that came first.
 
-mod again;
-mod begin;
+mod acquire;
 mod replay;
 mod wait;
 mod waiters;

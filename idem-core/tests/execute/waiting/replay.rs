@@ -1,4 +1,4 @@
-//! What a caller gets when nothing goes wrong.
+//! What a caller gets from a store that does not fail.
 
 use idem_core::error::Operation;
 use idem_core::{ErrorKind, Execution, Fingerprint, Outcome, Policy, Store, StoreExt, UnavailableReason};
@@ -56,7 +56,7 @@ async fn policy_outside_the_limits_is_an_invalid_argument_and_runs_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn outcome_that_the_work_made_is_kept_and_replayed_as_it_is() {
+async fn outcome_of_the_work_is_kept_and_replayed_unchanged() {
     let store = Scripted::new();
     let outcome = || Outcome::Value(bytes::Bytes::from_static(b"raw"));
     for _ in 0..2 {
@@ -89,7 +89,7 @@ async fn result_on_record_of_another_type_is_incompatible_and_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn work_is_told_its_key_attempt_and_checkpoint() {
+async fn work_gets_its_key_attempt_and_checkpoint() {
     let store = Scripted::new();
     let held = lock(&store, &bob()).await;
     let progress = bytes::Bytes::from_static(b"charged");

@@ -1,4 +1,4 @@
-//! Waiting for the result in flight.
+//! Waiting for the result of another caller.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn result_in_flight_is_replayed_as_soon_as_the_store_notifies() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn result_in_flight_is_replayed_where_nobody_notifies() {
+async fn result_in_flight_is_replayed_by_a_store_that_does_not_notify() {
     let store = Scripted::new();
     completed_soon(&store).await;
     let execution = book(&Polling(store), &policy().wait(WAIT), "mine").await;
@@ -41,7 +41,7 @@ async fn result_in_flight_is_replayed_where_nobody_notifies() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn key_that_is_released_meanwhile_is_worked_on() {
+async fn key_that_is_released_meanwhile_is_executed() {
     let store = Scripted::new();
     let held = lock(&store, &bob()).await;
     let other = store.clone();
@@ -70,7 +70,7 @@ async fn holder_that_dies_is_succeeded_when_its_lease_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn key_that_stays_in_progress_is_so_answered_when_the_wait_is_over() {
+async fn key_that_stays_in_progress_is_answered_in_progress_when_the_wait_is_over() {
     let store = Scripted::new();
     let _held = lock(&store, &bob()).await;
     let begun = Instant::now();
@@ -105,9 +105,9 @@ async fn without_a_wait_nothing_is_waited_for() {
     assert_eq!(store.count(Operation::Settled), 0);
 }
 
-/// A store that is out of reach for a moment is no reason to give up a longer wait.
+/// A longer wait is not given up because the store cannot be reached for a moment.
 #[tokio::test(start_paused = true)]
-async fn wait_outlasts_a_store_that_cannot_answer_for_a_moment() {
+async fn wait_goes_on_through_transient_failures() {
     for fault in [Fault::Before(ErrorKind::Timeout), Fault::Before(ErrorKind::Unavailable)] {
         let store = Scripted::new();
         completed_soon(&store).await;
@@ -129,7 +129,7 @@ async fn wait_ends_in_time_when_the_store_never_answers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wait_ends_with_a_failure_that_is_no_matter_of_time() {
+async fn wait_ends_with_a_failure_that_is_not_transient() {
     let store = Scripted::new();
     let _held = lock(&store, &bob()).await;
     store.fail_always(Operation::Settled, Fault::Before(ErrorKind::Corrupt));
@@ -159,7 +159,7 @@ async fn hundred_callers_of_one_key_run_it_once_and_all_get_the_result() {
     assert!(results.iter().all(|result| result.is_some() && *result == results[0]), "{results:?}");
 }
 
-/// Every round has a loser that must try again: it waits for its turn and does not spin.
+/// In every round one caller wins and the others must try again: they wait for their turn and do not spin.
 #[tokio::test(start_paused = true)]
 async fn callers_whose_work_fails_take_turns() {
     let store = Scripted::new();

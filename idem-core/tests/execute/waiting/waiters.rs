@@ -1,4 +1,4 @@
-//! Waiting without holding anything: no wake-up is missed, and no wait outlasts its time.
+//! `settled`: no wake-up is missed, and no wait takes longer than its time.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -17,8 +17,8 @@ fn end(store: &Scripted, held: &idem_core::Lease) {
     store.decide(&key(), call);
 }
 
-/// The completion falls before, between and after each step of the waiter: in paused time, a missed wake-up
-/// would show as a wait until the waiter looks again by itself.
+/// The completion comes before, between and after the steps of the waiter. In paused time a missed wake-up would show
+/// as a wait until the waiter looks again by itself.
 #[tokio::test(start_paused = true)]
 async fn completion_at_any_step_of_the_waiter_wakes_it_at_once() {
     for polls in 0..10 {
@@ -65,7 +65,7 @@ async fn all_waiters_of_a_store_that_fails_for_good_are_told_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wake_for_another_key_ends_no_wait() {
+async fn wake_up_for_another_key_does_not_end_a_wait() {
     let store = Scripted::new();
     let _held = lock(&store, &bob()).await;
     let other = store.clone();
@@ -105,7 +105,7 @@ async fn wait_is_over_after_its_time_and_not_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wait_of_no_time_is_one_look() {
+async fn wait_of_zero_reads_the_record_once() {
     let store = Scripted::new();
     for (name, waiting) in both(&store) {
         assert!(waiting.settled(&key(), Duration::ZERO).await.unwrap(), "{name}");
@@ -145,7 +145,7 @@ async fn released_and_completed_keys_are_settled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failure_of_a_look_is_the_answer() {
+async fn failed_read_of_the_record_is_the_answer() {
     let store = Scripted::new();
     let _held = lock(&store, &bob()).await;
     for (name, waiting) in both(&store) {

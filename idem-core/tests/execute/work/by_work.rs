@@ -1,4 +1,4 @@
-//! Work that completed its key itself: the answer is what is on record.
+//! Work that completes its key itself: the answer is the outcome on record.
 
 use idem_core::error::Operation;
 use idem_core::{ErrorKind, Execution, OnError, Outcome, Policy, Store, StoreExt, UnavailableReason};
@@ -22,7 +22,7 @@ async fn complete_inside(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_work_kept_is_the_answer_and_not_completed_again() {
+async fn outcome_that_the_work_kept_is_the_answer_and_not_completed_again() {
     let store = Scripted::new();
     let execution =
         complete_inside(&store, &policy(), encoded("kept"), Ok("returned".to_owned())).await.unwrap();
@@ -31,7 +31,7 @@ async fn what_the_work_kept_is_the_answer_and_not_completed_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_work_kept_is_the_answer_when_it_then_fails() {
+async fn outcome_that_the_work_kept_is_the_answer_when_the_work_then_fails() {
     for policy in [policy(), policy().on_error(OnError::Keep)] {
         let store = Scripted::new();
         let execution = complete_inside(&store, &policy, encoded("kept"), Err("late failure")).await.unwrap();
@@ -40,9 +40,9 @@ async fn what_the_work_kept_is_the_answer_when_it_then_fails() {
     }
 }
 
-/// The work saw a time-out and gave up, but its completion had been accepted.
+/// The work saw a timeout and gave up, but its completion had been accepted.
 #[tokio::test(start_paused = true)]
-async fn what_the_work_kept_unknown_to_itself_is_the_answer_when_it_fails() {
+async fn completion_that_timed_out_for_the_work_is_the_answer_when_the_work_fails() {
     for policy in [policy(), policy().on_error(OnError::Keep)] {
         let store = Scripted::new();
         store.fail(Operation::Complete, &[Fault::After(ErrorKind::Timeout)]);
@@ -52,7 +52,7 @@ async fn what_the_work_kept_unknown_to_itself_is_the_answer_when_it_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_work_kept_unknown_to_itself_is_the_answer_when_the_release_fails() {
+async fn completion_that_timed_out_for_the_work_is_the_answer_when_the_release_fails() {
     let kinds = [ErrorKind::Timeout, ErrorKind::Full, ErrorKind::Corrupt].map(Fault::Before);
     for fault in kinds.into_iter().chain([Fault::Silent]) {
         let store = Scripted::new();
@@ -66,9 +66,9 @@ async fn what_the_work_kept_unknown_to_itself_is_the_answer_when_the_release_fai
     }
 }
 
-/// What another attempt kept is not the answer to this one.
+/// The outcome of another attempt is not the answer to this one.
 #[tokio::test(start_paused = true)]
-async fn what_another_attempt_kept_does_not_hide_that_the_work_failed() {
+async fn outcome_of_another_attempt_does_not_hide_that_the_work_failed() {
     for policy in [policy(), policy().on_error(OnError::Keep)] {
         let store = Scripted::new();
         let inside = store.clone();
@@ -86,7 +86,7 @@ async fn what_another_attempt_kept_does_not_hide_that_the_work_failed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failure_is_the_answer_when_the_record_cannot_be_looked_at() {
+async fn failure_is_the_answer_when_the_record_cannot_be_read() {
     for policy in [policy(), policy().on_error(OnError::Keep)] {
         for fault in [Fault::Silent, Fault::Before(ErrorKind::Corrupt)] {
             let store = Scripted::new();
@@ -103,7 +103,7 @@ async fn failure_is_the_answer_when_the_record_cannot_be_looked_at() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_work_kept_unknown_to_itself_stays_when_it_returns_the_same() {
+async fn completion_that_timed_out_for_the_work_stays_when_the_work_returns_the_same() {
     let store = Scripted::new();
     store.fail(Operation::Complete, &[Fault::After(ErrorKind::Timeout)]);
     let execution = complete_inside(&store, &policy(), encoded("kept"), Ok("kept".to_owned())).await.unwrap();
@@ -111,9 +111,9 @@ async fn what_the_work_kept_unknown_to_itself_stays_when_it_returns_the_same() {
     assert_eq!(store.record(&key()).unwrap().outcome(), Some(&encoded("kept")));
 }
 
-/// A renewal meanwhile is told that the key is completed.
+/// A renewal after the timeout is answered that the key is completed.
 #[tokio::test(start_paused = true)]
-async fn what_the_work_kept_unknown_to_itself_is_the_answer_once_a_renewal_has_shown_it() {
+async fn completion_that_timed_out_for_the_work_is_the_answer_once_a_renewal_finds_it() {
     let store = Scripted::new();
     store.fail(Operation::Complete, &[Fault::After(ErrorKind::Timeout)]);
     let inside = store.clone();
@@ -147,7 +147,7 @@ async fn outcome_of_another_type_that_the_work_kept_is_incompatible() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn look_at_the_record_is_sent_again_when_it_times_out() {
+async fn read_of_the_record_is_sent_again_when_it_times_out() {
     let store = Scripted::new();
     store.fail(Operation::Get, &[Fault::Before(ErrorKind::Timeout); 3]);
     let execution =
@@ -156,7 +156,7 @@ async fn look_at_the_record_is_sent_again_when_it_times_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn record_that_never_shows_is_unknown_and_nothing_is_released() {
+async fn record_that_cannot_be_read_is_unknown_and_nothing_is_released() {
     let store = Scripted::new();
     store.fail_always(Operation::Get, Fault::Silent);
     let execution =
@@ -166,7 +166,7 @@ async fn record_that_never_shows_is_unknown_and_nothing_is_released() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn completion_that_was_removed_again_is_fenced() {
+async fn completion_that_was_removed_again_is_lease_lost() {
     let store = Scripted::new();
     let inside = store.clone();
     let execution = store

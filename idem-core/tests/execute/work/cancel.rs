@@ -1,4 +1,4 @@
-//! `execute` dropped wherever it can be: what is left is a whole record, and nothing was released.
+//! `execute` dropped at each of its await points: the record it leaves is whole, and nothing is released.
 
 use std::pin::pin;
 
@@ -7,18 +7,18 @@ use idem_core::record::State;
 use idem_core::{Execution, Store, StoreExt};
 
 use crate::support::{
-    Fault, LEASE, Scripted, bob, book, encoded, give_way, key, lock, locked, order, policy, poll_times,
+    Fault, LEASE, Scripted, bob, book, encoded, key, lock, locked, order, pend_once, policy, poll_times,
 };
 
-/// Work that gives way a few times itself.
+/// Work that is pending a few times.
 async fn work() -> Result<String, ()> {
     for _ in 0..3 {
-        give_way().await;
+        pend_once().await;
     }
     Ok("booked".to_owned())
 }
 
-/// Polls `execute` so many times and drops it; whether it was still unfinished.
+/// Polls `execute` up to `polls` times and drops it; returns whether it was still pending.
 fn dropped_after(polls: usize, store: &Scripted) -> bool {
     let policy = policy();
     let (key, order) = (key(), order());
@@ -27,7 +27,7 @@ fn dropped_after(polls: usize, store: &Scripted) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_at_any_point_it_leaves_a_whole_record_and_no_release() {
+async fn drop_at_any_point_leaves_a_whole_record_and_no_release() {
     let mut seen = [false; 3];
     for polls in 0.. {
         let store = Scripted::new();
@@ -53,7 +53,7 @@ async fn dropped_at_any_point_it_leaves_a_whole_record_and_no_release() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_after_a_drop_is_told_in_progress_and_is_a_new_attempt_when_the_lease_is_over() {
+async fn retry_after_a_drop_is_in_progress_until_the_lease_is_over_and_then_a_new_attempt() {
     for polls in 0.. {
         let store = Scripted::new();
         if !dropped_after(polls, &store) {
@@ -77,9 +77,9 @@ async fn retry_after_a_drop_is_told_in_progress_and_is_a_new_attempt_when_the_le
     }
 }
 
-/// Work under way when `execute` is dropped is dropped with it, and no completion follows.
+/// The work is dropped together with `execute`, and no completion follows.
 #[tokio::test(start_paused = true)]
-async fn dropped_while_the_work_hangs_nothing_is_completed() {
+async fn drop_while_the_work_runs_completes_nothing() {
     let store = Scripted::new();
     {
         let (key, order, policy) = (key(), order(), policy());
@@ -92,7 +92,7 @@ async fn dropped_while_the_work_hangs_nothing_is_completed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_while_it_waits_it_leaves_the_holder_alone() {
+async fn drop_while_waiting_does_not_affect_the_holder() {
     let store = Scripted::new();
     let held = lock(&store, &bob()).await;
     {
@@ -107,7 +107,7 @@ async fn dropped_while_it_waits_it_leaves_the_holder_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_while_a_completion_has_no_answer_it_releases_nothing() {
+async fn drop_while_a_completion_has_no_answer_releases_nothing() {
     for fault in [Fault::Silent, Fault::SilentAfter] {
         let store = Scripted::new();
         store.fail_always(Operation::Complete, fault);

@@ -59,7 +59,7 @@ async fn complete_that_took_effect_but_never_answers_is_unknown_and_replayed_lat
 }
 
 #[tokio::test(start_paused = true)]
-async fn failure_that_is_no_matter_of_time_is_unknown_at_once_and_not_released() {
+async fn failure_that_is_not_transient_is_unknown_at_once_and_not_released() {
     for kind in [ErrorKind::Corrupt, ErrorKind::Incompatible] {
         let store = Scripted::new();
         store.fail_always(Operation::Complete, Fault::Before(kind));
@@ -69,7 +69,7 @@ async fn failure_that_is_no_matter_of_time_is_unknown_at_once_and_not_released()
     }
 }
 
-/// The work is done: a moment without room must not cost its result.
+/// The work is done, so a store that is full for a moment must not cost its result.
 #[tokio::test(start_paused = true)]
 async fn complete_that_met_a_full_store_is_sent_again() {
     let store = Scripted::new();
@@ -94,7 +94,7 @@ async fn complete_of_a_store_that_stays_full_is_unknown_within_the_bound_and_not
 }
 
 #[tokio::test(start_paused = true)]
-async fn store_that_was_full_and_then_silent_is_sent_a_note_that_the_work_has_run() {
+async fn note_that_the_work_has_run_is_sent_to_a_store_that_was_full_and_then_silent() {
     let store = Scripted::new();
     store.fail(Operation::Complete, &[Fault::Before(ErrorKind::Full), Fault::Silent]);
     let execution = book(&store, &policy(), "booked").await;
@@ -115,7 +115,7 @@ async fn note_that_is_not_answered_ends_within_a_time_of_its_own() {
     assert_eq!(store.count(Operation::Complete), 3);
 }
 
-/// Nobody renews the lease any more, and a retry that takes over would run the work again.
+/// The lease is not renewed any more, and a retry that takes over would run the work again.
 #[tokio::test(start_paused = true)]
 async fn note_is_sent_while_the_lease_lasts() {
     let store = Scripted::new();
@@ -136,18 +136,18 @@ async fn note_is_sent_while_the_lease_lasts() {
     assert!(begun.elapsed() <= LEASE / 2, "{:?}", begun.elapsed());
 }
 
-/// It may have taken effect: a note could only be wrong, and a resend tells.
+/// The completion may have taken effect: a note could contradict it, and a resend finds out.
 #[tokio::test(start_paused = true)]
-async fn store_that_is_only_silent_is_sent_no_note() {
+async fn no_note_is_sent_to_a_store_that_is_only_silent() {
     let store = Scripted::new();
     store.fail_always(Operation::Complete, Fault::Silent);
     assert!(matches!(book(&store, &policy(), "booked").await, Execution::Unknown(..)));
     assert_eq!(store.count(Operation::Complete), 1);
 }
 
-/// Why the store took nothing before it fell silent is the cause, and is kept.
+/// The error from before the silence is the cause, and is kept as the source.
 #[tokio::test(start_paused = true)]
-async fn silence_after_a_failure_is_a_time_out_that_keeps_the_failure() {
+async fn silence_after_a_failure_is_a_timeout_with_the_failure_as_its_source() {
     let store = Scripted::new();
     store.fail(Operation::Complete, &[Fault::Before(ErrorKind::Full)]);
     store.fail_always(Operation::Complete, Fault::Silent);
@@ -159,7 +159,7 @@ async fn silence_after_a_failure_is_a_time_out_that_keeps_the_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn result_of_a_lease_that_was_taken_over_is_fenced() {
+async fn result_of_a_lease_that_was_taken_over_is_lease_lost() {
     let store = Scripted::new();
     let other = store.clone();
     let execution = store

@@ -85,7 +85,7 @@ async fn kept_key_is_in_progress_until_its_lease_is_over_and_then_a_new_attempt(
 }
 
 #[tokio::test(start_paused = true)]
-async fn failure_after_the_lease_was_lost_is_a_failure_all_the_same() {
+async fn failure_after_the_lease_was_lost_is_still_a_failure() {
     for policy in [policy(), keep()] {
         let store = Scripted::new();
         let inside = store.clone();
@@ -107,7 +107,7 @@ async fn panic_of_the_work_leaves_the_lease_to_end_by_itself() {
     let inside = store.clone();
     let panicked = tokio::spawn(async move {
         let work = |_| async {
-            crate::support::give_way().await;
+            crate::support::pend_once().await;
             panic!("a mistake")
         };
         let execution: idem_core::Result<Execution<(), ()>> =

@@ -1,4 +1,4 @@
-//! The record is gone when the work is done: its result is kept if nobody else has begun.
+//! The record is gone when the work is done: its result is kept if no other attempt has begun.
 
 use bytes::Bytes;
 use idem_core::backend::{Answer, Call};
@@ -10,7 +10,7 @@ use crate::support::{
     Fault, LEASE, MAX_BYTES, Scripted, bob, book, encoded, key, lock, locked, order, policy,
 };
 
-/// Runs work under which the record is removed, and then `meanwhile` happens.
+/// Runs work that removes its record and then runs `meanwhile`.
 async fn work_through_a_removal<F>(
     store: &Scripted,
     text: &str,
@@ -33,7 +33,7 @@ where
 async fn nothing(_: Scripted) {}
 
 #[tokio::test(start_paused = true)]
-async fn result_is_kept_under_the_same_owner_when_nobody_has_begun() {
+async fn result_is_kept_under_the_same_owner_when_no_other_attempt_has_begun() {
     let store = Scripted::new();
     let execution = work_through_a_removal(&store, "booked", nothing).await;
     assert!(matches!(execution, Execution::Executed(_)), "{execution:?}");
@@ -55,7 +55,7 @@ async fn second_lock_and_completion_are_sent_again_when_they_time_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn result_is_fenced_when_another_has_completed() {
+async fn result_is_lease_lost_when_another_has_completed() {
     let store = Scripted::new();
     let execution = work_through_a_removal(&store, "late", |store| async move {
         let _executed = book(&store, &policy(), "first").await;
@@ -66,7 +66,7 @@ async fn result_is_fenced_when_another_has_completed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn result_is_fenced_when_another_holds_the_key_and_its_lease_stays() {
+async fn result_is_lease_lost_when_another_holds_the_key_and_its_lease_stays() {
     let store = Scripted::new();
     let execution = work_through_a_removal(&store, "late", |store| async move {
         let _held = lock(&store, &bob()).await;
@@ -79,7 +79,7 @@ async fn result_is_fenced_when_another_holds_the_key_and_its_lease_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn result_is_fenced_when_another_has_completed_between_the_refusal_and_the_second_lock() {
+async fn result_is_lease_lost_when_another_has_completed_between_the_refusal_and_the_second_lock() {
     let store = Scripted::new();
     let execution = work_through_a_removal(&store, "late", |store| async move {
         store.meanwhile(Operation::Complete, |store| {
@@ -94,7 +94,7 @@ async fn result_is_fenced_when_another_has_completed_between_the_refusal_and_the
 }
 
 #[tokio::test(start_paused = true)]
-async fn result_is_fenced_when_another_holds_the_key_at_the_second_lock() {
+async fn result_is_lease_lost_when_another_holds_the_key_at_the_second_lock() {
     let store = Scripted::new();
     let execution = work_through_a_removal(&store, "late", |store| async move {
         store.meanwhile(Operation::Complete, |store| {
@@ -108,9 +108,9 @@ async fn result_is_fenced_when_another_holds_the_key_at_the_second_lock() {
     assert_eq!(store.count(Operation::Release), 0);
 }
 
-/// What another attempt saved is not ours to overwrite: the lease taken in vain is given back.
+/// A checkpoint of another attempt must not be overwritten by this result: the lease of the second lock is released.
 #[tokio::test(start_paused = true)]
-async fn result_is_fenced_and_the_key_released_when_another_has_begun_and_stopped() {
+async fn result_is_lease_lost_and_the_key_released_when_another_has_begun_and_stopped() {
     let store = Scripted::new();
     let execution = work_through_a_removal(&store, "late", |store| async move {
         store.meanwhile(Operation::Complete, |store| {

@@ -1,4 +1,5 @@
-//! Answers that come late: work begins under a live lease only, and nothing is given up that a store may still do.
+//! Answers that come late: work begins only under a live lease, and a call is not given up while the store may still
+//! answer it.
 
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::{Fault, LEASE, RETENTION, Scripted, bob, book, key, lock, order, policy, try_book};
 
-/// Work that tells how much is left of its lease.
-async fn telling(lease: Lease) -> Result<Duration, ()> {
+/// Work that returns how much is left of its lease.
+async fn remaining(lease: Lease) -> Result<Duration, ()> {
     Ok(lease.remaining())
 }
 
@@ -19,14 +20,14 @@ async fn lease_that_is_half_over_is_renewed_before_the_work_begins() {
         let store = Scripted::new();
         store.fail(Operation::Lock, &[Fault::Late(late)]);
         let policy = policy().resend_for(LEASE);
-        let execution = store.execute(&key(), &order(), &policy, telling).await.unwrap();
+        let execution = store.execute(&key(), &order(), &policy, remaining).await.unwrap();
         let Execution::Executed(remaining) = execution else { panic!("{execution:?}") };
         assert!(remaining >= LEASE / 2, "{remaining:?} of a lease whose answer took {late:?}");
         assert_eq!(store.count(Operation::Renew), renewals, "{late:?}");
     }
 }
 
-/// A lease of which the whole has passed on the way: another caller may hold the key by now.
+/// The whole lease has passed before its answer arrives: another caller may hold the key by now.
 #[tokio::test(start_paused = true)]
 async fn work_never_begins_under_a_lease_that_another_took_over() {
     let store = Scripted::new();
@@ -47,7 +48,7 @@ async fn lease_that_nobody_took_over_meanwhile_is_renewed_and_the_work_runs_once
     let store = Scripted::new();
     store.fail(Operation::Lock, &[Fault::Late(LEASE * 3)]);
     let policy = policy().resend_for(LEASE * 10);
-    let execution = store.execute(&key(), &order(), &policy, telling).await.unwrap();
+    let execution = store.execute(&key(), &order(), &policy, remaining).await.unwrap();
     assert!(matches!(execution, Execution::Executed(LEASE)), "{execution:?}");
     assert_eq!(store.record(&key()).unwrap().attempt, 1);
 }
@@ -59,7 +60,7 @@ async fn renewal_that_is_answered_after_its_lease_is_sent_again() {
     store.fail(Operation::Lock, &[Fault::Late(LEASE * 2)]);
     store.fail(Operation::Renew, &[Fault::Late(LEASE * 2)]);
     let policy = policy().resend_for(LEASE * 10);
-    let execution = store.execute(&key(), &order(), &policy, telling).await.unwrap();
+    let execution = store.execute(&key(), &order(), &policy, remaining).await.unwrap();
     assert!(matches!(execution, Execution::Executed(LEASE)), "{execution:?}");
     assert_eq!(store.count(Operation::Renew), 2);
 }
@@ -74,7 +75,8 @@ async fn store_that_always_answers_after_the_lease_is_given_up_and_nothing_runs(
     assert_eq!(store.record(&key()), None, "the lease that nobody works under is released");
 }
 
-/// Waiting for another caller is no slowness of the store's: who lost the lease meanwhile is told who has it.
+/// The time spent waiting for another caller does not count as slowness of the store: a lease that was lost
+/// meanwhile is answered `InProgress`, not `Timeout`.
 #[tokio::test(start_paused = true)]
 async fn lease_that_is_lost_before_the_work_begins_is_no_timeout_after_a_long_wait() {
     let store = Scripted::new();
@@ -95,9 +97,9 @@ async fn lease_that_is_lost_before_the_work_begins_is_no_timeout_after_a_long_wa
     assert_eq!(store.record(&key()).unwrap().token.owner, bob().owner);
 }
 
-/// However its time is spent, by locks, renewals or both, a request is told in time that the store is too slow.
+/// Locks and renewals before the work share one time limit, so a caller learns in time that the store is too slow.
 #[tokio::test(start_paused = true)]
-async fn all_that_comes_before_the_work_has_the_time_for_resending_once() {
+async fn calls_before_the_work_share_one_time_for_resending() {
     const LIMIT: Duration = Duration::from_secs(10);
     let late = |seconds| Fault::Late(Duration::from_secs(seconds));
     for (locks, renewals) in [
@@ -129,7 +131,7 @@ async fn renewal_that_fails_before_the_work_begins_is_the_answer_and_the_lease_i
     }
 }
 
-/// The store's own limit is 10 s, and it stalls for 11 s: the first call is lost, the second one is answered.
+/// The store's own limit is 10 s, and it stalls for 11 s: the first call times out, and the second one is answered.
 #[tokio::test(start_paused = true)]
 async fn completion_that_the_store_timed_out_is_sent_again_within_the_defaults() {
     let store = Scripted::with_call_timeout(Duration::from_secs(10));

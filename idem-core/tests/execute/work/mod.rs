@@ -1,11 +1,11 @@
-//! How the work ends, and what is kept of it.
+//! How the work ends, and which result is kept.
 
 mod by_work;
 mod cancel;
 mod complete;
 mod failure;
+mod future_size;
 mod gone;
 mod late;
 mod result;
-mod room;
 mod typed;

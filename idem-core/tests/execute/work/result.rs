@@ -1,4 +1,4 @@
-//! An execution as a result: the key's one value, or an error that says what to do.
+//! An execution as a `Result`: the key's only value, or an error that says what to do.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn a_result_is_the_keys_own_and_no_other() {
     let others = [
         (Ended::InProgress { remaining }, true, "3s"),
         (Ended::FingerprintMismatch, false, "another request"),
-        // Another attempt's result is the key's.
+        // The key's result is that of another attempt.
         (Ended::LeaseLost(7), true, "lost"),
         (Ended::Unavailable(UnavailableReason::TooLarge), false, "too large to be kept"),
         (Ended::Unknown(7, unknown), true, "unknown"),
@@ -35,7 +35,7 @@ fn a_result_is_the_keys_own_and_no_other() {
 }
 
 #[tokio::test]
-async fn work_that_cannot_fail_says_nothing_of_errors() {
+async fn work_that_cannot_fail_needs_no_error_type() {
     let store = Scripted::new();
     for _ in 0..2 {
         let drawn =

@@ -1,4 +1,4 @@
-//! What `execute` answers is what every replay will answer; a result that no replay can show is found out at once.
+//! `execute` answers what every replay will answer; a result that cannot be read back is found out at once.
 
 use idem_core::{Execution, StoreExt, UnavailableReason};
 use serde::de::DeserializeOwned;
@@ -35,7 +35,7 @@ async fn replay_of_a_result_with_skipped_fields_is_its_execution() {
     assert!(matches!(&replayed, Execution::Replayed(value) if *value == receipt), "{replayed:?}");
 }
 
-/// What a type does not write, no replay can show: so the execution does not show it either.
+/// No replay can show a field that its type does not write, so the execution does not show it either.
 #[tokio::test(start_paused = true)]
 async fn field_that_is_never_written_is_answered_as_every_replay_will_answer_it() {
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ async fn field_that_is_never_written_is_answered_as_every_replay_will_answer_it(
     assert_eq!(executed.into_value(), replayed.into_value());
 }
 
-/// serde reads no 128-bit number out of what it buffers for `flatten`.
+/// serde cannot read a 128-bit number from its buffer for `flatten`.
 #[tokio::test(start_paused = true)]
 async fn result_that_cannot_be_read_back_is_answered_and_never_runs_again() {
     #[derive(Debug, PartialEq, Serialize, Deserialize)]

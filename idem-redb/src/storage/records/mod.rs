@@ -1,4 +1,4 @@
-//! The tables' layout, and the bytes of what stands in them.
+//! The tables' layout, and the bytes of their entries.
 
 pub(crate) mod high_water_mark;
 pub(crate) mod lock_expiry;

@@ -11,7 +11,7 @@
 //!   others come and go, is counted for less and less.
 //! - A crash loses the counts of the last moment: of up to a second, and of no more than 64 KiB of changes beside the
 //!   last commit. Lost removals stay counted, so a counter may be too high by as much, until the records are few
-//!   enough to be counted anew.
+//!   enough to be recounted.
 
 use idem_core::Scope;
 

@@ -105,7 +105,7 @@ struct Part {
 }
 
 impl Part {
-    /// Adds a record; returns whether to go on.
+    /// Adds a record; returns whether to continue.
     fn add(&mut self, scope: Option<&ScopeId>, bytes: usize) -> bool {
         self.usage.change(scope, size(bytes));
         self.bytes += bytes;

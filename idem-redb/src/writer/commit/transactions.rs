@@ -229,7 +229,7 @@ impl WriteTransactions {
         Ok(())
     }
 
-    /// Whether a closure that has just run blocks a database of the store's own from being written to, for ever.
+    /// Whether a closure that has just run blocks a database of the store's own from ever being written to again.
     pub(crate) fn is_blocked(&mut self, database: &Arc<Database>) -> bool {
         match &mut self.write_turn {
             None => matches!(database.try_begin_write(), Err(TransactionError::WouldBlock)),

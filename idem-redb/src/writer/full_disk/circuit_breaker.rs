@@ -19,7 +19,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How many probes in a row have to succeed. A single one may find a page that a record has just left.
 const PROBES_TO_CLOSE: usize = 8;
-/// A disk that is full again so soon was full all the time but for a little space: the pauses go on where they were.
+/// A disk that is full again so soon never had much room in between, so the pauses continue where they were.
 const SAME_SHORTAGE: Duration = Duration::from_secs(10);
 
 pub(crate) const FULL: Away = Away::new(

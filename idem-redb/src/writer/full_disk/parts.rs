@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_less_is_tried_without_the_company_of_what_needs_more() {
+    fn calls_that_need_less_room_are_retried_without_those_that_need_more() {
         let parts = vec![(3, Admitted::Steady), (2, Admitted::Small)];
         assert_eq!(again(batch(3, 2, 1), Admitted::Usual), (parts, 1));
         assert_eq!(again(batch(3, 0, 0), Admitted::Steady), (vec![(1, Admitted::Steady)], 2));

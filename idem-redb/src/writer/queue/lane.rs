@@ -61,7 +61,7 @@ impl<T> Lane<T> {
         self.receiver.len() + self.heads.len()
     }
 
-    /// Whether no message will come any more, as of the last receive.
+    /// Whether no further message will come, as of the last receive.
     pub(crate) fn has_ended(&self) -> bool {
         self.has_ended && self.heads.is_empty()
     }

@@ -22,7 +22,7 @@ pub(crate) enum Message {
     Reopen,
     /// Gives free pages back to the file system.
     Compact(Reply<bool>),
-    /// The application supplies its database anew.
+    /// The application supplies its database again.
     Replace(Arc<Database>, Reply<()>),
     /// Close the store, once everything sent before is done.
     Close,

@@ -128,7 +128,7 @@ impl QueueReceiver {
         }
     }
 
-    /// Whether no message will come any more.
+    /// Whether no further message will come.
     pub(crate) fn has_ended(&self) -> bool {
         self.holders.has_ended() && self.others.has_ended()
     }
@@ -173,7 +173,7 @@ impl QueueReceiver {
 pub(crate) enum Waited {
     /// A message or a sweep can be taken.
     Ready,
-    /// No message will come any more.
+    /// No further message will come.
     Ended,
     /// Nothing came in time.
     TimedOut,

@@ -23,7 +23,7 @@ impl QueuedSweep {
         Self { plan, removed: 0, is_awaited: true, reply }
     }
 
-    /// The chunk for a commit beside `calls` calls; empty once nobody waits for the sweep.
+    /// The chunk for a commit beside `calls` calls; empty once no caller waits for the sweep.
     pub(crate) fn chunk(&mut self, calls: usize) -> Vec<SweepStep> {
         if self.reply.is_closed() {
             self.plan = SweepPlan::default();

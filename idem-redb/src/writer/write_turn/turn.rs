@@ -42,7 +42,7 @@ impl WriteSlot for Arc<Database> {
 }
 
 /// The store's turn to write. Waits for the slot within the call timeout, so that a transaction that never ends does
-/// not block the writer for ever.
+/// not block the writer forever.
 pub(crate) struct Turn<S: WriteSlot, P: Platform> {
     pub(super) waiting: Option<Waiting<P, Result<S::Transaction, Failure>>>,
     suspicion: Suspicion,
@@ -131,7 +131,7 @@ impl<S: WriteSlot, P: Platform> Turn<S, P> {
         let database = database.clone();
         let begin = move || {
             let begun = database.begin();
-            // Dropped first: whoever gets the transaction may close the database with it.
+            // Dropped first: the receiver of the transaction may close the database with it.
             drop(database);
             begun
         };

@@ -1,4 +1,4 @@
-//! Holders' calls go before new locks, and nobody's own calls change their order.
+//! Holders' calls go before new locks, and the calls of one caller keep their order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use crate::support::call::{acquire, claim, complete, config, key, lock, open, va
 use crate::support::disk::Disk;
 use crate::support::workload::{LEASE, clock, fingerprint};
 
-/// Holders wait for one commit, however many new locks do.
+/// A holder waits for one commit, however many new locks are queued.
 #[tokio::test]
 async fn a_holders_call_goes_before_a_full_queue_of_new_locks() {
     const LOCKS: usize = 8_000;
@@ -55,7 +55,7 @@ async fn a_holders_call_goes_before_a_full_queue_of_new_locks() {
         }
     });
     until(&asked, LOCKS + 2).await;
-    // Sync by sync, until the holder has its answer.
+    // Lets one sync at a time pass, until the holder has its answer.
     disk.let_pass(1);
     let answer = loop {
         tokio::select! {
@@ -67,16 +67,16 @@ async fn a_holders_call_goes_before_a_full_queue_of_new_locks() {
     assert_eq!(answer.unwrap().unwrap(), Effect::Applied);
     assert_eq!(completed.await.unwrap().unwrap(), Effect::Applied);
     let before = locked.load(Ordering::SeqCst);
-    println!("{before} of {LOCKS} locks were answered before");
-    // Those of the commit under way, of the next one, and at most of one more that was quick.
-    assert!(before < LOCKS / 2, "{before} locks went before");
+    println!("{before} of {LOCKS} locks were answered before the holder");
+    // The locks of the commit under way, of the next one, and at most of one more that was quick.
+    assert!(before < LOCKS / 2, "{before} locks were answered before the holder");
     disk.release_syncs();
     callers.join_all().await;
     assert_eq!(locked.load(Ordering::SeqCst), LOCKS);
     assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied);
 }
 
-/// A queue that refuses new locks has places for those who hold one.
+/// A queue that refuses new locks still has room for holders' calls.
 #[tokio::test]
 async fn a_holder_is_not_refused_because_new_locks_fill_the_queue() {
     let disk = Disk::new();
@@ -106,7 +106,7 @@ async fn a_holder_is_not_refused_because_new_locks_fill_the_queue() {
     callers.join_all().await;
 }
 
-/// Whoever releases and locks again finds the release done, whichever of the two goes first in the queue.
+/// A caller that releases and then locks again finds its release done, though the two calls wait in different queues.
 #[tokio::test]
 async fn a_lock_sent_after_a_release_is_not_done_before_it() {
     let disk = Disk::new();
@@ -123,7 +123,7 @@ async fn a_lock_sent_after_a_release_is_not_done_before_it() {
             async move { lock(&store, &key(1_000 + number)).await }
         });
         disk.stalled().await;
-        // Holders' calls before and behind it, so that the release has company in its queue.
+        // Other holders' calls ahead of the release, so that it has to wait in its queue.
         let mut others = JoinSet::new();
         for _ in 0..number {
             let (store, lease) = (store.clone(), lease.clone());
@@ -156,13 +156,13 @@ async fn until(count: &AtomicUsize, reached: usize) {
     }
 }
 
-/// redb syncs a file that grows in the middle of a transaction, and whoever begins to read waits for it. So the file
-/// has room before syncs are stalled.
+/// redb syncs when the file grows in the middle of a transaction, and a read that begins meanwhile waits for that sync.
+/// So the file gets free pages before syncs are stalled.
 async fn make_room(store: &RedbStore) {
     let lease = acquire(store, &key(1_000_000)).await;
     complete(store, &lease, Outcome::Value(Bytes::from(vec![8; 8 << 20]))).await;
     assert!(store.remove(lease.key(), true).await.unwrap());
-    // What a commit frees can be used by the one after the next.
+    // Pages that a commit frees can be used by the commit after the next.
     for number in 1_000_001..1_000_004 {
         acquire(store, &key(number)).await;
     }

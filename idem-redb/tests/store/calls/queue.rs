@@ -17,7 +17,7 @@ const CALLERS: usize = 10 * PLACES;
 
 #[tokio::test]
 async fn a_full_queue_refuses_when_it_is_set_to() {
-    let (acquired, refused) = crowd(WhenQueueFull::Refuse).await;
+    let (acquired, refused) = overfill_queue(WhenQueueFull::Refuse).await;
     println!("{PLACES} places, {CALLERS} callers: {acquired} acquired, {} refused", refused.len());
     assert!(acquired >= PLACES, "{acquired} callers found a place");
     assert!(!refused.is_empty(), "nobody was refused");
@@ -26,7 +26,7 @@ async fn a_full_queue_refuses_when_it_is_set_to() {
 
 #[tokio::test]
 async fn a_full_queue_makes_callers_wait_by_default() {
-    let (acquired, refused) = crowd(WhenQueueFull::default()).await;
+    let (acquired, refused) = overfill_queue(WhenQueueFull::default()).await;
     assert!(refused.is_empty(), "{refused:?}");
     assert_eq!(acquired, CALLERS);
 }
@@ -49,7 +49,7 @@ async fn waiting_for_a_place_ends_in_a_timeout() {
         assert_eq!(kind, ErrorKind::Timeout);
     }
     disk.release_syncs();
-    // Sent again, until the writer has come through what it had begun.
+    // Sent again, until the writer has worked through what it had begun.
     let applied = loop {
         match store.complete(&lease, value(0), lease.retention()).await {
             Ok(applied) => break applied,
@@ -60,8 +60,9 @@ async fn waiting_for_a_place_ends_in_a_timeout() {
     assert_replays(&store, 1).await;
 }
 
-/// Lets many callers come while a commit stalls; how many acquired, and what the others were told.
-async fn crowd(when_queue_full: WhenQueueFull) -> (usize, Vec<Error>) {
+/// Sends more locks than the queue has places, while a commit stalls. Returns how many acquired their key, and the
+/// errors of the others.
+async fn overfill_queue(when_queue_full: WhenQueueFull) -> (usize, Vec<Error>) {
     let disk = Disk::new();
     let mut config = config();
     (config.queue, config.when_queue_full) = (PLACES, when_queue_full);
@@ -76,7 +77,7 @@ async fn crowd(when_queue_full: WhenQueueFull) -> (usize, Vec<Error>) {
             disk.stalled().await;
         }
     }
-    // Each of them runs until it waits, before this task is next.
+    // Each caller runs until it waits, before this task runs again.
     tokio::task::yield_now().await;
     disk.release_syncs();
     let (mut acquired, mut refused) = (0, Vec::new());
@@ -128,7 +129,7 @@ async fn close_answers_what_was_asked_before_and_keeps_it() {
     assert_replays(&store, 30).await;
 }
 
-/// Half of them by `complete_with`, which is alone in its transaction.
+/// Completes every lease, half of them by `complete_with`, which is alone in its transaction.
 fn complete_all(store: &RedbStore, leases: Vec<Lease>) -> JoinSet<Result<()>> {
     let mut callers = JoinSet::new();
     for (number, lease) in leases.into_iter().enumerate() {
@@ -165,7 +166,7 @@ async fn a_dropped_store_lets_go_of_its_file() {
     assert_eq!(replay(&store, &key(0)).await, value(0));
 }
 
-/// A dropped call is the call as it was, or as it would have been.
+/// A call that is dropped is carried out whole or not at all, and sending it again tells which.
 #[tokio::test]
 async fn a_lock_dropped_before_its_commit_is_granted_or_not_and_found_again() {
     let disk = Disk::new();

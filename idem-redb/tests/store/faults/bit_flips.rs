@@ -11,8 +11,9 @@ use crate::support::rng::Rng;
 use crate::support::workload::clock;
 
 const FLIPS: u64 = 1_000;
-/// Completed ones.
+/// How many keys are completed.
 const KEYS: usize = 150;
+/// How many keys are locked.
 const LOCKED: usize = 20;
 
 #[tokio::test]
@@ -35,9 +36,9 @@ async fn an_unchecked_file_shows_no_wrong_value() {
 struct Found {
     /// Files that were refused when opened.
     refused: usize,
-    /// Of those, how many were opened when they were tried again.
+    /// Of the refused files, how many were opened by a second try.
     opened_after_all: usize,
-    /// Of those, how many were changed by the opening that refused them.
+    /// Of the refused files, how many were changed by the opening that refused them.
     changed: usize,
     /// Files in which every key was right.
     right: usize,
@@ -87,7 +88,7 @@ fn damage(bytes: &mut [u8], rng: &mut Rng) {
     }
 }
 
-/// A process that was refused is started again: it must be refused again, not find a file that the first
+/// A process whose file was refused is started again. It must be refused again, and not find a file that the first
 /// opening has repaired by leaving out what it could not read.
 async fn look_twice(disk: &Disk, config: RedbConfig, clock: &ManualClock) -> Found {
     let before = disk.bytes();

@@ -1,4 +1,4 @@
-//! The disk that the other tests stand on: that it loses what real ones lose, and nothing else.
+//! Tests of the simulated disk that the other tests use: it loses what real disks lose, and nothing else.
 
 use std::io::ErrorKind;
 
@@ -38,7 +38,7 @@ fn an_unsynced_write_is_kept_lost_or_torn_between_sectors() {
     assert!(kept > 0 && lost > 0 && torn > 0, "{kept} kept, {lost} lost, {torn} torn");
 }
 
-/// The cache holds both when it is written, so the later one is never there without the earlier.
+/// A sector is written from the cache whole, so the later write never survives without the earlier one.
 #[test]
 fn two_writes_to_one_sector_survive_in_their_order() {
     for seed in 0..200 {

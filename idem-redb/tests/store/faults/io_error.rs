@@ -18,7 +18,7 @@ use crate::support::workload::{self, AfterError, clock};
 /// Well past the last call that a store makes in its first few commits.
 const CALLS: u64 = 400;
 
-/// The error at every call in turn, before callers who send again what was not answered.
+/// Each call to the disk fails in turn, while callers send again what was not answered.
 #[tokio::test]
 async fn nothing_is_lost_whichever_call_fails() {
     let mut verdict = Verdict::default();
@@ -43,12 +43,14 @@ async fn nothing_is_lost_whichever_call_fails() {
         assert!(verdict.is_clean(), "error at call {at}: {verdict:#?}");
     }
     println!(
-        "I/O error at {CALLS} calls in turn: {met} were felt, as {errors} errors; reopened {reopened} times; {verdict}"
+        "I/O error at {CALLS} calls in turn: {met} reached callers, as {errors} errors; reopened {reopened} times; \
+         {verdict}"
     );
-    assert!(met > 0 && reopened > 0, "no error was felt");
+    assert!(met > 0 && reopened > 0, "no error reached a caller");
 }
 
-/// Every call is `Unavailable` while the disk fails, and nothing but its mending lets the next one succeed.
+/// Every call is `Unavailable` while the disk fails, and the next one succeeds once the disk works again, without a
+/// restart.
 #[tokio::test]
 async fn calls_are_unavailable_until_the_disk_is_mended() {
     let disk = Disk::new();
@@ -64,7 +66,7 @@ async fn calls_are_unavailable_until_the_disk_is_mended() {
         assert_eq!(complete_again().await.unwrap_err().kind(), ErrorKind::Unavailable);
         refused += 1;
         match lock(&store, &key(0)).await {
-            // What is cached is still right, until the store notices.
+            // The cache may still answer, until the store notices the failure.
             Ok(LockAnswer::Completed(replay)) => assert_eq!(replay.outcome, value(0)),
             Ok(other) => panic!("completed, and now {other:?}"),
             Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
@@ -79,13 +81,13 @@ async fn calls_are_unavailable_until_the_disk_is_mended() {
     assert_replays(&store, 4).await;
 }
 
-/// redb refuses everything after a failed read as well, so replays alone must lead to a reopening.
+/// redb refuses everything after a failed read as well, so replays alone must make the store reopen its database.
 #[tokio::test]
 async fn a_failed_read_is_recovered_from_without_a_write() {
     let disk = Disk::new();
     let clock = clock();
     let store = open(&disk, config(), &clock).await.unwrap();
-    // More than the cache holds, so that some replay reads.
+    // More than the cache holds, so that some replay reads from the disk.
     let large = Outcome::Value(vec![7; 64 << 10].into());
     for number in 0..40 {
         let lease = acquire(&store, &key(number)).await;
@@ -117,7 +119,7 @@ async fn a_close_that_fails_says_so_and_loses_nothing() {
         let closed = store.close().await;
         if disk.counts().calls >= fails_at {
             failed += 1;
-            let error = closed.expect_err("the error went untold");
+            let error = closed.expect_err("the error was not reported");
             assert_eq!(error.kind(), ErrorKind::Unavailable, "call {at}: {error}");
         }
         disk.change_faults(|faults, _| faults.failure = None);
@@ -128,11 +130,10 @@ async fn a_close_that_fails_says_so_and_loses_nothing() {
     assert!(failed > 0, "no close failed");
 }
 
-/// On Linux a sync that failed takes with it what it should have synced: the cache shows it, the next sync
-/// passes it over, and it is gone with the power. Two-phase commits build on nothing of the kind, with `quick_repair`
-/// and without.
+/// On Linux a failed sync marks the pages as clean: the cache still shows them, the next sync skips them, and a power
+/// cut loses them. Two-phase commits do not rely on such pages, with `quick_repair` and without.
 #[tokio::test]
-async fn a_failed_sync_that_dropped_its_pages_is_outlived() {
+async fn nothing_is_lost_to_a_failed_sync_that_dropped_its_pages() {
     let mut verdict = Verdict::default();
     let mut forgotten = 0;
     for at in 0..CALLS {
@@ -159,7 +160,7 @@ async fn a_failed_sync_that_dropped_its_pages_is_outlived() {
     assert!(forgotten > 0, "no call failed");
 }
 
-/// Lets the call after the next `in_calls` fail; returns its number.
+/// Makes the disk fail after `in_calls` more calls; returns the number of the call that fails.
 fn fail(disk: &Disk, in_calls: u64, for_ever: bool) -> u64 {
     let at = disk.counts().calls + 1 + in_calls;
     disk.change_faults(|faults, _| faults.failure = Some(Failure { at, for_ever }));

@@ -1,5 +1,5 @@
-//! A process is killed at random moments, fifty times on one file: what it acknowledged is there, and no key
-//! was accepted twice.
+//! A process is killed at random moments, fifty times on one file: what it acknowledged is kept, and no key is
+//! completed twice.
 
 use std::collections::HashMap;
 use std::fs;
@@ -22,7 +22,7 @@ use crate::support::workload::{BOOKED, complete_with_row, fingerprint};
 const TEST: &str = "faults::kill::nothing_acknowledged_is_lost_to_fifty_kills";
 const KILLS: usize = 50;
 const CALLERS: usize = 8;
-/// How many keys each life of the process adds; the ones before stay in play.
+/// How many keys each life of the process adds; earlier keys stay in use.
 const KEYS_A_LIFE: usize = 60;
 /// Short, so that the next life takes over what this one held.
 const LEASE: Duration = Duration::from_millis(20);
@@ -42,7 +42,7 @@ fn nothing_acknowledged_is_lost_to_fifty_kills() {
     }
     check_rows(&path, &told);
     println!(
-        "{KILLS} kills: {} locks and {} completions acknowledged of {} keys, {} replays; {} answers were cut off",
+        "{KILLS} kills: {} locks and {} completions of {} keys acknowledged, {} replays; {} answers were cut off",
         told.locks,
         told.completions,
         told.completed.len(),
@@ -52,7 +52,7 @@ fn nothing_acknowledged_is_lost_to_fifty_kills() {
     assert!(told.completed.len() > KILLS, "hardly anything was at stake");
 }
 
-/// A file gets its name once it is whole.
+/// A new file is renamed to its path once it is complete.
 #[test]
 fn a_kill_while_the_file_is_made_leaves_none_or_a_whole_one() {
     if let Some(role) = child::role() {
@@ -83,12 +83,12 @@ fn a_kill_while_the_file_is_made_leaves_none_or_a_whole_one() {
     println!("30 kills while the file was made: {none} left none, {whole} a whole one");
 }
 
-/// What the processes said before they were killed.
+/// What the processes reported before they were killed.
 #[derive(Default)]
 struct Told {
-    /// Key by key, the value that was acknowledged or replayed first.
+    /// For each key, the value that was acknowledged or replayed first.
     completed: HashMap<usize, String>,
-    /// Key by key, the highest sequence that was acknowledged.
+    /// For each key, the highest sequence that was acknowledged.
     sequences: HashMap<usize, u64>,
     locks: usize,
     completions: usize,
@@ -97,7 +97,7 @@ struct Told {
 }
 
 impl Told {
-    /// One line of a process. Words: what, key, value or sequence.
+    /// Takes in one line of a process: what happened, the key, and its value or sequence.
     fn hear(&mut self, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let &[what @ ("locked" | "completed" | "replayed"), number, value] = &words[..] else {
@@ -117,7 +117,7 @@ impl Told {
             let before = self.completed.entry(number).or_insert_with(|| value.to_owned());
             assert_eq!(before, value, "key {number} was accepted twice");
         }
-        // Whoever completed a key held it last.
+        // The attempt that completed a key is the last one that held it.
         if let (Some(locked), Some(completed)) = (self.sequences.get(&number), self.completed.get(&number)) {
             assert!(
                 *locked <= sequence_of(completed),
@@ -127,12 +127,12 @@ impl Told {
     }
 }
 
-/// Of a value as [`one_call`] makes it.
+/// The sequence in a value that [`one_call`] made.
 fn sequence_of(value: &str) -> u64 {
     value.split('/').nth(2).unwrap().parse().unwrap()
 }
 
-/// Starts the process, listens to it for a random while, kills it, and hears it out.
+/// Starts the process, reads its reports for a random while, kills it, and reads the rest.
 fn one_life(path: &Path, life: usize, rng: &mut Rng, told: &mut Told) {
     let role = format!("{life} {}", path.display());
     let mut child = child::command(TEST, &role).stdout(Stdio::piped()).spawn().unwrap();
@@ -140,14 +140,14 @@ fn one_life(path: &Path, life: usize, rng: &mut Rng, told: &mut Told) {
     for _ in 0..=rng.below(300) {
         hear_line(&mut lines, told).expect("the process ended by itself");
     }
-    // Not only right after an acknowledgement.
+    // So that the kill does not always come right after an acknowledgement.
     std::thread::sleep(Duration::from_micros(rng.below(3_000) as u64));
     child.kill().unwrap();
     while hear_line(&mut lines, told).is_some() {}
     assert!(!child.wait().unwrap().success());
 }
 
-/// `None` at the end, a line that was cut off included: nobody could read it.
+/// `None` at the end of the output, also where the last line was cut off: such a report says nothing.
 fn hear_line(lines: &mut BufReader<ChildStdout>, told: &mut Told) -> Option<()> {
     let mut line = String::new();
     lines.read_line(&mut line).unwrap();
@@ -157,7 +157,7 @@ fn hear_line(lines: &mut BufReader<ChildStdout>, told: &mut Told) -> Option<()> 
     Some(())
 }
 
-/// Everything that was acknowledged is on the file that the killed process left behind.
+/// Everything that was acknowledged is in the file that the killed process left behind.
 fn check(path: &Path, told: &Told, life: usize) {
     runtime().block_on(async {
         let store = open(path, life).await;
@@ -179,7 +179,7 @@ fn check(path: &Path, told: &Told, life: usize) {
     });
 }
 
-/// The application's own row and the completion came together: a row for every key that was completed with one.
+/// The application's own row was committed together with the completion: every key completed with a row has it.
 fn check_rows(path: &Path, told: &Told) {
     let database = Database::open(path).unwrap();
     let rows = database.begin_read().unwrap().open_table(BOOKED).unwrap();
@@ -189,7 +189,7 @@ fn check_rows(path: &Path, told: &Told) {
     }
 }
 
-/// The process that is killed: callers lock and complete keys, and say so once it is acknowledged.
+/// The process that is killed: callers lock and complete keys, and report each acknowledgement.
 fn live(role: &str) {
     let (life, path) = role.split_once(' ').unwrap();
     let (life, path) = (life.parse::<usize>().unwrap(), PathBuf::from(path));
@@ -218,7 +218,7 @@ async fn one_call(store: &RedbStore, number: usize, life: usize, caller: usize, 
         LockAnswer::Acquired(lease) => {
             say(&format!("locked {number} {}", lease.token().sequence));
             let with_row = rng.chance(1, 4);
-            // No other attempt completes with this.
+            // No other attempt completes with this value.
             let how = if with_row { "row" } else { "alone" };
             let value = format!("{life}/{caller}/{}/{:x}/{how}", lease.token().sequence, rng.next());
             let outcome = Outcome::Value(Bytes::from(value.clone()));
@@ -242,7 +242,7 @@ async fn one_call(store: &RedbStore, number: usize, life: usize, caller: usize, 
     Ok(())
 }
 
-/// In one write: a kill leaves a line whole, or without its end.
+/// Writes the line in one call: a kill leaves it whole, or without its end.
 fn say(line: &str) {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(format!("{line}\n").as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! A closure of `complete_with` leaks a table: redb's one write slot is then taken for ever, and the store must
+//! A closure of `complete_with` leaks a table: redb's only write transaction then never ends, and the store must
 //! neither hang nor lose anything.
 
 use std::sync::Arc;
@@ -59,10 +59,10 @@ async fn works_on(store: &RedbStore, end: End) {
         (End::Panic, Err(error)) if error.is_panic() => {}
         other => panic!("{other:?}"),
     }
-    // Nothing of the closure is there, and the lease is still held.
+    // Nothing that the closure wrote is there, and the lease is still held.
     let held = loop {
         match lock(store, &key(3)).await {
-            // Opened again meanwhile: a caller sends its call again.
+            // The store is reopening its database: a caller sends its call again.
             Err(error) if error.kind() == ErrorKind::Unavailable => tokio::task::yield_now().await,
             answer => break answer.unwrap(),
         }
@@ -83,10 +83,10 @@ async fn works_on(store: &RedbStore, end: End) {
     store.close().await.unwrap();
 }
 
-/// A database of the application's own cannot be opened again by the store, so it says what is wrong, at once
-/// after the first call that waited.
+/// The store cannot reopen a database of the application's own. So its error says what is wrong, and only the first
+/// call has to wait for it.
 #[tokio::test]
-async fn a_leaked_table_in_a_shared_database_is_told_and_lets_the_store_be_closed() {
+async fn a_leaked_table_in_a_shared_database_is_reported_and_the_store_can_be_closed() {
     let disk = Disk::new();
     let database = database_on(&disk);
     let mut config = shared_config();
@@ -103,10 +103,10 @@ async fn a_leaked_table_in_a_shared_database_is_told_and_lets_the_store_be_close
     };
     assert_eq!(told.kind(), ErrorKind::Unavailable, "{told}");
     assert!(told.to_string().contains("leaked"), "{told}");
-    // What is kept still replays, from the application's database.
+    // Completed keys still replay, from the application's database.
     assert_replays(&store, 3).await;
 
-    // Another one is no fresh start: keys that are completed would run again.
+    // Another database is refused: in it the completed keys would run again.
     let empty = store.replace_database(database_on(&Disk::new())).await.unwrap_err();
     assert_eq!(empty.kind(), ErrorKind::Corrupt, "{empty}");
     let other = database_on(&Disk::new());
@@ -116,7 +116,7 @@ async fn a_leaked_table_in_a_shared_database_is_told_and_lets_the_store_be_close
     assert_eq!(store.replace_database(other).await.unwrap_err().kind(), ErrorKind::Corrupt);
     assert_replays(&store, 3).await;
 
-    // Supplied anew, and with it the store is as it was.
+    // With the same database, opened anew, the store is as it was.
     store.replace_database(database_on(&Disk::holding(disk.bytes()))).await.unwrap();
     assert_replays(&store, 3).await;
     assert_eq!(store.complete(&lease, value(3), lease.retention()).await.unwrap(), Effect::Applied);

@@ -1,4 +1,4 @@
-//! The power goes at a random moment: what was acknowledged is there, and nothing is there by halves.
+//! The power fails at a random moment: what was acknowledged is kept, and no transaction is kept in part.
 
 use idem_core::clock::ManualClock;
 use idem_redb::RedbConfig;
@@ -13,7 +13,7 @@ use crate::support::rng::Rng;
 use crate::support::settle;
 use crate::support::workload::{self, AfterError, clock};
 
-/// In four parts, which a test runner runs beside one another: 1,000 rounds in all.
+/// The 1,000 rounds are four tests, which a test runner can run in parallel.
 const ROUNDS_IN_A_PART: u64 = 250;
 
 #[test]
@@ -36,7 +36,7 @@ fn nothing_acknowledged_is_lost_part_4() {
     nothing_is_lost(3);
 }
 
-/// The test of the test: with a disk that only claims to sync, it must see what is lost.
+/// The test of the test: with a disk that only claims to sync, it must report what is lost.
 #[test]
 fn a_disk_that_lies_about_syncs_is_found_out() {
     let_redb_panic_quietly();
@@ -63,7 +63,7 @@ fn nothing_is_lost(part: u64) {
 struct Summary {
     rounds: u64,
     cuts: u64,
-    /// Cuts in the face of which at least one caller had no answer.
+    /// Cuts that left at least one caller without an answer.
     cut_mid_call: u64,
     cut_while_opening: u64,
     attempts: usize,
@@ -100,7 +100,7 @@ impl std::fmt::Display for Summary {
     }
 }
 
-/// One to three power cuts in the life of one file, then a peaceful end.
+/// One to three power cuts in the life of one file, then a regular close.
 fn round(seed: u64, lies: bool) -> Summary {
     runtime(seed).block_on(async {
         let mut rng = Rng::new(seed);
@@ -132,14 +132,14 @@ fn runtime(seed: u64) -> Runtime {
     builder.worker_threads(2).enable_time().build().unwrap()
 }
 
-/// A store is made in peace: before that, nobody was promised anything.
+/// The file is created without faults: before it exists, no caller was promised anything.
 async fn new_disk(clock: &ManualClock) -> Disk {
     let disk = Disk::new();
     open(&disk, config(), clock).await.unwrap().close().await.unwrap();
     Disk::holding(disk.bytes())
 }
 
-/// Opens the file, checks it, and uses it until the power goes.
+/// Opens the file, checks it, and uses it until the power fails.
 async fn live(disk: &Disk, history: &History, clock: &ManualClock, rng: &mut Rng, found: &mut Summary) {
     let store = match open(disk, any_config(rng), clock).await {
         Ok(store) => store,

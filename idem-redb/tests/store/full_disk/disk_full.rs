@@ -1,4 +1,4 @@
-//! The disk runs full and gets space again: `Full` in between, and what was kept still replays.
+//! The disk runs full and gets space again: new keys get `Full` in between, and completed keys still replay.
 
 use std::io;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::support::workload::clock;
 const LATER: usize = 10_000;
 
 #[tokio::test]
-async fn a_full_disk_refuses_what_is_new_and_replays_what_is_kept() {
+async fn a_full_disk_refuses_new_keys_and_replays_completed_ones() {
     let clock = clock();
     let disk = Disk::new();
     let store = open(&disk, config(), &clock).await.unwrap();
@@ -38,9 +38,9 @@ async fn a_full_disk_refuses_what_is_new_and_replays_what_is_kept() {
     assert_replay(&open(&disk, config(), &clock).await.unwrap(), kept).await;
 }
 
-/// Every amount of space in turn, so that the end comes at every kind of page, and at opening.
+/// Every amount of space in turn, so that space runs out at every kind of page, and at opening.
 #[tokio::test]
-async fn the_space_may_end_anywhere() {
+async fn space_may_run_out_at_any_write() {
     let clock = clock();
     let empty = Disk::new();
     open(&empty, config(), &clock).await.unwrap().close().await.unwrap();
@@ -65,7 +65,7 @@ async fn the_space_may_end_anywhere() {
     println!("60 amounts of space; with {not_opened} of them the file could not be opened");
 }
 
-/// Closing may need space too. What was acknowledged is there all the same, before there is space and after.
+/// Closing may need space too. What was acknowledged is kept all the same, whether or not there is space again.
 #[tokio::test]
 async fn a_store_closed_on_a_full_disk_opens_again() {
     let clock = clock();
@@ -79,10 +79,10 @@ async fn a_store_closed_on_a_full_disk_opens_again() {
     reopened(&disk, &clock, kept).await;
 }
 
-/// What a closure meets is told by the closure, and the store knows what it was: it is opened in its place, once, and
-/// the next closures are refused without being run.
+/// The closure returns the error that it met. The store recognises the full disk in it, opens its database in place,
+/// once, and refuses the next closures without running them.
 #[tokio::test]
-async fn a_closure_that_meets_the_full_disk_tells_of_it_itself() {
+async fn a_closure_that_meets_a_full_disk_returns_its_own_error() {
     const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
     let disk = Disk::new();
     let store = open(&disk, config(), &clock()).await.unwrap();
@@ -164,7 +164,7 @@ async fn fill(store: &RedbStore) -> usize {
     panic!("the disk never ran full");
 }
 
-/// Needs nothing but space: the store is the one that was refused.
+/// Writes to the same store as soon as there is space, without reopening it.
 async fn write_once_there_is_room(store: &RedbStore, number: usize, outcome: Outcome) {
     let lease = soon(async || lock(store, &key(number)).await).await;
     let LockAnswer::Acquired(lease) = lease else { panic!("{lease:?}") };

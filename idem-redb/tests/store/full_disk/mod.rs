@@ -1,7 +1,7 @@
 //! A disk that is full, or nearly so.
 
 mod disk_full;
-mod full_company;
 mod reserve;
+mod shared_commit;
 mod tmpfs;
 mod while_full;

@@ -1,4 +1,4 @@
-//! A disk that is nearly full: what new keys are refused, and that what was removed from the file is room for them.
+//! A disk that is nearly full: new keys are refused, until records that were removed have freed pages of the file.
 #![cfg(unix)]
 
 use std::path::Path;
@@ -23,10 +23,10 @@ const LATER: usize = 1_000_000;
 /// How many new keys are asked for then.
 const NEW: usize = 200;
 
-/// Others take what is left of the disk, and the file alone has room.
+/// Other programs have filled the disk, so only the file itself has free pages.
 #[test]
-fn what_half_of_the_records_left_is_room_for_new_keys() {
-    let test = "full_disk::reserve::what_half_of_the_records_left_is_room_for_new_keys";
+fn pages_freed_by_half_of_the_records_admit_new_keys() {
+    let test = "full_disk::reserve::pages_freed_by_half_of_the_records_admit_new_keys";
     let Some(folder) = mount::inside(test, "48m") else { return };
     runtime().block_on(async {
         let clock = clock();
@@ -51,7 +51,8 @@ fn what_half_of_the_records_left_is_room_for_new_keys() {
     });
 }
 
-/// Nobody knows how large these are, and the records have left what they have left.
+/// The store does not know how much of the file the application's rows take; the space that its records freed counts
+/// all the same.
 #[test]
 fn a_file_with_rows_takes_new_keys_again_once_its_records_have_expired() {
     const FIRST: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("first");
@@ -76,7 +77,7 @@ fn a_file_with_rows_takes_new_keys_again_once_its_records_have_expired() {
         };
         insert(&first, FIRST, 1).await;
         fill(&store, |_| HOUR).await;
-        // The last that is written, and it stays.
+        // These rows are written last, and stay.
         insert(&last, LAST, 50).await;
         leave(&folder, 700);
         assert_refused(&store).await;
@@ -90,7 +91,7 @@ fn a_file_with_rows_takes_new_keys_again_once_its_records_have_expired() {
     });
 }
 
-/// Records of other sizes take more or less of the file for each of their bytes than those that left it.
+/// New records of another size take more or less of the file for each of their bytes than those that were removed.
 #[test]
 fn each_lock_that_is_granted_in_a_file_that_was_emptied_can_be_completed() {
     let test = "full_disk::reserve::each_lock_that_is_granted_in_a_file_that_was_emptied_can_be_completed";
@@ -126,7 +127,7 @@ fn each_lock_that_is_granted_in_a_file_that_was_emptied_can_be_completed() {
     });
 }
 
-/// However many run at the same time.
+/// The reserve holds for many callers at once.
 #[test]
 fn each_lock_that_is_granted_to_one_of_many_callers_can_be_completed() {
     let test = "full_disk::reserve::each_lock_that_is_granted_to_one_of_many_callers_can_be_completed";
@@ -163,11 +164,12 @@ fn each_lock_that_is_granted_to_one_of_many_callers_can_be_completed() {
     });
 }
 
-/// What is written between two looks at the disk is taken off what was seen, and not told to callers as if it were all.
+/// Between two looks at the disk the store subtracts what it writes from what it saw. That subtracts some bytes twice,
+/// so it looks again before it refuses.
 #[test]
-fn a_disk_with_room_is_not_told_as_full_to_callers_in_a_hurry() {
+fn a_disk_with_room_is_not_reported_full_to_many_callers_at_once() {
     const LEFT: u64 = 20 << 10;
-    let test = "full_disk::reserve::a_disk_with_room_is_not_told_as_full_to_callers_in_a_hurry";
+    let test = "full_disk::reserve::a_disk_with_room_is_not_reported_full_to_many_callers_at_once";
     let Some(folder) = mount::inside(test, "256m") else { return };
     runtime().block_on(async {
         let store = RedbStore::open(config(&folder)).await.unwrap();
@@ -182,7 +184,7 @@ fn a_disk_with_room_is_not_told_as_full_to_callers_in_a_hurry() {
                     }
                     let large = Outcome::Value(vec![7; 120 << 10].into());
                     match acquire(&store, &key(number), DAY).await {
-                        // Those of a moment in which there is no room any more may fail.
+                        // A completion may fail once there is no room any more.
                         Ok(lease) => drop(store.complete(&lease, large, DAY).await),
                         Err(error) => {
                             assert_eq!(error.kind(), ErrorKind::Full, "{error}");
@@ -210,7 +212,7 @@ fn config(folder: &Path) -> RedbConfig {
     config
 }
 
-/// Fits a page of 16 KiB.
+/// An outcome that fits a page of 16 KiB.
 fn outcome() -> Outcome {
     Outcome::Value(Bytes::from(vec![7; 15_800]))
 }
@@ -223,7 +225,7 @@ async fn acquire(store: &RedbStore, key: &Key, retention: Duration) -> Result<Le
     }
 }
 
-/// Completes keys until new ones are refused for longer than it takes to look at the disk again.
+/// Completes keys until new ones are refused for longer than the interval at which the store looks at the disk.
 async fn fill(store: &RedbStore, retention: impl Fn(usize) -> Duration) {
     let (mut refused, mut number) = (0, 0);
     while refused < 100 {
@@ -275,7 +277,7 @@ async fn expire(store: &RedbStore) {
     while store.expire(1_000).await.unwrap().more {}
 }
 
-/// Others write a log, until so many KiB of the disk are left.
+/// Writes a log as another program would, until `kib` KiB of the disk are left.
 fn leave(folder: &Path, kib: u64) {
     let log = left(folder).saturating_sub(kib) << 10;
     std::fs::write(folder.join("log"), vec![1; usize::try_from(log).unwrap()]).unwrap();

@@ -1,4 +1,4 @@
-//! A file system that really is full.
+//! A real file system without space, a small tmpfs.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use idem_redb::{RedbConfig, RedbStore};
 use crate::support::call::{key, lock, replay};
 use crate::support::process::mount;
 
-const TEST: &str = "full_disk::tmpfs::a_file_system_without_space_is_told_as_full_and_recovered_from";
+const TEST: &str = "full_disk::tmpfs::a_file_system_without_space_is_reported_full_and_recovered_from";
 
 #[test]
-fn a_file_system_without_space_is_told_as_full_and_recovered_from() {
+fn a_file_system_without_space_is_reported_full_and_recovered_from() {
     let Some(folder) = mount::inside(TEST, "4m") else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(run_full_and_recover(&folder));
 }
 
-/// Otherwise its work would have run, and would run again.
+/// A lock that could not be completed would mean work that has run, and runs again.
 #[test]
 fn each_lock_that_is_granted_as_a_disk_runs_full_can_be_completed() {
     const TEST: &str = "full_disk::tmpfs::each_lock_that_is_granted_as_a_disk_runs_full_can_be_completed";
@@ -31,7 +31,7 @@ fn each_lock_that_is_granted_as_a_disk_runs_full_can_be_completed() {
         for number in 0.. {
             match lock(&store, &key(number)).await {
                 Ok(LockAnswer::Acquired(lease)) => {
-                    // By turns large and small.
+                    // Large and small outcomes alternate.
                     let size = if number % 2 == 0 { 16 << 10 } else { 100 };
                     let outcome = Outcome::Value(Bytes::from(vec![7; size]));
                     let done = store.complete(&lease, outcome, lease.retention()).await;
@@ -57,7 +57,7 @@ async fn run_full_and_recover(folder: &Path) {
     let mut config = RedbConfig::new(folder.join("payments.idem"));
     config.cache_bytes = 1 << 20;
     let store = RedbStore::open(config.clone()).await.unwrap();
-    // What others fill the file system with, and later remove.
+    // Another program's file, which is removed later.
     let ballast = folder.join("ballast");
     std::fs::write(&ballast, vec![1; 1 << 20]).unwrap();
 
@@ -72,7 +72,7 @@ async fn run_full_and_recover(folder: &Path) {
     assert_replays(&store, kept).await;
     println!("full after {kept} outcomes of 64 KiB: {error}");
 
-    // What the store leaves for its holders, others may take.
+    // Other programs may take the space that the store leaves for its holders.
     let rest = folder.join("rest");
     let _full = std::fs::write(&rest, vec![1; 4 << 20]).unwrap_err();
     let second = RedbStore::open(folder.join("second.idem")).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! A disk that is full and stays so: replays go on, holders end what they can, and hardly anything is tried.
+//! A disk that stays full: replays go on, holders end their keys, and calls without a chance are refused untried.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ const LARGE: usize = 64 << 10;
 /// How many calls are refused while others replay.
 const REFUSED: usize = 200;
 
-/// The store is opened anew all the time meanwhile, and no replay may meet that.
+/// The store reopens its database again and again meanwhile, and no replay may fail because of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_replay_succeeds_while_many_callers_meet_a_full_disk() {
     for quick_repair in [true, false] {
@@ -36,7 +36,7 @@ async fn every_replay_succeeds_while_many_callers_meet_a_full_disk() {
                 let mut number = 1_000_000 * (writer + 1);
                 while !is_over.load(Ordering::Relaxed) {
                     number += 1;
-                    // Locks that pass make outcomes that do not.
+                    // Where the lock succeeds, its outcome finds no room.
                     if let Err(error) = write(&store, number, huge()).await {
                         assert_eq!(error.kind(), ErrorKind::Full, "{error}");
                         refused.fetch_add(1, Ordering::Relaxed);
@@ -54,7 +54,7 @@ async fn every_replay_succeeds_while_many_callers_meet_a_full_disk() {
                     let number = (reader * 17 + round) % KEPT;
                     assert_eq!(replay(&store, &key(number)).await, large(number));
                     replays.fetch_add(1, Ordering::Relaxed);
-                    // A replay waits for nothing, and would leave the others no turn.
+                    // A replay does not wait for anything, so without a yield the other tasks would not run.
                     tokio::task::yield_now().await;
                 }
             });
@@ -73,9 +73,9 @@ async fn every_replay_succeeds_while_many_callers_meet_a_full_disk() {
     }
 }
 
-/// Each attempt costs a failed commit and an opening, so there are few.
+/// Each try costs a failed commit and an opening of the database, so there must be few.
 #[tokio::test]
-async fn what_has_no_chance_is_refused_without_being_tried() {
+async fn calls_that_cannot_succeed_are_refused_without_being_tried() {
     const CALLS: u64 = 5_000;
     let (disk, store) = full(true).await;
     let before = disk.counts().changes;
@@ -88,7 +88,7 @@ async fn what_has_no_chance_is_refused_without_being_tried() {
     assert!(changes < CALLS, "{changes} changes to the disk for {CALLS} calls");
 }
 
-/// There is room for them, though none for what is large.
+/// There is room for small writes, though none for large ones.
 #[tokio::test]
 async fn holders_renew_complete_and_release_on_a_full_disk() {
     let disk = Disk::new();
@@ -109,7 +109,7 @@ async fn holders_renew_complete_and_release_on_a_full_disk() {
             _ => store.release(lease).await,
         };
         assert_eq!(ended.unwrap(), Effect::Applied, "{number}");
-        // Neither what is large nor what is new comes in their way.
+        // Neither large outcomes nor new keys get in the holders' way.
         match store.complete(&large_one, huge(), large_one.retention()).await {
             Err(error) if error.kind() == ErrorKind::Full => refused += 1,
             other => panic!("{other:?}"),
@@ -119,16 +119,16 @@ async fn holders_renew_complete_and_release_on_a_full_disk() {
             other => locked += usize::from(matches!(other.unwrap(), LockAnswer::Acquired(_))),
         }
     }
-    println!("{refused} calls were refused, {locked} locks passed");
+    println!("{refused} calls were refused, {locked} locks were granted");
     assert!(refused >= 30);
     for number in (0..30).step_by(2) {
         assert_eq!(replay(&store, &key(number)).await, small(number));
     }
 }
 
-/// What is removed gives its pages to what is new, with the disk as full as before.
+/// Pages of removed records are used for new ones, with the disk as full as before.
 #[tokio::test]
-async fn what_is_removed_makes_room_on_a_full_disk() {
+async fn removing_records_makes_room_on_a_full_disk() {
     let disk = Disk::new();
     let store = open(&disk, config(), &clock()).await.unwrap();
     for number in 0..KEPT {
@@ -145,13 +145,13 @@ async fn what_is_removed_makes_room_on_a_full_disk() {
     write_soon(&store, 1, Outcome::Value(Bytes::from(vec![1; LARGE]))).await;
 }
 
-/// Enough for some pages, and not for an outcome that is large.
+/// Leaves space for some pages, and not for a large outcome.
 fn leave_little(disk: &Disk) {
     let used = disk.used_blocks();
     disk.change_faults(|faults, _| faults.space = Some(used + 100));
 }
 
-/// What has run is not run again for want of room for its result.
+/// Work that has run does not run again because there is no room for its result.
 #[tokio::test]
 async fn work_whose_result_finds_no_room_runs_once() {
     let disk = Disk::new();
@@ -173,13 +173,13 @@ async fn work_whose_result_finds_no_room_runs_once() {
             Execution::Executed(_) if retry == 0 => {}
             Execution::Unavailable(UnavailableReason::Other) if retry > 0 => {}
             Execution::Unknown(_, error) => panic!("retry {retry}: {error}"),
-            _ => panic!("retry {retry} was answered otherwise"),
+            _ => panic!("retry {retry}: another answer"),
         }
     }
     assert_eq!(runs.load(Ordering::Relaxed), 1);
 }
 
-/// A retry that comes all the time would take over, once the lease is over.
+/// Retries keep coming, and one of them would take over once the lease is over.
 #[tokio::test]
 async fn work_whose_result_finds_no_room_is_noted_before_a_retry_may_take_over() {
     const SHORT: Duration = Duration::from_secs(2);
@@ -213,7 +213,7 @@ async fn work_whose_result_finds_no_room_is_noted_before_a_retry_may_take_over()
     assert_eq!(runs.load(Ordering::Relaxed), 1);
 }
 
-/// A process that starts while the disk is full serves what is kept.
+/// A process that starts while the disk is full replays completed keys.
 #[tokio::test]
 async fn a_store_is_opened_on_a_full_disk_and_replays() {
     let (disk, store) = full(true).await;

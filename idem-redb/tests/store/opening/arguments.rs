@@ -1,15 +1,13 @@
-//! What a store is opened with: every kind of path, and no option that would be passed over.
+//! What a store is opened with: every kind of path, and no option that would be ignored.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use idem_core::{ErrorKind, Registry, Result};
-use idem_redb::redb::Database;
 use idem_redb::{RedbConfig, RedbStore};
 
-use crate::support::call::{assert_replays, complete_keys};
+use crate::support::call::{assert_replays, complete_keys, new_database};
 use crate::support::disk::Disk;
 
 /// An option, and how it is set.
@@ -32,9 +30,9 @@ async fn a_file_is_opened_by_whatever_is_a_path() {
     assert_eq!(RedbConfig::from(&text), RedbConfig::new(Path::new(&text)));
 }
 
-/// With one slash or three the path is absolute; two change nothing.
+/// `redb:/path` and `redb:///path` name the same file.
 #[tokio::test]
-async fn a_uri_names_the_same_file_with_slashes_before_it_and_without() {
+async fn a_uri_names_the_same_file_with_and_without_leading_slashes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("payments.idem");
     let store = RedbStore::open(&path).await.unwrap();
@@ -50,7 +48,7 @@ async fn a_uri_names_the_same_file_with_slashes_before_it_and_without() {
 }
 
 #[tokio::test]
-async fn options_without_a_meaning_on_a_shared_database_are_refused_by_name() {
+async fn options_without_meaning_on_a_shared_database_are_refused_by_name() {
     let set: [Setting; 6] = [
         ("path", |config| config.path = "payments.idem".into()),
         ("create", |config| config.create = false),
@@ -71,7 +69,7 @@ async fn options_without_a_meaning_on_a_shared_database_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn options_without_a_meaning_on_a_storage_of_the_callers_are_refused_by_name() {
+async fn options_without_meaning_on_the_callers_own_storage_are_refused_by_name() {
     let set: [Setting; 3] = [
         ("path", |config| config.path = "payments.idem".into()),
         ("create", |config| config.create = false),
@@ -82,7 +80,7 @@ async fn options_without_a_meaning_on_a_storage_of_the_callers_are_refused_by_na
         set(&mut config);
         assert_refused(RedbStore::builder(config).open_backend(Disk::new().opener()).await, name);
     }
-    // It is the store's to open, so all the others count.
+    // The store opens that storage itself, so all other options apply.
     let mut config = RedbConfig::new("");
     config.cache_bytes = 1 << 20;
     config.check_integrity = true;
@@ -117,17 +115,13 @@ fn a_runtime_without_timers_is_refused() {
 }
 
 #[tokio::test]
-async fn a_range_is_told_in_the_units_of_the_option() {
+async fn a_range_is_reported_in_the_units_of_the_option() {
     let mut config = RedbConfig::new("payments.idem");
     config.cache_bytes = 1 << 10;
     assert_refused(RedbStore::open(config).await, "cache_bytes is 1KiB, it must be 1MiB to 1TiB");
     let mut config = RedbConfig::new("payments.idem");
     config.max_clock_jump = Duration::ZERO;
     assert_refused(RedbStore::open(config).await, "max_clock_jump is 0s, it must be 1s to 1000years");
-}
-
-fn new_database() -> Arc<Database> {
-    Arc::new(Database::builder().create_with_backend(Disk::new().open().unwrap()).unwrap())
 }
 
 async fn close(opened: Result<RedbStore>) {

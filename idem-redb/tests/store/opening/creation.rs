@@ -1,4 +1,4 @@
-//! Making a file: through links, in a folder with what a killed process left, beside others who make theirs.
+//! Creating a file: through links, beside the leftovers of a killed process, and while other stores create theirs.
 #![cfg(unix)]
 
 use std::fs::{self, File};
@@ -12,11 +12,11 @@ use tokio::task::JoinSet;
 use crate::support::call::{assert_replays, complete_keys};
 
 #[tokio::test]
-async fn a_link_to_a_file_that_is_yet_to_be_made_makes_it() {
+async fn a_link_to_a_missing_file_creates_its_target() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("volume")).unwrap();
     let (link, between) = (folder.path().join("link.idem"), folder.path().join("volume/between.idem"));
-    // Relative to where each link is.
+    // Each target is relative to the folder of its link.
     symlink("volume/between.idem", &link).unwrap();
     symlink("target.idem", &between).unwrap();
     let store = RedbStore::open(&*link).await.unwrap();
@@ -60,7 +60,7 @@ async fn a_path_that_cannot_be_used_names_its_cause() {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_left_is_removed_by_the_next_opening() {
+async fn leftovers_of_a_killed_process_are_removed_by_the_next_opening() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let path = at("payments.idem");
@@ -81,22 +81,22 @@ async fn what_a_killed_process_left_is_removed_by_the_next_opening() {
 }
 
 #[tokio::test]
-async fn what_another_process_is_making_is_left_alone() {
+async fn a_file_that_another_process_is_creating_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let making = folder.path().join(".idem-abc123.new");
     let file = File::create(&making).unwrap();
     file.lock().unwrap();
     let path = folder.path().join("payments.idem");
     RedbStore::open(&*path).await.unwrap().close().await.unwrap();
-    assert!(making.exists(), "removed while it was being made");
+    assert!(making.exists(), "removed while it was being created");
     drop(file);
     RedbStore::open(&*path).await.unwrap();
     assert!(!making.exists());
 }
 
-/// Each of them makes a file, and looks for leftovers of the others.
+/// Each store creates a file, and looks for leftovers of other stores.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn stores_that_are_made_at_once_in_one_folder_are_all_made() {
+async fn stores_created_at_the_same_time_in_one_folder_are_all_created() {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..10 {
         let mut openings = JoinSet::new();

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::call::{acquire, assert_replays, complete, complete_keys, key, lock, replay, value};
 
-/// How a file is lost to its name.
+/// The ways in which a path can stop leading to the open file.
 const LOSSES: [fn(&Path); 3] = [
     |path| fs::remove_file(path).unwrap(),
     |path| fs::rename(path, path.with_extension("away")).unwrap(),
@@ -29,7 +29,7 @@ async fn nothing_is_acknowledged_on_a_file_that_lost_its_name() {
         let (_folder, path, store) = store().await;
         let lease = acquire(&store, &key(3)).await;
         lose(&path);
-        // The very next call that writes.
+        // The very next write notices it.
         assert_lost(store.complete(&lease, value(3), lease.retention()).await);
         assert_lost(lock(&store, &key(4)).await);
         assert_lost(store.get(&key(0)).await);
@@ -39,7 +39,7 @@ async fn nothing_is_acknowledged_on_a_file_that_lost_its_name() {
     }
 }
 
-/// Not by its end either: the bytes stay as they are.
+/// Closing does not write to it either: its bytes stay as they are.
 #[tokio::test]
 async fn a_file_that_lost_its_name_is_not_written_to_any_more() {
     let (_folder, path, store) = store().await;
@@ -56,7 +56,7 @@ async fn a_file_that_lost_its_name_is_not_written_to_any_more() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_only_read_from_notices_it_soon() {
+async fn a_store_that_only_reads_notices_the_lost_name_soon() {
     for lose in LOSSES {
         let (_folder, path, store) = store().await;
         lose(&path);
@@ -64,16 +64,17 @@ async fn a_store_that_is_only_read_from_notices_it_soon() {
         while let Ok(answer) = lock(&store, &key(0)).await {
             assert!(matches!(answer, LockAnswer::Completed(_)), "{answer:?}");
             replays += 1;
-            assert!(replays < 1_000, "never noticed");
+            assert!(replays < 1_000, "the store never noticed");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         assert_lost(lock(&store, &key(0)).await);
     }
 }
 
-/// It stays lost, also when the name leads to a store again: others may have used that.
+/// The store refuses to go on even when the name leads to its file again: another store may have used the name
+/// meanwhile.
 #[tokio::test]
-async fn a_file_that_comes_back_is_not_taken_up_again_by_itself() {
+async fn a_file_that_comes_back_is_not_used_again_without_a_reopening() {
     let (_folder, path, store) = store().await;
     let away = path.with_extension("away");
     fs::rename(&path, &away).unwrap();
@@ -85,9 +86,9 @@ async fn a_file_that_comes_back_is_not_taken_up_again_by_itself() {
     assert_replays(&store, 3).await;
 }
 
-/// The second process has the name, and the first one no key any more.
+/// The second store has the file of that name, and the first one grants no key any more.
 #[tokio::test]
-async fn a_second_store_on_the_name_has_the_keys_alone() {
+async fn a_second_store_on_the_name_is_the_only_one_that_grants_keys() {
     let (_folder, path, first) = store().await;
     fs::remove_file(&path).unwrap();
     let second = RedbStore::open(&*path).await.unwrap();
@@ -97,7 +98,7 @@ async fn a_second_store_on_the_name_has_the_keys_alone() {
     assert_eq!(replay(&second, &key(7)).await, value(7));
 }
 
-/// The name leads elsewhere when the store has to open its file again.
+/// The name leads to another file when the store has to reopen its own.
 #[tokio::test]
 async fn a_file_that_was_replaced_is_not_opened_instead() {
     const ROWS: TableDefinition<'_, u64, u64> = TableDefinition::new("rows");
@@ -130,7 +131,7 @@ async fn a_file_that_was_replaced_is_not_opened_instead() {
     assert_lost(lock(&store, &key(0)).await);
 }
 
-/// The link is the name, and its target the file.
+/// The store's path is the link, and its file is the target.
 #[tokio::test]
 async fn a_link_that_is_pointed_elsewhere_is_noticed() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Paths and files that no store can be opened on: each has its error, and is left as it was.
+//! Paths and files on which no store can be opened: each is refused with its own error, and left as it was.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,13 +27,13 @@ async fn a_path_below_a_file_is_refused() {
 }
 
 #[tokio::test]
-async fn a_folder_that_takes_no_files_is_refused() {
-    // Not even root makes files there.
+async fn a_folder_in_which_no_file_can_be_created_is_refused() {
+    // Not even root can create files there.
     assert_eq!(refusal(Path::new("/proc/payments.idem")).await.kind(), ErrorKind::InvalidConfig);
 }
 
 #[tokio::test]
-async fn a_missing_folder_is_refused_and_not_made() {
+async fn a_missing_folder_is_refused_and_not_created() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
     let error = refusal(&missing.join("payments.idem")).await;
@@ -48,7 +48,7 @@ async fn an_empty_path_is_refused() {
     assert_eq!(refusal(Path::new("")).await.kind(), ErrorKind::InvalidConfig);
 }
 
-/// Else it would be a file of that name.
+/// Otherwise it would create a file with the URI as its name.
 #[tokio::test]
 async fn a_uri_is_no_path() {
     for uri in ["redb:./payments.idem", "redb:/payments.idem"] {
@@ -59,7 +59,7 @@ async fn a_uri_is_no_path() {
 }
 
 #[tokio::test]
-async fn a_missing_file_that_may_not_be_made_is_refused() {
+async fn a_missing_file_is_refused_without_create() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("payments.idem");
     let mut config = RedbConfig::new(&path);
@@ -76,7 +76,7 @@ async fn a_text_file_is_refused() {
     }
 }
 
-/// It may be a store that was cut off: never a fresh start.
+/// The file may be a store that was truncated, so it is not taken for a new one.
 #[tokio::test]
 async fn an_empty_file_is_refused() {
     assert_left_alone(b"", &[ErrorKind::Corrupt]).await;
@@ -98,7 +98,7 @@ async fn a_file_cut_short_is_refused() {
         .into_iter()
         .chain(some)
     {
-        // Without its first bytes nothing says what it was.
+        // Without its first nine bytes nothing tells what the file was.
         let kind = if len < 9 { ErrorKind::Incompatible } else { ErrorKind::Corrupt };
         assert_left_alone(&whole[..len], &[kind]).await;
     }
@@ -116,9 +116,9 @@ async fn another_redb_database_is_refused() {
     assert_left_alone(&fs::read(&path).unwrap(), &[ErrorKind::Incompatible]).await;
 }
 
-/// Names of ours, and other types behind them.
+/// The tables have the store's names and other types.
 #[tokio::test]
-async fn a_database_with_tables_like_ours_is_refused() {
+async fn a_database_with_tables_of_the_same_names_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.redb");
     let database = Database::create(&path).unwrap();
@@ -136,13 +136,13 @@ async fn a_file_of_a_newer_version_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_that_has_lost_its_version_is_refused() {
+async fn a_file_without_its_version_is_refused() {
     let bytes = with_version(None).await;
     assert_left_alone(&bytes, &[ErrorKind::Corrupt]).await;
 }
 
 #[tokio::test]
-async fn a_file_is_opened_once_at_a_time_in_one_process() {
+async fn a_file_is_opened_by_one_store_at_a_time_in_one_process() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("payments.idem");
     let store = RedbStore::open(&*path).await.unwrap();
@@ -154,9 +154,9 @@ async fn a_file_is_opened_once_at_a_time_in_one_process() {
     assert_replays(&RedbStore::open(&*path).await.unwrap(), 3).await;
 }
 
-/// Closing takes a moment, and nobody waits for it.
+/// A drop does not wait until the file is closed, so the next opening does.
 #[tokio::test]
-async fn a_store_that_was_dropped_makes_way_for_the_next() {
+async fn a_store_can_be_opened_right_after_the_previous_one_was_dropped() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("payments.idem");
     for round in 0..10 {
@@ -221,7 +221,7 @@ async fn store_file() -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-/// A sound file of ours that says another version of its tables.
+/// A sound file of a store, with `version` as the version of its tables.
 async fn with_version(version: Option<u64>) -> Vec<u8> {
     let (_folder, path) = file(&store_file().await);
     let database = Database::open(&path).unwrap();

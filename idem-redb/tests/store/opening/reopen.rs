@@ -1,4 +1,4 @@
-//! Opening again is never a fresh start: what was there before must be there, or it is an error that says so.
+//! A store that is reopened never starts empty: its records are there, or the opening fails.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use crate::support::call::{acquire, assert_replays, complete_keys, config, key, 
 use crate::support::disk::{Disk, Failure};
 
 #[tokio::test]
-async fn a_storage_that_comes_back_empty_is_corrupt_and_no_fresh_start() {
+async fn a_storage_that_comes_back_empty_is_corrupt() {
     let disk = Disk::new();
     let current = Arc::new(Mutex::new(disk.clone()));
     let now = Arc::clone(&current);
@@ -29,7 +29,7 @@ async fn a_storage_that_comes_back_empty_is_corrupt_and_no_fresh_start() {
         assert_eq!(lock(&store, &key(number)).await.unwrap_err().kind(), ErrorKind::Corrupt);
         assert_eq!(store.get(&key(number)).await.unwrap_err().kind(), ErrorKind::Corrupt);
     }
-    // The right one is put back.
+    // The right storage is back.
     *current.lock().unwrap() = Disk::holding(disk.bytes());
     until_acquired(&store).await;
     assert_replays(&store, 3).await;
@@ -50,7 +50,7 @@ async fn an_existing_database_without_tables_is_no_store() {
     }
 }
 
-/// Not closed in peace, it can only be told by an opening for writing.
+/// A database that was not closed can only be recognised by opening it for writing.
 #[tokio::test]
 async fn an_existing_database_without_tables_left_by_a_crash_is_no_store() {
     let crashed = Disk::new();
@@ -64,9 +64,9 @@ async fn an_existing_database_without_tables_left_by_a_crash_is_no_store() {
     assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Incompatible), "{error}");
 }
 
-/// A table that is missing would show every key in it as free.
+/// Without one of its tables every key in it would look free.
 #[tokio::test]
-async fn a_store_that_has_lost_a_table_is_corrupt() {
+async fn a_store_without_one_of_its_tables_is_corrupt() {
     let sound = Disk::new();
     let store = RedbStore::builder(config()).open_backend(sound.opener()).await.unwrap();
     complete_keys(&store, 3).await;
@@ -100,7 +100,7 @@ fn fail_for_ever(disk: &Disk) {
     disk.change_faults(|faults, _| faults.failure = Some(Failure { at, for_ever: true }));
 }
 
-/// Asks until the store says something that waiting does not mend.
+/// Locks until the store answers another error than `Unavailable`.
 async fn until_not_unavailable(store: &RedbStore) -> Error {
     for _ in 0..5_000 {
         match lock(store, &key(100)).await {

@@ -62,29 +62,29 @@ async fn a_step_of_the_clock_while_open_neither_ends_nor_stretches_a_lease() {
     assert_eq!(acquire(&store, &key(0)).await.attempt(), 2);
 }
 
-/// A laptop: its wall clock goes on while it sleeps, its monotonic clock does not, and then the store is restarted.
+/// While a laptop sleeps its wall clock goes on and its monotonic clock does not; then the store is restarted.
 #[tokio::test]
-async fn a_sleep_while_the_store_is_open_forgets_no_outcome_at_the_next_opening() {
-    for in_peace in [true, false] {
+async fn a_suspend_while_the_store_is_open_loses_no_outcome_at_the_next_opening() {
+    for closed in [true, false] {
         let disk = Disk::new();
         let clock = ManualClock::new(at(NOON));
         let store = open(&disk, config(), &clock).await.unwrap();
         clock.set_wall(at(NOON + 12 * 3_600));
         let lease = acquire(&store, &key(0)).await;
         assert_eq!(store.complete(&lease, value(0), HOUR).await.unwrap(), Effect::Applied);
-        let disk = if in_peace {
+        let disk = if closed {
             store.close().await.unwrap();
             disk
         } else {
             Disk::holding(disk.bytes())
         };
         let store = open(&disk, config(), &ManualClock::new(at(NOON + 12 * 3_600 + 1))).await.unwrap();
-        assert_eq!(replay(&store, &key(0)).await, value(0), "closed in peace: {in_peace}");
+        assert_eq!(replay(&store, &key(0)).await, value(0), "closed: {closed}");
     }
 }
 
 #[tokio::test]
-async fn a_clock_that_is_years_ahead_is_refused_and_ends_nothing() {
+async fn a_clock_that_is_years_ahead_is_refused_and_expires_nothing() {
     let disk = Disk::new();
     let store = open(&disk, config(), &ManualClock::new(at(NOON))).await.unwrap();
     let lease = acquire(&store, &key(0)).await;
@@ -100,14 +100,14 @@ async fn a_clock_that_is_years_ahead_is_refused_and_ends_nothing() {
     assert_eq!(replay(&store, &key(0)).await, value(0));
     store.close().await.unwrap();
 
-    // Whoever says that it was closed for so long is believed.
+    // An operator who allows so long a jump is believed.
     let mut believing = config();
     believing.max_clock_jump = HOUR * 24 * 366 * 30;
     let store = open(&disk, believing, &years_ahead).await.unwrap();
     assert!(matches!(lock(&store, &key(0)).await.unwrap(), LockAnswer::Acquired(_)));
 }
 
-/// Nobody wrote for longer than a jump may be, and the process died: no clock was wrong.
+/// No caller wrote for longer than `max_clock_jump`, and the process died: no clock was wrong.
 #[tokio::test]
 async fn an_idle_store_is_not_taken_for_one_under_a_wrong_clock() {
     let disk = Disk::new();
@@ -149,7 +149,7 @@ async fn a_shared_database_is_refused_under_a_clock_that_is_years_ahead_and_left
     assert_eq!(replay(&share(NOON + 1).await.unwrap(), &key(0)).await, value(0));
 }
 
-/// A crash right after a commit: the mark is in that commit.
+/// A crash right after a commit: the high-water mark is in that commit.
 #[tokio::test]
 async fn the_time_of_the_last_commit_outlives_a_crash() {
     let disk = Disk::new();
@@ -220,7 +220,7 @@ async fn an_outcome_outlives_its_store() {
 }
 
 #[tokio::test]
-async fn a_completion_is_at_hand_until_it_expires() {
+async fn a_completion_can_be_peeked_until_it_expires() {
     let disk = Disk::new();
     let clock = ManualClock::new(at(NOON));
     let store = open(&disk, config(), &clock).await.unwrap();

@@ -1,4 +1,4 @@
-//! A store of schema version 1 is made one of version 2 when it is opened, in one transaction.
+//! A store of schema version 1 is migrated to version 2 when it is opened, in one transaction.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,17 +22,17 @@ const INDEX: TableDefinition<'_, &[u8; 24], u128> = TableDefinition::new("idem/i
 const OUTCOMES: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("idem/outcomes");
 
 const NOON: u64 = 1_800_000_000;
-/// The time of the mark, which the last locks' tokens are ahead of, as in version 1.
+/// The time in the high-water mark. As in version 1, the tokens of the last locks are ahead of it.
 const MARKED: u64 = NOON - 10;
 const COMPLETED: usize = 50;
 const LOCKED: usize = 300;
-/// Of the locks, every third has a checkpoint.
+/// The length of a checkpoint, which every third lock has.
 const CHECKPOINT: usize = 9_000;
-/// A lock whose bytes are damaged.
+/// The key of a lock whose bytes are damaged.
 const DAMAGED: usize = COMPLETED + LOCKED;
 
 #[tokio::test]
-async fn a_file_of_version_1_is_opened_with_all_that_it_holds() {
+async fn a_file_of_version_1_is_opened_with_all_its_records() {
     let disk = version_1();
     let clock = ManualClock::new(at(NOON));
     let store = open(&disk, config(), &clock).await.unwrap();
@@ -44,7 +44,7 @@ async fn a_file_of_version_1_is_opened_with_all_that_it_holds() {
 }
 
 #[tokio::test]
-async fn a_file_of_version_1_at_a_path_is_opened_with_all_that_it_holds() {
+async fn a_file_of_version_1_at_a_path_is_opened_with_all_its_records() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("yesterday.idem");
     std::fs::write(&path, version_1().bytes()).unwrap();
@@ -59,7 +59,7 @@ async fn a_file_of_version_1_at_a_path_is_opened_with_all_that_it_holds() {
 }
 
 #[tokio::test]
-async fn a_shared_database_of_version_1_is_used_with_all_that_it_holds() {
+async fn a_shared_database_of_version_1_is_used_with_all_its_records() {
     let disk = version_1();
     let clock = ManualClock::new(at(NOON));
     let database = Arc::new(Database::builder().create_with_backend(disk.open().unwrap()).unwrap());
@@ -68,9 +68,9 @@ async fn a_shared_database_of_version_1_is_used_with_all_that_it_holds() {
     assert_holds_all(&store, &clock).await;
 }
 
-/// The mark of version 1 was left as it was by commits that only granted a token.
+/// In version 1 commits that only granted a token did not write the high-water mark.
 #[tokio::test]
-async fn time_and_sequences_go_on_from_where_version_1_had_come() {
+async fn time_and_sequences_continue_where_version_1_stopped() {
     let clock = ManualClock::new(at(NOON - 3_600));
     let store = open(&version_1(), config(), &clock).await.unwrap();
     let record = store.get(&key(COMPLETED)).await.unwrap().unwrap();
@@ -79,7 +79,7 @@ async fn time_and_sequences_go_on_from_where_version_1_had_come() {
 }
 
 #[tokio::test]
-async fn the_power_may_go_at_any_moment_of_the_migration() {
+async fn the_power_may_fail_at_any_moment_of_the_migration() {
     let sound = version_1().bytes();
     let clock = ManualClock::new(at(NOON));
     let (mut rng, mut cuts, mut migrated) = (Rng::new(1), 0, 0);
@@ -87,7 +87,7 @@ async fn the_power_may_go_at_any_moment_of_the_migration() {
         let disk = Disk::holding(sound.clone());
         disk.change_faults(|faults, _| faults.power_cut_at = Some(cut_at));
         if let Ok(store) = open(&disk, config(), &clock).await {
-            // The power goes later than the migration is over.
+            // The migration is over before the power would fail.
             drop(store);
             break;
         }
@@ -104,7 +104,7 @@ async fn the_power_may_go_at_any_moment_of_the_migration() {
 }
 
 #[tokio::test]
-async fn a_version_1_that_has_lost_a_table_or_its_mark_is_corrupt() {
+async fn a_version_1_without_a_table_or_its_mark_is_corrupt() {
     for loss in ["idem/outcomes", "the mark", "a bit of the mark"] {
         let disk = version_1();
         let database = Database::builder().create_with_backend(disk.open().unwrap()).unwrap();
@@ -134,7 +134,7 @@ async fn assert_holds_all(store: &RedbStore, clock: &ManualClock) {
         assert_eq!(found, Record { as_of: found.as_of, ..locked(number) });
     }
     assert_eq!(store.get(&key(DAMAGED)).await.unwrap_err().kind(), ErrorKind::Corrupt);
-    // Each of them expires in its time; the one that cannot be read does not, as before.
+    // Each lock expires in its time; the one that cannot be read does not, as in version 1.
     clock.advance(LEASE);
     let lease = acquire(store, &key(COMPLETED)).await;
     assert_eq!((lease.attempt(), lease.checkpoint().unwrap().progress.len()), (2, CHECKPOINT));
@@ -178,12 +178,12 @@ fn version_1() -> Disk {
 }
 
 fn mark() -> Vec<u8> {
-    let said = [micros(MARKED).to_be_bytes(), micros(MARKED).to_be_bytes()].concat();
-    let sum = checksum(&Key::from_storage_key([0; Key::STORAGE_LEN]), &said);
-    [said, sum.to_be_bytes().to_vec()].concat()
+    let mark = [micros(MARKED).to_be_bytes(), micros(MARKED).to_be_bytes()].concat();
+    let sum = checksum(&Key::from_storage_key([0; Key::STORAGE_LEN]), &mark);
+    [mark, sum.to_be_bytes().to_vec()].concat()
 }
 
-/// Granted within the last seconds, one after the other; the last of them at noon.
+/// A lock granted shortly before noon, one microsecond after the one before; the last one at noon.
 fn locked(number: usize) -> Record {
     let last = COMPLETED + LOCKED - 1;
     let granted = Timestamp::from_micros(micros(NOON) - (last - number) as u64);

@@ -1,5 +1,5 @@
-//! Checkpoints are kept apart from their locks: what does not change them does not write them, and a lock without its
-//! own checkpoint is damage, of that key alone.
+//! Checkpoints are stored apart from their locks: calls that do not change a checkpoint do not write it, and a missing
+//! or damaged one makes its own key `Corrupt` and no other.
 
 use bytes::Bytes;
 use idem_core::clock::ManualClock;
@@ -42,9 +42,9 @@ async fn renewals_and_releases_do_not_write_checkpoints_again() {
     }
 }
 
-/// Each take-over is answered with a checkpoint that is in memory until the commit.
+/// Each takeover is answered with a checkpoint, which is in memory until the commit.
 #[tokio::test]
-async fn take_overs_of_large_checkpoints_do_not_all_share_a_commit() {
+async fn takeovers_of_large_checkpoints_do_not_all_share_a_commit() {
     const HOLDERS: usize = 12;
     let disk = Disk::new();
     let clock = clock();
@@ -57,7 +57,7 @@ async fn take_overs_of_large_checkpoints_do_not_all_share_a_commit() {
     let mut callers = JoinSet::new();
     for number in 0..=HOLDERS {
         let store = store.clone();
-        // One more, of a key that nobody had, to hold the writer up until all the others wait.
+        // One more lock, on a new key, holds the writer up until all the others wait.
         let number = (number + HOLDERS) % (HOLDERS + 1);
         callers.spawn(async move { acquire(&store, &key(number)).await });
         if number == HOLDERS {
@@ -73,9 +73,9 @@ async fn take_overs_of_large_checkpoints_do_not_all_share_a_commit() {
     assert!(commits > 4, "{HOLDERS} checkpoints of 4 MiB in {commits} commits");
 }
 
-/// A crowd that takes over after a crash is answered in many commits. Holders do not wait for all of these.
+/// Many takeovers after a crash are answered in many commits. Holders do not wait for all of these.
 #[tokio::test]
-async fn a_renewal_goes_before_take_overs_that_found_no_place_in_a_commit() {
+async fn a_renewal_goes_before_takeovers_that_found_no_place_in_a_commit() {
     const HOLDERS: usize = 24;
     let disk = Disk::new();
     let clock = clock();
@@ -89,7 +89,7 @@ async fn a_renewal_goes_before_take_overs_that_found_no_place_in_a_commit() {
     let mut callers = JoinSet::new();
     for number in 0..=HOLDERS {
         let store = store.clone();
-        // One more, of a key that nobody had, to hold the writer up until all the others wait.
+        // One more lock, on a new key, holds the writer up until all the others wait.
         let number = if number == 0 { HOLDERS + 1 } else { number - 1 };
         callers.spawn(async move { drop(acquire(&store, &key(number)).await) });
         if number == HOLDERS + 1 {
@@ -97,7 +97,7 @@ async fn a_renewal_goes_before_take_overs_that_found_no_place_in_a_commit() {
         }
     }
     tokio::task::yield_now().await;
-    // Both syncs of its commit. The next to stall is that of the first take-overs.
+    // Both syncs of the new key's commit. The next sync to stall is that of the first takeovers.
     disk.let_pass(2);
     disk.stalled().await;
     let renewal = tokio::spawn({
@@ -113,7 +113,7 @@ async fn a_renewal_goes_before_take_overs_that_found_no_place_in_a_commit() {
     }
     callers.join_all().await;
     // 96 MiB, and at most 8 and one more checkpoint in a commit.
-    assert!(answered <= HOLDERS / 2, "{answered} take-overs were answered before the renewal");
+    assert!(answered <= HOLDERS / 2, "{answered} takeovers were answered before the renewal");
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn a_missing_checkpoint_is_corrupt_for_its_key_alone() {
     assert_corrupt_alone(&store, leases, &clock, 0).await;
 }
 
-/// The holder of key 0 needs no checkpoint and goes on; whoever takes a key over would.
+/// The holder of key 0 does not need its checkpoint and goes on; a takeover would need it.
 async fn assert_corrupt_alone(store: &RedbStore, leases: Vec<Lease>, clock: &ManualClock, damage: usize) {
     assert_eq!(store.get(&key(0)).await.unwrap_err().kind(), ErrorKind::Corrupt, "damage {damage}");
     assert!(store.get(&key(1)).await.unwrap().is_some());
@@ -149,7 +149,8 @@ async fn assert_corrupt_alone(store: &RedbStore, leases: Vec<Lease>, clock: &Man
     }
 }
 
-/// Locks 0 and 1 with a checkpoint each; that of 0 is damaged while the store is closed, or gone.
+/// Keys 0 and 1 locked, with a checkpoint each. While the store is closed, the checkpoint of key 0 is damaged; without
+/// `damage` it is removed.
 async fn with_damage(damage: Option<fn(&mut Vec<u8>)>) -> (RedbStore, Vec<Lease>, ManualClock) {
     let disk = Disk::new();
     let clock = clock();

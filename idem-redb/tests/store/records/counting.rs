@@ -1,4 +1,4 @@
-//! What the scopes hold is counted: it adds up, and what is written down of it is in nobody's way.
+//! The store counts what each scope holds: the counts add up, and a missing, stale or damaged row of them does no harm.
 #![cfg(unix)]
 
 use std::fs::OpenOptions;
@@ -19,11 +19,11 @@ use crate::support::rng::Rng;
 use crate::support::workload::{LEASE, clock, fingerprint, shared};
 
 const LOCKS: TableDefinition<'_, &[u8; Key::STORAGE_LEN], &[u8]> = TableDefinition::new("idem/locks");
-/// Longer than a lease, so that a lapsed lock is taken over.
+/// Longer than a lease, so that a lock can be taken over before it expires.
 const RETENTION: Duration = Duration::from_mins(1);
 
 #[tokio::test]
-async fn what_scopes_hold_adds_up_to_nothing_in_the_end() {
+async fn counts_are_zero_once_all_records_have_expired() {
     for seed in 1..=4 {
         let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
         let path = folder.path().join("payments.idem");
@@ -35,17 +35,17 @@ async fn what_scopes_hold_adds_up_to_nothing_in_the_end() {
             }
             store.close().await.unwrap();
         }
-        assert!(all(&path) > 0, "seed {seed}: nothing was counted");
+        assert!(total(&path) > 0, "seed {seed}: nothing was counted");
         let store = open(&path, &clock).await;
         clock.advance(3 * RETENTION);
         while store.expire(1_000).await.unwrap().more {}
         store.close().await.unwrap();
-        assert_eq!((all(&path), row(&path).unwrap().len()), (0, 40), "seed {seed}");
+        assert_eq!((total(&path), row(&path).unwrap().len()), (0, 40), "seed {seed}");
     }
 }
 
 #[tokio::test]
-async fn a_store_that_counts_shows_the_records_that_it_has() {
+async fn the_row_of_counts_is_not_taken_for_a_lock() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("payments.idem");
     let store = RedbStore::open(&path).await.unwrap();
@@ -58,16 +58,16 @@ async fn a_store_that_counts_shows_the_records_that_it_has() {
     assert_eq!(unfinished(&RedbStore::open(&path).await.unwrap()).await, 5);
 }
 
-/// A later opening would believe it, and nobody took off what has gone since.
+/// A later opening would believe the row, and count records that were removed meanwhile.
 #[tokio::test]
-async fn what_nobody_counts_any_more_is_not_left_written_down() {
+async fn a_store_that_does_not_count_removes_the_row_of_counts() {
     let folder = tempfile::tempdir().unwrap();
     let (path, crashed) = (folder.path().join("payments.idem"), folder.path().join("crashed.idem"));
     let store = RedbStore::open(&path).await.unwrap();
     complete_keys(&store, 3).await;
     store.close().await.unwrap();
     assert!(row(&path).is_some());
-    // As a storage of the caller's, of which nobody knows where it is.
+    // On a storage of the caller's own the store does not count, since it does not know the file system.
     let file = path.clone();
     let open = move || {
         let file = OpenOptions::new().read(true).write(true).open(&file)?;
@@ -81,9 +81,9 @@ async fn what_nobody_counts_any_more_is_not_left_written_down() {
     assert_eq!(row(&path), None);
 }
 
-/// It protects the others, and nobody's records depend on it.
+/// The row of counts only protects scopes from one another, and no record depends on it.
 #[tokio::test]
-async fn a_damaged_count_is_passed_over() {
+async fn a_damaged_row_of_counts_is_ignored() {
     for damage in [None, Some(&b""[..]), Some(&[7; 48]), Some(&[7; 4_000])] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("payments.idem");
@@ -102,14 +102,14 @@ async fn a_damaged_count_is_passed_over() {
     }
 }
 
-/// It was written by a version that did not count.
+/// As a version that did not count leaves it.
 #[tokio::test]
 async fn a_file_without_a_count_is_counted_when_it_is_opened() {
     for count in [3, 6_000] {
         let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
         let path = folder.path().join("payments.idem");
         let store = open(&path, &clock).await;
-        // What expires leaves a file that is far larger than what is in it.
+        // Expired outcomes leave a file that is far larger than its records.
         for number in 0..20 {
             let lease = acquire_for(&store, &key(100_000 + number), RETENTION).await;
             complete(&store, &lease, Outcome::Value(vec![7; 1 << 20].into())).await;
@@ -118,13 +118,13 @@ async fn a_file_without_a_count_is_counted_when_it_is_opened() {
         clock.advance(2 * RETENTION);
         while store.expire(1_000).await.unwrap().more {}
         store.close().await.unwrap();
-        let before = all(&path);
+        let before = total(&path);
         write_row(&path, None);
         let store = open(&path, &clock).await;
         assert!(store.remove(&key(0), true).await.unwrap());
         complete(&store, &acquire(&store, &key(0)).await, value(0)).await;
         store.close().await.unwrap();
-        let after = all(&path);
+        let after = total(&path);
         if count == 3 {
             assert_eq!(after, before);
         } else {
@@ -133,15 +133,15 @@ async fn a_file_without_a_count_is_counted_when_it_is_opened() {
     }
 }
 
-/// It left alone what it did not know of, and went on for longer than a count is good for.
+/// An older version does not know the row and leaves it in the file, while its own commits make the row stale.
 #[tokio::test]
-async fn a_count_that_an_older_version_left_in_the_file_is_not_believed() {
+async fn a_row_of_counts_left_by_an_older_version_is_not_believed() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
     let path = folder.path().join("payments.idem");
     let store = open(&path, &clock).await;
     complete_keys(&store, 4).await;
     store.close().await.unwrap();
-    let (four, counted) = (all(&path), row(&path).unwrap());
+    let (four, counted) = (total(&path), row(&path).unwrap());
     let file = path.clone();
     let opened = move || {
         let file = OpenOptions::new().read(true).write(true).open(&file)?;
@@ -158,11 +158,11 @@ async fn a_count_that_an_older_version_left_in_the_file_is_not_believed() {
         let store = open(&path, &clock).await;
         acquire_and_release(&store).await;
         store.close().await.unwrap();
-        assert_eq!(all(&path), four / 4);
+        assert_eq!(total(&path), four / 4);
     }
 }
 
-/// What had not been written down before a crash is not wrong for ever.
+/// Changes that were not written to the row before a crash do not make the counts wrong for ever.
 #[tokio::test]
 async fn a_file_is_counted_anew_after_a_crash() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
@@ -184,11 +184,11 @@ async fn a_file_is_counted_anew_after_a_crash() {
     let store = open(&path, &clock).await;
     acquire_and_release(&store).await;
     store.close().await.unwrap();
-    let one = all(&path);
-    assert!(one < 1_000, "{one} bytes are counted of a small record");
+    let one = total(&path);
+    assert!(one < 1_000, "{one} bytes are counted for a small record");
 }
 
-/// One call on a key of a few, whatever it comes to.
+/// One random call on one of a few keys, whatever it is answered.
 async fn one_call(store: &RedbStore, clock: &ManualClock, rng: &mut Rng) {
     let scope = Scope::new(format!("scope {}", rng.below(3))).unwrap();
     let key = Key::new(&scope, format!("key {}", rng.below(12))).unwrap();
@@ -248,7 +248,7 @@ async fn acquire_and_release(store: &RedbStore) {
     assert_eq!(store.release(&acquire(store, &key(99)).await).await.unwrap(), Effect::Applied);
 }
 
-/// Keys 0 to `count` - 1, each with its [`value`].
+/// Completes keys 0 to `count` - 1 with their [`value`], by many callers at a time.
 async fn complete_at_once(store: &RedbStore, count: usize) {
     let mut callers = JoinSet::new();
     for first in 0..100 {
@@ -266,7 +266,7 @@ async fn unfinished(store: &RedbStore) -> u64 {
     store.stats().await.unwrap().unfinished
 }
 
-/// Before the mark, which is the last place of all.
+/// The key of the row, one before that of the high-water mark, which comes last.
 fn place() -> [u8; Key::STORAGE_LEN] {
     let mut place = [0; Key::STORAGE_LEN];
     place[16..32].copy_from_slice(&(u128::MAX - 1).to_be_bytes());
@@ -279,8 +279,8 @@ fn row(path: &Path) -> Option<Vec<u8>> {
     locks.get(&place()).unwrap().map(|row| row.value().to_vec())
 }
 
-/// The bytes of all records.
-fn all(path: &Path) -> u64 {
+/// The bytes of all records, as the row counts them.
+fn total(path: &Path) -> u64 {
     u64::from_be_bytes(*row(path).unwrap().first_chunk().unwrap())
 }
 

@@ -1,22 +1,21 @@
-//! The expiry index of unfinished locks: nothing that the store does by itself grows with how many there are, and each
-//! is removed when its time is over, however often it was renewed.
+//! The expiry index of unfinished locks: the store's own work does not grow with their number, and each lock is removed
+//! when its time is over, however often it was renewed.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use idem_core::clock::ManualClock;
-use idem_core::{Claim, Effect, Expired, Lease, LockAnswer, Owner, Store};
-use idem_redb::RedbStore;
+use idem_core::{Effect, Expired, Store};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use tokio::task::JoinSet;
 
-use crate::support::call::{acquire, complete, config, key, open, value};
+use crate::support::call::{acquire, complete, config, key, open, short_lock, value};
 use crate::support::disk::Disk;
-use crate::support::workload::{LEASE, clock, fingerprint};
+use crate::support::workload::{LEASE, clock};
 
 const LOCKS: usize = 4_000;
 const CHECKPOINT: usize = 2_048;
-/// What a look at all of them would read, at least.
+/// How many bytes a scan of all locks would read, at least.
 const ALL: u64 = (LOCKS * CHECKPOINT) as u64;
 
 #[tokio::test]
@@ -26,7 +25,7 @@ async fn an_idle_store_does_not_read_its_unfinished_locks() {
     (config.sweep, config.sweep_interval) = (true, Duration::from_millis(1));
     let store = open(&disk, config, &clock).await.unwrap();
     let before = disk.counts().read;
-    // One look at all locks would be too much, and what expires shows that the sweeper looks.
+    // A single scan of all locks would read too much. Outcomes that expire show that the sweeper is at work.
     for number in 0..3 {
         let lease = acquire(&store, &key(2 * LOCKS + number)).await;
         assert_eq!(store.complete(&lease, value(0), LEASE).await.unwrap(), Effect::Applied);
@@ -40,7 +39,7 @@ async fn an_idle_store_does_not_read_its_unfinished_locks() {
     assert!(read < ALL / 8, "{read} bytes read");
 }
 
-/// Beside what redb itself reads, which in a debug build looks at every page.
+/// Compared with what redb itself reads, which in a debug build is every page.
 #[tokio::test]
 async fn an_opening_does_not_read_the_unfinished_locks() {
     let (closed, clock) = unfinished_locks().await;
@@ -59,7 +58,7 @@ async fn an_opening_does_not_read_the_unfinished_locks() {
 }
 
 #[tokio::test]
-async fn an_expire_reads_what_has_expired_and_not_what_is_locked() {
+async fn an_expiry_reads_expired_records_and_not_all_locks() {
     let (disk, clock) = unfinished_locks().await;
     let store = open(&disk, config(), &clock).await.unwrap();
     short_lock(&store, LOCKS).await;
@@ -97,7 +96,7 @@ async fn a_renewed_lock_is_kept_and_expires_in_the_end() {
     assert_eq!(left(&disk), Left::default());
 }
 
-/// Its retention counts from the release, so it expires before its lease's end would have let it.
+/// Its retention counts from the release, so it expires earlier than it would have counted from the end of its lease.
 #[tokio::test]
 async fn a_lock_released_with_a_checkpoint_expires_when_its_retention_is_over() {
     let disk = Disk::new();
@@ -137,7 +136,7 @@ async fn nothing_is_left_of_locks_however_they_ended() {
         }
     }
     clock.advance(2 * LEASE);
-    // Expired ones are locked anew before a sweep has come by, and left again.
+    // Some expired keys are locked anew before a sweep has removed them, and abandoned again.
     for number in [4, 14, 19] {
         short_lock(&store, number).await;
     }
@@ -169,16 +168,7 @@ async fn unfinished_locks() -> (Disk, ManualClock) {
     (Disk::holding(disk.bytes()), clock)
 }
 
-/// With a retention as long as the lease.
-async fn short_lock(store: &RedbStore, number: usize) -> Lease {
-    let claim = Claim { owner: Owner::random().unwrap(), lease: LEASE, retention: LEASE };
-    match store.lock(&key(number), &fingerprint(), &claim).await.unwrap() {
-        LockAnswer::Acquired(lease) => lease,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// What the tables of a closed file hold of locks, beside the mark.
+/// What is left of locks in the tables of a closed file, without the high-water mark.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Left {
     locks: usize,

@@ -1,4 +1,4 @@
-//! What is kept, counted, swept and given back.
+//! Records that are kept, counted and swept, and space that is given back.
 
 mod checkpoints;
 mod counting;

@@ -1,4 +1,4 @@
-//! One scope floods a disk that many share: it is refused in time, and the others go on.
+//! One scope floods a disk that many scopes share: it is refused in time, and the others go on.
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader};
@@ -15,12 +15,12 @@ use crate::support::call::replay;
 use crate::support::process::{child, mount};
 use crate::support::workload::{clock, fingerprint, shared};
 
-/// What the file system has.
+/// The size of the file system.
 const SIZE: &str = "64m";
-/// More outcomes than it can have.
+/// More outcomes than the file system can hold.
 const TOO_MANY: usize = 5_000;
 const OUTCOME: usize = 16 << 10;
-/// Full cycles of lock and completion that the others are to have.
+/// Cycles of lock and completion that another scope must get.
 const OTHERS: usize = 30;
 const RETENTION: Duration = Duration::from_hours(24);
 
@@ -53,7 +53,7 @@ fn a_scope_that_floods_the_disk_is_refused_and_the_others_are_served() {
     });
 }
 
-/// What the share prevents.
+/// Shows what the share prevents.
 #[test]
 fn without_a_share_a_flood_leaves_the_others_nothing() {
     let test = "records::share::without_a_share_a_flood_leaves_the_others_nothing";
@@ -66,8 +66,8 @@ fn without_a_share_a_flood_leaves_the_others_nothing() {
 }
 
 #[test]
-fn the_flood_is_known_after_a_kill() {
-    let test = "records::share::the_flood_is_known_after_a_kill";
+fn what_a_scope_holds_is_known_after_a_kill() {
+    let test = "records::share::what_a_scope_holds_is_known_after_a_kill";
     if let Some(path) = child::role().and_then(|role| role.strip_prefix("flood ").map(str::to_owned)) {
         return runtime().block_on(async {
             let store = open(Path::new(&path), 0.9).await;
@@ -86,7 +86,7 @@ fn the_flood_is_known_after_a_kill() {
         let kept: usize = kept.expect("the flood ended by itself");
 
         let store = open(folder, 0.9).await;
-        // What was not written down before the kill, it gets once more.
+        // The scope gets once more what had not been written to the row of counts before the kill.
         let more = flood_from(&store, kept).await - kept;
         println!("after the kill {more} more");
         assert!(more < kept / 5, "{kept} before the kill, {more} after it");
@@ -111,11 +111,11 @@ fn the_shared_scope_may_fill_the_disk() {
     });
 }
 
-/// They are in the file, and no free room of it.
+/// The application's rows take space in the file that no record can use.
 #[test]
-fn rows_of_the_applications_are_not_taken_for_free() {
+fn rows_of_the_application_are_not_taken_for_free_space() {
     const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
-    let test = "records::share::rows_of_the_applications_are_not_taken_for_free";
+    let test = "records::share::rows_of_the_application_are_not_taken_for_free_space";
     on_a_small_disk(test, async |folder| {
         let mut store = open(folder, 0.9).await;
         for number in 0..5 {
@@ -149,7 +149,7 @@ fn a_scope_is_served_again_once_its_flood_has_expired() {
         let kept = flood(&store).await;
         let kept = assert_share_refuses(&store, kept).await;
         clock.advance(2 * RETENTION);
-        // Expired is not gone: it takes its room until it is removed.
+        // An expired record takes its space until it is removed.
         assert_share_refuses(&store, kept).await;
         expire(&store).await;
         assert_eq!(served(&store, "flood").await, OTHERS);
@@ -162,8 +162,8 @@ fn a_scope_is_served_again_once_its_flood_has_expired() {
 
 /// A store that is opened without a share counts all the same.
 #[test]
-fn a_flood_that_expired_while_there_was_no_share_is_forgotten() {
-    let test = "records::share::a_flood_that_expired_while_there_was_no_share_is_forgotten";
+fn a_flood_that_expired_while_there_was_no_share_is_not_counted() {
+    let test = "records::share::a_flood_that_expired_while_there_was_no_share_is_not_counted";
     on_a_small_disk(test, async |folder| {
         let clock = clock();
         let open = async |share| {
@@ -227,12 +227,12 @@ async fn write(store: &RedbStore, key: &Key, number: usize) -> Result<()> {
     Ok(())
 }
 
-/// Completes keys 0, 1, … of one scope until it is refused; returns how many.
+/// Completes keys 0, 1, … of one scope until it is refused; returns how many were completed.
 async fn flood(store: &RedbStore) -> usize {
     flood_from(store, 0).await
 }
 
-/// The same from a key on; returns the first that was refused.
+/// The same from key `first` on; returns the first key that was refused.
 async fn flood_from(store: &RedbStore, first: usize) -> usize {
     for number in first..first + TOO_MANY {
         if let Err(error) = write(store, &of("flood", number), number).await {
@@ -244,7 +244,7 @@ async fn flood_from(store: &RedbStore, first: usize) -> usize {
     panic!("it was never refused");
 }
 
-/// How many of the others' cycles succeed.
+/// How many of [`OTHERS`] cycles of `scope` succeed.
 async fn served(store: &RedbStore, scope: &str) -> usize {
     let mut served = 0;
     for number in 0..OTHERS {
@@ -256,8 +256,8 @@ async fn served(store: &RedbStore, scope: &str) -> usize {
     served
 }
 
-/// The flood is refused from `first` on, and it is its share that refuses it. A look at the disk in between may show a
-/// little more room than was thought. Returns the first key that was refused.
+/// The flood is refused from `first` on, because of its share. A look at the disk in between may show a little more
+/// room than was counted before. Returns the first key that was refused.
 async fn assert_share_refuses(store: &RedbStore, first: usize) -> usize {
     const A_LITTLE: usize = 40;
     const IN_A_ROW: usize = 20;

@@ -52,7 +52,7 @@ async fn a_file_shrinks_once_its_records_have_expired() {
     assert_replays(&open(&path, &clock).await, 3).await;
 }
 
-/// What is in it is known all the same.
+/// The store still knows all that the file holds.
 #[tokio::test]
 async fn a_closure_that_makes_no_table_does_not_keep_the_file_from_shrinking() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
@@ -74,9 +74,9 @@ async fn a_closure_that_makes_no_table_does_not_keep_the_file_from_shrinking() {
     .unwrap();
 }
 
-/// Nobody knows how much that is, and so how long it would take to move it.
+/// The store does not know how large those tables are, and so how long it would take to move them.
 #[tokio::test]
-async fn a_file_with_tables_of_the_applications_is_left_as_it_is() {
+async fn a_file_with_tables_of_the_application_is_not_compacted() {
     const ROWS: TableDefinition<'_, u64, u64> = TableDefinition::new("rows");
     let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
     let path = folder.path().join("payments.idem");
@@ -96,7 +96,7 @@ async fn a_file_with_tables_of_the_applications_is_left_as_it_is() {
     while store.stats().await.unwrap().completed > 1 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    // What it would be done after.
+    // Long enough for the store to come to rest and compact the file, if it did so.
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(length(&path) > full / 4);
 }
@@ -107,7 +107,7 @@ async fn open(path: &Path, clock: &ManualClock) -> RedbStore {
     RedbStore::builder(config).clock(shared(clock)).open().await.unwrap()
 }
 
-/// Completes so many keys with 128 KiB each, to be kept for [`RETENTION`].
+/// Completes `count` keys with 120 KiB each, to be kept for [`RETENTION`].
 async fn fill(store: &RedbStore, count: usize) {
     let mut callers = JoinSet::new();
     for first in 0..50 {

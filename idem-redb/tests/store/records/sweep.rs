@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use idem_core::clock::ManualClock;
-use idem_core::{Claim, Effect, ErrorKind, Expired, Lease, LockAnswer, LostReason, Outcome, Owner, Store};
+use idem_core::{Effect, ErrorKind, Expired, LockAnswer, LostReason, Outcome, Store};
 use idem_redb::{QuickRepair, RedbConfig, RedbStore};
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 use tokio::task::JoinSet;
 
-use crate::support::call::{acquire, complete, config, key, lock, open, replay, value};
+use crate::support::call::{acquire, complete, config, key, lock, open, replay, short_lock, value};
 use crate::support::disk::Disk;
-use crate::support::workload::{LEASE, clock, fingerprint};
+use crate::support::workload::{LEASE, clock};
 
 #[tokio::test]
 async fn the_sweeper_removes_what_has_expired_and_nothing_else() {
@@ -29,7 +29,7 @@ async fn the_sweeper_removes_what_has_expired_and_nothing_else() {
     let (locked, abandoned) = (acquire(&store, &key(1_001)).await, short_lock(&store, 1_002).await);
     assert_eq!(records(&disk), of_its_own + 303);
     clock.advance(2 * LEASE);
-    // Left: one completed, one locked with a retention to come.
+    // Left are one completed key, and one locked key whose retention is not over.
     for _ in 0..5_000 {
         if records(&disk) == of_its_own + 2 {
             break;
@@ -73,7 +73,7 @@ async fn expire_keeps_to_its_budget() {
     assert_eq!(store.expire(50).await.unwrap(), Expired { removed: 50, more: false });
 }
 
-/// Many removals are many commits, between which callers have their turn.
+/// Many removals are spread over many commits, with callers' calls in between.
 #[tokio::test]
 async fn a_long_sweep_is_made_in_steps() {
     const EXPIRED: usize = 4_000;
@@ -91,7 +91,8 @@ async fn a_long_sweep_is_made_in_steps() {
     assert!(EXPIRED / commits <= 256, "{} removals in a commit", EXPIRED / commits);
 }
 
-/// As many leave as come, however many come: a sweep of a fixed size for each commit would fall behind for ever.
+/// The sweep removes as many records as come, however many come. A fixed number for each commit would fall behind for
+/// ever.
 #[tokio::test]
 async fn a_sweep_keeps_up_with_callers_who_never_rest() {
     const CALLERS: usize = 64;
@@ -108,11 +109,11 @@ async fn a_sweep_keeps_up_with_callers_who_never_rest() {
             for round in 0..EACH {
                 let number = caller * EACH + round;
                 let lease = short_lock(&store, number).await;
-                // Every fourth is left unfinished.
+                // Every fourth key is left unfinished.
                 if !number.is_multiple_of(4) {
                     complete(&store, &lease, value(number)).await;
                 }
-                // An outcome lives for a thousand rounds, and what is left unfinished for two thousand.
+                // An outcome lives for a thousand rounds, and an unfinished lock for two thousand.
                 clock.advance(LEASE / 1_000);
             }
         });
@@ -124,7 +125,7 @@ async fn a_sweep_keeps_up_with_callers_who_never_rest() {
 }
 
 #[tokio::test]
-async fn compact_gives_back_what_was_swept() {
+async fn compact_gives_back_the_space_of_swept_records() {
     let disk = Disk::new();
     let clock = clock();
     let store = open(&disk, config(), &clock).await.unwrap();
@@ -137,7 +138,7 @@ async fn compact_gives_back_what_was_swept() {
     complete(&store, &lease, value(1_000)).await;
     clock.advance(2 * LEASE);
     while store.expire(1_000).await.unwrap().more {}
-    // What a read keeps at hand must not stand in the way.
+    // The snapshot that a read keeps open must not stand in the way.
     assert_eq!(replay(&store, &key(1_000)).await, value(1_000));
     let before = disk.bytes().len();
     assert!(store.compact().await.unwrap(), "there was nothing to give back");
@@ -151,16 +152,7 @@ async fn compact_gives_back_what_was_swept() {
     assert_eq!(replay(&store, &key(1_000)).await, value(1_000));
 }
 
-/// Locks with a retention that is over as soon as the lease is over twice.
-async fn short_lock(store: &RedbStore, number: usize) -> Lease {
-    let claim = Claim { owner: Owner::random().unwrap(), lease: LEASE, retention: LEASE };
-    match store.lock(&key(number), &fingerprint(), &claim).await.unwrap() {
-        LockAnswer::Acquired(lease) => lease,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// By many callers at a time, as they share commits.
+/// Completes `count` keys with a short retention, by many callers at a time, so that they share commits.
 async fn complete_short_lived(store: &RedbStore, count: usize) {
     let mut callers = JoinSet::new();
     for caller in 0..50 {
@@ -181,7 +173,7 @@ fn records(disk: &Disk) -> u64 {
     let database = Database::builder().create_with_backend(copy.open().unwrap()).unwrap();
     let txn = database.begin_read().unwrap();
     let locks = txn.open_table(TableDefinition::<&[u8; 48], &[u8]>::new("idem/locks")).unwrap();
-    // Notes and the mark stand in the same table, before all locks.
+    // Notes and the high-water mark are in the same table, before all locks.
     let locks =
         locks.iter().unwrap().filter(|entry| entry.as_ref().unwrap().0.value()[..16] != [0; 16]).count();
     let outcomes = txn.open_table(TableDefinition::<u128, &[u8]>::new("idem/outcomes")).unwrap();
@@ -190,7 +182,7 @@ fn records(disk: &Disk) -> u64 {
 
 /// A sweep under way and another one that waits must not keep the writer, and with it the file, from ending.
 #[tokio::test]
-async fn a_store_that_is_let_go_of_in_the_middle_of_two_sweeps_gives_its_file_back() {
+async fn a_store_that_is_dropped_in_the_middle_of_two_sweeps_closes_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("swept.idem");
     let clock = clock();
@@ -201,7 +193,7 @@ async fn a_store_that_is_let_go_of_in_the_middle_of_two_sweeps_gives_its_file_ba
         let store = until_opened(config, &clock).await;
         complete_short_lived(&store, 2_000).await;
         clock.advance(2 * LEASE);
-        // The sweeper has begun; this one is sent, and its caller goes.
+        // The sweeper has begun; this second sweep is sent, and then its caller gives up.
         while store.stats().await.unwrap().completed == 2_000 {
             tokio::task::yield_now().await;
         }
@@ -213,7 +205,7 @@ async fn a_store_that_is_let_go_of_in_the_middle_of_two_sweeps_gives_its_file_ba
     until_opened(config, &clock).await.close().await.unwrap();
 }
 
-/// Opens the file once the store before has let go of it.
+/// Opens the file once the previous store has closed it.
 async fn until_opened(config: RedbConfig, clock: &ManualClock) -> RedbStore {
     for _ in 0..2_000 {
         let opened = RedbStore::builder(config.clone()).clock(Arc::new(clock.clone())).open().await;
@@ -223,5 +215,5 @@ async fn until_opened(config: RedbConfig, clock: &ManualClock) -> RedbStore {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("the store before keeps its file")
+    panic!("the previous store keeps its file")
 }

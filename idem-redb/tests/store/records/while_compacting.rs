@@ -1,4 +1,4 @@
-//! Calls while the file is compacted: they wait for it, within the time of one call.
+//! Calls while the file is compacted: they wait for its end, within `call_timeout`.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::call::{complete_keys, config, key, lock, open};
 use crate::support::disk::Disk;
 use crate::support::workload::clock;
 
-/// A compaction that hangs in a sync.
+/// Starts a compaction that hangs in a sync.
 async fn compacting(disk: &Disk, store: &RedbStore) -> JoinHandle<idem_core::Result<bool>> {
     complete_keys(store, 3).await;
     disk.stall_syncs();
@@ -34,9 +34,9 @@ async fn an_expiry_waits_for_the_end_of_a_compaction() {
     assert_eq!(expiry.await.unwrap().removed, 0);
 }
 
-/// What the look at the record waited for is part of it.
+/// The time that the read before the lock waited for the compaction counts as part of the call.
 #[tokio::test]
-async fn a_lock_that_waited_for_a_compaction_has_the_time_of_one_call() {
+async fn a_lock_that_waits_for_a_compaction_ends_within_its_call_timeout() {
     const CALL: Duration = Duration::from_secs(4);
     let disk = Disk::new();
     let mut config = config();

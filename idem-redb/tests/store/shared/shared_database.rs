@@ -1,4 +1,4 @@
-//! The application's own database, shared: its tables and a completion in one commit, or neither.
+//! A database of the application's own: its rows and a completion are committed together, or neither is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use idem_redb::{RedbStore, RedbStoreExt, Transacted};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction};
 
 use crate::support::call::{
-    acquire, assert_replays, complete, config, key, lock, replay, shared_config, value,
+    acquire, assert_replays, complete, config, key, lock, new_database, replay, shared_config, value,
 };
 use crate::support::disk::{Disk, Failure};
 use crate::support::workload::{LEASE, clock, fingerprint, shared};
@@ -25,21 +25,21 @@ async fn rows_and_completion_are_committed_together() {
     assert_eq!(credit(&store, &lease).await, Transacted::Applied);
     assert_eq!(balance(&database), 100);
     assert_eq!(replay(&store, &key(0)).await, value(0));
-    // Sent again, as by a caller whose answer was lost, it is the same completion: nothing is credited twice.
+    // A caller whose answer was lost sends the same completion again: nothing is credited twice.
     assert_eq!(credit(&store, &lease).await, Transacted::AlreadyCompleted);
     assert_eq!(balance(&database), 100);
     assert!(lease.is_completed());
 }
 
-/// What was completed without the closure is not taken for its doing.
+/// A completion without the closure is not taken for the closure's own.
 #[tokio::test]
-async fn a_key_completed_plainly_before_is_told_and_the_closure_is_not_run() {
+async fn a_closure_is_not_run_for_a_key_that_was_completed_without_it() {
     let (database, store, _) = sharing().await;
     let lease = acquire(&store, &key(0)).await;
     complete(&store, &lease, value(7)).await;
     assert_eq!(credit(&store, &lease).await, Transacted::AlreadyCompleted);
     assert_eq!(balance(&database), 0);
-    // The record tells which of the two it was.
+    // The record shows which completion it was.
     assert_eq!(replay(&store, &key(0)).await, value(7));
 }
 
@@ -124,7 +124,8 @@ async fn an_outcome_too_large_undoes_the_rows() {
     assert_eq!(credit(&store, &lease).await, Transacted::Applied);
 }
 
-/// redb has one writer, and the application holds it: the call ends in time instead of waiting for ever.
+/// redb has one write transaction at a time, and the application holds it: the call ends in time instead of waiting for
+/// ever.
 #[tokio::test]
 async fn a_call_inside_the_applications_own_transaction_times_out() {
     let database = new_database();
@@ -145,7 +146,7 @@ async fn a_call_inside_the_applications_own_transaction_times_out() {
     let applied = async || store.complete(&lease, value(0), lease.retention()).await;
     assert_eq!(answered(applied).await, Effect::Applied);
     assert_eq!(replay(&store, &key(0)).await, value(0));
-    // The lock whose caller went away is not held by anybody.
+    // The lock whose caller gave up was not granted to anyone.
     let free = answered(async || lock(&store, &key(1)).await).await;
     assert!(matches!(free, LockAnswer::Acquired(_)), "{free:?}");
     assert_eq!(balance(&database), 0);
@@ -172,7 +173,7 @@ async fn complete_with_is_reached_from_inside_execute_on_any_store() {
     }
 }
 
-/// Their number in the log of outcomes is what tells them apart, and it must rise with every way to complete.
+/// Only their number in the table of outcomes tells them apart, so both ways to complete must raise it.
 #[tokio::test]
 async fn outcomes_of_one_instant_do_not_overwrite_one_another() {
     let (_, store, _) = sharing().await;
@@ -189,7 +190,7 @@ async fn outcomes_of_one_instant_do_not_overwrite_one_another() {
     assert_replays(&store, 20).await;
 }
 
-/// The store does not reopen what is not its own.
+/// The store cannot reopen a database that is not its own.
 #[tokio::test]
 async fn after_an_io_error_the_application_supplies_its_database_anew() {
     let disk = Disk::new();
@@ -211,14 +212,14 @@ async fn after_an_io_error_the_application_supplies_its_database_anew() {
 }
 
 #[tokio::test]
-async fn a_store_with_a_file_of_its_own_takes_no_other_database() {
+async fn a_store_with_a_file_of_its_own_refuses_another_database() {
     let disk = Disk::new();
     let store = RedbStore::builder(config()).open_backend(disk.opener()).await.unwrap();
     let error = store.replace_database(new_database()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
 }
 
-/// Closing the store leaves the application its database.
+/// Closing the store does not close the application's database.
 #[tokio::test]
 async fn the_database_outlives_the_store() {
     let (database, store, _) = sharing().await;
@@ -231,10 +232,6 @@ async fn the_database_outlives_the_store() {
     assert_eq!(balance(&database), 200);
     let store = RedbStore::with_database(database).await.unwrap();
     assert_eq!(replay(&store, &key(0)).await, value(0));
-}
-
-fn new_database() -> Arc<Database> {
-    Arc::new(Database::builder().create_with_backend(Disk::new().open().unwrap()).unwrap())
 }
 
 async fn sharing() -> (Arc<Database>, RedbStore, ManualClock) {
@@ -267,7 +264,7 @@ fn balance(database: &Database) -> u64 {
     }
 }
 
-/// Sends a call again that timed out.
+/// Sends a call again until it does not time out.
 async fn answered<T>(call: impl AsyncFn() -> idem_core::Result<T>) -> T {
     for _ in 0..100 {
         match call().await {

@@ -1,4 +1,5 @@
-//! A shared database that the application lets the store open again: it recovers by itself, as one's own does.
+//! A shared database that the store may reopen with the application's function: it recovers by itself, as the store's
+//! own file does.
 
 use std::io;
 use std::sync::Arc;
@@ -53,9 +54,9 @@ async fn a_shared_database_recovers_from_an_io_error_by_itself() {
     assert_replays(&store, 4).await;
 }
 
-/// What the application does with it may be over later: the store tries until the file is free.
+/// The application may be slow to let go of the database: the store tries until the file is free.
 #[tokio::test]
-async fn an_application_that_keeps_the_database_for_a_while_delays_the_recovery_and_no_more() {
+async fn an_application_that_keeps_the_old_database_only_delays_the_recovery() {
     let disk = Disk::new();
     let store = supplied(&disk).await;
     complete_keys(&store, 3).await;
@@ -73,9 +74,10 @@ async fn an_application_that_keeps_the_database_for_a_while_delays_the_recovery_
     assert_replays(&store, 4).await;
 }
 
-/// One attempt after the other, with pauses, however many callers ask; and a panic of the hook is no damage.
+/// The store calls the hook once at a time, with pauses, however many callers ask; and a panic of the hook does no
+/// harm.
 #[tokio::test]
-async fn a_hook_that_fails_or_panics_is_asked_again_and_not_by_every_caller() {
+async fn a_hook_that_fails_or_panics_is_called_again_but_not_by_every_caller() {
     let disk = Disk::new();
     let (fails, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let (on, fails_now, count) = (disk.clone(), Arc::clone(&fails), Arc::clone(&asked));
@@ -102,13 +104,13 @@ async fn a_hook_that_fails_or_panics_is_asked_again_and_not_by_every_caller() {
     let before = asked.load(Ordering::SeqCst);
     fails.store(false, Ordering::SeqCst);
     assert_eq!(until_answered(ErrorKind::Unavailable, again).await, Effect::Applied);
-    println!("{refused} calls were refused, the hook was asked {before} times meanwhile");
+    println!("{refused} calls were refused, the hook was called {before} times meanwhile");
     assert_replays(&store, 4).await;
 }
 
-/// A hook that opens another database gives no fresh start.
+/// A hook that opens another database must not make the store start empty.
 #[tokio::test]
-async fn a_hook_that_opens_an_empty_database_is_told_as_corrupt() {
+async fn a_hook_that_opens_an_empty_database_is_reported_as_corrupt() {
     let (disk, empty) = (Disk::new(), Disk::new());
     let (first, on) = (AtomicBool::new(true), (disk.clone(), empty));
     let open = move || database(if first.swap(false, Ordering::SeqCst) { &on.0 } else { &on.1 });
@@ -142,7 +144,7 @@ async fn a_hook_that_fails_at_the_start_says_why() {
 }
 
 #[tokio::test]
-async fn a_store_with_a_file_of_its_own_lends_it_to_nobody() {
+async fn a_store_with_a_file_of_its_own_does_not_hand_out_its_database() {
     let store = RedbStore::builder(config()).open_backend(Disk::new().opener()).await.unwrap();
     assert_eq!(store.database().await.unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
@@ -166,7 +168,7 @@ async fn book(store: &RedbStore, lease: &idem_core::Lease) -> Result<Transacted<
         Ok(Outcome::Value(Bytes::from_static(b"booked")))
     };
     match store.complete_with(lease, work).await? {
-        // The room ended while the closure wrote, not only at the commit.
+        // The disk ran full while the closure wrote, and not only at the commit.
         Transacted::RolledBack(redb::Error::Io(error)) if error.kind() == io::ErrorKind::StorageFull => {
             Err(Error::new(ErrorKind::Full, idem_core::error::Operation::Complete, "full in the closure"))
         }

@@ -1,4 +1,4 @@
-//! Two stores on one shared database: not how it is meant to be, and still no key has two holders, and no outcome
+//! Two stores on one shared database, which is not the intended use: even so no key has two holders, and no outcome
 //! overwrites another.
 
 use std::sync::Arc;
@@ -10,13 +10,14 @@ use idem_redb::RedbStore;
 use redb::Database;
 use tokio::task::JoinSet;
 
-use crate::support::call::{acquire, assert_replays, at, complete, key, lock, shared_config, value};
-use crate::support::disk::Disk;
+use crate::support::call::{
+    acquire, assert_replays, at, complete, key, lock, new_database, shared_config, value,
+};
 use crate::support::workload::{LEASE, shared};
 
 const NOON: u64 = 1_800_000_000;
 
-/// The second store is opened after the wall clock was stepped; from then on both have one time.
+/// The second store is opened after the wall clock was stepped; from then on both stores have the same time.
 #[tokio::test]
 async fn a_lease_granted_by_one_is_live_for_the_other_whatever_the_wall_clock_did() {
     for stepped in [NOON + 3_600, NOON - 3_600] {
@@ -29,7 +30,7 @@ async fn a_lease_granted_by_one_is_live_for_the_other_whatever_the_wall_clock_di
             let answer = lock(other, &key(number)).await.unwrap();
             let LockAnswer::InProgress { remaining } = answer else { panic!("two holders: {answer:?}") };
             assert!(remaining <= LEASE, "{remaining:?} are left of {LEASE:?}");
-            // Neither keeps the other's lease for longer than it is.
+            // Neither store extends a lease that the other one granted.
             clock.advance(LEASE);
             let successor = acquire(other, &key(number)).await;
             assert_eq!(successor.attempt(), 2);
@@ -41,7 +42,7 @@ async fn a_lease_granted_by_one_is_live_for_the_other_whatever_the_wall_clock_di
     }
 }
 
-/// One instant and one retention: their number alone tells the outcomes apart.
+/// All outcomes have the same time and the same retention, so only their number tells them apart.
 #[tokio::test]
 async fn outcomes_of_two_stores_do_not_overwrite_one_another() {
     const KEYS: usize = 200;
@@ -60,7 +61,7 @@ async fn outcomes_of_two_stores_do_not_overwrite_one_another() {
     assert_replays(&stores[1], KEYS).await;
 }
 
-/// Sequences rise across removal, whichever store removed.
+/// Sequences rise across removal, whichever store removed the record.
 #[tokio::test]
 async fn sequences_rise_from_store_to_store() {
     let (database, clock) = (new_database(), ManualClock::new(at(NOON)));
@@ -74,9 +75,9 @@ async fn sequences_rise_from_store_to_store() {
     }
 }
 
-/// The database that is supplied has come further than the store.
+/// The time of the new database is ahead of the store's.
 #[tokio::test]
-async fn a_database_supplied_anew_brings_its_time_along() {
+async fn a_store_takes_over_the_time_of_a_database_supplied_anew() {
     let clock = ManualClock::new(at(NOON));
     let first = share(&new_database(), &clock).await;
     let further = new_database();
@@ -91,10 +92,6 @@ async fn a_database_supplied_anew_brings_its_time_along() {
     clock.advance(LEASE);
     assert_eq!(acquire(&first, &key(0)).await.attempt(), 2);
     assert!(first.get(&key(0)).await.unwrap().unwrap().as_of >= at(NOON + 3_600) + Duration::from_secs(1));
-}
-
-fn new_database() -> Arc<Database> {
-    Arc::new(Database::builder().create_with_backend(Disk::new().open().unwrap()).unwrap())
 }
 
 async fn share(database: &Arc<Database>, clock: &ManualClock) -> RedbStore {

@@ -1,11 +1,13 @@
 //! Calls as most tests make them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use idem_core::clock::{ManualClock, Timestamp};
 use idem_core::{Claim, Effect, Key, Lease, LockAnswer, Outcome, Owner, Result, Scope, Store};
 use idem_redb::{RedbConfig, RedbStore};
+use redb::Database;
 
 use super::disk::Disk;
 use super::workload::{LEASE, fingerprint, shared};
@@ -22,19 +24,24 @@ pub(crate) fn claim() -> Claim {
     Claim { owner: Owner::random().unwrap(), lease: LEASE, retention: Duration::from_hours(24) }
 }
 
-/// A configuration for a [`Disk`], with nothing that happens by itself.
+/// A configuration for a [`Disk`], without a sweeper.
 pub(crate) fn config() -> RedbConfig {
     let mut config = shared_config();
     config.cache_bytes = 1 << 20;
     config
 }
 
-/// The same for a database of the application's.
+/// The same for a database of the application's own.
 pub(crate) fn shared_config() -> RedbConfig {
     let mut config = RedbConfig::new("");
     config.sweep = false;
     config.call_timeout = Duration::from_mins(1);
     config
+}
+
+/// A new database of the application's own.
+pub(crate) fn new_database() -> Arc<Database> {
+    Arc::new(Database::builder().create_with_backend(Disk::new().open().unwrap()).unwrap())
 }
 
 pub(crate) async fn open(disk: &Disk, config: RedbConfig, clock: &ManualClock) -> Result<RedbStore> {
@@ -53,6 +60,15 @@ pub(crate) async fn acquire(store: &dyn Store, key: &Key) -> Lease {
     }
 }
 
+/// Locks a free key with a retention as short as its lease: the lock has expired after twice that time.
+pub(crate) async fn short_lock(store: &dyn Store, number: usize) -> Lease {
+    let claim = Claim { retention: LEASE, ..claim() };
+    match store.lock(&key(number), &fingerprint(), &claim).await.unwrap() {
+        LockAnswer::Acquired(lease) => lease,
+        other => panic!("key {number} is not free: {other:?}"),
+    }
+}
+
 pub(crate) async fn complete(store: &dyn Store, lease: &Lease, outcome: Outcome) {
     assert_eq!(store.complete(lease, outcome, lease.retention()).await.unwrap(), Effect::Applied);
 }
@@ -65,7 +81,7 @@ pub(crate) async fn complete_keys(store: &dyn Store, count: usize) {
     }
 }
 
-/// What a retry of `key` is told; panics when it may run.
+/// The outcome that a retry of `key` gets; panics when the key is not completed.
 pub(crate) async fn replay(store: &dyn Store, key: &Key) -> Outcome {
     match lock(store, key).await.unwrap() {
         LockAnswer::Completed(replay) => replay.outcome,
@@ -73,7 +89,7 @@ pub(crate) async fn replay(store: &dyn Store, key: &Key) -> Outcome {
     }
 }
 
-/// Every one of keys 0 to `count` - 1 replays its [`value`].
+/// Asserts that each of keys 0 to `count` - 1 replays its [`value`].
 pub(crate) async fn assert_replays(store: &dyn Store, count: usize) {
     for number in 0..count {
         assert_eq!(replay(store, &key(number)).await, value(number), "key {number}");

@@ -1,4 +1,4 @@
-//! A disk that forgets what was not synced, fails, runs full, stalls and lies, on command.
+//! A simulated disk that loses unsynced writes, fails, runs full, stalls and lies, on command.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -9,7 +9,7 @@ use super::image::Image;
 use super::rng::Rng;
 use super::storage::FaultyStorage;
 
-/// The unit in which a file takes space from its file system.
+/// The unit in which a file system allocates space.
 const BLOCK: usize = 4096;
 
 /// The disk. It outlives every store that is opened on it; clones are the same disk.
@@ -34,16 +34,16 @@ pub(super) struct State {
     pub(super) counts: Counts,
     pub(super) faults: Faults,
     stall_syncs: bool,
-    /// Syncs that do not stall all the same.
+    /// How many syncs may go on although syncs are stalled.
     passes: u64,
 }
 
-/// What has been asked of the disk so far.
+/// The calls to the disk so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
-    /// Every call.
+    /// All calls.
     pub(crate) calls: u64,
-    /// Calls that change something: write, set length, sync.
+    /// Calls that change something: writes, changes of length, syncs.
     pub(crate) changes: u64,
     pub(crate) syncs: u64,
     /// Bytes that were read.
@@ -57,18 +57,18 @@ pub(crate) struct Counts {
 /// What the disk does wrong. Numbers are absolute: compare [`Counts`].
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Faults {
-    /// The power goes in the middle of this change.
+    /// The power fails in the middle of this change.
     pub(crate) power_cut_at: Option<u64>,
     pub(crate) failure: Option<Failure>,
     /// How many blocks the file may take; more is `StorageFull`.
     pub(crate) space: Option<usize>,
-    /// Whether nothing fits but the first block, as on a file system that writes every block anew and is full.
+    /// Writes fail outside of the first block, as on a full file system that copies on write.
     pub(crate) nothing_fits: bool,
     /// How many bytes long the file may be made; more is `StorageFull`.
     pub(crate) most_bytes: Option<u64>,
     /// Syncs claim success and do nothing.
     pub(crate) lies: bool,
-    /// A sync that fails takes with it what it should have synced, as on Linux.
+    /// A failed sync drops what it should have synced, as on Linux.
     pub(crate) failed_sync_forgets: bool,
 }
 
@@ -119,7 +119,7 @@ impl Disk {
         self.state().counts
     }
 
-    /// Whether the power has gone.
+    /// Whether the power has failed.
     pub(crate) fn is_off(&self) -> bool {
         self.state().power_is_off
     }
@@ -133,19 +133,19 @@ impl Disk {
         self.state().image.bytes().to_vec()
     }
 
-    /// Cuts the power, unless it is off already, and gives the disk as it is found afterwards.
+    /// Cuts the power, unless it is off already, and returns the disk as it is found afterwards.
     pub(crate) fn after_power_cut(&self, rng: &mut Rng) -> Self {
         let mut state = self.state();
         state.power_is_off = true;
         Self::holding(state.image.survive(rng))
     }
 
-    /// Lets every sync wait until [`release_syncs`](Disk::release_syncs).
+    /// Makes every sync wait until [`release_syncs`](Disk::release_syncs).
     pub(crate) fn stall_syncs(&self) {
         self.state().stall_syncs = true;
     }
 
-    /// Lets so many of the syncs go on that stall, now or later.
+    /// Lets `syncs` of the stalled syncs go on, now or when they come.
     pub(crate) fn let_pass(&self, syncs: u64) {
         self.state().passes += syncs;
         self.0.released.notify_all();
@@ -167,7 +167,7 @@ impl Disk {
         self.0.state.lock().unwrap()
     }
 
-    /// The state, once no sync is to stall.
+    /// The state, once the sync need not stall.
     pub(super) fn state_for_sync(&self) -> MutexGuard<'_, State> {
         let state = self.state();
         if state.stall_syncs && state.passes == 0 {
@@ -187,7 +187,7 @@ pub(super) enum Kind {
 }
 
 impl State {
-    /// Counts a call, and fails it when that is planned. True: the power goes while it runs.
+    /// Counts a call, and fails it when that is planned. True: the power fails during the call.
     pub(super) fn admit(&mut self, kind: Kind) -> io::Result<bool> {
         if self.power_is_off {
             return Err(io::Error::other("the power is off"));
@@ -208,7 +208,7 @@ impl State {
     pub(super) fn cut(&mut self, now: bool) -> io::Result<()> {
         if now {
             self.power_is_off = true;
-            return Err(io::Error::other("the power went"));
+            return Err(io::Error::other("the power failed"));
         }
         Ok(())
     }
@@ -220,7 +220,8 @@ impl State {
         self.blocks.resize(blocks, false);
     }
 
-    /// Takes the blocks that a write needs; less than all of the bytes when the space ends before.
+    /// Allocates the blocks that a write needs. Returns how many bytes fit, which is less than `len` when space
+    /// runs out.
     pub(super) fn take_blocks(&mut self, offset: usize, len: usize) -> usize {
         if self.faults.nothing_fits && offset > 0 {
             return 0;

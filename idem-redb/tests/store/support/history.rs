@@ -1,4 +1,4 @@
-//! What callers asked of a store, and what they were told: the ground on which it is judged after a fault.
+//! The calls that were made to a store and their answers: by these the store is judged after a fault.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -13,11 +13,11 @@ pub(crate) struct History(Arc<Mutex<Vec<KeyHistory>>>);
 
 pub(crate) struct KeyHistory {
     pub(crate) key: Key,
-    /// Its records expire while the test runs, so that there is something to remove.
+    /// Whether its records expire while the test runs, so that there is something to remove.
     pub(crate) short_lived: bool,
-    /// In the order of their `lock` calls; those that were told to stay out are not listed.
+    /// In the order of their `lock` calls.
     pub(crate) attempts: Vec<Attempt>,
-    /// Answers that contradict what others were told.
+    /// Answers that contradict earlier ones.
     pub(crate) contradictions: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ impl History {
         self.0.lock().unwrap()
     }
 
-    /// A `lock` is about to be sent.
+    /// Notes that a `lock` is about to be sent.
     pub(crate) fn locking(&self, key: usize, owner: Owner) -> Place {
         let attempts = &mut self.keys()[key].attempts;
         attempts.push(Attempt {
@@ -88,7 +88,7 @@ impl History {
         change(&mut self.keys()[place.key].attempts[place.attempt]);
     }
 
-    /// A caller was shown `completion`: from now on it counts as acknowledged.
+    /// Notes that a caller got `replay`: from now on its completion counts as acknowledged.
     pub(crate) fn replayed(&self, key: usize, replay: &Replay) {
         self.keys()[key].replayed(replay);
     }
@@ -101,14 +101,14 @@ impl History {
         self.keys().iter().map(|key| key.attempts.len()).sum()
     }
 
-    /// How many completions somebody was told of.
+    /// How many keys have a completion that a caller knows of.
     pub(crate) fn acknowledged_completions(&self) -> usize {
         self.keys().iter().filter(|key| key.acknowledged().is_some()).count()
     }
 }
 
 impl KeyHistory {
-    /// The attempt whose completion somebody was told of.
+    /// The attempt whose completion a caller knows of.
     pub(crate) fn acknowledged(&self) -> Option<&Attempt> {
         self.attempts.iter().find(|attempt| attempt.completion.as_ref().is_some_and(|sent| sent.acknowledged))
     }

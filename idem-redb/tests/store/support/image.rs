@@ -1,4 +1,4 @@
-//! The bytes of a disk: what reads see, what a sync has made certain, and what lies between.
+//! The bytes of a simulated disk: what reads see, what is synced, and the changes in between.
 
 use super::rng::Rng;
 
@@ -7,18 +7,18 @@ const SECTOR: usize = 512;
 
 #[derive(Clone, Default)]
 pub(crate) struct Image {
-    /// What reads see: the operating system's cache.
+    /// The operating system's cache, which reads see.
     cache: Vec<u8>,
-    /// What is left for certain when the power goes.
+    /// The synced bytes, which survive a power cut.
     platter: Vec<u8>,
-    /// What changed since the last sync, in order.
+    /// The changes since the last sync, in order.
     unsynced: Vec<Change>,
 }
 
 #[derive(Clone)]
 enum Change {
-    /// One `write`: the sectors it touched, each as the cache held it afterwards. A disk never sees a part of a
-    /// sector without what was written to the rest of it before.
+    /// One `write`: the sectors that it touched, each as the cache held it afterwards, since a sector is written to the
+    /// disk whole.
     Sectors(Vec<(usize, [u8; SECTOR])>),
     Length(usize),
 }
@@ -62,16 +62,16 @@ impl Image {
         }
     }
 
-    /// What is found when the power comes back: everything synced, and of the rest a random part.
+    /// The bytes after a power cut: everything that was synced, and a random part of the rest.
     ///
-    /// As file systems behave: sectors reach the disk in any order, each whole or not at all, so a write can be
-    /// torn; a sector written twice may hold either. Lengths are kept by a journal, so a first few of their
-    /// changes survive, in order; what was written past the length that survived is out of reach, and what a
-    /// file grew by and was not written reads as zeros.
+    /// This is how file systems behave. Sectors reach the disk in any order, each whole or not at all, so a write
+    /// can be torn, and a sector that was written twice may hold either version. Lengths are journaled, so their
+    /// changes survive in order, up to some point; bytes past the surviving length are lost, and bytes that a file
+    /// grew by without being written read as zeros.
     pub(crate) fn survive(&self, rng: &mut Rng) -> Vec<u8> {
         let lengths = self.unsynced.iter().filter(|change| matches!(change, Change::Length(_))).count();
         let mut lengths_kept = rng.below(lengths + 1);
-        // From "the disk had written nothing yet" to "all but a little".
+        // From "nothing has reached the disk yet" to "everything has".
         let kept_in_8 = [0, 1, 4, 7, 8][rng.below(5)];
         let mut bytes = self.platter.clone();
         for change in &self.unsynced {
@@ -95,8 +95,8 @@ impl Image {
         bytes
     }
 
-    /// What the operating system does after a sync that failed: it keeps what it has in its cache, counts it
-    /// as written, and never writes it.
+    /// What the operating system does after a failed sync: it keeps the pages in its cache, marks them as clean, and
+    /// never writes them.
     pub(crate) fn forget_unsynced(&mut self) {
         for change in std::mem::take(&mut self.unsynced) {
             if let Change::Length(len) = change {
@@ -114,7 +114,7 @@ impl Image {
     }
 }
 
-/// Past the end is out of reach.
+/// Writes a sector; bytes past the end are dropped.
 fn put(bytes: &mut [u8], sector: usize, content: &[u8; SECTOR]) {
     let start = (sector * SECTOR).min(bytes.len());
     let end = bytes.len().min(start + SECTOR);

@@ -1,4 +1,4 @@
-//! Whether what a store has after a fault agrees with what its callers were told before.
+//! Checks whether a store's records after a fault agree with the answers that its callers got before.
 
 use std::fmt;
 
@@ -11,16 +11,16 @@ use idem_redb::RedbStore;
 use super::history::{Attempt, History, KeyHistory, Sent};
 use super::workload::fingerprint;
 
-/// Where a store broke its word. Empty is what every test but that of the lying disk asks for.
+/// Broken promises of a store. Every test but that of the lying disk asks for none.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
-    /// Acknowledged, and not there.
+    /// Acknowledged, and not in the store.
     pub(crate) lost: Vec<String>,
-    /// An answer that nobody gave, or another's.
+    /// An outcome, fingerprint or checkpoint that no caller sent, or that belongs to another attempt.
     pub(crate) wrong: Vec<String>,
-    /// A key whose work was accepted, or booked, more often than once.
+    /// A key that was completed, or booked, more than once.
     pub(crate) twice: Vec<String>,
-    /// The file could not be opened, or a key not be read.
+    /// The file could not be opened, or a key could not be read.
     pub(crate) unreadable: Vec<String>,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Reads every key, and holds it against `history`. Changes nothing.
+/// Reads every key, and compares it with `history`. Changes nothing.
 pub(crate) async fn read(store: &RedbStore, history: &History, clock: &ManualClock) -> Verdict {
     let mut verdict = Verdict::default();
     let count = history.keys().len();
@@ -112,8 +112,8 @@ impl Verdict {
                 if !locked.held && released.is_none() {
                     self.wrong.push(format!("{shown}, although nobody released it"));
                 }
-                // By the wall clock: a store whose power went between its readings of the two clocks is behind by what
-                // passed there, and holds its leases for that much longer.
+                // Compared by the wall clock: if the power fails between a store's readings of its two clocks, its time
+                // is behind by what passed between them, and its leases last that much longer.
                 let behind = clock.wall().since(record.as_of);
                 if locked.held && locked.deadline + behind < newest.held_until {
                     self.lost
@@ -121,7 +121,7 @@ impl Verdict {
                 }
             }
             newest => {
-                // Not the newest acknowledged lock: only one whose answer never came can have replaced it.
+                // Not the newest acknowledged lock: only a lock whose answer was lost can have replaced that one.
                 let asked =
                     |attempt: &Attempt| attempt.lease.is_none() && attempt.owner == record.token.owner;
                 if !history.attempts.iter().any(asked) {
@@ -138,7 +138,7 @@ impl Verdict {
         self.checkpoint(history, newest, locked, &shown);
     }
 
-    /// A saved checkpoint is what the next attempt begins with, whoever holds the key by now.
+    /// Checks that the stored checkpoint was sent, and that no acknowledged one is lost.
     fn checkpoint(&mut self, history: &KeyHistory, newest: Option<&Attempt>, locked: &Locked, shown: &str) {
         let stored = locked.checkpoint.as_ref().map(|checkpoint| (checkpoint.step, &checkpoint.progress));
         if let Some((step, progress)) = stored {
@@ -160,7 +160,7 @@ fn newest(history: &KeyHistory) -> Option<&Attempt> {
     locked.max_by_key(|attempt| attempt.token().map(|token| token.sequence))
 }
 
-/// The highest checkpoint that the record of this attempt has for certain.
+/// The highest step whose checkpoint is certain to be in the record of this attempt.
 fn saved(attempt: &Attempt) -> Option<u64> {
     let inherited = attempt.lease.as_ref()?.checkpoint().map(|checkpoint| checkpoint.step);
     let own = attempt.checkpoints.iter().filter(|sent| sent.acknowledged).map(|sent| sent.what.0).max();

@@ -1,6 +1,6 @@
-//! Chance that a seed repeats.
+//! Random numbers that a seed repeats.
 
-/// `SplitMix64`: ten lines that give the same sequence on every machine and with every version of anything.
+/// `SplitMix64`: ten lines that give the same sequence on every machine, whatever the versions of dependencies.
 #[derive(Debug, Clone)]
 pub(crate) struct Rng(u64);
 

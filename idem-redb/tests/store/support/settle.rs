@@ -1,4 +1,4 @@
-//! Uses a store on after a fault, to the end: what every key comes to, and whether it came to it once.
+//! Uses a store on after a fault until every key is completed, and checks that each was completed once.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use super::history::{Attempt, Completing, History, Sent};
 use super::judge::Verdict;
 use super::workload::{BOOKED, LEASE, complete_with_row, fingerprint};
 
-/// Uses the store on: unanswered completions are sent again, unfinished keys are finished, late holders try
-/// once more. In the end every key has exactly one completion, the one that somebody was told of first.
+/// Sends unanswered completions again, completes unfinished keys, and lets late holders try once more. In the end every
+/// key must have exactly one completion, the one that was acknowledged first.
 pub(crate) async fn settle(store: &RedbStore, history: &History, clock: &ManualClock) -> Verdict {
     let mut verdict = Verdict::default();
     let count = history.keys().len();
@@ -64,7 +64,7 @@ async fn settle_key(
     Ok(())
 }
 
-/// Sends every completion again of which nobody knows whether it was applied.
+/// Sends every completion again whose effect is unknown.
 async fn resend(store: &RedbStore, history: &History, number: usize, attempts: &[Attempt]) -> Result<()> {
     for attempt in attempts {
         let (Some(lease), Some(Sent { what, acknowledged: false })) = (&attempt.lease, &attempt.completion)
@@ -89,7 +89,7 @@ async fn resend(store: &RedbStore, history: &History, number: usize, attempts: &
     Ok(())
 }
 
-/// Locks until the key shows its completion, as any later caller would.
+/// Locks the key, and completes it where it is free, until it replays its completion.
 async fn finish(
     store: &RedbStore,
     history: &History,
@@ -137,7 +137,7 @@ async fn finish(
     Err(Error::new(ErrorKind::Corrupt, Operation::Lock, "the key does not come to an end"))
 }
 
-/// Whether the application's rows in a closed file agree with the completions: both, or neither.
+/// Checks that the application's rows in a closed file agree with the completions: both are there, or neither.
 pub(crate) fn rows(disk: &Disk, history: &History) -> Verdict {
     let mut verdict = Verdict::default();
     let booked = match read_rows(disk) {

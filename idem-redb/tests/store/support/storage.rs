@@ -1,4 +1,4 @@
-//! The disk's one file, as redb uses it.
+//! The only file of the simulated disk, as redb uses it.
 
 use std::fmt;
 use std::io;
@@ -98,7 +98,7 @@ impl StorageBackend for FaultyStorage {
     }
 }
 
-/// The level of locking at which a file has one user at a time.
+/// Only locks of the whole file are supported: it then has one user at a time.
 fn whole(start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
     match (start, end) {
         (Bound::Unbounded | Bound::Included(0), Bound::Unbounded) => Ok(()),

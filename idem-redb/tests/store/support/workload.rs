@@ -1,4 +1,4 @@
-//! Callers that use a store as applications do, and write down what they were told.
+//! Callers that use a store as applications do, and record the answers that they get.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -27,13 +27,14 @@ pub(crate) fn fingerprint() -> Fingerprint {
 /// What a caller does after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AfterError {
-    /// It is gone.
+    /// It stops.
     Stop,
     /// It sends the same call again.
     Resend,
 }
 
-/// Lets `callers` share `attempts` attempts on random keys of `history`; returns the errors that they met.
+/// Lets callers make attempts on random keys of `history`; `size` is the number of callers, and of all their attempts.
+/// Returns the errors that they got.
 pub(crate) async fn run(
     store: &RedbStore,
     history: &History,
@@ -182,7 +183,7 @@ impl Caller {
     async fn release(&mut self, place: Place, lease: &Lease) -> Option<()> {
         self.history.change(place, |attempt| attempt.release = Some(Sent { what: (), acknowledged: false }));
         let applied = self.held(lease, |store, lease| async move { store.release(&lease).await }).await?;
-        // A release that was not applied the first time may have been the second time.
+        // An earlier try may have been applied where the last one was not, so the release stays in the history.
         self.history.change(place, |attempt| {
             if let Some(sent) = &mut attempt.release {
                 sent.acknowledged = applied;
@@ -205,7 +206,7 @@ impl Caller {
         });
     }
 
-    /// Bytes that no other call sends: mostly small, some of several pages.
+    /// Bytes that no other call sends: mostly few, sometimes several pages.
     fn value(&mut self, what: &str, lease: &Lease) -> Bytes {
         let padding = [10, 10, 10, 300, 300, 1_500, 6_000, 40_000][self.rng.below(8)];
         let mut value = format!("{what} {:?} {}: ", lease.token(), self.rng.next()).into_bytes();
@@ -267,7 +268,7 @@ fn book(txn: &WriteTransaction, key: &Key) -> std::result::Result<(), Box<redb::
     add().map_err(Box::new)
 }
 
-/// A clock for such a workload, that stands at some day in 2027.
+/// A clock for such a workload, set to some day in 2027.
 pub(crate) fn clock() -> ManualClock {
     ManualClock::new(idem_core::clock::Timestamp::from_micros(1_800_000_000_000_000))
 }

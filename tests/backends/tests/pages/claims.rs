@@ -1,4 +1,4 @@
-//! The tests that pages of claims name.
+//! Pages that make claims name the tests that prove them.
 
 use std::path::{Path, PathBuf};
 
@@ -19,13 +19,14 @@ fn every_test_that_a_page_of_claims_names_exists() {
     }
 }
 
-/// The tests that a row of claims names: the code in its last cell.
+/// The tests that a row names: the code in its last cell.
 fn named_tests(row: &str) -> Vec<&str> {
     let cell = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
     cell.split('`').skip(1).step_by(2).collect()
 }
 
-/// Whether `subject::name` is a function in a file of that subject, in its `tests.rs`, or in a module of that name.
+/// Whether `subject::name` is a function in a file named `subject`, in the `tests.rs` of a folder of that name, or in a
+/// file with a module of that name.
 fn is_test(name: &str, sources: &[(PathBuf, String)]) -> bool {
     let Some((subject, function)) = name.split_once("::") else { return false };
     sources.iter().any(|(path, text)| {

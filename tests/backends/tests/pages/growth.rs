@@ -1,10 +1,10 @@
-//! Which public types may grow.
+//! Which public types may gain fields or variants.
 
 use std::collections::BTreeSet;
 
 use crate::support::{PUBLISHED, collect_rust, page, root};
 
-/// `docs/adr/0025-what-may-grow.md` decides for each type by its kind.
+/// `docs/adr/0025-what-may-grow.md` lists every type by its kind.
 #[test]
 fn every_public_type_may_grow_as_its_kind_does() {
     let page = page("docs/adr/0025-what-may-grow.md");

@@ -1,4 +1,4 @@
-//! The targets of the pages' links exist.
+//! The targets of links and the source files named in pages exist; the README stays short.
 
 use std::fs;
 use std::path::Path;

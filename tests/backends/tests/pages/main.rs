@@ -1,6 +1,6 @@
-//! Compares the project's pages with the code: options, links, tests, types, the picture of crates.
+//! Compares the project's pages with the code: options, links, tests, types, the diagram of the crates.
 //!
-//! The Rust code in them is compiled elsewhere, by the documentation tests of `idem-examples`.
+//! The documentation tests of `idem-examples` compile the Rust code in the pages.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod claims;

@@ -1,4 +1,4 @@
-//! The tables of docs/configuration.md.
+//! The tables and examples of docs/configuration.md.
 
 use std::collections::BTreeSet;
 
@@ -107,7 +107,9 @@ fn as_query(options: &[(String, String)]) -> String {
 
 /// The options that a configuration knows, from the error that lists them.
 fn known_options<T: DeserializeOwned>() -> BTreeSet<String> {
-    let Err(error) = toml::from_str::<T>("no_such_option = 1") else { panic!("an unknown option was taken") };
+    let Err(error) = toml::from_str::<T>("no_such_option = 1") else {
+        panic!("an unknown option was accepted")
+    };
     let message = error.message().to_owned();
     let (_, known) = message.split_once("expected one of").unwrap();
     known.split('`').skip(1).step_by(2).map(str::to_owned).collect()

@@ -1,10 +1,10 @@
-//! The picture of crates in CONTRIBUTING.md.
+//! The diagram of the crates in CONTRIBUTING.md.
 
 use std::collections::BTreeSet;
 
 use crate::support::page;
 
-/// Which package needs which.
+/// Which package depends on which.
 type Edges = BTreeSet<(String, String)>;
 
 #[test]

@@ -1,4 +1,4 @@
-//! The pages and the sources.
+//! Reads the pages and the sources.
 
 use std::fs;
 use std::path::{Path, PathBuf};

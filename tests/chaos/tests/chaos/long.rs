@@ -1,4 +1,4 @@
-//! The long form: rounds of all kinds with ever new seeds, until the time is over, then a table.
+//! The long run: rounds of all kinds, each cycle with a new seed, until the time is up. A table sums up the results.
 
 use std::time::Duration;
 
@@ -6,10 +6,9 @@ use idem_redis::Acks;
 use idem_servers::redis::Cluster;
 
 use crate::callers::inside;
-use crate::ground::cluster::{options, turn};
-use crate::ground::divide::Divided;
+use crate::environment::cluster::{options, turn};
+use crate::environment::divide::Divided;
 use crate::judge::history::now;
-
 use crate::judge::rules::Report;
 use crate::rounds::{failover, forget, freeze, healthy, kill, migrate, partition, paused};
 use crate::table::Table;
@@ -19,7 +18,7 @@ const MINUTES: &str = "IDEM_CHAOS_MINUTES";
 const SEED: &str = "IDEM_CHAOS_SEED";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes as long as it is told to: scripts/chaos [minutes] [seed]"]
+#[ignore = "runs for a chosen number of minutes: scripts/chaos [minutes] [seed]"]
 async fn rounds_of_all_kinds_until_the_time_is_over() {
     if let Some(task) = inside::task() {
         return inside::work(task).await;
@@ -43,7 +42,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|number| number.parse().unwrap())
 }
 
-/// One round of each kind, on the servers whose turn it is.
+/// One round of each kind, on the kind of server whose turn it is.
 async fn cycle(seed: u64, table: &mut Table) {
     let kind = turn(seed);
     let none = Some(Acks::Count(0));

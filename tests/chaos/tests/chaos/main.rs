@@ -1,11 +1,11 @@
-//! Chaos: what idem-redis acknowledged is kept while its servers die, hang, move and are cut off.
+//! Chaos tests: idem-redis keeps what it acknowledged while its servers die, hang, hand over slots and are cut off.
 //!
-//! Every round starts real servers, runs callers against them, does something to the servers, and records every call
-//! with its answer and its time. A pure checker then says what in that history contradicts the contract.
+//! Every round starts real servers, runs callers against them, injects a fault, and records every call with its answer
+//! and its time. A pure checker then reports what in that history contradicts the contract.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod callers;
-mod ground;
+mod environment;
 mod judge;
 mod long;
 mod rng;

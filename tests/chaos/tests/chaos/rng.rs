@@ -1,6 +1,6 @@
-//! Random numbers that a seed repeats.
+//! Pseudo-random numbers: the same seed gives the same sequence.
 
-/// `SplitMix64`: the same sequence on every machine.
+/// `SplitMix64`, whose sequence does not depend on the machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Rng(u64);
 
@@ -27,7 +27,7 @@ impl Rng {
         self.below(100) < percent
     }
 
-    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[usize::try_from(self.below(of.len() as u64)).unwrap()]
+    pub(crate) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[usize::try_from(self.below(choices.len() as u64)).unwrap()]
     }
 }

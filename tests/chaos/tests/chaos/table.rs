@@ -7,13 +7,13 @@ use crate::callers::load::seconds;
 use crate::judge::history::Micros;
 use crate::judge::rules::Report;
 
-/// Rounds tried until losses are seen.
+/// The most rounds that are tried until one shows losses.
 const ROUNDS: u64 = 5;
 
 /// Reports the result of a round.
 ///
 /// # Panics
-/// When its history contradicts the contract, and when hardly anything was at stake.
+/// When the history contradicts the contract, and when too few calls succeeded for the round to prove anything.
 pub(crate) fn judged(kind: &str, report: &Report) {
     println!("{kind}: {}", line(report));
     report.explain();
@@ -24,10 +24,10 @@ pub(crate) fn judged(kind: &str, report: &Report) {
     );
 }
 
-/// The same, where the store was told to wait for too few replicas: shows that losses are seen.
+/// Runs rounds in which the store is configured to wait for too few replicas, to show that the checker finds losses.
 ///
 /// # Panics
-/// When there are none in all of the rounds.
+/// When no round shows a loss.
 pub(crate) async fn losses(kind: &str, round: impl AsyncFn(u64) -> Report) {
     for seed in 1..=ROUNDS {
         let report = round(seed).await;
@@ -58,7 +58,7 @@ pub(crate) fn line(report: &Report) -> String {
     )
 }
 
-/// What all rounds came to, by kind.
+/// The totals of all rounds, by kind.
 #[derive(Debug, Default)]
 pub(crate) struct Table(BTreeMap<&'static str, Sum>);
 
@@ -74,12 +74,12 @@ struct Sum {
     losses: usize,
     slowest: Micros,
     gap: Micros,
-    /// Whether losses are what is to be seen.
+    /// Whether rounds of this kind are expected to lose something.
     loses: bool,
 }
 
 impl Table {
-    /// A round in which nothing may be lost.
+    /// Adds a round in which nothing may be lost.
     pub(crate) fn kept(&mut self, kind: &'static str, report: &Report) {
         if !report.violations.is_empty() {
             println!("{kind}:");
@@ -88,7 +88,7 @@ impl Table {
         self.add(kind, report).violations += report.violations.len();
     }
 
-    /// A round in which something should be.
+    /// Adds a round in which something should be lost.
     pub(crate) fn lost(&mut self, kind: &'static str, report: &Report) {
         let sum = self.add(kind, report);
         sum.loses = true;

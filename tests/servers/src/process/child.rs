@@ -1,9 +1,10 @@
 //! A server process that does not outlive its holder.
 //!
-//! Its parent is a shell that waits for a line, or the end, of a pipe, then kills the server, waits for it and
-//! ends. The pipe's other end is held by this process, and the kernel closes it however this process dies. The shell
-//! is the server's parent, so that the server's id cannot come to mean another process; it is in a process group of
-//! its own, so that what is sent to a test and its children (a time limit, Ctrl-C) does not end the shell first.
+//! Its parent is a shell, the watchdog. It waits for a line, or the end, of a pipe, then kills the server, waits
+//! for it and ends. This process holds the other end of the pipe, and the kernel closes it however this process
+//! dies. Because the shell is the server's parent, the server's id cannot be reused by another process. The shell
+//! is in a process group of its own, so that signals for a test and its children (a time limit, Ctrl-C) do not end
+//! the shell first.
 
 use std::ffi::OsString;
 use std::io::{self, PipeReader, Write as _};
@@ -15,8 +16,9 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::unix::pipe;
 
-/// The server has the shell's first output alone: when that ends, the server has ended. Who left without a word
-/// (the pipe ended, no line came) cannot clean up. The last line takes what the server forked.
+/// After the id of the server, only the server still holds the original standard output: when that ends, the server has
+/// ended. If the pipe ends without a line, the holder died, so the shell removes the folder. The last line kills the
+/// server's forks.
 ///
 /// A server that cleans up after itself gets a signal of its own first, and is woken in case it is frozen. It may still
 /// write into its folder for a moment.
@@ -43,8 +45,8 @@ kill -KILL 0
 pub(crate) struct Process {
     pid: u32,
     watchdog: Child,
-    /// `None` where other processes hold the pipe: dropping this value then leaves the server to them.
-    line: Option<ChildStdin>,
+    /// `None` if other processes hold the pipe: dropping this value then leaves the server running for them.
+    stdin: Option<ChildStdin>,
 }
 
 /// Notices the end of a server.
@@ -76,9 +78,9 @@ impl Process {
             .stderr(errors)
             .process_group(0)
             .spawn()?;
-        let line = watchdog.stdin.take();
+        let stdin = watchdog.stdin.take();
         let stdout = watchdog.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let mut process = Self { pid: 0, watchdog, line };
+        let mut process = Self { pid: 0, watchdog, stdin };
         let mut output = BufReader::new(pipe::Receiver::from_owned_fd(OwnedFd::from(stdout))?);
         let mut first = String::new();
         output.read_line(&mut first).await?;
@@ -100,9 +102,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let Some(mut line) = self.line.take() else { return };
-        // When the watchdog is gone nobody reads the pipe, and there is nothing left to end.
-        let _ = line.write_all(b"\n");
+        let Some(mut stdin) = self.stdin.take() else { return };
+        // An error means that the watchdog is gone, so there is nothing left to end.
+        let _ = stdin.write_all(b"\n");
         let _ = self.watchdog.wait();
     }
 }

@@ -1,4 +1,4 @@
-//! Keeps servers for the processes of one run of nextest.
+//! Keeps servers running for the processes of one run of nextest.
 
 use std::fs;
 use std::io::{self, PipeWriter};
@@ -6,9 +6,10 @@ use std::os::unix::process::{CommandExt as _, parent_id};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A shell whose output is the pipe that keeps the servers alive; nobody else has that end. It looks twice a second
-/// whether the runner is there, because a process cannot wait for one that is not its child. The runner's
-/// start time (field 22 of its `stat`, 20th after the name) tells it from a later process of the same id.
+/// A shell whose output is the pipe that keeps the servers alive; no other process has that end. It polls twice a
+/// second whether the runner still exists, because a process cannot wait for one that is not its child. The
+/// runner's start time (field 22 of its `stat`, 20th after the name) tells it from a later process with the same
+/// id.
 const KEEPER: &str = r#"
 runner=$1
 begun=$2
@@ -24,8 +25,8 @@ exec >/dev/null
 rm -rf "$folder"
 "#;
 
-/// Leaves the servers on the leash `writer` to a keeper, which lets them end, and removes `folder`, when the parent
-/// of this process has ended.
+/// Hands `writer`, the pipe that keeps the servers alive, to a keeper. When the parent of this process has ended, the
+/// keeper closes the pipe and removes `folder`.
 pub(crate) fn hand_over(writer: PipeWriter, folder: &Path) -> io::Result<()> {
     let runner = parent_id();
     Command::new("sh")
@@ -34,14 +35,14 @@ pub(crate) fn hand_over(writer: PipeWriter, folder: &Path) -> io::Result<()> {
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(writer)
-        // nextest would wait for a test's outputs to be closed.
+        // nextest waits until the outputs of a test are closed.
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()?;
     Ok(())
 }
 
-/// None where there is no `/proc`.
+/// The start time of a process; `None` where there is no `/proc`.
 fn begun(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(") ")?;

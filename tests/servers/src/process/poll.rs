@@ -1,13 +1,13 @@
-//! Waiting for a change that a server does not announce.
+//! Waits for changes that a server does not announce.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// The pause between two looks, since a server announces no change.
+/// The pause between two polls.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Asks until the answer is yes. When `longest` is over, fails with what was missing last.
+/// Calls `ask` until it succeeds. After `longest`, fails with its last error.
 pub(crate) async fn poll<F>(longest: Duration, mut ask: impl FnMut() -> F) -> Result<(), String>
 where
     F: Future<Output = Result<(), String>>,

@@ -1,18 +1,18 @@
-//! Ports that nobody listens at.
+//! Free ports.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::ErrorKind;
 use std::net::{IpAddr, TcpListener};
 use std::ops::Range;
 
-/// Below the ports that a system hands to outgoing connections (from 32768 on Linux), also those of a cluster's bus.
+/// These and their bus ports are below the range for outgoing connections (from 32768 on Linux).
 const PORTS: Range<u16> = 10_000..22_000;
-/// How far above its port a member of a cluster listens for the others.
+/// How far above its port a member of a cluster listens for other members.
 const BUS: u16 = 10_000;
 const TRIES: u16 = 1_000;
 
-/// A port free at this moment, with the one for the cluster's bus. Another process may be quicker: who starts a
-/// server there must be ready to choose again.
+/// A port that is free at this moment, as is its port for a cluster's bus. Another process may take it first, so the
+/// caller must be ready to choose again.
 pub(crate) fn free(host: IpAddr) -> u16 {
     (0..TRIES)
         .map(|attempt| PORTS.start + random(attempt) % (PORTS.end - PORTS.start))
@@ -20,7 +20,7 @@ pub(crate) fn free(host: IpAddr) -> u16 {
         .unwrap_or_else(|| panic!("no free port in {PORTS:?} on {host}"))
 }
 
-/// An address of another network namespace cannot be tried from here: it counts as free.
+/// An address in another network namespace cannot be bound from here, so it counts as free.
 fn is_free(host: IpAddr, port: u16) -> bool {
     match TcpListener::bind((host, port)) {
         Ok(_) => true,

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// Looked for here, because a shell's "not found" would say less.
+/// Searched here rather than by the shell, whose "not found" would not say what installs the program.
 pub(crate) fn in_path(binary: &Path, script: &str) -> Result<PathBuf, String> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut found = env::split_paths(&path).map(|folder| folder.join(binary));
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_of_the_build_directory_is_found_or_missing_with_what_installs_it() {
+    fn a_missing_server_of_the_build_directory_is_reported_with_the_script_that_installs_it() {
         let target = tempfile::tempdir().unwrap();
         let program = target.path().join("debug/deps/test");
         let file = "redis-8.2.3/redis-server";

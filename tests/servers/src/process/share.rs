@@ -1,8 +1,8 @@
-//! Servers for many tests: started by the first that asks, used by all, ended with the last.
+//! Servers shared by many tests. The first test that needs them starts them.
 //!
 //! `cargo test` runs the tests of a binary in one process, and the servers end with it. nextest runs each test in a
-//! process of its own: the first one starts the servers under a file lock and leaves them to a keeper, which ends
-//! them once nextest has ended, however it ended. The others find them by their notes in a file.
+//! process of its own: the first one starts the servers under a file lock and hands them to a keeper, which ends them
+//! once nextest has ended, however it ended. The other processes find their addresses in a file.
 
 use std::fs::{self, File};
 use std::io::{self, PipeReader, PipeWriter};
@@ -30,7 +30,7 @@ pub(crate) async fn share<S: Noted>(name: &str, start: impl AsyncFnOnce(PipeRead
     };
     need("the folder of this run", fs::create_dir_all(&folder));
     let lock = need("a lock file", File::create(folder.join("lock")));
-    // Whoever starts the servers holds it meanwhile. It is given back when this function ends, or this process.
+    // Held while this process starts the servers. It is released when this function or this process ends.
     let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
     let _lock = need("the lock", lock.map_err(io::Error::other).flatten());
     if let Some(servers) = known(&folder).await {
@@ -42,19 +42,19 @@ pub(crate) async fn share<S: Noted>(name: &str, start: impl AsyncFnOnce(PipeRead
     servers
 }
 
-/// Until this process ends: then the pipe does, and so the servers.
+/// Keeps the pipe open, and so the servers running, until this process ends.
 fn hold(writer: PipeWriter) {
     std::mem::forget(writer);
 }
 
-/// The folder that the processes of one run of nextest have in common; none without nextest.
+/// The folder shared by the processes of one run of nextest; `None` without nextest.
 fn run_folder(name: &str) -> Option<PathBuf> {
     let run = std::env::var("NEXTEST_RUN_ID").ok()?;
     let plain = !run.is_empty() && run.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     plain.then(|| std::env::temp_dir().join(format!("idem-run-{run}-{name}")))
 }
 
-/// The servers that another process noted, if all of them still answer.
+/// The servers that another process wrote down, if all of them still answer.
 async fn known<S: Noted>(folder: &Path) -> Option<Vec<S>> {
     let noted = fs::read_to_string(folder.join("servers")).ok()?;
     let servers: Vec<S> = noted.lines().map(S::read).collect::<Option<_>>()?;
@@ -66,7 +66,7 @@ async fn known<S: Noted>(folder: &Path) -> Option<Vec<S>> {
     Some(servers).filter(|servers| !servers.is_empty())
 }
 
-/// Whole or not at all: this process may be killed while it writes.
+/// Writes down the addresses. The file appears complete or not at all, even if this process is killed meanwhile.
 fn note<S: Noted>(folder: &Path, servers: &[S]) -> io::Result<()> {
     let lines = servers.iter().map(Noted::note).collect::<Vec<_>>().join("\n");
     fs::write(folder.join("servers.new"), lines)?;

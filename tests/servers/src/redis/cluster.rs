@@ -1,4 +1,4 @@
-//! A cluster.
+//! A cluster of servers.
 
 use std::fmt;
 use std::ops::Deref;
@@ -33,8 +33,8 @@ pub struct ClusterOptions {
 }
 
 impl Cluster {
-    /// Starts three masters with a replica each, and waits until all is well. That takes a little over two
-    /// seconds: a master of a new cluster refuses commands for so long.
+    /// Starts three masters with a replica each, and waits until [`wait_ok`](Topology::wait_ok) is satisfied. That
+    /// takes a little over two seconds, since a master of a new cluster refuses commands for that long.
     ///
     /// # Panics
     /// Those of [`ClusterOptions::start`].
@@ -56,7 +56,7 @@ impl Cluster {
         }
     }
 
-    /// The servers: the first masters first, then their replicas.
+    /// The servers: the initial masters, then their replicas.
     #[must_use]
     pub fn servers(&self) -> &[Server] {
         &self.servers
@@ -65,14 +65,14 @@ impl Cluster {
     /// The server of this node, to kill, freeze or restart it.
     ///
     /// # Panics
-    /// When it is of another cluster.
+    /// When the node is not of this cluster.
     #[must_use]
     pub fn server(&self, node: &Node) -> &Server {
         let found = self.servers.iter().find(|server| server.addr == node.addr);
         found.unwrap_or_else(|| panic!("{node} is not of this cluster"))
     }
 
-    /// Its nodes.
+    /// The nodes of the cluster.
     #[must_use]
     pub fn topology(&self) -> &Topology {
         &self.topology
@@ -88,7 +88,7 @@ impl Deref for Cluster {
 }
 
 impl ClusterOptions {
-    /// How many masters there are: 3 by default, and at least so many for an election.
+    /// How many masters there are: 3 by default, which is the fewest that can hold an election.
     pub fn masters(mut self, masters: usize) -> Self {
         self.masters = masters;
         self
@@ -106,14 +106,14 @@ impl ClusterOptions {
         self
     }
 
-    /// Servers of this kind, whatever the environment names.
+    /// Servers of this kind, whatever `IDEM_REDIS` names.
     pub fn kind(mut self, kind: ServerKind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// Further options of each server, by its number: masters from 0, then the replicas of the first master, and so
-    /// on.
+    /// Changes the options of each server, by its number: first the masters, from 0, then the replicas of the first
+    /// master, those of the second, and so on.
     pub fn each(
         mut self,
         change: impl Fn(usize, ServerOptions) -> ServerOptions + Send + Sync + 'static,
@@ -122,16 +122,16 @@ impl ClusterOptions {
         self
     }
 
-    /// Lets its servers keep their data on disk, and live as long as those of these options.
+    /// Its servers keep their data on disk, and live until the leash of `options` ends.
     pub(super) fn kept_and_leashed(self, options: &ServerOptions) -> Self {
         let options = options.clone();
         self.each(move |_, each| each.appendonly().leash_of(&options))
     }
 
-    /// Starts the cluster and waits until all is well.
+    /// Starts the cluster and waits until [`wait_ok`](Topology::wait_ok) is satisfied.
     ///
     /// # Panics
-    /// When there are no masters, a server does not start, or the cluster does not come about.
+    /// When there are no masters, a server does not start, or the cluster does not form.
     pub async fn start(self) -> Cluster {
         assert!((1..=usize::from(SLOTS)).contains(&self.masters), "a cluster needs a master");
         let count = self.masters * (1 + self.replicas);
@@ -140,7 +140,7 @@ impl ClusterOptions {
         let topology = Topology::of(servers.iter().map(|server| server.node().clone()).collect()).await;
         let cluster = Cluster { topology, servers };
         let (masters, replicas) = cluster.nodes().split_at(self.masters);
-        share_out(masters).await;
+        assign_slots(masters).await;
         introduce(&cluster).await;
         for (number, replica) in replicas.iter().enumerate() {
             let master = cluster.id(&masters[number / self.replicas]);
@@ -150,8 +150,8 @@ impl ClusterOptions {
         cluster
     }
 
-    /// Without replicas that move to another master by themselves, so that who follows whom changes only by
-    /// failures and a test's own hand.
+    /// Replicas do not migrate to another master by themselves, so that roles change only by failures and by
+    /// commands of the test.
     fn server(&self) -> ServerOptions {
         Server::options()
             .kind(self.kind)
@@ -173,8 +173,9 @@ impl fmt::Debug for ClusterOptions {
     }
 }
 
-/// With an epoch for each, since otherwise the masters would first have to settle who owns which slots.
-async fn share_out(masters: &[Node]) {
+/// Gives each master its slots, and an epoch of its own, since otherwise the masters would first have to resolve
+/// conflicting epochs.
+async fn assign_slots(masters: &[Node]) {
     let border = |number: usize| number * usize::from(SLOTS) / masters.len();
     for (number, master) in masters.iter().enumerate() {
         let (first, last) = (border(number), border(number + 1) - 1);

@@ -1,4 +1,4 @@
-//! The kinds of servers that are started, as `scripts/install-redis` installs them.
+//! The kinds of servers that tests start, as `scripts/install-redis` installs them.
 
 use std::env;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::wire::Reply;
 use crate::process::{in_build_directory, in_path};
 
-/// The environment variable that chooses for every test that names no kind.
+/// The environment variable that chooses the kind for every test that names none.
 const CHOICE: &str = "IDEM_REDIS";
 /// What installs them.
 pub(super) const INSTALLS: &str = "install-redis";
@@ -15,10 +15,10 @@ pub(super) const INSTALLS: &str = "install-redis";
 /// A kind of server that idem is tested with.
 ///
 /// A test that names no kind starts the one that the environment variable `IDEM_REDIS` names, or `redis-7` where it is
-/// not set. So any test, bench or chaos run can be repeated on each kind.
+/// not set, so that any test, benchmark or chaos run can be repeated on each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerKind {
-    /// The `redis-server` in `PATH`: Redis 7.0, as Debian 12 has it. The only one that is built with TLS.
+    /// The `redis-server` in `PATH`: Redis 7.0, as packaged by Debian 12. The only kind that is built with TLS.
     Redis7,
     /// Redis 8.
     Redis8,
@@ -27,22 +27,23 @@ pub enum ServerKind {
 }
 
 impl ServerKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 3] = [Self::Redis7, Self::Redis8, Self::Valkey9];
 
-    /// The one that `IDEM_REDIS` names, else `redis-7`.
+    /// The kind that `IDEM_REDIS` names, or `redis-7`.
     ///
     /// # Panics
-    /// When it names none.
+    /// When `IDEM_REDIS` is set to an unknown name.
     #[must_use]
     pub fn chosen() -> Self {
         Self::named_by_environment().unwrap_or(Self::Redis7)
     }
 
-    /// The one that `IDEM_REDIS` names, else one by turns: the same for the same `number`, the next for the next.
+    /// The kind that `IDEM_REDIS` names. Without it the kinds take turns: each `number` always gives the same kind,
+    /// and the next `number` the next kind.
     ///
     /// # Panics
-    /// When it names none.
+    /// When `IDEM_REDIS` is set to an unknown name.
     #[must_use]
     pub fn by_turns(number: u64) -> Self {
         let [first, second, third] = Self::ALL;
@@ -54,7 +55,7 @@ impl ServerKind {
         Self::named_by_environment().unwrap_or(turn)
     }
 
-    /// As `IDEM_REDIS` names it.
+    /// The name by which `IDEM_REDIS` chooses it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -64,7 +65,7 @@ impl ServerKind {
         }
     }
 
-    /// Product and version, as [`Node::version`](super::Node::version) gives it.
+    /// Product and version, as [`Node::version`](super::Node::version) returns them.
     #[must_use]
     pub fn version(self) -> &'static str {
         match self {
@@ -74,7 +75,7 @@ impl ServerKind {
         }
     }
 
-    /// The program to start.
+    /// The path of the program to start.
     pub(super) fn binary(self) -> Result<PathBuf, String> {
         match self {
             Self::Redis7 => in_path(Path::new("redis-server"), INSTALLS),
@@ -83,7 +84,7 @@ impl ServerKind {
         }
     }
 
-    /// Whether a server is of this kind, by its answer to `INFO`. A system's own Redis 7 may be any 7.
+    /// Checks by its answer to `INFO` that a server is of this kind. For Redis 7, any 7.x of the system will do.
     pub(super) fn check(self, info: &Reply) -> Result<(), String> {
         let found = version(info);
         let is_meant = match self {
@@ -113,7 +114,8 @@ impl fmt::Display for ServerKind {
     }
 }
 
-/// Product and version, by the answer to `INFO`. Valkey also says which Redis it is compatible with.
+/// Product and version, from the answer to `INFO`. Valkey's answer also has the version of Redis that it is compatible
+/// with.
 pub(super) fn version(info: &Reply) -> String {
     let field = |field| info.field(field).unwrap_or_default();
     match field("valkey_version") {
@@ -127,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_of_another_version_or_product_is_not_taken_for_the_kind() {
+    fn a_server_of_another_version_or_product_is_refused() {
         let redis_7 = "redis_version:7.0.15\r\n";
         let redis_8 = "redis_version:8.2.3\r\n";
         let valkey_9 = "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\n";

@@ -1,4 +1,4 @@
-//! Starting one server, and waiting until it answers.
+//! Starts one server, and waits until it answers.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -15,10 +15,10 @@ use crate::process::{Process, log_tail, poll};
 pub(super) const PORT_TAKEN: &str = "Failed listening on port";
 /// The file in its folder that it logs to.
 pub(super) const LOG: &str = "redis.log";
-/// Loading the data of a test takes far less.
+/// Far longer than it takes to load the data of a test.
 const LONGEST_START: Duration = Duration::from_secs(30);
 
-/// Once it answers.
+/// Starts the server of `node`, and returns once it answers.
 pub(super) async fn launch(
     options: &ServerOptions,
     node: &Node,
@@ -26,7 +26,7 @@ pub(super) async fn launch(
 ) -> Result<Process, String> {
     let folder = folder.path();
     let config = folder.join("redis.conf");
-    // The log of an earlier start must not be taken for that of this one.
+    // The log of an earlier start must not be mistaken for the log of this one.
     let _ = std::fs::rename(folder.join("redis.log"), folder.join("redis.log.1"));
     std::fs::write(&config, redis_conf(options, node, folder)).map_err(|error| error.to_string())?;
     let mut command = options.prefix.clone();
@@ -54,14 +54,14 @@ async fn is_ready(options: &ServerOptions, node: &Node, pid: u32) -> Result<(), 
         Err(error) => return Err(error.to_string()),
     };
     let field = |field: &str| info.field(field).unwrap_or_default();
-    // Another server may have taken the port, and answer while ours is about to give up.
+    // Another server may have taken the port, and answer while this one is still failing to start.
     if field("process_id") != pid.to_string() {
         return Err("another process listens at its port".to_owned());
     }
     if let Err(other) = options.check(&info) {
         panic!("{other}");
     }
-    // A sentinel has no data and says nothing of it.
+    // A sentinel has no data, and so no such field.
     if field("loading") == "1" { Err("it loads its data".to_owned()) } else { Ok(()) }
 }
 
@@ -75,7 +75,7 @@ fn redis_conf(options: &ServerOptions, node: &Node, folder: &Path) -> String {
         folder = folder.display(),
     );
     for line in &options.lines {
-        // Into a `String`: it cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(config, "{line}");
     }
     config

@@ -1,9 +1,9 @@
-//! Real Redis and Valkey processes for tests and benchmarks: one, a replicated pair, a cluster; of the
+//! Real Redis and Valkey processes for tests and benchmarks: a single server, a replicated pair or a cluster, of the
 //! [`ServerKind`] that the test or the environment names.
 //!
-//! Each server has a free port on 127.0.0.1 and a temporary folder, and keeps nothing on disk unless told to.
-//! It is killed when its value is dropped, so also by a panic, and when this process dies in any way. A machine
-//! without the server is a failure, never a skipped test.
+//! Each server has a free port on 127.0.0.1 and a temporary folder, and keeps nothing on disk unless configured to.
+//! It is killed when its value is dropped, including by a panic, and when this process dies in any way. On a machine
+//! without the server, tests fail; they are never skipped.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
@@ -11,12 +11,12 @@
 //!
 //! let server = Server::options().config("maxmemory 10mb").start().await;
 //! server.command(&["SET", "greeting", "hello"]).await?;
-//! server.stop(); // a server that hangs
+//! server.stop(); // now the server hangs
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Nothing here uses the client library of the store under test.
+//! This crate does not use the client library of the store under test.
 
 mod cluster;
 mod kind;

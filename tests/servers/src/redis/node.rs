@@ -1,4 +1,4 @@
-//! Where a server is, and speaking to it.
+//! The address of a server, and commands to it.
 
 use std::fmt;
 use std::io;
@@ -9,16 +9,16 @@ use super::kind;
 use super::wire::{Connection, Reply};
 
 /// Longer than a healthy server takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A server's address, and how to log in there. It owns nothing, and says nothing of whether the server lives.
+/// The address of a server, and the login for it. A node does not own the server, which may have ended.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Node {
     pub(super) addr: SocketAddr,
     pub(super) login: Option<Login>,
 }
 
-/// A user (none is `default`) and a password.
+/// A password, and a user: `default` if `None`.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Login {
     pub(super) user: Option<String>,
@@ -26,50 +26,50 @@ pub(super) struct Login {
 }
 
 impl Node {
-    /// A server without a password.
+    /// The node of a server without a password.
     #[must_use]
     pub fn new(addr: SocketAddr) -> Self {
         Self { addr, login: None }
     }
 
-    /// Address and port.
+    /// The IP address and the port.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// The address alone.
+    /// The IP address.
     #[must_use]
     pub fn host(&self) -> IpAddr {
         self.addr.ip()
     }
 
-    /// The port alone.
+    /// The port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.addr.port()
     }
 
-    /// `redis://127.0.0.1:7000`, with user and password where there are some.
+    /// `redis://127.0.0.1:7000`, with user and password if it has them.
     #[must_use]
     pub fn uri(&self) -> String {
         format!("redis://{}{}", self.userinfo(), self.addr)
     }
 
-    /// A connection, logged in.
+    /// Connects and logs in.
     ///
     /// # Errors
     /// Those of the socket; a refused login is [`PermissionDenied`](io::ErrorKind::PermissionDenied).
     pub async fn connect(&self) -> io::Result<Connection> {
-        self.connect_within(PATIENCE).await
+        self.connect_within(TIMEOUT).await
     }
 
-    /// A connection that gives up after `patience`, and lets each of its commands take as long.
+    /// Connects and logs in, with `timeout` as the limit for connecting and for each command.
     ///
     /// # Errors
     /// Those of [`connect`](Node::connect).
-    pub async fn connect_within(&self, patience: Duration) -> io::Result<Connection> {
-        let mut connection = Connection::open(self.addr, patience).await?;
+    pub async fn connect_within(&self, timeout: Duration) -> io::Result<Connection> {
+        let mut connection = Connection::open(self.addr, timeout).await?;
         if let Some(Login { user, password }) = &self.login {
             let user = user.as_deref().unwrap_or("default");
             if let Reply::Error(refusal) = connection.command(&["AUTH", user, password]).await? {
@@ -79,7 +79,7 @@ impl Node {
         Ok(connection)
     }
 
-    /// Sends one command by a connection of its own. What the server refuses is an `Ok(Reply::Error)`.
+    /// Sends one command on a new connection. A refusal by the server is an `Ok(Reply::Error)`.
     ///
     /// # Errors
     /// Those of [`connect`](Node::connect) and [`Connection::command`].
@@ -87,10 +87,10 @@ impl Node {
         self.connect().await?.command(args).await
     }
 
-    /// As [`command`](Node::command), for what must succeed.
+    /// Sends one command, as [`command`](Node::command) does, that must succeed.
     ///
     /// # Panics
-    /// When it does not.
+    /// When the command fails or is refused.
     pub async fn run<A: AsRef<[u8]>>(&self, args: &[A]) -> Reply {
         let what =
             || args.iter().map(|arg| String::from_utf8_lossy(arg.as_ref())).collect::<Vec<_>>().join(" ");
@@ -104,7 +104,7 @@ impl Node {
     /// Product and version: `Redis 8.2.3`, `Valkey 9.1.2`.
     ///
     /// # Panics
-    /// When it does not say so.
+    /// When the server does not answer.
     pub async fn version(&self) -> String {
         kind::version(&self.run(&["INFO", "server"]).await)
     }

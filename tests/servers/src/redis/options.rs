@@ -1,4 +1,4 @@
-//! How a server is started.
+//! Options of a server to start.
 
 use std::ffi::OsString;
 use std::io::PipeReader;
@@ -19,7 +19,7 @@ pub struct ServerOptions {
     pub(super) port: Option<u16>,
     pub(super) prefix: Vec<OsString>,
     kind: ServerKind,
-    /// Instead of that of the kind.
+    /// Started instead of the program of the kind.
     binary: Option<PathBuf>,
     pub(super) login: Option<Login>,
     pub(super) lines: Vec<String>,
@@ -27,7 +27,7 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// Nothing but the defaults.
+    /// The defaults.
     pub(super) fn new() -> Self {
         Self {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -41,31 +41,31 @@ impl ServerOptions {
         }
     }
 
-    /// A line of `redis.conf`: `maxmemory 10mb`. Later lines win over earlier ones and over the defaults.
+    /// Adds a line to `redis.conf`, such as `maxmemory 10mb`. Later lines override earlier ones and the defaults.
     pub fn config(mut self, line: impl Into<String>) -> Self {
         self.lines.push(line.into());
         self
     }
 
-    /// Keeps data on disk, so that it is there after [`Server::restart`](super::Server::restart).
+    /// Keeps data on disk, so that it survives [`Server::restart`](super::Server::restart).
     pub fn appendonly(self) -> Self {
         self.config("appendonly yes")
     }
 
-    /// Asks everyone for this password (`requirepass`, `masterauth`), the harness itself included.
+    /// Requires this password (`requirepass`, `masterauth`), also of this crate's own connections.
     pub fn password(mut self, password: &str) -> Self {
         self.login = Some(Login { user: None, password: password.to_owned() });
         self.config(format!("requirepass {password}")).config(format!("masterauth {password}"))
     }
 
-    /// How the harness logs in, for a server whose users come from `config`: `user ...`, `aclfile ...`. The user
-    /// must be allowed what the harness asks: `INFO`, and `CLUSTER` in a cluster.
+    /// The login of this crate's own connections, for a server whose users come from [`config`](Self::config)
+    /// (`user ...`, `aclfile ...`). The user must be allowed to use `INFO`, and `CLUSTER` in a cluster.
     pub fn login(mut self, user: &str, password: &str) -> Self {
         self.login = Some(Login { user: Some(user.to_owned()), password: password.to_owned() });
         self
     }
 
-    /// The address to listen at instead of 127.0.0.1. This process must be able to reach it.
+    /// The address to listen on instead of 127.0.0.1. This process must be able to reach it.
     pub fn host(mut self, host: IpAddr) -> Self {
         self.host = host;
         self
@@ -77,36 +77,37 @@ impl ServerOptions {
         self
     }
 
-    /// What to start it with: `["ip", "netns", "exec", "left"]`. It must become the server (`exec`), not fork it.
+    /// The command that starts the server: `["ip", "netns", "exec", "left"]`. Its process must become the server
+    /// (`exec`), not fork it.
     pub fn prefix<A: Into<OsString>>(mut self, command: impl IntoIterator<Item = A>) -> Self {
         self.prefix = command.into_iter().map(Into::into).collect();
         self
     }
 
-    /// A server of this kind, whatever the environment names: for what not every kind can.
+    /// A server of this kind, whatever `IDEM_REDIS` names: for features that not every kind has.
     pub fn kind(mut self, kind: ServerKind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// This program in `PATH`, of whatever version, instead of that of the kind.
+    /// This program in `PATH`, of whatever version, instead of the program of the kind.
     pub fn binary(mut self, name: impl Into<PathBuf>) -> Self {
         self.binary = Some(name.into());
         self
     }
 
-    /// Lets the server, and its folder, live until all writers of this pipe are gone.
+    /// The server and its folder live until all writers of this pipe are gone.
     pub(super) fn leash(mut self, leash: Arc<PipeReader>) -> Self {
         self.leash = Some(leash);
         self
     }
 
-    /// The path of what to start.
+    /// The path of the program to start.
     pub(super) fn program(&self) -> Result<PathBuf, String> {
         self.binary.as_deref().map_or_else(|| self.kind.binary(), |name| in_path(name, INSTALLS))
     }
 
-    /// Whether the server that gives this answer to `INFO` is the one that was meant.
+    /// Checks by its answer to `INFO` that the server that answers is of the kind asked for.
     pub(super) fn check(&self, info: &Reply) -> Result<(), String> {
         if self.binary.is_some() { Ok(()) } else { self.kind.check(info) }
     }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::options::ServerOptions;
 use super::server::{Server, start_all};
-use super::topology::in_step;
+use super::topology::in_sync;
 use crate::process::poll;
 
 const LONGEST_SYNC: Duration = Duration::from_secs(30);
 
-/// A master with replicas that follow it. No sentinel: who is master changes only by a test's own hand.
+/// A master with its replicas. There is no sentinel, so roles change only by commands of the test.
 #[derive(Debug)]
 pub struct Pair {
     master: Server,
@@ -17,15 +17,15 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Starts a master and `replicas`, and waits until all are in step.
+    /// Starts a master and as many replicas as `replicas` says, and waits until all are in sync.
     ///
     /// # Panics
-    /// When a server does not start, and when one does not come into step.
+    /// When a server does not start or does not get in sync.
     pub async fn start(replicas: usize) -> Self {
         Self::start_with(replicas, &Server::options()).await
     }
 
-    /// As [`start`](Pair::start), every server with these options.
+    /// Does as [`start`](Pair::start), with these options for every server.
     ///
     /// # Panics
     /// Those of [`start`](Pair::start).
@@ -53,15 +53,15 @@ impl Pair {
         &self.replicas
     }
 
-    /// Waits until every replica's link is up, the master sees it online, and it confirmed all that was written.
-    /// A restarted replica must first be told `REPLICAOF` again.
+    /// Waits until every replica's link is up, the master sees it online, and it has confirmed all writes. A restarted
+    /// replica needs another `REPLICAOF` first.
     ///
     /// # Panics
-    /// When that does not come.
+    /// When that takes too long.
     pub async fn wait_ok(&self) {
         let replicas: Vec<_> = self.replicas.iter().map(Server::node).collect();
-        if let Err(missing) = poll(LONGEST_SYNC, || in_step(&self.master, &replicas, 0)).await {
-            panic!("the pair did not come into step: {missing}\n{}", self.master.log());
+        if let Err(missing) = poll(LONGEST_SYNC, || in_sync(&self.master, &replicas, 0)).await {
+            panic!("the pair did not get in sync: {missing}\n{}", self.master.log());
         }
     }
 }

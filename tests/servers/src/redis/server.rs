@@ -1,4 +1,4 @@
-//! One server.
+//! A single server.
 
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -21,12 +21,12 @@ pub struct Server {
     node: Node,
     options: ServerOptions,
     process: Mutex<Option<Process>>,
-    /// After the process: the folder goes last.
+    /// Declared after the process, so that it is removed last.
     folder: TempDir,
 }
 
 impl Server {
-    /// Starts a server with nothing but the defaults: on 127.0.0.1, keeping nothing on disk.
+    /// Starts a server with the defaults: on 127.0.0.1, keeping nothing on disk.
     ///
     /// # Panics
     /// Those of [`ServerOptions::start`].
@@ -42,13 +42,13 @@ impl Server {
         ServerOptions::new()
     }
 
-    /// Where it is.
+    /// Its address and login.
     #[must_use]
     pub fn node(&self) -> &Node {
         &self.node
     }
 
-    /// The id of its process; none after [`kill`](Server::kill).
+    /// The id of its process; `None` after [`kill`](Server::kill).
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.process().as_ref().map(Process::pid)
@@ -60,20 +60,20 @@ impl Server {
         self.folder.path()
     }
 
-    /// The last lines that it logged.
+    /// The last lines of its log.
     #[must_use]
     pub fn log(&self) -> String {
         log_tail(self.folder(), LOG)
     }
 
-    /// Ends it as a power cut would (SIGKILL), and waits until it has ended. Port and data are kept for
+    /// Kills the server without warning (SIGKILL), and waits until it has ended. Port and data are kept for
     /// [`restart`](Server::restart).
     pub fn kill(&self) {
         let process = self.process().take();
         drop(process);
     }
 
-    /// Freezes it (SIGSTOP): its connections stay, and nothing is answered.
+    /// Freezes the server (SIGSTOP): its connections stay open, and it does not answer.
     ///
     /// # Panics
     /// When it does not run.
@@ -81,7 +81,7 @@ impl Server {
         self.signal("STOP");
     }
 
-    /// Lets it go on after [`stop`](Server::stop) (SIGCONT).
+    /// Lets the server continue after [`stop`](Server::stop) (SIGCONT).
     ///
     /// # Panics
     /// When it does not run.
@@ -89,7 +89,7 @@ impl Server {
         self.signal("CONT");
     }
 
-    /// Kills it where it still runs, and starts it again: same port, folder and options.
+    /// Kills the server if it still runs, and starts it again with the same port, folder and options.
     ///
     /// # Panics
     /// When it does not start, with the end of its log.
@@ -126,12 +126,12 @@ impl ServerOptions {
     /// Starts the server and waits until it answers.
     ///
     /// # Panics
-    /// When its program is missing or of another version than its kind, and when it does not start, with the end of
-    /// its log.
+    /// When the program is missing or not of its kind's version, and, with the end of its log, when the server does not
+    /// start.
     pub async fn start(self) -> Server {
         let mut attempt = 0;
         loop {
-            // On a leash, it is the watchdog that removes the folder.
+            // With a leash, the watchdog removes the folder.
             let folder = tempfile::Builder::new()
                 .prefix("idem-redis-")
                 .disable_cleanup(self.leash.is_some())
@@ -144,7 +144,7 @@ impl ServerOptions {
                 Ok(process) => {
                     return Server { node, options: self, process: Mutex::new(Some(process)), folder };
                 }
-                // Another process was quicker between the choice and the start.
+                // Another process took the port after it was chosen.
                 Err(failure) if self.port.is_none() && attempt < 20 && failure.contains(PORT_TAKEN) => {}
                 Err(failure) => panic!("{failure}"),
             }
@@ -152,13 +152,13 @@ impl ServerOptions {
     }
 }
 
-/// Starts them at once, and gives them in their order.
+/// Starts servers concurrently, and returns them in the order of their options.
 pub(super) async fn start_all(options: Vec<ServerOptions>) -> Vec<Server> {
     let mut starting = JoinSet::new();
     for (number, options) in options.into_iter().enumerate() {
         starting.spawn(async move { (number, options.start().await) });
     }
-    // Panics as they do.
+    // Panics if a start panicked.
     let mut started = starting.join_all().await;
     started.sort_by_key(|(number, _)| *number);
     started.into_iter().map(|(_, server)| server).collect()

@@ -1,4 +1,4 @@
-//! Servers for many tests of one run.
+//! Servers shared by the tests of one run.
 
 use std::io::PipeReader;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use super::topology::Topology;
 use super::wire::Reply;
 use crate::process::{Noted, share};
 
-/// One for each kind.
+/// A value for each kind of server.
 type Shared<T> = [OnceCell<T>; ServerKind::ALL.len()];
 
-/// A lone server for all tests of this run, of the kind that the environment names. Change nothing about it; use keys
-/// that no other test uses.
+/// A single server for all tests of this run, of the kind that the environment names. A test must not change its
+/// configuration, and must use keys that no other test uses.
 ///
 /// # Panics
 /// When it does not start.
@@ -27,7 +27,7 @@ pub async fn shared_lone() -> Node {
     shared_lone_of(ServerKind::chosen()).await
 }
 
-/// As [`shared_lone`], of this kind.
+/// Like [`shared_lone`], but of this kind.
 ///
 /// # Panics
 /// When it does not start.
@@ -38,7 +38,7 @@ pub async fn shared_lone_of(kind: ServerKind) -> Node {
     SHARED[kind as usize].get_or_init(share).await.clone()
 }
 
-/// A master and one replica for all tests of this run, the master first. As [`shared_lone`].
+/// A master and its replica, in this order, for all tests of this run. The rules of [`shared_lone`] apply.
 ///
 /// # Panics
 /// When they do not start.
@@ -55,7 +55,7 @@ pub async fn shared_pair() -> [Node; 2] {
     SHARED.get_or_init(share).await.clone()
 }
 
-/// A cluster of three masters with a replica each, for all tests of this run. As [`shared_lone`].
+/// A cluster of three masters with a replica each, for all tests of this run. The rules of [`shared_lone`] apply.
 ///
 /// # Panics
 /// When it does not start.
@@ -63,7 +63,7 @@ pub async fn shared_cluster() -> Topology {
     shared_cluster_of(ServerKind::chosen()).await
 }
 
-/// As [`shared_cluster`], of this kind.
+/// Like [`shared_cluster`], but of this kind.
 ///
 /// # Panics
 /// When it does not start.
@@ -77,13 +77,13 @@ pub async fn shared_cluster_of(kind: ServerKind) -> Topology {
     SHARED[kind as usize].get_or_init(share).await.clone()
 }
 
-/// The nodes that `start` starts, or that it started for another process of this run.
+/// The nodes that another process of this run has started, or else those that `start` starts now.
 async fn shared(
     kind: ServerKind,
     shape: &str,
     start: impl AsyncFnOnce(ServerOptions) -> Vec<Node>,
 ) -> Vec<Node> {
-    // Durable, so that the store's capabilities say so.
+    // With `appendonly`, so that the store reports itself as durable.
     let options = |leash: PipeReader| Server::options().kind(kind).appendonly().leash(Arc::new(leash));
     share(&format!("redis-{kind}-{shape}"), async |leash| start(options(leash)).await).await
 }

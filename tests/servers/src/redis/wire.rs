@@ -1,4 +1,4 @@
-//! A small client: one command at a time, as a list of byte strings, and any RESP2 reply.
+//! A minimal client: sends one command at a time, as a list of byte strings, and reads any RESP2 reply.
 
 use std::io::{self, Error, ErrorKind};
 use std::net::SocketAddr;
@@ -11,33 +11,33 @@ use tokio::time::timeout;
 
 /// A connection to one server.
 ///
-/// A command that did not come to its reply (a dropped future, an elapsed time limit) leaves the connection out of
-/// step with its server: drop it then.
+/// A command whose reply was not read (a dropped future, an elapsed time limit) leaves the connection out of step with
+/// its server; it must then be dropped.
 #[derive(Debug)]
 pub struct Connection {
     stream: BufReader<TcpStream>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Connection {
-    /// Connects, and gives up after `patience`; each command is later given as long.
+    /// Connects, with `timeout` as the limit for connecting and for each later command.
     ///
     /// # Errors
     /// Those of the socket; [`TimedOut`](ErrorKind::TimedOut).
-    pub async fn open(addr: SocketAddr, patience: Duration) -> io::Result<Self> {
-        let stream = in_time(patience, TcpStream::connect(addr)).await?;
+    pub async fn open(addr: SocketAddr, timeout: Duration) -> io::Result<Self> {
+        let stream = in_time(timeout, TcpStream::connect(addr)).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream), patience })
+        Ok(Self { stream: BufReader::new(stream), timeout })
     }
 
-    /// Sends a command and waits for its reply. What the server refuses is an `Ok(Reply::Error)`.
+    /// Sends a command and waits for its reply. A refusal by the server is an `Ok(Reply::Error)`.
     ///
     /// # Errors
     /// Those of the socket; [`TimedOut`](ErrorKind::TimedOut); [`InvalidData`](ErrorKind::InvalidData) for bytes
     /// that are no reply.
     pub async fn command<A: AsRef<[u8]>>(&mut self, args: &[A]) -> io::Result<Reply> {
         let bytes = encode(args);
-        in_time(self.patience, async {
+        in_time(self.timeout, async {
             self.stream.write_all(&bytes).await?;
             read(&mut self.stream, 0).await
         })
@@ -45,7 +45,7 @@ impl Connection {
     }
 }
 
-/// What a server answers.
+/// The reply of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     /// A status, such as `OK`.
@@ -56,14 +56,14 @@ pub enum Reply {
     Integer(i64),
     /// Bytes.
     Bulk(Vec<u8>),
-    /// Nothing.
+    /// A null reply.
     Nil,
     /// A list.
     Array(Vec<Reply>),
 }
 
 impl Reply {
-    /// Status, error or bytes as text; a number in digits; empty for the others.
+    /// A status, an error or bytes as text; a number in digits; empty for other replies.
     #[must_use]
     pub fn text(&self) -> String {
         match self {
@@ -74,7 +74,7 @@ impl Reply {
         }
     }
 
-    /// The bytes of a bulk reply; none of any other.
+    /// The bytes of a bulk reply; empty for other replies.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match self {
@@ -92,7 +92,7 @@ impl Reply {
         }
     }
 
-    /// The elements of a list; none of any other reply.
+    /// The elements of a list; empty for other replies.
     #[must_use]
     pub fn elements(&self) -> &[Reply] {
         match self {
@@ -101,7 +101,7 @@ impl Reply {
         }
     }
 
-    /// The value of `field` in a reply made of lines `field:value`, as `INFO` and `CLUSTER INFO` give it.
+    /// The value of `field` in a reply of lines `field:value`, such as the reply to `INFO` or `CLUSTER INFO`.
     #[must_use]
     pub fn field(&self, field: &str) -> Option<String> {
         let text = self.text();
@@ -110,10 +110,10 @@ impl Reply {
     }
 }
 
-/// Deeper than any reply of the commands there are.
-const DEEPEST: usize = 16;
-/// What a server accepts as one value by default.
-const LARGEST: usize = 512 * 1024 * 1024;
+/// Deeper than the reply of any command.
+const MAX_DEPTH: usize = 16;
+/// The largest value that a server accepts by default.
+const MAX_BULK: usize = 512 * 1024 * 1024;
 
 fn encode<A: AsRef<[u8]>>(args: &[A]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", args.len()).into_bytes();
@@ -139,7 +139,7 @@ fn read(
             ":" => Ok(Reply::Integer(rest.parse().map_err(|_| malformed(&line))?)),
             "$" | "*" if rest == "-1" => Ok(Reply::Nil),
             "$" => Ok(Reply::Bulk(bulk(stream, length(rest)?).await?)),
-            "*" if depth < DEEPEST => {
+            "*" if depth < MAX_DEPTH => {
                 let mut elements = Vec::new();
                 for _ in 0..length(rest)? {
                     elements.push(read(stream, depth + 1).await?);
@@ -172,13 +172,13 @@ async fn bulk(stream: &mut BufReader<TcpStream>, length: usize) -> io::Result<Ve
 }
 
 fn length(digits: &str) -> io::Result<usize> {
-    digits.parse().ok().filter(|length| *length <= LARGEST).ok_or_else(|| malformed(digits))
+    digits.parse().ok().filter(|length| *length <= MAX_BULK).ok_or_else(|| malformed(digits))
 }
 
 fn malformed(what: &str) -> Error {
     Error::new(ErrorKind::InvalidData, format!("no RESP2 reply: {what:?}"))
 }
 
-async fn in_time<T>(patience: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    timeout(patience, work).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+async fn in_time<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(limit, work).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
 }

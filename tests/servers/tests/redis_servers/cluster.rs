@@ -1,3 +1,5 @@
+//! A cluster: failover, slot migration, and agreement of its nodes.
+
 use idem_servers::redis::{Cluster, Node, Reply, slot};
 
 #[tokio::test]
@@ -15,7 +17,7 @@ async fn a_new_cluster_serves_every_slot() {
 }
 
 #[tokio::test]
-async fn a_replica_takes_over_by_hand_and_by_election() {
+async fn a_replica_takes_over_by_command_and_by_election() {
     let cluster = Cluster::start().await;
     let first = cluster.master_of(0).await;
     let second = cluster.replica_of(&first).await;
@@ -40,7 +42,7 @@ async fn a_replica_takes_over_by_hand_and_by_election() {
 }
 
 #[tokio::test]
-async fn a_slot_on_its_way_asks_and_a_moved_one_redirects() {
+async fn a_migrating_slot_answers_ask_and_a_moved_one_moved() {
     let cluster = Cluster::options().replicas(0).start().await;
     let (here, gone) = ("{tag}here", "{tag}gone");
     let slot = slot(b"tag");
@@ -67,8 +69,8 @@ async fn a_slot_on_its_way_asks_and_a_moved_one_redirects() {
     cluster.wait_ok().await;
 }
 
-/// While a master hands over keys it answers nobody, nor does the one that takes them: two that hand over to one another
-/// would each wait for the other.
+/// During `MIGRATE`, neither the sending nor the receiving master answers other commands, so two masters that
+/// migrated keys to each other would deadlock.
 #[tokio::test]
 async fn keys_move_between_two_masters_both_ways_at_once() {
     let cluster = Cluster::start().await;
@@ -85,7 +87,7 @@ async fn keys_move_between_two_masters_both_ways_at_once() {
             continue;
         };
         if from.len() < 20 {
-            // Large enough to take the server some time.
+            // Large enough that `MIGRATE` takes some time.
             master.run(&[b"SET".as_slice(), key.as_bytes(), &vec![7; 4 << 20]]).await;
             from.push((cluster.begin_migration(slot(key.as_bytes()), to).await, key));
         }
@@ -99,9 +101,9 @@ async fn keys_move_between_two_masters_both_ways_at_once() {
     }
 }
 
-/// A master that takes a slot claims it with the highest epoch it knows of. One that has not heard of the latest claim
-/// takes the same, and of two with one epoch the one whose id comes first claims all that it has anew, also what it is
-/// just giving away.
+/// A master that takes a slot claims it with the highest epoch it knows of. A master that has not heard of the
+/// latest claim uses the same epoch. Of two masters with the same epoch, the one whose id comes first claims all
+/// its slots again, including the one it is giving away.
 #[tokio::test]
 async fn every_node_agrees_on_each_of_many_slots_that_move() {
     let cluster = Cluster::options().replicas(0).start().await;

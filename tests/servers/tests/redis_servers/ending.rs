@@ -1,4 +1,4 @@
-//! Servers end when they are dropped, by a panic, with the process that started them, and with the run.
+//! Servers end when they are dropped, when a test panics, with the process that started them, and with the test run.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ async fn a_frozen_server_ends_when_it_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_server_ends_by_a_panic() {
+async fn a_server_ends_when_its_test_panics() {
     let (tell, told) = oneshot::channel();
     let test = tokio::spawn(async {
         let server = Server::lone().await;
@@ -48,13 +48,13 @@ async fn a_server_ends_when_its_process_is_killed() {
         let [process, folder] = traces(&server);
         println!("{}", process.display());
         println!("{}", folder.display());
-        // Frozen, so that it could not end by itself.
+        // Frozen, so that it cannot end by itself.
         server.stop();
         println!("end");
         return std::future::pending().await;
     }
-    let mut child = play("ending::a_server_ends_when_its_process_is_killed", "owner", None);
-    let traces = told(&mut child);
+    let mut child = run_in_child("ending::a_server_ends_when_its_process_is_killed", "owner", None);
+    let traces = reported_paths(&mut child);
     assert!(traces.len() == 2 && traces.iter().all(|trace| Path::new(trace).exists()), "{traces:?}");
     child.kill().unwrap();
     child.wait().unwrap();
@@ -63,7 +63,7 @@ async fn a_server_ends_when_its_process_is_killed() {
     }
 }
 
-/// A process plays the runner, which starts two tests one after the other.
+/// A child process acts as the runner, and starts two tests one after the other.
 #[tokio::test]
 async fn a_shared_server_is_one_for_all_processes_and_ends_when_the_runner_is_killed() {
     const TEST: &str = "ending::a_shared_server_is_one_for_all_processes_and_ends_when_the_runner_is_killed";
@@ -78,7 +78,7 @@ async fn a_shared_server_is_one_for_all_processes_and_ends_when_the_runner_is_ki
         Ok(_) => {
             let run = std::env::var("NEXTEST_RUN_ID").unwrap();
             for _ in 0..2 {
-                let case = play(TEST, "case", Some(&run)).wait_with_output().unwrap();
+                let case = run_in_child(TEST, "case", Some(&run)).wait_with_output().unwrap();
                 assert!(case.status.success());
                 paths(&case.stdout[..]).for_each(|path| println!("{path}"));
             }
@@ -90,10 +90,10 @@ async fn a_shared_server_is_one_for_all_processes_and_ends_when_the_runner_is_ki
     let run = format!("of-a-test-{}", std::process::id());
     let shared = format!("idem-run-{run}-redis-{}-lone", ServerKind::chosen());
     let shared = std::env::temp_dir().join(shared);
-    let mut runner = play(TEST, "runner", Some(&run));
-    let traces = told(&mut runner);
+    let mut runner = run_in_child(TEST, "runner", Some(&run));
+    let traces = reported_paths(&mut runner);
     let (first, second) = traces.split_at(2);
-    assert_eq!(first, second, "the second test has the first one's server");
+    assert_eq!(first, second, "the second test uses the server of the first");
     assert!(shared.exists() && first.iter().all(|trace| Path::new(trace).exists()), "{first:?}");
     runner.kill().unwrap();
     runner.wait().unwrap();
@@ -107,8 +107,8 @@ fn traces(server: &Server) -> [PathBuf; 2] {
     [format!("/proc/{}", server.pid().unwrap()).into(), server.folder().to_owned()]
 }
 
-/// Runs one test of this binary in a process of its own, as part of the run of nextest named.
-fn play(test: &str, role: &str, run: Option<&str>) -> Child {
+/// Runs one test of this binary in a child process, as part of the nextest run `run`.
+fn run_in_child(test: &str, role: &str, run: Option<&str>) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([test, "--exact", "--nocapture"]).env(ROLE, role).stdout(Stdio::piped());
     if let Some(run) = run {
@@ -117,12 +117,12 @@ fn play(test: &str, role: &str, run: Option<&str>) -> Child {
     command.spawn().unwrap()
 }
 
-/// What a process tells before it waits to be killed.
-fn told(child: &mut Child) -> Vec<String> {
+/// The paths that a process prints before it waits to be killed.
+fn reported_paths(child: &mut Child) -> Vec<String> {
     paths(BufReader::new(child.stdout.take().unwrap())).collect()
 }
 
-/// The paths in an output, which may have other lines, up to an `end`.
+/// The lines of an output that are paths, up to the line `end`.
 fn paths(output: impl BufRead) -> impl Iterator<Item = String> {
     let lines = output.lines().map(Result::unwrap).take_while(|line| line != "end");
     lines.filter(|line| line.starts_with('/'))

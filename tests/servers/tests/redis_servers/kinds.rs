@@ -1,4 +1,4 @@
-//! The kinds of servers: which one is started, and that it is of the version that the pages name.
+//! The kinds of servers: which one is started, and that its version is the one named in the pages.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ use idem_servers::redis::{Cluster, Pair, Server, ServerKind, shared_cluster_of, 
 use tokio::task::JoinSet;
 
 #[tokio::test]
-async fn every_kind_is_of_the_version_that_the_pages_say_is_tested() {
+async fn every_kind_has_the_version_that_the_pages_name_as_tested() {
     for kind in ServerKind::ALL {
         let server = Server::options().kind(kind).start().await;
         assert_eq!(server.version().await, kind.version());
@@ -35,7 +35,7 @@ async fn every_server_of_a_pair_and_of_a_cluster_is_of_the_kind_that_was_asked_f
     starting.join_all().await;
 }
 
-/// Valkey alone would free it later, and what is measured next would not be what it seems.
+/// By default, Valkey would free the memory later, and distort the next measurement.
 #[tokio::test]
 async fn a_flush_has_freed_the_memory_of_every_kind_when_it_is_answered() {
     for kind in ServerKind::ALL {
@@ -56,14 +56,14 @@ async fn a_flush_has_freed_the_memory_of_every_kind_when_it_is_answered() {
 }
 
 #[tokio::test]
-async fn shared_servers_of_every_kind_are_apart() {
+async fn each_kind_has_shared_servers_of_its_own() {
     let mut servers = HashSet::new();
     for kind in ServerKind::ALL {
         let lone = shared_lone_of(kind).await;
         let master = shared_cluster_of(kind).await.master_of(slot(b"shared:kind")).await;
         for node in [lone, master] {
             assert_eq!(node.version().await, kind.version());
-            assert!(servers.insert(node.addr()), "{node} is of two kinds");
+            assert!(servers.insert(node.addr()), "{node} is shared by two kinds");
         }
     }
 }
@@ -71,18 +71,18 @@ async fn shared_servers_of_every_kind_are_apart() {
 #[test]
 fn the_environment_names_the_kind_that_is_started() {
     for kind in ServerKind::ALL {
-        let said = play(Some(kind.name()));
-        assert!(said.contains(&format!("started {}", kind.version())), "{said}");
+        let output = output_of_start(Some(kind.name()));
+        assert!(output.contains(&format!("started {}", kind.version())), "{output}");
     }
-    assert!(play(None).contains(&format!("started {}", ServerKind::Redis7.version())));
+    assert!(output_of_start(None).contains(&format!("started {}", ServerKind::Redis7.version())));
 }
 
 #[test]
-fn a_name_of_no_kind_is_refused_with_the_names_there_are() {
-    let said = play(Some("redis-6"));
-    assert!(said.contains("IDEM_REDIS=redis-6") && !said.contains("started"), "{said}");
+fn an_unknown_kind_is_refused_with_the_known_names() {
+    let output = output_of_start(Some("redis-6"));
+    assert!(output.contains("IDEM_REDIS=redis-6") && !output.contains("started"), "{output}");
     for kind in ServerKind::ALL {
-        assert!(said.contains(kind.name()), "{said}");
+        assert!(output.contains(kind.name()), "{output}");
     }
 }
 
@@ -98,18 +98,18 @@ fn kinds_take_turns_unless_the_environment_names_one() {
     }
 }
 
-/// Other tests run it in environments of their own.
+/// Other tests run this one in a child process with another environment.
 #[tokio::test]
-async fn what_says_nothing_of_its_kind_is_of_the_one_chosen() {
+async fn a_server_without_a_kind_is_of_the_chosen_one() {
     let version = Server::lone().await.version().await;
     assert_eq!(version, ServerKind::chosen().version());
     println!("started {version}");
 }
 
-/// What a process says that starts a server, where `IDEM_REDIS` is `choice`.
-fn play(choice: Option<&str>) -> String {
+/// The output of a process that starts a server with `IDEM_REDIS` set to `choice`.
+fn output_of_start(choice: Option<&str>) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["kinds::what_says_nothing_of_its_kind_is_of_the_one_chosen", "--exact", "--nocapture"]);
+    command.args(["kinds::a_server_without_a_kind_is_of_the_chosen_one", "--exact", "--nocapture"]);
     match choice {
         Some(name) => command.env("IDEM_REDIS", name),
         None => command.env_remove("IDEM_REDIS"),

@@ -1,10 +1,13 @@
+//! A single server: its replies, options, restart, and what a failed start reports.
+
 use std::net::TcpListener;
+use std::time::Duration;
 
 use idem_servers::redis::{Reply, Server};
 use tokio::task::JoinSet;
 
 #[tokio::test]
-async fn a_server_answers_with_any_reply() {
+async fn every_type_of_reply_is_read() {
     let server = Server::lone().await;
     let mut connection = server.connect().await.unwrap();
     let binary = [0, 13, 10, 255];
@@ -19,7 +22,7 @@ async fn a_server_answers_with_any_reply() {
 }
 
 #[tokio::test]
-async fn servers_started_at_once_do_not_meet() {
+async fn servers_started_at_once_are_separate() {
     let mut starting = JoinSet::new();
     for _ in 0..8 {
         starting.spawn(Server::lone());
@@ -46,7 +49,7 @@ async fn options_reach_the_server() {
     let policy = server.run(&["CONFIG", "GET", "maxmemory-policy"]).await;
     assert_eq!(policy.elements()[1].text(), "allkeys-lru");
     assert_eq!(server.uri(), format!("redis://:hunter2@127.0.0.2:{}", server.port()));
-    // It keeps 32 descriptors for itself.
+    // The server reserves 32 descriptors for itself.
     assert_eq!(server.run(&["CONFIG", "GET", "maxclients"]).await.elements()[1].text(), "100");
 }
 
@@ -63,9 +66,8 @@ async fn a_user_of_an_acl_file_logs_in() {
 #[tokio::test]
 async fn a_frozen_server_keeps_its_connections_and_answers_later() {
     let server = Server::lone().await;
-    let patience = std::time::Duration::from_millis(100);
     server.stop();
-    let mut connection = server.connect_within(patience).await.unwrap();
+    let mut connection = server.connect_within(Duration::from_millis(100)).await.unwrap();
     let failure = connection.command(&["PING"]).await.unwrap_err();
     assert_eq!(failure.kind(), std::io::ErrorKind::TimedOut);
     server.cont();
@@ -73,7 +75,7 @@ async fn a_frozen_server_keeps_its_connections_and_answers_later() {
 }
 
 #[tokio::test]
-async fn a_restart_keeps_what_was_appended_and_nothing_else() {
+async fn a_restart_keeps_data_only_with_appendonly() {
     for (options, kept) in [(Server::options(), ""), (Server::options().appendonly(), "hello")] {
         let server = options.start().await;
         let (addr, folder) = (server.addr(), server.folder().to_owned());
@@ -88,18 +90,18 @@ async fn a_restart_keeps_what_was_appended_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_missing_binary_says_what_to_install() {
+async fn a_missing_binary_is_reported_with_the_script_that_installs_it() {
     let failure = failure_of(Server::options().binary("redis-server-of-nobody").start()).await;
     assert!(failure.contains("scripts/install-redis"), "{failure}");
 }
 
 #[tokio::test]
-async fn a_failed_start_shows_the_log() {
+async fn a_failed_start_reports_the_log() {
     let failure = failure_of(Server::options().config("no-such-option yes").start()).await;
     assert!(failure.contains(">>> 'no-such-option yes'"), "{failure}");
 }
 
-/// What `start` chooses another port for; of the bus of a cluster, too.
+/// With a port of its own choice, `start` tries another one; also when only the port of the cluster bus is taken.
 #[tokio::test]
 async fn a_fixed_port_that_is_taken_is_a_failure() {
     for bus in [0, 10_000] {

@@ -1,4 +1,4 @@
-//! The Redis servers that tests start: they start, they behave as configured, and they leave nothing behind.
+//! The Redis servers that tests start behave as configured and leave nothing behind.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cluster;

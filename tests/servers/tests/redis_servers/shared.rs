@@ -1,7 +1,9 @@
+//! Servers shared by all tests of a run.
+
 use idem_servers::redis::{shared_cluster, shared_lone, shared_pair, slot};
 
 #[tokio::test]
-async fn a_shared_server_is_the_same_for_all() {
+async fn a_shared_server_is_the_same_on_every_call() {
     let node = shared_lone().await;
     assert_eq!(shared_lone().await, node);
     node.run(&["SET", "shared:lone", "1"]).await;
@@ -21,6 +23,6 @@ async fn a_shared_cluster_serves_keys() {
 }
 
 #[tokio::test]
-async fn a_shared_cluster_is_used_again() {
+async fn a_shared_cluster_is_the_same_on_every_call() {
     assert_eq!(shared_cluster().await.nodes(), shared_cluster().await.nodes());
 }

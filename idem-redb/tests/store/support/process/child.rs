@@ -1,10 +1,10 @@
-//! Processes that a test starts: this very binary, running the same test in another role.
+//! Processes that a test starts: the same binary, running the same test in another role.
 
 use std::process::Command;
 
 const ROLE: &str = "IDEM_TEST_ROLE";
 
-/// What the process was started for; `None`: to run the tests.
+/// The role that the process was started in; `None` where it runs the tests.
 pub(crate) fn role() -> Option<String> {
     std::env::var(ROLE).ok()
 }

@@ -1,4 +1,4 @@
-//! Processes that a test starts, and the one that it is.
+//! Processes that a test starts, and settings of the test's own process.
 
 pub(crate) mod child;
 pub(crate) mod mount;

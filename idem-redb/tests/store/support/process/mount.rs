@@ -1,12 +1,12 @@
-//! A file system of a given size, for a test alone.
+//! A private file system of a given size for one test.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use super::child;
 
-/// Mounts `size` of memory where nobody else sees it, and runs `test` inside. `Some`: the folder, in there. `None`: it
-/// has passed.
+/// Runs `test` in a child process that has a tmpfs of `size` mounted in a namespace of its own. In the child: the
+/// folder of that tmpfs. In the parent: `None`, once the child has passed.
 pub(crate) fn inside(test: &str, size: &str) -> Option<PathBuf> {
     if let Some(folder) = child::role() {
         return Some(folder.into());
@@ -22,12 +22,11 @@ pub(crate) fn inside(test: &str, size: &str) -> Option<PathBuf> {
         .envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))))
         .output()
         .expect("this test needs `unshare` (util-linux)");
-    let (said, complained) =
-        (String::from_utf8_lossy(&inside.stdout), String::from_utf8_lossy(&inside.stderr));
+    let (stdout, stderr) = (String::from_utf8_lossy(&inside.stdout), String::from_utf8_lossy(&inside.stderr));
     assert!(
-        inside.status.success() && said.contains("1 passed"),
-        "it failed, or a tmpfs may not be mounted here (it needs user namespaces):\n{said}\n{complained}"
+        inside.status.success() && stdout.contains("1 passed"),
+        "it failed, or a tmpfs may not be mounted here (it needs user namespaces):\n{stdout}\n{stderr}"
     );
-    print!("{said}");
+    print!("{stdout}");
     None
 }

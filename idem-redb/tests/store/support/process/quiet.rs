@@ -1,9 +1,9 @@
-//! Panics that are meant to happen, and that the store catches.
+//! Expected panics, which the store catches.
 
 use std::panic;
 use std::sync::Once;
 
-/// redb asserts what a damaged file breaks. Those panics are not printed from now on; all others are.
+/// A damaged file makes redb's own assertions fail. Their panics are not printed from now on; all others are.
 pub(crate) fn let_redb_panic_quietly() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

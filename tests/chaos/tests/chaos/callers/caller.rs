@@ -1,4 +1,4 @@
-//! The store's calls, recorded.
+//! Calls to the store, recorded in the history.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::judge::history::{Answer, Call, Digest, Event, History, Micros, Saved, Token, now, owner};
 
-/// The maker of calls: one worker on one store.
+/// Makes the calls of one worker on one store, and records them.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) store: RedisStore,
@@ -23,7 +23,7 @@ pub(crate) struct Caller {
     pub(crate) worker: u32,
     /// Whether the store confirms replays.
     pub(crate) confirms: bool,
-    /// Names the keys of this round.
+    /// The prefix of the keys of this round.
     pub(crate) label: String,
 }
 
@@ -36,13 +36,13 @@ impl Caller {
         self.store.redis_key(&self.key(number))
     }
 
-    /// The lease, where one is acquired, and what was answered.
+    /// The lease, if one was acquired, and the answer.
     pub(crate) async fn lock(
         &self,
         number: u32,
         fingerprint: u8,
         claim: &Claim,
-        patience: Option<Duration>,
+        cancel_after: Option<Duration>,
     ) -> (Option<Lease>, Answer) {
         let key = self.key(number);
         let call = Call::Lock {
@@ -54,7 +54,7 @@ impl Caller {
         let print = Fingerprint::builder("chaos").part([fingerprint]).finish();
         let mut lease = None;
         let answer = self
-            .taken_down(number, call, patience, self.store.lock(&key, &print, claim), |outcome| match outcome
+            .record(number, call, cancel_after, self.store.lock(&key, &print, claim), |outcome| match outcome
             {
                 LockAnswer::Acquired(acquired) => {
                     let checkpoint = acquired.checkpoint();
@@ -81,8 +81,10 @@ impl Caller {
 
     pub(crate) async fn renew(&self, number: u32, lease: &Lease, duration: Duration) -> Answer {
         let call = Call::Renew(lease.token().into());
-        self.taken_down(number, call, None, self.store.renew(lease, duration), |effect| told(lease, effect))
-            .await
+        self.record(number, call, None, self.store.renew(lease, duration), |effect| {
+            effect_answer(lease, effect)
+        })
+        .await
     }
 
     pub(crate) async fn checkpoint(
@@ -96,7 +98,7 @@ impl Caller {
         let progress = Bytes::from(format!("step {step} of {token:?}"));
         let call = Call::Checkpoint(token, Saved { step, bytes: Digest::of(&progress) });
         let sent = self.store.checkpoint(lease, step, progress, duration);
-        self.taken_down(number, call, None, sent, |effect| told(lease, effect)).await
+        self.record(number, call, None, sent, |effect| effect_answer(lease, effect)).await
     }
 
     pub(crate) async fn complete(
@@ -105,7 +107,7 @@ impl Caller {
         lease: &Lease,
         value: Bytes,
         retention: Duration,
-        patience: Option<Duration>,
+        cancel_after: Option<Duration>,
     ) -> Answer {
         let call = Call::Complete {
             token: lease.token().into(),
@@ -113,17 +115,20 @@ impl Caller {
             retention: u64::try_from(retention.as_micros()).unwrap(),
         };
         let sent = self.store.complete(lease, Outcome::Value(value), retention);
-        self.taken_down(number, call, patience, sent, |effect| told(lease, effect)).await
+        self.record(number, call, cancel_after, sent, |effect| effect_answer(lease, effect)).await
     }
 
-    pub(crate) async fn release(&self, number: u32, lease: &Lease, patience: Option<Duration>) -> Answer {
+    pub(crate) async fn release(&self, number: u32, lease: &Lease, cancel_after: Option<Duration>) -> Answer {
         let call = Call::Release(lease.token().into());
-        self.taken_down(number, call, patience, self.store.release(lease), |effect| told(lease, effect)).await
+        self.record(number, call, cancel_after, self.store.release(lease), |effect| {
+            effect_answer(lease, effect)
+        })
+        .await
     }
 
     pub(crate) async fn get(&self, number: u32) -> Answer {
         let key = self.key(number);
-        self.taken_down(number, Call::Get, None, self.store.get(&key), |record| match record {
+        self.record(number, Call::Get, None, self.store.get(&key), |record| match record {
             None => Answer::Nothing,
             Some(Record { token, state: State::Completed(completed), .. }) => {
                 Answer::Found(token.into(), Some(Digest::of_outcome(&completed.outcome)))
@@ -136,26 +141,27 @@ impl Caller {
     pub(crate) async fn settled(&self, number: u32, longest: Duration) -> Answer {
         let key = self.key(number);
         let call = Call::Settled(u64::try_from(longest.as_micros()).unwrap());
-        self.taken_down(number, call, None, self.store.settled(&key, longest), Answer::Settled).await
+        self.record(number, call, None, self.store.settled(&key, longest), Answer::Settled).await
     }
 
-    /// With `patience`, the call is dropped after that time, as by a caller that is cancelled.
-    async fn taken_down<T>(
+    /// Awaits `call` and adds it to the history. With `cancel_after`, its future is dropped after that time, as by
+    /// a caller that is cancelled.
+    async fn record<T>(
         &self,
         key: u32,
         call: Call,
-        patience: Option<Duration>,
+        cancel_after: Option<Duration>,
         sent: impl Future<Output = Result<T, Error>>,
         answer: impl FnOnce(T) -> Answer,
     ) -> Answer {
         let begin = now();
-        let told = match patience {
-            Some(patience) => timeout(patience, sent).await.ok(),
+        let result = match cancel_after {
+            Some(cancel_after) => timeout(cancel_after, sent).await.ok(),
             None => Some(sent.await),
         };
-        let answer = match told {
+        let answer = match result {
             None => Answer::Unknown,
-            Some(Ok(told)) => answer(told),
+            Some(Ok(result)) => answer(result),
             Some(Err(error)) if matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable) => {
                 Answer::Unknown
             }
@@ -171,11 +177,11 @@ pub(crate) fn key(label: &str, number: u32) -> Key {
     Key::new(&Scope::new("chaos").unwrap(), format!("{label} {number}")).unwrap()
 }
 
-/// An owner that nobody had before, in this process or another.
+/// An owner that is unique across processes.
 pub(crate) fn new_owner() -> Owner {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut bytes = [0; 16];
-    // The history tells owners apart by the first half.
+    // The history keeps only the first half of an owner, so that half must be unique.
     let random = *Owner::random().unwrap().as_bytes();
     bytes[..6].copy_from_slice(&random[..6]);
     bytes[6..8].copy_from_slice(&COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes()[6..]);
@@ -183,15 +189,15 @@ pub(crate) fn new_owner() -> Owner {
     Owner::from_bytes(bytes)
 }
 
-fn told(lease: &Lease, effect: Effect) -> Answer {
+fn effect_answer(lease: &Lease, effect: Effect) -> Answer {
     match effect {
         Effect::Applied => Answer::Applied { until: valid_until(lease) },
         Effect::Lost(reason) => Answer::Lost(reason.into()),
     }
 }
 
-/// The clock is read first: what the lease says afterwards can only make it earlier. 0 where it is over, since a lease does
-/// not tell since when.
+/// Until when `lease` is valid. The clock is read before the remaining time, so that any delay between the two
+/// makes the result earlier, never later. 0 for a lease that is over: a lease does not report since when.
 fn valid_until(lease: &Lease) -> Micros {
     let now = now();
     let left = lease.remaining();
@@ -199,7 +205,7 @@ fn valid_until(lease: &Lease) -> Micros {
 }
 
 #[test]
-fn a_lease_that_was_over_when_it_was_told_is_not_claimed_to_have_lasted_until_then() {
+fn a_lease_that_is_already_over_claims_no_time() {
     let sent = Sent::now(&SystemClock::shared());
     let lease_of = |duration| {
         let claim = Claim { owner: new_owner(), lease: duration, retention: Duration::from_secs(1) };

@@ -1,4 +1,5 @@
-//! Callers on the other side of a cut: a process of its own, since it must live in another network.
+//! Callers on the inner side of a partition. They run in a process of their own, since they need another network
+//! namespace.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
@@ -13,13 +14,13 @@ use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
 use crate::callers::load::{Load, cluster_config};
-use crate::callers::worker::Ground;
+use crate::callers::worker::Round;
 use crate::judge::history::{Event, Micros, read, write};
 
 const TASK: &str = "IDEM_CHAOS_INSIDE";
 const READY: &str = "the callers inside are at work";
 
-/// What the process is to do.
+/// What the other process is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Task {
     pub(crate) servers: Vec<SocketAddr>,
@@ -29,22 +30,23 @@ pub(crate) struct Task {
     pub(crate) begun: Micros,
     /// Whether its store confirms what it replays.
     pub(crate) confirms: bool,
-    /// The only slots whose masters stay in reach.
+    /// The slots whose masters stay reachable; the callers use no others.
     pub(crate) slots: RangeInclusive<u16>,
     pub(crate) history: PathBuf,
 }
 
-/// The callers of the other side. They end when this is dropped.
+/// The process with the callers inside. Dropping it ends them.
 #[derive(Debug)]
 pub(crate) struct Inside {
     child: Child,
-    line: Option<ChildStdin>,
+    stdin: Option<ChildStdin>,
     history: PathBuf,
     _folder: TempDir,
 }
 
 impl Inside {
-    /// Runs this binary's `test` by `prefix`, which must call [`work`] first, and waits until it is at work.
+    /// Runs this binary's `test`, which must first call [`work`], by the command `prefix`, and waits until its
+    /// callers have begun.
     pub(crate) async fn start(test: &str, prefix: &[&str], mut task: Task) -> Self {
         let folder = tempfile::tempdir().unwrap();
         task.history = folder.path().join("history");
@@ -54,12 +56,12 @@ impl Inside {
         command.args(words).args([test, "--exact", "--nocapture", "--include-ignored"]);
         command.env(TASK, serde_json::to_string(&task).unwrap());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (line, output) = (child.stdin.take(), child.stdout.take().unwrap());
-        let inside = Self { child, line, history: task.history, _folder: folder };
+        let (stdin, output) = (child.stdin.take(), child.stdout.take().unwrap());
+        let inside = Self { child, stdin, history: task.history, _folder: folder };
         let ready = spawn_blocking(move || {
             let mut lines = BufReader::new(output).lines().map(Result::unwrap);
             let ready = lines.any(|line| line.contains(READY));
-            // Goes on reading, so that the process can go on writing.
+            // Drained until the process ends: a full pipe would block it.
             std::thread::spawn(move || lines.for_each(drop));
             ready
         });
@@ -67,9 +69,9 @@ impl Inside {
         inside
     }
 
-    /// Lets them see that calls succeed again, ends them, and gives what they did.
+    /// Waits until calls inside succeed again, ends the callers, and returns their history.
     pub(crate) async fn finish(mut self) -> Vec<Event> {
-        drop(self.line.take());
+        drop(self.stdin.take());
         spawn_blocking(move || {
             let status = self.child.wait().unwrap();
             assert!(status.success(), "the callers inside failed: {status}");
@@ -87,21 +89,21 @@ impl Drop for Inside {
     }
 }
 
-/// What this process was started for, if it was.
+/// The task of this process, where it was started by [`Inside::start`].
 pub(crate) fn task() -> Option<Task> {
     std::env::var(TASK).ok().map(|task| serde_json::from_str(&task).unwrap())
 }
 
-/// Does it, until the standard input ends.
+/// Runs the callers of `task` until the standard input ends.
 pub(crate) async fn work(task: Task) {
     let mut config = cluster_config(&task.servers, task.acks.map(Acks::Count));
     config.confirm_replays = task.confirms;
-    let ground = Ground { begun: task.begun, slots: Some(task.slots), ..Ground::new() };
-    let mut load = Load::begin(vec![config], &task.label, task.seed, ground).await;
+    let round = Round { begun: task.begun, slots: Some(task.slots), ..Round::new() };
+    let mut load = Load::begin(vec![config], &task.label, task.seed, round).await;
     println!("{READY}");
     spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await.unwrap().unwrap();
     load.answered().await;
-    load.ground.stop.store(true, Ordering::Relaxed);
+    load.round.stop.store(true, Ordering::Relaxed);
     load.stop().await;
     write(&load.history().take(), std::fs::File::create(&task.history).unwrap());
 }

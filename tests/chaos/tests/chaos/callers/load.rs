@@ -1,4 +1,4 @@
-//! Callers at work on a store while something happens to its servers.
+//! Workers that use stores while faults happen to the servers.
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -10,33 +10,33 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::callers::caller::{Caller, new_owner};
-use crate::callers::worker::{Ground, RETENTION, work};
+use crate::callers::worker::{RETENTION, Round, work};
 use crate::judge::checker::check;
 use crate::judge::history::{Answer, History, Micros};
 use crate::judge::rules::{Reads, Report, Rules};
 use crate::rng::Rng;
 
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
-/// How late a call may be because other processes use the processor.
+/// How late a call may be because other processes use the CPU.
 const SLACK: Duration = Duration::from_secs(2);
 /// Much longer than a failover takes.
 const LONGEST_OUTAGE: Duration = Duration::from_secs(40);
 /// Workers of each store.
 const WORKERS: u32 = 12;
-/// So many keys that every master has some.
+/// Keys of one probe: enough for every master to have some.
 const PROBES: u32 = 24;
-/// Beyond the keys of the workers.
+/// The number of the first key of the probes, above those of the workers.
 const FIRST_PROBE: u32 = 1_000_000;
 
 pub(crate) struct Load {
-    pub(crate) ground: Ground,
+    pub(crate) round: Round,
     callers: Vec<Caller>,
     tasks: JoinSet<()>,
     history: History,
     probes: u32,
 }
 
-/// Time limits that fit a failover of a test: each call may end before it is over.
+/// Time limits that suit the failovers of these tests: a call may fail before a failover is complete.
 pub(crate) fn limits(mut config: RedisConfig, acks: Option<Acks>) -> RedisConfig {
     config.acks = acks;
     config.call_timeout = CALL_TIMEOUT;
@@ -53,13 +53,12 @@ pub(crate) fn cluster_config(servers: &[SocketAddr], acks: Option<Acks>) -> Redi
 }
 
 impl Load {
-    /// Opens a store for each of `configs` and sets workers on it. The keys of rounds with another `label` are
-    /// others.
-    pub(crate) async fn begin(configs: Vec<RedisConfig>, label: &str, seed: u64, ground: Ground) -> Self {
+    /// Opens a store for each of `configs` and starts its workers. Rounds with different `label`s use different keys.
+    pub(crate) async fn begin(configs: Vec<RedisConfig>, label: &str, seed: u64, round: Round) -> Self {
         let history = History::default();
         let mut rng = Rng::new(seed);
         let mut load =
-            Self { ground, callers: Vec::new(), tasks: JoinSet::new(), history: history.clone(), probes: 0 };
+            Self { round, callers: Vec::new(), tasks: JoinSet::new(), history: history.clone(), probes: 0 };
         for (number, config) in (0..).zip(configs) {
             let confirms = config.confirm_replays;
             let store = RedisStore::open(config).await.unwrap();
@@ -67,24 +66,24 @@ impl Load {
             let first = Caller { store, history, label, confirms, worker: number * 100 };
             for worker in 1..=WORKERS {
                 let caller = Caller { worker: first.worker + worker, ..first.clone() };
-                load.tasks.spawn(work(caller, load.ground.clone(), Rng::new(rng.next())));
+                load.tasks.spawn(work(caller, load.round.clone(), Rng::new(rng.next())));
             }
             load.callers.push(first);
         }
         load
     }
 
-    /// Of a key of the workers.
+    /// The name in Redis of a key of the workers.
     pub(crate) fn redis_key(&self, key: u32) -> String {
         self.callers[0].redis_key(key)
     }
 
-    /// Lets them work for so long.
+    /// Lets the workers run for `millis` milliseconds.
     pub(crate) async fn run(&self, millis: u64) {
         sleep(Duration::from_millis(millis)).await;
     }
 
-    /// One more caller, by the first store.
+    /// A caller of the first store, for calls besides those of the workers.
     pub(crate) fn caller(&self) -> &Caller {
         &self.callers[0]
     }
@@ -93,10 +92,10 @@ impl Load {
         &self.history
     }
 
-    /// Waits until calls for keys of all masters succeed by every store, which nobody opened again.
+    /// Waits until every store completes keys of all masters again, without having been reopened.
     ///
     /// # Panics
-    /// When they do not.
+    /// When one does not.
     pub(crate) async fn answered(&mut self) {
         let keys = FIRST_PROBE + self.probes..FIRST_PROBE + self.probes + PROBES;
         self.probes += PROBES;
@@ -111,7 +110,7 @@ impl Load {
         }
     }
 
-    /// Ends the work, looks at every key once more, and judges.
+    /// Stops the workers, reads every key once more, and checks the history.
     pub(crate) async fn finish(mut self, reads: Reads) -> Report {
         self.stop().await;
         self.sweep().await;
@@ -119,17 +118,17 @@ impl Load {
         check(&self.history.take(), Rules { longest_call, reads })
     }
 
-    /// Ends the work.
+    /// Stops the workers.
     pub(crate) async fn stop(&mut self) {
-        self.ground.stop.store(true, Ordering::Relaxed);
+        self.round.stop.store(true, Ordering::Relaxed);
         while let Some(ended) = self.tasks.join_next().await {
             ended.unwrap();
         }
     }
 
-    /// What was accepted is still there, and what was lost is found.
+    /// Reads and locks every key, so that the history shows whatever was lost.
     async fn sweep(&self) {
-        let keys = self.ground.keys();
+        let keys = self.round.keys();
         let mut sweeps = JoinSet::new();
         for lane in 0..16 {
             let caller = self.callers[0].clone();
@@ -144,7 +143,7 @@ impl Load {
     }
 }
 
-/// Whether a key nobody else asks for is locked and completed, by however many calls.
+/// Locks and completes a key that no other caller uses. Whether it is completed now, by this call or an earlier one.
 pub(crate) async fn probe(caller: &Caller, key: u32) -> bool {
     let claim = claim();
     let (lease, answer) = caller.lock(key, 0, &claim, None).await;
@@ -157,7 +156,7 @@ fn claim() -> Claim {
     Claim { owner: new_owner(), lease: Duration::from_millis(500), retention: RETENTION }
 }
 
-/// In seconds, for people.
+/// In seconds, for messages.
 pub(crate) fn seconds(micros: Micros) -> String {
     format!("{:.2} s", Duration::from_micros(micros).as_secs_f64())
 }

@@ -1,4 +1,4 @@
-//! Who calls the store in a round, from this process or from another one.
+//! The callers of the store in a round, in this process or in another one.
 
 pub(crate) mod caller;
 pub(crate) mod inside;

@@ -1,4 +1,5 @@
-//! What a caller does throughout a round: lock keys, hold them, end them, and ask again where no answer came.
+//! What a worker does throughout a round: lock keys, hold them, complete or release them, and resend calls whose effect
+//! is unknown.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -14,32 +15,32 @@ use crate::callers::caller::{Caller, new_owner};
 use crate::judge::history::{Answer, Micros, now};
 use crate::rng::Rng;
 
-/// How often a call is sent again whose effect is unknown.
+/// How often a call is sent while its effect is unknown.
 const TRIES: u32 = 4;
 /// Longer than any round.
 pub(crate) const RETENTION: Duration = Duration::from_mins(5);
-/// Keys of this residue are forgotten within a round, and asked for again.
-const FORGOTTEN: u32 = 8;
+/// Keys divisible by this have a short retention: they expire within a round, and are used again.
+const SHORT_LIVED: u32 = 8;
 /// New keys a second.
 const NEW_KEYS: u64 = 120;
-/// A holder with a longer lease does not sleep past it: the round would be over.
+/// A holder with a longer lease does not sleep past it, since the round would be over first.
 const LONGEST_SLEEP: Duration = Duration::from_secs(2);
-/// How many keys are new at one time.
+/// How many of the latest keys count as new.
 const NEW: u64 = 40;
 
 /// What the workers of a round share.
 #[derive(Debug, Clone)]
-pub(crate) struct Ground {
+pub(crate) struct Round {
     /// When the round began: the keys in use follow from the time since.
     pub(crate) begun: Micros,
     pub(crate) stop: Arc<AtomicBool>,
     /// Percentage of holders that sleep past their lease.
     pub(crate) sleepers: u64,
-    /// No keys but of these slots; all without.
+    /// The workers use only keys in these slots; any keys if `None`.
     pub(crate) slots: Option<RangeInclusive<u16>>,
 }
 
-impl Ground {
+impl Round {
     pub(crate) fn new() -> Self {
         Self { begun: now(), stop: Arc::default(), sleepers: 5, slots: None }
     }
@@ -53,7 +54,7 @@ impl Ground {
         u32::try_from((now() - self.begun) * NEW_KEYS / 1_000_000 + NEW).unwrap()
     }
 
-    /// A new key, or any from before.
+    /// Mostly one of the new keys, else any key.
     fn key(&self, rng: &mut Rng) -> u32 {
         let keys = u64::from(self.keys());
         let key = if rng.percent(60) { keys - 1 - rng.below(NEW) } else { rng.below(keys) };
@@ -62,9 +63,9 @@ impl Ground {
 }
 
 /// Works until the round is over.
-pub(crate) async fn work(caller: Caller, ground: Ground, mut rng: Rng) {
-    let mut worker = Worker { caller, rng: Rng::new(rng.next()), ground };
-    while !worker.ground.is_over() {
+pub(crate) async fn work(caller: Caller, round: Round, mut rng: Rng) {
+    let mut worker = Worker { caller, rng: Rng::new(rng.next()), round };
+    while !worker.round.is_over() {
         worker.one_key().await;
         sleep(Duration::from_micros(rng.below(6_000))).await;
     }
@@ -72,7 +73,7 @@ pub(crate) async fn work(caller: Caller, ground: Ground, mut rng: Rng) {
 
 struct Worker {
     caller: Caller,
-    ground: Ground,
+    round: Round,
     rng: Rng,
 }
 
@@ -92,10 +93,10 @@ impl Worker {
             return;
         };
         if self.rng.percent(5) {
-            // The same `lock` again.
+            // Resends the same `lock`.
             self.caller.lock(key, fingerprint, &claim, None).await;
         }
-        if lease.remaining() < LONGEST_SLEEP && self.rng.percent(self.ground.sleepers) {
+        if lease.remaining() < LONGEST_SLEEP && self.rng.percent(self.round.sleepers) {
             sleep(lease.remaining() + Duration::from_millis(self.rng.below(300))).await;
         }
         let mut step = lease.checkpoint().map_or(0, |saved| saved.step);
@@ -114,8 +115,8 @@ impl Worker {
 
     fn key(&mut self) -> u32 {
         loop {
-            let key = self.ground.key(&mut self.rng);
-            let Some(slots) = &self.ground.slots else { return key };
+            let key = self.round.key(&mut self.rng);
+            let Some(slots) = &self.round.slots else { return key };
             if slots.contains(&slot(self.caller.redis_key(key).as_bytes())) {
                 return key;
             }
@@ -123,7 +124,7 @@ impl Worker {
     }
 
     fn claim(&mut self, key: u32) -> Claim {
-        let (lease, retention) = if key.is_multiple_of(FORGOTTEN) {
+        let (lease, retention) = if key.is_multiple_of(SHORT_LIVED) {
             (Duration::from_millis(300), Duration::from_millis(700 + self.rng.below(600)))
         } else {
             (Duration::from_millis(self.rng.pick(&[250, 1_500, 8_000])), RETENTION)
@@ -133,12 +134,12 @@ impl Worker {
 
     async fn lock(&mut self, key: u32, fingerprint: u8, claim: &Claim) -> Option<Lease> {
         for _ in 0..TRIES {
-            let patience = self.patience();
-            let (lease, answer) = self.caller.lock(key, fingerprint, claim, patience).await;
+            let cancel_after = self.cancel_after();
+            let (lease, answer) = self.caller.lock(key, fingerprint, claim, cancel_after).await;
             if answer != Answer::Unknown {
                 return lease;
             }
-            if self.ground.is_over() {
+            if self.round.is_over() {
                 break;
             }
         }
@@ -147,12 +148,12 @@ impl Worker {
 
     async fn end(&mut self, key: u32, lease: &Lease, claim: &Claim) {
         match self.rng.below(10) {
-            // Abandoned: somebody takes over when the lease is over.
+            // Abandoned: another worker takes over when the lease is over.
             0 => {}
             1 | 2 => {
                 for _ in 0..TRIES {
-                    let patience = self.patience();
-                    if self.caller.release(key, lease, patience).await != Answer::Unknown {
+                    let cancel_after = self.cancel_after();
+                    if self.caller.release(key, lease, cancel_after).await != Answer::Unknown {
                         return;
                     }
                 }
@@ -164,11 +165,11 @@ impl Worker {
     async fn complete(&mut self, key: u32, lease: &Lease, claim: &Claim) {
         let value = self.value();
         for _ in 0..TRIES {
-            let patience = self.patience();
-            match self.caller.complete(key, lease, value.clone(), claim.retention, patience).await {
+            let cancel_after = self.cancel_after();
+            match self.caller.complete(key, lease, value.clone(), claim.retention, cancel_after).await {
                 Answer::Unknown => {}
                 Answer::Applied { .. } if self.rng.percent(10) => {
-                    // Accepted once: other bytes change nothing.
+                    // A completed key ignores a second completion with other bytes.
                     let other = self.value();
                     self.caller.complete(key, lease, other, claim.retention, None).await;
                     return;
@@ -185,8 +186,8 @@ impl Worker {
         value.into()
     }
 
-    /// Some callers are cancelled.
-    fn patience(&mut self) -> Option<Duration> {
+    /// After how long a call is cancelled, for the few calls that are.
+    fn cancel_after(&mut self) -> Option<Duration> {
         self.rng.percent(2).then(|| Duration::from_micros(self.rng.below(3_000)))
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the contract allows a history. A pure function from a history to its violations.
+//! Decides whether the contract allows a history: a pure function from a history to its violations.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -27,16 +27,16 @@ pub(crate) fn check(history: &[Event], rules: Rules) -> Report {
             attempts,
             claims,
             fingerprints,
-            told: BTreeSet::new(),
+            reported: BTreeSet::new(),
             report: &mut report,
         };
         of_key.claims_exclude_each_other();
         for event in of_key.events.clone() {
             of_key.count(event);
-            of_key.is_not_covered_by_another(event);
+            of_key.is_outside_the_claims_of_others(event);
             of_key.holder_is_not_denied(event);
             of_key.replay_is_what_was_accepted(event);
-            of_key.attempt_before_is_remembered(event);
+            of_key.earlier_attempt_is_remembered(event);
             of_key.checkpoint_was_saved(event);
             of_key.is_up_to_date(event);
         }
@@ -55,8 +55,8 @@ struct OfKey<'a> {
     attempts: BTreeMap<Token, Attempt>,
     claims: Vec<Claim>,
     fingerprints: HashMap<u64, u8>,
-    /// Each pair of tokens is reported once.
-    told: BTreeSet<(Rule, Token, Token)>,
+    /// Each pair of tokens is reported once a rule.
+    reported: BTreeSet<(Rule, Token, Token)>,
     report: &'a mut Report,
 }
 
@@ -65,14 +65,15 @@ impl OfKey<'_> {
         for (number, first) in self.claims.clone().iter().enumerate() {
             for second in self.claims.clone().iter().skip(number + 1) {
                 if first.token != second.token && first.overlaps(second) {
-                    self.tell_of(rule_of(first.kind, second.kind), first, second.token, second);
+                    self.report_pair(rule_of(first.kind, second.kind), first, second.token, second);
                 }
             }
         }
     }
 
-    /// Who is told that a call under it applied held the key at some time between its begin and its end.
-    fn is_not_covered_by_another(&mut self, event: &Event) {
+    /// A token whose call succeeded held or completed the key at some moment between the begin and the end of the
+    /// call. No claim of another token may cover all of that time.
+    fn is_outside_the_claims_of_others(&mut self, event: &Event) {
         let (kind, token) = match (&event.call, &event.answer) {
             (Call::Lock { .. }, Answer::Acquired { token, .. })
             | (
@@ -82,7 +83,7 @@ impl OfKey<'_> {
             (Call::Complete { token, .. }, Answer::Applied { .. }) => (Kind::Completed, *token),
             _ => return,
         };
-        // One sent again is answered as the first, which may have been done long ago.
+        // A `complete` that is sent again gets the answer of the first one, which may have taken effect long ago.
         let begin = match kind {
             Kind::Completed => self.attempts[&token].completes.iter().map(|(begin, ..)| *begin).min(),
             Kind::Holds => None,
@@ -90,7 +91,7 @@ impl OfKey<'_> {
         let begin = begin.unwrap_or(event.begin).min(event.begin);
         for claim in self.claims.clone() {
             if claim.token != token && claim.covers(begin, event.end) {
-                self.tell_of(rule_of(claim.kind, kind), &claim, token, event);
+                self.report_pair(rule_of(claim.kind, kind), &claim, token, event);
             }
         }
     }
@@ -99,15 +100,15 @@ impl OfKey<'_> {
         let (Some(token), Answer::Lost(reason)) = (event.call.token(), &event.answer) else { return };
         let Some(attempt) = self.attempts.get(&token) else { return };
         let covered = |(from, until): &(Micros, Micros)| *from <= event.begin && event.end <= *until;
-        if attempt.is_silent_until(event.end, event.begin) && attempt.held.iter().any(covered) {
-            self.tell(Rule::LostLease, event);
+        if attempt.sent_no_end_before(event.end, event.begin) && attempt.held.iter().any(covered) {
+            self.report(Rule::LostLease, event);
         }
         let sent_again = matches!(event.call, Call::Complete { .. });
         let completed = |claim: &Claim| {
             claim.token == token && claim.kind == Kind::Completed && claim.covers(event.begin, event.end)
         };
         if self.claims.iter().any(completed) && (sent_again || *reason != Reason::Completed) {
-            self.tell(Rule::LostCompletion, event);
+            self.report(Rule::LostCompletion, event);
         }
     }
 
@@ -116,7 +117,7 @@ impl OfKey<'_> {
             (Call::Lock { owner, .. }, Answer::Replayed(token, bytes)) => {
                 // Each owner asks with one fingerprint.
                 if self.fingerprints.get(owner) != self.fingerprints.get(&token.owner) {
-                    self.tell(Rule::WrongFingerprint, event);
+                    self.report(Rule::WrongFingerprint, event);
                 }
                 (token, bytes)
             }
@@ -129,17 +130,17 @@ impl OfKey<'_> {
             _ => false,
         });
         if !sent || differs {
-            self.tell(Rule::WrongOutcome, event);
+            self.report(Rule::WrongOutcome, event);
         }
     }
 
-    /// A record outlives its lease by the retention: who takes over gets the next number, a higher sequence, the
-    /// checkpoint. Only where nobody may have ended the record meanwhile.
-    fn attempt_before_is_remembered(&mut self, event: &Event) {
+    /// A record outlives its lease by the retention, so a takeover gets the next attempt number, a higher sequence and
+    /// the checkpoint. Checked only where no call may have ended the record in between.
+    fn earlier_attempt_is_remembered(&mut self, event: &Event) {
         let Answer::Acquired { token, attempt, saved, .. } = &event.answer else { return };
         for (before, known) in &self.attempts {
-            let Some((number, told)) = known.acquired else { continue };
-            let lives = told <= event.begin && event.end < known.last_held() + known.retention;
+            let Some((number, acquired)) = known.acquired else { continue };
+            let lives = acquired <= event.begin && event.end < known.last_held() + known.retention;
             let ended = |other: &&Event| {
                 let ends = matches!(other.call, Call::Complete { .. } | Call::Release(_));
                 ends && other.begin < event.end
@@ -149,7 +150,7 @@ impl OfKey<'_> {
             }
             let step = saved.map(|saved| saved.step);
             if *attempt <= number || token.sequence <= before.sequence || step < known.saved {
-                self.tell(Rule::ForgottenAttempt, event);
+                self.report(Rule::ForgottenAttempt, event);
                 return;
             }
         }
@@ -162,7 +163,7 @@ impl OfKey<'_> {
             _ => false,
         };
         if !self.events.iter().any(sends) {
-            self.tell(Rule::WrongCheckpoint, event);
+            self.report(Rule::WrongCheckpoint, event);
         }
     }
 
@@ -190,7 +191,7 @@ impl OfKey<'_> {
         if !is_fresh {
             self.report.stale += 1;
             if self.rules.reads == Reads::AreFresh {
-                self.tell(Rule::StaleRead, event);
+                self.report(Rule::StaleRead, event);
             }
         }
     }
@@ -207,21 +208,21 @@ impl OfKey<'_> {
         self.report.replays += usize::from(matches!(event.answer, Answer::Replayed(..)));
         let waits = if let Call::Settled(longest) = event.call { longest } else { 0 };
         if event.end - event.begin > self.rules.longest_call + waits {
-            self.tell(Rule::Slow, event);
+            self.report(Rule::Slow, event);
         }
         if matches!(event.answer, Answer::Failed(_)) {
-            self.tell(Rule::Failed, event);
+            self.report(Rule::Failed, event);
         }
     }
 
-    fn tell(&mut self, rule: Rule, event: &Event) {
+    fn report(&mut self, rule: Rule, event: &Event) {
         let what = format!("{event:?}");
         self.report.violations.push(Violation { rule, key: self.key, what });
     }
 
-    fn tell_of(&mut self, rule: Rule, claim: &Claim, token: Token, by: &impl fmt::Debug) {
+    fn report_pair(&mut self, rule: Rule, claim: &Claim, token: Token, by: &impl fmt::Debug) {
         let pair = (claim.token.min(token), claim.token.max(token));
-        if self.told.insert((rule, pair.0, pair.1)) {
+        if self.reported.insert((rule, pair.0, pair.1)) {
             let what = format!("{claim:?} against {by:?}");
             self.report.violations.push(Violation { rule, key: self.key, what });
         }
@@ -229,7 +230,7 @@ impl OfKey<'_> {
 }
 
 impl Call {
-    /// Under which token it is made.
+    /// The token under which it is made.
     fn token(&self) -> Option<Token> {
         match self {
             Self::Renew(token)

@@ -1,4 +1,4 @@
-//! Each rule of the checker, on histories made by hand: what it finds, and what it must not find.
+//! Each rule of the checker, on handmade histories: what it finds, and what it must not find.
 
 use crate::judge::checker::check;
 use crate::judge::history::{Answer, Call, Digest, Event, Micros, Reason, Saved, Token};
@@ -16,7 +16,7 @@ fn rules(history: &[Event], reads: Reads) -> Vec<Rule> {
     rules
 }
 
-/// Whichever order the events were taken down in.
+/// The rules violated, whichever order the events were recorded in.
 fn found(history: &[Event]) -> Vec<Rule> {
     let found = rules(history, Reads::MayBeStale);
     let reversed: Vec<_> = history.iter().rev().cloned().collect();
@@ -57,7 +57,7 @@ fn release(token: Token, at: (Micros, Micros), answer: Answer) -> Event {
 }
 
 #[test]
-fn an_ordinary_life_is_no_violation() {
+fn an_ordinary_history_is_no_violation() {
     let history = [
         acquired(A, (0, 10), 100),
         lock(B, (20, 30), Answer::InProgress),
@@ -90,7 +90,7 @@ fn a_second_holder_is_found_while_the_first_lease_is_live() {
 }
 
 #[test]
-fn a_holder_after_the_lease_or_after_a_release_is_none() {
+fn a_holder_after_the_lease_or_after_a_release_is_no_violation() {
     assert_eq!(found(&[acquired(A, (0, 10), 100), acquired(B, (90, 110), 200)]), []);
     for answer in [applied(), Answer::Unknown] {
         let history = [acquired(A, (0, 10), 100), release(A, (20, 30), answer), acquired(B, (21, 25), 200)];
@@ -152,7 +152,7 @@ fn the_next_generation_may_complete_again() {
         complete(B, (1_030, 1_040), 6, applied()),
     ];
     assert_eq!(found(&history), []);
-    // The time counts from the first try, which may be the one that was done.
+    // The retention counts from the first try, which may be the one that took effect.
     let resent = [
         acquired(A, (0, 10), 100),
         complete(A, (20, 30), 5, Answer::Unknown),
@@ -170,7 +170,7 @@ fn a_holder_after_an_accepted_completion_is_found() {
 }
 
 #[test]
-fn a_live_lease_that_is_told_to_be_lost_is_found() {
+fn a_live_lease_reported_as_lost_is_found() {
     let lost = |reason| Answer::Lost(reason);
     for reason in [Reason::Gone, Reason::Superseded, Reason::Released, Reason::Completed] {
         let history = [acquired(A, (0, 10), 100), event((20, 30), Call::Renew(A), lost(reason))];
@@ -262,7 +262,7 @@ fn a_checkpoint_that_is_forgotten_is_found() {
 }
 
 #[test]
-fn answers_from_before_are_found_where_they_are_not_allowed() {
+fn stale_answers_are_found_where_they_are_not_allowed() {
     let first = [acquired(A, (0, 10), 100), complete(A, (20, 30), 5, applied())];
     let other = Call::Lock { owner: 2, fingerprint: 1, retention: RETENTION, confirms: false };
     for stale in [
@@ -282,7 +282,7 @@ fn answers_from_before_are_found_where_they_are_not_allowed() {
 }
 
 #[test]
-fn slow_calls_and_unforeseen_errors_are_found() {
+fn slow_calls_and_unexpected_errors_are_found() {
     assert_eq!(found(&[lock(A, (0, 101), Answer::Unknown)]), [Rule::Slow]);
     assert_eq!(found(&[lock(A, (0, 100), Answer::Unknown)]), []);
     assert_eq!(found(&[event((0, 150), Call::Settled(50), Answer::Settled(true))]), []);

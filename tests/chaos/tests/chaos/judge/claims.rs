@@ -1,15 +1,15 @@
-//! For one key: what callers may rely on because of the answers they got, from when to when.
+//! For one key: what callers may rely on because of the answers they got, and from when to when.
 //!
-//! A claim begins when the answer is there and ends, at the latest, at the moment that the contract names,
-//! counted from before the call was sent. A holder's claim also ends with the first `complete` or `release` that
-//! it sends: from then on it relies on nothing until it is answered. So nothing is claimed that clocks, delays or
-//! unknown effects could excuse.
+//! A claim begins when the answer arrives. It ends at the latest when the contract says, counted from before the call
+//! was sent. A holder's claim also ends with the first `complete` or `release` that it sends: from then on it relies on
+//! nothing until that call is answered. A contradiction of a claim can therefore not be excused by clocks, delays or
+//! unknown effects.
 
 use std::collections::BTreeMap;
 
 use crate::judge::history::{Answer, Call, Digest, Event, Micros, Token};
 
-/// A stretch of time in which `token` was told to hold the key, or to have completed it.
+/// A span of time in which `token`, by the answers it got, holds the key or has completed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Claim {
     pub(crate) token: Token,
@@ -25,7 +25,7 @@ pub(crate) enum Kind {
 }
 
 impl Claim {
-    /// Whether all of a call lies in it: then whenever it took effect, the claim stood.
+    /// Whether all of a call lies in the claim, so that the claim stood whenever the call took effect.
     pub(crate) fn covers(&self, begin: Micros, end: Micros) -> bool {
         self.from <= begin && end <= self.until
     }
@@ -39,29 +39,29 @@ impl Claim {
 #[derive(Debug, Default)]
 pub(crate) struct Attempt {
     pub(crate) retention: u64,
-    /// The first that it was told: number of the attempt, end of the `lock`.
+    /// The number of the attempt, and the end of the first `lock` that acquired it.
     pub(crate) acquired: Option<(u32, Micros)>,
-    /// Each stretch as it was told, with no regard to what the holder did in it.
+    /// Each span of validity as it was granted, regardless of what the holder did in it.
     pub(crate) held: Vec<(Micros, Micros)>,
-    /// Begins of the calls by which it ended the attempt, answered or not.
+    /// The begins of the calls that end the attempt, answered or not.
     pub(crate) ends: Vec<Micros>,
-    /// Begin, bytes and retention of each `complete`.
+    /// The begin, bytes and retention of each `complete`.
     pub(crate) completes: Vec<(Micros, Digest, u64)>,
-    /// End of the first `complete` that was answered `Applied`, or of the first replay that was confirmed.
+    /// The end of the first `complete` that was answered `Applied`, or of the first confirmed replay.
     pub(crate) accepted: Option<Micros>,
-    /// The highest step whose checkpoint was answered `Applied`, and all that were sent.
+    /// The highest step whose checkpoint was answered `Applied`.
     pub(crate) saved: Option<u64>,
 }
 
 impl Attempt {
-    /// The last moment of which it was told that it holds the key.
+    /// The last moment at which, by the answers it got, it holds the key.
     pub(crate) fn last_held(&self) -> Micros {
         self.held.iter().map(|(_, until)| *until).max().unwrap_or(0)
     }
 
-    /// What may have become the record's outcome.
+    /// The outcomes sent before `before` that may have become the record's.
     pub(crate) fn outcomes(&self, before: Micros) -> impl Iterator<Item = Digest> {
-        // Sent again after it was accepted, it changes nothing.
+        // A `complete` sent after one was accepted changes nothing.
         let before = self.accepted.map_or(before, |accepted| accepted.min(before));
         self.completes.iter().filter(move |(begin, ..)| *begin < before).map(|(_, bytes, _)| *bytes)
     }
@@ -70,14 +70,13 @@ impl Attempt {
         self.accepted = Some(self.accepted.map_or(end, |accepted| accepted.min(end)));
     }
 
-    /// Whether the holder did nothing but what lets it hold on, until `moment`; a call that begins just then does
-    /// not count.
-    pub(crate) fn is_silent_until(&self, moment: Micros, but: Micros) -> bool {
-        self.ends.iter().all(|begin| *begin >= moment || *begin == but)
+    /// Whether the holder sent no `complete` or `release` before `moment`, apart from the call that begins at `except`.
+    pub(crate) fn sent_no_end_before(&self, moment: Micros, except: Micros) -> bool {
+        self.ends.iter().all(|begin| *begin >= moment || *begin == except)
     }
 }
 
-/// All that `events`, those of one key, tell of each token.
+/// What `events`, those of one key, show of each token.
 pub(crate) fn attempts(events: &[&Event]) -> BTreeMap<Token, Attempt> {
     let mut attempts = BTreeMap::<Token, Attempt>::new();
     for event in events {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::judge::history::{Answer, Event, Micros};
 
-/// Between `begin` and `end`, of calls for `keys`; what is not known or refused is no answer.
+/// Between `begin` and `end`, for calls of `keys`. An unknown effect or an error is no answer.
 pub(crate) fn longest_gap(history: &[Event], keys: Range<u32>, begin: Micros, end: Micros) -> Micros {
     let is_answer = |event: &&Event| {
         keys.contains(&event.key) && !matches!(event.answer, Answer::Unknown | Answer::Failed(_))

@@ -1,4 +1,4 @@
-//! What was called and answered, when.
+//! The history of a round: which calls were made, when, and what they returned.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{BufRead, Write};
@@ -8,7 +8,7 @@ use idem_core::{LostReason, Outcome};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-/// Microseconds of the machine's monotonic clock, which all its processes read alike.
+/// Microseconds of the machine's monotonic clock, which is the same for all processes.
 pub(crate) type Micros = u64;
 
 pub(crate) fn now() -> Micros {
@@ -16,7 +16,7 @@ pub(crate) fn now() -> Micros {
     u64::try_from(time.tv_sec).unwrap() * 1_000_000 + u64::try_from(time.tv_nsec).unwrap() / 1_000
 }
 
-/// One call, from before it was made until after it was answered.
+/// One call, from just before it was made until just after it was answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Event {
     pub(crate) worker: u32,
@@ -27,7 +27,7 @@ pub(crate) struct Event {
     pub(crate) answer: Answer,
 }
 
-/// A fencing token: its sequence, and enough of its owner.
+/// A fencing token: its sequence, and the part of its owner that tells it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Token {
     pub(crate) sequence: u64,
@@ -47,7 +47,7 @@ pub(crate) fn owner(owner: &idem_core::Owner) -> u64 {
 /// Durations in microseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Call {
-    /// `confirms`: the store was told to let the replicas hold what it replays.
+    /// `confirms`: the store is configured to replay only what the replicas hold.
     Lock {
         owner: u64,
         fingerprint: u8,
@@ -63,7 +63,7 @@ pub(crate) enum Call {
     },
     Release(Token),
     Get,
-    /// For at most so long.
+    /// With the longest time to wait.
     Settled(u64),
 }
 
@@ -79,25 +79,25 @@ pub(crate) enum Answer {
         token: Token,
         attempt: u32,
         saved: Option<Saved>,
-        /// Until when the holder may rely on it: read after the answer, so never too late.
+        /// Until when the holder may rely on the lease: measured so that it is never too late.
         until: Micros,
     },
     InProgress,
-    /// To `lock`.
+    /// The answer of `lock` for a completed key.
     Replayed(Token, Digest),
     Mismatch,
     Applied {
         until: Micros,
     },
     Lost(Reason),
-    /// To `get`; without an outcome it is not completed.
+    /// The answer of `get`. Without an outcome, the record is not completed.
     Found(Token, Option<Digest>),
     Nothing,
     /// Whether nobody holds the key.
     Settled(bool),
-    /// It may have been done, or not, or may still be done: a timeout, or a call that its caller dropped.
+    /// The call timed out or was dropped: it may have taken effect, or not, or may do so later.
     Unknown,
-    /// An error that no call should meet.
+    /// An error that no call should return.
     Failed(String),
 }
 
@@ -120,7 +120,7 @@ impl From<LostReason> for Reason {
     }
 }
 
-/// Stands for the bytes in a history.
+/// A hash that stands for bytes in a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Digest(pub(crate) u64);
 
@@ -131,7 +131,7 @@ impl Digest {
         Self(hasher.finish())
     }
 
-    /// Of an outcome; every one of these tests is a value.
+    /// The digest of an outcome. These tests complete keys with values only.
     pub(crate) fn of_outcome(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Value(bytes) => Self::of(bytes),
@@ -140,7 +140,7 @@ impl Digest {
     }
 }
 
-/// Records what is called and answered.
+/// The events of a round, shared by all its callers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History(Arc<Mutex<Vec<Event>>>);
 
@@ -162,7 +162,7 @@ impl History {
     }
 }
 
-/// One line an event: how a process tells its history to another.
+/// Writes one event a line, so that another process can read the history.
 pub(crate) fn write(events: &[Event], mut to: impl Write) {
     for event in events {
         serde_json::to_writer(&mut to, event).unwrap();

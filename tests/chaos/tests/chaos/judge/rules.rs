@@ -5,13 +5,13 @@ use std::fmt;
 
 use crate::judge::history::{Event, Micros};
 
-/// What is asked of a history beyond the contract.
+/// What is required of a history beyond the contract.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     /// No call may take longer.
     pub(crate) longest_call: Micros,
-    /// Whether reads and refusals must be up to date too. A master that does not know yet that it was replaced
-    /// answers what it knows; what it answers is no claim, so that alone contradicts nothing.
+    /// Whether reads and refusals must be up to date too. A master that does not know yet that it was replaced answers
+    /// from its own state. Such an answer grants nothing, so on its own it violates nothing.
     pub(crate) reads: Reads,
 }
 
@@ -29,23 +29,23 @@ pub(crate) enum Rule {
     SecondCompletion,
     /// One token has completed a key and another holds it.
     HeldAfterCompletion,
-    /// A holder whose lease is live is told that it is lost.
+    /// A call of a holder whose lease is live reports the lease as lost.
     LostLease,
-    /// A completion is told to be accepted, and later refused.
+    /// A completion is acknowledged, and refused later.
     LostCompletion,
-    /// A replay that differs from what was accepted, or from another replay, or that nobody sent.
+    /// A replay that differs from the accepted outcome or from another replay, or whose outcome no caller sent.
     WrongOutcome,
     /// A request with another fingerprint gets an outcome.
     WrongFingerprint,
-    /// An attempt without an end is not remembered by the next one: number, sequence or checkpoint.
+    /// An attempt after an unfinished one has a wrong number, sequence or checkpoint.
     ForgottenAttempt,
-    /// A holder is given a checkpoint that nobody saved.
+    /// A holder is given a checkpoint that no caller saved.
     WrongCheckpoint,
-    /// An answer from before, where that is not allowed.
+    /// A stale answer, where that is not allowed.
     StaleRead,
     /// A call took too long.
     Slow,
-    /// An error that no call should meet.
+    /// An error that no call should return.
     Failed,
 }
 
@@ -56,27 +56,27 @@ pub(crate) struct Violation {
     pub(crate) what: String,
 }
 
-/// What a history came to.
+/// The result of checking a history.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Report {
     pub(crate) calls: usize,
-    /// Tokens that were told to hold a key.
+    /// Tokens that acquired a key.
     pub(crate) acquired: usize,
-    /// Tokens that were told to have completed one.
+    /// Tokens with an accepted completion.
     pub(crate) completed: usize,
     pub(crate) unknown: usize,
     pub(crate) replays: usize,
-    /// Completions refused because another took over.
+    /// Completions refused because another owner took over.
     pub(crate) superseded: usize,
     /// Completions accepted that were sent after the lease was over.
     pub(crate) late: usize,
-    /// Answers from before.
+    /// Stale answers.
     pub(crate) stale: usize,
     pub(crate) slowest: Micros,
-    /// In rounds that measure it: how long keys of healthy masters went without an answer.
+    /// How long keys of healthy masters went without an answer, in rounds that measure it.
     pub(crate) gap: Micros,
     pub(crate) violations: Vec<Violation>,
-    /// All that happened to the keys of violations.
+    /// All events of the keys with violations.
     pub(crate) violated: BTreeMap<u32, Vec<Event>>,
 }
 
@@ -96,7 +96,7 @@ impl Report {
         counts
     }
 
-    /// What people need to explain the first violations.
+    /// Prints what is needed to explain the first violations.
     pub(crate) fn explain(&self) {
         for violation in self.violations.iter().take(10) {
             println!("  {violation}");
@@ -109,7 +109,7 @@ impl Report {
         }
     }
 
-    /// Violations that come from something acknowledged and then forgotten.
+    /// Violations by which something acknowledged was lost.
     pub(crate) fn losses(&self) -> usize {
         let is_loss = |violation: &&Violation| !matches!(violation.rule, Rule::Slow | Rule::Failed);
         self.violations.iter().filter(is_loss).count()

@@ -1,10 +1,10 @@
-//! Masters hand over to their replicas, one after the other (`CLUSTER FAILOVER`).
+//! Masters hand over to their replicas, one after another (`CLUSTER FAILOVER`).
 
 use idem_redis::Acks;
 use idem_servers::redis::Cluster;
 
 use super::load;
-use crate::ground::cluster::{options, turn};
+use crate::environment::cluster::{options, turn};
 use crate::judge::rules::{Reads, Report};
 use crate::table::judged;
 

@@ -1,10 +1,10 @@
-//! Servers forget their scripts (`SCRIPT FLUSH`), and our connections (`CLIENT KILL`), again and again.
+//! Servers repeatedly drop their scripts (`SCRIPT FLUSH`) or the store's connections (`CLIENT KILL`).
 
 use idem_redis::Acks;
 use idem_servers::redis::Cluster;
 
 use super::load;
-use crate::ground::cluster::{options, turn};
+use crate::environment::cluster::{options, turn};
 use crate::judge::rules::{Reads, Report};
 use crate::table::judged;
 

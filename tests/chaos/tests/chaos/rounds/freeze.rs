@@ -4,7 +4,7 @@ use idem_redis::Acks;
 use idem_servers::redis::Cluster;
 
 use super::load;
-use crate::ground::cluster::{options, replaced, turn};
+use crate::environment::cluster::{options, replaced, turn};
 use crate::judge::rules::{Reads, Report};
 use crate::rng::Rng;
 use crate::table::judged;
@@ -21,7 +21,7 @@ pub(crate) async fn round(cluster: &Cluster, seed: u64, acks: Option<Acks>) -> R
     load.answered().await;
     load.run(500).await;
     cluster.wait_ok().await;
-    // It answers the waiting calls before it learns that it was replaced.
+    // The master answers the calls that were waiting before it learns that it was replaced.
     load.finish(Reads::MayBeStale).await
 }
 

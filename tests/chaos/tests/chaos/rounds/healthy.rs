@@ -1,4 +1,4 @@
-//! While one master is dead, keys of the others are answered.
+//! One master is dead; calls for keys of the others must still be answered.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -11,22 +11,22 @@ use tokio::time::sleep;
 use super::load;
 use crate::callers::caller::Caller;
 use crate::callers::load::{probe, seconds};
-use crate::callers::worker::Ground;
-use crate::ground::cluster::{options, replaced, turn, with_replicas_user};
+use crate::callers::worker::Round;
+use crate::environment::cluster::{options, replaced, turn, with_replicas_user};
 use crate::judge::gap::longest_gap;
 use crate::judge::history::{Micros, now};
 use crate::judge::rules::{Reads, Report};
 use crate::rng::Rng;
 use crate::table::judged;
 
-/// Slots of the first, second and third master, and the keys that are asked of each.
+/// The slots of the first, second and third master, and the first number of the keys that are probed on each.
 const MASTERS: [(RangeInclusive<u16>, u32); 3] =
     [(0..=5460, 2_000_000), (5461..=10922, 3_000_000), (10923..=16383, 4_000_000)];
 const PROBERS: u32 = 4;
 
-/// On a cluster in which no master has been replaced yet. In `gap`: the longest time in which no call for keys of a
-/// healthy master succeeded, less the longest in which that master did not even answer a `PING` of ours, for this
-/// machine may be busy.
+/// Kills a master of a cluster in which none has been replaced yet. `gap` of the report is the longest time in which no
+/// call for keys of a healthy master was answered, minus the longest time in which a healthy master did not answer a
+/// `PING` either: that part is due to a busy machine.
 pub(crate) async fn round(cluster: &Cluster, seed: u64, acks: Option<Acks>) -> Report {
     let mut load = load(cluster, "healthy", seed, acks).await;
     let dead = Rng::new(seed).pick(&[0, 1, 2]);
@@ -35,10 +35,10 @@ pub(crate) async fn round(cluster: &Cluster, seed: u64, acks: Option<Acks>) -> R
     for (number, (slots, keys)) in MASTERS.into_iter().enumerate() {
         for prober in 0..PROBERS {
             let first = keys + prober * 100_000;
-            probers.spawn(keep_asking(load.caller().clone(), load.ground.clone(), slots.clone(), first));
+            probers.spawn(keep_asking(load.caller().clone(), load.round.clone(), slots.clone(), first));
         }
         if number != dead {
-            pings.spawn(keep_pinging(cluster.nodes()[number].clone(), load.ground.clone()));
+            pings.spawn(keep_pinging(cluster.nodes()[number].clone(), load.round.clone()));
         }
     }
     load.run(500).await;
@@ -64,10 +64,10 @@ pub(crate) async fn round(cluster: &Cluster, seed: u64, acks: Option<Acks>) -> R
     Report { gap: gap.saturating_sub(silent), ..load.finish(Reads::AreFresh).await }
 }
 
-/// Locks and completes one key of `slots` after the other.
-async fn keep_asking(caller: Caller, ground: Ground, slots: RangeInclusive<u16>, first: u32) {
+/// Locks and completes keys in `slots`, one after another.
+async fn keep_asking(caller: Caller, round: Round, slots: RangeInclusive<u16>, first: u32) {
     for key in first.. {
-        if ground.is_over() {
+        if round.is_over() {
             return;
         }
         if slots.contains(&slot(caller.redis_key(key).as_bytes())) {
@@ -78,11 +78,11 @@ async fn keep_asking(caller: Caller, ground: Ground, slots: RangeInclusive<u16>,
     }
 }
 
-/// The longest time between two answers.
-async fn keep_pinging(node: Node, ground: Ground) -> Micros {
+/// Sends `PING` until the round is over. Returns the longest time between two answers.
+async fn keep_pinging(node: Node, round: Round) -> Micros {
     let mut connection = node.connect().await.unwrap();
     let (mut longest, mut last) = (0, now());
-    while !ground.is_over() {
+    while !round.is_over() {
         connection.command(&["PING"]).await.unwrap();
         longest = longest.max(now() - last);
         last = now();
@@ -96,8 +96,8 @@ pub(crate) async fn start(kind: ServerKind, full_coverage: &'static str) -> Clus
     options(kind).each(move |_, each| with_replicas_user(each).config(&coverage)).start().await
 }
 
-/// With the default of Redis, `cluster-require-full-coverage yes`, a cluster that misses slots refuses all keys
-/// until the election: then no client can do better.
+/// Uses `cluster-require-full-coverage no`. With `yes`, the default of Redis, a cluster with unserved slots refuses all
+/// keys until the election, whatever the client does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_of_healthy_masters_are_answered_while_one_is_dead() {
     let cluster = start(turn(2), "no").await;

@@ -1,10 +1,10 @@
-//! A master is killed that acknowledged writes its replica has not got.
+//! A master is killed while its replica lacks writes that the master acknowledged.
 
 use idem_redis::Acks;
 use idem_servers::redis::Cluster;
 
 use super::load;
-use crate::ground::cluster::{cut_replicas_off, options, replaced, turn};
+use crate::environment::cluster::{cut_replicas_off, options, replaced, turn};
 use crate::judge::rules::{Reads, Report};
 use crate::rng::Rng;
 use crate::table::{judged, losses};

@@ -1,4 +1,4 @@
-//! Slots move to other masters, key by key, while their keys are asked for: `ASK`, then `MOVED`.
+//! Slots move to other masters, key by key, while their keys are in use: servers answer `ASK`, then `MOVED`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use tokio::time::sleep;
 
 use super::load;
 use crate::callers::load::Load;
-use crate::ground::cluster::{options, turn};
+use crate::environment::cluster::{options, turn};
 use crate::judge::rules::{Reads, Report};
 use crate::rng::Rng;
 use crate::table::judged;
 
-/// Keys whose slots move at one time.
+/// Keys whose slots move at once.
 const AT_ONCE: u32 = 40;
 const WAVES: usize = 2;
 
@@ -33,11 +33,11 @@ pub(crate) async fn round(cluster: &Cluster, seed: u64, acks: Option<Acks>) -> R
     load.finish(Reads::AreFresh).await
 }
 
-/// Moves the slots of the newest keys, and of those that come next.
+/// Moves the slots of the newest keys, and of the keys that come into use next.
 async fn wave(topology: &Topology, load: &Load, rng: &mut Rng) {
-    // One after the other: two masters that claim slots at once could claim them with the same epoch.
+    // Migrations finish one after another: two masters that claim slots at once could use the same epoch.
     let turn = Arc::new(Mutex::new(()));
-    let newest = load.ground.keys();
+    let newest = load.round.keys();
     let keys = (newest - AT_ONCE / 4..newest + AT_ONCE * 3 / 4).map(|key| load.redis_key(key));
     let mut moves = JoinSet::new();
     for key in one_for_each_slot(keys) {
@@ -46,7 +46,7 @@ async fn wave(topology: &Topology, load: &Load, rng: &mut Rng) {
     moves.join_all().await;
 }
 
-/// Two keys may share a slot, and a slot that is on its way cannot set out for another master.
+/// Two keys may share a slot, and a migrating slot cannot start another migration.
 fn one_for_each_slot(keys: impl IntoIterator<Item = String>) -> impl Iterator<Item = String> {
     let mut seen = HashSet::new();
     keys.into_iter().filter(move |key| seen.insert(slot(key.as_bytes())))

@@ -1,4 +1,4 @@
-//! One file a kind of round.
+//! The kinds of rounds, a file each.
 
 pub(crate) mod failover;
 pub(crate) mod forget;
@@ -13,18 +13,18 @@ use idem_redis::Acks;
 use idem_servers::redis::Cluster;
 
 use crate::callers::load::{Load, cluster_config};
-use crate::callers::worker::Ground;
-use crate::ground::cluster::addresses;
+use crate::callers::worker::Round;
+use crate::environment::cluster::addresses;
 
-/// Two stores, as of two processes, and their workers, on `cluster`.
+/// Two stores on `cluster`, as two processes would have them, and their workers.
 async fn load(cluster: &Cluster, label: &str, seed: u64, acks: Option<Acks>) -> Load {
-    load_on(cluster, label, seed, acks, Ground::new()).await
+    load_on(cluster, label, seed, acks, Round::new()).await
 }
 
-async fn load_on(cluster: &Cluster, label: &str, seed: u64, acks: Option<Acks>, ground: Ground) -> Load {
+async fn load_on(cluster: &Cluster, label: &str, seed: u64, acks: Option<Acks>, round: Round) -> Load {
     let mut config = cluster_config(&addresses(cluster), acks);
     let first = config.clone();
-    // What such a store replays was held by the replicas when it was told, and so is a claim like any other.
+    // The replicas hold what such a store replays, so a replay is as good as an acknowledged completion.
     config.confirm_replays = true;
-    Load::begin(vec![first, config], &format!("{label} {seed} {acks:?}"), seed, ground).await
+    Load::begin(vec![first, config], &format!("{label} {seed} {acks:?}"), seed, round).await
 }

@@ -1,5 +1,4 @@
-//! A master is cut off, together with callers that go on working with it; also together with one of its two
-//! replicas.
+//! A master is cut off together with callers that keep using it, and in some rounds with one of its two replicas.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,27 +9,27 @@ use tokio::time::sleep;
 
 use crate::callers::inside::{self, Inside, Task};
 use crate::callers::load::{Load, cluster_config};
-use crate::callers::worker::Ground;
-use crate::ground::cluster::{addresses, replaced, turn};
-use crate::ground::divide::Divided;
+use crate::callers::worker::Round;
+use crate::environment::cluster::{addresses, replaced, turn};
+use crate::environment::divide::Divided;
 use crate::judge::rules::{Reads, Report};
 use crate::table::{judged, losses};
 
-/// `test`: the one that runs this round, and [`inside::work`] where that is asked.
+/// `test` names the calling test, which runs [`inside::work`] instead in the process of the callers inside.
 pub(crate) async fn round(divided: &Divided, seed: u64, acks: Option<Acks>, test: &str) -> Report {
     divided.restore().await;
     let cluster = &divided.cluster;
     let first = &cluster.nodes()[0];
     let slots = 0..=5460;
     assert_eq!(cluster.master_of(*slots.end()).await, *first);
-    let (label, ground) = (format!("partition {seed} {acks:?}"), Ground::new());
+    let (label, round) = (format!("partition {seed} {acks:?}"), Round::new());
     let acks_inside = acks.map(|acks| if let Acks::Count(count) = acks { count } else { 1 });
     let task = Task {
         servers: addresses(cluster),
         acks: acks_inside,
         label: label.clone(),
         seed: seed + 1_000,
-        begun: ground.begun,
+        begun: round.begun,
         confirms: seed.is_multiple_of(2),
         slots,
         history: PathBuf::new(),
@@ -38,7 +37,7 @@ pub(crate) async fn round(divided: &Divided, seed: u64, acks: Option<Acks>, test
     let inside = Inside::start(test, &divided.prefix(), task).await;
     let mut config = cluster_config(&addresses(cluster), acks);
     config.confirm_replays = !seed.is_multiple_of(2);
-    let mut load = Load::begin(vec![config], &label, seed, ground).await;
+    let mut load = Load::begin(vec![config], &label, seed, round).await;
     load.run(700).await;
     divided.cut();
     replaced(cluster, first).await;
@@ -53,7 +52,7 @@ pub(crate) async fn round(divided: &Divided, seed: u64, acks: Option<Acks>, test
     load.finish(Reads::MayBeStale).await
 }
 
-/// What an operator does who sees a replica of a replica that stays one.
+/// Does what an operator does about a replica that keeps following another replica.
 async fn flatten_chains(cluster: &Cluster) {
     loop {
         sleep(Duration::from_secs(10)).await;
@@ -94,8 +93,8 @@ async fn without_acknowledgements_a_partition_gives_second_holders() {
     losses("partition, acks = 0", async |seed| round(&divided, seed, Some(Acks::Count(0)), TEST).await).await;
 }
 
-/// Shows that the case of two replicas is a real test: a single acknowledgement may come from the replica that is cut
-/// off too.
+/// Shows that the round with two replicas can fail: a single acknowledgement may come from the replica that is cut off
+/// with the master.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_acknowledgement_of_two_replicas_is_not_enough() {
     const TEST: &str = "rounds::partition::one_acknowledgement_of_two_replicas_is_not_enough";
@@ -109,7 +108,7 @@ async fn one_acknowledgement_of_two_replicas_is_not_enough() {
     .await;
 }
 
-/// The stand-in for network namespaces, also where there are some.
+/// Tests the proxies themselves, even where network namespaces are available.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_acknowledgements_proxies_that_cut_give_second_holders_too() {
     const TEST: &str = "rounds::partition::without_acknowledgements_proxies_that_cut_give_second_holders_too";

@@ -1,16 +1,16 @@
-//! Holders sleep past their lease and then go on as if they still held the key.
+//! Holders sleep past their lease and then continue as if they still held the key.
 
 use idem_redis::Acks;
 use idem_servers::redis::Cluster;
 
 use super::load_on;
-use crate::callers::worker::Ground;
-use crate::ground::cluster::{options, turn};
+use crate::callers::worker::Round;
+use crate::environment::cluster::{options, turn};
 use crate::judge::rules::{Reads, Report};
 use crate::table::judged;
 
 pub(crate) async fn round(cluster: &Cluster, seed: u64, acks: Option<Acks>) -> Report {
-    let load = load_on(cluster, "paused", seed, acks, Ground { sleepers: 60, ..Ground::new() }).await;
+    let load = load_on(cluster, "paused", seed, acks, Round { sleepers: 60, ..Round::new() }).await;
     load.run(4_000).await;
     load.finish(Reads::AreFresh).await
 }

@@ -1,15 +1,16 @@
-//! Replicas of replicas, which a cluster should not have.
+//! Chains: replicas of replicas, which a cluster should not have.
 
 use super::layout::Topology;
 use super::view::View;
 use crate::redis::node::Node;
 
 impl Topology {
-    /// Lets each replica that follows a replica follow that one's master, as an operator has to (`CLUSTER REPLICATE`).
-    /// Which ones they were.
+    /// Makes each replica that follows another replica follow the master of that one (`CLUSTER REPLICATE`), as an
+    /// operator has to. Returns the replicas changed.
     ///
-    /// Redis does it by itself, nearly always: 8.2.3 left such a chain after one partition in some forty in which a master was
-    /// cut off together with one of its two replicas. The new master then has one replica of two for good.
+    /// Redis nearly always does this by itself. Redis 8.2.3 left such a chain after about one in forty partitions
+    /// in which a master was cut off together with one of its two replicas. The new master then keeps only one of
+    /// its two replicas.
     ///
     /// # Panics
     /// When a node does not answer, or refuses.
@@ -25,7 +26,7 @@ impl Topology {
         moved
     }
 
-    /// Whose replica `node` says that it is.
+    /// The master that `node` itself says it follows.
     async fn master_by_its_own_view(&self, node: &Node) -> Option<Node> {
         let view = View::of(node).await.unwrap_or_else(|failure| panic!("{failure}"));
         let master = view.0.get(self.id(node))?.master.clone()?;

@@ -1,4 +1,4 @@
-//! Asking and changing who serves what in a cluster.
+//! Reads and changes which node of a cluster serves which slots.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,41 +7,41 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::replication::{ask, in_step};
+use super::replication::{ask, in_sync};
 use super::slots::SLOTS;
 use super::view::{Member, View};
 use crate::process::poll;
 use crate::redis::node::Node;
 use crate::redis::wire::Reply;
 
-/// Longer than an election takes: a failure must be noticed and agreed on first.
+/// Longer than an election, before which the failure must be noticed and agreed on.
 const LONGEST_CHANGE: Duration = Duration::from_mins(1);
 
-/// A node that takes longer does not answer: it hangs.
-const SOON: Duration = Duration::from_secs(1);
+/// A node that takes longer to answer counts as hung.
+const VIEW_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The nodes of a cluster, wherever they run. Which of them are masters is asked anew each time.
+/// The nodes of a cluster, wherever they run. Each call asks the nodes which of them are masters now.
 #[derive(Debug, Clone)]
 pub struct Topology {
     nodes: Vec<Node>,
     /// In the order of `nodes`.
     ids: Vec<String>,
-    /// Held while keys are handed over: a master answers nobody meanwhile, so that two that hand over to one another
-    /// would each wait for the other until both give up.
-    pub(in crate::redis) handing_over: Arc<Mutex<()>>,
+    /// Held during `MIGRATE`. A master answers no commands meanwhile, so two masters that migrated keys to each
+    /// other would deadlock until both time out.
+    pub(in crate::redis) migrate_lock: Arc<Mutex<()>>,
 }
 
 impl Topology {
-    /// A cluster that runs, by all its nodes.
+    /// The topology of a running cluster, from all of its nodes.
     ///
     /// # Panics
-    /// When one does not answer.
+    /// When a node does not answer.
     pub async fn of(nodes: Vec<Node>) -> Self {
         let mut ids = Vec::new();
         for node in &nodes {
             ids.push(node.run(&["CLUSTER", "MYID"]).await.text());
         }
-        Self { nodes, ids, handing_over: Arc::default() }
+        Self { nodes, ids, migrate_lock: Arc::default() }
     }
 
     /// All nodes, in the order in which they were started.
@@ -50,7 +50,7 @@ impl Topology {
         &self.nodes
     }
 
-    /// `redis-cluster://127.0.0.1:7000,127.0.0.1:7001`, with user and password where there are some.
+    /// `redis-cluster://127.0.0.1:7000,127.0.0.1:7001`, with user and password if it has them.
     #[must_use]
     pub fn uri(&self) -> String {
         let addrs: Vec<_> = self.nodes.iter().map(Node::to_string).collect();
@@ -58,8 +58,8 @@ impl Topology {
         format!("redis-cluster://{userinfo}{}", addrs.join(","))
     }
 
-    /// Who serves slots, as the nodes that answer say now; where they differ, by the latest election. One that died
-    /// is among them until another took its place.
+    /// The nodes that serve slots, by what the answering nodes report now; where they differ, the latest election
+    /// decides. A dead master is among them until another node takes its place.
     ///
     /// # Panics
     /// When no node answers.
@@ -69,17 +69,17 @@ impl Topology {
         self.ids.iter().zip(&self.nodes).filter(|(id, _)| serves(id)).map(|(_, node)| node.clone()).collect()
     }
 
-    /// Who serves `slot`, as [`masters`](Topology::masters) finds out.
+    /// The node that serves `slot`, found as by [`masters`](Topology::masters).
     ///
     /// # Panics
-    /// When no node answers, or nobody serves the slot.
+    /// When no node answers, or none serves the slot.
     pub async fn master_of(&self, slot: u16) -> Node {
         let view = self.latest().await;
         let mut found = self.ids.iter().zip(&self.nodes).filter(|(id, _)| view.serves(id, slot));
         found.next().map_or_else(|| panic!("nobody serves slot {slot}"), |(_, node)| node.clone())
     }
 
-    /// Who follows `master`, as [`masters`](Topology::masters) finds out.
+    /// The replicas of `master`, found as by [`masters`](Topology::masters).
     ///
     /// # Panics
     /// When no node answers.
@@ -97,19 +97,19 @@ impl Topology {
         replicas.next().unwrap_or_else(|| panic!("{master} has no replica"))
     }
 
-    /// Makes `replica` the master in place of its own, which hands over (`CLUSTER FAILOVER`), and waits until
-    /// every node that answers says so. The former master may still be on its way to being a replica:
-    /// [`wait_ok`](Topology::wait_ok) waits for that.
+    /// Makes `replica` the master in place of its own, which hands over (`CLUSTER FAILOVER`), and waits until every
+    /// node that answers agrees. The former master may not be a replica yet: [`wait_ok`](Topology::wait_ok) waits
+    /// for that.
     ///
     /// # Panics
-    /// When it is refused, and when it does not come.
+    /// When the command is refused, and when the failover takes too long.
     pub async fn failover(&self, replica: &Node) {
         replica.run(&["CLUSTER", "FAILOVER"]).await;
         self.wait_master(replica).await;
     }
 
-    /// As [`failover`](Topology::failover), without asking the master or the others (`CLUSTER FAILOVER TAKEOVER`):
-    /// for a master that is dead or cut off.
+    /// Does as [`failover`](Topology::failover), but without the consent of the master or the other nodes (`CLUSTER
+    /// FAILOVER TAKEOVER`): for a master that is dead or cut off.
     ///
     /// # Panics
     /// Those of [`failover`](Topology::failover).
@@ -118,22 +118,23 @@ impl Topology {
         self.wait_master(replica).await;
     }
 
-    /// Waits until all is well: every node answers, says `cluster_state:ok`, and says the same as the others; all
-    /// slots are served; every replica's link is up, its master sees it online, and it confirmed all writes.
+    /// Waits until the cluster is healthy: every node answers, reports `cluster_state:ok` and agrees with the
+    /// others; all slots are served; every replica's link is up, its master sees it online, and it has confirmed
+    /// all writes.
     ///
     /// # Panics
-    /// When that does not come, with what is missing.
+    /// When that takes too long, with what is missing.
     pub async fn wait_ok(&self) {
         self.wait_ok_without(&[]).await;
     }
 
-    /// As [`wait_ok`](Topology::wait_ok), of all nodes but these.
+    /// Does as [`wait_ok`](Topology::wait_ok), ignoring these nodes.
     ///
     /// # Panics
-    /// When that does not come, with what is missing.
+    /// When that takes too long, with what is missing.
     pub async fn wait_ok_without(&self, gone: &[&Node]) {
         if let Err(missing) = poll(LONGEST_CHANGE, || self.is_ok(gone)).await {
-            panic!("the cluster is not well: {missing}");
+            panic!("the cluster is not healthy: {missing}");
         }
     }
 
@@ -142,7 +143,7 @@ impl Topology {
         index.map_or_else(|| panic!("{node} is not of this cluster"), |index| &self.ids[index])
     }
 
-    /// Whether every node knows every other.
+    /// Checks that every node knows every other.
     pub(in crate::redis) async fn has_met(&self) -> Result<(), String> {
         for node in &self.nodes {
             let view = View::of(node).await?;
@@ -154,7 +155,7 @@ impl Topology {
         Ok(())
     }
 
-    /// Waits until every node that answers says that `node` serves `slot`.
+    /// Waits until every node that answers reports that `node` serves `slot`.
     pub(in crate::redis) async fn wait_owner(&self, slot: u16, node: &Node) {
         let id = self.id(node);
         self.wait_views(&format!("{node} serves slot {slot}"), |view| view.serves(id, slot)).await;
@@ -194,12 +195,12 @@ impl Topology {
         }
     }
 
-    /// What each node says, in the order of `nodes`; none of those that do not answer.
+    /// The view of each node, in the order of `nodes`; `None` for a node that does not answer.
     async fn views(&self) -> Vec<Option<View>> {
         let mut asked = JoinSet::new();
         for (index, node) in self.nodes.iter().cloned().enumerate() {
             asked.spawn(async move {
-                let view = timeout(SOON, View::of(&node)).await;
+                let view = timeout(VIEW_TIMEOUT, View::of(&node)).await;
                 (index, view.ok().and_then(Result::ok))
             });
         }
@@ -210,7 +211,7 @@ impl Topology {
         views
     }
 
-    /// What the nodes that answer say together.
+    /// The latest view, merged from all nodes that answer.
     async fn latest(&self) -> View {
         let latest = View::latest(self.views().await.into_iter().flatten().collect());
         assert!(!latest.0.is_empty(), "no node of the cluster answers");
@@ -234,10 +235,10 @@ impl Topology {
             let mut view = View::of(node).await?;
             view.0.retain(|id, _| here.iter().any(|(known, _)| *known == id));
             if view.0.len() != here.len() || !view.0.values().all(Member::is_well) {
-                return Err(format!("{node} does not see all others well"));
+                return Err(format!("{node} does not see all others as healthy"));
             }
             if first.get_or_insert_with(|| view.clone()).roles() != view.roles() {
-                return Err(format!("{node} says something else than {}", here[0].1));
+                return Err(format!("{node} disagrees with {}", here[0].1));
             }
         }
         let view = first.unwrap_or_default();
@@ -247,26 +248,27 @@ impl Topology {
         for (id, node) in &here {
             if let Some(probe) = view.0[*id].slots.first() {
                 let replicas = self.followers(&view, id);
-                in_step(node, &replicas, *probe.start()).await?;
+                in_sync(node, &replicas, *probe.start()).await?;
             }
         }
-        // Later: a replica without any data counts for none.
+        // Checked last: a node does not list a replica that has no data yet.
         for (_, node) in here {
-            self.tells_replicas(node, &view).await?;
+            self.lists_replicas(node, &view).await?;
         }
         Ok(())
     }
 
-    /// A node tells clients of a replica only once it has heard that this one has some of its master's data.
-    async fn tells_replicas(&self, node: &Node, view: &View) -> Result<(), String> {
+    /// Checks that `node` lists all replicas to clients. It lists a replica only once it has heard that the replica
+    /// has some of its master's data.
+    async fn lists_replicas(&self, node: &Node, view: &View) -> Result<(), String> {
         let slots = ask(node, &["CLUSTER", "SLOTS"]).await?;
         for range in slots.elements() {
             let [_, _, master, replicas @ ..] = range.elements() else {
-                return Err(format!("{node} tells no master"));
+                return Err(format!("{node} lists no master"));
             };
             let id = master.elements().get(2).map(Reply::text).unwrap_or_default();
             if replicas.len() < self.followers(view, &id).len() {
-                return Err(format!("{node} does not tell all replicas"));
+                return Err(format!("{node} does not list all replicas"));
             }
         }
         Ok(())

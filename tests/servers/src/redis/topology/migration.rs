@@ -1,4 +1,4 @@
-//! Moving a slot, step by step.
+//! Moves a slot to another master, step by step.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use tokio::time::{sleep, timeout};
 use super::layout::Topology;
 use crate::redis::node::{Login, Node};
 
-/// How long news may take from one node of a healthy cluster to another.
+/// How long gossip may take from one node of a healthy cluster to another.
 const LONGEST_GOSSIP: Duration = Duration::from_mins(1);
 
-/// Waits until `node` has heard of the one with this id: it may have joined a moment ago.
-async fn knows(node: &Node, id: &str) {
+/// Waits until `node` has heard of the node with this id, which may have joined a moment ago.
+async fn wait_known(node: &Node, id: &str) {
     let heard = async {
         while !node.run(&["CLUSTER", "NODES"]).await.text().lines().any(|line| line.starts_with(id)) {
             sleep(Duration::from_millis(20)).await;
@@ -20,7 +20,7 @@ async fn knows(node: &Node, id: &str) {
     assert!(timeout(LONGEST_GOSSIP, heard).await.is_ok(), "{node} does not hear of {id}");
 }
 
-/// A slot on its way from one master to another. Left as it is, the slot stays on its way.
+/// A slot that is migrating from one master to another. Dropping this value leaves the slot migrating.
 #[derive(Debug)]
 #[must_use]
 pub struct Migration<'a> {
@@ -31,8 +31,8 @@ pub struct Migration<'a> {
 }
 
 impl Topology {
-    /// Begins to move `slot` to the master `to`. From now on the slot's present master answers `ASK` for keys that
-    /// it does not, or no longer, hold.
+    /// Begins to move `slot` to the master `to`. From now on the present master of the slot answers `ASK` for keys
+    /// that it does not have.
     ///
     /// # Panics
     /// When a node refuses.
@@ -40,22 +40,22 @@ impl Topology {
         Migration::begin(self, slot, to).await
     }
 
-    /// Moves `slot` with its keys to the master `to`, and waits until every node that answers says so.
+    /// Moves `slot` with its keys to the master `to`, and waits until every node that answers agrees.
     ///
     /// # Panics
-    /// When a node refuses, and when it does not come.
+    /// When a node refuses, and when agreement takes too long.
     pub async fn migrate_slot(&self, slot: u16, to: &Node) {
         self.begin_migration(slot, to).await.finish().await;
     }
 }
 
 impl<'a> Migration<'a> {
-    /// The target must know first: it would send back a client that comes with `ASKING`.
+    /// The target must import the slot first; until then it redirects a client that sends `ASKING` back to the source.
     pub(in crate::redis) async fn begin(topology: &'a Topology, slot: u16, to: &Node) -> Self {
         let from = topology.master_of(slot).await;
         assert!(from != *to, "slot {slot} is at {to} already");
         for (node, other) in [(to, &from), (&from, to)] {
-            knows(node, topology.id(other)).await;
+            wait_known(node, topology.id(other)).await;
         }
         let number = slot.to_string();
         to.run(&["CLUSTER", "SETSLOT", &number, "IMPORTING", topology.id(&from)]).await;
@@ -69,13 +69,13 @@ impl<'a> Migration<'a> {
         &self.from
     }
 
-    /// The master that the slot comes to.
+    /// The master that gets the slot.
     #[must_use]
     pub fn to(&self) -> &Node {
         &self.to
     }
 
-    /// Moves one key of the slot; the others stay where they are. Whether there was such a key.
+    /// Moves one key of the slot, and returns whether there was such a key.
     ///
     /// # Panics
     /// When a node refuses.
@@ -83,8 +83,7 @@ impl<'a> Migration<'a> {
         self.transfer(&[key.to_vec()]).await
     }
 
-    /// Moves all keys of the slot. Every command for one of them is answered with `ASK` then, for none yet with
-    /// `MOVED`.
+    /// Moves all keys of the slot. Commands for them are then answered with `ASK`, not yet with `MOVED`.
     ///
     /// # Panics
     /// When a node refuses.
@@ -100,16 +99,17 @@ impl<'a> Migration<'a> {
         }
     }
 
-    /// Moves what keys are left, then the slot itself, and waits until every node that answers says so: `MOVED` from
-    /// now on.
+    /// Moves the remaining keys, then the slot itself, and waits until every node that answers agrees. Commands are
+    /// then answered with `MOVED`.
     ///
     /// # Panics
-    /// When a node refuses, and when it does not come.
+    /// When a node refuses, and when agreement takes too long.
     pub async fn finish(self) {
         self.move_keys().await;
-        // The new owner first: were the former to give up first, for a moment nobody would own the slot. It claims the
-        // slot with the highest epoch that it knows of, so that each claim must be known everywhere before the next:
-        // of two masters with one epoch, one claims all that it has anew, also what it is just giving away.
+        // The new owner goes first: if the former owner gave up the slot first, no node would own it for a moment.
+        // The new owner claims the slot with the highest epoch it knows of. Each claim must be known everywhere
+        // before the next one: if two masters used the same epoch, one of them would claim all its slots again,
+        // including the one it is giving away.
         let owner = self.topology.id(&self.to);
         self.set(&self.to, &["NODE", owner]).await;
         self.topology.wait_claim(&self.to).await;
@@ -120,13 +120,13 @@ impl<'a> Migration<'a> {
         self.topology.wait_owner(self.slot, &self.to).await;
     }
 
-    /// Gives up: the slot stays at its present master, which gets back the keys that were moved.
+    /// Cancels the migration: the slot stays with its present master, which gets back the keys that were moved.
     ///
     /// # Panics
     /// When a node refuses.
     pub async fn cancel(self) {
         let back = Migration { topology: self.topology, slot: self.slot, from: self.to, to: self.from };
-        // A node that still migrates the slot would not take keys of it.
+        // A node whose slot is still migrating does not accept keys of that slot.
         back.set(&back.to, &["STABLE"]).await;
         back.move_keys().await;
         back.set(&back.from, &["STABLE"]).await;
@@ -148,7 +148,7 @@ impl<'a> Migration<'a> {
         }
         command.push(b"KEYS".to_vec());
         command.extend_from_slice(keys);
-        let _alone = self.topology.handing_over.lock().await;
+        let _lock = self.topology.migrate_lock.lock().await;
         self.from.run(&command).await.text() == "OK"
     }
 }

@@ -1,4 +1,4 @@
-//! What the nodes of a cluster say of one another, and how slots and roles are moved.
+//! What the nodes of a cluster report about each other, and how slots and roles are moved.
 
 mod chains;
 mod layout;
@@ -9,5 +9,5 @@ mod view;
 
 pub use layout::Topology;
 pub use migration::Migration;
-pub(super) use replication::in_step;
+pub(super) use replication::in_sync;
 pub use slots::{SLOTS, slot};

@@ -1,4 +1,4 @@
-//! Whether replicas follow their master.
+//! Checks that replicas are in sync with their master.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use super::slots::{SLOTS, slot};
 use crate::redis::node::Node;
 use crate::redis::wire::Reply;
 
-/// Longer than a replica of this machine needs to confirm a write.
-const CONFIRMED: Duration = Duration::from_secs(1);
+/// Longer than a replica on this machine needs to confirm a write.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Whether `replicas` are connected to `master` and hold what it holds. The probe is a key in `probe`, a slot of
-/// the master, and is deleted again.
-pub(in crate::redis) async fn in_step(master: &Node, replicas: &[&Node], probe: u16) -> Result<(), String> {
+/// Checks that `replicas` are connected to `master` and have all its writes. Writes and deletes a key in `probe`, a
+/// slot of the master.
+pub(in crate::redis) async fn in_sync(master: &Node, replicas: &[&Node], probe: u16) -> Result<(), String> {
     let seen = ask(master, &["INFO", "replication"]).await?;
     for replica in replicas {
         let link = ask(replica, &["INFO", "replication"]).await?;
@@ -36,12 +36,12 @@ pub(in crate::redis) async fn ask<A: AsRef<[u8]>>(node: &Node, args: &[A]) -> Re
     }
 }
 
-/// `WAIT` asks the replicas at once, where their own reports come once a second; but only on a connection that
-/// has written does it mean anything.
+/// Checks that all replicas confirm a write. `WAIT` asks the replicas immediately, whereas they report by
+/// themselves once a second; it is only meaningful on a connection that has written.
 async fn confirm(master: &Node, replicas: usize, probe: &str) -> Result<(), String> {
     let fail = |error| format!("{master}: {error}");
     let mut connection = master.connect().await.map_err(fail)?;
-    let wait = ["WAIT".to_owned(), replicas.to_string(), CONFIRMED.as_millis().to_string()];
+    let wait = ["WAIT".to_owned(), replicas.to_string(), WAIT_TIMEOUT.as_millis().to_string()];
     for command in [&["SET", probe, "1"][..], &["DEL", probe]] {
         if let Reply::Error(refusal) = connection.command(command).await.map_err(fail)? {
             return Err(format!("{master}: {refusal}"));

@@ -1,10 +1,10 @@
-//! Which slot of a cluster a key is in.
+//! The slot of a key in a cluster.
 
 /// How many slots a cluster has.
 pub const SLOTS: u16 = 16_384;
 
-/// The slot of `key`: of what is between its first `{` and the next `}`, where that is something, else of all
-/// of it.
+/// The slot of `key`: computed from the text between its first `{` and the next `}` if that is not empty, else from the
+/// whole key.
 #[must_use]
 pub fn slot(key: &[u8]) -> u16 {
     crc16(hashed(key)) % SLOTS

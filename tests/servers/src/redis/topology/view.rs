@@ -1,4 +1,4 @@
-//! One node's view of its cluster.
+//! A node's view of its cluster.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -14,7 +14,7 @@ pub(in crate::redis) struct View(pub(super) BTreeMap<String, Member>);
 #[derive(Debug, Clone)]
 pub(in crate::redis) struct Member {
     flags: Vec<String>,
-    /// Whose replica it is.
+    /// The id of its master, if it is a replica.
     pub(in crate::redis) master: Option<String>,
     pub(in crate::redis) epoch: u64,
     connected: bool,
@@ -26,9 +26,9 @@ impl View {
         Self::parse(&ask(node, &["CLUSTER", "NODES"]).await?)
     }
 
-    /// Of every node, what was said with its highest epoch; and where that is the same, by whoever knows of the
-    /// latest election. One that was cut off still says of itself what it was, with the epoch that the others
-    /// know of it too.
+    /// Merges views: each member is taken from the view that has it with the highest epoch, and among equal epochs
+    /// from the view that knows of the latest election. A node that was cut off still reports its former role, with
+    /// the same epoch under which the others know it.
     pub(in crate::redis) fn latest(mut views: Vec<Self>) -> Self {
         views.sort_by_key(|view| std::cmp::Reverse(view.epoch()));
         let mut latest = Self::default();
@@ -41,17 +41,17 @@ impl View {
         latest
     }
 
-    /// Of the latest election that it knows of.
+    /// The epoch of the latest election that this view knows of.
     fn epoch(&self) -> u64 {
         self.0.values().map(|member| member.epoch).max().unwrap_or(0)
     }
 
-    /// With which it claims its slots.
+    /// The epoch with which a node claims its slots.
     pub(in crate::redis) fn epoch_of(&self, id: &str) -> Option<u64> {
         self.0.get(id).map(|member| member.epoch)
     }
 
-    /// What every node must say alike: who serves which slots, and who follows whom.
+    /// The part on which all nodes must agree: each node's master and slots.
     pub(in crate::redis) fn roles(&self) -> BTreeMap<&str, (Option<&str>, &[RangeInclusive<u16>])> {
         self.0
             .iter()
@@ -96,7 +96,7 @@ impl Member {
         let master = Some(words.next()?).filter(|id| *id != "-").map(str::to_owned);
         let epoch = words.nth(2)?.parse().ok()?;
         let connected = words.next()? == "connected";
-        // In brackets: a slot on its way.
+        // A migrating slot is written in brackets.
         let slots = words.filter(|word| !word.starts_with('[')).map(range).collect::<Option<_>>()?;
         Some((id, Self { flags, master, epoch, connected, slots }))
     }
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lines_of_cluster_nodes_are_understood() {
+    fn the_lines_of_cluster_nodes_are_parsed() {
         let text = "a 127.0.0.1:1@2,host myself,master - 0 0 7 connected 0-5 9 [93->-b]\n\
                     b 127.0.0.1:2@3 slave,fail? a 0 0 7 disconnected\n";
         let view = View::parse(&Reply::Bulk(text.into())).unwrap();
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_master_that_was_cut_off_and_replaced_is_not_believed() {
+    fn the_stale_view_of_a_replaced_master_is_not_used() {
         let view = |text: &str| View::parse(&Reply::Bulk(text.into())).unwrap();
         let itself =
             view("old h:1@2 myself,master - 0 0 7 connected 0-9\nnew h:1@2 slave old 0 0 7 connected\n");

@@ -1,20 +1,20 @@
-//! Clusters that can be cut in two: with the first master inside, and the first of its replicas where it has more.
+//! Clusters that can be partitioned. The first master is inside; so is the first of its replicas, where it has several.
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use idem_servers::redis::{Cluster, ServerKind, ServerOptions};
 
-use crate::ground::cluster::{options, with_replicas_user};
-use crate::ground::netns::Network;
-use crate::ground::proxy::{INSIDE, OUTSIDE, Ports, Proxies};
+use crate::environment::cluster::{options, with_replicas_user};
+use crate::environment::netns::Network;
+use crate::environment::proxy::{INSIDE, OUTSIDE, Ports, Proxies};
 use crate::judge::history::now;
 use crate::rng::Rng;
 
-/// `proxies`: also where network namespaces would do.
+/// The environment variable that, set to `proxies`, asks for proxies even where network namespaces are available.
 const CHOICE: &str = "IDEM_CHAOS_PARTITION";
 
-/// The cluster goes first, what divides it last.
+/// Fields drop in their order: the cluster first, then the network that divides it.
 pub(crate) struct Divided {
     pub(crate) cluster: Cluster,
     by: By,
@@ -26,7 +26,7 @@ enum By {
 }
 
 impl Divided {
-    /// By network namespaces; where the machine refuses them, by proxies.
+    /// Divided by network namespaces, or by proxies where the machine refuses namespaces.
     pub(crate) async fn start(kind: ServerKind, replicas: usize) -> Self {
         if std::env::var(CHOICE).is_ok_and(|choice| choice == "proxies") {
             return Self::by_proxies(kind, replicas).await;
@@ -77,7 +77,7 @@ impl Divided {
         Self { cluster, by: By::Proxies(proxies) }
     }
 
-    /// What runs a command inside.
+    /// The command prefix that runs a program inside.
     pub(crate) fn prefix(&self) -> Vec<&str> {
         match &self.by {
             By::Namespace(network) => network.prefix().to_vec(),
@@ -99,7 +99,7 @@ impl Divided {
         }
     }
 
-    /// Makes the first master the master again, where an earlier round left another in its place.
+    /// Makes the first node the master again, where an earlier round left another in its place.
     pub(crate) async fn restore(&self) {
         let first = self.cluster.nodes()[0].clone();
         if !self.cluster.masters().await.contains(&first) {
@@ -113,7 +113,7 @@ fn is_inside(number: usize, replicas: usize) -> bool {
     number == 0 || replicas > 1 && number == 3
 }
 
-/// Below those that the system gives to outgoing connections, and the bus' port too.
+/// A free port whose bus port is free too, both below the range that the system uses for outgoing connections.
 fn free_port(host: IpAddr) -> u16 {
     let mut rng = Rng::new(now());
     loop {

@@ -6,17 +6,17 @@ use std::time::Duration;
 use idem_servers::redis::{Cluster, ClusterOptions, Node, ServerKind, ServerOptions, Topology};
 use tokio::time::{sleep, timeout};
 
-/// Short enough to notice soon, long enough not to mistake a busy machine for a dead one.
+/// Short enough to detect a dead node soon, long enough not to mistake a busy one for it.
 pub(crate) const NODE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Several elections may fail before one succeeds.
+/// How long a replacement may take: several elections may fail before one succeeds.
 const LONGEST_ELECTION: Duration = Duration::from_mins(1);
 
-/// A cluster whose replicas can be cut off alone, because they log in as a user of their own.
+/// The user as which replicas log in, so that they can be cut off without the callers.
 const REPLICAS: &str = "replicas";
 
-/// Which kind of server a round runs on, unless the environment says it. The long form counts its cycles by the seed; each
-/// round that runs alone has a number of its own, so that one run of all has some on each kind, always the same.
+/// Which kind of server a round runs on, unless the environment chooses one. The long run passes its seed, so that each
+/// cycle uses the next kind. Each single round passes a fixed number, so that a run of all tests covers every kind.
 pub(crate) fn turn(number: u64) -> ServerKind {
     ServerKind::by_turns(number)
 }
@@ -33,7 +33,7 @@ pub(crate) fn with_replicas_user(options: ServerOptions) -> ServerOptions {
         .config("masterauth chaos")
 }
 
-/// Cuts the link of `master` to its replicas. The master still answers.
+/// Cuts the link of `master` to its replicas. The master still answers clients.
 pub(crate) async fn cut_replicas_off(master: &Node) {
     master.run(&["ACL", "SETUSER", REPLICAS, "off"]).await;
     master.run(&["CLIENT", "KILL", "USER", REPLICAS]).await;
@@ -46,7 +46,7 @@ pub(crate) fn addresses(topology: &Topology) -> Vec<SocketAddr> {
 /// Waits until another node serves what `master` served.
 ///
 /// # Panics
-/// When that does not come.
+/// When no other node does in time.
 pub(crate) async fn replaced(topology: &Topology, master: &Node) {
     let all = async {
         while topology.masters().await.contains(master) {

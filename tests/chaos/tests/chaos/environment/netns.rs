@@ -1,4 +1,5 @@
-//! A network of this machine that can be cut in two: one side is a namespace, the other is where the tests run.
+//! A network on this machine that can be partitioned: one side is a network namespace, the other is where the tests
+//! run.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,14 +12,14 @@ const NAME: &str = "idem-chaos-";
 pub(crate) struct Network {
     namespace: String,
     bridge: String,
-    /// The bridge's end of the cable to the namespace.
+    /// The bridge's end of the veth pair whose other end is in the namespace.
     port: String,
     net: [u8; 3],
 }
 
 impl Network {
     /// # Errors
-    /// Where the machine, or the lack of rights, does not allow it.
+    /// When the machine does not support it, or this process lacks the rights.
     pub(crate) fn create() -> io::Result<Self> {
         remove_abandoned()?;
         let id = std::process::id();
@@ -27,7 +28,7 @@ impl Network {
             namespace: format!("{NAME}{id}"),
             bridge: format!("ich{id}b"),
             port: format!("ich{id}p"),
-            // A private range that is seldom used.
+            // In 10.192.0.0/10, a private range that is seldom used.
             net: [10, 0b1100_0000 | high & 0b11_1111, low],
         };
         let (namespace, bridge, port) = (&network.namespace, &network.bridge, &network.port);
@@ -54,12 +55,12 @@ impl Network {
         self.address(1)
     }
 
-    /// What runs a command in the namespace.
+    /// The command prefix that runs a program in the namespace.
     pub(crate) fn prefix(&self) -> [&str; 4] {
         ["ip", "netns", "exec", &self.namespace]
     }
 
-    /// Pulls the cable: packets vanish, connections stay.
+    /// Takes the link down: packets are lost, connections stay open.
     pub(crate) fn cut(&self) {
         ip(&["link", "set", &self.port, "down"]).unwrap();
     }
@@ -80,15 +81,15 @@ impl Drop for Network {
     }
 }
 
-/// The cable goes with its end in the namespace.
+/// The veth pair is removed with its end in the namespace.
 fn remove(namespace: &str, bridge: &str) {
     for command in [&["netns", "del", namespace][..], &["link", "del", bridge]] {
-        // Half made, it has not all of them.
+        // A network whose creation failed lacks some of these.
         let _ = ip(command);
     }
 }
 
-/// Of processes that were killed before they could do so themselves.
+/// Removes the networks of processes that were killed before they could do so themselves.
 fn remove_abandoned() -> io::Result<()> {
     let list = ip(&["netns", "list"])?;
     for namespace in list.lines().filter_map(|line| line.split(' ').next()) {

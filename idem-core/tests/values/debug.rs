@@ -1,4 +1,4 @@
-//! What `Debug` and `Display` show: never what a client sent, never what an outcome holds.
+//! `Debug` and `Display` never show what a client sent, nor the bytes of an outcome.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use idem_core::{
 
 const SECRET: &str = "s3cr3t";
 
-/// Everything that holds, or was made from, a client's text or an outcome's bytes.
+/// The output of every value that holds, or was made from, a client's text or an outcome's bytes.
 fn all_shown() -> Vec<String> {
     let clock = SystemClock::shared();
     let scope = Scope::new(SECRET).unwrap();
@@ -111,7 +111,7 @@ fn owner_and_token_show_six_bytes_of_the_owner() {
 }
 
 #[test]
-fn keys_of_one_text_are_found_again_by_their_digest() {
+fn keys_of_the_same_text_show_the_same_digest() {
     let key = Key::new(&Scope::shared(), "order-1").unwrap();
     let again = Key::new(&Scope::shared(), "order-1").unwrap();
     assert_eq!(key.to_string(), again.to_string());
@@ -120,7 +120,7 @@ fn keys_of_one_text_are_found_again_by_their_digest() {
 }
 
 #[test]
-fn refused_key_is_not_repeated_in_the_error() {
+fn refused_key_is_not_shown_by_the_error() {
     let scope = Scope::shared();
     for client_key in [format!("{SECRET}\n"), SECRET.repeat(50)] {
         let error = Key::new(&scope, client_key).unwrap_err();
@@ -131,7 +131,7 @@ fn refused_key_is_not_repeated_in_the_error() {
 }
 
 #[test]
-fn result_of_another_type_is_not_repeated_in_the_error() {
+fn result_of_another_type_is_not_shown_by_the_error() {
     let bytes = idem_core::typed::encode_value(SECRET).unwrap();
     let error = idem_core::typed::decode_value::<Option<bool>>(&bytes).unwrap_err();
     assert!(!format!("{error} {error:?}").contains(SECRET), "{error}");
@@ -147,7 +147,7 @@ fn sizes_and_reasons_are_shown_instead() {
     assert_eq!(format!("{checkpoint:?}"), "Checkpoint(step 3, 5 bytes)");
 }
 
-/// That the remaining public types can be shown at all, in the words of the documentation.
+/// The remaining public types have a `Debug` with the words of the documentation.
 #[test]
 fn values_without_secrets_show_what_they_are() {
     let manual = ManualClock::new(Timestamp::from_micros(5));
@@ -182,6 +182,7 @@ fn every_kind_operation_and_reason_has_words_of_its_own() {
         ErrorKind::TooLarge,
         ErrorKind::Timeout,
         ErrorKind::Unavailable,
+        ErrorKind::Closed,
     ];
     assert_distinct(&kinds.map(|kind| kind.to_string()));
     let transient = kinds.into_iter().filter(|kind| kind.is_transient()).collect::<Vec<_>>();
@@ -227,7 +228,7 @@ fn error_keeps_its_kind_operation_message_and_source() {
     let error = Error::new(ErrorKind::Full, Operation::Complete, "the disk is full").with_source(io);
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Full, Operation::Complete));
     assert_eq!(error.message(), "the disk is full");
-    // Either `Display` or `source` tells the cause, not both: who prints the chain would print it twice.
+    // `Display` does not repeat the source, or a printed chain of errors would show it twice.
     assert_eq!(error.to_string(), "complete: store full: the disk is full");
     let source = std::error::Error::source(&error).unwrap();
     let io: &std::io::Error = source.downcast_ref().unwrap();
@@ -236,7 +237,7 @@ fn error_keeps_its_kind_operation_message_and_source() {
 }
 
 #[test]
-fn record_tells_its_state_without_its_bytes() {
+fn record_shows_its_state_without_its_bytes() {
     let call = Call::Lock {
         fingerprint: Fingerprint::builder("t").finish(),
         claim: Claim {

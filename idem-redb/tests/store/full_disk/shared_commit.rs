@@ -1,4 +1,4 @@
-//! Calls that share a commit with what finds no room: they are tried without it.
+//! Calls that share a commit with a call that finds no room: they are tried again without it.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use crate::support::call::{acquire, complete, config, key, lock, open};
 use crate::support::disk::Disk;
 use crate::support::workload::{LEASE, clock};
 
-/// Leaves some room for little, and nothing for much. Calls that are made until [`Disk::release_syncs`] share a commit.
+/// Leaves space for small writes and none for large ones, and stalls the writer in a commit. All calls that are made
+/// until [`Disk::release_syncs`] share the next one.
 async fn share_a_commit(disk: &Disk, store: &RedbStore) -> JoinHandle<idem_core::Result<LockAnswer>> {
     let used = disk.used_blocks();
     disk.change_faults(|faults, _| faults.space = Some(used + 60));
@@ -49,7 +50,7 @@ async fn assert_applied(renewals: JoinSet<idem_core::Result<Effect>>) {
 }
 
 #[tokio::test]
-async fn the_company_of_a_large_outcome_costs_no_holder_its_call() {
+async fn renewals_that_share_a_commit_with_a_large_outcome_are_applied() {
     let disk = Disk::new();
     let store = open(&disk, config(), &clock()).await.unwrap();
     let leases = leases(&store, 20).await;
@@ -68,7 +69,7 @@ async fn the_company_of_a_large_outcome_costs_no_holder_its_call() {
 }
 
 #[tokio::test]
-async fn the_company_of_a_large_outcome_costs_no_expiry_its_call() {
+async fn an_expiry_that_shares_a_commit_with_a_large_outcome_is_applied() {
     const KEPT: Duration = Duration::from_millis(1);
     let (disk, time) = (Disk::new(), clock());
     let store = open(&disk, config(), &time).await.unwrap();
@@ -87,7 +88,7 @@ async fn the_company_of_a_large_outcome_costs_no_expiry_its_call() {
         let store = store.clone();
         async move { store.expire(100).await }
     });
-    // What has expired is looked up on another thread.
+    // Expired records are looked up on another thread.
     tokio::time::sleep(Duration::from_millis(300)).await;
     disk.release_syncs();
     let _locked = first.await.unwrap();

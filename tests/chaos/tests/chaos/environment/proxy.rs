@@ -1,6 +1,8 @@
-//! Stands between the two sides of a cluster where the machine allows no network namespaces: every node announces the
-//! ports of a proxy in its place, and connects by the address of its side, so that the proxies know which connections
-//! cross. What callers send is let through, since callers inside and outside look alike here.
+//! Proxies that partition a cluster where the machine allows no network namespaces.
+//!
+//! Every node announces the ports of a proxy in place of its own, and connects from the address of its side, so that
+//! the proxies know which connections cross. They always forward what callers send, since callers inside and outside
+//! have the same address.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -12,14 +14,14 @@ use tokio::task::JoinSet;
 pub(crate) const INSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 101, 1));
 pub(crate) const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 102, 1));
 
-/// The proxies of a cluster. They end with it.
+/// The proxies of a cluster. Dropping it ends them.
 #[derive(Debug)]
 pub(crate) struct Proxies {
     cut: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
 
-/// Where a proxy listens for clients, and for other nodes.
+/// The ports at which a proxy listens for clients and for other nodes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ports {
     pub(crate) clients: u16,
@@ -31,19 +33,19 @@ impl Proxies {
         Self { cut: watch::Sender::new(false), tasks: JoinSet::new() }
     }
 
-    /// For a node that listens at `node`, and 10,000 higher for the others.
+    /// Starts a proxy for the node that listens at `node`, and for other nodes at a port 10,000 higher.
     pub(crate) async fn add(&mut self, node: SocketAddr) -> Ports {
         let clients = self.listen(node).await;
         let bus = self.listen(SocketAddr::new(node.ip(), node.port() + 10_000)).await;
         Ports { clients, bus }
     }
 
-    /// From now on nothing crosses: what is sent is lost, and connections stay open.
+    /// Nothing crosses from now on: what is sent is lost, and connections stay open.
     pub(crate) fn cut(&self) {
         self.cut.send_replace(true);
     }
 
-    /// New connections cross again. Those that were cut end: what was sent on them is lost.
+    /// New connections cross again. Those that were cut are closed, and what was sent on them is lost.
     pub(crate) fn heal(&self) {
         self.cut.send_replace(false);
     }
@@ -62,18 +64,18 @@ async fn serve(listener: TcpListener, to: SocketAddr, cut: watch::Receiver<bool>
         tokio::select! {
             accepted = listener.accept() => {
                 let (stream, peer) = accepted.unwrap();
-                connections.spawn(carry(stream, peer.ip(), to, cut.clone()));
+                connections.spawn(forward(stream, peer.ip(), to, cut.clone()));
             }
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn carry(mut from: TcpStream, side: IpAddr, address: SocketAddr, mut cut: watch::Receiver<bool>) {
+async fn forward(mut from: TcpStream, side: IpAddr, address: SocketAddr, mut cut: watch::Receiver<bool>) {
     let crosses = [INSIDE, OUTSIDE].contains(&side) && side != address.ip();
     let through = async {
         let socket = TcpSocket::new_v4()?;
-        // The node at the other end tells its replicas by their address.
+        // A master identifies its replicas by the address from which they connect.
         socket.bind(SocketAddr::new(side, 0))?;
         let mut to = socket.connect(address).await?;
         from.set_nodelay(true)?;
@@ -92,6 +94,6 @@ async fn carry(mut from: TcpStream, side: IpAddr, address: SocketAddr, mut cut: 
         _ = through => return,
         () = is_cut => {}
     }
-    // Held open in silence.
+    // Kept open without forwarding anything.
     let _ = cut.wait_for(|cut| !*cut).await;
 }

@@ -1,21 +1,21 @@
-//! How much room the future of an execution takes.
+//! The size of the future of an execution.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use idem_core::{Lease, Outcome, StoreExt};
 
-use crate::support::{Scripted, give_way, key, order, policy};
+use crate::support::{Scripted, key, order, pend_once, policy};
 
 /// Holds 4 KiB while it waits.
 async fn large(_: Lease) -> Result<Outcome, Infallible> {
     let bytes = std::hint::black_box([7_u8; 4_096]);
-    give_way().await;
+    pend_once().await;
     Ok(Outcome::Value(std::hint::black_box(&bytes).to_vec().into()))
 }
 
 #[test]
-fn the_work_has_room_once_in_an_execution_of_an_outcome() {
+fn future_of_an_execution_holds_the_work_once() {
     let (store, key, order, policy) = (Scripted::new(), key(), order(), policy());
     let with_retention = store.execute_with_retention(&key, &order, &policy, async |lease| {
         large(lease).await.map(|outcome| (outcome, Duration::from_mins(1)))

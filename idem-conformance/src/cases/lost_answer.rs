@@ -1,26 +1,26 @@
-//! `execute` over a connection that loses answers: the store answers the truth when it is asked again.
+//! `execute` over a connection that loses answers: a resent call finds out what the lost one did.
 
 use std::time::Duration;
 
 use idem_core::{ErrorKind, Execution};
 
-use crate::executing::{ExpectExecution, ORDER, assert_replays, execute_on, forbidden, telling};
+use crate::executing::{ExpectExecution, ORDER, assert_replays, describe_attempt, execute_on, forbidden};
 use crate::trial::{Trial, must};
 use crate::wrap::Lossy;
 
-/// After this `execute` gives a call up. Long enough for a call that is answered, also on a busy disk.
+/// After this time `execute` gives a call up. Long enough for a call that is answered, also on a busy disk.
 const SOON: Duration = Duration::from_secs(1);
 
 pub(super) async fn lock_whose_answer_was_lost_is_found_again(t: Trial) {
     let line = Lossy::new(t.store(), 2, 0);
-    let answer = execute_on(&t, line, &t.policy(), telling).await;
+    let answer = execute_on(&t, line, &t.policy(), describe_attempt).await;
     must("execute", answer).expect_executed("attempt 1 from None");
     assert_replays(&t, "attempt 1 from None").await;
 }
 
 pub(super) async fn completion_whose_answer_was_lost_is_found_again(t: Trial) {
     let line = Lossy::new(t.store(), 0, 2);
-    let answer = execute_on(&t, line, &t.policy(), telling).await;
+    let answer = execute_on(&t, line, &t.policy(), describe_attempt).await;
     must("execute", answer).expect_executed("attempt 1 from None");
     assert_replays(&t, "attempt 1 from None").await;
 }
@@ -35,7 +35,7 @@ pub(super) async fn lock_of_unknown_effect_is_released(t: Trial) {
 
 pub(super) async fn completion_of_unknown_effect_is_never_released(t: Trial) {
     let line = Lossy::new(t.store(), 0, u32::MAX);
-    let answer = must("execute", execute_on(&t, line, &t.policy().resend_for(SOON), telling).await);
+    let answer = must("execute", execute_on(&t, line, &t.policy().resend_for(SOON), describe_attempt).await);
     let Execution::Unknown(value, error) = answer else { panic!("{answer:?} should be Unknown") };
     assert_eq!((&*value, error.kind()), ("attempt 1 from None", ErrorKind::Timeout));
     assert_replays(&t, "attempt 1 from None").await;

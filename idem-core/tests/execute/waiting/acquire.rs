@@ -1,4 +1,4 @@
-//! A `lock` of unknown effect: sent again as the same `lock`, then let go as best it can be.
+//! A `lock` of unknown effect: sent again as the same `lock`, and released if it is given up.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn lock_that_timed_out_is_sent_again_and_the_work_runs() {
     }
 }
 
-/// A new owner would find the key in progress, held by nobody but itself.
+/// A resend under a new owner would find the key in progress, held by the caller's own first `lock`.
 #[tokio::test(start_paused = true)]
 async fn lock_whose_answer_was_lost_is_found_again_by_the_same_owner() {
     for fault in [Fault::After(ErrorKind::Timeout), Fault::After(ErrorKind::Unavailable)] {
@@ -86,7 +86,7 @@ async fn lock_of_another_caller_is_never_released() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn release_that_fails_changes_nothing_about_the_error_and_the_lease_ends_by_itself() {
+async fn failed_release_does_not_change_the_error_and_the_lease_ends_by_itself() {
     for broken in [Operation::Get, Operation::Release] {
         for fault in [Fault::Before(ErrorKind::Timeout), Fault::Before(ErrorKind::Corrupt), Fault::Silent] {
             let store = Scripted::new();
@@ -106,7 +106,7 @@ async fn release_that_fails_changes_nothing_about_the_error_and_the_lease_ends_b
 }
 
 #[tokio::test(start_paused = true)]
-async fn failure_that_is_no_matter_of_time_is_answered_at_once() {
+async fn failure_that_is_not_transient_is_answered_at_once() {
     for kind in [ErrorKind::Full, ErrorKind::Corrupt, ErrorKind::Incompatible, ErrorKind::InvalidArgument] {
         let store = Scripted::new();
         store.fail_always(Operation::Lock, Fault::Before(kind));
@@ -116,7 +116,7 @@ async fn failure_that_is_no_matter_of_time_is_answered_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn released_lease_is_not_left_to_the_holder_that_gave_up() {
+async fn key_of_a_lock_that_was_given_up_is_free_for_another_caller() {
     let store = Scripted::new();
     store.fail_always(Operation::Lock, Fault::After(ErrorKind::Timeout));
     let _error = try_book(&store, &policy(), "never").await.unwrap_err();
@@ -124,4 +124,14 @@ async fn released_lease_is_not_left_to_the_holder_that_gave_up() {
     let held = lock(&store, &bob()).await;
     assert_eq!(held.attempt(), 1);
     assert!(store.get(&key()).await.unwrap().is_some_and(|record| record.token == held.token()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn store_that_fails_to_the_end_is_not_a_timeout_whatever_the_pauses() {
+    for _ in 0..5_000 {
+        let store = Scripted::new();
+        store.fail_always(Operation::Lock, Fault::Before(ErrorKind::Unavailable));
+        let error = try_book(&store, &policy().resend_for(Duration::from_millis(60)), "x").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
 }
