@@ -38,6 +38,8 @@ mod crates {
     struct Redb;
     #[doc = include_str!("../../idem-redis/README.md")]
     struct Redis;
+    #[doc = include_str!("../../idem-postgres/README.md")]
+    struct Postgres;
     #[doc = include_str!("../../idem-moka/README.md")]
     struct Moka;
     #[doc = include_str!("../../idem-http/README.md")]

@@ -87,7 +87,7 @@ async fn a_schema_of_a_later_version_is_incompatible() {
     }
 }
 
-/// What `docs/postgres.md` says that a role needs is enough, and it cannot create anything.
+/// What README.md says that a role needs is enough, and it cannot create anything.
 #[tokio::test]
 async fn a_role_with_the_least_rights_runs_the_store_and_cannot_migrate() {
     let config = config().await;
