@@ -69,7 +69,8 @@ fn then(code: &SqlState) -> Then {
         // The password, the role, the database, the protocol.
         "28P01" | "28000" | "3D000" | "0A000" => Then::Refuse(ErrorKind::InvalidConfig),
         code if code.starts_with("08") || code.starts_with("53") || code.starts_with("57") => Then::Reconnect,
-        code if code.starts_with("XX") => Then::Refuse(ErrorKind::Corrupt),
+        // Of the data, of an index.
+        "XX001" | "XX002" => Then::Refuse(ErrorKind::Corrupt),
         _ => Then::Refuse(ErrorKind::Unavailable),
     }
 }

@@ -21,7 +21,7 @@ impl Batch for Wait {
     }
 
     fn statement(schema: &str) -> String {
-        format!("SELECT {schema}.wait($1)")
+        format!("SELECT {schema}.note_waiters($1)")
     }
 
     async fn send(

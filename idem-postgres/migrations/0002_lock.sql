@@ -1,0 +1,117 @@
+-- Locks keys, each of which stands in `p_keys` once. `p_bodies` are those of a locked record without a checkpoint.
+--
+-- answer: 1 acquired, 2 in progress, 3 completed, 4 another fingerprint. What was found on record comes with
+-- fingerprint and body, for its checksum to be compared. A key without a row was not decided, since another session has
+-- its record in hand: ask again.
+CREATE FUNCTION idem.lock(
+    p_keys bytea[], p_fingerprints bytea[], p_owners bytea[], p_leases bigint[], p_retentions bigint[],
+    p_bodies bytea[]
+) RETURNS TABLE (
+    key bytea, answer smallint, sequence bigint, owner bytea, attempt bigint, remaining bigint, step bigint,
+    completed_at bigint, expires_at bigint, fingerprint bytea, body bytea
+) LANGUAGE plpgsql
+SET lock_timeout = '10ms' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_now bigint := idem.now_us();
+    v_fresh bigint[] := '{}';
+    v_over bigint[] := '{}';
+    v_resent boolean := false;
+    r record;
+BEGIN
+    -- What can be answered by looking is answered so, and writes nothing.
+    FOR r IN
+        SELECT asked.n, asked.key AS asked_key, asked.owner AS asked_owner,
+            asked.fingerprint AS asked_fingerprint, found.*
+        FROM unnest(p_keys, p_fingerprints, p_owners) WITH ORDINALITY AS asked (key, fingerprint, owner, n)
+        LEFT JOIN idem.records AS found ON found.key = asked.key
+    LOOP
+        IF r.state IS NULL THEN
+            v_fresh := v_fresh || r.n;
+            CONTINUE;
+        ELSIF r.expires_at <= v_now THEN
+            v_over := v_over || r.n;
+            CONTINUE;
+        ELSIF r.fingerprint <> r.asked_fingerprint THEN
+            answer := 4;
+        ELSIF r.state = 3 THEN
+            answer := 3;
+        ELSIF r.state = 1 AND r.lease_until > v_now THEN
+            answer := CASE WHEN r.owner = r.asked_owner THEN 1 ELSE 2 END;
+            v_resent := v_resent OR answer = 1;
+        ELSE
+            v_over := v_over || r.n;
+            CONTINUE;
+        END IF;
+        key := r.asked_key;
+        sequence := r.sequence;
+        owner := r.owner;
+        attempt := r.attempt;
+        remaining := r.lease_until - v_now;
+        step := r.step;
+        completed_at := r.completed_at;
+        expires_at := r.expires_at;
+        fingerprint := r.fingerprint;
+        body := r.body;
+        RETURN NEXT;
+    END LOOP;
+    IF v_fresh = '{}' AND v_over = '{}' AND NOT v_resent THEN
+        RETURN;
+    END IF;
+    -- Also for a lock that is there already: its standbys may not have it, and a commit that writes something waits
+    -- until they have all that was written before.
+    PERFORM idem.advance_clock(v_now);
+    IF v_fresh <> '{}' THEN
+        RETURN QUERY
+        INSERT INTO idem.records AS r (sequence, attempt, expires_at, sweep_at, lease_until, retention, state, waited,
+            key, owner, fingerprint, body)
+        SELECT nextval('idem.fence'), 1, v_now + asked.lease + asked.retention,
+            v_now + asked.retention, v_now + asked.lease, asked.retention, 1, false, asked.key, asked.owner,
+            asked.fingerprint, asked.body
+        FROM unnest(p_keys, p_fingerprints, p_owners, p_leases, p_retentions, p_bodies) WITH ORDINALITY
+            AS asked (key, fingerprint, owner, lease, retention, body, n)
+        WHERE asked.n = ANY (v_fresh)
+        ON CONFLICT (key) DO NOTHING
+        RETURNING r.key, 1::smallint, r.sequence, r.owner, r.attempt, r.lease_until - v_now, r.step, NULL::bigint,
+            NULL::bigint, r.fingerprint, r.body;
+    END IF;
+    IF v_over <> '{}' THEN
+        RETURN QUERY
+        WITH held AS MATERIALIZED (
+            SELECT r.key
+            FROM unnest(p_keys) WITH ORDINALITY AS asked (key, n) JOIN idem.records AS r ON r.key = asked.key
+            WHERE asked.n = ANY (v_over)
+            FOR NO KEY UPDATE OF r SKIP LOCKED
+        )
+        UPDATE idem.records AS r SET
+            sequence = CASE
+                WHEN r.expires_at > v_now AND r.state = 1 AND r.owner = asked.owner THEN r.sequence
+                ELSE greatest(nextval('idem.fence'), r.sequence + 1) END,
+            attempt = CASE
+                WHEN r.expires_at <= v_now THEN 1
+                WHEN r.state = 1 AND r.owner = asked.owner THEN r.attempt
+                ELSE least(r.attempt + 1, 4294967295) END,
+            expires_at = v_now + asked.lease + asked.retention,
+            sweep_at = CASE WHEN r.expires_at > v_now THEN r.sweep_at ELSE v_now + asked.retention END,
+            lease_until = v_now + asked.lease,
+            retention = asked.retention,
+            completed_at = NULL,
+            step = CASE WHEN r.expires_at > v_now THEN r.step END,
+            state = 1,
+            waited = r.expires_at > v_now AND r.waited,
+            owner = asked.owner,
+            fingerprint = asked.fingerprint,
+            body = CASE WHEN r.expires_at > v_now THEN r.body ELSE asked.body END
+        FROM held JOIN unnest(p_keys, p_fingerprints, p_owners, p_leases, p_retentions, p_bodies)
+            AS asked (key, fingerprint, owner, lease, retention, body) ON asked.key = held.key
+        WHERE r.key = held.key AND (
+            r.expires_at <= v_now
+            OR r.fingerprint = asked.fingerprint AND (r.state = 2 OR r.state = 1 AND r.lease_until <= v_now)
+        )
+        RETURNING r.key, 1::smallint, r.sequence, r.owner, r.attempt, r.lease_until - v_now, r.step, NULL::bigint,
+            NULL::bigint, r.fingerprint, r.body;
+    END IF;
+END
+$$;

@@ -1,0 +1,175 @@
+-- Why a holder's call could not be carried out, for those that `p_answered` does not name.
+--
+-- answer: 1 applied, 2 superseded, 3 completed, 4 released, 5 gone, 6 damaged: the fingerprint is not what the holder
+-- locked. No row: another session has the record in hand.
+CREATE FUNCTION idem.why_lost(
+    p_keys bytea[], p_fingerprints bytea[], p_sequences bigint[], p_owners bytea[], p_answered bytea[], p_now bigint,
+    p_completed smallint
+) RETURNS TABLE (key bytea, answer smallint) LANGUAGE sql VOLATILE
+SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+    SELECT asked.key,
+        CASE
+            WHEN r.key IS NULL OR r.expires_at <= p_now THEN 5
+            WHEN r.sequence <> asked.sequence OR r.owner <> asked.owner THEN 2
+            WHEN r.fingerprint <> asked.fingerprint THEN 6
+            WHEN r.state = 3 THEN p_completed
+            ELSE 4
+        END::smallint
+    FROM unnest(p_keys, p_fingerprints, p_sequences, p_owners) AS asked (key, fingerprint, sequence, owner)
+    LEFT JOIN idem.records AS r ON r.key = asked.key
+    WHERE asked.key <> ALL (p_answered)
+        AND (r.state = 1 AND r.sequence = asked.sequence AND r.owner = asked.owner
+            AND r.fingerprint = asked.fingerprint AND r.expires_at > p_now) IS NOT TRUE
+$$;
+
+-- Tells those who listen that the leases of these keys have ended. A notification holds less than 8,000 bytes: of more
+-- keys it says that all should look.
+CREATE FUNCTION idem.notify(p_keys bytea[]) RETURNS void LANGUAGE sql AS $$
+    SELECT pg_notify(
+        'idem_settled',
+        CASE
+            WHEN cardinality(p_keys) > 120 THEN '*'
+            ELSE (SELECT string_agg(encode(waited, 'base64'), ' ') FROM unnest(p_keys) AS waited)
+        END
+    )
+$$;
+
+-- Completes keys.
+CREATE FUNCTION idem.complete(
+    p_keys bytea[], p_fingerprints bytea[], p_sequences bigint[], p_owners bytea[], p_retentions bigint[],
+    p_bodies bytea[]
+) RETURNS TABLE (key bytea, answer smallint) LANGUAGE plpgsql
+SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_now bigint := idem.now_us();
+    v_applied bytea[];
+    v_waited bytea[];
+BEGIN
+    PERFORM idem.advance_clock(v_now);
+    WITH held AS MATERIALIZED (
+        SELECT r.key, r.waited, asked.retention, asked.body
+        FROM unnest(p_keys, p_fingerprints, p_sequences, p_owners, p_retentions, p_bodies)
+            AS asked (key, fingerprint, sequence, owner, retention, body)
+        JOIN idem.records AS r ON r.key = asked.key
+        WHERE r.state = 1 AND r.sequence = asked.sequence AND r.owner = asked.owner
+            AND r.fingerprint = asked.fingerprint AND r.expires_at > v_now
+        FOR NO KEY UPDATE OF r SKIP LOCKED
+    ), done AS (
+        UPDATE idem.records AS r SET
+            state = 3,
+            completed_at = v_now,
+            expires_at = greatest(v_now + held.retention, r.lease_until),
+            sweep_at = least(r.sweep_at, greatest(v_now + held.retention, r.lease_until)),
+            lease_until = NULL,
+            retention = NULL,
+            step = NULL,
+            waited = false,
+            body = held.body
+        FROM held
+        WHERE r.key = held.key
+        RETURNING r.key, held.waited
+    )
+    SELECT coalesce(array_agg(done.key), '{}'), array_agg(done.key) FILTER (WHERE done.waited)
+    INTO v_applied, v_waited FROM done;
+    IF v_waited IS NOT NULL THEN
+        PERFORM idem.notify(v_waited);
+    END IF;
+    RETURN QUERY SELECT applied, 1::smallint FROM unnest(v_applied) AS applied;
+    IF cardinality(v_applied) < cardinality(p_keys) THEN
+        RETURN QUERY SELECT *
+            FROM idem.why_lost(p_keys, p_fingerprints, p_sequences, p_owners, v_applied, v_now, 1::smallint);
+    END IF;
+END
+$$;
+
+-- Renews leases, and with a step saves checkpoints: of those a step that is not higher than that on record changes
+-- nothing. `changed` says whether the record was written.
+CREATE FUNCTION idem.renew(
+    p_keys bytea[], p_fingerprints bytea[], p_sequences bigint[], p_owners bytea[], p_leases bigint[], p_steps bigint[],
+    p_bodies bytea[]
+) RETURNS TABLE (key bytea, answer smallint, changed boolean) LANGUAGE plpgsql
+SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_now bigint := idem.now_us();
+    v_applied bytea[];
+    v_changed boolean[];
+BEGIN
+    PERFORM idem.advance_clock(v_now);
+    WITH held AS MATERIALIZED (
+        SELECT r.key, asked.lease, asked.step, asked.body,
+            (asked.step > r.step OR asked.step IS NULL OR r.step IS NULL) AS changes
+        FROM unnest(p_keys, p_fingerprints, p_sequences, p_owners, p_leases, p_steps, p_bodies)
+            AS asked (key, fingerprint, sequence, owner, lease, step, body)
+        JOIN idem.records AS r ON r.key = asked.key
+        WHERE r.state = 1 AND r.sequence = asked.sequence AND r.owner = asked.owner
+            AND r.fingerprint = asked.fingerprint AND r.expires_at > v_now
+        FOR NO KEY UPDATE OF r SKIP LOCKED
+    ), done AS (
+        UPDATE idem.records AS r SET
+            lease_until = greatest(r.lease_until, v_now + held.lease),
+            expires_at = greatest(r.lease_until, v_now + held.lease) + r.retention,
+            step = coalesce(held.step, r.step),
+            body = CASE WHEN held.step IS NULL THEN r.body ELSE held.body END
+        FROM held
+        WHERE r.key = held.key AND held.changes
+    )
+    SELECT coalesce(array_agg(held.key), '{}'), coalesce(array_agg(held.changes), '{}')
+    INTO v_applied, v_changed FROM held;
+    RETURN QUERY
+    SELECT applied.key, 1::smallint, applied.changed FROM unnest(v_applied, v_changed) AS applied (key, changed);
+    IF cardinality(v_applied) < cardinality(p_keys) THEN
+        RETURN QUERY
+        SELECT why_lost.*, false
+            FROM idem.why_lost(p_keys, p_fingerprints, p_sequences, p_owners, v_applied, v_now, 3::smallint);
+    END IF;
+END
+$$;
+
+-- Releases keys: removes their records, or, of those with a checkpoint, clears the holder.
+CREATE FUNCTION idem.release(p_keys bytea[], p_fingerprints bytea[], p_sequences bigint[], p_owners bytea[])
+RETURNS TABLE (key bytea, answer smallint) LANGUAGE plpgsql
+SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_now bigint := idem.now_us();
+    v_applied bytea[];
+    v_waited bytea[];
+BEGIN
+    PERFORM idem.advance_clock(v_now);
+    WITH held AS MATERIALIZED (
+        SELECT r.key, r.waited, r.step
+        FROM unnest(p_keys, p_fingerprints, p_sequences, p_owners) AS asked (key, fingerprint, sequence, owner)
+        JOIN idem.records AS r ON r.key = asked.key
+        WHERE r.state = 1 AND r.sequence = asked.sequence AND r.owner = asked.owner
+            AND r.fingerprint = asked.fingerprint AND r.expires_at > v_now
+        FOR UPDATE OF r SKIP LOCKED
+    ), removed AS (
+        DELETE FROM idem.records AS r USING held WHERE r.key = held.key AND held.step IS NULL
+    ), kept AS (
+        UPDATE idem.records AS r SET
+            state = 2, lease_until = v_now, expires_at = v_now + r.retention,
+            sweep_at = least(r.sweep_at, v_now + r.retention), waited = false
+        FROM held WHERE r.key = held.key AND held.step IS NOT NULL
+    )
+    SELECT coalesce(array_agg(held.key), '{}'), array_agg(held.key) FILTER (WHERE held.waited)
+    INTO v_applied, v_waited FROM held;
+    IF v_waited IS NOT NULL THEN
+        PERFORM idem.notify(v_waited);
+    END IF;
+    RETURN QUERY SELECT applied, 1::smallint FROM unnest(v_applied) AS applied;
+    IF cardinality(v_applied) < cardinality(p_keys) THEN
+        RETURN QUERY SELECT *
+            FROM idem.why_lost(p_keys, p_fingerprints, p_sequences, p_owners, v_applied, v_now, 3::smallint);
+    END IF;
+END
+$$;

@@ -1,0 +1,87 @@
+-- Notes that somebody waits for the end of these leases.
+CREATE FUNCTION idem.note_waiters(p_keys bytea[]) RETURNS void LANGUAGE sql
+SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+    WITH held AS MATERIALIZED (
+        SELECT r.key FROM unnest(p_keys) AS asked (key) JOIN idem.records AS r ON r.key = asked.key
+        WHERE r.state = 1 AND NOT r.waited
+        FOR NO KEY UPDATE OF r SKIP LOCKED
+    )
+    UPDATE idem.records AS r SET waited = true FROM held WHERE r.key = held.key
+$$;
+
+-- What is on record for keys, and the time at which it was looked at. Of a key that has none there is no row.
+CREATE FUNCTION idem.get(p_keys bytea[]) RETURNS TABLE (
+    key bytea, now bigint, state smallint, fingerprint bytea, sequence bigint, owner bytea, attempt bigint,
+    lease_until bigint, retention bigint, completed_at bigint, expires_at bigint, step bigint, body bytea
+) LANGUAGE sql VOLATILE
+SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+    SELECT r.key, looked.at, r.state, r.fingerprint, r.sequence, r.owner, r.attempt, r.lease_until, r.retention,
+        r.completed_at, r.expires_at, r.step, r.body
+    FROM (SELECT idem.now_us()) AS looked (at), unnest(p_keys) AS asked (key)
+    JOIN idem.records AS r ON r.key = asked.key
+    WHERE r.expires_at > looked.at
+$$;
+
+-- Removes a record, with `p_force` also one whose lease is live. Null: another session has the record in hand.
+CREATE FUNCTION idem.remove(p_key bytea, p_force boolean) RETURNS boolean LANGUAGE plpgsql
+SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+AS $$
+DECLARE
+    v_now bigint := idem.now_us();
+    v_waited boolean;
+BEGIN
+    DELETE FROM idem.records AS r WHERE r.key = p_key AND r.expires_at > v_now
+        AND (p_force OR r.state <> 1 OR r.lease_until <= v_now)
+    RETURNING r.waited INTO v_waited;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM idem.advance_clock(v_now);
+    IF v_waited THEN
+        PERFORM idem.notify(ARRAY[p_key]);
+    END IF;
+    RETURN true;
+END
+$$;
+
+-- Removes at most `p_budget` expired records, and says whether there are more. Records that somebody has in hand are
+-- passed over.
+CREATE FUNCTION idem.expire(p_budget bigint) RETURNS TABLE (removed bigint, more boolean) LANGUAGE plpgsql
+SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_now bigint := idem.now_us();
+    v_looked bigint;
+BEGIN
+    WITH due AS MATERIALIZED (
+        SELECT r.key, r.expires_at FROM idem.records AS r WHERE r.sweep_at <= v_now
+        ORDER BY r.sweep_at LIMIT p_budget FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM idem.records AS r USING due WHERE r.key = due.key AND due.expires_at <= v_now RETURNING 1
+    ), later AS (
+        UPDATE idem.records AS r SET sweep_at = r.expires_at FROM due WHERE r.key = due.key AND due.expires_at > v_now
+    )
+    SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM due) INTO removed, v_looked;
+    more := v_looked = p_budget AND EXISTS (SELECT FROM idem.records AS r WHERE r.sweep_at <= v_now LIMIT 1);
+    RETURN NEXT;
+END
+$$;
+
+-- As `expire`, unless another session does it at this moment: for those who sweep every now and then.
+CREATE FUNCTION idem.sweep(p_budget bigint) RETURNS TABLE (removed bigint, more boolean) LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_try_advisory_xact_lock(1768188275, 2) THEN
+        RETURN QUERY SELECT * FROM idem.expire(p_budget);
+    ELSE
+        removed := 0;
+        more := false;
+        RETURN NEXT;
+    END IF;
+END
+$$;
