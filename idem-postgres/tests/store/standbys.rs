@@ -5,6 +5,7 @@ use std::time::Duration;
 use idem_core::{Effect, ErrorKind, Store as _};
 use idem_servers::postgres::Server;
 use tokio::time::sleep;
+use tokio_postgres::Client;
 
 use crate::support::{RETENTION, claim, config_of, connect, key, lock, open, value};
 
@@ -17,16 +18,7 @@ async fn a_commit_that_its_standbys_do_not_have_is_never_acknowledged() {
     let store = open(&config).await;
     let lease = lock(&store, &key("order"), &claim()).await;
     let client = connect(&config).await;
-    let standbys = async |names: &str| {
-        client
-            .batch_execute(&format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"))
-            .await
-            .unwrap();
-        client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-        // The server's processes read it one after the other.
-        sleep(Duration::from_millis(500)).await;
-    };
-    standbys("nobody").await;
+    wait_for(&client, "nobody").await;
     let completing = tokio::spawn({
         let (store, lease) = (store.clone(), lease.clone());
         async move { store.complete(&lease, value("done"), RETENTION).await }
@@ -44,6 +36,33 @@ async fn a_commit_that_its_standbys_do_not_have_is_never_acknowledged() {
         store.complete(&lease, value("done"), RETENTION).await.unwrap_err().kind(),
         ErrorKind::Timeout
     );
-    standbys("").await;
+    wait_for(&client, "").await;
     assert_eq!(store.complete(&lease, value("done"), RETENTION).await.unwrap(), Effect::Applied);
+}
+
+#[tokio::test]
+async fn commits_that_wait_for_standbys_do_not_take_one_connection_after_the_other() {
+    let server = Server::lone().await;
+    let mut config = config_of(server.node());
+    config.call_timeout = Duration::from_secs(4);
+    config.response_timeout = Duration::from_millis(200);
+    let store = open(&config).await;
+    let lease = lock(&store, &key("order"), &claim()).await;
+    let client = connect(&config).await;
+    wait_for(&client, "nobody").await;
+    assert_eq!(
+        store.complete(&lease, value("done"), RETENTION).await.unwrap_err().kind(),
+        ErrorKind::Timeout
+    );
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    let waiting: i64 = client.query_one(waiting, &[]).await.unwrap().get(0);
+    assert!(waiting <= 3, "{waiting} connections wait");
+}
+
+/// Lets commits wait for a standby of this name; for none when it is empty.
+async fn wait_for(client: &Client, standby: &str) {
+    client.batch_execute(&format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'")).await.unwrap();
+    client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    // The server's processes read it one after the other.
+    sleep(Duration::from_millis(500)).await;
 }
