@@ -1,9 +1,7 @@
 //! The list of all cases. Everything else is generated from this one list.
 
-/// Calls `$emit!` with the list of all cases, behind `$context`.
-///
-/// A case is written in `cases/<subject>.rs` and listed here; a test of this crate fails when one of the two is
-/// missing. `needs` beside a name says what the case needs beyond the contract.
+/// Calls `$emit!` with the list of all cases, behind `$context`. A case is written in `cases/<subject>.rs` and listed here,
+/// with what it needs beyond the contract; a test of this crate fails when one of the two is missing.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __for_each_case {

@@ -75,6 +75,11 @@ fn then(code: &SqlState) -> Then {
     }
 }
 
+/// A configuration that cannot work.
+pub(crate) fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidConfig, Operation::Configure, message)
+}
+
 /// An error with its sources, since this library's own text leaves them out.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

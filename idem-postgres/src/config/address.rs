@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use idem_core::{Error, Result};
 
-use super::check::invalid;
+use crate::error::invalid;
 
 const DEFAULT_PORT: u16 = 5432;
 

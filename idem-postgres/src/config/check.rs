@@ -2,19 +2,15 @@
 
 use std::time::Duration;
 
-use idem_core::error::Operation;
-use idem_core::{Error, ErrorKind, Result};
+use idem_core::Result;
 
 use super::postgres_config::PostgresConfig;
+use crate::error::invalid;
 
 /// The longest outcome: a row holds 1 GiB at most, and a batch is held in memory.
 const LARGEST_OUTCOME: u64 = 256 << 20;
 /// PostgreSQL cuts longer names.
 const LONGEST_NAME: usize = 63;
-
-pub(crate) fn invalid(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidConfig, Operation::Configure, message)
-}
 
 impl PostgresConfig {
     pub(crate) fn check(&self) -> Result<()> {

@@ -8,8 +8,8 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer};
 
 use super::address::Address;
-use super::check::invalid;
 use super::postgres_config::PostgresConfig;
+use crate::error::invalid;
 
 /// The options as written. A missing one keeps [`PostgresConfig`]'s default.
 #[derive(Deserialize)]

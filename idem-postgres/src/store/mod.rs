@@ -1,5 +1,6 @@
 //! The store.
 
+mod alone;
 mod postgres_store;
 mod sweep;
 

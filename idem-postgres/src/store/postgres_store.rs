@@ -14,10 +14,9 @@ use idem_core::{
     Capabilities, Claim, Effect, Error, ErrorKind, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome,
     Result, Store,
 };
-use tokio::time::{Instant, timeout};
-use tokio_postgres::Row;
-use tokio_postgres::types::{ToSql, Type};
+use tokio::time::Instant;
 
+use super::alone::Alone;
 use super::sweep;
 use crate::batch::{Complete, Get, Lock, Locked, Release, Renew, Wait};
 use crate::config::postgres_config::PostgresConfig;
@@ -30,11 +29,10 @@ use crate::schema;
 pub struct PostgresStore(Arc<Inner>);
 
 #[derive(Debug)]
-pub(super) struct Inner {
+struct Inner {
     config: PostgresConfig,
     clock: SharedClock,
-    /// For what is not sent in batches.
-    link: Arc<Link>,
+    alone: Arc<Alone>,
     locks: Queue<Lock>,
     reads: Queue<Get>,
     waits: Queue<Wait>,
@@ -71,7 +69,7 @@ impl PostgresStore {
         let schema = &config.schema;
         let inner = Arc::new(Inner {
             clock: Arc::new(SystemClock),
-            link: Arc::clone(&locks.link),
+            alone: Arc::new(Alone::new(Arc::clone(&locks.link), schema, config.call_timeout)),
             locks: Queue::start(locks.clone(), schema),
             reads: Queue::start(locks.clone(), schema),
             waits: Queue::start(locks, schema),
@@ -82,7 +80,7 @@ impl PostgresStore {
             config,
         });
         if inner.config.sweep {
-            tokio::spawn(sweep::run(Arc::downgrade(&inner), inner.config.sweep_interval));
+            tokio::spawn(sweep::run(Arc::downgrade(&inner.alone), inner.config.sweep_interval));
         }
         Ok(Self(inner))
     }
@@ -108,46 +106,6 @@ fn unavailable(failure: Failure) -> Error {
         Then::Resend | Then::SetAside | Then::Reconnect => {
             Error::new(ErrorKind::Unavailable, Operation::Open, failure.message)
         }
-    }
-}
-
-impl Inner {
-    /// Removes expired records by the function `expire`, or `sweep`, which leaves it to another process that is at it.
-    pub(super) async fn remove_expired(&self, function: &str, budget: usize) -> Result<Expired> {
-        let statement = format!("SELECT * FROM {}.{function}($1)", self.config.schema);
-        let budget = i64::try_from(budget).unwrap_or(i64::MAX);
-        let row = self.ask(&statement, &[(&budget, Type::INT8)], Operation::Expire).await?;
-        let expired = || {
-            let removed: i64 = row.try_get("removed")?;
-            Ok(Expired { removed: usize::try_from(removed).unwrap_or(0), more: row.try_get("more")? })
-        };
-        expired().map_err(|error: tokio_postgres::Error| Failure::from(error).error(Operation::Expire))
-    }
-
-    async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
-        let statement = format!("SELECT {}.remove($1, $2)", self.config.schema);
-        let key: &[u8] = key.storage_key();
-        let row =
-            self.ask(&statement, &[(&key, Type::BYTEA), (&force, Type::BOOL)], Operation::Remove).await?;
-        row.try_get(0).map_err(|error| Failure::from(error).error(Operation::Remove))
-    }
-
-    /// Sends one statement, once: who asks sends it again.
-    async fn ask(
-        &self,
-        statement: &str,
-        parameters: &[(&(dyn ToSql + Sync), Type)],
-        operation: Operation,
-    ) -> Result<Row> {
-        let asked = async {
-            let connection = self.link.connection().await?;
-            Ok::<_, Failure>(connection.query_typed_one(statement, parameters).await?)
-        };
-        let limit = self.config.call_timeout;
-        let answer = timeout(limit, asked)
-            .await
-            .map_err(|_| Error::new(ErrorKind::Timeout, operation, format!("no answer within {limit:?}")))?;
-        answer.map_err(|failure| failure.error(operation))
     }
 }
 
@@ -222,11 +180,11 @@ impl Store for PostgresStore {
     }
 
     async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
-        self.0.remove(key, force).await
+        self.0.alone.remove(key, force).await
     }
 
     async fn expire(&self, budget: usize) -> Result<Expired> {
-        self.0.remove_expired("expire", budget).await
+        self.0.alone.remove_expired("expire", budget).await
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -3,13 +3,13 @@
 use std::sync::Weak;
 use std::time::Duration;
 
-use super::postgres_store::Inner;
+use super::alone::Alone;
 
 /// Records removed by one statement: it holds locks on all of them until its commit.
 const BUDGET: usize = 1_000;
 
 /// Sweeps until the store is dropped.
-pub(super) async fn run(store: Weak<Inner>, interval: Duration) {
+pub(super) async fn run(store: Weak<Alone>, interval: Duration) {
     loop {
         tokio::time::sleep(interval).await;
         loop {

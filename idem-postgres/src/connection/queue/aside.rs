@@ -1,12 +1,10 @@
 //! Calls that wait for a transaction of somebody else.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use tokio::sync::mpsc;
 
 use super::entry::Entry;
-use crate::batch::{Batch, StorageKey};
+use super::keys::Keys;
+use crate::batch::Batch;
 
 /// Where calls are sent that held up a statement.
 ///
@@ -18,16 +16,6 @@ pub(super) struct Aside<B: Batch> {
     keys: Keys,
 }
 
-/// How many calls on a key were set aside and are not answered yet.
-type Keys = Arc<Mutex<HashMap<StorageKey, usize>>>;
-
-/// A call that was set aside, until it is answered or given up.
-#[derive(Debug)]
-pub(super) struct SetAside {
-    keys: Keys,
-    key: StorageKey,
-}
-
 impl<B: Batch> Aside<B> {
     pub(super) fn new(entries: mpsc::Sender<Entry<B>>) -> Self {
         Self { entries, keys: Keys::default() }
@@ -35,14 +23,12 @@ impl<B: Batch> Aside<B> {
 
     /// Whether a call on this key has been set aside.
     pub(super) fn has(&self, entry: &Entry<B>) -> bool {
-        lock(&self.keys).contains_key(entry.call.key().storage_key())
+        self.keys.has(entry.call.key().storage_key())
     }
 
     /// Sets a call aside, and gives it back where there is no room for it.
     pub(super) fn take(&self, mut entry: Entry<B>) -> Option<Entry<B>> {
-        let key = *entry.call.key().storage_key();
-        *lock(&self.keys).entry(key).or_default() += 1;
-        entry.set_aside = Some(SetAside { keys: Arc::clone(&self.keys), key });
+        entry.set_aside = Some(self.keys.set_aside(*entry.call.key().storage_key()));
         match self.entries.try_send(entry) {
             Ok(()) => None,
             Err(
@@ -53,20 +39,4 @@ impl<B: Batch> Aside<B> {
             }
         }
     }
-}
-
-impl Drop for SetAside {
-    fn drop(&mut self) {
-        let mut keys = lock(&self.keys);
-        if let Some(calls) = keys.get_mut(&self.key) {
-            *calls -= 1;
-            if *calls == 0 {
-                keys.remove(&self.key);
-            }
-        }
-    }
-}
-
-fn lock(keys: &Keys) -> MutexGuard<'_, HashMap<StorageKey, usize>> {
-    keys.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,7 +6,7 @@ use idem_core::Result;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::aside::SetAside;
+use super::keys::SetAside;
 use crate::batch::Batch;
 
 /// Bytes of one statement's outcomes and checkpoints, unless a single call has more.

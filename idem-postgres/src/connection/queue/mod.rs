@@ -2,6 +2,7 @@
 
 mod aside;
 mod entry;
+mod keys;
 mod sender;
 
 use std::sync::{Arc, Mutex, PoisonError};
