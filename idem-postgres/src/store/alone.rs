@@ -1,0 +1,65 @@
+//! Statements that are not sent in batches.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Expired, Key, Result};
+use tokio::time::timeout;
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::connection::Link;
+use crate::error::Failure;
+
+/// Removes records, by operators' calls and by the sweeper's.
+#[derive(Debug)]
+pub(super) struct Alone {
+    link: Arc<Link>,
+    schema: String,
+    call_timeout: Duration,
+}
+
+impl Alone {
+    pub(super) fn new(link: Arc<Link>, schema: &str, call_timeout: Duration) -> Self {
+        Self { link, schema: schema.to_owned(), call_timeout }
+    }
+
+    /// Removes expired records by the function `expire`, or `sweep`, which leaves it to another process that is at it.
+    pub(super) async fn remove_expired(&self, function: &str, budget: usize) -> Result<Expired> {
+        let statement = format!("SELECT * FROM {}.{function}($1)", self.schema);
+        let budget = i64::try_from(budget).unwrap_or(i64::MAX);
+        let row = self.ask(&statement, &[(&budget, Type::INT8)], Operation::Expire).await?;
+        let expired = || {
+            let removed: i64 = row.try_get("removed")?;
+            Ok(Expired { removed: usize::try_from(removed).unwrap_or(0), more: row.try_get("more")? })
+        };
+        expired().map_err(|error: tokio_postgres::Error| Failure::from(error).error(Operation::Expire))
+    }
+
+    pub(super) async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
+        let statement = format!("SELECT {}.remove($1, $2)", self.schema);
+        let key: &[u8] = key.storage_key();
+        let row =
+            self.ask(&statement, &[(&key, Type::BYTEA), (&force, Type::BOOL)], Operation::Remove).await?;
+        row.try_get(0).map_err(|error| Failure::from(error).error(Operation::Remove))
+    }
+
+    /// Sends one statement, once: who asks sends it again.
+    async fn ask(
+        &self,
+        statement: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+        operation: Operation,
+    ) -> Result<Row> {
+        let asked = async {
+            let connection = self.link.connection().await?;
+            Ok::<_, Failure>(connection.query_typed_one(statement, parameters).await?)
+        };
+        let limit = self.call_timeout;
+        let answer = timeout(limit, asked)
+            .await
+            .map_err(|_| Error::new(ErrorKind::Timeout, operation, format!("no answer within {limit:?}")))?;
+        answer.map_err(|failure| failure.error(operation))
+    }
+}
