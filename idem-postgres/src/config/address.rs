@@ -23,7 +23,13 @@ impl FromStr for Address {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let wrong = || invalid(format!("{text:?} is no address of a server (\"host\", \"host:5432\")"));
+        // The text is not shown: behind a colon there may be a password, where the `@` that ends it was forgotten.
+        let wrong = || {
+            invalid(
+                "servers: one of them is no address (\"host\", \"host:5432\"); in a user and a password @ / ? and # are \
+                 percent-encoded",
+            )
+        };
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
             let (host, rest) = rest.split_once(']').ok_or_else(wrong)?;
             (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':').ok_or_else(wrong)?) })

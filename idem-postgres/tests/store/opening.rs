@@ -28,6 +28,9 @@ async fn a_wrong_configuration_is_refused_and_shows_no_password() {
         ("postgres://u:hunter2@host?max_outcome=1GiB", "max_outcome"),
         ("postgres://u:hunter2@host?nonsense=1", "nonsense"),
         ("postgres://u:hunter2@host:port", "host"),
+        ("postgres://u:hunter2", "host"),
+        ("postgres://host,u:hunter2", "host"),
+        ("postgres://u:hunter2?@host", "option"),
         ("postgres://u:hunter2@host?servers=other", "servers"),
     ] {
         let error = registry.open(uri).await.unwrap_err();
