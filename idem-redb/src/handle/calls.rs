@@ -74,10 +74,7 @@ impl Handle {
             }
         };
         let limit = self.state.config.call_timeout;
-        let closed = timeout(limit, ended).await.unwrap_or_else(|_| Err(no_answer(limit, Operation::Close)));
-        // No commit wakes them any more.
-        self.state.waiters.wake_all();
-        closed
+        timeout(limit, ended).await.unwrap_or_else(|_| Err(no_answer(limit, Operation::Close)))
     }
 
     /// Sends `message` to the writer and waits for `answer`, within the configured timeout.

@@ -47,6 +47,7 @@ impl Writer {
         transactions: WriteTransactions,
     ) -> Result<watch::Receiver<Option<Closed>>> {
         let state = Arc::clone(&transactions.state);
+        let closing_state = Arc::clone(&state);
         let (own, supplier) = origin.parts();
         let this = Self {
             queue,
@@ -65,6 +66,8 @@ impl Writer {
         thread::spawn("idem-redb writer", move || {
             let how = this.run();
             closing.send_replace(Some(Closed(how)));
+            // No commit wakes them any more.
+            closing_state.waiters.wake_all();
         })?;
         Ok(closed)
     }
