@@ -2,7 +2,6 @@
 
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind};
-use tokio_postgres::error::SqlState;
 
 /// A statement that was not carried out, or of which it is unknown whether it was.
 #[derive(Debug)]
@@ -50,13 +49,13 @@ impl From<tokio_postgres::Error> for Failure {
             return Self::reconnect(chain(&error));
         };
         let message = format!("{} ({})", refusal.message(), refusal.code().code());
-        Self { then: then(refusal.code()), message }
+        Self { then: then(refusal.code().code()), message }
     }
 }
 
-/// The classes are those of the manual's appendix A.
-fn then(code: &SqlState) -> Then {
-    match code.code() {
+/// What to do about an SQLSTATE. The classes are those of the manual's appendix A.
+pub(crate) fn then(state: &str) -> Then {
+    match state {
         // Serialization, deadlock, statement cancelled.
         "40001" | "40P01" | "57014" => Then::Resend,
         // Lock not available.
@@ -68,7 +67,9 @@ fn then(code: &SqlState) -> Then {
         "42P01" | "42883" | "3F000" | "42501" => Then::Refuse(ErrorKind::Unavailable),
         // The password, the role, the database, the protocol.
         "28P01" | "28000" | "3D000" | "0A000" => Then::Refuse(ErrorKind::InvalidConfig),
-        code if code.starts_with("08") || code.starts_with("53") || code.starts_with("57") => Then::Reconnect,
+        state if state.starts_with("08") || state.starts_with("53") || state.starts_with("57") => {
+            Then::Reconnect
+        }
         // Of the data, of an index.
         "XX001" | "XX002" => Then::Refuse(ErrorKind::Corrupt),
         _ => Then::Refuse(ErrorKind::Unavailable),

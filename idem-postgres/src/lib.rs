@@ -8,8 +8,10 @@ mod driver;
 mod error;
 mod schema;
 mod store;
+mod transaction;
 
 pub use config::address::Address;
 pub use config::postgres_config::PostgresConfig;
 pub use driver::DRIVER;
-pub use store::PostgresStore;
+pub use store::{PostgresStore, PostgresStoreExt};
+pub use transaction::{Commit, CompletionSql, NotCompleted, Provisional, Transaction};

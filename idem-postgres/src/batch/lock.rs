@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use idem_core::backend::Grant;
+use idem_core::backend::{Grant, LeaseControl as _, Sent};
 use idem_core::clock::Timestamp;
 use idem_core::record::Replay;
-use idem_core::{Claim, Fingerprint, Key, Result};
+use idem_core::{Claim, Fingerprint, Key, Lease, LockAnswer, Result};
+use tokio_postgres::Client;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Row};
 
-use super::row::{Columns, locked_body};
+use super::row::{Cells, Columns, locked_body};
 use super::{Batch, StorageKey, damaged, key_of, micros, rows};
 use crate::error::Failure;
 
@@ -20,7 +20,7 @@ pub(crate) struct Lock {
     pub(crate) key: Key,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) claim: Claim,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// The answer.
@@ -30,6 +30,26 @@ pub(crate) enum Locked {
     InProgress(Duration),
     Completed(Replay),
     FingerprintMismatch,
+}
+
+impl Locked {
+    /// The answer for the caller who sent this claim.
+    pub(crate) fn answer(
+        self,
+        key: &Key,
+        fingerprint: &Fingerprint,
+        claim: &Claim,
+        sent: &Sent,
+    ) -> LockAnswer {
+        match self {
+            Self::Acquired(grant) => {
+                LockAnswer::Acquired(Lease::granted(*key, *fingerprint, claim, grant, sent))
+            }
+            Self::InProgress(remaining) => LockAnswer::InProgress { remaining },
+            Self::Completed(replay) => LockAnswer::Completed(replay),
+            Self::FingerprintMismatch => LockAnswer::FingerprintMismatch,
+        }
+    }
 }
 
 impl Lock {
@@ -82,15 +102,15 @@ impl Batch for Lock {
     }
 }
 
-fn answer(key: &Key, row: &Row) -> Result<Result<Locked>, Failure> {
-    let answer: i16 = row.try_get("answer")?;
+pub(crate) fn answer(key: &Key, row: &impl Cells) -> Result<Result<Locked>, Failure> {
+    let answer = row.answer()?;
     let columns = Columns::of(row);
     let remaining = Duration::from_micros(columns.number("remaining")?);
     if answer == 2 {
         return Ok(Ok(Locked::InProgress(remaining)));
     }
     // Whatever is answered from a record is answered only once its checksum was compared.
-    let completed = row.try_get::<_, Option<i64>>("completed_at")?.is_some();
+    let completed = row.number("completed_at")?.is_some();
     let (token, content) = match (columns.token()?, columns.content(key, completed)?) {
         (Ok(token), Ok(content)) => (token, content),
         (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),

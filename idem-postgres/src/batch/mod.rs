@@ -20,9 +20,10 @@ use crate::error::Failure;
 
 pub(crate) use complete::Complete;
 pub(crate) use get::Get;
-pub(crate) use lock::{Lock, Locked};
+pub(crate) use lock::{Lock, answer as lock_answer};
 pub(crate) use release::Release;
 pub(crate) use renew::Renew;
+pub(crate) use row::{Cells, outcome_body};
 pub(crate) use wait::Wait;
 
 /// A key as it is stored.
@@ -78,7 +79,7 @@ fn damaged(message: &str) -> Error {
 }
 
 /// Microseconds, as the server counts them.
-fn micros(duration: std::time::Duration) -> i64 {
+pub(crate) fn micros(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_nanos().div_ceil(1_000)).unwrap_or(i64::MAX)
 }
 

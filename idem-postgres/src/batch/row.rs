@@ -49,24 +49,46 @@ pub(crate) fn stored_step(step: u64) -> i64 {
     (step ^ (1 << 63)).cast_signed()
 }
 
-/// The columns of one record.
-pub(crate) struct Columns<'r> {
-    row: &'r Row,
+/// A row as a client library has it.
+pub(crate) trait Cells {
+    /// The column `answer`.
+    fn answer(&self) -> Result<i16, Failure>;
+    fn number(&self, name: &str) -> Result<Option<i64>, Failure>;
+    fn bytes(&self, name: &str) -> Result<&[u8], Failure>;
 }
 
-impl<'r> Columns<'r> {
-    pub(crate) fn of(row: &'r Row) -> Self {
+impl Cells for Row {
+    fn answer(&self) -> Result<i16, Failure> {
+        Ok(self.try_get("answer")?)
+    }
+
+    fn number(&self, name: &str) -> Result<Option<i64>, Failure> {
+        Ok(self.try_get(name)?)
+    }
+
+    fn bytes(&self, name: &str) -> Result<&[u8], Failure> {
+        Ok(self.try_get(name)?)
+    }
+}
+
+/// The columns of one record.
+pub(crate) struct Columns<'r, R> {
+    row: &'r R,
+}
+
+impl<'r, R: Cells> Columns<'r, R> {
+    pub(crate) fn of(row: &'r R) -> Self {
         Self { row }
     }
 
     pub(crate) fn number(&self, name: &str) -> Result<u64, Failure> {
-        let number: Option<i64> = self.row.try_get(name)?;
+        let number = self.row.number(name)?;
         // Negative numbers are never written.
         Ok(u64::try_from(number.unwrap_or(0)).unwrap_or(0))
     }
 
     pub(crate) fn token(&self) -> Result<Result<Token>, Failure> {
-        let owner: &[u8] = self.row.try_get("owner")?;
+        let owner = self.row.bytes("owner")?;
         let sequence = self.number("sequence")?;
         Ok(owner
             .try_into()
@@ -76,9 +98,9 @@ impl<'r> Columns<'r> {
 
     /// The checkpoint or the outcome, once its checksum was compared.
     pub(crate) fn content(&self, key: &Key, completed: bool) -> Result<Result<Content>, Failure> {
-        let fingerprint: &[u8] = self.row.try_get("fingerprint")?;
-        let body: &[u8] = self.row.try_get("body")?;
-        let step: Option<i64> = self.row.try_get("step")?;
+        let fingerprint = self.row.bytes("fingerprint")?;
+        let body = self.row.bytes("body")?;
+        let step = self.row.number("step")?;
         Ok(decode(key, fingerprint, body, step, completed))
     }
 }

@@ -8,14 +8,15 @@ use tokio_postgres::{Client, GenericClient};
 use crate::error::chain;
 
 /// In the order in which they are applied. Once published, a file never changes: what is new comes in another one.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../migrations/0001_records.sql"),
     include_str!("../../migrations/0002_lock.sql"),
     include_str!("../../migrations/0003_holders.sql"),
     include_str!("../../migrations/0004_readers.sql"),
+    include_str!("../../migrations/0005_in_transaction.sql"),
 ];
 /// The version of the schema that this code works with.
-const VERSION: i32 = 4;
+const VERSION: i32 = 5;
 /// The advisory lock of those who migrate: "idem" in ASCII.
 const LOCK: i64 = 0x6964_656d;
 

@@ -1,7 +1,9 @@
 //! The store.
 
 mod alone;
+mod extension;
 mod postgres_store;
 mod sweep;
 
+pub use extension::PostgresStoreExt;
 pub use postgres_store::PostgresStore;

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::alone::Alone;
 use super::sweep;
-use crate::batch::{Complete, Get, Lock, Locked, Release, Renew, Wait};
+use crate::batch::{Complete, Get, Lock, Release, Renew, Wait};
 use crate::config::postgres_config::PostgresConfig;
 use crate::connection::{Connector, Lanes, Link, Listener, Queue};
 use crate::error::{Failure, Then};
@@ -85,7 +85,12 @@ impl PostgresStore {
         Ok(Self(inner))
     }
 
-    fn checked(&self, call: &Call) -> Result<Sent> {
+    pub(crate) fn config(&self) -> &PostgresConfig {
+        &self.0.config
+    }
+
+    /// Checks a call's arguments, and notes when it is sent.
+    pub(crate) fn checked(&self, call: &Call) -> Result<Sent> {
         call.check(self.0.config.max_outcome)?;
         Ok(Sent::now(&self.0.clock))
     }
@@ -115,14 +120,8 @@ impl Store for PostgresStore {
         let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
         let sent = self.checked(&call)?;
         let lock = Lock::new(*key, *fingerprint, *claim)?;
-        Ok(match self.0.locks.call(lock, Operation::Lock).await? {
-            Locked::Acquired(grant) => {
-                LockAnswer::Acquired(Lease::granted(*key, *fingerprint, claim, grant, &sent))
-            }
-            Locked::InProgress(remaining) => LockAnswer::InProgress { remaining },
-            Locked::Completed(replay) => LockAnswer::Completed(replay),
-            Locked::FingerprintMismatch => LockAnswer::FingerprintMismatch,
-        })
+        let locked = self.0.locks.call(lock, Operation::Lock).await?;
+        Ok(locked.answer(key, fingerprint, claim, &sent))
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Effect> {

@@ -29,7 +29,8 @@ pub(crate) async fn open(config: &PostgresConfig) -> PostgresStore {
 /// A connection of the application's own.
 pub(crate) async fn connect(config: &PostgresConfig) -> Client {
     let server = &config.servers[0];
-    let uri = format!("host={} port={} user=postgres dbname=postgres", server.host, server.port);
+    let database = config.database.as_ref().unwrap_or(&config.user);
+    let uri = format!("host={} port={} user={} dbname={database}", server.host, server.port, config.user);
     let (client, connection) = tokio_postgres::connect(&uri, NoTls).await.unwrap();
     tokio::spawn(connection);
     client

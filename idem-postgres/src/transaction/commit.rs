@@ -1,0 +1,76 @@
+//! Completing a key and committing, as one call.
+
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Lease, Outcome, Result, Transacted};
+use tokio::time::timeout;
+
+use super::drivers::Commit;
+use super::refusal::unanswered;
+use crate::store::PostgresStore;
+
+impl PostgresStore {
+    /// Completes the key of `lease` in a transaction of the application, as [`complete_in`](Self::complete_in), and
+    /// commits it.
+    ///
+    /// # Answers
+    /// [`Applied`](Transacted::Applied): the application's writes and the completion are committed. With any other answer
+    /// nothing of the transaction is: it was rolled back, since the key had been
+    /// [completed before](Transacted::AlreadyCompleted), or the [lease is lost](Transacted::Lost), or because of
+    /// [this error](Transacted::RolledBack) of the completion or the commit; then the lease is still held, as far as is
+    /// known.
+    ///
+    /// # Errors
+    /// [`Timeout`](ErrorKind::Timeout) and [`Unavailable`](ErrorKind::Unavailable): the commit has no answer, the store
+    /// was asked, and it is still unknown whether the transaction is committed. Never run the work again then: ask again
+    /// with the same key.
+    ///
+    /// # Cancel safety
+    /// Dropped before the commit was sent, the transaction is rolled back; later, it is committed or rolled back.
+    ///
+    /// # Example
+    /// ```
+    /// use idem_core::{Error, Lease, Outcome, Transacted};
+    /// use idem_postgres::PostgresStore;
+    /// use tokio_postgres::Client;
+    ///
+    /// type Failure = Box<dyn std::error::Error>;
+    ///
+    /// async fn pay(store: &PostgresStore, client: &mut Client, lease: &Lease) -> Result<Transacted<Error>, Failure> {
+    ///     let transaction = client.transaction().await?;
+    ///     transaction.execute("INSERT INTO payments (cents) VALUES (1250)", &[]).await?;
+    ///     let paid = Outcome::Value("paid".into());
+    ///     Ok(store.complete_and_commit(transaction, lease, paid).await?)
+    /// }
+    /// ```
+    pub async fn complete_and_commit<T: Commit>(
+        &self,
+        mut transaction: T,
+        lease: &Lease,
+        outcome: Outcome,
+    ) -> Result<Transacted<Error>> {
+        let completion = match self.run_completion(&mut transaction, lease, outcome).await {
+            Ok((completion, false)) => completion,
+            Ok((_, true)) => {
+                let message = "the transaction is a savepoint in another one: its commit would not be final";
+                let error = Error::new(ErrorKind::InvalidArgument, Operation::Complete, message);
+                return Ok(Transacted::RolledBack(error));
+            }
+            Err(not_completed) => return Ok(not_completed.into()),
+        };
+        let limit = self.config().call_timeout;
+        let failed = match timeout(limit, transaction.commit()).await {
+            Ok(Ok(())) => {
+                completion.committed();
+                return Ok(Transacted::Applied);
+            }
+            Ok(Err(refusal)) => refusal.error(Operation::Complete),
+            Err(_) => unanswered(Operation::Complete, limit),
+        };
+        Ok(match completion.find_out().await? {
+            Transacted::RolledBack(()) => Transacted::RolledBack(failed),
+            Transacted::Applied => Transacted::Applied,
+            Transacted::AlreadyCompleted => Transacted::AlreadyCompleted,
+            Transacted::Lost(reason) => Transacted::Lost(reason),
+        })
+    }
+}

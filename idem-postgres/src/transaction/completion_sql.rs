@@ -1,0 +1,142 @@
+//! A completion as SQL.
+
+use idem_core::error::Operation;
+use idem_core::{Effect, LostReason, Owner};
+
+use super::not_completed::NotCompleted;
+use super::provisional::Provisional;
+use super::refusal::{Refusal, lost_reason};
+use super::statement::Parameter;
+use crate::batch::micros;
+
+/// A completion as one statement with six parameters, for a transaction of any library.
+///
+/// Send it in the transaction, then call [`executed`](Self::executed), or [`refused`](Self::refused) with what the
+/// server's error says. All that [`complete_in`](crate::PostgresStore::complete_in) promises holds here too.
+///
+/// ```
+/// use diesel::sql_types::{BigInt, Binary};
+/// use diesel::{QueryResult, sql_query};
+/// use diesel_async::{AsyncPgConnection, RunQueryDsl};
+/// use idem_postgres::CompletionSql;
+///
+/// async fn complete(connection: &mut AsyncPgConnection, completion: &CompletionSql) -> QueryResult<usize> {
+///     sql_query(completion.sql())
+///         .bind::<Binary, _>(completion.key())
+///         .bind::<Binary, _>(completion.fingerprint())
+///         .bind::<BigInt, _>(completion.sequence())
+///         .bind::<Binary, _>(completion.owner())
+///         .bind::<BigInt, _>(completion.retention())
+///         .bind::<Binary, _>(completion.body())
+///         .execute(connection)
+///         .await
+/// }
+/// ```
+#[derive(Debug)]
+pub struct CompletionSql {
+    provisional: Provisional,
+    sql: String,
+    owner: Owner,
+    sequence: i64,
+    retention: i64,
+    body: Vec<u8>,
+}
+
+impl CompletionSql {
+    pub(super) fn new(provisional: Provisional, schema: &str, body: Vec<u8>) -> Self {
+        let token = provisional.lease.token();
+        Self {
+            sql: format!("SELECT {schema}.complete_in($1, $2, $3, $4, $5, $6)"),
+            owner: token.owner,
+            // The server gives no higher ones.
+            sequence: i64::try_from(token.sequence).unwrap_or(i64::MAX),
+            retention: micros(provisional.lease.retention()),
+            body,
+            provisional,
+        }
+    }
+
+    /// The statement. It is the same for all completions of a store. Its answer is one row, to be ignored.
+    #[must_use]
+    pub fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    /// `$1`, a `bytea`.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        self.provisional.lease.key().storage_key()
+    }
+
+    /// `$2`, a `bytea`.
+    #[must_use]
+    pub fn fingerprint(&self) -> &[u8] {
+        self.provisional.lease.fingerprint().as_bytes()
+    }
+
+    /// `$3`, a `bigint`.
+    #[must_use]
+    pub fn sequence(&self) -> i64 {
+        self.sequence
+    }
+
+    /// `$4`, a `bytea`.
+    #[must_use]
+    pub fn owner(&self) -> &[u8] {
+        self.owner.as_bytes()
+    }
+
+    /// `$5`, a `bigint`.
+    #[must_use]
+    pub fn retention(&self) -> i64 {
+        self.retention
+    }
+
+    /// `$6`, a `bytea`.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The server has carried it out.
+    pub fn executed(self) -> Provisional {
+        self.provisional
+    }
+
+    /// The server answered with an error: what its `DETAIL` says about the lease. `None` when the error is about
+    /// something else.
+    ///
+    /// diesel has it as `DatabaseErrorInformation::details`.
+    #[must_use]
+    pub fn refused(&self, detail: &str) -> Option<NotCompleted> {
+        lost_reason(detail).map(|reason| self.lost(reason))
+    }
+
+    pub(super) fn refused_by(&self, refusal: &Refusal) -> NotCompleted {
+        match refusal.lost() {
+            Some(reason) => self.lost(reason),
+            None => NotCompleted::Failed(refusal.error(Operation::Complete)),
+        }
+    }
+
+    fn lost(&self, reason: LostReason) -> NotCompleted {
+        if reason == LostReason::Completed {
+            self.provisional.answered(Effect::Applied, false);
+            NotCompleted::AlreadyCompleted
+        } else {
+            self.provisional.answered(Effect::Lost(reason), false);
+            NotCompleted::Lost(reason)
+        }
+    }
+
+    pub(super) fn parameters(&self) -> [Parameter<'_>; 6] {
+        [
+            Parameter::Bytes(self.key()),
+            Parameter::Bytes(self.fingerprint()),
+            Parameter::Number(self.sequence()),
+            Parameter::Bytes(self.owner()),
+            Parameter::Number(self.retention()),
+            Parameter::Bytes(self.body()),
+        ]
+    }
+}

@@ -1,0 +1,43 @@
+//! The libraries of which an application may have its transaction.
+
+#[cfg(feature = "deadpool-postgres")]
+mod deadpool_postgres;
+#[cfg(feature = "sqlx")]
+mod sqlx;
+mod tokio_postgres;
+
+use self::sealed::{Committing, Running};
+
+/// A transaction of the application, for [`complete_in`](crate::PostgresStore::complete_in) and
+/// [`lock_in`](crate::PostgresStore::lock_in).
+///
+/// | type | feature |
+/// |---|---|
+/// | `sqlx::Transaction<'_, Postgres>`, or a `sqlx::PgConnection` on which one was begun | `sqlx` |
+/// | `deadpool_postgres::Transaction<'_>` | `deadpool-postgres` |
+/// | `tokio_postgres::Transaction<'_>` | none |
+///
+/// For any other library there is [`completion_sql`](crate::PostgresStore::completion_sql).
+pub trait Transaction: Running {}
+
+impl<T: Running> Transaction for T {}
+
+/// A [`Transaction`] that can be committed: each of those types but `PgConnection`.
+pub trait Commit: Transaction + Committing {}
+
+impl<T: Committing> Commit for T {}
+
+pub(super) mod sealed {
+    use crate::transaction::refusal::Refusal;
+    use crate::transaction::statement::{Row, Statement};
+
+    /// Nobody else implements it.
+    pub trait Running: Send {
+        /// The one row of the answer.
+        fn run(&mut self, statement: Statement<'_>) -> impl Future<Output = Result<Row, Refusal>> + Send;
+    }
+
+    pub trait Committing: Running {
+        fn commit(self) -> impl Future<Output = Result<(), Refusal>> + Send;
+    }
+}

@@ -1,0 +1,64 @@
+//! Locking a key in a transaction.
+
+use idem_core::backend::Call;
+use idem_core::error::Operation;
+use idem_core::{Claim, Fingerprint, Key, LockAnswer, Result};
+use tokio::time::timeout;
+
+use super::drivers::Transaction;
+use super::refusal::unanswered;
+use super::statement::{Parameter, Statement};
+use crate::batch::{Lock, lock_answer, micros};
+use crate::store::PostgresStore;
+
+impl PostgresStore {
+    /// Locks a key in a transaction of the application, for work that is done in that transaction as a whole: when it is
+    /// rolled back, or its process dies, nothing of the key remains, and a retry runs the work at once.
+    ///
+    /// The answers are those of [`lock`](idem_core::Store::lock). After [`Acquired`](LockAnswer::Acquired) do the work in
+    /// the same transaction, and end with [`complete_and_commit`](Self::complete_and_commit). After any other answer roll
+    /// back.
+    ///
+    /// # Contract
+    /// Until the transaction ends nobody else sees that the key is locked, and nobody else gets it: whoever locks it
+    /// meanwhile waits, at most as long as their call may take (`lock_in`: 2 s), and then gets a time-out. The lease is as
+    /// provisional as all that the transaction writes: a call on it that goes by the store itself, such as a renewal,
+    /// finds nothing before the commit. So keep such transactions short; work that takes longer than a moment is better
+    /// begun with `lock`.
+    ///
+    /// # Errors
+    /// Those of [`lock`](idem_core::Store::lock), and
+    /// [`Unavailable`](idem_core::ErrorKind::Unavailable) when another transaction holds the key for longer than 2 s, or
+    /// under REPEATABLE READ has changed it after this one began. The transaction must be rolled back.
+    ///
+    /// # Cancel safety
+    /// As safe as the library's own calls. Roll the transaction back.
+    pub async fn lock_in<T: Transaction>(
+        &self,
+        transaction: &mut T,
+        key: &Key,
+        fingerprint: &Fingerprint,
+        claim: &Claim,
+    ) -> Result<LockAnswer> {
+        let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
+        let sent = self.checked(&call)?;
+        let lock = Lock::new(*key, *fingerprint, *claim)?;
+        let sql = format!("SELECT * FROM {}.lock_in($1, $2, $3, $4, $5, $6)", self.config().schema);
+        let parameters = [
+            Parameter::Bytes(key.storage_key()),
+            Parameter::Bytes(fingerprint.as_bytes()),
+            Parameter::Bytes(claim.owner.as_bytes()),
+            Parameter::Number(micros(claim.lease)),
+            Parameter::Number(micros(claim.retention)),
+            Parameter::Bytes(&lock.body),
+        ];
+        let limit = self.config().call_timeout;
+        let asked = transaction.run(Statement { sql: &sql, parameters: &parameters });
+        let row = match timeout(limit, asked).await {
+            Err(_) => return Err(unanswered(Operation::Lock, limit)),
+            Ok(row) => row.map_err(|refusal| refusal.error(Operation::Lock))?,
+        };
+        let locked = lock_answer(key, &row).map_err(|failure| failure.error(Operation::Lock))??;
+        Ok(locked.answer(key, fingerprint, claim, &sent))
+    }
+}

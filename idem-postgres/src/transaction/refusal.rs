@@ -1,0 +1,75 @@
+//! What the server, or the library, says instead of an answer.
+
+use std::time::Duration;
+
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, LostReason};
+
+use crate::error::{Then, then};
+
+/// A statement in a transaction of the application that was not carried out.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The server's SQLSTATE; none where the server did not answer.
+    pub(super) state: Option<String>,
+    pub(super) message: String,
+    pub(super) detail: Option<String>,
+}
+
+/// The lease is lost. The reason is the error's detail.
+const LEASE_LOST: &str = "ID001";
+/// The transaction's snapshot may be older than the lease.
+const SNAPSHOT_TOO_OLD: &str = "ID002";
+
+impl Refusal {
+    pub(super) fn without_answer(message: String) -> Self {
+        Self { state: None, message, detail: None }
+    }
+
+    /// Why the lease is lost, if that is what the server says.
+    pub(super) fn lost(&self) -> Option<LostReason> {
+        if self.state.as_deref() == Some(LEASE_LOST) { lost_reason(self.detail.as_deref()?) } else { None }
+    }
+
+    pub(super) fn error(&self, operation: Operation) -> Error {
+        let Some(state) = self.state.as_deref() else {
+            return Error::new(ErrorKind::Unavailable, operation, &*self.message);
+        };
+        let kind = match state {
+            // Of this schema, a transaction that has failed before, one that only reads.
+            SNAPSHOT_TOO_OLD | "25P02" | "25006" => ErrorKind::InvalidArgument,
+            // No such schema, function, table; no right to use it.
+            "3F000" | "42883" | "42P01" | "42501" => ErrorKind::InvalidConfig,
+            state => match then(state) {
+                Then::Refuse(kind) => kind,
+                Then::Resend | Then::SetAside | Then::Reconnect => ErrorKind::Unavailable,
+            },
+        };
+        let what_to_do = match kind {
+            ErrorKind::InvalidConfig => ": is it a transaction on the store's database?",
+            ErrorKind::Unavailable => ": roll the transaction back, and run it again",
+            _ => "",
+        };
+        Error::new(kind, operation, format!("{} ({state}){what_to_do}", self.message))
+    }
+}
+
+/// No answer came in time.
+pub(super) fn unanswered(operation: Operation, limit: Duration) -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        operation,
+        format!("no answer within {limit:?}: roll the transaction back"),
+    )
+}
+
+/// The reason that the function `complete_in` gives as its error's detail.
+pub(super) fn lost_reason(detail: &str) -> Option<LostReason> {
+    Some(match detail {
+        "superseded" => LostReason::Superseded,
+        "completed" => LostReason::Completed,
+        "released" => LostReason::Released,
+        "gone" => LostReason::Gone,
+        _ => return None,
+    })
+}

@@ -1,0 +1,42 @@
+//! The application's own table.
+
+use idem_postgres::{PostgresConfig, PostgresStore};
+use tokio_postgres::Client;
+
+use crate::support::{config, connect, open};
+
+/// A store, a connection of the application, and a table that nobody else uses.
+pub(crate) struct Books {
+    pub(crate) config: PostgresConfig,
+    pub(crate) store: PostgresStore,
+    pub(crate) client: Client,
+}
+
+impl Books {
+    pub(crate) async fn open() -> Self {
+        Self::of(config().await).await
+    }
+
+    pub(crate) async fn of(config: PostgresConfig) -> Self {
+        let store = open(&config).await;
+        let client = connect(&config).await;
+        let books = Self { config, store, client };
+        books.client.batch_execute(&format!("CREATE TABLE {} (cents bigint)", books.table())).await.unwrap();
+        books
+    }
+
+    pub(crate) fn table(&self) -> String {
+        format!("books_of_{}", self.config.schema)
+    }
+
+    /// Books one payment.
+    pub(crate) fn payment(&self) -> String {
+        format!("INSERT INTO {} VALUES (1250)", self.table())
+    }
+
+    /// Payments that are committed.
+    pub(crate) async fn count(&self) -> i64 {
+        let count = format!("SELECT count(*) FROM {}", self.table());
+        connect(&self.config).await.query_one(&count, &[]).await.unwrap().get(0)
+    }
+}

@@ -1,0 +1,102 @@
+//! Commits whose answer is lost.
+
+use std::time::Duration;
+
+use idem_core::{ErrorKind, LockAnswer, Store as _, Transacted};
+use idem_servers::postgres::Server;
+use tokio::time::sleep;
+
+use crate::books::Books;
+use crate::support::{claim, config_of, connect, fingerprint, key, lock, value};
+
+#[tokio::test]
+async fn a_connection_that_ends_before_the_commit_has_rolled_back() {
+    let mut books = Books::open().await;
+    let lease = lock(&books.store, &key("order"), &claim()).await;
+    let payment = books.payment();
+    let mut transaction = books.client.transaction().await.unwrap();
+    transaction.batch_execute(&payment).await.unwrap();
+    let completion = books.store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap();
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE $1";
+    let completing = format!("SELECT {}.complete_in%", books.config.schema);
+    let other = connect(&books.config).await;
+    assert_eq!(other.query(end, &[&completing]).await.unwrap().len(), 1);
+    transaction.commit().await.unwrap_err();
+    assert_eq!(completion.find_out().await.unwrap(), Transacted::RolledBack(()));
+    assert!(!lease.is_lost() && !lease.is_completed());
+    let mut again = connect(&books.config).await;
+    let transaction = again.transaction().await.unwrap();
+    transaction.batch_execute(&payment).await.unwrap();
+    let transacted = books.store.complete_and_commit(transaction, &lease, value("paid")).await.unwrap();
+    assert!(matches!(transacted, Transacted::Applied), "{transacted:?}");
+    assert_eq!(books.count().await, 1);
+}
+
+/// The commit stands on the server, waits for a standby, and its connection is ended.
+#[tokio::test]
+async fn a_connection_that_ends_behind_the_commit_has_committed() {
+    let server = Server::lone().await;
+    let mut config = config_of(server.node());
+    config.call_timeout = Duration::from_secs(3);
+    let mut books = Books::of(config).await;
+    let lease = lock(&books.store, &key("order"), &claim()).await;
+    let payment = books.payment();
+    let other = connect(&books.config).await;
+    let waits_for = async |standby: &str| {
+        let set = format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'");
+        other.batch_execute(&set).await.unwrap();
+        other.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        sleep(Duration::from_millis(500)).await; // the server's processes read it one after the other
+    };
+    waits_for("nobody").await;
+    let mut transaction = books.client.transaction().await.unwrap();
+    transaction.batch_execute(&payment).await.unwrap();
+    let completion = books.store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap();
+    let ending = async {
+        let waiting =
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        while other.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let (committed, ()) = tokio::join!(transaction.commit(), ending);
+    committed.unwrap_err();
+    // It stands, but its standby does not have it.
+    let error = completion.find_out().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    waits_for("").await;
+    assert_eq!(completion.find_out().await.unwrap(), Transacted::Applied);
+    assert!(lease.is_completed());
+    assert_eq!(books.count().await, 1);
+}
+
+/// Here the record itself is the transaction's, so that nobody else sees it before the commit.
+#[tokio::test]
+async fn the_end_of_a_transaction_that_also_locked_is_found_out() {
+    let mut books = Books::open().await;
+    let mut config = books.config.clone();
+    config.call_timeout = Duration::from_millis(700);
+    let impatient = crate::support::open(&config).await;
+    let payment = books.payment();
+    for commits in [false, true] {
+        let mut transaction = books.client.transaction().await.unwrap();
+        let locked =
+            impatient.lock_in(&mut transaction, &key("order"), &fingerprint(), &claim()).await.unwrap();
+        let LockAnswer::Acquired(lease) = locked else { panic!("{locked:?}") };
+        transaction.batch_execute(&payment).await.unwrap();
+        let completion = impatient.complete_in(&mut transaction, &lease, value("paid")).await.unwrap();
+        let error = completion.find_out().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "the transaction is open: {error}");
+        if commits {
+            transaction.commit().await.unwrap();
+            assert_eq!(completion.find_out().await.unwrap(), Transacted::Applied);
+            assert!(lease.is_completed());
+        } else {
+            transaction.rollback().await.unwrap();
+            let found = completion.find_out().await.unwrap();
+            assert!(matches!(found, Transacted::Lost(_)), "{found:?}");
+            assert_eq!(books.store.get(&key("order")).await.unwrap(), None, "nothing is left");
+        }
+    }
+    assert_eq!(books.count().await, 1);
+}

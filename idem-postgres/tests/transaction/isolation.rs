@@ -1,0 +1,87 @@
+//! Transactions whose snapshot may be older than what they are asked about.
+
+use std::time::Duration;
+
+use idem_core::{Effect, ErrorKind, LostReason, Store as _, Transacted};
+use idem_postgres::NotCompleted;
+use tokio_postgres::{IsolationLevel, Transaction};
+
+use crate::books::Books;
+use crate::support::{claim, connect, fingerprint, key, lock, value};
+
+const WITH_SNAPSHOT: [IsolationLevel; 2] = [IsolationLevel::RepeatableRead, IsolationLevel::Serializable];
+
+async fn begin(client: &mut tokio_postgres::Client, level: IsolationLevel) -> Transaction<'_> {
+    let transaction = client.build_transaction().isolation_level(level).start().await.unwrap();
+    transaction.query_one("SELECT count(*) FROM pg_class", &[]).await.unwrap(); // takes the snapshot
+    transaction
+}
+
+/// Not `Gone`, which is what the snapshot shows.
+#[tokio::test]
+async fn a_snapshot_older_than_the_lease_is_refused() {
+    for level in WITH_SNAPSHOT {
+        let mut books = Books::open().await;
+        let mut transaction = begin(&mut books.client, level).await;
+        let lease = lock(&books.store, &key("order"), &claim()).await;
+        let not_completed =
+            books.store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap_err();
+        let NotCompleted::Failed(error) = not_completed else { panic!("{not_completed:?}") };
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(!lease.is_lost());
+        drop(transaction);
+        let transaction = begin(&mut books.client, level).await;
+        let transacted = books.store.complete_and_commit(transaction, &lease, value("paid")).await.unwrap();
+        assert!(matches!(transacted, Transacted::Applied), "run again: {transacted:?}");
+    }
+}
+
+/// A record whose retention was over in the snapshot, and that was renewed since.
+#[tokio::test]
+async fn a_snapshot_older_than_a_renewal_is_refused() {
+    for level in WITH_SNAPSHOT {
+        let mut books = Books::open().await;
+        let lease = lock(&books.store, &key("order"), &claim()).await;
+        let mut transaction = begin(&mut books.client, level).await;
+        assert_eq!(books.store.renew(&lease, Duration::from_mins(2)).await.unwrap(), Effect::Applied);
+        let not_completed =
+            books.store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap_err();
+        let NotCompleted::Failed(error) = not_completed else { panic!("{not_completed:?}") };
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(!lease.is_lost());
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_shows_the_lease_lost_is_believed() {
+    for level in WITH_SNAPSHOT {
+        let mut books = Books::open().await;
+        let lost = lock(&books.store, &key("order"), &claim()).await;
+        assert!(books.store.remove(&key("order"), true).await.unwrap());
+        let other = lock(&books.store, &key("order"), &claim()).await;
+        let mut transaction = begin(&mut books.client, level).await;
+        let not_completed =
+            books.store.complete_in(&mut transaction, &lost, value("paid")).await.unwrap_err();
+        assert!(matches!(not_completed, NotCompleted::Lost(LostReason::Superseded)), "{not_completed:?}");
+        drop(transaction);
+        let mut client = connect(&books.config).await;
+        for expected in ["Applied", "AlreadyCompleted"] {
+            let transaction = begin(&mut client, level).await;
+            let transacted =
+                books.store.complete_and_commit(transaction, &other, value("paid")).await.unwrap();
+            assert_eq!(format!("{transacted:?}"), expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_snapshot_does_not_show_is_not_locked_beside_it() {
+    for level in WITH_SNAPSHOT {
+        let mut books = Books::open().await;
+        let mut transaction = begin(&mut books.client, level).await;
+        drop(lock(&books.store, &key("order"), &claim()).await);
+        let locked = books.store.lock_in(&mut transaction, &key("order"), &fingerprint(), &claim()).await;
+        let error = locked.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    }
+}

@@ -1,0 +1,127 @@
+//! Locking in the transaction in which the work is done.
+
+use std::time::Duration;
+
+use idem_core::{Fingerprint, Lease, LockAnswer, Store as _, Transacted};
+use idem_postgres::Transaction;
+use tokio::time::sleep;
+
+use crate::books::Books;
+use crate::support::{claim, connect, fingerprint, key, lock, value};
+
+async fn acquire<T: Transaction>(books: &Books, transaction: &mut T) -> Lease {
+    match books.store.lock_in(transaction, &key("order"), &fingerprint(), &claim()).await.unwrap() {
+        LockAnswer::Acquired(lease) => lease,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn lock_work_and_completion_are_one() {
+    let books = Books::open().await;
+    let mut client = connect(&books.config).await;
+    let mut transaction = client.transaction().await.unwrap();
+    let rolled_back = acquire(&books, &mut transaction).await;
+    transaction.batch_execute(&books.payment()).await.unwrap();
+    transaction.rollback().await.unwrap();
+    assert_eq!(books.store.get(&key("order")).await.unwrap(), None, "nothing is left of it");
+
+    let mut transaction = client.transaction().await.unwrap();
+    let lease = acquire(&books, &mut transaction).await;
+    assert!(lease.token().sequence > rolled_back.token().sequence);
+    transaction.batch_execute(&books.payment()).await.unwrap();
+    let transacted = books.store.complete_and_commit(transaction, &lease, value("paid")).await.unwrap();
+    assert!(matches!(transacted, Transacted::Applied), "{transacted:?}");
+    assert_eq!(books.count().await, 1);
+
+    let mut transaction = client.transaction().await.unwrap();
+    let again = books.store.lock_in(&mut transaction, &key("order"), &fingerprint(), &claim()).await.unwrap();
+    let LockAnswer::Completed(replay) = again else { panic!("{again:?}") };
+    assert_eq!(replay.outcome, value("paid"));
+    let other = Fingerprint::builder("another").finish();
+    let mismatch = books.store.lock_in(&mut transaction, &key("order"), &other, &claim()).await.unwrap();
+    assert!(matches!(mismatch, LockAnswer::FingerprintMismatch), "{mismatch:?}");
+}
+
+#[tokio::test]
+async fn a_second_transaction_waits_for_the_first() {
+    let books = Books::open().await;
+    for first_commits in [false, true] {
+        let (mut first, mut second) = (connect(&books.config).await, connect(&books.config).await);
+        let mut transaction = first.transaction().await.unwrap();
+        let lease = acquire(&books, &mut transaction).await;
+        let mut waiting = second.transaction().await.unwrap();
+        let (key, fingerprint, claim) = (key("order"), fingerprint(), claim());
+        let locking = books.store.lock_in(&mut waiting, &key, &fingerprint, &claim);
+        let ending = async {
+            sleep(Duration::from_millis(200)).await;
+            if first_commits {
+                let transacted = books.store.complete_and_commit(transaction, &lease, value("paid")).await;
+                assert!(matches!(transacted, Ok(Transacted::Applied)), "{transacted:?}");
+            } else {
+                transaction.rollback().await.unwrap();
+            }
+        };
+        let (locked, ()) = tokio::join!(locking, ending);
+        match locked.unwrap() {
+            LockAnswer::Completed(_) => assert!(first_commits),
+            LockAnswer::Acquired(_) => assert!(!first_commits),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A lease that is over, and a record that another transaction has in hand.
+#[tokio::test]
+async fn a_record_in_hand_is_waited_for() {
+    let books = Books::open().await;
+    let held = lock(&books.store, &key("order"), &claim()).await;
+    let (mut other, mut client) = (connect(&books.config).await, connect(&books.config).await);
+    let schema = &books.config.schema;
+    let over = format!("UPDATE {schema}.records SET lease_until = 1");
+    books.client.batch_execute(&over).await.unwrap();
+    let mut completing = other.transaction().await.unwrap();
+    let completion = books.store.complete_in(&mut completing, &held, value("paid")).await.unwrap();
+    let mut transaction = client.transaction().await.unwrap();
+    let (key, fingerprint, claim) = (key("order"), fingerprint(), claim());
+    let locking = books.store.lock_in(&mut transaction, &key, &fingerprint, &claim);
+    let (locked, ()) = tokio::join!(locking, async {
+        sleep(Duration::from_millis(200)).await;
+        completing.commit().await.unwrap();
+    });
+    completion.committed();
+    let LockAnswer::Completed(replay) = locked.unwrap() else { panic!() };
+    assert_eq!(replay.token, held.token());
+}
+
+#[tokio::test]
+async fn a_lease_that_lasts_is_in_progress() {
+    let books = Books::open().await;
+    drop(lock(&books.store, &key("order"), &claim()).await);
+    let mut client = connect(&books.config).await;
+    let mut transaction = client.transaction().await.unwrap();
+    let locked =
+        books.store.lock_in(&mut transaction, &key("order"), &fingerprint(), &claim()).await.unwrap();
+    assert!(matches!(locked, LockAnswer::InProgress { .. }), "{locked:?}");
+}
+
+/// By the library that reads rows in a way of its own.
+#[tokio::test]
+async fn sqlx_locks_too() {
+    let books = Books::open().await;
+    let pool = crate::libraries::sqlx_pool(&books).await;
+    let mut transaction = pool.begin().await.unwrap();
+    let lease = acquire(&books, &mut transaction).await;
+    sqlx::query(sqlx::AssertSqlSafe(books.payment())).execute(&mut *transaction).await.unwrap();
+    // By the connection of the transaction, as by the transaction.
+    let completion = books.store.complete_in(&mut *transaction, &lease, value("paid")).await.unwrap();
+    transaction.commit().await.unwrap();
+    completion.committed();
+    let mut transaction = pool.begin().await.unwrap();
+    let again = books.store.lock_in(&mut transaction, &key("order"), &fingerprint(), &claim()).await.unwrap();
+    let LockAnswer::Completed(replay) = again else { panic!("{again:?}") };
+    assert_eq!((replay.outcome, replay.token), (value("paid"), lease.token()));
+    let other = Fingerprint::builder("another").finish();
+    let mismatch = books.store.lock_in(&mut transaction, &key("order"), &other, &claim()).await.unwrap();
+    assert!(matches!(mismatch, LockAnswer::FingerprintMismatch), "{mismatch:?}");
+}

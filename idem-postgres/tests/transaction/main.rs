@@ -1,0 +1,14 @@
+//! The completion of a key in a transaction of the application, on real servers.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod books;
+mod committing;
+mod crash;
+mod isolation;
+mod libraries;
+mod locking;
+mod other_libraries;
+mod refusals;
+mod rows_in_hand;
+#[path = "../store/support.rs"]
+mod support;
