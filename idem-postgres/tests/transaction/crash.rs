@@ -1,4 +1,4 @@
-//! Connections that end at any moment: what is in the books is what was paid, each key once.
+//! Connections that end, and callers that are gone, at any moment: what is in the books is what was paid, each key once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use idem_core::{Claim, Execution, Lease, LockAnswer, Outcome, Owner, Policy, StoreExt as _, Transacted};
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::books::Books;
 use crate::libraries::sqlx_pool;
@@ -16,6 +16,7 @@ use crate::support::{connect, fingerprint, key};
 const CALLERS: usize = 12;
 const KEYS: usize = 25;
 const KILLS: usize = 40;
+const LEASE: Duration = Duration::from_millis(200);
 
 /// Each key is asked for by two callers, each of which asks until it has an answer.
 #[tokio::test]
@@ -29,12 +30,9 @@ async fn each_key_is_booked_once_while_connections_end_at_any_moment() {
         callers.spawn(async move {
             for number in 0..KEYS {
                 let name = format!("{}-{number}", caller / 2);
-                // Half of them lock in the transaction too.
-                if caller % 4 == 3 {
-                    in_one(&books, &pool, &name).await
-                } else {
-                    by_execute(&books, &pool, &name).await
-                }
+                // Some lock in the transaction too.
+                let in_one = caller % 4 == 3;
+                while !pay(&books, &pool, &name, in_one).await {}
                 paid.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -60,36 +58,39 @@ async fn each_key_is_booked_once_while_connections_end_at_any_moment() {
     assert_eq!(completed, books.count().await);
 }
 
-async fn by_execute(books: &Books, pool: &PgPool, name: &str) {
-    let policy = Policy::new(Duration::from_secs(2), Duration::from_hours(1)).wait(Duration::from_secs(5));
-    loop {
-        let work = |lease: Lease| async move {
-            let mut transaction = pool.begin().await.map_err(|error| error.to_string())?;
-            book(books, &mut transaction).await?;
-            match books.store.complete_and_commit(transaction, &lease, paid()).await {
-                Ok(Transacted::Applied | Transacted::AlreadyCompleted) => Ok(Outcome::Value("paid".into())),
-                other => Err(format!("{other:?}")),
-            }
-        };
-        let executed = books.store.execute_outcome(&key(name), &fingerprint(), &policy, work).await;
-        if let Ok(Execution::Executed(_) | Execution::Replayed(_)) = executed {
-            return;
+/// Whether the key has its answer. Half of the attempts are dropped wherever they stand.
+async fn pay(books: &Books, pool: &PgPool, name: &str, in_one: bool) -> bool {
+    let attempt = async {
+        if in_one {
+            lock_and_pay(books, pool, name).await.unwrap_or(false)
+        } else {
+            by_execute(books, pool, name).await
         }
-        sleep(Duration::from_millis(10)).await;
-    }
+    };
+    let limit = if fastrand::bool() {
+        Duration::from_mins(1)
+    } else {
+        Duration::from_micros(fastrand::u64(..20_000))
+    };
+    timeout(limit, attempt).await.unwrap_or(false)
+}
+
+async fn by_execute(books: &Books, pool: &PgPool, name: &str) -> bool {
+    let policy = Policy::new(LEASE, Duration::from_hours(1)).wait(Duration::from_secs(5));
+    let work = |lease: Lease| async move {
+        let mut transaction = pool.begin().await.map_err(|error| error.to_string())?;
+        book(books, &mut transaction).await?;
+        match books.store.complete_and_commit(transaction, &lease, paid()).await {
+            Ok(Transacted::Applied | Transacted::AlreadyCompleted) => Ok(paid()),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    let executed = books.store.execute_outcome(&key(name), &fingerprint(), &policy, work).await;
+    matches!(executed, Ok(Execution::Executed(_) | Execution::Replayed(_)))
 }
 
 /// Lock, work and completion in one transaction.
-async fn in_one(books: &Books, pool: &PgPool, name: &str) {
-    loop {
-        if let Ok(true) = try_in_one(books, pool, name).await {
-            return;
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-}
-
-async fn try_in_one(
+async fn lock_and_pay(
     books: &Books,
     pool: &PgPool,
     name: &str,
