@@ -10,8 +10,8 @@ use idem_http::Attempt;
 use json_patch::Patch;
 
 use crate::Service;
-use crate::books::{Answer, answer};
-use crate::bounded_patch;
+use crate::answer::{Answer, answer, read};
+use crate::books::Change;
 
 /// An authenticated account: the scope of its keys.
 #[derive(Debug, Clone, Copy)]
@@ -49,13 +49,9 @@ pub(crate) async fn show(
     State(service): State<Arc<Service>>,
     Extension(account): Extension<Account>,
 ) -> Answer {
-    let show = move |session: &mut crate::session::Session<'_>| {
-        Ok(answer(StatusCode::OK, &session.document(account.0)?))
-    };
-    service.books.read(show).await
+    read(service.books.document(account.0).await)
 }
 
-/// Applies a patch as a whole or not at all, and within bounds.
 pub(crate) async fn change(
     State(service): State<Arc<Service>>,
     Extension(account): Extension<Account>,
@@ -66,14 +62,5 @@ pub(crate) async fn change(
         Ok(changes) => changes,
         Err(error) => return answer(error.status(), &serde_json::json!({ "error": error.body_text() })),
     };
-    let change = move |session: &mut crate::session::Session<'_>| {
-        let mut document = session.document(account.0)?;
-        if let Err(why) = bounded_patch::apply(&mut document, &changes) {
-            let body = serde_json::json!({ "error": why });
-            return Ok(answer(StatusCode::UNPROCESSABLE_ENTITY, &body));
-        }
-        session.set_document(account.0, document.clone())?;
-        Ok(answer(StatusCode::OK, &document))
-    };
-    service.books.write(attempt.as_ref(), change).await
+    service.books.change(attempt.as_ref(), account.0, Change::Document(changes)).await
 }

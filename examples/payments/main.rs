@@ -7,7 +7,8 @@
 //! By default it keeps everything in the redb file `payments.idem` and listens at 127.0.0.1:3000. The demo's tokens
 //! are `demo` and `demo2`, for two accounts. docs/guide/try-it.md shows it with curl.
 //!
-//! - `POST /payments`: books a payment; on redb the booking and the key's completion are one transaction.
+//! - `POST /payments`: books a payment; on redb and PostgreSQL the booking and the key's completion are one
+//!   transaction.
 //! - `GET /payments`: what was booked, 100 at a time; `?after=ID` has the next ones.
 //! - `PATCH /accounts/{id}`: JSON Patch within bounds, also in one transaction. Only for the caller's own account, which is
 //!   checked outside the layer.
@@ -15,6 +16,7 @@
 //! - `POST /orders`: three steps with effects on other systems, and a checkpoint after each.
 
 mod accounts;
+mod answer;
 mod arguments;
 mod books;
 mod bounded_patch;
@@ -22,7 +24,6 @@ mod effects;
 mod numbers;
 mod orders;
 mod payments;
-mod session;
 mod store;
 mod things;
 
@@ -55,7 +56,7 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
 
 /// What the handlers share.
 struct Service {
-    books: Books,
+    books: Box<dyn Books>,
     effects: Effects,
     /// A pause between the effect of a handler and its answer, to try out a crash there.
     pause: Duration,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use idem_core::Effect;
 use idem_http::Attempt;
 
-use crate::books::{Answer, answer, lost, try_again};
+use crate::answer::{Answer, answer, lost, try_again};
 use crate::{Result, Service};
 
 const STEPS: [(u64, &str); 3] = [(1, "reserve"), (2, "charge"), (3, "mail")];

@@ -10,9 +10,9 @@ use serde::Deserialize;
 
 use crate::Service;
 use crate::accounts::Account;
-use crate::books::{Answer, answer};
+use crate::answer::{Answer, answer, read};
+use crate::books::Change;
 use crate::numbers::EXACT;
-use crate::session::Session;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,11 +37,8 @@ pub(crate) async fn pay(
         let body = serde_json::json!({ "error": format!("cents: {EXACT} at most") });
         return answer(StatusCode::UNPROCESSABLE_ENTITY, &body);
     }
-    let book = move |session: &mut Session<'_>| {
-        let id = session.book(account.0, payment.cents, &payment.reference)?;
-        Ok(answer(StatusCode::CREATED, &serde_json::json!({ "payment": id, "cents": payment.cents })))
-    };
-    let booked = service.books.write(attempt.as_ref(), book).await;
+    let change = Change::Payment { cents: payment.cents, reference: payment.reference };
+    let booked = service.books.change(attempt.as_ref(), account.0, change).await;
     tokio::time::sleep(service.pause).await;
     booked
 }
@@ -64,11 +61,6 @@ pub(crate) async fn list(
         Ok(page) => page,
         Err(error) => return answer(error.status(), &serde_json::json!({ "error": error.body_text() })),
     };
-    match service.books.payments(account.0, page.after).await {
-        Ok(payments) => answer(StatusCode::OK, &serde_json::json!(payments)),
-        Err(error) => {
-            eprintln!("payments: {error}");
-            answer(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({ "error": "not read" }))
-        }
-    }
+    let listed = service.books.payments(account.0, page.after).await;
+    read(listed.map(|payments| serde_json::json!(payments)))
 }

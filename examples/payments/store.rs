@@ -3,15 +3,22 @@
 use std::sync::Arc;
 
 use idem_core::{Registry, Store};
+use idem_postgres::PostgresStoreExt as _;
 use idem_redb::RedbStore;
 use redb::Database;
+use sqlx::postgres::PgPoolOptions;
 
 use crate::Result;
-use crate::books::Books;
+use crate::books::{Books, MemoryBooks, PostgresBooks, RedbBooks};
 
-/// For `redb:FILE` the books are in the same database, so that a booking and its key are committed together. With
-/// any other store they are in this process's memory: the demo has no database of its own.
-pub(crate) async fn open(uri: &str) -> Result<(Arc<dyn Store>, Books)> {
+/// For `redb:FILE` and `postgres://...` the books are in the same database, so that a booking and its key are committed
+/// together. With any other store they are in this process's memory: the demo has no database of its own.
+pub(crate) async fn open(uri: &str) -> Result<(Arc<dyn Store>, Box<dyn Books>)> {
+    let registry = Registry::new()
+        .with(idem_redb::DRIVER)
+        .with(idem_redis::DRIVER)
+        .with(idem_moka::DRIVER)
+        .with(idem_postgres::DRIVER);
     if let Some(path) = uri.strip_prefix("redb:") {
         // As in every store's URI, `redb://x` is the file x in this folder, and `redb:///x` the one in the root.
         let path = path.strip_prefix("//").unwrap_or(path);
@@ -25,8 +32,13 @@ pub(crate) async fn open(uri: &str) -> Result<(Arc<dyn Store>, Books)> {
         // The store opens the database again when it has to: after a disk error, or when a full disk has room again.
         let open = move || Database::open(&path).map(Arc::new);
         let store = RedbStore::builder("").with_database_from(open).await?;
-        return Ok((Arc::new(store.clone()), Books::in_database_of(store).await?));
+        return Ok((Arc::new(store.clone()), Box::new(RedbBooks::open(store).await?)));
     }
-    let registry = Registry::new().with(idem_redb::DRIVER).with(idem_redis::DRIVER).with(idem_moka::DRIVER);
-    Ok((registry.open(uri).await?, Books::in_memory()))
+    let store = registry.open(uri).await?;
+    let Some(postgres) = store.as_postgres() else { return Ok((store, Box::new(MemoryBooks::default()))) };
+    // What follows the question mark are options of the store.
+    let database = uri.split('?').next().unwrap_or(uri);
+    let pool = PgPoolOptions::new().max_connections(16).connect(database).await?;
+    let books = PostgresBooks::open(postgres.clone(), pool).await?;
+    Ok((store, Box::new(books)))
 }

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use crate::books::{Answer, answer};
+use crate::answer::{Answer, answer};
 use crate::numbers;
 
 pub(crate) async fn make() -> Answer {

@@ -1,4 +1,4 @@
-//! Killing the server with SIGKILL between execution and answer, fifty times under load.
+//! Killing the server with SIGKILL between execution and answer, many times under load.
 
 use std::collections::{BTreeMap, HashSet};
 use std::process::Stdio;
@@ -14,7 +14,6 @@ use tokio::time::sleep;
 use crate::process::{Kept, eventually, is_replay};
 use crate::support::example;
 
-const KILLS: u32 = 50;
 const PAYERS: u32 = 8;
 
 fn client() -> IdempotentClient {
@@ -54,7 +53,16 @@ async fn load(addr: Arc<str>, path: &str, name: String, stop: Arc<AtomicBool>) -
 
 #[tokio::test(flavor = "multi_thread")]
 async fn payments_are_booked_once_and_no_saved_step_is_repeated_through_fifty_kills() {
-    let kept = Kept::new();
+    through_kills(&Kept::new(), 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_they_are_on_postgres() {
+    let postgres = idem_servers::postgres::Server::lone().await;
+    through_kills(&Kept::on(postgres.node().uri()), 20).await;
+}
+
+async fn through_kills(kept: &Kept, kills: u32) {
     let fresh = ["--lease", "1s", "--pause", "20ms"];
     let mut server = kept.server(&fresh);
     let addr: Arc<str> = server.addr().into();
@@ -65,7 +73,7 @@ async fn payments_are_booked_once_and_no_saved_step_is_repeated_through_fifty_ki
         payers.spawn(async move { load(pay.0, "/payments", format!("pay-{number}"), pay.1).await });
         orderers.spawn(async move { load(order.0, "/orders", format!("order-{number}"), order.1).await });
     }
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         let before = server.booked().await.len();
         eventually(async || server.booked().await.len() > before).await;
         // At a different moment of the handlers each time.
@@ -86,11 +94,11 @@ async fn payments_are_booked_once_and_no_saved_step_is_repeated_through_fifty_ki
     assert_eq!(booked.keys().collect::<HashSet<_>>(), paid.iter().map(|(reference, _)| reference).collect());
     // Only a kill loses an answer here, so each replay is of one that was cut off.
     let cut_off = paid.iter().filter(|(_, replayed)| *replayed).count();
-    assert!(cut_off >= KILLS as usize, "only {cut_off} payments were between execution and answer");
+    assert!(cut_off >= kills as usize, "only {cut_off} payments were between execution and answer");
     let resumed = check_steps(&kept.happened(), &ordered);
     assert!(resumed > 0, "no kill came between a step and its checkpoint");
     println!(
-        "{KILLS} kills: {} payments booked once each, {cut_off} of them cut off before the answer; {} orders, {resumed} \
+        "{kills} kills: {} payments booked once each, {cut_off} of them cut off before the answer; {} orders, {resumed} \
          of whose steps happened again, none after its checkpoint was saved",
         paid.len(),
         ordered.len()

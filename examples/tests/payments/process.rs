@@ -112,20 +112,29 @@ pub(crate) fn is_replay(answer: &Response) -> bool {
     answer.headers().get("idempotency-replayed").is_some_and(|value| value == "true")
 }
 
-/// A folder with a redb store and a file of effects in it.
-pub(crate) struct Kept(TempDir);
+/// What is there across the lives of a server: a store, and a folder with a file of effects.
+pub(crate) struct Kept {
+    folder: TempDir,
+    /// None: a redb file in the folder.
+    store: Option<String>,
+}
 
 impl Kept {
     pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self { folder: tempfile::tempdir().unwrap(), store: None }
+    }
+
+    pub(crate) fn on(store: String) -> Self {
+        Self { store: Some(store), ..Self::new() }
     }
 
     pub(crate) fn store(&self) -> String {
-        format!("redb:{}", self.0.path().join("payments.idem").display())
+        let file = || format!("redb:{}", self.folder.path().join("payments.idem").display());
+        self.store.clone().unwrap_or_else(file)
     }
 
     pub(crate) fn effects(&self) -> PathBuf {
-        self.0.path().join("effects")
+        self.folder.path().join("effects")
     }
 
     pub(crate) fn server(&self, more: &[&str]) -> Server {
