@@ -145,8 +145,8 @@
 //! When the server dies in a handler, its lease ends and a retry runs the handler again: nobody knows how far it had
 //! come. The handler's effects have to allow for that, in one of these ways, the strongest first:
 //!
-//! - In one transaction: on redb, `complete_with` commits the application's own data and the completion together.
-//!   [`Attempt::outcome`] makes the outcome, [`Attempt::conclude`] the handler's answer.
+//! - In one transaction: on redb `complete_with`, on PostgreSQL `complete_and_commit` commits the application's own data
+//!   and the completion together. [`Attempt::outcome`] makes the outcome, [`Attempt::conclude`] the handler's answer.
 //! - In steps: [`Attempt::save`] keeps a checkpoint after each, and the next attempt continues from it. A step that was
 //!   running may happen twice, so it needs a key of its own downstream, made from [`Attempt::key`] and the step: that
 //!   key is the same in every attempt.

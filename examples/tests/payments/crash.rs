@@ -57,7 +57,7 @@ async fn payments_are_booked_once_and_no_saved_step_is_repeated_through_fifty_ki
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_they_are_on_postgres() {
+async fn payments_in_postgres_are_booked_once_through_twenty_kills() {
     let postgres = idem_servers::postgres::Server::lone().await;
     through_kills(&Kept::on(postgres.node().uri()), 20).await;
 }
