@@ -1,0 +1,90 @@
+//! idem-postgres beside bare statements. `cargo bench -p idem-benches --bench postgres [-- --quick] [-- --check]`
+//!
+//! The bench starts its own server, of the version that `IDEM_POSTGRES` names (`postgres-15`, `postgres-18`), with `fsync`.
+//! The bare statements are `INSERT`, `UPDATE` and `SELECT` by key on a table of keys and records, through a pool of 32
+//! connections, as an application without idem would send them: once of deadpool, against which the figures are held, and
+//! once of sqlx.
+//!
+//! `payment` is a payment in a transaction of the application that also completes its key, beside a payment in a
+//! transaction that also writes a row of keys of the application's own.
+
+mod bare;
+mod payment;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use idem_benches::{Backend, Bar, Baseline, Figure, Result, Rows, Session, Workload, run};
+use idem_core::Store;
+use idem_postgres::{PostgresConfig, PostgresStore};
+use idem_servers::postgres::{Node, Server};
+
+use bare::{Bare, Pool};
+
+const KIB: usize = 1_024;
+
+fn main() -> ExitCode {
+    run(env!("CARGO_TARGET_TMPDIR"), bench)
+}
+
+async fn bench(session: &mut Session) -> Result<()> {
+    // Of the server's defaults only the number of connections is changed, and that a checkpoint comes every gigabyte would
+    // hit one side or the other.
+    let server =
+        Server::options().config("max_connections = 200").config("max_wal_size = '8GB'").start().await;
+    println!("server: {}", server.node().sql("SHOW server_version").await);
+    let postgres = Postgres { node: server.node() };
+    let mut figures = figures(&session.measure("postgres", &postgres, &session.plan).await?);
+    figures.extend(payment::measure(&postgres, session).await?);
+    session.must_hold("postgres", figures)
+}
+
+struct Postgres {
+    node: Node,
+}
+
+impl Postgres {
+    /// The store in an empty schema.
+    async fn open(&self) -> Result<PostgresStore> {
+        self.node.sql("DROP SCHEMA IF EXISTS idem CASCADE").await;
+        let config = PostgresConfig::new([self.node.addr().to_string().parse()?], "postgres");
+        Ok(PostgresStore::open(config).await?)
+    }
+}
+
+impl Backend for Postgres {
+    type Raw = Bare;
+    const IN_MEMORY: bool = false;
+
+    async fn store(&self, _directory: &Path) -> Result<Arc<dyn Store>> {
+        Ok(Arc::new(self.open().await?))
+    }
+
+    async fn baselines(&self, _directory: &Path, _workload: Workload) -> Result<Vec<Baseline<Bare>>> {
+        Ok(vec![
+            Baseline { name: "deadpool", raw: Bare::on(Pool::deadpool(&self.node)?, "bare_deadpool").await? },
+            Baseline { name: "sqlx", raw: Bare::on(Pool::sqlx(&self.node).await?, "bare_sqlx").await? },
+        ])
+    }
+}
+
+fn figures(all: &[Rows]) -> Vec<Figure> {
+    let held = |what: &str, workload, callers, bar| {
+        let ratio = all.first().and_then(|rows| rows.get(workload, callers, KIB)).map(|row| row.ratio);
+        Figure::held(format!("{what}, callers: {callers}"), ratio, "x", Bar::AtLeast(bar))
+    };
+    let lock = "lock against INSERT";
+    let cycle = "cycle against INSERT + UPDATE";
+    vec![
+        held(lock, Workload::Lock, 1, 0.6),
+        held(lock, Workload::Lock, 8, 0.6),
+        held(lock, Workload::Lock, 64, 1.6),
+        held(lock, Workload::Lock, 512, 1.6),
+        held(cycle, Workload::Cycle, 1, 0.5),
+        held(cycle, Workload::Cycle, 8, 0.6),
+        held(cycle, Workload::Cycle, 64, 1.6),
+        held(cycle, Workload::Cycle, 512, 2.2),
+        held("replay against SELECT", Workload::Replay, 64, 1.8),
+    ]
+}
