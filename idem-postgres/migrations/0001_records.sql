@@ -46,9 +46,14 @@ CREATE SEQUENCE idem.fence AS bigint MINVALUE 1 CACHE 1;
 -- The latest time at which a record was written. Store time does not run back behind it.
 CREATE SEQUENCE idem.clock AS bigint MINVALUE 1 CACHE 1;
 
--- Store time.
-CREATE FUNCTION idem.now_us() RETURNS bigint LANGUAGE sql VOLATILE AS $$
-    SELECT greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint, last_value) FROM idem.clock
+-- Store time. Like all functions here it is written in PL/pgSQL, which keeps its plans: before version 18 a function in
+-- SQL is planned anew in each call, which takes longer than the call.
+CREATE FUNCTION idem.now_us() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RETURN greatest(
+        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, (SELECT c.last_value FROM idem.clock AS c)
+    );
+END
 $$;
 
 -- Keeps the store's clock at `p_now`, and the fence near it. Called by those that write, before they do.

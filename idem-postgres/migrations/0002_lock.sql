@@ -3,14 +3,16 @@
 -- answer: 1 acquired, 2 in progress, 3 completed, 4 another fingerprint. What was found on record comes with
 -- fingerprint and body, for its checksum to be compared. A key without a row was not decided, since another session has
 -- its record in hand: ask again.
-CREATE FUNCTION idem.lock_keys(
+--
+-- Nobody is to wait for the transaction of another one's key, so they give up after 10 ms, or after `p_patience`.
+CREATE FUNCTION idem.lock(
     p_keys bytea[], p_fingerprints bytea[], p_owners bytea[], p_leases bigint[], p_retentions bigint[],
-    p_bodies bytea[]
+    p_bodies bytea[], p_patience text DEFAULT NULL
 ) RETURNS TABLE (
     key bytea, answer smallint, sequence bigint, owner bytea, attempt bigint, remaining bigint, step bigint,
     completed_at bigint, expires_at bigint, fingerprint bytea, body bytea
 ) LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan
+SET lock_timeout = '10ms' SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
@@ -21,6 +23,10 @@ DECLARE
     v_resent boolean := false;
     r record;
 BEGIN
+    IF p_patience IS NOT NULL THEN
+        -- Until this function returns.
+        PERFORM set_config('lock_timeout', p_patience, true);
+    END IF;
     -- What can be answered by looking is answered so, and writes nothing.
     FOR r IN
         SELECT asked.n, asked.key AS asked_key, asked.owner AS asked_owner,
@@ -114,15 +120,4 @@ BEGIN
             NULL::bigint, r.fingerprint, r.body;
     END IF;
 END
-$$;
-
--- Locks keys for many callers at once, none of whom is to wait for another's transaction.
-CREATE FUNCTION idem.lock(
-    p_keys bytea[], p_fingerprints bytea[], p_owners bytea[], p_leases bigint[], p_retentions bigint[],
-    p_bodies bytea[]
-) RETURNS TABLE (
-    key bytea, answer smallint, sequence bigint, owner bytea, attempt bigint, remaining bigint, step bigint,
-    completed_at bigint, expires_at bigint, fingerprint bytea, body bytea
-) LANGUAGE sql VOLATILE SET lock_timeout = '10ms' AS $$
-    SELECT * FROM idem.lock_keys(p_keys, p_fingerprints, p_owners, p_leases, p_retentions, p_bodies)
 $$;

@@ -5,10 +5,13 @@
 CREATE FUNCTION idem.why_lost(
     p_keys bytea[], p_fingerprints bytea[], p_sequences bigint[], p_owners bytea[], p_answered bytea[], p_now bigint,
     p_completed smallint
-) RETURNS TABLE (key bytea, answer smallint) LANGUAGE sql VOLATILE
+) RETURNS TABLE (key bytea, answer smallint) LANGUAGE plpgsql
 SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT asked.key,
         CASE
             WHEN r.key IS NULL OR r.expires_at <= p_now THEN 5
@@ -21,19 +24,22 @@ AS $$
     LEFT JOIN idem.records AS r ON r.key = asked.key
     WHERE asked.key <> ALL (p_answered)
         AND (r.state = 1 AND r.sequence = asked.sequence AND r.owner = asked.owner
-            AND r.fingerprint = asked.fingerprint AND r.expires_at > p_now) IS NOT TRUE
+            AND r.fingerprint = asked.fingerprint AND r.expires_at > p_now) IS NOT TRUE;
+END
 $$;
 
 -- Tells those who listen that the leases of these keys have ended. A notification holds less than 8,000 bytes: of more
 -- keys it says that all should look.
-CREATE FUNCTION idem.notify(p_keys bytea[]) RETURNS void LANGUAGE sql AS $$
-    SELECT pg_notify(
+CREATE FUNCTION idem.notify(p_keys bytea[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify(
         'idem_settled',
         CASE
             WHEN cardinality(p_keys) > 120 THEN '*'
             ELSE (SELECT string_agg(encode(waited, 'base64'), ' ') FROM unnest(p_keys) AS waited)
         END
-    )
+    );
+END
 $$;
 
 -- Completes keys.

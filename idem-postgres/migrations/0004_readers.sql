@@ -1,29 +1,36 @@
 -- Notes that somebody waits for the end of these leases.
-CREATE FUNCTION idem.note_waiters(p_keys bytea[]) RETURNS void LANGUAGE sql
+CREATE FUNCTION idem.note_waiters(p_keys bytea[]) RETURNS void LANGUAGE plpgsql
 SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
+BEGIN
     WITH held AS MATERIALIZED (
         SELECT r.key FROM unnest(p_keys) AS asked (key) JOIN idem.records AS r ON r.key = asked.key
         WHERE r.state = 1 AND NOT r.waited
         FOR NO KEY UPDATE OF r SKIP LOCKED
     )
-    UPDATE idem.records AS r SET waited = true FROM held WHERE r.key = held.key
+    UPDATE idem.records AS r SET waited = true FROM held WHERE r.key = held.key;
+END
 $$;
 
 -- What is on record for keys, and the time at which it was looked at. Of a key that has none there is no row.
 CREATE FUNCTION idem.get(p_keys bytea[]) RETURNS TABLE (
     key bytea, now bigint, state smallint, fingerprint bytea, sequence bigint, owner bytea, attempt bigint,
     lease_until bigint, retention bigint, completed_at bigint, expires_at bigint, step bigint, body bytea
-) LANGUAGE sql VOLATILE
+) LANGUAGE plpgsql
 SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
-    SELECT r.key, looked.at, r.state, r.fingerprint, r.sequence, r.owner, r.attempt, r.lease_until, r.retention,
+#variable_conflict use_column
+DECLARE
+    v_now bigint := idem.now_us();
+BEGIN
+    RETURN QUERY
+    SELECT r.key, v_now, r.state, r.fingerprint, r.sequence, r.owner, r.attempt, r.lease_until, r.retention,
         r.completed_at, r.expires_at, r.step, r.body
-    FROM (SELECT idem.now_us()) AS looked (at), unnest(p_keys) AS asked (key)
-    JOIN idem.records AS r ON r.key = asked.key
-    WHERE r.expires_at > looked.at
+    FROM unnest(p_keys) AS asked (key) JOIN idem.records AS r ON r.key = asked.key
+    WHERE r.expires_at > v_now;
+END
 $$;
 
 -- Removes a record, with `p_force` also one whose lease is live. Null: another session has the record in hand.

@@ -75,8 +75,9 @@ AS $$
 #variable_conflict use_column
 BEGIN
     FOR v_try IN 1..100 LOOP
-        RETURN QUERY SELECT * FROM idem.lock_keys(
-            ARRAY[p_key], ARRAY[p_fingerprint], ARRAY[p_owner], ARRAY[p_lease], ARRAY[p_retention], ARRAY[p_body]
+        RETURN QUERY SELECT * FROM idem.lock(
+            ARRAY[p_key], ARRAY[p_fingerprint], ARRAY[p_owner], ARRAY[p_lease], ARRAY[p_retention], ARRAY[p_body],
+            current_setting('lock_timeout')
         );
         IF FOUND THEN
             RETURN;
