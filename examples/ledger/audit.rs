@@ -1,12 +1,7 @@
-//! What the books must say, by the stream alone, and what they do say, by the file alone.
+//! What the books must say, by the stream alone, and what they do say.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableError};
-
-use crate::Result;
-use crate::books::{BALANCES, ENTRIES};
 use crate::request::{Line, Request};
 
 /// (account, client's key)
@@ -67,28 +62,6 @@ pub(crate) struct Entry {
 }
 
 impl Booked {
-    pub(crate) fn read(file: &Path) -> Result<Self> {
-        let mut booked = Self::default();
-        let database = Database::open(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        let txn = database.begin_read()?;
-        let balances = match txn.open_table(BALANCES) {
-            Err(TableError::TableDoesNotExist(_)) => return Ok(booked), // Nothing was ever booked.
-            opened => opened?,
-        };
-        for row in balances.iter()? {
-            let (id, cents) = row?;
-            let (account, currency) = id.value();
-            booked.balances.insert((account.to_owned(), currency.to_owned()), cents.value().into());
-        }
-        for row in txn.open_table(ENTRIES)?.iter()? {
-            let (id, amount) = row?;
-            let ((account, key, booking), (cents, currency)) = (id.value(), amount.value());
-            let entry = Entry { booking, cents, currency: currency.to_owned() };
-            booked.entries.entry((account.to_owned(), key.to_owned())).or_default().push(entry);
-        }
-        Ok(booked)
-    }
-
     /// The balances again, summed up from the entries.
     pub(crate) fn sums(&self) -> Balances {
         let mut sums = Balances::new();

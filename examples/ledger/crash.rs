@@ -2,13 +2,13 @@
 //! answer retried everything.
 
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
 
 use crate::Result;
 use crate::arguments::Arguments;
+use crate::books::Books;
 use crate::tally::Tally;
 use crate::worker::{End, Moment, Worker};
 
@@ -18,7 +18,7 @@ const TRIES: usize = 10;
 /// Starts workers on the same books one after another, and keeps their answers.
 pub(crate) struct Supervisor<'a, 'stream> {
     pub(crate) arguments: &'a Arguments,
-    pub(crate) books: &'a Path,
+    pub(crate) books: &'a Books,
     pub(crate) tally: &'a mut Tally<'stream>,
     pub(crate) bar: &'a ProgressBar,
 }

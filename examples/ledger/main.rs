@@ -7,8 +7,10 @@
 //! cargo run --example ledger -- --naive --crash 20     the same without idem, and gets it wrong
 //! ```
 //!
-//! A booking (a balance for each account and an entry for each payment) and the completion of its key are one transaction
-//! in one redb file: see `desks/idempotent.rs`. At the end the books are read again and compared with what they must be
+//! With `--store postgres://user@host:port/database` it books in PostgreSQL, otherwise in a redb file.
+//!
+//! A booking (a balance for each account and an entry for each payment) and the completion of its key are one transaction:
+//! see `desks/idempotent/`. At the end the books are read again and compared with what they must be
 //! by the stream alone; a difference makes the exit code non-zero. `README.md` beside this file says what the stream
 //! that comes with the example contains.
 
@@ -25,7 +27,6 @@ mod verdict;
 mod worker;
 
 use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -33,10 +34,9 @@ use tokio::sync::mpsc;
 
 use answer::Answer;
 use arguments::{Arguments, Role};
-use audit::{Booked, Expected};
+use audit::Expected;
+use books::{Books, postgres, redb};
 use crash::Supervisor;
-use desks::idempotent::Idempotent;
-use desks::naive::Naive;
 use request::Line;
 use tally::Tally;
 
@@ -44,9 +44,10 @@ use tally::Tally;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Result<T, E = Failure> = std::result::Result<T, E>;
 
-fn main() -> ExitCode {
-    let run = Arguments::read(std::env::args_os().skip(1)).and_then(|arguments| run(&arguments));
-    match run {
+#[tokio::main]
+async fn main() -> ExitCode {
+    let run = async { run(&Arguments::read(std::env::args_os().skip(1))?).await };
+    match run.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("ledger: {error}");
@@ -55,37 +56,50 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
+async fn run(arguments: &Arguments) -> Result<()> {
     let stream = request::read(&arguments.stream)?;
     match &arguments.role {
-        Role::Whole { kills } => book_and_compare(arguments, *kills, &stream),
-        Role::Worker { books } => work(arguments.naive, &stream, books),
+        Role::Worker { books } => work(arguments.naive, &stream, books).await,
+        Role::Whole { store: None, kills } => {
+            let books = Books::Redb(redb::File::fresh(arguments.naive)?);
+            book_and_compare(arguments, *kills, &stream, &books).await?;
+            books.remove().await
+        }
+        Role::Whole { store: Some(uri), kills } => {
+            let run = postgres::Run::fresh(uri).await?;
+            println!("books     {run}");
+            let books = Books::Postgres(run);
+            let compared = book_and_compare(arguments, *kills, &stream, &books).await;
+            compared.map_err(|error| format!("{error}\nThe books are left as they are."))?;
+            books.remove().await
+        }
     }
 }
 
-fn book_and_compare(arguments: &Arguments, kills: Option<u16>, stream: &[Line]) -> Result<()> {
+async fn book_and_compare(
+    arguments: &Arguments,
+    kills: Option<u16>,
+    stream: &[Line],
+    books: &Books,
+) -> Result<()> {
     let expected = Expected::of(stream);
     verdict::announce(&arguments.stream, &expected);
 
-    let directory = tempfile::tempdir()?;
-    let books = directory.path().join("ledger.redb");
     let mut tally = Tally::new(stream);
     let bar = progress_bar(stream.len())?;
     if let Some(kills) = kills {
-        if arguments.naive {
-            // redb cannot open a file whose creation was cut off by a kill. idem creates its file whole or not at all.
-            drop(Naive::open(&books)?);
-        }
-        Supervisor { arguments, books: &books, tally: &mut tally, bar: &bar }.run(kills)?;
+        // Blocks this thread: until it returns, all the work is done by other processes.
+        Supervisor { arguments, books, tally: &mut tally, bar: &bar }.run(kills)?;
     } else {
-        serve_here(arguments.naive, stream, &books, |answer| {
+        serve_here(arguments.naive, stream, books, |answer| {
             bar.inc(1);
             tally.note(&answer)
-        })?;
+        })
+        .await?;
     }
     bar.finish_and_clear();
 
-    let booked = Booked::read(&books)?;
+    let booked = books.read().await?;
     if arguments.naive {
         verdict::double_bookings(&expected, &booked, &tally)
     } else {
@@ -94,33 +108,28 @@ fn book_and_compare(arguments: &Arguments, kills: Option<u16>, stream: &[Line]) 
 }
 
 /// The worker, which is killed: books, and writes each answer to the process that started it.
-fn work(naive: bool, stream: &[Line], books: &Path) -> Result<()> {
+async fn work(naive: bool, stream: &[Line], books: &Books) -> Result<()> {
     let mut output = std::io::stdout().lock();
-    serve_here(naive, stream, books, |answer| Ok(writeln!(output, "{answer}")?))
+    serve_here(naive, stream, books, |answer| Ok(writeln!(output, "{answer}")?)).await
 }
 
 /// Serves the whole stream in this process, and calls `on_answer` with each answer.
-#[tokio::main]
 async fn serve_here(
     naive: bool,
     stream: &[Line],
-    books: &Path,
+    books: &Books,
     mut on_answer: impl FnMut(Answer) -> Result<()>,
 ) -> Result<()> {
     let (answers, mut answered) = mpsc::channel(64);
-    let lines = stream.to_vec();
-    let books = books.to_owned();
-    let serving = tokio::spawn(async move {
-        if naive {
-            serve::serve(lines, Naive::open(&books)?, answers).await
-        } else {
-            serve::serve(lines, Idempotent::open(&books).await?, answers).await
+    let telling = async {
+        while let Some(answer) = answered.recv().await {
+            on_answer(answer)?;
         }
-    });
-    while let Some(answer) = answered.recv().await {
-        on_answer(answer)?;
-    }
-    serving.await?
+        Ok(())
+    };
+    let serving = desks::serve_into(books, naive, stream.to_vec(), answers);
+    tokio::try_join!(serving, telling)?;
+    Ok(())
 }
 
 /// A progress bar, which shows only on a terminal.

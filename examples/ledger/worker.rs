@@ -1,13 +1,13 @@
 //! The process that books, as the process that started it sees it.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::Result;
 use crate::answer::Answer;
 use crate::arguments::Arguments;
+use crate::books::Books;
 
 /// When to kill a worker.
 #[derive(Debug, Clone, Copy)]
@@ -32,9 +32,9 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// Starts this program again as a worker.
-    pub(crate) fn start(arguments: &Arguments, books: &Path) -> Result<Self> {
+    pub(crate) fn start(arguments: &Arguments, books: &Books) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg(&arguments.stream).arg("--worker").arg(books);
+        command.arg(&arguments.stream).args(books.for_worker());
         if arguments.naive {
             command.arg("--naive");
         }

@@ -10,8 +10,6 @@
 mod answer;
 #[path = "../ledger/audit.rs"]
 mod audit;
-#[path = "../ledger/books.rs"]
-mod books;
 #[path = "../ledger/request.rs"]
 mod request;
 #[path = "../ledger/tally.rs"]

@@ -1,4 +1,4 @@
-//! Booking without idem: each request becomes a payment.
+//! In a redb file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use redb::{Database, ReadableTableMetadata};
 
 use crate::Result;
 use crate::answer::Reply;
-use crate::books::{ENTRIES, book};
+use crate::books::redb::{ENTRIES, book};
 use crate::request::Request;
 use crate::serve::Desk;
 

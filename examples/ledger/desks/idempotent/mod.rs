@@ -1,15 +1,15 @@
 //! Booking with idem: the payment and the completion of its key in one transaction.
 
-use std::path::Path;
+pub(crate) mod postgres;
+pub(crate) mod redb;
+
 use std::time::Duration;
 
 use idem_core::typed::encode_value;
-use idem_core::{Execution, Lease, OnError, Outcome, Policy, StoreExt};
-use idem_redb::{RedbStore, Transacted};
+use idem_core::{Execution, Lease, OnError, Outcome, Policy, Store, StoreExt as _, Transacted};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::Reply;
-use crate::books::book;
 use crate::request::Request;
 use crate::serve::Desk;
 use crate::{Failure, Result};
@@ -22,9 +22,27 @@ const RETENTION: Duration = Duration::from_hours(24);
 /// How often to try while another caller has the key. Each try waits for longer than a lease.
 const TRIES: usize = 10;
 
-#[derive(Debug, Clone)]
-pub(crate) struct Idempotent {
-    store: RedbStore,
+/// A store, and books in whose transaction it completes keys.
+pub(crate) trait BooksAndStore: Clone + Send + Sync + 'static {
+    type Store: Store;
+
+    fn store(&self) -> &Self::Store;
+
+    /// Books `request` as number `booking` and completes the key of `lease` with `receipt`: both or neither.
+    fn book(
+        &self,
+        lease: &Lease,
+        request: Request,
+        booking: u64,
+        receipt: Outcome,
+    ) -> impl Future<Output = Result<(), Unbooked>> + Send;
+
+    fn close(self) -> impl Future<Output = Result<()>> + Send;
+}
+
+#[derive(Clone)]
+pub(crate) struct Idempotent<B> {
+    books: B,
     policy: Policy,
 }
 
@@ -36,20 +54,19 @@ struct Receipt {
 
 /// Why an attempt has no receipt.
 #[derive(Debug)]
-enum Unbooked {
-    /// Another attempt has taken over, or the store gave no answer in time. The store knows the result, so ask again.
+pub(crate) enum Unbooked {
+    /// Another attempt has taken over, or there was no answer in time. The store knows the result, so ask again.
     AskAgain(String),
     /// The books or the store failed.
     Failed(Failure),
 }
 
-impl Idempotent {
-    pub(crate) async fn open(file: &Path) -> Result<Self> {
-        let store = RedbStore::open(file).await?;
+impl<B: BooksAndStore> Idempotent<B> {
+    fn new(books: B) -> Self {
         // An attempt that fails releases its key. That is safe: its booking is part of the transaction, which did not
-        // commit.
+        // commit; where that is not known, the key is released only if it was not completed.
         let policy = Policy::new(LEASE, RETENTION).wait(LEASE * 4).on_error(OnError::Release);
-        Ok(Self { store, policy })
+        Self { books, policy }
     }
 
     /// One attempt, under `lease`.
@@ -58,26 +75,18 @@ impl Idempotent {
         let booking = lease.token().sequence;
         let receipt = Receipt { booking };
         let outcome = Outcome::Value(encode_value(&receipt)?);
-        let booked = self.store.complete_with(&lease, move |txn| {
-            book(txn, &request, booking)?;
-            Ok(outcome)
-        });
-        match booked.await? {
-            // Nothing else completes this lease, so this receipt is the one on record.
-            Transacted::Applied | Transacted::AlreadyCompleted => Ok(receipt),
-            Transacted::Lost(reason) => Err(Unbooked::AskAgain(format!("lost: {reason:?}"))),
-            Transacted::RolledBack(error) => Err(Unbooked::Failed(error)),
-        }
+        self.books.book(&lease, request, booking, outcome).await?;
+        Ok(receipt)
     }
 }
 
-impl Desk for Idempotent {
+impl<B: BooksAndStore> Desk for Idempotent<B> {
     async fn pay(&self, request: &Request) -> Result<Reply> {
         let (key, fingerprint) = (request.key()?, request.fingerprint());
         let mut last = String::new();
         for _ in 0..TRIES {
             let work = |lease| self.attempt(lease, request.clone());
-            last = match self.store.execute(&key, &fingerprint, &self.policy, work).await? {
+            last = match self.books.store().execute(&key, &fingerprint, &self.policy, work).await? {
                 Execution::Executed(receipt) => return Ok(Reply::Booked(receipt.booking)),
                 Execution::Replayed(receipt) => return Ok(Reply::Replayed(receipt.booking)),
                 Execution::FingerprintMismatch => return Ok(Reply::Refused),
@@ -91,7 +100,20 @@ impl Desk for Idempotent {
     }
 
     async fn close(self) -> Result<()> {
-        Ok(self.store.close().await?)
+        self.books.close().await
+    }
+}
+
+/// Whether the transaction was committed.
+fn committed<E>(transacted: Transacted<E>) -> Result<(), Unbooked>
+where
+    Unbooked: From<E>,
+{
+    match transacted {
+        // Nothing else completes this lease, so the attempt's receipt is the one on record.
+        Transacted::Applied | Transacted::AlreadyCompleted => Ok(()),
+        Transacted::Lost(reason) => Err(Unbooked::AskAgain(format!("lost: {reason:?}"))),
+        Transacted::RolledBack(error) => Err(error.into()),
     }
 }
 
@@ -102,5 +124,11 @@ impl From<idem_core::Error> for Unbooked {
         } else {
             Self::Failed(error.into())
         }
+    }
+}
+
+impl From<Failure> for Unbooked {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
     }
 }
