@@ -6,6 +6,7 @@
 //! cargo run --example promises -- moka:                 memory only
 //! cargo run --example promises -- redis://127.0.0.1:6379
 //! cargo run --example promises -- redis-cluster://127.0.0.1:7000
+//! cargo run --example promises -- postgres://app@127.0.0.1/app
 //! ```
 //!
 //! Every line is checked, not only printed: the first promise that does not hold ends the program with a message and a
@@ -44,7 +45,11 @@ async fn run() -> Result<()> {
     let (uri, _directory) = store_uri()?;
     println!("store {}", masked(&uri));
 
-    let registry = Registry::new().with(idem_redb::DRIVER).with(idem_redis::DRIVER).with(idem_moka::DRIVER);
+    let registry = Registry::new()
+        .with(idem_redb::DRIVER)
+        .with(idem_redis::DRIVER)
+        .with(idem_postgres::DRIVER)
+        .with(idem_moka::DRIVER);
     let store = registry.open(&uri).await?;
     let desk = Desk::new()?;
 

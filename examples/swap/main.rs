@@ -4,6 +4,7 @@
 //! cargo run --example swap                                     a temporary redb file, then moka
 //! cargo run --example swap -- moka: redis://127.0.0.1:6379     each in turn
 //! cargo run --example swap -- redis-cluster://127.0.0.1:7000
+//! cargo run --example swap -- postgres://app@127.0.0.1/app
 //! cargo run --example swap -- ./service.toml                   whatever the file says
 //! ```
 //!
@@ -39,7 +40,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<()> {
-    let registry = Registry::new().with(idem_redb::DRIVER).with(idem_redis::DRIVER).with(idem_moka::DRIVER);
+    let registry = Registry::new()
+        .with(idem_redb::DRIVER)
+        .with(idem_redis::DRIVER)
+        .with(idem_postgres::DRIVER)
+        .with(idem_moka::DRIVER);
     let mut chosen: Vec<String> = std::env::args().skip(1).collect();
     let directory = tempfile::tempdir()?;
     if chosen.is_empty() {

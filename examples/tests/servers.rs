@@ -1,8 +1,9 @@
-//! The examples `promises` and `swap`, which take any store, on Redis, as a user runs them.
+//! The examples `promises` and `swap`, which take any store, on Redis and PostgreSQL, as a user runs them.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::Output;
 
+use idem_servers::postgres;
 use idem_servers::redis::{shared_cluster, shared_lone};
 use support::example;
 
@@ -12,7 +13,8 @@ mod support;
 async fn promises_keeps_every_promise_on_one_server_and_on_a_cluster() {
     let lone = format!("redis://{}", shared_lone().await);
     let cluster = shared_cluster().await.uri();
-    for uri in [lone, cluster] {
+    let postgres = format!("{}?schema=promises", postgres::shared_lone().await.uri());
+    for uri in [lone, cluster, postgres] {
         let output = run("promises", &[&uri]);
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{output:?}");
@@ -31,10 +33,11 @@ async fn swap_runs_unchanged_on_every_store_by_uri_and_by_file() {
     let table = format!("[idempotency]\nstore = \"redis-cluster\"\nservers = {servers:?}\nacks = 1\n");
     std::fs::write(&file, table).unwrap();
     let (lone, cluster) = (format!("redis://{lone}"), cluster.uri());
-    let output = run("swap", &[&redb, "moka:", &lone, &cluster, file.to_str().unwrap()]);
+    let postgres = format!("{}?schema=swap", postgres::shared_lone().await.uri());
+    let output = run("swap", &[&redb, "moka:", &lone, &cluster, &postgres, file.to_str().unwrap()]);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(said.matches("executed once, then replayed \"order 17\"").count(), 5, "{said}");
+    assert_eq!(said.matches("executed once, then replayed \"order 17\"").count(), 6, "{said}");
 }
 
 #[test]
