@@ -1,11 +1,13 @@
 //! Opening a store: configuration, schema, rights.
 
-use idem_core::{ErrorKind, Registry, Store as _};
+use std::time::Duration;
+
+use idem_core::{Effect, ErrorKind, Registry, Store as _};
 use idem_postgres::{DRIVER, PostgresStore};
-use idem_servers::postgres::shared_lone;
+use idem_servers::postgres::{Server, shared_lone};
 use tokio::task::JoinSet;
 
-use crate::support::{claim, config, connect, key, lock, open};
+use crate::support::{LEASE, RETENTION, claim, config, config_of, connect, key, lock, open, value};
 
 #[tokio::test]
 async fn a_store_is_opened_by_its_uri() {
@@ -13,7 +15,7 @@ async fn a_store_is_opened_by_its_uri() {
     let uri = format!("postgres://postgres@{}/postgres?schema={schema}&call_timeout=3s", server.addr());
     let store = Registry::new().with(DRIVER).open(&uri).await.unwrap();
     assert!(store.get(&key("fresh")).await.unwrap().is_none());
-    assert_eq!(store.capabilities().call_timeout, Some(std::time::Duration::from_secs(3)));
+    assert_eq!(store.capabilities().call_timeout, Some(Duration::from_secs(3)));
 }
 
 #[tokio::test]
@@ -66,6 +68,32 @@ async fn many_that_open_an_empty_database_at_once_all_succeed() {
     for opened in opening.join_all().await {
         opened.unwrap();
     }
+}
+
+/// On a server of its own: its schema is no other than `user`.
+#[tokio::test]
+async fn a_schema_may_be_named_by_a_word_of_sql() {
+    let server = Server::lone().await;
+    let mut config = config_of(server.node());
+    config.schema = "user".to_owned();
+    let store = open(&config).await;
+    let lease = lock(&store, &key("order"), &claim()).await;
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.settled(&key("order"), Duration::from_secs(30)).await }
+    });
+    assert_eq!(store.renew(&lease, LEASE).await.unwrap(), Effect::Applied);
+    let step = store.checkpoint(&lease, 1, "half".into(), LEASE).await.unwrap();
+    assert_eq!(step, Effect::Applied);
+    assert_eq!(store.complete(&lease, value("done"), RETENTION).await.unwrap(), Effect::Applied);
+    assert!(waiting.await.unwrap().unwrap());
+    assert!(store.get(&key("order")).await.unwrap().is_some());
+    let lease = lock(&store, &key("another"), &claim()).await;
+    assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied);
+    assert!(store.remove(&key("order"), true).await.unwrap());
+    store.expire(10).await.unwrap();
+    config.migrate = false;
+    drop(open(&config).await);
 }
 
 #[tokio::test]
