@@ -11,5 +11,6 @@ mod store;
 
 pub use config::address::Address;
 pub use config::postgres_config::PostgresConfig;
+pub use config::ssl_mode::SslMode;
 pub use driver::DRIVER;
 pub use store::PostgresStore;

@@ -34,6 +34,22 @@ async fn a_wrong_configuration_is_refused_and_shows_no_password() {
         ("postgres://host,u:hunter2", "host"),
         ("postgres://u:hunter2?@host", "option"),
         ("postgres://u:hunter2@host?servers=other", "servers"),
+        ("postgres://u:hunter2@host?host=/run", "servers"),
+        ("postgres://u:hunter2@?servers=host&host=/run", "servers"),
+        ("postgres://u:hunter2@host?port=5433", "port"),
+        ("postgres://u:hunter2@?host=/run&port=0", "servers"),
+        ("postgres://u:hunter2@?host=/run&port=x", "port"),
+        ("postgres:///db?host=/run", "user"),
+        ("postgres://u:hunter2@a:b:c", "servers"),
+        ("postgres://u:hunter2@host?sslmode=allow", "sslmode"),
+        ("postgres://u:hunter2@host?sslmode=disable&sslrootcert=ca.pem", "sslrootcert"),
+        ("postgres://u:hunter2@localhost?sslrootcert=ca.pem", "sslrootcert"),
+        ("postgres://u:hunter2@host?sslmode=prefer&ca_file=ca.pem", "sslrootcert"),
+        ("postgres://u:hunter2@host?sslmode=verify-ca", "sslrootcert"),
+        ("postgres://u:hunter2@host?sslmode=require&sslrootcert=system", "sslrootcert"),
+        ("postgres://u:hunter2@host?sslcert=c.pem", "sslkey"),
+        ("postgres://u:hunter2@host?client_key_file=c.pem", "sslcert"),
+        ("postgres://u@host?sslmode=require", "password"),
     ] {
         let error = registry.open(uri).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{uri}");
@@ -41,6 +57,21 @@ async fn a_wrong_configuration_is_refused_and_shows_no_password() {
             error.to_string().contains(named) && !error.to_string().contains("hunter2"),
             "{uri}: {error}"
         );
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+#[tokio::test]
+async fn tls_needs_its_feature() {
+    let registry = Registry::new().with(DRIVER);
+    for uri in [
+        "postgres://u:hunter2@db.internal",
+        "postgres://u:hunter2@localhost?sslmode=verify-full",
+        "postgres://u:hunter2@localhost?sslmode=require",
+    ] {
+        let error = registry.open(uri).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{uri}: {error}");
+        assert!(error.message().contains("feature `tls`"), "{uri}: {error}");
     }
 }
 
