@@ -12,6 +12,7 @@ mod transaction;
 
 pub use config::address::Address;
 pub use config::postgres_config::PostgresConfig;
+pub use config::ssl_mode::SslMode;
 pub use driver::DRIVER;
 pub use store::{PostgresStore, PostgresStoreExt};
 pub use transaction::{Commit, CompletionSql, NotCompleted, Provisional, Transaction};

@@ -100,6 +100,13 @@ impl Options {
     }
 }
 
+/// Sets a field of a configuration where its option was written.
+pub fn set<T>(field: &mut T, written: Option<T>) {
+    if let Some(written) = written {
+        *field = written;
+    }
+}
+
 /// Without the options: they may hold a password.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -63,6 +63,22 @@ pub fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error
     deserializer.deserialize_any(Size)
 }
 
+/// As [`duration()`], for an option without which a default stands: `#[serde(default, deserialize_with = "...")]`.
+///
+/// # Errors
+/// The deserializer's, naming the value.
+pub fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
+}
+
+/// As [`bytes()`], for an option without which a default stands: `#[serde(default, deserialize_with = "...")]`.
+///
+/// # Errors
+/// The deserializer's, naming the value.
+pub fn some_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    bytes(deserializer).map(Some)
+}
+
 /// A size as [`bytes()`] reads it, in the largest unit in which it is a whole number.
 ///
 /// ```

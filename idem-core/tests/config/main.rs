@@ -6,6 +6,7 @@ mod random;
 mod raw_target;
 mod registry;
 mod secrets;
+mod servers;
 mod support;
 mod units;
 mod uri;

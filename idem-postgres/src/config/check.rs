@@ -5,6 +5,7 @@ use std::time::Duration;
 use idem_core::Result;
 
 use super::postgres_config::PostgresConfig;
+use super::ssl_mode::SslMode;
 use crate::error::invalid;
 
 /// The longest outcome: a row holds 1 GiB at most, and a batch is held in memory.
@@ -18,9 +19,9 @@ impl PostgresConfig {
             return Err(invalid("servers: none is named"));
         }
         if self.user.is_empty() {
-            return Err(invalid("user: none is named"));
+            return Err(invalid("user: none is named: \"postgres://user@host\""));
         }
-        // It is written into SQL, so it holds nothing that must be quoted.
+        // It is written into SQL, between quotation marks.
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         let begins = self.schema.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
         if !begins || !self.schema.bytes().all(plain) || self.schema.len() > LONGEST_NAME {
@@ -43,6 +44,38 @@ impl PostgresConfig {
                 return Err(invalid(format!("{name}: {time:?} is outside 1 ms to 1 h")));
             }
         }
-        Ok(())
+        self.check_tls()
+    }
+
+    /// Nobody shall believe that a connection is protected when it is not.
+    fn check_tls(&self) -> Result<()> {
+        let mode = self.sslmode_of_tls();
+        let files =
+            [("sslrootcert", &self.sslrootcert), ("sslcert", &self.sslcert), ("sslkey", &self.sslkey)];
+        let named = files.iter().find(|(_, file)| file.is_some());
+        if let (None, Some((option, _))) = (mode, named) {
+            return Err(invalid(format!("{option} says nothing without TLS: use sslmode=verify-full")));
+        }
+        if self.sslcert.is_some() != self.sslkey.is_some() {
+            return Err(invalid("sslcert and sslkey belong together"));
+        }
+        let wrong = match mode {
+            Some(SslMode::Prefer) if self.sslrootcert.is_some() => {
+                "sslrootcert says nothing with sslmode=prefer, which verifies nothing: use sslmode=verify-full"
+            }
+            Some(SslMode::VerifyCa) if self.sslrootcert.is_none() => {
+                "sslmode=verify-ca needs sslrootcert: an authority of the system signs for everybody"
+            }
+            Some(SslMode::Require) if self.password.is_none() => {
+                "sslmode=require needs a password, by which the server proves itself, or sslrootcert: else use \
+                 sslmode=verify-full"
+            }
+            Some(mode) if !cfg!(feature = "tls") && mode != SslMode::Prefer => {
+                "TLS, which is the default for servers that are not on this machine, needs the cargo feature `tls` of \
+                 idem-postgres; sslmode=disable does without"
+            }
+            _ => return Ok(()),
+        };
+        Err(invalid(wrong))
     }
 }

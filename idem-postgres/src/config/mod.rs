@@ -4,3 +4,4 @@ pub(crate) mod address;
 mod check;
 pub(crate) mod options;
 pub(crate) mod postgres_config;
+pub(crate) mod ssl_mode;

@@ -1,9 +1,11 @@
 //! What an application may choose.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::Address;
+use super::ssl_mode::SslMode;
 
 /// How to reach PostgreSQL, and what is asked of it.
 ///
@@ -29,6 +31,17 @@ pub struct PostgresConfig {
     pub password: Option<String>,
     /// The database; without one it is named like the user.
     pub database: Option<String>,
+    /// Whether connections go by TLS, and how the server must prove who it is. `None`, the default: no TLS on this machine
+    /// (`localhost`, 127.0.0.0/8, `::1`, a Unix socket), [`VerifyFull`](SslMode::VerifyFull) everywhere else. TLS needs the
+    /// cargo feature `tls`, which is on by default.
+    pub sslmode: Option<SslMode>,
+    /// The authorities (PEM) that sign the servers' certificates. `None`, the default: those of the system, for
+    /// [`VerifyFull`](SslMode::VerifyFull) alone.
+    pub sslrootcert: Option<PathBuf>,
+    /// The certificate of this client, followed by the intermediate ones (PEM), for servers that ask for one.
+    pub sslcert: Option<PathBuf>,
+    /// The private key of the client's certificate (PEM, without a password).
+    pub sslkey: Option<PathBuf>,
     /// The schema that holds the store's table and functions, and nothing else. Default: `idem`.
     pub schema: String,
     /// Create the schema or bring it up to date when the store is opened. Default: true.
@@ -36,7 +49,7 @@ pub struct PostgresConfig {
     /// A call ends after this long, with an error if need be. Longer than a failover takes, it outlasts one.
     /// Default: 5 s.
     pub call_timeout: Duration,
-    /// How long connecting to one server may take. Default: 1 s.
+    /// How long connecting to one address of a server may take, and as long again TLS and logging in. Default: 1 s.
     pub connect_timeout: Duration,
     /// A connection whose answer takes longer is given up, and the calls are sent again on another one. Default: 2 s.
     pub response_timeout: Duration,
@@ -58,6 +71,10 @@ impl PostgresConfig {
             user: user.into(),
             password: None,
             database: None,
+            sslmode: None,
+            sslrootcert: None,
+            sslcert: None,
+            sslkey: None,
             schema: "idem".to_owned(),
             migrate: true,
             call_timeout: Duration::from_secs(5),
@@ -77,6 +94,10 @@ impl fmt::Debug for PostgresConfig {
             .field("servers", &self.servers)
             .field("user", &self.user)
             .field("database", &self.database)
+            .field("sslmode", &self.sslmode)
+            .field("sslrootcert", &self.sslrootcert)
+            .field("sslcert", &self.sslcert)
+            .field("sslkey", &self.sslkey)
             .field("schema", &self.schema)
             .field("migrate", &self.migrate)
             .field("call_timeout", &self.call_timeout)

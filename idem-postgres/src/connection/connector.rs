@@ -1,36 +1,53 @@
 //! Connecting to the one of several servers that takes writes.
 
 use std::future::poll_fn;
+use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use idem_core::ErrorKind;
+use tokio::net::lookup_host;
 use tokio::time::timeout;
-use tokio_postgres::config::{SslMode, TargetSessionAttrs};
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use tokio_postgres::config::{ChannelBinding, SslMode as Negotiation, TargetSessionAttrs};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Socket};
 
+use super::refusal;
+#[cfg(feature = "tls")]
+use super::tls::Tls;
+use crate::config::address::Address;
 use crate::config::postgres_config::PostgresConfig;
-use crate::error::{Failure, chain};
+use crate::config::ssl_mode::SslMode;
+use crate::error::{Failure, Then, chain};
 
 /// Opens connections.
 #[derive(Debug, Clone)]
-pub(crate) struct Connector(Arc<Config>);
+pub(crate) struct Connector(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    servers: Vec<(Address, Config)>,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
+    /// For a socket, and again for TLS and logging in.
+    limit: Duration,
+}
+
+/// What the server says unasked. Whoever polls it drives the connection.
+type Messages =
+    Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<Result<AsyncMessage, tokio_postgres::Error>>> + Send>;
 
 impl Connector {
     pub(crate) fn new(config: &PostgresConfig) -> Self {
-        let mut connect = Config::new();
-        for server in &config.servers {
-            connect.host(&server.host).port(server.port);
-        }
-        connect
-            .user(&config.user)
-            .dbname(config.database.as_ref().unwrap_or(&config.user))
-            .application_name("idem")
-            .ssl_mode(SslMode::Disable)
-            .connect_timeout(config.connect_timeout)
-            .target_session_attrs(TargetSessionAttrs::ReadWrite);
-        if let Some(password) = &config.password {
-            connect.password(password);
-        }
-        Self(Arc::new(connect))
+        let servers = config.servers.iter().map(|server| (server.clone(), login(config, server))).collect();
+        Self(Arc::new(Inner {
+            servers,
+            #[cfg(feature = "tls")]
+            tls: Tls::of(config),
+            limit: config.connect_timeout,
+        }))
     }
 
     /// A connection of its own, which ends when the client is dropped. `hear` gets what the server says unasked, before
@@ -39,10 +56,10 @@ impl Connector {
         &self,
         mut hear: impl FnMut(AsyncMessage) + Send + 'static,
     ) -> Result<Client, Failure> {
-        let (client, mut connection) = self.0.connect(NoTls).await?;
+        let (client, mut messages) = self.first().await?;
         tokio::spawn(async move {
             loop {
-                match poll_fn(|context| connection.poll_message(context)).await {
+                match poll_fn(&mut messages).await {
                     None => break,
                     Some(Ok(message)) => hear(message),
                     Some(Err(error)) => {
@@ -57,8 +74,115 @@ impl Connector {
 
     /// Asks the server to stop what it does for `client`, as best it can.
     pub(crate) async fn cancel(&self, client: &Client) {
-        let limit = self.0.get_connect_timeout().copied().unwrap_or_default();
-        let cancelled = timeout(limit, client.cancel_token().cancel_query(NoTls)).await;
+        let token = client.cancel_token();
+        let cancelled = async {
+            #[cfg(feature = "tls")]
+            if let Some(tls) = &self.0.tls {
+                return Ok(token.cancel_query(tls.load().await?).await?);
+            }
+            Ok::<_, Failure>(token.cancel_query(NoTls).await?)
+        };
+        let cancelled = timeout(self.0.limit * 2, cancelled).await;
         tracing::debug!(?cancelled, "a statement was given up");
     }
+
+    /// A connection to the first server that takes writes.
+    async fn first(&self) -> Result<(Client, Messages), Failure> {
+        let mut failures = Vec::new();
+        for (server, login) in &self.0.servers {
+            match self.open(server, login).await {
+                Ok(opened) => return Ok(opened),
+                Err(Failure { then, message }) => {
+                    failures.push(Failure { then, message: format!("{server}: {message}") });
+                }
+            }
+        }
+        Err(together(&failures))
+    }
+
+    async fn open(&self, server: &Address, login: &Config) -> Result<(Client, Messages), Failure> {
+        if server.is_socket() {
+            return self.log_in(login).await;
+        }
+        let mut failure = Failure::reconnect("its name stands for no address");
+        for address in self.addresses(server).await? {
+            let mut login = login.clone();
+            match self.log_in(login.hostaddr(address)).await {
+                Ok(opened) => return Ok(opened),
+                Err(failed) => failure = failed,
+            }
+        }
+        Err(failure)
+    }
+
+    async fn addresses(&self, server: &Address) -> Result<Vec<IpAddr>, Failure> {
+        let found = timeout(self.0.limit, lookup_host((server.host.as_str(), server.port))).await;
+        let found = found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let found =
+            found.map_err(|error| Failure::reconnect(format!("its name cannot be resolved: {error}")))?;
+        Ok(found.map(|address| address.ip()).collect())
+    }
+
+    /// Connects to one address, and logs in.
+    async fn log_in(&self, login: &Config) -> Result<(Client, Messages), Failure> {
+        let logged_in = async {
+            #[cfg(feature = "tls")]
+            if let Some(tls) = self.0.tls.as_ref().filter(|_| login.get_ssl_mode() != Negotiation::Disable) {
+                return driven(login, tls.load().await?).await;
+            }
+            driven(login, NoTls).await
+        };
+        let limit = self.0.limit * 2;
+        let timed_out = |_| Err(Failure::reconnect(format!("it was not logged in within {limit:?}")));
+        timeout(limit, logged_in).await.unwrap_or_else(timed_out)
+    }
+}
+
+/// How to log in to a server, wherever its name leads.
+fn login(config: &PostgresConfig, server: &Address) -> Config {
+    let sslmode = config.sslmode_of(server);
+    let mut login = Config::new();
+    login
+        .host(&server.host)
+        .port(server.port)
+        .user(&config.user)
+        .dbname(config.database.as_ref().unwrap_or(&config.user))
+        .application_name("idem")
+        .ssl_mode(match sslmode {
+            SslMode::Disable => Negotiation::Disable,
+            SslMode::Prefer => Negotiation::Prefer,
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => Negotiation::Require,
+        })
+        .channel_binding(match sslmode {
+            // The certificate is not verified, so this is all that tells the server from somebody between.
+            SslMode::Require => ChannelBinding::Require,
+            _ => ChannelBinding::Prefer,
+        })
+        .connect_timeout(config.connect_timeout)
+        .target_session_attrs(TargetSessionAttrs::ReadWrite);
+    if let Some(password) = &config.password {
+        login.password(password);
+    }
+    login
+}
+
+async fn driven<T>(login: &Config, tls: T) -> Result<(Client, Messages), Failure>
+where
+    T: MakeTlsConnect<Socket>,
+    T::Stream: Send + 'static,
+{
+    let (client, mut connection) = login.connect(tls).await.map_err(refusal::of_login)?;
+    Ok((client, Box::new(move |context| connection.poll_message(context))))
+}
+
+/// What no server could do. It may succeed later as long as one of them may.
+fn together(failures: &[Failure]) -> Failure {
+    let may_succeed = |failure: &Failure| !matches!(failure.then, Then::Refuse(_));
+    let then = match failures {
+        [first, ..] if !failures.iter().any(may_succeed) => first.then,
+        [] => Then::Refuse(ErrorKind::InvalidConfig),
+        _ => Then::Reconnect,
+    };
+    let messages: Vec<_> = failures.iter().map(|failure| &*failure.message).collect();
+    Failure { then, message: messages.join("; ") }
 }

@@ -4,6 +4,9 @@ mod connector;
 mod link;
 mod listener;
 mod queue;
+mod refusal;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub(crate) use connector::Connector;
 pub(crate) use link::Link;

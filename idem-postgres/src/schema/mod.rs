@@ -30,20 +30,25 @@ pub(crate) async fn migrate(client: &mut Client, schema: &str) -> Result<()> {
     if version(client, schema).await? == Some(VERSION) {
         return Ok(());
     }
+    let quoted = quoted(schema);
     let transaction = client.transaction().await.map_err(failed)?;
     transaction.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await.map_err(failed)?;
     let found = version(&transaction, schema).await?;
     if found.is_none() {
         let create = format!(
-            "CREATE SCHEMA IF NOT EXISTS {schema};
-             CREATE TABLE {schema}.migrations (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+            "CREATE SCHEMA IF NOT EXISTS {quoted};
+             CREATE TABLE {quoted}.migrations (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
         );
         transaction.batch_execute(&create).await.map_err(failed)?;
     }
     for (migration, version) in MIGRATIONS.iter().zip(1..).skip_while(|(_, version)| found >= Some(*version))
     {
-        transaction.batch_execute(&of_schema(migration, schema)).await.map_err(failed)?;
-        let note = format!("INSERT INTO {schema}.migrations (version) VALUES ({version})");
+        // In the files the schema is `idem`.
+        transaction
+            .batch_execute(&migration.replace("idem.", &format!("{quoted}.")))
+            .await
+            .map_err(failed)?;
+        let note = format!("INSERT INTO {quoted}.migrations (version) VALUES ({version})");
         transaction.batch_execute(&note).await.map_err(failed)?;
     }
     transaction.commit().await.map_err(failed)
@@ -82,12 +87,13 @@ async fn version(client: &impl GenericClient, schema: &str) -> Result<Option<i32
     if !there {
         return Ok(None);
     }
-    let highest = format!("SELECT coalesce(max(version), 0) FROM {schema}.migrations");
+    let highest = format!("SELECT coalesce(max(version), 0) FROM {}.migrations", quoted(schema));
     let highest = client.query_typed_one(&highest, &[]).await;
     highest.and_then(|row| row.try_get(0)).map(Some).map_err(failed)
 }
 
-/// The statements as they are for this schema: in the files it is `idem`.
-fn of_schema(sql: &str, schema: &str) -> String {
-    sql.replace("idem.", &format!("{schema}."))
+/// The schema as it is written into SQL, where its name may be a word of the language: `user`. Its name has no quotation
+/// marks.
+pub(crate) fn quoted(schema: &str) -> String {
+    format!("\"{schema}\"")
 }

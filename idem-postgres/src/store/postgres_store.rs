@@ -66,7 +66,7 @@ impl PostgresStore {
         for link in [&locks.link, &holders.link] {
             link.connection().await.map_err(unavailable)?;
         }
-        let schema = &config.schema;
+        let schema = &schema::quoted(&config.schema);
         let inner = Arc::new(Inner {
             clock: Arc::new(SystemClock),
             alone: Arc::new(Alone::new(Arc::clone(&locks.link), schema, config.call_timeout)),

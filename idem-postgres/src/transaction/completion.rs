@@ -12,6 +12,7 @@ use super::provisional::Provisional;
 use super::refusal::unanswered;
 use super::statement::Statement;
 use crate::batch::outcome_body;
+use crate::schema::quoted;
 use crate::store::PostgresStore;
 
 impl PostgresStore {
@@ -101,6 +102,6 @@ impl PostgresStore {
             self.checked(&Call::Complete { token: lease.token(), outcome: outcome.clone(), retention })?;
         let body = outcome_body(lease.key(), *lease.fingerprint(), outcome)?;
         let provisional = Provisional { store: self.clone(), lease: lease.clone(), sent };
-        Ok(CompletionSql::new(provisional, &self.config().schema, body))
+        Ok(CompletionSql::new(provisional, &quoted(&self.config().schema), body))
     }
 }

@@ -9,6 +9,7 @@ use super::drivers::Transaction;
 use super::refusal::unanswered;
 use super::statement::{Parameter, Statement};
 use crate::batch::{Lock, lock_answer, micros};
+use crate::schema::quoted;
 use crate::store::PostgresStore;
 
 impl PostgresStore {
@@ -43,7 +44,7 @@ impl PostgresStore {
         let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
         let sent = self.checked(&call)?;
         let lock = Lock::new(*key, *fingerprint, *claim)?;
-        let sql = format!("SELECT * FROM {}.lock_in($1, $2, $3, $4, $5, $6)", self.config().schema);
+        let sql = format!("SELECT * FROM {}.lock_in($1, $2, $3, $4, $5, $6)", quoted(&self.config().schema));
         let parameters = [
             Parameter::Bytes(key.storage_key()),
             Parameter::Bytes(fingerprint.as_bytes()),

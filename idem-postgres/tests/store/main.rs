@@ -1,9 +1,12 @@
 //! The store's own tests, on real servers. The contract is tested by the conformance cases of `tests/backends`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod addresses;
 mod in_hand;
 mod lost_connections;
 mod opening;
 mod standbys;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;
 mod waiting;

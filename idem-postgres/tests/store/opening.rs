@@ -1,11 +1,13 @@
 //! Opening a store: configuration, schema, rights.
 
-use idem_core::{ErrorKind, Registry, Store as _};
+use std::time::Duration;
+
+use idem_core::{Effect, ErrorKind, Registry, Store as _};
 use idem_postgres::{DRIVER, PostgresStore};
-use idem_servers::postgres::shared_lone;
+use idem_servers::postgres::{Server, shared_lone};
 use tokio::task::JoinSet;
 
-use crate::support::{claim, config, connect, key, lock, open};
+use crate::support::{LEASE, RETENTION, claim, config, config_of, connect, key, lock, open, value};
 
 #[tokio::test]
 async fn a_store_is_opened_by_its_uri() {
@@ -13,7 +15,7 @@ async fn a_store_is_opened_by_its_uri() {
     let uri = format!("postgres://postgres@{}/postgres?schema={schema}&call_timeout=3s", server.addr());
     let store = Registry::new().with(DRIVER).open(&uri).await.unwrap();
     assert!(store.get(&key("fresh")).await.unwrap().is_none());
-    assert_eq!(store.capabilities().call_timeout, Some(std::time::Duration::from_secs(3)));
+    assert_eq!(store.capabilities().call_timeout, Some(Duration::from_secs(3)));
 }
 
 #[tokio::test]
@@ -32,6 +34,22 @@ async fn a_wrong_configuration_is_refused_and_shows_no_password() {
         ("postgres://host,u:hunter2", "host"),
         ("postgres://u:hunter2?@host", "option"),
         ("postgres://u:hunter2@host?servers=other", "servers"),
+        ("postgres://u:hunter2@host?host=/run", "servers"),
+        ("postgres://u:hunter2@?servers=host&host=/run", "servers"),
+        ("postgres://u:hunter2@host?port=5433", "port"),
+        ("postgres://u:hunter2@?host=/run&port=0", "servers"),
+        ("postgres://u:hunter2@?host=/run&port=x", "port"),
+        ("postgres:///db?host=/run", "user"),
+        ("postgres://u:hunter2@a:b:c", "servers"),
+        ("postgres://u:hunter2@host?sslmode=allow", "sslmode"),
+        ("postgres://u:hunter2@host?sslmode=disable&sslrootcert=ca.pem", "sslrootcert"),
+        ("postgres://u:hunter2@localhost?sslrootcert=ca.pem", "sslrootcert"),
+        ("postgres://u:hunter2@host?sslmode=prefer&ca_file=ca.pem", "sslrootcert"),
+        ("postgres://u:hunter2@host?sslmode=verify-ca", "sslrootcert"),
+        ("postgres://u:hunter2@host?sslmode=require&sslrootcert=system", "sslrootcert"),
+        ("postgres://u:hunter2@host?sslcert=c.pem", "sslkey"),
+        ("postgres://u:hunter2@host?client_key_file=c.pem", "sslcert"),
+        ("postgres://u@host?sslmode=require", "password"),
     ] {
         let error = registry.open(uri).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{uri}");
@@ -39,6 +57,21 @@ async fn a_wrong_configuration_is_refused_and_shows_no_password() {
             error.to_string().contains(named) && !error.to_string().contains("hunter2"),
             "{uri}: {error}"
         );
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+#[tokio::test]
+async fn tls_needs_its_feature() {
+    let registry = Registry::new().with(DRIVER);
+    for uri in [
+        "postgres://u:hunter2@db.internal",
+        "postgres://u:hunter2@localhost?sslmode=verify-full",
+        "postgres://u:hunter2@localhost?sslmode=require",
+    ] {
+        let error = registry.open(uri).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{uri}: {error}");
+        assert!(error.message().contains("feature `tls`"), "{uri}: {error}");
     }
 }
 
@@ -66,6 +99,32 @@ async fn many_that_open_an_empty_database_at_once_all_succeed() {
     for opened in opening.join_all().await {
         opened.unwrap();
     }
+}
+
+/// On a server of its own: its schema is no other than `user`.
+#[tokio::test]
+async fn a_schema_may_be_named_by_a_word_of_sql() {
+    let server = Server::lone().await;
+    let mut config = config_of(server.node());
+    config.schema = "user".to_owned();
+    let store = open(&config).await;
+    let lease = lock(&store, &key("order"), &claim()).await;
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.settled(&key("order"), Duration::from_secs(30)).await }
+    });
+    assert_eq!(store.renew(&lease, LEASE).await.unwrap(), Effect::Applied);
+    let step = store.checkpoint(&lease, 1, "half".into(), LEASE).await.unwrap();
+    assert_eq!(step, Effect::Applied);
+    assert_eq!(store.complete(&lease, value("done"), RETENTION).await.unwrap(), Effect::Applied);
+    assert!(waiting.await.unwrap().unwrap());
+    assert!(store.get(&key("order")).await.unwrap().is_some());
+    let lease = lock(&store, &key("another"), &claim()).await;
+    assert_eq!(store.release(&lease).await.unwrap(), Effect::Applied);
+    assert!(store.remove(&key("order"), true).await.unwrap());
+    store.expire(10).await.unwrap();
+    config.migrate = false;
+    drop(open(&config).await);
 }
 
 #[tokio::test]

@@ -125,3 +125,16 @@ async fn sqlx_locks_too() {
     let mismatch = books.store.lock_in(&mut transaction, &key("order"), &other, &claim()).await.unwrap();
     assert!(matches!(mismatch, LockAnswer::FingerprintMismatch), "{mismatch:?}");
 }
+
+#[tokio::test]
+async fn a_schema_named_by_a_word_of_sql_does_too() {
+    let server = idem_servers::postgres::Server::lone().await;
+    let mut config = crate::support::config_of(server.node());
+    config.schema = "user".to_owned();
+    let books = Books::of(config).await;
+    let mut client = connect(&books.config).await;
+    let mut transaction = client.transaction().await.unwrap();
+    let lease = acquire(&books, &mut transaction).await;
+    let transacted = books.store.complete_and_commit(transaction, &lease, value("paid")).await.unwrap();
+    assert!(matches!(transacted, Transacted::Applied), "{transacted:?}");
+}

@@ -1,13 +1,12 @@
 //! Addresses of servers, and how they are read from a URI.
 
 use std::fmt;
-use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use idem_core::config::servers;
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Result};
-use percent_encoding::percent_decode_str;
 
 pub(crate) const DEFAULT_PORT: u16 = 6379;
 
@@ -34,32 +33,21 @@ impl FromStr for Address {
         if text.starts_with('/') {
             return Ok(Self::Unix(PathBuf::from(text)));
         }
-        let (host, port) = split_port(text);
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let port = port.map_or(Ok(DEFAULT_PORT), str::parse);
-        match port {
-            Ok(port)
-                if port != 0
-                    && !host.is_empty()
-                    && !host.contains(['[', ']', '/', ' ', '@'])
-                    && (!host.contains(':') || is_ipv6(host)) =>
-            {
-                Ok(Self::Tcp { host: host.to_owned(), port })
-            }
-            _ => Err(invalid(format!(
+        let (host, port) = servers::host_and_port(text, DEFAULT_PORT).ok_or_else(|| {
+            invalid(format!(
                 "{:?} is no server, which has a host and a port (\"127.0.0.1:6379\"); in a user and a password @ / ? and # are \
                  percent-encoded",
-                without_password(text)
-            ))),
-        }
+                servers::without_password(text)
+            ))
+        })?;
+        Ok(Self::Tcp { host, port })
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Tcp { host, port } => f.write_str(&servers::written(host, *port)),
             Self::Unix(path) => write!(f, "{}", path.display()),
         }
     }
@@ -77,71 +65,25 @@ pub(crate) struct Target {
 impl Target {
     /// Reads the part between a URI's scheme and its `?`, which is not percent-decoded yet.
     pub(crate) fn read(raw: &str) -> Result<Self> {
-        let (user_info, rest) = match raw.rsplit_once('@') {
-            Some((user_info, rest)) => (Some(user_info), rest),
-            None => (None, raw),
-        };
-        let mut target = Self::default();
-        if let Some(user_info) = user_info {
-            let (username, password) = user_info.split_once(':').unwrap_or((user_info, ""));
-            target.username = decoded(username)?;
-            target.password = decoded(password)?;
-        }
-        if rest.starts_with('/') {
-            target.servers = decoded(rest)?.iter().map(|path| Address::Unix(path.into())).collect();
+        let read = servers::Target::read(raw)?;
+        let mut target =
+            Self { username: read.user, password: read.password, servers: Vec::new(), database: None };
+        let path = read.path.unwrap_or_default();
+        if read.servers.is_empty() && read.path.is_some() {
+            let path = servers::decoded(path)?.unwrap_or_default();
+            target.servers.push(Address::Unix(format!("/{path}").into()));
             return Ok(target);
         }
-        let (servers, database) = rest.split_once('/').unwrap_or((rest, ""));
-        target.servers = read_servers(servers)?;
-        if !database.is_empty() {
+        target.servers = servers::split_list(read.servers).map(str::parse).collect::<Result<_>>()?;
+        if !path.is_empty() {
             // The error does not show the text: where a password contains `?`, the text may be the beginning of it.
-            let number = database.parse().map_err(|source| {
+            let number = path.parse().map_err(|source| {
                 invalid("what follows the servers' / is no number of a database").with_source(source)
             })?;
             target.database = Some(number);
         }
         Ok(target)
     }
-}
-
-/// Reads a comma-separated list of servers.
-pub(crate) fn read_servers(text: &str) -> Result<Vec<Address>> {
-    text.split(',').map(str::trim).filter(|server| !server.is_empty()).map(str::parse).collect()
-}
-
-/// Whether `host` is an IPv6 address, with or without a zone (`fe80::1%eth0`).
-fn is_ipv6(host: &str) -> bool {
-    host.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
-}
-
-/// What an error may show of `text`. After a colon there may be a password instead of a port: the servers of a URI end at
-/// the first `?`, and a `?` in a password is easily left unencoded.
-fn without_password(text: &str) -> String {
-    if let Some((_, server)) = text.rsplit_once('@') {
-        return format!("...@{server}");
-    }
-    match text.split_once(':') {
-        Some((host, port)) if !port.is_empty() && port.parse::<u16>().is_err() => format!("{host}:..."),
-        _ => text.to_owned(),
-    }
-}
-
-/// Splits a host from its port. An IPv6 address has a port only after its closing bracket.
-fn split_port(text: &str) -> (&str, Option<&str>) {
-    match text.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') && (host.ends_with(']') || !host.contains(':')) => {
-            (host, Some(port))
-        }
-        _ => (text, None),
-    }
-}
-
-/// Percent-decodes `text`; `None` when it is empty. The error does not show the text, which may be a password.
-fn decoded(text: &str) -> Result<Option<String>> {
-    let decoded = percent_decode_str(text)
-        .decode_utf8()
-        .map_err(|source| invalid("a percent-encoded part of the URI is not UTF-8").with_source(source))?;
-    Ok((!decoded.is_empty()).then(|| decoded.into_owned()))
 }
 
 fn invalid(message: impl Into<String>) -> Error {

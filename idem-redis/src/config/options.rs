@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use idem_core::Result;
-use idem_core::config::{Options, units};
-use serde::de::{Error as _, SeqAccess, Visitor};
+use idem_core::config::{Options, servers, set, units};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
 use crate::config::acks::Acks;
-use crate::config::address::{Address, Target, read_servers};
+use crate::config::address::{Address, Target};
 use crate::config::check::invalid;
 use crate::config::deployment::Deployment;
 use crate::config::redis_config::RedisConfig;
@@ -19,7 +19,7 @@ use crate::config::redis_config::RedisConfig;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawOptions {
-    #[serde(default, deserialize_with = "servers")]
+    #[serde(default, deserialize_with = "servers::list")]
     servers: Vec<Address>,
     service: Option<String>,
     username: Option<String>,
@@ -35,19 +35,19 @@ struct RawOptions {
     sentinel_password: Option<String>,
     confirm_replays: Option<bool>,
     allow_eviction: Option<bool>,
-    #[serde(default, deserialize_with = "some_duration")]
+    #[serde(default, deserialize_with = "units::some_duration")]
     call_timeout: Option<Duration>,
-    #[serde(default, deserialize_with = "some_duration")]
+    #[serde(default, deserialize_with = "units::some_duration")]
     connect_timeout: Option<Duration>,
-    #[serde(default, deserialize_with = "some_duration")]
+    #[serde(default, deserialize_with = "units::some_duration")]
     response_timeout: Option<Duration>,
-    #[serde(default, deserialize_with = "some_duration")]
+    #[serde(default, deserialize_with = "units::some_duration")]
     ack_timeout: Option<Duration>,
     connections: Option<usize>,
-    #[serde(default, deserialize_with = "some_bytes")]
+    #[serde(default, deserialize_with = "units::some_bytes")]
     max_outcome: Option<u64>,
     max_waiters: Option<usize>,
-    #[serde(default, deserialize_with = "some_duration")]
+    #[serde(default, deserialize_with = "units::some_duration")]
     check_interval: Option<Duration>,
 }
 
@@ -97,20 +97,6 @@ pub(crate) fn read(mut options: Options) -> Result<RedisConfig> {
     Ok(config)
 }
 
-fn set<T>(field: &mut T, written: Option<T>) {
-    if let Some(written) = written {
-        *field = written;
-    }
-}
-
-fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    units::duration(deserializer).map(Some)
-}
-
-fn some_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    units::bytes(deserializer).map(Some)
-}
-
 fn acks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Acks>, D::Error> {
     struct Reader;
     impl Visitor<'_> for Reader {
@@ -143,30 +129,4 @@ fn acks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Acks>, D::E
         }
     }
     deserializer.deserialize_any(Reader).map(Some)
-}
-
-fn servers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Address>, D::Error> {
-    struct Reader;
-    impl<'de> Visitor<'de> for Reader {
-        type Value = Vec<Address>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("servers, as a list or with commas between them")
-        }
-
-        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<Address>, E> {
-            read_servers(text).map_err(|error| E::custom(error.message()))
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Address>, A::Error> {
-            let mut servers = Vec::new();
-            while let Some(server) = list.next_element::<String>()? {
-                servers.push(
-                    server.parse().map_err(|error: idem_core::Error| A::Error::custom(error.message()))?,
-                );
-            }
-            Ok(servers)
-        }
-    }
-    deserializer.deserialize_any(Reader)
 }

@@ -1,11 +1,11 @@
 //! A server that uses TLS, with a certificate authority made for the test.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use idem_redis::{Address, RedisConfig};
+use idem_servers::certificates::issue;
 use idem_servers::redis::{Server, ServerKind};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
 use crate::support::config;
@@ -66,28 +66,4 @@ impl Secured {
     pub(super) fn renew(&self) {
         issue(self.folder.path());
     }
-}
-
-/// Writes a new certificate authority, and certificates for `127.0.0.1` and `localhost` that it signed for a server and for a
-/// client, to `folder`.
-fn issue(folder: &Path) {
-    let authority = authority(&folder.join("ca.pem"));
-    for name in ["server", "client"] {
-        let key = KeyPair::generate().unwrap();
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &authority).unwrap();
-        std::fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
-        std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
-    }
-}
-
-/// Makes a certificate authority, and writes its certificate to `path`.
-pub(super) fn authority(path: &Path) -> Issuer<'static, KeyPair> {
-    let mut parameters = CertificateParams::new([]).unwrap();
-    // The name differs from those of the signed certificates, which would otherwise look self-signed.
-    parameters.distinguished_name.push(DnType::CommonName, "authority");
-    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().unwrap();
-    std::fs::write(path, parameters.self_signed(&key).unwrap().pem()).unwrap();
-    Issuer::new(parameters, key)
 }

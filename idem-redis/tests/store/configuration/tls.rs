@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use idem_core::ErrorKind;
 use idem_redis::{Address, RedisStore};
+use idem_servers::certificates::authority;
 
-use crate::configuration::secured::{Secured, authority};
+use crate::configuration::secured::Secured;
 use crate::support::{completed, lock, recovers, refusal};
 
 #[tokio::test]

@@ -47,7 +47,10 @@ pub(super) async fn launch(options: &ServerOptions, node: Node, folder: &Path) -
     let data = folder.join("data");
     // The log of an earlier start must not be taken for that of this one.
     let _ = std::fs::rename(folder.join(LOG), folder.join("postgres.log.1"));
-    std::fs::write(data.join("idem.conf"), conf(options, node, folder)).map_err(|error| error.to_string())?;
+    let write =
+        |file: &str, text: String| std::fs::write(data.join(file), text).map_err(|error| error.to_string());
+    write("idem.conf", conf(options, node, folder))?;
+    write("idem_hba.conf", access(options, &data)?)?;
     let mut command = as_owner();
     command.push(options.kind.program("postgres")?.into());
     command.extend(["-D".into(), data.clone().into()]);
@@ -78,7 +81,7 @@ fn conf(options: &ServerOptions, node: Node, folder: &Path) -> String {
     let mut conf = format!(
         "listen_addresses = '{host}'\nport = {port}\nunix_socket_directories = '{folder}'\n\
          logging_collector = on\nlog_directory = '{folder}'\nlog_filename = '{LOG}'\nlog_file_mode = 0644\n\
-         hba_file = '{folder}/data/pg_hba.conf'\nident_file = '{folder}/data/pg_ident.conf'\n\
+         hba_file = '{folder}/data/idem_hba.conf'\nident_file = '{folder}/data/pg_ident.conf'\n\
          shared_buffers = 64MB\nrecovery_init_sync_method = syncfs\n",
         host = node.addr.ip(),
         port = node.addr.port(),
@@ -88,6 +91,12 @@ fn conf(options: &ServerOptions, node: Node, folder: &Path) -> String {
         let _ = writeln!(conf, "{line}");
     }
     conf
+}
+
+/// The rules of `initdb`, after those of the options.
+fn access(options: &ServerOptions, data: &Path) -> Result<String, String> {
+    let trusting = std::fs::read_to_string(data.join("pg_hba.conf")).map_err(|error| error.to_string())?;
+    Ok(options.access.join("\n") + "\n" + &trusting)
 }
 
 /// The server refuses to run as root: what it runs by then. It may pass through folders that are root's alone, as

@@ -1,0 +1,36 @@
+//! What a failed login means.
+
+use std::error::Error;
+use std::io;
+
+use idem_core::ErrorKind;
+
+use crate::error::{Failure, Then, chain};
+
+/// Whether to try it again, or to tell that the configuration must change first.
+pub(super) fn of_login(error: tokio_postgres::Error) -> Failure {
+    if error.as_db_error().is_some() || !is_refusal(&error) {
+        return error.into();
+    }
+    Failure { then: Then::Refuse(ErrorKind::InvalidConfig), message: chain(&error) }
+}
+
+/// Whether this side refuses the server, or what it was told to send, rather than that the connection failed. The kinds of
+/// these errors are private; a connection's failure has an [`io::Error`] as its source, or none.
+fn is_refusal(error: &tokio_postgres::Error) -> bool {
+    let Some(source) = error.source() else { return false };
+    // No TLS, no channel binding, no password.
+    let Some(error) = source.downcast_ref::<io::Error>() else { return true };
+    error.kind() == io::ErrorKind::InvalidInput || is_of_tls(error)
+}
+
+/// Whether TLS itself failed, by the server's certificate or by its alert about that of this client.
+#[cfg(feature = "tls")]
+fn is_of_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
+}
+
+#[cfg(not(feature = "tls"))]
+fn is_of_tls(_: &io::Error) -> bool {
+    false
+}

@@ -1,0 +1,7 @@
+//! Connections by TLS.
+
+mod certificates;
+mod connections;
+mod password;
+mod relay;
+mod secured;
