@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::alone::Alone;
 use super::sweep;
-use crate::batch::{Complete, Get, Lock, Locked, Release, Renew, Wait};
+use crate::batch::{Complete, Get, Lock, Release, Renew, Wait};
 use crate::config::postgres_config::PostgresConfig;
 use crate::connection::{Connector, Lanes, Link, Listener, Queue};
 use crate::error::{Failure, Then};
@@ -115,14 +115,8 @@ impl Store for PostgresStore {
         let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
         let sent = self.checked(&call)?;
         let lock = Lock::new(*key, *fingerprint, *claim)?;
-        Ok(match self.0.locks.call(lock, Operation::Lock).await? {
-            Locked::Acquired(grant) => {
-                LockAnswer::Acquired(Lease::granted(*key, *fingerprint, claim, grant, &sent))
-            }
-            Locked::InProgress(remaining) => LockAnswer::InProgress { remaining },
-            Locked::Completed(replay) => LockAnswer::Completed(replay),
-            Locked::FingerprintMismatch => LockAnswer::FingerprintMismatch,
-        })
+        let found = self.0.locks.call(lock, Operation::Lock).await?;
+        found.answer(*fingerprint, *claim)?.into_lock_answer(*key, *fingerprint, claim, &sent)
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Effect> {
