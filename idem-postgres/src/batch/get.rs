@@ -18,8 +18,15 @@ pub(crate) struct Get(pub(crate) Key);
 impl Batch for Get {
     type Answer = Option<Record>;
 
+    const SHARED: bool = true;
+
     fn key(&self) -> &Key {
         &self.0
+    }
+
+    /// The same record: it was read after both were called. Each reader of a damaged one has its own error.
+    fn follow(&self, _first: &Self, answer: &Result<Option<Record>>) -> Option<Result<Option<Record>>> {
+        answer.as_ref().ok().map(|record| Ok(record.clone()))
     }
 
     fn statement(schema: &str) -> String {

@@ -20,7 +20,7 @@ use crate::error::Failure;
 
 pub(crate) use complete::Complete;
 pub(crate) use get::Get;
-pub(crate) use lock::{Lock, answer as lock_answer};
+pub(crate) use lock::{Found, Lock};
 pub(crate) use release::Release;
 pub(crate) use renew::Renew;
 pub(crate) use row::{Cells, outcome_body};
@@ -33,11 +33,21 @@ pub(crate) type StorageKey = [u8; Key::STORAGE_LEN];
 pub(crate) trait Batch: Debug + Sized + Send + Sync + 'static {
     type Answer: Debug + Send;
 
+    /// Whether calls on one key that wait together go together: the first is sent, and its answer tells that of the others
+    /// by [`follow`](Batch::follow). Otherwise they are sent one after the other, in the order of the calls.
+    const SHARED: bool = false;
+
     fn key(&self) -> &Key;
 
     /// Its outcome or checkpoint, in bytes.
     fn size(&self) -> usize {
         0
+    }
+
+    /// The answer to this call, which the server would have given right after it gave `answer` to `first`, a call on the
+    /// same key. None where only the server can tell.
+    fn follow(&self, _first: &Self, _answer: &Result<Self::Answer>) -> Option<Result<Self::Answer>> {
+        None
     }
 
     fn statement(schema: &str) -> String;

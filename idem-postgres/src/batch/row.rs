@@ -96,12 +96,19 @@ impl<'r, R: Cells> Columns<'r, R> {
             .map_err(|_| damaged("the record's owner has another length")))
     }
 
+    pub(crate) fn fingerprint(&self) -> Result<Result<Fingerprint>, Failure> {
+        let fingerprint = self.row.bytes("fingerprint")?;
+        Ok(fingerprint
+            .try_into()
+            .map(Fingerprint::from_bytes)
+            .map_err(|_| damaged("the record's fingerprint has another length")))
+    }
+
     /// The checkpoint or the outcome, once its checksum was compared.
     pub(crate) fn content(&self, key: &Key, completed: bool) -> Result<Result<Content>, Failure> {
-        let fingerprint = self.row.bytes("fingerprint")?;
         let body = self.row.bytes("body")?;
         let step = self.row.number("step")?;
-        Ok(decode(key, fingerprint, body, step, completed))
+        Ok(self.fingerprint()?.and_then(|fingerprint| decode(key, fingerprint, body, step, completed)))
     }
 }
 
@@ -112,15 +119,26 @@ pub(crate) struct Content {
     pub(crate) outcome: Option<Outcome>,
 }
 
-fn decode(key: &Key, fingerprint: &[u8], body: &[u8], step: Option<i64>, completed: bool) -> Result<Content> {
-    let fingerprint = <[u8; 32]>::try_from(fingerprint)
-        .map_err(|_| damaged("the record's fingerprint has another length"))?;
+impl Content {
+    /// Of a record of which nothing else was looked at.
+    pub(crate) fn unread(fingerprint: Fingerprint) -> Self {
+        Self { fingerprint, checkpoint: None, outcome: None }
+    }
+}
+
+fn decode(
+    key: &Key,
+    fingerprint: Fingerprint,
+    body: &[u8],
+    step: Option<i64>,
+    completed: bool,
+) -> Result<Content> {
     let step = step.map_or(0, |step| step.cast_unsigned() ^ (1 << 63));
     let mut bytes = Vec::with_capacity(HEADER_LEN + body.len().max(CHECKSUM_LEN));
     bytes.extend_from_slice(&[codec::VERSION, if completed { 3 } else { 1 }]);
     bytes.resize(46, 0);
     bytes.extend_from_slice(&step.to_be_bytes());
-    bytes.extend_from_slice(&fingerprint);
+    bytes.extend_from_slice(fingerprint.as_bytes());
     bytes.extend_from_slice(body);
     let record = codec::decode(key, &bytes, ChecksumScope::Body, Timestamp::default())?;
     let (checkpoint, outcome) = match record.state {

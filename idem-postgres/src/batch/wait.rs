@@ -16,8 +16,14 @@ pub(crate) struct Wait(pub(crate) Key);
 impl Batch for Wait {
     type Answer = ();
 
+    const SHARED: bool = true;
+
     fn key(&self) -> &Key {
         &self.0
+    }
+
+    fn follow(&self, _first: &Self, answer: &Result<()>) -> Option<Result<()>> {
+        answer.as_ref().ok().map(|()| Ok(()))
     }
 
     fn statement(schema: &str) -> String {

@@ -120,8 +120,8 @@ impl Store for PostgresStore {
         let call = Call::Lock { fingerprint: *fingerprint, claim: *claim, min_sequence: 0 };
         let sent = self.checked(&call)?;
         let lock = Lock::new(*key, *fingerprint, *claim)?;
-        let locked = self.0.locks.call(lock, Operation::Lock).await?;
-        Ok(locked.answer(key, fingerprint, claim, &sent))
+        let found = self.0.locks.call(lock, Operation::Lock).await?;
+        found.answer(*fingerprint, *claim)?.into_lock_answer(*key, *fingerprint, claim, &sent)
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Effect> {

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::drivers::Transaction;
 use super::refusal::unanswered;
 use super::statement::{Parameter, Statement};
-use crate::batch::{Lock, lock_answer, micros};
+use crate::batch::{Found, Lock, micros};
 use crate::schema::quoted;
 use crate::store::PostgresStore;
 
@@ -59,7 +59,7 @@ impl PostgresStore {
             Err(_) => return Err(unanswered(Operation::Lock, limit)),
             Ok(row) => row.map_err(|refusal| refusal.error(Operation::Lock))?,
         };
-        let locked = lock_answer(key, &row).map_err(|failure| failure.error(Operation::Lock))??;
-        Ok(locked.answer(key, fingerprint, claim, &sent))
+        let found = Found::read(key, &row).map_err(|failure| failure.error(Operation::Lock))??;
+        found.answer(*fingerprint, *claim)?.into_lock_answer(*key, *fingerprint, claim, &sent)
     }
 }

@@ -47,7 +47,7 @@ async fn a_key_that_an_open_transaction_inserted_holds_up_itself_alone() {
     let inserted = transaction.execute(&insert, &[&&contested.storage_key()[..]]).await.unwrap();
     assert_eq!(inserted, 1);
     // Several, so that those that come while the first was set aside are set aside too.
-    let locking: Vec<_> = (0..4)
+    let locking: Vec<_> = (0..64)
         .map(|_| {
             let store = store.clone();
             tokio::spawn(async move { store.lock(&contested, &fingerprint(), &claim()).await })

@@ -4,6 +4,8 @@
 mod addresses;
 mod in_hand;
 mod lost_connections;
+mod one_key;
+mod one_key_model;
 mod opening;
 mod standbys;
 mod support;

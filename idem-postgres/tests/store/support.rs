@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use idem_core::{Claim, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Scope, Store};
+use idem_core::{Claim, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Result, Scope, Store};
 use idem_postgres::{PostgresConfig, PostgresStore};
 use idem_servers::postgres::{Node, shared_lone};
+use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls};
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -57,4 +58,26 @@ pub(crate) async fn lock(store: &PostgresStore, key: &Key, claim: &Claim) -> Lea
 
 pub(crate) fn value(text: &'static str) -> Outcome {
     Outcome::Value(text.into())
+}
+
+/// Begins these calls on a key in their order.
+pub(crate) fn locks(
+    store: &PostgresStore,
+    key: Key,
+    calls: impl IntoIterator<Item = (Fingerprint, Claim)>,
+) -> Vec<JoinHandle<Result<LockAnswer>>> {
+    let lock = |(fingerprint, claim)| {
+        let store = store.clone();
+        tokio::spawn(async move { store.lock(&key, &fingerprint, &claim).await })
+    };
+    calls.into_iter().map(lock).collect()
+}
+
+/// What these tasks give, in their order.
+pub(crate) async fn answers<T>(tasks: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<T> {
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.unwrap());
+    }
+    answers
 }

@@ -11,4 +11,5 @@ mod other_libraries;
 mod refusals;
 mod rows_in_hand;
 #[path = "../store/support.rs"]
+#[expect(dead_code, reason = "the tests of the store use more of it")]
 mod support;

@@ -23,12 +23,12 @@ impl<B: Batch> Aside<B> {
 
     /// Whether a call on this key has been set aside.
     pub(super) fn has(&self, entry: &Entry<B>) -> bool {
-        self.keys.has(entry.call.key().storage_key())
+        self.keys.has(entry.storage_key())
     }
 
     /// Sets a call aside, and gives it back where there is no room for it.
     pub(super) fn take(&self, mut entry: Entry<B>) -> Option<Entry<B>> {
-        entry.set_aside = Some(self.keys.set_aside(*entry.call.key().storage_key()));
+        entry.set_aside = Some(self.keys.set_aside(*entry.storage_key()));
         match self.entries.try_send(entry) {
             Ok(()) => None,
             Err(

@@ -7,10 +7,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::keys::SetAside;
-use crate::batch::Batch;
+use crate::batch::{Batch, StorageKey};
 
-/// Bytes of one statement's outcomes and checkpoints, unless a single call has more.
-const MAX_BYTES: usize = 4 << 20;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -43,33 +41,12 @@ impl<B: Batch> Entry<B> {
         self
     }
 
+    pub(super) fn storage_key(&self) -> &StorageKey {
+        self.call.key().storage_key()
+    }
+
     /// Whether its caller still waits.
     pub(super) fn is_wanted(&self, now: Instant) -> bool {
         self.deadline > now && !self.answer.is_closed()
     }
-}
-
-/// Those that go now, at most `max_calls`, each key once and in the order of keys, so that two batches never wait for each
-/// other in a circle; and those that go later.
-pub(super) fn choose<B: Batch>(
-    entries: impl Iterator<Item = Entry<B>>,
-    max_calls: usize,
-    now: Instant,
-) -> (Vec<Entry<B>>, Vec<Entry<B>>) {
-    let mut batch: Vec<Entry<B>> = Vec::new();
-    let mut later = Vec::new();
-    let mut bytes = 0;
-    for entry in entries.filter(|entry| entry.is_wanted(now)) {
-        let size = entry.call.size();
-        let fits = batch.is_empty() || (batch.len() < max_calls && bytes + size <= MAX_BYTES);
-        let key = entry.call.key().storage_key();
-        match batch.binary_search_by(|chosen| chosen.call.key().storage_key().cmp(key)) {
-            Err(at) if fits && entry.not_before <= now => {
-                bytes += size;
-                batch.insert(at, entry);
-            }
-            _ => later.push(entry),
-        }
-    }
-    (batch, later)
 }

@@ -1,6 +1,7 @@
 //! Calls that come together go together: one statement and one commit for all that wait.
 
 mod aside;
+mod choose;
 mod entry;
 mod keys;
 mod sender;
@@ -21,7 +22,7 @@ use crate::batch::Batch;
 
 /// Calls that wait; those that come later wait for room.
 const WAITING: usize = 4_096;
-/// Calls of one statement. The function `notify` counts on no more than 120 keys.
+/// Calls of one statement, each on a key of its own. The function `notify` counts on no more than 120 keys.
 const MAX_CALLS: usize = 120;
 
 /// Calls of one kind on their way to the server. A lone call waits for nobody: it is sent at once.

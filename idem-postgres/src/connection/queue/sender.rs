@@ -1,6 +1,7 @@
 //! The task that sends what waits.
 
 use std::collections::HashMap;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::aside::Aside;
-use super::entry::{Entry, choose};
-use super::{LastFailure, Link, WAITING};
+use super::choose::choose;
+use super::entry::Entry;
+use super::{LastFailure, Link, MAX_CALLS, WAITING};
 use crate::batch::{Batch, StorageKey};
 use crate::error::{Failure, Then};
 
@@ -20,7 +22,7 @@ use crate::error::{Failure, Then};
 pub(super) struct Sender<B: Batch> {
     pub(super) link: Arc<Link>,
     pub(super) statement: String,
-    /// Calls of one statement.
+    /// Calls of one statement, each on a key of its own.
     pub(super) max_calls: usize,
     /// Where calls go that would hold up others; none where they have gone already.
     pub(super) aside: Option<Aside<B>>,
@@ -34,13 +36,14 @@ impl<B: Batch> Sender<B> {
         // Calls to be sent again, or behind another call on the same key.
         let mut later: Vec<Entry<B>> = Vec::new();
         while self.receive(&mut waiting, &mut received, &later).await {
-            let (batch, rest) =
+            let (batch, mut rest) =
                 choose(later.drain(..).chain(received.drain(..)), self.max_calls, Instant::now());
-            later = rest;
             let batch = self.set_aside(batch, Aside::has);
             if !batch.is_empty() {
-                later.extend(self.send(batch).await);
+                // Before the others, which were called after them.
+                later = self.send(batch).await;
             }
+            later.append(&mut rest);
         }
     }
 
@@ -52,7 +55,9 @@ impl<B: Batch> Sender<B> {
         received: &mut Vec<Entry<B>>,
         later: &[Entry<B>],
     ) -> bool {
-        let room = WAITING.saturating_sub(later.len()).min(self.max_calls);
+        // More than one statement takes only where few are left: calls on one key can share it.
+        let most = self.max_calls.max(MAX_CALLS.saturating_sub(later.len()));
+        let room = WAITING.saturating_sub(later.len()).min(most);
         let Some(due) = later.iter().map(|entry| entry.not_before).min() else {
             return waiting.recv_many(received, room).await > 0;
         };
@@ -76,12 +81,13 @@ impl<B: Batch> Sender<B> {
 
     /// Sends them, and gives back those that must be sent again.
     async fn send(&self, batch: Vec<Entry<B>>) -> Vec<Entry<B>> {
-        let calls: Vec<&B> = batch.iter().map(|entry| &entry.call).collect();
+        let calls: Vec<&B> = batch.chunk_by(on_one_key).map(|entries| &entries[0].call).collect();
+        let keys = calls.len();
         let answers = self.query(&calls).await;
         drop(calls);
         match answers {
             Ok(answers) => self.answer(batch, answers),
-            Err(Failure { then: Then::Refuse(_), .. }) if batch.len() > 1 => {
+            Err(Failure { then: Then::Refuse(_), .. }) if keys > 1 => {
                 // Which of them is refused shows when each goes alone.
                 self.set_aside(batch, |_, _| true).into_iter().map(Entry::again).collect()
             }
@@ -100,23 +106,32 @@ impl<B: Batch> Sender<B> {
         }
     }
 
-    /// Gives their answers to those that have one.
+    /// Gives their answers to those that have one, and gives back the others.
     fn answer(
         &self,
         batch: Vec<Entry<B>>,
         mut answers: HashMap<StorageKey, Result<B::Answer>>,
     ) -> Vec<Entry<B>> {
-        let mut undecided = Vec::new();
-        for entry in batch {
-            match answers.remove(entry.call.key().storage_key()) {
-                Some(answer) => drop(entry.answer.send(answer)),
-                None => undecided.push(entry.again()),
+        let mut unanswered = Vec::new();
+        let mut batch = batch.into_iter().peekable();
+        while let Some(first) = batch.next() {
+            let key = *first.storage_key();
+            let others = iter::from_fn(|| batch.next_if(|entry| *entry.storage_key() == key));
+            let Some(answer) = answers.remove(&key) else {
+                self.last_failure.note("another transaction has the record in hand");
+                unanswered.extend(iter::once(first).chain(others).map(Entry::again));
+                continue;
+            };
+            for entry in others {
+                match entry.call.follow(&first.call, &answer) {
+                    // Nobody is there any more when the caller gave up.
+                    Some(answer) => drop(entry.answer.send(answer)),
+                    None => unanswered.push(entry),
+                }
             }
+            drop(first.answer.send(answer));
         }
-        if !undecided.is_empty() {
-            self.last_failure.note("another transaction has the record in hand");
-        }
-        undecided
+        unanswered
     }
 
     /// Sets those aside that `belongs` says, and gives back the others.
@@ -150,4 +165,8 @@ impl<B: Batch> Sender<B> {
         }
         answers
     }
+}
+
+fn on_one_key<B: Batch>(one: &Entry<B>, other: &Entry<B>) -> bool {
+    one.storage_key() == other.storage_key()
 }
