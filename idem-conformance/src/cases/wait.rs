@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use idem_core::Key;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::trial::{ExpectEffect, ExpectLock, LEASE, Trial, must, poll_once, value};
@@ -131,24 +131,25 @@ pub(super) async fn completion_wakes_sooner_than_polling_would(t: Trial) {
     const SETTLING: Duration = Duration::from_millis(600);
 
     let mut leases = Vec::new();
-    let (mut notified, mut polled) = (JoinSet::new(), JoinSet::new());
+    let (mut notified, mut polled) = (Vec::new(), Vec::new());
     for number in 0..WAITERS {
         let key = t.key(&format!("order-{number}"));
-        let claim = idem_core::Claim { lease: t.ticks(1_000), retention: t.ticks(1_000), ..t.claim() };
+        let claim = idem_core::Claim { lease: t.ticks(10_000), retention: t.ticks(10_000), ..t.claim() };
         leases.push(t.lock(&key, &claim).await.expect_acquired());
         let (store, polling) = (t.store(), Polling::new(t.store()));
-        notified.spawn(async move { woken_at(&store, &key).await });
-        polled.spawn(async move { woken_at(&polling, &key).await });
+        notified.push(tokio::spawn(async move { woken_at(&store, &key).await }));
+        polled.push(tokio::spawn(async move { woken_at(&polling, &key).await }));
         tokio::time::sleep(Duration::from_millis(7)).await; // Waiters must not all poll at the same moment.
     }
     tokio::time::sleep(SETTLING).await;
-    let completing = Instant::now();
-    for lease in &leases {
+    let (mut took, mut polling_took) = (Duration::ZERO, Duration::ZERO);
+    for (lease, (notified, polled)) in leases.iter().zip(notified.into_iter().zip(polled)) {
+        let completing = Instant::now();
         t.complete(lease, value(b"done")).await.expect_applied();
+        took += must("notified", notified.await).saturating_duration_since(completing);
+        polling_took += must("polling", polled.await).saturating_duration_since(completing);
     }
-    let total = |woken: Vec<Instant>| -> Duration { woken.iter().map(|at| *at - completing).sum() };
-    let (notified, polled) = (total(notified.join_all().await), total(polled.join_all().await));
-    assert!(notified * 2 < polled, "notified waiters took {notified:?}, polling ones {polled:?}");
+    assert!(took * 2 < polling_took, "notified waiters took {took:?}, polling ones {polling_took:?}");
 }
 
 async fn woken_at(store: &dyn idem_core::Store, key: &Key) -> Instant {
