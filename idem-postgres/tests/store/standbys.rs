@@ -59,6 +59,37 @@ async fn commits_that_wait_for_standbys_do_not_take_one_connection_after_the_oth
     assert!(waiting <= 3, "{waiting} connections wait");
 }
 
+/// Its commit stands on the server, and then the server lets the store in no more.
+#[tokio::test]
+async fn a_call_of_unknown_effect_is_not_answered_with_why_it_cannot_be_sent_again() {
+    let server = Server::lone().await;
+    let mut config = config_of(server.node());
+    config.sweep = false;
+    let admin = connect(&config).await;
+    admin.batch_execute("CREATE ROLE app LOGIN SUPERUSER").await.unwrap();
+    (config.user, config.database) = ("app".to_owned(), Some("postgres".to_owned()));
+    let store = open(&config).await;
+    let lease = lock(&store, &key("order"), &claim()).await;
+    wait_for(&admin, "nobody").await;
+    let completing = tokio::spawn({
+        let (store, lease) = (store.clone(), lease.clone());
+        async move { store.complete(&lease, value("done"), RETENTION).await }
+    });
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND usename = 'app'";
+    while admin.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    admin.batch_execute("SET synchronous_commit = local; ALTER ROLE app NOLOGIN").await.unwrap();
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app'";
+    assert!(admin.query_one(end, &[]).await.unwrap().get::<_, i64>(0) > 0);
+    let error = completing.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(error.to_string().contains("28000"), "why, all the same: {error}");
+    // What was never sent is refused as what it is.
+    let error = store.complete(&lease, value("done"), RETENTION).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+}
+
 /// Lets commits wait for a standby of this name; for none when it is empty.
 async fn wait_for(client: &Client, standby: &str) {
     client.batch_execute(&format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'")).await.unwrap();

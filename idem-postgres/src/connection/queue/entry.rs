@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use idem_core::Result;
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::keys::SetAside;
 use crate::batch::{Batch, StorageKey};
+use crate::error::{Failure, Then};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
@@ -21,13 +23,37 @@ pub(super) struct Entry<B: Batch> {
     pub(super) answer: oneshot::Sender<Result<B::Answer>>,
     /// While other calls on its key are to go the same way.
     pub(super) set_aside: Option<SetAside>,
+    /// Whether it was sent on a connection that was lost: it may have been carried out.
+    effect_unknown: bool,
     /// How often it was sent without an answer.
     resent: u32,
 }
 
 impl<B: Batch> Entry<B> {
     pub(super) fn new(call: B, deadline: Instant, answer: oneshot::Sender<Result<B::Answer>>) -> Self {
-        Self { call, deadline, not_before: Instant::now(), answer, set_aside: None, resent: 0 }
+        Self {
+            call,
+            deadline,
+            not_before: Instant::now(),
+            answer,
+            set_aside: None,
+            effect_unknown: false,
+            resent: 0,
+        }
+    }
+
+    /// The same call, after this failure.
+    pub(super) fn after(mut self, failure: &Failure) -> Self {
+        self.effect_unknown |= failure.then == Then::Reconnect;
+        self.again()
+    }
+
+    /// Ends it: sending it again does not help.
+    pub(super) fn refuse(self, failure: &Failure) {
+        let error = failure.error(Operation::Lock);
+        let unknown = || Error::new(ErrorKind::Timeout, Operation::Lock, failure.message.clone());
+        // Nobody is there any more when the caller gave up.
+        let _ = self.answer.send(Err(if self.effect_unknown { unknown() } else { error }));
     }
 
     /// The same call, later: at once the first time, then after pauses that double.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use idem_core::Result;
-use idem_core::error::Operation;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -92,16 +91,13 @@ impl<B: Batch> Sender<B> {
                 self.set_aside(batch, |_, _| true).into_iter().map(Entry::again).collect()
             }
             Err(failure @ Failure { then: Then::Refuse(_), .. }) => {
-                for entry in batch {
-                    // Nobody is there any more when the caller gave up.
-                    let _ = entry.answer.send(Err(failure.error(Operation::Lock)));
-                }
+                batch.into_iter().for_each(|entry| entry.refuse(&failure));
                 Vec::new()
             }
             Err(failure) => {
                 self.last_failure.note(&failure.message);
-                let held_up = failure.then == Then::SetAside;
-                self.set_aside(batch, |_, _| held_up).into_iter().map(Entry::again).collect()
+                let batch = batch.into_iter().map(|entry| entry.after(&failure)).collect();
+                self.set_aside(batch, |_, _| failure.then == Then::SetAside)
             }
         }
     }
