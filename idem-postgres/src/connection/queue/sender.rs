@@ -91,7 +91,9 @@ impl<B: Batch> Sender<B> {
                 self.set_aside(batch, |_, _| true).into_iter().map(Entry::again).collect()
             }
             Err(failure @ Failure { then: Then::Refuse(_), .. }) => {
-                batch.into_iter().for_each(|entry| entry.refuse(&failure));
+                for entry in batch {
+                    entry.refuse(&failure);
+                }
                 Vec::new()
             }
             Err(failure) => {
