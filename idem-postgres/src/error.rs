@@ -63,10 +63,10 @@ pub(crate) fn then(state: &str) -> Then {
         // Read-only, because the server became a standby; and not accepting calls.
         "25006" | "57P01" | "57P02" | "57P03" | "57P05" => Then::Reconnect,
         "53100" => Then::Refuse(ErrorKind::Full),
-        // The schema is missing or older, or this role may not use it.
-        "42P01" | "42883" | "3F000" | "42501" => Then::Refuse(ErrorKind::Unavailable),
-        // The password, the role, the database, the protocol.
-        "28P01" | "28000" | "3D000" | "0A000" => Then::Refuse(ErrorKind::InvalidConfig),
+        // The schema is missing or older.
+        "42P01" | "42883" | "3F000" => Then::Refuse(ErrorKind::Unavailable),
+        // The password, the role and its rights, the database, the protocol.
+        "28P01" | "28000" | "42501" | "3D000" | "0A000" => Then::Refuse(ErrorKind::InvalidConfig),
         state if state.starts_with("08") || state.starts_with("53") || state.starts_with("57") => {
             Then::Reconnect
         }

@@ -174,5 +174,64 @@ async fn a_role_with_the_least_rights_runs_the_store_and_cannot_migrate() {
     store.expire(10).await.unwrap();
     config.schema.push_str("_other");
     let error = PostgresStore::open(config).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert!(error.to_string().contains("permission denied"), "{error}");
+}
+
+#[tokio::test]
+async fn a_role_that_lacks_a_right_is_told_which() {
+    let config = config().await;
+    drop(open(&config).await);
+    let (schema, admin) = (&config.schema, connect(&config).await);
+    let role = schema.replace("test_", "role_");
+    let grants = format!(
+        "CREATE ROLE {role} LOGIN;
+         GRANT USAGE ON SCHEMA {schema} TO {role};
+         GRANT SELECT, INSERT, UPDATE ON {schema}.records TO {role};
+         GRANT SELECT ON {schema}.migrations TO {role};
+         GRANT SELECT ON SEQUENCE {schema}.fence TO {role};
+         GRANT SELECT, UPDATE ON SEQUENCE {schema}.clock TO {role};"
+    );
+    admin.batch_execute(&grants).await.unwrap();
+    let mut config = config.clone();
+    (config.user, config.database) = (role, Some("postgres".to_owned()));
+    let error = PostgresStore::open(config).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert!(error.to_string().ends_with("DELETE on records, UPDATE on fence"), "{error}");
+}
+
+/// Its records would be there for some roles and not for others.
+#[tokio::test]
+async fn row_level_security_is_refused() {
+    let config = config().await;
+    drop(open(&config).await);
+    let (schema, admin) = (&config.schema, connect(&config).await);
+    let role = schema.replace("test_", "role_");
+    let secure = format!(
+        "CREATE ROLE {role} LOGIN;
+         GRANT USAGE ON SCHEMA {schema} TO {role};
+         GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {role};
+         GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO {role};"
+    );
+    admin.batch_execute(&secure).await.unwrap();
+    let mut config = config.clone();
+    (config.user, config.database) = (role, Some("postgres".to_owned()));
+    drop(open(&config).await);
+    let secure = format!("ALTER TABLE {}.records ENABLE ROW LEVEL SECURITY", config.schema);
+    admin.batch_execute(&secure).await.unwrap();
+    let error = PostgresStore::open(config).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert!(error.to_string().contains("row-level security"), "{error}");
+}
+
+#[tokio::test]
+async fn a_schema_with_other_tables_is_left_alone() {
+    for table in ["records (x int)", "migrations (x int)"] {
+        let config = config().await;
+        let (schema, admin) = (&config.schema, connect(&config).await);
+        admin.batch_execute(&format!("CREATE SCHEMA {schema}; CREATE TABLE {schema}.{table}")).await.unwrap();
+        let error = PostgresStore::open(config.clone()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Incompatible, "{table}: {error}");
+        assert!(error.to_string().contains("not the store's"), "{error}");
+    }
 }

@@ -1,0 +1,42 @@
+//! What the store's role may do in the schema.
+
+use idem_core::error::Operation;
+use idem_core::{Error, ErrorKind, Result};
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+use super::failed;
+
+/// What is missing, in words; and whether policies of row-level security apply to the role.
+const LOOK: &str = "
+    SELECT
+        (SELECT string_agg(what, ', ') FROM (VALUES
+            ('SELECT on records', has_table_privilege(records, 'SELECT')),
+            ('INSERT on records', has_table_privilege(records, 'INSERT')),
+            ('UPDATE on records', has_table_privilege(records, 'UPDATE')),
+            ('DELETE on records', has_table_privilege(records, 'DELETE')),
+            ('SELECT on fence', has_sequence_privilege(fence, 'SELECT')),
+            ('UPDATE on fence', has_sequence_privilege(fence, 'UPDATE')),
+            ('SELECT on clock', has_sequence_privilege(clock, 'SELECT')),
+            ('UPDATE on clock', has_sequence_privilege(clock, 'UPDATE'))
+        ) AS rights (what, had) WHERE NOT had),
+        row_security_active(records)
+    FROM (SELECT format('%I.records', $1), format('%I.fence', $1), format('%I.clock', $1)) AS named (records, fence, clock)";
+
+/// Refuses a role that would fail in some call only, or to which records are hidden.
+pub(super) async fn check(client: &Client, schema: &str) -> Result<()> {
+    let failed = |error| failed(&format!("the rights in the schema {schema:?} cannot be read"), error);
+    let row = client.query_typed_one(LOOK, &[(&schema, Type::TEXT)]).await.map_err(failed)?;
+    let missing: Option<String> = row.try_get(0).map_err(failed)?;
+    let hidden: bool = row.try_get(1).map_err(failed)?;
+    let refused = |message| Err(Error::new(ErrorKind::InvalidConfig, Operation::Open, message));
+    if let Some(missing) = missing {
+        return refused(format!("this role lacks rights in the schema {schema:?}: {missing}"));
+    }
+    if hidden {
+        return refused(format!(
+            "row-level security is active for this role on {schema}.records: records that it hides would be locked twice"
+        ));
+    }
+    Ok(())
+}
