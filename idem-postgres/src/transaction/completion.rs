@@ -3,7 +3,7 @@
 use idem_core::backend::Call;
 use idem_core::error::Operation;
 use idem_core::{Lease, Outcome, Result};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::completion_sql::CompletionSql;
 use super::drivers::Transaction;
@@ -100,7 +100,8 @@ impl PostgresStore {
         let sent =
             self.checked(&Call::Complete { token: lease.token(), outcome: outcome.clone(), retention })?;
         let body = outcome_body(lease.key(), *lease.fingerprint(), outcome)?;
-        let provisional = Provisional { store: self.clone(), lease: lease.clone(), sent };
+        let provisional =
+            Provisional { store: self.clone(), lease: lease.clone(), sent, begun: Instant::now() };
         Ok(CompletionSql::new(provisional, &self.config().schema, body))
     }
 }

@@ -4,6 +4,7 @@
 mod books;
 mod committing;
 mod crash;
+mod found_out;
 mod isolation;
 mod libraries;
 mod locking;
