@@ -16,6 +16,8 @@ pub struct Refusal {
     pub(super) detail: Option<String>,
 }
 
+/// What the server says to those who are in no transaction.
+pub(super) const NO_TRANSACTION: &str = "25P01";
 /// The lease is lost. The reason is the error's detail.
 const LEASE_LOST: &str = "ID001";
 /// The transaction's snapshot may be older than the lease.
@@ -36,8 +38,12 @@ impl Refusal {
             return Error::new(ErrorKind::Unavailable, operation, &*self.message);
         };
         let kind = match state {
-            // Of this schema, a transaction that has failed before, one that only reads.
-            SNAPSHOT_TOO_OLD | "25P02" | "25006" => ErrorKind::InvalidArgument,
+            // Of this schema, no transaction, one that has failed before, one that only reads.
+            SNAPSHOT_TOO_OLD | NO_TRANSACTION | "25P02" | "25006" => ErrorKind::InvalidArgument,
+            // The application's own at the commit: data, a deferred constraint, what its trigger raises.
+            state if ["22", "23", "P0"].iter().any(|class| state.starts_with(class)) => {
+                ErrorKind::InvalidArgument
+            }
             // No such schema, function, table; no right to use it.
             "3F000" | "42883" | "42P01" | "42501" => ErrorKind::InvalidConfig,
             state => match then(state) {

@@ -106,3 +106,21 @@ async fn nothing_is_said_of_a_transaction_once_its_outcome_is_forgotten() {
         assert_eq!(books.count().await, 1);
     }
 }
+
+/// Why the server refused the commit is not hidden by the loss of the lock, which was the transaction's own.
+#[tokio::test]
+async fn a_refused_commit_of_a_transaction_that_also_locked_says_why() {
+    let mut books = Books::open().await;
+    let unique = format!("ALTER TABLE {} ADD UNIQUE (cents) DEFERRABLE INITIALLY DEFERRED", books.table());
+    books.client.batch_execute(&unique).await.unwrap();
+    let payment = books.payment();
+    books.client.batch_execute(&payment).await.unwrap();
+    let mut transaction = books.client.transaction().await.unwrap();
+    let lease = lock_in(&books.store, &mut transaction).await;
+    transaction.batch_execute(&payment).await.unwrap();
+    let transacted = books.store.complete_and_commit(transaction, &lease, value("paid")).await.unwrap();
+    let Transacted::RolledBack(error) = transacted else { panic!("{transacted:?}") };
+    assert!(error.to_string().contains("23505"), "{error}");
+    assert!(!error.kind().is_transient(), "the same again would fail again: {error}");
+    assert_eq!(books.store.get(&key("order")).await.unwrap(), None);
+}

@@ -3,6 +3,7 @@
 
 mod books;
 mod committing;
+mod connections;
 mod crash;
 mod found_out;
 mod isolation;
