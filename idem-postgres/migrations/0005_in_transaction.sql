@@ -59,7 +59,8 @@ BEGIN
     RAISE EXCEPTION USING
         ERRCODE = 'ID001',
         MESSAGE = 'the lease of the key is lost',
-        DETAIL = CASE v_answer WHEN 2 THEN 'superseded' WHEN 3 THEN 'completed' WHEN 4 THEN 'released' ELSE 'gone' END;
+        DETAIL = 'idem: '
+            || CASE v_answer WHEN 2 THEN 'superseded' WHEN 3 THEN 'completed' WHEN 4 THEN 'released' ELSE 'gone' END;
 END
 $$;
 

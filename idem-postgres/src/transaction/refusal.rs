@@ -72,10 +72,10 @@ pub(super) fn unanswered(operation: Operation, limit: Duration) -> Error {
 /// The reason that the function `complete_in` gives as its error's detail.
 pub(super) fn lost_reason(detail: &str) -> Option<LostReason> {
     Some(match detail {
-        "superseded" => LostReason::Superseded,
-        "completed" => LostReason::Completed,
-        "released" => LostReason::Released,
-        "gone" => LostReason::Gone,
+        "idem: superseded" => LostReason::Superseded,
+        "idem: completed" => LostReason::Completed,
+        "idem: released" => LostReason::Released,
+        "idem: gone" => LostReason::Gone,
         _ => return None,
     })
 }
