@@ -51,6 +51,10 @@ BEGIN
             ERRCODE = 'ID002',
             MESSAGE = 'the transaction''s snapshot may be older than the lease of the key',
             HINT = 'Use READ COMMITTED, or begin the transaction once the key is locked, and run it again.';
+    ELSIF v_answer = 5 AND row_security_active('idem.records') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'insufficient_privilege',
+            MESSAGE = 'row-level security may hide the record of the key from this role';
     ELSIF v_answer = 6 THEN
         RAISE EXCEPTION USING
             ERRCODE = 'data_corrupted',

@@ -52,7 +52,9 @@ impl Refusal {
             },
         };
         let what_to_do = match kind {
-            ErrorKind::InvalidConfig => ": is it a transaction on the store's database?",
+            ErrorKind::InvalidConfig => {
+                ": is it a transaction on the store's database, by a role with the store's rights?"
+            }
             ErrorKind::Unavailable => ": roll the transaction back, and run it again",
             _ => "",
         };

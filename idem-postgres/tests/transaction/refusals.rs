@@ -98,3 +98,25 @@ async fn a_role_with_the_least_rights_completes() {
     assert!(matches!(transacted, Transacted::Applied), "{transacted:?}");
     assert!(store.get(&key("order")).await.unwrap().unwrap().outcome().is_some());
 }
+
+/// A policy that shows the role no records: its lease is not gone.
+#[tokio::test]
+async fn a_record_that_row_level_security_hides_is_not_gone() {
+    let books = Books::open().await;
+    let schema = &books.config.schema;
+    let lease = lock(&books.store, &key("order"), &claim()).await;
+    let rights = format!(
+        "CREATE ROLE s_{schema};
+         GRANT USAGE ON SCHEMA {schema} TO s_{schema};
+         GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.records TO s_{schema};
+         GRANT SELECT, UPDATE ON SEQUENCE {schema}.fence, {schema}.clock TO s_{schema};
+         ALTER TABLE {schema}.records ENABLE ROW LEVEL SECURITY"
+    );
+    books.client.batch_execute(&rights).await.unwrap();
+    let mut client = connect(&books.config).await;
+    let mut transaction = client.transaction().await.unwrap();
+    transaction.batch_execute(&format!("SET LOCAL ROLE s_{schema}")).await.unwrap();
+    let not_completed = books.store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap_err();
+    assert_eq!(kind_of(not_completed), ErrorKind::InvalidConfig);
+    assert!(!lease.is_lost());
+}
