@@ -1,5 +1,9 @@
 //! Connections of sqlx that are not a pool's.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
 use idem_core::{ErrorKind, Outcome, Store as _, Transacted};
 use idem_postgres::NotCompleted;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -46,4 +50,24 @@ async fn what_is_rolled_back_holds_no_lock_though_its_connection_is_not_used_aga
     let open: i64 = books.client.query_one(open, &[&books.config.schema]).await.unwrap().get(0);
     assert_eq!(open, 0);
     drop(connection);
+}
+
+/// sqlx rolls the whole transaction back when the beginning of one inside is given up, and calls its commit a success.
+#[tokio::test]
+async fn a_transaction_that_its_library_has_given_up_is_not_taken_for_a_committed_one() {
+    let books = Books::open().await;
+    let lease = lock(&books.store, &key("order"), &claim()).await;
+    let mut connection = alone(&books).await;
+    let mut transaction = connection.begin().await.unwrap();
+    sqlx::query(AssertSqlSafe(books.payment())).execute(&mut *transaction).await.unwrap();
+    // Given up before the server has answered.
+    while transaction.is_in_transaction() {
+        let mut begin = pin!(transaction.begin());
+        poll_fn(|context| Poll::Ready(begin.as_mut().poll(context).is_ready())).await;
+    }
+    let transacted = books.store.complete_and_commit(transaction, &lease, value("paid")).await.unwrap();
+    let Transacted::RolledBack(error) = transacted else { panic!("{transacted:?}, {}", books.count().await) };
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    assert_eq!(books.count().await, 0);
+    assert_eq!(books.store.get(&key("order")).await.unwrap().unwrap().outcome(), None);
 }
