@@ -29,6 +29,10 @@ impl Provisional {
     /// The transaction was committed: from now on the lease shows that the key is completed, so that
     /// [`execute`](idem_core::StoreExt::execute) and the HTTP layer take the answer from the record.
     ///
+    /// Only when it was: libraries call the `COMMIT` of a transaction a success that has failed, though the server rolls it
+    /// back. So return every error of a statement behind the completion, or let
+    /// [`complete_and_commit`](PostgresStore::complete_and_commit) commit.
+    ///
     /// When the commit answered an error, ask with [`find_out`](Self::find_out) instead.
     pub fn committed(self) {
         self.answered(Effect::Applied, true);
