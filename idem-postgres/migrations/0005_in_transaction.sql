@@ -51,6 +51,10 @@ BEGIN
             ERRCODE = 'ID002',
             MESSAGE = 'the transaction''s snapshot may be older than the lease of the key',
             HINT = 'Use READ COMMITTED, or begin the transaction once the key is locked, and run it again.';
+    ELSIF v_answer = 5 AND row_security_active('idem.records') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'insufficient_privilege',
+            MESSAGE = 'row-level security may hide the record of the key from this role';
     ELSIF v_answer = 6 THEN
         RAISE EXCEPTION USING
             ERRCODE = 'data_corrupted',
@@ -59,7 +63,8 @@ BEGIN
     RAISE EXCEPTION USING
         ERRCODE = 'ID001',
         MESSAGE = 'the lease of the key is lost',
-        DETAIL = CASE v_answer WHEN 2 THEN 'superseded' WHEN 3 THEN 'completed' WHEN 4 THEN 'released' ELSE 'gone' END;
+        DETAIL = 'idem: '
+            || CASE v_answer WHEN 2 THEN 'superseded' WHEN 3 THEN 'completed' WHEN 4 THEN 'released' ELSE 'gone' END;
 END
 $$;
 

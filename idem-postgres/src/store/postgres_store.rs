@@ -89,6 +89,12 @@ impl PostgresStore {
         &self.0.config
     }
 
+    /// A renewal whose answer the lease is not told.
+    pub(crate) async fn renew_silently(&self, lease: &Lease, duration: Duration) -> Result<Effect> {
+        let renewed = self.0.renewals.call(Renew::new(lease, duration), Operation::Renew).await?;
+        Ok(renewed.effect)
+    }
+
     /// Checks a call's arguments, and notes when it is sent.
     pub(crate) fn checked(&self, call: &Call) -> Result<Sent> {
         call.check(self.0.config.max_outcome)?;

@@ -1,7 +1,7 @@
 //! Completing a key and committing, as one call.
 
 use idem_core::error::Operation;
-use idem_core::{Error, ErrorKind, Lease, Outcome, Result, Transacted};
+use idem_core::{Error, ErrorKind, Lease, LostReason, Outcome, Result, Transacted};
 use tokio::time::timeout;
 
 use super::drivers::Commit;
@@ -17,7 +17,7 @@ impl PostgresStore {
     /// nothing of the transaction is: it was rolled back, since the key had been
     /// [completed before](Transacted::AlreadyCompleted), or the [lease is lost](Transacted::Lost), or because of
     /// [this error](Transacted::RolledBack) of the completion or the commit; then the lease is still held, as far as is
-    /// known.
+    /// known, unless it was [`lock_in`](Self::lock_in)'s in the same transaction.
     ///
     /// # Errors
     /// [`Timeout`](ErrorKind::Timeout) and [`Unavailable`](ErrorKind::Unavailable): the commit has no answer, the store
@@ -51,26 +51,38 @@ impl PostgresStore {
         let completion = match self.run_completion(&mut transaction, lease, outcome).await {
             Ok((completion, false)) => completion,
             Ok((_, true)) => {
+                self.roll_back(transaction).await;
                 let message = "the transaction is a savepoint in another one: its commit would not be final";
                 let error = Error::new(ErrorKind::InvalidArgument, Operation::Complete, message);
                 return Ok(Transacted::RolledBack(error));
             }
-            Err(not_completed) => return Ok(not_completed.into()),
+            Err(not_completed) => {
+                self.roll_back(transaction).await;
+                return Ok(not_completed.into());
+            }
         };
         let limit = self.config().call_timeout;
-        let failed = match timeout(limit, transaction.commit()).await {
+        let (failed, refused) = match timeout(limit, transaction.commit()).await {
             Ok(Ok(())) => {
                 completion.committed();
                 return Ok(Transacted::Applied);
             }
-            Ok(Err(refusal)) => refusal.error(Operation::Complete),
-            Err(_) => unanswered(Operation::Complete, limit),
+            Ok(Err(refusal)) => (refusal.error(Operation::Complete), refusal.state.is_some()),
+            Err(_) => (unanswered(Operation::Complete, limit), false),
         };
         Ok(match completion.find_out().await? {
             Transacted::RolledBack(()) => Transacted::RolledBack(failed),
+            // The lock was the transaction's own, and why the server refused the commit tells more.
+            Transacted::Lost(LostReason::Gone) if refused => Transacted::RolledBack(failed),
             Transacted::Applied => Transacted::Applied,
             Transacted::AlreadyCompleted => Transacted::AlreadyCompleted,
             Transacted::Lost(reason) => Transacted::Lost(reason),
         })
+    }
+
+    /// At once: dropped, a transaction of sqlx is open until its connection is used again.
+    async fn roll_back<T: Commit>(&self, transaction: T) {
+        let rolled_back = timeout(self.config().call_timeout, transaction.rollback()).await;
+        tracing::debug!(?rolled_back, "a transaction is rolled back");
     }
 }

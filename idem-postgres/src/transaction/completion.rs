@@ -3,7 +3,7 @@
 use idem_core::backend::Call;
 use idem_core::error::Operation;
 use idem_core::{Lease, Outcome, Result};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::completion_sql::CompletionSql;
 use super::drivers::Transaction;
@@ -20,7 +20,7 @@ impl PostgresStore {
     /// together, or neither. This is the one case in which *exactly once* is exact.
     ///
     /// The transaction is one on the store's database; see [`Transaction`] for the libraries. The outcome is kept for the
-    /// retention of the lease's claim. Call it last, since the record's row is locked from here on until the transaction
+    /// retention of the lease's claim, counted from this call. Call it last, since the record's row is locked from here on until the transaction
     /// ends. [`complete_and_commit`](Self::complete_and_commit) also commits.
     ///
     /// # Contract
@@ -30,6 +30,9 @@ impl PostgresStore {
     ///
     /// A commit is as durable as the transaction makes it: with `synchronous_commit = off` a crash of the server may lose
     /// both the rows and the completion, and the work may run again.
+    ///
+    /// Not for a transaction of two phases: where somebody waits for the key it notifies, and then the server refuses to
+    /// `PREPARE` it.
     ///
     /// # Isolation
     /// Any. In READ COMMITTED, the default, every answer is the truth. In REPEATABLE READ and SERIALIZABLE a lease that is
@@ -101,7 +104,8 @@ impl PostgresStore {
         let sent =
             self.checked(&Call::Complete { token: lease.token(), outcome: outcome.clone(), retention })?;
         let body = outcome_body(lease.key(), *lease.fingerprint(), outcome)?;
-        let provisional = Provisional { store: self.clone(), lease: lease.clone(), sent };
+        let provisional =
+            Provisional { store: self.clone(), lease: lease.clone(), sent, begun: Instant::now() };
         Ok(CompletionSql::new(provisional, &quoted(&self.config().schema), body))
     }
 }

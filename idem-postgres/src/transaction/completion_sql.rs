@@ -1,5 +1,7 @@
 //! A completion as SQL.
 
+use std::fmt;
+
 use idem_core::error::Operation;
 use idem_core::{Effect, LostReason, Owner};
 
@@ -32,7 +34,6 @@ use crate::batch::micros;
 ///         .await
 /// }
 /// ```
-#[derive(Debug)]
 pub struct CompletionSql {
     provisional: Provisional,
     sql: String,
@@ -138,5 +139,16 @@ impl CompletionSql {
             Parameter::Number(self.retention()),
             Parameter::Bytes(self.body()),
         ]
+    }
+}
+
+/// Without the outcome, which is the customer's.
+impl fmt::Debug for CompletionSql {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompletionSql")
+            .field("sql", &self.sql)
+            .field("lease", &self.provisional.lease)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
     }
 }

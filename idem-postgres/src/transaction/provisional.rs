@@ -1,10 +1,13 @@
 //! A completion that becomes final by the application's commit.
 
-use std::time::Duration;
-
 use bytes::Bytes;
+use idem_core::backend::limits::MIN_DURATION;
 use idem_core::backend::{Call, LeaseControl as _, Sent};
-use idem_core::{Claim, Effect, Lease, LockAnswer, LostReason, Outcome, Result, Store as _, Transacted};
+use idem_core::error::Operation;
+use idem_core::{
+    Claim, Effect, Error, ErrorKind, Lease, LockAnswer, LostReason, Outcome, Result, Store as _, Transacted,
+};
+use tokio::time::Instant;
 
 use crate::store::PostgresStore;
 
@@ -18,11 +21,17 @@ pub struct Provisional {
     pub(super) store: PostgresStore,
     pub(super) lease: Lease,
     pub(super) sent: Sent,
+    /// Before the completion was sent.
+    pub(super) begun: Instant,
 }
 
 impl Provisional {
     /// The transaction was committed: from now on the lease shows that the key is completed, so that
     /// [`execute`](idem_core::StoreExt::execute) and the HTTP layer take the answer from the record.
+    ///
+    /// Only when it was: libraries call the `COMMIT` of a transaction a success that has failed, though the server rolls it
+    /// back. So return every error of a statement behind the completion, or let
+    /// [`complete_and_commit`](PostgresStore::complete_and_commit) commit.
     ///
     /// When the commit answered an error, ask with [`find_out`](Self::find_out) instead.
     pub fn committed(self) {
@@ -32,21 +41,28 @@ impl Provisional {
     /// Asks the store how the transaction ended, after a commit whose answer was lost or an error.
     ///
     /// While the transaction is open its row cannot be had, so an answer is final: `Applied`, the transaction is committed;
-    /// `RolledBack`, it is not, and the lease is still held; `Lost`, it is not, and the lease is lost.
+    /// `RolledBack`, it is not, and the lease is still held; `Lost`, it is not, and the lease is lost, as that of
+    /// [`lock_in`](PostgresStore::lock_in) is with its transaction. A record that an operator
+    /// [removes](idem_core::Store::remove) between the commit and this call counts as one that was never committed.
     ///
     /// # Errors
-    /// [`Timeout`](idem_core::ErrorKind::Timeout) and [`Unavailable`](idem_core::ErrorKind::Unavailable): it is still unknown. The transaction
-    /// may be open, or its commit may wait for a standby. Never run the work again then: ask again with the same key.
+    /// [`Timeout`](ErrorKind::Timeout) and [`Unavailable`](ErrorKind::Unavailable): it is still unknown. The transaction
+    /// may be open, or its commit may wait for a standby. Never run the work again then: ask again with the same key. Once
+    /// the retention is over the record no longer tells, and nobody else does.
     ///
     /// # Cancel safety
     /// Dropped, the transaction is as it was.
     pub async fn find_out(&self) -> Result<Transacted<()>> {
         // The shortest renewal: it changes next to nothing, and waits for the transaction, and for what its commit waits for.
-        match self.store.renew(&self.lease, Duration::from_millis(1)).await? {
+        match self.renew().await? {
             Effect::Applied => Ok(Transacted::RolledBack(())),
-            Effect::Lost(LostReason::Completed) => Ok(Transacted::Applied),
+            Effect::Lost(LostReason::Completed) => Ok(self.applied()),
             Effect::Lost(LostReason::Gone) => self.find_out_by_locking().await,
-            Effect::Lost(reason) => Ok(Transacted::Lost(reason)),
+            // Others see the record of the attempt before this one, until the transaction that took over is committed.
+            Effect::Lost(LostReason::Superseded) if self.sees_an_older_record().await? => {
+                self.find_out_by_locking().await
+            }
+            Effect::Lost(reason) => self.lost(reason),
         }
     }
 
@@ -59,28 +75,59 @@ impl Provisional {
         lease.answered(&call, effect, wrote, &self.sent);
     }
 
-    /// A record that the transaction itself has made is not seen until it is committed. But its key cannot be locked.
+    /// It does not tell the lease: what is not seen may yet be committed.
+    async fn renew(&self) -> Result<Effect> {
+        self.store.renew_silently(&self.lease, MIN_DURATION).await
+    }
+
+    async fn sees_an_older_record(&self) -> Result<bool> {
+        let record = self.store.get(self.lease.key()).await?;
+        Ok(record.is_none_or(|record| record.token.sequence <= self.lease.token().sequence))
+    }
+
+    /// A record that the transaction itself has made, or taken over, is not seen until it is committed. But its key cannot
+    /// be locked.
     async fn find_out_by_locking(&self) -> Result<Transacted<()>> {
         let (lease, token) = (&self.lease, self.lease.token());
-        let claim = Claim {
-            owner: token.owner,
-            lease: Duration::from_secs(1),
-            retention: lease.retention().max(Duration::from_secs(1)),
-        };
+        // So short that a lock whose answer came too late holds up nobody.
+        let claim = Claim { owner: token.owner, lease: MIN_DURATION, retention: lease.retention() };
         match self.store.lock(lease.key(), lease.fingerprint(), &claim).await? {
-            LockAnswer::Completed(replay) if replay.token == token => {
-                self.answered(Effect::Applied, true);
-                Ok(Transacted::Applied)
-            }
+            // It was read, which waits for no standby.
+            LockAnswer::Completed(replay) if replay.token == token => match self.renew().await? {
+                Effect::Lost(LostReason::Completed) => Ok(self.applied()),
+                Effect::Applied | Effect::Lost(_) => Err(forgotten()),
+            },
+            LockAnswer::Acquired(held) if held.token() == token => Ok(Transacted::RolledBack(())),
             LockAnswer::Acquired(vain) => {
-                // Otherwise the key would be held for a second.
+                // Otherwise its record would remain.
                 let released = self.store.release(&vain).await;
                 tracing::debug!(key = %lease.key(), ?released, "a transaction was rolled back with its lock");
-                Ok(Transacted::Lost(LostReason::Gone))
+                self.lost(LostReason::Gone)
             }
             LockAnswer::Completed(_) | LockAnswer::InProgress { .. } | LockAnswer::FingerprintMismatch => {
-                Ok(Transacted::Lost(LostReason::Superseded))
+                self.lost(LostReason::Superseded)
             }
         }
     }
+
+    fn applied(&self) -> Transacted<()> {
+        self.answered(Effect::Applied, true);
+        Transacted::Applied
+    }
+
+    /// The lease is lost, so the transaction is not committed, as long as its outcome would still be kept.
+    fn lost(&self, reason: LostReason) -> Result<Transacted<()>> {
+        self.answered(Effect::Lost(reason), false);
+        if self.begun.elapsed() < self.lease.retention() {
+            Ok(Transacted::Lost(reason))
+        } else {
+            Err(forgotten())
+        }
+    }
+}
+
+fn forgotten() -> Error {
+    let message =
+        "the outcome is kept no longer, if the transaction was committed: whether it was is unknown";
+    Error::new(ErrorKind::Unavailable, Operation::Complete, message)
 }

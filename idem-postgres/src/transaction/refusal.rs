@@ -16,6 +16,8 @@ pub struct Refusal {
     pub(super) detail: Option<String>,
 }
 
+/// What the server says to those who are in no transaction.
+pub(super) const NO_TRANSACTION: &str = "25P01";
 /// The lease is lost. The reason is the error's detail.
 const LEASE_LOST: &str = "ID001";
 /// The transaction's snapshot may be older than the lease.
@@ -36,8 +38,12 @@ impl Refusal {
             return Error::new(ErrorKind::Unavailable, operation, &*self.message);
         };
         let kind = match state {
-            // Of this schema, a transaction that has failed before, one that only reads.
-            SNAPSHOT_TOO_OLD | "25P02" | "25006" => ErrorKind::InvalidArgument,
+            // Of this schema, no transaction, one that has failed before, one that only reads.
+            SNAPSHOT_TOO_OLD | NO_TRANSACTION | "25P02" | "25006" => ErrorKind::InvalidArgument,
+            // The application's own at the commit: data, a deferred constraint, what its trigger raises.
+            state if ["22", "23", "P0"].iter().any(|class| state.starts_with(class)) => {
+                ErrorKind::InvalidArgument
+            }
             // No such schema, function, table; no right to use it.
             "3F000" | "42883" | "42P01" | "42501" => ErrorKind::InvalidConfig,
             state => match then(state) {
@@ -46,7 +52,9 @@ impl Refusal {
             },
         };
         let what_to_do = match kind {
-            ErrorKind::InvalidConfig => ": is it a transaction on the store's database?",
+            ErrorKind::InvalidConfig => {
+                ": is it a transaction on the store's database, by a role with the store's rights?"
+            }
             ErrorKind::Unavailable => ": roll the transaction back, and run it again",
             _ => "",
         };
@@ -66,10 +74,10 @@ pub(super) fn unanswered(operation: Operation, limit: Duration) -> Error {
 /// The reason that the function `complete_in` gives as its error's detail.
 pub(super) fn lost_reason(detail: &str) -> Option<LostReason> {
     Some(match detail {
-        "superseded" => LostReason::Superseded,
-        "completed" => LostReason::Completed,
-        "released" => LostReason::Released,
-        "gone" => LostReason::Gone,
+        "idem: superseded" => LostReason::Superseded,
+        "idem: completed" => LostReason::Completed,
+        "idem: released" => LostReason::Released,
+        "idem: gone" => LostReason::Gone,
         _ => return None,
     })
 }

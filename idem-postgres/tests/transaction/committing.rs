@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use idem_core::{ErrorKind, LockAnswer, Store as _, Transacted};
+use idem_core::{Effect, ErrorKind, LockAnswer, Store as _, Transacted};
 use idem_servers::postgres::Server;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::books::Books;
 use crate::support::{claim, config_of, connect, fingerprint, key, lock, value};
@@ -70,6 +70,52 @@ async fn a_connection_that_ends_behind_the_commit_has_committed() {
     assert_eq!(books.count().await, 1);
 }
 
+/// The same of a transaction that also locked, found out by whoever waited for it all the time.
+#[tokio::test]
+async fn a_commit_that_also_locked_is_found_only_once_its_standbys_have_it() {
+    let server = Server::lone().await;
+    let mut config = config_of(server.node());
+    config.call_timeout = Duration::from_secs(3);
+    let mut books = Books::of(config).await;
+    let other = connect(&books.config).await;
+    let waits_for = async |standby: &str| {
+        let set = format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'");
+        other.batch_execute(&set).await.unwrap();
+        other.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        sleep(Duration::from_millis(500)).await; // the server's processes read it one after the other
+    };
+    let mut transaction = books.client.transaction().await.unwrap();
+    let locked =
+        books.store.lock_in(&mut transaction, &key("order"), &fingerprint(), &claim()).await.unwrap();
+    let LockAnswer::Acquired(lease) = locked else { panic!("{locked:?}") };
+    let completion = books.store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap();
+    let committing = async {
+        // The renewal has found nothing.
+        let held_up = "SELECT count(*) FROM pg_stat_activity
+            WHERE application_name = 'idem' AND query LIKE '%.lock(%' AND wait_event_type = 'Lock'";
+        while other.query_one(held_up, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            sleep(Duration::from_millis(2)).await;
+        }
+        waits_for("nobody").await;
+        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+            WHERE wait_event = 'SyncRep' AND query = 'COMMIT'";
+        tokio::join!(transaction.commit(), async {
+            while other.query_one(end, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .0
+    };
+    let both = async { tokio::join!(completion.find_out(), committing) };
+    let (found, committed) = timeout(Duration::from_secs(30), both).await.unwrap();
+    committed.unwrap_err();
+    let error = found.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    waits_for("").await;
+    assert_eq!(completion.find_out().await.unwrap(), Transacted::Applied);
+    assert!(lease.is_completed());
+}
+
 /// Here the record itself is the transaction's, so that nobody else sees it before the commit.
 #[tokio::test]
 async fn the_end_of_a_transaction_that_also_locked_is_found_out() {
@@ -95,7 +141,9 @@ async fn the_end_of_a_transaction_that_also_locked_is_found_out() {
             transaction.rollback().await.unwrap();
             let found = completion.find_out().await.unwrap();
             assert!(matches!(found, Transacted::Lost(_)), "{found:?}");
-            assert_eq!(books.store.get(&key("order")).await.unwrap(), None, "nothing is left");
+            // Nothing is in the way of another attempt, not even a lock by which an earlier call wanted to find out.
+            let next = lock(&books.store, &key("order"), &claim()).await;
+            assert_eq!(books.store.release(&next).await.unwrap(), Effect::Applied);
         }
     }
     assert_eq!(books.count().await, 1);

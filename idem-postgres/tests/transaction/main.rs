@@ -3,7 +3,9 @@
 
 mod books;
 mod committing;
+mod connections;
 mod crash;
+mod found_out;
 mod isolation;
 mod libraries;
 mod locking;

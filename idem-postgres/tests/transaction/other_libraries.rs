@@ -70,3 +70,24 @@ async fn diesel_commits_its_rows_and_the_completion_together() {
     assert!(matches!(not_completed, Some(NotCompleted::AlreadyCompleted)), "{not_completed:?}");
     assert_eq!(books.count().await, 1);
 }
+
+/// The words that tell why a lease is lost are nobody else's.
+#[tokio::test]
+async fn the_detail_of_an_error_of_the_application_says_nothing_about_the_lease() {
+    let books = Books::open().await;
+    let lease = lock(&books.store, &key("order"), &claim()).await;
+    let completion = books.store.completion_sql(&lease, value("paid")).unwrap();
+    for detail in ["completed", "released", "gone", "superseded"] {
+        assert!(completion.refused(detail).is_none(), "{detail}");
+    }
+    assert!(!lease.is_lost() && !lease.is_completed());
+}
+
+#[tokio::test]
+async fn a_completion_shows_no_outcome_in_logs() {
+    let books = Books::open().await;
+    let lease = lock(&books.store, &key("order"), &claim()).await;
+    let completion = books.store.completion_sql(&lease, value("paid")).unwrap();
+    let shown = format!("{completion:?}");
+    assert!(!shown.contains("112, 97, 105, 100") && !shown.contains("paid"), "{shown}");
+}

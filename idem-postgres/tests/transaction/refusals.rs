@@ -2,9 +2,10 @@
 
 use idem_core::{ErrorKind, Outcome, Store as _, Transacted};
 use idem_postgres::NotCompleted;
+use idem_servers::postgres::Server;
 
 use crate::books::Books;
-use crate::support::{claim, connect, key, lock, open, value};
+use crate::support::{claim, config_of, connect, key, lock, open, value};
 
 fn kind_of(not_completed: NotCompleted) -> ErrorKind {
     let NotCompleted::Failed(error) = not_completed else { panic!("{not_completed:?}") };
@@ -97,4 +98,44 @@ async fn a_role_with_the_least_rights_completes() {
     let transacted = store.complete_and_commit(transaction, &lease, value("paid")).await.unwrap();
     assert!(matches!(transacted, Transacted::Applied), "{transacted:?}");
     assert!(store.get(&key("order")).await.unwrap().unwrap().outcome().is_some());
+}
+
+/// A policy that shows the role no records: its lease is not gone.
+#[tokio::test]
+async fn a_record_that_row_level_security_hides_is_not_gone() {
+    let books = Books::open().await;
+    let schema = &books.config.schema;
+    let lease = lock(&books.store, &key("order"), &claim()).await;
+    let rights = format!(
+        "CREATE ROLE s_{schema};
+         GRANT USAGE ON SCHEMA {schema} TO s_{schema};
+         GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.records TO s_{schema};
+         GRANT SELECT, UPDATE ON SEQUENCE {schema}.fence, {schema}.clock TO s_{schema};
+         ALTER TABLE {schema}.records ENABLE ROW LEVEL SECURITY"
+    );
+    books.client.batch_execute(&rights).await.unwrap();
+    let mut client = connect(&books.config).await;
+    let mut transaction = client.transaction().await.unwrap();
+    transaction.batch_execute(&format!("SET LOCAL ROLE s_{schema}")).await.unwrap();
+    let not_completed = books.store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap_err();
+    assert_eq!(kind_of(not_completed), ErrorKind::InvalidConfig);
+    assert!(!lease.is_lost());
+}
+
+/// Of two phases, where somebody waits for the key: a notification cannot be prepared.
+#[tokio::test]
+async fn a_transaction_of_two_phases_is_refused_where_somebody_waits() {
+    let server = Server::options().config("max_prepared_transactions = 2").start().await;
+    let mut books = Books::of(config_of(server.node())).await;
+    let lease = lock(&books.store, &key("order"), &claim()).await;
+    let waited = format!("UPDATE {}.records SET waited = true", books.config.schema);
+    books.client.batch_execute(&waited).await.unwrap();
+    let payment = books.payment();
+    let mut transaction = books.client.transaction().await.unwrap();
+    transaction.batch_execute(&payment).await.unwrap();
+    let completion = books.store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap();
+    transaction.batch_execute("PREPARE TRANSACTION 'two'").await.unwrap_err();
+    assert_eq!(completion.find_out().await.unwrap(), Transacted::RolledBack(()));
+    drop(transaction);
+    assert_eq!(books.count().await, 0);
 }

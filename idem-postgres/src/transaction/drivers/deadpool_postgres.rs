@@ -17,4 +17,8 @@ impl Committing for Transaction<'_> {
     async fn commit(self) -> Result<(), Refusal> {
         Ok(Transaction::commit(self).await?)
     }
+
+    async fn rollback(self) -> Result<(), Refusal> {
+        Ok(Transaction::rollback(self).await?)
+    }
 }

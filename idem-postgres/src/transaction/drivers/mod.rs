@@ -13,7 +13,7 @@ use self::sealed::{Committing, Running};
 ///
 /// | type | feature |
 /// |---|---|
-/// | `sqlx::Transaction<'_, Postgres>`, or a `sqlx::PgConnection` on which one was begun | `sqlx` |
+/// | `sqlx::Transaction<'_, Postgres>`, or a `sqlx::PgConnection` on which its `begin` has begun one | `sqlx` |
 /// | `deadpool_postgres::Transaction<'_>` | `deadpool-postgres` |
 /// | `tokio_postgres::Transaction<'_>` | none |
 ///
@@ -39,5 +39,7 @@ pub(super) mod sealed {
 
     pub trait Committing: Running {
         fn commit(self) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+        fn rollback(self) -> impl Future<Output = Result<(), Refusal>> + Send;
     }
 }

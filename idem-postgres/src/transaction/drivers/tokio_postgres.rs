@@ -26,6 +26,10 @@ impl Committing for Transaction<'_> {
     async fn commit(self) -> Result<(), Refusal> {
         Ok(Transaction::commit(self).await?)
     }
+
+    async fn rollback(self) -> Result<(), Refusal> {
+        Ok(Transaction::rollback(self).await?)
+    }
 }
 
 impl From<Error> for Refusal {
