@@ -56,12 +56,20 @@ BEGIN
 END
 $$;
 
+-- Takes an advisory lock until the transaction ends, or says that another session has it. The lock is "idem" in ASCII and
+-- the number of a relation of this schema, so that stores in other schemas have locks of their own.
+CREATE FUNCTION idem.try_lock(p_of regclass) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN pg_try_advisory_xact_lock(1768187245, (p_of::oid::bigint - 2147483648)::integer);
+END
+$$;
+
 -- Keeps the store's clock at `p_now`, and the fence near it. Called by those that write, before they do.
 CREATE FUNCTION idem.advance_clock(p_now bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM setval('idem.clock', p_now);
     -- Sequences grow with time, so that they rise also across a restore of the database from elsewhere.
-    IF (SELECT last_value FROM idem.fence) < p_now - 1000000 AND pg_try_advisory_xact_lock(1768188275, 1) THEN
+    IF (SELECT last_value FROM idem.fence) < p_now - 1000000 AND idem.try_lock('idem.fence') THEN
         -- Read again: whoever had the lock before has moved it.
         PERFORM setval('idem.fence', p_now) FROM idem.fence WHERE last_value < p_now;
     END IF;

@@ -83,7 +83,7 @@ $$;
 -- As `expire`, unless another session does it at this moment: for those who sweep every now and then.
 CREATE FUNCTION idem.sweep(p_budget bigint) RETURNS TABLE (removed bigint, more boolean) LANGUAGE plpgsql AS $$
 BEGIN
-    IF pg_try_advisory_xact_lock(1768188275, 2) THEN
+    IF idem.try_lock('idem.records') THEN
         RETURN QUERY SELECT * FROM idem.expire(p_budget);
     ELSE
         removed := 0;

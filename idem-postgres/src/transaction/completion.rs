@@ -1,8 +1,9 @@
 //! Completing a key in a transaction.
 
 use idem_core::backend::Call;
+use idem_core::backend::limits::MIN_DURATION;
 use idem_core::error::Operation;
-use idem_core::{Lease, Outcome, Result};
+use idem_core::{Effect, Error, ErrorKind, Lease, LostReason, Outcome, Result};
 use tokio::time::{Instant, timeout};
 
 use super::completion_sql::CompletionSql;
@@ -85,12 +86,24 @@ impl PostgresStore {
         let limit = self.config().call_timeout;
         let row = match timeout(limit, transaction.run(statement)).await {
             Err(_) => return Err(NotCompleted::Failed(unanswered(Operation::Complete, limit))),
+            Ok(Err(refusal)) if refusal.lost() == Some(LostReason::Gone) && self.holds(lease).await => {
+                let message = "the store holds the lease, and the transaction's database has no record of it: is it the \
+                               store's database?";
+                let error = Error::new(ErrorKind::InvalidConfig, Operation::Complete, message);
+                return Err(NotCompleted::Failed(error));
+            }
             Ok(Err(refusal)) => return Err(completion.refused_by(&refusal)),
             Ok(Ok(row)) => row,
         };
         let nested = row.flag("complete_in");
         let nested = nested.map_err(|failure| NotCompleted::Failed(failure.error(Operation::Complete)))?;
         Ok((completion.executed(), nested))
+    }
+
+    /// Whether the lease is held, as far as can be seen at once.
+    async fn holds(&self, lease: &Lease) -> bool {
+        !lease.remaining().is_zero()
+            && matches!(self.renew_silently(lease, MIN_DURATION).await, Ok(Effect::Applied))
     }
 
     /// [`complete_in`](Self::complete_in) as SQL and its parameters, for an application whose transaction is of a library

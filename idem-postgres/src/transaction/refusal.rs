@@ -35,7 +35,8 @@ impl Refusal {
 
     pub(super) fn error(&self, operation: Operation) -> Error {
         let Some(state) = self.state.as_deref() else {
-            return Error::new(ErrorKind::Unavailable, operation, &*self.message);
+            let message = format!("the transaction's connection has no answer: {}", self.message);
+            return Error::new(ErrorKind::Unavailable, operation, message);
         };
         let kind = match state {
             // Of this schema, no transaction, one that has failed before, one that only reads.
@@ -51,11 +52,12 @@ impl Refusal {
                 Then::Resend | Then::SetAside | Then::Reconnect => ErrorKind::Unavailable,
             },
         };
-        let what_to_do = match kind {
-            ErrorKind::InvalidConfig => {
-                ": is it a transaction on the store's database, by a role with the store's rights?"
-            }
-            ErrorKind::Unavailable => ": roll the transaction back, and run it again",
+        let what_to_do = match (state, kind) {
+            ("42501", _) => ": the transaction's role needs the rights of the store's",
+            ("25P02", _) => ": an earlier statement of the transaction has failed",
+            ("55P03", _) => ": another transaction has the key in hand; roll this one back, and run it again",
+            (_, ErrorKind::InvalidConfig) => ": is it a transaction on the store's database?",
+            (_, ErrorKind::Unavailable) => ": roll the transaction back, and run it again",
             _ => "",
         };
         Error::new(kind, operation, format!("{} ({state}){what_to_do}", self.message))

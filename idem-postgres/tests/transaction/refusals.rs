@@ -1,6 +1,6 @@
 //! Transactions in which a key cannot be completed.
 
-use idem_core::{ErrorKind, Outcome, Store as _, Transacted};
+use idem_core::{ErrorKind, LostReason, Outcome, Store as _, Transacted};
 use idem_postgres::NotCompleted;
 use idem_servers::postgres::Server;
 
@@ -24,6 +24,18 @@ async fn a_transaction_on_another_database_is_refused() {
     let mut transaction = client.transaction().await.unwrap();
     let not_completed = books.store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap_err();
     assert_eq!(kind_of(not_completed), ErrorKind::InvalidConfig);
+    drop(transaction);
+    // Where another store has its schema: its records are not this one's.
+    drop(open(&config).await);
+    let mut transaction = client.transaction().await.unwrap();
+    let not_completed = books.store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap_err();
+    assert_eq!(kind_of(not_completed), ErrorKind::InvalidConfig);
+    assert!(!lease.is_lost());
+    drop(transaction);
+    assert!(books.store.remove(&key("order"), true).await.unwrap());
+    let not_completed =
+        books.store.complete_in(&mut client.transaction().await.unwrap(), &lease, value("paid")).await;
+    assert!(matches!(not_completed, Err(NotCompleted::Lost(LostReason::Gone))), "{not_completed:?}");
 }
 
 #[tokio::test]

@@ -32,11 +32,21 @@ pub(super) mod sealed {
     use crate::transaction::statement::{Row, Statement};
 
     /// Nobody else implements it.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is no transaction that idem-postgres knows",
+        note = "it knows `tokio_postgres::Transaction` of 0.7; with its feature `sqlx`, `sqlx::Transaction<'_, Postgres>` and \
+                `PgConnection` of 0.9; with its feature `deadpool-postgres`, `deadpool_postgres::Transaction` of 0.14"
+    )]
     pub trait Running: Send {
         /// The one row of the answer.
         fn run(&mut self, statement: Statement<'_>) -> impl Future<Output = Result<Row, Refusal>> + Send;
     }
 
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is no transaction that idem-postgres knows how to commit",
+        note = "it knows `tokio_postgres::Transaction` of 0.7; with its feature `sqlx`, `sqlx::Transaction<'_, Postgres>` of \
+                0.9; with its feature `deadpool-postgres`, `deadpool_postgres::Transaction` of 0.14"
+    )]
     pub trait Committing: Running {
         fn commit(self) -> impl Future<Output = Result<(), Refusal>> + Send;
 
