@@ -24,15 +24,19 @@ pub enum LostReason {
 }
 
 /// How a transaction ended that commits the application's own writes and the completion of a key together, or neither.
+///
+/// Where it did not commit, the application's code has not run, or what it wrote in the transaction is rolled back: that
+/// is the store's choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "only `Applied` means that this call wrote anything"]
 pub enum Transacted<E> {
     /// The application's writes and the completion are committed, together.
     Applied,
-    /// The same lease completed the key before. This call did not run the application's code and wrote nothing.
+    /// The same lease completed the key before. By this call nothing of the application's is written.
     AlreadyCompleted,
-    /// The lease is lost. The application's code was not run, and nothing was written.
+    /// The lease is lost, and nothing of the application's is written.
     Lost(LostReason),
-    /// The application's code answered `Err`: nothing was written, and the lease is still held.
+    /// The application's code answered `Err`, or, in a transaction that the application began, the completion or the commit
+    /// failed. Nothing of the application's is written, and the lease is still held, as far as is known.
     RolledBack(E),
 }

@@ -88,7 +88,8 @@ impl Attempt {
         &self.request.key
     }
 
-    /// Which attempt this is; the first is 1.
+    /// Which attempt this is; the first is 1. It begins anew at 1 when the key was released without a checkpoint, since
+    /// nothing is left of the key then.
     #[must_use]
     pub fn number(&self) -> u32 {
         self.lease.attempt()

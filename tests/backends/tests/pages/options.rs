@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use idem_core::{Registry, StoreConfig};
+use idem_core::{ErrorKind, Registry, StoreConfig};
 use idem_moka::MokaConfig;
 use idem_redb::RedbConfig;
-use idem_servers::redis::shared_lone;
+use idem_servers::{postgres, redis};
 use serde::de::DeserializeOwned;
 
 use crate::support::page;
@@ -34,13 +34,39 @@ async fn every_redis_option_is_listed_with_its_default() {
     let listed = options("## redis options");
     let shown: Vec<_> =
         listed.iter().filter(|(_, value)| value != "required" && value != "none").cloned().collect();
-    let server = shared_lone().await;
+    let server = redis::shared_lone().await;
     let plain = registry().open(format!("redis://{server}")).await.unwrap();
     let spelt = registry().open(format!("redis://{server}?{}", as_query(&shown))).await.unwrap();
     assert_eq!(format!("{spelt:?}"), format!("{plain:?}"));
     let refused = registry().open(format!("redis://{server}?no_such_option=1")).await.unwrap_err();
-    let known = refused.message().split('`').skip(1).step_by(2).map(str::to_owned);
-    assert_eq!(names(&listed), known.filter(|name| name != "no_such_option").collect());
+    assert_eq!(names(&listed), known_by(refused.message()));
+}
+
+#[tokio::test]
+async fn every_postgres_option_is_listed_with_its_default() {
+    let listed = options("## postgres options");
+    let shown: Vec<_> =
+        listed.iter().filter(|(_, value)| value != "required" && value != "none").cloned().collect();
+    let server = postgres::shared_lone().await;
+    let [plain, spelt] = [String::new(), as_query(&shown)].map(|query| format!("{}?{query}", server.uri()));
+    assert_eq!(postgres_config(&spelt).await, postgres_config(&plain).await);
+    let refused = registry().open("postgres://app@localhost?no_such_option=1").await.unwrap_err();
+    assert_eq!(&names(&listed) | &other_names("## postgres options"), known_by(refused.message()));
+}
+
+#[tokio::test]
+async fn what_the_page_says_the_postgres_store_refuses_is_refused() {
+    let page = page("docs/configuration.md");
+    let refused =
+        page.split("The store refuses what it does not know").nth(1).unwrap().split("- ").next().unwrap();
+    for option in ["application_name", "channel_binding", "sslmode=allow", "connect_timeout=10"] {
+        assert!(refused.contains(&format!("`{option}`")), "{option}");
+        let written = if option.contains('=') { option.to_owned() } else { format!("{option}=require") };
+        let error = registry().open(format!("postgres://app@localhost?{written}")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+        let (name, _) = written.split_once('=').unwrap();
+        assert!(error.message().contains(name), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -67,6 +93,13 @@ async fn every_configuration_shown_opens_a_store() {
         if let Some(path) = table.get_mut("path") {
             *path = directory.path().join("shown.idem").to_str().unwrap().into();
         }
+        if table["store"].as_str() == Some("postgres") {
+            let table = table.as_table_mut().unwrap();
+            let server = postgres::shared_lone().await.addr().to_string();
+            table["servers"] = vec![server].into();
+            table["user"] = "postgres".into();
+            table["database"] = "postgres".into();
+        }
         let config: StoreConfig = table.try_into().unwrap();
         let opened = registry().open(config).await;
         assert!(opened.is_ok(), "{block}: {opened:?}");
@@ -74,20 +107,41 @@ async fn every_configuration_shown_opens_a_store() {
 }
 
 fn registry() -> Registry {
-    Registry::new().with(idem_redb::DRIVER).with(idem_redis::DRIVER).with(idem_moka::DRIVER)
+    Registry::new()
+        .with(idem_redb::DRIVER)
+        .with(idem_redis::DRIVER)
+        .with(idem_postgres::DRIVER)
+        .with(idem_moka::DRIVER)
 }
 
-/// The rows of the table under `heading` in docs/configuration.md: option and default, without their backticks.
+/// The configuration of the store that `uri` opens, from its `Debug` text.
+async fn postgres_config(uri: &str) -> String {
+    let shown = format!("{:?}", registry().open(uri).await.unwrap());
+    let config = shown.split("PostgresConfig {").nth(1).unwrap();
+    config.split(", .. }").next().unwrap().to_owned()
+}
+
+/// The options under `heading` in docs/configuration.md and their defaults, without their backticks.
 fn options(heading: &str) -> Vec<(String, String)> {
+    let option = |row: &String| {
+        let mut cells = row.split('|').skip(1).map(|cell| cell.trim().replace('`', ""));
+        (cells.next().unwrap(), cells.next().unwrap())
+    };
+    rows(heading).iter().map(option).collect()
+}
+
+/// The names that an option may have besides: what its meaning begins with "also".
+fn other_names(heading: &str) -> BTreeSet<String> {
+    let other = |row: &String| Some(row.split_once("| also `")?.1.split('`').next()?.to_owned());
+    rows(heading).iter().filter_map(other).collect()
+}
+
+/// The rows of the table of options under `heading` in docs/configuration.md.
+fn rows(heading: &str) -> Vec<String> {
     let page = page("docs/configuration.md");
     let section = page.split(heading).nth(1).unwrap();
-    let rows = section.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
-    rows.take_while(|line| line.starts_with('|'))
-        .map(|row| {
-            let mut cells = row.split('|').skip(1).map(|cell| cell.trim().replace('`', ""));
-            (cells.next().unwrap(), cells.next().unwrap())
-        })
-        .collect()
+    let rows = section.lines().skip_while(|line| !line.starts_with("| option |")).skip(2);
+    rows.take_while(|line| line.starts_with('|')).map(str::to_owned).collect()
 }
 
 fn names(options: &[(String, String)]) -> BTreeSet<String> {
@@ -110,8 +164,12 @@ fn known_options<T: DeserializeOwned>() -> BTreeSet<String> {
     let Err(error) = toml::from_str::<T>("no_such_option = 1") else {
         panic!("an unknown option was accepted")
     };
-    let message = error.message().to_owned();
-    let (_, known) = message.split_once("expected one of").unwrap();
+    known_by(error.message())
+}
+
+/// The options that the refusal of an unknown one lists.
+fn known_by(refusal: &str) -> BTreeSet<String> {
+    let (_, known) = refusal.split_once("expected one of").unwrap();
     known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
