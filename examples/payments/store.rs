@@ -36,9 +36,13 @@ pub(crate) async fn open(uri: &str) -> Result<(Arc<dyn Store>, Box<dyn Books>)> 
     }
     let store = registry.open(uri).await?;
     let Some(postgres) = store.as_postgres() else { return Ok((store, Box::new(MemoryBooks::default()))) };
-    // What follows the question mark are options of the store.
-    let database = uri.split('?').next().unwrap_or(uri);
-    let pool = PgPoolOptions::new().max_connections(16).connect(database).await?;
+    if uri.contains(['?', '#']) {
+        return Err(
+            "here it is postgres://user@host:port/database, without options: the books share it".into()
+        );
+    }
+    // sqlx does not verify the server, as the store does unless it is on this machine: not for a network of others.
+    let pool = PgPoolOptions::new().max_connections(16).connect(uri).await?;
     let books = PostgresBooks::open(postgres.clone(), pool).await?;
     Ok((store, Box::new(books)))
 }

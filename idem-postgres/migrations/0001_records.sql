@@ -64,10 +64,10 @@ BEGIN
 END
 $$;
 
--- Keeps the store's clock at `p_now`, and the fence near it. Called by those that write, before they do.
+-- Keeps the store's clock at `p_now` or later, and the fence near it. Called by those that write, before they do.
 CREATE FUNCTION idem.advance_clock(p_now bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM setval('idem.clock', p_now);
+    PERFORM setval('idem.clock', greatest(p_now, c.last_value)) FROM idem.clock AS c;
     -- Sequences grow with time, so that they rise also across a restore of the database from elsewhere.
     IF (SELECT last_value FROM idem.fence) < p_now - 1000000 AND idem.try_lock('idem.fence') THEN
         -- Read again: whoever had the lock before has moved it.

@@ -32,6 +32,7 @@ BEGIN
     -- A row that is written behind a savepoint bears the number of the savepoint's transaction.
     RETURNING r.xmin <> pg_current_xact_id()::xid, r.waited INTO v_nested, v_waited;
     IF FOUND THEN
+        -- Not `advance_clock`, which would hold its advisory lock until the application's transaction ends.
         PERFORM setval('idem.clock', greatest(v_now, c.last_value)) FROM idem.clock AS c;
         IF v_waited THEN
             PERFORM idem.notify(ARRAY[p_key]);

@@ -100,7 +100,7 @@ pub(crate) struct Bare {
 
 impl Bare {
     pub(crate) async fn on(pool: Pool, table: &str) -> Result<Self> {
-        // The settings are those of the store's own table.
+        // Fill factor and storage of the record are those of the store's own table.
         let fresh = format!(
             "DROP TABLE IF EXISTS {table};
              CREATE TABLE {table} (key bytea PRIMARY KEY, record bytea NOT NULL) WITH (fillfactor = 50);

@@ -29,8 +29,8 @@ fn main() -> ExitCode {
 }
 
 async fn bench(session: &mut Session) -> Result<()> {
-    // Of the server's defaults only the number of connections is changed, and that a checkpoint comes every gigabyte would
-    // hit one side or the other.
+    // Two of the server's defaults are changed: the number of connections, and `max_wal_size`, since a checkpoint every
+    // gigabyte would hit one side or the other.
     let server =
         Server::options().config("max_connections = 200").config("max_wal_size = '8GB'").start().await;
     println!("server: {}", server.node().sql("SHOW server_version").await);

@@ -51,7 +51,7 @@ pub(crate) async fn measure(postgres: &Postgres, session: &Session) -> Result<Ve
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); CALLERS.len() * ALL.len()];
     let plan = &session.plan;
     for turn in 0..=plan.rounds {
-        // As many as a full round of the plan is long.
+        // A shorter plan makes proportionally fewer payments.
         let share = plan.round.as_secs_f64().min(1.0);
         for (row, &callers) in CALLERS.iter().filter(|callers| plan.callers.contains(*callers)).enumerate() {
             for (column, how) in ALL.into_iter().enumerate() {

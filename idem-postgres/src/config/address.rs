@@ -36,7 +36,8 @@ impl Address {
         self.host.starts_with('/')
     }
 
-    /// Whether no network is between this process and the server.
+    /// Whether the host, as it is written, is this machine: a Unix socket, `localhost` or a loopback address. A name is not
+    /// resolved.
     #[must_use]
     pub fn is_on_this_machine(&self) -> bool {
         let by_ip = || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());

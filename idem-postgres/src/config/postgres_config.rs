@@ -42,19 +42,20 @@ pub struct PostgresConfig {
     pub sslcert: Option<PathBuf>,
     /// The private key of the client's certificate (PEM, without a password).
     pub sslkey: Option<PathBuf>,
-    /// The schema that holds the store's table and functions, and nothing else. Default: `idem`.
+    /// The schema that holds the store's table and functions, and nothing else: 1 to 63 of `a-z`, `0-9` and
+    /// `_`, the first no digit. Default: `idem`.
     pub schema: String,
     /// Create the schema or bring it up to date when the store is opened. Default: true.
     pub migrate: bool,
     /// A call ends after this long, with an error if need be. Longer than a failover takes, it outlasts one.
-    /// Default: 5 s.
+    /// 1 ms to 1 h, as all times here. Default: 5 s.
     pub call_timeout: Duration,
     /// How long connecting to one address of a server may take, and as long again TLS and logging in. Default: 1 s.
     pub connect_timeout: Duration,
     /// A connection whose answer takes longer is given up, and the calls are sent again on another one. Default: 2 s.
     pub response_timeout: Duration,
     /// Bytes of one outcome or checkpoint; a larger one is [`ErrorKind::TooLarge`](idem_core::ErrorKind::TooLarge).
-    /// Default: 1 MiB.
+    /// 256 MiB at most. Default: 1 MiB.
     pub max_outcome: u64,
     /// Remove expired records in the background. Default: true.
     pub sweep: bool,

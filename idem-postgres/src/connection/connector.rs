@@ -104,15 +104,18 @@ impl Connector {
         if server.is_socket() {
             return self.log_in(login).await;
         }
-        let mut failure = Failure::reconnect("its name stands for no address");
+        let mut failures = Vec::new();
         for address in self.addresses(server).await? {
             let mut login = login.clone();
             match self.log_in(login.hostaddr(address)).await {
                 Ok(opened) => return Ok(opened),
-                Err(failed) => failure = failed,
+                Err(failure) => failures.push(failure),
             }
         }
-        Err(failure)
+        if failures.is_empty() {
+            return Err(Failure::reconnect("its name stands for no address"));
+        }
+        Err(together(&failures))
     }
 
     async fn addresses(&self, server: &Address) -> Result<Vec<IpAddr>, Failure> {

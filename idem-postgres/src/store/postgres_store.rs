@@ -48,8 +48,10 @@ impl PostgresStore {
     /// The store belongs to the runtime that it is opened on.
     ///
     /// # Errors
-    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for a configuration that cannot work,
-    /// [`Incompatible`](ErrorKind::Incompatible) for a schema of a later version,
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for a configuration that cannot work, a server that fails what `sslmode`
+    /// asks, a role that lacks rights or is under row-level security, and, without `migrate`, a schema that is missing or
+    /// older; [`Incompatible`](ErrorKind::Incompatible) for a schema of a later version, or with tables that are not the
+    /// store's;
     /// [`Unavailable`](ErrorKind::Unavailable) when no server that takes writes can be reached.
     pub async fn open(config: PostgresConfig) -> Result<Self> {
         config.check()?;

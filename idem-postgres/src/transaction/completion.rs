@@ -21,8 +21,8 @@ impl PostgresStore {
     /// together, or neither. This is the one case in which *exactly once* is exact.
     ///
     /// The transaction is one on the store's database; see [`Transaction`] for the libraries. The outcome is kept for the
-    /// retention of the lease's claim, counted from this call. Call it last, since the record's row is locked from here on until the transaction
-    /// ends. [`complete_and_commit`](Self::complete_and_commit) also commits.
+    /// retention of the lease's claim, counted from this call. Call it last, since
+    /// the record's row is locked from here on until the transaction ends. [`complete_and_commit`](Self::complete_and_commit) also commits.
     ///
     /// # Contract
     /// Nothing is completed until the transaction is committed; see [`Provisional`]. A lease that is lost makes the
@@ -42,8 +42,11 @@ impl PostgresStore {
     /// not seen ([`InvalidArgument`](idem_core::ErrorKind::InvalidArgument)): run the transaction again.
     ///
     /// # Errors
-    /// [`NotCompleted`]: nothing is completed, and the transaction must be rolled back. A record that another transaction
-    /// has in hand is waited for, for 2 s at most.
+    /// [`NotCompleted`]: nothing is completed, and the transaction must be rolled back. Among what
+    /// [`Failed`](NotCompleted::Failed) holds are [`InvalidConfig`](ErrorKind::InvalidConfig) on another database or without
+    /// the rights, [`InvalidArgument`](ErrorKind::InvalidArgument) outside a transaction or in one that has failed or only
+    /// reads, and [`TooLarge`](ErrorKind::TooLarge). Another transaction that has the record in hand is waited for, for 2 s
+    /// ([`Unavailable`](ErrorKind::Unavailable)), and any answer for `call_timeout` ([`Timeout`](ErrorKind::Timeout)).
     ///
     /// # Cancel safety
     /// As safe as the library's own calls. Roll the transaction back.
@@ -100,7 +103,7 @@ impl PostgresStore {
         Ok((completion.executed(), nested))
     }
 
-    /// Whether the lease is held, as far as can be seen at once.
+    /// Whether the store still holds the lease. It asks by a renewal, which is a call like any other.
     async fn holds(&self, lease: &Lease) -> bool {
         !lease.remaining().is_zero()
             && matches!(self.renew_silently(lease, MIN_DURATION).await, Ok(Effect::Applied))

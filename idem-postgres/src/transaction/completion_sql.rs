@@ -14,7 +14,9 @@ use crate::batch::micros;
 /// A completion as one statement with six parameters, for a transaction of any library.
 ///
 /// Send it in the transaction, then call [`executed`](Self::executed), or [`refused`](Self::refused) with what the
-/// server's error says. All that [`complete_in`](crate::PostgresStore::complete_in) promises holds here too.
+/// server's error says. A lost lease fails the transaction here too. What [`complete_in`](crate::PostgresStore::complete_in) has and this has not:
+/// a time limit, and the check that the transaction's database is the store's. On another database with such a schema the
+/// lease counts as gone.
 ///
 /// ```
 /// use diesel::sql_types::{BigInt, Binary};
@@ -63,43 +65,43 @@ impl CompletionSql {
         &self.sql
     }
 
-    /// `$1`, a `bytea`.
+    /// `$1`, a `bytea`: the key as it is stored.
     #[must_use]
     pub fn key(&self) -> &[u8] {
         self.provisional.lease.key().storage_key()
     }
 
-    /// `$2`, a `bytea`.
+    /// `$2`, a `bytea`: the request's fingerprint.
     #[must_use]
     pub fn fingerprint(&self) -> &[u8] {
         self.provisional.lease.fingerprint().as_bytes()
     }
 
-    /// `$3`, a `bigint`.
+    /// `$3`, a `bigint`: the sequence of the lease's token.
     #[must_use]
     pub fn sequence(&self) -> i64 {
         self.sequence
     }
 
-    /// `$4`, a `bytea`.
+    /// `$4`, a `bytea`: the owner of the lease's token.
     #[must_use]
     pub fn owner(&self) -> &[u8] {
         self.owner.as_bytes()
     }
 
-    /// `$5`, a `bigint`.
+    /// `$5`, a `bigint`: the retention in microseconds.
     #[must_use]
     pub fn retention(&self) -> i64 {
         self.retention
     }
 
-    /// `$6`, a `bytea`.
+    /// `$6`, a `bytea`: the outcome, encoded, with its checksum.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// The server has carried it out.
+    /// Call it once the server has carried the statement out. The key is completed only with the commit.
     pub fn executed(self) -> Provisional {
         self.provisional
     }

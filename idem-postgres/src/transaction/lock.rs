@@ -22,15 +22,16 @@ impl PostgresStore {
     ///
     /// # Contract
     /// Until the transaction ends nobody else sees that the key is locked, and nobody else gets it: whoever locks it
-    /// meanwhile waits, at most as long as their call may take (`lock_in`: 2 s), and then gets a time-out. The lease is as
-    /// provisional as all that the transaction writes: a call on it that goes by the store itself, such as a renewal,
-    /// finds nothing before the commit. So keep such transactions short; work that takes longer than a moment is better
-    /// begun with `lock`.
+    /// meanwhile waits. `lock` ends in `Timeout` after `call_timeout`, `lock_in` in `Unavailable` after 2 s. The lease is as
+    /// provisional as all that the transaction writes: a call on it by the store itself, such as a renewal, does not see it
+    /// before the commit, answers `Lost`, and tells the lease so. So keep such transactions short; work that takes longer
+    /// than a moment is better begun with `lock`.
     ///
     /// # Errors
     /// Those of [`lock`](idem_core::Store::lock), and
     /// [`Unavailable`](idem_core::ErrorKind::Unavailable) when another transaction holds the key for longer than 2 s, or
-    /// under REPEATABLE READ has changed it after this one began. The transaction must be rolled back.
+    /// under REPEATABLE READ has changed it after this one began; [`Timeout`](idem_core::ErrorKind::Timeout) after
+    /// `call_timeout` in all. The transaction must be rolled back.
     ///
     /// # Cancel safety
     /// As safe as the library's own calls. Roll the transaction back.

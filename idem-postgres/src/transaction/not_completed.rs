@@ -6,8 +6,8 @@ use idem_core::{Error, LostReason, Transacted};
 
 /// Why [`complete_in`](crate::PostgresStore::complete_in) did not complete the key. The transaction must be rolled back.
 ///
-/// Where the server has refused it, the transaction has failed, and the server rolls back what is committed nevertheless:
-/// the writes of an attempt that lost its lease never come to stand beside those of another one.
+/// Once the server has refused it, the transaction has failed: a `COMMIT` that is sent all the same rolls back. So the
+/// writes of an attempt that lost its lease never come to stand beside those of another one.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NotCompleted {

@@ -29,7 +29,7 @@ impl Provisional {
     /// The transaction was committed: from now on the lease shows that the key is completed, so that
     /// [`execute`](idem_core::StoreExt::execute) and the HTTP layer take the answer from the record.
     ///
-    /// Only when it was: libraries call the `COMMIT` of a transaction a success that has failed, though the server rolls it
+    /// Only when it was: libraries report success for the `COMMIT` of a failed transaction, although the server rolls it
     /// back. So return every error of a statement behind the completion, or let
     /// [`complete_and_commit`](PostgresStore::complete_and_commit) commit.
     ///
@@ -51,8 +51,13 @@ impl Provisional {
     /// the retention is over the record no longer tells, and nobody else does.
     ///
     /// # Cancel safety
-    /// Dropped, the transaction is as it was.
+    /// Dropped, the transaction is as it was. Of one that also locked, a lock of 1 ms may be left, by which it was asked, and
+    /// its record for the retention.
     pub async fn find_out(&self) -> Result<Transacted<()>> {
+        self.ask().await.map_err(still_unknown)
+    }
+
+    async fn ask(&self) -> Result<Transacted<()>> {
         // The shortest renewal: it changes next to nothing, and waits for the transaction, and for what its commit waits for.
         match self.renew().await? {
             Effect::Applied => Ok(Transacted::RolledBack(())),
@@ -124,6 +129,15 @@ impl Provisional {
             Err(forgotten())
         }
     }
+}
+
+/// Whatever the store refuses says nothing about the transaction.
+fn still_unknown(error: Error) -> Error {
+    if error.kind().is_transient() {
+        return error;
+    }
+    let message = "whether the transaction was committed cannot be found out";
+    Error::new(ErrorKind::Unavailable, Operation::Complete, message).with_source(error)
 }
 
 fn forgotten() -> Error {

@@ -7,7 +7,7 @@ use idem_core::{Error, ErrorKind, LostReason};
 
 use crate::error::{Then, then};
 
-/// A statement in a transaction of the application that was not carried out.
+/// What came instead of an answer. Without `state` the server said nothing, and the statement may have been carried out.
 #[derive(Debug)]
 pub struct Refusal {
     /// The server's SQLSTATE; none where the server did not answer.
@@ -39,7 +39,8 @@ impl Refusal {
             return Error::new(ErrorKind::Unavailable, operation, message);
         };
         let kind = match state {
-            // Of this schema, no transaction, one that has failed before, one that only reads.
+            // The snapshot is too old (a state of this schema's own), there is no transaction, it has failed before, it only
+            // reads.
             SNAPSHOT_TOO_OLD | NO_TRANSACTION | "25P02" | "25006" => ErrorKind::InvalidArgument,
             // The application's own at the commit: data, a deferred constraint, what its trigger raises.
             state if ["22", "23", "P0"].iter().any(|class| state.starts_with(class)) => {
@@ -66,11 +67,7 @@ impl Refusal {
 
 /// No answer came in time.
 pub(super) fn unanswered(operation: Operation, limit: Duration) -> Error {
-    Error::new(
-        ErrorKind::Timeout,
-        operation,
-        format!("no answer within {limit:?}: roll the transaction back"),
-    )
+    Error::new(ErrorKind::Timeout, operation, format!("no answer within {limit:?}"))
 }
 
 /// The reason that the function `complete_in` gives as its error's detail.

@@ -5,9 +5,8 @@ use std::time::Duration;
 use idem_core::{Effect, ErrorKind, Store as _};
 use idem_servers::postgres::Server;
 use tokio::time::sleep;
-use tokio_postgres::Client;
 
-use crate::support::{RETENTION, claim, config_of, connect, key, lock, open, value};
+use crate::support::{RETENTION, claim, config_of, connect, key, lock, open, value, wait_for_standby};
 
 /// A commit that is cancelled while it waits stands on the primary, and the server says so by a warning alone.
 #[tokio::test]
@@ -18,7 +17,7 @@ async fn a_commit_that_its_standbys_do_not_have_is_never_acknowledged() {
     let store = open(&config).await;
     let lease = lock(&store, &key("order"), &claim()).await;
     let client = connect(&config).await;
-    wait_for(&client, "nobody").await;
+    wait_for_standby(&config, "nobody").await;
     let completing = tokio::spawn({
         let (store, lease) = (store.clone(), lease.clone());
         async move { store.complete(&lease, value("done"), RETENTION).await }
@@ -36,7 +35,7 @@ async fn a_commit_that_its_standbys_do_not_have_is_never_acknowledged() {
         store.complete(&lease, value("done"), RETENTION).await.unwrap_err().kind(),
         ErrorKind::Timeout
     );
-    wait_for(&client, "").await;
+    wait_for_standby(&config, "").await;
     assert_eq!(store.complete(&lease, value("done"), RETENTION).await.unwrap(), Effect::Applied);
 }
 
@@ -49,7 +48,7 @@ async fn commits_that_wait_for_standbys_do_not_take_one_connection_after_the_oth
     let store = open(&config).await;
     let lease = lock(&store, &key("order"), &claim()).await;
     let client = connect(&config).await;
-    wait_for(&client, "nobody").await;
+    wait_for_standby(&config, "nobody").await;
     assert_eq!(
         store.complete(&lease, value("done"), RETENTION).await.unwrap_err().kind(),
         ErrorKind::Timeout
@@ -65,12 +64,12 @@ async fn a_call_of_unknown_effect_is_not_answered_with_why_it_cannot_be_sent_aga
     let server = Server::lone().await;
     let mut config = config_of(server.node());
     config.sweep = false;
-    let admin = connect(&config).await;
+    let (superuser, admin) = (config.clone(), connect(&config).await);
     admin.batch_execute("CREATE ROLE app LOGIN SUPERUSER").await.unwrap();
     (config.user, config.database) = ("app".to_owned(), Some("postgres".to_owned()));
     let store = open(&config).await;
     let lease = lock(&store, &key("order"), &claim()).await;
-    wait_for(&admin, "nobody").await;
+    wait_for_standby(&superuser, "nobody").await;
     let completing = tokio::spawn({
         let (store, lease) = (store.clone(), lease.clone());
         async move { store.complete(&lease, value("done"), RETENTION).await }
@@ -88,12 +87,4 @@ async fn a_call_of_unknown_effect_is_not_answered_with_why_it_cannot_be_sent_aga
     // What was never sent is refused as what it is.
     let error = store.complete(&lease, value("done"), RETENTION).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
-}
-
-/// Lets commits wait for a standby of this name; for none when it is empty.
-async fn wait_for(client: &Client, standby: &str) {
-    client.batch_execute(&format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'")).await.unwrap();
-    client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-    // The server's processes read it one after the other.
-    sleep(Duration::from_millis(500)).await;
 }

@@ -81,3 +81,36 @@ pub(crate) async fn answers<T>(tasks: impl IntoIterator<Item = JoinHandle<T>>) -
     }
     answers
 }
+
+/// Lets commits wait for a standby of this name, or for none when it is empty, and returns once they do. On a server of
+/// the test's own.
+pub(crate) async fn wait_for_standby(config: &PostgresConfig, name: &str) {
+    const PROBE: &str = "SELECT pg_logical_emit_message(true, 'probe', '')";
+    const WAITING: &str = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity
+        WHERE wait_event = 'SyncRep' AND query LIKE '%''probe''%'";
+    let (admin, probe) = (connect(config).await, connect(config).await);
+    let set =
+        format!("SET synchronous_commit = local; ALTER SYSTEM SET synchronous_standby_names = '{name}'");
+    for statement in set.split("; ").chain(["SELECT pg_reload_conf()"]) {
+        admin.batch_execute(statement).await.unwrap();
+    }
+    let in_effect = async {
+        loop {
+            let committing = probe.batch_execute(PROBE);
+            tokio::pin!(committing);
+            let mut waited = false;
+            loop {
+                tokio::select! {
+                    _ = &mut committing => break,
+                    () = tokio::time::sleep(Duration::from_millis(20)) => {
+                        waited |= admin.query_one(WAITING, &[]).await.unwrap().get::<_, i64>(0) > 0;
+                    }
+                }
+            }
+            if waited != name.is_empty() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), in_effect).await.unwrap();
+}

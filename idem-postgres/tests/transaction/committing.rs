@@ -7,7 +7,7 @@ use idem_servers::postgres::Server;
 use tokio::time::{sleep, timeout};
 
 use crate::books::Books;
-use crate::support::{claim, config_of, connect, fingerprint, key, lock, value};
+use crate::support::{claim, config_of, connect, fingerprint, key, lock, value, wait_for_standby};
 
 #[tokio::test]
 async fn a_connection_that_ends_before_the_commit_has_rolled_back() {
@@ -42,19 +42,12 @@ async fn a_connection_that_ends_behind_the_commit_has_committed() {
     let lease = lock(&books.store, &key("order"), &claim()).await;
     let payment = books.payment();
     let other = connect(&books.config).await;
-    let waits_for = async |standby: &str| {
-        let set = format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'");
-        other.batch_execute(&set).await.unwrap();
-        other.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-        sleep(Duration::from_millis(500)).await; // the server's processes read it one after the other
-    };
-    waits_for("nobody").await;
+    wait_for_standby(&books.config, "nobody").await;
     let mut transaction = books.client.transaction().await.unwrap();
     transaction.batch_execute(&payment).await.unwrap();
     let completion = books.store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap();
     let ending = async {
-        let waiting =
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        let waiting = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query = 'COMMIT'";
         while other.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
             sleep(Duration::from_millis(20)).await;
         }
@@ -64,7 +57,7 @@ async fn a_connection_that_ends_behind_the_commit_has_committed() {
     // It stands, but its standby does not have it.
     let error = completion.find_out().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    waits_for("").await;
+    wait_for_standby(&books.config, "").await;
     assert_eq!(completion.find_out().await.unwrap(), Transacted::Applied);
     assert!(lease.is_completed());
     assert_eq!(books.count().await, 1);
@@ -78,12 +71,6 @@ async fn a_commit_that_also_locked_is_found_only_once_its_standbys_have_it() {
     config.call_timeout = Duration::from_secs(3);
     let mut books = Books::of(config).await;
     let other = connect(&books.config).await;
-    let waits_for = async |standby: &str| {
-        let set = format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'");
-        other.batch_execute(&set).await.unwrap();
-        other.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-        sleep(Duration::from_millis(500)).await; // the server's processes read it one after the other
-    };
     let mut transaction = books.client.transaction().await.unwrap();
     let locked =
         books.store.lock_in(&mut transaction, &key("order"), &fingerprint(), &claim()).await.unwrap();
@@ -96,7 +83,7 @@ async fn a_commit_that_also_locked_is_found_only_once_its_standbys_have_it() {
         while other.query_one(held_up, &[]).await.unwrap().get::<_, i64>(0) == 0 {
             sleep(Duration::from_millis(2)).await;
         }
-        waits_for("nobody").await;
+        wait_for_standby(&books.config, "nobody").await;
         let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
             WHERE wait_event = 'SyncRep' AND query = 'COMMIT'";
         tokio::join!(transaction.commit(), async {
@@ -111,7 +98,7 @@ async fn a_commit_that_also_locked_is_found_only_once_its_standbys_have_it() {
     committed.unwrap_err();
     let error = found.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    waits_for("").await;
+    wait_for_standby(&books.config, "").await;
     assert_eq!(completion.find_out().await.unwrap(), Transacted::Applied);
     assert!(lease.is_completed());
 }

@@ -16,7 +16,7 @@ const LONG: Duration = Duration::from_secs(20);
 async fn who_comes_when_the_lease_is_over_gets_the_transactions_outcome() {
     let mut books = Books::open().await;
     let short =
-        Claim { owner: Owner::random().unwrap(), lease: Duration::from_millis(300), retention: RETENTION };
+        Claim { owner: Owner::random().unwrap(), lease: Duration::from_secs(3), retention: RETENTION };
     let lease = lock(&books.store, &key("order"), &short).await;
     let payment = books.payment();
     let mut transaction = books.client.transaction().await.unwrap();
@@ -24,7 +24,9 @@ async fn who_comes_when_the_lease_is_over_gets_the_transactions_outcome() {
     let completion = books.store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap();
     let other = books.store.lock(&key("order"), &fingerprint(), &claim()).await.unwrap();
     assert!(matches!(other, LockAnswer::InProgress { .. }), "{other:?}");
-    sleep(Duration::from_millis(400)).await;
+    while !lease.remaining().is_zero() {
+        sleep(Duration::from_millis(20)).await;
+    }
     let store = books.store.clone();
     let taking = tokio::spawn(async move { store.lock(&key("order"), &fingerprint(), &claim()).await });
     sleep(Duration::from_millis(300)).await;

@@ -23,7 +23,7 @@ pub(super) struct Entry<B: Batch> {
     pub(super) answer: oneshot::Sender<Result<B::Answer>>,
     /// While other calls on its key are to go the same way.
     pub(super) set_aside: Option<SetAside>,
-    /// Whether it was sent on a connection that was lost: it may have been carried out.
+    /// Whether a connection failed it: from then on it may have been carried out.
     effect_unknown: bool,
     /// How often it was sent without an answer.
     resent: u32,

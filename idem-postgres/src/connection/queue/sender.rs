@@ -54,7 +54,8 @@ impl<B: Batch> Sender<B> {
         received: &mut Vec<Entry<B>>,
         later: &[Entry<B>],
     ) -> bool {
-        // More than one statement takes only where few are left: calls on one key can share it.
+        // Calls on one key share a statement, so more are received than it has keys, unless many wait already to be sent
+        // again.
         let most = self.max_calls.max(MAX_CALLS.saturating_sub(later.len()));
         let room = WAITING.saturating_sub(later.len()).min(most);
         let Some(due) = later.iter().map(|entry| entry.not_before).min() else {

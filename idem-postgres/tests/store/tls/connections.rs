@@ -53,7 +53,7 @@ async fn a_statement_is_cancelled_by_tls() {
     let store = open(&config).await;
     let locked = secured.server.node();
     let schema = config.schema.clone();
-    // Longer than the client waits for an answer, and shorter than the server waits for the lock.
+    // Longer than the client waits for an answer, and shorter than a call may take.
     let blocked = format!("BEGIN; LOCK TABLE {schema}.records; SELECT pg_sleep(3)");
     let blocking = tokio::spawn(async move { locked.sql(&blocked).await });
     until(async || has_lock(&secured, &config).await).await;
