@@ -121,3 +121,26 @@ BEGIN
     END IF;
 END
 $$;
+
+-- As `lock`, of keys one after the other, for calls of which some are known to wait for another session: each is given up
+-- after 1 ms, and holds up none of the others for longer.
+CREATE FUNCTION idem.lock_apart(
+    p_keys bytea[], p_fingerprints bytea[], p_owners bytea[], p_leases bigint[], p_retentions bigint[],
+    p_bodies bytea[]
+) RETURNS TABLE (
+    key bytea, answer smallint, sequence bigint, owner bytea, attempt bigint, remaining bigint, step bigint,
+    completed_at bigint, expires_at bigint, fingerprint bytea, body bytea
+) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR v_n IN 1..cardinality(p_keys) LOOP
+        BEGIN
+            RETURN QUERY SELECT * FROM idem.lock(
+                p_keys[v_n:v_n], p_fingerprints[v_n:v_n], p_owners[v_n:v_n], p_leases[v_n:v_n], p_retentions[v_n:v_n],
+                p_bodies[v_n:v_n], '1ms'
+            );
+        EXCEPTION WHEN lock_not_available THEN
+            -- No row: it was not decided.
+        END;
+    END LOOP;
+END
+$$;

@@ -65,6 +65,10 @@ impl Batch for Lock {
         format!("SELECT * FROM {schema}.lock($1, $2, $3, $4, $5, $6)")
     }
 
+    fn statement_apart(schema: &str) -> Option<String> {
+        Some(format!("SELECT * FROM {schema}.lock_apart($1, $2, $3, $4, $5, $6)"))
+    }
+
     async fn send(
         client: &Client,
         statement: &str,

@@ -52,6 +52,12 @@ pub(crate) trait Batch: Debug + Sized + Send + Sync + 'static {
 
     fn statement(schema: &str) -> String;
 
+    /// A statement for calls some of which are known to wait for other transactions, which hold up each other only a little.
+    /// None where each of them must have a statement of its own.
+    fn statement_apart(_schema: &str) -> Option<String> {
+        None
+    }
+
     /// Sends `calls`, each on a key of its own. A key that is missing in the answer was not decided.
     fn send(
         client: &Client,

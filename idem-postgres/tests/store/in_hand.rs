@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use idem_core::{Effect, ErrorKind, LockAnswer, Store as _};
+use idem_core::{Claim, Effect, ErrorKind, Key, LockAnswer, Result, Store as _};
 use idem_postgres::PostgresStore;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
+use tokio_postgres::Client;
 
-use crate::support::{RETENTION, claim, config, connect, fingerprint, key, lock, open, value};
+use crate::support::{
+    RETENTION, answers, claim, config, connect, fingerprint, key, lock, locks, open, value,
+};
 
 /// As long as the application's transaction stays open in these tests.
 const OPEN: Duration = Duration::from_millis(1_500);
@@ -35,36 +39,15 @@ async fn a_locked_row_holds_up_its_own_key_alone() {
 async fn a_key_that_an_open_transaction_inserted_holds_up_itself_alone() {
     let config = config().await;
     let store = open(&config).await;
-    drop(lock(&store, &key("model"), &claim()).await);
-    let mut application = connect(&config).await;
-    let transaction = application.transaction().await.unwrap();
-    let insert = format!(
-        "INSERT INTO {0}.records SELECT sequence, attempt, expires_at, sweep_at, lease_until, retention, completed_at, step,
-             state, waited, $1, owner, fingerprint, body FROM {0}.records",
-        config.schema
-    );
-    let contested = key("contested");
-    let inserted = transaction.execute(&insert, &[&&contested.storage_key()[..]]).await.unwrap();
-    assert_eq!(inserted, 1);
+    let (application, contested) = (connect(&config).await, key("contested"));
+    application.batch_execute("BEGIN").await.unwrap();
+    insert(&store, &application, &config.schema, &contested).await;
     // Several, so that those that come while the first was set aside are set aside too.
-    let locking: Vec<_> = (0..64)
-        .map(|_| {
-            let store = store.clone();
-            tokio::spawn(async move { store.lock(&contested, &fingerprint(), &claim()).await })
-        })
-        .collect();
+    let locking = callers(&store, contested, 64);
     let slowest = slowest_of_others(&store, OPEN).await;
     assert!(locking.iter().all(|locking| !locking.is_finished()), "nobody knows yet whose key it is");
-    transaction.rollback().await.unwrap();
-    let mut acquired = 0;
-    for locking in locking {
-        match locking.await.unwrap().unwrap() {
-            LockAnswer::Acquired(_) => acquired += 1,
-            LockAnswer::InProgress { .. } => {}
-            other => panic!("{other:?}"),
-        }
-    }
-    assert_eq!(acquired, 1);
+    application.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(holders(locking).await, (1, 0));
     assert!(slowest < OPEN / 2, "another key waited {slowest:?}");
 }
 
@@ -111,6 +94,93 @@ async fn a_locked_table_is_waited_for_without_more_connections() {
     assert!(matches!(locking.await.unwrap().unwrap(), LockAnswer::Acquired(_)));
     // Four of the store's at most, some that are about to be cancelled, and the application's two.
     assert!(waiting <= 12, "{waiting} connections");
+}
+
+#[tokio::test]
+async fn thousands_who_wait_for_one_key_hold_up_nobody_else() {
+    for inserted in [false, true] {
+        let config = config().await;
+        let store = open(&config).await;
+        let (application, contested) = (connect(&config).await, key("contested"));
+        application.batch_execute("BEGIN").await.unwrap();
+        if inserted {
+            insert(&store, &application, &config.schema, &contested).await;
+        } else {
+            let brief = Claim { lease: Duration::from_millis(1), ..claim() };
+            drop(lock(&store, &contested, &brief).await);
+            let select = format!("SELECT FROM {}.records FOR UPDATE", config.schema);
+            assert_eq!(application.query(&select, &[]).await.unwrap().len(), 1);
+        }
+        let locking = callers(&store, contested, 10_000);
+        let slowest = slowest_of_others(&store, OPEN).await;
+        application.batch_execute("ROLLBACK").await.unwrap();
+        let (acquired, refused) = holders(locking).await;
+        assert_eq!(acquired, 1, "inserted: {inserted}");
+        assert!(refused > 0, "inserted: {inserted}: somebody has to give way");
+        assert!(slowest < OPEN / 2, "inserted: {inserted}: another key waited {slowest:?}");
+    }
+}
+
+/// Each of them takes the server some time to find out that it is still in hand.
+#[tokio::test]
+async fn a_key_that_is_free_again_does_not_wait_behind_many_that_are_not() {
+    let mut config = config().await;
+    config.call_timeout = Duration::from_secs(20);
+    let store = open(&config).await;
+    let (application, others) = (connect(&config).await, connect(&config).await);
+    let contested = key("contested");
+    for client in [&application, &others] {
+        client.batch_execute("BEGIN").await.unwrap();
+    }
+    insert(&store, &application, &config.schema, &contested).await;
+    let mut locking = Vec::new();
+    for number in 0..40 {
+        let key = key(format!("still in hand {number}"));
+        insert(&store, &others, &config.schema, &key).await;
+        locking.extend(callers(&store, key, 20));
+    }
+    let locking_contested = callers(&store, contested, 20);
+    // They are all asked about by the lane of those that were set aside.
+    sleep(OPEN).await;
+    application.batch_execute("ROLLBACK").await.unwrap();
+    let free = Instant::now();
+    assert_eq!(holders(locking_contested).await, (1, 0));
+    let waited = free.elapsed();
+    assert!(locking.iter().all(|locking| !locking.is_finished()), "nobody knows yet whose keys they are");
+    others.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(holders(locking).await, (40, 0));
+    assert!(waited < OPEN / 2, "it waited {waited:?}");
+}
+
+/// Inserts a record in the application's transaction, with a copy of another one's columns.
+async fn insert(store: &PostgresStore, application: &Client, schema: &str, key: &Key) {
+    let model = crate::support::key("model");
+    drop(store.lock(&model, &fingerprint(), &claim()).await.unwrap());
+    let insert = format!(
+        "INSERT INTO {schema}.records SELECT sequence, attempt, expires_at, sweep_at, lease_until, retention, completed_at,
+             step, state, waited, $1, owner, fingerprint, body FROM {schema}.records WHERE key = $2"
+    );
+    let keys = [key, &model].map(|key| &key.storage_key()[..]);
+    assert_eq!(application.execute(&insert, &[&keys[0], &keys[1]]).await.unwrap(), 1);
+}
+
+/// So many who want to lock this key.
+fn callers(store: &PostgresStore, key: Key, number: usize) -> Vec<JoinHandle<Result<LockAnswer>>> {
+    locks(store, key, (0..number).map(|_| (fingerprint(), claim())))
+}
+
+/// How many of them acquired their key, and how many were refused since too many wait for it.
+async fn holders(locking: Vec<JoinHandle<Result<LockAnswer>>>) -> (usize, usize) {
+    let (mut acquired, mut refused) = (0, 0);
+    for answer in answers(locking).await {
+        match answer {
+            Ok(LockAnswer::Acquired(_)) => acquired += 1,
+            Ok(LockAnswer::InProgress { .. }) => {}
+            Err(error) if error.kind() == ErrorKind::Unavailable => refused += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    (acquired, refused)
 }
 
 /// Locks and completes other keys for as long, and gives the longest that one of them took.

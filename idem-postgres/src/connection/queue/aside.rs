@@ -2,6 +2,7 @@
 
 use tokio::sync::mpsc;
 
+use super::crowd::{MOST_IN_HAND, too_many};
 use super::entry::Entry;
 use super::keys::Keys;
 use crate::batch::Batch;
@@ -26,9 +27,13 @@ impl<B: Batch> Aside<B> {
         self.keys.has(entry.storage_key())
     }
 
-    /// Sets a call aside, and gives it back where there is no room for it.
+    /// Sets a call aside, or refuses it where too many on its key were. Gives it back where there is no room for it.
     pub(super) fn take(&self, mut entry: Entry<B>) -> Option<Entry<B>> {
-        entry.set_aside = Some(self.keys.set_aside(*entry.storage_key()));
+        entry.set_aside = self.keys.set_aside(*entry.storage_key(), MOST_IN_HAND);
+        if entry.set_aside.is_none() {
+            entry.give_up(too_many());
+            return None;
+        }
         match self.entries.try_send(entry) {
             Ok(()) => None,
             Err(

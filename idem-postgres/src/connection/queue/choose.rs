@@ -13,8 +13,8 @@ const MAX_BYTES: usize = 4 << 20;
 /// Those that go now, and those that go later in the order of their calls.
 ///
 /// Those that go are in the order of keys, so that two batches never wait for each other in a circle. Of each key the first
-/// is sent, and of at most `max_calls` keys. Where calls on a key are [shared](Batch::SHARED), the others follow the first
-/// and have no part in the statement; elsewhere they go later.
+/// is sent, and of at most `max_calls` keys: those that have waited longest. Where calls on a key are
+/// [shared](Batch::SHARED), the others follow the first and have no part in the statement; elsewhere they go later.
 pub(super) fn choose<B: Batch>(
     entries: impl Iterator<Item = Entry<B>>,
     max_calls: usize,
@@ -26,7 +26,12 @@ pub(super) fn choose<B: Batch>(
     let mut pauses: HashMap<StorageKey, Instant> = HashMap::new();
     let mut bytes = 0;
     let mut full = false;
-    for mut entry in entries.filter(|entry| entry.is_wanted(now)) {
+    let mut wanted: Vec<_> = entries.filter(|entry| entry.is_wanted(now)).collect();
+    if B::SHARED {
+        // Those that are sent again and again leave room for the others. Elsewhere it is their order that counts.
+        wanted.sort_by_key(|entry| entry.not_before);
+    }
+    for mut entry in wanted {
         if let Some(not_before) = pauses.get(entry.storage_key()) {
             // Not before the call that was sent already, and waits to be sent again.
             entry.not_before = entry.not_before.max(*not_before);
@@ -44,11 +49,13 @@ pub(super) fn choose<B: Batch>(
             Err(at) => {
                 let size = entry.call.size();
                 // Once there was no room for one, the next ones go later as well: none overtakes another on its key.
-                full |= !batch.is_empty() && (batch.len() >= max_calls || bytes + size > MAX_BYTES);
+                full |= !batch.is_empty()
+                    && (batch.len() >= max_calls || bytes + size > MAX_BYTES || entry.goes_alone);
                 if full {
                     later.push(entry);
                 } else {
                     bytes += size;
+                    full = entry.goes_alone;
                     batch.insert(at, entry);
                 }
             }
@@ -113,6 +120,25 @@ mod tests {
         let mut waiting = Waiting::<false>::on("abc");
         waiting.entries[0].call.size = 2 * MAX_BYTES;
         assert_eq!(waiting.choose(10), ("a0".into(), "12".into()));
+    }
+
+    #[test]
+    fn a_call_that_goes_alone_takes_none_but_its_followers_along() {
+        for (alone, chosen) in [(0, ("a02", "13")), (1, ("a02", "13"))] {
+            let mut waiting = Waiting::<true>::on("abac");
+            waiting.entries[alone].goes_alone = true;
+            assert_eq!(waiting.choose(10), (chosen.0.into(), chosen.1.into()));
+        }
+    }
+
+    #[test]
+    fn keys_that_have_waited_longest_go_first() {
+        let mut waiting = Waiting::<true>::on("abab");
+        waiting.now += LONG;
+        waiting.entries.iter_mut().for_each(|entry| entry.deadline += LONG);
+        waiting.entries[0].not_before += LONG / 2;
+        waiting.entries[2].not_before += LONG / 2;
+        assert_eq!(waiting.choose(1), ("b13".into(), "02".into()));
     }
 
     #[test]

@@ -21,6 +21,10 @@ pub(super) struct Entry<B: Batch> {
     /// Not before: it was sent, without an answer.
     pub(super) not_before: Instant,
     pub(super) answer: oneshot::Sender<Result<B::Answer>>,
+    /// Whether one of those that it was sent with was refused, perhaps this one.
+    pub(super) goes_alone: bool,
+    /// Whether another transaction had its record in hand when it was sent last.
+    pub(super) in_hand: bool,
     /// While other calls on its key are to go the same way.
     pub(super) set_aside: Option<SetAside>,
     /// Whether a connection failed it: from then on it may have been carried out.
@@ -36,6 +40,8 @@ impl<B: Batch> Entry<B> {
             deadline,
             not_before: Instant::now(),
             answer,
+            goes_alone: false,
+            in_hand: false,
             set_aside: None,
             effect_unknown: false,
             resent: 0,
@@ -45,15 +51,36 @@ impl<B: Batch> Entry<B> {
     /// The same call, after this failure.
     pub(super) fn after(mut self, failure: &Failure) -> Self {
         self.effect_unknown |= failure.then == Then::Reconnect;
+        self.in_hand = false;
         self.again()
     }
 
     /// Ends it: sending it again does not help.
     pub(super) fn refuse(self, failure: &Failure) {
-        let error = failure.error(Operation::Lock);
-        let unknown = || Error::new(ErrorKind::Timeout, Operation::Lock, failure.message.clone());
+        self.give_up(failure.error(Operation::Lock));
+    }
+
+    /// Ends it with this error, or, where it may have been carried out, with one that says no more than that.
+    pub(super) fn give_up(self, error: Error) {
+        let error = if self.effect_unknown {
+            Error::new(ErrorKind::Timeout, Operation::Lock, error.message())
+        } else {
+            error
+        };
         // Nobody is there any more when the caller gave up.
-        let _ = self.answer.send(Err(if self.effect_unknown { unknown() } else { error }));
+        let _ = self.answer.send(Err(error));
+    }
+
+    /// The same call, later, in a statement of its own.
+    pub(super) fn alone(mut self) -> Self {
+        self.goes_alone = true;
+        self.again()
+    }
+
+    /// The same call, later, since another transaction has its record in hand.
+    pub(super) fn once_free(mut self) -> Self {
+        self.in_hand = true;
+        self.again()
     }
 
     /// The same call, later: at once the first time, then after pauses that double.

@@ -21,9 +21,15 @@ impl Keys {
         self.calls().contains_key(key)
     }
 
-    pub(super) fn set_aside(&self, key: StorageKey) -> SetAside {
-        *self.calls().entry(key).or_default() += 1;
-        SetAside { keys: self.clone(), key }
+    /// Counts one more call on this key, unless it has `most`.
+    pub(super) fn set_aside(&self, key: StorageKey, most: usize) -> Option<SetAside> {
+        let mut calls = self.calls();
+        let number = calls.entry(key).or_default();
+        if *number >= most {
+            return None;
+        }
+        *number += 1;
+        Some(SetAside { keys: self.clone(), key })
     }
 
     fn calls(&self) -> MutexGuard<'_, HashMap<StorageKey, usize>> {

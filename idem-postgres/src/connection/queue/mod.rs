@@ -2,6 +2,7 @@
 
 mod aside;
 mod choose;
+mod crowd;
 mod entry;
 mod keys;
 mod sender;
@@ -24,6 +25,8 @@ use crate::batch::Batch;
 const WAITING: usize = 4_096;
 /// Calls of one statement, each on a key of its own. The function `notify` counts on no more than 120 keys.
 const MAX_CALLS: usize = 120;
+/// Calls of one statement whose keys may be in hand, each of which may then take a millisecond.
+const MAX_CALLS_APART: usize = 32;
 
 /// Calls of one kind on their way to the server. A lone call waits for nobody: it is sent at once.
 #[derive(Debug)]
@@ -38,7 +41,7 @@ pub(crate) struct Queue<B: Batch> {
 pub(crate) struct Lanes {
     /// For calls that come together.
     pub(crate) link: Arc<Link>,
-    /// For those that may have to wait for a transaction of somebody else, one at a time.
+    /// For those that may have to wait for a transaction of somebody else.
     pub(crate) aside: Arc<Link>,
     pub(crate) call_timeout: Duration,
     pub(crate) response_timeout: Duration,
@@ -54,16 +57,21 @@ impl<B: Batch> Queue<B> {
         let (entries, waiting) = mpsc::channel(WAITING);
         let (to_aside, waiting_aside) = mpsc::channel(WAITING);
         let last_failure = LastFailure::default();
-        let sender = |link, max_calls, aside| Sender {
+        let sender = |link, statement, max_calls, aside| Sender {
             link,
-            statement: B::statement(schema),
+            statement,
             max_calls,
             aside,
             response_timeout: lanes.response_timeout,
             last_failure: last_failure.clone(),
         };
-        tokio::spawn(sender(lanes.link, MAX_CALLS, Some(Aside::new(to_aside))).run(waiting));
-        tokio::spawn(sender(lanes.aside, 1, None).run(waiting_aside));
+        let (together, aside) = (B::statement(schema), Some(Aside::new(to_aside)));
+        tokio::spawn(sender(lanes.link, together, MAX_CALLS, aside).run(waiting));
+        let (apart, max_calls) = match B::statement_apart(schema) {
+            Some(apart) => (apart, MAX_CALLS_APART),
+            None => (B::statement(schema), 1),
+        };
+        tokio::spawn(sender(lanes.aside, apart, max_calls, None).run(waiting_aside));
         Self { entries, last_failure, call_timeout: lanes.call_timeout }
     }
 

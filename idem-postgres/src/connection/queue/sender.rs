@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::aside::Aside;
 use super::choose::choose;
+use super::crowd::{MOST_IN_HAND, thin_out};
 use super::entry::Entry;
 use super::{LastFailure, Link, MAX_CALLS, WAITING};
 use crate::batch::{Batch, StorageKey};
@@ -43,6 +44,7 @@ impl<B: Batch> Sender<B> {
                 later = self.send(batch).await;
             }
             later.append(&mut rest);
+            thin_out(&mut later, MOST_IN_HAND);
         }
     }
 
@@ -89,7 +91,7 @@ impl<B: Batch> Sender<B> {
             Ok(answers) => self.answer(batch, answers),
             Err(Failure { then: Then::Refuse(_), .. }) if keys > 1 => {
                 // Which of them is refused shows when each goes alone.
-                self.set_aside(batch, |_, _| true).into_iter().map(Entry::again).collect()
+                self.set_aside(batch.into_iter().map(Entry::alone).collect(), |_, _| true)
             }
             Err(failure @ Failure { then: Then::Refuse(_), .. }) => {
                 for entry in batch {
@@ -118,7 +120,7 @@ impl<B: Batch> Sender<B> {
             let others = iter::from_fn(|| batch.next_if(|entry| *entry.storage_key() == key));
             let Some(answer) = answers.remove(&key) else {
                 self.last_failure.note("another transaction has the record in hand");
-                unanswered.extend(iter::once(first).chain(others).map(Entry::again));
+                unanswered.extend(iter::once(first).chain(others).map(Entry::once_free));
                 continue;
             };
             for entry in others {
