@@ -6,17 +6,19 @@
 //! once of sqlx.
 //!
 //! `payment` is a payment in a transaction of the application that also completes its key, beside a payment in a
-//! transaction that also writes a row of keys of the application's own.
+//! transaction that also writes a row of keys of the application's own. `in_hand` is what callers of other keys notice of a
+//! transaction that stays open with a key in hand.
 
 mod bare;
+mod in_hand;
 mod payment;
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use idem_benches::{Backend, Bar, Baseline, Figure, Result, Rows, Session, Workload, run};
-use idem_core::Store;
+use idem_benches::{Backend, Bar, Baseline, Figure, LEASE, RETENTION, Result, Rows, Session, Workload, run};
+use idem_core::{Claim, Fingerprint, Owner, Store};
 use idem_postgres::{PostgresConfig, PostgresStore};
 use idem_servers::postgres::{Node, Server};
 
@@ -37,6 +39,7 @@ async fn bench(session: &mut Session) -> Result<()> {
     let postgres = Postgres { node: server.node() };
     let mut figures = figures(&session.measure("postgres", &postgres, &session.plan).await?);
     figures.extend(payment::measure(&postgres, session).await?);
+    figures.extend(in_hand::measure(&postgres, session).await?);
     session.must_hold("postgres", figures)
 }
 
@@ -67,6 +70,14 @@ impl Backend for Postgres {
             Baseline { name: "sqlx", raw: Bare::on(Pool::sqlx(&self.node).await?, "bare_sqlx").await? },
         ])
     }
+}
+
+fn fingerprint() -> Fingerprint {
+    Fingerprint::from_bytes([7; 32])
+}
+
+fn claim() -> Result<Claim> {
+    Ok(Claim { owner: Owner::random()?, lease: LEASE, retention: RETENTION })
 }
 
 fn figures(all: &[Rows]) -> Vec<Figure> {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use idem_benches::{Bar, Figure, Fresh, LEASE, RETENTION, Result, Session, median};
-use idem_core::{Claim, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Store as _, Transacted};
+use idem_benches::{Bar, Figure, Fresh, Result, Session, median};
+use idem_core::{Key, Lease, LockAnswer, Outcome, Store as _, Transacted};
 use idem_postgres::PostgresStore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{KIB, Postgres};
+use super::{KIB, Postgres, claim, fingerprint};
 use crate::bare::Pool;
 
 const CALLERS: [usize; 4] = [1, 8, 64, 512];
@@ -170,20 +170,15 @@ impl Desk {
         let mut connection = self.pool.get().await?;
         let pay = connection.prepare_cached(PAY).await?;
         let mut transaction = connection.transaction().await?;
-        let locked =
-            self.store.lock_in(&mut transaction, key, &Fingerprint::from_bytes([7; 32]), &claim()?).await?;
+        let locked = self.store.lock_in(&mut transaction, key, &fingerprint(), &claim()?).await?;
         let lease = acquired(locked)?;
         transaction.execute(&pay, &[]).await?;
         applied(&self.store.complete_and_commit(transaction, &lease, self.outcome.clone()).await?)
     }
 
     async fn lock(&self, key: &Key) -> Result<Lease> {
-        acquired(self.store.lock(key, &Fingerprint::from_bytes([7; 32]), &claim()?).await?)
+        acquired(self.store.lock(key, &fingerprint(), &claim()?).await?)
     }
-}
-
-fn claim() -> Result<Claim> {
-    Ok(Claim { owner: Owner::random()?, lease: LEASE, retention: RETENTION })
 }
 
 fn acquired(locked: LockAnswer) -> Result<Lease> {
