@@ -64,13 +64,20 @@ BEGIN
 END
 $$;
 
--- Keeps the store's clock at `p_now` or later, and the fence near it. Called by those that write, before they do.
+-- Keeps the store's clock at `p_now` or later. Called by those that write, before they do.
 CREATE FUNCTION idem.advance_clock(p_now bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM setval('idem.clock', greatest(p_now, c.last_value)) FROM idem.clock AS c;
-    -- Sequences grow with time, so that they rise also across a restore of the database from elsewhere.
-    IF (SELECT last_value FROM idem.fence) < p_now - 1000000 AND idem.try_lock('idem.fence') THEN
-        -- Read again: whoever had the lock before has moved it.
+END
+$$;
+
+-- Keeps the fence near `p_now`, so that sequences rise also across a restore of the database from elsewhere. Called by those
+-- that give out sequences, before they do.
+CREATE FUNCTION idem.advance_fence(p_now bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    -- A number is taken since that takes less time than a look at the last one.
+    IF nextval('idem.fence') < p_now - 1000000 AND idem.try_lock('idem.fence') THEN
+        -- Whoever had the lock before may have moved it.
         PERFORM setval('idem.fence', p_now) FROM idem.fence WHERE last_value < p_now;
     END IF;
 END

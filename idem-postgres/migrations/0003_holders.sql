@@ -93,6 +93,57 @@ BEGIN
 END
 $$;
 
+-- As `complete`, of one key: without arrays it takes half the time. No row: ask again.
+--
+-- `p_in_transaction` waits for whoever has the record in hand, and takes a key that is completed already for a loss (answer
+-- 3). `nested` says whether it was done behind a savepoint, so that a commit may not be the whole transaction's.
+CREATE FUNCTION idem.complete_one(
+    p_key bytea, p_fingerprint bytea, p_sequence bigint, p_owner bytea, p_retention bigint, p_body bytea,
+    p_in_transaction boolean DEFAULT false
+) RETURNS TABLE (key bytea, answer smallint, nested boolean) LANGUAGE plpgsql
+SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_now bigint := idem.now_us();
+    v_waited boolean;
+BEGIN
+    PERFORM idem.advance_clock(v_now);
+    IF p_in_transaction THEN
+        PERFORM set_config('lock_timeout', '2s', true);
+    ELSE
+        PERFORM FROM idem.records AS r WHERE r.key = p_key FOR NO KEY UPDATE SKIP LOCKED;
+    END IF;
+    IF p_in_transaction OR FOUND THEN
+        UPDATE idem.records AS r SET
+            state = 3,
+            completed_at = v_now,
+            expires_at = greatest(v_now + p_retention, r.lease_until),
+            sweep_at = least(r.sweep_at, greatest(v_now + p_retention, r.lease_until)),
+            lease_until = NULL,
+            retention = NULL,
+            step = NULL,
+            body = p_body
+        WHERE r.key = p_key AND r.state = 1 AND r.sequence = p_sequence AND r.owner = p_owner
+            AND r.fingerprint = p_fingerprint AND r.expires_at > v_now
+        -- A row that is written behind a savepoint bears the number of the savepoint's transaction.
+        RETURNING r.key, 1, r.xmin <> pg_current_xact_id()::xid, r.waited INTO key, answer, nested, v_waited;
+    END IF;
+    IF FOUND THEN
+        IF v_waited THEN
+            PERFORM idem.notify(ARRAY[p_key]);
+        END IF;
+        RETURN NEXT;
+    ELSE
+        RETURN QUERY SELECT lost.key, lost.answer, false
+            FROM idem.why_lost(
+                ARRAY[p_key], ARRAY[p_fingerprint], ARRAY[p_sequence], ARRAY[p_owner], '{}', v_now,
+                CASE WHEN p_in_transaction THEN 3 ELSE 1 END::smallint
+            ) AS lost;
+    END IF;
+END
+$$;
+
 -- Renews leases, and with a step saves checkpoints: of those a step that is not higher than that on record changes
 -- nothing. `changed` says whether the record was written.
 CREATE FUNCTION idem.renew(

@@ -10,39 +10,17 @@
 CREATE FUNCTION idem.complete_in(
     p_key bytea, p_fingerprint bytea, p_sequence bigint, p_owner bytea, p_retention bigint, p_body bytea
 ) RETURNS boolean LANGUAGE plpgsql
-SET lock_timeout = '2s' SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 DECLARE
-    v_now bigint := idem.now_us();
-    v_nested boolean;
-    v_waited boolean;
     v_answer smallint;
+    v_nested boolean;
 BEGIN
-    UPDATE idem.records AS r SET
-        state = 3,
-        completed_at = v_now,
-        expires_at = greatest(v_now + p_retention, r.lease_until),
-        sweep_at = least(r.sweep_at, greatest(v_now + p_retention, r.lease_until)),
-        lease_until = NULL,
-        retention = NULL,
-        step = NULL,
-        body = p_body
-    WHERE r.key = p_key AND r.state = 1 AND r.sequence = p_sequence AND r.owner = p_owner
-        AND r.fingerprint = p_fingerprint AND r.expires_at > v_now
-    -- A row that is written behind a savepoint bears the number of the savepoint's transaction.
-    RETURNING r.xmin <> pg_current_xact_id()::xid, r.waited INTO v_nested, v_waited;
-    IF FOUND THEN
-        -- Not `advance_clock`, which would hold its advisory lock until the application's transaction ends.
-        PERFORM setval('idem.clock', greatest(v_now, c.last_value)) FROM idem.clock AS c;
-        IF v_waited THEN
-            PERFORM idem.notify(ARRAY[p_key]);
-        END IF;
+    SELECT done.answer, done.nested INTO v_answer, v_nested
+    FROM idem.complete_one(p_key, p_fingerprint, p_sequence, p_owner, p_retention, p_body, true) AS done;
+    IF v_answer = 1 THEN
         RETURN v_nested;
     END IF;
-    SELECT lost.answer INTO v_answer
-    FROM idem.why_lost(
-        ARRAY[p_key], ARRAY[p_fingerprint], ARRAY[p_sequence], ARRAY[p_owner], '{}', v_now, 3::smallint
-    ) AS lost;
     -- In a snapshot the record may be an older one than that of the lease, or lack a renewal.
     IF v_answer IS NULL OR current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
         AND v_answer NOT IN (3, 4, 6)
@@ -81,9 +59,8 @@ AS $$
 #variable_conflict use_column
 BEGIN
     FOR v_try IN 1..100 LOOP
-        RETURN QUERY SELECT * FROM idem.lock(
-            ARRAY[p_key], ARRAY[p_fingerprint], ARRAY[p_owner], ARRAY[p_lease], ARRAY[p_retention], ARRAY[p_body],
-            current_setting('lock_timeout')
+        RETURN QUERY SELECT * FROM idem.lock_one(
+            p_key, p_fingerprint, p_owner, p_lease, p_retention, p_body, current_setting('lock_timeout')
         );
         IF FOUND THEN
             RETURN;
