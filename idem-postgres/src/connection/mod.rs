@@ -3,12 +3,15 @@
 mod connector;
 mod link;
 mod listener;
+mod prepared;
 mod queue;
 mod refusal;
+mod session;
 #[cfg(feature = "tls")]
 mod tls;
 
 pub(crate) use connector::Connector;
-pub(crate) use link::Link;
+pub(crate) use link::{Connection, Link};
 pub(crate) use listener::Listener;
+pub(crate) use prepared::Parameter;
 pub(crate) use queue::{Lanes, Queue};

@@ -106,7 +106,7 @@ impl PostgresStore {
 
 /// Creates the schema where that is asked for, and refuses one that this code does not work with.
 async fn prepare(connector: &Connector, config: &PostgresConfig) -> Result<()> {
-    let mut client = connector.connect(|_| {}).await.map_err(unavailable)?;
+    let mut client = connector.connect(|_| {}).await.map_err(unavailable)?.client;
     if config.migrate {
         schema::migrate(&mut client, &config.schema).await?;
     }
