@@ -14,6 +14,7 @@ use tokio_postgres::config::{ChannelBinding, SslMode as Negotiation, TargetSessi
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Socket};
 
+use super::cancel;
 use super::refusal;
 use super::session::{self, Mark, Session};
 #[cfg(feature = "tls")]
@@ -41,10 +42,18 @@ struct Inner {
 pub(crate) struct Opened {
     pub(crate) client: Client,
     pub(crate) session: Session,
+    /// Which server was reached, for [`Connector::cancel`].
+    pub(crate) login: Config,
 }
 
-/// A connection that nobody drives yet, and what its session was marked by, where that was let through.
-type LoggedIn = (Client, Messages, Option<Mark>);
+/// A connection that nobody drives yet.
+struct LoggedIn {
+    client: Client,
+    messages: Messages,
+    /// What its session was marked by, where that was let through.
+    mark: Option<Mark>,
+    login: Config,
+}
 
 /// What the server says unasked. Whoever polls it drives the connection.
 type Messages =
@@ -67,7 +76,7 @@ impl Connector {
         &self,
         mut hear: impl FnMut(AsyncMessage) + Send + 'static,
     ) -> Result<Opened, Failure> {
-        let (client, mut messages, mark) = self.first().await?;
+        let LoggedIn { client, mut messages, mark, login } = self.first().await?;
         tokio::spawn(async move {
             loop {
                 match poll_fn(&mut messages).await {
@@ -80,26 +89,30 @@ impl Connector {
                 }
             }
         });
-        let Some(mark) = mark else { return Ok(Opened { client, session: Session::Lent }) };
+        let Some(mark) = mark else { return Ok(Opened { client, session: Session::Lent, login }) };
         let limit = self.0.limit;
         let session = timeout(limit, mark.session(&client)).await;
         let session = session.unwrap_or_else(|_| {
             Err(Failure::reconnect(format!("the server did not tell of its session within {limit:?}")))
         })?;
-        Ok(Opened { client, session })
+        Ok(Opened { client, session, login })
     }
 
-    /// Asks the server to stop what it does for `client`, as best it can.
-    pub(crate) async fn cancel(&self, client: &Client) {
+    /// Asks the server that was reached by `login` to stop what it does for `client`, as best it can.
+    pub(crate) async fn cancel(&self, client: &Client, login: &Config) {
         let token = client.cancel_token();
         let cancelled = async {
             #[cfg(feature = "tls")]
-            if let Some(tls) = &self.0.tls {
-                return Ok(token.cancel_query(tls.load().await?).await?);
-            }
-            Ok::<_, Failure>(token.cancel_query(NoTls).await?)
+            let tls = match &self.0.tls {
+                Some(tls) => Some(tls.load().await?),
+                None => None,
+            };
+            #[cfg(feature = "tls")]
+            return cancel::cancel(token, login, tls, self.0.limit).await;
+            #[cfg(not(feature = "tls"))]
+            cancel::cancel(token, login, self.0.limit).await
         };
-        let cancelled = timeout(self.0.limit * 2, cancelled).await;
+        let cancelled: Result<(), Failure> = cancelled.await;
         tracing::debug!(?cancelled, "a statement was given up");
     }
 
@@ -198,7 +211,8 @@ where
         connected => (connected, Some(mark)),
     };
     let (client, mut connection) = connected.map_err(refusal::of_login)?;
-    Ok((client, Box::new(move |context| connection.poll_message(context)), mark))
+    let messages = Box::new(move |context: &mut Context<'_>| connection.poll_message(context));
+    Ok(LoggedIn { client, messages, mark, login: login.clone() })
 }
 
 /// What no server could do. It may succeed later as long as one of them may.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Mutex;
-use tokio_postgres::{AsyncMessage, Client, Row};
+use tokio_postgres::{AsyncMessage, Client, Config, Row};
 
 use super::connector::{Connector, Opened};
 use super::prepared::{self, Parameter, Prepared};
@@ -26,6 +26,7 @@ pub(crate) struct Link {
 #[derive(Debug)]
 pub(crate) struct Connection {
     client: Client,
+    login: Config,
     unconfirmed: Arc<AtomicBool>,
     /// None where the session is not this connection's own.
     prepared: Option<Prepared>,
@@ -55,10 +56,10 @@ impl Link {
             }
             tracing::debug!(%notice, "the server says");
         };
-        let Opened { client, session } = self.connector.connect(hear).await?;
+        let Opened { client, session, login } = self.connector.connect(hear).await?;
         let prepared = (session == Session::Own).then(Prepared::default);
         let connection =
-            Arc::new(Connection { client, unconfirmed, prepared, outdated: AtomicBool::new(false) });
+            Arc::new(Connection { client, login, unconfirmed, prepared, outdated: AtomicBool::new(false) });
         *slot = Some(Arc::clone(&connection));
         Ok(connection)
     }
@@ -73,7 +74,7 @@ impl Link {
         if !failed.is_closed() {
             // Without it, each statement that waits for a lock or a standby would keep a connection of the server.
             let (connector, failed) = (self.connector.clone(), Arc::clone(failed));
-            tokio::spawn(async move { connector.cancel(&failed).await });
+            tokio::spawn(async move { connector.cancel(&failed.client, &failed.login).await });
         }
     }
 }

@@ -77,7 +77,7 @@ async fn listen(connector: &Connector, waiters: &Weak<Waiters>) -> Result<Sessio
             missed.store(true, Ordering::Release);
         }
     };
-    let Opened { client, session } = connector.connect(hear).await?;
+    let Opened { client, session, .. } = connector.connect(hear).await?;
     if session == Session::Lent {
         tracing::debug!("there are no notifications, since a pooler lends its sessions");
         return Ok(session);

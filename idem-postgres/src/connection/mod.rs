@@ -1,5 +1,6 @@
 //! Connections, and the queues of calls that share them.
 
+mod cancel;
 mod connector;
 mod link;
 mod listener;
