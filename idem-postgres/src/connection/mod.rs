@@ -11,8 +11,9 @@ mod session;
 #[cfg(feature = "tls")]
 mod tls;
 
-pub(crate) use connector::Connector;
+pub(crate) use connector::{Connector, Opened};
 pub(crate) use link::{Connection, Link};
 pub(crate) use listener::Listener;
 pub(crate) use prepared::Parameter;
 pub(crate) use queue::{Lanes, Queue};
+pub(crate) use session::Session;

@@ -66,3 +66,39 @@ pub(super) fn refuses_options(error: &tokio_postgres::Error) -> bool {
     let state = error.code().map(SqlState::code);
     state.is_some_and(|state| matches!(state, "08P01" | "0A000" | "22023" | "42501" | "42601" | "42704"))
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use idem_servers::postgres::shared_lone;
+    use tokio_postgres::NoTls;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_that_was_started_with_the_mark_is_own() {
+        let mark = Mark::random().unwrap();
+        let client = connect(mark.on(&login().await)).await;
+        assert_eq!(mark.session(&client).await.unwrap(), Session::Own);
+        assert_eq!(Mark::random().unwrap().session(&client).await.unwrap(), Session::Lent);
+    }
+
+    /// As a pooler does that gives each client what it has set, in whatever session.
+    #[tokio::test]
+    async fn a_session_in_which_the_mark_was_set_later_is_not_own() {
+        let mark = Mark::random().unwrap();
+        let client = connect(login().await).await;
+        client.batch_execute(&format!("SET {PARAMETER} = '{}'", mark.0)).await.unwrap();
+        assert_eq!(mark.session(&client).await.unwrap(), Session::Lent);
+    }
+
+    async fn login() -> Config {
+        shared_lone().await.uri().parse().unwrap()
+    }
+
+    async fn connect(login: Config) -> Client {
+        let (client, connection) = login.connect(NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+}

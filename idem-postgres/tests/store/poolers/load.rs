@@ -23,8 +23,8 @@ const NAMES: usize = 100;
 async fn stores_and_other_clients_share_a_few_sessions_and_each_gets_its_own_answers() {
     let pooled = Pooled::start().await;
     let _stores = open(&pooled.config).await;
-    let foreign: String = (0..NAMES).map(|name| format!("PREPARE s{name} AS SELECT {name};")).collect();
-    drop(pooled.in_each_session(&foreign).await);
+    let foreign: Vec<_> = (0..NAMES).map(|name| format!("PREPARE s{name} AS SELECT {name}")).collect();
+    drop(pooled.in_each_session(&foreign.join(";")).await);
     let table = format!("books_of_{}", pooled.config.schema);
     let admin = connect(&pooled.direct()).await;
     admin.batch_execute(&format!("CREATE TABLE {table} (cents bigint)")).await.unwrap();
