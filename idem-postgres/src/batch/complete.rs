@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use idem_core::{Effect, Key, Lease, Outcome, Result};
-use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::row::outcome_body;
-use super::{Batch, StorageKey, effects, micros, rows};
+use super::{Batch, StorageKey, effects, micros};
+use crate::connection::Connection;
 use crate::error::Failure;
 
 /// A key to be completed.
@@ -42,7 +42,7 @@ impl Batch for Complete {
     }
 
     async fn send(
-        client: &Client,
+        connection: &Connection,
         statement: &str,
         calls: &[&Self],
     ) -> Result<HashMap<StorageKey, Result<Effect>>, Failure> {
@@ -58,6 +58,6 @@ impl Batch for Complete {
             (&retentions, Type::INT8_ARRAY),
             (&bodies, Type::BYTEA_ARRAY),
         ];
-        effects(&rows(client, statement, &parameters).await?)
+        effects(&connection.rows(statement, &parameters).await?)
     }
 }

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use idem_core::record::Record;
 use idem_core::{Key, Result};
-use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::row::record;
-use super::{Batch, StorageKey, key_of, rows};
+use super::{Batch, StorageKey, key_of};
+use crate::connection::Connection;
 use crate::error::Failure;
 
 /// A key whose record is wanted.
@@ -34,12 +34,12 @@ impl Batch for Get {
     }
 
     async fn send(
-        client: &Client,
+        connection: &Connection,
         statement: &str,
         calls: &[&Self],
     ) -> Result<HashMap<StorageKey, Result<Option<Record>>>, Failure> {
         let keys: Vec<&[u8]> = calls.iter().map(|call| &call.0.storage_key()[..]).collect();
-        let rows = rows(client, statement, &[(&keys, Type::BYTEA_ARRAY)]).await?;
+        let rows = connection.rows(statement, &[(&keys, Type::BYTEA_ARRAY)]).await?;
         let mut records: HashMap<_, _> = calls.iter().map(|call| (*call.0.storage_key(), Ok(None))).collect();
         for row in &rows {
             let key = key_of(row)?;

@@ -8,11 +8,11 @@ use idem_core::clock::Timestamp;
 use idem_core::error::Operation;
 use idem_core::record::{Completion, Locked, Record, State};
 use idem_core::{Claim, Fingerprint, Key, Result};
-use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::row::{Cells, Columns, Content, locked_body};
-use super::{Batch, StorageKey, damaged, key_of, micros, rows};
+use super::{Batch, StorageKey, damaged, key_of, micros};
+use crate::connection::Connection;
 use crate::error::Failure;
 
 /// A key to be locked.
@@ -70,7 +70,7 @@ impl Batch for Lock {
     }
 
     async fn send(
-        client: &Client,
+        connection: &Connection,
         statement: &str,
         calls: &[&Self],
     ) -> Result<HashMap<StorageKey, Result<Found>>, Failure> {
@@ -80,19 +80,19 @@ impl Batch for Lock {
         let leases: Vec<i64> = calls.iter().map(|call| micros(call.claim.lease)).collect();
         let retentions: Vec<i64> = calls.iter().map(|call| micros(call.claim.retention)).collect();
         let bodies: Vec<&[u8]> = calls.iter().map(|call| &call.body[..]).collect();
-        let rows = rows(
-            client,
-            statement,
-            &[
-                (&keys, Type::BYTEA_ARRAY),
-                (&fingerprints, Type::BYTEA_ARRAY),
-                (&owners, Type::BYTEA_ARRAY),
-                (&leases, Type::INT8_ARRAY),
-                (&retentions, Type::INT8_ARRAY),
-                (&bodies, Type::BYTEA_ARRAY),
-            ],
-        )
-        .await?;
+        let rows = connection
+            .rows(
+                statement,
+                &[
+                    (&keys, Type::BYTEA_ARRAY),
+                    (&fingerprints, Type::BYTEA_ARRAY),
+                    (&owners, Type::BYTEA_ARRAY),
+                    (&leases, Type::INT8_ARRAY),
+                    (&retentions, Type::INT8_ARRAY),
+                    (&bodies, Type::BYTEA_ARRAY),
+                ],
+            )
+            .await?;
         rows.iter()
             .map(|row| {
                 let key = key_of(row)?;

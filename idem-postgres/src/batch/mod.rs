@@ -13,9 +13,10 @@ use std::fmt::Debug;
 
 use idem_core::error::Operation;
 use idem_core::{Effect, Error, ErrorKind, Key, Lease, LostReason, Result};
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
 
+use crate::connection::{Connection, Parameter};
 use crate::error::Failure;
 
 pub(crate) use complete::Complete;
@@ -60,16 +61,10 @@ pub(crate) trait Batch: Debug + Sized + Send + Sync + 'static {
 
     /// Sends `calls`, each on a key of its own. A key that is missing in the answer was not decided.
     fn send(
-        client: &Client,
+        connection: &Connection,
         statement: &str,
         calls: &[&Self],
     ) -> impl Future<Output = Result<HashMap<StorageKey, Result<Self::Answer>>, Failure>> + Send;
-}
-
-type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
-
-async fn rows(client: &Client, statement: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Failure> {
-    Ok(client.query_typed(statement, parameters).await?)
 }
 
 fn key_of(row: &Row) -> Result<StorageKey, Failure> {

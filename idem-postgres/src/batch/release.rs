@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use idem_core::{Effect, Key, Lease, Result};
-use tokio_postgres::Client;
 
-use super::{Batch, Holders, StorageKey, effects, rows};
+use super::{Batch, Holders, StorageKey, effects};
+use crate::connection::Connection;
 use crate::error::Failure;
 
 /// A key to be released.
@@ -24,11 +24,11 @@ impl Batch for Release {
     }
 
     async fn send(
-        client: &Client,
+        connection: &Connection,
         statement: &str,
         calls: &[&Self],
     ) -> Result<HashMap<StorageKey, Result<Effect>>, Failure> {
         let holders = Holders::of(calls.iter().map(|call| &call.0));
-        effects(&rows(client, statement, &holders.parameters()).await?)
+        effects(&connection.rows(statement, &holders.parameters()).await?)
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use idem_core::record::Checkpoint;
 use idem_core::{Effect, Key, Lease, Result};
-use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::row::{checkpoint_body, stored_step};
-use super::{Batch, Holders, StorageKey, effect_of, key_of, micros, rows};
+use super::{Batch, Holders, StorageKey, effect_of, key_of, micros};
+use crate::connection::Connection;
 use crate::error::Failure;
 
 /// A lease to be renewed, perhaps with a checkpoint.
@@ -56,7 +56,7 @@ impl Batch for Renew {
     }
 
     async fn send(
-        client: &Client,
+        connection: &Connection,
         statement: &str,
         calls: &[&Self],
     ) -> Result<HashMap<StorageKey, Result<Renewed>>, Failure> {
@@ -77,7 +77,7 @@ impl Batch for Renew {
             (&steps as _, Type::INT8_ARRAY),
             (&bodies as _, Type::BYTEA_ARRAY),
         ];
-        let rows = rows(client, statement, &parameters).await?;
+        let rows = connection.rows(statement, &parameters).await?;
         rows.iter()
             .map(|row| {
                 let changed = row.try_get("changed")?;

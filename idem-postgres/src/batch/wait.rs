@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use idem_core::{Key, Result};
-use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-use super::{Batch, StorageKey, rows};
+use super::{Batch, StorageKey};
+use crate::connection::Connection;
 use crate::error::Failure;
 
 /// A key whose end of the lease is to be notified.
@@ -31,12 +31,12 @@ impl Batch for Wait {
     }
 
     async fn send(
-        client: &Client,
+        connection: &Connection,
         statement: &str,
         calls: &[&Self],
     ) -> Result<HashMap<StorageKey, Result<()>>, Failure> {
         let keys: Vec<&[u8]> = calls.iter().map(|call| &call.0.storage_key()[..]).collect();
-        rows(client, statement, &[(&keys, Type::BYTEA_ARRAY)]).await?;
+        connection.rows(statement, &[(&keys, Type::BYTEA_ARRAY)]).await?;
         Ok(calls.iter().map(|call| (*call.0.storage_key(), Ok(()))).collect())
     }
 }

@@ -14,7 +14,9 @@ use tokio_postgres::config::{ChannelBinding, SslMode as Negotiation, TargetSessi
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Socket};
 
+use super::cancel;
 use super::refusal;
+use super::session::{self, Mark, Session};
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use crate::config::address::Address;
@@ -33,6 +35,24 @@ struct Inner {
     tls: Option<Tls>,
     /// For a socket, and again for TLS and logging in.
     limit: Duration,
+}
+
+/// A connection that is logged in.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) client: Client,
+    pub(crate) session: Session,
+    /// Which server was reached, for [`Connector::cancel`].
+    pub(crate) login: Config,
+}
+
+/// A connection that nobody drives yet.
+struct LoggedIn {
+    client: Client,
+    messages: Messages,
+    /// What its session was marked by, where that was let through.
+    mark: Option<Mark>,
+    login: Config,
 }
 
 /// What the server says unasked. Whoever polls it drives the connection.
@@ -55,8 +75,8 @@ impl Connector {
     pub(crate) async fn connect(
         &self,
         mut hear: impl FnMut(AsyncMessage) + Send + 'static,
-    ) -> Result<Client, Failure> {
-        let (client, mut messages) = self.first().await?;
+    ) -> Result<Opened, Failure> {
+        let LoggedIn { client, mut messages, mark, login } = self.first().await?;
         tokio::spawn(async move {
             loop {
                 match poll_fn(&mut messages).await {
@@ -69,25 +89,35 @@ impl Connector {
                 }
             }
         });
-        Ok(client)
+        let Some(mark) = mark else { return Ok(Opened { client, session: Session::Lent, login }) };
+        let limit = self.0.limit;
+        let session = timeout(limit, mark.session(&client)).await;
+        let session = session.unwrap_or_else(|_| {
+            Err(Failure::reconnect(format!("the server did not tell of its session within {limit:?}")))
+        })?;
+        Ok(Opened { client, session, login })
     }
 
-    /// Asks the server to stop what it does for `client`, as best it can.
-    pub(crate) async fn cancel(&self, client: &Client) {
+    /// Asks the server that was reached by `login` to stop what it does for `client`, as best it can.
+    pub(crate) async fn cancel(&self, client: &Client, login: &Config) {
         let token = client.cancel_token();
         let cancelled = async {
             #[cfg(feature = "tls")]
-            if let Some(tls) = &self.0.tls {
-                return Ok(token.cancel_query(tls.load().await?).await?);
-            }
-            Ok::<_, Failure>(token.cancel_query(NoTls).await?)
+            let tls = match &self.0.tls {
+                Some(tls) => Some(tls.load().await?),
+                None => None,
+            };
+            #[cfg(feature = "tls")]
+            return cancel::cancel(token, login, tls, self.0.limit).await;
+            #[cfg(not(feature = "tls"))]
+            cancel::cancel(token, login, self.0.limit).await
         };
-        let cancelled = timeout(self.0.limit * 2, cancelled).await;
+        let cancelled: Result<(), Failure> = cancelled.await;
         tracing::debug!(?cancelled, "a statement was given up");
     }
 
     /// A connection to the first server that takes writes.
-    async fn first(&self) -> Result<(Client, Messages), Failure> {
+    async fn first(&self) -> Result<LoggedIn, Failure> {
         let mut failures = Vec::new();
         for (server, login) in &self.0.servers {
             match self.open(server, login).await {
@@ -100,7 +130,7 @@ impl Connector {
         Err(together(&failures))
     }
 
-    async fn open(&self, server: &Address, login: &Config) -> Result<(Client, Messages), Failure> {
+    async fn open(&self, server: &Address, login: &Config) -> Result<LoggedIn, Failure> {
         if server.is_socket() {
             return self.log_in(login).await;
         }
@@ -127,7 +157,7 @@ impl Connector {
     }
 
     /// Connects to one address, and logs in.
-    async fn log_in(&self, login: &Config) -> Result<(Client, Messages), Failure> {
+    async fn log_in(&self, login: &Config) -> Result<LoggedIn, Failure> {
         let logged_in = async {
             #[cfg(feature = "tls")]
             if let Some(tls) = self.0.tls.as_ref().filter(|_| login.get_ssl_mode() != Negotiation::Disable) {
@@ -169,13 +199,20 @@ fn login(config: &PostgresConfig, server: &Address) -> Config {
     login
 }
 
-async fn driven<T>(login: &Config, tls: T) -> Result<(Client, Messages), Failure>
+async fn driven<T>(login: &Config, tls: T) -> Result<LoggedIn, Failure>
 where
-    T: MakeTlsConnect<Socket>,
+    T: MakeTlsConnect<Socket> + Clone,
     T::Stream: Send + 'static,
 {
-    let (client, mut connection) = login.connect(tls).await.map_err(refusal::of_login)?;
-    Ok((client, Box::new(move |context| connection.poll_message(context))))
+    let mark = Mark::random()?;
+    let (connected, mark) = match mark.on(login).connect(tls.clone()).await {
+        // Nothing of it is kept for the next connection: what stands behind an address may change at any time.
+        Err(error) if session::refuses_options(&error) => (login.connect(tls).await, None),
+        connected => (connected, Some(mark)),
+    };
+    let (client, mut connection) = connected.map_err(refusal::of_login)?;
+    let messages = Box::new(move |context: &mut Context<'_>| connection.poll_message(context));
+    Ok(LoggedIn { client, messages, mark, login: login.clone() })
 }
 
 /// What no server could do. It may succeed later as long as one of them may.

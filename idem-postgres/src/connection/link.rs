@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Mutex;
-use tokio_postgres::{AsyncMessage, Client};
+use tokio_postgres::{AsyncMessage, Client, Config, Row};
 
-use super::connector::Connector;
+use super::connector::{Connector, Opened};
+use super::prepared::{self, Parameter, Prepared};
+use super::session::Session;
 use crate::error::Failure;
 
 /// The function of the server in which a commit waits for its standbys. Unlike messages its name is never translated.
@@ -24,7 +26,12 @@ pub(crate) struct Link {
 #[derive(Debug)]
 pub(crate) struct Connection {
     client: Client,
+    login: Config,
     unconfirmed: Arc<AtomicBool>,
+    /// None where the session is not this connection's own.
+    prepared: Option<Prepared>,
+    /// Whether something prepared was refused, for which another connection is to take its place.
+    outdated: AtomicBool,
 }
 
 impl Link {
@@ -36,7 +43,7 @@ impl Link {
     /// The connection, opened anew where there is none. Those who ask meanwhile wait for the same one.
     pub(crate) async fn connection(&self) -> Result<Arc<Connection>, Failure> {
         let mut slot = self.connection.lock().await;
-        if let Some(connection) = slot.as_ref().filter(|connection| !connection.is_closed()) {
+        if let Some(connection) = slot.as_ref().filter(|connection| connection.is_fit()) {
             return Ok(Arc::clone(connection));
         }
         *slot = None;
@@ -49,7 +56,10 @@ impl Link {
             }
             tracing::debug!(%notice, "the server says");
         };
-        let connection = Arc::new(Connection { client: self.connector.connect(hear).await?, unconfirmed });
+        let Opened { client, session, login } = self.connector.connect(hear).await?;
+        let prepared = (session == Session::Own).then(Prepared::default);
+        let connection =
+            Arc::new(Connection { client, login, unconfirmed, prepared, outdated: AtomicBool::new(false) });
         *slot = Some(Arc::clone(&connection));
         Ok(connection)
     }
@@ -64,12 +74,36 @@ impl Link {
         if !failed.is_closed() {
             // Without it, each statement that waits for a lock or a standby would keep a connection of the server.
             let (connector, failed) = (self.connector.clone(), Arc::clone(failed));
-            tokio::spawn(async move { connector.cancel(&failed).await });
+            tokio::spawn(async move { connector.cancel(&failed.client, &failed.login).await });
         }
     }
 }
 
 impl Connection {
+    /// Sends one statement. `text` is one of the code's own: in a session of its own the server prepares it once.
+    pub(crate) async fn rows(&self, text: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Failure> {
+        if let Some(prepared) = self.prepared.as_ref().filter(|_| !self.is_outdated()) {
+            match prepared.rows(&self.client, text, parameters).await {
+                // Nothing was done, and nothing depends on what was prepared.
+                Err(error) if prepared::is_outdated(&error) => {
+                    tracing::debug!(%error, "the session is not what it was");
+                    self.outdated.store(true, Ordering::Release);
+                }
+                answered => return Ok(answered?),
+            }
+        }
+        Ok(self.client.query_typed(text, parameters).await?)
+    }
+
+    /// Whether more statements may be sent by it.
+    fn is_fit(&self) -> bool {
+        !self.client.is_closed() && !self.is_outdated()
+    }
+
+    fn is_outdated(&self) -> bool {
+        self.outdated.load(Ordering::Acquire)
+    }
+
     /// Whether a commit of this connection was told not to wait for its standbys any longer: it stands on this server, and
     /// they may not have it. Then so may be all that is answered since.
     pub(crate) fn is_unconfirmed(&self) -> bool {

@@ -9,7 +9,8 @@ use idem_core::backend::Waiters;
 use tokio::sync::mpsc;
 use tokio_postgres::AsyncMessage;
 
-use super::connector::Connector;
+use super::connector::{Connector, Opened};
+use super::session::Session;
 use crate::batch::StorageKey;
 use crate::error::Failure;
 
@@ -18,6 +19,8 @@ const CHANNEL: &str = "idem_settled";
 /// Notifications that were not looked at yet. When there are more, all waiters look.
 const WAITING: usize = 1_024;
 const PAUSE: Duration = Duration::from_secs(1);
+/// Before another look whether there is still a pooler. Whoever waits looks four times a second meanwhile.
+const POOLER_PAUSE: Duration = Duration::from_mins(1);
 
 /// One connection for the notifications of all callers that wait, opened for the first of them.
 #[derive(Debug)]
@@ -49,14 +52,21 @@ impl Listener {
 /// Listens until the store is dropped.
 async fn run(connector: Connector, waiters: Weak<Waiters>) {
     while waiters.strong_count() > 0 {
-        if let Err(failure) = listen(&connector, &waiters).await {
-            tracing::debug!(failure = failure.message, "there are no notifications for now");
-            tokio::time::sleep(PAUSE).await;
-        }
+        let pause = match listen(&connector, &waiters).await {
+            Ok(Session::Own) => continue,
+            Ok(Session::Lent) => POOLER_PAUSE,
+            Err(failure) => {
+                tracing::debug!(failure = failure.message, "there are no notifications for now");
+                PAUSE
+            }
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 
-async fn listen(connector: &Connector, waiters: &Weak<Waiters>) -> Result<(), Failure> {
+/// Listens until the store is dropped, and not at all in a session that is lent: whoever it is lent to next would hear what
+/// is for this store.
+async fn listen(connector: &Connector, waiters: &Weak<Waiters>) -> Result<Session, Failure> {
     let (heard, mut notifications) = mpsc::channel(WAITING);
     let overrun = Arc::new(AtomicBool::new(false));
     let missed = Arc::clone(&overrun);
@@ -67,15 +77,19 @@ async fn listen(connector: &Connector, waiters: &Weak<Waiters>) -> Result<(), Fa
             missed.store(true, Ordering::Release);
         }
     };
-    let client = connector.connect(hear).await?;
+    let Opened { client, session, .. } = connector.connect(hear).await?;
+    if session == Session::Lent {
+        tracing::debug!("there are no notifications, since a pooler lends its sessions");
+        return Ok(session);
+    }
     client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
     // What was completed before is not told any more.
-    let Some(all) = waiters.upgrade() else { return Ok(()) };
+    let Some(all) = waiters.upgrade() else { return Ok(session) };
     all.wake_all();
     drop(all);
     loop {
         let notification = tokio::time::timeout(PAUSE, notifications.recv()).await;
-        let Some(waiters) = waiters.upgrade() else { return Ok(()) };
+        let Some(waiters) = waiters.upgrade() else { return Ok(session) };
         if overrun.swap(false, Ordering::AcqRel) {
             waiters.wake_all();
         }

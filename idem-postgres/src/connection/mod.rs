@@ -1,14 +1,19 @@
 //! Connections, and the queues of calls that share them.
 
+mod cancel;
 mod connector;
 mod link;
 mod listener;
+mod prepared;
 mod queue;
 mod refusal;
+mod session;
 #[cfg(feature = "tls")]
 mod tls;
 
-pub(crate) use connector::Connector;
-pub(crate) use link::Link;
+pub(crate) use connector::{Connector, Opened};
+pub(crate) use link::{Connection, Link};
 pub(crate) use listener::Listener;
+pub(crate) use prepared::Parameter;
 pub(crate) use queue::{Lanes, Queue};
+pub(crate) use session::Session;

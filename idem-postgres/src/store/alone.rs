@@ -7,9 +7,9 @@ use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Expired, Key, Result};
 use tokio::time::timeout;
 use tokio_postgres::Row;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
-use crate::connection::Link;
+use crate::connection::{Link, Parameter};
 use crate::error::Failure;
 
 /// Removes records, by operators' calls and by the sweeper's.
@@ -46,15 +46,11 @@ impl Alone {
     }
 
     /// Sends one statement, once: who asks sends it again.
-    async fn ask(
-        &self,
-        statement: &str,
-        parameters: &[(&(dyn ToSql + Sync), Type)],
-        operation: Operation,
-    ) -> Result<Row> {
+    async fn ask(&self, statement: &str, parameters: &[Parameter<'_>], operation: Operation) -> Result<Row> {
         let asked = async {
             let connection = self.link.connection().await?;
-            Ok::<_, Failure>(connection.query_typed_one(statement, parameters).await?)
+            let row = connection.rows(statement, parameters).await?.pop();
+            row.ok_or_else(|| Failure::odd("the server gives no answer"))
         };
         let limit = self.call_timeout;
         let answer = timeout(limit, asked)

@@ -20,7 +20,7 @@ use super::alone::Alone;
 use super::sweep;
 use crate::batch::{Complete, Get, Lock, Release, Renew, Wait};
 use crate::config::postgres_config::PostgresConfig;
-use crate::connection::{Connector, Lanes, Link, Listener, Queue};
+use crate::connection::{Connector, Lanes, Link, Listener, Opened, Queue, Session};
 use crate::error::{Failure, Then};
 use crate::schema;
 
@@ -40,6 +40,8 @@ struct Inner {
     renewals: Queue<Renew>,
     releases: Queue<Release>,
     listener: Listener,
+    /// What the store found when it was opened.
+    session: Session,
 }
 
 impl PostgresStore {
@@ -56,7 +58,7 @@ impl PostgresStore {
     pub async fn open(config: PostgresConfig) -> Result<Self> {
         config.check()?;
         let connector = Connector::new(&config);
-        prepare(&connector, &config).await?;
+        let session = prepare(&connector, &config).await?;
         let lanes = || Lanes {
             link: Arc::new(Link::new(connector.clone())),
             aside: Arc::new(Link::new(connector.clone())),
@@ -79,6 +81,7 @@ impl PostgresStore {
             renewals: Queue::start(holders.clone(), schema),
             releases: Queue::start(holders, schema),
             listener: Listener::new(connector.clone()),
+            session,
             config,
         });
         if inner.config.sweep {
@@ -105,12 +108,13 @@ impl PostgresStore {
 }
 
 /// Creates the schema where that is asked for, and refuses one that this code does not work with.
-async fn prepare(connector: &Connector, config: &PostgresConfig) -> Result<()> {
-    let mut client = connector.connect(|_| {}).await.map_err(unavailable)?;
+async fn prepare(connector: &Connector, config: &PostgresConfig) -> Result<Session> {
+    let Opened { mut client, session, .. } = connector.connect(|_| {}).await.map_err(unavailable)?;
     if config.migrate {
         schema::migrate(&mut client, &config.schema).await?;
     }
-    schema::check(&client, &config.schema).await
+    schema::check(&client, &config.schema).await?;
+    Ok(session)
 }
 
 fn unavailable(failure: Failure) -> Error {
@@ -178,10 +182,14 @@ impl Store for PostgresStore {
     }
 
     async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
-        self.0.listener.start();
         let begun = Instant::now();
-        // A hint: where it cannot be noted, the look tells why, or the waiter looks every now and then.
-        let _noted = tokio::time::timeout(timeout, self.0.waits.call(Wait(*key), Operation::Settled)).await;
+        // Behind a pooler nobody listens.
+        if self.0.session == Session::Own {
+            self.0.listener.start();
+            // A hint: where it cannot be noted, the look tells why, or the waiter looks every now and then.
+            let _noted =
+                tokio::time::timeout(timeout, self.0.waits.call(Wait(*key), Operation::Settled)).await;
+        }
         let left = timeout.saturating_sub(begun.elapsed());
         self.0.listener.waiters().settled(self, key, left).await
     }
@@ -195,12 +203,12 @@ impl Store for PostgresStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none()
+        let capabilities = Capabilities::none()
             .with_durable()
             .with_shared()
             .with_strict_sequence()
-            .with_notifies()
-            .with_call_timeout(self.0.config.call_timeout)
+            .with_call_timeout(self.0.config.call_timeout);
+        if self.0.session == Session::Own { capabilities.with_notifies() } else { capabilities }
     }
 
     fn as_any(&self) -> &dyn Any {

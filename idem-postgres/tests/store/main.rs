@@ -7,6 +7,8 @@ mod lost_connections;
 mod one_key;
 mod one_key_model;
 mod opening;
+mod poolers;
+mod prepared;
 mod standbys;
 mod support;
 #[cfg(feature = "tls")]

@@ -1,4 +1,4 @@
-//! Runs the kit on idem-postgres, on each version of the server.
+//! Runs the kit on idem-postgres, on each version of the server, and behind a pooler.
 //!
 //! All tests of a run share their servers; each case has a schema of its own.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -10,10 +10,11 @@ use async_trait::async_trait;
 use idem_conformance::{Harness, LARGEST_OUTCOME, Time, Unsupported, conformance};
 use idem_core::{Key, Owner, Store};
 use idem_postgres::{PostgresConfig, PostgresStore};
-use idem_servers::postgres::{Node, ServerKind, shared_lone_of};
+use idem_servers::postgres::{Node, ServerKind, shared_lone_of, shared_pooled};
 
 conformance!(postgres_15_lone, || PostgresHarness::lone(ServerKind::Postgres15), lacks: [ManualClock]);
 conformance!(postgres_18_lone, || PostgresHarness::lone(ServerKind::Postgres18), lacks: [ManualClock]);
+conformance!(postgres_pooled, || PostgresHarness::pooled(), lacks: [ManualClock, Notifies]);
 
 struct PostgresHarness {
     server: Node,
@@ -23,7 +24,14 @@ struct PostgresHarness {
 
 impl PostgresHarness {
     async fn lone(kind: ServerKind) -> Self {
-        let server = shared_lone_of(kind).await;
+        Self::on(shared_lone_of(kind).await).await
+    }
+
+    async fn pooled() -> Self {
+        Self::on(shared_pooled().await).await
+    }
+
+    async fn on(server: Node) -> Self {
         let mut config = PostgresConfig::new([server.addr().to_string().parse().unwrap()], "postgres");
         config.schema = format!("case_{:032x}", u128::from_be_bytes(*Owner::random().unwrap().as_bytes()));
         config.max_outcome = LARGEST_OUTCOME as u64;

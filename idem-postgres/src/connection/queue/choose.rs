@@ -88,9 +88,9 @@ mod tests {
 
     use idem_core::{Key, Result, Scope};
     use tokio::sync::oneshot;
-    use tokio_postgres::Client;
 
     use super::*;
+    use crate::connection::Connection;
     use crate::error::Failure;
 
     const LONG: Duration = Duration::from_mins(1);
@@ -253,7 +253,7 @@ mod tests {
         }
 
         async fn send(
-            _client: &Client,
+            _connection: &Connection,
             _statement: &str,
             _calls: &[&Self],
         ) -> Result<HashMap<StorageKey, Result<()>>, Failure> {

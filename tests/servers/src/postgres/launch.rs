@@ -101,7 +101,7 @@ fn access(options: &ServerOptions, data: &Path) -> Result<String, String> {
 
 /// The server refuses to run as root: what it runs by then. It may pass through folders that are root's alone, as
 /// that of the build or of a temporary clone can be.
-fn as_owner() -> Vec<OsString> {
+pub(super) fn as_owner() -> Vec<OsString> {
     if !is_root() {
         return Vec::new();
     }
@@ -110,7 +110,7 @@ fn as_owner() -> Vec<OsString> {
     command.into_iter().chain(passes).map(OsString::from).collect()
 }
 
-async fn own(folder: &Path) -> Result<(), String> {
+pub(super) async fn own(folder: &Path) -> Result<(), String> {
     if !is_root() {
         return Ok(());
     }

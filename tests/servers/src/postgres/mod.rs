@@ -19,11 +19,13 @@ mod kind;
 mod launch;
 mod node;
 mod options;
+mod pooler;
 mod server;
 mod shared;
 
 pub use kind::ServerKind;
 pub use node::Node;
 pub use options::ServerOptions;
+pub use pooler::Pooler;
 pub use server::Server;
-pub use shared::{shared_lone, shared_lone_of};
+pub use shared::{shared_lone, shared_lone_of, shared_pooled};

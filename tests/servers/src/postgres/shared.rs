@@ -6,6 +6,7 @@ use tokio::sync::OnceCell;
 
 use super::kind::ServerKind;
 use super::node::Node;
+use super::pooler::Pooler;
 use super::server::Server;
 use crate::process::{Noted, share};
 
@@ -34,6 +35,23 @@ pub async fn shared_lone_of(kind: ServerKind) -> Node {
         share(&name, start).await.swap_remove(0)
     };
     *SHARED[kind as usize].get_or_init(shared).await
+}
+
+/// A pooler of a few sessions for all tests of this run, in transaction mode, in front of [`shared_lone`].
+///
+/// # Panics
+/// When it does not start.
+pub async fn shared_pooled() -> Node {
+    static SHARED: OnceCell<Node> = OnceCell::const_new();
+    let shared = async || {
+        let server = shared_lone().await;
+        let start = async |leash| {
+            let lines = ["pool_mode = transaction", "default_pool_size = 4"];
+            vec![Pooler::on_leash(server, &lines, Some(leash)).await.node()]
+        };
+        share("postgres-pooled", start).await.swap_remove(0)
+    };
+    *SHARED.get_or_init(shared).await
 }
 
 impl Noted for Node {
