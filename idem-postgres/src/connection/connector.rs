@@ -15,6 +15,8 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Socket};
 
 use super::refusal;
+use super::session::Session;
+use super::timelines::Timelines;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use crate::config::address::Address;
@@ -33,11 +35,20 @@ struct Inner {
     tls: Option<Tls>,
     /// For a socket, and again for TLS and logging in.
     limit: Duration,
+    timelines: Timelines,
+    acks: u8,
 }
 
 /// What the server says unasked. Whoever polls it drives the connection.
 type Messages =
     Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<Result<AsyncMessage, tokio_postgres::Error>>> + Send>;
+
+/// A connection that nobody drives yet.
+struct Opened {
+    client: Client,
+    session: Session,
+    messages: Messages,
+}
 
 impl Connector {
     pub(crate) fn new(config: &PostgresConfig) -> Self {
@@ -47,6 +58,8 @@ impl Connector {
             #[cfg(feature = "tls")]
             tls: Tls::of(config),
             limit: config.connect_timeout,
+            timelines: Timelines::default(),
+            acks: config.acks,
         }))
     }
 
@@ -55,8 +68,8 @@ impl Connector {
     pub(crate) async fn connect(
         &self,
         mut hear: impl FnMut(AsyncMessage) + Send + 'static,
-    ) -> Result<Client, Failure> {
-        let (client, mut messages) = self.first().await?;
+    ) -> Result<(Client, Session), Failure> {
+        let Opened { client, session, mut messages } = self.first().await?;
         tokio::spawn(async move {
             loop {
                 match poll_fn(&mut messages).await {
@@ -69,7 +82,7 @@ impl Connector {
                 }
             }
         });
-        Ok(client)
+        Ok((client, session))
     }
 
     /// Asks the server to stop what it does for `client`, as best it can.
@@ -87,7 +100,7 @@ impl Connector {
     }
 
     /// A connection to the first server that takes writes.
-    async fn first(&self) -> Result<(Client, Messages), Failure> {
+    async fn first(&self) -> Result<Opened, Failure> {
         let mut failures = Vec::new();
         for (server, login) in &self.0.servers {
             match self.open(server, login).await {
@@ -100,7 +113,7 @@ impl Connector {
         Err(together(&failures))
     }
 
-    async fn open(&self, server: &Address, login: &Config) -> Result<(Client, Messages), Failure> {
+    async fn open(&self, server: &Address, login: &Config) -> Result<Opened, Failure> {
         if server.is_socket() {
             return self.log_in(login).await;
         }
@@ -127,7 +140,7 @@ impl Connector {
     }
 
     /// Connects to one address, and logs in.
-    async fn log_in(&self, login: &Config) -> Result<(Client, Messages), Failure> {
+    async fn log_in(&self, login: &Config) -> Result<Opened, Failure> {
         let logged_in = async {
             #[cfg(feature = "tls")]
             if let Some(tls) = self.0.tls.as_ref().filter(|_| login.get_ssl_mode() != Negotiation::Disable) {
@@ -135,9 +148,15 @@ impl Connector {
             }
             driven(login, NoTls).await
         };
+        let opened = async {
+            let (client, mut messages) = logged_in.await?;
+            let session =
+                driving(&mut messages, Session::of(&client, &self.0.timelines, self.0.acks)).await?;
+            Ok(Opened { client, session, messages })
+        };
         let limit = self.0.limit * 2;
         let timed_out = |_| Err(Failure::reconnect(format!("it was not logged in within {limit:?}")));
-        timeout(limit, logged_in).await.unwrap_or_else(timed_out)
+        timeout(limit, opened).await.unwrap_or_else(timed_out)
     }
 }
 
@@ -176,6 +195,20 @@ where
 {
     let (client, mut connection) = login.connect(tls).await.map_err(refusal::of_login)?;
     Ok((client, Box::new(move |context| connection.poll_message(context))))
+}
+
+/// Drives a connection that nobody else drives, until `asked` is answered.
+async fn driving<T>(messages: &mut Messages, asked: impl Future<Output = T>) -> T {
+    tokio::pin!(asked);
+    loop {
+        tokio::select! {
+            biased;
+            answer = &mut asked => return answer,
+            Some(Ok(_)) = poll_fn(&mut *messages) => {}
+            // It has ended, which is what the answer will say.
+            else => return asked.await,
+        }
+    }
 }
 
 /// What no server could do. It may succeed later as long as one of them may.

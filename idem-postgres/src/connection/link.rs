@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use tokio_postgres::{AsyncMessage, Client};
 
 use super::connector::Connector;
+use super::session::Session;
 use crate::error::Failure;
 
 /// The function of the server in which a commit waits for its standbys. Unlike messages its name is never translated.
@@ -24,6 +25,9 @@ pub(crate) struct Link {
 #[derive(Debug)]
 pub(crate) struct Connection {
     client: Client,
+    session: Session,
+    /// Whether a commit was told not to wait for its standbys any longer: it stands on this server, and they may not have
+    /// it. Then so may be all that is answered since.
     unconfirmed: Arc<AtomicBool>,
 }
 
@@ -36,7 +40,7 @@ impl Link {
     /// The connection, opened anew where there is none. Those who ask meanwhile wait for the same one.
     pub(crate) async fn connection(&self) -> Result<Arc<Connection>, Failure> {
         let mut slot = self.connection.lock().await;
-        if let Some(connection) = slot.as_ref().filter(|connection| !connection.is_closed()) {
+        if let Some(connection) = slot.as_ref().filter(|connection| connection.is_usable()) {
             return Ok(Arc::clone(connection));
         }
         *slot = None;
@@ -49,9 +53,15 @@ impl Link {
             }
             tracing::debug!(%notice, "the server says");
         };
-        let connection = Arc::new(Connection { client: self.connector.connect(hear).await?, unconfirmed });
+        let (client, session) = self.connector.connect(hear).await?;
+        let connection = Arc::new(Connection { client, session, unconfirmed });
         *slot = Some(Arc::clone(&connection));
         Ok(connection)
+    }
+
+    /// The connection, where one is open and nobody is about to open one.
+    pub(crate) fn opened(&self) -> Option<Arc<Connection>> {
+        self.connection.try_lock().ok()?.clone().filter(|connection| connection.is_usable())
     }
 
     /// Gives up this connection: no statement is sent by it any more, and the server is asked to stop what it still does.
@@ -70,10 +80,29 @@ impl Link {
 }
 
 impl Connection {
-    /// Whether a commit of this connection was told not to wait for its standbys any longer: it stands on this server, and
-    /// they may not have it. Then so may be all that is answered since.
-    pub(crate) fn is_unconfirmed(&self) -> bool {
-        self.unconfirmed.load(Ordering::Acquire)
+    /// The answer to what was sent by this connection, once it is known that the commit was waited for as it should be.
+    /// `writes`: whether there may have been one.
+    ///
+    /// # Errors
+    /// Those of `sent`, and [`Reconnect`](crate::error::Then::Reconnect) or [`Resend`](crate::error::Then::Resend) for an
+    /// answer that must not be believed.
+    pub(crate) async fn confirmed<T>(
+        &self,
+        writes: bool,
+        sent: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let answer = if writes { self.session.confirmed(&self.client, sent).await } else { sent.await };
+        if answer.is_ok() && self.unconfirmed.load(Ordering::Acquire) {
+            return Err(Failure::reconnect("a commit was not waited for until its standbys had it"));
+        }
+        if answer.is_ok() && self.session.is_over() {
+            return Err(Failure::reconnect("the server was replaced by another one that was promoted"));
+        }
+        answer
+    }
+
+    fn is_usable(&self) -> bool {
+        !self.is_closed() && !self.session.is_over()
     }
 }
 

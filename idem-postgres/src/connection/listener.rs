@@ -67,7 +67,7 @@ async fn listen(connector: &Connector, waiters: &Weak<Waiters>) -> Result<(), Fa
             missed.store(true, Ordering::Release);
         }
     };
-    let client = connector.connect(hear).await?;
+    let (client, session) = connector.connect(hear).await?;
     client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
     // What was completed before is not told any more.
     let Some(all) = waiters.upgrade() else { return Ok(()) };
@@ -82,6 +82,7 @@ async fn listen(connector: &Connector, waiters: &Weak<Waiters>) -> Result<(), Fa
         match notification {
             Ok(Some(notification)) => wake(&waiters, notification.payload()),
             Ok(None) => return Err(Failure::reconnect("the connection for notifications has ended")),
+            Err(_) if session.is_over() => return Err(Failure::reconnect("the server was replaced")),
             // A look whether the store is still there.
             Err(_) => {}
         }

@@ -5,6 +5,8 @@ mod link;
 mod listener;
 mod queue;
 mod refusal;
+mod session;
+mod timelines;
 #[cfg(feature = "tls")]
 mod tls;
 

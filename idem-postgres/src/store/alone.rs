@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::connection::Link;
-use crate::error::Failure;
+use crate::error::{Failure, Then};
 
 /// Removes records, by operators' calls and by the sweeper's.
 #[derive(Debug)]
@@ -54,7 +54,12 @@ impl Alone {
     ) -> Result<Row> {
         let asked = async {
             let connection = self.link.connection().await?;
-            Ok::<_, Failure>(connection.query_typed_one(statement, parameters).await?)
+            let sent = async { Ok(connection.query_typed_one(statement, parameters).await?) };
+            let answer = connection.confirmed(true, sent).await;
+            if let Err(Failure { then: Then::Reconnect, .. }) = answer {
+                self.link.discard(&connection).await;
+            }
+            answer
         };
         let limit = self.call_timeout;
         let answer = timeout(limit, asked)

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::alone::Alone;
 use super::sweep;
+use super::watcher::Watcher;
 use crate::batch::{Complete, Get, Lock, Release, Renew, Wait};
 use crate::config::postgres_config::PostgresConfig;
 use crate::connection::{Connector, Lanes, Link, Listener, Queue};
@@ -40,6 +41,7 @@ struct Inner {
     renewals: Queue<Renew>,
     releases: Queue<Release>,
     listener: Listener,
+    watcher: Arc<Watcher>,
 }
 
 impl PostgresStore {
@@ -68,6 +70,8 @@ impl PostgresStore {
         for link in [&locks.link, &holders.link] {
             link.connection().await.map_err(unavailable)?;
         }
+        let (first, others) = ([&locks.link, &holders.link], [&locks.aside, &holders.aside]);
+        let watcher = Watcher::start(first, others, config.response_timeout).await;
         let schema = &schema::quoted(&config.schema);
         let inner = Arc::new(Inner {
             clock: Arc::new(SystemClock),
@@ -79,6 +83,7 @@ impl PostgresStore {
             renewals: Queue::start(holders.clone(), schema),
             releases: Queue::start(holders, schema),
             listener: Listener::new(connector.clone()),
+            watcher,
             config,
         });
         if inner.config.sweep {
@@ -106,7 +111,10 @@ impl PostgresStore {
 
 /// Creates the schema where that is asked for, and refuses one that this code does not work with.
 async fn prepare(connector: &Connector, config: &PostgresConfig) -> Result<()> {
-    let mut client = connector.connect(|_| {}).await.map_err(unavailable)?;
+    let (mut client, session) = connector.connect(|_| {}).await.map_err(unavailable)?;
+    if let Some(lack) = session.lack() {
+        return Err(Error::new(ErrorKind::InvalidConfig, Operation::Open, lack.message));
+    }
     if config.migrate {
         schema::migrate(&mut client, &config.schema).await?;
     }
@@ -195,12 +203,20 @@ impl Store for PostgresStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none()
-            .with_durable()
+        let (config, watcher) = (&self.0.config, &self.0.watcher);
+        let mut capabilities = Capabilities::none()
             .with_shared()
             .with_strict_sequence()
             .with_notifies()
-            .with_call_timeout(self.0.config.call_timeout)
+            .with_call_timeout(config.call_timeout);
+        if watcher.is_durable() {
+            capabilities = capabilities.with_durable();
+        }
+        // With `acks` nothing is acknowledged that no standby has, whatever the settings are by now.
+        if config.acks > 0 || watcher.is_replicated() {
+            capabilities = capabilities.with_replicated();
+        }
+        capabilities
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -1,6 +1,7 @@
 //! The store's own tests, on real servers. The contract is tested by the conformance cases of `tests/backends`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod acks;
 mod addresses;
 mod in_hand;
 mod lost_connections;
@@ -12,3 +13,4 @@ mod support;
 #[cfg(feature = "tls")]
 mod tls;
 mod waiting;
+mod watched;
