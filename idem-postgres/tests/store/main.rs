@@ -3,6 +3,7 @@
 
 mod acks;
 mod addresses;
+mod failover;
 mod in_hand;
 mod lost_connections;
 mod one_key;
