@@ -41,13 +41,15 @@ DECLARE
     v_now bigint := idem.now_us();
     v_waited boolean;
 BEGIN
+    -- Also where there is nothing to remove: standbys may not have an earlier removal, and a commit that writes something
+    -- waits until they have.
+    PERFORM idem.advance_clock(v_now);
     DELETE FROM idem.records AS r WHERE r.key = p_key AND r.expires_at > v_now
         AND (p_force OR r.state <> 1 OR r.lease_until <= v_now)
     RETURNING r.waited INTO v_waited;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    PERFORM idem.advance_clock(v_now);
     IF v_waited THEN
         PERFORM idem.notify(ARRAY[p_key]);
     END IF;

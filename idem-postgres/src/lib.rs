@@ -25,6 +25,7 @@ mod batch;
 mod config;
 mod connection;
 mod driver;
+mod durability;
 mod error;
 mod schema;
 mod store;

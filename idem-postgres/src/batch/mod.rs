@@ -38,6 +38,9 @@ pub(crate) trait Batch: Debug + Sized + Send + Sync + 'static {
     /// by [`follow`](Batch::follow). Otherwise they are sent one after the other, in the order of the calls.
     const SHARED: bool = false;
 
+    /// Whether an answer may follow a commit, which standbys must have.
+    const WRITES: bool = true;
+
     fn key(&self) -> &Key;
 
     /// Its outcome or checkpoint, in bytes.

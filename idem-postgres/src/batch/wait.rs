@@ -17,6 +17,8 @@ impl Batch for Wait {
     type Answer = ();
 
     const SHARED: bool = true;
+    /// Whoever waits looks again, so nothing is lost with this note.
+    const WRITES: bool = false;
 
     fn key(&self) -> &Key {
         &self.0

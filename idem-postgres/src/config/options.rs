@@ -37,6 +37,7 @@ struct RawOptions {
     sslkey: Option<PathBuf>,
     schema: Option<String>,
     migrate: Option<bool>,
+    acks: Option<u8>,
     #[serde(default, deserialize_with = "units::some_duration")]
     call_timeout: Option<Duration>,
     #[serde(default, deserialize_with = "units::some_duration")]
@@ -66,6 +67,7 @@ pub(crate) fn read(mut options: Options) -> Result<PostgresConfig> {
     config.sslkey = written.sslkey;
     set(&mut config.schema, written.schema);
     set(&mut config.migrate, written.migrate);
+    set(&mut config.acks, written.acks);
     set(&mut config.call_timeout, written.call_timeout);
     set(&mut config.connect_timeout, written.connect_timeout);
     set(&mut config.response_timeout, written.response_timeout);

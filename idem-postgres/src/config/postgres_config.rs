@@ -47,6 +47,15 @@ pub struct PostgresConfig {
     pub schema: String,
     /// Create the schema or bring it up to date when the store is opened. Default: true.
     pub migrate: bool,
+    /// How many synchronous standbys must have a commit before it is answered. 0, the default: what the server says,
+    /// which may be none.
+    ///
+    /// With 1 or more, the server's `synchronous_standby_names` must demand as many, and `synchronous_commit` must be `on`,
+    /// `remote_write` or `remote_apply` for the store's role; otherwise opening is
+    /// [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig). It is looked at again behind every commit: when it is no
+    /// longer so, as when a manager such as Patroni has emptied the names because a standby was lost, calls end in
+    /// [`Timeout`](idem_core::ErrorKind::Timeout) until it is so again. Reads go on.
+    pub acks: u8,
     /// A call ends after this long, with an error if need be. Longer than a failover takes, it outlasts one.
     /// 1 ms to 1 h, as all times here. Default: 5 s.
     pub call_timeout: Duration,
@@ -78,6 +87,7 @@ impl PostgresConfig {
             sslkey: None,
             schema: "idem".to_owned(),
             migrate: true,
+            acks: 0,
             call_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(1),
             response_timeout: Duration::from_secs(2),
@@ -101,6 +111,7 @@ impl fmt::Debug for PostgresConfig {
             .field("sslkey", &self.sslkey)
             .field("schema", &self.schema)
             .field("migrate", &self.migrate)
+            .field("acks", &self.acks)
             .field("call_timeout", &self.call_timeout)
             .field("connect_timeout", &self.connect_timeout)
             .field("response_timeout", &self.response_timeout)

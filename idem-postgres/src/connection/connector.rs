@@ -15,8 +15,10 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Socket};
 
 use super::cancel;
+use super::ownership::{self, Mark, Ownership};
 use super::refusal;
-use super::session::{self, Mark, Session};
+use super::session::Session;
+use super::timelines::Timelines;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use crate::config::address::Address;
@@ -35,6 +37,8 @@ struct Inner {
     tls: Option<Tls>,
     /// For a socket, and again for TLS and logging in.
     limit: Duration,
+    timelines: Timelines,
+    acks: u8,
 }
 
 /// A connection that is logged in.
@@ -42,17 +46,9 @@ struct Inner {
 pub(crate) struct Opened {
     pub(crate) client: Client,
     pub(crate) session: Session,
+    pub(crate) ownership: Ownership,
     /// Which server was reached, for [`Connector::cancel`].
     pub(crate) login: Config,
-}
-
-/// A connection that nobody drives yet.
-struct LoggedIn {
-    client: Client,
-    messages: Messages,
-    /// What its session was marked by, where that was let through.
-    mark: Option<Mark>,
-    login: Config,
 }
 
 /// What the server says unasked. Whoever polls it drives the connection.
@@ -67,6 +63,8 @@ impl Connector {
             #[cfg(feature = "tls")]
             tls: Tls::of(config),
             limit: config.connect_timeout,
+            timelines: Timelines::default(),
+            acks: config.acks,
         }))
     }
 
@@ -76,7 +74,7 @@ impl Connector {
         &self,
         mut hear: impl FnMut(AsyncMessage) + Send + 'static,
     ) -> Result<Opened, Failure> {
-        let LoggedIn { client, mut messages, mark, login } = self.first().await?;
+        let (opened, mut messages) = self.first().await?;
         tokio::spawn(async move {
             loop {
                 match poll_fn(&mut messages).await {
@@ -89,13 +87,7 @@ impl Connector {
                 }
             }
         });
-        let Some(mark) = mark else { return Ok(Opened { client, session: Session::Lent, login }) };
-        let limit = self.0.limit;
-        let session = timeout(limit, mark.session(&client)).await;
-        let session = session.unwrap_or_else(|_| {
-            Err(Failure::reconnect(format!("the server did not tell of its session within {limit:?}")))
-        })?;
-        Ok(Opened { client, session, login })
+        Ok(opened)
     }
 
     /// Asks the server that was reached by `login` to stop what it does for `client`, as best it can.
@@ -117,7 +109,7 @@ impl Connector {
     }
 
     /// A connection to the first server that takes writes.
-    async fn first(&self) -> Result<LoggedIn, Failure> {
+    async fn first(&self) -> Result<(Opened, Messages), Failure> {
         let mut failures = Vec::new();
         for (server, login) in &self.0.servers {
             match self.open(server, login).await {
@@ -130,7 +122,7 @@ impl Connector {
         Err(together(&failures))
     }
 
-    async fn open(&self, server: &Address, login: &Config) -> Result<LoggedIn, Failure> {
+    async fn open(&self, server: &Address, login: &Config) -> Result<(Opened, Messages), Failure> {
         if server.is_socket() {
             return self.log_in(login).await;
         }
@@ -157,7 +149,7 @@ impl Connector {
     }
 
     /// Connects to one address, and logs in.
-    async fn log_in(&self, login: &Config) -> Result<LoggedIn, Failure> {
+    async fn log_in(&self, login: &Config) -> Result<(Opened, Messages), Failure> {
         let logged_in = async {
             #[cfg(feature = "tls")]
             if let Some(tls) = self.0.tls.as_ref().filter(|_| login.get_ssl_mode() != Negotiation::Disable) {
@@ -165,9 +157,24 @@ impl Connector {
             }
             driven(login, NoTls).await
         };
+        let opened = async {
+            let (client, mut messages, mark) = logged_in.await?;
+            let found_out = async {
+                let session = Session::of(&client, &self.0.timelines, self.0.acks);
+                let ownership = async {
+                    match &mark {
+                        Some(mark) => mark.ownership(&client).await,
+                        None => Ok(Ownership::Lent),
+                    }
+                };
+                tokio::try_join!(session, ownership)
+            };
+            let (session, ownership) = driving(&mut messages, found_out).await?;
+            Ok((Opened { client, session, ownership, login: login.clone() }, messages))
+        };
         let limit = self.0.limit * 2;
         let timed_out = |_| Err(Failure::reconnect(format!("it was not logged in within {limit:?}")));
-        timeout(limit, logged_in).await.unwrap_or_else(timed_out)
+        timeout(limit, opened).await.unwrap_or_else(timed_out)
     }
 }
 
@@ -199,7 +206,8 @@ fn login(config: &PostgresConfig, server: &Address) -> Config {
     login
 }
 
-async fn driven<T>(login: &Config, tls: T) -> Result<LoggedIn, Failure>
+/// Logs in, where it can be by a session with a mark.
+async fn driven<T>(login: &Config, tls: T) -> Result<(Client, Messages, Option<Mark>), Failure>
 where
     T: MakeTlsConnect<Socket> + Clone,
     T::Stream: Send + 'static,
@@ -207,12 +215,26 @@ where
     let mark = Mark::random()?;
     let (connected, mark) = match mark.on(login).connect(tls.clone()).await {
         // Nothing of it is kept for the next connection: what stands behind an address may change at any time.
-        Err(error) if session::refuses_options(&error) => (login.connect(tls).await, None),
+        Err(error) if ownership::refuses_options(&error) => (login.connect(tls).await, None),
         connected => (connected, Some(mark)),
     };
     let (client, mut connection) = connected.map_err(refusal::of_login)?;
     let messages = Box::new(move |context: &mut Context<'_>| connection.poll_message(context));
-    Ok(LoggedIn { client, messages, mark, login: login.clone() })
+    Ok((client, messages, mark))
+}
+
+/// Drives a connection that nobody else drives, until `asked` is answered.
+async fn driving<T>(messages: &mut Messages, asked: impl Future<Output = T>) -> T {
+    tokio::pin!(asked);
+    loop {
+        tokio::select! {
+            biased;
+            answer = &mut asked => return answer,
+            Some(Ok(_)) = poll_fn(&mut *messages) => {}
+            // It has ended, which is what the answer will say.
+            else => return asked.await,
+        }
+    }
 }
 
 /// What no server could do. It may succeed later as long as one of them may.

@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use tokio_postgres::{AsyncMessage, Client, Config, Row};
 
 use super::connector::{Connector, Opened};
+use super::ownership::Ownership;
 use super::prepared::{self, Parameter, Prepared};
 use super::session::Session;
 use crate::error::Failure;
@@ -27,6 +28,9 @@ pub(crate) struct Link {
 pub(crate) struct Connection {
     client: Client,
     login: Config,
+    session: Session,
+    /// Whether a commit was told not to wait for its standbys any longer: it stands on this server, and they may not have
+    /// it. Then so may be all that is answered since.
     unconfirmed: Arc<AtomicBool>,
     /// None where the session is not this connection's own.
     prepared: Option<Prepared>,
@@ -43,7 +47,7 @@ impl Link {
     /// The connection, opened anew where there is none. Those who ask meanwhile wait for the same one.
     pub(crate) async fn connection(&self) -> Result<Arc<Connection>, Failure> {
         let mut slot = self.connection.lock().await;
-        if let Some(connection) = slot.as_ref().filter(|connection| connection.is_fit()) {
+        if let Some(connection) = slot.as_ref().filter(|connection| connection.is_usable()) {
             return Ok(Arc::clone(connection));
         }
         *slot = None;
@@ -56,12 +60,17 @@ impl Link {
             }
             tracing::debug!(%notice, "the server says");
         };
-        let Opened { client, session, login } = self.connector.connect(hear).await?;
-        let prepared = (session == Session::Own).then(Prepared::default);
-        let connection =
-            Arc::new(Connection { client, login, unconfirmed, prepared, outdated: AtomicBool::new(false) });
+        let Opened { client, session, ownership, login } = self.connector.connect(hear).await?;
+        let prepared = (ownership == Ownership::Own).then(Prepared::default);
+        let outdated = AtomicBool::new(false);
+        let connection = Arc::new(Connection { client, login, session, unconfirmed, prepared, outdated });
         *slot = Some(Arc::clone(&connection));
         Ok(connection)
+    }
+
+    /// The connection, where one is open and nobody is about to open one.
+    pub(crate) fn opened(&self) -> Option<Arc<Connection>> {
+        self.connection.try_lock().ok()?.clone().filter(|connection| connection.is_usable())
     }
 
     /// Gives up this connection: no statement is sent by it any more, and the server is asked to stop what it still does.
@@ -95,19 +104,34 @@ impl Connection {
         Ok(self.client.query_typed(text, parameters).await?)
     }
 
+    /// The answer to what was sent by this connection, once it is known that the commit was waited for as it should be.
+    /// `writes`: whether there may have been one.
+    ///
+    /// # Errors
+    /// Those of `sent`, and [`Reconnect`](crate::error::Then::Reconnect) or [`Resend`](crate::error::Then::Resend) for an
+    /// answer that must not be believed.
+    pub(crate) async fn confirmed<T>(
+        &self,
+        writes: bool,
+        sent: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let answer = if writes { self.session.confirmed(&self.client, sent).await } else { sent.await };
+        if answer.is_ok() && self.unconfirmed.load(Ordering::Acquire) {
+            return Err(Failure::reconnect("a commit was not waited for until its standbys had it"));
+        }
+        if answer.is_ok() && self.session.is_over() {
+            return Err(Failure::reconnect("the server was replaced by another one that was promoted"));
+        }
+        answer
+    }
+
     /// Whether more statements may be sent by it.
-    fn is_fit(&self) -> bool {
-        !self.client.is_closed() && !self.is_outdated()
+    fn is_usable(&self) -> bool {
+        !self.is_closed() && !self.is_outdated() && !self.session.is_over()
     }
 
     fn is_outdated(&self) -> bool {
         self.outdated.load(Ordering::Acquire)
-    }
-
-    /// Whether a commit of this connection was told not to wait for its standbys any longer: it stands on this server, and
-    /// they may not have it. Then so may be all that is answered since.
-    pub(crate) fn is_unconfirmed(&self) -> bool {
-        self.unconfirmed.load(Ordering::Acquire)
     }
 }
 

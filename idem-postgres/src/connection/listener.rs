@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_postgres::AsyncMessage;
 
 use super::connector::{Connector, Opened};
-use super::session::Session;
+use super::ownership::Ownership;
 use crate::batch::StorageKey;
 use crate::error::Failure;
 
@@ -53,8 +53,8 @@ impl Listener {
 async fn run(connector: Connector, waiters: Weak<Waiters>) {
     while waiters.strong_count() > 0 {
         let pause = match listen(&connector, &waiters).await {
-            Ok(Session::Own) => continue,
-            Ok(Session::Lent) => POOLER_PAUSE,
+            Ok(Ownership::Own) => continue,
+            Ok(Ownership::Lent) => POOLER_PAUSE,
             Err(failure) => {
                 tracing::debug!(failure = failure.message, "there are no notifications for now");
                 PAUSE
@@ -66,7 +66,7 @@ async fn run(connector: Connector, waiters: Weak<Waiters>) {
 
 /// Listens until the store is dropped, and not at all in a session that is lent: whoever it is lent to next would hear what
 /// is for this store.
-async fn listen(connector: &Connector, waiters: &Weak<Waiters>) -> Result<Session, Failure> {
+async fn listen(connector: &Connector, waiters: &Weak<Waiters>) -> Result<Ownership, Failure> {
     let (heard, mut notifications) = mpsc::channel(WAITING);
     let overrun = Arc::new(AtomicBool::new(false));
     let missed = Arc::clone(&overrun);
@@ -77,25 +77,26 @@ async fn listen(connector: &Connector, waiters: &Weak<Waiters>) -> Result<Sessio
             missed.store(true, Ordering::Release);
         }
     };
-    let Opened { client, session, .. } = connector.connect(hear).await?;
-    if session == Session::Lent {
+    let Opened { client, session, ownership, .. } = connector.connect(hear).await?;
+    if ownership == Ownership::Lent {
         tracing::debug!("there are no notifications, since a pooler lends its sessions");
-        return Ok(session);
+        return Ok(ownership);
     }
     client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
     // What was completed before is not told any more.
-    let Some(all) = waiters.upgrade() else { return Ok(session) };
+    let Some(all) = waiters.upgrade() else { return Ok(ownership) };
     all.wake_all();
     drop(all);
     loop {
         let notification = tokio::time::timeout(PAUSE, notifications.recv()).await;
-        let Some(waiters) = waiters.upgrade() else { return Ok(session) };
+        let Some(waiters) = waiters.upgrade() else { return Ok(ownership) };
         if overrun.swap(false, Ordering::AcqRel) {
             waiters.wake_all();
         }
         match notification {
             Ok(Some(notification)) => wake(&waiters, notification.payload()),
             Ok(None) => return Err(Failure::reconnect("the connection for notifications has ended")),
+            Err(_) if session.is_over() => return Err(Failure::reconnect("the server was replaced")),
             // A look whether the store is still there.
             Err(_) => {}
         }

@@ -1,104 +1,95 @@
-//! Whose session of the server a connection has.
-//!
-//! A pooler in transaction mode lends one session of the server to many clients, for a transaction at a time. What a client
-//! leaves in a session is then met by another: a prepared statement by a client that has another one of that name, and
-//! that is not an error but *the wrong statement*. So a session must be known before anything is prepared in it.
+//! What is found out about a session right after its login, and what may be believed of its commits.
 
-use idem_core::Owner;
-use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, SimpleQueryMessage};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio_postgres::Client;
+
+use super::timelines::{Timeline, Timelines};
+use crate::durability::Settings;
 use crate::error::Failure;
 
-/// The parameter that a session is marked by. Any role may set one whose name has a dot.
-const PARAMETER: &str = "idem.session";
-
-/// Whose a session of the server is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Session {
-    /// This connection's, from its beginning to its end.
-    Own,
-    /// A pooler's: perhaps another one for each transaction, and other clients' in between.
-    Lent,
-}
-
-/// A number that one session of the server is started with, and no other.
+/// A session of the server.
 #[derive(Debug)]
-pub(super) struct Mark(String);
+pub(crate) struct Session {
+    timeline: Option<Timeline>,
+    /// As they were seen last.
+    settings: Mutex<Arc<Settings>>,
+    /// Standbys that must have a commit before it is believed.
+    acks: u8,
+}
 
-impl Mark {
-    pub(super) fn random() -> Result<Self, Failure> {
-        let random = Owner::random().map_err(|error| Failure::reconnect(error.message()))?;
-        Ok(Self(format!("{:032x}", u128::from_be_bytes(*random.as_bytes()))))
+impl Session {
+    /// # Errors
+    /// The server has been replaced by another one.
+    pub(super) async fn of(client: &Client, timelines: &Timelines, acks: u8) -> Result<Self, Failure> {
+        let (timeline, settings) = tokio::try_join!(timelines.of(client), Settings::of(client))?;
+        Ok(Self { timeline, settings: Mutex::new(Arc::new(settings)), acks })
     }
 
-    /// The login that begins a session with this mark.
-    pub(super) fn on(&self, login: &Config) -> Config {
-        let mut marked = login.clone();
-        marked.options(format!("-c {PARAMETER}={}", self.0));
-        marked
+    /// Whether another server has taken over from this one.
+    pub(crate) fn is_over(&self) -> bool {
+        self.timeline.as_ref().is_some_and(Timeline::is_over)
     }
 
-    /// Whether the session was started with this mark. A pooler that shares a session among clients cannot have started it
-    /// with a number of one of them.
-    pub(super) async fn session(&self, client: &Client) -> Result<Session, Failure> {
-        // What the session was started with comes back, but not what a pooler has set since in the client's name.
-        let ask = format!("RESET {PARAMETER}; SELECT current_setting('{PARAMETER}', true)");
-        let answer = match client.simple_query(&ask).await {
-            Ok(answer) => answer,
-            Err(error) if error.as_db_error().is_none() => return Err(error.into()),
-            Err(error) => {
-                tracing::debug!(%error, "a session does not tell its mark");
-                return Ok(Session::Lent);
+    /// Why a commit may be answered before as many standbys have it as are asked for.
+    pub(crate) fn lack(&self) -> Option<Failure> {
+        self.settings().lack(self.acks)
+    }
+
+    /// Carries out `sent`, which writes, and confirms that its commit was waited for.
+    pub(super) async fn confirmed<T>(
+        &self,
+        client: &Client,
+        sent: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        if self.acks == 0 {
+            return sent.await;
+        }
+        if self.lack().is_some() {
+            // Nothing is written for as long as it could not be acknowledged.
+            self.note(Settings::of(client).await?);
+            if let Some(lack) = self.lack() {
+                return Err(lack);
             }
-        };
-        let is_own = answer.iter().any(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0) == Some(&*self.0),
-            _ => false,
-        });
-        Ok(if is_own { Session::Own } else { Session::Lent })
+        }
+        let before = self.settings();
+        let (answer, after) = and_then_look(client, sent).await?;
+        if let Some(doubt) = before.doubt(&after, self.acks) {
+            self.note(after);
+            return Err(Failure::reconnect(doubt));
+        }
+        if *before != after {
+            self.note(after);
+        }
+        Ok(answer)
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, settings: Settings) {
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 }
 
-/// Whether a login was refused because of its start-up options, or perhaps so: poolers refuse those that they do not know
-/// (pgbouncer by 08P01), each in words of its own. What is refused for the user's sake is not asked for twice.
-pub(super) fn refuses_options(error: &tokio_postgres::Error) -> bool {
-    let state = error.code().map(SqlState::code);
-    state.is_some_and(|state| matches!(state, "08P01" | "0A000" | "22023" | "42501" | "42601" | "42704"))
-}
-
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests {
-    use idem_servers::postgres::shared_lone;
-    use tokio_postgres::NoTls;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_session_that_was_started_with_the_mark_is_own() {
-        let mark = Mark::random().unwrap();
-        let client = connect(mark.on(&login().await)).await;
-        assert_eq!(mark.session(&client).await.unwrap(), Session::Own);
-        assert_eq!(Mark::random().unwrap().session(&client).await.unwrap(), Session::Lent);
+/// The answer to `sent`, and the settings right behind it, without another round trip: the look is sent before the answer
+/// has come. The server takes both in their order, and answers in it.
+async fn and_then_look<T>(
+    client: &Client,
+    sent: impl Future<Output = Result<T, Failure>>,
+) -> Result<(T, Settings), Failure> {
+    tokio::pin!(sent);
+    {
+        let look = Settings::of(client);
+        tokio::pin!(look);
+        // Polled first, `sent` is sent first, unless it has to find out something before.
+        tokio::select! {
+            biased;
+            answer = &mut sent => return Ok((answer?, look.await?)),
+            early = &mut look => drop(early?),
+        }
     }
-
-    /// As a pooler does that gives each client what it has set, in whatever session.
-    #[tokio::test]
-    async fn a_session_in_which_the_mark_was_set_later_is_not_own() {
-        let mark = Mark::random().unwrap();
-        let client = connect(login().await).await;
-        client.batch_execute(&format!("SET {PARAMETER} = '{}'", mark.0)).await.unwrap();
-        assert_eq!(mark.session(&client).await.unwrap(), Session::Lent);
-    }
-
-    async fn login() -> Config {
-        shared_lone().await.uri().parse().unwrap()
-    }
-
-    async fn connect(login: Config) -> Client {
-        let (client, connection) = login.connect(NoTls).await.unwrap();
-        tokio::spawn(connection);
-        client
-    }
+    let answer = sent.await?;
+    Ok((answer, Settings::of(client).await?))
 }

@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::connection::{Link, Parameter};
-use crate::error::Failure;
+use crate::error::{Failure, Then};
 
 /// Removes records, by operators' calls and by the sweeper's.
 #[derive(Debug)]
@@ -49,8 +49,15 @@ impl Alone {
     async fn ask(&self, statement: &str, parameters: &[Parameter<'_>], operation: Operation) -> Result<Row> {
         let asked = async {
             let connection = self.link.connection().await?;
-            let row = connection.rows(statement, parameters).await?.pop();
-            row.ok_or_else(|| Failure::odd("the server gives no answer"))
+            let sent = async {
+                let row = connection.rows(statement, parameters).await?.pop();
+                row.ok_or_else(|| Failure::odd("the server gives no answer"))
+            };
+            let answer = connection.confirmed(true, sent).await;
+            if let Err(Failure { then: Then::Reconnect, .. }) = answer {
+                self.link.discard(&connection).await;
+            }
+            answer
         };
         let limit = self.call_timeout;
         let answer = timeout(limit, asked)

@@ -4,6 +4,7 @@ mod alone;
 mod extension;
 mod postgres_store;
 mod sweep;
+mod watcher;
 
 pub use extension::PostgresStoreExt;
 pub use postgres_store::PostgresStore;

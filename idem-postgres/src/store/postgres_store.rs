@@ -18,9 +18,10 @@ use tokio::time::Instant;
 
 use super::alone::Alone;
 use super::sweep;
+use super::watcher::Watcher;
 use crate::batch::{Complete, Get, Lock, Release, Renew, Wait};
 use crate::config::postgres_config::PostgresConfig;
-use crate::connection::{Connector, Lanes, Link, Listener, Opened, Queue, Session};
+use crate::connection::{Connector, Lanes, Link, Listener, Opened, Ownership, Queue};
 use crate::error::{Failure, Then};
 use crate::schema;
 
@@ -41,7 +42,8 @@ struct Inner {
     releases: Queue<Release>,
     listener: Listener,
     /// What the store found when it was opened.
-    session: Session,
+    ownership: Ownership,
+    watcher: Arc<Watcher>,
 }
 
 impl PostgresStore {
@@ -58,7 +60,7 @@ impl PostgresStore {
     pub async fn open(config: PostgresConfig) -> Result<Self> {
         config.check()?;
         let connector = Connector::new(&config);
-        let session = prepare(&connector, &config).await?;
+        let ownership = prepare(&connector, &config).await?;
         let lanes = || Lanes {
             link: Arc::new(Link::new(connector.clone())),
             aside: Arc::new(Link::new(connector.clone())),
@@ -70,6 +72,8 @@ impl PostgresStore {
         for link in [&locks.link, &holders.link] {
             link.connection().await.map_err(unavailable)?;
         }
+        let (first, others) = ([&locks.link, &holders.link], [&locks.aside, &holders.aside]);
+        let watcher = Watcher::start(first, others, config.response_timeout).await;
         let schema = &schema::quoted(&config.schema);
         let inner = Arc::new(Inner {
             clock: Arc::new(SystemClock),
@@ -81,7 +85,8 @@ impl PostgresStore {
             renewals: Queue::start(holders.clone(), schema),
             releases: Queue::start(holders, schema),
             listener: Listener::new(connector.clone()),
-            session,
+            ownership,
+            watcher,
             config,
         });
         if inner.config.sweep {
@@ -108,13 +113,17 @@ impl PostgresStore {
 }
 
 /// Creates the schema where that is asked for, and refuses one that this code does not work with.
-async fn prepare(connector: &Connector, config: &PostgresConfig) -> Result<Session> {
-    let Opened { mut client, session, .. } = connector.connect(|_| {}).await.map_err(unavailable)?;
+async fn prepare(connector: &Connector, config: &PostgresConfig) -> Result<Ownership> {
+    let Opened { mut client, session, ownership, .. } =
+        connector.connect(|_| {}).await.map_err(unavailable)?;
+    if let Some(lack) = session.lack() {
+        return Err(Error::new(ErrorKind::InvalidConfig, Operation::Open, lack.message));
+    }
     if config.migrate {
         schema::migrate(&mut client, &config.schema).await?;
     }
     schema::check(&client, &config.schema).await?;
-    Ok(session)
+    Ok(ownership)
 }
 
 fn unavailable(failure: Failure) -> Error {
@@ -184,7 +193,7 @@ impl Store for PostgresStore {
     async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
         let begun = Instant::now();
         // Behind a pooler nobody listens.
-        if self.0.session == Session::Own {
+        if self.0.ownership == Ownership::Own {
             self.0.listener.start();
             // A hint: where it cannot be noted, the look tells why, or the waiter looks every now and then.
             let _noted =
@@ -203,12 +212,20 @@ impl Store for PostgresStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let capabilities = Capabilities::none()
-            .with_durable()
-            .with_shared()
-            .with_strict_sequence()
-            .with_call_timeout(self.0.config.call_timeout);
-        if self.0.session == Session::Own { capabilities.with_notifies() } else { capabilities }
+        let (config, watcher) = (&self.0.config, &self.0.watcher);
+        let mut capabilities =
+            Capabilities::none().with_shared().with_strict_sequence().with_call_timeout(config.call_timeout);
+        if self.0.ownership == Ownership::Own {
+            capabilities = capabilities.with_notifies();
+        }
+        if watcher.is_durable() {
+            capabilities = capabilities.with_durable();
+        }
+        // With `acks` nothing is acknowledged that no standby has, whatever the settings are by now.
+        if config.acks > 0 || watcher.is_replicated() {
+            capabilities = capabilities.with_replicated();
+        }
+        capabilities
     }
 
     fn as_any(&self) -> &dyn Any {

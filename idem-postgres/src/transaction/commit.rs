@@ -19,6 +19,11 @@ impl PostgresStore {
     /// [this error](Transacted::RolledBack) of the completion or the commit; then the lease is still held, as far as is
     /// known, unless it was [`lock_in`](Self::lock_in)'s in the same transaction.
     ///
+    /// # Standbys
+    /// With [`acks`](crate::PostgresConfig::acks) the store writes once more behind the commit, and answers `Applied` only
+    /// when as many standbys have that, and so the commit too, whatever the transaction's own `synchronous_commit` is. That
+    /// takes another round trip.
+    ///
     /// # Errors
     /// [`Timeout`](ErrorKind::Timeout) and [`Unavailable`](ErrorKind::Unavailable): the commit has no answer, the store
     /// was asked, and it is still unknown whether the transaction is committed. Never run the work again then: ask again
@@ -63,6 +68,8 @@ impl PostgresStore {
         };
         let limit = self.config().call_timeout;
         let (failed, refused) = match timeout(limit, transaction.commit()).await {
+            // The library does not say whether the server has waited for its standbys.
+            Ok(Ok(())) if self.config().acks > 0 => return completion.confirm().await,
             Ok(Ok(())) => {
                 completion.committed();
                 return Ok(Transacted::Applied);

@@ -30,7 +30,8 @@ impl PostgresStore {
     /// error. Only what it wrote before a savepoint to which it rolls back is left to it.
     ///
     /// A commit is as durable as the transaction makes it: with `synchronous_commit = off` a crash of the server may lose
-    /// both the rows and the completion, and the work may run again.
+    /// both the rows and the completion, and the work may run again. [`acks`](crate::PostgresConfig::acks) asks nothing of a
+    /// commit of the application's own: what its server and its transaction say about standbys is what holds.
     ///
     /// Not for a transaction of two phases: where somebody waits for the key it notifies, and then the server refuses to
     /// `PREPARE` it.

@@ -71,6 +71,21 @@ impl Provisional {
         }
     }
 
+    /// The transaction was committed: finds out that the standbys have it, too.
+    ///
+    /// # Errors
+    /// Those of [`find_out`](Self::find_out).
+    pub(super) async fn confirm(&self) -> Result<Transacted<Error>> {
+        // A renewal writes something also where it finds the key completed, and that comes behind the commit.
+        match self.renew().await.map_err(still_unknown)? {
+            Effect::Lost(LostReason::Completed) => {
+                self.answered(Effect::Applied, true);
+                Ok(Transacted::Applied)
+            }
+            Effect::Applied | Effect::Lost(_) => Err(forgotten()),
+        }
+    }
+
     /// Tells the lease.
     pub(super) fn answered(&self, effect: Effect, wrote: bool) {
         let lease = &self.lease;

@@ -1,7 +1,9 @@
 //! The store's own tests, on real servers. The contract is tested by the conformance cases of `tests/backends`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod acks;
 mod addresses;
+mod failover;
 mod in_hand;
 mod lost_connections;
 mod one_key;
@@ -14,3 +16,4 @@ mod support;
 #[cfg(feature = "tls")]
 mod tls;
 mod waiting;
+mod watched;

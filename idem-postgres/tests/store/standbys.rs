@@ -88,3 +88,30 @@ async fn a_call_of_unknown_effect_is_not_answered_with_why_it_cannot_be_sent_aga
     let error = store.complete(&lease, value("done"), RETENTION).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
 }
+
+/// By an operator's calls, which go alone.
+#[tokio::test]
+async fn a_removal_that_its_standbys_do_not_have_is_never_acknowledged() {
+    let server = Server::lone().await;
+    let mut config = config_of(server.node());
+    (config.call_timeout, config.sweep) = (Duration::from_secs(3), false);
+    let store = open(&config).await;
+    drop(lock(&store, &key("order"), &claim()).await);
+    let client = connect(&config).await;
+    wait_for_standby(&config, "nobody").await;
+    let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    // The second finds it done.
+    for _ in 0..2 {
+        let store = store.clone();
+        let removing = tokio::spawn(async move { store.remove(&key("order"), true).await });
+        let mut cancelled = 0;
+        while !removing.is_finished() {
+            cancelled += client.query_one(cancel, &[]).await.unwrap().get::<_, i64>(0);
+            sleep(Duration::from_millis(20)).await;
+        }
+        assert!(cancelled > 0);
+        assert_eq!(removing.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+    }
+    wait_for_standby(&config, "").await;
+    assert!(!store.remove(&key("order"), true).await.unwrap(), "it is removed");
+}

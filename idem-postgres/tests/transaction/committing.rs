@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use idem_core::{Effect, ErrorKind, LockAnswer, Store as _, Transacted};
-use idem_servers::postgres::Server;
+use idem_servers::postgres::{Pair, Server};
 use tokio::time::{sleep, timeout};
 
 use crate::books::Books;
@@ -134,4 +134,42 @@ async fn the_end_of_a_transaction_that_also_locked_is_found_out() {
         }
     }
     assert_eq!(books.count().await, 1);
+}
+
+/// The application's session does not wait for standbys, and its library says success.
+#[tokio::test]
+async fn with_acks_a_commit_is_applied_only_once_its_standbys_have_it() {
+    let pair = Pair::start().await;
+    let mut config = config_of(pair.primary().node());
+    (config.acks, config.call_timeout) = (1, Duration::from_secs(3));
+    let mut books = Books::of(config).await;
+    let payment = books.payment();
+    for (name, is_there) in [("order", true), ("late order", false)] {
+        let lease = lock(&books.store, &key(name), &claim()).await;
+        let transaction = books.client.transaction().await.unwrap();
+        transaction.batch_execute("SET LOCAL synchronous_commit = local").await.unwrap();
+        transaction.batch_execute(&payment).await.unwrap();
+        if !is_there {
+            pair.standby().stop();
+        }
+        let transacted = books.store.complete_and_commit(transaction, &lease, value("paid")).await;
+        if is_there {
+            assert!(matches!(transacted, Ok(Transacted::Applied)), "{transacted:?}");
+            assert!(lease.is_completed());
+        } else {
+            assert_eq!(transacted.unwrap_err().kind(), ErrorKind::Timeout);
+            assert!(!lease.is_completed());
+        }
+    }
+    pair.standby().cont();
+    let replayed = async {
+        loop {
+            match books.store.lock(&key("late order"), &fingerprint(), &claim()).await {
+                Ok(LockAnswer::Completed(_)) => return,
+                other => assert!(other.is_err(), "{other:?}"),
+            }
+        }
+    };
+    timeout(Duration::from_secs(30), replayed).await.unwrap();
+    assert_eq!(books.count().await, 2);
 }

@@ -1,4 +1,5 @@
-//! Runs the kit on idem-postgres, on each version of the server, and behind a pooler.
+//! Runs the kit on idem-postgres: on each version of the server, on a primary whose standby must have every commit, and behind
+//! a pooler.
 //!
 //! All tests of a run share their servers; each case has a schema of its own.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -10,11 +11,12 @@ use async_trait::async_trait;
 use idem_conformance::{Harness, LARGEST_OUTCOME, Time, Unsupported, conformance};
 use idem_core::{Key, Owner, Store};
 use idem_postgres::{PostgresConfig, PostgresStore};
-use idem_servers::postgres::{Node, ServerKind, shared_lone_of, shared_pooled};
+use idem_servers::postgres::{Node, ServerKind, shared_lone_of, shared_pair_of, shared_pooled};
 
 conformance!(postgres_15_lone, || PostgresHarness::lone(ServerKind::Postgres15), lacks: [ManualClock]);
 conformance!(postgres_18_lone, || PostgresHarness::lone(ServerKind::Postgres18), lacks: [ManualClock]);
-conformance!(postgres_pooled, || PostgresHarness::pooled(), lacks: [ManualClock, Notifies]);
+conformance!(postgres_15_pair, || PostgresHarness::pair(ServerKind::Postgres15), lacks: [ManualClock]);
+conformance!(postgres_pooled, PostgresHarness::pooled, lacks: [ManualClock, Notifies]);
 
 struct PostgresHarness {
     server: Node,
@@ -24,20 +26,27 @@ struct PostgresHarness {
 
 impl PostgresHarness {
     async fn lone(kind: ServerKind) -> Self {
-        Self::on(shared_lone_of(kind).await).await
+        Self::open(&[shared_lone_of(kind).await], 0).await
     }
 
     async fn pooled() -> Self {
-        Self::on(shared_pooled().await).await
+        Self::open(&[shared_pooled().await], 0).await
     }
 
-    async fn on(server: Node) -> Self {
-        let mut config = PostgresConfig::new([server.addr().to_string().parse().unwrap()], "postgres");
+    async fn pair(kind: ServerKind) -> Self {
+        Self::open(&shared_pair_of(kind).await, 1).await
+    }
+
+    /// On these servers, of which the first is the primary.
+    async fn open(servers: &[Node], acks: u8) -> Self {
+        let addresses = servers.iter().map(|server| server.addr().to_string().parse().unwrap());
+        let mut config = PostgresConfig::new(addresses, "postgres");
         config.schema = format!("case_{:032x}", u128::from_be_bytes(*Owner::random().unwrap().as_bytes()));
+        config.acks = acks;
         config.max_outcome = LARGEST_OUTCOME as u64;
         config.sweep = false;
         let store = PostgresStore::open(config.clone()).await.unwrap();
-        Self { server, config, store }
+        Self { server: servers[0], config, store }
     }
 }
 

@@ -150,11 +150,8 @@ impl<B: Batch> Sender<B> {
 
     async fn query(&self, calls: &[&B]) -> Result<HashMap<StorageKey, Result<B::Answer>>, Failure> {
         let connection = self.link.connection().await?;
-        let answers = timeout(self.response_timeout, B::send(&connection, &self.statement, calls)).await;
-        let answers = match answers {
-            Ok(_) if connection.is_unconfirmed() => {
-                Err(Failure::reconnect("a commit was not waited for until its standbys had it"))
-            }
+        let sent = connection.confirmed(B::WRITES, B::send(&connection, &self.statement, calls));
+        let answers = match timeout(self.response_timeout, sent).await {
             Ok(answers) => answers,
             Err(_) => Err(Failure::reconnect(format!(
                 "the server did not answer within {:?}",

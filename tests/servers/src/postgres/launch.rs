@@ -86,7 +86,8 @@ fn conf(options: &ServerOptions, node: Node, folder: &Path) -> String {
         host = node.addr.ip(),
         port = node.addr.port(),
     );
-    for line in &options.lines {
+    let follow = options.follows.iter();
+    for line in options.lines.iter().chain(follow) {
         // Into a `String`: it cannot fail.
         let _ = writeln!(conf, "{line}");
     }
@@ -115,7 +116,7 @@ pub(super) async fn own(folder: &Path) -> Result<(), String> {
         return Ok(());
     }
     let owner = format!("{SUPERUSER}:{SUPERUSER}");
-    run(&["chown".into(), owner.into(), folder.into()], folder).await
+    run(&["chown".into(), "-R".into(), owner.into(), folder.into()], folder).await
 }
 
 fn is_root() -> bool {

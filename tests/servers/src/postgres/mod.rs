@@ -19,13 +19,16 @@ mod kind;
 mod launch;
 mod node;
 mod options;
+mod pair;
 mod pooler;
 mod server;
 mod shared;
+mod standby;
 
 pub use kind::ServerKind;
 pub use node::Node;
 pub use options::ServerOptions;
+pub use pair::{Pair, PairOptions};
 pub use pooler::Pooler;
 pub use server::Server;
-pub use shared::{shared_lone, shared_lone_of, shared_pooled};
+pub use shared::{shared_lone, shared_lone_of, shared_pair_of, shared_pooled};

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -50,16 +51,35 @@ impl Node {
     /// # Errors
     /// What `psql` says.
     pub async fn try_sql_in(&self, database: &str, sql: &str) -> Result<String, String> {
+        self.psql(database, &["--command", sql], "").await
+    }
+
+    /// Sends a script to `psql`, with its own commands: all by one connection.
+    pub(super) async fn try_script(&self, script: &str) -> Result<String, String> {
+        self.psql(SUPERUSER, &["--file", "-"], script).await
+    }
+
+    async fn psql(&self, database: &str, args: &[&str], input: &str) -> Result<String, String> {
         let psql = in_path(Path::new("psql"), INSTALLS)?;
         let mut command = Command::new(psql);
         command
             .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"])
             .args(["--host", &self.addr.ip().to_string(), "--port", &self.addr.port().to_string()])
-            .args(["--username", SUPERUSER, "--dbname", database, "--command", sql])
+            .args(["--username", SUPERUSER, "--dbname", database])
+            .args(args)
             .env("PGCONNECT_TIMEOUT", "5")
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .kill_on_drop(true);
-        match timeout(LONGEST, command.output()).await {
+        let answered = async {
+            let mut process = command.spawn()?;
+            if let Some(mut stdin) = process.stdin.take() {
+                stdin.write_all(input.as_bytes()).await?;
+            }
+            process.wait_with_output().await
+        };
+        match timeout(LONGEST, answered).await {
             Err(_) => Err(format!("no answer within {LONGEST:?}")),
             Ok(Err(error)) => Err(error.to_string()),
             Ok(Ok(output)) if output.status.success() => {

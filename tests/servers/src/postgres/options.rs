@@ -13,13 +13,15 @@ pub struct ServerOptions {
     pub(super) kind: ServerKind,
     pub(super) lines: Vec<String>,
     pub(super) access: Vec<String>,
+    /// Of a standby: how it reaches its primary.
+    pub(super) follows: Option<String>,
     pub(super) leash: Option<Arc<PipeReader>>,
 }
 
 impl ServerOptions {
     /// Nothing but the defaults.
     pub(super) fn new() -> Self {
-        Self { kind: ServerKind::chosen(), lines: Vec::new(), access: Vec::new(), leash: None }
+        Self { kind: ServerKind::chosen(), lines: Vec::new(), access: Vec::new(), follows: None, leash: None }
     }
 
     /// A line of `postgresql.conf`: `max_connections = 20`. Later lines win over earlier ones and over the defaults.

@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use super::launch::{LOG, PORT_TAKEN, init, launch};
 use super::node::Node;
 use super::options::ServerOptions;
+use super::pair::in_sync;
+use super::standby::{copy, follow};
 use crate::process::{Process, free_port, log_tail};
 
 /// A running server with a folder of its own. Dropping it ends the server and removes the folder.
@@ -104,6 +106,23 @@ impl Server {
         }
     }
 
+    /// Starts a standby of this server, with the same options, which the server knows by `name`, and waits until it is in
+    /// sync.
+    ///
+    /// # Panics
+    /// When it does not start or does not get in sync, with the end of the log.
+    pub async fn standby(&self, name: &str) -> Self {
+        let mut options = self.options.clone();
+        options.follows = Some(follow(self.node, name));
+        let folder = options.folder();
+        if let Err(failure) = copy(self.node, self.folder(), folder.path()).await {
+            panic!("{failure}");
+        }
+        let standby = options.start_in(folder).await;
+        in_sync(self, name).await;
+        standby
+    }
+
     fn signal(&self, name: &str) {
         let process = self.process();
         let Some(process) = process.as_ref() else { panic!("{} does not run", self.node) };
@@ -140,15 +159,23 @@ impl ServerOptions {
     /// # Panics
     /// When its programs are missing, and when it does not start, with the end of its log.
     pub async fn start(self) -> Server {
-        // On a leash, it is the watchdog that removes the folder.
-        let folder = tempfile::Builder::new()
-            .prefix("idem-postgres-")
-            .disable_cleanup(self.leash.is_some())
-            .tempdir()
-            .unwrap_or_else(|error| panic!("no temporary folder: {error}"));
+        let folder = self.folder();
         if let Err(failure) = init(&self, folder.path()).await {
             panic!("{failure}");
         }
+        self.start_in(folder).await
+    }
+
+    fn folder(&self) -> TempDir {
+        // On a leash, it is the watchdog that removes the folder.
+        tempfile::Builder::new()
+            .prefix("idem-postgres-")
+            .disable_cleanup(self.leash.is_some())
+            .tempdir()
+            .unwrap_or_else(|error| panic!("no temporary folder: {error}"))
+    }
+
+    async fn start_in(self, folder: TempDir) -> Server {
         let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let mut attempt = 0;
         loop {

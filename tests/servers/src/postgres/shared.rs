@@ -6,6 +6,7 @@ use tokio::sync::OnceCell;
 
 use super::kind::ServerKind;
 use super::node::Node;
+use super::pair::Pair;
 use super::pooler::Pooler;
 use super::server::Server;
 use crate::process::{Noted, share};
@@ -33,6 +34,26 @@ pub async fn shared_lone_of(kind: ServerKind) -> Node {
             vec![options.start().await.node()]
         };
         share(&name, start).await.swap_remove(0)
+    };
+    *SHARED[kind as usize].get_or_init(shared).await
+}
+
+/// A primary and its synchronous standby, in this order, for all tests of this run. The rules of [`shared_lone`] apply.
+///
+/// # Panics
+/// When they do not start.
+pub async fn shared_pair_of(kind: ServerKind) -> [Node; 2] {
+    static SHARED: [OnceCell<[Node; 2]>; ServerKind::ALL.len()] = [const { OnceCell::const_new() }; _];
+    let shared = async || {
+        let start = async |leash| {
+            let options = Pair::options().kind(kind).config("max_connections = 400").leash(Arc::new(leash));
+            let pair = options.start().await;
+            vec![pair.primary().node(), pair.standby().node()]
+        };
+        match <[Node; 2]>::try_from(share(&format!("{kind}-pair"), start).await) {
+            Ok(nodes) => nodes,
+            Err(nodes) => panic!("a pair of {}", nodes.len()),
+        }
     };
     *SHARED[kind as usize].get_or_init(shared).await
 }

@@ -1,0 +1,137 @@
+//! The settings of a session that say what a commit waits for.
+
+use tokio_postgres::{Client, Row};
+
+use super::standby_names::demanded;
+use crate::error::{Failure, Then};
+
+/// Both times are those of the session: a session reads a configuration anew before it carries out a statement.
+const LOOK: &str = "SELECT current_setting('synchronous_standby_names'), current_setting('synchronous_commit'), \
+     current_setting('fsync'), pg_conf_load_time()::text, pg_backend_pid()";
+
+/// The settings of a session at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settings {
+    standby_names: String,
+    synchronous_commit: String,
+    fsync: String,
+    /// When the session has read its configuration.
+    loaded_at: String,
+    /// The session's process: behind a pooler each statement may have another one.
+    process: i32,
+}
+
+impl Settings {
+    /// Asks for those of the session that `client` has.
+    pub(crate) async fn of(client: &Client) -> Result<Self, Failure> {
+        Ok(Self::read(&client.query_typed_one(LOOK, &[]).await?)?)
+    }
+
+    fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self {
+            standby_names: row.try_get(0)?,
+            synchronous_commit: row.try_get(1)?,
+            fsync: row.try_get(2)?,
+            loaded_at: row.try_get(3)?,
+            process: row.try_get(4)?,
+        })
+    }
+
+    /// What was committed outlives a crash of the server.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.fsync == "on" && self.synchronous_commit != "off"
+    }
+
+    /// What was committed is on a standby as well.
+    pub(crate) fn is_replicated(&self) -> bool {
+        self.waits() && demanded(&self.standby_names) > 0
+    }
+
+    fn waits(&self) -> bool {
+        matches!(&*self.synchronous_commit, "on" | "remote_write" | "remote_apply")
+    }
+
+    /// Why a commit may be answered before this many standbys have it. None: it is not.
+    pub(crate) fn lack(&self, acks: u8) -> Option<Failure> {
+        let commit = &self.synchronous_commit;
+        if acks > 0 && !self.waits() {
+            let message = format!(
+                "acks={acks}, and with synchronous_commit = {commit} no commit waits for a standby: set it to on, \
+                 remote_write or remote_apply, on the server and for this role and database"
+            );
+            // It may be the role's, and then it is so until the session ends.
+            return Some(Failure { then: Then::Reconnect, message });
+        }
+        let number = demanded(&self.standby_names);
+        (number < u32::from(acks)).then(|| {
+            let names = &self.standby_names;
+            let message = format!(
+                "acks={acks}, and with synchronous_standby_names = '{names}' commits wait for {number} standbys: set it on \
+                 the server, for example to 'ANY {acks} (*)', or choose fewer acks"
+            );
+            Failure { then: Then::Resend, message }
+        })
+    }
+
+    /// Why what was committed between a moment with these settings and one with those `later` may not be on this many
+    /// standbys. None: it is.
+    pub(crate) fn doubt(&self, later: &Self, acks: u8) -> Option<String> {
+        if self == later {
+            return None;
+        }
+        if let Some(lack) = later.lack(acks) {
+            return Some(lack.message);
+        }
+        let reloaded = self.process == later.process && self.loaded_at != later.loaded_at;
+        // Names may have been taken away and put back, which lets go all commits that wait.
+        reloaded
+            .then(|| "the server has read its configuration anew while a commit may have waited".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(standby_names: &str, synchronous_commit: &str) -> Settings {
+        Settings {
+            standby_names: standby_names.to_owned(),
+            synchronous_commit: synchronous_commit.to_owned(),
+            fsync: "on".to_owned(),
+            loaded_at: "now".to_owned(),
+            process: 1,
+        }
+    }
+
+    #[test]
+    fn commits_wait_for_as_many_standbys_as_names_and_commits_say() {
+        for (names, commit, enough) in [
+            ("", "on", 0),
+            ("a", "on", 1),
+            ("ANY 2 (*)", "remote_apply", 2),
+            ("ANY 2 (*)", "remote_write", 2),
+            ("a", "local", 0),
+            ("a", "off", 0),
+        ] {
+            let settings = settings(names, commit);
+            for acks in 0..4 {
+                assert_eq!(settings.lack(acks).is_none(), acks <= enough, "{names} {commit} {acks}");
+            }
+            assert_eq!(settings.is_replicated(), enough > 0);
+            assert_eq!(settings.is_durable(), commit != "off");
+        }
+    }
+
+    #[test]
+    fn what_changed_while_a_commit_waited_leaves_it_in_doubt() {
+        let before = settings("a", "on");
+        assert_eq!(before.doubt(&before, 1), None);
+        assert!(before.doubt(&settings("", "on"), 1).is_some());
+        // Taken away and put back.
+        let again = Settings { loaded_at: "later".to_owned(), ..before.clone() };
+        assert!(before.doubt(&again, 1).is_some());
+        // Another session, behind a pooler.
+        let other = Settings { process: 2, ..again };
+        assert_eq!(before.doubt(&other, 1), None);
+    }
+}

@@ -1,0 +1,121 @@
+//! Watching what the server does with commits.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::connection::Link;
+use crate::durability::Settings;
+
+/// How often to look.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the sessions of the store were last seen to have.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    durable: AtomicBool,
+    replicated: AtomicBool,
+}
+
+impl Watcher {
+    /// Watches the sessions of `links` until this value is dropped. The first ones are kept open. Each look may take
+    /// `limit`.
+    pub(crate) async fn start(first: [&Arc<Link>; 2], others: [&Arc<Link>; 2], limit: Duration) -> Arc<Self> {
+        let watcher = Arc::new(Self { durable: AtomicBool::new(true), replicated: AtomicBool::new(false) });
+        let [first, others] = [first, others].map(|links| links.map(Arc::downgrade));
+        let sessions = Sessions { first, others, limit };
+        watcher.note(&sessions.look().await);
+        tokio::spawn(run(Arc::downgrade(&watcher), sessions));
+        watcher
+    }
+
+    /// Whether what is acknowledged outlives a crash of the server.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    /// Whether what is acknowledged is on a standby as well.
+    pub(crate) fn is_replicated(&self) -> bool {
+        self.replicated.load(Ordering::Acquire)
+    }
+
+    /// Nothing is known while there is no server: then what was seen last counts.
+    fn note(&self, seen: &[Settings]) {
+        if seen.is_empty() {
+            return;
+        }
+        let durable = seen.iter().all(Settings::is_durable);
+        self.replicated.store(seen.iter().all(Settings::is_replicated), Ordering::Release);
+        match (self.durable.swap(durable, Ordering::AcqRel), durable) {
+            (true, false) => tracing::warn!(
+                "the store is not durable: with fsync = off or synchronous_commit = off a crash of the server may lose what \
+                 was acknowledged"
+            ),
+            (false, true) => tracing::warn!("the store is durable again"),
+            _ => {}
+        }
+    }
+}
+
+/// The links of a store.
+struct Sessions {
+    first: [Weak<Link>; 2],
+    others: [Weak<Link>; 2],
+    limit: Duration,
+}
+
+impl Sessions {
+    /// The settings of those that answer.
+    async fn look(&self) -> Vec<Settings> {
+        let mut looks = JoinSet::new();
+        for (links, opens) in [(&self.first, true), (&self.others, false)] {
+            for link in links {
+                looks.spawn(look(link.clone(), opens, self.limit));
+            }
+        }
+        looks.join_all().await.into_iter().flatten().collect()
+    }
+}
+
+/// The settings of the session of `link`, which is opened for that where it `opens`.
+async fn look(link: Weak<Link>, opens: bool, limit: Duration) -> Option<Settings> {
+    let link = link.upgrade()?;
+    let connection = if opens {
+        match timeout(limit, link.connection()).await.ok()? {
+            Ok(connection) => connection,
+            Err(failure) => {
+                tracing::debug!(failure = failure.message, "no server tells its settings");
+                return None;
+            }
+        }
+    } else {
+        link.opened()?
+    };
+    match timeout(limit, Settings::of(&connection)).await {
+        Ok(Ok(settings)) => Some(settings),
+        Ok(Err(failure)) => {
+            tracing::debug!(failure = failure.message, "a session does not tell its settings");
+            None
+        }
+        Err(_) => {
+            // Otherwise each look would leave one more statement waiting behind the others.
+            link.discard(&connection).await;
+            None
+        }
+    }
+}
+
+async fn run(watcher: Weak<Watcher>, sessions: Sessions) {
+    loop {
+        sleep(INTERVAL).await;
+        if watcher.strong_count() == 0 {
+            return;
+        }
+        let seen = sessions.look().await;
+        let Some(watcher) = watcher.upgrade() else { return };
+        watcher.note(&seen);
+    }
+}

@@ -1,0 +1,158 @@
+//! Standbys that must have a commit before it is answered.
+
+use std::process::Command;
+use std::time::Duration;
+
+use idem_core::{Effect, ErrorKind, Lease, Result, Store as _};
+use idem_postgres::{PostgresConfig, PostgresStore};
+use idem_servers::postgres::{Pair, Server};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::Client;
+
+use crate::support::{RETENTION, claim, config_of, connect, key, lock, open, value, wait_for_standby};
+
+const LONGEST: Duration = Duration::from_mins(1);
+
+/// Waits for the standby that [`Pair`] has.
+fn with_acks(pair: &Pair) -> PostgresConfig {
+    let mut config = config_of(pair.primary().node());
+    (config.acks, config.sweep) = (1, false);
+    config
+}
+
+fn complete(store: &PostgresStore, lease: &Lease) -> JoinHandle<Result<Effect>> {
+    let (store, lease) = (store.clone(), lease.clone());
+    tokio::spawn(async move { store.complete(&lease, value("done"), RETENTION).await })
+}
+
+/// The process of a session of the store whose commit waits for a standby, once there is one.
+async fn waiting(admin: &Client, call: &mut JoinHandle<Result<Effect>>) -> i32 {
+    let waiting =
+        "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = 'idem'";
+    let found = async {
+        loop {
+            if let Some(row) = admin.query(waiting, &[]).await.unwrap().first() {
+                return row.get(0);
+            }
+            if let Ok(answer) = timeout(Duration::from_millis(5), &mut *call).await {
+                panic!("the standby does not have it, and it is answered: {answer:?}");
+            }
+        }
+    };
+    timeout(LONGEST, found).await.unwrap()
+}
+
+fn signal(process: i32, name: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -s {name} {process}")]).status().unwrap();
+    assert!(sent.success());
+}
+
+async fn refused(config: &PostgresConfig) -> String {
+    let error = PostgresStore::open(config.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+    error.to_string()
+}
+
+#[tokio::test]
+async fn a_server_that_demands_fewer_standbys_is_refused() {
+    let server = Server::lone().await;
+    let mut config = config_of(server.node());
+    config.acks = 1;
+    let error = refused(&config).await;
+    assert!(error.contains("synchronous_standby_names") && error.contains("ANY 1 (*)"), "{error}");
+    wait_for_standby(&config, "FIRST 1 (a, b)").await;
+    config.acks = 2;
+    let error = refused(&config).await;
+    assert!(error.contains("synchronous_standby_names") && error.contains("ANY 2 (*)"), "{error}");
+    for (acks, commit) in [(1, "local"), (1, "off")] {
+        server
+            .sql(&format!(
+                "SET synchronous_commit = local; ALTER ROLE postgres SET synchronous_commit = {commit}"
+            ))
+            .await;
+        config.acks = acks;
+        let error = refused(&config).await;
+        assert!(error.contains(&format!("synchronous_commit = {commit}")), "{error}");
+    }
+}
+
+/// What a manager such as Patroni does when a standby is lost: commits that wait are let go, without a warning.
+#[tokio::test]
+async fn a_commit_that_is_let_go_because_its_standby_is_given_up_is_never_acknowledged() {
+    let pair = Pair::start().await;
+    let mut config = with_acks(&pair);
+    config.call_timeout = Duration::from_secs(4);
+    let store = open(&config).await;
+    assert!(store.capabilities().replicated && store.capabilities().durable);
+    let mut without = config.clone();
+    without.acks = 0;
+    let believing = open(&without).await;
+    let [lease, other] =
+        [lock(&store, &key("order"), &claim()).await, lock(&store, &key("other"), &claim()).await];
+    let admin = connect(&config).await;
+    pair.standby().stop();
+    let (mut completing, believed) = (complete(&store, &lease), complete(&believing, &other));
+    waiting(&admin, &mut completing).await;
+    wait_for_standby(&config, "").await;
+    assert_eq!(believed.await.unwrap().unwrap(), Effect::Applied, "this is what the server says");
+    let error = completing.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("synchronous_standby_names"), "{error}");
+    // Neither are those that come later. Reads go on.
+    let error = store.remove(&key("other"), true).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(store.get(&key("order")).await.unwrap().is_some());
+    wait_for_standby(&config, "standby").await;
+    pair.standby().cont();
+    assert_eq!(store.complete(&lease, value("done"), RETENTION).await.unwrap(), Effect::Applied);
+}
+
+/// The names are the same again when the commit is answered.
+#[tokio::test]
+async fn a_commit_that_is_let_go_for_a_moment_is_never_acknowledged() {
+    let pair = Pair::start().await;
+    let mut config = with_acks(&pair);
+    (config.call_timeout, config.response_timeout) = (LONGEST, LONGEST);
+    let store = open(&config).await;
+    let lease = lock(&store, &key("order"), &claim()).await;
+    let admin = connect(&config).await;
+    pair.standby().stop();
+    let mut completing = complete(&store, &lease);
+    let process = waiting(&admin, &mut completing).await;
+    // It notices nothing of what happens meanwhile.
+    signal(process, "STOP");
+    wait_for_standby(&config, "").await;
+    wait_for_standby(&config, "standby").await;
+    signal(process, "CONT");
+    // It is sent again by another session, and waits there. For a moment this one seems to wait still.
+    while waiting(&admin, &mut completing).await == process {
+        sleep(Duration::from_millis(5)).await;
+    }
+    pair.standby().cont();
+    assert_eq!(completing.await.unwrap().unwrap(), Effect::Applied);
+}
+
+#[tokio::test]
+async fn calls_end_in_timeout_while_the_standby_is_cut_off_and_go_on_when_it_is_back() {
+    let pair = Pair::start().await;
+    let mut config = with_acks(&pair);
+    (config.call_timeout, config.response_timeout) = (Duration::from_secs(2), Duration::from_millis(300));
+    let store = open(&config).await;
+    let lease = lock(&store, &key("order"), &claim()).await;
+    pair.standby().stop();
+    for _ in 0..2 {
+        let completed = store.complete(&lease, value("done"), RETENTION).await;
+        assert_eq!(completed.unwrap_err().kind(), ErrorKind::Timeout);
+    }
+    pair.standby().cont();
+    let completed = async {
+        loop {
+            match store.complete(&lease, value("done"), RETENTION).await {
+                Ok(effect) => return effect,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Timeout),
+            }
+        }
+    };
+    assert_eq!(timeout(LONGEST, completed).await.unwrap(), Effect::Applied);
+}
