@@ -50,6 +50,11 @@ pub(crate) trait Batch: Debug + Sized + Send + Sync + 'static {
         None
     }
 
+    /// What `answer` tells the caller when an earlier sending of the same call may have been carried out.
+    fn after_unknown(&self, answer: Self::Answer) -> Self::Answer {
+        answer
+    }
+
     fn statement(schema: &str) -> String;
 
     /// Sends `calls`, each on a key of its own. A key that is missing in the answer was not decided.
