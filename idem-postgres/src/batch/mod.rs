@@ -54,6 +54,11 @@ pub(crate) trait Batch: Debug + Sized + Send + Sync + 'static {
         None
     }
 
+    /// What `answer` tells the caller when an earlier sending of the same call may have been carried out.
+    fn after_unknown(&self, answer: Self::Answer) -> Self::Answer {
+        answer
+    }
+
     fn statement(schema: &str) -> String;
 
     /// A statement for calls some of which are known to wait for other transactions, which hold up each other only a little.

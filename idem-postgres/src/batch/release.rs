@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use idem_core::{Effect, Key, Lease, Result};
+use idem_core::{Effect, Key, Lease, LostReason, Result};
 
 use super::{Batch, Holders, StorageKey, effects};
 use crate::connection::Connection;
@@ -17,6 +17,16 @@ impl Batch for Release {
 
     fn key(&self) -> &Key {
         self.0.key()
+    }
+
+    fn after_unknown(&self, answer: Effect) -> Effect {
+        match answer {
+            // By that sending.
+            Effect::Lost(LostReason::Gone | LostReason::Released) => Effect::Applied,
+            // Within the lease another owner can have taken over only after that release.
+            Effect::Lost(LostReason::Superseded) if !self.0.remaining().is_zero() => Effect::Applied,
+            answer => answer,
+        }
     }
 
     fn statement(schema: &str) -> String {

@@ -9,7 +9,10 @@ use idem_servers::postgres::Server;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::support::{RETENTION, claim, config, config_of, connect, fingerprint, key, lock, open, value};
+use crate::support::{
+    LEASE, RETENTION, claim, config, config_of, connect, fingerprint, key, lock, open, value,
+    wait_for_standby,
+};
 
 #[tokio::test]
 async fn connections_that_are_ended_under_load_lose_and_double_nothing() {
@@ -93,4 +96,31 @@ async fn a_server_that_hangs_is_left_for_a_new_connection_once_it_goes_on() {
     assert!(!completing.is_finished());
     server.cont();
     assert_eq!(completing.await.unwrap().unwrap(), Effect::Applied);
+}
+
+#[tokio::test]
+async fn a_release_whose_answer_was_lost_is_not_told_that_somebody_else_released() {
+    let server = Server::lone().await;
+    let mut config = config_of(server.node());
+    config.call_timeout = Duration::from_mins(1);
+    config.response_timeout = Duration::from_millis(300);
+    let store = open(&config).await;
+    let plain = lock(&store, &key("plain"), &claim()).await;
+    let resumed = lock(&store, &key("resumed"), &claim()).await;
+    assert_eq!(store.checkpoint(&resumed, 1, "half".into(), LEASE).await.unwrap(), Effect::Applied);
+    let held = format!("SELECT count(*) FROM {}.records WHERE state = 1", config.schema);
+    let client = connect(&config).await;
+    // Nobody is told of a commit any more, and connections are given up.
+    wait_for_standby(&config, "nobody").await;
+    let releasing = [plain, resumed].map(|lease| {
+        let store = store.clone();
+        tokio::spawn(async move { store.release(&lease).await })
+    });
+    while client.query_one(&held, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    wait_for_standby(&config, "").await;
+    for released in releasing {
+        assert_eq!(released.await.unwrap().unwrap(), Effect::Applied);
+    }
 }

@@ -55,6 +55,14 @@ impl<B: Batch> Entry<B> {
         self.again()
     }
 
+    /// Gives it the server's answer.
+    pub(super) fn answer(self, answer: Result<B::Answer>) {
+        let answer =
+            if self.effect_unknown { answer.map(|answer| self.call.after_unknown(answer)) } else { answer };
+        // Nobody is there any more when the caller gave up.
+        let _ = self.answer.send(answer);
+    }
+
     /// Ends it: sending it again does not help.
     pub(super) fn refuse(self, failure: &Failure) {
         self.give_up(failure.error(Operation::Lock));

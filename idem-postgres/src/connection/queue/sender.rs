@@ -130,7 +130,7 @@ impl<B: Batch> Sender<B> {
                     None => unanswered.push(entry),
                 }
             }
-            drop(first.answer.send(answer));
+            first.answer(answer);
         }
         unanswered
     }

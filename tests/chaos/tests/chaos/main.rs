@@ -1,4 +1,5 @@
-//! Chaos tests: idem-redis keeps what it acknowledged while its servers die, hang, hand over slots and are cut off.
+//! Chaos tests: idem-redis and idem-postgres keep what they acknowledged while their servers die, hang, are full and are
+//! cut off.
 //!
 //! Every round starts real servers, runs callers against them, injects a fault, and records every call with its answer
 //! and its time. A pure checker then reports what in that history contradicts the contract.

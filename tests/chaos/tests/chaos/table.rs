@@ -45,12 +45,13 @@ pub(crate) async fn losses(kind: &str, round: impl AsyncFn(u64) -> Report) {
 
 pub(crate) fn line(report: &Report) -> String {
     format!(
-        "{} calls, {} acquisitions, {} completions, {} replays, {} unknown, {} stale, slowest {}, {} violations {:?}",
+        "{} calls, {} acquisitions, {} completions, {} replays, {} unknown, {} full, {} stale, slowest {}, {} violations {:?}",
         report.calls,
         report.acquired,
         report.completed,
         report.replays,
         report.unknown,
+        report.full,
         report.stale,
         seconds(report.slowest),
         report.violations.len(),

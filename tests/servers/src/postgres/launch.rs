@@ -52,6 +52,7 @@ pub(super) async fn launch(options: &ServerOptions, node: Node, folder: &Path) -
     write("idem.conf", conf(options, node, folder))?;
     write("idem_hba.conf", access(options, &data)?)?;
     let mut command = as_owner();
+    command.extend(options.prefix.iter().cloned());
     command.push(options.kind.program("postgres")?.into());
     command.extend(["-D".into(), data.clone().into()]);
     command.extend(["-c".into(), format!("config_file={}/idem.conf", data.display()).into()]);

@@ -1,5 +1,6 @@
 //! How a server is started.
 
+use std::ffi::OsString;
 use std::io::PipeReader;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,13 +16,21 @@ pub struct ServerOptions {
     pub(super) access: Vec<String>,
     /// Of a standby: how it reaches its primary.
     pub(super) follows: Option<String>,
+    pub(super) prefix: Vec<OsString>,
     pub(super) leash: Option<Arc<PipeReader>>,
 }
 
 impl ServerOptions {
     /// Nothing but the defaults.
     pub(super) fn new() -> Self {
-        Self { kind: ServerKind::chosen(), lines: Vec::new(), access: Vec::new(), follows: None, leash: None }
+        Self {
+            kind: ServerKind::chosen(),
+            lines: Vec::new(),
+            access: Vec::new(),
+            follows: None,
+            prefix: Vec::new(),
+            leash: None,
+        }
     }
 
     /// A line of `postgresql.conf`: `max_connections = 20`. Later lines win over earlier ones and over the defaults.
@@ -34,6 +43,12 @@ impl ServerOptions {
     /// trusted, and so wins over them.
     pub fn access(mut self, line: impl Into<String>) -> Self {
         self.access.push(line.into());
+        self
+    }
+
+    /// What the server is run by: a command that replaces itself with the one behind it, such as `env NAME=value`.
+    pub fn prefix(mut self, command: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.prefix = command.into_iter().map(Into::into).collect();
         self
     }
 

@@ -1,5 +1,6 @@
 //! Calls to the store, recorded in the history.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::judge::history::{Answer, Call, Digest, Event, History, Micros, Saved,
 /// Makes the calls of one worker on one store, and records them.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    pub(crate) store: RedisStore,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) history: History,
     pub(crate) worker: u32,
     /// Whether the store confirms replays.
@@ -32,8 +33,13 @@ impl Caller {
         key(&self.label, number)
     }
 
+    /// The name of a key in Redis.
+    ///
+    /// # Panics
+    /// When the store is another one.
     pub(crate) fn redis_key(&self, number: u32) -> String {
-        self.store.redis_key(&self.key(number))
+        let store: &RedisStore = self.store.as_any().downcast_ref().unwrap();
+        store.redis_key(&self.key(number))
     }
 
     /// The lease, if one was acquired, and the answer.
@@ -165,6 +171,7 @@ impl Caller {
             Some(Err(error)) if matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable) => {
                 Answer::Unknown
             }
+            Some(Err(error)) if error.kind() == ErrorKind::Full => Answer::Full,
             Some(Err(error)) => Answer::Failed(format!("{error:?}")),
         };
         let worker = self.worker;

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
-use crate::callers::load::{Load, cluster_config};
+use crate::callers::load::Load;
 use crate::callers::worker::Round;
+use crate::environment::redis::cluster::{cluster_config, open};
 use crate::judge::history::{Event, Micros, read, write};
 
 const TASK: &str = "IDEM_CHAOS_INSIDE";
@@ -99,7 +100,7 @@ pub(crate) async fn work(task: Task) {
     let mut config = cluster_config(&task.servers, task.acks.map(Acks::Count));
     config.confirm_replays = task.confirms;
     let round = Round { begun: task.begun, slots: Some(task.slots), ..Round::new() };
-    let mut load = Load::begin(vec![config], &task.label, task.seed, round).await;
+    let mut load = Load::begin(vec![open(config).await], &task.label, task.seed, round);
     println!("{READY}");
     spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await.unwrap().unwrap();
     load.answered().await;

@@ -1,11 +1,10 @@
 //! Workers that use stores while faults happen to the servers.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use idem_core::Claim;
-use idem_redis::{Acks, RedisConfig, RedisStore};
+use idem_core::{Claim, Store};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -17,8 +16,6 @@ use crate::judge::rules::{Reads, Report, Rules};
 use crate::rng::Rng;
 
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
-/// How late a call may be because other processes use the CPU.
-const SLACK: Duration = Duration::from_secs(2);
 /// Much longer than a failover takes.
 const LONGEST_OUTAGE: Duration = Duration::from_secs(40);
 /// Workers of each store.
@@ -26,7 +23,16 @@ const WORKERS: u32 = 12;
 /// Keys of one probe: enough for every master to have some.
 const PROBES: u32 = 24;
 /// The number of the first key of the probes, above those of the workers.
-const FIRST_PROBE: u32 = 1_000_000;
+pub(crate) const FIRST_PROBE: u32 = 1_000_000;
+
+/// A store, as one process would have it.
+#[derive(Debug, Clone)]
+pub(crate) struct Opened {
+    pub(crate) store: Arc<dyn Store>,
+    /// Whether a replay is as good as an acknowledged completion: all that must have an outcome before it is acknowledged
+    /// have it before it is replayed.
+    pub(crate) confirms: bool,
+}
 
 pub(crate) struct Load {
     pub(crate) round: Round,
@@ -36,32 +42,14 @@ pub(crate) struct Load {
     probes: u32,
 }
 
-/// Time limits that suit the failovers of these tests: a call may fail before a failover is complete.
-pub(crate) fn limits(mut config: RedisConfig, acks: Option<Acks>) -> RedisConfig {
-    config.acks = acks;
-    config.call_timeout = CALL_TIMEOUT;
-    config.connect_timeout = Duration::from_millis(500);
-    config.response_timeout = Duration::from_millis(800);
-    config.ack_timeout = Duration::from_millis(300);
-    config.check_interval = Duration::from_secs(2);
-    config
-}
-
-pub(crate) fn cluster_config(servers: &[SocketAddr], acks: Option<Acks>) -> RedisConfig {
-    let servers = servers.iter().map(|addr| addr.to_string().parse().unwrap());
-    limits(RedisConfig::cluster(servers), acks)
-}
-
 impl Load {
-    /// Opens a store for each of `configs` and starts its workers. Rounds with different `label`s use different keys.
-    pub(crate) async fn begin(configs: Vec<RedisConfig>, label: &str, seed: u64, round: Round) -> Self {
+    /// Starts the workers of each store. Rounds with different `label`s use different keys.
+    pub(crate) fn begin(stores: Vec<Opened>, label: &str, seed: u64, round: Round) -> Self {
         let history = History::default();
         let mut rng = Rng::new(seed);
         let mut load =
             Self { round, callers: Vec::new(), tasks: JoinSet::new(), history: history.clone(), probes: 0 };
-        for (number, config) in (0..).zip(configs) {
-            let confirms = config.confirm_replays;
-            let store = RedisStore::open(config).await.unwrap();
+        for (number, Opened { store, confirms }) in (0..).zip(stores) {
             let (history, label) = (history.clone(), label.to_owned());
             let first = Caller { store, history, label, confirms, worker: number * 100 };
             for worker in 1..=WORKERS {
@@ -111,11 +99,20 @@ impl Load {
     }
 
     /// Stops the workers, reads every key once more, and checks the history.
-    pub(crate) async fn finish(mut self, reads: Reads) -> Report {
+    pub(crate) async fn finish(self, reads: Reads) -> Report {
+        self.judged_by(&Rules::new(reads)).await
+    }
+
+    /// As [`finish`](Load::finish), by rules of the round's own.
+    pub(crate) async fn judged_by(mut self, rules: &Rules) -> Report {
+        self.end().await;
+        check(&self.history.take(), rules)
+    }
+
+    /// Stops the workers, and reads every key once more.
+    pub(crate) async fn end(&mut self) {
         self.stop().await;
         self.sweep().await;
-        let longest_call = u64::try_from((CALL_TIMEOUT + SLACK).as_micros()).unwrap();
-        check(&self.history.take(), Rules { longest_call, reads })
     }
 
     /// Stops the workers.

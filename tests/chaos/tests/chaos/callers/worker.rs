@@ -167,7 +167,8 @@ impl Worker {
         for _ in 0..TRIES {
             let cancel_after = self.cancel_after();
             match self.caller.complete(key, lease, value.clone(), claim.retention, cancel_after).await {
-                Answer::Unknown => {}
+                // A disk that was full may have room again.
+                Answer::Unknown | Answer::Full => {}
                 Answer::Applied { .. } if self.rng.percent(10) => {
                     // A completed key ignores a second completion with other bytes.
                     let other = self.value();

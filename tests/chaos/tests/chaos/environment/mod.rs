@@ -1,6 +1,4 @@
-//! The servers of a round, and the network between them and their callers.
+//! What a round runs on: servers, and what stands between them and their callers.
 
-pub(crate) mod cluster;
-pub(crate) mod divide;
-pub(crate) mod netns;
-pub(crate) mod proxy;
+pub(crate) mod postgres;
+pub(crate) mod redis;

@@ -7,7 +7,7 @@ use crate::judge::claims::{Attempt, Claim, Kind, attempts, claims};
 use crate::judge::history::{Answer, Call, Event, Micros, Reason, Token};
 use crate::judge::rules::{Reads, Report, Rule, Rules, Violation};
 
-pub(crate) fn check(history: &[Event], rules: Rules) -> Report {
+pub(crate) fn check(history: &[Event], rules: &Rules) -> Report {
     let mut report = Report { calls: history.len(), ..Report::default() };
     let mut keys = BTreeMap::<u32, Vec<&Event>>::new();
     for event in history {
@@ -15,8 +15,8 @@ pub(crate) fn check(history: &[Event], rules: Rules) -> Report {
     }
     for (key, mut events) in keys {
         events.sort_by_key(|event| (event.begin, event.end));
-        let attempts = attempts(&events);
-        let claims = claims(&attempts);
+        let attempts = attempts(&events, rules);
+        let claims = claims(&attempts, rules);
         let fingerprints = fingerprints(&events);
         report.acquired += attempts.values().filter(|attempt| attempt.acquired.is_some()).count();
         report.completed += attempts.values().filter(|attempt| attempt.accepted.is_some()).count();
@@ -31,6 +31,7 @@ pub(crate) fn check(history: &[Event], rules: Rules) -> Report {
             report: &mut report,
         };
         of_key.claims_exclude_each_other();
+        of_key.fence_rises();
         for event in of_key.events.clone() {
             of_key.count(event);
             of_key.is_outside_the_claims_of_others(event);
@@ -50,7 +51,7 @@ pub(crate) fn check(history: &[Event], rules: Rules) -> Report {
 
 struct OfKey<'a> {
     key: u32,
-    rules: Rules,
+    rules: &'a Rules,
     events: Vec<&'a Event>,
     attempts: BTreeMap<Token, Attempt>,
     claims: Vec<Claim>,
@@ -68,6 +69,33 @@ impl OfKey<'_> {
                     self.report_pair(rule_of(first.kind, second.kind), first, second.token, second);
                 }
             }
+        }
+    }
+
+    /// An attempt that was asked for when another one was known already has the higher sequence.
+    fn fence_rises(&mut self) {
+        if !self.rules.strict_sequence {
+            return;
+        }
+        let mut fallen = Vec::new();
+        // Of the attempts with a higher sequence, the one that was known first. Tokens are in the order of their sequences.
+        let mut first: Option<(Micros, Token)> = None;
+        for (token, attempt) in self.attempts.iter().rev() {
+            let Some((_, acquired)) = attempt.acquired else { continue };
+            if let Some((known, higher)) = first
+                && known <= attempt.asked
+            {
+                fallen.push(format!(
+                    "{token:?}, asked for at {}, after {higher:?}, known at {known}",
+                    attempt.asked
+                ));
+            }
+            if first.is_none_or(|(known, _)| acquired < known) {
+                first = Some((acquired, *token));
+            }
+        }
+        for what in fallen {
+            self.report.violations.push(Violation { rule: Rule::FallenFence, key: self.key, what });
         }
     }
 
@@ -140,7 +168,8 @@ impl OfKey<'_> {
         let Answer::Acquired { token, attempt, saved, .. } = &event.answer else { return };
         for (before, known) in &self.attempts {
             let Some((number, acquired)) = known.acquired else { continue };
-            let lives = acquired <= event.begin && event.end < known.last_held() + known.retention;
+            let expires = self.rules.earliest_end(acquired, known.last_held() + known.retention);
+            let lives = acquired <= event.begin && event.end < expires;
             let ended = |other: &&Event| {
                 let ends = matches!(other.call, Call::Complete { .. } | Call::Release(_));
                 ends && other.begin < event.end
@@ -199,6 +228,7 @@ impl OfKey<'_> {
     fn count(&mut self, event: &Event) {
         self.report.slowest = self.report.slowest.max(event.end - event.begin);
         self.report.unknown += usize::from(event.answer == Answer::Unknown);
+        self.report.full += usize::from(event.answer == Answer::Full);
         if let (Call::Complete { token, .. }, answer) = (&event.call, &event.answer) {
             let attempt = &self.attempts[token];
             let is_late = matches!(answer, Answer::Applied { .. }) && attempt.last_held() < event.begin;
@@ -210,7 +240,8 @@ impl OfKey<'_> {
         if event.end - event.begin > self.rules.longest_call + waits {
             self.report(Rule::Slow, event);
         }
-        if matches!(event.answer, Answer::Failed(_)) {
+        let is_full = event.answer == Answer::Full && !self.rules.disk_was_full;
+        if is_full || matches!(event.answer, Answer::Failed(_)) {
             self.report(Rule::Failed, event);
         }
     }

@@ -4,12 +4,16 @@ use crate::judge::checker::check;
 use crate::judge::history::{Answer, Call, Digest, Event, Micros, Reason, Saved, Token};
 use crate::judge::rules::{Reads, Rule, Rules};
 
-const RETENTION: u64 = 1_000;
-const A: Token = Token { sequence: 1, owner: 1 };
-const B: Token = Token { sequence: 2, owner: 2 };
+pub(super) const RETENTION: u64 = 1_000;
+pub(super) const A: Token = Token { sequence: 1, owner: 1 };
+pub(super) const B: Token = Token { sequence: 2, owner: 2 };
 
-fn rules(history: &[Event], reads: Reads) -> Vec<Rule> {
-    let report = check(history, Rules { longest_call: 100, reads });
+pub(super) fn rules(history: &[Event], reads: Reads) -> Vec<Rule> {
+    found_by(history, &Rules { longest_call: 100, ..Rules::new(reads) })
+}
+
+pub(super) fn found_by(history: &[Event], rules: &Rules) -> Vec<Rule> {
+    let report = check(history, rules);
     let mut rules: Vec<_> = report.violations.iter().map(|violation| violation.rule).collect();
     rules.sort();
     rules.dedup();
@@ -24,11 +28,11 @@ fn found(history: &[Event]) -> Vec<Rule> {
     found
 }
 
-fn event((begin, end): (Micros, Micros), call: Call, answer: Answer) -> Event {
+pub(super) fn event((begin, end): (Micros, Micros), call: Call, answer: Answer) -> Event {
     Event { worker: 0, key: 7, begin, end, call, answer }
 }
 
-fn lock(token: Token, at: (Micros, Micros), answer: Answer) -> Event {
+pub(super) fn lock(token: Token, at: (Micros, Micros), answer: Answer) -> Event {
     event(
         at,
         Call::Lock { owner: token.owner, fingerprint: 0, retention: RETENTION, confirms: false },
@@ -36,7 +40,7 @@ fn lock(token: Token, at: (Micros, Micros), answer: Answer) -> Event {
     )
 }
 
-fn acquired(token: Token, at: (Micros, Micros), until: Micros) -> Event {
+pub(super) fn acquired(token: Token, at: (Micros, Micros), until: Micros) -> Event {
     attempt(token, at, until, u32::try_from(token.sequence).unwrap())
 }
 
@@ -44,15 +48,15 @@ fn attempt(token: Token, at: (Micros, Micros), until: Micros, attempt: u32) -> E
     lock(token, at, Answer::Acquired { token, attempt, saved: None, until })
 }
 
-fn complete(token: Token, at: (Micros, Micros), bytes: u64, answer: Answer) -> Event {
+pub(super) fn complete(token: Token, at: (Micros, Micros), bytes: u64, answer: Answer) -> Event {
     event(at, Call::Complete { token, bytes: Digest(bytes), retention: RETENTION }, answer)
 }
 
-fn applied() -> Answer {
+pub(super) fn applied() -> Answer {
     Answer::Applied { until: 0 }
 }
 
-fn release(token: Token, at: (Micros, Micros), answer: Answer) -> Event {
+pub(super) fn release(token: Token, at: (Micros, Micros), answer: Answer) -> Event {
     event(at, Call::Release(token), answer)
 }
 

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use crate::judge::history::{Answer, Call, Digest, Event, Micros, Token};
+use crate::judge::rules::Rules;
 
 /// A span of time in which `token`, by the answers it got, holds the key or has completed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub(crate) struct Attempt {
     pub(crate) retention: u64,
     /// The number of the attempt, and the end of the first `lock` that acquired it.
     pub(crate) acquired: Option<(u32, Micros)>,
+    /// The begin of the first `lock` of its owner, answered or not.
+    pub(crate) asked: Micros,
     /// Each span of validity as it was granted, regardless of what the holder did in it.
     pub(crate) held: Vec<(Micros, Micros)>,
     /// The begins of the calls that end the attempt, answered or not.
@@ -77,30 +80,34 @@ impl Attempt {
 }
 
 /// What `events`, those of one key, show of each token.
-pub(crate) fn attempts(events: &[&Event]) -> BTreeMap<Token, Attempt> {
+pub(crate) fn attempts(events: &[&Event], rules: &Rules) -> BTreeMap<Token, Attempt> {
     let mut attempts = BTreeMap::<Token, Attempt>::new();
     for event in events {
         match (&event.call, &event.answer) {
             (Call::Lock { retention, .. }, Answer::Acquired { token, attempt, until, .. }) => {
                 let of = attempts.entry(*token).or_default();
                 of.retention = *retention;
-                of.held.push((event.end, *until));
+                of.held.push((event.end, rules.earliest_end(event.begin, *until)));
                 if of.acquired.is_none_or(|(_, end)| event.end < end) {
                     of.acquired = Some((*attempt, event.end));
                 }
             }
             (Call::Renew(token), Answer::Applied { until }) => {
-                attempts.entry(*token).or_default().held.push((event.end, *until));
+                let until = rules.earliest_end(event.begin, *until);
+                attempts.entry(*token).or_default().held.push((event.end, until));
             }
             (Call::Checkpoint(token, saved), Answer::Applied { until }) => {
                 let of = attempts.entry(*token).or_default();
-                of.held.push((event.end, *until));
+                of.held.push((event.end, rules.earliest_end(event.begin, *until)));
                 of.saved = of.saved.max(Some(saved.step));
             }
             (Call::Complete { token, bytes, retention }, answer) => {
                 let of = attempts.entry(*token).or_default();
                 of.ends.push(event.begin);
-                of.completes.push((event.begin, *bytes, *retention));
+                // A full disk keeps nothing.
+                if *answer != Answer::Full {
+                    of.completes.push((event.begin, *bytes, *retention));
+                }
                 if matches!(answer, Answer::Applied { .. }) {
                     of.accept(event.end);
                 }
@@ -112,18 +119,26 @@ pub(crate) fn attempts(events: &[&Event]) -> BTreeMap<Token, Attempt> {
             _ => {}
         }
     }
+    for (token, attempt) in &mut attempts {
+        let asks = |event: &&&Event| matches!(event.call, Call::Lock { owner, .. } if owner == token.owner);
+        attempt.asked = events.iter().filter(asks).map(|event| event.begin).min().unwrap_or(0);
+    }
     attempts
 }
 
 /// What each token claims.
-pub(crate) fn claims(attempts: &BTreeMap<Token, Attempt>) -> Vec<Claim> {
+pub(crate) fn claims(attempts: &BTreeMap<Token, Attempt>, rules: &Rules) -> Vec<Claim> {
     let mut claims = Vec::new();
     for (token, attempt) in attempts {
         let end = attempt.ends.iter().copied().min().unwrap_or(Micros::MAX);
         for (from, until) in &attempt.held {
             claims.push(Claim { token: *token, kind: Kind::Holds, from: *from, until: end.min(*until) });
         }
-        let expires = attempt.completes.iter().map(|(begin, _, retention)| begin + retention).min();
+        let expires = attempt
+            .completes
+            .iter()
+            .map(|(begin, _, retention)| rules.earliest_end(*begin, begin + retention))
+            .min();
         if let (Some(from), Some(until)) = (attempt.accepted, expires) {
             claims.push(Claim { token: *token, kind: Kind::Completed, from, until });
         }

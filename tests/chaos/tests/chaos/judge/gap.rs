@@ -7,7 +7,8 @@ use crate::judge::history::{Answer, Event, Micros};
 /// Between `begin` and `end`, for calls of `keys`. An unknown effect or an error is no answer.
 pub(crate) fn longest_gap(history: &[Event], keys: Range<u32>, begin: Micros, end: Micros) -> Micros {
     let is_answer = |event: &&Event| {
-        keys.contains(&event.key) && !matches!(event.answer, Answer::Unknown | Answer::Failed(_))
+        keys.contains(&event.key)
+            && !matches!(event.answer, Answer::Unknown | Answer::Full | Answer::Failed(_))
     };
     let mut moments: Vec<_> = history.iter().filter(is_answer).map(|event| event.end).collect();
     moments.retain(|moment| (begin..=end).contains(moment));

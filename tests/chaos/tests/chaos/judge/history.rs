@@ -97,6 +97,8 @@ pub(crate) enum Answer {
     Settled(bool),
     /// The call timed out or was dropped: it may have taken effect, or not, or may do so later.
     Unknown,
+    /// The server's disk is full: the call changed nothing.
+    Full,
     /// An error that no call should return.
     Failed(String),
 }
@@ -155,6 +157,12 @@ impl History {
 
     pub(crate) fn copied(&self) -> Vec<Event> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many calls were refused because the disk was full.
+    pub(crate) fn refused_as_full(&self) -> usize {
+        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.iter().filter(|event| event.answer == Answer::Full).count()
     }
 
     pub(crate) fn take(&self) -> Vec<Event> {

@@ -6,3 +6,4 @@ pub(crate) mod claims;
 pub(crate) mod gap;
 pub(crate) mod history;
 pub(crate) mod rules;
+mod rules_tests;

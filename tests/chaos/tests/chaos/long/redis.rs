@@ -1,49 +1,28 @@
-//! The long run: rounds of all kinds, each cycle with a new seed, until the time is up. A table sums up the results.
-
-use std::time::Duration;
+//! The cycle of rounds on Redis.
 
 use idem_redis::Acks;
 use idem_servers::redis::Cluster;
 
+use super::until_the_time_is_over;
 use crate::callers::inside;
-use crate::environment::cluster::{options, turn};
-use crate::environment::divide::Divided;
-use crate::judge::history::now;
+use crate::environment::redis::cluster::{options, turn};
+use crate::environment::redis::divide::Divided;
 use crate::judge::rules::Report;
-use crate::rounds::{failover, forget, freeze, healthy, kill, migrate, partition, paused};
+use crate::rounds::redis::{failover, forget, freeze, healthy, kill, migrate, partition, paused};
 use crate::table::Table;
 
-const TEST: &str = "long::rounds_of_all_kinds_until_the_time_is_over";
-const MINUTES: &str = "IDEM_CHAOS_MINUTES";
-const SEED: &str = "IDEM_CHAOS_SEED";
-
+const TEST: &str = "long::redis::rounds_of_all_kinds_until_the_time_is_over";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "runs for a chosen number of minutes: scripts/chaos [minutes] [seed]"]
+#[ignore = "runs for a chosen number of minutes: scripts/chaos redis [minutes] [seed]"]
 async fn rounds_of_all_kinds_until_the_time_is_over() {
     if let Some(task) = inside::task() {
         return inside::work(task).await;
     }
-    let minutes = number(MINUTES).unwrap_or(10);
-    let first = number(SEED).unwrap_or_else(|| now() % 1_000_000);
-    let end = now() + u64::try_from(Duration::from_mins(minutes).as_micros()).unwrap();
-    let mut table = Table::default();
-    for seed in first.. {
-        println!("seed {seed}");
-        cycle(seed, &mut table).await;
-        println!("{table}");
-        if now() > end {
-            break;
-        }
-    }
-    table.judge();
-}
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|number| number.parse().unwrap())
+    until_the_time_is_over(cycle).await;
 }
 
 /// One round of each kind, on the kind of server whose turn it is.
-async fn cycle(seed: u64, table: &mut Table) {
+async fn cycle(seed: u64, mut table: Table) -> Table {
     let kind = turn(seed);
     let none = Some(Acks::Count(0));
     let cluster = options(kind).start().await;
@@ -66,6 +45,7 @@ async fn cycle(seed: u64, table: &mut Table) {
     table.kept("partition, 2 replicas", &partition::round(&divided, seed, None, TEST).await);
     let one = Some(Acks::Count(1));
     table.lost("partition, 2 replicas, acks = 1", &partition::round(&divided, seed, one, TEST).await);
+    table
 }
 
 async fn dead(full_coverage: &'static str, seed: u64) -> Report {

@@ -4,7 +4,7 @@ use idem_redis::Acks;
 use idem_servers::redis::Cluster;
 
 use super::load;
-use crate::environment::cluster::{cut_replicas_off, options, replaced, turn};
+use crate::environment::redis::cluster::{cut_replicas_off, options, replaced, turn};
 use crate::judge::rules::{Reads, Report};
 use crate::rng::Rng;
 use crate::table::{judged, losses};

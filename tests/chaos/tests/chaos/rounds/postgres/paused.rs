@@ -1,27 +1,26 @@
 //! Holders sleep past their lease and then continue as if they still held the key.
 
-use idem_redis::Acks;
-use idem_servers::redis::Cluster;
+use idem_servers::postgres::Server;
 
-use super::load_on;
+use super::{load_of, rules};
 use crate::callers::worker::Round;
-use crate::environment::cluster::{options, turn};
-use crate::judge::rules::{Reads, Report};
+use crate::environment::postgres::store::{options, turn};
+use crate::judge::rules::Report;
 use crate::table::judged;
 
-pub(crate) async fn round(cluster: &Cluster, seed: u64, acks: Option<Acks>) -> Report {
-    let load = load_on(cluster, "paused", seed, acks, Round { sleepers: 60, ..Round::new() }).await;
+pub(crate) async fn round(server: &Server, seed: u64) -> Report {
+    let load = load_of([server.addr(); 2], "paused", seed, Round { sleepers: 60, ..Round::new() }).await;
     load.run(4_000).await;
-    load.finish(Reads::AreFresh).await
+    load.judged_by(&rules()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_holder_that_sleeps_past_its_lease_is_refused_once_another_took_over() {
-    let cluster = options(turn(0)).start().await;
+async fn a_holder_that_sleeps_past_its_lease_is_refused_by_postgres_once_another_took_over() {
+    let server = options(turn(1)).start().await;
     let (mut superseded, mut late) = (0, 0);
     // How often either happens depends on the machine. The round is repeated with other seeds until both were seen.
     for seed in 1..=6 {
-        let report = round(&cluster, seed, None).await;
+        let report = round(&server, seed).await;
         judged("paused holders", &report);
         (superseded, late) = (superseded + report.superseded, late + report.late);
         if superseded > 0 && late > 0 {

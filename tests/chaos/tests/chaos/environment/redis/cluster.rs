@@ -1,10 +1,14 @@
 //! The clusters of the rounds.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use idem_redis::{Acks, RedisConfig, RedisStore};
 use idem_servers::redis::{Cluster, ClusterOptions, Node, ServerKind, ServerOptions, Topology};
 use tokio::time::{sleep, timeout};
+
+use crate::callers::load::{CALL_TIMEOUT, Opened};
 
 /// Short enough to detect a dead node soon, long enough not to mistake a busy one for it.
 pub(crate) const NODE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -19,6 +23,27 @@ const REPLICAS: &str = "replicas";
 /// cycle uses the next kind. Each single round passes a fixed number, so that a run of all tests covers every kind.
 pub(crate) fn turn(number: u64) -> ServerKind {
     ServerKind::by_turns(number)
+}
+
+/// Time limits that suit the failovers of these tests: a call may fail before a failover is complete.
+fn limits(mut config: RedisConfig, acks: Option<Acks>) -> RedisConfig {
+    config.acks = acks;
+    config.call_timeout = CALL_TIMEOUT;
+    config.connect_timeout = Duration::from_millis(500);
+    config.response_timeout = Duration::from_millis(800);
+    config.ack_timeout = Duration::from_millis(300);
+    config.check_interval = Duration::from_secs(2);
+    config
+}
+
+pub(crate) fn cluster_config(servers: &[SocketAddr], acks: Option<Acks>) -> RedisConfig {
+    let servers = servers.iter().map(|addr| addr.to_string().parse().unwrap());
+    limits(RedisConfig::cluster(servers), acks)
+}
+
+pub(crate) async fn open(config: RedisConfig) -> Opened {
+    let confirms = config.confirm_replays;
+    Opened { store: Arc::new(RedisStore::open(config).await.unwrap()), confirms }
 }
 
 pub(crate) fn options(kind: ServerKind) -> ClusterOptions {

@@ -12,7 +12,7 @@ use super::load;
 use crate::callers::caller::Caller;
 use crate::callers::load::{probe, seconds};
 use crate::callers::worker::Round;
-use crate::environment::cluster::{options, replaced, turn, with_replicas_user};
+use crate::environment::redis::cluster::{options, replaced, turn, with_replicas_user};
 use crate::judge::gap::longest_gap;
 use crate::judge::history::{Micros, now};
 use crate::judge::rules::{Reads, Report};

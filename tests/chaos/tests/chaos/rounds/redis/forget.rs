@@ -4,7 +4,7 @@ use idem_redis::Acks;
 use idem_servers::redis::Cluster;
 
 use super::load;
-use crate::environment::cluster::{options, turn};
+use crate::environment::redis::cluster::{options, turn};
 use crate::judge::rules::{Reads, Report};
 use crate::table::judged;
 

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::load;
 use crate::callers::load::Load;
-use crate::environment::cluster::{options, turn};
+use crate::environment::redis::cluster::{options, turn};
 use crate::judge::rules::{Reads, Report};
 use crate::rng::Rng;
 use crate::table::judged;

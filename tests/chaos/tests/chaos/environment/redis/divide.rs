@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use idem_servers::redis::{Cluster, ServerKind, ServerOptions};
 
-use crate::environment::cluster::{options, with_replicas_user};
-use crate::environment::netns::Network;
-use crate::environment::proxy::{INSIDE, OUTSIDE, Ports, Proxies};
+use crate::environment::redis::cluster::{options, with_replicas_user};
+use crate::environment::redis::netns::Network;
+use crate::environment::redis::proxy::{INSIDE, OUTSIDE, Ports, Proxies};
 use crate::judge::history::now;
 use crate::rng::Rng;
 

@@ -8,10 +8,10 @@ use idem_servers::redis::Cluster;
 use tokio::time::sleep;
 
 use crate::callers::inside::{self, Inside, Task};
-use crate::callers::load::{Load, cluster_config};
+use crate::callers::load::Load;
 use crate::callers::worker::Round;
-use crate::environment::cluster::{addresses, replaced, turn};
-use crate::environment::divide::Divided;
+use crate::environment::redis::cluster::{addresses, cluster_config, open, replaced, turn};
+use crate::environment::redis::divide::Divided;
 use crate::judge::rules::{Reads, Report};
 use crate::table::{judged, losses};
 
@@ -37,7 +37,7 @@ pub(crate) async fn round(divided: &Divided, seed: u64, acks: Option<Acks>, test
     let inside = Inside::start(test, &divided.prefix(), task).await;
     let mut config = cluster_config(&addresses(cluster), acks);
     config.confirm_replays = !seed.is_multiple_of(2);
-    let mut load = Load::begin(vec![config], &label, seed, round).await;
+    let mut load = Load::begin(vec![open(config).await], &label, seed, round);
     load.run(700).await;
     divided.cut();
     replaced(cluster, first).await;
@@ -64,7 +64,8 @@ async fn flatten_chains(cluster: &Cluster) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_with_a_master_cut_off_together_with_callers() {
-    const TEST: &str = "rounds::partition::nothing_is_lost_with_a_master_cut_off_together_with_callers";
+    const TEST: &str =
+        "rounds::redis::partition::nothing_is_lost_with_a_master_cut_off_together_with_callers";
     if let Some(task) = inside::task() {
         return inside::work(task).await;
     }
@@ -75,7 +76,7 @@ async fn nothing_is_lost_with_a_master_cut_off_together_with_callers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_when_one_of_two_replicas_is_cut_off_with_the_master() {
     const TEST: &str =
-        "rounds::partition::nothing_is_lost_when_one_of_two_replicas_is_cut_off_with_the_master";
+        "rounds::redis::partition::nothing_is_lost_when_one_of_two_replicas_is_cut_off_with_the_master";
     if let Some(task) = inside::task() {
         return inside::work(task).await;
     }
@@ -85,7 +86,7 @@ async fn nothing_is_lost_when_one_of_two_replicas_is_cut_off_with_the_master() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_acknowledgements_a_partition_gives_second_holders() {
-    const TEST: &str = "rounds::partition::without_acknowledgements_a_partition_gives_second_holders";
+    const TEST: &str = "rounds::redis::partition::without_acknowledgements_a_partition_gives_second_holders";
     if let Some(task) = inside::task() {
         return inside::work(task).await;
     }
@@ -97,7 +98,7 @@ async fn without_acknowledgements_a_partition_gives_second_holders() {
 /// with the master.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_acknowledgement_of_two_replicas_is_not_enough() {
-    const TEST: &str = "rounds::partition::one_acknowledgement_of_two_replicas_is_not_enough";
+    const TEST: &str = "rounds::redis::partition::one_acknowledgement_of_two_replicas_is_not_enough";
     if let Some(task) = inside::task() {
         return inside::work(task).await;
     }
@@ -111,7 +112,8 @@ async fn one_acknowledgement_of_two_replicas_is_not_enough() {
 /// Tests the proxies themselves, even where network namespaces are available.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_acknowledgements_proxies_that_cut_give_second_holders_too() {
-    const TEST: &str = "rounds::partition::without_acknowledgements_proxies_that_cut_give_second_holders_too";
+    const TEST: &str =
+        "rounds::redis::partition::without_acknowledgements_proxies_that_cut_give_second_holders_too";
     if let Some(task) = inside::task() {
         return inside::work(task).await;
     }

@@ -1,0 +1,40 @@
+//! The cycle of rounds on PostgreSQL.
+
+use super::until_the_time_is_over;
+use crate::environment::postgres::store::{options, turn};
+use crate::rounds::postgres::clock::Timed;
+use crate::rounds::postgres::{
+    clock, connections, crowded, freeze, full_disk, in_hand, kill, maintenance, partition, paused, snapshot,
+};
+use crate::table::Table;
+
+const TEST: &str = "long::postgres::rounds_of_all_kinds_until_the_time_is_over";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs for a chosen number of minutes: scripts/chaos postgres [minutes] [seed]"]
+async fn rounds_of_all_kinds_until_the_time_is_over() {
+    if full_disk::inside().await {
+        return;
+    }
+    until_the_time_is_over(cycle).await;
+}
+
+/// One round of each kind, on the version of the server whose turn it is.
+async fn cycle(seed: u64, mut table: Table) -> Table {
+    let kind = turn(seed);
+    let server = options(kind).start().await;
+    table.kept("kill", &kill::round(&server, seed).await);
+    table.kept("freeze", &freeze::round(&server, seed).await);
+    table.kept("ended connections", &connections::round(&server, seed).await);
+    table.kept("maintenance", &maintenance::round(&server, seed).await);
+    table.kept("records in hand", &in_hand::round(&server, seed).await);
+    table.kept("old snapshot", &snapshot::round(&server, seed).await);
+    table.kept("paused holders", &paused::round(&server, seed).await);
+    table.kept("partition", &partition::round(&server, seed).await);
+    drop(server);
+    table.lost("kill, synchronous_commit = off", &kill::round(&kill::careless(kind).await, seed).await);
+    table.kept("no connection left", &crowded::round(&crowded::start(kind).await, seed).await);
+    table.kept("clock", &clock::round(&mut Timed::start(kind).await, seed).await);
+    table.kept("full disk", &full_disk::round(TEST, seed).await);
+    table
+}
