@@ -1,14 +1,13 @@
 //! Completing keys.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use idem_core::{Effect, Key, Lease, Outcome, Result};
 use tokio_postgres::types::Type;
 
 use super::row::outcome_body;
-use super::{Batch, StorageKey, effects, micros};
-use crate::connection::Connection;
+use super::{Answers, Batch, effects, micros, stored_sequence};
+use crate::connection::{Connection, Parameter};
 use crate::error::Failure;
 
 /// A key to be completed.
@@ -41,11 +40,15 @@ impl Batch for Complete {
         format!("SELECT * FROM {schema}.complete($1, $2, $3, $4, $5, $6)")
     }
 
+    fn statement_of_one(schema: &str) -> Option<String> {
+        Some(format!("SELECT * FROM {schema}.complete_one($1, $2, $3, $4, $5, $6)"))
+    }
+
     async fn send(
         connection: &Connection,
         statement: &str,
         calls: &[&Self],
-    ) -> Result<HashMap<StorageKey, Result<Effect>>, Failure> {
+    ) -> Result<Answers<Self>, Failure> {
         let holders = super::Holders::of(calls.iter().map(|call| &call.lease));
         let retentions: Vec<i64> = calls.iter().map(|call| micros(call.retention)).collect();
         let bodies: Vec<&[u8]> = calls.iter().map(|call| &call.body[..]).collect();
@@ -57,6 +60,22 @@ impl Batch for Complete {
             owners,
             (&retentions, Type::INT8_ARRAY),
             (&bodies, Type::BYTEA_ARRAY),
+        ];
+        effects(&connection.rows(statement, &parameters).await?)
+    }
+    async fn send_one(
+        connection: &Connection,
+        statement: &str,
+        call: &Self,
+    ) -> Result<Answers<Self>, Failure> {
+        let token = call.lease.token();
+        let parameters: [Parameter<'_>; 6] = [
+            (&&call.lease.key().storage_key()[..], Type::BYTEA),
+            (&&call.lease.fingerprint().as_bytes()[..], Type::BYTEA),
+            (&stored_sequence(token.sequence), Type::INT8),
+            (&&token.owner.as_bytes()[..], Type::BYTEA),
+            (&micros(call.retention), Type::INT8),
+            (&&call.body[..], Type::BYTEA),
         ];
         effects(&connection.rows(statement, &parameters).await?)
     }

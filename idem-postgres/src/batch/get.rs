@@ -7,7 +7,7 @@ use idem_core::{Key, Result};
 use tokio_postgres::types::Type;
 
 use super::row::record;
-use super::{Batch, StorageKey, key_of};
+use super::{Answers, Batch, key_of};
 use crate::connection::Connection;
 use crate::error::Failure;
 
@@ -38,7 +38,7 @@ impl Batch for Get {
         connection: &Connection,
         statement: &str,
         calls: &[&Self],
-    ) -> Result<HashMap<StorageKey, Result<Option<Record>>>, Failure> {
+    ) -> Result<Answers<Self>, Failure> {
         let keys: Vec<&[u8]> = calls.iter().map(|call| &call.0.storage_key()[..]).collect();
         let rows = connection.rows(statement, &[(&keys, Type::BYTEA_ARRAY)]).await?;
         let mut records: HashMap<_, _> = calls.iter().map(|call| (*call.0.storage_key(), Ok(None))).collect();

@@ -1,6 +1,5 @@
 //! Locking keys.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use idem_core::backend::{Answer, Call, Change, decide};
@@ -8,11 +7,12 @@ use idem_core::clock::Timestamp;
 use idem_core::error::Operation;
 use idem_core::record::{Completion, Locked, Record, State};
 use idem_core::{Claim, Fingerprint, Key, Result};
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::row::{Cells, Columns, Content, locked_body};
-use super::{Batch, StorageKey, damaged, key_of, micros};
-use crate::connection::Connection;
+use super::{Answers, Batch, damaged, key_of, micros};
+use crate::connection::{Connection, Parameter};
 use crate::error::Failure;
 
 /// A key to be locked.
@@ -65,6 +65,10 @@ impl Batch for Lock {
         format!("SELECT * FROM {schema}.lock($1, $2, $3, $4, $5, $6)")
     }
 
+    fn statement_of_one(schema: &str) -> Option<String> {
+        Some(format!("SELECT * FROM {schema}.lock_one($1, $2, $3, $4, $5, $6)"))
+    }
+
     fn statement_apart(schema: &str) -> Option<String> {
         Some(format!("SELECT * FROM {schema}.lock_apart($1, $2, $3, $4, $5, $6)"))
     }
@@ -73,7 +77,7 @@ impl Batch for Lock {
         connection: &Connection,
         statement: &str,
         calls: &[&Self],
-    ) -> Result<HashMap<StorageKey, Result<Found>>, Failure> {
+    ) -> Result<Answers<Self>, Failure> {
         let keys: Vec<&[u8]> = calls.iter().map(|call| &call.key.storage_key()[..]).collect();
         let fingerprints: Vec<&[u8]> = calls.iter().map(|call| &call.fingerprint.as_bytes()[..]).collect();
         let owners: Vec<&[u8]> = calls.iter().map(|call| &call.claim.owner.as_bytes()[..]).collect();
@@ -93,13 +97,33 @@ impl Batch for Lock {
                 ],
             )
             .await?;
-        rows.iter()
-            .map(|row| {
-                let key = key_of(row)?;
-                Ok((key, Found::read(&Key::from_storage_key(key), row)?))
-            })
-            .collect()
+        found(&rows)
     }
+
+    async fn send_one(
+        connection: &Connection,
+        statement: &str,
+        call: &Self,
+    ) -> Result<Answers<Self>, Failure> {
+        let parameters: [Parameter<'_>; 6] = [
+            (&&call.key.storage_key()[..], Type::BYTEA),
+            (&&call.fingerprint.as_bytes()[..], Type::BYTEA),
+            (&&call.claim.owner.as_bytes()[..], Type::BYTEA),
+            (&micros(call.claim.lease), Type::INT8),
+            (&micros(call.claim.retention), Type::INT8),
+            (&&call.body[..], Type::BYTEA),
+        ];
+        found(&connection.rows(statement, &parameters).await?)
+    }
+}
+
+fn found(rows: &[Row]) -> Result<Answers<Lock>, Failure> {
+    rows.iter()
+        .map(|row| {
+            let key = key_of(row)?;
+            Ok((key, Found::read(&Key::from_storage_key(key), row)?))
+        })
+        .collect()
 }
 
 impl Found {

@@ -30,6 +30,9 @@ pub(crate) use wait::Wait;
 /// A key as it is stored.
 pub(crate) type StorageKey = [u8; Key::STORAGE_LEN];
 
+/// What a statement answers for each key.
+pub(crate) type Answers<B> = HashMap<StorageKey, Result<<B as Batch>::Answer>>;
+
 /// A call of which many are sent as one statement.
 pub(crate) trait Batch: Debug + Sized + Send + Sync + 'static {
     type Answer: Debug + Send;
@@ -61,6 +64,11 @@ pub(crate) trait Batch: Debug + Sized + Send + Sync + 'static {
 
     fn statement(schema: &str) -> String;
 
+    /// A statement for [`send_one`](Batch::send_one). None where that of many is as good.
+    fn statement_of_one(_schema: &str) -> Option<String> {
+        None
+    }
+
     /// A statement for calls some of which are known to wait for other transactions, which hold up each other only a little.
     /// None where each of them must have a statement of its own.
     fn statement_apart(_schema: &str) -> Option<String> {
@@ -72,7 +80,16 @@ pub(crate) trait Batch: Debug + Sized + Send + Sync + 'static {
         connection: &Connection,
         statement: &str,
         calls: &[&Self],
-    ) -> impl Future<Output = Result<HashMap<StorageKey, Result<Self::Answer>>, Failure>> + Send;
+    ) -> impl Future<Output = Result<Answers<Self>, Failure>> + Send;
+
+    /// As [`send`](Batch::send), one call by a statement without arrays, which takes the server less time.
+    fn send_one(
+        connection: &Connection,
+        statement: &str,
+        call: &Self,
+    ) -> impl Future<Output = Result<Answers<Self>, Failure>> + Send {
+        async move { Self::send(connection, statement, &[call]).await }
+    }
 }
 
 fn key_of(row: &Row) -> Result<StorageKey, Failure> {
@@ -102,6 +119,11 @@ pub(crate) fn micros(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_nanos().div_ceil(1_000)).unwrap_or(i64::MAX)
 }
 
+/// The server gives no higher ones than it can count.
+fn stored_sequence(sequence: u64) -> i64 {
+    i64::try_from(sequence).unwrap_or(i64::MAX)
+}
+
 fn effects(rows: &[Row]) -> Result<HashMap<StorageKey, Result<Effect>>, Failure> {
     rows.iter().map(|row| Ok((key_of(row)?, effect_of(row)?))).collect()
 }
@@ -122,8 +144,7 @@ impl<'c> Holders<'c> {
             let token = lease.token();
             holders.keys.push(lease.key().storage_key());
             holders.fingerprints.push(lease.fingerprint().as_bytes());
-            // The server gives no higher ones.
-            holders.sequences.push(i64::try_from(token.sequence).unwrap_or(i64::MAX));
+            holders.sequences.push(stored_sequence(token.sequence));
             holders.owners.push(token.owner.as_bytes().to_vec());
         }
         holders

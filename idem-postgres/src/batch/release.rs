@@ -1,10 +1,8 @@
 //! Releasing keys.
 
-use std::collections::HashMap;
-
 use idem_core::{Effect, Key, Lease, LostReason, Result};
 
-use super::{Batch, Holders, StorageKey, effects};
+use super::{Answers, Batch, Holders, effects};
 use crate::connection::Connection;
 use crate::error::Failure;
 
@@ -37,7 +35,7 @@ impl Batch for Release {
         connection: &Connection,
         statement: &str,
         calls: &[&Self],
-    ) -> Result<HashMap<StorageKey, Result<Effect>>, Failure> {
+    ) -> Result<Answers<Self>, Failure> {
         let holders = Holders::of(calls.iter().map(|call| &call.0));
         effects(&connection.rows(statement, &holders.parameters()).await?)
     }

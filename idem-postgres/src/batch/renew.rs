@@ -1,6 +1,5 @@
 //! Renewing leases, and saving checkpoints.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use idem_core::record::Checkpoint;
@@ -8,7 +7,7 @@ use idem_core::{Effect, Key, Lease, Result};
 use tokio_postgres::types::Type;
 
 use super::row::{checkpoint_body, stored_step};
-use super::{Batch, Holders, StorageKey, effect_of, key_of, micros};
+use super::{Answers, Batch, Holders, effect_of, key_of, micros};
 use crate::connection::Connection;
 use crate::error::Failure;
 
@@ -59,7 +58,7 @@ impl Batch for Renew {
         connection: &Connection,
         statement: &str,
         calls: &[&Self],
-    ) -> Result<HashMap<StorageKey, Result<Renewed>>, Failure> {
+    ) -> Result<Answers<Self>, Failure> {
         let holders = Holders::of(calls.iter().map(|call| &call.lease));
         let durations: Vec<i64> = calls.iter().map(|call| micros(call.duration)).collect();
         let checkpoints = || calls.iter().map(|call| call.checkpoint.as_ref());

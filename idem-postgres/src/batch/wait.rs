@@ -1,11 +1,9 @@
 //! Noting that somebody waits.
 
-use std::collections::HashMap;
-
 use idem_core::{Key, Result};
 use tokio_postgres::types::Type;
 
-use super::{Batch, StorageKey};
+use super::{Answers, Batch};
 use crate::connection::Connection;
 use crate::error::Failure;
 
@@ -36,7 +34,7 @@ impl Batch for Wait {
         connection: &Connection,
         statement: &str,
         calls: &[&Self],
-    ) -> Result<HashMap<StorageKey, Result<()>>, Failure> {
+    ) -> Result<Answers<Self>, Failure> {
         let keys: Vec<&[u8]> = calls.iter().map(|call| &call.0.storage_key()[..]).collect();
         connection.rows(statement, &[(&keys, Type::BYTEA_ARRAY)]).await?;
         Ok(calls.iter().map(|call| (*call.0.storage_key(), Ok(()))).collect())

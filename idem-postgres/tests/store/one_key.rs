@@ -19,7 +19,7 @@ async fn calls_that_come_together_are_answered_by_one_statement() {
     let order = key("order");
 
     let holder = the_one_that_acquires(&store, order).await;
-    assert_eq!(statements(&server, "lock").await, 1);
+    assert_eq!(statements(&server, "lock_one").await, 1);
 
     let waiting: Vec<_> = (0..CALLERS)
         .map(|_| {
@@ -39,7 +39,7 @@ async fn calls_that_come_together_are_answered_by_one_statement() {
         let LockAnswer::Completed(replay) = answer.unwrap() else { panic!("it is completed") };
         assert_eq!((replay.outcome, replay.token), (value("done"), holder.token()));
     }
-    assert_eq!(statements(&server, "lock").await, 2);
+    assert_eq!(statements(&server, "lock_one").await, 2);
 
     let before = statements(&server, "get").await;
     for record in answers(gets(&store, order)).await {

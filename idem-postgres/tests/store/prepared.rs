@@ -33,7 +33,7 @@ async fn each_statement_is_prepared_once_for_a_connection() {
         assert_eq!(store.complete(&lease, value("done"), RETENTION).await.unwrap(), Effect::Applied);
     }
     let log = read_to_string(server.folder().join("postgres.log")).unwrap();
-    for function in ["lock", "complete"] {
+    for function in ["lock", "complete_one"] {
         let called = format!(".{function}(");
         let lines =
             |what: &str| log.lines().filter(|line| line.contains(&called) && line.contains(what)).count();

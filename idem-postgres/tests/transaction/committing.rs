@@ -79,7 +79,7 @@ async fn a_commit_that_also_locked_is_found_only_once_its_standbys_have_it() {
     let committing = async {
         // The renewal has found nothing.
         let held_up = "SELECT count(*) FROM pg_stat_activity
-            WHERE application_name = 'idem' AND query LIKE '%.lock(%' AND wait_event_type = 'Lock'";
+            WHERE application_name = 'idem' AND query LIKE '%.lock%' AND wait_event_type = 'Lock'";
         while other.query_one(held_up, &[]).await.unwrap().get::<_, i64>(0) == 0 {
             sleep(Duration::from_millis(2)).await;
         }

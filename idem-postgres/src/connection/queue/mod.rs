@@ -57,21 +57,23 @@ impl<B: Batch> Queue<B> {
         let (entries, waiting) = mpsc::channel(WAITING);
         let (to_aside, waiting_aside) = mpsc::channel(WAITING);
         let last_failure = LastFailure::default();
-        let sender = |link, statement, max_calls, aside| Sender {
+        let sender = |link, statement, statement_of_one, max_calls, aside| Sender {
             link,
             statement,
+            statement_of_one,
             max_calls,
             aside,
             response_timeout: lanes.response_timeout,
             last_failure: last_failure.clone(),
         };
-        let (together, aside) = (B::statement(schema), Some(Aside::new(to_aside)));
-        tokio::spawn(sender(lanes.link, together, MAX_CALLS, aside).run(waiting));
+        let aside = Some(Aside::new(to_aside));
+        let of_one = B::statement_of_one(schema);
+        tokio::spawn(sender(lanes.link, B::statement(schema), of_one, MAX_CALLS, aside).run(waiting));
         let (apart, max_calls) = match B::statement_apart(schema) {
             Some(apart) => (apart, MAX_CALLS_APART),
             None => (B::statement(schema), 1),
         };
-        tokio::spawn(sender(lanes.aside, apart, max_calls, None).run(waiting_aside));
+        tokio::spawn(sender(lanes.aside, apart, None, max_calls, None).run(waiting_aside));
         Self { entries, last_failure, call_timeout: lanes.call_timeout }
     }
 

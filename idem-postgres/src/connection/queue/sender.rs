@@ -1,11 +1,9 @@
 //! The task that sends what waits.
 
-use std::collections::HashMap;
 use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
-use idem_core::Result;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -14,7 +12,7 @@ use super::choose::choose;
 use super::crowd::{MOST_IN_HAND, thin_out};
 use super::entry::Entry;
 use super::{LastFailure, Link, MAX_CALLS, WAITING};
-use crate::batch::{Batch, StorageKey};
+use crate::batch::{Answers, Batch};
 use crate::error::{Failure, Then};
 
 /// Sends calls by one connection.
@@ -22,6 +20,8 @@ use crate::error::{Failure, Then};
 pub(super) struct Sender<B: Batch> {
     pub(super) link: Arc<Link>,
     pub(super) statement: String,
+    /// For a call that goes alone, where there is one.
+    pub(super) statement_of_one: Option<String>,
     /// Calls of one statement, each on a key of its own.
     pub(super) max_calls: usize,
     /// Where calls go that would hold up others; none where they have gone already.
@@ -108,11 +108,7 @@ impl<B: Batch> Sender<B> {
     }
 
     /// Gives their answers to those that have one, and gives back the others.
-    fn answer(
-        &self,
-        batch: Vec<Entry<B>>,
-        mut answers: HashMap<StorageKey, Result<B::Answer>>,
-    ) -> Vec<Entry<B>> {
+    fn answer(&self, batch: Vec<Entry<B>>, mut answers: Answers<B>) -> Vec<Entry<B>> {
         let mut unanswered = Vec::new();
         let mut batch = batch.into_iter().peekable();
         while let Some(first) = batch.next() {
@@ -148,9 +144,15 @@ impl<B: Batch> Sender<B> {
             .collect()
     }
 
-    async fn query(&self, calls: &[&B]) -> Result<HashMap<StorageKey, Result<B::Answer>>, Failure> {
+    async fn query(&self, calls: &[&B]) -> Result<Answers<B>, Failure> {
         let connection = self.link.connection().await?;
-        let sent = connection.confirmed(B::WRITES, B::send(&connection, &self.statement, calls));
+        let sent = async {
+            match (calls, &self.statement_of_one) {
+                ([call], Some(statement)) => B::send_one(&connection, statement, call).await,
+                _ => B::send(&connection, &self.statement, calls).await,
+            }
+        };
+        let sent = connection.confirmed(B::WRITES, sent);
         let answers = match timeout(self.response_timeout, sent).await {
             Ok(answers) => answers,
             Err(_) => Err(Failure::reconnect(format!(
