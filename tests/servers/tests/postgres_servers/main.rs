@@ -3,3 +3,4 @@
 
 mod ending;
 mod lone;
+mod pooled;
