@@ -14,7 +14,7 @@ use idem_servers::postgres::{Node, ServerKind, shared_lone_of, shared_pooled};
 
 conformance!(postgres_15_lone, || PostgresHarness::lone(ServerKind::Postgres15), lacks: [ManualClock]);
 conformance!(postgres_18_lone, || PostgresHarness::lone(ServerKind::Postgres18), lacks: [ManualClock]);
-conformance!(postgres_pooled, || PostgresHarness::pooled(), lacks: [ManualClock, Notifies]);
+conformance!(postgres_pooled, PostgresHarness::pooled, lacks: [ManualClock, Notifies]);
 
 struct PostgresHarness {
     server: Node,
