@@ -4,3 +4,4 @@
 mod ending;
 mod lone;
 mod pair;
+mod pooled;
