@@ -16,6 +16,7 @@ use crate::store::PostgresStore;
 /// |---|---|
 /// | `postgres://user:password@host:5432/database` | one server |
 /// | `postgres://user:password@h1,h2:5433/database?schema=idem` | the one of several that takes writes |
+/// | `postgres://user:password@h1,h2/database?acks=1` | the same, where a standby must have each commit before it is answered |
 /// | `postgres://user@/database?host=/run/postgresql` | a Unix socket, by its folder |
 /// | `postgres://user@%2Frun%2Fpostgresql:5433/database` | the same with a port |
 ///

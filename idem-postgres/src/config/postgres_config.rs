@@ -23,7 +23,8 @@ use super::ssl_mode::SslMode;
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PostgresConfig {
-    /// The primary, or all of which one is the primary: the first that takes writes is used.
+    /// The primary, or all of which one is the primary: the first that takes writes is used. One that another of them was
+    /// seen to have replaced, by a promotion, is passed over as long as the store is open.
     pub servers: Vec<Address>,
     /// Who logs in.
     pub user: String,

@@ -93,3 +93,32 @@ async fn and_then_look<T>(
     let answer = sent.await?;
     Ok((answer, Settings::of(client).await?))
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::time::Duration;
+
+    use idem_servers::postgres::shared_lone;
+    use tokio_postgres::NoTls;
+
+    use super::*;
+
+    /// Also where what is sent asks for something else first, and so comes behind a look that is sent meanwhile.
+    #[tokio::test]
+    async fn the_look_comes_behind_what_was_sent() {
+        let (client, connection) = tokio_postgres::connect(&shared_lone().await.uri(), NoTls).await.unwrap();
+        tokio::spawn(connection);
+        for (pause, commit) in [(None, "off"), (Some(Duration::from_millis(200)), "local")] {
+            let sent = async {
+                if let Some(pause) = pause {
+                    tokio::time::sleep(pause).await;
+                }
+                Ok(client.batch_execute(&format!("SET synchronous_commit = {commit}")).await?)
+            };
+            let ((), settings) = and_then_look(&client, sent).await.unwrap();
+            let lack = settings.lack(1).unwrap().message;
+            assert!(lack.contains(&format!("synchronous_commit = {commit}")), "{lack}");
+        }
+    }
+}

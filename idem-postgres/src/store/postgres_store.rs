@@ -53,7 +53,8 @@ impl PostgresStore {
     ///
     /// # Errors
     /// [`InvalidConfig`](ErrorKind::InvalidConfig) for a configuration that cannot work, a server that fails what `sslmode`
-    /// asks, a role that lacks rights or is under row-level security, and, without `migrate`, a schema that is missing or
+    /// asks, or demands fewer standbys than [`acks`](PostgresConfig::acks), a role that lacks rights or is under row-level
+    /// security, and, without `migrate`, a schema that is missing or
     /// older; [`Incompatible`](ErrorKind::Incompatible) for a schema of a later version, or with tables that are not the
     /// store's;
     /// [`Unavailable`](ErrorKind::Unavailable) when no server that takes writes can be reached.
@@ -211,6 +212,8 @@ impl Store for PostgresStore {
         self.0.alone.remove_expired("expire", budget).await
     }
 
+    /// [`durable`](Capabilities::durable) and [`replicated`](Capabilities::replicated) follow the server's settings, as the
+    /// store's sessions have them, by a second or so.
     fn capabilities(&self) -> Capabilities {
         let (config, watcher) = (&self.0.config, &self.0.watcher);
         let mut capabilities =

@@ -24,10 +24,14 @@ impl Watcher {
     /// Watches the sessions of `links` until this value is dropped. The first ones are kept open. Each look may take
     /// `limit`.
     pub(crate) async fn start(first: [&Arc<Link>; 2], others: [&Arc<Link>; 2], limit: Duration) -> Arc<Self> {
-        let watcher = Arc::new(Self { durable: AtomicBool::new(true), replicated: AtomicBool::new(false) });
         let [first, others] = [first, others].map(|links| links.map(Arc::downgrade));
         let sessions = Sessions { first, others, limit };
+        // What nobody tells is not promised.
+        let watcher = Arc::new(Self { durable: AtomicBool::new(false), replicated: AtomicBool::new(false) });
         watcher.note(&sessions.look().await);
+        if !watcher.is_durable() {
+            warn_of_loss();
+        }
         tokio::spawn(run(Arc::downgrade(&watcher), sessions));
         watcher
     }
@@ -42,22 +46,23 @@ impl Watcher {
         self.replicated.load(Ordering::Acquire)
     }
 
-    /// Nothing is known while there is no server: then what was seen last counts.
-    fn note(&self, seen: &[Settings]) {
+    /// Whether it has become durable, or is so no more. Nothing is known while there is no server: then what was seen last
+    /// counts.
+    fn note(&self, seen: &[Settings]) -> bool {
         if seen.is_empty() {
-            return;
+            return false;
         }
         let durable = seen.iter().all(Settings::is_durable);
         self.replicated.store(seen.iter().all(Settings::is_replicated), Ordering::Release);
-        match (self.durable.swap(durable, Ordering::AcqRel), durable) {
-            (true, false) => tracing::warn!(
-                "the store is not durable: with fsync = off or synchronous_commit = off a crash of the server may lose what \
-                 was acknowledged"
-            ),
-            (false, true) => tracing::warn!("the store is durable again"),
-            _ => {}
-        }
+        self.durable.swap(durable, Ordering::AcqRel) != durable
     }
+}
+
+fn warn_of_loss() {
+    tracing::warn!(
+        "the store is not durable: with fsync = off or synchronous_commit = off a crash of the server may lose what was \
+         acknowledged"
+    );
 }
 
 /// The links of a store.
@@ -84,7 +89,8 @@ impl Sessions {
 async fn look(link: Weak<Link>, opens: bool, limit: Duration) -> Option<Settings> {
     let link = link.upgrade()?;
     let connection = if opens {
-        match timeout(limit, link.connection()).await.ok()? {
+        // It has limits of its own, and goes through all servers.
+        match link.connection().await {
             Ok(connection) => connection,
             Err(failure) => {
                 tracing::debug!(failure = failure.message, "no server tells its settings");
@@ -116,6 +122,10 @@ async fn run(watcher: Weak<Watcher>, sessions: Sessions) {
         }
         let seen = sessions.look().await;
         let Some(watcher) = watcher.upgrade() else { return };
-        watcher.note(&seen);
+        match (watcher.note(&seen), watcher.is_durable()) {
+            (true, false) => warn_of_loss(),
+            (true, true) => tracing::warn!("the store is durable again"),
+            (false, _) => {}
+        }
     }
 }
