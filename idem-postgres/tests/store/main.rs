@@ -11,4 +11,5 @@ mod standbys;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;
+mod vacuum;
 mod waiting;
