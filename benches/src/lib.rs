@@ -27,6 +27,7 @@ pub use load::fill::{fill, keys};
 pub use load::plan::Plan;
 pub use load::workload::{LEASE, RETENTION, Workload};
 pub use machine::memory::{bytes_per_record, mebibytes, most_resident, resident};
+pub use machine::table::{TABLE_HEADER, Table, connect};
 pub use result::Result;
 pub use run::figure::{Bar, Figure};
 pub use run::row::{Row, Rows, median};

@@ -1,6 +1,7 @@
 //! The table and the functions that the store needs in the database.
 
 mod rights;
+mod vacuum;
 
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Result};
@@ -56,7 +57,10 @@ pub(crate) async fn migrate(client: &mut Client, schema: &str) -> Result<()> {
 /// Refuses a schema that this code does not work with.
 pub(crate) async fn check(client: &Client, schema: &str) -> Result<()> {
     match version(client, schema).await? {
-        Some(VERSION) => rights::check(client, schema).await,
+        Some(VERSION) => {
+            rights::check(client, schema).await?;
+            vacuum::look(client, schema).await
+        }
         Some(newer) if newer > VERSION => {
             let message =
                 format!("the schema {schema:?} has version {newer}, this code works with {VERSION}");

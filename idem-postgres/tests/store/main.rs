@@ -15,5 +15,6 @@ mod standbys;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;
+mod vacuum;
 mod waiting;
 mod watched;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::caller;
 use crate::flood;
 use crate::ledger::Ledger;
-use crate::probe::Sample;
+use crate::sample::Sample;
 use crate::times;
 
 /// The last third of a run may be this many times the third before it, to allow for a noisy machine.
@@ -18,6 +18,8 @@ const MIB: f64 = 1_048_576.0;
 /// The shortest run, in seconds, whose times are judged. In a shorter one, a third is too short to tell a growing time
 /// from a machine that was busy for a moment.
 const TIMES_JUDGED_FROM: usize = 300;
+/// How many times what lives in it a table and its indexes may take.
+const MOST_OF_A_TABLE: f64 = 5.0;
 /// How long a store may take to remove what has expired.
 const LATE: Duration = Duration::from_secs(3);
 
@@ -32,6 +34,7 @@ impl Verdict {
     pub(crate) fn of(samples: &[Sample], ledger: &Ledger) -> Self {
         let mut faults = flat(samples);
         faults.extend(swept(samples));
+        faults.extend(bloated(samples));
         faults.extend(unseen(samples));
         let (violations, first) = ledger.violations();
         if violations > 0 {
@@ -96,6 +99,8 @@ fn flat(samples: &[Sample]) -> Vec<String> {
     hold("the file (bytes)", &|sample| sample.file.map(as_float), NOISE, 4.0 * MIB);
     hold("memory (bytes)", &|sample| sample.memory.map(as_float), NOISE, 32.0 * MIB);
     hold("the server's memory (bytes)", &|sample| sample.server.map(as_float), NOISE, 32.0 * MIB);
+    hold("the table (bytes)", &|sample| Some(as_float(sample.table?.total())), NOISE * faster, 64.0 * MIB);
+    hold("the number of connections", &|sample| sample.connections.map(as_float), 1.0, 2.0);
     hold("the number of tasks", &|sample| Some(as_float(sample.tasks)), NOISE, 16.0);
     if samples.len() >= TIMES_JUDGED_FROM {
         let p99 = |sample: &Sample| Some(sample.lock_p99.as_secs_f64() * 1e6);
@@ -129,6 +134,14 @@ fn swept(samples: &[Sample]) -> Option<String> {
     })
 }
 
+/// In a long run, the last third must not have seen a table of many times what lives in it.
+fn bloated(samples: &[Sample]) -> Option<String> {
+    let last = samples.get(samples.len() * 2 / 3..).filter(|_| samples.len() >= TIMES_JUDGED_FROM)?;
+    let tables = last.iter().filter_map(|sample| sample.table);
+    let times = tables.map(|table| table.times_live()).fold(0.0, f64::max);
+    (times > MOST_OF_A_TABLE).then(|| format!("the table takes {times:.1} times what lives in it"))
+}
+
 /// A figure that was seen once must be seen in each second, so that no growth goes unnoticed.
 fn unseen(samples: &[Sample]) -> Vec<String> {
     let mut faults = Vec::new();
@@ -142,15 +155,24 @@ fn unseen(samples: &[Sample]) -> Vec<String> {
     look("the file", &|sample| sample.file.is_some());
     look("memory", &|sample| sample.memory.is_some());
     look("the server's memory", &|sample| sample.server.is_some());
+    look("the table", &|sample| sample.table.is_some());
+    look("the number of connections", &|sample| sample.connections.is_some());
     faults
 }
 
 #[cfg(test)]
 mod tests {
+    use idem_benches::Table;
+
     use super::*;
 
     fn run(of: impl Fn(u64) -> Sample) -> Vec<Sample> {
         (0..300).map(of).collect()
+    }
+
+    /// A table of so many MiB, in which 100 MiB live.
+    fn table(mebibytes: u64) -> Option<Table> {
+        Some(Table { live: 100 << 20, heap: mebibytes << 20, ..Table::default() })
     }
 
     fn slower(second: u64) -> Sample {
@@ -165,11 +187,14 @@ mod tests {
             file: Some(100 << 20),
             memory: Some(200 << 20),
             server: Some(20 << 20),
+            table: table(300 + second % 10 * 20),
+            connections: Some(5),
             tasks: 70,
             lock_p99: Duration::from_millis(3 + second % 5),
         });
         assert_eq!(flat(&samples), Vec::<String>::new());
         assert_eq!(swept(&samples), None);
+        assert_eq!(bloated(&samples), None);
         assert_eq!(unseen(&samples), Vec::<String>::new());
     }
 
@@ -186,6 +211,11 @@ mod tests {
         grows(|second| Sample { file: Some(second << 20), ..Sample::default() }, "the file");
         grows(|second| Sample { memory: Some(second << 22), ..Sample::default() }, "memory");
         grows(|second| Sample { server: Some(second << 22), ..Sample::default() }, "the server's memory");
+        grows(|second| Sample { table: table(second * 4), ..Sample::default() }, "the table");
+        grows(
+            |second| Sample { connections: Some(second / 10), ..Sample::default() },
+            "the number of connections",
+        );
         grows(|second| Sample { tasks: second * 4, ..Sample::default() }, "the number of tasks");
         grows(slower, "p99");
     }
@@ -221,6 +251,8 @@ mod tests {
                 file: some,
                 memory: some,
                 server: some,
+                table: table(1),
+                connections: some,
                 ..Sample::default()
             });
             hide(&mut samples[250]);
@@ -231,6 +263,14 @@ mod tests {
         is_reported(|sample| sample.file = None, "the file");
         is_reported(|sample| sample.memory = None, "memory");
         is_reported(|sample| sample.server = None, "the server's memory");
+        is_reported(|sample| sample.table = None, "the table");
+        is_reported(|sample| sample.connections = None, "the number of connections");
+    }
+
+    #[test]
+    fn table_of_many_times_what_lives_in_it_is_reported_in_a_long_run() {
+        let samples = run(|_| Sample { table: table(600), ..Sample::default() });
+        assert!(bloated(&samples).is_some() && bloated(&samples[..299]).is_none());
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! [URI...]`
 //!
 //! Callers execute, retry, race for one key, save checkpoints, crash and give up, with leases and retentions of seconds;
-//! one scope floods the store all the while. The number of records, the file, memory (a Redis server's as well), tasks
-//! and the time of a `lock` are sampled each second: the last third of the run must look like the third before it. In a
+//! one scope floods the store all the while. The number of records, the file or the table, memory (of a server's as well),
+//! connections, tasks and the time of a `lock` are sampled each second: the last third of the run must look like the third before it. In a
 //! run below five minutes the times are printed, not judged. Every answer is held to the promises: one execution for a
 //! key, the same value for every retry, `Full` for the flooding scope alone.
 
@@ -14,7 +14,9 @@ mod caller;
 mod flood;
 mod judge;
 mod ledger;
+mod postgres;
 mod probe;
+mod sample;
 mod times;
 
 use std::process::ExitCode;
@@ -24,18 +26,18 @@ use std::time::Duration;
 
 use idem_benches::Result;
 use idem_core::{Registry, Store};
-use idem_servers::redis::Server;
+use idem_servers::{postgres, redis};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use caller::Caller;
 use judge::Verdict;
 use ledger::Ledger;
-use probe::{Probe, Sample};
+use probe::Probe;
+use sample::Sample;
 
 const CALLERS: usize = 64;
-const USAGE: &str =
-    "soak [minutes for each store = 10] [URI...]; without a URI: redb, moka and a Redis of its own";
+const USAGE: &str = "soak [minutes for each store = 10] [URI...]; without a URI: redb, moka, and a Redis and a PostgreSQL of its own";
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
@@ -66,26 +68,36 @@ async fn soak_all(minutes: u64, uris: &[String]) -> Result<bool> {
     }
     let folder = tempfile::tempdir()?;
     let redb = format!("redb:{}", folder.path().join("soak.idem").display());
-    let server = Server::lone().await;
+    let server = redis::Server::lone().await;
     println!("redis: is {}", server.version().await);
     let mut holds = true;
     // Bounded, so that the flood reaches the bound. The tenth that a flood leaves to the others is more than they keep.
     for uri in [redb, "moka:?max_bytes=256MiB".to_owned(), format!("redis://{}", server.addr())] {
         holds &= soak(&uri, length).await?;
     }
+    drop(server);
+    // As idem-postgres' README asks for under full load.
+    let server = postgres::Server::options().config("autovacuum_naptime = 10").start().await;
+    println!("postgres: is {}", server.sql("SHOW server_version").await);
+    holds &= soak(&server.uri(), length).await?;
     Ok(holds)
 }
 
 /// Puts one store under load for `length`. Returns whether everything held.
 async fn soak(uri: &str, length: Duration) -> Result<bool> {
     println!("\n{} for {} s", idem_core::config::masked(uri), length.as_secs());
-    let registry = Registry::new().with(idem_redb::DRIVER).with(idem_moka::DRIVER).with(idem_redis::DRIVER);
-    let store = registry.open(uri).await?;
+    let store = registry().open(uri).await?;
     let ledger = Arc::new(Ledger::default());
     let samples = load(&store, &ledger, Probe::new(&store, uri).await?, length).await;
     let verdict = Verdict::of(&samples, &ledger);
     println!("{verdict}");
     Ok(verdict.holds())
+}
+
+fn registry() -> Registry {
+    [idem_redb::DRIVER, idem_moka::DRIVER, idem_redis::DRIVER, idem_postgres::DRIVER]
+        .into_iter()
+        .fold(Registry::new(), Registry::with)
 }
 
 async fn load(
@@ -104,7 +116,7 @@ async fn load(
     }
     let begun = Instant::now();
     let mut samples = Vec::new();
-    println!("{}", Sample::HEADER);
+    println!("{}", probe.header());
     for second in 1..=length.as_secs() {
         sleep_until(begun + Duration::from_secs(second)).await;
         let sample = probe.sample(ledger).await;

@@ -1,15 +1,14 @@
 //! What a store uses, sampled while it is under load.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
-use idem_benches::Result;
+use idem_benches::{Result, TABLE_HEADER, Table};
 use idem_core::Store;
 use idem_core::config::masked;
 use idem_moka::MokaStore;
+use idem_postgres::PostgresStoreExt as _;
 use idem_redb::RedbStoreExt as _;
 use idem_redis::Address;
 use idem_servers::redis::Node;
@@ -17,23 +16,8 @@ use tokio::net::lookup_host;
 use tokio::runtime::Handle;
 
 use crate::ledger::Ledger;
-
-/// One second of a run.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Sample {
-    /// Records that came in during this second.
-    pub(crate) entered: u64,
-    /// Records that the store holds, expired ones included.
-    pub(crate) records: Option<u64>,
-    /// The bytes of the store's file, if it has one.
-    pub(crate) file: Option<u64>,
-    /// The resident bytes of this process: of the callers, and of a store inside it.
-    pub(crate) memory: Option<u64>,
-    /// The bytes that the store's server uses, if it has one.
-    pub(crate) server: Option<u64>,
-    pub(crate) tasks: u64,
-    pub(crate) lock_p99: Duration,
-}
+use crate::postgres::Postgres;
+use crate::sample::Sample;
 
 pub(crate) struct Probe {
     store: Arc<dyn Store>,
@@ -46,6 +30,7 @@ enum Place {
     File(PathBuf),
     Memory,
     Server(Node),
+    Table(Postgres),
 }
 
 impl Probe {
@@ -61,6 +46,10 @@ impl Probe {
                 "its server's memory",
                 matches!(probe.place, Place::Server(_)) && probe.server().await.is_none(),
             ),
+            (
+                "the size of its table",
+                matches!(probe.place, Place::Table(_)) && probe.table().await.is_none(),
+            ),
             ("the memory of this process", idem_benches::resident().is_none()),
         ];
         let missing: Vec<_> = missing.iter().filter(|(_, missing)| *missing).map(|(what, _)| *what).collect();
@@ -70,14 +59,25 @@ impl Probe {
         Err(format!("{} cannot be sampled: {} cannot be seen", masked(uri), missing.join(", ")).into())
     }
 
+    pub(crate) fn header(&self) -> String {
+        let of_the_table = format!("   {TABLE_HEADER}");
+        Sample::HEADER.to_owned() + if matches!(self.place, Place::Table(_)) { &of_the_table } else { "" }
+    }
+
     pub(crate) async fn sample(&mut self, ledger: &Ledger) -> Sample {
         let before = std::mem::replace(&mut self.entered, ledger.entered.load(Relaxed));
+        let table = self.table().await;
         Sample {
             entered: self.entered - before,
-            records: self.records().await,
+            records: match table {
+                Some(table) => Some(table.rows),
+                None => self.records().await,
+            },
             file: self.file(),
             memory: idem_benches::resident(),
             server: self.server().await,
+            table,
+            connections: self.connections().await,
             tasks: Handle::current().metrics().num_alive_tasks() as u64,
             lock_p99: ledger.take_lock_p99(),
         }
@@ -93,6 +93,7 @@ impl Probe {
                 let keys = server.command(&["DBSIZE"]).await.ok()?;
                 u64::try_from(keys.integer()?).ok()
             }
+            Place::Table(_) => self.table().await.map(|table| table.rows),
             Place::Memory => {
                 let moka: &MokaStore = self.store.as_any().downcast_ref()?;
                 let stats = moka.stats();
@@ -106,8 +107,22 @@ impl Probe {
         Some(std::fs::metadata(path).ok()?.len())
     }
 
+    async fn table(&self) -> Option<Table> {
+        let Place::Table(server) = &self.place else { return None };
+        server.table().await
+    }
+
+    async fn connections(&self) -> Option<u64> {
+        let Place::Table(server) = &self.place else { return None };
+        server.connections().await
+    }
+
     async fn server(&self) -> Option<u64> {
-        let Place::Server(server) = &self.place else { return None };
+        let server = match &self.place {
+            Place::Server(server) => server,
+            Place::Table(server) => return server.memory().await,
+            Place::File(_) | Place::Memory => return None,
+        };
         server.command(&["INFO", "memory"]).await.ok()?.field("used_memory")?.parse().ok()
     }
 }
@@ -122,8 +137,15 @@ impl Place {
         if store.as_any().is::<MokaStore>() {
             return Ok(Self::Memory);
         }
+        if store.as_postgres().is_some() {
+            return Ok(Self::Table(Postgres::connect(target).await?));
+        }
         let Some(server) = target.strip_prefix("redis://") else {
-            return Err(format!("{} cannot be sampled: no redb:, moka: or redis://", masked(uri)).into());
+            return Err(format!(
+                "{} cannot be sampled: no redb:, moka:, redis:// or postgres://",
+                masked(uri)
+            )
+            .into());
         };
         let server = server.strip_suffix("/0").or_else(|| server.strip_suffix('/')).unwrap_or(server);
         match server.parse() {
@@ -141,39 +163,12 @@ impl Place {
     }
 }
 
-impl Sample {
-    pub(crate) const HEADER: &str =
-        "    s   entered   records    file MiB  memory MiB  server MiB  tasks  lock p99 ms";
-}
-
-impl fmt::Display for Sample {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let or_none =
-            |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
-        let mebibytes = |bytes: Option<u64>| or_none(bytes.map(|bytes| bytes >> 20));
-        write!(
-            f,
-            "{:>9} {:>9} {:>11} {:>11} {:>11} {:>6} {:>12.1}",
-            self.entered,
-            or_none(self.records),
-            mebibytes(self.file),
-            mebibytes(self.memory),
-            mebibytes(self.server),
-            self.tasks,
-            self.lock_p99.as_secs_f64() * 1_000.0,
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use idem_core::Registry;
-
     use super::*;
 
     async fn probe(uri: &str) -> Result<Probe> {
-        let registry =
-            Registry::new().with(idem_redb::DRIVER).with(idem_moka::DRIVER).with(idem_redis::DRIVER);
+        let registry = crate::registry();
         Probe::new(&registry.open(uri).await?, uri).await
     }
 
@@ -202,6 +197,16 @@ mod tests {
             assert_eq!((sample.file.is_some(), sample.server.is_some()), (file, remote), "{uri}: {sample:?}");
             assert!(sample.server != Some(0) && sample.server != sample.memory, "{uri}: {sample:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn store_on_postgres_is_sampled_with_its_table_and_connections() {
+        let server = idem_servers::postgres::Server::lone().await;
+        let probed = probe(&server.uri()).await;
+        let sample = probed.unwrap_or_else(|error| panic!("{error}")).sample(&Ledger::default()).await;
+        assert!(sample.table.is_some_and(|table| table.total() > 0), "{sample:?}");
+        assert!(sample.connections.is_some_and(|connections| (2..=6).contains(&connections)), "{sample:?}");
+        assert!(sample.records == Some(0) && sample.server.is_some_and(|server| server > 0), "{sample:?}");
     }
 
     #[tokio::test]

@@ -1,0 +1,49 @@
+//! Whether the server vacuums often enough.
+
+use idem_core::Result;
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+use super::failed;
+
+/// The server's default, in seconds. Each completion leaves a dead row, and rows are vacuumed once in this time: with a
+/// longer one the table outgrows what lives in it many times.
+const LONGEST_NAPTIME: i64 = 60;
+
+/// Whether rows of the table are vacuumed at all, and how often the server looks for tables to vacuum.
+const LOOK: &str = "
+    SELECT
+        current_setting('autovacuum')::boolean AND current_setting('track_counts')::boolean,
+        coalesce((
+            SELECT option_value::boolean FROM pg_catalog.pg_class, pg_catalog.pg_options_to_table(reloptions)
+            WHERE oid = format('%I.records', $1)::regclass AND option_name = 'autovacuum_enabled'
+        ), true),
+        (SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'autovacuum_naptime')";
+
+/// Warns of a server whose table will grow far beyond what lives in it.
+pub(super) async fn look(client: &Client, schema: &str) -> Result<()> {
+    let failed = |error| failed("the settings of autovacuum cannot be read", error);
+    let row = client.query_typed_one(LOOK, &[(&schema, Type::TEXT)]).await.map_err(failed)?;
+    let of_the_server: bool = row.try_get(0).map_err(failed)?;
+    let of_the_table: bool = row.try_get(1).map_err(failed)?;
+    let naptime: i64 = row.try_get(2).map_err(failed)?;
+    if !of_the_server {
+        tracing::warn!(
+            schema,
+            "the server does not vacuum: the store's table grows without end; set autovacuum = on and track_counts = on"
+        );
+    } else if !of_the_table {
+        tracing::warn!(
+            schema,
+            "the server does not vacuum the store's table, which grows without end; reset its autovacuum_enabled"
+        );
+    } else if naptime > LONGEST_NAPTIME {
+        tracing::warn!(
+            schema,
+            naptime,
+            "the server looks for dead rows every {naptime} s, so that the store's table outgrows its records many times; \
+             set autovacuum_naptime to 10 s, or to 1 min at most"
+        );
+    }
+    Ok(())
+}
