@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use idem_core::ErrorKind;
 use tokio::net::lookup_host;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_postgres::config::{ChannelBinding, SslMode as Negotiation, TargetSessionAttrs};
 use tokio_postgres::tls::MakeTlsConnect;
@@ -24,6 +25,9 @@ use crate::config::postgres_config::PostgresConfig;
 use crate::config::ssl_mode::SslMode;
 use crate::error::{Failure, Then, chain};
 
+/// To a server that hangs they take long.
+const MOST_CANCELLING: usize = 64;
+
 /// Opens connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector(Arc<Inner>);
@@ -35,6 +39,8 @@ struct Inner {
     tls: Option<Tls>,
     /// For a socket, and again for TLS and logging in.
     limit: Duration,
+    /// Requests to cancel that are on their way; more are not sent.
+    cancelling: Semaphore,
 }
 
 /// A connection that is logged in.
@@ -67,6 +73,7 @@ impl Connector {
             #[cfg(feature = "tls")]
             tls: Tls::of(config),
             limit: config.connect_timeout,
+            cancelling: Semaphore::new(MOST_CANCELLING),
         }))
     }
 
@@ -100,19 +107,15 @@ impl Connector {
 
     /// Asks the server that was reached by `login` to stop what it does for `client`, as best it can.
     pub(crate) async fn cancel(&self, client: &Client, login: &Config) {
-        let token = client.cancel_token();
-        let cancelled = async {
+        let Ok(_sending) = self.0.cancelling.try_acquire() else { return };
+        let cancelled = cancel::cancel(
+            client.cancel_token(),
+            login,
             #[cfg(feature = "tls")]
-            let tls = match &self.0.tls {
-                Some(tls) => Some(tls.load().await?),
-                None => None,
-            };
-            #[cfg(feature = "tls")]
-            return cancel::cancel(token, login, tls, self.0.limit).await;
-            #[cfg(not(feature = "tls"))]
-            cancel::cancel(token, login, self.0.limit).await
-        };
-        let cancelled: Result<(), Failure> = cancelled.await;
+            self.0.tls.as_ref(),
+            self.0.limit,
+        );
+        let cancelled = cancelled.await;
         tracing::debug!(?cancelled, "a statement was given up");
     }
 
