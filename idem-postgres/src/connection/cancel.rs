@@ -17,6 +17,8 @@ use tokio_postgres::{CancelToken, Config, NoTls};
 #[cfg(feature = "tls")]
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use crate::error::Failure;
 
 /// For the request itself. A server closes it at once, and pgbouncer when it has passed it on: after 10 s
@@ -27,7 +29,7 @@ const LONGEST: Duration = Duration::from_secs(15);
 pub(super) async fn cancel(
     token: CancelToken,
     login: &Config,
-    #[cfg(feature = "tls")] tls: Option<MakeRustlsConnect>,
+    #[cfg(feature = "tls")] tls: Option<&Tls>,
     limit: Duration,
 ) -> Result<(), Failure> {
     let port = login.get_ports().first().copied().unwrap_or_default();
@@ -42,7 +44,8 @@ pub(super) async fn cancel(
         };
         let stream = UntilClosed(in_time(limit, TcpStream::connect((*address, port))).await?);
         #[cfg(feature = "tls")]
-        if let (Some(mut tls), Some(Host::Tcp(name))) = (tls, login.get_hosts().first()) {
+        if let (Some(tls), Some(Host::Tcp(name))) = (tls, login.get_hosts().first()) {
+            let mut tls = tls.load().await?;
             let tls = <MakeRustlsConnect as MakeTlsConnect<UntilClosed<TcpStream>>>::make_tls_connect(
                 &mut tls, name,
             );

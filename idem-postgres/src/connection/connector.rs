@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use idem_core::ErrorKind;
 use tokio::net::lookup_host;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_postgres::config::{ChannelBinding, SslMode as Negotiation, TargetSessionAttrs};
 use tokio_postgres::tls::MakeTlsConnect;
@@ -26,6 +27,9 @@ use crate::config::postgres_config::PostgresConfig;
 use crate::config::ssl_mode::SslMode;
 use crate::error::{Failure, Then, chain};
 
+/// To a server that hangs they take long.
+const MOST_CANCELLING: usize = 64;
+
 /// Opens connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector(Arc<Inner>);
@@ -39,6 +43,8 @@ struct Inner {
     limit: Duration,
     timelines: Timelines,
     acks: u8,
+    /// Requests to cancel that are on their way; more are not sent.
+    cancelling: Semaphore,
 }
 
 /// A connection that is logged in.
@@ -65,6 +71,7 @@ impl Connector {
             limit: config.connect_timeout,
             timelines: Timelines::default(),
             acks: config.acks,
+            cancelling: Semaphore::new(MOST_CANCELLING),
         }))
     }
 
@@ -92,19 +99,15 @@ impl Connector {
 
     /// Asks the server that was reached by `login` to stop what it does for `client`, as best it can.
     pub(crate) async fn cancel(&self, client: &Client, login: &Config) {
-        let token = client.cancel_token();
-        let cancelled = async {
+        let Ok(_sending) = self.0.cancelling.try_acquire() else { return };
+        let cancelled = cancel::cancel(
+            client.cancel_token(),
+            login,
             #[cfg(feature = "tls")]
-            let tls = match &self.0.tls {
-                Some(tls) => Some(tls.load().await?),
-                None => None,
-            };
-            #[cfg(feature = "tls")]
-            return cancel::cancel(token, login, tls, self.0.limit).await;
-            #[cfg(not(feature = "tls"))]
-            cancel::cancel(token, login, self.0.limit).await
-        };
-        let cancelled: Result<(), Failure> = cancelled.await;
+            self.0.tls.as_ref(),
+            self.0.limit,
+        );
+        let cancelled = cancelled.await;
         tracing::debug!(?cancelled, "a statement was given up");
     }
 

@@ -9,7 +9,7 @@ use idem_servers::postgres::{Node, Server};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use crate::support::{claim, config_of, fingerprint, key, open};
+use crate::support::{claim, config_of, connect, fingerprint, key, open};
 
 async fn opened(config: impl Into<StoreConfig>) -> Result<Arc<dyn Store>> {
     let store = Registry::new().with(DRIVER).open(config).await?;
@@ -45,6 +45,21 @@ async fn a_unix_socket_is_reached_by_its_folder_however_that_is_written() {
     }
     let table = format!("store = 'postgres'\nhost = '{folder}'\nport = {port}\nuser = 'postgres'");
     opened(toml::from_str::<StoreConfig>(&table).unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_statement_is_cancelled_by_a_unix_socket() {
+    let server = Server::lone().await;
+    let mut config = config_of(server.node());
+    config.servers = vec![format!("{}:{}", server.folder().display(), server.addr().port()).parse().unwrap()];
+    (config.response_timeout, config.call_timeout) = (Duration::from_millis(100), Duration::from_secs(2));
+    let store = open(&config).await;
+    let other = connect(&config_of(server.node())).await;
+    other.batch_execute(&format!("BEGIN; LOCK TABLE {}.records", config.schema)).await.unwrap();
+    // Shorter than the server itself waits for a lock.
+    assert_eq!(store.get(&key("order")).await.unwrap_err().kind(), ErrorKind::Timeout);
+    let log = std::fs::read_to_string(server.folder().join("postgres.log")).unwrap();
+    assert!(log.contains("canceling statement due to user request"), "{log}");
 }
 
 #[tokio::test]
