@@ -52,9 +52,19 @@ impl Table {
 
     /// How many times the bytes that live.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 bytes")]
     pub fn times_live(&self) -> f64 {
-        self.total() as f64 / self.live.max(1) as f64
+        let one = std::slice::from_ref(self);
+        Self::most_times_live(one, one)
+    }
+
+    /// The most bytes on disk in some looks, against the most that lived `until` then: when less comes in for a while, as on
+    /// a busy machine, the table stays as large as it was.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 bytes")]
+    pub fn most_times_live(looks: &[Self], until: &[Self]) -> f64 {
+        let total = looks.iter().map(Self::total).max().unwrap_or(0);
+        let live = until.iter().map(|look| look.live).max().unwrap_or(0);
+        total as f64 / live.max(1) as f64
     }
 }
 

@@ -32,11 +32,9 @@ impl<S: tracing::Subscriber> Layer<S> for Warnings {
 /// What opening a store warns of.
 async fn warnings(config: &PostgresConfig) -> String {
     let warnings = Warnings::default();
-    let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(warnings.clone()));
+    let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(warnings.clone()));
     drop(open(config).await);
-    drop(guard);
-    let told = warnings.0.lock().unwrap().clone();
-    told
+    warnings.0.lock().unwrap().clone()
 }
 
 async fn set(config: &PostgresConfig, server: &Server, setting: &str) {

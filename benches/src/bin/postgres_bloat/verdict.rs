@@ -2,7 +2,7 @@
 
 use idem_benches::Table;
 
-/// How many times what lives table and indexes may take.
+/// How many times the most that lives table and indexes may take at most.
 const MOST: f64 = 5.0;
 /// The last third of the run may be this many times the third before it, to allow for a noisy machine.
 const NOISE: f64 = 1.25;
@@ -20,12 +20,12 @@ pub(crate) fn of(tables: &[Table], with_snapshot: bool) -> (String, bool) {
         );
         return (told, true);
     }
-    let times = last.iter().map(Table::times_live).fold(0.0, f64::max);
+    let times = Table::most_times_live(last, tables);
     let (before, last) = (largest(before), largest(last));
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 bytes")]
     let is_flat = last as f64 <= before as f64 * NOISE;
     let told = format!(
-        "table and indexes took {} MiB at most in the second third, {} MiB in the last, {times:.1} times what lives: {}",
+        "table and indexes took {} MiB at most in the second third, {} MiB in the last, {times:.1} times the most that lives: {}",
         before / MIB,
         last / MIB,
         if is_flat && times <= MOST { "flat" } else { "FAULT" }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use idem_benches::Table;
+
 use crate::caller;
 use crate::flood;
 use crate::ledger::Ledger;
@@ -136,9 +138,9 @@ fn swept(samples: &[Sample]) -> Option<String> {
 
 /// In a long run, the last third must not have seen a table of many times what lives in it.
 fn bloated(samples: &[Sample]) -> Option<String> {
-    let last = samples.get(samples.len() * 2 / 3..).filter(|_| samples.len() >= TIMES_JUDGED_FROM)?;
-    let tables = last.iter().filter_map(|sample| sample.table);
-    let times = tables.map(|table| table.times_live()).fold(0.0, f64::max);
+    let tables: Vec<_> = samples.iter().filter_map(|sample| sample.table).collect();
+    let last = tables.get(tables.len() * 2 / 3..).filter(|_| samples.len() >= TIMES_JUDGED_FROM)?;
+    let times = Table::most_times_live(last, &tables);
     (times > MOST_OF_A_TABLE).then(|| format!("the table takes {times:.1} times what lives in it"))
 }
 
@@ -162,8 +164,6 @@ fn unseen(samples: &[Sample]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use idem_benches::Table;
-
     use super::*;
 
     fn run(of: impl Fn(u64) -> Sample) -> Vec<Sample> {
@@ -171,8 +171,8 @@ mod tests {
     }
 
     /// A table of so many MiB, in which 100 MiB live.
-    fn table(mebibytes: u64) -> Option<Table> {
-        Some(Table { live: 100 << 20, heap: mebibytes << 20, ..Table::default() })
+    fn table(mebibytes: u64) -> Table {
+        Table { live: 100 << 20, heap: mebibytes << 20, ..Table::default() }
     }
 
     fn slower(second: u64) -> Sample {
@@ -187,7 +187,7 @@ mod tests {
             file: Some(100 << 20),
             memory: Some(200 << 20),
             server: Some(20 << 20),
-            table: table(300 + second % 10 * 20),
+            table: Some(table(300 + second % 10 * 20)),
             connections: Some(5),
             tasks: 70,
             lock_p99: Duration::from_millis(3 + second % 5),
@@ -211,7 +211,7 @@ mod tests {
         grows(|second| Sample { file: Some(second << 20), ..Sample::default() }, "the file");
         grows(|second| Sample { memory: Some(second << 22), ..Sample::default() }, "memory");
         grows(|second| Sample { server: Some(second << 22), ..Sample::default() }, "the server's memory");
-        grows(|second| Sample { table: table(second * 4), ..Sample::default() }, "the table");
+        grows(|second| Sample { table: Some(table(second * 4)), ..Sample::default() }, "the table");
         grows(
             |second| Sample { connections: Some(second / 10), ..Sample::default() },
             "the number of connections",
@@ -251,7 +251,7 @@ mod tests {
                 file: some,
                 memory: some,
                 server: some,
-                table: table(1),
+                table: Some(table(1)),
                 connections: some,
                 ..Sample::default()
             });
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn table_of_many_times_what_lives_in_it_is_reported_in_a_long_run() {
-        let samples = run(|_| Sample { table: table(600), ..Sample::default() });
+        let samples = run(|_| Sample { table: Some(table(600)), ..Sample::default() });
         assert!(bloated(&samples).is_some() && bloated(&samples[..299]).is_none());
     }
 

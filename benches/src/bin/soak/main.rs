@@ -11,10 +11,11 @@ mod answers;
 #[cfg(test)]
 mod broken;
 mod caller;
+mod database;
 mod flood;
 mod judge;
 mod ledger;
-mod postgres;
+
 mod probe;
 mod sample;
 mod times;

@@ -15,8 +15,8 @@ use idem_servers::redis::Node;
 use tokio::net::lookup_host;
 use tokio::runtime::Handle;
 
+use crate::database::Postgres;
 use crate::ledger::Ledger;
-use crate::postgres::Postgres;
 use crate::sample::Sample;
 
 pub(crate) struct Probe {
