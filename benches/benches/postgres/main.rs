@@ -5,6 +5,9 @@
 //! connections, as an application without idem would send them: once of deadpool, against which the figures are held, and
 //! once of sqlx.
 //!
+//! With a standby, which has applied a commit before it is answered, cycles are measured in the same way, and locks with and
+//! without `acks`, which adds a statement behind each commit.
+//!
 //! `payment` is a payment in a transaction of the application that also completes its key, beside a payment in a
 //! transaction that also writes a row of keys of the application's own. `in_hand` is what callers of other keys notice of a
 //! transaction that stays open with a key in hand.
@@ -12,6 +15,9 @@
 mod bare;
 mod in_hand;
 mod payment;
+mod standby;
+#[path = "../redis/without_acks.rs"]
+mod without_acks;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -36,22 +42,27 @@ async fn bench(session: &mut Session) -> Result<()> {
     let server =
         Server::options().config("max_connections = 200").config("max_wal_size = '8GB'").start().await;
     println!("server: {}", server.node().sql("SHOW server_version").await);
-    let postgres = Postgres { node: server.node() };
+    let postgres = Postgres { node: server.node(), schema: "idem".to_owned(), acks: 0 };
     let mut figures = figures(&session.measure("postgres", &postgres, &session.plan).await?);
     figures.extend(payment::measure(&postgres, session).await?);
     figures.extend(in_hand::measure(&postgres, session).await?);
+    drop(server);
+    figures.extend(standby::measure(session).await?);
     session.must_hold("postgres", figures)
 }
 
 struct Postgres {
     node: Node,
+    schema: String,
+    acks: u8,
 }
 
 impl Postgres {
     /// The store in an empty schema.
     async fn open(&self) -> Result<PostgresStore> {
-        self.node.sql("DROP SCHEMA IF EXISTS idem CASCADE").await;
-        let config = PostgresConfig::new([self.node.addr().to_string().parse()?], "postgres");
+        self.node.sql(&format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema)).await;
+        let mut config = PostgresConfig::new([self.node.addr().to_string().parse()?], "postgres");
+        (config.schema, config.acks) = (self.schema.clone(), self.acks);
         Ok(PostgresStore::open(config).await?)
     }
 }
@@ -80,10 +91,15 @@ fn claim() -> Result<Claim> {
     Ok(Claim { owner: Owner::random()?, lease: LEASE, retention: RETENTION })
 }
 
+/// Against the first of those that were measured beside the store.
+fn ratio(all: &[Rows], workload: Workload, callers: usize) -> Option<f64> {
+    all.first().and_then(|rows| rows.get(workload, callers, KIB)).map(|row| row.ratio)
+}
+
 fn figures(all: &[Rows]) -> Vec<Figure> {
     let held = |what: &str, workload, callers, bar| {
-        let ratio = all.first().and_then(|rows| rows.get(workload, callers, KIB)).map(|row| row.ratio);
-        Figure::held(format!("{what}, callers: {callers}"), ratio, "x", Bar::AtLeast(bar))
+        let what = format!("{what}, callers: {callers}");
+        Figure::held(what, ratio(all, workload, callers), "x", Bar::AtLeast(bar))
     };
     let lock = "lock against INSERT";
     let cycle = "cycle against INSERT + UPDATE";
