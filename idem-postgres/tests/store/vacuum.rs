@@ -47,9 +47,10 @@ async fn set(config: &PostgresConfig, server: &Server, setting: &str) {
 async fn a_server_that_hardly_vacuums_is_warned_of_at_opening() {
     let server = Server::lone().await;
     let config = config_of(server.node());
+    set(&config, &server, "autovacuum_naptime = '30s'").await;
     assert_eq!(warnings(&config).await, "");
     for (setting, named) in [
-        ("autovacuum_naptime = '10min'", "autovacuum_naptime to 10 s"),
+        ("autovacuum_naptime = '1min'", "autovacuum_naptime to 10 s"),
         ("track_counts = off", "track_counts = on"),
         ("autovacuum = off", "autovacuum = on"),
     ] {
