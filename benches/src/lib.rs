@@ -25,6 +25,7 @@ pub use load::backend::{Backend, Baseline, Place, Raw};
 pub use load::caller::{Fresh, Payload};
 pub use load::fill::{fill, keys};
 pub use load::plan::Plan;
+pub use load::without_acks::WithoutAcks;
 pub use load::workload::{LEASE, RETENTION, Workload};
 pub use machine::memory::{bytes_per_record, mebibytes, most_resident, resident};
 pub use machine::table::{TABLE_HEADER, Table, connect};

@@ -16,8 +16,6 @@ mod bare;
 mod in_hand;
 mod payment;
 mod standby;
-#[path = "../redis/without_acks.rs"]
-mod without_acks;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use idem_benches::{Backend, Baseline, Figure, Plan, Result, Rows, Session, Workload};
+use idem_benches::{Backend, Bar, Baseline, Figure, Plan, Result, Session, WithoutAcks, Workload};
 use idem_core::Store;
 use idem_servers::postgres::Pair;
 
-use crate::without_acks::WithoutAcks;
 use crate::{KIB, Postgres, ratio};
 
 /// Cycles beside those of an application's pool, and locks beside those of the same store without `acks`.
@@ -20,17 +19,15 @@ pub(crate) async fn measure(session: &Session) -> Result<Vec<Figure>> {
     let cycles = session.measure("postgres-standby", &store("idem"), &plan).await?;
     let plan = Plan { workloads: &[Workload::Lock], callers: &[1, 64], ..plan };
     let locks = session.measure("postgres-acks", &Acknowledged(store("acks")), &plan).await?;
-    // No bars yet: these were measured only where others took most of the processors.
-    let reported = |what: &str, all: &[Rows], workload, callers| {
-        let what = format!("standby, acks = 1: {what}, callers: {callers}");
-        Figure::reported(what, ratio(all, workload, callers), "x")
+    let named = |what: &str, callers| format!("standby, acks = 1: {what}, callers: {callers}");
+    let cycle = |callers, bar| {
+        let ratio = ratio(&cycles, Workload::Cycle, callers);
+        Figure::held(named("cycle against INSERT + UPDATE", callers), ratio, "x", Bar::AtLeast(bar))
     };
-    Ok(vec![
-        reported("cycle against INSERT + UPDATE", &cycles, Workload::Cycle, 64),
-        reported("cycle against INSERT + UPDATE", &cycles, Workload::Cycle, 512),
-        reported("lock against acks = 0", &locks, Workload::Lock, 1),
-        reported("lock against acks = 0", &locks, Workload::Lock, 64),
-    ])
+    let lock = |callers| {
+        Figure::reported(named("lock against acks = 0", callers), ratio(&locks, Workload::Lock, callers), "x")
+    };
+    Ok(vec![cycle(64, 1.8), cycle(512, 2.5), lock(1), lock(64)])
 }
 
 /// The store that looks behind each commit, beside the one that does not.

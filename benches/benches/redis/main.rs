@@ -11,19 +11,17 @@
 
 mod bare;
 mod memory;
-mod without_acks;
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use idem_benches::{Backend, Bar, Baseline, Figure, Plan, Result, Rows, Session, Workload, run};
+use idem_benches::{Backend, Bar, Baseline, Figure, Plan, Result, Rows, Session, WithoutAcks, Workload, run};
 use idem_core::Store;
 use idem_redis::{Acks, Address, RedisConfig, RedisStore};
 use idem_servers::redis::{Cluster, Server};
 
 use bare::Bare;
-use without_acks::WithoutAcks;
 
 const KIB: usize = 1_024;
 

@@ -4,4 +4,5 @@ pub(crate) mod backend;
 pub(crate) mod caller;
 pub(crate) mod fill;
 pub(crate) mod plan;
+pub(crate) mod without_acks;
 pub(crate) mod workload;

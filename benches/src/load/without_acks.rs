@@ -2,10 +2,17 @@
 
 use std::sync::Arc;
 
-use idem_benches::{LEASE, Payload, Place, RETENTION, Raw, Result, Workload, fill};
 use idem_core::{Claim, Effect, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Store};
 
-pub(crate) struct WithoutAcks(pub(crate) Arc<dyn Store>);
+use super::backend::{Place, Raw};
+use super::caller::Payload;
+use super::fill::fill;
+use super::workload::{LEASE, RETENTION, Workload};
+use crate::result::Result;
+
+/// A store that is not asked to wait for replicas or standbys.
+#[derive(Debug)]
+pub struct WithoutAcks(pub Arc<dyn Store>);
 
 impl WithoutAcks {
     async fn ask(&self, key: &Key) -> Result<LockAnswer> {
