@@ -7,7 +7,7 @@ use tokio_postgres::types::Type;
 use super::failed;
 
 /// Seconds, half of the server's default. Each completion leaves a dead row, and the server looks for them once in this time:
-/// with the default the table was seen to be 14 times what lived in it.
+/// with the default the table was seen to be 12 to 17 times what lived in it.
 const LONGEST_NAPTIME: i64 = 30;
 
 /// Whether rows of the table are vacuumed at all, and how often the server looks for tables to vacuum.
