@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 use tokio_postgres::{AsyncMessage, Client, Config, Row};
@@ -36,6 +36,8 @@ pub(crate) struct Connection {
     prepared: Option<Prepared>,
     /// Whether something prepared was refused, for which another connection is to take its place.
     outdated: AtomicBool,
+    /// How often a statement was not sent at once, but behind the answer to something else.
+    detours: AtomicU64,
 }
 
 impl Link {
@@ -62,8 +64,15 @@ impl Link {
         };
         let Opened { client, session, ownership, login } = self.connector.connect(hear).await?;
         let prepared = (ownership == Ownership::Own).then(Prepared::default);
-        let outdated = AtomicBool::new(false);
-        let connection = Arc::new(Connection { client, login, session, unconfirmed, prepared, outdated });
+        let connection = Arc::new(Connection {
+            client,
+            login,
+            session,
+            unconfirmed,
+            prepared,
+            outdated: AtomicBool::new(false),
+            detours: AtomicU64::new(0),
+        });
         *slot = Some(Arc::clone(&connection));
         Ok(connection)
     }
@@ -92,11 +101,12 @@ impl Connection {
     /// Sends one statement. `text` is one of the code's own: in a session of its own the server prepares it once.
     pub(crate) async fn rows(&self, text: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Failure> {
         if let Some(prepared) = self.prepared.as_ref().filter(|_| !self.is_outdated()) {
-            match prepared.rows(&self.client, text, parameters).await {
+            match prepared.rows(&self.client, text, parameters, &self.detours).await {
                 // Nothing was done, and nothing depends on what was prepared.
                 Err(error) if prepared::is_outdated(&error) => {
                     tracing::debug!(%error, "the session is not what it was");
                     self.outdated.store(true, Ordering::Release);
+                    self.detours.fetch_add(1, Ordering::AcqRel);
                 }
                 answered => return Ok(answered?),
             }
@@ -115,7 +125,8 @@ impl Connection {
         writes: bool,
         sent: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let answer = if writes { self.session.confirmed(&self.client, sent).await } else { sent.await };
+        let answer =
+            if writes { self.session.confirmed(&self.client, &self.detours, sent).await } else { sent.await };
         if answer.is_ok() && self.unconfirmed.load(Ordering::Acquire) {
             return Err(Failure::reconnect("a commit was not waited for until its standbys had it"));
         }

@@ -22,6 +22,10 @@ pub(crate) enum Ownership {
     Lent,
 }
 
+/// What the server says by a warning: that a commit does not wait for its standbys any longer. A role or a database may have
+/// been spared warnings.
+const WARNINGS: &str = "-c client_min_messages=notice";
+
 /// A number that one session of the server is started with, and no other.
 #[derive(Debug)]
 pub(super) struct Mark(String);
@@ -35,7 +39,7 @@ impl Mark {
     /// The login that begins a session with this mark.
     pub(super) fn on(&self, login: &Config) -> Config {
         let mut marked = login.clone();
-        marked.options(format!("-c {PARAMETER}={}", self.0));
+        marked.options(format!("-c {PARAMETER}={} {WARNINGS}", self.0));
         marked
     }
 

@@ -1,6 +1,7 @@
 //! Statements that the server has prepared, so that it parses and plans each of them once.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
@@ -16,17 +17,21 @@ pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 pub(super) struct Prepared(Mutex<HashMap<String, Arc<OnceCell<Statement>>>>);
 
 impl Prepared {
-    /// Sends a statement, which the first time is prepared. Those who send it meanwhile wait for that.
+    /// Sends a statement, which the first time is prepared. Those who send it meanwhile wait for that, and it is counted in
+    /// `detours` before any of them goes on.
     pub(super) async fn rows(
         &self,
         client: &Client,
         text: &str,
         parameters: &[Parameter<'_>],
+        detours: &AtomicU64,
     ) -> Result<Vec<Row>, Error> {
         let cell = self.cell(text);
         let prepare = || async {
             let types: Vec<Type> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
-            client.prepare_typed(text, &types).await
+            let prepared = client.prepare_typed(text, &types).await;
+            detours.fetch_add(1, Ordering::AcqRel);
+            prepared
         };
         let statement = cell.get_or_try_init(prepare).await?;
         let values: Vec<_> = parameters.iter().map(|(value, _)| *value).collect();

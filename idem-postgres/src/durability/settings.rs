@@ -7,7 +7,7 @@ use crate::error::{Failure, Then};
 
 /// Both times are those of the session: a session reads a configuration anew before it carries out a statement.
 const LOOK: &str = "SELECT current_setting('synchronous_standby_names'), current_setting('synchronous_commit'), \
-     current_setting('fsync'), pg_conf_load_time()::text, pg_backend_pid()";
+     current_setting('fsync'), pg_conf_load_time()::text, pg_backend_pid(), current_setting('client_min_messages')";
 
 /// The settings of a session at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(crate) struct Settings {
     loaded_at: String,
     /// The session's process: behind a pooler each statement may have another one.
     process: i32,
+    /// From which severity on the server tells what it has to say.
+    told_from: String,
 }
 
 impl Settings {
@@ -34,6 +36,7 @@ impl Settings {
             fsync: row.try_get(2)?,
             loaded_at: row.try_get(3)?,
             process: row.try_get(4)?,
+            told_from: row.try_get(5)?,
         })
     }
 
@@ -60,6 +63,14 @@ impl Settings {
                  remote_write or remote_apply, on the server and for this role and database"
             );
             // It may be the role's, and then it is so until the session ends.
+            return Some(Failure { then: Then::Reconnect, message });
+        }
+        if acks > 0 && self.told_from == "error" {
+            // In a session that is the connection's own it is not so, but a pooler's may be the role's.
+            let message = format!(
+                "acks={acks}, and with client_min_messages = error the server does not tell that a commit waits no longer: \
+                 set it to warning or lower for this role and database"
+            );
             return Some(Failure { then: Then::Reconnect, message });
         }
         let number = demanded(&self.standby_names);
@@ -100,6 +111,7 @@ mod tests {
             fsync: "on".to_owned(),
             loaded_at: "now".to_owned(),
             process: 1,
+            told_from: "notice".to_owned(),
         }
     }
 
@@ -120,6 +132,13 @@ mod tests {
             assert_eq!(settings.is_replicated(), enough > 0);
             assert_eq!(settings.is_durable(), commit != "off");
         }
+    }
+
+    #[test]
+    fn a_session_that_is_not_told_of_warnings_cannot_say_that_a_commit_was_waited_for() {
+        let silent = Settings { told_from: "error".to_owned(), ..settings("a", "on") };
+        assert!(silent.lack(0).is_none() && silent.lack(1).is_some());
+        assert!(settings("a", "on").doubt(&silent, 1).is_some());
     }
 
     #[test]

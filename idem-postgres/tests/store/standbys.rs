@@ -115,3 +115,29 @@ async fn a_removal_that_its_standbys_do_not_have_is_never_acknowledged() {
     wait_for_standby(&config, "").await;
     assert!(!store.remove(&key("order"), true).await.unwrap(), "it is removed");
 }
+
+/// What the server says of such a commit is a warning, and a role may have been spared warnings.
+#[tokio::test]
+async fn a_cancelled_wait_is_noticed_also_where_the_role_is_sent_errors_only() {
+    let server = Server::lone().await;
+    let mut config = config_of(server.node());
+    (config.call_timeout, config.sweep) = (Duration::from_secs(3), false);
+    server.sql("ALTER ROLE postgres SET client_min_messages = error").await;
+    let store = open(&config).await;
+    let lease = lock(&store, &key("order"), &claim()).await;
+    let client = connect(&config).await;
+    wait_for_standby(&config, "nobody").await;
+    let completing = tokio::spawn({
+        let (store, lease) = (store.clone(), lease.clone());
+        async move { store.complete(&lease, value("done"), RETENTION).await }
+    });
+    let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    let mut cancelled = 0;
+    while !completing.is_finished() {
+        cancelled += client.query_one(cancel, &[]).await.unwrap().get::<_, i64>(0);
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert!(cancelled > 0);
+    assert_eq!(completing.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+    wait_for_standby(&config, "").await;
+}
