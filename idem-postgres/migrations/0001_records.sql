@@ -50,8 +50,9 @@ CREATE SEQUENCE idem.clock AS bigint MINVALUE 1 CACHE 1;
 -- SQL is planned anew in each call, which takes longer than the call.
 CREATE FUNCTION idem.now_us() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
+    -- Unlike a query of the sequence this function needs no plan.
     RETURN greatest(
-        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, (SELECT c.last_value FROM idem.clock AS c)
+        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, pg_sequence_last_value('idem.clock')
     );
 END
 $$;
@@ -64,10 +65,10 @@ BEGIN
 END
 $$;
 
--- Keeps the store's clock at `p_now` or later. Called by those that write, before they do.
-CREATE FUNCTION idem.advance_clock(p_now bigint) RETURNS void LANGUAGE plpgsql AS $$
+-- Sets the store's clock to `p_now`, unless it is later, and says what it is. Called by those that write, before they do.
+CREATE FUNCTION idem.advance_clock(p_now bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM setval('idem.clock', greatest(p_now, c.last_value)) FROM idem.clock AS c;
+    RETURN setval('idem.clock', greatest(p_now, pg_sequence_last_value('idem.clock')));
 END
 $$;
 

@@ -93,22 +93,22 @@ BEGIN
 END
 $$;
 
--- As `complete`, of one key: without arrays it takes half the time. No row: ask again.
+-- As `complete`, of one key: without arrays it takes half the time. Null: ask again.
 --
--- `p_in_transaction` waits for whoever has the record in hand, and takes a key that is completed already for a loss (answer
--- 3). `nested` says whether it was done behind a savepoint, so that a commit may not be the whole transaction's.
+-- `p_in_transaction`: in a transaction of the application. It waits for whoever has the record in hand, and fails the
+-- transaction where the lease is lost. Then the answer is 1, or 7 where the work was done behind a savepoint, so that a commit
+-- may not be the whole transaction's.
 CREATE FUNCTION idem.complete_one(
     p_key bytea, p_fingerprint bytea, p_sequence bigint, p_owner bytea, p_retention bigint, p_body bytea,
     p_in_transaction boolean DEFAULT false
-) RETURNS TABLE (key bytea, answer smallint, nested boolean) LANGUAGE plpgsql
+) RETURNS smallint LANGUAGE plpgsql
 SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
-#variable_conflict use_column
 DECLARE
-    v_now bigint := idem.now_us();
+    v_now bigint := idem.advance_clock(idem.now_us());
+    v_answer smallint := 1;
     v_waited boolean;
 BEGIN
-    PERFORM idem.advance_clock(v_now);
     IF p_in_transaction THEN
         PERFORM set_config('lock_timeout', '2s', true);
     ELSE
@@ -127,20 +127,23 @@ BEGIN
         WHERE r.key = p_key AND r.state = 1 AND r.sequence = p_sequence AND r.owner = p_owner
             AND r.fingerprint = p_fingerprint AND r.expires_at > v_now
         -- A row that is written behind a savepoint bears the number of the savepoint's transaction.
-        RETURNING r.key, 1, r.xmin <> pg_current_xact_id()::xid, r.waited INTO key, answer, nested, v_waited;
+        RETURNING CASE WHEN r.xmin <> pg_current_xact_id()::xid THEN 7 ELSE 1 END, r.waited INTO v_answer, v_waited;
     END IF;
     IF FOUND THEN
         IF v_waited THEN
             PERFORM idem.notify(ARRAY[p_key]);
         END IF;
-        RETURN NEXT;
-    ELSE
-        RETURN QUERY SELECT lost.key, lost.answer, false
-            FROM idem.why_lost(
-                ARRAY[p_key], ARRAY[p_fingerprint], ARRAY[p_sequence], ARRAY[p_owner], '{}', v_now,
-                CASE WHEN p_in_transaction THEN 3 ELSE 1 END::smallint
-            ) AS lost;
+        RETURN v_answer;
     END IF;
+    SELECT lost.answer INTO v_answer
+    FROM idem.why_lost(
+        ARRAY[p_key], ARRAY[p_fingerprint], ARRAY[p_sequence], ARRAY[p_owner], '{}', v_now,
+        CASE WHEN p_in_transaction THEN 3 ELSE 1 END::smallint
+    ) AS lost;
+    IF p_in_transaction THEN
+        PERFORM idem.fail_transaction(p_key, p_sequence, v_answer);
+    END IF;
+    RETURN v_answer;
 END
 $$;
 

@@ -3,38 +3,27 @@
 -- They wait for whoever has the record in hand, since the answer is needed now. A call that has no answer raises an error,
 -- so that nothing of the transaction is committed.
 
--- Completes a key. Says whether it was done behind a savepoint, so that a commit may not be the whole transaction's.
+-- Fails a transaction in which a key could not be completed, for the reason `p_answer`; null: it is not known.
 --
 -- Errors of a state of its own: ID001, the lease is lost, with the reason as detail; ID002, the transaction's snapshot is
 -- too old to tell.
-CREATE FUNCTION idem.complete_in(
-    p_key bytea, p_fingerprint bytea, p_sequence bigint, p_owner bytea, p_retention bigint, p_body bytea
-) RETURNS boolean LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
-AS $$
-DECLARE
-    v_answer smallint;
-    v_nested boolean;
+CREATE FUNCTION idem.fail_transaction(p_key bytea, p_sequence bigint, p_answer smallint) RETURNS void
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
-    SELECT done.answer, done.nested INTO v_answer, v_nested
-    FROM idem.complete_one(p_key, p_fingerprint, p_sequence, p_owner, p_retention, p_body, true) AS done;
-    IF v_answer = 1 THEN
-        RETURN v_nested;
-    END IF;
     -- In a snapshot the record may be an older one than that of the lease, or lack a renewal.
-    IF v_answer IS NULL OR current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
-        AND v_answer NOT IN (3, 4, 6)
+    IF p_answer IS NULL OR current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
+        AND p_answer NOT IN (3, 4, 6)
         AND NOT EXISTS (SELECT FROM idem.records AS r WHERE r.key = p_key AND r.sequence > p_sequence)
     THEN
         RAISE EXCEPTION USING
             ERRCODE = 'ID002',
             MESSAGE = 'the transaction''s snapshot may be older than the lease of the key',
             HINT = 'Use READ COMMITTED, or begin the transaction once the key is locked, and run it again.';
-    ELSIF v_answer = 5 AND row_security_active('idem.records') THEN
+    ELSIF p_answer = 5 AND row_security_active('idem.records') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'insufficient_privilege',
             MESSAGE = 'row-level security may hide the record of the key from this role';
-    ELSIF v_answer = 6 THEN
+    ELSIF p_answer = 6 THEN
         RAISE EXCEPTION USING
             ERRCODE = 'data_corrupted',
             MESSAGE = 'the record''s fingerprint is not what was locked';
@@ -43,7 +32,7 @@ BEGIN
         ERRCODE = 'ID001',
         MESSAGE = 'the lease of the key is lost',
         DETAIL = 'idem: '
-            || CASE v_answer WHEN 2 THEN 'superseded' WHEN 3 THEN 'completed' WHEN 4 THEN 'released' ELSE 'gone' END;
+            || CASE p_answer WHEN 2 THEN 'superseded' WHEN 3 THEN 'completed' WHEN 4 THEN 'released' ELSE 'gone' END;
 END
 $$;
 

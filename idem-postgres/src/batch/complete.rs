@@ -6,7 +6,7 @@ use idem_core::{Effect, Key, Lease, Outcome, Result};
 use tokio_postgres::types::Type;
 
 use super::row::outcome_body;
-use super::{Answers, Batch, effects, micros, stored_sequence};
+use super::{Answers, Batch, effect_of, effects, micros, stored_sequence};
 use crate::connection::{Connection, Parameter};
 use crate::error::Failure;
 
@@ -41,7 +41,7 @@ impl Batch for Complete {
     }
 
     fn statement_of_one(schema: &str) -> Option<String> {
-        Some(format!("SELECT * FROM {schema}.complete_one($1, $2, $3, $4, $5, $6)"))
+        Some(format!("SELECT {schema}.complete_one($1, $2, $3, $4, $5, $6) AS answer"))
     }
 
     async fn send(
@@ -77,6 +77,10 @@ impl Batch for Complete {
             (&micros(call.retention), Type::INT8),
             (&&call.body[..], Type::BYTEA),
         ];
-        effects(&connection.rows(statement, &parameters).await?)
+        let rows = connection.rows(statement, &parameters).await?;
+        let row = rows.first().ok_or_else(|| Failure::odd("the server gives no answer"))?;
+        let is_decided = row.try_get::<_, Option<i16>>("answer")?.is_some();
+        let answer = is_decided.then(|| effect_of(row)).transpose()?;
+        Ok(answer.map(|answer| (*call.key().storage_key(), answer)).into_iter().collect())
     }
 }

@@ -112,8 +112,8 @@ async fn and_then_look<T>(
     Ok((answer, Settings::of(client).await.map_err(effect_unknown)?))
 }
 
-fn effect_unknown(failure: Failure) -> Failure {
-    Failure::reconnect(format!("the server does not tell what a commit waits for: {}", failure.message))
+fn effect_unknown(Failure { message, .. }: Failure) -> Failure {
+    Failure::reconnect(format!("the server does not tell what a commit waits for: {message}"))
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ impl CompletionSql {
     pub(super) fn new(provisional: Provisional, schema: &str, body: Vec<u8>) -> Self {
         let token = provisional.lease.token();
         Self {
-            sql: format!("SELECT {schema}.complete_in($1, $2, $3, $4, $5, $6)"),
+            sql: format!("SELECT {schema}.complete_one($1, $2, $3, $4, $5, $6, true) = 7 AS nested"),
             owner: token.owner,
             // The server gives no higher ones.
             sequence: i64::try_from(token.sequence).unwrap_or(i64::MAX),

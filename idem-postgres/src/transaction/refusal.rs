@@ -70,7 +70,7 @@ pub(super) fn unanswered(operation: Operation, limit: Duration) -> Error {
     Error::new(ErrorKind::Timeout, operation, format!("no answer within {limit:?}"))
 }
 
-/// The reason that the function `complete_in` gives as its error's detail.
+/// The reason that the function `fail_transaction` gives as its error's detail.
 pub(super) fn lost_reason(detail: &str) -> Option<LostReason> {
     Some(match detail {
         "idem: superseded" => LostReason::Superseded,

@@ -18,7 +18,7 @@ async fn a_connection_that_ends_before_the_commit_has_rolled_back() {
     transaction.batch_execute(&payment).await.unwrap();
     let completion = books.store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap();
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE $1";
-    let completing = format!("%{}%.complete_in%", books.config.schema);
+    let completing = format!("%{}%.complete_one%", books.config.schema);
     let other = connect(&books.config).await;
     assert_eq!(other.query(end, &[&completing]).await.unwrap().len(), 1);
     transaction.commit().await.unwrap_err();
