@@ -61,9 +61,7 @@ impl Session {
             self.note(after);
             return Err(Failure::reconnect(doubt));
         }
-        if *before != after {
-            self.note(after);
-        }
+        self.note(after);
         Ok(answer)
     }
 
