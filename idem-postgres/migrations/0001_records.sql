@@ -78,8 +78,9 @@ CREATE FUNCTION idem.advance_fence(p_now bigint) RETURNS void LANGUAGE plpgsql A
 BEGIN
     -- A number is taken since that takes less time than a look at the last one.
     IF nextval('idem.fence') < p_now - 1000000 AND idem.try_lock('idem.fence') THEN
-        -- Whoever had the lock before may have moved it.
-        PERFORM setval('idem.fence', p_now) FROM idem.fence WHERE last_value < p_now;
+        -- Whoever had the lock before may have moved it. And others take numbers meanwhile, which must not be given out
+        -- again: they cannot take a million.
+        PERFORM setval('idem.fence', p_now) FROM idem.fence WHERE last_value < p_now - 1000000;
     END IF;
 END
 $$;

@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 
 use super::timelines::{Timeline, Timelines};
 use crate::durability::Settings;
-use crate::error::Failure;
+use crate::error::{Failure, Then};
 
 /// A session of the server.
 #[derive(Debug)]
@@ -61,9 +61,7 @@ impl Session {
             self.note(after);
             return Err(Failure::reconnect(doubt));
         }
-        if *before != after {
-            self.note(after);
-        }
+        self.note(after);
         Ok(answer)
     }
 
@@ -112,8 +110,9 @@ async fn and_then_look<T>(
     Ok((answer, Settings::of(client).await.map_err(effect_unknown)?))
 }
 
-fn effect_unknown(Failure { message, .. }: Failure) -> Failure {
-    Failure::reconnect(format!("the server does not tell what a commit waits for: {message}"))
+/// What it says of the look it does not say of what was sent before.
+fn effect_unknown(failure: Failure) -> Failure {
+    Failure { then: Then::Reconnect, ..failure }
 }
 
 #[cfg(test)]
@@ -127,7 +126,6 @@ mod tests {
     use tokio_postgres::NoTls;
 
     use super::*;
-    use crate::error::Then;
 
     /// Also where what is sent asks for something else first, and so comes behind a look that is sent meanwhile.
     #[tokio::test]

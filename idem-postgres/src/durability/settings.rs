@@ -5,9 +5,10 @@ use tokio_postgres::{Client, Row};
 use super::standby_names::demanded;
 use crate::error::{Failure, Then};
 
-/// Both times are those of the session: a session reads a configuration anew before it carries out a statement.
+/// The configuration is as the session has read it, which it does anew before it carries out a statement.
 const LOOK: &str = "SELECT current_setting('synchronous_standby_names'), current_setting('synchronous_commit'), \
-     current_setting('fsync'), pg_conf_load_time()::text, pg_backend_pid(), current_setting('client_min_messages')";
+     current_setting('fsync'), (extract(epoch FROM pg_conf_load_time()) * 1000000)::bigint, pg_backend_pid(), \
+     current_setting('client_min_messages'), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 /// The settings of a session at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +16,9 @@ pub(crate) struct Settings {
     standby_names: String,
     synchronous_commit: String,
     fsync: String,
-    /// When the session has read its configuration.
-    loaded_at: String,
+    /// When the session has read its configuration, and when it was asked, in microseconds by the server's clock.
+    loaded_at: i64,
+    looked_at: i64,
     /// The session's process: behind a pooler each statement may have another one.
     process: i32,
     /// From which severity on the server tells what it has to say.
@@ -37,6 +39,7 @@ impl Settings {
             loaded_at: row.try_get(3)?,
             process: row.try_get(4)?,
             told_from: row.try_get(5)?,
+            looked_at: row.try_get(6)?,
         })
     }
 
@@ -87,13 +90,15 @@ impl Settings {
     /// Why what was committed between a moment with these settings and one with those `later` may not be on this many
     /// standbys. None: it is.
     pub(crate) fn doubt(&self, later: &Self, acks: u8) -> Option<String> {
-        if self == later {
-            return None;
-        }
         if let Some(lack) = later.lack(acks) {
             return Some(lack.message);
         }
-        let reloaded = self.process == later.process && self.loaded_at != later.loaded_at;
+        let reloaded = if self.process == later.process {
+            self.loaded_at != later.loaded_at
+        } else {
+            // Perhaps before the commit, since a session that nobody uses reads nothing.
+            self.looked_at <= later.loaded_at
+        };
         // Names may have been taken away and put back, which lets go all commits that wait.
         reloaded
             .then(|| "the server has read its configuration anew while a commit may have waited".to_owned())
@@ -109,7 +114,8 @@ mod tests {
             standby_names: standby_names.to_owned(),
             synchronous_commit: synchronous_commit.to_owned(),
             fsync: "on".to_owned(),
-            loaded_at: "now".to_owned(),
+            loaded_at: 5,
+            looked_at: 7,
             process: 1,
             told_from: "notice".to_owned(),
         }
@@ -147,10 +153,11 @@ mod tests {
         assert_eq!(before.doubt(&before, 1), None);
         assert!(before.doubt(&settings("", "on"), 1).is_some());
         // Taken away and put back.
-        let again = Settings { loaded_at: "later".to_owned(), ..before.clone() };
+        let again = Settings { loaded_at: 8, ..before.clone() };
         assert!(before.doubt(&again, 1).is_some());
-        // Another session, behind a pooler.
-        let other = Settings { process: 2, ..again };
-        assert_eq!(before.doubt(&other, 1), None);
+        // In another session, behind a pooler.
+        let other = |loaded_at| Settings { process: 2, loaded_at, ..before.clone() };
+        assert!(before.doubt(&other(8), 1).is_some());
+        assert_eq!(before.doubt(&other(6), 1), None);
     }
 }

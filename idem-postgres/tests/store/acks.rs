@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use idem_core::{Effect, ErrorKind, Lease, Result, Store as _};
 use idem_postgres::{PostgresConfig, PostgresStore};
-use idem_servers::postgres::{Pair, Server};
+use idem_servers::postgres::{Pair, Pooler, Server};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
@@ -127,6 +127,41 @@ async fn a_commit_that_is_let_go_for_a_moment_is_never_acknowledged() {
     signal(process, "CONT");
     // It is sent again by another session, and waits there. For a moment this one seems to wait still.
     while waiting(&admin, &mut completing).await == process {
+        sleep(Duration::from_millis(5)).await;
+    }
+    pair.standby().cont();
+    assert_eq!(completing.await.unwrap().unwrap(), Effect::Applied);
+}
+
+/// There each statement may have another session than the one before, which has read its configuration at another time.
+#[tokio::test]
+async fn a_commit_that_is_let_go_for_a_moment_is_never_acknowledged_behind_a_pooler() {
+    let pair = Pair::start().await;
+    let sessions = ["pool_mode = transaction", "default_pool_size = 4"];
+    let pooler = Pooler::start(pair.primary().node(), &sessions).await;
+    let mut config = config_of(pooler.node());
+    (config.acks, config.sweep) = (1, false);
+    (config.call_timeout, config.response_timeout) = (LONGEST, LONGEST);
+    let (store, direct) = (open(&config).await, with_acks(&pair));
+    let lease = lock(&store, &key("order"), &claim()).await;
+    assert_eq!(store.renew(&lease, claim().lease).await.unwrap(), Effect::Applied);
+    // The session that was used last is the first to be lent again.
+    let other = connect(&config).await;
+    other.batch_execute("BEGIN").await.unwrap();
+    let admin = connect(&direct).await;
+    pair.standby().stop();
+    let mut completing = complete(&store, &lease);
+    let process = waiting(&admin, &mut completing).await;
+    signal(process, "STOP");
+    wait_for_standby(&direct, "").await;
+    wait_for_standby(&direct, "standby").await;
+    let let_go: String = admin.query_one("SELECT clock_timestamp()::text", &[]).await.unwrap().get(0);
+    signal(process, "CONT");
+    // It is sent again, perhaps by the same session, and waits there.
+    let again =
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query_start > $1::text::timestamptz";
+    while admin.query(again, &[&let_go]).await.unwrap().is_empty() {
+        assert!(!completing.is_finished(), "the standby does not have it: {:?}", completing.await);
         sleep(Duration::from_millis(5)).await;
     }
     pair.standby().cont();

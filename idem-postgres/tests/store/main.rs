@@ -4,6 +4,7 @@
 mod acks;
 mod addresses;
 mod failover;
+mod fence;
 mod in_hand;
 mod lost_connections;
 mod one_key;
