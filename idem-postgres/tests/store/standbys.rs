@@ -6,7 +6,9 @@ use idem_core::{Effect, ErrorKind, Store as _};
 use idem_servers::postgres::Server;
 use tokio::time::sleep;
 
-use crate::support::{RETENTION, claim, config_of, connect, key, lock, open, value, wait_for_standby};
+use crate::support::{
+    RETENTION, claim, complete_and_cancel, config_of, connect, key, lock, open, value, wait_for_standby,
+};
 
 /// A commit that is cancelled while it waits stands on the primary, and the server says so by a warning alone.
 #[tokio::test]
@@ -18,18 +20,7 @@ async fn a_commit_that_its_standbys_do_not_have_is_never_acknowledged() {
     let lease = lock(&store, &key("order"), &claim()).await;
     let client = connect(&config).await;
     wait_for_standby(&config, "nobody").await;
-    let completing = tokio::spawn({
-        let (store, lease) = (store.clone(), lease.clone());
-        async move { store.complete(&lease, value("done"), RETENTION).await }
-    });
-    let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
-    let mut cancelled = 0;
-    while !completing.is_finished() {
-        cancelled += client.query_one(cancel, &[]).await.unwrap().get::<_, i64>(0);
-        sleep(Duration::from_millis(20)).await;
-    }
-    assert!(cancelled > 0);
-    assert_eq!(completing.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(complete_and_cancel(&store, &lease, &client).await.unwrap_err().kind(), ErrorKind::Timeout);
     // Nor by a call that only finds it done.
     assert_eq!(
         store.complete(&lease, value("done"), RETENTION).await.unwrap_err().kind(),
@@ -127,17 +118,6 @@ async fn a_cancelled_wait_is_noticed_also_where_the_role_is_sent_errors_only() {
     let lease = lock(&store, &key("order"), &claim()).await;
     let client = connect(&config).await;
     wait_for_standby(&config, "nobody").await;
-    let completing = tokio::spawn({
-        let (store, lease) = (store.clone(), lease.clone());
-        async move { store.complete(&lease, value("done"), RETENTION).await }
-    });
-    let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
-    let mut cancelled = 0;
-    while !completing.is_finished() {
-        cancelled += client.query_one(cancel, &[]).await.unwrap().get::<_, i64>(0);
-        sleep(Duration::from_millis(20)).await;
-    }
-    assert!(cancelled > 0);
-    assert_eq!(completing.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(complete_and_cancel(&store, &lease, &client).await.unwrap_err().kind(), ErrorKind::Timeout);
     wait_for_standby(&config, "").await;
 }

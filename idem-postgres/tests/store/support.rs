@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use idem_core::{Claim, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Result, Scope, Store};
+use idem_core::{Claim, Effect, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Result, Scope, Store};
 use idem_postgres::{PostgresConfig, PostgresStore};
 use idem_servers::postgres::{Node, shared_lone};
 use tokio::task::JoinHandle;
@@ -80,6 +80,26 @@ pub(crate) async fn answers<T>(tasks: impl IntoIterator<Item = JoinHandle<T>>) -
         answers.push(task.await.unwrap());
     }
     answers
+}
+
+/// Completes, while each commit that waits for a standby is cancelled by way of `admin`.
+pub(crate) async fn complete_and_cancel(
+    store: &PostgresStore,
+    lease: &Lease,
+    admin: &Client,
+) -> Result<Effect> {
+    let completing = tokio::spawn({
+        let (store, lease) = (store.clone(), lease.clone());
+        async move { store.complete(&lease, value("done"), RETENTION).await }
+    });
+    let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    let mut cancelled = 0;
+    while !completing.is_finished() {
+        cancelled += admin.query_one(cancel, &[]).await.unwrap().get::<_, i64>(0);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(cancelled > 0);
+    completing.await.unwrap()
 }
 
 /// Lets commits wait for a standby of this name, or for none when it is empty, and returns once they do. On a server of

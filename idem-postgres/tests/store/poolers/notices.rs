@@ -6,7 +6,9 @@ use idem_core::{Effect, ErrorKind, Store as _};
 use tokio::time::sleep;
 
 use super::Pooled;
-use crate::support::{RETENTION, claim, connect, key, lock, open, value, wait_for_standby};
+use crate::support::{
+    RETENTION, claim, complete_and_cancel, connect, key, lock, open, value, wait_for_standby,
+};
 
 /// The server's warning comes through the pooler.
 #[tokio::test]
@@ -17,18 +19,7 @@ async fn a_commit_that_its_standbys_do_not_have_is_not_acknowledged_behind_a_poo
     let lease = lock(&store, &key("order"), &claim()).await;
     let (direct, client) = (pooled.direct(), connect(&pooled.direct()).await);
     wait_for_standby(&direct, "nobody").await;
-    let completing = tokio::spawn({
-        let (store, lease) = (store.clone(), lease.clone());
-        async move { store.complete(&lease, value("done"), RETENTION).await }
-    });
-    let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
-    let mut cancelled = 0;
-    while !completing.is_finished() {
-        cancelled += client.query_one(cancel, &[]).await.unwrap().get::<_, i64>(0);
-        sleep(Duration::from_millis(20)).await;
-    }
-    assert!(cancelled > 0);
-    assert_eq!(completing.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(complete_and_cancel(&store, &lease, &client).await.unwrap_err().kind(), ErrorKind::Timeout);
     wait_for_standby(&direct, "").await;
     assert_eq!(store.complete(&lease, value("done"), RETENTION).await.unwrap(), Effect::Applied);
 }
