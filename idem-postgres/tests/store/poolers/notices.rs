@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use idem_core::{Effect, ErrorKind, Store as _};
-use tokio::time::sleep;
 
 use super::Pooled;
 use crate::support::{
