@@ -2,9 +2,9 @@
 --
 -- answer: 1 acquired, 2 in progress, 3 completed, 4 another fingerprint. What was found on record comes with
 -- fingerprint and body, for its checksum to be compared. A key without a row was not decided, since another session has
--- its record in hand: ask again.
+-- its record in hand: ask again. Of a key with several rows the last one counts: it changed in between.
 --
--- Nobody is to wait for the transaction of another one's key, so they give up after 10 ms, or after `p_patience`.
+-- Nobody is to wait for the transaction of another one's key, so they give up after 5 ms, or after `p_patience`.
 CREATE FUNCTION idem.lock(
     p_keys bytea[], p_fingerprints bytea[], p_owners bytea[], p_leases bigint[], p_retentions bigint[],
     p_bodies bytea[], p_patience text DEFAULT NULL
@@ -12,77 +12,75 @@ CREATE FUNCTION idem.lock(
     key bytea, answer smallint, sequence bigint, owner bytea, attempt bigint, remaining bigint, step bigint,
     completed_at bigint, expires_at bigint, fingerprint bytea, body bytea
 ) LANGUAGE plpgsql
-SET lock_timeout = '10ms' SET jit = off SET plan_cache_mode = force_generic_plan
+SET lock_timeout = '5ms' SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
     v_now bigint := idem.now_us();
-    v_fresh bigint[] := '{}';
-    v_over bigint[] := '{}';
-    v_resent boolean := false;
-    r record;
+    v_answered bigint;
+    v_inserted bigint;
+    v_own bigint[];
+    v_over bigint[];
 BEGIN
     IF p_patience IS NOT NULL THEN
         -- Until this function returns.
         PERFORM set_config('lock_timeout', p_patience, true);
     END IF;
     -- What can be answered by looking is answered so, and writes nothing.
-    FOR r IN
-        SELECT asked.n, asked.key AS asked_key, asked.owner AS asked_owner,
-            asked.fingerprint AS asked_fingerprint, found.*
-        FROM unnest(p_keys, p_fingerprints, p_owners) WITH ORDINALITY AS asked (key, fingerprint, owner, n)
-        LEFT JOIN idem.records AS found ON found.key = asked.key
-    LOOP
-        IF r.state IS NULL THEN
-            v_fresh := v_fresh || r.n;
-            CONTINUE;
-        ELSIF r.expires_at <= v_now THEN
-            v_over := v_over || r.n;
-            CONTINUE;
-        ELSIF r.fingerprint <> r.asked_fingerprint THEN
-            answer := 4;
-        ELSIF r.state = 3 THEN
-            answer := 3;
-        ELSIF r.state = 1 AND r.lease_until > v_now THEN
-            answer := CASE WHEN r.owner = r.asked_owner THEN 1 ELSE 2 END;
-            v_resent := v_resent OR answer = 1;
-        ELSE
-            v_over := v_over || r.n;
-            CONTINUE;
-        END IF;
-        key := r.asked_key;
-        sequence := r.sequence;
-        owner := r.owner;
-        attempt := r.attempt;
-        remaining := r.lease_until - v_now;
-        step := r.step;
-        completed_at := r.completed_at;
-        expires_at := r.expires_at;
-        fingerprint := r.fingerprint;
-        body := r.body;
-        RETURN NEXT;
-    END LOOP;
-    IF v_fresh = '{}' AND v_over = '{}' AND NOT v_resent THEN
+    RETURN QUERY
+    SELECT r.key, CASE WHEN r.fingerprint <> asked.fingerprint THEN 4 WHEN r.state = 3 THEN 3 ELSE 2 END::smallint,
+        r.sequence, r.owner, r.attempt, r.lease_until - v_now, r.step, r.completed_at, r.expires_at, r.fingerprint,
+        r.body
+    FROM unnest(p_keys, p_fingerprints, p_owners) AS asked (key, fingerprint, owner)
+    JOIN idem.records AS r ON r.key = asked.key
+    WHERE r.expires_at > v_now AND (
+        r.fingerprint <> asked.fingerprint
+        OR r.state = 3
+        OR r.state = 1 AND r.lease_until > v_now AND r.owner <> asked.owner
+    );
+    GET DIAGNOSTICS v_answered = ROW_COUNT;
+    IF v_answered = cardinality(p_keys) THEN
         RETURN;
     END IF;
     -- Also for a lock that is there already: its standbys may not have it, and a commit that writes something waits
     -- until they have all that was written before.
     PERFORM idem.advance_clock(v_now);
     PERFORM idem.advance_fence(v_now);
-    IF v_fresh <> '{}' THEN
+    RETURN QUERY
+    INSERT INTO idem.records AS r (sequence, attempt, expires_at, sweep_at, lease_until, retention, state, waited,
+        key, owner, fingerprint, body)
+    SELECT nextval('idem.fence'), 1, v_now + asked.lease + asked.retention,
+        v_now + asked.retention, v_now + asked.lease, asked.retention, 1, false, asked.key, asked.owner,
+        asked.fingerprint, asked.body
+    FROM unnest(p_keys, p_fingerprints, p_owners, p_leases, p_retentions, p_bodies)
+        AS asked (key, fingerprint, owner, lease, retention, body)
+    -- One that is there may be in hand, and would be waited for.
+    WHERE NOT EXISTS (SELECT FROM idem.records AS r WHERE r.key = asked.key)
+    ON CONFLICT (key) DO NOTHING
+    RETURNING r.key, 1::smallint, r.sequence, r.owner, r.attempt, r.lease_until - v_now, r.step, NULL::bigint,
+        NULL::bigint, r.fingerprint, r.body;
+    GET DIAGNOSTICS v_inserted = ROW_COUNT;
+    IF v_answered + v_inserted = cardinality(p_keys) THEN
+        RETURN;
+    END IF;
+    -- Locks that are there already, those that were just inserted among them; and records that may be taken over.
+    SELECT coalesce(array_agg(asked.n) FILTER (WHERE r.expires_at > v_now AND r.state = 1 AND r.lease_until > v_now), '{}'),
+        coalesce(array_agg(asked.n) FILTER (WHERE r.expires_at <= v_now OR r.state = 2 OR r.lease_until <= v_now), '{}')
+    INTO v_own, v_over
+    FROM unnest(p_keys, p_fingerprints, p_owners) WITH ORDINALITY AS asked (key, fingerprint, owner, n)
+    JOIN idem.records AS r ON r.key = asked.key
+    WHERE r.expires_at <= v_now OR r.fingerprint = asked.fingerprint AND (
+        r.state = 2 OR r.state = 1 AND (r.lease_until <= v_now OR r.owner = asked.owner)
+    );
+    IF cardinality(v_own) > v_inserted THEN
         RETURN QUERY
-        INSERT INTO idem.records AS r (sequence, attempt, expires_at, sweep_at, lease_until, retention, state, waited,
-            key, owner, fingerprint, body)
-        SELECT nextval('idem.fence'), 1, v_now + asked.lease + asked.retention,
-            v_now + asked.retention, v_now + asked.lease, asked.retention, 1, false, asked.key, asked.owner,
-            asked.fingerprint, asked.body
-        FROM unnest(p_keys, p_fingerprints, p_owners, p_leases, p_retentions, p_bodies) WITH ORDINALITY
-            AS asked (key, fingerprint, owner, lease, retention, body, n)
-        WHERE asked.n = ANY (v_fresh)
-        ON CONFLICT (key) DO NOTHING
-        RETURNING r.key, 1::smallint, r.sequence, r.owner, r.attempt, r.lease_until - v_now, r.step, NULL::bigint,
-            NULL::bigint, r.fingerprint, r.body;
+        SELECT r.key, 1::smallint, r.sequence, r.owner, r.attempt, r.lease_until - v_now, r.step, NULL::bigint,
+            NULL::bigint, r.fingerprint, r.body
+        FROM unnest(p_keys, p_fingerprints, p_owners) WITH ORDINALITY AS asked (key, fingerprint, owner, n)
+        JOIN idem.records AS r ON r.key = asked.key
+        WHERE asked.n = ANY (v_own) AND r.state = 1 AND r.lease_until > v_now AND r.owner = asked.owner
+            AND r.fingerprint = asked.fingerprint;
     END IF;
     IF v_over <> '{}' THEN
         RETURN QUERY
@@ -131,7 +129,7 @@ CREATE FUNCTION idem.lock_one(
     key bytea, answer smallint, sequence bigint, owner bytea, attempt bigint, remaining bigint, step bigint,
     completed_at bigint, expires_at bigint, fingerprint bytea, body bytea
 ) LANGUAGE plpgsql
-SET lock_timeout = '10ms' SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET lock_timeout = '5ms' SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 #variable_conflict use_column
 DECLARE
