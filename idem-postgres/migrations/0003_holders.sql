@@ -52,11 +52,10 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_now bigint := idem.now_us();
+    v_now bigint := idem.advance_clock(idem.now_us());
     v_applied bytea[];
     v_waited bytea[];
 BEGIN
-    PERFORM idem.advance_clock(v_now);
     WITH held AS MATERIALIZED (
         SELECT r.key, r.waited, asked.retention, asked.body
         FROM unnest(p_keys, p_fingerprints, p_sequences, p_owners, p_retentions, p_bodies)
@@ -158,11 +157,10 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_now bigint := idem.now_us();
+    v_now bigint := idem.advance_clock(idem.now_us());
     v_applied bytea[];
     v_changed boolean[];
 BEGIN
-    PERFORM idem.advance_clock(v_now);
     WITH held AS MATERIALIZED (
         SELECT r.key, asked.lease, asked.step, asked.body,
             (asked.step > r.step OR asked.step IS NULL OR r.step IS NULL) AS changes
@@ -201,11 +199,10 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_now bigint := idem.now_us();
+    v_now bigint := idem.advance_clock(idem.now_us());
     v_applied bytea[];
     v_waited bytea[];
 BEGIN
-    PERFORM idem.advance_clock(v_now);
     WITH held AS MATERIALIZED (
         SELECT r.key, r.waited, r.step
         FROM unnest(p_keys, p_fingerprints, p_sequences, p_owners) AS asked (key, fingerprint, sequence, owner)

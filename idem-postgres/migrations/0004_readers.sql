@@ -38,12 +38,11 @@ CREATE FUNCTION idem.remove(p_key bytea, p_force boolean) RETURNS boolean LANGUA
 SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 DECLARE
-    v_now bigint := idem.now_us();
+    v_now bigint := idem.advance_clock(idem.now_us());
     v_waited boolean;
 BEGIN
     -- Also where there is nothing to remove: standbys may not have an earlier removal, and a commit that writes something
     -- waits until they have.
-    PERFORM idem.advance_clock(v_now);
     DELETE FROM idem.records AS r WHERE r.key = p_key AND r.expires_at > v_now
         AND (p_force OR r.state <> 1 OR r.lease_until <= v_now)
     RETURNING r.waited INTO v_waited;

@@ -14,7 +14,6 @@ pub(crate) const DEFAULT_PORT: u16 = 5432;
 /// A server's host and port: `db.internal`, `10.0.0.1:5433`, `[::1]:5432`, or the folder of its Unix socket,
 /// `/run/postgresql`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Address {
     /// A name, an IP address, or the folder of a Unix socket, which begins with `/`.
     pub host: String,

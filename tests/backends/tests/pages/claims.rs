@@ -7,7 +7,7 @@ use crate::support::{PUBLISHED, collect_rust, page, root};
 #[test]
 fn every_test_that_a_page_of_claims_names_exists() {
     let mut sources = Vec::new();
-    for package in PUBLISHED.into_iter().chain(["examples", "idem-postgres", "tests"]) {
+    for package in PUBLISHED.into_iter().chain(["examples", "tests"]) {
         collect_rust(&root().join(package), &mut sources);
     }
     for (path, at_least) in [("docs/guarantees.md", 300), ("docs/where-the-layer-stands.md", 35)] {

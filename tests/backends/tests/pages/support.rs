@@ -4,8 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The crates that are published, each in a folder of its name.
-pub(crate) const PUBLISHED: [&str; 7] =
-    ["idem-core", "idem-redb", "idem-redis", "idem-moka", "idem-http", "idem-client", "idem-conformance"];
+pub(crate) const PUBLISHED: [&str; 8] = [
+    "idem-core",
+    "idem-redb",
+    "idem-redis",
+    "idem-postgres",
+    "idem-moka",
+    "idem-http",
+    "idem-client",
+    "idem-conformance",
+];
 
 pub(crate) fn page(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap()
