@@ -20,14 +20,15 @@ DECLARE
     v_now bigint := idem.now_us();
     v_fresh bigint[] := '{}';
     v_over bigint[] := '{}';
-    v_resent boolean := false;
+    v_waits boolean := current_setting('synchronous_standby_names') <> '';
+    v_unsure boolean := false;
     r record;
 BEGIN
     IF p_patience IS NOT NULL THEN
         -- Until this function returns.
         PERFORM set_config('lock_timeout', p_patience, true);
     END IF;
-    -- What can be answered by looking is answered so, and writes nothing.
+    -- What can be answered by looking is answered so, and writes nothing, unless standbys must have what was seen.
     FOR r IN
         SELECT asked.n, asked.key AS asked_key, asked.owner AS asked_owner,
             asked.fingerprint AS asked_fingerprint, found.*
@@ -44,9 +45,10 @@ BEGIN
             answer := 4;
         ELSIF r.state = 3 THEN
             answer := 3;
+            v_unsure := v_unsure OR v_waits;
         ELSIF r.state = 1 AND r.lease_until > v_now THEN
             answer := CASE WHEN r.owner = r.asked_owner THEN 1 ELSE 2 END;
-            v_resent := v_resent OR answer = 1;
+            v_unsure := v_unsure OR answer = 1;
         ELSE
             v_over := v_over || r.n;
             CONTINUE;
@@ -63,11 +65,11 @@ BEGIN
         body := r.body;
         RETURN NEXT;
     END LOOP;
-    IF v_fresh = '{}' AND v_over = '{}' AND NOT v_resent THEN
+    IF v_fresh = '{}' AND v_over = '{}' AND NOT v_unsure THEN
         RETURN;
     END IF;
-    -- Also for a lock that is there already: its standbys may not have it, and a commit that writes something waits
-    -- until they have all that was written before.
+    -- Also for a lock, or an outcome, that is there already: standbys may not have it, where its commit waited no longer,
+    -- and a commit that writes something waits until they have all that was written before.
     PERFORM idem.advance_clock(v_now);
     PERFORM idem.advance_fence(v_now);
     IF v_fresh <> '{}' THEN
@@ -159,6 +161,10 @@ BEGIN
         answer := 4;
     ELSIF v_row.expires_at > v_now AND v_row.state = 3 THEN
         answer := 3;
+        IF current_setting('synchronous_standby_names') <> '' THEN
+            -- As in `lock`: standbys may not have the outcome.
+            PERFORM idem.advance_clock(v_now);
+        END IF;
     ELSIF v_row.lease_until > v_now AND v_row.state = 1 AND v_row.owner <> p_owner THEN
         answer := 2;
     ELSE
