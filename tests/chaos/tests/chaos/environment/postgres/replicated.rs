@@ -56,6 +56,23 @@ impl Replicated {
         self.link.set(Link::Whole);
     }
 
+    /// How many commits wait for the standby, once there are some.
+    ///
+    /// # Panics
+    /// When there are none for long.
+    pub(crate) async fn commits_that_wait(&self) -> i64 {
+        const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        let some = async {
+            loop {
+                match number(self.pair.primary().node(), WAITING).await {
+                    0 => sleep(Duration::from_millis(5)).await,
+                    waiting => return waiting,
+                }
+            }
+        };
+        timeout(LONGEST, some).await.unwrap()
+    }
+
     /// How many locks and completions the primary has that its standby does not have.
     pub(crate) async fn lacking(&self) -> i64 {
         const LATEST: &str = "SELECT coalesce(max(sequence), 0) || ' OR completed_at > ' || coalesce(max(completed_at), 0) \
