@@ -27,7 +27,7 @@ BEGIN
         -- Until this function returns.
         PERFORM set_config('lock_timeout', p_patience, true);
     END IF;
-    -- What can be answered by looking is answered so, and writes nothing.
+    -- What can be answered by looking is answered so, and writes nothing, unless standbys must have what was seen.
     RETURN QUERY
     SELECT r.key, CASE WHEN r.fingerprint <> asked.fingerprint THEN 4 WHEN r.state = 3 THEN 3 ELSE 2 END::smallint,
         r.sequence, r.owner, r.attempt, r.lease_until - v_now, r.step, r.completed_at, r.expires_at, r.fingerprint,
@@ -41,10 +41,15 @@ BEGIN
     );
     GET DIAGNOSTICS v_answered = ROW_COUNT;
     IF v_answered = cardinality(p_keys) THEN
+        IF current_setting('synchronous_standby_names') <> '' AND EXISTS (
+            SELECT FROM unnest(p_keys) AS asked (key) JOIN idem.records AS r ON r.key = asked.key WHERE r.state = 3
+        ) THEN
+            PERFORM idem.advance_clock(v_now);
+        END IF;
         RETURN;
     END IF;
-    -- Also for a lock that is there already: its standbys may not have it, and a commit that writes something waits
-    -- until they have all that was written before.
+    -- Also for a lock, or an outcome, that is there already: standbys may not have it, where its commit waited no longer,
+    -- and a commit that writes something waits until they have all that was written before.
     PERFORM idem.advance_clock(v_now);
     PERFORM idem.advance_fence(v_now);
     RETURN QUERY
@@ -157,6 +162,10 @@ BEGIN
         answer := 4;
     ELSIF v_row.expires_at > v_now AND v_row.state = 3 THEN
         answer := 3;
+        IF current_setting('synchronous_standby_names') <> '' THEN
+            -- As in `lock`: standbys may not have the outcome.
+            PERFORM idem.advance_clock(v_now);
+        END IF;
     ELSIF v_row.lease_until > v_now AND v_row.state = 1 AND v_row.owner <> p_owner THEN
         answer := 2;
     ELSE

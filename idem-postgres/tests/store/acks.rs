@@ -3,14 +3,17 @@
 use std::process::Command;
 use std::time::Duration;
 
-use idem_core::{Effect, ErrorKind, Lease, Result, Store as _};
+use idem_core::record::State;
+use idem_core::{Effect, ErrorKind, Lease, LockAnswer, Result, Store as _};
 use idem_postgres::{PostgresConfig, PostgresStore};
 use idem_servers::postgres::{Pair, Pooler, Server};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 
-use crate::support::{RETENTION, claim, config_of, connect, key, lock, open, value, wait_for_standby};
+use crate::support::{
+    RETENTION, claim, config_of, connect, fingerprint, key, lock, open, value, wait_for_standby,
+};
 
 const LONGEST: Duration = Duration::from_mins(1);
 
@@ -190,4 +193,51 @@ async fn calls_end_in_timeout_while_the_standby_is_cut_off_and_go_on_when_it_is_
         }
     };
     assert_eq!(timeout(LONGEST, completed).await.unwrap(), Effect::Applied);
+}
+
+/// A completion whose wait was given up stands on the primary, where everybody sees it.
+#[tokio::test]
+async fn an_outcome_that_its_standby_does_not_have_is_not_replayed() {
+    let pair = Pair::start().await;
+    let mut config = with_acks(&pair);
+    (config.call_timeout, config.response_timeout) = (Duration::from_secs(2), Duration::from_millis(300));
+    let (store, other) = (open(&config).await, open(&config).await);
+    let (admin, asking) = (connect(&config).await, connect(&config).await);
+    let lease = lock(&store, &key("order"), &claim()).await;
+    pair.standby().stop();
+    assert_eq!(complete(&store, &lease).await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+    let is_seen = async {
+        while !matches!(other.get(&key("order")).await.unwrap().unwrap().state, State::Completed(_)) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LONGEST, is_seen).await.unwrap();
+    let asked = other.lock(&key("order"), &fingerprint(), &claim()).await;
+    assert_eq!(asked.unwrap_err().kind(), ErrorKind::Timeout, "it is lost with the primary");
+    // Where many keys are wanted, it is another function that answers.
+    let many = format!(
+        "SELECT answer::integer FROM (
+            SELECT array_agg(key) AS keys, array_agg(fingerprint) AS prints, array_agg(owner) AS owners,
+                array_agg(1::bigint) AS times, array_agg(body) AS bodies FROM {0}.records
+        ) AS found, {0}.lock(keys, prints, owners, times, times, bodies)",
+        config.schema
+    );
+    let asking = tokio::spawn(async move { asking.query_one(&many, &[]).await.unwrap().get::<_, i32>(0) });
+    let waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE '%array_agg%'";
+    while admin.query(waits, &[]).await.unwrap().is_empty() {
+        assert!(!asking.is_finished(), "the standby does not have it");
+        sleep(Duration::from_millis(5)).await;
+    }
+    pair.standby().cont();
+    assert_eq!(timeout(LONGEST, asking).await.unwrap().unwrap(), 3, "it is completed");
+    let replayed = async {
+        loop {
+            match other.lock(&key("order"), &fingerprint(), &claim()).await {
+                Ok(answer) => return answer,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Timeout),
+            }
+        }
+    };
+    let answer = timeout(LONGEST, replayed).await.unwrap();
+    assert!(matches!(answer, LockAnswer::Completed(replay) if replay.outcome == value("done")));
 }

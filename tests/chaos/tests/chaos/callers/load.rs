@@ -85,9 +85,17 @@ impl Load {
     /// # Panics
     /// When one does not.
     pub(crate) async fn answered(&mut self) {
+        self.answered_by(self.callers.len()).await;
+    }
+
+    /// As [`answered`](Load::answered), by the first `stores` alone.
+    ///
+    /// # Panics
+    /// When one of them does not.
+    pub(crate) async fn answered_by(&mut self, stores: usize) {
         let keys = FIRST_PROBE + self.probes..FIRST_PROBE + self.probes + PROBES;
         self.probes += PROBES;
-        for caller in &self.callers {
+        for caller in &self.callers[..stores] {
             let mut probes = JoinSet::new();
             for key in keys.clone() {
                 let caller = caller.clone();

@@ -111,10 +111,13 @@ impl OfKey<'_> {
             (Call::Complete { token, .. }, Answer::Applied { .. }) => (Kind::Completed, *token),
             _ => return,
         };
-        // A `complete` that is sent again gets the answer of the first one, which may have taken effect long ago.
-        let begin = match kind {
-            Kind::Completed => self.attempts[&token].completes.iter().map(|(begin, ..)| *begin).min(),
-            Kind::Holds => None,
+        // A `complete` that is sent again gets the answer of the first one, which may have taken effect long ago, and so may
+        // a `release` of which the first answer was lost.
+        let attempt = &self.attempts[&token];
+        let begin = match event.call {
+            Call::Complete { .. } => attempt.completes.iter().map(|(begin, ..)| *begin).min(),
+            Call::Release(_) => attempt.ends.iter().copied().min(),
+            _ => None,
         };
         let begin = begin.unwrap_or(event.begin).min(event.begin);
         for claim in self.claims.clone() {
@@ -168,7 +171,8 @@ impl OfKey<'_> {
         let Answer::Acquired { token, attempt, saved, .. } = &event.answer else { return };
         for (before, known) in &self.attempts {
             let Some((number, acquired)) = known.acquired else { continue };
-            let expires = self.rules.earliest_end(acquired, known.last_held() + known.retention);
+            // It was locked at the earliest when it was asked for, so perhaps before a step of the clock.
+            let expires = self.rules.earliest_end(known.asked, known.last_held() + known.retention);
             let lives = acquired <= event.begin && event.end < expires;
             let ended = |other: &&Event| {
                 let ends = matches!(other.call, Call::Complete { .. } | Call::Release(_));

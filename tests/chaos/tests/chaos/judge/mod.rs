@@ -7,3 +7,4 @@ pub(crate) mod gap;
 pub(crate) mod history;
 pub(crate) mod rules;
 mod rules_tests;
+pub(crate) mod within;

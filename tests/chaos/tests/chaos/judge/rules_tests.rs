@@ -45,6 +45,31 @@ fn a_completion_ends_early_by_no_more_than_the_step_of_the_clock() {
     );
 }
 
+/// The lock was answered after the step, and may have been carried out before it.
+#[test]
+fn a_record_ends_early_by_a_step_of_the_clock_during_the_call_that_locked() {
+    let first = Answer::Acquired { token: B, attempt: 1, saved: None, until: 60 };
+    let history = [acquired(A, (0, 10), 20), lock(B, (30, 40), first)];
+    assert_eq!(found_by(&history, &rules()), [Rule::ForgottenAttempt]);
+    assert_eq!(found_by(&history, &with_step(4, RETENTION * 2)), []);
+    assert_eq!(found_by(&history, &with_step(4, RETENTION / 2)), [Rule::ForgottenAttempt]);
+}
+
+/// The second call finds out that the first one has released the key, and cannot tell it from itself.
+#[test]
+fn a_release_that_is_sent_again_may_have_taken_effect_before_others_completed_the_key() {
+    let history = [
+        acquired(A, (0, 10), 300),
+        release(A, (11, 15), Answer::Unknown),
+        acquired(B, (20, 30), 200),
+        complete(B, (31, 40), 5, applied()),
+        release(A, (50, 60), applied()),
+    ];
+    assert_eq!(found_by(&history, &rules()), []);
+    let not_sent_before = [&history[..1], &history[2..]].concat();
+    assert!(found_by(&not_sent_before, &rules()).contains(&Rule::HeldAfterCompletion));
+}
+
 #[test]
 fn a_sequence_that_falls_after_a_release_is_found_where_sequences_are_strict() {
     let strict = Rules { strict_sequence: true, ..rules() };

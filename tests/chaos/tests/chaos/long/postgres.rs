@@ -4,7 +4,8 @@ use super::until_the_time_is_over;
 use crate::environment::postgres::store::{options, turn};
 use crate::rounds::postgres::clock::Timed;
 use crate::rounds::postgres::{
-    clock, connections, crowded, freeze, full_disk, in_hand, kill, maintenance, partition, paused, snapshot,
+    clock, connections, crowded, freeze, full_disk, in_hand, kill, maintenance, pair, partition, paused,
+    snapshot,
 };
 use crate::table::Table;
 
@@ -36,5 +37,11 @@ async fn cycle(seed: u64, mut table: Table) -> Table {
     table.kept("no connection left", &crowded::round(&crowded::start(kind).await, seed).await);
     table.kept("clock", &clock::round(&mut Timed::start(kind).await, seed).await);
     table.kept("full disk", &full_disk::round(TEST, seed).await);
+    table.kept("promotion", &pair::promote::round(kind, seed).await);
+    table.lost("promotion, asynchronous", &pair::lagging::round(kind, seed).await);
+    table.kept("standby cut off", &pair::standby_lost::round(kind, seed).await);
+    table.kept("split brain", &pair::split_brain::round(kind, seed, 1).await);
+    table.lost("split brain, acks = 0", &pair::split_brain::round(kind, seed, 0).await);
+    table.kept("names emptied", &pair::emptied::round(kind, seed).await);
     table
 }

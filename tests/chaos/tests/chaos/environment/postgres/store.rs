@@ -25,7 +25,14 @@ pub(crate) fn options(kind: ServerKind) -> ServerOptions {
 
 /// A store on the server, or the relay, at `addr`. A call may fail before a server is back.
 pub(crate) async fn open(addr: SocketAddr) -> Opened {
-    let mut config = PostgresConfig::new([addr.to_string().parse().unwrap()], "postgres");
+    open_on(&[addr], 0).await
+}
+
+/// A store that uses the one of `servers` that takes writes, and relies on as many standbys as `acks` says.
+pub(crate) async fn open_on(servers: &[SocketAddr], acks: u8) -> Opened {
+    let servers = servers.iter().map(|addr| addr.to_string().parse().unwrap());
+    let mut config = PostgresConfig::new(servers, "postgres");
+    config.acks = acks;
     config.call_timeout = CALL_TIMEOUT;
     config.connect_timeout = Duration::from_millis(500);
     config.response_timeout = Duration::from_millis(800);

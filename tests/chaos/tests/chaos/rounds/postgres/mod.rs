@@ -1,8 +1,7 @@
-//! The kinds of rounds on one server of PostgreSQL, a file each.
+//! The kinds of rounds on PostgreSQL: on one server, a file each, and in `pair` on a primary with a standby.
 //!
 //! Each round proves by counts that its fault has happened: by itself, a history without violations would also be that of
-//! a server to which nothing was done. A kind of round for several servers needs an address for each store
-//! ([`load`]), and whatever its fault calls for.
+//! a server to which nothing was done.
 
 pub(crate) mod clock;
 pub(crate) mod connections;
@@ -12,6 +11,7 @@ pub(crate) mod full_disk;
 pub(crate) mod in_hand;
 pub(crate) mod kill;
 pub(crate) mod maintenance;
+pub(crate) mod pair;
 pub(crate) mod partition;
 pub(crate) mod paused;
 pub(crate) mod snapshot;
