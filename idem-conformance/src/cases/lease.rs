@@ -92,9 +92,10 @@ pub(super) async fn refused_renewal_does_not_extend_the_lease(t: Trial) {
     let key = t.key("order");
     let first = t.acquire(&key).await;
     let second = t.take_over(&key).await;
+    let remaining = second.remaining();
     t.renew(&first, LEASE * 2).await.expect_lost(LostReason::Superseded);
     assert!(first.remaining().is_zero());
-    t.assert_time(second.remaining(), t.ticks(LEASE));
+    assert!(second.remaining() <= remaining);
 }
 
 pub(super) async fn completion_is_known_to_all_clones(t: Trial) {
