@@ -15,7 +15,7 @@ pub(crate) enum Source {
     /// They are its own.
     Own(Connector),
     #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
-    Pool(pool::Source),
+    Pool(Arc<pool::Source>),
 }
 
 /// Has one connection at a time for statements that are carried out one after the other.
@@ -31,7 +31,7 @@ pub(crate) enum Link {
 pub(crate) enum Connection {
     Own(Arc<own::Connection>),
     #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
-    Pool(pool::Connection),
+    Pool(Box<pool::Connection>),
 }
 
 impl Source {
@@ -39,7 +39,7 @@ impl Source {
         Arc::new(match self {
             Self::Own(connector) => Link::Own(own::Link::new(connector.clone())),
             #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
-            Self::Pool(source) => Link::Pool(pool::Link::new(source.clone())),
+            Self::Pool(source) => Link::Pool(pool::Link::new(Arc::clone(source))),
         })
     }
 
@@ -65,7 +65,7 @@ impl Link {
         match self {
             Self::Own(link) => Ok(Connection::Own(link.connection().await?)),
             #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
-            Self::Pool(link) => Ok(Connection::Pool(link.connection().await?)),
+            Self::Pool(link) => Ok(Connection::Pool(Box::new(link.connection().await?))),
         }
     }
 

@@ -30,8 +30,7 @@ pub(crate) async fn migrate(session: &mut impl Executor, schema: &str) -> Result
         return Ok(());
     }
     let quoted = quoted(schema);
-    // Whoever fails on the way ends the session, and with it the transaction.
-    session.script("BEGIN").await.map_err(failed)?;
+    session.begin().await.map_err(failed)?;
     session.script(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await.map_err(failed)?;
     let found = version(session, schema).await?;
     if found.is_none() {
@@ -48,7 +47,7 @@ pub(crate) async fn migrate(session: &mut impl Executor, schema: &str) -> Result
         let note = format!("INSERT INTO {quoted}.migrations (version) VALUES ({version})");
         session.script(&note).await.map_err(failed)?;
     }
-    session.script("COMMIT").await.map_err(failed)
+    session.commit().await.map_err(failed)
 }
 
 /// Refuses a schema that this code does not work with.
@@ -108,6 +107,7 @@ fn failed(what: &str, refusal: Refusal) -> Error {
     Error::new(kind, Operation::Open, format!("{what}: {}{why}", failure.message))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "errors are mapped by it")]
 fn odd(failure: Failure) -> Error {
     failure.error(Operation::Open)
 }

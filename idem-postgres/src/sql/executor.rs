@@ -4,8 +4,7 @@ use super::{Parameter, Refusal, Row};
 
 /// A connection of any of the libraries.
 pub(crate) trait Executor: Send {
-    /// Runs statements that have no parameters and whose rows nobody wants. Together they are one transaction, unless they
-    /// begin or end one.
+    /// Runs statements that have no parameters and whose rows nobody wants. They neither begin nor end a transaction.
     fn script(&mut self, sql: &str) -> impl Future<Output = Result<(), Refusal>> + Send;
 
     fn rows(
@@ -13,6 +12,15 @@ pub(crate) trait Executor: Send {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> impl Future<Output = Result<Vec<Row>, Refusal>> + Send;
+
+    /// Begins a transaction, which ends with the session unless it is committed before.
+    fn begin(&mut self) -> impl Future<Output = Result<(), Refusal>> + Send {
+        self.script("BEGIN")
+    }
+
+    fn commit(&mut self) -> impl Future<Output = Result<(), Refusal>> + Send {
+        self.script("COMMIT")
+    }
 
     /// The one row of the answer.
     fn row(

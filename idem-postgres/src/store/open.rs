@@ -76,7 +76,7 @@ impl PostgresStore {
     /// Dropped, it may have created the schema, or not.
     #[cfg_attr(
         feature = "sqlx",
-        doc = r#"
+        doc = r"
 # Example
 ```no_run
 use idem_postgres::{PostgresConfig, PostgresStore};
@@ -85,12 +85,13 @@ use sqlx::PgPool;
 async fn open(pool: &PgPool) -> idem_core::Result<PostgresStore> {
     PostgresStore::with_pool(pool.clone(), PostgresConfig::for_pool()).await
 }
-```"#
+```"
     )]
     #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
     pub async fn with_pool(pool: impl Into<Pool>, config: PostgresConfig) -> Result<Self> {
         config.check_for_pool()?;
         let source = pool::Source::new(pool.into(), config.response_timeout).map_err(unavailable)?;
+        let source = Arc::new(source);
         let mut lent = source.borrow().await.map_err(unavailable)?;
         prepare(&mut lent, &config).await?;
         lent.give_back();
@@ -109,10 +110,10 @@ async fn open(pool: &PgPool) -> idem_core::Result<PostgresStore> {
         for link in [&locks.link, &holders.link] {
             link.connection().await.map_err(unavailable)?;
         }
-        let watched = [&locks.link, &holders.link, &locks.aside, &holders.aside];
+        let links = [&locks.link, &holders.link, &locks.aside, &holders.aside];
         // One of a pool's connections is as good as another.
         let first = if source.is_own() { 2 } else { 1 };
-        let watcher = Watcher::start(watched.split_at(first), config.response_timeout).await;
+        let watcher = Watcher::start(links.split_at(first), config.response_timeout).await;
         let schema = &schema::quoted(&config.schema);
         let inner = Arc::new(Inner {
             clock: Arc::new(SystemClock),

@@ -23,7 +23,7 @@ const LOOKS: u32 = 3;
 /// store did, so the store has given it up, or is about to take its late answer: either way its connection is closed, and
 /// nothing else is ever sent by it. Only a step of the server's clock makes a younger one look so old; that one is sent
 /// again.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Mark {
     text: String,
     given_up: mpsc::Sender<()>,
@@ -35,7 +35,7 @@ pub(super) struct Mark {
 pub(super) struct Watched<'m>(Option<&'m Mark>);
 
 impl Mark {
-    /// Starts the task that cancels what was given up, which ends with the last clone.
+    /// Starts the task that cancels what was given up, which ends with this value.
     pub(super) fn start(pool: &Pool, limit: Duration) -> Result<Self, Failure> {
         let random = Owner::random().map_err(|error| Failure::reconnect(error.message()))?;
         let text = format!("/* idem {:032x} */ ", u128::from_be_bytes(*random.as_bytes()));

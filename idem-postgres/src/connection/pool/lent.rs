@@ -6,7 +6,7 @@ use deadpool_postgres::Object;
 use sqlx::{Postgres, pool::PoolConnection};
 
 #[cfg(feature = "sqlx")]
-use super::of_sqlx::Kept;
+use super::of_sqlx::{self, Kept};
 use crate::sql::{Executor, Parameter, Refusal, Row};
 
 /// A borrowed connection. Dropped, it is closed, as it must be after a failure, and when a statement is under way; the pool
@@ -17,6 +17,7 @@ pub(crate) struct Lent {
     borrowed: Option<Borrowed>,
     /// What its statements begin with.
     mark: String,
+    in_transaction: bool,
 }
 
 enum Borrowed {
@@ -38,7 +39,7 @@ impl Lent {
     }
 
     fn of(borrowed: Borrowed) -> Self {
-        Self { borrowed: Some(borrowed), mark: String::new() }
+        Self { borrowed: Some(borrowed), mark: String::new(), in_transaction: false }
     }
 
     /// From now on its statements begin with this comment.
@@ -75,14 +76,37 @@ impl Executor for Lent {
         }
     }
 
+    async fn begin(&mut self) -> Result<(), Refusal> {
+        self.in_transaction = true;
+        self.script("BEGIN").await
+    }
+
+    async fn commit(&mut self) -> Result<(), Refusal> {
+        self.script("COMMIT").await?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
     async fn rows(&mut self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Refusal> {
         let sql = &format!("{}{sql}", self.mark);
         match &mut self.borrowed {
             #[cfg(feature = "deadpool-postgres")]
             Some(Borrowed::Deadpool(object)) => Executor::rows(&mut ***object, sql, parameters).await,
             #[cfg(feature = "sqlx")]
-            Some(Borrowed::Sqlx(connection, kept)) => {
-                kept.rows(connection, &self.mark, sql, parameters).await
+            Some(Borrowed::Sqlx(connection, Kept::Yes)) => {
+                Executor::rows(&mut **connection, sql, parameters).await
+            }
+            #[cfg(feature = "sqlx")]
+            Some(Borrowed::Sqlx(connection, Kept::No)) if self.in_transaction => {
+                of_sqlx::rows_kept_not(connection, sql, parameters).await
+            }
+            #[cfg(feature = "sqlx")]
+            Some(Borrowed::Sqlx(connection, Kept::No)) => {
+                Executor::script(&mut **connection, &format!("{}BEGIN", self.mark)).await?;
+                let rows = of_sqlx::rows_kept_not(connection, sql, parameters).await;
+                let end = if rows.is_ok() { "COMMIT" } else { "ROLLBACK" };
+                Executor::script(&mut **connection, &format!("{}{end}", self.mark)).await?;
+                rows
             }
             None => Err(given_back()),
         }

@@ -14,21 +14,21 @@ use crate::sql::{Executor as _, Parameter, Row};
 /// Borrows one connection at a time.
 #[derive(Debug)]
 pub(crate) struct Link {
-    source: Source,
+    source: Arc<Source>,
     turn: Arc<Semaphore>,
 }
 
 /// A borrowed connection, which is given back when it is dropped, unless a statement has failed on it or is under way.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    source: Source,
+    source: Arc<Source>,
     /// None while a statement is under way, and after a failure.
     lent: Mutex<Option<Lent>>,
     _turn: OwnedSemaphorePermit,
 }
 
 impl Link {
-    pub(crate) fn new(source: Source) -> Self {
+    pub(crate) fn new(source: Arc<Source>) -> Self {
         Self { source, turn: Arc::new(Semaphore::new(1)) }
     }
 
@@ -38,14 +38,14 @@ impl Link {
         let turn = turn.map_err(|_| Failure::reconnect("the store is closed"))?;
         let mut lent = self.source.borrow().await?;
         lent.mark(self.source.mark.text());
-        Ok(Connection { source: self.source.clone(), lent: Mutex::new(Some(lent)), _turn: turn })
+        Ok(Connection { source: Arc::clone(&self.source), lent: Mutex::new(Some(lent)), _turn: turn })
     }
 }
 
 impl Connection {
     /// Sends one statement.
     pub(crate) async fn rows(&self, text: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Failure> {
-        let Source { limit, mark, .. } = &self.source;
+        let Source { limit, mark, .. } = &*self.source;
         // Dropped with this future, it is closed.
         let Some(mut lent) = self.lent.lock().await.take() else {
             return Err(Failure::reconnect("an earlier statement has failed on the connection"));

@@ -15,8 +15,7 @@ use tokio::time::timeout;
 use self::given_up::Mark;
 use self::lent::Lent;
 pub(crate) use self::link::{Connection, Link};
-use super::refusal;
-use crate::error::{Failure, Then, chain};
+use crate::error::{Failure, Then};
 
 /// A pool of the application, for [`PostgresStore::with_pool`](crate::PostgresStore::with_pool).
 ///
@@ -60,7 +59,7 @@ impl fmt::Debug for Pool {
 }
 
 /// The pool as the links of one store borrow from it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Source {
     pool: Pool,
     /// For each borrowing, and for each statement.
@@ -129,6 +128,9 @@ fn closed() -> Failure {
 #[cfg(feature = "deadpool-postgres")]
 fn of_deadpool(error: deadpool_postgres::PoolError) -> Failure {
     use deadpool_postgres::PoolError;
+
+    use crate::connection::refusal;
+    use crate::error::chain;
 
     match error {
         PoolError::Backend(error) => refusal::of_login(error),

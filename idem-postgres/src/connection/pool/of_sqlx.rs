@@ -5,7 +5,7 @@ use sqlx::{ConnectOptions as _, Error, PgConnection, PgPool};
 
 use super::{closed, exhausted};
 use crate::error::{Failure, Then, chain};
-use crate::sql::{Executor as _, Parameter, Refusal, Row, of_sqlx};
+use crate::sql::{Parameter, Refusal, Row, of_sqlx};
 
 /// Whether the pool's connections keep what they have prepared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,26 +22,18 @@ impl Kept {
         let is_none = |(name, value): (_, _)| name == "statement-cache-capacity" && value == "0";
         if url.query_pairs().any(is_none) { Self::No } else { Self::Yes }
     }
+}
 
-    /// Carries out a statement. `mark` is a comment for what else it takes.
-    pub(super) async fn rows(
-        self,
-        connection: &mut PgConnection,
-        mark: &str,
-        sql: &str,
-        parameters: &[Parameter<'_>],
-    ) -> Result<Vec<Row>, Refusal> {
-        let query = of_sqlx::bound(sql, parameters);
-        if self == Self::Yes {
-            return of_sqlx::rows(query, connection).await;
-        }
-        // sqlx prepares and executes by two messages, and names what it was not told to forget. Only in a transaction are
-        // both sure to reach the same session, and with it the same statement.
-        connection.script(&format!("{mark}BEGIN")).await?;
-        let rows = of_sqlx::rows(query.persistent(false), connection).await;
-        connection.script(&format!("{mark}{}", if rows.is_ok() { "COMMIT" } else { "ROLLBACK" })).await?;
-        rows
-    }
+/// The answer to a statement in a transaction, of which nothing is left in the session.
+///
+/// sqlx prepares and executes by two messages, and names what it was not told to forget, also where it keeps nothing. Only
+/// in a transaction are both sure to reach the same session, and with it the same statement.
+pub(super) async fn rows_kept_not(
+    connection: &mut PgConnection,
+    sql: &str,
+    parameters: &[Parameter<'_>],
+) -> Result<Vec<Row>, Refusal> {
+    of_sqlx::rows(of_sqlx::bound(sql, parameters).persistent(false), connection).await
 }
 
 pub(super) fn not_borrowed(error: Error) -> Failure {

@@ -3,7 +3,7 @@
 use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 
 use super::sealed::{Committing, Running};
-use crate::sql::{Executor as _, Refusal, Row};
+use crate::sql::{Refusal, Row, of_sqlx};
 use crate::transaction::refusal::NO_TRANSACTION;
 use crate::transaction::statement::Statement;
 
@@ -19,7 +19,11 @@ impl Running for PgConnection {
                 routine: None,
             });
         }
-        self.row(statement.sql, statement.parameters).await
+        // sqlx names what it prepares also where it is to keep nothing, and then never forgets it: behind a pooler, in a
+        // session that another client gets next. A connection that has kept something keeps this, too.
+        let keeps = self.cached_statements_size() > 0;
+        let query = of_sqlx::bound(statement.sql, statement.parameters).persistent(keeps);
+        Ok(Row::Sqlx(query.fetch_one(self).await?))
     }
 }
 
