@@ -100,7 +100,7 @@ async fn connections_that_are_ended_under_load_lose_and_double_nothing(library: 
     };
     let called = async {
         while let Some(caller) = callers.join_next().await {
-            caller.unwrap()
+            caller.unwrap();
         }
     };
     tokio::select! {

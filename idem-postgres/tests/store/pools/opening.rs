@@ -20,10 +20,11 @@ with_each_library!(
 );
 
 async fn what_the_pool_says_is_not_said_again(library: Library) {
+    type Change = fn(&mut PostgresConfig);
     let application = Application::with(library, 1).await;
-    let changes: [(&str, fn(&mut PostgresConfig)); 9] = [
+    let changes: [(&str, Change); 9] = [
         ("servers", |config| config.servers = vec!["localhost".parse().unwrap()]),
-        ("user", |config| config.user = "app".to_owned()),
+        ("user", |config| "app".clone_into(&mut config.user)),
         ("password", |config| config.password = Some("hunter2".to_owned())),
         ("database", |config| config.database = Some("app".to_owned())),
         ("sslmode", |config| config.sslmode = Some(SslMode::Prefer)),
@@ -40,7 +41,7 @@ async fn what_the_pool_says_is_not_said_again(library: Library) {
         assert!(error.message().starts_with(option), "{error}");
     }
     let mut config = application.config.clone();
-    config.schema = "No Schema".to_owned();
+    "No Schema".clone_into(&mut config.schema);
     let error = PostgresStore::with_pool(application.pool(), config).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
     let error = PostgresStore::open(PostgresConfig::for_pool()).await.unwrap_err();
