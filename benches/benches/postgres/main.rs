@@ -46,9 +46,9 @@ async fn bench(session: &mut Session) -> Result<()> {
     let mut figures = figures(&session.measure("postgres", &postgres, &session.plan).await?);
     figures.extend(payment::measure(&postgres, session).await?);
     figures.extend(in_hand::measure(&postgres, session).await?);
-    figures.extend(Box::pin(pools::measure(&postgres, session)).await?);
+    figures.extend(pools::measure(&postgres, session).await?);
     drop(server);
-    figures.extend(Box::pin(standby::measure(session)).await?);
+    figures.extend(standby::measure(session).await?);
     session.must_hold("postgres", figures)
 }
 

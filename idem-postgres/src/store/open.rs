@@ -33,14 +33,15 @@ impl PostgresStore {
     pub async fn open(config: PostgresConfig) -> Result<Self> {
         config.check()?;
         let connector = Connector::new(&config);
-        let opened = connector.connect(|_| {}).await.map_err(unavailable)?;
+        // Boxed, since whoever opens a store would have all of it in a future of its own.
+        let opened = Box::pin(connector.connect(|_| {})).await.map_err(unavailable)?;
         let Opened { mut client, session, ownership, .. } = opened;
         if let Some(lack) = session.lack() {
             return Err(Error::new(ErrorKind::InvalidConfig, Operation::Open, lack.message));
         }
-        prepare(&mut client, &config).await?;
+        Box::pin(prepare(&mut client, &config)).await?;
         drop(client);
-        Self::start(Source::Own(connector), ownership, config).await
+        Box::pin(Self::start(Source::Own(connector), ownership, config)).await
     }
 
     /// As [`open`](Self::open), on a pool that the application has already, instead of connections of the store's own. A
@@ -93,9 +94,9 @@ async fn open(pool: &PgPool) -> idem_core::Result<PostgresStore> {
         let source = pool::Source::new(pool.into(), config.response_timeout).map_err(unavailable)?;
         let source = Arc::new(source);
         let mut lent = source.borrow().await.map_err(unavailable)?;
-        prepare(&mut lent, &config).await?;
+        Box::pin(prepare(&mut lent, &config)).await?;
         lent.give_back();
-        Self::start(Source::Pool(source), Ownership::Lent, config).await
+        Box::pin(Self::start(Source::Pool(source), Ownership::Lent, config)).await
     }
 
     async fn start(source: Source, ownership: Ownership, config: PostgresConfig) -> Result<Self> {
