@@ -43,16 +43,6 @@ impl Failure {
     }
 }
 
-impl From<tokio_postgres::Error> for Failure {
-    fn from(error: tokio_postgres::Error) -> Self {
-        let Some(refusal) = error.as_db_error() else {
-            return Self::reconnect(chain(&error));
-        };
-        let message = format!("{} ({})", refusal.message(), refusal.code().code());
-        Self { then: then(refusal.code().code()), message }
-    }
-}
-
 /// What to do about an SQLSTATE. The classes are those of the manual's appendix A.
 pub(crate) fn then(state: &str) -> Then {
     match state {

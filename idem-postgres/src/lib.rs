@@ -7,8 +7,8 @@
 //! | feature | what |
 //! |---|---|
 //! | `tls`, on by default | TLS by rustls; see [`SslMode`] |
-//! | `sqlx` | transactions of sqlx 0.9 |
-//! | `deadpool-postgres` | transactions of deadpool-postgres 0.14 |
+//! | `sqlx` | transactions of sqlx 0.9, and a store on its `PgPool` |
+//! | `deadpool-postgres` | transactions of deadpool-postgres 0.14, and a store on its `Pool` |
 //!
 //! ```no_run
 //! use idem_core::Registry;
@@ -28,12 +28,15 @@ mod driver;
 mod durability;
 mod error;
 mod schema;
+mod sql;
 mod store;
 mod transaction;
 
 pub use config::address::Address;
 pub use config::postgres_config::PostgresConfig;
 pub use config::ssl_mode::SslMode;
+#[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
+pub use connection::pool::Pool;
 pub use driver::DRIVER;
 pub use store::{PostgresStore, PostgresStoreExt};
 pub use transaction::{Commit, CompletionSql, NotCompleted, Provisional, Transaction};

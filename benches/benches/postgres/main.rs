@@ -10,11 +10,13 @@
 //!
 //! `payment` is a payment in a transaction of the application that also completes its key, beside a payment in a
 //! transaction that also writes a row of keys of the application's own. `in_hand` is what callers of other keys notice of a
-//! transaction that stays open with a key in hand.
+//! transaction that stays open with a key in hand. `pools` is the store on an application's pool beside the same store with
+//! connections of its own.
 
 mod bare;
 mod in_hand;
 mod payment;
+mod pools;
 mod standby;
 
 use std::path::Path;
@@ -44,6 +46,7 @@ async fn bench(session: &mut Session) -> Result<()> {
     let mut figures = figures(&session.measure("postgres", &postgres, &session.plan).await?);
     figures.extend(payment::measure(&postgres, session).await?);
     figures.extend(in_hand::measure(&postgres, session).await?);
+    figures.extend(pools::measure(&postgres, session).await?);
     drop(server);
     figures.extend(standby::measure(session).await?);
     session.must_hold("postgres", figures)

@@ -1,4 +1,4 @@
-//! The store without acknowledgements, in place of the bare backend.
+//! The same store with other choices, in place of the bare backend.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::fill::fill;
 use super::workload::{LEASE, RETENTION, Workload};
 use crate::result::Result;
 
-/// A store that is not asked to wait for replicas or standbys.
+/// A store that is not asked to wait for replicas or standbys, or that has connections of its own.
 #[derive(Debug)]
 pub struct WithoutAcks(pub Arc<dyn Store>);
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use idem_core::{Effect, Key, Lease, Outcome, Result};
-use tokio_postgres::types::Type;
 
 use super::row::outcome_body;
 use super::{Answers, Batch, effect_of, effects, micros, stored_sequence};
-use crate::connection::{Connection, Parameter};
+use crate::connection::Connection;
 use crate::error::Failure;
+use crate::sql::Parameter;
 
 /// A key to be completed.
 #[derive(Debug)]
@@ -50,36 +50,35 @@ impl Batch for Complete {
         calls: &[&Self],
     ) -> Result<Answers<Self>, Failure> {
         let holders = super::Holders::of(calls.iter().map(|call| &call.lease));
-        let retentions: Vec<i64> = calls.iter().map(|call| micros(call.retention)).collect();
-        let bodies: Vec<&[u8]> = calls.iter().map(|call| &call.body[..]).collect();
         let [keys, fingerprints, sequences, owners] = holders.parameters();
         let parameters = [
             keys,
             fingerprints,
             sequences,
             owners,
-            (&retentions, Type::INT8_ARRAY),
-            (&bodies, Type::BYTEA_ARRAY),
+            Parameter::Numbers(calls.iter().map(|call| micros(call.retention)).collect()),
+            Parameter::ManyBytes(calls.iter().map(|call| &call.body[..]).collect()),
         ];
         effects(&connection.rows(statement, &parameters).await?)
     }
+
     async fn send_one(
         connection: &Connection,
         statement: &str,
         call: &Self,
     ) -> Result<Answers<Self>, Failure> {
         let token = call.lease.token();
-        let parameters: [Parameter<'_>; 6] = [
-            (&&call.lease.key().storage_key()[..], Type::BYTEA),
-            (&&call.lease.fingerprint().as_bytes()[..], Type::BYTEA),
-            (&stored_sequence(token.sequence), Type::INT8),
-            (&&token.owner.as_bytes()[..], Type::BYTEA),
-            (&micros(call.retention), Type::INT8),
-            (&&call.body[..], Type::BYTEA),
+        let parameters = [
+            Parameter::Bytes(call.lease.key().storage_key()),
+            Parameter::Bytes(call.lease.fingerprint().as_bytes()),
+            Parameter::Number(stored_sequence(token.sequence)),
+            Parameter::Bytes(token.owner.as_bytes()),
+            Parameter::Number(micros(call.retention)),
+            Parameter::Bytes(&call.body),
         ];
         let rows = connection.rows(statement, &parameters).await?;
         let row = rows.first().ok_or_else(|| Failure::odd("the server gives no answer"))?;
-        let is_decided = row.try_get::<_, Option<i16>>("answer")?.is_some();
+        let is_decided = row.get::<Option<i16>>("answer")?.is_some();
         let answer = is_decided.then(|| effect_of(row)).transpose()?;
         Ok(answer.map(|answer| (*call.key().storage_key(), answer)).into_iter().collect())
     }

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use idem_core::record::Record;
 use idem_core::{Key, Result};
-use tokio_postgres::types::Type;
 
 use super::row::record;
 use super::{Answers, Batch, key_of};
 use crate::connection::Connection;
 use crate::error::Failure;
+use crate::sql::Parameter;
 
 /// A key whose record is wanted.
 #[derive(Debug)]
@@ -39,8 +39,8 @@ impl Batch for Get {
         statement: &str,
         calls: &[&Self],
     ) -> Result<Answers<Self>, Failure> {
-        let keys: Vec<&[u8]> = calls.iter().map(|call| &call.0.storage_key()[..]).collect();
-        let rows = connection.rows(statement, &[(&keys, Type::BYTEA_ARRAY)]).await?;
+        let keys = calls.iter().map(|call| &call.0.storage_key()[..]).collect();
+        let rows = connection.rows(statement, &[Parameter::ManyBytes(keys)]).await?;
         let mut records: HashMap<_, _> = calls.iter().map(|call| (*call.0.storage_key(), Ok(None))).collect();
         for row in &rows {
             let key = key_of(row)?;

@@ -7,13 +7,12 @@ use idem_core::clock::Timestamp;
 use idem_core::error::Operation;
 use idem_core::record::{Completion, Locked, Record, State};
 use idem_core::{Claim, Fingerprint, Key, Result};
-use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
-use super::row::{Cells, Columns, Content, locked_body};
+use super::row::{Columns, Content, locked_body};
 use super::{Answers, Batch, damaged, key_of, micros};
-use crate::connection::{Connection, Parameter};
+use crate::connection::Connection;
 use crate::error::Failure;
+use crate::sql::{Parameter, Row};
 
 /// A key to be locked.
 #[derive(Debug)]
@@ -78,26 +77,18 @@ impl Batch for Lock {
         statement: &str,
         calls: &[&Self],
     ) -> Result<Answers<Self>, Failure> {
-        let keys: Vec<&[u8]> = calls.iter().map(|call| &call.key.storage_key()[..]).collect();
-        let fingerprints: Vec<&[u8]> = calls.iter().map(|call| &call.fingerprint.as_bytes()[..]).collect();
-        let owners: Vec<&[u8]> = calls.iter().map(|call| &call.claim.owner.as_bytes()[..]).collect();
-        let leases: Vec<i64> = calls.iter().map(|call| micros(call.claim.lease)).collect();
-        let retentions: Vec<i64> = calls.iter().map(|call| micros(call.claim.retention)).collect();
-        let bodies: Vec<&[u8]> = calls.iter().map(|call| &call.body[..]).collect();
-        let rows = connection
-            .rows(
-                statement,
-                &[
-                    (&keys, Type::BYTEA_ARRAY),
-                    (&fingerprints, Type::BYTEA_ARRAY),
-                    (&owners, Type::BYTEA_ARRAY),
-                    (&leases, Type::INT8_ARRAY),
-                    (&retentions, Type::INT8_ARRAY),
-                    (&bodies, Type::BYTEA_ARRAY),
-                ],
-            )
-            .await?;
-        found(&rows)
+        let numbers = |of: fn(&Self) -> i64| Parameter::Numbers(calls.iter().map(|call| of(call)).collect());
+        let bytes =
+            |of: fn(&Self) -> &[u8]| Parameter::ManyBytes(calls.iter().map(|call| of(call)).collect());
+        let parameters = [
+            bytes(|call| call.key.storage_key()),
+            bytes(|call| call.fingerprint.as_bytes()),
+            bytes(|call| call.claim.owner.as_bytes()),
+            numbers(|call| micros(call.claim.lease)),
+            numbers(|call| micros(call.claim.retention)),
+            bytes(|call| &call.body),
+        ];
+        found(&connection.rows(statement, &parameters).await?)
     }
 
     async fn send_one(
@@ -105,13 +96,13 @@ impl Batch for Lock {
         statement: &str,
         call: &Self,
     ) -> Result<Answers<Self>, Failure> {
-        let parameters: [Parameter<'_>; 6] = [
-            (&&call.key.storage_key()[..], Type::BYTEA),
-            (&&call.fingerprint.as_bytes()[..], Type::BYTEA),
-            (&&call.claim.owner.as_bytes()[..], Type::BYTEA),
-            (&micros(call.claim.lease), Type::INT8),
-            (&micros(call.claim.retention), Type::INT8),
-            (&&call.body[..], Type::BYTEA),
+        let parameters = [
+            Parameter::Bytes(call.key.storage_key()),
+            Parameter::Bytes(call.fingerprint.as_bytes()),
+            Parameter::Bytes(call.claim.owner.as_bytes()),
+            Parameter::Number(micros(call.claim.lease)),
+            Parameter::Number(micros(call.claim.retention)),
+            Parameter::Bytes(&call.body),
         ];
         found(&connection.rows(statement, &parameters).await?)
     }
@@ -151,10 +142,10 @@ impl Found {
         stands.then_some(decision.answer)
     }
 
-    pub(crate) fn read(key: &Key, row: &impl Cells) -> Result<Result<Self>, Failure> {
-        let answer = row.answer()?;
+    pub(crate) fn read(key: &Key, row: &Row) -> Result<Result<Self>, Failure> {
+        let answer: i16 = row.get("answer")?;
         let columns = Columns::of(row);
-        let completed = row.number("completed_at")?.is_some();
+        let completed = row.get::<Option<i64>>("completed_at")?.is_some();
         let (answered, content) = match (answer, completed) {
             // Only what is left of the lease is told.
             (2, false) => (Answered::InProgress, columns.fingerprint()?.map(Content::unread)),

@@ -12,19 +12,18 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 
 use idem_core::error::Operation;
-use idem_core::{Effect, Error, ErrorKind, Key, Lease, LostReason, Result};
-use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use idem_core::{Effect, Error, ErrorKind, Key, Lease, LostReason, Result, Token};
 
-use crate::connection::{Connection, Parameter};
+use crate::connection::Connection;
 use crate::error::Failure;
+use crate::sql::{Parameter, Row};
 
 pub(crate) use complete::Complete;
 pub(crate) use get::Get;
 pub(crate) use lock::{Found, Lock};
 pub(crate) use release::Release;
 pub(crate) use renew::Renew;
-pub(crate) use row::{Cells, outcome_body};
+pub(crate) use row::outcome_body;
 pub(crate) use wait::Wait;
 
 /// A key as it is stored.
@@ -93,12 +92,12 @@ pub(crate) trait Batch: Debug + Sized + Send + Sync + 'static {
 }
 
 fn key_of(row: &Row) -> Result<StorageKey, Failure> {
-    let key: &[u8] = row.try_get("key")?;
+    let key: &[u8] = row.get("key")?;
     key.try_into().map_err(|_| Failure::odd(format!("the server names a key of {} bytes", key.len())))
 }
 
 fn effect_of(row: &Row) -> Result<Result<Effect>, Failure> {
-    let answer: i16 = row.try_get("answer")?;
+    let answer: i16 = row.get("answer")?;
     Ok(match answer {
         1 => Ok(Effect::Applied),
         2 => Ok(Effect::Lost(LostReason::Superseded)),
@@ -129,33 +128,22 @@ fn effects(rows: &[Row]) -> Result<HashMap<StorageKey, Result<Effect>>, Failure>
 }
 
 /// The holders of keys, as columns.
-struct Holders<'c> {
-    keys: Vec<&'c [u8]>,
-    fingerprints: Vec<&'c [u8]>,
-    sequences: Vec<i64>,
-    owners: Vec<Vec<u8>>,
-}
+struct Holders<'c>(Vec<(&'c Lease, Token)>);
 
 impl<'c> Holders<'c> {
     fn of(leases: impl Iterator<Item = &'c Lease>) -> Self {
-        let mut holders =
-            Self { keys: Vec::new(), fingerprints: Vec::new(), sequences: Vec::new(), owners: Vec::new() };
-        for lease in leases {
-            let token = lease.token();
-            holders.keys.push(lease.key().storage_key());
-            holders.fingerprints.push(lease.fingerprint().as_bytes());
-            holders.sequences.push(stored_sequence(token.sequence));
-            holders.owners.push(token.owner.as_bytes().to_vec());
-        }
-        holders
+        Self(leases.map(|lease| (lease, lease.token())).collect())
     }
 
     fn parameters(&self) -> [Parameter<'_>; 4] {
+        let Self(holders) = self;
         [
-            (&self.keys, Type::BYTEA_ARRAY),
-            (&self.fingerprints, Type::BYTEA_ARRAY),
-            (&self.sequences, Type::INT8_ARRAY),
-            (&self.owners, Type::BYTEA_ARRAY),
+            Parameter::ManyBytes(holders.iter().map(|(lease, _)| &lease.key().storage_key()[..]).collect()),
+            Parameter::ManyBytes(
+                holders.iter().map(|(lease, _)| &lease.fingerprint().as_bytes()[..]).collect(),
+            ),
+            Parameter::Numbers(holders.iter().map(|(_, token)| stored_sequence(token.sequence)).collect()),
+            Parameter::ManyBytes(holders.iter().map(|(_, token)| &token.owner.as_bytes()[..]).collect()),
         ]
     }
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use idem_core::record::Checkpoint;
 use idem_core::{Effect, Key, Lease, Result};
-use tokio_postgres::types::Type;
 
 use super::row::{checkpoint_body, stored_step};
 use super::{Answers, Batch, Holders, effect_of, key_of, micros};
 use crate::connection::Connection;
 use crate::error::Failure;
+use crate::sql::Parameter;
 
 /// A lease to be renewed, perhaps with a checkpoint.
 #[derive(Debug)]
@@ -60,26 +60,23 @@ impl Batch for Renew {
         calls: &[&Self],
     ) -> Result<Answers<Self>, Failure> {
         let holders = Holders::of(calls.iter().map(|call| &call.lease));
-        let durations: Vec<i64> = calls.iter().map(|call| micros(call.duration)).collect();
         let checkpoints = || calls.iter().map(|call| call.checkpoint.as_ref());
-        let steps: Vec<Option<i64>> =
-            checkpoints().map(|checkpoint| checkpoint.map(|(step, _)| *step)).collect();
-        let bodies: Vec<Option<&[u8]>> =
-            checkpoints().map(|checkpoint| checkpoint.map(|(_, body)| &body[..])).collect();
+        let steps = checkpoints().map(|checkpoint| checkpoint.map(|(step, _)| *step)).collect();
+        let bodies = checkpoints().map(|checkpoint| checkpoint.map(|(_, body)| &body[..])).collect();
         let [keys, fingerprints, sequences, owners] = holders.parameters();
         let parameters = [
             keys,
             fingerprints,
             sequences,
             owners,
-            (&durations as _, Type::INT8_ARRAY),
-            (&steps as _, Type::INT8_ARRAY),
-            (&bodies as _, Type::BYTEA_ARRAY),
+            Parameter::Numbers(calls.iter().map(|call| micros(call.duration)).collect()),
+            Parameter::SomeNumbers(steps),
+            Parameter::SomeBytes(bodies),
         ];
         let rows = connection.rows(statement, &parameters).await?;
         rows.iter()
             .map(|row| {
-                let changed = row.try_get("changed")?;
+                let changed = row.get("changed")?;
                 Ok((key_of(row)?, effect_of(row)?.map(|effect| Renewed { effect, changed })))
             })
             .collect()

@@ -6,10 +6,10 @@ use idem_core::backend::codec::{self, CHECKSUM_LEN, ChecksumScope, HEADER_LEN};
 use idem_core::clock::Timestamp;
 use idem_core::record::{Checkpoint, Completion, Locked, Record, State};
 use idem_core::{Fingerprint, Key, Outcome, Owner, Result, Token};
-use tokio_postgres::Row;
 
 use super::damaged;
 use crate::error::Failure;
+use crate::sql::Row;
 
 /// The body of a record that is locked, without a checkpoint.
 pub(crate) fn locked_body(key: &Key, fingerprint: Fingerprint) -> Result<Vec<u8>> {
@@ -49,46 +49,24 @@ pub(crate) fn stored_step(step: u64) -> i64 {
     (step ^ (1 << 63)).cast_signed()
 }
 
-/// A row as a client library has it.
-pub(crate) trait Cells {
-    /// The column `answer`.
-    fn answer(&self) -> Result<i16, Failure>;
-    fn number(&self, name: &str) -> Result<Option<i64>, Failure>;
-    fn bytes(&self, name: &str) -> Result<&[u8], Failure>;
-}
-
-impl Cells for Row {
-    fn answer(&self) -> Result<i16, Failure> {
-        Ok(self.try_get("answer")?)
-    }
-
-    fn number(&self, name: &str) -> Result<Option<i64>, Failure> {
-        Ok(self.try_get(name)?)
-    }
-
-    fn bytes(&self, name: &str) -> Result<&[u8], Failure> {
-        Ok(self.try_get(name)?)
-    }
-}
-
 /// The columns of one record.
-pub(crate) struct Columns<'r, R> {
-    row: &'r R,
+pub(crate) struct Columns<'r> {
+    row: &'r Row,
 }
 
-impl<'r, R: Cells> Columns<'r, R> {
-    pub(crate) fn of(row: &'r R) -> Self {
+impl<'r> Columns<'r> {
+    pub(crate) fn of(row: &'r Row) -> Self {
         Self { row }
     }
 
     pub(crate) fn number(&self, name: &str) -> Result<u64, Failure> {
-        let number = self.row.number(name)?;
+        let number: Option<i64> = self.row.get(name)?;
         // Negative numbers are never written.
         Ok(u64::try_from(number.unwrap_or(0)).unwrap_or(0))
     }
 
     pub(crate) fn token(&self) -> Result<Result<Token>, Failure> {
-        let owner = self.row.bytes("owner")?;
+        let owner: &[u8] = self.row.get("owner")?;
         let sequence = self.number("sequence")?;
         Ok(owner
             .try_into()
@@ -97,7 +75,7 @@ impl<'r, R: Cells> Columns<'r, R> {
     }
 
     pub(crate) fn fingerprint(&self) -> Result<Result<Fingerprint>, Failure> {
-        let fingerprint = self.row.bytes("fingerprint")?;
+        let fingerprint: &[u8] = self.row.get("fingerprint")?;
         Ok(fingerprint
             .try_into()
             .map(Fingerprint::from_bytes)
@@ -106,8 +84,8 @@ impl<'r, R: Cells> Columns<'r, R> {
 
     /// The checkpoint or the outcome, once its checksum was compared.
     pub(crate) fn content(&self, key: &Key, completed: bool) -> Result<Result<Content>, Failure> {
-        let body = self.row.bytes("body")?;
-        let step = self.row.number("step")?;
+        let body: &[u8] = self.row.get("body")?;
+        let step: Option<i64> = self.row.get("step")?;
         Ok(self.fingerprint()?.and_then(|fingerprint| decode(key, fingerprint, body, step, completed)))
     }
 }
@@ -151,7 +129,7 @@ fn decode(
 /// The record of a row of `get`.
 pub(crate) fn record(key: &Key, row: &Row) -> Result<Result<Record>, Failure> {
     let columns = Columns::of(row);
-    let state: i16 = row.try_get("state")?;
+    let state: i16 = row.get("state")?;
     let (token, content) = match (columns.token()?, columns.content(key, state == 3)?) {
         (Ok(token), Ok(content)) => (token, content),
         (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),

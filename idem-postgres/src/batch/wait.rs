@@ -1,11 +1,11 @@
 //! Noting that somebody waits.
 
 use idem_core::{Key, Result};
-use tokio_postgres::types::Type;
 
 use super::{Answers, Batch};
 use crate::connection::Connection;
 use crate::error::Failure;
+use crate::sql::Parameter;
 
 /// A key whose end of the lease is to be notified.
 #[derive(Debug)]
@@ -35,8 +35,8 @@ impl Batch for Wait {
         statement: &str,
         calls: &[&Self],
     ) -> Result<Answers<Self>, Failure> {
-        let keys: Vec<&[u8]> = calls.iter().map(|call| &call.0.storage_key()[..]).collect();
-        connection.rows(statement, &[(&keys, Type::BYTEA_ARRAY)]).await?;
+        let keys = calls.iter().map(|call| &call.0.storage_key()[..]).collect();
+        connection.rows(statement, &[Parameter::ManyBytes(keys)]).await?;
         Ok(calls.iter().map(|call| (*call.0.storage_key(), Ok(()))).collect())
     }
 }

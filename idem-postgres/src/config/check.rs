@@ -14,6 +14,7 @@ const LARGEST_OUTCOME: u64 = 256 << 20;
 const LONGEST_NAME: usize = 63;
 
 impl PostgresConfig {
+    /// For a store with connections of its own.
     pub(crate) fn check(&self) -> Result<()> {
         if self.servers.is_empty() {
             return Err(invalid("servers: none is named"));
@@ -21,6 +22,37 @@ impl PostgresConfig {
         if self.user.is_empty() {
             return Err(invalid("user: none is named: \"postgres://user@host\""));
         }
+        self.check_store()?;
+        self.check_tls()
+    }
+
+    /// For a store on a pool of the application.
+    #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
+    pub(crate) fn check_for_pool(&self) -> Result<()> {
+        let said = [
+            ("servers", !self.servers.is_empty()),
+            ("user", !self.user.is_empty()),
+            ("password", self.password.is_some()),
+            ("database", self.database.is_some()),
+            ("sslmode", self.sslmode.is_some()),
+            ("sslrootcert", self.sslrootcert.is_some()),
+            ("sslcert", self.sslcert.is_some()),
+            ("sslkey", self.sslkey.is_some()),
+        ];
+        if let Some((option, _)) = said.into_iter().find(|(_, is_said)| *is_said) {
+            return Err(invalid(format!("{option}: the pool says how to connect")));
+        }
+        if self.acks > 0 {
+            return Err(invalid(
+                "acks: on a pool it is not heard when a commit stops waiting for its standbys; open the store with \
+                 connections of its own",
+            ));
+        }
+        self.check_store()
+    }
+
+    /// What is not about connecting.
+    fn check_store(&self) -> Result<()> {
         // It is written into SQL, between quotation marks.
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         let begins = self.schema.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
@@ -44,7 +76,7 @@ impl PostgresConfig {
                 return Err(invalid(format!("{name}: {time:?} is outside 1 ms to 1 h")));
             }
         }
-        self.check_tls()
+        Ok(())
     }
 
     /// Nobody shall believe that a connection is protected when it is not.

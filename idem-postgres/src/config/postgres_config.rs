@@ -77,9 +77,21 @@ impl PostgresConfig {
     /// One of `servers` is the primary, where `user` logs in.
     #[must_use]
     pub fn new(servers: impl IntoIterator<Item = Address>, user: impl Into<String>) -> Self {
+        Self { servers: servers.into_iter().collect(), user: user.into(), ..Self::of_nobody() }
+    }
+
+    /// For [`PostgresStore::with_pool`](crate::PostgresStore::with_pool): it names no server and nobody who logs in. The
+    /// pool says how to connect, so all that is about this must remain unset, and [`acks`](Self::acks) 0.
+    #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
+    #[must_use]
+    pub fn for_pool() -> Self {
+        Self::of_nobody()
+    }
+
+    fn of_nobody() -> Self {
         Self {
-            servers: servers.into_iter().collect(),
-            user: user.into(),
+            servers: Vec::new(),
+            user: String::new(),
             password: None,
             database: None,
             sslmode: None,

@@ -1,121 +1,115 @@
-//! One connection that is replaced when it fails.
+//! Where a store sends its statements.
 
-use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tokio::sync::Mutex;
-use tokio_postgres::{AsyncMessage, Client, Config, Row};
-
-use super::connector::{Connector, Opened};
-use super::ownership::Ownership;
-use super::prepared::{self, Parameter, Prepared};
-use super::session::Session;
+#[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
+use super::pool;
+use super::{Connector, Listener, own};
+use crate::durability::Settings;
 use crate::error::Failure;
+use crate::sql::{Parameter, Row};
 
-/// The function of the server in which a commit waits for its standbys. Unlike messages its name is never translated.
-const WAIT_FOR_STANDBYS: &str = "SyncRepWaitForLSN";
-
-/// A connection for many statements at once, which the server carries out in their order.
-#[derive(Debug)]
-pub(crate) struct Link {
-    connector: Connector,
-    connection: Mutex<Option<Arc<Connection>>>,
+/// Where the connections of a store come from.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// They are its own.
+    Own(Connector),
+    #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
+    Pool(Arc<pool::Source>),
 }
 
-/// An open connection.
+/// Has one connection at a time for statements that are carried out one after the other.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    client: Client,
-    login: Config,
-    session: Session,
-    /// Whether a commit was told not to wait for its standbys any longer: it stands on this server, and they may not have
-    /// it. Then so may be all that is answered since.
-    unconfirmed: Arc<AtomicBool>,
-    /// None where the session is not this connection's own.
-    prepared: Option<Prepared>,
-    /// Whether something prepared was refused, for which another connection is to take its place.
-    outdated: AtomicBool,
-    /// How often a statement was not sent at once, but behind the answer to something else.
-    detours: AtomicU64,
+pub(crate) enum Link {
+    Own(own::Link),
+    #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
+    Pool(pool::Link),
+}
+
+/// A connection for some statements, which go together.
+#[derive(Debug)]
+pub(crate) enum Connection {
+    Own(Arc<own::Connection>),
+    #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
+    Pool(Box<pool::Connection>),
+}
+
+impl Source {
+    pub(crate) fn link(&self) -> Arc<Link> {
+        Arc::new(match self {
+            Self::Own(connector) => Link::Own(own::Link::new(connector.clone())),
+            #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
+            Self::Pool(source) => Link::Pool(pool::Link::new(Arc::clone(source))),
+        })
+    }
+
+    /// Nobody listens by a pool's connections, on which others would hear what is for this store.
+    pub(crate) fn listener(&self) -> Listener {
+        Listener::new(match self {
+            Self::Own(connector) => Some(connector.clone()),
+            #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
+            Self::Pool(_) => None,
+        })
+    }
+
+    /// Whether the connections are the store's own.
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self, Self::Own(_))
+    }
 }
 
 impl Link {
-    /// Connects when it is used.
-    pub(crate) fn new(connector: Connector) -> Self {
-        Self { connector, connection: Mutex::default() }
-    }
-
-    /// The connection, opened anew where there is none. Those who ask meanwhile wait for the same one.
-    pub(crate) async fn connection(&self) -> Result<Arc<Connection>, Failure> {
-        let mut slot = self.connection.lock().await;
-        if let Some(connection) = slot.as_ref().filter(|connection| connection.is_usable()) {
-            return Ok(Arc::clone(connection));
+    /// A connection of the store's own, opened anew where there is none, or one of the pool, for which others of this link
+    /// wait until it is dropped.
+    pub(crate) async fn connection(&self) -> Result<Connection, Failure> {
+        match self {
+            Self::Own(link) => Ok(Connection::Own(link.connection().await?)),
+            #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
+            Self::Pool(link) => Ok(Connection::Pool(Box::new(link.connection().await?))),
         }
-        *slot = None;
-        let unconfirmed = Arc::new(AtomicBool::new(false));
-        let noted = Arc::clone(&unconfirmed);
-        let hear = move |message| {
-            let AsyncMessage::Notice(notice) = message else { return };
-            if notice.routine() == Some(WAIT_FOR_STANDBYS) {
-                noted.store(true, Ordering::Release);
-            }
-            tracing::debug!(%notice, "the server says");
-        };
-        let Opened { client, session, ownership, login } = self.connector.connect(hear).await?;
-        let prepared = (ownership == Ownership::Own).then(Prepared::default);
-        let connection = Arc::new(Connection {
-            client,
-            login,
-            session,
-            unconfirmed,
-            prepared,
-            outdated: AtomicBool::new(false),
-            detours: AtomicU64::new(0),
-        });
-        *slot = Some(Arc::clone(&connection));
-        Ok(connection)
     }
 
-    /// The connection, where one is open and nobody is about to open one.
-    pub(crate) fn opened(&self) -> Option<Arc<Connection>> {
-        self.connection.try_lock().ok()?.clone().filter(|connection| connection.is_usable())
+    /// The store's own connection, where one is open and nobody is about to open one.
+    pub(crate) fn opened(&self) -> Option<Connection> {
+        match self {
+            Self::Own(link) => Some(Connection::Own(link.opened()?)),
+            #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
+            Self::Pool(_) => None,
+        }
     }
 
     /// Gives up this connection: no statement is sent by it any more, and the server is asked to stop what it still does.
-    pub(crate) async fn discard(&self, failed: &Arc<Connection>) {
-        let mut slot = self.connection.lock().await;
-        if slot.as_ref().is_some_and(|connection| Arc::ptr_eq(connection, failed)) {
-            *slot = None;
-        }
-        drop(slot);
-        if !failed.is_closed() {
-            // Without it, each statement that waits for a lock or a standby would keep a connection of the server.
-            let (connector, failed) = (self.connector.clone(), Arc::clone(failed));
-            tokio::spawn(async move { connector.cancel(&failed.client, &failed.login).await });
+    pub(crate) async fn discard(&self, failed: &Connection) {
+        match (self, failed) {
+            (Self::Own(link), Connection::Own(failed)) => link.discard(failed).await,
+            // It has given itself up.
+            #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
+            _ => {}
         }
     }
 }
 
 impl Connection {
-    /// Sends one statement. `text` is one of the code's own: in a session of its own the server prepares it once.
+    /// Sends one statement. `text` is one of the code's own.
     pub(crate) async fn rows(&self, text: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Failure> {
-        if let Some(prepared) = self.prepared.as_ref().filter(|_| !self.is_outdated()) {
-            match prepared.rows(&self.client, text, parameters, &self.detours).await {
-                // Nothing was done, and nothing depends on what was prepared.
-                Err(error) if prepared::is_outdated(&error) => {
-                    tracing::debug!(%error, "the session is not what it was");
-                    self.outdated.store(true, Ordering::Release);
-                    self.detours.fetch_add(1, Ordering::AcqRel);
-                }
-                answered => return Ok(answered?),
-            }
+        match self {
+            Self::Own(connection) => connection.rows(text, parameters).await,
+            #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
+            Self::Pool(connection) => connection.rows(text, parameters).await,
         }
-        Ok(self.client.query_typed(text, parameters).await?)
+    }
+
+    /// The settings of its session.
+    pub(crate) async fn settings(&self) -> Result<Settings, Failure> {
+        match self {
+            Self::Own(connection) => connection.settings().await,
+            #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
+            Self::Pool(connection) => connection.settings().await,
+        }
     }
 
     /// The answer to what was sent by this connection, once it is known that the commit was waited for as it should be.
-    /// `writes`: whether there may have been one.
+    /// `writes`: whether there may have been one. Of a pool's connections nothing can be known.
     ///
     /// # Errors
     /// Those of `sent`, and [`Reconnect`](crate::error::Then::Reconnect) or [`Resend`](crate::error::Then::Resend) for an
@@ -125,31 +119,10 @@ impl Connection {
         writes: bool,
         sent: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let answer =
-            if writes { self.session.confirmed(&self.client, &self.detours, sent).await } else { sent.await };
-        if answer.is_ok() && self.unconfirmed.load(Ordering::Acquire) {
-            return Err(Failure::reconnect("a commit was not waited for until its standbys had it"));
+        match self {
+            Self::Own(connection) => connection.confirmed(writes, sent).await,
+            #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
+            Self::Pool(_) => sent.await,
         }
-        if answer.is_ok() && self.session.is_over() {
-            return Err(Failure::reconnect("the server was replaced by another one that was promoted"));
-        }
-        answer
-    }
-
-    /// Whether more statements may be sent by it.
-    fn is_usable(&self) -> bool {
-        !self.is_closed() && !self.is_outdated() && !self.session.is_over()
-    }
-
-    fn is_outdated(&self) -> bool {
-        self.outdated.load(Ordering::Acquire)
-    }
-}
-
-impl Deref for Connection {
-    type Target = Client;
-
-    fn deref(&self) -> &Client {
-        &self.client
     }
 }

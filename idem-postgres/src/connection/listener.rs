@@ -25,13 +25,14 @@ const POOLER_PAUSE: Duration = Duration::from_mins(1);
 /// One connection for the notifications of all callers that wait, opened for the first of them.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    connector: Connector,
+    /// None: nobody ever listens.
+    connector: Option<Connector>,
     waiters: Arc<Waiters>,
     started: AtomicBool,
 }
 
 impl Listener {
-    pub(crate) fn new(connector: Connector) -> Self {
+    pub(crate) fn new(connector: Option<Connector>) -> Self {
         Self { connector, waiters: Arc::default(), started: AtomicBool::new(false) }
     }
 
@@ -43,8 +44,9 @@ impl Listener {
     /// Begins to listen where nobody has begun before. Until then, and while there is no connection, those who wait look
     /// every now and then.
     pub(crate) fn start(&self) {
+        let Some(connector) = &self.connector else { return };
         if !self.started.swap(true, Ordering::AcqRel) {
-            tokio::spawn(run(self.connector.clone(), Arc::downgrade(&self.waiters)));
+            tokio::spawn(run(connector.clone(), Arc::downgrade(&self.waiters)));
         }
     }
 }

@@ -4,7 +4,10 @@ mod cancel;
 mod connector;
 mod link;
 mod listener;
+mod own;
 mod ownership;
+#[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
+pub(crate) mod pool;
 mod prepared;
 mod queue;
 mod refusal;
@@ -14,8 +17,7 @@ mod timelines;
 mod tls;
 
 pub(crate) use connector::{Connector, Opened};
-pub(crate) use link::{Connection, Link};
+pub(crate) use link::{Connection, Link, Source};
 pub(crate) use listener::Listener;
 pub(crate) use ownership::Ownership;
-pub(crate) use prepared::Parameter;
 pub(crate) use queue::{Lanes, Queue};

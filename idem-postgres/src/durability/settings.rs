@@ -1,14 +1,10 @@
 //! The settings of a session that say what a commit waits for.
 
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Client;
 
 use super::standby_names::demanded;
 use crate::error::{Failure, Then};
-
-/// The configuration is as the session has read it, which it does anew before it carries out a statement.
-const LOOK: &str = "SELECT current_setting('synchronous_standby_names'), current_setting('synchronous_commit'), \
-     current_setting('fsync'), (extract(epoch FROM pg_conf_load_time()) * 1000000)::bigint, pg_backend_pid(), \
-     current_setting('client_min_messages'), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+use crate::sql::{self, Row};
 
 /// The settings of a session at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,20 +22,27 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// The configuration is as the session has read it, which it does anew before it carries out a statement.
+    pub(crate) const LOOK: &str = "SELECT current_setting('synchronous_standby_names'), current_setting('synchronous_commit'), \
+         current_setting('fsync'), (extract(epoch FROM pg_conf_load_time()) * 1000000)::bigint, pg_backend_pid(), \
+         current_setting('client_min_messages'), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+
     /// Asks for those of the session that `client` has.
     pub(crate) async fn of(client: &Client) -> Result<Self, Failure> {
-        Ok(Self::read(&client.query_typed_one(LOOK, &[]).await?)?)
+        Self::read(&sql::of_tokio_postgres::rows(client, Self::LOOK, &[]).await?)
     }
 
-    fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
+    /// What the statement [`LOOK`](Self::LOOK) has told.
+    pub(crate) fn read(rows: &[Row]) -> Result<Self, Failure> {
+        let row = rows.first().ok_or_else(|| Failure::odd("the server tells no settings"))?;
         Ok(Self {
-            standby_names: row.try_get(0)?,
-            synchronous_commit: row.try_get(1)?,
-            fsync: row.try_get(2)?,
-            loaded_at: row.try_get(3)?,
-            process: row.try_get(4)?,
-            told_from: row.try_get(5)?,
-            looked_at: row.try_get(6)?,
+            standby_names: row.get(0)?,
+            synchronous_commit: row.get(1)?,
+            fsync: row.get(2)?,
+            loaded_at: row.get(3)?,
+            process: row.get(4)?,
+            told_from: row.get(5)?,
+            looked_at: row.get(6)?,
         })
     }
 

@@ -5,10 +5,9 @@ mod vacuum;
 
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Result};
-use tokio_postgres::types::Type;
-use tokio_postgres::{Client, GenericClient};
 
 use crate::error::{Failure, Then};
+use crate::sql::{Executor, Parameter, Refusal};
 
 /// In the order in which they are applied. Once published, a file never changes: what is new comes in another one.
 const MIGRATIONS: [&str; 5] = [
@@ -24,42 +23,39 @@ const VERSION: i32 = 5;
 const LOCK: i64 = 0x6964_656d;
 
 /// Creates the schema or brings it up to date; safe when many do so at once.
-pub(crate) async fn migrate(client: &mut Client, schema: &str) -> Result<()> {
+pub(crate) async fn migrate(session: &mut impl Executor, schema: &str) -> Result<()> {
     let failed =
-        |error| failed(&format!("the schema {schema:?} cannot be created or brought up to date"), error);
-    if version(client, schema).await? == Some(VERSION) {
+        |refusal| failed(&format!("the schema {schema:?} cannot be created or brought up to date"), refusal);
+    if version(session, schema).await? == Some(VERSION) {
         return Ok(());
     }
     let quoted = quoted(schema);
-    let transaction = client.transaction().await.map_err(failed)?;
-    transaction.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await.map_err(failed)?;
-    let found = version(&transaction, schema).await?;
+    session.begin().await.map_err(failed)?;
+    session.script(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await.map_err(failed)?;
+    let found = version(session, schema).await?;
     if found.is_none() {
         let create = format!(
             "CREATE SCHEMA IF NOT EXISTS {quoted};
              CREATE TABLE {quoted}.migrations (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
         );
-        transaction.batch_execute(&create).await.map_err(failed)?;
+        session.script(&create).await.map_err(failed)?;
     }
     for (migration, version) in MIGRATIONS.iter().zip(1..).skip_while(|(_, version)| found >= Some(*version))
     {
         // In the files the schema is `idem`.
-        transaction
-            .batch_execute(&migration.replace("idem.", &format!("{quoted}.")))
-            .await
-            .map_err(failed)?;
+        session.script(&migration.replace("idem.", &format!("{quoted}."))).await.map_err(failed)?;
         let note = format!("INSERT INTO {quoted}.migrations (version) VALUES ({version})");
-        transaction.batch_execute(&note).await.map_err(failed)?;
+        session.script(&note).await.map_err(failed)?;
     }
-    transaction.commit().await.map_err(failed)
+    session.commit().await.map_err(failed)
 }
 
 /// Refuses a schema that this code does not work with.
-pub(crate) async fn check(client: &Client, schema: &str) -> Result<()> {
-    match version(client, schema).await? {
+pub(crate) async fn check(session: &mut impl Executor, schema: &str) -> Result<()> {
+    match version(session, schema).await? {
         Some(VERSION) => {
-            rights::check(client, schema).await?;
-            vacuum::look(client, schema).await
+            rights::check(session, schema).await?;
+            vacuum::look(session, schema).await
         }
         Some(newer) if newer > VERSION => {
             let message =
@@ -78,24 +74,23 @@ pub(crate) async fn check(client: &Client, schema: &str) -> Result<()> {
     }
 }
 
-async fn version(client: &impl GenericClient, schema: &str) -> Result<Option<i32>> {
-    let failed = |error| failed(&format!("the version of the schema {schema:?} cannot be read"), error);
+async fn version(session: &mut impl Executor, schema: &str) -> Result<Option<i32>> {
+    let failed = |refusal| failed(&format!("the version of the schema {schema:?} cannot be read"), refusal);
     // A name that is looked up (`to_regclass`) may be answered from before the lock that migrations are done under.
     let there =
         "SELECT count(*) > 0 FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename = 'migrations'";
-    let there = client.query_typed_one(there, &[(&schema, Type::TEXT)]).await;
-    let there: bool = there.and_then(|row| row.try_get(0)).map_err(failed)?;
-    if !there {
+    let there = session.row(there, &[Parameter::Text(schema)]).await.map_err(failed)?;
+    if !there.get::<bool>(0).map_err(odd)? {
         return Ok(None);
     }
     let highest = format!("SELECT coalesce(max(version), 0) FROM {}.migrations", quoted(schema));
-    let highest = client.query_typed_one(&highest, &[]).await;
-    highest.and_then(|row| row.try_get(0)).map(Some).map_err(failed)
+    let highest = session.row(&highest, &[]).await.map_err(failed)?;
+    highest.get(0).map(Some).map_err(odd)
 }
 
-fn failed(what: &str, error: tokio_postgres::Error) -> Error {
-    let state = error.code().map(|state| state.code().to_owned());
-    let failure = Failure::from(error);
+fn failed(what: &str, refusal: Refusal) -> Error {
+    let state = refusal.state.clone();
+    let failure = Failure::from(refusal);
     let kind = match state.as_deref() {
         // A table of that name is there, or has no such column.
         Some("42P07" | "42703") => ErrorKind::Incompatible,
@@ -110,6 +105,11 @@ fn failed(what: &str, error: tokio_postgres::Error) -> Error {
         _ => "",
     };
     Error::new(kind, Operation::Open, format!("{what}: {}{why}", failure.message))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "errors are mapped by it")]
+fn odd(failure: Failure) -> Error {
+    failure.error(Operation::Open)
 }
 
 /// The schema as it is written into SQL, where its name may be a word of the language: `user`. Its name has no quotation

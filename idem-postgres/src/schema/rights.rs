@@ -2,10 +2,9 @@
 
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Result};
-use tokio_postgres::Client;
-use tokio_postgres::types::Type;
 
-use super::failed;
+use super::{failed, odd};
+use crate::sql::{Executor, Parameter};
 
 /// What is missing, in words; and whether policies of row-level security apply to the role.
 const LOOK: &str = "
@@ -24,11 +23,11 @@ const LOOK: &str = "
     FROM (SELECT format('%I.records', $1), format('%I.fence', $1), format('%I.clock', $1)) AS named (records, fence, clock)";
 
 /// Refuses a role that would fail in some call only, or to which records are hidden.
-pub(super) async fn check(client: &Client, schema: &str) -> Result<()> {
-    let failed = |error| failed(&format!("the rights in the schema {schema:?} cannot be read"), error);
-    let row = client.query_typed_one(LOOK, &[(&schema, Type::TEXT)]).await.map_err(failed)?;
-    let missing: Option<String> = row.try_get(0).map_err(failed)?;
-    let hidden: bool = row.try_get(1).map_err(failed)?;
+pub(super) async fn check(session: &mut impl Executor, schema: &str) -> Result<()> {
+    let failed = |refusal| failed(&format!("the rights in the schema {schema:?} cannot be read"), refusal);
+    let row = session.row(LOOK, &[Parameter::Text(schema)]).await.map_err(failed)?;
+    let missing: Option<String> = row.get(0).map_err(odd)?;
+    let hidden: bool = row.get(1).map_err(odd)?;
     let refused = |message| Err(Error::new(ErrorKind::InvalidConfig, Operation::Open, message));
     if let Some(missing) = missing {
         return refused(format!("this role lacks rights in the schema {schema:?}: {missing}"));

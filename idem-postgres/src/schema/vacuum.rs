@@ -1,10 +1,9 @@
 //! Whether the server vacuums often enough.
 
 use idem_core::Result;
-use tokio_postgres::Client;
-use tokio_postgres::types::Type;
 
-use super::failed;
+use super::{failed, odd};
+use crate::sql::{Executor, Parameter};
 
 /// Seconds, half of the server's default. Each completion leaves a dead row, and the server looks for them once in this time:
 /// with the default the table was seen to be 12 to 17 times what lived in it.
@@ -21,12 +20,12 @@ const LOOK: &str = "
         (SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'autovacuum_naptime')";
 
 /// Warns of a server whose table will grow far beyond what lives in it.
-pub(super) async fn look(client: &Client, schema: &str) -> Result<()> {
-    let failed = |error| failed("the settings of autovacuum cannot be read", error);
-    let row = client.query_typed_one(LOOK, &[(&schema, Type::TEXT)]).await.map_err(failed)?;
-    let of_the_server: bool = row.try_get(0).map_err(failed)?;
-    let of_the_table: bool = row.try_get(1).map_err(failed)?;
-    let naptime: i64 = row.try_get(2).map_err(failed)?;
+pub(super) async fn look(session: &mut impl Executor, schema: &str) -> Result<()> {
+    let failed = |refusal| failed("the settings of autovacuum cannot be read", refusal);
+    let row = session.row(LOOK, &[Parameter::Text(schema)]).await.map_err(failed)?;
+    let of_the_server: bool = row.get(0).map_err(odd)?;
+    let of_the_table: bool = row.get(1).map_err(odd)?;
+    let naptime: i64 = row.get(2).map_err(odd)?;
     if !of_the_server {
         tracing::warn!(
             schema,

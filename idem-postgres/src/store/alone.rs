@@ -6,11 +6,10 @@ use std::time::Duration;
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Expired, Key, Result};
 use tokio::time::timeout;
-use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
-use crate::connection::{Link, Parameter};
+use crate::connection::Link;
 use crate::error::{Failure, Then};
+use crate::sql::{Parameter, Row};
 
 /// Removes records, by operators' calls and by the sweeper's.
 #[derive(Debug)]
@@ -29,20 +28,19 @@ impl Alone {
     pub(super) async fn remove_expired(&self, function: &str, budget: usize) -> Result<Expired> {
         let statement = format!("SELECT * FROM {}.{function}($1)", self.schema);
         let budget = i64::try_from(budget).unwrap_or(i64::MAX);
-        let row = self.ask(&statement, &[(&budget, Type::INT8)], Operation::Expire).await?;
+        let row = self.ask(&statement, &[Parameter::Number(budget)], Operation::Expire).await?;
         let expired = || {
-            let removed: i64 = row.try_get("removed")?;
-            Ok(Expired { removed: usize::try_from(removed).unwrap_or(0), more: row.try_get("more")? })
+            let removed: i64 = row.get("removed")?;
+            Ok(Expired { removed: usize::try_from(removed).unwrap_or(0), more: row.get("more")? })
         };
-        expired().map_err(|error: tokio_postgres::Error| Failure::from(error).error(Operation::Expire))
+        expired().map_err(|failure: Failure| failure.error(Operation::Expire))
     }
 
     pub(super) async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
         let statement = format!("SELECT {}.remove($1, $2)", self.schema);
-        let key: &[u8] = key.storage_key();
-        let row =
-            self.ask(&statement, &[(&key, Type::BYTEA), (&force, Type::BOOL)], Operation::Remove).await?;
-        row.try_get(0).map_err(|error| Failure::from(error).error(Operation::Remove))
+        let parameters = [Parameter::Bytes(key.storage_key()), Parameter::Flag(force)];
+        let row = self.ask(&statement, &parameters, Operation::Remove).await?;
+        row.get(0).map_err(|failure| failure.error(Operation::Remove))
     }
 
     /// Sends one statement, once: who asks sends it again.

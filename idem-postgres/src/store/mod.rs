@@ -2,6 +2,7 @@
 
 mod alone;
 mod extension;
+mod open;
 mod postgres_store;
 mod sweep;
 mod watcher;

@@ -7,95 +7,44 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use idem_core::backend::{Call, LeaseControl as _, Sent};
-use idem_core::clock::{SharedClock, SystemClock};
+use idem_core::clock::SharedClock;
 use idem_core::error::Operation;
 use idem_core::record::{Checkpoint, Record};
 use idem_core::{
-    Capabilities, Claim, Effect, Error, ErrorKind, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome,
-    Result, Store,
+    Capabilities, Claim, Effect, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome, Result, Store,
 };
 use tokio::time::Instant;
 
 use super::alone::Alone;
-use super::sweep;
 use super::watcher::Watcher;
 use crate::batch::{Complete, Get, Lock, Release, Renew, Wait};
 use crate::config::postgres_config::PostgresConfig;
-use crate::connection::{Connector, Lanes, Link, Listener, Opened, Ownership, Queue};
-use crate::error::{Failure, Then};
-use crate::schema;
+use crate::connection::{Listener, Ownership, Queue};
 
 /// A store of idempotency keys in PostgreSQL. Clones are the same store.
 #[derive(Debug, Clone)]
-pub struct PostgresStore(Arc<Inner>);
+pub struct PostgresStore(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    config: PostgresConfig,
-    clock: SharedClock,
-    alone: Arc<Alone>,
-    locks: Queue<Lock>,
-    reads: Queue<Get>,
-    waits: Queue<Wait>,
-    completions: Queue<Complete>,
-    renewals: Queue<Renew>,
-    releases: Queue<Release>,
-    listener: Listener,
+pub(super) struct Inner {
+    pub(super) config: PostgresConfig,
+    pub(super) clock: SharedClock,
+    pub(super) alone: Arc<Alone>,
+    pub(super) locks: Queue<Lock>,
+    pub(super) reads: Queue<Get>,
+    pub(super) waits: Queue<Wait>,
+    pub(super) completions: Queue<Complete>,
+    pub(super) renewals: Queue<Renew>,
+    pub(super) releases: Queue<Release>,
+    pub(super) listener: Listener,
     /// What the store found when it was opened.
-    ownership: Ownership,
-    watcher: Arc<Watcher>,
+    pub(super) ownership: Ownership,
+    pub(super) watcher: Arc<Watcher>,
+    /// Whether it hears when a commit does not wait for its standbys any longer.
+    pub(super) hears: bool,
 }
 
 impl PostgresStore {
-    /// Connects, and creates the schema or brings it up to date unless [`migrate`](PostgresConfig::migrate) is false.
-    ///
-    /// The store belongs to the runtime that it is opened on.
-    ///
-    /// # Errors
-    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for a configuration that cannot work, a server that fails what `sslmode`
-    /// asks, or demands fewer standbys than [`acks`](PostgresConfig::acks), a role that lacks rights or is under row-level
-    /// security, and, without `migrate`, a schema that is missing or
-    /// older; [`Incompatible`](ErrorKind::Incompatible) for a schema of a later version, or with tables that are not the
-    /// store's;
-    /// [`Unavailable`](ErrorKind::Unavailable) when no server that takes writes can be reached.
-    pub async fn open(config: PostgresConfig) -> Result<Self> {
-        config.check()?;
-        let connector = Connector::new(&config);
-        let ownership = prepare(&connector, &config).await?;
-        let lanes = || Lanes {
-            link: Arc::new(Link::new(connector.clone())),
-            aside: Arc::new(Link::new(connector.clone())),
-            call_timeout: config.call_timeout,
-            response_timeout: config.response_timeout,
-        };
-        // What holders send does not wait behind the locks of others.
-        let (locks, holders) = (lanes(), lanes());
-        for link in [&locks.link, &holders.link] {
-            link.connection().await.map_err(unavailable)?;
-        }
-        let (first, others) = ([&locks.link, &holders.link], [&locks.aside, &holders.aside]);
-        let watcher = Watcher::start(first, others, config.response_timeout).await;
-        let schema = &schema::quoted(&config.schema);
-        let inner = Arc::new(Inner {
-            clock: Arc::new(SystemClock),
-            alone: Arc::new(Alone::new(Arc::clone(&locks.link), schema, config.call_timeout)),
-            locks: Queue::start(locks.clone(), schema),
-            reads: Queue::start(locks.clone(), schema),
-            waits: Queue::start(locks, schema),
-            completions: Queue::start(holders.clone(), schema),
-            renewals: Queue::start(holders.clone(), schema),
-            releases: Queue::start(holders, schema),
-            listener: Listener::new(connector.clone()),
-            ownership,
-            watcher,
-            config,
-        });
-        if inner.config.sweep {
-            tokio::spawn(sweep::run(Arc::downgrade(&inner.alone), inner.config.sweep_interval));
-        }
-        Ok(Self(inner))
-    }
-
     pub(crate) fn config(&self) -> &PostgresConfig {
         &self.0.config
     }
@@ -110,29 +59,6 @@ impl PostgresStore {
     pub(crate) fn checked(&self, call: &Call) -> Result<Sent> {
         call.check(self.0.config.max_outcome)?;
         Ok(Sent::now(&self.0.clock))
-    }
-}
-
-/// Creates the schema where that is asked for, and refuses one that this code does not work with.
-async fn prepare(connector: &Connector, config: &PostgresConfig) -> Result<Ownership> {
-    let Opened { mut client, session, ownership, .. } =
-        connector.connect(|_| {}).await.map_err(unavailable)?;
-    if let Some(lack) = session.lack() {
-        return Err(Error::new(ErrorKind::InvalidConfig, Operation::Open, lack.message));
-    }
-    if config.migrate {
-        schema::migrate(&mut client, &config.schema).await?;
-    }
-    schema::check(&client, &config.schema).await?;
-    Ok(ownership)
-}
-
-fn unavailable(failure: Failure) -> Error {
-    match failure.then {
-        Then::Refuse(_) => failure.error(Operation::Open),
-        Then::Resend | Then::SetAside | Then::Reconnect => {
-            Error::new(ErrorKind::Unavailable, Operation::Open, failure.message)
-        }
     }
 }
 
@@ -193,7 +119,7 @@ impl Store for PostgresStore {
 
     async fn settled(&self, key: &Key, timeout: Duration) -> Result<bool> {
         let begun = Instant::now();
-        // Behind a pooler nobody listens.
+        // Behind a pooler, and on a pool, nobody listens.
         if self.0.ownership == Ownership::Own {
             self.0.listener.start();
             // A hint: where it cannot be noted, the look tells why, or the waiter looks every now and then.
@@ -224,8 +150,8 @@ impl Store for PostgresStore {
         if watcher.is_durable() {
             capabilities = capabilities.with_durable();
         }
-        // With `acks` nothing is acknowledged that no standby has, whatever the settings are by now.
-        if config.acks > 0 || watcher.is_replicated() {
+        // What is not heard is not promised. With `acks` nothing is acknowledged that no standby has, whatever the settings are by now.
+        if config.acks > 0 || (self.0.hears && watcher.is_replicated()) {
             capabilities = capabilities.with_replicated();
         }
         capabilities

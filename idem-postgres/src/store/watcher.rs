@@ -21,11 +21,11 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// Watches the sessions of `links` until this value is dropped. The first ones are kept open. Each look may take
-    /// `limit`.
-    pub(crate) async fn start(first: [&Arc<Link>; 2], others: [&Arc<Link>; 2], limit: Duration) -> Arc<Self> {
-        let [first, others] = [first, others].map(|links| links.map(Arc::downgrade));
-        let sessions = Sessions { first, others, limit };
+    /// Watches the sessions of these links until this value is dropped. Those of the first ones are kept open, the others are
+    /// looked at while they are. Each look may take `limit`.
+    pub(crate) async fn start((first, others): (&[&Arc<Link>], &[&Arc<Link>]), limit: Duration) -> Arc<Self> {
+        let weak = |links: &[&Arc<Link>]| links.iter().map(|link| Arc::downgrade(link)).collect();
+        let sessions = Sessions { first: weak(first), others: weak(others), limit };
         // What nobody tells is not promised.
         let watcher = Arc::new(Self { durable: AtomicBool::new(false), replicated: AtomicBool::new(false) });
         watcher.note(&sessions.look().await);
@@ -67,8 +67,8 @@ fn warn_of_loss() {
 
 /// The links of a store.
 struct Sessions {
-    first: [Weak<Link>; 2],
-    others: [Weak<Link>; 2],
+    first: Vec<Weak<Link>>,
+    others: Vec<Weak<Link>>,
     limit: Duration,
 }
 
@@ -100,7 +100,7 @@ async fn look(link: Weak<Link>, opens: bool, limit: Duration) -> Option<Settings
     } else {
         link.opened()?
     };
-    match timeout(limit, Settings::of(&connection)).await {
+    match timeout(limit, connection.settings()).await {
         Ok(Ok(settings)) => Some(settings),
         Ok(Err(failure)) => {
             tracing::debug!(failure = failure.message, "a session does not tell its settings");

@@ -99,7 +99,7 @@ impl PostgresStore {
             Ok(Err(refusal)) => return Err(completion.refused_by(&refusal)),
             Ok(Ok(row)) => row,
         };
-        let nested = row.flag("nested");
+        let nested = row.get("nested");
         let nested = nested.map_err(|failure| NotCompleted::Failed(failure.error(Operation::Complete)))?;
         Ok((completion.executed(), nested))
     }

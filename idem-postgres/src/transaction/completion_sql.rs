@@ -7,9 +7,9 @@ use idem_core::{Effect, LostReason, Owner};
 
 use super::not_completed::NotCompleted;
 use super::provisional::Provisional;
-use super::refusal::{Refusal, lost_reason};
-use super::statement::Parameter;
+use super::refusal::lost_reason;
 use crate::batch::micros;
+use crate::sql::{Parameter, Refusal};
 
 /// A completion as one statement with six parameters, for a transaction of any library.
 ///

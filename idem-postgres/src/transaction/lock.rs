@@ -7,9 +7,10 @@ use tokio::time::timeout;
 
 use super::drivers::Transaction;
 use super::refusal::unanswered;
-use super::statement::{Parameter, Statement};
+use super::statement::Statement;
 use crate::batch::{Found, Lock, micros};
 use crate::schema::quoted;
+use crate::sql::Parameter;
 use crate::store::PostgresStore;
 
 impl PostgresStore {

@@ -6,15 +6,7 @@ use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, LostReason};
 
 use crate::error::{Then, then};
-
-/// What came instead of an answer. Without `state` the server said nothing, and the statement may have been carried out.
-#[derive(Debug)]
-pub struct Refusal {
-    /// The server's SQLSTATE; none where the server did not answer.
-    pub(super) state: Option<String>,
-    pub(super) message: String,
-    pub(super) detail: Option<String>,
-}
+use crate::sql::Refusal;
 
 /// What the server says to those who are in no transaction.
 pub(super) const NO_TRANSACTION: &str = "25P01";
@@ -24,10 +16,6 @@ const LEASE_LOST: &str = "ID001";
 const SNAPSHOT_TOO_OLD: &str = "ID002";
 
 impl Refusal {
-    pub(super) fn without_answer(message: String) -> Self {
-        Self { state: None, message, detail: None }
-    }
-
     /// Why the lease is lost, if that is what the server says.
     pub(super) fn lost(&self) -> Option<LostReason> {
         if self.state.as_deref() == Some(LEASE_LOST) { lost_reason(self.detail.as_deref()?) } else { None }

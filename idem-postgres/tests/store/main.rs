@@ -11,6 +11,8 @@ mod one_key;
 mod one_key_model;
 mod opening;
 mod poolers;
+#[cfg(all(feature = "deadpool-postgres", feature = "sqlx"))]
+mod pools;
 mod prepared;
 mod standbys;
 mod support;

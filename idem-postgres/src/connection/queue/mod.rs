@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use self::aside::Aside;
 use self::entry::Entry;
 use self::sender::Sender;
-use super::link::Link;
+use super::Link;
 use crate::batch::Batch;
 
 /// Calls that wait; those that come later wait for room.

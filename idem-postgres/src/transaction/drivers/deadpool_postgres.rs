@@ -3,8 +3,8 @@
 use deadpool_postgres::Transaction;
 
 use super::sealed::{Committing, Running};
-use crate::transaction::refusal::Refusal;
-use crate::transaction::statement::{Row, Statement};
+use crate::sql::{Refusal, Row};
+use crate::transaction::statement::Statement;
 
 impl Running for Transaction<'_> {
     async fn run(&mut self, statement: Statement<'_>) -> Result<Row, Refusal> {

@@ -28,8 +28,8 @@ pub trait Commit: Transaction + Committing {}
 impl<T: Committing> Commit for T {}
 
 pub(super) mod sealed {
-    use crate::transaction::refusal::Refusal;
-    use crate::transaction::statement::{Row, Statement};
+    use crate::sql::{Refusal, Row};
+    use crate::transaction::statement::Statement;
 
     /// Nobody else implements it.
     #[diagnostic::on_unimplemented(

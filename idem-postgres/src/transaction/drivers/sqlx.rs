@@ -1,13 +1,11 @@
 //! Transactions of sqlx.
 
-use std::sync::Arc;
-
-use sqlx::postgres::PgDatabaseError;
-use sqlx::{AssertSqlSafe, Connection as _, Error, PgConnection, Postgres, Transaction};
+use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 
 use super::sealed::{Committing, Running};
-use crate::transaction::refusal::{NO_TRANSACTION, Refusal};
-use crate::transaction::statement::{Parameter, Row, Statement};
+use crate::sql::{Refusal, Row, of_sqlx};
+use crate::transaction::refusal::NO_TRANSACTION;
+use crate::transaction::statement::Statement;
 
 impl Running for PgConnection {
     async fn run(&mut self, statement: Statement<'_>) -> Result<Row, Refusal> {
@@ -18,16 +16,13 @@ impl Running for PgConnection {
                 state: Some(NO_TRANSACTION.to_owned()),
                 message: message.to_owned(),
                 detail: None,
+                routine: None,
             });
         }
-        // Nothing of a user is in it: the schema's name was checked.
-        let mut query = sqlx::query(AssertSqlSafe(Arc::<str>::from(statement.sql)));
-        for parameter in statement.parameters {
-            query = match *parameter {
-                Parameter::Bytes(bytes) => query.bind(bytes),
-                Parameter::Number(number) => query.bind(number),
-            };
-        }
+        // sqlx names what it prepares also where it is to keep nothing, and then never forgets it: behind a pooler, in a
+        // session that another client gets next. A connection that has kept something keeps this, too.
+        let keeps = self.cached_statements_size() > 0;
+        let query = of_sqlx::bound(statement.sql, statement.parameters).persistent(keeps);
         Ok(Row::Sqlx(query.fetch_one(self).await?))
     }
 }
@@ -46,20 +41,5 @@ impl Committing for Transaction<'_, Postgres> {
 
     async fn rollback(self) -> Result<(), Refusal> {
         Ok(Transaction::rollback(self).await?)
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        let Error::Database(refused) = &error else {
-            return Self::without_answer(error.to_string());
-        };
-        Self {
-            state: refused.code().map(Into::into),
-            message: refused.message().to_owned(),
-            detail: refused
-                .try_downcast_ref::<PgDatabaseError>()
-                .and_then(|refused| refused.detail().map(str::to_owned)),
-        }
     }
 }
