@@ -34,7 +34,7 @@ impl Prepared {
         let statement = cell.get_or_try_init(prepare).await?;
         let values: Vec<_> = parameters.iter().map(|parameter| parameter.typed().0).collect();
         let rows = client.query(statement, &values).await?;
-        Ok(rows.into_iter().map(Row::TokioPostgres).collect())
+        Ok(rows.into_iter().map(Row::from).collect())
     }
 
     fn cell(&self, text: &str) -> Arc<OnceCell<Statement>> {

@@ -26,7 +26,7 @@ pub(crate) async fn rows(
     connection: &mut PgConnection,
 ) -> Result<Vec<Row>, Refusal> {
     let rows = query.fetch_all(connection).await?;
-    Ok(rows.into_iter().map(Row::Sqlx).collect())
+    Ok(rows.into_iter().map(Row::from).collect())
 }
 
 pub(crate) fn bound<'p>(sql: &str, parameters: &'p [Parameter<'p>]) -> Query<'p, Postgres, PgArguments> {

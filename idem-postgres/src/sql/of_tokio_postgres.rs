@@ -40,7 +40,7 @@ pub(crate) async fn rows(
 ) -> Result<Vec<Row>, Refusal> {
     let parameters: Vec<_> = parameters.iter().map(Parameter::typed).collect();
     let rows = client.query_typed(sql, &parameters).await?;
-    Ok(rows.into_iter().map(Row::TokioPostgres).collect())
+    Ok(rows.into_iter().map(Row::from).collect())
 }
 
 impl From<Error> for Refusal {

@@ -4,12 +4,28 @@ use std::fmt::Display;
 
 use crate::error::Failure;
 
-/// A row, as the library has it.
+/// A row, whichever library it is of.
 #[derive(Debug)]
-pub enum Row {
+pub struct Row(Library);
+
+#[derive(Debug)]
+enum Library {
     TokioPostgres(tokio_postgres::Row),
     #[cfg(feature = "sqlx")]
     Sqlx(sqlx::postgres::PgRow),
+}
+
+impl From<tokio_postgres::Row> for Row {
+    fn from(row: tokio_postgres::Row) -> Self {
+        Self(Library::TokioPostgres(row))
+    }
+}
+
+#[cfg(feature = "sqlx")]
+impl From<sqlx::postgres::PgRow> for Row {
+    fn from(row: sqlx::postgres::PgRow) -> Self {
+        Self(Library::Sqlx(row))
+    }
 }
 
 impl Row {
@@ -18,10 +34,10 @@ impl Row {
     /// # Errors
     /// There is no such column, or it has another type.
     pub(crate) fn get<'r, T: Value<'r>>(&'r self, column: impl Column) -> Result<T, Failure> {
-        match self {
-            Self::TokioPostgres(row) => row.try_get(column).map_err(|error| odd(&error)),
+        match &self.0 {
+            Library::TokioPostgres(row) => row.try_get(column).map_err(|error| odd(&error)),
             #[cfg(feature = "sqlx")]
-            Self::Sqlx(row) => sqlx::Row::try_get(row, column).map_err(|error| odd(&error)),
+            Library::Sqlx(row) => sqlx::Row::try_get(row, column).map_err(|error| odd(&error)),
         }
     }
 }

@@ -23,7 +23,7 @@ impl Running for PgConnection {
         // session that another client gets next. A connection that has kept something keeps this, too.
         let keeps = self.cached_statements_size() > 0;
         let query = of_sqlx::bound(statement.sql, statement.parameters).persistent(keeps);
-        Ok(Row::Sqlx(query.fetch_one(self).await?))
+        Ok(Row::from(query.fetch_one(self).await?))
     }
 }
 

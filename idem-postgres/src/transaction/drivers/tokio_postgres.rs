@@ -9,7 +9,7 @@ use crate::transaction::statement::Statement;
 impl Running for Transaction<'_> {
     async fn run(&mut self, statement: Statement<'_>) -> Result<Row, Refusal> {
         let parameters: Vec<_> = statement.parameters.iter().map(Parameter::typed).collect();
-        Ok(Row::TokioPostgres(self.query_typed_one(statement.sql, &parameters).await?))
+        Ok(Row::from(self.query_typed_one(statement.sql, &parameters).await?))
     }
 }
 
