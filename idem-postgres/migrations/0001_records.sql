@@ -9,8 +9,8 @@ CREATE TABLE idem.records (
     attempt bigint NOT NULL,
     -- When the record is gone: its lease and its retention are over.
     expires_at bigint NOT NULL,
-    -- When the sweeper looks at the record: at `expires_at` or earlier. A completion leaves it as it is where it can, so that
-    -- it changes no index.
+    -- When the sweeper looks at the record: at `expires_at` or earlier. A completion leaves it as it is where it can, so
+    -- that it changes no index.
     sweep_at bigint NOT NULL,
     -- Of a locked record: when its lease ends, and how long the record outlasts it.
     lease_until bigint,

@@ -94,8 +94,8 @@ $$;
 
 -- As `complete`, of one key: without arrays it takes half the time. Null: ask again.
 --
--- `p_in_transaction`: in a transaction of the application. It waits for whoever holds the row lock, and fails the transaction
--- where the lease is lost. Its answer is 1, or 7 in a subtransaction: behind a savepoint, whose release is not the commit of
+-- `p_in_transaction`: in a transaction of the application. It waits for whoever holds the row lock, and fails the
+-- transaction where the lease is lost. Its answer is 1, or 7 in a subtransaction: behind a savepoint, whose release is not the commit of
 -- the whole transaction.
 CREATE FUNCTION idem.complete_one(
     p_key bytea, p_fingerprint bytea, p_sequence bigint, p_owner bytea, p_retention bigint, p_body bytea,
@@ -123,7 +123,8 @@ BEGIN
             retention = NULL,
             step = NULL,
             body = p_body
-            -- `waited` stays as it was, unlike in `complete`, since it is returned. On a completed record nobody reads it.
+            -- Unlike in `complete`, `waited` stays as it was, since it is returned. Of a completed record it costs `remove` a
+            -- needless notification at most.
         WHERE r.key = p_key AND r.state = 1 AND r.sequence = p_sequence AND r.owner = p_owner
             AND r.fingerprint = p_fingerprint AND r.expires_at > v_now
         -- A row that is written behind a savepoint has the number of its subtransaction as `xmin`.

@@ -33,7 +33,8 @@ BEGIN
 END
 $$;
 
--- Removes a record, with `p_force` also one whose lease is live. Waits for whoever holds the row lock, and fails after 500 ms.
+-- Removes a record, with `p_force` also one whose lease is live. Waits for whoever holds the row lock, and fails after
+-- 500 ms.
 CREATE FUNCTION idem.remove(p_key bytea, p_force boolean) RETURNS boolean LANGUAGE plpgsql
 SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$

@@ -9,11 +9,11 @@
 //! without `acks`, which adds a statement behind each commit.
 //!
 //! `payment` is a payment in a transaction of the application that also completes its key, beside a payment in a
-//! transaction that also writes a row of keys of the application's own. `in_hand` is what callers of other keys notice of a
-//! transaction that stays open with a key in hand.
+//! transaction that also writes a row of keys of the application's own. `open_transaction` is what callers of other keys notice
+//! of a transaction that stays open and has completed or locked a key.
 
 mod bare;
-mod in_hand;
+mod open_transaction;
 mod payment;
 mod standby;
 
@@ -43,7 +43,7 @@ async fn bench(session: &mut Session) -> Result<()> {
     let postgres = Postgres { node: server.node(), schema: "idem".to_owned(), acks: 0 };
     let mut figures = figures(&session.measure("postgres", &postgres, &session.plan).await?);
     figures.extend(payment::measure(&postgres, session).await?);
-    figures.extend(in_hand::measure(&postgres, session).await?);
+    figures.extend(open_transaction::measure(&postgres, session).await?);
     drop(server);
     figures.extend(standby::measure(session).await?);
     session.must_hold("postgres", figures)

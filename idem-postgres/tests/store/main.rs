@@ -5,13 +5,13 @@ mod acks;
 mod addresses;
 mod failover;
 mod fence;
-mod in_hand;
 mod lost_connections;
 mod one_key;
 mod one_key_model;
 mod opening;
 mod poolers;
 mod prepared;
+mod row_locks;
 mod standbys;
 mod support;
 #[cfg(feature = "tls")]
