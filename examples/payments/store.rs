@@ -41,7 +41,8 @@ pub(crate) async fn open(uri: &str) -> Result<(Arc<dyn Store>, Box<dyn Books>)> 
             "here it is postgres://user@host:port/database, without options: the books share it".into()
         );
     }
-    // sqlx does not verify the server, as the store does unless it is on this machine: not for a network of others.
+    // Without `sslmode` sqlx does not verify the server's certificate, as the store does for a server elsewhere. So the demo
+    // is not for a network that others are in.
     let pool = PgPoolOptions::new().max_connections(16).connect(uri).await?;
     let books = PostgresBooks::open(postgres.clone(), pool).await?;
     Ok((store, Box::new(books)))

@@ -44,7 +44,7 @@ async fn each_payment_is_booked_once_while_connections_end_too() {
 const END: &str = r"SELECT application_name, pg_terminate_backend(pid) FROM (
         SELECT pid, application_name FROM pg_stat_activity
         WHERE application_name = 'ledger desk'
-            OR application_name = 'idem' AND query ~ '^SELECT \* FROM \S+\.(lock|get|renew|complete|release)\('
+            OR application_name = 'idem' AND query ~ '^SELECT .*\.(lock|lock_one|get|renew|complete|complete_one|release)\('
         ORDER BY random() LIMIT 2
     ) AS several";
 

@@ -9,7 +9,8 @@ CREATE TABLE idem.records (
     attempt bigint NOT NULL,
     -- When the record is gone: its lease and its retention are over.
     expires_at bigint NOT NULL,
-    -- When to look whether it is: then or earlier. A completion leaves it as it is, so that it changes no index.
+    -- When the sweeper looks at the record: at `expires_at` or earlier. A completion leaves it as it is where it can, so
+    -- that it changes no index.
     sweep_at bigint NOT NULL,
     -- Of a locked record: when its lease ends, and how long the record outlasts it.
     lease_until bigint,
@@ -65,7 +66,8 @@ BEGIN
 END
 $$;
 
--- Sets the store's clock to `p_now`, unless it is later, and says what it is. Called by those that write, before they do.
+-- Moves the store's clock on to `p_now`, unless it is later already, and gives its time. Called by those that write, before
+-- they do.
 CREATE FUNCTION idem.advance_clock(p_now bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
     RETURN setval('idem.clock', greatest(p_now, pg_sequence_last_value('idem.clock')));
@@ -76,10 +78,10 @@ $$;
 -- that give out sequences, before they do.
 CREATE FUNCTION idem.advance_fence(p_now bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    -- A number is taken since that takes less time than a look at the last one.
+    -- Taking a number costs less time than reading the last one.
     IF nextval('idem.fence') < p_now - 1000000 AND idem.try_lock('idem.fence') THEN
-        -- Whoever had the lock before may have moved it. And others take numbers meanwhile, which must not be given out
-        -- again: they cannot take a million.
+        -- Whoever had the lock before may have moved it. Others take numbers between this reading and the move, and those
+        -- must not be given out again. They cannot take a million, so a fence that lags by so much is moved past them.
         PERFORM setval('idem.fence', p_now) FROM idem.fence WHERE last_value < p_now - 1000000;
     END IF;
 END

@@ -1,7 +1,7 @@
 -- Why a holder's call could not be carried out, for those that `p_answered` does not name.
 --
 -- answer: 1 applied, 2 superseded, 3 completed, 4 released, 5 gone, 6 damaged: the fingerprint is not what the holder
--- locked. No row: another session has the record in hand.
+-- locked. No row: another transaction holds the row lock.
 CREATE FUNCTION idem.why_lost(
     p_keys bytea[], p_fingerprints bytea[], p_sequences bigint[], p_owners bytea[], p_answered bytea[], p_now bigint,
     p_completed smallint
@@ -94,9 +94,9 @@ $$;
 
 -- As `complete`, of one key: without arrays it takes half the time. Null: ask again.
 --
--- `p_in_transaction`: in a transaction of the application. It waits for whoever has the record in hand, and fails the
--- transaction where the lease is lost. Then the answer is 1, or 7 where the work was done behind a savepoint, so that a commit
--- may not be the whole transaction's.
+-- `p_in_transaction`: in a transaction of the application. It waits for whoever holds the row lock, and fails the
+-- transaction where the lease is lost. Its answer is 1, or 7 in a subtransaction: behind a savepoint, whose release is not the commit of
+-- the whole transaction.
 CREATE FUNCTION idem.complete_one(
     p_key bytea, p_fingerprint bytea, p_sequence bigint, p_owner bytea, p_retention bigint, p_body bytea,
     p_in_transaction boolean DEFAULT false
@@ -123,9 +123,11 @@ BEGIN
             retention = NULL,
             step = NULL,
             body = p_body
+            -- Unlike in `complete`, `waited` stays as it was, since it is returned. Of a completed record it costs `remove` a
+            -- needless notification at most.
         WHERE r.key = p_key AND r.state = 1 AND r.sequence = p_sequence AND r.owner = p_owner
             AND r.fingerprint = p_fingerprint AND r.expires_at > v_now
-        -- A row that is written behind a savepoint bears the number of the savepoint's transaction.
+        -- A row that is written behind a savepoint has the number of its subtransaction as `xmin`.
         RETURNING CASE WHEN r.xmin <> pg_current_xact_id()::xid THEN 7 ELSE 1 END, r.waited INTO v_answer, v_waited;
     END IF;
     IF FOUND THEN

@@ -33,16 +33,17 @@ BEGIN
 END
 $$;
 
--- Removes a record, with `p_force` also one whose lease is live. Null: another session has the record in hand.
+-- Removes a record, with `p_force` also one whose lease is live. Waits for whoever holds the row lock, and fails after
+-- 500 ms.
 CREATE FUNCTION idem.remove(p_key bytea, p_force boolean) RETURNS boolean LANGUAGE plpgsql
 SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 DECLARE
+    -- Also where there is nothing to remove: standbys may not have an earlier removal, and a commit that writes something
+    -- waits until they have.
     v_now bigint := idem.advance_clock(idem.now_us());
     v_waited boolean;
 BEGIN
-    -- Also where there is nothing to remove: standbys may not have an earlier removal, and a commit that writes something
-    -- waits until they have.
     DELETE FROM idem.records AS r WHERE r.key = p_key AND r.expires_at > v_now
         AND (p_force OR r.state <> 1 OR r.lease_until <= v_now)
     RETURNING r.waited INTO v_waited;
@@ -56,8 +57,7 @@ BEGIN
 END
 $$;
 
--- Removes at most `p_budget` expired records, and says whether there are more. Records that somebody has in hand are
--- passed over.
+-- Removes at most `p_budget` expired records, and says whether there are more. Records whose row is locked are passed over.
 CREATE FUNCTION idem.expire(p_budget bigint) RETURNS TABLE (removed bigint, more boolean) LANGUAGE plpgsql
 SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
@@ -81,7 +81,7 @@ BEGIN
 END
 $$;
 
--- As `expire`, unless another session does it at this moment: for those who sweep every now and then.
+-- As `expire`, unless another session sweeps at this moment: for the sweepers of many processes.
 CREATE FUNCTION idem.sweep(p_budget bigint) RETURNS TABLE (removed bigint, more boolean) LANGUAGE plpgsql AS $$
 BEGIN
     IF idem.try_lock('idem.records') THEN

@@ -1,7 +1,7 @@
--- Calls in a transaction of the application.
+-- Calls in a transaction of the application; its completions are by `complete_one`.
 --
--- They wait for whoever has the record in hand, since the answer is needed now. A call that has no answer raises an error,
--- so that nothing of the transaction is committed.
+-- They wait for whoever holds the row lock, since the answer is needed now. A call that has no answer raises an error, so
+-- that nothing of the transaction is committed.
 
 -- Fails a transaction in which a key could not be completed, for the reason `p_answer`; null: it is not known.
 --
@@ -54,7 +54,7 @@ BEGIN
         IF FOUND THEN
             RETURN;
         END IF;
-        -- Another transaction has changed the record, or still has it in hand.
+        -- Another transaction has changed the record, or still holds its row lock.
         PERFORM FROM idem.records AS r WHERE r.key = p_key FOR NO KEY UPDATE;
     END LOOP;
     RAISE EXCEPTION USING

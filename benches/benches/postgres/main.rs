@@ -9,12 +9,12 @@
 //! without `acks`, which adds a statement behind each commit.
 //!
 //! `payment` is a payment in a transaction of the application that also completes its key, beside a payment in a
-//! transaction that also writes a row of keys of the application's own. `in_hand` is what callers of other keys notice of a
-//! transaction that stays open with a key in hand. `pools` is the store on an application's pool beside the same store with
-//! connections of its own.
+//! transaction that also writes a row of keys of the application's own. `open_transaction` is what callers of other keys notice
+//! of a transaction that stays open and has completed or locked a key. `pools` is the store on an application's pool beside the
+//! same store with connections of its own.
 
 mod bare;
-mod in_hand;
+mod open_transaction;
 mod payment;
 mod pools;
 mod standby;
@@ -45,7 +45,7 @@ async fn bench(session: &mut Session) -> Result<()> {
     let postgres = Postgres { node: server.node(), schema: "idem".to_owned(), acks: 0 };
     let mut figures = figures(&session.measure("postgres", &postgres, &session.plan).await?);
     figures.extend(payment::measure(&postgres, session).await?);
-    figures.extend(in_hand::measure(&postgres, session).await?);
+    figures.extend(open_transaction::measure(&postgres, session).await?);
     figures.extend(pools::measure(&postgres, session).await?);
     drop(server);
     figures.extend(standby::measure(session).await?);

@@ -13,6 +13,17 @@ pub(crate) const DEFAULT_PORT: u16 = 5432;
 
 /// A server's host and port: `db.internal`, `10.0.0.1:5433`, `[::1]:5432`, or the folder of its Unix socket,
 /// `/run/postgresql`.
+///
+/// To parse any other text is [`InvalidConfig`](idem_core::ErrorKind::InvalidConfig). The error does not show the text.
+///
+/// ```
+/// use idem_postgres::Address;
+///
+/// let server: Address = "db.internal:5433".parse()?;
+/// assert_eq!((&*server.host, server.port), ("db.internal", 5433));
+/// assert!("/run/postgresql".parse::<Address>()?.is_socket());
+/// # Ok::<(), idem_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// A name, an IP address, or the folder of a Unix socket, which begins with `/`.

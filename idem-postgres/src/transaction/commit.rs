@@ -26,8 +26,8 @@ impl PostgresStore {
     ///
     /// # Errors
     /// [`Timeout`](ErrorKind::Timeout) and [`Unavailable`](ErrorKind::Unavailable): the commit has no answer, the store
-    /// was asked, and it is still unknown whether the transaction is committed. Never run the work again then: ask again
-    /// with the same key.
+    /// was asked, and it is still unknown whether the transaction is committed; or, with `acks`, it is unknown whether the
+    /// standbys have it. Never run the work again then: ask again with the same key.
     ///
     /// # Cancel safety
     /// Dropped before the commit was sent, the transaction is rolled back; later, it is committed or rolled back.

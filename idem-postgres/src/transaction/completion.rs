@@ -21,8 +21,8 @@ impl PostgresStore {
     /// together, or neither. This is the one case in which *exactly once* is exact.
     ///
     /// The transaction is one on the store's database; see [`Transaction`] for the libraries. The outcome is kept for the
-    /// retention of the lease's claim, counted from this call. Call it last, since
-    /// the record's row is locked from here on until the transaction ends. [`complete_and_commit`](Self::complete_and_commit) also commits.
+    /// retention of the lease's claim, counted from this call. Call it last, since the record's row is locked from here on
+    /// until the transaction ends. [`complete_and_commit`](Self::complete_and_commit) also commits.
     ///
     /// # Contract
     /// Nothing is completed until the transaction is committed; see [`Provisional`]. A lease that is lost makes the
@@ -46,8 +46,9 @@ impl PostgresStore {
     /// [`NotCompleted`]: nothing is completed, and the transaction must be rolled back. Among what
     /// [`Failed`](NotCompleted::Failed) holds are [`InvalidConfig`](ErrorKind::InvalidConfig) on another database or without
     /// the rights, [`InvalidArgument`](ErrorKind::InvalidArgument) outside a transaction or in one that has failed or only
-    /// reads, and [`TooLarge`](ErrorKind::TooLarge). Another transaction that has the record in hand is waited for, for 2 s
-    /// ([`Unavailable`](ErrorKind::Unavailable)), and any answer for `call_timeout` ([`Timeout`](ErrorKind::Timeout)).
+    /// reads, and [`TooLarge`](ErrorKind::TooLarge). Where another transaction holds a lock on the record's row, it is waited
+    /// for, for 2 s ([`Unavailable`](ErrorKind::Unavailable)); and any answer for `call_timeout`
+    /// ([`Timeout`](ErrorKind::Timeout)).
     ///
     /// # Cancel safety
     /// As safe as the library's own calls. Roll the transaction back.
@@ -77,7 +78,7 @@ impl PostgresStore {
         self.run_completion(transaction, lease, outcome).await.map(|(provisional, _)| provisional)
     }
 
-    /// Also says whether it was done behind a savepoint.
+    /// Also says whether the transaction is a savepoint in another one.
     pub(super) async fn run_completion<T: Transaction>(
         &self,
         transaction: &mut T,
@@ -111,7 +112,7 @@ impl PostgresStore {
     }
 
     /// [`complete_in`](Self::complete_in) as SQL and its parameters, for an application whose transaction is of a library
-    /// that is not one of [`Transaction`]'s.
+    /// that is not one of [`Transaction`]'s. [`CompletionSql`] shows how to send it.
     ///
     /// # Errors
     /// [`TooLarge`](idem_core::ErrorKind::TooLarge) for an outcome above

@@ -14,9 +14,9 @@ use crate::sql::{Parameter, Refusal};
 /// A completion as one statement with six parameters, for a transaction of any library.
 ///
 /// Send it in the transaction, then call [`executed`](Self::executed), or [`refused`](Self::refused) with what the
-/// server's error says. A lost lease fails the transaction here too. What [`complete_in`](crate::PostgresStore::complete_in) has and this has not:
-/// a time limit, and the check that the transaction's database is the store's. On another database with such a schema the
-/// lease counts as gone.
+/// server's error says. A lost lease fails the transaction here too. Unlike
+/// [`complete_in`](crate::PostgresStore::complete_in) it has no time limit, and does not check that the transaction's
+/// database is the store's: on another database with such a schema the lease counts as gone.
 ///
 /// ```
 /// use diesel::sql_types::{BigInt, Binary};

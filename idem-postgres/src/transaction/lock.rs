@@ -36,6 +36,37 @@ impl PostgresStore {
     ///
     /// # Cancel safety
     /// As safe as the library's own calls. Roll the transaction back.
+    ///
+    /// # Example
+    /// ```
+    /// use idem_core::{Claim, Fingerprint, Key, LockAnswer, Outcome, Transacted};
+    /// use idem_postgres::PostgresStore;
+    /// use tokio_postgres::Client;
+    ///
+    /// type Failure = Box<dyn std::error::Error>;
+    ///
+    /// async fn pay(
+    ///     store: &PostgresStore,
+    ///     client: &mut Client,
+    ///     key: &Key,
+    ///     request: &Fingerprint,
+    ///     claim: &Claim,
+    /// ) -> Result<Outcome, Failure> {
+    ///     let mut transaction = client.transaction().await?;
+    ///     let lease = match store.lock_in(&mut transaction, key, request, claim).await? {
+    ///         LockAnswer::Acquired(lease) => lease,
+    ///         // Dropped, the transaction is rolled back.
+    ///         LockAnswer::Completed(replay) => return Ok(replay.outcome),
+    ///         other => return Err(format!("not now: {other:?}").into()),
+    ///     };
+    ///     transaction.execute("INSERT INTO payments (cents) VALUES (1250)", &[]).await?;
+    ///     let paid = Outcome::Value("paid".into());
+    ///     match store.complete_and_commit(transaction, &lease, paid.clone()).await? {
+    ///         Transacted::Applied => Ok(paid),
+    ///         other => Err(format!("not paid: {other:?}").into()),
+    ///     }
+    /// }
+    /// ```
     pub async fn lock_in<T: Transaction>(
         &self,
         transaction: &mut T,

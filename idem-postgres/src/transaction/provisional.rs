@@ -14,7 +14,7 @@ use crate::store::PostgresStore;
 /// A key that is completed as soon as the transaction is committed, and not at all when it is rolled back.
 ///
 /// Until then nobody else sees it completed, and nobody can take over its lease: whoever tries waits for the
-/// transaction. After a commit behind a savepoint the same holds for the transaction around it.
+/// transaction. In a nested transaction, which is a savepoint, it becomes final by the commit of the outermost one.
 #[derive(Debug)]
 #[must_use = "the key is completed only once the transaction is committed; say so by `committed`"]
 pub struct Provisional {
@@ -40,8 +40,8 @@ impl Provisional {
 
     /// Asks the store how the transaction ended, after a commit whose answer was lost or an error.
     ///
-    /// While the transaction is open its row cannot be had, so an answer is final: `Applied`, the transaction is committed;
-    /// `RolledBack`, it is not, and the lease is still held; `Lost`, it is not, and the lease is lost, as that of
+    /// While the transaction is open its row is locked, and is waited for. So an answer is final: `Applied`, the transaction is
+    /// committed; `RolledBack`, it is not, and the lease is still held; `Lost`, it is not, and the lease is lost, as that of
     /// [`lock_in`](PostgresStore::lock_in) is with its transaction. A record that an operator
     /// [removes](idem_core::Store::remove) between the commit and this call counts as one that was never committed.
     ///
@@ -51,14 +51,30 @@ impl Provisional {
     /// the retention is over the record no longer tells, and nobody else does.
     ///
     /// # Cancel safety
-    /// Dropped, the transaction is as it was. Of one that also locked, a lock of 1 ms may be left, by which it was asked, and
-    /// its record for the retention.
+    /// Dropped, the transaction is as it was. Of one that also locked, a lock of 1 ms may be left, by which it was asked,
+    /// and its record for the retention.
+    ///
+    /// # Example
+    /// ```
+    /// use idem_core::Transacted;
+    /// use idem_postgres::Provisional;
+    /// use tokio_postgres::Transaction;
+    ///
+    /// /// Whether it is committed.
+    /// async fn commit(transaction: Transaction<'_>, completion: Provisional) -> idem_core::Result<bool> {
+    ///     if transaction.commit().await.is_ok() {
+    ///         completion.committed();
+    ///         return Ok(true);
+    ///     }
+    ///     Ok(completion.find_out().await? == Transacted::Applied)
+    /// }
+    /// ```
     pub async fn find_out(&self) -> Result<Transacted<()>> {
         self.ask().await.map_err(still_unknown)
     }
 
     async fn ask(&self) -> Result<Transacted<()>> {
-        // The shortest renewal: it changes next to nothing, and waits for the transaction, and for what its commit waits for.
+        // The shortest renewal: it changes next to nothing, and waits for the transaction and for what its commit waits for.
         match self.renew().await? {
             Effect::Applied => Ok(Transacted::RolledBack(())),
             Effect::Lost(LostReason::Completed) => Ok(self.applied()),
@@ -82,7 +98,7 @@ impl Provisional {
                 self.answered(Effect::Applied, true);
                 Ok(Transacted::Applied)
             }
-            Effect::Applied | Effect::Lost(_) => Err(forgotten()),
+            Effect::Applied | Effect::Lost(_) => Err(not_found()),
         }
     }
 
@@ -115,7 +131,7 @@ impl Provisional {
             // It was read, which waits for no standby.
             LockAnswer::Completed(replay) if replay.token == token => match self.renew().await? {
                 Effect::Lost(LostReason::Completed) => Ok(self.applied()),
-                Effect::Applied | Effect::Lost(_) => Err(forgotten()),
+                Effect::Applied | Effect::Lost(_) => Err(not_found()),
             },
             LockAnswer::Acquired(held) if held.token() == token => Ok(Transacted::RolledBack(())),
             LockAnswer::Acquired(vain) => {
@@ -155,8 +171,13 @@ fn still_unknown(error: Error) -> Error {
     Error::new(ErrorKind::Unavailable, Operation::Complete, message).with_source(error)
 }
 
+/// The completion was there before: another server may have taken over since, or an operator removed the record.
+fn not_found() -> Error {
+    let message = "the transaction was committed, and its completion is not found any more: whether it stands is unknown";
+    Error::new(ErrorKind::Unavailable, Operation::Complete, message)
+}
+
 fn forgotten() -> Error {
-    let message =
-        "the outcome is kept no longer, if the transaction was committed: whether it was is unknown";
+    let message = "the retention is over: if the transaction was committed, its outcome is forgotten, so whether it was is unknown";
     Error::new(ErrorKind::Unavailable, Operation::Complete, message)
 }

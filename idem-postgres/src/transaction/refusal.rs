@@ -44,7 +44,9 @@ impl Refusal {
         let what_to_do = match (state, kind) {
             ("42501", _) => ": the transaction's role needs the rights of the store's",
             ("25P02", _) => ": an earlier statement of the transaction has failed",
-            ("55P03", _) => ": another transaction has the key in hand; roll this one back, and run it again",
+            ("55P03", _) => {
+                ": another transaction has locked the key's row; roll this one back, and run it again"
+            }
             (_, ErrorKind::InvalidConfig) => ": is it a transaction on the store's database?",
             (_, ErrorKind::Unavailable) => ": roll the transaction back, and run it again",
             _ => "",

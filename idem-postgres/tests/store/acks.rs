@@ -68,13 +68,13 @@ async fn a_server_that_demands_fewer_standbys_is_refused() {
     config.acks = 2;
     let error = refused(&config).await;
     assert!(error.contains("synchronous_standby_names") && error.contains("ANY 2 (*)"), "{error}");
-    for (acks, commit) in [(1, "local"), (1, "off")] {
+    config.acks = 1;
+    for commit in ["local", "off"] {
         server
             .sql(&format!(
                 "SET synchronous_commit = local; ALTER ROLE postgres SET synchronous_commit = {commit}"
             ))
             .await;
-        config.acks = acks;
         let error = refused(&config).await;
         assert!(error.contains(&format!("synchronous_commit = {commit}")), "{error}");
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use idem_core::{Effect, ErrorKind, Store as _};
 use idem_postgres::{PostgresConfig, PostgresStore};
-use idem_servers::postgres::{Node, Pair, Server};
+use idem_servers::postgres::{Node, Pair};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::support::{RETENTION, claim, config_of, key, lock, open, value};
+use crate::support::{RETENTION, claim, config_of, end_sessions, key, lock, open, value};
 
 const LONGEST: Duration = Duration::from_mins(2);
 
@@ -77,12 +77,6 @@ async fn complete(store: &PostgresStore, name: &str) {
 async fn completed(server: Node, config: &PostgresConfig) -> usize {
     let rows = format!("SELECT count(*) FROM {}.records WHERE state = 3", config.schema);
     server.sql(&rows).await.parse().unwrap()
-}
-
-async fn end_sessions(server: &Server) {
-    server
-        .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'idem'")
-        .await;
 }
 
 #[tokio::test]

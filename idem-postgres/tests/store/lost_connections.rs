@@ -1,5 +1,6 @@
 //! Connections and servers that are lost at any moment: the same call, sent again, finds the truth.
 
+use std::fs::read_to_string;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,10 +8,10 @@ use std::time::Duration;
 use idem_core::{Effect, LockAnswer, Store as _};
 use idem_servers::postgres::Server;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::support::{
-    LEASE, RETENTION, claim, config, config_of, connect, fingerprint, key, lock, open, value,
+    LEASE, RETENTION, claim, config, config_of, connect, end_sessions, fingerprint, key, lock, open, value,
     wait_for_standby,
 };
 
@@ -123,4 +124,42 @@ async fn a_release_whose_answer_was_lost_is_not_told_that_somebody_else_released
     for released in releasing {
         assert_eq!(released.await.unwrap().unwrap(), Effect::Applied);
     }
+}
+
+/// A `statement_timeout` and an `idle_session_timeout`, which count for sessions from their login on.
+#[tokio::test]
+async fn limits_of_the_role_cost_only_more_attempts() {
+    let server = Server::lone().await;
+    let mut config = config_of(server.node());
+    let admin = connect(&config).await;
+    admin.batch_execute("CREATE ROLE app LOGIN SUPERUSER").await.unwrap();
+    (config.user, config.database) = ("app".to_owned(), Some("postgres".to_owned()));
+    config.call_timeout = Duration::from_mins(1);
+    let store = open(&config).await;
+    let lease = lock(&store, &key("order"), &claim()).await;
+    for limit in ["statement_timeout", "idle_session_timeout"] {
+        admin.batch_execute(&format!("ALTER ROLE app SET {limit} = '300ms'")).await.unwrap();
+    }
+    end_sessions(&server).await;
+    admin.batch_execute(&format!("BEGIN; LOCK TABLE {}.records", config.schema)).await.unwrap();
+    let completing = tokio::spawn({
+        let store = store.clone();
+        async move { store.complete(&lease, value("done"), RETENTION).await }
+    });
+    logged(&server, "canceling statement due to statement timeout").await;
+    admin.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(completing.await.unwrap().unwrap(), Effect::Applied);
+    logged(&server, "terminating connection due to idle-session timeout").await;
+    let replay = store.lock(&key("order"), &fingerprint(), &claim()).await.unwrap();
+    assert!(matches!(replay, LockAnswer::Completed(_)), "{replay:?}");
+}
+
+/// Until the server has logged this.
+async fn logged(server: &Server, text: &str) {
+    let wait = async {
+        while !read_to_string(server.folder().join("postgres.log")).unwrap().contains(text) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_mins(1), wait).await.unwrap();
 }

@@ -5,7 +5,6 @@ mod acks;
 mod addresses;
 mod failover;
 mod fence;
-mod in_hand;
 mod lost_connections;
 mod one_key;
 mod one_key_model;
@@ -14,6 +13,7 @@ mod poolers;
 #[cfg(all(feature = "deadpool-postgres", feature = "sqlx"))]
 mod pools;
 mod prepared;
+mod row_locks;
 mod standbys;
 mod support;
 #[cfg(feature = "tls")]

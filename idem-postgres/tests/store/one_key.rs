@@ -98,7 +98,7 @@ async fn each_caller_hears_of_damage() {
     }
 }
 
-/// The first is sent in vain while the record is in hand. The second waits behind it all the same.
+/// The first is sent in vain while another transaction holds the row lock. The second waits behind it all the same.
 #[tokio::test]
 async fn completions_are_carried_out_in_the_order_of_their_calls() {
     let config = config().await;

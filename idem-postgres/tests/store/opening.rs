@@ -1,5 +1,7 @@
 //! Opening a store: configuration, schema, rights.
 
+use std::fs::{read_dir, read_to_string};
+use std::path::Path;
 use std::time::Duration;
 
 use idem_core::{Effect, ErrorKind, Registry, Store as _};
@@ -7,7 +9,9 @@ use idem_postgres::{DRIVER, PostgresStore};
 use idem_servers::postgres::{Server, shared_lone};
 use tokio::task::JoinSet;
 
-use crate::support::{LEASE, RETENTION, claim, config, config_of, connect, key, lock, open, value};
+use crate::support::{
+    LEASE, RETENTION, claim, config, config_of, connect, grants, key, lock, open, sql_of_the_page, value,
+};
 
 #[tokio::test]
 async fn a_store_is_opened_by_its_uri() {
@@ -127,6 +131,25 @@ async fn a_schema_may_be_named_by_a_word_of_sql() {
     drop(open(&config).await);
 }
 
+/// As docs/postgres.md says, in a schema of another name.
+#[tokio::test]
+async fn a_schema_that_was_made_by_hand_is_used() {
+    let mut config = config().await;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut files: Vec<_> = read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let files: String = files.iter().map(|file| read_to_string(file).unwrap()).collect();
+    let sql = sql_of_the_page("CREATE SCHEMA ").replace("-- the files of migrations/", &files);
+    let schema = &config.schema;
+    let sql =
+        sql.replace("idem.", &format!("{schema}.")).replace("SCHEMA idem;", &format!("SCHEMA {schema};"));
+    connect(&config).await.batch_execute(&sql).await.unwrap();
+    config.migrate = false;
+    let store = open(&config).await;
+    let lease = lock(&store, &key("order"), &claim()).await;
+    assert_eq!(store.complete(&lease, value("done"), RETENTION).await.unwrap(), Effect::Applied);
+}
+
 #[tokio::test]
 async fn a_missing_schema_is_named_where_none_may_be_created() {
     let mut config = config().await;
@@ -149,21 +172,15 @@ async fn a_schema_of_a_later_version_is_incompatible() {
     }
 }
 
-/// What README.md says that a role needs is enough, and it cannot create anything.
+/// What docs/postgres.md says that a role needs is enough, and it cannot create anything.
 #[tokio::test]
 async fn a_role_with_the_least_rights_runs_the_store_and_cannot_migrate() {
     let config = config().await;
     drop(open(&config).await);
     let (schema, admin) = (&config.schema, connect(&config).await);
     let role = schema.replace("test_", "role_");
-    let grants = format!(
-        "CREATE ROLE {role} LOGIN;
-         GRANT USAGE ON SCHEMA {schema} TO {role};
-         GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.records TO {role};
-         GRANT SELECT ON {schema}.migrations TO {role};
-         GRANT SELECT, UPDATE ON SEQUENCE {schema}.fence, {schema}.clock TO {role};"
-    );
-    admin.batch_execute(&grants).await.unwrap();
+    let rights = format!("CREATE ROLE {role} LOGIN; {}", grants(schema, &role));
+    admin.batch_execute(&rights).await.unwrap();
     let mut config = config.clone();
     (config.user, config.database) = (role, Some("postgres".to_owned()));
     let store = open(&config).await;
@@ -184,15 +201,13 @@ async fn a_role_that_lacks_a_right_is_told_which() {
     drop(open(&config).await);
     let (schema, admin) = (&config.schema, connect(&config).await);
     let role = schema.replace("test_", "role_");
-    let grants = format!(
-        "CREATE ROLE {role} LOGIN;
-         GRANT USAGE ON SCHEMA {schema} TO {role};
-         GRANT SELECT, INSERT, UPDATE ON {schema}.records TO {role};
-         GRANT SELECT ON {schema}.migrations TO {role};
-         GRANT SELECT ON SEQUENCE {schema}.fence TO {role};
-         GRANT SELECT, UPDATE ON SEQUENCE {schema}.clock TO {role};"
+    let rights = format!(
+        "CREATE ROLE {role} LOGIN; {}
+         REVOKE DELETE ON {schema}.records FROM {role};
+         REVOKE UPDATE ON SEQUENCE {schema}.fence FROM {role}",
+        grants(schema, &role)
     );
-    admin.batch_execute(&grants).await.unwrap();
+    admin.batch_execute(&rights).await.unwrap();
     let mut config = config.clone();
     (config.user, config.database) = (role, Some("postgres".to_owned()));
     let error = PostgresStore::open(config).await.unwrap_err();

@@ -11,7 +11,7 @@ use crate::support::{
     LEASE, RETENTION, claim, config, config_of, connect, fingerprint, key, lock, open, value,
 };
 
-/// A role without any right of its own, on a server that logs what it is sent.
+/// By a role that is no superuser, on a server that logs what it is sent.
 #[tokio::test]
 async fn each_statement_is_prepared_once_for_a_connection() {
     const CALLS: usize = 30;

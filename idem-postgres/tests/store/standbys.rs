@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use crate::support::{
     RETENTION, claim, complete_and_cancel, config_of, connect, key, lock, open, value, wait_for_standby,
+    while_cancelled,
 };
 
 /// A commit that is cancelled while it waits stands on the primary, and the server says so by a warning alone.
@@ -90,18 +91,11 @@ async fn a_removal_that_its_standbys_do_not_have_is_never_acknowledged() {
     drop(lock(&store, &key("order"), &claim()).await);
     let client = connect(&config).await;
     wait_for_standby(&config, "nobody").await;
-    let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
     // The second finds it done.
     for _ in 0..2 {
         let store = store.clone();
-        let removing = tokio::spawn(async move { store.remove(&key("order"), true).await });
-        let mut cancelled = 0;
-        while !removing.is_finished() {
-            cancelled += client.query_one(cancel, &[]).await.unwrap().get::<_, i64>(0);
-            sleep(Duration::from_millis(20)).await;
-        }
-        assert!(cancelled > 0);
-        assert_eq!(removing.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+        let removed = while_cancelled(async move { store.remove(&key("order"), true).await }, &client).await;
+        assert_eq!(removed.unwrap_err().kind(), ErrorKind::Timeout);
     }
     wait_for_standby(&config, "").await;
     assert!(!store.remove(&key("order"), true).await.unwrap(), "it is removed");

@@ -1,10 +1,11 @@
 //! What the tests share.
 
+use std::path::Path;
 use std::time::Duration;
 
 use idem_core::{Claim, Effect, Fingerprint, Key, Lease, LockAnswer, Outcome, Owner, Result, Scope, Store};
 use idem_postgres::{PostgresConfig, PostgresStore};
-use idem_servers::postgres::{Node, shared_lone};
+use idem_servers::postgres::{Node, Server, shared_lone};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls};
 
@@ -82,24 +83,50 @@ pub(crate) async fn answers<T>(tasks: impl IntoIterator<Item = JoinHandle<T>>) -
     answers
 }
 
+/// The block of SQL in docs/postgres.md that begins so.
+pub(crate) fn sql_of_the_page(begin: &str) -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/postgres.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut blocks = page.split("```sql\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0));
+    blocks.find(|block| block.starts_with(begin)).unwrap().to_owned()
+}
+
+/// Gives a role the rights that docs/postgres.md says it needs.
+pub(crate) fn grants(schema: &str, role: &str) -> String {
+    sql_of_the_page("GRANT ").replace("idem", schema).replace("TO app;", &format!("TO {role};"))
+}
+
 /// Completes, while each commit that waits for a standby is cancelled by way of `admin`.
 pub(crate) async fn complete_and_cancel(
     store: &PostgresStore,
     lease: &Lease,
     admin: &Client,
 ) -> Result<Effect> {
-    let completing = tokio::spawn({
-        let (store, lease) = (store.clone(), lease.clone());
-        async move { store.complete(&lease, value("done"), RETENTION).await }
-    });
+    let (store, lease) = (store.clone(), lease.clone());
+    while_cancelled(async move { store.complete(&lease, value("done"), RETENTION).await }, admin).await
+}
+
+/// Makes a call, while each commit that waits for a standby is cancelled by way of `admin`.
+pub(crate) async fn while_cancelled<T: Send + 'static>(
+    call: impl Future<Output = T> + Send + 'static,
+    admin: &Client,
+) -> T {
+    let calling = tokio::spawn(call);
     let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
     let mut cancelled = 0;
-    while !completing.is_finished() {
+    while !calling.is_finished() {
         cancelled += admin.query_one(cancel, &[]).await.unwrap().get::<_, i64>(0);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(cancelled > 0);
-    completing.await.unwrap()
+    calling.await.unwrap()
+}
+
+/// Ends the connections of all stores on a server of the test's own.
+pub(crate) async fn end_sessions(server: &Server) {
+    server
+        .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'idem'")
+        .await;
 }
 
 /// Lets commits wait for a standby of this name, or for none when it is empty, and returns once they do. On a server of

@@ -60,10 +60,10 @@ async fn who_waits_is_told_also_after_the_connection_for_notifications_was_lost(
     assert!(timeout(LONG, waiting).await.unwrap().unwrap());
 }
 
-/// Until a record has the note that somebody waits.
+/// Until a locked record has the note that somebody waits.
 async fn noted(config: &idem_postgres::PostgresConfig) {
     let client = connect(config).await;
-    let sql = format!("SELECT count(*) FROM {}.records WHERE waited", config.schema);
+    let sql = format!("SELECT count(*) FROM {}.records WHERE waited AND state = 1", config.schema);
     let wait = async {
         while client.query_one(&sql, &[]).await.unwrap().get::<_, i64>(0) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -7,7 +7,7 @@ use idem_postgres::PostgresStore;
 use idem_servers::postgres::{Pair, Server};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{config_of, open};
+use crate::support::{config_of, end_sessions, open};
 
 async fn until(store: &PostgresStore, what: &str, durable: bool, replicated: bool) {
     let so = async {
@@ -22,13 +22,6 @@ async fn until(store: &PostgresStore, what: &str, durable: bool, replicated: boo
 async fn reload(server: &Server, change: &str) {
     server.sql(change).await;
     server.sql("SELECT pg_reload_conf()").await;
-}
-
-/// The store's sessions, which then begin anew.
-async fn end_sessions(server: &Server) {
-    server
-        .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'idem'")
-        .await;
 }
 
 #[tokio::test]
@@ -56,8 +49,6 @@ async fn a_store_is_durable_only_while_the_server_is() {
         end_sessions(&server).await;
         until(&store, whose, true, false).await;
     }
-    reload(&server, "ALTER SYSTEM SET synchronous_commit = local").await;
-    assert!(open(&config).await.capabilities().durable);
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! The application's own table.
 
-use idem_postgres::{PostgresConfig, PostgresStore};
+use std::time::Duration;
+
+use idem_core::{Lease, LockAnswer};
+use idem_postgres::{PostgresConfig, PostgresStore, Transaction};
 use tokio_postgres::Client;
 
-use crate::support::{config, connect, open};
+use crate::support::{claim, config, connect, fingerprint, key, open};
 
 /// A store, a connection of the application, and a table that nobody else uses.
 pub(crate) struct Books {
@@ -34,9 +37,24 @@ impl Books {
         format!("INSERT INTO {} VALUES (1250)", self.table())
     }
 
+    /// The same store, which gives up soon: it is asked about transactions that are open.
+    pub(crate) async fn impatient(&self) -> PostgresStore {
+        let mut config = self.config.clone();
+        config.call_timeout = Duration::from_millis(700);
+        open(&config).await
+    }
+
     /// Payments that are committed.
     pub(crate) async fn count(&self) -> i64 {
         let count = format!("SELECT count(*) FROM {}", self.table());
         connect(&self.config).await.query_one(&count, &[]).await.unwrap().get(0)
+    }
+}
+
+/// Locks the key `order` in this transaction.
+pub(crate) async fn lock_in<T: Transaction>(store: &PostgresStore, transaction: &mut T) -> Lease {
+    match store.lock_in(transaction, &key("order"), &fingerprint(), &claim()).await.unwrap() {
+        LockAnswer::Acquired(lease) => lease,
+        other => panic!("{other:?}"),
     }
 }

@@ -6,7 +6,7 @@ use idem_core::{Effect, ErrorKind, LockAnswer, Store as _, Transacted};
 use idem_servers::postgres::{Pair, Server};
 use tokio::time::{sleep, timeout};
 
-use crate::books::Books;
+use crate::books::{Books, lock_in};
 use crate::support::{claim, config_of, connect, fingerprint, key, lock, value, wait_for_standby};
 
 #[tokio::test]
@@ -47,8 +47,9 @@ async fn a_connection_that_ends_behind_the_commit_has_committed() {
     transaction.batch_execute(&payment).await.unwrap();
     let completion = books.store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap();
     let ending = async {
-        let waiting = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query = 'COMMIT'";
-        while other.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+            WHERE wait_event = 'SyncRep' AND query = 'COMMIT'";
+        while other.query_one(end, &[]).await.unwrap().get::<_, i64>(0) == 0 {
             sleep(Duration::from_millis(20)).await;
         }
     };
@@ -72,9 +73,7 @@ async fn a_commit_that_also_locked_is_found_only_once_its_standbys_have_it() {
     let mut books = Books::of(config).await;
     let other = connect(&books.config).await;
     let mut transaction = books.client.transaction().await.unwrap();
-    let locked =
-        books.store.lock_in(&mut transaction, &key("order"), &fingerprint(), &claim()).await.unwrap();
-    let LockAnswer::Acquired(lease) = locked else { panic!("{locked:?}") };
+    let lease = lock_in(&books.store, &mut transaction).await;
     let completion = books.store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap();
     let committing = async {
         // The renewal has found nothing.
@@ -107,15 +106,11 @@ async fn a_commit_that_also_locked_is_found_only_once_its_standbys_have_it() {
 #[tokio::test]
 async fn the_end_of_a_transaction_that_also_locked_is_found_out() {
     let mut books = Books::open().await;
-    let mut config = books.config.clone();
-    config.call_timeout = Duration::from_millis(700);
-    let impatient = crate::support::open(&config).await;
+    let impatient = books.impatient().await;
     let payment = books.payment();
     for commits in [false, true] {
         let mut transaction = books.client.transaction().await.unwrap();
-        let locked =
-            impatient.lock_in(&mut transaction, &key("order"), &fingerprint(), &claim()).await.unwrap();
-        let LockAnswer::Acquired(lease) = locked else { panic!("{locked:?}") };
+        let lease = lock_in(&impatient, &mut transaction).await;
         transaction.batch_execute(&payment).await.unwrap();
         let completion = impatient.complete_in(&mut transaction, &lease, value("paid")).await.unwrap();
         let error = completion.find_out().await.unwrap_err();

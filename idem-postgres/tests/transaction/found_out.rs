@@ -3,27 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{Claim, Effect, ErrorKind, Lease, LockAnswer, Owner, Store as _, Transacted};
-use idem_postgres::PostgresStore;
+use idem_core::{Claim, Effect, ErrorKind, Owner, Store as _, Transacted};
 use tokio::time::sleep;
-use tokio_postgres::Transaction;
 
-use crate::books::Books;
-use crate::support::{LEASE, claim, fingerprint, key, lock, open, value};
-
-async fn lock_in(store: &PostgresStore, transaction: &mut Transaction<'_>) -> Lease {
-    match store.lock_in(transaction, &key("order"), &fingerprint(), &claim()).await.unwrap() {
-        LockAnswer::Acquired(lease) => lease,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// A store that gives up soon, as long as the transaction is open.
-async fn impatient(books: &Books) -> PostgresStore {
-    let mut config = books.config.clone();
-    config.call_timeout = Duration::from_millis(700);
-    open(&config).await
-}
+use crate::books::{Books, lock_in};
+use crate::support::{LEASE, claim, key, lock, value};
 
 /// Leaves a record that `lock_in` takes over: of a lease that is over, or of one that was released with a checkpoint.
 async fn leave_behind(books: &Books, released: bool) {
@@ -44,7 +28,7 @@ async fn a_transaction_that_took_over_is_not_taken_for_a_superseded_one() {
     for (released, commits) in [(false, false), (false, true), (true, false), (true, true)] {
         let mut books = Books::open().await;
         leave_behind(&books, released).await;
-        let (store, payment) = (impatient(&books).await, books.payment());
+        let (store, payment) = (books.impatient().await, books.payment());
         let mut transaction = books.client.transaction().await.unwrap();
         let lease = lock_in(&store, &mut transaction).await;
         assert_eq!(lease.attempt(), 2);
@@ -70,7 +54,7 @@ async fn a_transaction_that_took_over_is_not_taken_for_a_superseded_one() {
 #[tokio::test]
 async fn to_ask_about_an_open_transaction_does_not_tell_its_lease_that_it_is_lost() {
     let mut books = Books::open().await;
-    let store = impatient(&books).await;
+    let store = books.impatient().await;
     let mut transaction = books.client.transaction().await.unwrap();
     let lease = lock_in(&store, &mut transaction).await;
     let completion = store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap();

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use idem_core::{Effect, ErrorKind, LostReason, Store as _, Transacted};
+use idem_core::{Claim, Effect, ErrorKind, LostReason, Owner, Store as _, Transacted};
 use idem_postgres::NotCompleted;
+use tokio::time::sleep;
 use tokio_postgres::{IsolationLevel, Transaction};
 
 use crate::books::Books;
@@ -36,7 +37,7 @@ async fn a_snapshot_older_than_the_lease_is_refused() {
     }
 }
 
-/// A record whose retention was over in the snapshot, and that was renewed since.
+/// The server refuses to change a row that has changed since the snapshot: a serialization failure.
 #[tokio::test]
 async fn a_snapshot_older_than_a_renewal_is_refused() {
     for level in WITH_SNAPSHOT {
@@ -50,6 +51,26 @@ async fn a_snapshot_older_than_a_renewal_is_refused() {
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
         assert!(!lease.is_lost());
     }
+}
+
+/// A record that has expired by what the snapshot shows, and that was renewed since: its lease is not gone.
+#[tokio::test]
+async fn a_snapshot_in_which_the_record_expires_is_refused() {
+    let short = Duration::from_secs(1);
+    let mut books = Books::open().await;
+    let brief = Claim { owner: Owner::random().unwrap(), lease: short, retention: short };
+    let lease = lock(&books.store, &key("order"), &brief).await;
+    let mut transaction = begin(&mut books.client, IsolationLevel::RepeatableRead).await;
+    assert_eq!(books.store.renew(&lease, Duration::from_mins(2)).await.unwrap(), Effect::Applied);
+    let schema = &books.config.schema;
+    let expired = format!("SELECT expires_at <= {schema}.now_us() FROM {schema}.records");
+    while !transaction.query_one(&expired, &[]).await.unwrap().get::<_, bool>(0) {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let not_completed = books.store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap_err();
+    let NotCompleted::Failed(error) = not_completed else { panic!("{not_completed:?}") };
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    assert!(!lease.is_lost());
 }
 
 #[tokio::test]

@@ -2,32 +2,24 @@
 
 use std::time::Duration;
 
-use idem_core::{Fingerprint, Lease, LockAnswer, Store as _, Transacted};
-use idem_postgres::Transaction;
+use idem_core::{Fingerprint, LockAnswer, Store as _, Transacted};
 use tokio::time::sleep;
 
-use crate::books::Books;
+use crate::books::{Books, lock_in};
 use crate::support::{claim, connect, fingerprint, key, lock, value};
-
-async fn acquire<T: Transaction>(books: &Books, transaction: &mut T) -> Lease {
-    match books.store.lock_in(transaction, &key("order"), &fingerprint(), &claim()).await.unwrap() {
-        LockAnswer::Acquired(lease) => lease,
-        other => panic!("{other:?}"),
-    }
-}
 
 #[tokio::test]
 async fn lock_work_and_completion_are_one() {
     let books = Books::open().await;
     let mut client = connect(&books.config).await;
     let mut transaction = client.transaction().await.unwrap();
-    let rolled_back = acquire(&books, &mut transaction).await;
+    let rolled_back = lock_in(&books.store, &mut transaction).await;
     transaction.batch_execute(&books.payment()).await.unwrap();
     transaction.rollback().await.unwrap();
     assert_eq!(books.store.get(&key("order")).await.unwrap(), None, "nothing is left of it");
 
     let mut transaction = client.transaction().await.unwrap();
-    let lease = acquire(&books, &mut transaction).await;
+    let lease = lock_in(&books.store, &mut transaction).await;
     assert!(lease.token().sequence > rolled_back.token().sequence);
     transaction.batch_execute(&books.payment()).await.unwrap();
     let transacted = books.store.complete_and_commit(transaction, &lease, value("paid")).await.unwrap();
@@ -49,7 +41,7 @@ async fn a_second_transaction_waits_for_the_first() {
     for first_commits in [false, true] {
         let (mut first, mut second) = (connect(&books.config).await, connect(&books.config).await);
         let mut transaction = first.transaction().await.unwrap();
-        let lease = acquire(&books, &mut transaction).await;
+        let lease = lock_in(&books.store, &mut transaction).await;
         let mut waiting = second.transaction().await.unwrap();
         let (key, fingerprint, claim) = (key("order"), fingerprint(), claim());
         let locking = books.store.lock_in(&mut waiting, &key, &fingerprint, &claim);
@@ -71,9 +63,9 @@ async fn a_second_transaction_waits_for_the_first() {
     }
 }
 
-/// A lease that is over, and a record that another transaction has in hand.
+/// A lease that is over, and a row that another transaction has locked.
 #[tokio::test]
-async fn a_record_in_hand_is_waited_for() {
+async fn a_locked_row_is_waited_for() {
     let books = Books::open().await;
     let held = lock(&books.store, &key("order"), &claim()).await;
     let (mut other, mut client) = (connect(&books.config).await, connect(&books.config).await);
@@ -111,7 +103,7 @@ async fn sqlx_locks_too() {
     let books = Books::open().await;
     let pool = crate::libraries::sqlx_pool(&books).await;
     let mut transaction = pool.begin().await.unwrap();
-    let lease = acquire(&books, &mut transaction).await;
+    let lease = lock_in(&books.store, &mut transaction).await;
     sqlx::query(sqlx::AssertSqlSafe(books.payment())).execute(&mut *transaction).await.unwrap();
     // By the connection of the transaction, as by the transaction.
     let completion = books.store.complete_in(&mut *transaction, &lease, value("paid")).await.unwrap();
@@ -134,7 +126,7 @@ async fn a_schema_named_by_a_word_of_sql_does_too() {
     let books = Books::of(config).await;
     let mut client = connect(&books.config).await;
     let mut transaction = client.transaction().await.unwrap();
-    let lease = acquire(&books, &mut transaction).await;
+    let lease = lock_in(&books.store, &mut transaction).await;
     let transacted = books.store.complete_and_commit(transaction, &lease, value("paid")).await.unwrap();
     assert!(matches!(transacted, Transacted::Applied), "{transacted:?}");
 }

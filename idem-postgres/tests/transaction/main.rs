@@ -11,7 +11,7 @@ mod libraries;
 mod locking;
 mod other_libraries;
 mod refusals;
-mod rows_in_hand;
+mod row_locks;
 #[path = "../store/support.rs"]
 #[expect(dead_code, reason = "the tests of the store use more of it")]
 mod support;

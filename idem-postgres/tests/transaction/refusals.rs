@@ -5,7 +5,7 @@ use idem_postgres::NotCompleted;
 use idem_servers::postgres::Server;
 
 use crate::books::Books;
-use crate::support::{claim, config_of, connect, key, lock, open, value};
+use crate::support::{claim, config_of, connect, grants, key, lock, open, value};
 
 fn kind_of(not_completed: NotCompleted) -> ErrorKind {
     let NotCompleted::Failed(error) = not_completed else { panic!("{not_completed:?}") };
@@ -85,18 +85,14 @@ async fn a_constraint_that_fails_at_the_commit_rolls_both_back() {
     assert_eq!(books.count().await, 1);
 }
 
-/// A role that may use the store and has no right to anything else, as the README says.
+/// A role that has the rights that docs/postgres.md names, and no others.
 #[tokio::test]
 async fn a_role_with_the_least_rights_completes() {
     let books = Books::open().await;
     let (schema, table) = (&books.config.schema, books.table());
     let rights = format!(
-        "CREATE ROLE r_{schema} LOGIN;
-         GRANT USAGE ON SCHEMA {schema} TO r_{schema};
-         GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.records TO r_{schema};
-         GRANT SELECT ON {schema}.migrations TO r_{schema};
-         GRANT SELECT, UPDATE ON SEQUENCE {schema}.fence, {schema}.clock TO r_{schema};
-         GRANT INSERT ON {table} TO r_{schema}"
+        "CREATE ROLE r_{schema} LOGIN; {} GRANT INSERT ON {table} TO r_{schema}",
+        grants(schema, &format!("r_{schema}"))
     );
     books.client.batch_execute(&rights).await.unwrap();
     let mut config = books.config.clone();
@@ -119,11 +115,8 @@ async fn a_record_that_row_level_security_hides_is_not_gone() {
     let schema = &books.config.schema;
     let lease = lock(&books.store, &key("order"), &claim()).await;
     let rights = format!(
-        "CREATE ROLE s_{schema};
-         GRANT USAGE ON SCHEMA {schema} TO s_{schema};
-         GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.records TO s_{schema};
-         GRANT SELECT, UPDATE ON SEQUENCE {schema}.fence, {schema}.clock TO s_{schema};
-         ALTER TABLE {schema}.records ENABLE ROW LEVEL SECURITY"
+        "CREATE ROLE s_{schema}; {} ALTER TABLE {schema}.records ENABLE ROW LEVEL SECURITY",
+        grants(schema, &format!("s_{schema}"))
     );
     books.client.batch_execute(&rights).await.unwrap();
     let mut client = connect(&books.config).await;

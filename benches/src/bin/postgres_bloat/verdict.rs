@@ -2,7 +2,7 @@
 
 use idem_benches::Table;
 
-/// How many times the most that lives table and indexes may take at most.
+/// Table and indexes may take this many times the most bytes that ever lived in them.
 const MOST: f64 = 5.0;
 /// The last third of the run may be this many times the third before it, to allow for a noisy machine.
 const NOISE: f64 = 1.25;
@@ -25,7 +25,8 @@ pub(crate) fn of(tables: &[Table], with_snapshot: bool) -> (String, bool) {
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 bytes")]
     let is_flat = last as f64 <= before as f64 * NOISE;
     let told = format!(
-        "table and indexes took {} MiB at most in the second third, {} MiB in the last, {times:.1} times the most that lives: {}",
+        "table and indexes took {} MiB at most in the second third, {} MiB in the last, {times:.1} times the most that \
+         lived: {}",
         before / MIB,
         last / MIB,
         if is_flat && times <= MOST { "flat" } else { "FAULT" }

@@ -6,13 +6,12 @@ use idem_core::{Effect, Store as _};
 use idem_postgres::{PostgresConfig, SslMode};
 use tokio::time::{sleep, timeout};
 
-use super::relay::recorder;
+use super::relay::{SSL_REQUEST, recorder};
 use super::secured::Secured;
 use crate::support::{RETENTION, claim, key, lock, open, value};
 
 /// Longer than anything takes on a busy machine.
 const LONG: Duration = Duration::from_secs(30);
-const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 #[tokio::test]
 async fn calls_and_notifications_go_by_tls() {

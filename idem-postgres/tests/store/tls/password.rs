@@ -7,12 +7,10 @@ use idem_servers::postgres::shared_lone;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::relay::relay;
+use super::relay::{SSL_REQUEST, relay};
 use super::secured::{Secured, refusal};
 use crate::support::{config_of, open};
 
-/// What a client sends first to a server that it wants TLS of.
-const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 const MODES_OF_TLS: [SslMode; 3] = [SslMode::Require, SslMode::VerifyCa, SslMode::VerifyFull];
 
 fn with_password(mut config: PostgresConfig) -> PostgresConfig {

@@ -14,6 +14,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+/// What a client sends first to a server that it wants TLS of.
+pub(super) const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
 /// One who takes part in TLS on both sides, and passes on all that is said. To clients it shows `certificate`, and has the
 /// key `key`, which may be that of another one. It knows the server by the authority in `authority`.
 pub(super) async fn relay(server: SocketAddr, authority: &Path, certificate: &Path, key: &Path) -> Address {

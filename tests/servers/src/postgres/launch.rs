@@ -87,8 +87,7 @@ fn conf(options: &ServerOptions, node: Node, folder: &Path) -> String {
         host = node.addr.ip(),
         port = node.addr.port(),
     );
-    let follow = options.follows.iter();
-    for line in options.lines.iter().chain(follow) {
+    for line in options.lines.iter().chain(&options.follows) {
         // Into a `String`: it cannot fail.
         let _ = writeln!(conf, "{line}");
     }
@@ -101,8 +100,8 @@ fn access(options: &ServerOptions, data: &Path) -> Result<String, String> {
     Ok(options.access.join("\n") + "\n" + &trusting)
 }
 
-/// The server refuses to run as root: what it runs by then. It may pass through folders that are root's alone, as
-/// that of the build or of a temporary clone can be.
+/// What the command of a server begins with where this process is root, as which servers refuse to run: it changes to
+/// their owner, who may still pass through folders that are root's alone, as that of the build can be.
 pub(super) fn as_owner() -> Vec<OsString> {
     if !is_root() {
         return Vec::new();

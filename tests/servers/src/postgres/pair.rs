@@ -11,7 +11,7 @@ use crate::process::poll;
 /// The name by which the primary knows its standby.
 const STANDBY: &str = "standby";
 const LONGEST_SYNC: Duration = Duration::from_secs(30);
-/// A standby looks every so often whether it was told to become a primary.
+/// Seconds. A standby looks every so often whether it was told to become a primary.
 const LONGEST_PROMOTION: u32 = 60;
 
 /// A primary and a standby that streams from it, which is synchronous unless the options say something else. Nobody

@@ -24,7 +24,7 @@ const LONGEST_START: Duration = Duration::from_secs(30);
 
 /// A running pgbouncer. It logs in to its server as the superuser, whoever logs in to it. Dropping it ends it.
 ///
-/// It is also its [`Node`], and so is its database `pgbouncer`, in which it tells of itself: `SHOW POOLS`.
+/// It is also its [`Node`]. In its database `pgbouncer` it tells of itself: `SHOW POOLS`.
 #[derive(Debug)]
 pub struct Pooler {
     node: Node,

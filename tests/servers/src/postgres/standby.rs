@@ -13,7 +13,7 @@ const NOT_ITS_OWN: [&str; 4] = ["postmaster.pid", "postmaster.opts", "idem.conf"
 pub(super) async fn copy(primary: Node, from: &Path, to: &Path) -> Result<(), String> {
     let (from, data) = (from.join("data"), to.join("data"));
     let label = to.join("backup_label");
-    // Files that vanish meanwhile make `cp` fail. Replay brings whatever they would have held.
+    // Files that vanish meanwhile make `cp` fail. The replay of the WAL brings whatever they would have held.
     let script = format!(
         "SELECT pg_backup_start('idem', true);\n\
          \\! cp -a '{from}' '{data}' 2>/dev/null\n\

@@ -1,4 +1,4 @@
-//! Records that somebody else's transaction has in hand.
+//! Records whose rows another transaction has locked, and keys that one has inserted, while it is open.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn a_locked_row_holds_up_its_own_key_alone() {
         async move { store.complete(&held, value("done"), RETENTION).await }
     });
     let slowest = slowest_of_others(&store, OPEN).await;
-    assert!(!completing.is_finished(), "the record is in hand");
+    assert!(!completing.is_finished(), "its row is locked");
     transaction.commit().await.unwrap();
     assert_eq!(completing.await.unwrap().unwrap(), Effect::Applied);
     assert!(slowest < OPEN / 2, "another key waited {slowest:?}");
@@ -52,7 +52,7 @@ async fn a_key_that_an_open_transaction_inserted_holds_up_itself_alone() {
 }
 
 #[tokio::test]
-async fn a_record_that_stays_in_hand_times_out_and_says_why() {
+async fn a_row_that_stays_locked_times_out_and_says_why() {
     let mut config = config().await;
     config.call_timeout = Duration::from_millis(500);
     let store = open(&config).await;
@@ -121,7 +121,7 @@ async fn thousands_who_wait_for_one_key_hold_up_nobody_else() {
     }
 }
 
-/// Each of them takes the server some time to find out that it is still in hand.
+/// Each of them takes the server some time to find out that its transaction is still open.
 #[tokio::test]
 async fn a_key_that_is_free_again_does_not_wait_behind_many_that_are_not() {
     let mut config = config().await;
@@ -135,12 +135,12 @@ async fn a_key_that_is_free_again_does_not_wait_behind_many_that_are_not() {
     insert(&store, &application, &config.schema, &contested).await;
     let mut locking = Vec::new();
     for number in 0..40 {
-        let key = key(format!("still in hand {number}"));
+        let key = key(format!("still inserted {number}"));
         insert(&store, &others, &config.schema, &key).await;
         locking.extend(callers(&store, key, 20));
     }
     let locking_contested = callers(&store, contested, 20);
-    // They are all asked about by the lane of those that were set aside.
+    // By then all of them go by the connection of those that were set aside.
     sleep(OPEN).await;
     application.batch_execute("ROLLBACK").await.unwrap();
     let free = Instant::now();

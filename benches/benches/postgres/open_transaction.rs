@@ -1,4 +1,4 @@
-//! What callers of other keys notice of a key that a transaction of the application has in hand.
+//! What callers of other keys notice of a transaction of the application that stays open and has completed or locked a key.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{KIB, Postgres, claim, fingerprint};
 use crate::bare::Pool;
 
-/// Callers of other keys, and callers who wait for the one in hand.
+/// Callers of other keys, and callers who wait for the transaction's.
 const CALLERS: usize = 64;
 const WAITING: usize = 8;
 
@@ -43,8 +43,9 @@ pub(crate) async fn measure(postgres: &Postgres, session: &Session) -> Result<Ve
     }
     let [nothing, completed, locked] = percentiles.map(|rounds| median(&rounds, |percentile| *percentile));
     println!("\np99 of a cycle, {CALLERS} callers: {nothing:.1} ms");
-    println!("  with another key in hand: {completed:.1} ms (complete_in), {locked:.1} ms (lock_in)");
-    let what = |how: &str| format!("p99 of other keys with a key in hand by {how} against without");
+    println!("  beside an open transaction: {completed:.1} ms (complete_in), {locked:.1} ms (lock_in)");
+    let what =
+        |how: &str| format!("p99 of other keys beside an open transaction with {how}, against without");
     Ok(vec![
         Figure::held(what("complete_in"), Some(completed / nothing), "x", Bar::AtMost(3.0)),
         Figure::held(what("lock_in"), Some(locked / nothing), "x", Bar::AtMost(3.0)),
@@ -99,7 +100,7 @@ async fn round(
     times.get(times.len() * 99 / 100).copied().ok_or_else(|| "no cycle".into())
 }
 
-/// Wants to lock the key in hand, until the round is over. How it is answered is told by other tests.
+/// Wants to lock the transaction's key, until the round is over. How it is answered is tested elsewhere.
 async fn ask(store: &PostgresStore, key: &Key, over: &AtomicBool) -> Result<()> {
     while !over.load(Ordering::Acquire) {
         let _ = store.lock(key, &fingerprint(), &claim()?).await;

@@ -61,32 +61,32 @@ async fn who_waits_is_woken_by_the_commit() {
     assert!(timeout(LONG, waiting).await.unwrap().unwrap().unwrap());
 }
 
-/// A renewal by the heartbeat, or a note of one who waits, has the row for a moment.
+/// A renewal by the heartbeat, or a note of one who waits, locks the row for a moment.
 #[tokio::test]
-async fn a_completion_waits_for_whoever_has_the_row_in_hand() {
+async fn a_completion_waits_for_whoever_has_locked_the_row() {
     let mut books = Books::open().await;
     let lease = lock(&books.store, &key("order"), &claim()).await;
     let mut other = crate::support::connect(&books.config).await;
-    let in_hand = other.transaction().await.unwrap();
+    let holding = other.transaction().await.unwrap();
     let touch = format!("UPDATE {}.records SET waited = true", books.config.schema);
-    assert_eq!(in_hand.execute(&touch, &[]).await.unwrap(), 1);
+    assert_eq!(holding.execute(&touch, &[]).await.unwrap(), 1);
     let transaction = books.client.transaction().await.unwrap();
     let (transacted, ()) =
         tokio::join!(books.store.complete_and_commit(transaction, &lease, value("paid")), async {
             sleep(Duration::from_millis(300)).await;
-            in_hand.commit().await.unwrap();
+            holding.commit().await.unwrap();
         });
     assert!(matches!(transacted, Ok(Transacted::Applied)), "{transacted:?}");
 }
 
 #[tokio::test]
-async fn a_row_that_stays_in_hand_makes_a_completion_fail_and_commits_nothing() {
+async fn a_row_that_stays_locked_makes_a_completion_fail_and_commits_nothing() {
     let mut books = Books::open().await;
     let lease = lock(&books.store, &key("order"), &claim()).await;
     let mut other = crate::support::connect(&books.config).await;
-    let in_hand = other.transaction().await.unwrap();
+    let holding = other.transaction().await.unwrap();
     let select = format!("SELECT FROM {}.records FOR UPDATE", books.config.schema);
-    in_hand.query(&select, &[]).await.unwrap();
+    holding.query(&select, &[]).await.unwrap();
     let payment = books.payment();
     let transaction = books.client.transaction().await.unwrap();
     transaction.batch_execute(&payment).await.unwrap();
