@@ -49,8 +49,14 @@ CREATE SEQUENCE idem.clock AS bigint MINVALUE 1 CACHE 1;
 
 -- Store time. Like all functions here it is written in PL/pgSQL, which keeps its plans: before version 18 a function in
 -- SQL is planned anew in each call, which takes longer than the call.
+--
+-- A standby has no store time, so that it answers nothing, also no call that only looks: it may lack what its primary has
+-- acknowledged. The error is that of a write.
 CREATE FUNCTION idem.now_us() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
+    IF pg_is_in_recovery() THEN
+        RAISE read_only_sql_transaction USING MESSAGE = 'this server is a standby';
+    END IF;
     -- Unlike a query of the sequence this function needs no plan.
     RETURN greatest(
         (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, pg_sequence_last_value('idem.clock')

@@ -50,8 +50,9 @@ pub(crate) fn then(state: &str) -> Then {
         "40001" | "40P01" | "57014" => Then::Resend,
         // Lock not available.
         "55P03" => Then::SetAside,
-        // Read-only, because the server became a standby; and not accepting calls.
-        "25006" | "57P01" | "57P02" | "57P03" | "57P05" => Then::Reconnect,
+        // Read-only, because the server became a standby; a session in a transaction that somebody has left there after it
+        // failed, or that was ended since its transaction took too long; and not accepting calls.
+        "25006" | "25P02" | "25P03" | "25P04" | "57P01" | "57P02" | "57P03" | "57P05" => Then::Reconnect,
         "53100" => Then::Refuse(ErrorKind::Full),
         // The schema is missing or older.
         "42P01" | "42883" | "3F000" => Then::Refuse(ErrorKind::Unavailable),

@@ -101,7 +101,7 @@ fn failed(what: &str, refusal: Refusal) -> Error {
     };
     let why = match kind {
         ErrorKind::Incompatible => "; it holds tables that are not the store's",
-        ErrorKind::InvalidConfig => "; README.md says which rights a role needs",
+        ErrorKind::InvalidConfig => "; docs/postgres.md says which rights a role needs",
         _ => "",
     };
     Error::new(kind, Operation::Open, format!("{what}: {}{why}", failure.message))

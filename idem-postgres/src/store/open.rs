@@ -94,6 +94,11 @@ async fn open(pool: &PgPool) -> idem_core::Result<PostgresStore> {
         let source = pool::Source::new(pool.into(), config.response_timeout).map_err(unavailable)?;
         let source = Arc::new(source);
         let mut lent = source.borrow().await.map_err(unavailable)?;
+        // A standby has the schema as well, and the rights.
+        if lent.only_reads().await.map_err(unavailable)? {
+            let message = "the application's pool leads to a server, or a session, that takes no writes";
+            return Err(Error::new(ErrorKind::Unavailable, Operation::Open, message));
+        }
         Box::pin(prepare(&mut lent, &config)).await?;
         lent.give_back();
         Box::pin(Self::start(Source::Pool(source), Ownership::Lent, config)).await

@@ -7,6 +7,7 @@ use sqlx::{Postgres, pool::PoolConnection};
 
 #[cfg(feature = "sqlx")]
 use super::of_sqlx::{self, Kept};
+use crate::error::Failure;
 use crate::sql::{Executor, Parameter, Refusal, Row};
 
 /// A borrowed connection. Dropped, it is closed, as it must be after a failure, and when a statement is under way; the pool
@@ -45,6 +46,11 @@ impl Lent {
     /// From now on its statements begin with this comment.
     pub(super) fn mark(&mut self, mark: &str) {
         mark.clone_into(&mut self.mark);
+    }
+
+    /// Whether its session takes no writes.
+    pub(crate) async fn only_reads(&mut self) -> Result<bool, Failure> {
+        self.row("SELECT current_setting('transaction_read_only') = 'on'", &[]).await?.get(0)
     }
 
     pub(crate) fn give_back(mut self) {

@@ -1,6 +1,7 @@
 //! Statements by connections of the pool: each has one for as long as it takes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
@@ -53,7 +54,7 @@ impl Connection {
         let given_up = mark.watch();
         let begun = Instant::now();
         let Ok(answer) = timeout(*limit, lent.rows(text, parameters)).await else {
-            return Err(Failure::reconnect(format!("the server did not answer within {limit:?}")));
+            return Err(unanswered(*limit));
         };
         let answer = answer.map_err(|refusal| {
             let is_outdated = refusal.is_outdated();
@@ -61,9 +62,11 @@ impl Connection {
             // Nothing was done, and by another connection it is.
             if is_outdated { Failure::reconnect(failure.message) } else { failure }
         });
-        let failed = matches!(answer, Err(Failure { then: Then::Reconnect, .. }));
-        // So late that it may be taken for one that was given up, see `Mark`.
-        if !failed && begun.elapsed() < *limit {
+        // So late that it may have been cancelled as one that was given up, see `Mark`.
+        if begun.elapsed() >= *limit {
+            return Err(unanswered(*limit));
+        }
+        if !matches!(answer, Err(Failure { then: Then::Reconnect, .. })) {
             given_up.not();
             *self.lent.lock().await = Some(lent);
         }
@@ -73,6 +76,10 @@ impl Connection {
     pub(crate) async fn settings(&self) -> Result<Settings, Failure> {
         Settings::read(&self.rows(Settings::LOOK, &[]).await?)
     }
+}
+
+fn unanswered(limit: Duration) -> Failure {
+    Failure::reconnect(format!("the server did not answer within {limit:?}"))
 }
 
 impl Drop for Connection {

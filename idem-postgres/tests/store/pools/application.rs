@@ -156,6 +156,14 @@ impl Held {
         }
     }
 
+    /// Sends what the server refuses.
+    pub(super) async fn fail(&mut self) {
+        match self {
+            Self::Deadpool(held) => assert!(held.batch_execute("SELECT 1 / 0").await.is_err()),
+            Self::Sqlx(held) => assert!(sqlx::raw_sql("SELECT 1 / 0").execute(&mut **held).await.is_err()),
+        }
+    }
+
     /// A number that the server gives.
     pub(super) async fn number(&mut self, sql: &str) -> i64 {
         match self {

@@ -27,6 +27,7 @@ mod application;
 mod borrowing;
 mod calls;
 mod given_up;
+mod only_reads;
 mod opening;
 mod poolers;
 mod transactions;
