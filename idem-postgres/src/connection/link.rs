@@ -59,6 +59,17 @@ impl Source {
 }
 
 impl Link {
+    /// Statements of one kind that are worth sending before the first of them is answered. With two the server is at one
+    /// while the answers to the other are given out and the next calls come.
+    pub(crate) fn max_in_flight(&self) -> usize {
+        match self {
+            Self::Own(_) => 2,
+            // The second one would wait for the connection, without the calls that come meanwhile.
+            #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
+            Self::Pool(_) => 1,
+        }
+    }
+
     /// A connection of the store's own, opened anew where there is none, or one of the pool, for which others of this link
     /// wait until it is dropped.
     pub(crate) async fn connection(&self) -> Result<Connection, Failure> {

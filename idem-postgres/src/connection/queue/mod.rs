@@ -1,6 +1,7 @@
 //! Calls that come together go together: one statement and one commit for all that wait.
 
 mod aside;
+mod backlog;
 mod choose;
 mod crowd;
 mod entry;
@@ -57,15 +58,17 @@ impl<B: Batch> Queue<B> {
         let (entries, waiting) = mpsc::channel(WAITING);
         let (to_aside, waiting_aside) = mpsc::channel(WAITING);
         let last_failure = LastFailure::default();
-        let sender = |link, statement, statement_of_one, max_calls, aside| Sender {
-            link,
-            statement,
-            statement_of_one,
-            max_calls,
-            aside,
-            response_timeout: lanes.response_timeout,
-            last_failure: last_failure.clone(),
-        };
+        let sender =
+            |link: Arc<Link>, statement, statement_of_one, max_calls, aside: Option<Aside<B>>| Sender {
+                max_in_flight: if aside.is_some() { link.max_in_flight() } else { 1 },
+                link,
+                statement,
+                statement_of_one,
+                max_calls,
+                aside,
+                response_timeout: lanes.response_timeout,
+                last_failure: last_failure.clone(),
+            };
         let aside = Some(Aside::new(to_aside));
         let of_one = B::statement_of_one(schema);
         tokio::spawn(sender(lanes.link, B::statement(schema), of_one, MAX_CALLS, aside).run(waiting));

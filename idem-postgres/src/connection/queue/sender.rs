@@ -1,15 +1,17 @@
 //! The task that sends what waits.
 
+use std::future::pending;
 use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::aside::Aside;
-use super::choose::choose;
-use super::crowd::{MOST_IN_HAND, thin_out};
+use super::backlog::Backlog;
 use super::entry::Entry;
 use super::{LastFailure, Link, MAX_CALLS, WAITING};
 use crate::batch::{Answers, Batch};
@@ -24,6 +26,8 @@ pub(super) struct Sender<B: Batch> {
     pub(super) statement_of_one: Option<String>,
     /// Calls of one statement, each on a key of its own.
     pub(super) max_calls: usize,
+    /// Statements that are sent before the first of them is answered.
+    pub(super) max_in_flight: usize,
     /// Where calls go that would hold up others; none where they have gone already.
     pub(super) aside: Option<Aside<B>>,
     pub(super) response_timeout: Duration,
@@ -33,52 +37,82 @@ pub(super) struct Sender<B: Batch> {
 impl<B: Batch> Sender<B> {
     pub(super) async fn run(self, mut waiting: mpsc::Receiver<Entry<B>>) {
         let mut received = Vec::new();
-        // Calls to be sent again, or behind another call on the same key.
-        let mut later: Vec<Entry<B>> = Vec::new();
-        while self.receive(&mut waiting, &mut received, &later).await {
-            let (batch, mut rest) =
-                choose(later.drain(..).chain(received.drain(..)), self.max_calls, Instant::now());
+        let mut backlog = Backlog::default();
+        let mut in_flight = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                biased;
+                Some((keys, again)) = in_flight.next() => backlog.returned(keys, again),
+                is_open = self.receive(&mut waiting, &mut received, &backlog), if in_flight.len() < self.max_in_flight => {
+                    if !is_open {
+                        return;
+                    }
+                }
+            }
+            if in_flight.len() == self.max_in_flight {
+                continue;
+            }
+            // Callers that were answered together call again together.
+            yield_now().await;
+            self.receive_more(&mut waiting, &mut received, &backlog);
+            let batch = backlog.choose(received.drain(..), self.max_calls);
             let batch = self.set_aside(batch, Aside::has);
             if !batch.is_empty() {
-                // Before the others, which were called after them.
-                later = self.send(batch).await;
+                let keys: Vec<_> =
+                    batch.chunk_by(on_one_key).map(|entries| *entries[0].storage_key()).collect();
+                backlog.sent(&keys);
+                let this = &self;
+                in_flight.push(async move { (keys, this.send(batch).await) });
             }
-            later.append(&mut rest);
-            thin_out(&mut later, MOST_IN_HAND);
         }
     }
 
     /// Waits until there is something to send: a new call, or one that is to be sent again. False when there will be
-    /// nothing any more.
+    /// nothing any more. Cancel safe.
     async fn receive(
         &self,
         waiting: &mut mpsc::Receiver<Entry<B>>,
         received: &mut Vec<Entry<B>>,
-        later: &[Entry<B>],
+        backlog: &Backlog<B>,
     ) -> bool {
-        // Calls on one key share a statement, so more are received than it has keys, unless many wait already to be sent
-        // again.
-        let most = self.max_calls.max(MAX_CALLS.saturating_sub(later.len()));
-        let room = WAITING.saturating_sub(later.len()).min(most);
-        let Some(due) = later.iter().map(|entry| entry.not_before).min() else {
-            return waiting.recv_many(received, room).await > 0;
-        };
-        if due <= Instant::now() || room == 0 {
-            while received.len() < room
-                && let Ok(entry) = waiting.try_recv()
-            {
-                received.push(entry);
-            }
-            if received.is_empty() {
-                sleep_until(due).await;
-            }
+        let due = backlog.due();
+        if due.is_some_and(|due| due <= Instant::now()) {
             return true;
         }
+        let room = self.room(received, backlog);
+        let again = async {
+            match due {
+                Some(due) => sleep_until(due).await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             // None: the queue is gone, and with it whoever waited for those that are left.
-            number = waiting.recv_many(received, room) => number > 0,
-            () = sleep_until(due) => true,
+            number = waiting.recv_many(received, room), if room > 0 => number > 0,
+            () = again => true,
         }
+    }
+
+    /// Takes calls that are there already.
+    fn receive_more(
+        &self,
+        waiting: &mut mpsc::Receiver<Entry<B>>,
+        received: &mut Vec<Entry<B>>,
+        backlog: &Backlog<B>,
+    ) {
+        for _ in 0..self.room(received, backlog) {
+            let Ok(entry) = waiting.try_recv() else { return };
+            received.push(entry);
+        }
+    }
+
+    /// How many more calls to receive.
+    fn room(&self, received: &[Entry<B>], backlog: &Backlog<B>) -> usize {
+        let there = backlog.len() + received.len();
+        // Calls on one key share a statement, so more are received than it has keys, unless many wait already to be sent
+        // again.
+        let most = self.max_calls.max(MAX_CALLS.saturating_sub(backlog.len()));
+        WAITING.saturating_sub(there).min(most.saturating_sub(received.len()))
     }
 
     /// Sends them, and gives back those that must be sent again.
