@@ -1,8 +1,8 @@
 -- Locks keys, each of which stands in `p_keys` once. `p_bodies` are those of a locked record without a checkpoint.
 --
 -- answer: 1 acquired, 2 in progress, 3 completed, 4 another fingerprint. What was found on record comes with
--- fingerprint and body, for its checksum to be compared. A key without a row was not decided, since another session has
--- its record in hand: ask again. Of a key with several rows the last one counts: it changed in between.
+-- fingerprint and body, for its checksum to be compared. A key without a row was not decided, since another transaction
+-- has locked its row: ask again. Of a key with several rows the last one counts: it changed in between.
 --
 -- Nobody is to wait for the transaction of another one's key, so they give up after 5 ms, or after `p_patience`.
 CREATE FUNCTION idem.lock(
@@ -60,7 +60,7 @@ BEGIN
         asked.fingerprint, asked.body
     FROM unnest(p_keys, p_fingerprints, p_owners, p_leases, p_retentions, p_bodies)
         AS asked (key, fingerprint, owner, lease, retention, body)
-    -- One that is there may be in hand, and would be waited for.
+    -- One that is there may be locked by another transaction, which would be waited for.
     WHERE NOT EXISTS (SELECT FROM idem.records AS r WHERE r.key = asked.key)
     ON CONFLICT (key) DO NOTHING
     RETURNING r.key, 1::smallint, r.sequence, r.owner, r.attempt, r.lease_until - v_now, r.step, NULL::bigint,

@@ -95,8 +95,8 @@ $$;
 -- As `complete`, of one key: without arrays it takes half the time. Null: ask again.
 --
 -- `p_in_transaction`: in a transaction of the application. It waits for whoever holds the row lock, and fails the
--- transaction where the lease is lost. Its answer is 1, or 7 in a subtransaction: behind a savepoint, whose release is not the commit of
--- the whole transaction.
+-- transaction where the lease is lost. Its answer is 1, or 7 in a subtransaction: behind a savepoint, whose release is not
+-- the commit of the whole transaction.
 CREATE FUNCTION idem.complete_one(
     p_key bytea, p_fingerprint bytea, p_sequence bigint, p_owner bytea, p_retention bigint, p_body bytea,
     p_in_transaction boolean DEFAULT false

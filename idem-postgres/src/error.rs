@@ -1,5 +1,7 @@
 //! What a failure of the server means for the calls that were sent.
 
+use std::time::Duration;
+
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind};
 
@@ -27,6 +29,11 @@ pub(crate) enum Then {
 impl Failure {
     pub(crate) fn reconnect(message: impl Into<String>) -> Self {
         Self { then: Then::Reconnect, message: message.into() }
+    }
+
+    /// The server gave no answer to a statement in time.
+    pub(crate) fn unanswered(limit: Duration) -> Self {
+        Self::reconnect(format!("the server did not answer within {limit:?}"))
     }
 
     /// The schema is not what this code created.
@@ -65,6 +72,11 @@ pub(crate) fn then(state: &str) -> Then {
         "XX001" | "XX002" => Then::Refuse(ErrorKind::Corrupt),
         _ => Then::Refuse(ErrorKind::Unavailable),
     }
+}
+
+/// No answer came in the time of a call.
+pub(crate) fn unanswered(operation: Operation, limit: Duration, why: &str) -> Error {
+    Error::new(ErrorKind::Timeout, operation, format!("no answer within {limit:?}{why}"))
 }
 
 /// A configuration that cannot work.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use idem_core::error::Operation;
-use idem_core::{Error, ErrorKind, Expired, Key, Result};
+use idem_core::{Expired, Key, Result};
 use tokio::time::timeout;
 
 use crate::connection::Link;
-use crate::error::{Failure, Then};
+use crate::error::{Failure, Then, unanswered};
 use crate::sql::{Parameter, Row};
 
 /// Removes records, by operators' calls and by the sweeper's.
@@ -60,7 +60,7 @@ impl Alone {
         let limit = self.call_timeout;
         let answer = timeout(limit, asked)
             .await
-            .map_err(|_| Error::new(ErrorKind::Timeout, operation, format!("no answer within {limit:?}")))?;
+            .map_err(|_| unanswered(operation, limit, ""))?;
         answer.map_err(|failure| failure.error(operation))
     }
 }

@@ -5,7 +5,7 @@ use idem_core::{Error, ErrorKind, Lease, LostReason, Outcome, Result, Transacted
 use tokio::time::timeout;
 
 use super::drivers::Commit;
-use super::refusal::unanswered;
+use crate::error::unanswered;
 use crate::store::PostgresStore;
 
 impl PostgresStore {
@@ -75,7 +75,7 @@ impl PostgresStore {
                 return Ok(Transacted::Applied);
             }
             Ok(Err(refusal)) => (refusal.error(Operation::Complete), refusal.state.is_some()),
-            Err(_) => (unanswered(Operation::Complete, limit), false),
+            Err(_) => (unanswered(Operation::Complete, limit, ""), false),
         };
         Ok(match completion.find_out().await? {
             Transacted::RolledBack(()) => Transacted::RolledBack(failed),

@@ -10,9 +10,9 @@ use super::completion_sql::CompletionSql;
 use super::drivers::Transaction;
 use super::not_completed::NotCompleted;
 use super::provisional::Provisional;
-use super::refusal::unanswered;
 use super::statement::Statement;
 use crate::batch::outcome_body;
+use crate::error::unanswered;
 use crate::schema::quoted;
 use crate::store::PostgresStore;
 
@@ -90,7 +90,7 @@ impl PostgresStore {
         let statement = Statement { sql: completion.sql(), parameters: &parameters };
         let limit = self.config().call_timeout;
         let row = match timeout(limit, transaction.run(statement)).await {
-            Err(_) => return Err(NotCompleted::Failed(unanswered(Operation::Complete, limit))),
+            Err(_) => return Err(NotCompleted::Failed(unanswered(Operation::Complete, limit, ""))),
             Ok(Err(refusal)) if refusal.lost() == Some(LostReason::Gone) && self.holds(lease).await => {
                 let message = "the store holds the lease, and the transaction's database has no record of it: is it the \
                                store's database?";

@@ -6,9 +6,9 @@ use idem_core::{Claim, Fingerprint, Key, LockAnswer, Result};
 use tokio::time::timeout;
 
 use super::drivers::Transaction;
-use super::refusal::unanswered;
 use super::statement::Statement;
 use crate::batch::{Found, Lock, micros};
+use crate::error::unanswered;
 use crate::schema::quoted;
 use crate::sql::Parameter;
 use crate::store::PostgresStore;
@@ -89,7 +89,7 @@ impl PostgresStore {
         let limit = self.config().call_timeout;
         let asked = transaction.run(Statement { sql: &sql, parameters: &parameters });
         let row = match timeout(limit, asked).await {
-            Err(_) => return Err(unanswered(Operation::Lock, limit)),
+            Err(_) => return Err(unanswered(Operation::Lock, limit, "")),
             Ok(row) => row.map_err(|refusal| refusal.error(Operation::Lock))?,
         };
         let found = Found::read(key, &row).map_err(|failure| failure.error(Operation::Lock))??;

@@ -1,7 +1,5 @@
 //! What the server, or the library, says instead of an answer.
 
-use std::time::Duration;
-
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, LostReason};
 
@@ -27,6 +25,7 @@ impl Refusal {
             return Error::new(ErrorKind::Unavailable, operation, message);
         };
         let kind = match state {
+            _ if self.is_outdated() => ErrorKind::Unavailable,
             // The snapshot is too old (a state of this schema's own), there is no transaction, it has failed before, it only
             // reads.
             SNAPSHOT_TOO_OLD | NO_TRANSACTION | "25P02" | "25006" => ErrorKind::InvalidArgument,
@@ -53,11 +52,6 @@ impl Refusal {
         };
         Error::new(kind, operation, format!("{} ({state}){what_to_do}", self.message))
     }
-}
-
-/// No answer came in time.
-pub(super) fn unanswered(operation: Operation, limit: Duration) -> Error {
-    Error::new(ErrorKind::Timeout, operation, format!("no answer within {limit:?}"))
 }
 
 /// The reason that the function `fail_transaction` gives as its error's detail.

@@ -1,7 +1,6 @@
 //! Statements by connections of the pool: each has one for as long as it takes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
@@ -54,7 +53,7 @@ impl Connection {
         let given_up = mark.watch();
         let begun = Instant::now();
         let Ok(answer) = timeout(*limit, lent.rows(text, parameters)).await else {
-            return Err(unanswered(*limit));
+            return Err(Failure::unanswered(*limit));
         };
         let answer = answer.map_err(|refusal| {
             let is_outdated = refusal.is_outdated();
@@ -64,7 +63,7 @@ impl Connection {
         });
         // So late that it may have been cancelled as one that was given up, see `Mark`.
         if begun.elapsed() >= *limit {
-            return Err(unanswered(*limit));
+            return Err(Failure::unanswered(*limit));
         }
         if !matches!(answer, Err(Failure { then: Then::Reconnect, .. })) {
             given_up.not();
@@ -76,10 +75,6 @@ impl Connection {
     pub(crate) async fn settings(&self) -> Result<Settings, Failure> {
         Settings::read(&self.rows(Settings::LOOK, &[]).await?)
     }
-}
-
-fn unanswered(limit: Duration) -> Failure {
-    Failure::reconnect(format!("the server did not answer within {limit:?}"))
 }
 
 impl Drop for Connection {

@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::crowd::{MOST_IN_HAND, too_many};
+use super::crowd::{MOST_ROW_LOCKED, too_many};
 use super::entry::Entry;
 use super::keys::Keys;
 use crate::batch::Batch;
@@ -29,7 +29,7 @@ impl<B: Batch> Aside<B> {
 
     /// Sets a call aside, or refuses it where too many on its key were. Gives it back where there is no room for it.
     pub(super) fn take(&self, mut entry: Entry<B>) -> Option<Entry<B>> {
-        entry.set_aside = self.keys.set_aside(*entry.storage_key(), MOST_IN_HAND);
+        entry.set_aside = self.keys.set_aside(*entry.storage_key(), MOST_ROW_LOCKED);
         if entry.set_aside.is_none() {
             entry.give_up(too_many());
             return None;

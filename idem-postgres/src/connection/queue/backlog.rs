@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use tokio::time::Instant;
 
 use super::choose::choose;
-use super::crowd::{MOST_IN_HAND, thin_out};
+use super::crowd::{MOST_ROW_LOCKED, thin_out};
 use super::entry::Entry;
 use crate::batch::{Batch, StorageKey};
 
@@ -48,7 +48,6 @@ impl<B: Batch> Backlog<B> {
         self.behind.extend(behind);
         let (batch, later) = choose(free.into_iter(), max_calls, Instant::now());
         self.later = later;
-        thin_out(&mut self.later, MOST_IN_HAND);
         batch
     }
 
@@ -66,6 +65,6 @@ impl<B: Batch> Backlog<B> {
         again.append(&mut self.behind);
         again.append(&mut self.later);
         self.later = again;
-        thin_out(&mut self.later, MOST_IN_HAND);
+        thin_out(&mut self.later, MOST_ROW_LOCKED);
     }
 }

@@ -1,4 +1,4 @@
-//! A bound for those who wait for records that other transactions have in hand.
+//! A bound for those who wait for rows that other transactions have locked.
 
 use std::collections::HashMap;
 
@@ -9,16 +9,16 @@ use super::entry::Entry;
 use crate::batch::{Batch, StorageKey};
 
 /// How many may wait so by one connection. They are looked at for each statement, so they cost the others time.
-pub(super) const MOST_IN_HAND: usize = 1_024;
+pub(super) const MOST_ROW_LOCKED: usize = 1_024;
 
-/// Refuses the last of those that wait for records in hand, of the keys that have the most of them, where they are more
-/// than `most`. One call on each key is left.
+/// Refuses the last of those that wait for locked rows, of the keys that have the most of them, where they are more than
+/// `most`. One call on each key is left.
 pub(super) fn thin_out<B: Batch>(later: &mut Vec<Entry<B>>, most: usize) {
     if later.len() <= most {
         return;
     }
     let mut waiting: HashMap<StorageKey, usize> = HashMap::new();
-    for entry in later.iter().filter(|entry| entry.in_hand) {
+    for entry in later.iter().filter(|entry| entry.row_locked) {
         *waiting.entry(*entry.storage_key()).or_default() += 1;
     }
     let room = of_each_key(waiting.values().copied().collect(), most);
@@ -28,8 +28,8 @@ pub(super) fn thin_out<B: Batch>(later: &mut Vec<Entry<B>>, most: usize) {
     waiting.clear();
     let surplus = later.extract_if(.., |entry| {
         let number = waiting.entry(*entry.storage_key()).or_default();
-        *number += usize::from(entry.in_hand);
-        entry.in_hand && *number > room
+        *number += usize::from(entry.row_locked);
+        entry.row_locked && *number > room
     });
     for entry in surplus {
         entry.give_up(too_many());
@@ -38,7 +38,7 @@ pub(super) fn thin_out<B: Batch>(later: &mut Vec<Entry<B>>, most: usize) {
 
 /// Why a call gives way.
 pub(super) fn too_many() -> Error {
-    let message = "too many calls wait for a record that another transaction has in hand";
+    let message = "too many calls wait for a row that another transaction has locked";
     Error::new(ErrorKind::Unavailable, Operation::Lock, message)
 }
 

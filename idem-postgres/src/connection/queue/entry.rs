@@ -23,8 +23,8 @@ pub(super) struct Entry<B: Batch> {
     pub(super) answer: oneshot::Sender<Result<B::Answer>>,
     /// Whether one of those that it was sent with was refused, perhaps this one.
     pub(super) goes_alone: bool,
-    /// Whether another transaction had its record in hand when it was sent last.
-    pub(super) in_hand: bool,
+    /// Whether another transaction had locked its record's row when it was sent last.
+    pub(super) row_locked: bool,
     /// While other calls on its key are to go the same way.
     pub(super) set_aside: Option<SetAside>,
     /// Whether a connection failed it: from then on it may have been carried out.
@@ -41,7 +41,7 @@ impl<B: Batch> Entry<B> {
             not_before: Instant::now(),
             answer,
             goes_alone: false,
-            in_hand: false,
+            row_locked: false,
             set_aside: None,
             effect_unknown: false,
             resent: 0,
@@ -51,7 +51,7 @@ impl<B: Batch> Entry<B> {
     /// The same call, after this failure.
     pub(super) fn after(mut self, failure: &Failure) -> Self {
         self.effect_unknown |= failure.then == Then::Reconnect;
-        self.in_hand = false;
+        self.row_locked = false;
         self.again()
     }
 
@@ -85,9 +85,9 @@ impl<B: Batch> Entry<B> {
         self.again()
     }
 
-    /// The same call, later, since another transaction has its record in hand.
+    /// The same call, later, since another transaction has locked its record's row.
     pub(super) fn once_free(mut self) -> Self {
-        self.in_hand = true;
+        self.row_locked = true;
         self.again()
     }
 

@@ -21,12 +21,13 @@ use self::entry::Entry;
 use self::sender::Sender;
 use super::Link;
 use crate::batch::Batch;
+use crate::error::unanswered;
 
 /// Calls that wait; those that come later wait for room.
 const WAITING: usize = 4_096;
 /// Calls of one statement, each on a key of its own. The function `notify` counts on no more than 120 keys.
 const MAX_CALLS: usize = 120;
-/// Calls of one statement whose keys may be in hand, each of which may then take a millisecond.
+/// Calls of one statement whose rows may be locked, each of which may then take a millisecond.
 const MAX_CALLS_APART: usize = 32;
 
 /// Calls of one kind on their way to the server. A lone call waits for nobody: it is sent at once.
@@ -101,9 +102,7 @@ impl<B: Batch> Queue<B> {
                 Err(Error::new(ErrorKind::Closed, operation, message))
             }
             Ok(None) | Err(_) => {
-                let limit = self.call_timeout;
-                let failure = self.last_failure.text();
-                Err(Error::new(ErrorKind::Timeout, operation, format!("no answer within {limit:?}{failure}")))
+                Err(unanswered(operation, self.call_timeout, &self.last_failure.text()))
             }
         }
     }

@@ -149,7 +149,7 @@ impl<B: Batch> Sender<B> {
             let key = *first.storage_key();
             let others = iter::from_fn(|| batch.next_if(|entry| *entry.storage_key() == key));
             let Some(answer) = answers.remove(&key) else {
-                self.last_failure.note("another transaction has the record in hand");
+                self.last_failure.note("another transaction has locked the record's row");
                 unanswered.extend(iter::once(first).chain(others).map(Entry::once_free));
                 continue;
             };
@@ -189,10 +189,7 @@ impl<B: Batch> Sender<B> {
         let sent = connection.confirmed(B::WRITES, sent);
         let answers = match timeout(self.response_timeout, sent).await {
             Ok(answers) => answers,
-            Err(_) => Err(Failure::reconnect(format!(
-                "the server did not answer within {:?}",
-                self.response_timeout
-            ))),
+            Err(_) => Err(Failure::unanswered(self.response_timeout)),
         };
         if let Err(Failure { then: Then::Reconnect, .. }) = answers {
             self.link.discard(&connection).await;

@@ -16,6 +16,8 @@ use crate::judge::rules::{Reads, Report, Rules};
 use crate::rng::Rng;
 
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+/// In milliseconds, longer than a call may take.
+pub(crate) const LONGER_THAN_A_CALL: u64 = CALL_TIMEOUT.as_secs() * 1_000 + 300;
 /// Much longer than a failover takes.
 const LONGEST_OUTAGE: Duration = Duration::from_secs(40);
 /// Workers of each store.

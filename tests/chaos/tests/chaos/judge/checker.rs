@@ -116,7 +116,7 @@ impl OfKey<'_> {
         let attempt = &self.attempts[&token];
         let begin = match event.call {
             Call::Complete { .. } => attempt.completes.iter().map(|(begin, ..)| *begin).min(),
-            Call::Release(_) => attempt.ends.iter().copied().min(),
+            Call::Release(_) => attempt.perhaps_released,
             _ => None,
         };
         let begin = begin.unwrap_or(event.begin).min(event.begin);

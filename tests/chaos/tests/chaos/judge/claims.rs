@@ -48,6 +48,8 @@ pub(crate) struct Attempt {
     pub(crate) held: Vec<(Micros, Micros)>,
     /// The begins of the calls that end the attempt, answered or not.
     pub(crate) ends: Vec<Micros>,
+    /// The begin of the first `release` of which nobody knows whether it was carried out.
+    pub(crate) perhaps_released: Option<Micros>,
     /// The begin, bytes and retention of each `complete`.
     pub(crate) completes: Vec<(Micros, Digest, u64)>,
     /// The end of the first `complete` that was answered `Applied`, or of the first confirmed replay.
@@ -115,7 +117,13 @@ pub(crate) fn attempts(events: &[&Event], rules: &Rules) -> BTreeMap<Token, Atte
             (Call::Lock { confirms: true, .. }, Answer::Replayed(token, _)) => {
                 attempts.entry(*token).or_default().accept(event.end);
             }
-            (Call::Release(token), _) => attempts.entry(*token).or_default().ends.push(event.begin),
+            (Call::Release(token), answer) => {
+                let of = attempts.entry(*token).or_default();
+                of.ends.push(event.begin);
+                if *answer == Answer::Unknown {
+                    of.perhaps_released = Some(of.perhaps_released.unwrap_or(event.begin).min(event.begin));
+                }
+            }
             _ => {}
         }
     }

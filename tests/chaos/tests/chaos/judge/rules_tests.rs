@@ -3,7 +3,7 @@
 use crate::judge::checker_tests::{
     A, B, RETENTION, acquired, applied, complete, event, found_by, lock, release,
 };
-use crate::judge::history::{Answer, Call, Digest, Event};
+use crate::judge::history::{Answer, Call, Digest, Event, Reason};
 use crate::judge::rules::{Reads, Rule, Rules, Step};
 
 fn rules() -> Rules {
@@ -66,8 +66,16 @@ fn a_release_that_is_sent_again_may_have_taken_effect_before_others_completed_th
         release(A, (50, 60), applied()),
     ];
     assert_eq!(found_by(&history, &rules()), []);
-    let not_sent_before = [&history[..1], &history[2..]].concat();
-    assert!(found_by(&not_sent_before, &rules()).contains(&Rule::HeldAfterCompletion));
+    // What else was sent before cannot have released the key.
+    let sent_before: [&[Event]; 3] = [
+        &[],
+        &[complete(A, (11, 15), 4, Answer::Unknown)],
+        &[release(A, (11, 15), Answer::Lost(Reason::Superseded))],
+    ];
+    for sent in sent_before {
+        let history = [&history[..1], sent, &history[2..]].concat();
+        assert!(found_by(&history, &rules()).contains(&Rule::HeldAfterCompletion), "{sent:?}");
+    }
 }
 
 #[test]

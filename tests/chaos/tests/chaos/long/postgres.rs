@@ -4,7 +4,7 @@ use super::until_the_time_is_over;
 use crate::environment::postgres::store::{options, turn};
 use crate::rounds::postgres::clock::Timed;
 use crate::rounds::postgres::{
-    clock, connections, crowded, freeze, full_disk, in_hand, kill, maintenance, pair, partition, paused,
+    clock, connections, crowded, freeze, full_disk, kill, maintenance, pair, partition, paused, row_locks,
     snapshot,
 };
 use crate::table::Table;
@@ -28,7 +28,7 @@ async fn cycle(seed: u64, mut table: Table) -> Table {
     table.kept("freeze", &freeze::round(&server, seed).await);
     table.kept("ended connections", &connections::round(&server, seed).await);
     table.kept("maintenance", &maintenance::round(&server, seed).await);
-    table.kept("records in hand", &in_hand::round(&server, seed).await);
+    table.kept("row locks", &row_locks::round(&server, seed).await);
     table.kept("old snapshot", &snapshot::round(&server, seed).await);
     table.kept("paused holders", &paused::round(&server, seed).await);
     table.kept("partition", &partition::round(&server, seed).await);

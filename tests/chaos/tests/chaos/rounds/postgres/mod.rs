@@ -8,12 +8,12 @@ pub(crate) mod connections;
 pub(crate) mod crowded;
 pub(crate) mod freeze;
 pub(crate) mod full_disk;
-pub(crate) mod in_hand;
 pub(crate) mod kill;
 pub(crate) mod maintenance;
 pub(crate) mod pair;
 pub(crate) mod partition;
 pub(crate) mod paused;
+pub(crate) mod row_locks;
 pub(crate) mod snapshot;
 
 use std::net::SocketAddr;

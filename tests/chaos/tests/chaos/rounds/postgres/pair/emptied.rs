@@ -19,14 +19,16 @@ pub(crate) async fn round(kind: ServerKind, seed: u64) -> Report {
     let mut load = load([(servers.addresses(), 1); 2], "emptied", seed).await;
     let mut rng = Rng::new(seed);
     load.run(400 + rng.below(300)).await;
-    empty_names(&servers, &load, &mut rng).await;
+    let first = empty_names(&servers, &load, &mut rng).await;
     servers.mend();
     if rng.percent(50) {
         servers.pair.wait_ok().await;
     }
     set_standby_names(servers.pair.primary(), "standby").await;
     load.answered().await;
-    empty_names(&servers, &load, &mut rng).await;
+    let second = empty_names(&servers, &load, &mut rng).await;
+    assert!(first.0 + second.0 > 0, "no commit was let go");
+    assert!(first.1 + second.1 > 0, "the standby lacks nothing");
     servers.pair.primary().kill();
     servers.pair.promote().await;
     let _follower = servers.pair.follower().await;
@@ -35,7 +37,8 @@ pub(crate) async fn round(kind: ServerKind, seed: u64) -> Report {
     load.judged_by(&rules()).await
 }
 
-async fn empty_names(servers: &Replicated, load: &Load, rng: &mut Rng) {
+/// How many commits were let go, and how many locks and completions the standby lacks then.
+async fn empty_names(servers: &Replicated, load: &Load, rng: &mut Rng) -> (i64, i64) {
     servers.cut();
     let begin = now();
     load.run(200 + rng.below(900)).await;
@@ -48,6 +51,7 @@ async fn empty_names(servers: &Replicated, load: &Load, rng: &mut Rng) {
         "{let_go} commits were let go, the standby lacks {lacking} locks and completions: {meanwhile:?}"
     );
     assert_eq!(meanwhile.acknowledged, 0, "the standby does not have what was acknowledged");
+    (let_go, lacking)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

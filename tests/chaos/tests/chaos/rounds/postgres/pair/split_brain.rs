@@ -4,6 +4,7 @@
 use idem_servers::postgres::ServerKind;
 
 use super::{load, options, rules};
+use crate::callers::load::LONGER_THAN_A_CALL;
 use crate::environment::postgres::relay::{Link, Relay};
 use crate::environment::postgres::replicated::{Replicated, end_connections};
 use crate::environment::postgres::store::turn;
@@ -12,9 +13,6 @@ use crate::judge::rules::{Reads, Report, Rules};
 use crate::judge::within::within;
 use crate::rng::Rng;
 use crate::table::{judged, losses};
-
-/// In milliseconds, longer than a call may take.
-const LONGER_THAN_A_CALL: u64 = 2_300;
 
 /// With `acks` 0 the standby is asynchronous.
 pub(crate) async fn round(kind: ServerKind, seed: u64, acks: u8) -> Report {

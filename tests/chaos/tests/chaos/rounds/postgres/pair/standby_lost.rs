@@ -3,6 +3,7 @@
 use idem_servers::postgres::ServerKind;
 
 use super::{load, options, rules};
+use crate::callers::load::LONGER_THAN_A_CALL;
 use crate::environment::postgres::replicated::Replicated;
 use crate::environment::postgres::store::turn;
 use crate::judge::history::now;
@@ -10,9 +11,6 @@ use crate::judge::rules::Report;
 use crate::judge::within::within;
 use crate::rng::Rng;
 use crate::table::judged;
-
-/// In milliseconds, longer than a call may take.
-const LONGER_THAN_A_CALL: u64 = 2_300;
 
 pub(crate) async fn round(kind: ServerKind, seed: u64) -> Report {
     let servers = Replicated::start(options(kind)).await;

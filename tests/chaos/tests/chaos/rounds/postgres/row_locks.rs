@@ -26,7 +26,7 @@ const TRANSACTIONS: usize = 12;
 const APPLICATION: u32 = 900;
 
 pub(crate) async fn round(server: &Server, seed: u64) -> Report {
-    let mut load = load([server.addr(); 2], "in hand", seed).await;
+    let mut load = load([server.addr(); 2], "row locks", seed).await;
     let (mut client, mut rng) = (connect(server.addr()).await, Rng::new(seed));
     let caller = Caller { worker: APPLICATION, ..load.caller().clone() };
     let (mut rows, mut committed) = (0, 0);
@@ -95,5 +95,5 @@ async fn lock_a_key(load: &Load, caller: &Caller, client: &mut Client, rng: &mut
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_while_transactions_hold_records_and_keys() {
     let server = options(turn(1)).start().await;
-    judged("records in hand", &round(&server, 1).await);
+    judged("row locks", &round(&server, 1).await);
 }
