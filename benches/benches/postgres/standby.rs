@@ -9,13 +9,17 @@ use idem_servers::postgres::Pair;
 
 use crate::{KIB, Postgres, ratio};
 
-/// Cycles beside those of an application's pool, and locks beside those of the same store without `acks`.
+/// Cycles and replays beside those of an application's pool, and locks beside those of the same store without `acks`.
 pub(crate) async fn measure(session: &Session) -> Result<Vec<Figure>> {
     let options = Pair::options().remote_apply().config("max_connections = 200");
     let pair = options.config("max_wal_size = '8GB'").start().await;
     let store = |schema: &str| Postgres { node: pair.primary().node(), schema: schema.to_owned(), acks: 1 };
-    let plan =
-        Plan { workloads: &[Workload::Cycle], callers: &[64, 512], bytes: &[KIB], ..session.plan.clone() };
+    let plan = Plan {
+        workloads: &[Workload::Cycle, Workload::Replay],
+        callers: &[64, 512],
+        bytes: &[KIB],
+        ..session.plan.clone()
+    };
     let cycles = session.measure("postgres-standby", &store("idem"), &plan).await?;
     let plan = Plan { workloads: &[Workload::Lock], callers: &[1, 64], ..plan };
     let locks = session.measure("postgres-acks", &Acknowledged(store("acks")), &plan).await?;
@@ -27,7 +31,9 @@ pub(crate) async fn measure(session: &Session) -> Result<Vec<Figure>> {
     let lock = |callers| {
         Figure::reported(named("lock against acks = 0", callers), ratio(&locks, Workload::Lock, callers), "x")
     };
-    Ok(vec![cycle(64, 1.8), cycle(512, 2.5), lock(1), lock(64)])
+    let replays = ratio(&cycles, Workload::Replay, 64);
+    let replays = Figure::reported(named("replay against SELECT", 64), replays, "x");
+    Ok(vec![cycle(64, 1.8), cycle(512, 2.5), replays, lock(1), lock(64)])
 }
 
 /// The store that looks behind each commit, beside the one that does not.

@@ -58,9 +58,7 @@ impl Alone {
             answer
         };
         let limit = self.call_timeout;
-        let answer = timeout(limit, asked)
-            .await
-            .map_err(|_| unanswered(operation, limit, ""))?;
+        let answer = timeout(limit, asked).await.map_err(|_| unanswered(operation, limit, ""))?;
         answer.map_err(|failure| failure.error(operation))
     }
 }

@@ -10,6 +10,7 @@ mod isolation;
 mod libraries;
 mod locking;
 mod other_libraries;
+mod prepared;
 mod refusals;
 mod row_locks;
 #[path = "../store/support.rs"]

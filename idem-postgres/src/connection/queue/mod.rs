@@ -101,9 +101,7 @@ impl<B: Batch> Queue<B> {
                 let message = "the runtime that the store was opened on has ended";
                 Err(Error::new(ErrorKind::Closed, operation, message))
             }
-            Ok(None) | Err(_) => {
-                Err(unanswered(operation, self.call_timeout, &self.last_failure.text()))
-            }
+            Ok(None) | Err(_) => Err(unanswered(operation, self.call_timeout, &self.last_failure.text())),
         }
     }
 }

@@ -18,6 +18,10 @@ use self::sealed::{Committing, Running};
 /// | `tokio_postgres::Transaction<'_>` | none |
 ///
 /// For any other library there is [`completion_sql`](crate::PostgresStore::completion_sql).
+///
+/// On a connection on which the application has prepared something itself (`prepare_cached` of deadpool-postgres, the cache of
+/// sqlx) the statement is prepared too, and costs less. Elsewhere nothing is prepared, since behind a pooler what one session
+/// has prepared may be another client's.
 pub trait Transaction: Running {}
 
 impl<T: Running> Transaction for T {}

@@ -23,7 +23,13 @@ impl Running for PgConnection {
         // session that another client gets next. A connection that has kept something keeps this, too.
         let keeps = self.cached_statements_size() > 0;
         let query = of_sqlx::bound(statement.sql, statement.parameters).persistent(keeps);
-        Ok(Row::from(query.fetch_one(self).await?))
+        let answer = query.fetch_one(&mut *self).await.map_err(Refusal::from);
+        if answer.as_ref().is_err_and(Refusal::is_outdated) {
+            // Among those of the application, which are prepared again when they are used next. What is the matter is said
+            // already.
+            let _ = self.clear_cached_statements().await;
+        }
+        Ok(Row::from(answer?))
     }
 }
 
