@@ -103,7 +103,7 @@ impl Bare {
         // Fill factor and storage of the record are those of the store's own table.
         let fresh = format!(
             "DROP TABLE IF EXISTS {table};
-             CREATE TABLE {table} (key bytea PRIMARY KEY, record bytea NOT NULL) WITH (fillfactor = 50);
+             CREATE TABLE {table} (key bytea PRIMARY KEY, record bytea NOT NULL) WITH (fillfactor = 90);
              ALTER TABLE {table} ALTER COLUMN record SET STORAGE EXTERNAL"
         );
         pool.batch(&fresh).await?;
