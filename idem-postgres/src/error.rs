@@ -8,13 +8,13 @@ use idem_core::{Error, ErrorKind};
 /// A statement that was not carried out, or of which it is unknown whether it was.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    pub(crate) then: Then,
+    pub(crate) recovery: Recovery,
     pub(crate) message: String,
 }
 
 /// What to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Then {
+pub(crate) enum Recovery {
     /// Send the same calls again, on the same connection: nothing was done.
     Resend,
     /// Nothing was done, since one of them waited too long for a transaction of somebody else: send them again, where
@@ -28,7 +28,7 @@ pub(crate) enum Then {
 
 impl Failure {
     pub(crate) fn reconnect(message: impl Into<String>) -> Self {
-        Self { then: Then::Reconnect, message: message.into() }
+        Self { recovery: Recovery::Reconnect, message: message.into() }
     }
 
     /// The server gave no answer to a statement in time.
@@ -37,40 +37,40 @@ impl Failure {
     }
 
     /// The schema is not what this code created.
-    pub(crate) fn odd(message: impl Into<String>) -> Self {
-        Self { then: Then::Refuse(ErrorKind::Incompatible), message: message.into() }
+    pub(crate) fn incompatible(message: impl Into<String>) -> Self {
+        Self { recovery: Recovery::Refuse(ErrorKind::Incompatible), message: message.into() }
     }
 
     pub(crate) fn error(&self, operation: Operation) -> Error {
-        let kind = match self.then {
-            Then::Resend | Then::SetAside | Then::Reconnect => ErrorKind::Timeout,
-            Then::Refuse(kind) => kind,
+        let kind = match self.recovery {
+            Recovery::Resend | Recovery::SetAside | Recovery::Reconnect => ErrorKind::Timeout,
+            Recovery::Refuse(kind) => kind,
         };
         Error::new(kind, operation, self.message.clone())
     }
 }
 
 /// What to do about an SQLSTATE. The classes are those of the manual's appendix A.
-pub(crate) fn then(state: &str) -> Then {
+pub(crate) fn recovery(state: &str) -> Recovery {
     match state {
         // Serialization, deadlock, statement cancelled.
-        "40001" | "40P01" | "57014" => Then::Resend,
+        "40001" | "40P01" | "57014" => Recovery::Resend,
         // Lock not available.
-        "55P03" => Then::SetAside,
+        "55P03" => Recovery::SetAside,
         // Read-only, because the server became a standby; a session in a transaction that somebody has left there after it
         // failed, or that was ended since its transaction took too long; and not accepting calls.
-        "25006" | "25P02" | "25P03" | "25P04" | "57P01" | "57P02" | "57P03" | "57P05" => Then::Reconnect,
-        "53100" => Then::Refuse(ErrorKind::Full),
+        "25006" | "25P02" | "25P03" | "25P04" | "57P01" | "57P02" | "57P03" | "57P05" => Recovery::Reconnect,
+        "53100" => Recovery::Refuse(ErrorKind::Full),
         // The schema is missing or older.
-        "42P01" | "42883" | "3F000" => Then::Refuse(ErrorKind::Unavailable),
+        "42P01" | "42883" | "3F000" => Recovery::Refuse(ErrorKind::Unavailable),
         // The password, the role and its rights, the database, the protocol.
-        "28P01" | "28000" | "42501" | "3D000" | "0A000" => Then::Refuse(ErrorKind::InvalidConfig),
+        "28P01" | "28000" | "42501" | "3D000" | "0A000" => Recovery::Refuse(ErrorKind::InvalidConfig),
         state if state.starts_with("08") || state.starts_with("53") || state.starts_with("57") => {
-            Then::Reconnect
+            Recovery::Reconnect
         }
         // Of the data, of an index.
-        "XX001" | "XX002" => Then::Refuse(ErrorKind::Corrupt),
-        _ => Then::Refuse(ErrorKind::Unavailable),
+        "XX001" | "XX002" => Recovery::Refuse(ErrorKind::Corrupt),
+        _ => Recovery::Refuse(ErrorKind::Unavailable),
     }
 }
 

@@ -77,7 +77,7 @@ impl Batch for Complete {
             Parameter::Bytes(&call.body),
         ];
         let rows = connection.rows(statement, &parameters).await?;
-        let row = rows.first().ok_or_else(|| Failure::odd("the server gives no answer"))?;
+        let row = rows.first().ok_or_else(|| Failure::incompatible("the server gives no answer"))?;
         let is_decided = row.get::<Option<i16>>("answer")?.is_some();
         let answer = is_decided.then(|| effect_of(row)).transpose()?;
         Ok(answer.map(|answer| (*call.key().storage_key(), answer)).into_iter().collect())

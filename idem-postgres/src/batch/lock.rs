@@ -154,7 +154,7 @@ impl Found {
             (3, true) => (Answered::Refused, columns.content(key, true)?),
             (4, completed) => (Answered::Refused, columns.content(key, completed)?),
             (1..=3, _) => return Ok(Err(damaged("the record's state does not go with its times"))),
-            (other, _) => return Err(Failure::odd(format!("the server gives the answer {other}"))),
+            (other, _) => return Err(Failure::incompatible(format!("the server gives the answer {other}"))),
         };
         let (token, content) = match (columns.token()?, content) {
             (Ok(token), Ok(content)) => (token, content),

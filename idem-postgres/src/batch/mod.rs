@@ -93,7 +93,8 @@ pub(crate) trait Batch: Debug + Sized + Send + Sync + 'static {
 
 fn key_of(row: &Row) -> Result<StorageKey, Failure> {
     let key: &[u8] = row.get("key")?;
-    key.try_into().map_err(|_| Failure::odd(format!("the server names a key of {} bytes", key.len())))
+    key.try_into()
+        .map_err(|_| Failure::incompatible(format!("the server names a key of {} bytes", key.len())))
 }
 
 fn effect_of(row: &Row) -> Result<Result<Effect>, Failure> {
@@ -105,7 +106,7 @@ fn effect_of(row: &Row) -> Result<Result<Effect>, Failure> {
         4 => Ok(Effect::Lost(LostReason::Released)),
         5 => Ok(Effect::Lost(LostReason::Gone)),
         6 => Err(damaged("the record's fingerprint is not what was locked")),
-        other => return Err(Failure::odd(format!("the server gives the answer {other}"))),
+        other => return Err(Failure::incompatible(format!("the server gives the answer {other}"))),
     })
 }
 

@@ -25,9 +25,9 @@ use super::tls::Tls;
 use crate::config::address::Address;
 use crate::config::postgres_config::PostgresConfig;
 use crate::config::ssl_mode::SslMode;
-use crate::error::{Failure, Then, chain};
+use crate::error::{Failure, Recovery, chain};
 
-/// To a server that hangs they take long.
+/// Requests to cancel that are under way at once. To a server that hangs they take long.
 const MOST_CANCELLING: usize = 64;
 
 /// Opens connections.
@@ -117,8 +117,8 @@ impl Connector {
         for (server, login) in &self.0.servers {
             match self.open(server, login).await {
                 Ok(opened) => return Ok(opened),
-                Err(Failure { then, message }) => {
-                    failures.push(Failure { then, message: format!("{server}: {message}") });
+                Err(Failure { recovery, message }) => {
+                    failures.push(Failure { recovery, message: format!("{server}: {message}") });
                 }
             }
         }
@@ -242,12 +242,12 @@ async fn driving<T>(messages: &mut Messages, asked: impl Future<Output = T>) -> 
 
 /// What no server could do. It may succeed later as long as one of them may.
 fn together(failures: &[Failure]) -> Failure {
-    let may_succeed = |failure: &Failure| !matches!(failure.then, Then::Refuse(_));
-    let then = match failures {
-        [first, ..] if !failures.iter().any(may_succeed) => first.then,
-        [] => Then::Refuse(ErrorKind::InvalidConfig),
-        _ => Then::Reconnect,
+    let may_succeed = |failure: &Failure| !matches!(failure.recovery, Recovery::Refuse(_));
+    let recovery = match failures {
+        [first, ..] if !failures.iter().any(may_succeed) => first.recovery,
+        [] => Recovery::Refuse(ErrorKind::InvalidConfig),
+        _ => Recovery::Reconnect,
     };
     let messages: Vec<_> = failures.iter().map(|failure| &*failure.message).collect();
-    Failure { then, message: messages.join("; ") }
+    Failure { recovery, message: messages.join("; ") }
 }

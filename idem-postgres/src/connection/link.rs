@@ -123,7 +123,7 @@ impl Connection {
     /// `writes`: whether there may have been one. Of a pool's connections nothing can be known.
     ///
     /// # Errors
-    /// Those of `sent`, and [`Reconnect`](crate::error::Then::Reconnect) or [`Resend`](crate::error::Then::Resend) for an
+    /// Those of `sent`, and [`Reconnect`](crate::error::Recovery::Reconnect) or [`Resend`](crate::error::Recovery::Resend) for an
     /// answer that must not be believed.
     pub(crate) async fn confirmed<T>(
         &self,

@@ -18,6 +18,7 @@ use crate::error::Failure;
 const CHANNEL: &str = "idem_settled";
 /// Notifications that were not looked at yet. When there are more, all waiters look.
 const WAITING: usize = 1_024;
+/// Before another attempt to connect.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Before another look whether there is still a pooler. Whoever waits looks four times a second meanwhile.
 const POOLER_PAUSE: Duration = Duration::from_mins(1);

@@ -31,7 +31,7 @@ pub(crate) struct Connection {
     login: Config,
     session: Session,
     /// Whether a commit was told not to wait for its standbys any longer: it stands on this server, and they may not have
-    /// it. Then so may be all that is answered since.
+    /// it. Recovery so may be all that is answered since.
     unconfirmed: Arc<AtomicBool>,
     /// None where the session is not this connection's own.
     prepared: Option<Prepared>,
@@ -124,7 +124,7 @@ impl Connection {
     /// `writes`: whether there may have been one.
     ///
     /// # Errors
-    /// Those of `sent`, and [`Reconnect`](crate::error::Then::Reconnect) or [`Resend`](crate::error::Then::Resend) for an
+    /// Those of `sent`, and [`Reconnect`](crate::error::Recovery::Reconnect) or [`Resend`](crate::error::Recovery::Resend) for an
     /// answer that must not be believed.
     pub(crate) async fn confirmed<T>(
         &self,

@@ -22,8 +22,8 @@ pub(crate) enum Ownership {
     Lent,
 }
 
-/// What the server says by a warning: that a commit does not wait for its standbys any longer. A role or a database may have
-/// been spared warnings.
+/// The server tells by a warning that a commit does not wait for its standbys any longer. A role or a database may have
+/// turned warnings off.
 const WARNINGS: &str = "-c client_min_messages=notice";
 
 /// A number that one session of the server is started with, and no other.

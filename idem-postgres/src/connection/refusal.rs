@@ -5,14 +5,14 @@ use std::io;
 
 use idem_core::ErrorKind;
 
-use crate::error::{Failure, Then, chain};
+use crate::error::{Failure, Recovery, chain};
 
 /// Whether to try it again, or to tell that the configuration must change first.
 pub(super) fn of_login(error: tokio_postgres::Error) -> Failure {
     if error.as_db_error().is_some() || !is_refusal(&error) {
         return error.into();
     }
-    Failure { then: Then::Refuse(ErrorKind::InvalidConfig), message: chain(&error) }
+    Failure { recovery: Recovery::Refuse(ErrorKind::InvalidConfig), message: chain(&error) }
 }
 
 /// Whether this side refuses the server, or what it was told to send, rather than that the connection failed. The kinds of

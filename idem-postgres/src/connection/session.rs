@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 
 use super::timelines::{Timeline, Timelines};
 use crate::durability::Settings;
-use crate::error::{Failure, Then};
+use crate::error::{Failure, Recovery};
 
 /// A session of the server.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Session {
 /// has come. The server takes both in their order, and answers in it.
 ///
 /// # Errors
-/// [`Reconnect`](crate::error::Then::Reconnect) where the look failed: `sent` may have been carried out, whatever the server
+/// [`Reconnect`](crate::error::Recovery::Reconnect) where the look failed: `sent` may have been carried out, whatever the server
 /// says of the look.
 async fn and_then_look<T>(
     client: &Client,
@@ -112,7 +112,7 @@ async fn and_then_look<T>(
 
 /// What it says of the look it does not say of what was sent before.
 fn effect_unknown(failure: Failure) -> Failure {
-    Failure { then: Then::Reconnect, ..failure }
+    Failure { recovery: Recovery::Reconnect, ..failure }
 }
 
 #[cfg(test)]
@@ -183,6 +183,6 @@ mod tests {
             Ok(())
         };
         let failure = and_then_look(&client, &AtomicU64::new(0), sent).await.unwrap_err();
-        assert_eq!(failure.then, Then::Reconnect, "{}", failure.message);
+        assert_eq!(failure.recovery, Recovery::Reconnect, "{}", failure.message);
     }
 }

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_postgres::{Client, Row};
 
-use crate::error::{Failure, Then};
+use crate::error::{Failure, Recovery};
 
 /// Any role may ask, and the second is right from the moment of a promotion on, unlike what `pg_control_checkpoint` tells.
-const LOOK: &str =
+const QUERY: &str =
     "SELECT system_identifier::text, pg_walfile_name(pg_current_wal_lsn()) FROM pg_control_system()";
 /// The name of a WAL file begins with the timeline.
 const TIMELINE_DIGITS: usize = 8;
@@ -33,7 +33,7 @@ impl Timelines {
     /// # Errors
     /// A server of the same system has been promoted since.
     pub(super) async fn of(&self, client: &Client) -> Result<Option<Timeline>, Failure> {
-        let row = match client.query_typed_one(LOOK, &[]).await {
+        let row = match client.query_typed_one(QUERY, &[]).await {
             Ok(row) => row,
             Err(error) if error.as_db_error().is_some() => {
                 // Some that speak PostgreSQL's protocol have no such functions.
@@ -50,7 +50,7 @@ impl Timelines {
                 "it was replaced: its timeline is {own}, and a server of the same system that was promoted has {known}; make \
                  it a standby of that one, or end it"
             );
-            return Err(Failure { then: Then::Reconnect, message });
+            return Err(Failure { recovery: Recovery::Reconnect, message });
         }
         Ok(Some(Timeline { own, highest }))
     }

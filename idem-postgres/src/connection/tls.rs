@@ -15,7 +15,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::postgres_config::PostgresConfig;
 use crate::config::ssl_mode::SslMode;
-use crate::error::{Failure, Then};
+use crate::error::{Failure, Recovery};
 
 /// What is verified, and the files with certificates. They are read again for every connection, since renewed certificates
 /// keep their file names.
@@ -145,5 +145,5 @@ fn unusable(option: &str, file: &Path, what: &str, error: &dyn std::error::Error
 }
 
 fn invalid(message: String) -> Failure {
-    Failure { then: Then::Refuse(ErrorKind::InvalidConfig), message }
+    Failure { recovery: Recovery::Refuse(ErrorKind::InvalidConfig), message }
 }

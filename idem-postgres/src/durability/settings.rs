@@ -3,7 +3,7 @@
 use tokio_postgres::Client;
 
 use super::standby_names::demanded;
-use crate::error::{Failure, Then};
+use crate::error::{Failure, Recovery};
 use crate::sql::{self, Row};
 
 /// The settings of a session at a moment.
@@ -23,18 +23,18 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// The configuration is as the session has read it, which it does anew before it carries out a statement.
-    pub(crate) const LOOK: &str = "SELECT current_setting('synchronous_standby_names'), current_setting('synchronous_commit'), \
+    pub(crate) const QUERY: &str = "SELECT current_setting('synchronous_standby_names'), current_setting('synchronous_commit'), \
          current_setting('fsync'), (extract(epoch FROM pg_conf_load_time()) * 1000000)::bigint, pg_backend_pid(), \
          current_setting('client_min_messages'), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
     /// Asks for those of the session that `client` has.
     pub(crate) async fn of(client: &Client) -> Result<Self, Failure> {
-        Self::read(&sql::of_tokio_postgres::rows(client, Self::LOOK, &[]).await?)
+        Self::read(&sql::of_tokio_postgres::rows(client, Self::QUERY, &[]).await?)
     }
 
-    /// What the statement [`LOOK`](Self::LOOK) has told.
+    /// What the statement [`QUERY`](Self::QUERY) has told.
     pub(crate) fn read(rows: &[Row]) -> Result<Self, Failure> {
-        let row = rows.first().ok_or_else(|| Failure::odd("the server tells no settings"))?;
+        let row = rows.first().ok_or_else(|| Failure::incompatible("the server tells no settings"))?;
         Ok(Self {
             standby_names: row.get(0)?,
             synchronous_commit: row.get(1)?,
@@ -69,7 +69,7 @@ impl Settings {
                  remote_write or remote_apply, on the server and for this role and database"
             );
             // It may be the role's, and then it is so until the session ends.
-            return Some(Failure { then: Then::Reconnect, message });
+            return Some(Failure { recovery: Recovery::Reconnect, message });
         }
         if acks > 0 && self.told_from == "error" {
             // In a session that is the connection's own it is not so, but a pooler's may be the role's.
@@ -77,7 +77,7 @@ impl Settings {
                 "acks={acks}, and with client_min_messages = error the server does not tell that a commit waits no longer: \
                  set it to warning or lower for this role and database"
             );
-            return Some(Failure { then: Then::Reconnect, message });
+            return Some(Failure { recovery: Recovery::Reconnect, message });
         }
         let number = demanded(&self.standby_names);
         (number < u32::from(acks)).then(|| {
@@ -86,7 +86,7 @@ impl Settings {
                 "acks={acks}, and with synchronous_standby_names = '{names}' commits wait for {number} standbys: set it on \
                  the server, for example to 'ANY {acks} (*)', or choose fewer acks"
             );
-            Failure { then: Then::Resend, message }
+            Failure { recovery: Recovery::Resend, message }
         })
     }
 

@@ -6,7 +6,7 @@ mod vacuum;
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Result};
 
-use crate::error::{Failure, Then};
+use crate::error::{Failure, Recovery};
 use crate::sql::{Executor, Parameter, Refusal};
 
 /// In the order in which they are applied. Once published, a file never changes: what is new comes in another one.
@@ -80,12 +80,12 @@ async fn version(session: &mut impl Executor, schema: &str) -> Result<Option<i32
     let there =
         "SELECT count(*) > 0 FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename = 'migrations'";
     let there = session.row(there, &[Parameter::Text(schema)]).await.map_err(failed)?;
-    if !there.get::<bool>(0).map_err(odd)? {
+    if !there.get::<bool>(0).map_err(incompatible)? {
         return Ok(None);
     }
     let highest = format!("SELECT coalesce(max(version), 0) FROM {}.migrations", quoted(schema));
     let highest = session.row(&highest, &[]).await.map_err(failed)?;
-    highest.get(0).map(Some).map_err(odd)
+    highest.get(0).map(Some).map_err(incompatible)
 }
 
 fn failed(what: &str, refusal: Refusal) -> Error {
@@ -94,9 +94,9 @@ fn failed(what: &str, refusal: Refusal) -> Error {
     let kind = match state.as_deref() {
         // A table of that name is there, or has no such column.
         Some("42P07" | "42703") => ErrorKind::Incompatible,
-        _ => match failure.then {
-            Then::Refuse(kind) => kind,
-            Then::Resend | Then::SetAside | Then::Reconnect => ErrorKind::Unavailable,
+        _ => match failure.recovery {
+            Recovery::Refuse(kind) => kind,
+            Recovery::Resend | Recovery::SetAside | Recovery::Reconnect => ErrorKind::Unavailable,
         },
     };
     let why = match kind {
@@ -108,7 +108,7 @@ fn failed(what: &str, refusal: Refusal) -> Error {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "errors are mapped by it")]
-fn odd(failure: Failure) -> Error {
+fn incompatible(failure: Failure) -> Error {
     failure.error(Operation::Open)
 }
 

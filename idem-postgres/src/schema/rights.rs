@@ -3,11 +3,11 @@
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Result};
 
-use super::{failed, odd};
+use super::{failed, incompatible};
 use crate::sql::{Executor, Parameter};
 
 /// What is missing, in words; and whether policies of row-level security apply to the role.
-const LOOK: &str = "
+const QUERY: &str = "
     SELECT
         (SELECT string_agg(what, ', ') FROM (VALUES
             ('SELECT on records', has_table_privilege(records, 'SELECT')),
@@ -25,9 +25,9 @@ const LOOK: &str = "
 /// Refuses a role that would fail in some call only, or to which records are hidden.
 pub(super) async fn check(session: &mut impl Executor, schema: &str) -> Result<()> {
     let failed = |refusal| failed(&format!("the rights in the schema {schema:?} cannot be read"), refusal);
-    let row = session.row(LOOK, &[Parameter::Text(schema)]).await.map_err(failed)?;
-    let missing: Option<String> = row.get(0).map_err(odd)?;
-    let hidden: bool = row.get(1).map_err(odd)?;
+    let row = session.row(QUERY, &[Parameter::Text(schema)]).await.map_err(failed)?;
+    let missing: Option<String> = row.get(0).map_err(incompatible)?;
+    let hidden: bool = row.get(1).map_err(incompatible)?;
     let refused = |message| Err(Error::new(ErrorKind::InvalidConfig, Operation::Open, message));
     if let Some(missing) = missing {
         return refused(format!("this role lacks rights in the schema {schema:?}: {missing}"));

@@ -2,7 +2,7 @@
 
 use idem_core::Result;
 
-use super::{failed, odd};
+use super::{failed, incompatible};
 use crate::sql::{Executor, Parameter};
 
 /// Seconds, half of the server's default. Each completion leaves a dead row, and the server looks for them once in this time:
@@ -10,7 +10,7 @@ use crate::sql::{Executor, Parameter};
 const LONGEST_NAPTIME: i64 = 30;
 
 /// Whether rows of the table are vacuumed at all, and how often the server looks for tables to vacuum.
-const LOOK: &str = "
+const QUERY: &str = "
     SELECT
         current_setting('autovacuum')::boolean AND current_setting('track_counts')::boolean,
         coalesce((
@@ -22,10 +22,10 @@ const LOOK: &str = "
 /// Warns of a server whose table will grow far beyond what lives in it.
 pub(super) async fn look(session: &mut impl Executor, schema: &str) -> Result<()> {
     let failed = |refusal| failed("the settings of autovacuum cannot be read", refusal);
-    let row = session.row(LOOK, &[Parameter::Text(schema)]).await.map_err(failed)?;
-    let of_the_server: bool = row.get(0).map_err(odd)?;
-    let of_the_table: bool = row.get(1).map_err(odd)?;
-    let naptime: i64 = row.get(2).map_err(odd)?;
+    let row = session.row(QUERY, &[Parameter::Text(schema)]).await.map_err(failed)?;
+    let of_the_server: bool = row.get(0).map_err(incompatible)?;
+    let of_the_table: bool = row.get(1).map_err(incompatible)?;
+    let naptime: i64 = row.get(2).map_err(incompatible)?;
     if !of_the_server {
         tracing::warn!(
             schema,

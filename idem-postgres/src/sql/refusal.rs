@@ -1,6 +1,6 @@
 //! What the server, or the library, says instead of an answer.
 
-use crate::error::{Failure, then};
+use crate::error::{Failure, recovery};
 
 /// What came instead of an answer. Without `state` the server said nothing, and the statement may have been carried out.
 #[derive(Debug)]
@@ -32,7 +32,9 @@ impl Refusal {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         match refusal.state {
-            Some(state) => Self { then: then(&state), message: format!("{} ({state})", refusal.message) },
+            Some(state) => {
+                Self { recovery: recovery(&state), message: format!("{} ({state})", refusal.message) }
+            }
             None => Self::reconnect(refusal.message),
         }
     }

@@ -35,15 +35,15 @@ impl Row {
     /// There is no such column, or it has another type.
     pub(crate) fn get<'r, T: Value<'r>>(&'r self, column: impl Column) -> Result<T, Failure> {
         match &self.0 {
-            Library::TokioPostgres(row) => row.try_get(column).map_err(|error| odd(&error)),
+            Library::TokioPostgres(row) => row.try_get(column).map_err(|error| incompatible(&error)),
             #[cfg(feature = "sqlx")]
-            Library::Sqlx(row) => sqlx::Row::try_get(row, column).map_err(|error| odd(&error)),
+            Library::Sqlx(row) => sqlx::Row::try_get(row, column).map_err(|error| incompatible(&error)),
         }
     }
 }
 
-fn odd(error: &dyn Display) -> Failure {
-    Failure::odd(format!("the server's row is not what was asked for: {error}"))
+fn incompatible(error: &dyn Display) -> Failure {
+    Failure::incompatible(format!("the server's row is not what was asked for: {error}"))
 }
 
 /// What each of the libraries can read from a row.

@@ -1,9 +1,9 @@
 //! The store.
 
-mod alone;
 mod extension;
 mod open;
 mod postgres_store;
+mod remover;
 mod sweep;
 mod watcher;
 

@@ -6,30 +6,44 @@ use idem_core::clock::SystemClock;
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Result};
 
-use super::alone::Alone;
 use super::postgres_store::{Inner, PostgresStore};
+use super::remover::Remover;
 use super::sweep;
 use super::watcher::Watcher;
 use crate::config::postgres_config::PostgresConfig;
 #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
 use crate::connection::pool::{self, Pool};
 use crate::connection::{Connector, Lanes, Opened, Ownership, Queue, Source};
-use crate::error::{Failure, Then};
+use crate::error::{Failure, Recovery};
 use crate::schema;
 use crate::sql::Executor;
 
 impl PostgresStore {
     /// Connects, and creates the schema or brings it up to date unless [`migrate`](PostgresConfig::migrate) is false.
     ///
-    /// The store belongs to the runtime that it is opened on.
+    /// The store belongs to the runtime that it is opened on: once that has ended its calls end in
+    /// [`Closed`](ErrorKind::Closed).
     ///
     /// # Errors
     /// [`InvalidConfig`](ErrorKind::InvalidConfig) for a configuration that cannot work, a server that fails what `sslmode`
     /// asks, or demands fewer standbys than [`acks`](PostgresConfig::acks), a role that lacks rights or is under row-level
-    /// security, and, without `migrate`, a schema that is missing or
-    /// older; [`Incompatible`](ErrorKind::Incompatible) for a schema of a later version, or with tables that are not the
-    /// store's;
+    /// security, and, without `migrate`, a schema that is missing or older;
+    /// [`Incompatible`](ErrorKind::Incompatible) for a schema of a later version, or with tables that are not the store's;
     /// [`Unavailable`](ErrorKind::Unavailable) when no server that takes writes can be reached.
+    ///
+    /// # Cancel safety
+    /// Dropped, it may have created the schema, or not.
+    ///
+    /// # Example
+    /// ```no_run
+    /// use idem_postgres::{PostgresConfig, PostgresStore};
+    ///
+    /// async fn open() -> idem_core::Result<PostgresStore> {
+    ///     let mut config = PostgresConfig::new(["db.internal:5432".parse()?], "app");
+    ///     config.database = Some("app".to_owned());
+    ///     PostgresStore::open(config).await
+    /// }
+    /// ```
     pub async fn open(config: PostgresConfig) -> Result<Self> {
         config.check()?;
         let connector = Connector::new(&config);
@@ -123,7 +137,7 @@ async fn open(pool: &PgPool) -> idem_core::Result<PostgresStore> {
         let schema = &schema::quoted(&config.schema);
         let inner = Arc::new(Inner {
             clock: Arc::new(SystemClock),
-            alone: Arc::new(Alone::new(Arc::clone(&locks.link), schema, config.call_timeout)),
+            remover: Arc::new(Remover::new(Arc::clone(&locks.link), schema, config.call_timeout)),
             locks: Queue::start(locks.clone(), schema),
             reads: Queue::start(locks.clone(), schema),
             waits: Queue::start(locks, schema),
@@ -137,7 +151,7 @@ async fn open(pool: &PgPool) -> idem_core::Result<PostgresStore> {
             config,
         });
         if inner.config.sweep {
-            tokio::spawn(sweep::run(Arc::downgrade(&inner.alone), inner.config.sweep_interval));
+            tokio::spawn(sweep::run(Arc::downgrade(&inner.remover), inner.config.sweep_interval));
         }
         Ok(Self(inner))
     }
@@ -152,9 +166,9 @@ async fn prepare(session: &mut impl Executor, config: &PostgresConfig) -> Result
 }
 
 fn unavailable(failure: Failure) -> Error {
-    match failure.then {
-        Then::Refuse(_) => failure.error(Operation::Open),
-        Then::Resend | Then::SetAside | Then::Reconnect => {
+    match failure.recovery {
+        Recovery::Refuse(_) => failure.error(Operation::Open),
+        Recovery::Resend | Recovery::SetAside | Recovery::Reconnect => {
             Error::new(ErrorKind::Unavailable, Operation::Open, failure.message)
         }
     }

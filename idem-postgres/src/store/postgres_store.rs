@@ -15,7 +15,7 @@ use idem_core::{
 };
 use tokio::time::Instant;
 
-use super::alone::Alone;
+use super::remover::Remover;
 use super::watcher::Watcher;
 use crate::batch::{Complete, Get, Lock, Release, Renew, Wait};
 use crate::config::postgres_config::PostgresConfig;
@@ -29,7 +29,7 @@ pub struct PostgresStore(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) config: PostgresConfig,
     pub(super) clock: SharedClock,
-    pub(super) alone: Arc<Alone>,
+    pub(super) remover: Arc<Remover>,
     pub(super) locks: Queue<Lock>,
     pub(super) reads: Queue<Get>,
     pub(super) waits: Queue<Wait>,
@@ -131,11 +131,11 @@ impl Store for PostgresStore {
     }
 
     async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
-        self.0.alone.remove(key, force).await
+        self.0.remover.remove(key, force).await
     }
 
     async fn expire(&self, budget: usize) -> Result<Expired> {
-        self.0.alone.remove_expired("expire", budget).await
+        self.0.remover.remove_expired("expire", budget).await
     }
 
     /// [`durable`](Capabilities::durable) and [`replicated`](Capabilities::replicated) follow the server's settings, as the

@@ -3,13 +3,13 @@
 use std::sync::Weak;
 use std::time::Duration;
 
-use super::alone::Alone;
+use super::remover::Remover;
 
 /// Records removed by one statement: it holds locks on all of them until its commit.
 const BUDGET: usize = 1_000;
 
 /// Sweeps until the store is dropped.
-pub(super) async fn run(store: Weak<Alone>, interval: Duration) {
+pub(super) async fn run(store: Weak<Remover>, interval: Duration) {
     loop {
         tokio::time::sleep(interval).await;
         loop {

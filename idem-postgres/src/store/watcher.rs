@@ -124,7 +124,7 @@ async fn run(watcher: Weak<Watcher>, sessions: Sessions) {
         let Some(watcher) = watcher.upgrade() else { return };
         match (watcher.note(&seen), watcher.is_durable()) {
             (true, false) => warn_of_loss(),
-            (true, true) => tracing::warn!("the store is durable again"),
+            (true, true) => tracing::info!("the store is durable again"),
             (false, _) => {}
         }
     }

@@ -3,7 +3,7 @@
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, LostReason};
 
-use crate::error::{Then, then};
+use crate::error::{Recovery, recovery};
 use crate::sql::Refusal;
 
 /// What the server says to those who are in no transaction.
@@ -35,9 +35,9 @@ impl Refusal {
             }
             // No such schema, function, table; no right to use it.
             "3F000" | "42883" | "42P01" | "42501" => ErrorKind::InvalidConfig,
-            state => match then(state) {
-                Then::Refuse(kind) => kind,
-                Then::Resend | Then::SetAside | Then::Reconnect => ErrorKind::Unavailable,
+            state => match recovery(state) {
+                Recovery::Refuse(kind) => kind,
+                Recovery::Resend | Recovery::SetAside | Recovery::Reconnect => ErrorKind::Unavailable,
             },
         };
         let what_to_do = match (state, kind) {

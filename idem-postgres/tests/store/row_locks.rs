@@ -98,7 +98,7 @@ async fn a_locked_table_is_waited_for_without_more_connections() {
 
 #[tokio::test]
 async fn thousands_who_wait_for_one_key_hold_up_nobody_else() {
-    // The callers alone keep a busy machine at work for most of a second.
+    // The callers alone keep a busy machine at work for seconds.
     let open_for = 4 * OPEN;
     for inserted in [false, true] {
         let mut config = config().await;

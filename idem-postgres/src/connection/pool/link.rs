@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 use super::Source;
 use super::lent::Lent;
 use crate::durability::Settings;
-use crate::error::{Failure, Then};
+use crate::error::{Failure, Recovery};
 use crate::sql::{Executor as _, Parameter, Row};
 
 /// Borrows one connection at a time.
@@ -65,7 +65,7 @@ impl Connection {
         if begun.elapsed() >= *limit {
             return Err(Failure::unanswered(*limit));
         }
-        if !matches!(answer, Err(Failure { then: Then::Reconnect, .. })) {
+        if !matches!(answer, Err(Failure { recovery: Recovery::Reconnect, .. })) {
             given_up.not();
             *self.lent.lock().await = Some(lent);
         }
@@ -73,7 +73,7 @@ impl Connection {
     }
 
     pub(crate) async fn settings(&self) -> Result<Settings, Failure> {
-        Settings::read(&self.rows(Settings::LOOK, &[]).await?)
+        Settings::read(&self.rows(Settings::QUERY, &[]).await?)
     }
 }
 

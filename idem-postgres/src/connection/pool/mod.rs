@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use self::given_up::Mark;
 use self::lent::Lent;
 pub(crate) use self::link::{Connection, Link};
-use crate::error::{Failure, Then};
+use crate::error::{Failure, Recovery};
 
 /// A pool of the application, for [`PostgresStore::with_pool`](crate::PostgresStore::with_pool).
 ///
@@ -83,7 +83,7 @@ impl Source {
 
 impl Pool {
     /// # Errors
-    /// Whatever it is, nothing was sent: never [`Reconnect`](Then::Reconnect).
+    /// Whatever it is, nothing was sent: never [`Reconnect`](Recovery::Reconnect).
     async fn borrow(&self, limit: Duration) -> Result<Lent, Failure> {
         let borrowed = async {
             match &self.0 {
@@ -99,7 +99,7 @@ impl Pool {
         let in_time = timeout(limit, borrowed).await;
         in_time.unwrap_or_else(|_| Err(exhausted(&format!("within {limit:?}")))).map_err(|failure| {
             match failure {
-                Failure { then: Then::Reconnect, message } => unsent(message),
+                Failure { recovery: Recovery::Reconnect, message } => unsent(message),
                 failure => failure,
             }
         })
@@ -108,7 +108,7 @@ impl Pool {
 
 /// Nothing was sent, and it may go better the next time.
 fn unsent(message: String) -> Failure {
-    Failure { then: Then::Resend, message }
+    Failure { recovery: Recovery::Resend, message }
 }
 
 fn exhausted(how_long: &str) -> Failure {
@@ -120,7 +120,7 @@ fn exhausted(how_long: &str) -> Failure {
 
 fn closed() -> Failure {
     Failure {
-        then: Then::Refuse(ErrorKind::Closed),
+        recovery: Recovery::Refuse(ErrorKind::Closed),
         message: "the application has closed its pool".to_owned(),
     }
 }
@@ -137,7 +137,7 @@ fn of_deadpool(error: deadpool_postgres::PoolError) -> Failure {
         PoolError::Closed => closed(),
         PoolError::Timeout(_) => exhausted("within its own limit"),
         PoolError::NoRuntimeSpecified => {
-            Failure { then: Then::Refuse(ErrorKind::InvalidConfig), message: chain(&error) }
+            Failure { recovery: Recovery::Refuse(ErrorKind::InvalidConfig), message: chain(&error) }
         }
         PoolError::PostCreateHook(_) => unsent(chain(&error)),
     }

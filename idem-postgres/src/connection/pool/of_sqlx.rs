@@ -4,7 +4,7 @@ use idem_core::ErrorKind;
 use sqlx::{ConnectOptions as _, Error, PgConnection, PgPool};
 
 use super::{closed, exhausted};
-use crate::error::{Failure, Then, chain};
+use crate::error::{Failure, Recovery, chain};
 use crate::sql::{Parameter, Refusal, Row, of_sqlx};
 
 /// Whether the pool's connections keep what they have prepared.
@@ -41,7 +41,7 @@ pub(super) fn not_borrowed(error: Error) -> Failure {
         Error::PoolClosed => closed(),
         Error::PoolTimedOut => exhausted("within its own limit"),
         Error::Configuration(_) | Error::Tls(_) => {
-            Failure { then: Then::Refuse(ErrorKind::InvalidConfig), message: chain(&error) }
+            Failure { recovery: Recovery::Refuse(ErrorKind::InvalidConfig), message: chain(&error) }
         }
         error => Refusal::from(error).into(),
     }

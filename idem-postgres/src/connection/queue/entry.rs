@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::keys::SetAside;
 use crate::batch::{Batch, StorageKey};
-use crate::error::{Failure, Then};
+use crate::error::{Failure, Recovery};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
@@ -50,7 +50,7 @@ impl<B: Batch> Entry<B> {
 
     /// The same call, after this failure.
     pub(super) fn after(mut self, failure: &Failure) -> Self {
-        self.effect_unknown |= failure.then == Then::Reconnect;
+        self.effect_unknown |= failure.recovery == Recovery::Reconnect;
         self.row_locked = false;
         self.again()
     }

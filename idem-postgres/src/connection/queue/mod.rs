@@ -25,7 +25,7 @@ use crate::error::unanswered;
 
 /// Calls that wait; those that come later wait for room.
 const WAITING: usize = 4_096;
-/// Calls of one statement, each on a key of its own. The function `notify` counts on no more than 120 keys.
+/// Calls of one statement, each on a key of its own. One notification of the function `notify` has room for 120.
 const MAX_CALLS: usize = 120;
 /// Calls of one statement whose rows may be locked, each of which may then take a millisecond.
 const MAX_CALLS_APART: usize = 32;

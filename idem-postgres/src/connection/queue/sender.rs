@@ -15,7 +15,7 @@ use super::backlog::Backlog;
 use super::entry::Entry;
 use super::{LastFailure, Link, MAX_CALLS, WAITING};
 use crate::batch::{Answers, Batch};
-use crate::error::{Failure, Then};
+use crate::error::{Failure, Recovery};
 
 /// Sends calls by one connection.
 #[derive(Debug)]
@@ -123,11 +123,11 @@ impl<B: Batch> Sender<B> {
         drop(calls);
         match answers {
             Ok(answers) => self.answer(batch, answers),
-            Err(Failure { then: Then::Refuse(_), .. }) if keys > 1 => {
+            Err(Failure { recovery: Recovery::Refuse(_), .. }) if keys > 1 => {
                 // Which of them is refused shows when each goes alone.
                 self.set_aside(batch.into_iter().map(Entry::alone).collect(), |_, _| true)
             }
-            Err(failure @ Failure { then: Then::Refuse(_), .. }) => {
+            Err(failure @ Failure { recovery: Recovery::Refuse(_), .. }) => {
                 for entry in batch {
                     entry.refuse(&failure);
                 }
@@ -136,7 +136,7 @@ impl<B: Batch> Sender<B> {
             Err(failure) => {
                 self.last_failure.note(&failure.message);
                 let batch = batch.into_iter().map(|entry| entry.after(&failure)).collect();
-                self.set_aside(batch, |_, _| failure.then == Then::SetAside)
+                self.set_aside(batch, |_, _| failure.recovery == Recovery::SetAside)
             }
         }
     }
@@ -191,7 +191,7 @@ impl<B: Batch> Sender<B> {
             Ok(answers) => answers,
             Err(_) => Err(Failure::unanswered(self.response_timeout)),
         };
-        if let Err(Failure { then: Then::Reconnect, .. }) = answers {
+        if let Err(Failure { recovery: Recovery::Reconnect, .. }) = answers {
             self.link.discard(&connection).await;
         }
         answers

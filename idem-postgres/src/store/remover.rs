@@ -8,18 +8,18 @@ use idem_core::{Expired, Key, Result};
 use tokio::time::timeout;
 
 use crate::connection::Link;
-use crate::error::{Failure, Then, unanswered};
+use crate::error::{Failure, Recovery, unanswered};
 use crate::sql::{Parameter, Row};
 
 /// Removes records, by operators' calls and by the sweeper's.
 #[derive(Debug)]
-pub(super) struct Alone {
+pub(super) struct Remover {
     link: Arc<Link>,
     schema: String,
     call_timeout: Duration,
 }
 
-impl Alone {
+impl Remover {
     pub(super) fn new(link: Arc<Link>, schema: &str, call_timeout: Duration) -> Self {
         Self { link, schema: schema.to_owned(), call_timeout }
     }
@@ -49,10 +49,10 @@ impl Alone {
             let connection = self.link.connection().await?;
             let sent = async {
                 let row = connection.rows(statement, parameters).await?.pop();
-                row.ok_or_else(|| Failure::odd("the server gives no answer"))
+                row.ok_or_else(|| Failure::incompatible("the server gives no answer"))
             };
             let answer = connection.confirmed(true, sent).await;
-            if let Err(Failure { then: Then::Reconnect, .. }) = answer {
+            if let Err(Failure { recovery: Recovery::Reconnect, .. }) = answer {
                 self.link.discard(&connection).await;
             }
             answer
