@@ -81,7 +81,7 @@ impl Attempt {
     }
 }
 
-/// What `events`, those of one key, show of each token.
+/// What `events`, those of one key in the order of their begins, show of each token.
 pub(crate) fn attempts(events: &[&Event], rules: &Rules) -> BTreeMap<Token, Attempt> {
     let mut attempts = BTreeMap::<Token, Attempt>::new();
     for event in events {
@@ -121,7 +121,7 @@ pub(crate) fn attempts(events: &[&Event], rules: &Rules) -> BTreeMap<Token, Atte
                 let of = attempts.entry(*token).or_default();
                 of.ends.push(event.begin);
                 if *answer == Answer::Unknown {
-                    of.perhaps_released = Some(of.perhaps_released.unwrap_or(event.begin).min(event.begin));
+                    of.perhaps_released.get_or_insert(event.begin);
                 }
             }
             _ => {}
