@@ -3,7 +3,7 @@
 
 use idem_core::{ErrorKind, LockAnswer, Result};
 use idem_postgres::Transaction;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::Connection as _;
 
 use crate::books::Books;
 use crate::libraries::{deadpool, sqlx_pool};
@@ -34,75 +34,67 @@ impl Books {
     }
 }
 
-#[tokio::test]
-async fn of_deadpool_where_the_application_prepares() {
-    let books = Books::open().await;
-    let mut connection = deadpool(&books).get().await.unwrap();
-    for prepares in [false, true] {
-        if prepares {
-            connection.prepare_cached("SELECT 1").await.unwrap();
+/// The cases, by how the library connects, prepares a statement, begins a transaction, and asks for a number without
+/// preparing anything.
+macro_rules! library {
+    (
+        $library:ident,
+        |$books:ident| $connect:expr,
+        |$connection:ident| $prepare:expr, $begin:expr, $number:expr
+    ) => {
+        mod $library {
+            use super::*;
+
+            #[tokio::test]
+            async fn where_the_application_prepares() {
+                let $books = Books::open().await;
+                let mut $connection = $connect;
+                for prepares in [false, true] {
+                    if prepares {
+                        $prepare;
+                    }
+                    for _ in 0..2 {
+                        let mut transaction = $begin;
+                        locked(&$books, &mut transaction).await.unwrap();
+                        transaction.rollback().await.unwrap();
+                    }
+                    let number: i64 = $number;
+                    assert_eq!(number, i64::from(prepares));
+                }
+            }
+
+            #[tokio::test]
+            async fn again_once_a_function_was_replaced() {
+                let $books = Books::open().await;
+                let mut $connection = $connect;
+                $prepare;
+                let mut transaction = $begin;
+                locked(&$books, &mut transaction).await.unwrap();
+                transaction.rollback().await.unwrap();
+                $books.replace_lock_in().await;
+                let mut transaction = $begin;
+                let error = locked(&$books, &mut transaction).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+                transaction.rollback().await.unwrap();
+                let mut transaction = $begin;
+                locked(&$books, &mut transaction).await.unwrap();
+            }
         }
-        for _ in 0..2 {
-            let mut transaction = connection.transaction().await.unwrap();
-            locked(&books, &mut transaction).await.unwrap();
-            transaction.rollback().await.unwrap();
-        }
-        let prepared: i64 = connection.query_typed_one(PREPARED, &[]).await.unwrap().get(0);
-        assert_eq!(prepared, i64::from(prepares));
-    }
+    };
 }
 
-#[tokio::test]
-async fn of_deadpool_again_once_a_function_was_replaced() {
-    let books = Books::open().await;
-    let mut connection = deadpool(&books).get().await.unwrap();
-    connection.prepare_cached("SELECT 1").await.unwrap();
-    let mut transaction = connection.transaction().await.unwrap();
-    locked(&books, &mut transaction).await.unwrap();
-    transaction.rollback().await.unwrap();
-    books.replace_lock_in().await;
-    let mut transaction = connection.transaction().await.unwrap();
-    let error = locked(&books, &mut transaction).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-    transaction.rollback().await.unwrap();
-    let mut transaction = connection.transaction().await.unwrap();
-    locked(&books, &mut transaction).await.unwrap();
-}
+library!(
+    of_deadpool_postgres,
+    |books| deadpool(&books).get().await.unwrap(),
+    |connection| connection.prepare_cached("SELECT 1").await.unwrap(),
+    connection.transaction().await.unwrap(),
+    connection.query_typed_one(PREPARED, &[]).await.unwrap().get(0)
+);
 
-#[tokio::test]
-async fn of_sqlx_where_the_application_prepares() {
-    let books = Books::open().await;
-    let mut connection = sqlx_pool(&books).await.acquire().await.unwrap();
-    for prepares in [false, true] {
-        if prepares {
-            sqlx::query("SELECT 1").execute(&mut *connection).await.unwrap();
-        }
-        for _ in 0..2 {
-            let mut transaction = connection.begin().await.unwrap();
-            locked(&books, &mut transaction).await.unwrap();
-            transaction.rollback().await.unwrap();
-        }
-        assert_eq!(prepared(&mut connection).await, i64::from(prepares));
-    }
-}
-
-#[tokio::test]
-async fn of_sqlx_again_once_a_function_was_replaced() {
-    let books = Books::open().await;
-    let mut connection = sqlx_pool(&books).await.acquire().await.unwrap();
-    sqlx::query("SELECT 1").execute(&mut *connection).await.unwrap();
-    let mut transaction = connection.begin().await.unwrap();
-    locked(&books, &mut transaction).await.unwrap();
-    transaction.rollback().await.unwrap();
-    books.replace_lock_in().await;
-    let mut transaction = connection.begin().await.unwrap();
-    let error = locked(&books, &mut transaction).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-    transaction.rollback().await.unwrap();
-    let mut transaction = connection.begin().await.unwrap();
-    locked(&books, &mut transaction).await.unwrap();
-}
-
-async fn prepared(connection: &mut PgConnection) -> i64 {
-    sqlx::query_scalar(PREPARED).persistent(false).fetch_one(connection).await.unwrap()
-}
+library!(
+    of_sqlx,
+    |books| sqlx_pool(&books).await.acquire().await.unwrap(),
+    |connection| sqlx::query("SELECT 1").execute(&mut *connection).await.unwrap(),
+    connection.begin().await.unwrap(),
+    sqlx::query_scalar(PREPARED).persistent(false).fetch_one(&mut *connection).await.unwrap()
+);
