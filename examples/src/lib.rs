@@ -9,6 +9,14 @@ struct Readme;
 struct Configuration;
 
 #[cfg(doctest)]
+#[doc = include_str!("../../docs/redis.md")]
+struct OnRedis;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/postgres.md")]
+struct OnPostgres;
+
+#[cfg(doctest)]
 mod guide {
     #[doc = include_str!("../../docs/guide/ten-minutes.md")]
     struct TenMinutes;
@@ -24,6 +32,8 @@ mod guide {
     struct Execute;
     #[doc = include_str!("../../docs/guide/one-transaction.md")]
     struct OneTransaction;
+    #[doc = include_str!("../../docs/guide/operate.md")]
+    struct Operate;
     #[doc = include_str!("../../docs/guide/testing.md")]
     struct Testing;
     #[doc = include_str!("../../docs/where-the-layer-stands.md")]

@@ -239,7 +239,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// given.
     ///
     /// # Contract
-    /// With `force` a running holder loses its lease (`Gone`), and its work may run again.
+    /// The key is as if it had never been used: the next retry runs the work again. That is so for a completed record too,
+    /// which needs no `force`. With `force` a running holder loses its lease (`Gone`), and its work may run again.
     ///
     /// # Cancel safety
     /// Safe: the record is as before, or gone.

@@ -19,10 +19,46 @@ use crate::sql::{Parameter, Refusal};
 /// database is the store's: on another database with such a schema the lease counts as gone.
 ///
 /// ```
+/// use diesel::result::Error;
 /// use diesel::sql_types::{BigInt, Binary};
 /// use diesel::{QueryResult, sql_query};
-/// use diesel_async::{AsyncPgConnection, RunQueryDsl};
-/// use idem_postgres::CompletionSql;
+/// use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+/// use idem_core::{Lease, Outcome, Transacted};
+/// use idem_postgres::{CompletionSql, PostgresStore};
+///
+/// type Failure = Box<dyn std::error::Error + Send + Sync>;
+///
+/// async fn pay(
+///     store: &PostgresStore,
+///     connection: &mut AsyncPgConnection,
+///     lease: &Lease,
+///     outcome: Outcome,
+/// ) -> idem_core::Result<Transacted<Failure>> {
+///     let completion = store.completion_sql(lease, outcome)?;
+///     let work = async |connection: &mut AsyncPgConnection| {
+///         sql_query("INSERT INTO payments (cents) VALUES (1250)").execute(connection).await?;
+///         complete(connection, &completion).await
+///     };
+///     let error = match connection.transaction(work).await {
+///         Ok(_) => {
+///             completion.executed().committed();
+///             return Ok(Transacted::Applied);
+///         }
+///         Err(error) => error,
+///     };
+///     if let Error::DatabaseError(_, told) = &error
+///         && let Some(not_completed) = told.details().and_then(|details| completion.refused(details))
+///     {
+///         return Ok(not_completed.into());
+///     }
+///     // Of anything else, a commit without an answer among them, the store knows what has become.
+///     Ok(match completion.executed().find_out().await? {
+///         Transacted::RolledBack(()) => Transacted::RolledBack(error.into()),
+///         Transacted::Applied => Transacted::Applied,
+///         Transacted::AlreadyCompleted => Transacted::AlreadyCompleted,
+///         Transacted::Lost(reason) => Transacted::Lost(reason),
+///     })
+/// }
 ///
 /// async fn complete(connection: &mut AsyncPgConnection, completion: &CompletionSql) -> QueryResult<usize> {
 ///     sql_query(completion.sql())
@@ -101,7 +137,7 @@ impl CompletionSql {
         &self.body
     }
 
-    /// Call it once the server has carried the statement out. The key is completed only with the commit.
+    /// Call it once the server has carried the statement out, or may have. The key is completed only with the commit.
     pub fn executed(self) -> Provisional {
         self.provisional
     }
