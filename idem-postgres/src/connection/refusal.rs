@@ -18,8 +18,8 @@ pub(super) fn of_login(error: tokio_postgres::Error) -> Failure {
 /// Whether this side refuses the server, or what it was told to send, rather than that the connection failed. The kinds of
 /// these errors are private; a connection's failure has an [`io::Error`] among its sources.
 pub(super) fn is_refusal(source: &(dyn Error + 'static)) -> bool {
-    let mut sources = iter::successors(Some(source), |error| error.source());
-    match sources.find_map(|error| error.downcast_ref::<io::Error>()) {
+    let mut sources = iter::successors(Some(source), |&error| error.source());
+    match sources.find_map(<dyn Error>::downcast_ref::<io::Error>) {
         Some(error) => error.kind() == io::ErrorKind::InvalidInput || is_of_tls(error),
         // No TLS, no channel binding, no password.
         None => true,

@@ -62,7 +62,7 @@ impl PostgresStore {
     /// clone of the pool is enough: the application goes on to use it.
     ///
     /// `config` is made by [`PostgresConfig::for_pool`]. How to connect is the pool's matter; the rest is the same store, with
-    /// the same schema. A store takes four connections at a time at most, one for each statement, and a fifth for a moment
+    /// the same schema. A store takes five connections at a time at most, one for each statement, and a sixth for a moment
     /// when it has given up a statement. Waiting for one is limited by [`response_timeout`](PostgresConfig::response_timeout).
     ///
     /// # Contract

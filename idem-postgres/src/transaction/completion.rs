@@ -123,8 +123,12 @@ impl PostgresStore {
             self.checked(&Call::Complete { token: lease.token(), outcome: outcome.clone(), retention })?;
         let clock = self.clock();
         let body = outcome_body(lease.key(), *lease.fingerprint(), outcome)?;
-        let provisional =
-            Provisional { store: self.clone(), lease: lease.clone(), sent, begun: (clock.monotonic(), clock.wall()) };
+        let provisional = Provisional {
+            store: self.clone(),
+            lease: lease.clone(),
+            sent,
+            begun: (clock.monotonic(), clock.wall()),
+        };
         Ok(CompletionSql::new(provisional, &quoted(&self.config().schema), body))
     }
 }

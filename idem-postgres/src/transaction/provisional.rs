@@ -5,9 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use idem_core::backend::limits::MIN_DURATION;
 use idem_core::backend::{Call, LeaseControl as _, Sent};
+use idem_core::clock::Timestamp;
 use idem_core::error::Operation;
 use idem_core::{
-    Claim, Effect, Error, ErrorKind, Lease, LockAnswer, LostReason, Outcome, Result, Store as _, Timestamp, Transacted,
+    Claim, Effect, Error, ErrorKind, Lease, LockAnswer, LostReason, Outcome, Result, Store as _, Transacted,
 };
 
 use crate::store::PostgresStore;
@@ -161,11 +162,7 @@ impl Provisional {
     /// The lease is lost, so the transaction is not committed, as long as its outcome would still be kept.
     fn lost(&self, reason: LostReason) -> Result<Transacted<()>> {
         self.answered(Effect::Lost(reason), false);
-        if self.elapsed() < self.lease.retention() {
-            Ok(Transacted::Lost(reason))
-        } else {
-            Err(forgotten())
-        }
+        if self.elapsed() < self.lease.retention() { Ok(Transacted::Lost(reason)) } else { Err(forgotten()) }
     }
 }
 

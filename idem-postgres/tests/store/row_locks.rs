@@ -99,7 +99,7 @@ async fn a_locked_table_is_waited_for_without_more_connections() {
     transaction.commit().await.unwrap();
     assert_eq!(completing.await.unwrap().unwrap(), Effect::Applied);
     assert!(matches!(locking.await.unwrap().unwrap(), LockAnswer::Acquired(_)));
-    // Four of the store's at most, some that are about to be cancelled, and the application's two.
+    // Five of the store's at most, some that are about to be cancelled, and the application's two.
     assert!(waiting <= 12, "{waiting} connections");
 }
 

@@ -63,7 +63,11 @@ impl<B: Batch> Queue<B> {
         let (to_aside, waiting_aside) = mpsc::channel(WAITING);
         let last_failure = LastFailure::default();
         let size = |most| {
-            if B::ANSWERS_OUTCOMES { BatchSize::of_outcomes(most, lanes.max_outcome) } else { BatchSize::new(most) }
+            if B::ANSWERS_OUTCOMES {
+                BatchSize::of_outcomes(most, lanes.max_outcome)
+            } else {
+                BatchSize::new(most)
+            }
         };
         let sender =
             |link: Arc<Link>, statement, statement_of_one, max_calls, aside: Option<Aside<B>>| Sender {
@@ -108,7 +112,9 @@ impl<B: Batch> Queue<B> {
                 let message = "the runtime that the store was opened on has ended";
                 Err(Error::new(ErrorKind::Closed, operation, message))
             }
-            Ok(None) | Err(_) => Err(unanswered(operation, self.call_timeout, &self.last_failure.since(begun))),
+            Ok(None) | Err(_) => {
+                Err(unanswered(operation, self.call_timeout, &self.last_failure.since(begun)))
+            }
         }
     }
 }
