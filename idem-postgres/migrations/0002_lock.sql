@@ -106,7 +106,9 @@ BEGIN
                 WHEN r.state = 1 AND r.owner = asked.owner THEN r.attempt
                 ELSE least(r.attempt + 1, 4294967295) END,
             expires_at = v_now + asked.lease + asked.retention,
-            sweep_at = CASE WHEN r.expires_at > v_now THEN r.sweep_at ELSE v_now + asked.retention END,
+            -- Not behind `expires_at`, also where the retention is shorter than it was.
+            sweep_at = CASE WHEN r.expires_at > v_now THEN least(r.sweep_at, v_now + asked.retention)
+                ELSE v_now + asked.retention END,
             lease_until = v_now + asked.lease,
             retention = asked.retention,
             completed_at = NULL,

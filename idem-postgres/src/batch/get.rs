@@ -19,6 +19,7 @@ impl Batch for Get {
     type Answer = Option<Record>;
 
     const SHARED: bool = true;
+    const ANSWERS_OUTCOMES: bool = true;
     const WRITES: bool = false;
 
     fn key(&self) -> &Key {

@@ -50,6 +50,7 @@ impl Batch for Lock {
     type Answer = Found;
 
     const SHARED: bool = true;
+    const ANSWERS_OUTCOMES: bool = true;
 
     fn key(&self) -> &Key {
         &self.key

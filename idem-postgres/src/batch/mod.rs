@@ -43,6 +43,9 @@ pub(crate) trait Batch: Debug + Sized + Send + Sync + 'static {
     /// Whether an answer may follow a commit, which standbys must have.
     const WRITES: bool = true;
 
+    /// Whether an answer may have an outcome in it.
+    const ANSWERS_OUTCOMES: bool = false;
+
     fn key(&self) -> &Key;
 
     /// Its outcome or checkpoint, in bytes.

@@ -1,7 +1,7 @@
 //! What a failed login means.
 
 use std::error::Error;
-use std::io;
+use std::{io, iter};
 
 use idem_core::ErrorKind;
 
@@ -9,19 +9,21 @@ use crate::error::{Failure, Recovery, chain};
 
 /// Whether to try it again, or to tell that the configuration must change first.
 pub(super) fn of_login(error: tokio_postgres::Error) -> Failure {
-    if error.as_db_error().is_some() || !is_refusal(&error) {
+    if error.as_db_error().is_some() || !error.source().is_some_and(is_refusal) {
         return error.into();
     }
     Failure { recovery: Recovery::Refuse(ErrorKind::InvalidConfig), message: chain(&error) }
 }
 
 /// Whether this side refuses the server, or what it was told to send, rather than that the connection failed. The kinds of
-/// these errors are private; a connection's failure has an [`io::Error`] as its source, or none.
-fn is_refusal(error: &tokio_postgres::Error) -> bool {
-    let Some(source) = error.source() else { return false };
-    // No TLS, no channel binding, no password.
-    let Some(error) = source.downcast_ref::<io::Error>() else { return true };
-    error.kind() == io::ErrorKind::InvalidInput || is_of_tls(error)
+/// these errors are private; a connection's failure has an [`io::Error`] among its sources.
+pub(super) fn is_refusal(source: &(dyn Error + 'static)) -> bool {
+    let mut sources = iter::successors(Some(source), |&error| error.source());
+    match sources.find_map(<dyn Error>::downcast_ref::<io::Error>) {
+        Some(error) => error.kind() == io::ErrorKind::InvalidInput || is_of_tls(error),
+        // No TLS, no channel binding, no password.
+        None => true,
+    }
 }
 
 /// Whether TLS itself failed, by the server's certificate or by its alert about that of this client.

@@ -31,7 +31,11 @@ pub(crate) async fn migrate(session: &mut impl Executor, schema: &str) -> Result
     }
     let quoted = quoted(schema);
     session.begin().await.map_err(failed)?;
-    session.script(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await.map_err(failed)?;
+    // Not for ever behind another process that hangs.
+    session
+        .script(&format!("SET LOCAL lock_timeout = '1min'; SELECT pg_advisory_xact_lock({LOCK})"))
+        .await
+        .map_err(failed)?;
     let found = version(session, schema).await?;
     if found.is_none() {
         let create = format!(

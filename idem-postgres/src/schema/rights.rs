@@ -9,7 +9,7 @@ use crate::sql::{Executor, Parameter};
 /// What is missing, in words; and whether policies of row-level security apply to the role.
 const QUERY: &str = "
     SELECT
-        (SELECT string_agg(what, ', ') FROM (VALUES
+        nullif(concat_ws(', ', (SELECT string_agg(what, ', ') FROM (VALUES
             ('SELECT on records', has_table_privilege(records, 'SELECT')),
             ('INSERT on records', has_table_privilege(records, 'INSERT')),
             ('UPDATE on records', has_table_privilege(records, 'UPDATE')),
@@ -18,7 +18,12 @@ const QUERY: &str = "
             ('UPDATE on fence', has_sequence_privilege(fence, 'UPDATE')),
             ('SELECT on clock', has_sequence_privilege(clock, 'SELECT')),
             ('UPDATE on clock', has_sequence_privilege(clock, 'UPDATE'))
-        ) AS rights (what, had) WHERE NOT had),
+        ) AS rights (what, had) WHERE NOT had), (
+            -- By default everybody has it, unless a database is set up otherwise.
+            SELECT 'EXECUTE on ' || string_agg(DISTINCT proname, ', ') FROM pg_proc
+            WHERE pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
+                AND NOT has_function_privilege(oid, 'EXECUTE')
+        )), ''),
         row_security_active(records)
     FROM (SELECT format('%I.records', $1), format('%I.fence', $1), format('%I.clock', $1)) AS named (records, fence, clock)";
 

@@ -62,7 +62,7 @@ impl PostgresStore {
     /// clone of the pool is enough: the application goes on to use it.
     ///
     /// `config` is made by [`PostgresConfig::for_pool`]. How to connect is the pool's matter; the rest is the same store, with
-    /// the same schema. A store takes four connections at a time at most, one for each statement, and a fifth for a moment
+    /// the same schema. A store takes five connections at a time at most, one for each statement, and a sixth for a moment
     /// when it has given up a statement. Waiting for one is limited by [`response_timeout`](PostgresConfig::response_timeout).
     ///
     /// # Contract
@@ -124,6 +124,7 @@ async fn open(pool: &PgPool) -> idem_core::Result<PostgresStore> {
             aside: source.link(),
             call_timeout: config.call_timeout,
             response_timeout: config.response_timeout,
+            max_outcome: config.max_outcome,
         };
         // What holders send does not wait behind the locks of others.
         let (locks, holders) = (lanes(), lanes());
@@ -137,7 +138,7 @@ async fn open(pool: &PgPool) -> idem_core::Result<PostgresStore> {
         let schema = &schema::quoted(&config.schema);
         let inner = Arc::new(Inner {
             clock: Arc::new(SystemClock),
-            remover: Arc::new(Remover::new(Arc::clone(&locks.link), schema, config.call_timeout)),
+            remover: Arc::new(Remover::new(source.link(), schema, config.call_timeout)),
             locks: Queue::start(locks.clone(), schema),
             reads: Queue::start(locks.clone(), schema),
             waits: Queue::start(locks, schema),

@@ -45,6 +45,10 @@ pub(super) struct Inner {
 }
 
 impl PostgresStore {
+    pub(crate) fn clock(&self) -> &SharedClock {
+        &self.0.clock
+    }
+
     pub(crate) fn config(&self) -> &PostgresConfig {
         &self.0.config
     }

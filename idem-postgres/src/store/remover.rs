@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use idem_core::error::Operation;
 use idem_core::{Expired, Key, Result};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::connection::Link;
 use crate::error::{Failure, Recovery, unanswered};
 use crate::sql::{Parameter, Row};
 
-/// Removes records, by operators' calls and by the sweeper's.
+/// Removes records, by operators' calls and by the sweeper's. That may take long, so it has a connection of its own.
 #[derive(Debug)]
 pub(super) struct Remover {
     link: Arc<Link>,
@@ -45,20 +45,18 @@ impl Remover {
 
     /// Sends one statement, once: who asks sends it again.
     async fn ask(&self, statement: &str, parameters: &[Parameter<'_>], operation: Operation) -> Result<Row> {
-        let asked = async {
-            let connection = self.link.connection().await?;
-            let sent = async {
-                let row = connection.rows(statement, parameters).await?.pop();
-                row.ok_or_else(|| Failure::incompatible("the server gives no answer"))
-            };
-            let answer = connection.confirmed(true, sent).await;
-            if let Err(Failure { recovery: Recovery::Reconnect, .. }) = answer {
-                self.link.discard(&connection).await;
-            }
-            answer
-        };
         let limit = self.call_timeout;
-        let answer = timeout(limit, asked).await.map_err(|_| unanswered(operation, limit, ""))?;
-        answer.map_err(|failure| failure.error(operation))
+        let (deadline, late) = (Instant::now() + limit, |_| unanswered(operation, limit, ""));
+        let connection = timeout_at(deadline, self.link.connection()).await.map_err(late)?;
+        let connection = connection.map_err(|failure| failure.error(operation))?;
+        let sent = async {
+            let row = connection.rows(statement, parameters).await?.pop();
+            row.ok_or_else(|| Failure::incompatible("the server gives no answer"))
+        };
+        let answer = timeout_at(deadline, connection.confirmed(true, sent)).await;
+        if matches!(answer, Err(_) | Ok(Err(Failure { recovery: Recovery::Reconnect, .. }))) {
+            self.link.discard(&connection).await;
+        }
+        answer.map_err(late)?.map_err(|failure| failure.error(operation))
     }
 }

@@ -5,19 +5,26 @@ use std::time::Duration;
 
 use super::remover::Remover;
 
-/// Records removed by one statement: it holds locks on all of them until its commit.
+/// Records removed by one statement at most: it holds locks on all of them until its commit.
 const BUDGET: usize = 1_000;
 
 /// Sweeps until the store is dropped.
 pub(super) async fn run(store: Weak<Remover>, interval: Duration) {
+    let mut budget = BUDGET;
     loop {
         tokio::time::sleep(interval).await;
         loop {
             let Some(store) = store.upgrade() else { return };
-            match store.remove_expired("sweep", BUDGET).await {
-                Ok(expired) if expired.more => {}
-                Ok(_) => break,
+            match store.remove_expired("sweep", budget).await {
+                Ok(expired) => {
+                    budget = BUDGET.min(budget * 2);
+                    if !expired.more {
+                        break;
+                    }
+                }
                 Err(error) => {
+                    // Perhaps it took too long: a thousand records of a megabyte are more than a thousand small ones.
+                    budget = (budget / 2).max(1);
                     tracing::warn!(%error, "expired records could not be removed");
                     break;
                 }

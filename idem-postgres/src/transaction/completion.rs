@@ -4,7 +4,7 @@ use idem_core::backend::Call;
 use idem_core::backend::limits::MIN_DURATION;
 use idem_core::error::Operation;
 use idem_core::{Effect, Error, ErrorKind, Lease, LostReason, Outcome, Result};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::completion_sql::CompletionSql;
 use super::drivers::Transaction;
@@ -121,9 +121,14 @@ impl PostgresStore {
         let retention = lease.retention();
         let sent =
             self.checked(&Call::Complete { token: lease.token(), outcome: outcome.clone(), retention })?;
+        let clock = self.clock();
         let body = outcome_body(lease.key(), *lease.fingerprint(), outcome)?;
-        let provisional =
-            Provisional { store: self.clone(), lease: lease.clone(), sent, begun: Instant::now() };
+        let provisional = Provisional {
+            store: self.clone(),
+            lease: lease.clone(),
+            sent,
+            begun: (clock.monotonic(), clock.wall()),
+        };
         Ok(CompletionSql::new(provisional, &quoted(&self.config().schema), body))
     }
 }

@@ -1,13 +1,15 @@
 //! A completion that becomes final by the application's commit.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use idem_core::backend::limits::MIN_DURATION;
 use idem_core::backend::{Call, LeaseControl as _, Sent};
+use idem_core::clock::Timestamp;
 use idem_core::error::Operation;
 use idem_core::{
     Claim, Effect, Error, ErrorKind, Lease, LockAnswer, LostReason, Outcome, Result, Store as _, Transacted,
 };
-use tokio::time::Instant;
 
 use crate::store::PostgresStore;
 
@@ -21,8 +23,8 @@ pub struct Provisional {
     pub(super) store: PostgresStore,
     pub(super) lease: Lease,
     pub(super) sent: Sent,
-    /// Before the completion was sent.
-    pub(super) begun: Instant,
+    /// Before the completion was sent, by the clock that stands still while the machine sleeps, and by the wall clock.
+    pub(super) begun: (Duration, Timestamp),
 }
 
 impl Provisional {
@@ -151,14 +153,16 @@ impl Provisional {
         Transacted::Applied
     }
 
+    /// Since the completion was asked for, also where the machine slept meanwhile.
+    fn elapsed(&self) -> Duration {
+        let ((monotonic, wall), clock) = (self.begun, self.store.clock());
+        clock.monotonic().saturating_sub(monotonic).max(clock.wall().since(wall))
+    }
+
     /// The lease is lost, so the transaction is not committed, as long as its outcome would still be kept.
     fn lost(&self, reason: LostReason) -> Result<Transacted<()>> {
         self.answered(Effect::Lost(reason), false);
-        if self.begun.elapsed() < self.lease.retention() {
-            Ok(Transacted::Lost(reason))
-        } else {
-            Err(forgotten())
-        }
+        if self.elapsed() < self.lease.retention() { Ok(Transacted::Lost(reason)) } else { Err(forgotten()) }
     }
 }
 

@@ -13,6 +13,7 @@ mod poolers;
 #[cfg(all(feature = "deadpool-postgres", feature = "sqlx"))]
 mod pools;
 mod prepared;
+mod removing;
 mod row_locks;
 mod standbys;
 mod support;

@@ -195,6 +195,29 @@ async fn a_role_with_the_least_rights_runs_the_store_and_cannot_migrate() {
     assert!(error.to_string().contains("permission denied"), "{error}");
 }
 
+/// As in a database in which not everybody may call every function.
+#[tokio::test]
+async fn a_role_that_may_not_call_the_functions_is_told_so() {
+    let config = config().await;
+    drop(open(&config).await);
+    let (schema, admin) = (&config.schema, connect(&config).await);
+    let role = schema.replace("test_", "role_");
+    let rights = format!(
+        "CREATE ROLE {role} LOGIN; REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC; {}
+         REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} FROM {role}",
+        grants(schema, &role)
+    );
+    admin.batch_execute(&rights).await.unwrap();
+    let mut least = config.clone();
+    (least.user, least.database) = (role.clone(), Some("postgres".to_owned()));
+    let error = PostgresStore::open(least.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    let message = error.to_string();
+    assert!(message.contains("EXECUTE on ") && message.contains("lock_one"), "{message}");
+    admin.batch_execute(&grants(schema, &role)).await.unwrap();
+    drop(lock(&open(&least).await, &key("order"), &claim()).await);
+}
+
 #[tokio::test]
 async fn a_role_that_lacks_a_right_is_told_which() {
     let config = config().await;

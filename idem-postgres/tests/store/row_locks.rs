@@ -64,6 +64,13 @@ async fn a_row_that_stays_locked_times_out_and_says_why() {
     let error = store.complete(&held, value("done"), RETENTION).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("another transaction"), "{error}");
+    transaction.rollback().await.unwrap();
+    // What was the matter before a call was made says nothing about it.
+    let transaction = application.transaction().await.unwrap();
+    transaction.batch_execute(&format!("LOCK TABLE {}.records", config.schema)).await.unwrap();
+    let error = store.complete(&held, value("done"), RETENTION).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(!error.to_string().contains("another transaction"), "{error}");
 }
 
 /// `VACUUM FULL`, or a migration of somebody's: nothing goes on meanwhile, all of it does afterwards, and the calls do not
@@ -92,7 +99,7 @@ async fn a_locked_table_is_waited_for_without_more_connections() {
     transaction.commit().await.unwrap();
     assert_eq!(completing.await.unwrap().unwrap(), Effect::Applied);
     assert!(matches!(locking.await.unwrap().unwrap(), LockAnswer::Acquired(_)));
-    // Four of the store's at most, some that are about to be cancelled, and the application's two.
+    // Five of the store's at most, some that are about to be cancelled, and the application's two.
     assert!(waiting <= 12, "{waiting} connections");
 }
 

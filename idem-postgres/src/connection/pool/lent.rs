@@ -19,6 +19,8 @@ pub(crate) struct Lent {
     /// What its statements begin with.
     mark: String,
     in_transaction: bool,
+    /// Whether its session may be left in a transaction.
+    is_spoiled: bool,
 }
 
 enum Borrowed {
@@ -40,7 +42,7 @@ impl Lent {
     }
 
     fn of(borrowed: Borrowed) -> Self {
-        Self { borrowed: Some(borrowed), mark: String::new(), in_transaction: false }
+        Self { borrowed: Some(borrowed), mark: String::new(), in_transaction: false, is_spoiled: false }
     }
 
     /// From now on its statements begin with this comment.
@@ -54,8 +56,10 @@ impl Lent {
     }
 
     pub(crate) fn give_back(mut self) {
-        // What is dropped inside returns to its pool.
-        drop(self.borrowed.take());
+        if !self.is_spoiled {
+            // What is dropped inside returns to its pool.
+            drop(self.borrowed.take());
+        }
     }
 }
 
@@ -108,10 +112,12 @@ impl Executor for Lent {
             }
             #[cfg(feature = "sqlx")]
             Some(Borrowed::Sqlx(connection, Kept::No)) => {
+                self.is_spoiled = true;
                 Executor::script(&mut **connection, &format!("{}BEGIN", self.mark)).await?;
                 let rows = of_sqlx::rows_kept_not(connection, sql, parameters).await;
                 let end = if rows.is_ok() { "COMMIT" } else { "ROLLBACK" };
                 Executor::script(&mut **connection, &format!("{}{end}", self.mark)).await?;
+                self.is_spoiled = false;
                 rows
             }
             None => Err(given_back()),

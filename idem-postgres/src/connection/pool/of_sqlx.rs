@@ -1,9 +1,10 @@
 //! What is particular about pools of sqlx.
 
 use idem_core::ErrorKind;
-use sqlx::{ConnectOptions as _, Error, PgConnection, PgPool};
+use sqlx::{Error, PgConnection, PgPool};
 
-use super::{closed, exhausted};
+use super::{closed, exhausted, unsent};
+use crate::connection::refusal::is_refusal;
 use crate::error::{Failure, Recovery, chain};
 use crate::sql::{Parameter, Refusal, Row, of_sqlx};
 
@@ -16,11 +17,11 @@ pub(super) enum Kept {
 }
 
 impl Kept {
-    /// What the pool's options say. The URL is the one public way to read it.
+    /// What the pool's options say. No function reads it, and the URL of the options panics for a host that is a bare
+    /// address of IPv6.
     pub(super) fn by(pool: &PgPool) -> Self {
-        let url = pool.connect_options().to_url_lossy();
-        let is_none = |(name, value): (_, _)| name == "statement-cache-capacity" && value == "0";
-        if url.query_pairs().any(is_none) { Self::No } else { Self::Yes }
+        let options = format!("{:?}", pool.connect_options());
+        if options.contains("statement_cache_capacity: 0,") { Self::No } else { Self::Yes }
     }
 }
 
@@ -40,9 +41,29 @@ pub(super) fn not_borrowed(error: Error) -> Failure {
     match error {
         Error::PoolClosed => closed(),
         Error::PoolTimedOut => exhausted("within its own limit"),
+        Error::Tls(ref source) if !is_refusal(&**source) => unsent(chain(&error)),
         Error::Configuration(_) | Error::Tls(_) => {
             Failure { recovery: Recovery::Refuse(ErrorKind::InvalidConfig), message: chain(&error) }
         }
         error => Refusal::from(error).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_pool_keeps_is_read_whatever_its_host_is() {
+        for host in ["localhost", "::1", "2001:db8::5"] {
+            for (capacity, kept) in [(0, Kept::No), (1, Kept::Yes), (100, Kept::Yes)] {
+                let options = PgConnectOptions::new().host(host).username("a:b/c");
+                let options = options.statement_cache_capacity(capacity);
+                let pool = PgPoolOptions::new().connect_lazy_with(options);
+                assert_eq!(Kept::by(&pool), kept, "{host}, {capacity}");
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod aside;
 mod backlog;
+mod batch_size;
 mod choose;
 mod crowd;
 mod entry;
@@ -17,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use self::aside::Aside;
+use self::batch_size::BatchSize;
 use self::entry::Entry;
 use self::sender::Sender;
 use super::Link;
@@ -47,11 +49,12 @@ pub(crate) struct Lanes {
     pub(crate) aside: Arc<Link>,
     pub(crate) call_timeout: Duration,
     pub(crate) response_timeout: Duration,
+    pub(crate) max_outcome: u64,
 }
 
-/// What was the matter last, for the error of those that give up.
+/// What was the matter last, and when, for the error of those that give up.
 #[derive(Debug, Clone, Default)]
-struct LastFailure(Arc<Mutex<Option<String>>>);
+struct LastFailure(Arc<Mutex<Option<(Instant, String)>>>);
 
 impl<B: Batch> Queue<B> {
     /// Starts the tasks that send, which end with the queue.
@@ -59,13 +62,20 @@ impl<B: Batch> Queue<B> {
         let (entries, waiting) = mpsc::channel(WAITING);
         let (to_aside, waiting_aside) = mpsc::channel(WAITING);
         let last_failure = LastFailure::default();
+        let size = |most| {
+            if B::ANSWERS_OUTCOMES {
+                BatchSize::of_outcomes(most, lanes.max_outcome)
+            } else {
+                BatchSize::new(most)
+            }
+        };
         let sender =
             |link: Arc<Link>, statement, statement_of_one, max_calls, aside: Option<Aside<B>>| Sender {
                 max_in_flight: if aside.is_some() { link.max_in_flight() } else { 1 },
                 link,
                 statement,
                 statement_of_one,
-                max_calls,
+                size: size(max_calls),
                 aside,
                 response_timeout: lanes.response_timeout,
                 last_failure: last_failure.clone(),
@@ -86,7 +96,8 @@ impl<B: Batch> Queue<B> {
     /// # Errors
     /// [`ErrorKind::Timeout`] when there is none in time, with what was the matter last.
     pub(crate) async fn call(&self, call: B, operation: Operation) -> Result<B::Answer> {
-        let deadline = Instant::now() + self.call_timeout;
+        let begun = Instant::now();
+        let deadline = begun + self.call_timeout;
         let (answer, answered) = oneshot::channel();
         let entry = Entry::new(call, deadline, answer);
         let call = async {
@@ -101,18 +112,24 @@ impl<B: Batch> Queue<B> {
                 let message = "the runtime that the store was opened on has ended";
                 Err(Error::new(ErrorKind::Closed, operation, message))
             }
-            Ok(None) | Err(_) => Err(unanswered(operation, self.call_timeout, &self.last_failure.text())),
+            Ok(None) | Err(_) => {
+                Err(unanswered(operation, self.call_timeout, &self.last_failure.since(begun)))
+            }
         }
     }
 }
 
 impl LastFailure {
     fn note(&self, failure: &str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.to_owned());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), failure.to_owned()));
     }
 
-    fn text(&self) -> String {
+    /// Nothing of what was the matter before that.
+    fn since(&self, begun: Instant) -> String {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().map_or_else(String::new, |failure| format!("; the last failure: {failure}"))
+        match &*last {
+            Some((at, failure)) if *at >= begun => format!("; the last failure of such a call: {failure}"),
+            _ => String::new(),
+        }
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::aside::Aside;
 use super::backlog::Backlog;
+use super::batch_size::BatchSize;
 use super::entry::Entry;
 use super::{LastFailure, Link, MAX_CALLS, WAITING};
 use crate::batch::{Answers, Batch};
@@ -25,7 +26,7 @@ pub(super) struct Sender<B: Batch> {
     /// For a call that goes alone, where there is one.
     pub(super) statement_of_one: Option<String>,
     /// Calls of one statement, each on a key of its own.
-    pub(super) max_calls: usize,
+    pub(super) size: BatchSize,
     /// Statements that are sent before the first of them is answered.
     pub(super) max_in_flight: usize,
     /// Where calls go that would hold up others; none where they have gone already.
@@ -55,7 +56,7 @@ impl<B: Batch> Sender<B> {
             // Callers that were answered together call again together.
             yield_now().await;
             self.receive_more(&mut waiting, &mut received, &backlog);
-            let batch = backlog.choose(received.drain(..), self.max_calls);
+            let batch = backlog.choose(received.drain(..), self.size.now());
             let batch = self.set_aside(batch, Aside::has);
             if !batch.is_empty() {
                 let keys: Vec<_> =
@@ -111,7 +112,7 @@ impl<B: Batch> Sender<B> {
         let there = backlog.len() + received.len();
         // Calls on one key share a statement, so more are received than it has keys, unless many wait already to be sent
         // again.
-        let most = self.max_calls.max(MAX_CALLS.saturating_sub(backlog.len()));
+        let most = self.size.now().max(MAX_CALLS.saturating_sub(backlog.len()));
         WAITING.saturating_sub(there).min(most.saturating_sub(received.len()))
     }
 
@@ -122,7 +123,10 @@ impl<B: Batch> Sender<B> {
         let answers = self.query(&calls).await;
         drop(calls);
         match answers {
-            Ok(answers) => self.answer(batch, answers),
+            Ok(answers) => {
+                self.size.answered();
+                self.answer(batch, answers)
+            }
             Err(Failure { recovery: Recovery::Refuse(_), .. }) if keys > 1 => {
                 // Which of them is refused shows when each goes alone.
                 self.set_aside(batch.into_iter().map(Entry::alone).collect(), |_, _| true)
@@ -135,6 +139,9 @@ impl<B: Batch> Sender<B> {
             }
             Err(failure) => {
                 self.last_failure.note(&failure.message);
+                if failure.recovery == Recovery::Reconnect {
+                    self.size.unanswered(keys);
+                }
                 let batch = batch.into_iter().map(|entry| entry.after(&failure)).collect();
                 self.set_aside(batch, |_, _| failure.recovery == Recovery::SetAside)
             }
