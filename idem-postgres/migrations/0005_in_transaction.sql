@@ -47,6 +47,9 @@ SET lock_timeout = '2s' SET jit = off SET plan_cache_mode = force_generic_plan S
 AS $$
 #variable_conflict use_column
 BEGIN
+    -- The caller's own lock, as far as this transaction's snapshot tells. It is locked before it is answered, so that nobody
+    -- else gets it, and refused where it has changed since the snapshot.
+    PERFORM FROM idem.records AS r WHERE r.key = p_key AND r.state = 1 AND r.owner = p_owner FOR NO KEY UPDATE;
     FOR v_try IN 1..100 LOOP
         RETURN QUERY SELECT * FROM idem.lock_one(
             p_key, p_fingerprint, p_owner, p_lease, p_retention, p_body, current_setting('lock_timeout')
@@ -54,8 +57,14 @@ BEGIN
         IF FOUND THEN
             RETURN;
         END IF;
-        -- Another transaction has changed the record, or still holds its row lock.
-        PERFORM FROM idem.records AS r WHERE r.key = p_key FOR NO KEY UPDATE;
+        -- Another transaction has changed the record, or still holds its row lock. Whoever holds the lease then must not meet
+        -- a row lock of this transaction, which ends with the subtransaction.
+        BEGIN
+            PERFORM FROM idem.records AS r WHERE r.key = p_key FOR NO KEY UPDATE;
+            RAISE EXCEPTION USING ERRCODE = 'ID003';
+        EXCEPTION WHEN SQLSTATE 'ID003' THEN
+            -- It was waited for.
+        END;
     END LOOP;
     RAISE EXCEPTION USING
         ERRCODE = 'lock_not_available',

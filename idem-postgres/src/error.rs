@@ -15,15 +15,25 @@ pub(crate) struct Failure {
 /// What to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recovery {
-    /// Send the same calls again, on the same connection: nothing was done.
+    /// Nothing was done: send the same calls again.
     Resend,
     /// Nothing was done, since one of them waited too long for a transaction of somebody else: send them again, where
     /// they hold up nobody.
     SetAside,
-    /// Send them again, on another connection.
+    /// They may have been carried out: send them again, on another connection.
     Reconnect,
     /// Tell the callers: sending them again does not help.
     Refuse(ErrorKind),
+}
+
+impl Recovery {
+    /// The kind of an error that tells of it, where sending again does not help any more, or is not tried.
+    pub(crate) fn kind(self, unless_refused: ErrorKind) -> ErrorKind {
+        match self {
+            Self::Refuse(kind) => kind,
+            Self::Resend | Self::SetAside | Self::Reconnect => unless_refused,
+        }
+    }
 }
 
 impl Failure {
@@ -36,17 +46,25 @@ impl Failure {
         Self::reconnect(format!("the server did not answer within {limit:?}"))
     }
 
+    /// There was no connection by which anything could have been sent.
+    pub(crate) fn unsent(self) -> Self {
+        match self.recovery {
+            Recovery::Reconnect => Self { recovery: Recovery::Resend, ..self },
+            _ => self,
+        }
+    }
+
+    pub(crate) fn invalid_config(message: impl Into<String>) -> Self {
+        Self { recovery: Recovery::Refuse(ErrorKind::InvalidConfig), message: message.into() }
+    }
+
     /// The schema is not what this code created.
     pub(crate) fn incompatible(message: impl Into<String>) -> Self {
         Self { recovery: Recovery::Refuse(ErrorKind::Incompatible), message: message.into() }
     }
 
     pub(crate) fn error(&self, operation: Operation) -> Error {
-        let kind = match self.recovery {
-            Recovery::Resend | Recovery::SetAside | Recovery::Reconnect => ErrorKind::Timeout,
-            Recovery::Refuse(kind) => kind,
-        };
-        Error::new(kind, operation, self.message.clone())
+        Error::new(self.recovery.kind(ErrorKind::Timeout), operation, self.message.clone())
     }
 }
 
@@ -57,14 +75,16 @@ pub(crate) fn recovery(state: &str) -> Recovery {
         "40001" | "40P01" | "57014" => Recovery::Resend,
         // Lock not available.
         "55P03" => Recovery::SetAside,
-        // Read-only, because the server became a standby; a session in a transaction that somebody has left there after it
-        // failed, or that was ended since its transaction took too long; and not accepting calls.
-        "25006" | "25P02" | "25P03" | "25P04" | "57P01" | "57P02" | "57P03" | "57P05" => Recovery::Reconnect,
+        // The server has become a standby (25006). Or the session is in a failed transaction that somebody has left there
+        // (25P02), or was ended because its transaction was idle or took too long.
+        "25006" | "25P02" | "25P03" | "25P04" => Recovery::Reconnect,
         "53100" => Recovery::Refuse(ErrorKind::Full),
         // The schema is missing or older.
         "42P01" | "42883" | "3F000" => Recovery::Refuse(ErrorKind::Unavailable),
         // The password, the role and its rights, the database, the protocol.
         "28P01" | "28000" | "42501" | "3D000" | "0A000" => Recovery::Refuse(ErrorKind::InvalidConfig),
+        // The connection; no more memory or connections; the server shuts down or starts, or has ended the session. 57014 and
+        // 53100 are above.
         state if state.starts_with("08") || state.starts_with("53") || state.starts_with("57") => {
             Recovery::Reconnect
         }
@@ -77,6 +97,11 @@ pub(crate) fn recovery(state: &str) -> Recovery {
 /// No answer came in the time of a call.
 pub(crate) fn unanswered(operation: Operation, limit: Duration, why: &str) -> Error {
     Error::new(ErrorKind::Timeout, operation, format!("no answer within {limit:?}{why}"))
+}
+
+/// Nobody sends it any more.
+pub(crate) fn runtime_ended(operation: Operation) -> Error {
+    Error::new(ErrorKind::Closed, operation, "the runtime that the store was opened on has ended")
 }
 
 /// A configuration that cannot work.

@@ -53,7 +53,9 @@ pub(crate) async fn measure(postgres: &Postgres, session: &Session) -> Result<Ve
     for turn in 0..=plan.rounds {
         // A shorter plan makes proportionally fewer payments.
         let share = plan.round.as_secs_f64().min(1.0);
-        for (row, &callers) in CALLERS.iter().filter(|callers| plan.callers.contains(*callers)).enumerate() {
+        for (row, &callers) in
+            CALLERS.iter().enumerate().filter(|(_, callers)| plan.callers.contains(*callers))
+        {
             for (column, how) in ALL.into_iter().enumerate() {
                 #[expect(
                     clippy::cast_possible_truncation,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use idem_core::{Effect, Key, Lease, Outcome, Result};
 
 use super::row::outcome_body;
-use super::{Answers, Batch, effect_of, effects, micros, stored_sequence};
+use super::{Answers, BatchedCall, effect_of, effects, micros, stored_sequence};
 use crate::connection::Connection;
 use crate::error::Failure;
 use crate::sql::Parameter;
@@ -25,7 +25,7 @@ impl Complete {
     }
 }
 
-impl Batch for Complete {
+impl BatchedCall for Complete {
     type Answer = Effect;
 
     fn key(&self) -> &Key {

@@ -6,7 +6,7 @@ use idem_core::record::Record;
 use idem_core::{Key, Result};
 
 use super::row::record;
-use super::{Answers, Batch, key_of};
+use super::{Answers, BatchedCall, key_of};
 use crate::connection::Connection;
 use crate::error::Failure;
 use crate::sql::Parameter;
@@ -15,7 +15,7 @@ use crate::sql::Parameter;
 #[derive(Debug)]
 pub(crate) struct Get(pub(crate) Key);
 
-impl Batch for Get {
+impl BatchedCall for Get {
     type Answer = Option<Record>;
 
     const SHARED: bool = true;

@@ -9,7 +9,7 @@ use idem_core::record::{Completion, Locked, Record, State};
 use idem_core::{Claim, Fingerprint, Key, Result};
 
 use super::row::{Columns, Content, locked_body};
-use super::{Answers, Batch, damaged, key_of, micros};
+use super::{Answers, BatchedCall, damaged, key_of, micros};
 use crate::connection::Connection;
 use crate::error::Failure;
 use crate::sql::{Parameter, Row};
@@ -46,7 +46,7 @@ impl Lock {
     }
 }
 
-impl Batch for Lock {
+impl BatchedCall for Lock {
     type Answer = Found;
 
     const SHARED: bool = true;

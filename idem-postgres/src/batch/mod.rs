@@ -30,14 +30,14 @@ pub(crate) use wait::Wait;
 pub(crate) type StorageKey = [u8; Key::STORAGE_LEN];
 
 /// What a statement answers for each key.
-pub(crate) type Answers<B> = HashMap<StorageKey, Result<<B as Batch>::Answer>>;
+pub(crate) type Answers<B> = HashMap<StorageKey, Result<<B as BatchedCall>::Answer>>;
 
 /// A call of which many are sent as one statement.
-pub(crate) trait Batch: Debug + Sized + Send + Sync + 'static {
+pub(crate) trait BatchedCall: Debug + Sized + Send + Sync + 'static {
     type Answer: Debug + Send;
 
     /// Whether calls on one key that wait together go together: the first is sent, and its answer tells that of the others
-    /// by [`follow`](Batch::follow). Otherwise they are sent one after the other, in the order of the calls.
+    /// by [`follow`](BatchedCall::follow). Otherwise they are sent one after the other, in the order of the calls.
     const SHARED: bool = false;
 
     /// Whether an answer may follow a commit, which standbys must have.
@@ -66,7 +66,7 @@ pub(crate) trait Batch: Debug + Sized + Send + Sync + 'static {
 
     fn statement(schema: &str) -> String;
 
-    /// A statement for [`send_one`](Batch::send_one). None where that of many is as good.
+    /// A statement for [`send_one`](BatchedCall::send_one). None where that of many is as good.
     fn statement_of_one(_schema: &str) -> Option<String> {
         None
     }
@@ -84,7 +84,7 @@ pub(crate) trait Batch: Debug + Sized + Send + Sync + 'static {
         calls: &[&Self],
     ) -> impl Future<Output = Result<Answers<Self>, Failure>> + Send;
 
-    /// As [`send`](Batch::send), one call by a statement without arrays, which takes the server less time.
+    /// As [`send`](BatchedCall::send), one call by a statement without arrays, which takes the server less time.
     fn send_one(
         connection: &Connection,
         statement: &str,
@@ -123,7 +123,7 @@ pub(crate) fn micros(duration: std::time::Duration) -> i64 {
 }
 
 /// The server gives no higher ones than it can count.
-fn stored_sequence(sequence: u64) -> i64 {
+pub(crate) fn stored_sequence(sequence: u64) -> i64 {
     i64::try_from(sequence).unwrap_or(i64::MAX)
 }
 

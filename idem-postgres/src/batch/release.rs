@@ -2,7 +2,7 @@
 
 use idem_core::{Effect, Key, Lease, LostReason, Result};
 
-use super::{Answers, Batch, Holders, effects};
+use super::{Answers, BatchedCall, Holders, effects};
 use crate::connection::Connection;
 use crate::error::Failure;
 
@@ -10,7 +10,7 @@ use crate::error::Failure;
 #[derive(Debug)]
 pub(crate) struct Release(pub(crate) Lease);
 
-impl Batch for Release {
+impl BatchedCall for Release {
     type Answer = Effect;
 
     fn key(&self) -> &Key {

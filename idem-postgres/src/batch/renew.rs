@@ -6,7 +6,7 @@ use idem_core::record::Checkpoint;
 use idem_core::{Effect, Key, Lease, Result};
 
 use super::row::{checkpoint_body, stored_step};
-use super::{Answers, Batch, Holders, effect_of, key_of, micros};
+use super::{Answers, BatchedCall, Holders, effect_of, key_of, micros};
 use crate::connection::Connection;
 use crate::error::Failure;
 use crate::sql::Parameter;
@@ -39,7 +39,7 @@ impl Renew {
     }
 }
 
-impl Batch for Renew {
+impl BatchedCall for Renew {
     type Answer = Renewed;
 
     fn key(&self) -> &Key {

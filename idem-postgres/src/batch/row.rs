@@ -49,6 +49,10 @@ pub(crate) fn stored_step(step: u64) -> i64 {
     (step ^ (1 << 63)).cast_signed()
 }
 
+fn step_of(stored: i64) -> u64 {
+    stored.cast_unsigned() ^ (1 << 63)
+}
+
 /// The columns of one record.
 pub(crate) struct Columns<'r> {
     row: &'r Row,
@@ -61,7 +65,7 @@ impl<'r> Columns<'r> {
 
     pub(crate) fn number(&self, name: &str) -> Result<u64, Failure> {
         let number: Option<i64> = self.row.get(name)?;
-        // Negative numbers are never written.
+        // Null counts as 0, and so does what is left of a lease that is over, which is negative.
         Ok(u64::try_from(number.unwrap_or(0)).unwrap_or(0))
     }
 
@@ -111,7 +115,7 @@ fn decode(
     step: Option<i64>,
     completed: bool,
 ) -> Result<Content> {
-    let step = step.map_or(0, |step| step.cast_unsigned() ^ (1 << 63));
+    let step = step.map_or(0, step_of);
     let mut bytes = Vec::with_capacity(HEADER_LEN + body.len().max(CHECKSUM_LEN));
     bytes.extend_from_slice(&[codec::VERSION, if completed { 3 } else { 1 }]);
     bytes.resize(46, 0);

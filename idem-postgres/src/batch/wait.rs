@@ -2,7 +2,7 @@
 
 use idem_core::{Key, Result};
 
-use super::{Answers, Batch};
+use super::{Answers, BatchedCall};
 use crate::connection::Connection;
 use crate::error::Failure;
 use crate::sql::Parameter;
@@ -11,7 +11,7 @@ use crate::sql::Parameter;
 #[derive(Debug)]
 pub(crate) struct Wait(pub(crate) Key);
 
-impl Batch for Wait {
+impl BatchedCall for Wait {
     type Answer = ();
 
     const SHARED: bool = true;

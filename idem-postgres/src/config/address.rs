@@ -21,7 +21,7 @@ pub(crate) const DEFAULT_PORT: u16 = 5432;
 ///
 /// let server: Address = "db.internal:5433".parse()?;
 /// assert_eq!((&*server.host, server.port), ("db.internal", 5433));
-/// assert!("/run/postgresql".parse::<Address>()?.is_socket());
+/// assert_eq!("/run/postgresql".parse::<Address>()?.host, "/run/postgresql");
 /// # Ok::<(), idem_core::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,15 +41,13 @@ impl Address {
     }
 
     /// Whether the server is reached by a Unix socket.
-    #[must_use]
-    pub fn is_socket(&self) -> bool {
+    pub(crate) fn is_socket(&self) -> bool {
         self.host.starts_with('/')
     }
 
     /// Whether the host, as it is written, is this machine: a Unix socket, `localhost` or a loopback address. A name is not
     /// resolved.
-    #[must_use]
-    pub fn is_on_this_machine(&self) -> bool {
+    pub(crate) fn is_on_this_machine(&self) -> bool {
         let by_ip = || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
         self.is_socket() || self.host.eq_ignore_ascii_case("localhost") || by_ip()
     }

@@ -23,8 +23,8 @@ use super::ssl_mode::SslMode;
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PostgresConfig {
-    /// The primary, or all of which one is the primary: the first that takes writes is used. One that another of them was
-    /// seen to have replaced, by a promotion, is passed over as long as the store is open.
+    /// The servers to try, in this order: the first that takes writes is used. Once the store has seen one that was promoted in
+    /// place of another, it passes over the other for as long as it is open.
     pub servers: Vec<Address>,
     /// Who logs in.
     pub user: String,

@@ -16,8 +16,8 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Socket};
 
 use super::cancel;
-use super::ownership::{self, Mark, Ownership};
-use super::refusal;
+use super::login_failure;
+use super::ownership::{self, Ownership, SessionMark};
 use super::session::Session;
 use super::timelines::Timelines;
 #[cfg(feature = "tls")]
@@ -210,18 +210,18 @@ fn login(config: &PostgresConfig, server: &Address) -> Config {
 }
 
 /// Logs in, where it can be by a session with a mark.
-async fn driven<T>(login: &Config, tls: T) -> Result<(Client, Messages, Option<Mark>), Failure>
+async fn driven<T>(login: &Config, tls: T) -> Result<(Client, Messages, Option<SessionMark>), Failure>
 where
     T: MakeTlsConnect<Socket> + Clone,
     T::Stream: Send + 'static,
 {
-    let mark = Mark::random()?;
+    let mark = SessionMark::random()?;
     let (connected, mark) = match mark.on(login).connect(tls.clone()).await {
         // Nothing of it is kept for the next connection: what stands behind an address may change at any time.
         Err(error) if ownership::refuses_options(&error) => (login.connect(tls).await, None),
         connected => (connected, Some(mark)),
     };
-    let (client, mut connection) = connected.map_err(refusal::of_login)?;
+    let (client, mut connection) = connected.map_err(login_failure::of_login)?;
     let messages = Box::new(move |context: &mut Context<'_>| connection.poll_message(context));
     Ok((client, messages, mark))
 }
@@ -234,7 +234,7 @@ async fn driving<T>(messages: &mut Messages, asked: impl Future<Output = T>) -> 
             biased;
             answer = &mut asked => return answer,
             Some(Ok(_)) = poll_fn(&mut *messages) => {}
-            // It has ended, which is what the answer will say.
+            // Never: `asked` is always polled, and says so when the connection has ended.
             else => return asked.await,
         }
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use idem_core::Key;
 use idem_core::backend::Waiters;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::AsyncMessage;
 
 use super::connector::{Connector, Opened};
@@ -14,10 +16,12 @@ use super::ownership::Ownership;
 use crate::batch::StorageKey;
 use crate::error::Failure;
 
+/// For the statement that begins to listen.
+const LIMIT: Duration = Duration::from_secs(10);
 /// What the function `notify` sends by.
 const CHANNEL: &str = "idem_settled";
 /// Notifications that were not looked at yet. When there are more, all waiters look.
-const WAITING: usize = 1_024;
+const CAPACITY: usize = 1_024;
 /// Before another attempt to connect.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Before another look whether there is still a pooler. Whoever waits looks four times a second meanwhile.
@@ -29,12 +33,20 @@ pub(crate) struct Listener {
     /// None: nobody ever listens.
     connector: Option<Connector>,
     waiters: Arc<Waiters>,
+    /// That of the store, which may outlive the runtime of whoever waits first.
+    runtime: Handle,
     started: AtomicBool,
 }
 
 impl Listener {
+    /// Must be called on a runtime, on which it will listen.
     pub(crate) fn new(connector: Option<Connector>) -> Self {
-        Self { connector, waiters: Arc::default(), started: AtomicBool::new(false) }
+        Self {
+            connector,
+            waiters: Arc::default(),
+            runtime: Handle::current(),
+            started: AtomicBool::new(false),
+        }
     }
 
     /// Those that it wakes.
@@ -47,7 +59,7 @@ impl Listener {
     pub(crate) fn start(&self) {
         let Some(connector) = &self.connector else { return };
         if !self.started.swap(true, Ordering::AcqRel) {
-            tokio::spawn(run(connector.clone(), Arc::downgrade(&self.waiters)));
+            self.runtime.spawn(run(connector.clone(), Arc::downgrade(&self.waiters)));
         }
     }
 }
@@ -63,14 +75,14 @@ async fn run(connector: Connector, waiters: Weak<Waiters>) {
                 PAUSE
             }
         };
-        tokio::time::sleep(pause).await;
+        sleep(pause).await;
     }
 }
 
 /// Listens until the store is dropped, and not at all in a session that is lent: whoever it is lent to next would hear what
 /// is for this store.
 async fn listen(connector: &Connector, waiters: &Weak<Waiters>) -> Result<Ownership, Failure> {
-    let (heard, mut notifications) = mpsc::channel(WAITING);
+    let (heard, mut notifications) = mpsc::channel(CAPACITY);
     let overrun = Arc::new(AtomicBool::new(false));
     let missed = Arc::clone(&overrun);
     let hear = move |message| {
@@ -85,13 +97,14 @@ async fn listen(connector: &Connector, waiters: &Weak<Waiters>) -> Result<Owners
         tracing::debug!("there are no notifications, since a pooler lends its sessions");
         return Ok(ownership);
     }
-    client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
+    let listen = format!("LISTEN {CHANNEL}");
+    timeout(LIMIT, client.batch_execute(&listen)).await.map_err(|_| Failure::unanswered(LIMIT))??;
     // What was completed before is not told any more.
     let Some(all) = waiters.upgrade() else { return Ok(ownership) };
     all.wake_all();
     drop(all);
     loop {
-        let notification = tokio::time::timeout(PAUSE, notifications.recv()).await;
+        let notification = timeout(PAUSE, notifications.recv()).await;
         let Some(waiters) = waiters.upgrade() else { return Ok(ownership) };
         if overrun.swap(false, Ordering::AcqRel) {
             waiters.wake_all();

@@ -4,10 +4,10 @@
 //! leaves in a session is then met by another: a prepared statement by a client that has another one of that name, and
 //! that is not an error but *the wrong statement*. So a session must be known before anything is prepared in it.
 
-use idem_core::Owner;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
+use super::random_hex;
 use crate::error::Failure;
 
 /// The parameter that a session is marked by. Any role may set one whose name has a dot.
@@ -18,28 +18,27 @@ const PARAMETER: &str = "idem.session";
 pub(crate) enum Ownership {
     /// This connection's, from its beginning to its end.
     Own,
-    /// A pooler's: perhaps another one for each transaction, and other clients' in between.
+    /// A pooler's, or of the application's pool: perhaps another one for each transaction, and others use it in between.
     Lent,
 }
 
-/// The server tells by a warning that a commit does not wait for its standbys any longer. A role or a database may have
-/// turned warnings off.
-const WARNINGS: &str = "-c client_min_messages=notice";
+/// What a role or a database may have set otherwise. The server tells by a warning that a commit does not wait for its
+/// standbys any longer. Under another isolation calls that come together would fail one another.
+const SETTINGS: &str = "-c client_min_messages=notice -c default_transaction_isolation=read\\ committed";
 
 /// A number that one session of the server is started with, and no other.
 #[derive(Debug)]
-pub(super) struct Mark(String);
+pub(super) struct SessionMark(String);
 
-impl Mark {
+impl SessionMark {
     pub(super) fn random() -> Result<Self, Failure> {
-        let random = Owner::random().map_err(|error| Failure::reconnect(error.message()))?;
-        Ok(Self(format!("{:032x}", u128::from_be_bytes(*random.as_bytes()))))
+        Ok(Self(random_hex()?))
     }
 
     /// The login that begins a session with this mark.
     pub(super) fn on(&self, login: &Config) -> Config {
         let mut marked = login.clone();
-        marked.options(format!("-c {PARAMETER}={} {WARNINGS}", self.0));
+        marked.options(format!("-c {PARAMETER}={} {SETTINGS}", self.0));
         marked
     }
 
@@ -81,16 +80,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_session_that_was_started_with_the_mark_is_own() {
-        let mark = Mark::random().unwrap();
+        let mark = SessionMark::random().unwrap();
         let client = connect(mark.on(&login().await)).await;
         assert_eq!(mark.ownership(&client).await.unwrap(), Ownership::Own);
-        assert_eq!(Mark::random().unwrap().ownership(&client).await.unwrap(), Ownership::Lent);
+        assert_eq!(SessionMark::random().unwrap().ownership(&client).await.unwrap(), Ownership::Lent);
     }
 
     /// As a pooler does that gives each client what it has set, in whatever session.
     #[tokio::test]
     async fn a_session_in_which_the_mark_was_set_later_is_not_own() {
-        let mark = Mark::random().unwrap();
+        let mark = SessionMark::random().unwrap();
         let client = connect(login().await).await;
         client.batch_execute(&format!("SET {PARAMETER} = '{}'", mark.0)).await.unwrap();
         assert_eq!(mark.ownership(&client).await.unwrap(), Ownership::Lent);

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use idem_core::ErrorKind;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -15,7 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::postgres_config::PostgresConfig;
 use crate::config::ssl_mode::SslMode;
-use crate::error::{Failure, Recovery};
+use crate::error::Failure;
 
 /// What is verified, and the files with certificates. They are read again for every connection, since renewed certificates
 /// keep their file names.
@@ -47,7 +46,7 @@ impl Tls {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(|error| invalid(format!("TLS cannot be used: {error}")))?;
+            .map_err(|error| Failure::invalid_config(format!("TLS cannot be used: {error}")))?;
         let builder = match self.sslmode {
             SslMode::VerifyFull => builder.with_root_certificates(self.roots()?),
             _ => builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyName {
@@ -128,22 +127,20 @@ fn system_roots() -> Result<RootCertStore, Failure> {
         return Ok(roots);
     }
     let cause = found.errors.first().map_or_else(|| "there are none".to_owned(), ToString::to_string);
-    Err(invalid(format!("the system's certificates cannot be read, name others by sslrootcert: {cause}")))
+    Err(Failure::invalid_config(format!(
+        "the system's certificates cannot be read, name others by sslrootcert: {cause}"
+    )))
 }
 
 fn certificates_of(option: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let certificates = read.map_err(|error| unusable(option, file, "certificates", &error))?;
     if certificates.is_empty() {
-        return Err(invalid(format!("{option} = {} holds no certificate", file.display())));
+        return Err(Failure::invalid_config(format!("{option} = {} holds no certificate", file.display())));
     }
     Ok(certificates)
 }
 
 fn unusable(option: &str, file: &Path, what: &str, error: &dyn std::error::Error) -> Failure {
-    invalid(format!("{option} = {} holds no usable {what}: {error}", file.display()))
-}
-
-fn invalid(message: String) -> Failure {
-    Failure { recovery: Recovery::Refuse(ErrorKind::InvalidConfig), message }
+    Failure::invalid_config(format!("{option} = {} holds no usable {what}: {error}", file.display()))
 }

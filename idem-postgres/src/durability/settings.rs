@@ -13,12 +13,12 @@ pub(crate) struct Settings {
     synchronous_commit: String,
     fsync: String,
     /// When the session has read its configuration, and when it was asked, in microseconds by the server's clock.
-    loaded_at: i64,
+    conf_load_time: i64,
     looked_at: i64,
     /// The session's process: behind a pooler each statement may have another one.
-    process: i32,
+    backend_pid: i32,
     /// From which severity on the server tells what it has to say.
-    told_from: String,
+    client_min_messages: String,
 }
 
 impl Settings {
@@ -39,9 +39,9 @@ impl Settings {
             standby_names: row.get(0)?,
             synchronous_commit: row.get(1)?,
             fsync: row.get(2)?,
-            loaded_at: row.get(3)?,
-            process: row.get(4)?,
-            told_from: row.get(5)?,
+            conf_load_time: row.get(3)?,
+            backend_pid: row.get(4)?,
+            client_min_messages: row.get(5)?,
             looked_at: row.get(6)?,
         })
     }
@@ -71,7 +71,7 @@ impl Settings {
             // It may be the role's, and then it is so until the session ends.
             return Some(Failure { recovery: Recovery::Reconnect, message });
         }
-        if acks > 0 && self.told_from == "error" {
+        if acks > 0 && self.client_min_messages == "error" {
             // In a session that is the connection's own it is not so, but a pooler's may be the role's.
             let message = format!(
                 "acks={acks}, and with client_min_messages = error the server does not tell that a commit waits no longer: \
@@ -96,11 +96,11 @@ impl Settings {
         if let Some(lack) = later.lack(acks) {
             return Some(lack.message);
         }
-        let reloaded = if self.process == later.process {
-            self.loaded_at != later.loaded_at
+        let reloaded = if self.backend_pid == later.backend_pid {
+            self.conf_load_time != later.conf_load_time
         } else {
             // Perhaps before the commit, since a session that nobody uses reads nothing.
-            self.looked_at <= later.loaded_at
+            self.looked_at <= later.conf_load_time
         };
         // Names may have been taken away and put back, which lets go all commits that wait.
         reloaded
@@ -117,10 +117,10 @@ mod tests {
             standby_names: standby_names.to_owned(),
             synchronous_commit: synchronous_commit.to_owned(),
             fsync: "on".to_owned(),
-            loaded_at: 5,
+            conf_load_time: 5,
             looked_at: 7,
-            process: 1,
-            told_from: "notice".to_owned(),
+            backend_pid: 1,
+            client_min_messages: "notice".to_owned(),
         }
     }
 
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_session_that_is_not_told_of_warnings_cannot_say_that_a_commit_was_waited_for() {
-        let silent = Settings { told_from: "error".to_owned(), ..settings("a", "on") };
+        let silent = Settings { client_min_messages: "error".to_owned(), ..settings("a", "on") };
         assert!(silent.lack(0).is_none() && silent.lack(1).is_some());
         assert!(settings("a", "on").doubt(&silent, 1).is_some());
     }
@@ -156,10 +156,10 @@ mod tests {
         assert_eq!(before.doubt(&before, 1), None);
         assert!(before.doubt(&settings("", "on"), 1).is_some());
         // Taken away and put back.
-        let again = Settings { loaded_at: 8, ..before.clone() };
+        let again = Settings { conf_load_time: 8, ..before.clone() };
         assert!(before.doubt(&again, 1).is_some());
         // In another session, behind a pooler.
-        let other = |loaded_at| Settings { process: 2, loaded_at, ..before.clone() };
+        let other = |conf_load_time| Settings { backend_pid: 2, conf_load_time, ..before.clone() };
         assert!(before.doubt(&other(8), 1).is_some());
         assert_eq!(before.doubt(&other(6), 1), None);
     }

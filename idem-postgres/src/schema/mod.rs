@@ -6,7 +6,7 @@ mod vacuum;
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Result};
 
-use crate::error::{Failure, Recovery};
+use crate::error::Failure;
 use crate::sql::{Executor, Parameter, Refusal};
 
 /// In the order in which they are applied. Once published, a file never changes: what is new comes in another one.
@@ -98,10 +98,7 @@ fn failed(what: &str, refusal: Refusal) -> Error {
     let kind = match state.as_deref() {
         // A table of that name is there, or has no such column.
         Some("42P07" | "42703") => ErrorKind::Incompatible,
-        _ => match failure.recovery {
-            Recovery::Refuse(kind) => kind,
-            Recovery::Resend | Recovery::SetAside | Recovery::Reconnect => ErrorKind::Unavailable,
-        },
+        _ => failure.recovery.kind(ErrorKind::Unavailable),
     };
     let why = match kind {
         ErrorKind::Incompatible => "; it holds tables that are not the store's",

@@ -1,10 +1,12 @@
 //! Opening a store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use idem_core::clock::SystemClock;
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Result};
+use tokio::time::timeout;
 
 use super::postgres_store::{Inner, PostgresStore};
 use super::remover::Remover;
@@ -14,9 +16,13 @@ use crate::config::postgres_config::PostgresConfig;
 #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
 use crate::connection::pool::{self, Pool};
 use crate::connection::{Connector, Lanes, Opened, Ownership, Queue, Source};
-use crate::error::{Failure, Recovery};
+use crate::error::Failure;
 use crate::schema;
 use crate::sql::Executor;
+
+/// How long it may take to look at the schema, and to create it or bring it up to date, which waits for another process that
+/// does so for 1 min at most.
+const LONGEST_PREPARATION: Duration = Duration::from_mins(2);
 
 impl PostgresStore {
     /// Connects, and creates the schema or brings it up to date unless [`migrate`](PostgresConfig::migrate) is false.
@@ -29,7 +35,8 @@ impl PostgresStore {
     /// asks, or demands fewer standbys than [`acks`](PostgresConfig::acks), a role that lacks rights or is under row-level
     /// security, and, without `migrate`, a schema that is missing or older;
     /// [`Incompatible`](ErrorKind::Incompatible) for a schema of a later version, or with tables that are not the store's;
-    /// [`Unavailable`](ErrorKind::Unavailable) when no server that takes writes can be reached.
+    /// [`Unavailable`](ErrorKind::Unavailable) when no server that takes writes can be reached, or the schema was not ready
+    /// within 2 minutes, since somebody has locked its tables or the server hangs.
     ///
     /// # Cancel safety
     /// Dropped, it may have created the schema, or not.
@@ -53,7 +60,7 @@ impl PostgresStore {
         if let Some(lack) = session.lack() {
             return Err(Error::new(ErrorKind::InvalidConfig, Operation::Open, lack.message));
         }
-        Box::pin(prepare(&mut client, &config)).await?;
+        Box::pin(in_time(prepare(&mut client, &config))).await?;
         drop(client);
         Box::pin(Self::start(Source::Own(connector), ownership, config)).await
     }
@@ -108,12 +115,15 @@ async fn open(pool: &PgPool) -> idem_core::Result<PostgresStore> {
         let source = pool::Source::new(pool.into(), config.response_timeout).map_err(unavailable)?;
         let source = Arc::new(source);
         let mut lent = source.borrow().await.map_err(unavailable)?;
-        // A standby has the schema as well, and the rights.
-        if lent.only_reads().await.map_err(unavailable)? {
-            let message = "the application's pool leads to a server, or a session, that takes no writes";
-            return Err(Error::new(ErrorKind::Unavailable, Operation::Open, message));
-        }
-        Box::pin(prepare(&mut lent, &config)).await?;
+        Box::pin(in_time(async {
+            // A standby has the schema as well, and the rights.
+            if lent.only_reads().await.map_err(unavailable)? {
+                let message = "the application's pool leads to a server, or a session, that takes no writes";
+                return Err(Error::new(ErrorKind::Unavailable, Operation::Open, message));
+            }
+            prepare(&mut lent, &config).await
+        }))
+        .await?;
         lent.give_back();
         Box::pin(Self::start(Source::Pool(source), Ownership::Lent, config)).await
     }
@@ -148,7 +158,7 @@ async fn open(pool: &PgPool) -> idem_core::Result<PostgresStore> {
             listener: source.listener(),
             ownership,
             watcher,
-            hears: source.is_own(),
+            hears_cancelled_waits: source.is_own(),
             config,
         });
         if inner.config.sweep {
@@ -156,6 +166,13 @@ async fn open(pool: &PgPool) -> idem_core::Result<PostgresStore> {
         }
         Ok(Self(inner))
     }
+}
+
+async fn in_time(prepared: impl Future<Output = Result<()>>) -> Result<()> {
+    timeout(LONGEST_PREPARATION, prepared).await.unwrap_or_else(|_| {
+        let message = format!("the schema was not ready within {LONGEST_PREPARATION:?}");
+        Err(Error::new(ErrorKind::Unavailable, Operation::Open, message))
+    })
 }
 
 /// Creates the schema where that is asked for, and refuses one that this code does not work with.
@@ -167,10 +184,5 @@ async fn prepare(session: &mut impl Executor, config: &PostgresConfig) -> Result
 }
 
 fn unavailable(failure: Failure) -> Error {
-    match failure.recovery {
-        Recovery::Refuse(_) => failure.error(Operation::Open),
-        Recovery::Resend | Recovery::SetAside | Recovery::Reconnect => {
-            Error::new(ErrorKind::Unavailable, Operation::Open, failure.message)
-        }
-    }
+    Error::new(failure.recovery.kind(ErrorKind::Unavailable), Operation::Open, failure.message)
 }

@@ -37,11 +37,11 @@ pub(super) struct Inner {
     pub(super) renewals: Queue<Renew>,
     pub(super) releases: Queue<Release>,
     pub(super) listener: Listener,
-    /// What the store found when it was opened.
+    /// What the store found when it was opened; always `Lent` on a pool.
     pub(super) ownership: Ownership,
     pub(super) watcher: Arc<Watcher>,
     /// Whether it hears when a commit does not wait for its standbys any longer.
-    pub(super) hears: bool,
+    pub(super) hears_cancelled_waits: bool,
 }
 
 impl PostgresStore {
@@ -155,7 +155,7 @@ impl Store for PostgresStore {
             capabilities = capabilities.with_durable();
         }
         // What is not heard is not promised. With `acks` nothing is acknowledged that no standby has, whatever the settings are by now.
-        if config.acks > 0 || (self.0.hears && watcher.is_replicated()) {
+        if config.acks > 0 || (self.0.hears_cancelled_waits && watcher.is_replicated()) {
             capabilities = capabilities.with_replicated();
         }
         capabilities

@@ -19,6 +19,10 @@ impl PostgresStore {
     /// [this error](Transacted::RolledBack) of the completion or the commit; then the lease is still held, as far as is
     /// known, unless it was [`lock_in`](Self::lock_in)'s in the same transaction.
     ///
+    /// # Limits
+    /// The completion, the commit, and each call by which the store finds out how a commit without an answer ended take
+    /// [`call_timeout`](crate::PostgresConfig::call_timeout) at most: six times that in all.
+    ///
     /// # Standbys
     /// With [`acks`](crate::PostgresConfig::acks) the store writes once more behind the commit, and answers `Applied` only
     /// when as many standbys have that, and so the commit too, whatever the transaction's own `synchronous_commit` is. That
@@ -57,7 +61,8 @@ impl PostgresStore {
             Ok((completion, false)) => completion,
             Ok((_, true)) => {
                 self.roll_back(transaction).await;
-                let message = "the transaction is a savepoint in another one: its commit would not be final";
+                let message = "the transaction is a savepoint in another one, whose commit would not be final; or a savepoint was \
+                               rolled back in it and not released: then release it, or use `complete_in` and commit";
                 let error = Error::new(ErrorKind::InvalidArgument, Operation::Complete, message);
                 return Ok(Transacted::RolledBack(error));
             }
@@ -69,7 +74,9 @@ impl PostgresStore {
         let limit = self.config().call_timeout;
         let (failed, refused) = match timeout(limit, transaction.commit()).await {
             // The library does not say whether the server has waited for its standbys.
-            Ok(Ok(())) if self.config().acks > 0 => return completion.confirm().await,
+            Ok(Ok(())) if self.config().acks > 0 => {
+                return completion.confirm().await.map(|()| Transacted::Applied);
+            }
             Ok(Ok(())) => {
                 completion.committed();
                 return Ok(Transacted::Applied);

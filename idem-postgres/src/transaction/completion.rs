@@ -97,6 +97,11 @@ impl PostgresStore {
                 let error = Error::new(ErrorKind::InvalidConfig, Operation::Complete, message);
                 return Err(NotCompleted::Failed(error));
             }
+            // The server waits for no standby to say so.
+            Ok(Err(refusal)) if refusal.lost() == Some(LostReason::Completed) => {
+                let confirmed = completion.executed().confirm().await;
+                return Err(confirmed.map_or_else(NotCompleted::Failed, |()| NotCompleted::AlreadyCompleted));
+            }
             Ok(Err(refusal)) => return Err(completion.refused_by(&refusal)),
             Ok(Ok(row)) => row,
         };
@@ -107,8 +112,7 @@ impl PostgresStore {
 
     /// Whether the store still holds the lease. It asks by a renewal, which is a call like any other.
     async fn holds(&self, lease: &Lease) -> bool {
-        !lease.remaining().is_zero()
-            && matches!(self.renew_silently(lease, MIN_DURATION).await, Ok(Effect::Applied))
+        matches!(self.renew_silently(lease, MIN_DURATION).await, Ok(Effect::Applied))
     }
 
     /// [`complete_in`](Self::complete_in) as SQL and its parameters, for an application whose transaction is of a library

@@ -8,7 +8,7 @@ use idem_core::{Effect, LostReason, Owner};
 use super::not_completed::NotCompleted;
 use super::provisional::Provisional;
 use super::refusal::lost_reason;
-use crate::batch::micros;
+use crate::batch::{micros, stored_sequence};
 use crate::sql::{Parameter, Refusal};
 
 /// A completion as one statement with six parameters, for a transaction of any library.
@@ -87,8 +87,7 @@ impl CompletionSql {
         Self {
             sql: format!("SELECT {schema}.complete_one($1, $2, $3, $4, $5, $6, true) = 7 AS nested"),
             owner: token.owner,
-            // The server gives no higher ones.
-            sequence: i64::try_from(token.sequence).unwrap_or(i64::MAX),
+            sequence: stored_sequence(token.sequence),
             retention: micros(provisional.lease.retention()),
             body,
             provisional,

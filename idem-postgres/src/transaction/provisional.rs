@@ -52,6 +52,9 @@ impl Provisional {
     /// may be open, or its commit may wait for a standby. Never run the work again then: ask again with the same key. Once
     /// the retention is over the record no longer tells, and nobody else does.
     ///
+    /// # Limits
+    /// It asks by up to four calls, each of which takes [`call_timeout`](crate::PostgresConfig::call_timeout) at most.
+    ///
     /// # Cancel safety
     /// Dropped, the transaction is as it was. Of one that also locked, a lock of 1 ms may be left, by which it was asked,
     /// and its record for the retention.
@@ -89,16 +92,16 @@ impl Provisional {
         }
     }
 
-    /// The transaction was committed: finds out that the standbys have it, too.
+    /// The key was completed: finds out that the standbys have it, too.
     ///
     /// # Errors
     /// Those of [`find_out`](Self::find_out).
-    pub(super) async fn confirm(&self) -> Result<Transacted<Error>> {
+    pub(super) async fn confirm(&self) -> Result<()> {
         // A renewal writes something also where it finds the key completed, and that comes behind the commit.
         match self.renew().await.map_err(still_unknown)? {
             Effect::Lost(LostReason::Completed) => {
                 self.answered(Effect::Applied, true);
-                Ok(Transacted::Applied)
+                Ok(())
             }
             Effect::Applied | Effect::Lost(_) => Err(not_found()),
         }
@@ -177,7 +180,7 @@ fn still_unknown(error: Error) -> Error {
 
 /// The completion was there before: another server may have taken over since, or an operator removed the record.
 fn not_found() -> Error {
-    let message = "the transaction was committed, and its completion is not found any more: whether it stands is unknown";
+    let message = "the key was completed, and that is not found any more: whether it stands is unknown";
     Error::new(ErrorKind::Unavailable, Operation::Complete, message)
 }
 

@@ -1,9 +1,9 @@
-//! What the server, or the library, says instead of an answer.
+//! What a refusal means for the application's transaction.
 
 use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, LostReason};
 
-use crate::error::{Recovery, recovery};
+use crate::error::recovery;
 use crate::sql::Refusal;
 
 /// What the server says to those who are in no transaction.
@@ -35,10 +35,7 @@ impl Refusal {
             }
             // No such schema, function, table; no right to use it.
             "3F000" | "42883" | "42P01" | "42501" => ErrorKind::InvalidConfig,
-            state => match recovery(state) {
-                Recovery::Refuse(kind) => kind,
-                Recovery::Resend | Recovery::SetAside | Recovery::Reconnect => ErrorKind::Unavailable,
-            },
+            state => recovery(state).kind(ErrorKind::Unavailable),
         };
         let what_to_do = match (state, kind) {
             ("42501", _) => ": the transaction's role needs the rights of the store's",

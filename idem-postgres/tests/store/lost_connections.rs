@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use idem_core::{Effect, LockAnswer, Store as _};
+use idem_core::{Effect, LockAnswer, LostReason, Store as _};
 use idem_servers::postgres::Server;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -38,6 +38,7 @@ async fn connections_that_are_ended_under_load_lose_and_double_nothing() {
         });
     }
     let client = connect(&config).await;
+    let mut ended = 0;
     for round in 0..30 {
         sleep(Duration::from_millis(50)).await;
         let how = if round % 3 == 0 { "pg_cancel_backend" } else { "pg_terminate_backend" };
@@ -45,8 +46,9 @@ async fn connections_that_are_ended_under_load_lose_and_double_nothing() {
         let end = format!(
             "SELECT count({how}(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%{schema}%'"
         );
-        client.query(&end, &[]).await.unwrap();
+        ended += client.query_one(&end, &[]).await.unwrap().get::<_, i64>(0);
     }
+    assert!(ended > 0);
     over.store(true, Ordering::Relaxed);
     let done: u64 = callers.join_all().await.into_iter().sum();
     let rows = format!("SELECT count(*) FROM {}.records WHERE state = 3", config.schema);
@@ -124,6 +126,29 @@ async fn a_release_whose_answer_was_lost_is_not_told_that_somebody_else_released
     for released in releasing {
         assert_eq!(released.await.unwrap().unwrap(), Effect::Applied);
     }
+}
+
+/// Nothing was ever sent, so it is known that nothing was done.
+#[tokio::test]
+async fn a_release_that_no_server_has_seen_is_told_the_truth() {
+    let server = Server::lone().await;
+    let mut config = config_of(server.node());
+    config.call_timeout = Duration::from_mins(1);
+    let store = open(&config).await;
+    let removed = lock(&store, &key("removed"), &claim()).await;
+    let other = lock(&store, &key("other"), &claim()).await;
+    assert!(store.remove(&key("removed"), true).await.unwrap());
+    server.kill();
+    // The holders' connection is found to have ended.
+    timeout(Duration::from_secs(1), store.renew(&other, LEASE)).await.unwrap_err();
+    let releasing = tokio::spawn({
+        let store = store.clone();
+        async move { store.release(&removed).await }
+    });
+    sleep(Duration::from_millis(500)).await;
+    assert!(!releasing.is_finished());
+    server.restart().await;
+    assert_eq!(releasing.await.unwrap().unwrap(), Effect::Lost(LostReason::Gone));
 }
 
 /// A `statement_timeout` and an `idle_session_timeout`, which count for sessions from their login on.

@@ -29,10 +29,10 @@ struct Case {
     calls: [(Fingerprint, Claim); 3],
 }
 
-/// Each gets the answer that it would get if they came one after the other: three calls, each by the record's holder or by
+/// Three calls, each by the record's holder or by
 /// one of two others, with the record's fingerprint or with another, on a record in each state.
 #[tokio::test]
-async fn each_gets_its_answer() {
+async fn calls_that_come_together_are_answered_as_one_after_the_other() {
     let store = open(&config().await).await;
     let claims = [claim(), claim(), claim()];
     let cases = cases(&claims);

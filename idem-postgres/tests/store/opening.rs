@@ -87,7 +87,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
 }
 
 #[tokio::test]
-async fn the_server_that_takes_writes_is_found_among_several() {
+async fn a_server_that_is_not_there_is_passed_over() {
     let mut config = config().await;
     config.servers.insert(0, "127.0.0.1:1".parse().unwrap());
     lock(&open(&config).await, &key("order"), &claim()).await;

@@ -64,7 +64,7 @@ async fn a_function_that_is_replaced_by_one_with_other_columns_is_asked_at_once(
 
 /// Somebody runs it in the store's own session, as a pooler does between clients.
 #[tokio::test]
-async fn statements_that_were_deallocated_are_prepared_again() {
+async fn calls_go_on_after_their_statements_were_deallocated() {
     let (config, store) = opened().await;
     let deallocate =
         "EXECUTE 'DEALLOCATE ALL'; RETURN QUERY SELECT 7, found.* FROM SCHEMA.get_before(p_keys) AS found;";

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use idem_core::{Claim, Expired, LockAnswer, Store as _};
 use idem_postgres::PostgresConfig;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{claim, config, connect, fingerprint, key, lock, open};
@@ -92,4 +93,28 @@ async fn a_takeover_with_a_shorter_retention_is_swept_in_time() {
     }
     let late = format!("SELECT sweep_at <= expires_at FROM {}.records", config.schema);
     assert!(connect(&config).await.query_one(&late, &[]).await.unwrap().get::<_, bool>(0));
+}
+
+/// By whoever calls first, on a runtime that then does nothing for a while.
+#[tokio::test]
+async fn a_removal_does_not_depend_on_the_runtime_of_whoever_removed_first() {
+    let mut config = config().await;
+    config.sweep = false;
+    let store = open(&config).await;
+    drop(lock(&store, &key("first"), &claim()).await);
+    drop(lock(&store, &key("second"), &claim()).await);
+    let ((removed, told), (end, ended)) = (oneshot::channel(), std::sync::mpsc::channel::<()>());
+    let elsewhere = std::thread::spawn({
+        let store = store.clone();
+        move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            removed.send(runtime.block_on(store.remove(&key("first"), true))).unwrap();
+            // The runtime is there until then.
+            ended.recv().unwrap_err();
+        }
+    });
+    assert!(told.await.unwrap().unwrap());
+    assert!(store.remove(&key("second"), true).await.unwrap());
+    drop(end);
+    elsewhere.join().unwrap();
 }

@@ -154,6 +154,12 @@ async fn with_acks_a_commit_is_applied_only_once_its_standbys_have_it() {
         } else {
             assert_eq!(transacted.unwrap_err().kind(), ErrorKind::Timeout);
             assert!(!lease.is_completed());
+            // Nor is it answered to whoever finds it there.
+            let again = books.client.transaction().await.unwrap();
+            let again = books.store.complete_and_commit(again, &lease, value("paid")).await.unwrap();
+            let Transacted::RolledBack(error) = again else { panic!("{again:?}") };
+            assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+            assert!(!lease.is_completed());
         }
     }
     pair.standby().cont();

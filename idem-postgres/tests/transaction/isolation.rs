@@ -73,6 +73,21 @@ async fn a_snapshot_in_which_the_record_expires_is_refused() {
     assert!(!lease.is_lost());
 }
 
+/// The snapshot shows a lease that somebody else has by now.
+#[tokio::test]
+async fn a_lock_of_ones_own_that_was_lost_since_the_snapshot_is_not_answered_again() {
+    for level in WITH_SNAPSHOT {
+        let mut books = Books::open().await;
+        let claimed = claim();
+        let lease = lock(&books.store, &key("order"), &claimed).await;
+        let mut transaction = begin(&mut books.client, level).await;
+        assert_eq!(books.store.release(&lease).await.unwrap(), Effect::Applied);
+        lock(&books.store, &key("order"), &claim()).await;
+        let locked = books.store.lock_in(&mut transaction, &key("order"), &fingerprint(), &claimed).await;
+        assert_eq!(locked.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+}
+
 #[tokio::test]
 async fn a_snapshot_that_shows_the_lease_lost_is_believed() {
     for level in WITH_SNAPSHOT {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use idem_core::{Fingerprint, LockAnswer, Store as _, Transacted};
+use idem_core::{Effect, ErrorKind, Fingerprint, LockAnswer, Store as _, Transacted};
 use tokio::time::sleep;
 
 use crate::books::{Books, lock_in};
@@ -97,6 +97,47 @@ async fn a_lease_that_lasts_is_in_progress() {
     assert!(matches!(locked, LockAnswer::InProgress { .. }), "{locked:?}");
 }
 
+/// Whoever waited for it may keep its transaction open.
+#[tokio::test]
+async fn who_has_waited_for_a_lease_that_lasts_does_not_hold_it_up() {
+    let books = Books::open().await;
+    let (mut first, mut second) = (connect(&books.config).await, connect(&books.config).await);
+    let mut transaction = first.transaction().await.unwrap();
+    let lease = lock_in(&books.store, &mut transaction).await;
+    let mut waiting = second.transaction().await.unwrap();
+    let (key, fingerprint, claim) = (key("order"), fingerprint(), claim());
+    let locking = books.store.lock_in(&mut waiting, &key, &fingerprint, &claim);
+    let (locked, ()) = tokio::join!(locking, async {
+        sleep(Duration::from_millis(200)).await;
+        transaction.commit().await.unwrap();
+    });
+    assert!(matches!(locked, Ok(LockAnswer::InProgress { .. })), "{locked:?}");
+    let impatient = books.impatient().await;
+    assert_eq!(impatient.renew(&lease, Duration::from_mins(1)).await.unwrap(), Effect::Applied);
+    assert_eq!(
+        impatient.complete(&lease, value("paid"), Duration::from_mins(1)).await.unwrap(),
+        Effect::Applied
+    );
+    drop(waiting);
+}
+
+/// Also one that the store has given to this caller before.
+#[tokio::test]
+async fn nobody_else_gets_what_a_transaction_has_locked() {
+    let books = Books::open().await;
+    let claim = claim();
+    let lease = lock(&books.store, &key("order"), &claim).await;
+    let mut client = connect(&books.config).await;
+    let mut transaction = client.transaction().await.unwrap();
+    let locked = books.store.lock_in(&mut transaction, &key("order"), &fingerprint(), &claim).await.unwrap();
+    let LockAnswer::Acquired(again) = locked else { panic!("{locked:?}") };
+    assert_eq!(again.token(), lease.token());
+    let impatient = books.impatient().await;
+    assert_eq!(impatient.release(&lease).await.unwrap_err().kind(), ErrorKind::Timeout);
+    let transacted = books.store.complete_and_commit(transaction, &again, value("paid")).await.unwrap();
+    assert!(matches!(transacted, Transacted::Applied), "{transacted:?}");
+}
+
 /// By the library that reads rows in a way of its own.
 #[tokio::test]
 async fn sqlx_locks_too() {
@@ -119,7 +160,7 @@ async fn sqlx_locks_too() {
 }
 
 #[tokio::test]
-async fn a_schema_named_by_a_word_of_sql_does_too() {
+async fn lock_in_works_in_a_schema_named_by_a_word_of_sql() {
     let server = idem_servers::postgres::Server::lone().await;
     let mut config = crate::support::config_of(server.node());
     config.schema = "user".to_owned();

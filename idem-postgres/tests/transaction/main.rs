@@ -3,6 +3,7 @@
 
 mod books;
 mod committing;
+mod completing_twice;
 mod connections;
 mod crash;
 mod found_out;

@@ -46,7 +46,7 @@ macro_rules! library {
             use super::*;
 
             #[tokio::test]
-            async fn where_the_application_prepares() {
+            async fn a_statement_is_prepared_only_where_the_application_prepares() {
                 let $books = Books::open().await;
                 let mut $connection = $connect;
                 for prepares in [false, true] {

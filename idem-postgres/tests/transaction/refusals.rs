@@ -1,8 +1,11 @@
 //! Transactions in which a key cannot be completed.
 
-use idem_core::{ErrorKind, LostReason, Outcome, Store as _, Transacted};
+use std::time::Duration;
+
+use idem_core::{Claim, ErrorKind, LostReason, Outcome, Store as _, Transacted};
 use idem_postgres::NotCompleted;
 use idem_servers::postgres::Server;
+use tokio::time::sleep;
 
 use crate::books::Books;
 use crate::support::{claim, config_of, connect, grants, key, lock, open, value};
@@ -31,6 +34,15 @@ async fn a_transaction_on_another_database_is_refused() {
     let not_completed = books.store.complete_in(&mut transaction, &lease, value("paid")).await.unwrap_err();
     assert_eq!(kind_of(not_completed), ErrorKind::InvalidConfig);
     assert!(!lease.is_lost());
+    // Also where the lease is over, and nobody has taken over.
+    let brief = Claim { lease: Duration::from_millis(1), ..claim() };
+    let over = lock(&books.store, &key("over"), &brief).await;
+    sleep(Duration::from_millis(50)).await;
+    drop(transaction);
+    let mut transaction = client.transaction().await.unwrap();
+    let not_completed = books.store.complete_in(&mut transaction, &over, value("paid")).await.unwrap_err();
+    assert_eq!(kind_of(not_completed), ErrorKind::InvalidConfig);
+    assert!(!over.is_lost());
     drop(transaction);
     assert!(books.store.remove(&key("order"), true).await.unwrap());
     let not_completed =

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use idem_core::Owner;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::Pool;
+use crate::connection::random_hex;
 use crate::error::Failure;
-use crate::sql::{Executor as _, Parameter, Refusal};
+use crate::sql::{Executor as _, Parameter};
 
 /// Asks the server to stop what was begun more than `$2` microseconds ago by a text that begins with `$1`.
 const CANCEL: &str = "SELECT count(pg_catalog.pg_cancel_backend(pid)) FROM pg_catalog.pg_stat_activity \
@@ -24,7 +24,7 @@ const LOOKS: u32 = 3;
 /// nothing else is ever sent by it. Only a step of the server's clock makes a younger one look so old; that one is sent
 /// again.
 #[derive(Debug)]
-pub(super) struct Mark {
+pub(super) struct StatementTag {
     text: String,
     given_up: mpsc::Sender<()>,
 }
@@ -32,13 +32,12 @@ pub(super) struct Mark {
 /// While a statement is under way.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Watched<'m>(Option<&'m Mark>);
+pub(super) struct Watched<'t>(Option<&'t StatementTag>);
 
-impl Mark {
+impl StatementTag {
     /// Starts the task that cancels what was given up, which ends with this value.
     pub(super) fn start(pool: &Pool, limit: Duration) -> Result<Self, Failure> {
-        let random = Owner::random().map_err(|error| Failure::reconnect(error.message()))?;
-        let text = format!("/* idem {:032x} */ ", u128::from_be_bytes(*random.as_bytes()));
+        let text = format!("/* idem {} */ ", random_hex()?);
         let (given_up, news) = mpsc::channel(1);
         tokio::spawn(run(pool.clone(), text.clone(), limit, news));
         Ok(Self { text, given_up })
@@ -63,18 +62,18 @@ impl Watched<'_> {
 
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
-        if let Some(mark) = self.0 {
+        if let Some(tag) = self.0 {
             // One that is there already tells the same.
-            let _ = mark.given_up.try_send(());
+            let _ = tag.given_up.try_send(());
         }
     }
 }
 
-async fn run(pool: Pool, mark: String, limit: Duration, mut news: mpsc::Receiver<()>) {
+async fn run(pool: Pool, tag: String, limit: Duration, mut news: mpsc::Receiver<()>) {
     while news.recv().await.is_some() {
         for _ in 0..LOOKS {
             sleep(limit).await;
-            match timeout(limit, cancel(&pool, &mark, limit)).await {
+            match timeout(limit, cancel(&pool, &tag, limit)).await {
                 Ok(Ok(cancelled)) => tracing::debug!(cancelled, "statements were given up"),
                 Ok(Err(failure)) => {
                     tracing::debug!(failure = failure.message, "what was given up cannot be cancelled");
@@ -85,11 +84,10 @@ async fn run(pool: Pool, mark: String, limit: Duration, mut news: mpsc::Receiver
     }
 }
 
-async fn cancel(pool: &Pool, mark: &str, limit: Duration) -> Result<i64, Failure> {
+async fn cancel(pool: &Pool, tag: &str, limit: Duration) -> Result<i64, Failure> {
     let mut lent = pool.borrow(limit).await?;
     let age = i64::try_from(limit.as_micros()).unwrap_or(i64::MAX);
-    let rows = lent.rows(CANCEL, &[Parameter::Text(mark), Parameter::Number(age)]).await?;
+    let row = lent.row(CANCEL, &[Parameter::Text(tag), Parameter::Number(age)]).await?;
     lent.give_back();
-    let row = rows.first().ok_or_else(|| Refusal::without_answer("the server gives no row".to_owned()))?;
     row.get(0)
 }

@@ -17,7 +17,7 @@ pub(crate) struct Lent {
     /// None once it is given back.
     borrowed: Option<Borrowed>,
     /// What its statements begin with.
-    mark: String,
+    tag: String,
     in_transaction: bool,
     /// Whether its session may be left in a transaction.
     is_spoiled: bool,
@@ -42,12 +42,12 @@ impl Lent {
     }
 
     fn of(borrowed: Borrowed) -> Self {
-        Self { borrowed: Some(borrowed), mark: String::new(), in_transaction: false, is_spoiled: false }
+        Self { borrowed: Some(borrowed), tag: String::new(), in_transaction: false, is_spoiled: false }
     }
 
     /// From now on its statements begin with this comment.
-    pub(super) fn mark(&mut self, mark: &str) {
-        mark.clone_into(&mut self.mark);
+    pub(super) fn tag(&mut self, tag: &str) {
+        tag.clone_into(&mut self.tag);
     }
 
     /// Whether its session takes no writes.
@@ -98,7 +98,7 @@ impl Executor for Lent {
     }
 
     async fn rows(&mut self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Refusal> {
-        let sql = &format!("{}{sql}", self.mark);
+        let sql = &format!("{}{sql}", self.tag);
         match &mut self.borrowed {
             #[cfg(feature = "deadpool-postgres")]
             Some(Borrowed::Deadpool(object)) => Executor::rows(&mut ***object, sql, parameters).await,
@@ -113,10 +113,10 @@ impl Executor for Lent {
             #[cfg(feature = "sqlx")]
             Some(Borrowed::Sqlx(connection, Kept::No)) => {
                 self.is_spoiled = true;
-                Executor::script(&mut **connection, &format!("{}BEGIN", self.mark)).await?;
+                Executor::script(&mut **connection, &format!("{}BEGIN", self.tag)).await?;
                 let rows = of_sqlx::rows_kept_not(connection, sql, parameters).await;
                 let end = if rows.is_ok() { "COMMIT" } else { "ROLLBACK" };
-                Executor::script(&mut **connection, &format!("{}{end}", self.mark)).await?;
+                Executor::script(&mut **connection, &format!("{}{end}", self.tag)).await?;
                 self.is_spoiled = false;
                 rows
             }

@@ -37,7 +37,7 @@ impl Link {
         let turn = Arc::clone(&self.turn).acquire_owned().await;
         let turn = turn.map_err(|_| Failure::reconnect("the store is closed"))?;
         let mut lent = self.source.borrow().await?;
-        lent.mark(self.source.mark.text());
+        lent.tag(self.source.tag.text());
         Ok(Connection { source: Arc::clone(&self.source), lent: Mutex::new(Some(lent)), _turn: turn })
     }
 }
@@ -45,12 +45,12 @@ impl Link {
 impl Connection {
     /// Sends one statement.
     pub(crate) async fn rows(&self, text: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Failure> {
-        let Source { limit, mark, .. } = &*self.source;
+        let Source { limit, tag, .. } = &*self.source;
         // Dropped with this future, it is closed.
         let Some(mut lent) = self.lent.lock().await.take() else {
             return Err(Failure::reconnect("an earlier statement has failed on the connection"));
         };
-        let given_up = mark.watch();
+        let given_up = tag.watch();
         let begun = Instant::now();
         let Ok(answer) = timeout(*limit, lent.rows(text, parameters)).await else {
             return Err(Failure::unanswered(*limit));
@@ -61,7 +61,7 @@ impl Connection {
             // Nothing was done, and by another connection it is.
             if is_outdated { Failure::reconnect(failure.message) } else { failure }
         });
-        // So late that it may have been cancelled as one that was given up, see `Mark`.
+        // So late that it may have been cancelled as one that was given up, see `StatementTag`.
         if begun.elapsed() >= *limit {
             return Err(Failure::unanswered(*limit));
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use idem_core::ErrorKind;
 use tokio::time::timeout;
 
-use self::given_up::Mark;
+use self::given_up::StatementTag;
 use self::lent::Lent;
 pub(crate) use self::link::{Connection, Link};
 use crate::error::{Failure, Recovery};
@@ -64,18 +64,19 @@ pub(crate) struct Source {
     pool: Pool,
     /// For each borrowing, and for each statement.
     limit: Duration,
-    mark: Mark,
+    tag: StatementTag,
 }
 
 impl Source {
     /// # Errors
     /// The system gives no randomness.
     pub(crate) fn new(pool: Pool, limit: Duration) -> Result<Self, Failure> {
-        let mark = Mark::start(&pool, limit)?;
-        Ok(Self { pool, limit, mark })
+        let tag = StatementTag::start(&pool, limit)?;
+        Ok(Self { pool, limit, tag })
     }
 
-    /// A connection for what is done when the store is opened. Dropped, it is closed.
+    /// Borrows a connection, within `response_timeout`. It is closed when dropped, unless it was
+    /// [given back](Lent::give_back).
     pub(crate) async fn borrow(&self) -> Result<Lent, Failure> {
         self.pool.borrow(self.limit).await
     }
@@ -97,22 +98,12 @@ impl Pool {
             }
         };
         let in_time = timeout(limit, borrowed).await;
-        in_time.unwrap_or_else(|_| Err(exhausted(&format!("within {limit:?}")))).map_err(|failure| {
-            match failure {
-                Failure { recovery: Recovery::Reconnect, message } => unsent(message),
-                failure => failure,
-            }
-        })
+        in_time.unwrap_or_else(|_| Err(exhausted(&format!("within {limit:?}")))).map_err(Failure::unsent)
     }
 }
 
-/// Nothing was sent, and it may go better the next time.
-fn unsent(message: String) -> Failure {
-    Failure { recovery: Recovery::Resend, message }
-}
-
 fn exhausted(how_long: &str) -> Failure {
-    unsent(format!(
+    Failure::reconnect(format!(
         "the application's pool had no connection to lend {how_long}: it is too small for what the application does, or the \
          server cannot be reached"
     ))
@@ -129,16 +120,14 @@ fn closed() -> Failure {
 fn of_deadpool(error: deadpool_postgres::PoolError) -> Failure {
     use deadpool_postgres::PoolError;
 
-    use crate::connection::refusal;
+    use crate::connection::login_failure;
     use crate::error::chain;
 
     match error {
-        PoolError::Backend(error) => refusal::of_login(error),
+        PoolError::Backend(error) => login_failure::of_login(error),
         PoolError::Closed => closed(),
         PoolError::Timeout(_) => exhausted("within its own limit"),
-        PoolError::NoRuntimeSpecified => {
-            Failure { recovery: Recovery::Refuse(ErrorKind::InvalidConfig), message: chain(&error) }
-        }
-        PoolError::PostCreateHook(_) => unsent(chain(&error)),
+        PoolError::NoRuntimeSpecified => Failure::invalid_config(chain(&error)),
+        PoolError::PostCreateHook(_) => Failure::reconnect(chain(&error)),
     }
 }

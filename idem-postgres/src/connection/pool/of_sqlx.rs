@@ -1,11 +1,10 @@
 //! What is particular about pools of sqlx.
 
-use idem_core::ErrorKind;
 use sqlx::{Error, PgConnection, PgPool};
 
-use super::{closed, exhausted, unsent};
-use crate::connection::refusal::is_refusal;
-use crate::error::{Failure, Recovery, chain};
+use super::{closed, exhausted};
+use crate::connection::login_failure::is_refusal;
+use crate::error::{Failure, chain};
 use crate::sql::{Parameter, Refusal, Row, of_sqlx};
 
 /// Whether the pool's connections keep what they have prepared.
@@ -41,10 +40,8 @@ pub(super) fn not_borrowed(error: Error) -> Failure {
     match error {
         Error::PoolClosed => closed(),
         Error::PoolTimedOut => exhausted("within its own limit"),
-        Error::Tls(ref source) if !is_refusal(&**source) => unsent(chain(&error)),
-        Error::Configuration(_) | Error::Tls(_) => {
-            Failure { recovery: Recovery::Refuse(ErrorKind::InvalidConfig), message: chain(&error) }
-        }
+        Error::Tls(ref source) if !is_refusal(&**source) => Failure::reconnect(chain(&error)),
+        Error::Configuration(_) | Error::Tls(_) => Failure::invalid_config(chain(&error)),
         error => Refusal::from(error).into(),
     }
 }

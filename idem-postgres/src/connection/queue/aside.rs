@@ -5,19 +5,19 @@ use tokio::sync::mpsc;
 use super::crowd::{MOST_ROW_LOCKED, too_many};
 use super::entry::Entry;
 use super::keys::Keys;
-use crate::batch::Batch;
+use crate::batch::BatchedCall;
 
 /// Where calls are sent that held up a statement.
 ///
 /// A key that somebody has inserted in a transaction that is still open holds up every statement that wants to insert it
 /// too. So these calls go alone, by another connection, and so do the calls on the same key that come meanwhile.
 #[derive(Debug)]
-pub(super) struct Aside<B: Batch> {
+pub(super) struct Aside<B: BatchedCall> {
     entries: mpsc::Sender<Entry<B>>,
     keys: Keys,
 }
 
-impl<B: Batch> Aside<B> {
+impl<B: BatchedCall> Aside<B> {
     pub(super) fn new(entries: mpsc::Sender<Entry<B>>) -> Self {
         Self { entries, keys: Keys::default() }
     }

@@ -7,11 +7,11 @@ use tokio::time::Instant;
 use super::choose::choose;
 use super::crowd::{MOST_ROW_LOCKED, thin_out};
 use super::entry::Entry;
-use crate::batch::{Batch, StorageKey};
+use crate::batch::{BatchedCall, StorageKey};
 
 /// Calls that wait to be sent. Of each key one statement is in flight at a time.
 #[derive(Debug)]
-pub(super) struct Backlog<B: Batch> {
+pub(super) struct Backlog<B: BatchedCall> {
     /// To be sent again, or for which there was no room.
     later: Vec<Entry<B>>,
     /// Behind a call on the same key that is in flight.
@@ -20,13 +20,13 @@ pub(super) struct Backlog<B: Batch> {
     in_flight: HashSet<StorageKey>,
 }
 
-impl<B: Batch> Default for Backlog<B> {
+impl<B: BatchedCall> Default for Backlog<B> {
     fn default() -> Self {
         Self { later: Vec::new(), behind: Vec::new(), in_flight: HashSet::new() }
     }
 }
 
-impl<B: Batch> Backlog<B> {
+impl<B: BatchedCall> Backlog<B> {
     pub(super) fn len(&self) -> usize {
         self.later.len() + self.behind.len()
     }

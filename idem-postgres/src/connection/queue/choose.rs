@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tokio::time::Instant;
 
 use super::entry::Entry;
-use crate::batch::{Batch, StorageKey};
+use crate::batch::{BatchedCall, StorageKey};
 
 /// Bytes of one statement's outcomes and checkpoints, unless a single call has more.
 const MAX_BYTES: usize = 4 << 20;
@@ -14,8 +14,8 @@ const MAX_BYTES: usize = 4 << 20;
 ///
 /// Those that go are in the order of keys, so that two batches never wait for each other in a circle. Of each key the first
 /// is sent, and of at most `max_calls` keys: those that have waited longest. Where calls on a key are
-/// [shared](Batch::SHARED), the others follow the first and have no part in the statement; elsewhere they go later.
-pub(super) fn choose<B: Batch>(
+/// [shared](BatchedCall::SHARED), the others follow the first and have no part in the statement; elsewhere they go later.
+pub(super) fn choose<B: BatchedCall>(
     entries: impl Iterator<Item = Entry<B>>,
     max_calls: usize,
     now: Instant,
@@ -77,7 +77,7 @@ pub(super) fn choose<B: Batch>(
 }
 
 /// Where a key is, or belongs.
-fn place<B: Batch>(batch: &[Entry<B>], key: &StorageKey) -> Result<usize, usize> {
+fn place<B: BatchedCall>(batch: &[Entry<B>], key: &StorageKey) -> Result<usize, usize> {
     batch.binary_search_by(|chosen| chosen.storage_key().cmp(key))
 }
 
@@ -235,7 +235,7 @@ mod tests {
         }
     }
 
-    impl<const SHARED: bool> Batch for Call<SHARED> {
+    impl<const SHARED: bool> BatchedCall for Call<SHARED> {
         type Answer = ();
 
         const SHARED: bool = SHARED;

@@ -6,14 +6,14 @@ use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind};
 
 use super::entry::Entry;
-use crate::batch::{Batch, StorageKey};
+use crate::batch::{BatchedCall, StorageKey};
 
 /// How many may wait so by one connection. They are looked at for each statement, so they cost the others time.
 pub(super) const MOST_ROW_LOCKED: usize = 1_024;
 
 /// Refuses the last of those that wait for locked rows, of the keys that have the most of them, where they are more than
 /// `most`. One call on each key is left.
-pub(super) fn thin_out<B: Batch>(later: &mut Vec<Entry<B>>, most: usize) {
+pub(super) fn thin_out<B: BatchedCall>(later: &mut Vec<Entry<B>>, most: usize) {
     if later.len() <= most {
         return;
     }

@@ -8,14 +8,14 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::keys::SetAside;
-use crate::batch::{Batch, StorageKey};
+use crate::batch::{BatchedCall, StorageKey};
 use crate::error::{Failure, Recovery};
 
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
-pub(super) struct Entry<B: Batch> {
+pub(super) struct Entry<B: BatchedCall> {
     pub(super) call: B,
     pub(super) deadline: Instant,
     /// Not before: it was sent, without an answer.
@@ -33,7 +33,7 @@ pub(super) struct Entry<B: Batch> {
     resent: u32,
 }
 
-impl<B: Batch> Entry<B> {
+impl<B: BatchedCall> Entry<B> {
     pub(super) fn new(call: B, deadline: Instant, answer: oneshot::Sender<Result<B::Answer>>) -> Self {
         Self {
             call,
@@ -95,7 +95,7 @@ impl<B: Batch> Entry<B> {
     pub(super) fn again(mut self) -> Self {
         let pause = match self.resent {
             0 => Duration::ZERO,
-            times => LONGEST_PAUSE.min(SHORTEST_PAUSE * (1 << times.min(10))),
+            times => LONGEST_PAUSE.min(FIRST_PAUSE * (1 << (times - 1).min(10))),
         };
         self.resent += 1;
         self.not_before = Instant::now() + pause;

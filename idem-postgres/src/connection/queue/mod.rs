@@ -12,8 +12,8 @@ mod sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use idem_core::Result;
 use idem_core::error::Operation;
-use idem_core::{Error, ErrorKind, Result};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -22,11 +22,11 @@ use self::batch_size::BatchSize;
 use self::entry::Entry;
 use self::sender::Sender;
 use super::Link;
-use crate::batch::Batch;
-use crate::error::unanswered;
+use crate::batch::BatchedCall;
+use crate::error::{runtime_ended, unanswered};
 
 /// Calls that wait; those that come later wait for room.
-const WAITING: usize = 4_096;
+const QUEUE_CAPACITY: usize = 4_096;
 /// Calls of one statement, each on a key of its own. One notification of the function `notify` has room for 120.
 const MAX_CALLS: usize = 120;
 /// Calls of one statement whose rows may be locked, each of which may then take a millisecond.
@@ -34,7 +34,7 @@ const MAX_CALLS_APART: usize = 32;
 
 /// Calls of one kind on their way to the server. A lone call waits for nobody: it is sent at once.
 #[derive(Debug)]
-pub(crate) struct Queue<B: Batch> {
+pub(crate) struct Queue<B: BatchedCall> {
     entries: mpsc::Sender<Entry<B>>,
     last_failure: LastFailure,
     call_timeout: Duration,
@@ -56,11 +56,11 @@ pub(crate) struct Lanes {
 #[derive(Debug, Clone, Default)]
 struct LastFailure(Arc<Mutex<Option<(Instant, String)>>>);
 
-impl<B: Batch> Queue<B> {
+impl<B: BatchedCall> Queue<B> {
     /// Starts the tasks that send, which end with the queue.
     pub(crate) fn start(lanes: Lanes, schema: &str) -> Self {
-        let (entries, waiting) = mpsc::channel(WAITING);
-        let (to_aside, waiting_aside) = mpsc::channel(WAITING);
+        let (entries, waiting) = mpsc::channel(QUEUE_CAPACITY);
+        let (to_aside, waiting_aside) = mpsc::channel(QUEUE_CAPACITY);
         let last_failure = LastFailure::default();
         let size = |most| {
             if B::ANSWERS_OUTCOMES {
@@ -94,7 +94,7 @@ impl<B: Batch> Queue<B> {
     /// Sends `call`, together with those that wait, and gives its answer.
     ///
     /// # Errors
-    /// [`ErrorKind::Timeout`] when there is none in time, with what was the matter last.
+    /// [`Timeout`](idem_core::ErrorKind::Timeout) when there is none in time, with what was the matter last.
     pub(crate) async fn call(&self, call: B, operation: Operation) -> Result<B::Answer> {
         let begun = Instant::now();
         let deadline = begun + self.call_timeout;
@@ -109,8 +109,7 @@ impl<B: Batch> Queue<B> {
             Ok(Some(answer)) => answer.map_err(|error| error.during(operation)),
             // The task gives up a call when its time is over, perhaps a moment before this.
             Ok(None) if Instant::now() < deadline && self.entries.is_closed() => {
-                let message = "the runtime that the store was opened on has ended";
-                Err(Error::new(ErrorKind::Closed, operation, message))
+                Err(runtime_ended(operation))
             }
             Ok(None) | Err(_) => {
                 Err(unanswered(operation, self.call_timeout, &self.last_failure.since(begun)))

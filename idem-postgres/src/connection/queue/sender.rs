@@ -14,13 +14,13 @@ use super::aside::Aside;
 use super::backlog::Backlog;
 use super::batch_size::BatchSize;
 use super::entry::Entry;
-use super::{LastFailure, Link, MAX_CALLS, WAITING};
-use crate::batch::{Answers, Batch};
+use super::{LastFailure, Link, MAX_CALLS, QUEUE_CAPACITY};
+use crate::batch::{Answers, BatchedCall};
 use crate::error::{Failure, Recovery};
 
 /// Sends calls by one connection.
 #[derive(Debug)]
-pub(super) struct Sender<B: Batch> {
+pub(super) struct Sender<B: BatchedCall> {
     pub(super) link: Arc<Link>,
     pub(super) statement: String,
     /// For a call that goes alone, where there is one.
@@ -35,7 +35,7 @@ pub(super) struct Sender<B: Batch> {
     pub(super) last_failure: LastFailure,
 }
 
-impl<B: Batch> Sender<B> {
+impl<B: BatchedCall> Sender<B> {
     pub(super) async fn run(self, mut waiting: mpsc::Receiver<Entry<B>>) {
         let mut received = Vec::new();
         let mut backlog = Backlog::default();
@@ -113,7 +113,7 @@ impl<B: Batch> Sender<B> {
         // Calls on one key share a statement, so more are received than it has keys, unless many wait already to be sent
         // again.
         let most = self.size.now().max(MAX_CALLS.saturating_sub(backlog.len()));
-        WAITING.saturating_sub(there).min(most.saturating_sub(received.len()))
+        QUEUE_CAPACITY.saturating_sub(there).min(most.saturating_sub(received.len()))
     }
 
     /// Sends them, and gives back those that must be sent again.
@@ -186,7 +186,7 @@ impl<B: Batch> Sender<B> {
     }
 
     async fn query(&self, calls: &[&B]) -> Result<Answers<B>, Failure> {
-        let connection = self.link.connection().await?;
+        let connection = self.link.connection().await.map_err(Failure::unsent)?;
         let sent = async {
             match (calls, &self.statement_of_one) {
                 ([call], Some(statement)) => B::send_one(&connection, statement, call).await,
@@ -205,6 +205,6 @@ impl<B: Batch> Sender<B> {
     }
 }
 
-fn on_one_key<B: Batch>(one: &Entry<B>, other: &Entry<B>) -> bool {
+fn on_one_key<B: BatchedCall>(one: &Entry<B>, other: &Entry<B>) -> bool {
     one.storage_key() == other.storage_key()
 }

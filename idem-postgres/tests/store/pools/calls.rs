@@ -12,13 +12,13 @@ use crate::support::{LEASE, RETENTION, claim, connect, fingerprint, key, lock, v
 const LONG: Duration = Duration::from_mins(1);
 
 with_each_library!(
-    a_key_lives,
+    every_call_works_on_a_pool,
     calls_that_come_together_share_commits,
     who_waits_looks_every_now_and_then,
     a_session_is_left_as_it_was,
 );
 
-async fn a_key_lives(library: Library) {
+async fn every_call_works_on_a_pool(library: Library) {
     let application = Application::with(library, 4).await;
     let store = application.open().await;
     let (order, claimed) = (key("order"), claim());

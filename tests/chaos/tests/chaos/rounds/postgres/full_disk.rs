@@ -19,7 +19,7 @@ use crate::table::judged;
 const SIZE: &str = "192m";
 /// How often the server is asked to write into a new file of its log, in which it must find no room.
 const SWITCHES: usize = 4;
-/// How long a server may take to come back by itself.
+/// Looks, 50 ms apart, for a server that comes back by itself.
 const COMEBACKS: usize = 50;
 
 /// `test` names the calling test, which first calls [`inside`], in the process that has the small disk.

@@ -16,9 +16,10 @@ use crate::table::judged;
 
 /// In milliseconds: shorter, and longer, than a call may take.
 const LOCKS: [u64; 2] = [600, 2_600];
-/// How many of the statements make new files for the table or its index.
+/// Statements that make new files for the table or its index.
 const REWRITES: [&str; 3] =
     ["VACUUM FULL idem.records", "REINDEX TABLE idem.records", "REINDEX TABLE CONCURRENTLY idem.records"];
+/// Statements that make none.
 const OTHERS: [&str; 6] = [
     "CREATE INDEX chaos ON idem.records (completed_at)",
     "DROP INDEX idem.chaos",

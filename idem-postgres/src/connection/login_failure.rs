@@ -3,16 +3,14 @@
 use std::error::Error;
 use std::{io, iter};
 
-use idem_core::ErrorKind;
-
-use crate::error::{Failure, Recovery, chain};
+use crate::error::{Failure, chain};
 
 /// Whether to try it again, or to tell that the configuration must change first.
 pub(super) fn of_login(error: tokio_postgres::Error) -> Failure {
     if error.as_db_error().is_some() || !error.source().is_some_and(is_refusal) {
         return error.into();
     }
-    Failure { recovery: Recovery::Refuse(ErrorKind::InvalidConfig), message: chain(&error) }
+    Failure::invalid_config(chain(&error))
 }
 
 /// Whether this side refuses the server, or what it was told to send, rather than that the connection failed. The kinds of
