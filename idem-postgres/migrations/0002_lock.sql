@@ -18,6 +18,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     v_now bigint := idem.now_us();
+    v_released bigint := pg_sequence_last_value('idem.released');
     v_answered bigint;
     v_inserted bigint;
     v_own bigint[];
@@ -68,6 +69,15 @@ BEGIN
     RETURNING r.key, 1::smallint, r.sequence, r.owner, r.attempt, r.lease_until - v_now, r.step, NULL::bigint,
         NULL::bigint, r.fingerprint, r.body;
     GET DIAGNOSTICS v_inserted = ROW_COUNT;
+    IF v_inserted > 0 AND v_released IS DISTINCT FROM pg_sequence_last_value('idem.released') THEN
+        -- Somebody may have locked and released one of these keys after it got its number here.
+        RETURN QUERY
+        UPDATE idem.records AS r SET sequence = nextval('idem.fence')
+        FROM unnest(p_keys) AS asked (key)
+        WHERE r.key = asked.key AND idem.wrote(r.xmin)
+        RETURNING r.key, 1::smallint, r.sequence, r.owner, r.attempt, r.lease_until - v_now, r.step, NULL::bigint,
+            NULL::bigint, r.fingerprint, r.body;
+    END IF;
     IF v_answered + v_inserted = cardinality(p_keys) THEN
         RETURN;
     END IF;
@@ -143,6 +153,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     v_now bigint := idem.now_us();
+    v_released bigint := pg_sequence_last_value('idem.released');
     v_row idem.records;
 BEGIN
     IF p_patience IS NOT NULL THEN
@@ -161,6 +172,10 @@ BEGIN
         RETURNING r.* INTO v_row;
         IF NOT FOUND THEN
             RETURN;
+        END IF;
+        IF v_released IS DISTINCT FROM pg_sequence_last_value('idem.released') THEN
+            -- As in `lock`.
+            UPDATE idem.records AS r SET sequence = nextval('idem.fence') WHERE r.key = p_key RETURNING r.* INTO v_row;
         END IF;
     ELSIF v_row.expires_at > v_now AND v_row.fingerprint <> p_fingerprint THEN
         answer := 4;

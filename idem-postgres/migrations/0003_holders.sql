@@ -98,22 +98,6 @@ BEGIN
 END
 $$;
 
--- Whether a row that this transaction sees, with this `xmin`, was written by itself or by a subtransaction of it.
-CREATE FUNCTION idem.wrote(p_xmin xid) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-    v_self bigint := pg_current_xact_id()::text;
-    -- The row's transaction, numbered without the turn at 2^32. Of a very old row it is another one.
-    v_writer bigint := v_self + ((p_xmin::text::bigint - v_self + 2147483648) & 4294967295) - 2147483648;
-BEGIN
-    IF v_writer NOT BETWEEN v_self AND v_self + 1000000000 THEN
-        RETURN false;
-    END IF;
-    -- Of other transactions it sees only what was committed when the snapshot was taken.
-    RETURN v_writer = v_self OR v_writer >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
-        OR pg_xact_status(v_writer::text::xid8) = 'in progress';
-END
-$$;
-
 -- As `complete`, of one key: without arrays it takes half the time. Null: ask again.
 --
 -- `p_in_transaction`: in a transaction of the application. It waits for whoever holds the row lock, and fails the
@@ -237,6 +221,7 @@ DECLARE
     v_applied bytea[];
     v_waited bytea[];
 BEGIN
+    PERFORM nextval('idem.released');
     WITH held AS MATERIALIZED (
         SELECT r.key, r.waited, r.step
         FROM unnest(p_keys, p_fingerprints, p_sequences, p_owners) AS asked (key, fingerprint, sequence, owner)

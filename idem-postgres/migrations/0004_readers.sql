@@ -44,6 +44,7 @@ DECLARE
     v_now bigint := idem.advance_clock(idem.now_us());
     v_waited boolean;
 BEGIN
+    PERFORM nextval('idem.released');
     DELETE FROM idem.records AS r WHERE r.key = p_key AND r.expires_at > v_now
         AND (p_force OR r.state <> 1 OR r.lease_until <= v_now)
     RETURNING r.waited INTO v_waited;

@@ -16,6 +16,8 @@ const QUERY: &str = "
             ('DELETE on records', has_table_privilege(records, 'DELETE')),
             ('SELECT on fence', has_sequence_privilege(fence, 'SELECT')),
             ('UPDATE on fence', has_sequence_privilege(fence, 'UPDATE')),
+            ('SELECT on released', has_sequence_privilege(released, 'SELECT')),
+            ('UPDATE on released', has_sequence_privilege(released, 'UPDATE')),
             ('SELECT on clock', has_sequence_privilege(clock, 'SELECT')),
             ('UPDATE on clock', has_sequence_privilege(clock, 'UPDATE'))
         ) AS rights (what, had) WHERE NOT had), (
@@ -25,7 +27,8 @@ const QUERY: &str = "
                 AND NOT has_function_privilege(oid, 'EXECUTE')
         )), ''),
         row_security_active(records)
-    FROM (SELECT format('%I.records', $1), format('%I.fence', $1), format('%I.clock', $1)) AS named (records, fence, clock)";
+    FROM (SELECT format('%I.records', $1), format('%I.fence', $1), format('%I.released', $1), format('%I.clock', $1))
+        AS named (records, fence, released, clock)";
 
 /// Refuses a role that would fail in some call only, or to which records are hidden.
 pub(super) async fn check(session: &mut impl Executor, schema: &str) -> Result<()> {

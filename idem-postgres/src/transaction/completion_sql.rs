@@ -144,6 +144,9 @@ impl CompletionSql {
     /// The server answered with an error: what its `DETAIL` says about the lease. `None` when the error is about
     /// something else.
     ///
+    /// Unlike [`complete_in`](crate::PostgresStore::complete_in) this does not ask whether the standbys have a completion that
+    /// is found there.
+    ///
     /// diesel has it as `DatabaseErrorInformation::details`.
     #[must_use]
     pub fn refused(&self, detail: &str) -> Option<NotCompleted> {

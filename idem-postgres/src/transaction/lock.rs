@@ -25,8 +25,12 @@ impl PostgresStore {
     /// Until the transaction ends nobody else sees that the key is locked, and nobody else gets it: whoever locks it
     /// meanwhile waits. `lock` ends in `Timeout` after `call_timeout`, `lock_in` in `Unavailable` after 2 s. The lease is as
     /// provisional as all that the transaction writes: a call on it by the store itself, such as a renewal, does not see it
-    /// before the commit, answers `Lost`, and tells the lease so. So keep such transactions short; work that takes longer
-    /// than a moment is better begun with `lock`.
+    /// before the commit, answers `Lost`, and tells the lease so. So is the token: hand it to another system only once the
+    /// transaction is committed, since a server that crashes before may give it out again. So keep such transactions short;
+    /// work that takes longer than a moment is better begun with `lock`.
+    ///
+    /// A lease that [`lock`](idem_core::Store::lock) has given to the same owner is acquired once more, and is then as locked:
+    /// a renewal or a release of it by the store waits for the end of the transaction.
     ///
     /// # Errors
     /// Those of [`lock`](idem_core::Store::lock), and

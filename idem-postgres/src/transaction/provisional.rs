@@ -45,7 +45,8 @@ impl Provisional {
     /// While the transaction is open its row is locked, and is waited for. So an answer is final: `Applied`, the transaction is
     /// committed; `RolledBack`, it is not, and the lease is still held; `Lost`, it is not, and the lease is lost, as that of
     /// [`lock_in`](PostgresStore::lock_in) is with its transaction. A record that an operator
-    /// [removes](idem_core::Store::remove) between the commit and this call counts as one that was never committed.
+    /// [removes](idem_core::Store::remove) between the commit and this call counts as one that was never committed, and so
+    /// does a completion behind a savepoint that was rolled back, whatever became of the rest of its transaction.
     ///
     /// # Errors
     /// [`Timeout`](ErrorKind::Timeout) and [`Unavailable`](ErrorKind::Unavailable): it is still unknown. The transaction

@@ -17,6 +17,7 @@ mod removing;
 mod row_locks;
 mod standbys;
 mod support;
+mod surroundings;
 #[cfg(feature = "tls")]
 mod tls;
 mod vacuum;
