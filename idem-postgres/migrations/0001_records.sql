@@ -45,8 +45,8 @@ CREATE INDEX records_sweep_at ON idem.records (sweep_at);
 -- The highest sequence that was given out. No record has a higher one, so a key that is locked again after its record
 -- was removed gets a higher sequence than before.
 CREATE SEQUENCE idem.fence AS bigint MINVALUE 1 CACHE 1;
--- Counts the statements that remove records before their end. A lock that has taken a number and comes late, behind another
--- lock of the key and its release, sees by it that it needs a higher one.
+-- Counts the statements that have removed records, each behind its removal and before its commit. A lock that has taken a
+-- number and comes late, behind another lock of the key and its removal, sees by it that it needs a higher one.
 CREATE SEQUENCE idem.released AS bigint MINVALUE 1 CACHE 1;
 -- The latest time at which a record was written. Store time does not run back behind it, except by the moment between the
 -- reading and the writing of it in two sessions at once.
@@ -89,10 +89,10 @@ $$;
 CREATE FUNCTION idem.wrote(p_xmin xid) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     v_self bigint := pg_current_xact_id()::text;
-    -- The row's transaction, numbered without the turn at 2^32. Of a very old row it is another one.
+    -- The row's transaction, numbered without the turn at 2^32. Of a row that is some 2^32 transactions old it is another one.
     v_writer bigint := v_self + ((p_xmin::text::bigint - v_self + 2147483648) & 4294967295) - 2147483648;
 BEGIN
-    IF v_writer NOT BETWEEN v_self AND v_self + 1000000000 THEN
+    IF v_writer NOT BETWEEN v_self AND v_self + 10000000 THEN
         RETURN false;
     END IF;
     -- Of other transactions it sees only what was committed when the snapshot was taken.

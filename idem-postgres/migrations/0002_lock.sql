@@ -18,7 +18,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     v_now bigint := idem.now_us();
-    v_released bigint := pg_sequence_last_value('idem.released');
+    v_released bigint;
     v_answered bigint;
     v_inserted bigint;
     v_own bigint[];
@@ -55,6 +55,7 @@ BEGIN
     -- and a commit that writes something waits until they have all that was written before.
     PERFORM idem.advance_clock(v_now);
     PERFORM idem.advance_fence(v_now);
+    v_released := pg_sequence_last_value('idem.released');
     RETURN QUERY
     INSERT INTO idem.records AS r (sequence, attempt, expires_at, sweep_at, lease_until, retention, state, waited,
         key, owner, fingerprint, body)
@@ -70,11 +71,11 @@ BEGIN
         NULL::bigint, r.fingerprint, r.body;
     GET DIAGNOSTICS v_inserted = ROW_COUNT;
     IF v_inserted > 0 AND v_released IS DISTINCT FROM pg_sequence_last_value('idem.released') THEN
-        -- Somebody may have locked and released one of these keys after it got its number here.
+        -- Somebody may have locked one of these keys, and removed it, since it got its number here.
         RETURN QUERY
         UPDATE idem.records AS r SET sequence = nextval('idem.fence')
-        FROM unnest(p_keys) AS asked (key)
-        WHERE r.key = asked.key AND idem.wrote(r.xmin)
+        FROM unnest(p_keys, p_owners) AS asked (key, owner)
+        WHERE r.key = asked.key AND r.owner = asked.owner AND r.state = 1 AND r.attempt = 1 AND idem.wrote(r.xmin)
         RETURNING r.key, 1::smallint, r.sequence, r.owner, r.attempt, r.lease_until - v_now, r.step, NULL::bigint,
             NULL::bigint, r.fingerprint, r.body;
     END IF;
@@ -153,7 +154,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     v_now bigint := idem.now_us();
-    v_released bigint := pg_sequence_last_value('idem.released');
+    v_released bigint;
     v_row idem.records;
 BEGIN
     IF p_patience IS NOT NULL THEN
@@ -164,6 +165,7 @@ BEGIN
         answer := 1;
         PERFORM idem.advance_clock(v_now);
         PERFORM idem.advance_fence(v_now);
+        v_released := pg_sequence_last_value('idem.released');
         INSERT INTO idem.records AS r (sequence, attempt, expires_at, sweep_at, lease_until, retention, state, waited,
             key, owner, fingerprint, body)
         VALUES (nextval('idem.fence'), 1, v_now + p_lease + p_retention, v_now + p_retention, v_now + p_lease,

@@ -221,7 +221,6 @@ DECLARE
     v_applied bytea[];
     v_waited bytea[];
 BEGIN
-    PERFORM nextval('idem.released');
     WITH held AS MATERIALIZED (
         SELECT r.key, r.waited, r.step
         FROM unnest(p_keys, p_fingerprints, p_sequences, p_owners) AS asked (key, fingerprint, sequence, owner)
@@ -239,6 +238,7 @@ BEGIN
     )
     SELECT coalesce(array_agg(held.key), '{}'), array_agg(held.key) FILTER (WHERE held.waited)
     INTO v_applied, v_waited FROM held;
+    PERFORM nextval('idem.released');
     IF v_waited IS NOT NULL THEN
         PERFORM idem.notify(v_waited);
     END IF;

@@ -44,13 +44,13 @@ DECLARE
     v_now bigint := idem.advance_clock(idem.now_us());
     v_waited boolean;
 BEGIN
-    PERFORM nextval('idem.released');
     DELETE FROM idem.records AS r WHERE r.key = p_key AND r.expires_at > v_now
         AND (p_force OR r.state <> 1 OR r.lease_until <= v_now)
     RETURNING r.waited INTO v_waited;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
+    PERFORM nextval('idem.released');
     IF v_waited THEN
         PERFORM idem.notify(ARRAY[p_key]);
     END IF;
@@ -77,6 +77,9 @@ BEGIN
         UPDATE idem.records AS r SET sweep_at = r.expires_at FROM due WHERE r.key = due.key AND due.expires_at > v_now
     )
     SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM due) INTO removed, v_looked;
+    IF removed > 0 THEN
+        PERFORM nextval('idem.released');
+    END IF;
     more := v_looked = p_budget AND EXISTS (SELECT FROM idem.records AS r WHERE r.sweep_at <= v_now LIMIT 1);
     RETURN NEXT;
 END

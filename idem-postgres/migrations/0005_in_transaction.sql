@@ -46,19 +46,41 @@ CREATE FUNCTION idem.lock_in(
 SET lock_timeout = '2s' SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 #variable_conflict use_column
+DECLARE
+    v_found boolean := false;
 BEGIN
-    -- The caller's own lock, as far as this transaction's snapshot tells. It is locked before it is answered, so that nobody
-    -- else gets it, and refused where it has changed since the snapshot.
-    PERFORM FROM idem.records AS r WHERE r.key = p_key AND r.state = 1 AND r.owner = p_owner FOR NO KEY UPDATE;
     FOR v_try IN 1..100 LOOP
-        RETURN QUERY SELECT * FROM idem.lock_one(
-            p_key, p_fingerprint, p_owner, p_lease, p_retention, p_body, current_setting('lock_timeout')
-        );
-        IF FOUND THEN
+        -- The caller's own lock is locked before it is answered, so that nobody else gets it, and an error where it has changed
+        -- since the transaction's snapshot. Where it is not the caller's any more, the row lock ends with the subtransaction:
+        -- whoever holds the lease then must not meet it.
+        IF EXISTS (
+            SELECT FROM idem.records AS r
+            WHERE r.key = p_key AND r.state = 1 AND r.owner = p_owner AND r.fingerprint = p_fingerprint
+        ) THEN
+            BEGIN
+                PERFORM FROM idem.records AS r
+                WHERE r.key = p_key AND r.state = 1 AND r.owner = p_owner AND r.fingerprint = p_fingerprint
+                FOR NO KEY UPDATE;
+                IF NOT FOUND THEN
+                    RAISE EXCEPTION USING ERRCODE = 'ID003';
+                END IF;
+            EXCEPTION WHEN SQLSTATE 'ID003' THEN
+                -- It was waited for.
+            END;
+        END IF;
+        -- One row, the last one.
+        FOR key, answer, sequence, owner, attempt, remaining, step, completed_at, expires_at, fingerprint, body IN
+            SELECT * FROM idem.lock_one(
+                p_key, p_fingerprint, p_owner, p_lease, p_retention, p_body, current_setting('lock_timeout')
+            )
+        LOOP
+            v_found := true;
+        END LOOP;
+        IF v_found THEN
+            RETURN NEXT;
             RETURN;
         END IF;
-        -- Another transaction has changed the record, or still holds its row lock. Whoever holds the lease then must not meet
-        -- a row lock of this transaction, which ends with the subtransaction.
+        -- Another transaction has changed the record, or still holds its row lock.
         BEGIN
             PERFORM FROM idem.records AS r WHERE r.key = p_key FOR NO KEY UPDATE;
             RAISE EXCEPTION USING ERRCODE = 'ID003';

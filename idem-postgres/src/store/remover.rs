@@ -1,12 +1,13 @@
 //! Statements that are not sent in batches.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use idem_core::error::Operation;
 use idem_core::{Expired, Key, Result};
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::connection::Link;
 use crate::error::{Failure, Recovery, runtime_ended, unanswered};
@@ -60,7 +61,14 @@ impl Remover {
         operation: Operation,
         asked: impl Future<Output = Result<Row>> + Send + 'static,
     ) -> Result<Row> {
-        self.runtime.spawn(asked).await.unwrap_or_else(|_| Err(runtime_ended(operation)))
+        let limit = self.call_timeout;
+        // By the caller's timer: nobody may drive the other runtime at this moment.
+        match timeout(limit, self.runtime.spawn(asked)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) if error.is_panic() => resume_unwind(error.into_panic()),
+            Ok(Err(_)) => Err(runtime_ended(operation)),
+            Err(_) => Err(unanswered(operation, limit, "")),
+        }
     }
 
     /// Sends one statement, once: who asks sends it again.

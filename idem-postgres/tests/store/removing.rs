@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use idem_core::{Claim, Expired, LockAnswer, Store as _};
+use idem_core::{Claim, ErrorKind, Expired, LockAnswer, Store as _};
 use idem_postgres::PostgresConfig;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
@@ -59,13 +59,18 @@ async fn a_sweep_that_takes_too_long_is_tried_with_fewer_records() {
     config.call_timeout = Duration::from_secs(1);
     config.response_timeout = Duration::from_millis(300);
     config.sweep_interval = Duration::from_millis(100);
-    let store = open(&config).await;
+    config.sweep = false;
+    let mut patient = config.clone();
+    (patient.call_timeout, patient.response_timeout) = (Duration::from_mins(1), Duration::from_mins(1));
+    let patient = open(&patient).await;
     for number in 0..RECORDS {
-        drop(lock(&store, &key(format!("order-{number}")), &claim()).await);
+        drop(lock(&patient, &key(format!("order-{number}")), &claim()).await);
     }
     // All of them take 3 s.
     slow_down(&config, Duration::from_millis(50)).await;
     expire_all(&config).await;
+    config.sweep = true;
+    let _store = open(&config).await;
     let admin = connect(&config).await;
     let left = format!("SELECT count(*) FROM {}.records", config.schema);
     let swept = async {
@@ -117,4 +122,17 @@ async fn a_removal_does_not_depend_on_the_runtime_of_whoever_removed_first() {
     assert!(store.remove(&key("second"), true).await.unwrap());
     drop(end);
     elsewhere.join().unwrap();
+}
+
+#[test]
+fn a_removal_ends_in_time_while_nobody_drives_the_runtime_of_the_store() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (of_the_store, other) = (runtime(), runtime());
+    let store = of_the_store.block_on(async {
+        let mut config = config().await;
+        config.call_timeout = Duration::from_secs(1);
+        open(&config).await
+    });
+    let error = other.block_on(store.remove(&key("order"), true)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use idem_core::{Lease, LockAnswer};
 use idem_postgres::{PostgresConfig, PostgresStore, Transaction};
+use tokio::time::sleep;
 use tokio_postgres::Client;
 
 use crate::support::{claim, config, connect, fingerprint, key, open};
@@ -48,6 +49,18 @@ impl Books {
     pub(crate) async fn count(&self) -> i64 {
         let count = format!("SELECT count(*) FROM {}", self.table());
         connect(&self.config).await.query_one(&count, &[]).await.unwrap().get(0)
+    }
+}
+
+/// Until a statement about this store waits for somebody's lock.
+pub(crate) async fn until_one_waits(config: &PostgresConfig) {
+    let client = connect(config).await;
+    let waits = format!(
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%{}%'",
+        config.schema
+    );
+    while client.query(&waits, &[]).await.unwrap().is_empty() {
+        sleep(Duration::from_millis(5)).await;
     }
 }
 

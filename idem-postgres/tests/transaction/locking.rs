@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use idem_core::{Effect, ErrorKind, Fingerprint, LockAnswer, Store as _, Transacted};
+use idem_core::{Claim, Effect, ErrorKind, Fingerprint, LockAnswer, Store as _, Transacted};
 use tokio::time::sleep;
 
-use crate::books::{Books, lock_in};
-use crate::support::{claim, connect, fingerprint, key, lock, value};
+use crate::books::{Books, lock_in, until_one_waits};
+use crate::libraries::sqlx_pool;
+use crate::support::{LEASE, RETENTION, claim, connect, fingerprint, key, lock, value};
 
 #[tokio::test]
 async fn lock_work_and_completion_are_one() {
@@ -97,52 +98,104 @@ async fn a_lease_that_lasts_is_in_progress() {
     assert!(matches!(locked, LockAnswer::InProgress { .. }), "{locked:?}");
 }
 
-/// Whoever waited for it may keep its transaction open.
+/// Whoever waited for it may keep its transaction open, also who had the lease before.
 #[tokio::test]
 async fn who_has_waited_for_a_lease_that_lasts_does_not_hold_it_up() {
-    let books = Books::open().await;
-    let (mut first, mut second) = (connect(&books.config).await, connect(&books.config).await);
-    let mut transaction = first.transaction().await.unwrap();
-    let lease = lock_in(&books.store, &mut transaction).await;
-    let mut waiting = second.transaction().await.unwrap();
-    let (key, fingerprint, claim) = (key("order"), fingerprint(), claim());
-    let locking = books.store.lock_in(&mut waiting, &key, &fingerprint, &claim);
-    let (locked, ()) = tokio::join!(locking, async {
-        sleep(Duration::from_millis(200)).await;
-        transaction.commit().await.unwrap();
-    });
-    assert!(matches!(locked, Ok(LockAnswer::InProgress { .. })), "{locked:?}");
-    let impatient = books.impatient().await;
-    assert_eq!(impatient.renew(&lease, Duration::from_mins(1)).await.unwrap(), Effect::Applied);
-    assert_eq!(
-        impatient.complete(&lease, value("paid"), Duration::from_mins(1)).await.unwrap(),
-        Effect::Applied
-    );
-    drop(waiting);
+    for had_it_before in [false, true] {
+        let books = Books::open().await;
+        let brief = Claim { lease: Duration::from_millis(1), ..claim() };
+        if had_it_before {
+            drop(lock(&books.store, &key("order"), &brief).await);
+            sleep(Duration::from_millis(20)).await;
+        }
+        let (mut first, mut second) = (connect(&books.config).await, connect(&books.config).await);
+        let mut transaction = first.transaction().await.unwrap();
+        let lease = lock_in(&books.store, &mut transaction).await;
+        let mut waiting = second.transaction().await.unwrap();
+        let (key, fingerprint) = (key("order"), fingerprint());
+        let locking = books.store.lock_in(&mut waiting, &key, &fingerprint, &brief);
+        let (locked, ()) = tokio::join!(locking, async {
+            until_one_waits(&books.config).await;
+            transaction.commit().await.unwrap();
+        });
+        assert!(matches!(locked, Ok(LockAnswer::InProgress { .. })), "{locked:?}");
+        let impatient = books.impatient().await;
+        assert_eq!(impatient.renew(&lease, LEASE).await.unwrap(), Effect::Applied);
+        assert_eq!(impatient.complete(&lease, value("paid"), RETENTION).await.unwrap(), Effect::Applied);
+        drop(waiting);
+    }
 }
 
-/// Also one that the store has given to this caller before.
+/// Also one that the store has given to this caller before, or gives it at this moment.
 #[tokio::test]
 async fn nobody_else_gets_what_a_transaction_has_locked() {
+    for at_this_moment in [false, true] {
+        let books = Books::open().await;
+        let (key, fingerprint, claim) = (key("order"), fingerprint(), claim());
+        let (mut first, mut second) = (connect(&books.config).await, connect(&books.config).await);
+        let mut giving = first.transaction().await.unwrap();
+        drop(books.store.lock_in(&mut giving, &key, &fingerprint, &claim).await.unwrap());
+        let mut transaction = second.transaction().await.unwrap();
+        let locked = if at_this_moment {
+            let locking = books.store.lock_in(&mut transaction, &key, &fingerprint, &claim);
+            let (locked, ()) = tokio::join!(locking, async {
+                until_one_waits(&books.config).await;
+                giving.commit().await.unwrap();
+            });
+            locked
+        } else {
+            giving.commit().await.unwrap();
+            books.store.lock_in(&mut transaction, &key, &fingerprint, &claim).await
+        };
+        let Ok(LockAnswer::Acquired(lease)) = locked else { panic!("{locked:?}") };
+        let impatient = books.impatient().await;
+        assert_eq!(impatient.release(&lease).await.unwrap_err().kind(), ErrorKind::Timeout);
+        let transacted = books.store.complete_and_commit(transaction, &lease, value("paid")).await.unwrap();
+        assert!(matches!(transacted, Transacted::Applied), "{transacted:?}");
+    }
+}
+
+/// The record expires and is removed while it is looked at, and others release keys while the new one is written: then the
+/// function that locks gives two rows, of which the second counts.
+#[tokio::test]
+async fn a_key_whose_number_was_given_anew_is_locked_with_the_new_one() {
     let books = Books::open().await;
-    let claim = claim();
-    let lease = lock(&books.store, &key("order"), &claim).await;
+    let schema = &books.config.schema;
+    let at_the_wrong_moment = format!(
+        "CREATE OR REPLACE FUNCTION {schema}.advance_fence(p_now bigint) RETURNS void LANGUAGE plpgsql AS
+             $$ BEGIN DELETE FROM {schema}.records AS r WHERE r.expires_at <= p_now; END $$;
+         CREATE FUNCTION {schema}.others_release() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM nextval('{schema}.released'); RETURN NEW; END $$;
+         CREATE TRIGGER others_release BEFORE INSERT ON {schema}.records FOR EACH ROW
+             EXECUTE FUNCTION {schema}.others_release()"
+    );
+    let pool = sqlx_pool(&books).await;
     let mut client = connect(&books.config).await;
-    let mut transaction = client.transaction().await.unwrap();
-    let locked = books.store.lock_in(&mut transaction, &key("order"), &fingerprint(), &claim).await.unwrap();
-    let LockAnswer::Acquired(again) = locked else { panic!("{locked:?}") };
-    assert_eq!(again.token(), lease.token());
-    let impatient = books.impatient().await;
-    assert_eq!(impatient.release(&lease).await.unwrap_err().kind(), ErrorKind::Timeout);
-    let transacted = books.store.complete_and_commit(transaction, &again, value("paid")).await.unwrap();
-    assert!(matches!(transacted, Transacted::Applied), "{transacted:?}");
+    drop(lock(&books.store, &key("order"), &claim()).await);
+    books.client.batch_execute(&at_the_wrong_moment).await.unwrap();
+    for by_sqlx in [false, true] {
+        let over =
+            format!("UPDATE {schema}.records SET state = 1, expires_at = 1, lease_until = 1, sweep_at = 1");
+        books.client.batch_execute(&over).await.unwrap();
+        let paid = value("paid");
+        let transacted = if by_sqlx {
+            let mut transaction = pool.begin().await.unwrap();
+            let lease = lock_in(&books.store, &mut transaction).await;
+            books.store.complete_and_commit(transaction, &lease, paid).await.unwrap()
+        } else {
+            let mut transaction = client.transaction().await.unwrap();
+            let lease = lock_in(&books.store, &mut transaction).await;
+            books.store.complete_and_commit(transaction, &lease, paid).await.unwrap()
+        };
+        assert!(matches!(transacted, Transacted::Applied), "{transacted:?}");
+    }
 }
 
 /// By the library that reads rows in a way of its own.
 #[tokio::test]
 async fn sqlx_locks_too() {
     let books = Books::open().await;
-    let pool = crate::libraries::sqlx_pool(&books).await;
+    let pool = sqlx_pool(&books).await;
     let mut transaction = pool.begin().await.unwrap();
     let lease = lock_in(&books.store, &mut transaction).await;
     sqlx::query(sqlx::AssertSqlSafe(books.payment())).execute(&mut *transaction).await.unwrap();
