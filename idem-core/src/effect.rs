@@ -40,3 +40,22 @@ pub enum Transacted<E> {
     /// failed. Nothing of the application's is written, and the lease is still held, as far as is known.
     RolledBack(E),
 }
+
+impl<E> Transacted<E> {
+    /// The same end, with what `of` makes of the reason of a rollback.
+    ///
+    /// ```
+    /// use idem_core::Transacted;
+    ///
+    /// let found_out: Transacted<()> = Transacted::RolledBack(());
+    /// assert_eq!(found_out.map_rolled_back(|()| "the commit failed"), Transacted::RolledBack("the commit failed"));
+    /// ```
+    pub fn map_rolled_back<F>(self, of: impl FnOnce(E) -> F) -> Transacted<F> {
+        match self {
+            Self::Applied => Transacted::Applied,
+            Self::AlreadyCompleted => Transacted::AlreadyCompleted,
+            Self::Lost(reason) => Transacted::Lost(reason),
+            Self::RolledBack(reason) => Transacted::RolledBack(of(reason)),
+        }
+    }
+}

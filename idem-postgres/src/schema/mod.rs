@@ -67,15 +67,38 @@ pub(crate) async fn check(session: &mut impl Executor, schema: &str) -> Result<(
             Err(Error::new(ErrorKind::Incompatible, Operation::Open, message))
         }
         found => {
-            let found =
-                found.map_or("has no table `migrations`".to_owned(), |older| format!("has version {older}"));
+            let found = match found {
+                Some(older) => format!("the schema {schema:?} has version {older}"),
+                None => missing(session, schema).await?,
+            };
             let message = format!(
-                "the schema {schema:?} {found}, this code works with {VERSION}: open the store with `migrate`, or apply \
-                 the files in `migrations`"
+                "{found}, this code works with version {VERSION}: open the store with `migrate`, or apply the files in \
+                 `migrations` (docs/postgres.md, \"The schema\")"
             );
             Err(Error::new(ErrorKind::InvalidConfig, Operation::Open, message))
         }
     }
+}
+
+/// Why a schema has no version.
+async fn missing(session: &mut impl Executor, schema: &str) -> Result<String> {
+    let failed = |refusal| failed(&format!("the schema {schema:?} cannot be looked for"), refusal);
+    let there =
+        "SELECT current_database()::text, EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1),
+        EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename = 'records')";
+    let row = session.row(there, &[Parameter::Text(schema)]).await.map_err(failed)?;
+    let database: String = row.get(0).map_err(incompatible)?;
+    let (schema_is_there, records_are_there): (bool, bool) =
+        (row.get(1).map_err(incompatible)?, row.get(2).map_err(incompatible)?);
+    Ok(if records_are_there {
+        format!(
+            "the schema {schema:?} has a table `records`, and no table `migrations` with the numbers of the files"
+        )
+    } else if schema_is_there {
+        format!("the schema {schema:?} has no table `migrations`")
+    } else {
+        format!("the database {database:?} has no schema {schema:?}")
+    })
 }
 
 async fn version(session: &mut impl Executor, schema: &str) -> Result<Option<i32>> {

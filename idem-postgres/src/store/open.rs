@@ -170,7 +170,10 @@ async fn open(pool: &PgPool) -> idem_core::Result<PostgresStore> {
 
 async fn in_time(prepared: impl Future<Output = Result<()>>) -> Result<()> {
     timeout(LONGEST_PREPARATION, prepared).await.unwrap_or_else(|_| {
-        let message = format!("the schema was not ready within {LONGEST_PREPARATION:?}");
+        let message = format!(
+            "the schema was not ready within {} s; is one of its tables locked (pg_stat_activity.wait_event_type = 'Lock')?",
+            LONGEST_PREPARATION.as_secs()
+        );
         Err(Error::new(ErrorKind::Unavailable, Operation::Open, message))
     })
 }

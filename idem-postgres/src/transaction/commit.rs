@@ -85,12 +85,9 @@ impl PostgresStore {
             Err(_) => (unanswered(Operation::Complete, limit, ""), false),
         };
         Ok(match completion.find_out().await? {
-            Transacted::RolledBack(()) => Transacted::RolledBack(failed),
             // The lock was the transaction's own, and why the server refused the commit tells more.
             Transacted::Lost(LostReason::Gone) if refused => Transacted::RolledBack(failed),
-            Transacted::Applied => Transacted::Applied,
-            Transacted::AlreadyCompleted => Transacted::AlreadyCompleted,
-            Transacted::Lost(reason) => Transacted::Lost(reason),
+            found => found.map_rolled_back(|()| failed),
         })
     }
 

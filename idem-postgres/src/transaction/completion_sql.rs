@@ -52,12 +52,7 @@ use crate::sql::{Parameter, Refusal};
 ///         return Ok(not_completed.into());
 ///     }
 ///     // Of anything else, a commit without an answer among them, the store knows what has become.
-///     Ok(match completion.executed().find_out().await? {
-///         Transacted::RolledBack(()) => Transacted::RolledBack(error.into()),
-///         Transacted::Applied => Transacted::Applied,
-///         Transacted::AlreadyCompleted => Transacted::AlreadyCompleted,
-///         Transacted::Lost(reason) => Transacted::Lost(reason),
-///     })
+///     Ok(completion.executed().find_out().await?.map_rolled_back(|()| error.into()))
 /// }
 ///
 /// async fn complete(connection: &mut AsyncPgConnection, completion: &CompletionSql) -> QueryResult<usize> {

@@ -39,7 +39,7 @@ impl fmt::Display for NotCompleted {
             Self::Lost(LostReason::Completed) => f.write_str("the key is completed"),
             Self::Lost(LostReason::Released) => f.write_str("the key was released"),
             Self::Lost(LostReason::Gone) => f.write_str("the key's record is gone"),
-            Self::Failed(_) => f.write_str("the key was not completed"),
+            Self::Failed(error) => write!(f, "the key was not completed: {error}"),
         }
     }
 }
@@ -47,7 +47,8 @@ impl fmt::Display for NotCompleted {
 impl std::error::Error for NotCompleted {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Failed(error) => Some(error),
+            // The error itself stands in the text.
+            Self::Failed(error) => error.source(),
             Self::AlreadyCompleted | Self::Lost(_) => None,
         }
     }

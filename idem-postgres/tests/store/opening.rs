@@ -151,12 +151,20 @@ async fn a_schema_that_was_made_by_hand_is_used() {
 }
 
 #[tokio::test]
-async fn a_missing_schema_is_named_where_none_may_be_created() {
+async fn what_is_missing_is_named_where_nothing_may_be_created() {
     let mut config = config().await;
     config.migrate = false;
-    let error = PostgresStore::open(config.clone()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
-    assert!(error.to_string().contains(&config.schema), "{error}");
+    let (client, schema) = (connect(&config).await, config.schema.clone());
+    for (done, missing) in [
+        ("SELECT 1".to_owned(), format!("has no schema \"{schema}\"")),
+        (format!("CREATE SCHEMA {schema}"), "has no table `migrations`".to_owned()),
+        (format!("CREATE TABLE {schema}.records ()"), "the numbers of the files".to_owned()),
+    ] {
+        client.batch_execute(&done).await.unwrap();
+        let error = PostgresStore::open(config.clone()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert!(error.message().contains(&missing), "{error}");
+    }
 }
 
 #[tokio::test]

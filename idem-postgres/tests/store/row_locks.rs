@@ -63,14 +63,14 @@ async fn a_row_that_stays_locked_times_out_and_says_why() {
     transaction.query(&select, &[]).await.unwrap();
     let error = store.complete(&held, value("done"), RETENTION).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert!(error.to_string().contains("another transaction"), "{error}");
+    assert!(error.to_string().contains("another session"), "{error}");
     transaction.rollback().await.unwrap();
     // What was the matter before a call was made says nothing about it.
     let transaction = application.transaction().await.unwrap();
     transaction.batch_execute(&format!("LOCK TABLE {}.records", config.schema)).await.unwrap();
     let error = store.complete(&held, value("done"), RETENTION).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert!(!error.to_string().contains("another transaction"), "{error}");
+    assert!(!error.to_string().contains("another session"), "{error}");
 }
 
 /// `VACUUM FULL`, or a migration of somebody's: nothing goes on meanwhile, all of it does afterwards, and the calls do not

@@ -156,7 +156,7 @@ impl<B: BatchedCall> Sender<B> {
             let key = *first.storage_key();
             let others = iter::from_fn(|| batch.next_if(|entry| *entry.storage_key() == key));
             let Some(answer) = answers.remove(&key) else {
-                self.last_failure.note("another transaction has locked the record's row");
+                self.last_failure.note("another session has locked the record's row, or the table");
                 unanswered.extend(iter::once(first).chain(others).map(Entry::once_free));
                 continue;
             };
