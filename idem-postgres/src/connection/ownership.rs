@@ -18,7 +18,7 @@ const PARAMETER: &str = "idem.session";
 pub(crate) enum Ownership {
     /// This connection's, from its beginning to its end.
     Own,
-    /// A pooler's, or of the application's pool: perhaps another one for each transaction, and others use it in between.
+    /// A pooler's, or one of the application's pool: perhaps another one for each transaction, and others use it in between.
     Lent,
 }
 

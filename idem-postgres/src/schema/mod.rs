@@ -72,8 +72,8 @@ pub(crate) async fn check(session: &mut impl Executor, schema: &str) -> Result<(
                 None => missing(session, schema).await?,
             };
             let message = format!(
-                "{found}, this code works with version {VERSION}: open the store with `migrate`, or apply the files in \
-                 `migrations` (docs/postgres.md, \"The schema\")"
+                "{found}; this code works with version {VERSION}. Open the store with `migrate`, or apply the files in \
+                 `migrations` (docs/postgres.md, \"The schema, and a role of its own\")"
             );
             Err(Error::new(ErrorKind::InvalidConfig, Operation::Open, message))
         }

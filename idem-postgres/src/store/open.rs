@@ -20,8 +20,8 @@ use crate::error::Failure;
 use crate::schema;
 use crate::sql::Executor;
 
-/// How long it may take to look at the schema, and to create it or bring it up to date, which waits for another process that
-/// does so for 1 min at most.
+/// How long it may take to look at the schema, and to create it or bring it up to date. A lock of another process that does
+/// so is waited for within that, for 1 min at most.
 const LONGEST_PREPARATION: Duration = Duration::from_mins(2);
 
 impl PostgresStore {
@@ -35,8 +35,8 @@ impl PostgresStore {
     /// asks, or demands fewer standbys than [`acks`](PostgresConfig::acks), a role that lacks rights or is under row-level
     /// security, and, without `migrate`, a schema that is missing or older;
     /// [`Incompatible`](ErrorKind::Incompatible) for a schema of a later version, or with tables that are not the store's;
-    /// [`Unavailable`](ErrorKind::Unavailable) when no server that takes writes can be reached, or the schema was not ready
-    /// within 2 minutes, since somebody has locked its tables or the server hangs.
+    /// [`Unavailable`](ErrorKind::Unavailable) when no server that takes writes can be reached, when a lock that the migration
+    /// needs was not free within 1 minute, or when the schema was not ready within 2 minutes.
     ///
     /// # Cancel safety
     /// Dropped, it may have created the schema, or not.

@@ -24,9 +24,10 @@ impl PostgresStore {
     /// [`call_timeout`](crate::PostgresConfig::call_timeout) at most: six times that in all.
     ///
     /// # Standbys
-    /// With [`acks`](crate::PostgresConfig::acks) the store writes once more behind the commit, and answers `Applied` only
-    /// when as many standbys have that, and so the commit too, whatever the transaction's own `synchronous_commit` is. That
-    /// takes another round trip.
+    /// With [`acks`](crate::PostgresConfig::acks) the store writes once more behind the commit, and answers `Applied`, or
+    /// `AlreadyCompleted`, only when as many standbys have that, and so the commit too, whatever the transaction's own
+    /// `synchronous_commit` is. That takes another round trip. Where a completion that is found there cannot be confirmed in
+    /// time, the answer is `RolledBack` with [`Timeout`](ErrorKind::Timeout): the key may be completed all the same.
     ///
     /// # Errors
     /// [`Timeout`](ErrorKind::Timeout) and [`Unavailable`](ErrorKind::Unavailable): the commit has no answer, the store

@@ -48,8 +48,8 @@ impl PostgresStore {
     /// the rights, [`InvalidArgument`](ErrorKind::InvalidArgument) outside a transaction or in one that has failed or only
     /// reads, and [`TooLarge`](ErrorKind::TooLarge). Where another transaction holds a lock on the record's row, it is waited
     /// for, for 2 s ([`Unavailable`](ErrorKind::Unavailable)); and any answer for `call_timeout`
-    /// ([`Timeout`](ErrorKind::Timeout)), twice that where a key is found completed, since the store is asked whether that
-    /// stands.
+    /// ([`Timeout`](ErrorKind::Timeout)). It takes twice that at most where the key is found completed, or no record of it is
+    /// found, since the store is asked then.
     ///
     /// # Cancel safety
     /// As safe as the library's own calls. Roll the transaction back.

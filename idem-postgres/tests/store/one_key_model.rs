@@ -29,8 +29,8 @@ struct Case {
     calls: [(Fingerprint, Claim); 3],
 }
 
-/// Three calls, each by the record's holder or by
-/// one of two others, with the record's fingerprint or with another, on a record in each state.
+/// Three calls, each by the record's holder or by one of two others, with the record's fingerprint or with another, on a
+/// record in each state.
 #[tokio::test]
 async fn calls_that_come_together_are_answered_as_one_after_the_other() {
     let store = open(&config().await).await;

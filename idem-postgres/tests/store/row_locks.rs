@@ -64,8 +64,21 @@ async fn a_row_that_stays_locked_times_out_and_says_why() {
     let error = store.complete(&held, value("done"), RETENTION).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("another session"), "{error}");
+}
+
+#[tokio::test]
+async fn a_failure_from_before_the_call_is_not_told_as_its_cause() {
+    let mut config = config().await;
+    config.call_timeout = Duration::from_millis(500);
+    let store = open(&config).await;
+    let held = lock(&store, &key("held"), &claim()).await;
+    let mut application = connect(&config).await;
+    let transaction = application.transaction().await.unwrap();
+    let select = format!("SELECT FROM {}.records FOR UPDATE", config.schema);
+    transaction.query(&select, &[]).await.unwrap();
+    let error = store.complete(&held, value("done"), RETENTION).await.unwrap_err();
+    assert!(error.to_string().contains("another session"), "{error}");
     transaction.rollback().await.unwrap();
-    // What was the matter before a call was made says nothing about it.
     let transaction = application.transaction().await.unwrap();
     transaction.batch_execute(&format!("LOCK TABLE {}.records", config.schema)).await.unwrap();
     let error = store.complete(&held, value("done"), RETENTION).await.unwrap_err();
