@@ -72,12 +72,18 @@ impl Link {
 
     /// A connection of the store's own, opened anew where there is none, or one of the pool, for which others of this link
     /// wait until it is dropped.
+    ///
+    /// # Errors
+    /// Whatever it is, nothing was sent: never [`Reconnect`](crate::error::Recovery::Reconnect).
     pub(crate) async fn connection(&self) -> Result<Connection, Failure> {
-        match self {
-            Self::Own(link) => Ok(Connection::Own(link.connection().await?)),
+        let connection = match self {
+            Self::Own(link) => link.connection().await.map(Connection::Own),
             #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
-            Self::Pool(link) => Ok(Connection::Pool(Box::new(link.connection().await?))),
-        }
+            Self::Pool(link) => {
+                link.connection().await.map(|connection| Connection::Pool(Box::new(connection)))
+            }
+        };
+        connection.map_err(Failure::unsent)
     }
 
     /// The store's own connection, where one is open and nobody is about to open one.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use idem_core::{Claim, Effect, ErrorKind, Key, LockAnswer, Result, Store as _};
+use idem_core::{Claim, Effect, Error, ErrorKind, Key, Lease, LockAnswer, Result, Store as _};
 use idem_postgres::PostgresStore;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -53,37 +53,48 @@ async fn a_key_that_an_open_transaction_inserted_holds_up_itself_alone() {
 
 #[tokio::test]
 async fn a_row_that_stays_locked_times_out_and_says_why() {
-    let mut config = config().await;
-    config.call_timeout = Duration::from_millis(500);
-    let store = open(&config).await;
-    let held = lock(&store, &key("held"), &claim()).await;
-    let mut application = connect(&config).await;
-    let transaction = application.transaction().await.unwrap();
-    let select = format!("SELECT FROM {}.records FOR UPDATE", config.schema);
-    transaction.query(&select, &[]).await.unwrap();
-    let error = store.complete(&held, value("done"), RETENTION).await.unwrap_err();
+    let locked = RowLocked::new().await;
+    let error = locked.complete().await;
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("another session"), "{error}");
 }
 
 #[tokio::test]
 async fn a_failure_from_before_the_call_is_not_told_as_its_cause() {
-    let mut config = config().await;
-    config.call_timeout = Duration::from_millis(500);
-    let store = open(&config).await;
-    let held = lock(&store, &key("held"), &claim()).await;
-    let mut application = connect(&config).await;
-    let transaction = application.transaction().await.unwrap();
-    let select = format!("SELECT FROM {}.records FOR UPDATE", config.schema);
-    transaction.query(&select, &[]).await.unwrap();
-    let error = store.complete(&held, value("done"), RETENTION).await.unwrap_err();
+    let locked = RowLocked::new().await;
+    let error = locked.complete().await;
     assert!(error.to_string().contains("another session"), "{error}");
-    transaction.rollback().await.unwrap();
-    let transaction = application.transaction().await.unwrap();
-    transaction.batch_execute(&format!("LOCK TABLE {}.records", config.schema)).await.unwrap();
-    let error = store.complete(&held, value("done"), RETENTION).await.unwrap_err();
+    let lock_table = format!("ROLLBACK; BEGIN; LOCK TABLE {}.records", locked.schema);
+    locked.application.batch_execute(&lock_table).await.unwrap();
+    let error = locked.complete().await;
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(!error.to_string().contains("another session"), "{error}");
+}
+
+/// A lease whose record's row an open transaction of the application has locked, in a store that gives up soon.
+struct RowLocked {
+    schema: String,
+    store: PostgresStore,
+    held: Lease,
+    application: Client,
+}
+
+impl RowLocked {
+    async fn new() -> Self {
+        let mut config = config().await;
+        config.call_timeout = Duration::from_millis(500);
+        let store = open(&config).await;
+        let held = lock(&store, &key("held"), &claim()).await;
+        let application = connect(&config).await;
+        let select = format!("BEGIN; SELECT FROM {}.records FOR UPDATE", config.schema);
+        application.batch_execute(&select).await.unwrap();
+        Self { schema: config.schema, store, held, application }
+    }
+
+    /// Why the key cannot be completed.
+    async fn complete(&self) -> Error {
+        self.store.complete(&self.held, value("done"), RETENTION).await.unwrap_err()
+    }
 }
 
 /// `VACUUM FULL`, or a migration of somebody's: nothing goes on meanwhile, all of it does afterwards, and the calls do not

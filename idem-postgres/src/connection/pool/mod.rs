@@ -83,8 +83,6 @@ impl Source {
 }
 
 impl Pool {
-    /// # Errors
-    /// Whatever it is, nothing was sent: never [`Reconnect`](Recovery::Reconnect).
     async fn borrow(&self, limit: Duration) -> Result<Lent, Failure> {
         let borrowed = async {
             match &self.0 {
@@ -98,7 +96,7 @@ impl Pool {
             }
         };
         let in_time = timeout(limit, borrowed).await;
-        in_time.unwrap_or_else(|_| Err(exhausted(&format!("within {limit:?}")))).map_err(Failure::unsent)
+        in_time.unwrap_or_else(|_| Err(exhausted(&format!("within {limit:?}"))))
     }
 }
 

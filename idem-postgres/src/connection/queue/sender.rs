@@ -186,7 +186,7 @@ impl<B: BatchedCall> Sender<B> {
     }
 
     async fn query(&self, calls: &[&B]) -> Result<Answers<B>, Failure> {
-        let connection = self.link.connection().await.map_err(Failure::unsent)?;
+        let connection = self.link.connection().await?;
         let sent = async {
             match (calls, &self.statement_of_one) {
                 ([call], Some(statement)) => B::send_one(&connection, statement, call).await,
