@@ -3,7 +3,7 @@
 //!
 //! A store that passes keeps the contract as far as some 200 cases and random sequences of calls can show: both tables
 //! of rules row by row, races, dropped and resent calls, waiting, `execute` on the store, bad input, altered bytes,
-//! closing and reopening.
+//! listing and erasing, closing and reopening.
 //!
 //! # For a store of your own
 //! Implement [`Harness`]: a fresh store for each case, and how time passes for it. Then one line makes a test of

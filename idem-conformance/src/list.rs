@@ -231,6 +231,31 @@ macro_rules! __for_each_case {
                 later_calls_are_closed_or_answered_as_before,
                 waiting_caller_is_answered,
             }
+            scan {
+                store_without_it_says_so,
+                empty_store_lists_nothing needs Scan,
+                every_record_is_told_as_get_has_it needs Scan,
+                size_counts_the_outcome needs Scan,
+                pages_of_any_size_list_every_record needs Scan,
+                scope_is_listed_without_others needs Scan,
+                states_are_listed_by_themselves needs Scan,
+                expired_records_are_listed_only_where_wanted needs Scan needs Sweep,
+                records_that_change_between_pages_are_not_missed needs Scan,
+                same_cursor_goes_on_from_the_same_place needs Scan,
+                limit_outside_its_bounds_is_refused needs Scan,
+                foreign_and_altered_cursors_are_refused_or_go_on needs Scan,
+                cursor_goes_on_in_another_store needs Scan needs Shared,
+                damaged_record_does_not_end_it needs Scan needs Corrupt,
+                statistics_count_what_is_there needs Scan,
+            }
+            erase {
+                records_of_the_scope_go_and_others_stay needs Scan,
+                lapsed_and_released_records_go needs Scan,
+                live_leases_stay_without_force needs Scan,
+                force_takes_live_leases_too needs Scan,
+                many_records_go_in_steps needs Scan,
+                damaged_record_stays_without_force needs Scan needs Corrupt,
+            }
             corrupt {
                 completed_record_is_an_error_to_every_reader needs Corrupt,
                 locked_record_is_an_error_to_every_reader needs Corrupt,

@@ -24,6 +24,8 @@ pub enum Need {
     StrictSequence,
     /// [`Capabilities::notifies`](idem_core::Capabilities): a completion wakes those who wait for it.
     Notifies,
+    /// [`Capabilities::scans`](idem_core::Capabilities): it lists its records.
+    Scan,
     /// [`Harness::corrupt`]: stored bytes can be altered.
     Corrupt,
     /// [`Time::Manual`]: cases can move time to an exact moment, and set the wall clock back.
@@ -34,11 +36,12 @@ pub enum Need {
 
 impl Need {
     /// Every need.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Durable,
         Self::Shared,
         Self::StrictSequence,
         Self::Notifies,
+        Self::Scan,
         Self::Corrupt,
         Self::ManualClock,
         Self::Sweep,
@@ -65,6 +68,7 @@ pub(crate) async fn lacking(mut harness: Box<dyn Harness>) -> BTreeSet<Need> {
     };
     note(Need::StrictSequence, capabilities.strict_sequence);
     note(Need::Notifies, capabilities.notifies);
+    note(Need::Scan, capabilities.scans);
     note(Need::ManualClock, matches!(harness.time(), Time::Manual(_)));
     note(Need::Sweep, !harness.expires_by_itself());
     note(Need::Durable, capabilities.durable);

@@ -63,6 +63,12 @@ impl Trial {
         clock.set_wall(if ticks < 0 { clock.wall() - step } else { clock.wall() + step });
     }
 
+    /// As [`assert_time`](Self::assert_time), for moments.
+    #[track_caller]
+    pub(crate) fn assert_near(&self, found: Timestamp, expected: Timestamp) {
+        self.assert_time(found.since(expected).max(expected.since(found)), Duration::ZERO);
+    }
+
     /// Asserts that `found` is `expected`, as exactly as the store's clock can be read.
     #[track_caller]
     pub(crate) fn assert_time(&self, found: Duration, expected: Duration) {

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use idem_core::error::Operation;
 use idem_core::record::Record;
+use idem_core::scan::{Cursor, Page, Scan};
 use idem_core::{
     Capabilities, Claim, Effect, Error, ErrorKind, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome,
     Result, Store,
@@ -79,6 +80,9 @@ macro_rules! store_over_a_store {
             }
             async fn expire(&self, budget: usize) -> Result<Expired> {
                 self.store.expire(budget).await
+            }
+            async fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
+                self.store.scan(scan, after).await
             }
             fn capabilities(&self) -> Capabilities {
                 self.store.capabilities()

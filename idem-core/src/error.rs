@@ -41,6 +41,8 @@ pub enum ErrorKind {
     /// before may have taken effect; a newly opened store shows whether they did. Sending the call to this
     /// handle again does not help.
     Closed,
+    /// The call is optional, and this store does not have it: see [`Capabilities`](crate::Capabilities).
+    Unsupported,
 }
 
 impl ErrorKind {
@@ -62,6 +64,7 @@ impl ErrorKind {
             Self::Timeout => "timed out, effect unknown",
             Self::Unavailable => "store unavailable",
             Self::Closed => "store closed",
+            Self::Unsupported => "not supported by this store",
         }
     }
 
@@ -78,6 +81,7 @@ impl ErrorKind {
             Self::Timeout => "timeout",
             Self::Unavailable => "unavailable",
             Self::Closed => "closed",
+            Self::Unsupported => "unsupported",
         }
     }
 }
@@ -116,6 +120,10 @@ pub enum Operation {
     Remove,
     /// [`Store::expire`](crate::Store::expire)
     Expire,
+    /// [`Store::scan`](crate::Store::scan)
+    Scan,
+    /// [`Store::erase`](crate::Store::erase)
+    Erase,
     /// Encoding or decoding a typed result.
     Typed,
     /// Upkeep of the store's files: compaction, integrity check.
@@ -140,6 +148,8 @@ impl Operation {
             Self::Settled => "settled",
             Self::Remove => "remove",
             Self::Expire => "expire",
+            Self::Scan => "scan",
+            Self::Erase => "erase",
             Self::Typed => "typed result",
             Self::Maintain => "maintain",
             Self::Close => "close",

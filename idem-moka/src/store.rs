@@ -9,6 +9,7 @@ use std::time::Duration;
 use idem_core::backend::{Applied, Call, Sent, StoreClock, Transition, Waiters, store_from_transition};
 use idem_core::clock::{SharedClock, SystemClock};
 use idem_core::record::{Record, Replay};
+use idem_core::scan::{Cursor, Page, Scan};
 use idem_core::{Capabilities, Expired, Fingerprint, Key, Result};
 
 use crate::accounting::usage::MokaStats;
@@ -120,6 +121,10 @@ impl Transition for MokaStore {
         Ok(self.0.records.expire(budget).await)
     }
 
+    async fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
+        self.0.records.scan(scan, after).await
+    }
+
     fn sent(&self, key: &Key) -> Sent {
         self.0.records.sent(key)
     }
@@ -129,7 +134,7 @@ impl Transition for MokaStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none().with_bounded().with_strict_sequence().with_notifies()
+        Capabilities::none().with_bounded().with_strict_sequence().with_notifies().with_scans()
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use idem_core::backend::{Applied, Call, Sent, Transition, store_from_transition};
 use idem_core::error::Operation;
 use idem_core::record::{Record, Replay};
+use idem_core::scan::{Cursor, Page, Scan};
 use idem_core::{Capabilities, Expired, Fingerprint, Key, Result};
 use redb::Database;
 use tokio::sync::oneshot;
@@ -188,6 +189,10 @@ impl Transition for RedbStore {
         expire::expire(&self.0, budget).await
     }
 
+    async fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
+        self.0.scan(scan, after).await
+    }
+
     fn sent(&self, _key: &Key) -> Sent {
         self.0.sent()
     }
@@ -201,6 +206,7 @@ impl Transition for RedbStore {
             .with_durable()
             .with_strict_sequence()
             .with_notifies()
+            .with_scans()
             .with_call_timeout(self.0.state.config.call_timeout)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use idem_core::scan::Scan;
 use idem_core::{Effect, ErrorKind, LockAnswer, Result};
 
 use crate::trial::{ExpectEffect, LEASE, RETENTION, Trial, fingerprint, must, value};
@@ -45,6 +46,9 @@ pub(super) async fn later_calls_are_closed_or_answered_as_before(t: Trial) {
     assert!(locked.is_none_or(|answer| matches!(answer, LockAnswer::Acquired(_))));
     assert_ne!(answered(store.remove(&held, false).await), Some(true));
     answered(store.expire(100).await);
+    if store.capabilities().scans {
+        answered(store.scan(&Scan::all(), None).await);
+    }
     for effect in [
         store.renew(&lease, t.ticks(LEASE)).await,
         store.checkpoint(&lease, 1, "half way".into(), t.ticks(LEASE)).await,

@@ -16,6 +16,7 @@ use crate::flaw::Flaw;
 use crate::kept::{Kept, lock};
 use crate::tamper::flawed;
 
+mod listing;
 mod store;
 
 #[derive(Debug)]

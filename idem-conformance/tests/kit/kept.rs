@@ -20,6 +20,8 @@ pub(crate) struct Kept {
     pub(crate) corrupt: BTreeSet<Key>,
     /// Copies of what `peek` has answered, for [`Flaw::PeeksAtCopies`].
     pub(crate) peeked: BTreeMap<Key, Replay>,
+    /// Where scans went on, for [`Flaw::SpendsItsCursors`].
+    pub(crate) spent: BTreeSet<Key>,
     /// The time of the last write.
     pub(crate) mark: Option<ClockMark>,
     pub(crate) last_sequence: u64,

@@ -3,16 +3,19 @@
 //! It does what a backend has to do and no more, and it has all the capabilities that the kit can test.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use idem_core::backend::codec::{self, ChecksumScope};
 use idem_core::backend::{
-    Applied, Call, Change, ClockMark, Sent, StoreClock, Transition, Waiters, decide, store_from_transition,
+    Answer, Applied, Call, Change, ClockMark, Sent, StoreClock, Transition, Waiters, decide,
+    store_from_transition,
 };
 use idem_core::clock::{SharedClock, Timestamp};
 use idem_core::error::Operation;
 use idem_core::record::Record;
+use idem_core::scan::{Cursor, Entry, Page, Scan};
 use idem_core::{Capabilities, Expired, Key, Result};
 
 /// The data that outlives a `MapStore`, as a file would.
@@ -73,7 +76,15 @@ impl MapStore {
         {
             *min_sequence = disk.last_sequence + 1;
         }
-        let record = disk.read(key, now).map_err(|error| error.during(operation))?;
+        let record = match disk.read(key, now) {
+            Ok(record) => record,
+            // Whatever it is.
+            Err(_) if matches!(call, Call::Remove { force: true }) => {
+                disk.records.remove(key);
+                return Ok(Applied { answer: Answer::Removed(true), wrote: true });
+            }
+            Err(error) => return Err(error.during(operation)),
+        };
         let decision = decide(record.as_ref(), call, now);
         match &decision.change {
             Change::None => return Ok(Applied { answer: decision.answer, wrote: false }),
@@ -136,17 +147,47 @@ impl Transition for MapStore {
         Ok(Expired { removed: expired.len(), more })
     }
 
+    async fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
+        scan.check()?;
+        let from = after.map(|cursor| position(cursor).ok_or_else(Cursor::refused)).transpose()?;
+        let (disk, as_of) = (lock(&self.disk), self.time.now());
+        let from = from.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut behind = disk.records.range((from, Bound::Unbounded));
+        let (mut page, mut last) = (Page::default(), None);
+        for (key, bytes) in behind.by_ref().take(scan.limit) {
+            let summary = codec::summarize(key, bytes, ChecksumScope::Whole).ok();
+            let entry = Entry { key: *key, bytes: (Key::STORAGE_LEN + bytes.len()) as u64, as_of, summary };
+            page.looked_at += 1;
+            page.entries.extend(scan.lists(&entry).then_some(entry));
+            last = Some(key);
+        }
+        let more = behind.next().is_some();
+        page.next = last.filter(|_| more).and_then(|last| Cursor::new(CURSOR, last.storage_key()));
+        Ok(page)
+    }
+
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
         capabilities.durable = true;
         capabilities.shared = true;
         capabilities.strict_sequence = self.strict_sequence;
         capabilities.notifies = true;
+        capabilities.scans = true;
         capabilities
     }
 }
 
 store_from_transition!(MapStore);
+
+/// What this store's cursors begin with. The key that was listed last follows.
+const CURSOR: [u8; 2] = *b"\xFFm";
+
+fn position(cursor: &Cursor) -> Option<Key> {
+    match cursor.parts()? {
+        (CURSOR, key) => key.try_into().ok().map(Key::from_storage_key),
+        _ => None,
+    }
+}
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Every step leaves the map whole, so a panic elsewhere does no harm.

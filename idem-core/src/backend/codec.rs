@@ -31,6 +31,10 @@ use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::identity::{Fingerprint, Key, Owner, Token};
 use crate::record::{Checkpoint, Completion, Locked, Outcome, Record, State, UnavailableReason};
 
+mod summary;
+
+pub use summary::{HEAD_LEN, summarize, summarize_head};
+
 /// The format version that this code writes, and the only one that it reads.
 pub const VERSION: u8 = 1;
 /// Length of what comes before the body.
@@ -109,7 +113,7 @@ pub fn decode(key: &Key, bytes: &[u8], checksum_scope: ChecksumScope, as_of: Tim
         (3, Body::Unavailable(code)) => completed(&header, Outcome::Unavailable(reason_of(code))),
         (state, _) => return Err(corrupt(format!("state {state} does not go with its body"))),
     };
-    let token = Token { sequence: header.sequence, owner: header.owner };
+    let token = header.token();
     Ok(Record { fingerprint: header.fingerprint, token, attempt: header.attempt, state, as_of })
 }
 
@@ -161,36 +165,59 @@ struct Header {
     fingerprint: Fingerprint,
 }
 
+impl Header {
+    fn token(&self) -> Token {
+        Token { sequence: self.sequence, owner: self.owner }
+    }
+}
+
 /// Checks version, length and checksum, and takes the header apart.
 fn split<'a>(key: &Key, bytes: &'a [u8], checksum_scope: ChecksumScope) -> Result<(Header, &'a [u8])> {
-    match bytes.first() {
-        None => return Err(corrupt("the record is empty".to_owned())),
-        Some(&VERSION) => {}
-        // Zero was never written. A flipped bit in the version reads as a newer version, which is refused just as
-        // safely.
-        Some(&version) => {
-            let message = format!("the record has version {version}, this code reads {VERSION}");
-            return Err(Error::new(ErrorKind::Incompatible, Operation::Get, message));
-        }
-    }
+    check_version(bytes)?;
     if bytes.len() < HEADER_LEN + CHECKSUM_LEN {
-        return Err(corrupt(format!("the record has {} bytes, too few for a header", bytes.len())));
+        return Err(too_short(bytes));
     }
     let (covered, stored) = bytes.split_at(bytes.len() - CHECKSUM_LEN);
     if stored != checksum(key, covered_part(covered, checksum_scope)).to_be_bytes() {
         return Err(corrupt("the checksum does not match".to_owned()));
     }
+    header_of(covered)
+}
+
+fn check_version(bytes: &[u8]) -> Result<()> {
+    match bytes.first() {
+        None => Err(corrupt("the record is empty".to_owned())),
+        Some(&VERSION) => Ok(()),
+        // Zero was never written. A flipped bit in the version reads as a newer version, which is refused just as
+        // safely.
+        Some(&version) => {
+            let message = format!("the record has version {version}, this code reads {VERSION}");
+            Err(Error::new(ErrorKind::Incompatible, Operation::Get, message))
+        }
+    }
+}
+
+fn too_short(bytes: &[u8]) -> Error {
+    corrupt(format!("the record has {} bytes, too few for a header", bytes.len()))
+}
+
+/// Takes the header apart; returns what follows it.
+fn header_of(bytes: &[u8]) -> Result<(Header, &[u8])> {
+    check_version(bytes)?;
+    if bytes.len() < HEADER_LEN {
+        return Err(too_short(bytes));
+    }
     let header = Header {
-        state: covered[1],
-        attempt: u32::from_be_bytes(take(covered, 2)),
-        sequence: u64::from_be_bytes(take(covered, 6)),
-        owner: Owner::from_bytes(take(covered, 14)),
-        first: u64::from_be_bytes(take(covered, 30)),
-        second: u64::from_be_bytes(take(covered, 38)),
-        step: u64::from_be_bytes(take(covered, 46)),
-        fingerprint: Fingerprint::from_bytes(take(covered, FINGERPRINT_AT)),
+        state: bytes[1],
+        attempt: u32::from_be_bytes(take(bytes, 2)),
+        sequence: u64::from_be_bytes(take(bytes, 6)),
+        owner: Owner::from_bytes(take(bytes, 14)),
+        first: u64::from_be_bytes(take(bytes, 30)),
+        second: u64::from_be_bytes(take(bytes, 38)),
+        step: u64::from_be_bytes(take(bytes, 46)),
+        fingerprint: Fingerprint::from_bytes(take(bytes, FINGERPRINT_AT)),
     };
-    Ok((header, &covered[HEADER_LEN..]))
+    Ok((header, &bytes[HEADER_LEN..]))
 }
 
 /// `N` bytes at `at`; the caller has checked the length.

@@ -148,6 +148,20 @@ macro_rules! __store_from_transition {
                 ::std::boxed::Box::pin(async move { $crate::backend::Transition::expire(self, budget).await })
             }
 
+            fn scan<'s, 'r, 'c, 'a>(
+                &'s self,
+                scan: &'r $crate::scan::Scan,
+                after: ::core::option::Option<&'c $crate::scan::Cursor>,
+            ) -> $crate::backend::transition::Answering<'a, $crate::scan::Page>
+            where
+                's: 'a,
+                'r: 'a,
+                'c: 'a,
+                Self: 'a,
+            {
+                ::std::boxed::Box::pin(async move { $crate::backend::Transition::scan(self, scan, after).await })
+            }
+
             fn close<'s, 'a>(&'s self) -> $crate::backend::transition::Answering<'a, ()>
             where
                 's: 'a,

@@ -9,10 +9,11 @@ use super::decide::{Answer, Call};
 use super::lease_control::Asked;
 use crate::claim::Claim;
 use crate::effect::Effect;
-use crate::error::{Operation, Result};
+use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::identity::{Fingerprint, Key};
 use crate::lease::{Lease, LockAnswer, Sent};
 use crate::record::{Record, Replay};
+use crate::scan::{Cursor, Page, Scan};
 use crate::store::polling::settled_by_polling;
 use crate::store::{Capabilities, Expired};
 
@@ -125,6 +126,17 @@ pub trait Transition: Debug + Send + Sync + 'static {
     /// ended](Transition::lease_ended).
     fn settled(&self, key: &Key, timeout: Duration) -> impl Future<Output = Result<bool>> + Send {
         settled_by_polling(|| self.get(key), timeout)
+    }
+
+    /// [`Store::scan`](crate::Store::scan), for a store that cannot list its records. One that can claims
+    /// [`scans`](Capabilities::scans), and then [`Store::erase`](crate::Store::erase) follows from it.
+    fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> impl Future<Output = Result<Page>> + Send {
+        let (_, _) = (scan, after);
+        ready(Err(Error::new(
+            ErrorKind::Unsupported,
+            Operation::Scan,
+            "this store does not list its records",
+        )))
     }
 
     /// [`Store::close`](crate::Store::close), for a store that holds nothing.

@@ -17,6 +17,7 @@ use crate::identity::{Fingerprint, Key};
 use crate::lease::Lease;
 use crate::metrics;
 use crate::record::Outcome;
+use crate::scan::{Expiry, Scan, Stats};
 use crate::store::Store;
 use crate::typed::{self, decode_value};
 
@@ -197,6 +198,33 @@ pub trait StoreExt: Store {
         let encode =
             |(outcome, retention): (Outcome, Duration)| (outcome.clone(), Retained::new(outcome, retention));
         execute(self, key, fingerprint, policy, work, encode, |bytes| Ok(Outcome::Value(bytes)))
+    }
+
+    /// Counts what the store holds, by scanning all of it. Records that expire `within` this time are counted as such.
+    ///
+    /// It takes as long as the store is large, in small steps between which other calls come. A program that shows
+    /// progress adds the [pages](crate::scan::Page) to [`Stats`] itself.
+    ///
+    /// # Errors
+    /// Those of [`Store::scan`].
+    ///
+    /// # Cancel safety
+    /// Safe: reads only.
+    ///
+    /// The example is that of [`Stats`].
+    fn stats(&self, within: Duration) -> impl Future<Output = Result<Stats>> + Send {
+        async move {
+            let (scan, mut after) = (Scan::all().with_expiry(Expiry::Either), None);
+            let mut stats = Stats::new(within);
+            loop {
+                let page = self.scan(&scan, after.as_ref()).await?;
+                stats.add(&page);
+                after = page.next;
+                if after.is_none() {
+                    return Ok(stats);
+                }
+            }
+        }
     }
 
     /// What [`execute_outcome`](StoreExt::execute_outcome) would replay, if [`Store::peek`] has it. For callers whose

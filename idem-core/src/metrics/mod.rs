@@ -17,7 +17,7 @@
 //! | `idem_evicted_total` | counter | | completed outcomes dropped before their time to make room |
 //!
 //! `operation` is the name of the call: `lock`, `renew`, `checkpoint`, `complete`, `release`, `get`, `settled`,
-//! `remove`, `expire`. No label has a client's text or any other value without a bound.
+//! `remove`, `expire`, `scan`, `erase`. No label has a client's text or any other value without a bound.
 //!
 //! The first three come from `execute`, the next six from [`Observed`], which [`Registry::open`](crate::Registry::open)
 //! puts around a store when the feature is on; a store that is opened without a registry has to be wrapped explicitly. The

@@ -14,9 +14,10 @@ use super::counts::{self, Since};
 use crate::claim::Claim;
 use crate::effect::{Effect, LostReason};
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::identity::{Fingerprint, Key};
+use crate::identity::{Fingerprint, Key, Scope};
 use crate::lease::{Lease, LockAnswer};
 use crate::record::{Outcome, Record, Replay};
+use crate::scan::{Cursor, Erased, Page, Scan};
 use crate::store::{Capabilities, Expired, Store};
 
 /// The label for a `lock` that is answered with the key's completion.
@@ -119,12 +120,22 @@ impl<S: Store> Store for Observed<S> {
     }
 
     async fn expire(&self, budget: usize) -> Result<Expired> {
-        let word = |expired: &Expired| if expired.more { "more" } else { "done" };
+        let word = |expired: &Expired| more_or_done(expired.more);
         let answer = observe(Operation::Expire, None, self.store.expire(budget), word).await;
         if let Ok(expired) = &answer {
             counts::expired(expired.removed as u64);
         }
         answer
+    }
+
+    async fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
+        observe(Operation::Scan, None, self.store.scan(scan, after), |page| more_or_done(page.next.is_some()))
+            .await
+    }
+
+    async fn erase(&self, scope: &Scope, force: bool, after: Option<&Cursor>) -> Result<Erased> {
+        let word = |erased: &Erased| more_or_done(erased.next.is_some());
+        observe(Operation::Erase, None, self.store.erase(scope, force, after), word).await
     }
 
     async fn close(&self) -> Result<()> {
@@ -222,6 +233,10 @@ fn lock_outcome(outcome: &LockAnswer) -> &'static str {
         LockAnswer::Completed(_) => COMPLETED,
         LockAnswer::FingerprintMismatch => "fingerprint_mismatch",
     }
+}
+
+fn more_or_done(more: bool) -> &'static str {
+    if more { "more" } else { "done" }
 }
 
 fn fenced(effect: Effect) -> &'static str {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 /// What a store promises beyond the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "six independent promises, not a state machine")]
+#[expect(clippy::struct_excessive_bools, reason = "seven independent promises, not a state machine")]
 #[non_exhaustive]
 pub struct Capabilities {
     /// What the store acknowledged outlives the process.
@@ -17,6 +17,8 @@ pub struct Capabilities {
     pub strict_sequence: bool,
     /// A completion wakes those who wait in [`Store::settled`](crate::Store::settled).
     pub notifies: bool,
+    /// It lists its records: [`Store::scan`](crate::Store::scan), and what builds on it, work.
+    pub scans: bool,
     /// How long one call may take before the store itself ends it in [`Timeout`](crate::ErrorKind::Timeout); `None`:
     /// the store sets no limit. [`execute`](crate::StoreExt::execute) allows for this time when it sends a call again.
     pub call_timeout: Option<Duration>,
@@ -41,6 +43,7 @@ impl Capabilities {
             bounded: false,
             strict_sequence: false,
             notifies: false,
+            scans: false,
             call_timeout: None,
         }
     }
@@ -79,6 +82,12 @@ impl Capabilities {
     #[must_use]
     pub const fn with_notifies(self) -> Self {
         Self { notifies: true, ..self }
+    }
+
+    /// Also [`scans`](Self::scans).
+    #[must_use]
+    pub const fn with_scans(self) -> Self {
+        Self { scans: true, ..self }
     }
 
     /// With this [`call_timeout`](Self::call_timeout).

@@ -11,10 +11,11 @@ use super::capabilities::{Capabilities, Expired};
 use super::polling::settled_by_polling;
 use crate::claim::Claim;
 use crate::effect::Effect;
-use crate::error::Result;
-use crate::identity::{Fingerprint, Key};
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::identity::{Fingerprint, Key, Scope};
 use crate::lease::{Lease, LockAnswer};
 use crate::record::{Outcome, Record, Replay};
+use crate::scan::{self, Cursor, Erased, Page, Scan};
 
 /// A store of idempotency keys: **for one key, one unexpired lease at a time, one accepted completion, and the same
 /// answer for every retry until it expires.**
@@ -267,6 +268,78 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # }
     /// ```
     async fn expire(&self, budget: usize) -> Result<Expired>;
+
+    /// Lists records: a part of them with each call, behind `after`, which is the [`next`](Page::next) of the call before.
+    ///
+    /// # Contract
+    /// Optional: a store that [`scans`](Capabilities::scans) has it. A call looks at about [`Scan::limit`] records, and
+    /// lists those that `scan` wants. So a page may be empty although others follow: the scan is over when `next` is
+    /// `None`.
+    ///
+    /// The pages together are no snapshot, and have no order to rely on. Every record that is kept from the first call to
+    /// the last is listed at least once. One that comes, changes or goes meanwhile may be listed or not, or twice. What
+    /// is listed was on record at its [`as_of`](crate::scan::Entry::as_of).
+    ///
+    /// Only what stands beside outcome and checkpoint is looked at, so damage to those may go unnoticed: [`get`](Store::get)
+    /// notices it. A damaged record does not end the scan, but is listed as such.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a limit outside its bounds and for a cursor of another
+    /// store. [`Unsupported`](crate::ErrorKind::Unsupported) where the store cannot list its records: that is the default.
+    ///
+    /// # Cancel safety
+    /// Safe: reads only. The same cursor can be used again.
+    ///
+    /// The module [`scan`](crate::scan) has an example.
+    async fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
+        let (_, _) = (scan, after);
+        Err(Error::new(ErrorKind::Unsupported, Operation::Scan, "this store does not list its records"))
+    }
+
+    /// Removes records of `scope`: some of them with each call, behind `after`, which is the [`next`](Erased::next) of the
+    /// call before. The call that answers `None` there was the last one.
+    ///
+    /// # Contract
+    /// Each record that is there from the first call to the last is removed, as by [`remove`](Store::remove): a retry of
+    /// its key runs the work again. Without `force` those stay whose lease is live, and those that are damaged; they are
+    /// counted, call by call. With `force` running holders lose their leases, and their work may run again. What callers
+    /// lock meanwhile may be removed or not, so stop them first where the scope is to end.
+    ///
+    /// Expired records are left to [`expire`](Store::expire), which removes them anyway.
+    ///
+    /// One call removes a few hundred records at most. Other callers' calls come in between.
+    ///
+    /// # Errors
+    /// Those of [`scan`](Store::scan) and [`remove`](Store::remove). Records that were removed before stay removed: send the
+    /// call again.
+    ///
+    /// # Cancel safety
+    /// Safe: some of the records are removed. The same cursor, sent again, finds the others.
+    ///
+    /// # Example
+    /// ```
+    /// # use idem_core::{Scope, Store};
+    /// async fn forget(store: &dyn Store, tenant: &Scope) -> idem_core::Result<u64> {
+    ///     let (mut removed, mut after) = (0, None);
+    ///     loop {
+    ///         let erased = store.erase(tenant, false, after.as_ref()).await?;
+    ///         removed += erased.removed;
+    ///         let Some(next) = erased.next else { return Ok(removed) };
+    ///         after = Some(next);
+    ///     }
+    /// }
+    /// ```
+    async fn erase(&self, scope: &Scope, force: bool, after: Option<&Cursor>) -> Result<Erased> {
+        let page =
+            self.scan(&scan::step(scope), after).await.map_err(|error| error.during(Operation::Erase))?;
+        scan::erase_page(
+            page,
+            force,
+            |key| async move { self.remove(&key, force).await },
+            |key| async move { self.get(&key).await },
+        )
+        .await
+    }
 
     /// Finishes what was asked before, and lets go of what the store holds: a file, say. To be awaited when a program
     /// ends.

@@ -13,9 +13,10 @@ use super::contract::Store;
 use crate::claim::Claim;
 use crate::effect::Effect;
 use crate::error::Result;
-use crate::identity::{Fingerprint, Key};
+use crate::identity::{Fingerprint, Key, Scope};
 use crate::lease::{Lease, LockAnswer};
 use crate::record::{Outcome, Record, Replay};
+use crate::scan::{Cursor, Erased, Page, Scan};
 
 macro_rules! forward_store {
     ($pointer:ty) => {
@@ -80,6 +81,12 @@ macro_rules! forward_store {
             }
             async fn expire(&self, budget: usize) -> Result<Expired> {
                 (**self).expire(budget).await
+            }
+            async fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
+                (**self).scan(scan, after).await
+            }
+            async fn erase(&self, scope: &Scope, force: bool, after: Option<&Cursor>) -> Result<Erased> {
+                (**self).erase(scope, force, after).await
             }
             async fn close(&self) -> Result<()> {
                 (**self).close().await

@@ -113,6 +113,20 @@ impl EvictableRecords {
         (removed, part.due().is_due(now))
     }
 
+    /// Records of part number `part` behind the place `after` in its expiry index, from at most `most` places; and the last
+    /// of these places, unless there are no more. For moka they are used by that.
+    pub(crate) fn behind(
+        &self,
+        part: usize,
+        after: Option<u128>,
+        most: usize,
+    ) -> (Vec<CompletedRecord>, Option<u128>) {
+        // moka is never called under this lock.
+        let places: Vec<_> = self.account.parts.at(part).due().behind(after, most).collect();
+        let last = places.get(most - 1).map(|(place, _)| *place);
+        (places.iter().filter_map(|(_, hash)| self.cache.get(hash)).collect(), last)
+    }
+
     pub(crate) fn parts(&self) -> usize {
         self.account.parts.len()
     }

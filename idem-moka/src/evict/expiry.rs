@@ -1,6 +1,7 @@
 //! The expiry index of evictable records.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use idem_core::clock::Timestamp;
 
@@ -35,6 +36,16 @@ impl Expiry {
             return None;
         }
         self.0.pop_first().map(record)
+    }
+
+    /// The places of at most `most` records behind `after`, in order, and those records.
+    pub(crate) fn behind(
+        &self,
+        after: Option<u128>,
+        most: usize,
+    ) -> impl Iterator<Item = (u128, KeyHashValue)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.0.range((from, Bound::Unbounded)).take(most).map(|place| (*place, record(*place)))
     }
 
     #[cfg(test)]

@@ -210,7 +210,7 @@ impl StoreRecords {
     fn put_completed(&self, records: &mut ShardRecords, key: &HashedKey, record: Record, now: Timestamp) {
         if let Some(evictable) = &self.evictable {
             let Some(locked) = records.locked.get(key) else { return };
-            let Some(kept) = CompletedRecord::new(record, locked.scope.clone()) else { return };
+            let Some(kept) = CompletedRecord::new(*key.key(), record, locked.scope.clone()) else { return };
             self.usage.complete(&kept.scope, locked.checkpoint_bytes(), kept.outcome_bytes());
             // Inserted into moka before it is removed here, so that every reader finds the key in one of the two
             // places.

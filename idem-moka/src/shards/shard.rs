@@ -140,6 +140,7 @@ impl Shards {
         }
     }
 
+    /// The number of the shard of a key.
     fn place(&self, hash: KeyHashValue) -> usize {
         hash.spread(self.shards.len())
     }

@@ -29,6 +29,10 @@ pub(crate) struct Entry {
 type Place = (KeyHashValue, Box<Entry>);
 
 impl Entry {
+    pub(crate) fn key(&self) -> &HashedKey {
+        &self.key
+    }
+
     pub(crate) fn new(key: HashedKey, record: Record, scope: CountedIn) -> Box<Self> {
         Box::new(Self { key, record, scope })
     }
@@ -98,6 +102,11 @@ impl Table {
         self.notes.has_expired(now, |expires_at, hash| {
             records.find(hash.bits(), is_noted(expires_at, hash)).is_some()
         })
+    }
+
+    /// All records, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.records.iter().map(|(_, entry)| &**entry)
     }
 
     /// When the next record expires, or later.

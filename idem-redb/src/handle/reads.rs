@@ -6,6 +6,7 @@ use idem_core::backend::{Sent, replay};
 use idem_core::clock::Timestamp;
 use idem_core::error::Operation;
 use idem_core::record::{Record, Replay};
+use idem_core::scan::{Cursor, Page, Scan};
 use idem_core::{Error, ErrorKind, Fingerprint, Key, Result};
 use redb::Database;
 use tokio::time::timeout;
@@ -13,6 +14,7 @@ use tokio::time::timeout;
 use crate::error::{Failure, closed, unavailable};
 use crate::handle::calls::Handle;
 use crate::stats::{self, RedbStats};
+use crate::storage::tables::scan::{self, Position};
 use crate::storage::tables::snapshot::Snapshot;
 use crate::thread::run_blocking;
 use crate::writer::queue::message::Message;
@@ -79,6 +81,19 @@ impl Handle {
             run_blocking(OPERATION, move || handle.state.slot.scan(stats::count))
         };
         self.retry_while_away(OPERATION, count).await
+    }
+
+    /// Lists records.
+    pub(crate) async fn scan(self: &Arc<Self>, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
+        scan.check()?;
+        let (position, scan) = (Position::of(after)?, Arc::new(scan.clone()));
+        let list = || {
+            let (handle, scan) = (Arc::clone(self), Arc::clone(&scan));
+            run_blocking(Operation::Scan, move || {
+                handle.state.slot.scan(|txn| scan::list(txn, &scan, position, handle.state.time.now()))
+            })
+        };
+        self.retry_while_away(Operation::Scan, list).await
     }
 
     /// The application's database, where the store shares one.

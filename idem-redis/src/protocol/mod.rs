@@ -4,6 +4,7 @@ pub(crate) mod calls;
 pub(crate) mod command;
 pub(crate) mod decode;
 pub(crate) mod errors;
+pub(crate) mod listing;
 pub(crate) mod records;
 pub(crate) mod reply;
 pub(crate) mod script;

@@ -10,7 +10,8 @@ use idem_core::backend::codec::{self, ChecksumScope};
 use idem_core::clock::Timestamp;
 use idem_core::error::Operation;
 use idem_core::record::{Checkpoint, Completion, Locked, Record, State};
-use idem_core::{Claim, Error, ErrorKind, Fingerprint, Key, Lease, Outcome, Result, Token};
+use idem_core::scan::{Progress, Summary};
+use idem_core::{Claim, Error, ErrorKind, Fingerprint, Key, Lease, Outcome, Result, Scope, Token};
 
 /// How much longer a lease is on the server than the claim says, in milliseconds. The server's clock counts whole
 /// milliseconds and rounds down, and no lease may end there before it ends for its holder.
@@ -26,7 +27,10 @@ const FORGOTTEN: u8 = 4;
 /// Flag in the state of a locked record: a waiter wants to be notified when the lease ends.
 const WAITED: u8 = 0x80;
 
-/// The Redis key of `key`: the prefix, then the storage key in base64, of which the first 22 characters stand for the scope.
+/// How many characters of a Redis key stand for the scope.
+const SCOPE_LEN: usize = 22;
+
+/// The Redis key of `key`: the prefix, then the storage key in base64, of which the first ones stand for the scope.
 pub(crate) fn redis_key(prefix: &str, key: &Key) -> String {
     let (scope, rest) = key.storage_key().split_at(16);
     let mut text = String::with_capacity(prefix.len() + 65);
@@ -51,6 +55,21 @@ pub(crate) fn with_checkpoint(
     checkpoint: Checkpoint,
 ) -> Result<Vec<u8>> {
     locked(key, fingerprint, token, 1, Duration::ZERO, Some(checkpoint))
+}
+
+/// The key of a record of this store. `None`: the Redis key is none of a record.
+pub(crate) fn key_of(prefix: &str, redis_key: &[u8]) -> Option<Key> {
+    let (scope, rest) = redis_key.strip_prefix(prefix.as_bytes())?.split_at_checked(SCOPE_LEN)?;
+    let mut storage_key = [0; Key::STORAGE_LEN];
+    let (scope_part, own_part) = storage_key.split_at_mut(Scope::PREFIX_LEN);
+    for (text, part) in [(scope, scope_part), (rest, own_part)] {
+        let decoded = URL_SAFE_NO_PAD.decode(text).ok()?;
+        if decoded.len() != part.len() {
+            return None;
+        }
+        part.copy_from_slice(&decoded);
+    }
+    Some(Key::from_storage_key(storage_key))
 }
 
 fn locked(
@@ -145,22 +164,46 @@ pub(crate) fn decode(key: &Key, bytes: &Bytes) -> Result<Record> {
 
 /// Decodes the value stored for `key`, which expires `life` milliseconds after `now`.
 pub(crate) fn decode_at(key: &Key, bytes: &Bytes, life: i64, now: Timestamp) -> Result<Record> {
-    let Ok(life) = u64::try_from(life) else {
-        return Err(Error::new(ErrorKind::Corrupt, Operation::Get, "the record has no expiry"));
-    };
+    let Ok(life) = u64::try_from(life) else { return Err(no_expiry()) };
     let mut record = decode(key, bytes)?;
     record.as_of = now;
     if let State::Locked(locked) = &mut record.state {
-        // The server's `PTTL` counts from its time in whole milliseconds, rounded down.
-        let now = Timestamp::from_micros(now.as_micros() / 1_000 * 1_000);
-        let retention = millis(locked.retention);
-        locked.deadline = if life >= retention {
-            now + Duration::from_millis(life - retention)
-        } else {
-            now - Duration::from_millis(retention - life)
-        };
+        locked.deadline = deadline(now, life, locked.retention);
     }
     Ok(record)
+}
+
+/// A summary of a record of which the first bytes are at hand, and which expires `life` milliseconds after `now`.
+pub(crate) fn summarize_at(head: &[u8], life: i64, now: Timestamp) -> Result<Summary> {
+    let Ok(life) = u64::try_from(life) else { return Err(no_expiry()) };
+    let mut head = head.to_vec();
+    if let Some(state) = head.get_mut(STATE_AT) {
+        *state &= !WAITED;
+    }
+    let mut summary = codec::summarize_head(&head)?;
+    if let Progress::Unfinished { lease_until, .. } = &mut summary.progress {
+        // As stored: the deadline is no time, and the expiry is the retention behind it.
+        let retention = summary.expires_at.since(*lease_until);
+        *lease_until = deadline(now, life, retention);
+        summary.expires_at = *lease_until + retention;
+    }
+    Ok(summary)
+}
+
+/// When the lease of a locked record is over, which expires `life` milliseconds after `now`.
+fn deadline(now: Timestamp, life: u64, retention: Duration) -> Timestamp {
+    // The server's `PTTL` counts from its time in whole milliseconds, rounded down.
+    let now = Timestamp::from_micros(now.as_micros() / 1_000 * 1_000);
+    let retention = millis(retention);
+    if life >= retention {
+        now + Duration::from_millis(life - retention)
+    } else {
+        now - Duration::from_millis(retention - life)
+    }
+}
+
+fn no_expiry() -> Error {
+    Error::new(ErrorKind::Corrupt, Operation::Get, "the record has no expiry")
 }
 
 /// The grant of a record to the owner who holds it.

@@ -53,11 +53,13 @@ scripts! {
     RELEASE = ["allow_oom", "head", "holder", "lease", "notify", "forget"; "release"];
     REMOVE = ["allow_oom", "head", "lease", "notify", "forget"; "remove"];
     GET = [; "get"];
+    SUMMARY = [; "summary"];
     WAIT = ["head", "lease"; "wait"];
     PROPAGATE = [; "propagate"];
 }
 
-/// Rarely used, as is [`MARK_REPLICATED`], and therefore sent whole instead of loaded on connecting.
+/// Rarely used, as are [`MARK_REPLICATED`] and [`PAGE`], and therefore sent whole instead of loaded on connecting.
 pub(crate) static PROBE: LazyLock<Script> = LazyLock::new(|| Script::new(text!(; "probe")));
 pub(crate) static MARK_REPLICATED: LazyLock<Script> =
     LazyLock::new(|| Script::new(text!(; "mark_replicated")));
+pub(crate) static PAGE: LazyLock<Script> = LazyLock::new(|| Script::new(text!(; "page")));

@@ -5,3 +5,4 @@ mod inner;
 mod lock;
 pub(crate) mod redis_store;
 mod remove;
+mod scan;

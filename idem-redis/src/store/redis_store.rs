@@ -11,6 +11,7 @@ use idem_core::backend::Call;
 use idem_core::clock::SystemClock;
 use idem_core::error::Operation;
 use idem_core::record::{Checkpoint, Record};
+use idem_core::scan::{Cursor, Page, Scan};
 use idem_core::{
     Capabilities, Claim, Effect, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome, Result, Store,
 };
@@ -117,9 +118,16 @@ impl Store for RedisStore {
         Ok(Expired::default())
     }
 
+    async fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
+        self.0.scan(scan, after).await
+    }
+
     fn capabilities(&self) -> Capabilities {
-        let capabilities =
-            Capabilities::none().with_shared().with_notifies().with_call_timeout(self.0.config.call_timeout);
+        let capabilities = Capabilities::none()
+            .with_shared()
+            .with_notifies()
+            .with_scans()
+            .with_call_timeout(self.0.config.call_timeout);
         let capabilities =
             if self.0.topology.is_durable() { capabilities.with_durable() } else { capabilities };
         if self.0.topology.is_replicated() { capabilities.with_replicated() } else { capabilities }

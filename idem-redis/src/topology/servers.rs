@@ -59,6 +59,13 @@ impl Topology {
             .ok_or_else(|| AttemptError::Later(Cause::new(format!("no server has slot {slot}"))))
     }
 
+    /// The lowest slot of the master that follows in the order of those, behind `slot`.
+    pub(crate) fn next_master(&self, slot: Option<u16>) -> Option<u16> {
+        let table = self.table();
+        let lowest = table.nodes.iter().filter_map(|node| table.slot_of(node));
+        lowest.filter(|lowest| slot.is_none_or(|slot| *lowest > slot)).min()
+    }
+
     /// The server at `address`.
     pub(crate) fn at(&self, address: &Address) -> Arc<Node> {
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use idem_core::backend::{Answer, Call, LeaseControl, Sent, Waiters, replay};
 use idem_core::error::Operation;
 use idem_core::record::{Checkpoint, Record, Replay};
+use idem_core::scan::{Cursor, Erased, Page, Scan};
 use idem_core::{
     Capabilities, Claim, Effect, Error, ErrorKind, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome,
-    Result, Store,
+    Result, Scope, Store,
 };
 
 use super::{BrokenStore, interrupted};
@@ -152,6 +153,14 @@ impl Store for BrokenStore {
         Ok(Expired { removed: found.len(), more })
     }
 
+    async fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
+        self.list(scan, after)
+    }
+
+    async fn erase(&self, scope: &Scope, force: bool, after: Option<&Cursor>) -> Result<Erased> {
+        self.erase_step(scope, force, after).await
+    }
+
     async fn close(&self) -> Result<()> {
         let was_closed = std::mem::replace(&mut lock(&self.kept).is_closed, true);
         if was_closed && self.flaw == Flaw::ClosesOnce {
@@ -166,6 +175,7 @@ impl Store for BrokenStore {
         capabilities.shared = true;
         capabilities.strict_sequence = true;
         capabilities.notifies = true;
+        capabilities.scans = true;
         capabilities
     }
 

@@ -42,6 +42,11 @@ pub(crate) fn note_of(value: &[u8]) -> Option<Place> {
     split(value).map(|(note, _)| note)
 }
 
+/// A lock's record, encoded.
+pub(crate) fn record_of(value: &[u8]) -> Option<&[u8]> {
+    split(value).map(|(_, record)| record)
+}
+
 fn split(value: &[u8]) -> Option<(Place, &[u8])> {
     let (note, record) = value.split_first_chunk::<{ Place::LEN }>()?;
     Some((Place(u128::from_be_bytes(*note)), record))

@@ -28,6 +28,8 @@ pub(crate) type IndexKey = &'static [u8; INDEX_KEY_LEN];
 /// storage key makes half as many pages, and pages are what a commit costs. Two keys that agree in all 24 bytes are as
 /// unlikely as a forged 128-bit digest; the outcome names its whole key, and a wrong one is `Corrupt`.
 pub(crate) const INDEX_KEY_LEN: usize = 24;
+/// The part of an index key that stands for the scope.
+pub(crate) const INDEX_SCOPE_LEN: usize = 8;
 
 /// The version of the tables that this code writes. It reads version 1 as well, by migrating it.
 pub(crate) const SCHEMA_VERSION: u64 = 2;
@@ -112,8 +114,8 @@ pub(crate) fn completed(
 
 pub(crate) fn index_key(key: &Key) -> [u8; INDEX_KEY_LEN] {
     let mut index_key = [0; INDEX_KEY_LEN];
-    index_key[..8].copy_from_slice(&key.storage_key()[..8]);
-    index_key[8..].copy_from_slice(&key.storage_key()[16..32]);
+    index_key[..INDEX_SCOPE_LEN].copy_from_slice(&key.storage_key()[..INDEX_SCOPE_LEN]);
+    index_key[INDEX_SCOPE_LEN..].copy_from_slice(&key.storage_key()[16..32]);
     index_key
 }
 

@@ -4,6 +4,7 @@ mod change;
 pub(crate) mod expired;
 pub(crate) mod lazy_table;
 pub(crate) mod recount;
+pub(crate) mod scan;
 mod sizes;
 pub(crate) mod snapshot;
 mod sweeping;

@@ -40,7 +40,7 @@ impl<N> SlotTable<N> {
         self.nodes.get(usize::from((*self.indices.get(usize::from(slot))?)?))
     }
 
-    /// Some slot that `node` has.
+    /// The lowest slot that `node` has.
     pub(crate) fn slot_of(&self, node: &Arc<N>) -> Option<u16> {
         let index = self.nodes.iter().position(|known| Arc::ptr_eq(known, node))?;
         let index = u16::try_from(index).ok();

@@ -27,9 +27,14 @@ impl ServerTime {
         self.offset.fetch_max(micros.saturating_sub(self.monotonic()), Ordering::AcqRel);
     }
 
+    /// About the servers' time, in microseconds since 1970.
+    pub(crate) fn now(&self) -> u64 {
+        self.offset.load(Ordering::Acquire).saturating_add(self.monotonic())
+    }
+
     /// A sequence higher than any that this process knows of.
     pub(crate) fn next_sequence(&self) -> u64 {
-        let now = self.offset.load(Ordering::Acquire).saturating_add(self.monotonic());
+        let now = self.now();
         let next = |last: u64| now.max(last.saturating_add(1));
         let last = self.last.fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| Some(next(last)));
         next(last.unwrap_or_default())
