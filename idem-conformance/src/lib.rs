@@ -75,6 +75,7 @@ mod executing;
 mod harness;
 mod holder;
 mod list;
+mod listing;
 mod macros;
 mod model;
 mod need;

@@ -3,7 +3,7 @@
 use idem_core::scan::Erased;
 use idem_core::{Key, Lease, LostReason, Scope, Store};
 
-use super::scan::{MOST_CALLS, everything, list, long, scope};
+use crate::listing::{MOST_CALLS, everything, list, long, scope};
 use crate::trial::{ExpectEffect, ExpectLock, Trial, key_in, must, other_fingerprint, poll_once, value};
 
 pub(super) async fn records_of_the_scope_go_and_others_stay(t: Trial) {

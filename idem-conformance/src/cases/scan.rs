@@ -1,16 +1,13 @@
 //! `scan`: what is listed, in whatever pages.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use idem_core::record::UnavailableReason;
 use idem_core::scan::{Cursor, Entry, Expiry, Progress, RecordState, Scan, Summary};
-use idem_core::{Claim, Effect, ErrorKind, Key, Outcome, Scope, Store, StoreExt as _};
+use idem_core::{Effect, ErrorKind, Key, Outcome, Scope, Store, StoreExt as _};
 
+use crate::listing::{MOST_CALLS, everything, list, long, scope};
 use crate::trial::{ExpectEffect, ExpectLock, RETENTION, Trial, key_in, must, value};
-
-/// More calls than a scan of a few records may take.
-pub(super) const MOST_CALLS: usize = 1_000;
 
 pub(super) async fn store_without_it_says_so(t: Trial) {
     let store = t.store();
@@ -319,20 +316,6 @@ async fn leave_one_of_each(t: &Trial) -> Vec<(RecordState, Key)> {
     ]
 }
 
-pub(super) fn everything() -> Scan {
-    Scan::all().with_expiry(Expiry::Either)
-}
-
-/// The scope of [`Trial::key`].
-pub(super) fn scope() -> Scope {
-    must("scope", Scope::new("conformance"))
-}
-
-/// A claim of an hour, which outlasts any case.
-pub(super) fn long(t: &Trial) -> Claim {
-    Claim { lease: Duration::from_hours(1), retention: Duration::from_hours(2), ..t.claim() }
-}
-
 /// Completes `count` keys.
 async fn complete_some(t: &Trial, count: usize) -> Vec<Key> {
     let mut keys = Vec::new();
@@ -343,25 +326,6 @@ async fn complete_some(t: &Trial, count: usize) -> Vec<Key> {
         keys.push(key);
     }
     keys
-}
-
-/// Lists what `scan` wants, to the end.
-pub(super) async fn list(t: &Trial, scan: &Scan) -> BTreeMap<Key, Entry> {
-    list_of(&*t.store(), scan).await
-}
-
-async fn list_of(store: &dyn Store, scan: &Scan) -> BTreeMap<Key, Entry> {
-    let (mut listed, mut after) = (BTreeMap::new(), None);
-    for _ in 0..MOST_CALLS {
-        let page = must("scan", store.scan(scan, after.as_ref()).await);
-        assert!(page.entries.len() <= page.looked_at, "more is listed than was looked at");
-        // Some storages hand out a few more than they are asked for.
-        assert!(page.looked_at <= scan.limit + 64, "{} is far above {}", page.looked_at, scan.limit);
-        listed.extend(page.entries.into_iter().map(|entry| (entry.key, entry)));
-        let Some(next) = page.next else { return listed };
-        after = Some(next);
-    }
-    panic!("the scan does not end");
 }
 
 fn summary(entry: &Entry) -> &Summary {

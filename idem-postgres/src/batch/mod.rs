@@ -23,7 +23,7 @@ pub(crate) use get::Get;
 pub(crate) use lock::{Found, Lock};
 pub(crate) use release::Release;
 pub(crate) use renew::Renew;
-pub(crate) use row::outcome_body;
+pub(crate) use row::{Columns, outcome_body};
 pub(crate) use wait::Wait;
 
 /// A key as it is stored.
@@ -94,7 +94,7 @@ pub(crate) trait BatchedCall: Debug + Sized + Send + Sync + 'static {
     }
 }
 
-fn key_of(row: &Row) -> Result<StorageKey, Failure> {
+pub(crate) fn key_of(row: &Row) -> Result<StorageKey, Failure> {
     let key: &[u8] = row.get("key")?;
     key.try_into()
         .map_err(|_| Failure::incompatible(format!("the server names a key of {} bytes", key.len())))

@@ -86,10 +86,16 @@ impl<'r> Columns<'r> {
             .map_err(|_| damaged("the record's fingerprint has another length")))
     }
 
+    /// The step of the checkpoint; 0 without one.
+    pub(crate) fn step(&self) -> Result<u64, Failure> {
+        let step: Option<i64> = self.row.get("step")?;
+        Ok(step.map_or(0, step_of))
+    }
+
     /// The checkpoint or the outcome, once its checksum was compared.
     pub(crate) fn content(&self, key: &Key, completed: bool) -> Result<Result<Content>, Failure> {
         let body: &[u8] = self.row.get("body")?;
-        let step: Option<i64> = self.row.get("step")?;
+        let step = self.step()?;
         Ok(self.fingerprint()?.and_then(|fingerprint| decode(key, fingerprint, body, step, completed)))
     }
 }
@@ -108,14 +114,7 @@ impl Content {
     }
 }
 
-fn decode(
-    key: &Key,
-    fingerprint: Fingerprint,
-    body: &[u8],
-    step: Option<i64>,
-    completed: bool,
-) -> Result<Content> {
-    let step = step.map_or(0, step_of);
+fn decode(key: &Key, fingerprint: Fingerprint, body: &[u8], step: u64, completed: bool) -> Result<Content> {
     let mut bytes = Vec::with_capacity(HEADER_LEN + body.len().max(CHECKSUM_LEN));
     bytes.extend_from_slice(&[codec::VERSION, if completed { 3 } else { 1 }]);
     bytes.resize(46, 0);

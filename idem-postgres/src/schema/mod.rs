@@ -10,15 +10,16 @@ use crate::error::Failure;
 use crate::sql::{Executor, Parameter, Refusal};
 
 /// In the order in which they are applied. Once published, a file never changes: what is new comes in another one.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../migrations/0001_records.sql"),
     include_str!("../../migrations/0002_lock.sql"),
     include_str!("../../migrations/0003_holders.sql"),
     include_str!("../../migrations/0004_readers.sql"),
     include_str!("../../migrations/0005_in_transaction.sql"),
+    include_str!("../../migrations/0006_operators.sql"),
 ];
 /// The version of the schema that this code works with.
-const VERSION: i32 = 5;
+const VERSION: i32 = 6;
 /// The advisory lock of those who migrate: "idem" in ASCII.
 const LOCK: i64 = 0x6964_656d;
 

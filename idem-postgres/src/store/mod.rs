@@ -1,10 +1,11 @@
 //! The store.
 
 mod extension;
+mod listing;
 mod open;
 mod postgres_store;
-mod remover;
 mod sweep;
+mod unbatched;
 mod watcher;
 
 pub use extension::PostgresStoreExt;

@@ -10,12 +10,13 @@ use idem_core::backend::{Call, LeaseControl as _, Sent};
 use idem_core::clock::SharedClock;
 use idem_core::error::Operation;
 use idem_core::record::{Checkpoint, Record};
+use idem_core::scan::{Cursor, Erased, Page, Scan};
 use idem_core::{
-    Capabilities, Claim, Effect, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome, Result, Store,
+    Capabilities, Claim, Effect, Expired, Fingerprint, Key, Lease, LockAnswer, Outcome, Result, Scope, Store,
 };
 use tokio::time::Instant;
 
-use super::remover::Remover;
+use super::unbatched::Unbatched;
 use super::watcher::Watcher;
 use crate::batch::{Complete, Get, Lock, Release, Renew, Wait};
 use crate::config::postgres_config::PostgresConfig;
@@ -29,7 +30,7 @@ pub struct PostgresStore(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) config: PostgresConfig,
     pub(super) clock: SharedClock,
-    pub(super) remover: Arc<Remover>,
+    pub(super) unbatched: Arc<Unbatched>,
     pub(super) locks: Queue<Lock>,
     pub(super) reads: Queue<Get>,
     pub(super) waits: Queue<Wait>,
@@ -135,19 +136,30 @@ impl Store for PostgresStore {
     }
 
     async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
-        self.0.remover.remove(key, force).await
+        self.0.unbatched.remove(key, force).await
     }
 
     async fn expire(&self, budget: usize) -> Result<Expired> {
-        self.0.remover.remove_expired("expire", budget).await
+        self.0.unbatched.remove_expired("expire", budget).await
+    }
+
+    async fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
+        self.0.unbatched.scan(scan, after).await
+    }
+
+    async fn erase(&self, scope: &Scope, force: bool, after: Option<&Cursor>) -> Result<Erased> {
+        self.0.unbatched.erase(scope, force, after).await
     }
 
     /// [`durable`](Capabilities::durable) and [`replicated`](Capabilities::replicated) follow the server's settings, as the
     /// store's sessions have them, by a second or so.
     fn capabilities(&self) -> Capabilities {
         let (config, watcher) = (&self.0.config, &self.0.watcher);
-        let mut capabilities =
-            Capabilities::none().with_shared().with_strict_sequence().with_call_timeout(config.call_timeout);
+        let mut capabilities = Capabilities::none()
+            .with_shared()
+            .with_strict_sequence()
+            .with_scans()
+            .with_call_timeout(config.call_timeout);
         if self.0.ownership == Ownership::Own {
             capabilities = capabilities.with_notifies();
         }

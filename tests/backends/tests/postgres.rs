@@ -14,12 +14,12 @@ use idem_postgres::{Pool, PostgresConfig, PostgresStore};
 use idem_servers::postgres::{Node, ServerKind, shared_lone, shared_lone_of, shared_pair_of, shared_pooled};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-conformance!(postgres_15_lone, || PostgresHarness::lone(ServerKind::Postgres15), lacks: [Scan, ManualClock]);
-conformance!(postgres_18_lone, || PostgresHarness::lone(ServerKind::Postgres18), lacks: [Scan, ManualClock]);
-conformance!(postgres_15_pair, || PostgresHarness::pair(ServerKind::Postgres15), lacks: [Scan, ManualClock]);
-conformance!(postgres_pooled, PostgresHarness::pooled, lacks: [Scan, ManualClock, Notifies]);
-conformance!(postgres_on_deadpool, || PostgresHarness::on(deadpool), lacks: [Scan, ManualClock, Notifies]);
-conformance!(postgres_on_sqlx, || PostgresHarness::on(sqlx), lacks: [Scan, ManualClock, Notifies]);
+conformance!(postgres_15_lone, || PostgresHarness::lone(ServerKind::Postgres15), lacks: [ManualClock]);
+conformance!(postgres_18_lone, || PostgresHarness::lone(ServerKind::Postgres18), lacks: [ManualClock]);
+conformance!(postgres_15_pair, || PostgresHarness::pair(ServerKind::Postgres15), lacks: [ManualClock]);
+conformance!(postgres_pooled, PostgresHarness::pooled, lacks: [ManualClock, Notifies]);
+conformance!(postgres_on_deadpool, || PostgresHarness::on(deadpool), lacks: [ManualClock, Notifies]);
+conformance!(postgres_on_sqlx, || PostgresHarness::on(sqlx), lacks: [ManualClock, Notifies]);
 
 /// Connections of a pool.
 const CONNECTIONS: u8 = 8;
