@@ -224,6 +224,7 @@ pub use response::body::ResponseBody;
 pub use response::kept_headers::KeptHeaders;
 pub use response::outcome::NotKept;
 pub use response::problem;
+pub use response::stored::{NotStoredByTheLayer, StoredResponse};
 pub use response::verdict::{InDoubt, NOT_EXECUTED, NotExecuted, ResponseHead, Verdict};
 pub use running::Running;
 pub use service::Idempotency;

@@ -15,7 +15,7 @@ use crate::record::Record;
 /// Records that one call looks at.
 const STEP: usize = 256;
 /// Removals that are under way at once: stores carry out together what comes together.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 16;
 
 /// What one step of [`Store::erase`](crate::Store::erase) did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

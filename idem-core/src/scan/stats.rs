@@ -106,11 +106,12 @@ impl Stats {
     fn drop_small_scopes(&mut self) {
         let mut sizes: Vec<_> = self.scopes.values().map(|count| count.bytes).collect();
         let (_, median, _) = sizes.select_nth_unstable(MOST_SCOPES / 2);
-        let (median, mut kept) = (*median, 0);
+        let (median, mut room) = (*median, MOST_SCOPES / 2);
+        room -= self.scopes.values().filter(|count| count.bytes > median).count();
         self.scopes.retain(|_, count| {
-            let keeps = count.bytes >= median && kept < MOST_SCOPES / 2;
-            kept += usize::from(keeps);
-            keeps
+            let fits = count.bytes == median && room > 0;
+            room -= usize::from(fits);
+            fits || count.bytes > median
         });
         self.dropped_scopes = true;
     }

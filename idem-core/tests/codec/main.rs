@@ -6,5 +6,6 @@ mod damage;
 mod golden;
 mod layout;
 mod round_trip;
+mod summaries;
 mod support;
 mod wincode_bytes;

@@ -9,4 +9,5 @@ pub(crate) mod kept_headers;
 pub(crate) mod outcome;
 pub mod problem;
 pub(crate) mod replies;
+pub(crate) mod stored;
 pub(crate) mod verdict;
