@@ -254,7 +254,7 @@ macro_rules! __for_each_case {
                 live_leases_stay_without_force needs Scan,
                 force_takes_live_leases_too needs Scan,
                 many_records_go_in_steps needs Scan,
-                damaged_record_stays_without_force needs Scan needs Corrupt,
+                damaged_record_is_counted_and_goes_by_force needs Scan needs Corrupt,
             }
             corrupt {
                 completed_record_is_an_error_to_every_reader needs Corrupt,

@@ -31,10 +31,10 @@ BEGIN
 END
 $$;
 
--- Removes records behind the key `p_after`, up to `p_last`, of which it looks at `p_limit`; `last` is the key that was looked
--- at last, or null once there are no more. Expired ones go too, and are not counted. Without `p_force` records stay whose
--- lease is live, or whose row a transaction has locked, and are counted as held. With `p_force` it waits for those
--- transactions, and fails after 500 ms.
+-- Removes records behind the key `p_after`, up to `p_last`, of which it looks at `p_limit`, or fewer when they are large;
+-- `last` is the key that was looked at last, or null once there are no more. Expired ones go too, and are not counted. Without
+-- `p_force` records stay whose lease is live, or whose row a transaction has locked, and are counted as held. With `p_force`
+-- it waits for those transactions, one after the other, and fails when one of them takes 500 ms.
 CREATE FUNCTION idem.erase(p_after bytea, p_last bytea, p_force boolean, p_limit bigint)
 RETURNS TABLE (removed bigint, held bigint, last bytea) LANGUAGE plpgsql
 SET lock_timeout = '500ms' SET jit = off SET plan_cache_mode = force_generic_plan
@@ -45,12 +45,17 @@ DECLARE
     -- Also where there is nothing to remove, as in `remove`.
     v_now bigint := idem.advance_clock(idem.now_us());
     v_keys bytea[];
+    v_found bigint;
     v_gone bigint;
     v_waited bytea[];
 BEGIN
-    SELECT array_agg(part.key ORDER BY part.key) INTO v_keys FROM (
-        SELECT r.key FROM idem.records AS r WHERE r.key > p_after AND r.key <= p_last ORDER BY r.key LIMIT p_limit
-    ) AS part;
+    -- 16 MiB at most, or one record.
+    SELECT array_agg(sized.key ORDER BY sized.key) FILTER (WHERE sized.before < 16777216), count(*) INTO v_keys, v_found FROM (
+        SELECT part.key, sum(part.size) OVER (ORDER BY part.key) - part.size AS before FROM (
+            SELECT r.key, octet_length(r.body) AS size FROM idem.records AS r
+            WHERE r.key > p_after AND r.key <= p_last ORDER BY r.key LIMIT p_limit
+        ) AS part
+    ) AS sized;
     IF p_force THEN
         PERFORM FROM unnest(v_keys) AS part (key) JOIN idem.records AS r ON r.key = part.key ORDER BY part.key FOR UPDATE OF r;
     END IF;
@@ -63,7 +68,6 @@ BEGIN
     )
     SELECT count(*), count(*) FILTER (WHERE gone.counts), array_agg(gone.key) FILTER (WHERE gone.waited)
     INTO v_gone, removed, v_waited FROM gone;
-    -- Of those that were there when this statement began.
     SELECT count(*) INTO held FROM unnest(v_keys) AS part (key) JOIN idem.records AS r ON r.key = part.key
     WHERE r.expires_at > v_now;
     IF v_gone > 0 THEN
@@ -72,7 +76,9 @@ BEGIN
     IF v_waited IS NOT NULL THEN
         PERFORM idem.notify(v_waited);
     END IF;
-    last := CASE WHEN cardinality(v_keys) = p_limit THEN v_keys[p_limit] END;
+    IF v_found = p_limit OR v_found > cardinality(v_keys) THEN
+        last := v_keys[cardinality(v_keys)];
+    END IF;
     RETURN NEXT;
 END
 $$;

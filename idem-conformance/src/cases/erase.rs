@@ -63,7 +63,7 @@ pub(super) async fn many_records_go_in_steps(t: Trial) {
     }
     let (store, scope) = (t.store(), scope());
     let step = must("erase", store.erase(&scope, true, None).await);
-    assert!(step.removed <= 1_000);
+    assert!(step.next.is_some(), "no step is as large as {} records", keys.len());
     let mut removed = step.removed;
     let mut after = step.next;
     // A call that is dropped is sent again, with the same cursor.
@@ -81,7 +81,7 @@ pub(super) async fn many_records_go_in_steps(t: Trial) {
     assert!(list(&t, &everything()).await.is_empty());
 }
 
-pub(super) async fn damaged_record_stays_without_force(mut t: Trial) {
+pub(super) async fn damaged_record_is_counted_and_goes_by_force(mut t: Trial) {
     let altered = t.key("altered");
     let lease = t.lock_for(&altered, &other_fingerprint(), &t.claim()).await.expect_acquired();
     t.complete(&lease, value(b"an outcome of some length, to be altered")).await.expect_applied();
@@ -89,7 +89,8 @@ pub(super) async fn damaged_record_stays_without_force(mut t: Trial) {
     t.complete(&sound, value(b"done")).await.expect_applied();
     t.corrupt(&altered).await;
     let erased = erase(&t, "conformance", false).await;
-    assert!(erased.removed >= 1, "{erased:?}");
+    // Not every store reads what it removes.
+    assert_eq!((erased.removed + erased.damaged, erased.held), (2, 0), "{erased:?}");
     assert_eq!(t.get(sound.key()).await, None);
     erase(&t, "conformance", true).await;
     assert_eq!(t.acquire(&altered).await.attempt(), 1);

@@ -148,7 +148,7 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
     (Flaw::ErasesNeverByForce, &["erase::force_takes_live_leases_too"]),
     (Flaw::ErasesFirstStepOnly, &["erase::many_records_go_in_steps"]),
     (Flaw::ErasesCompletedOnly, &["erase::lapsed_and_released_records_go"]),
-    (Flaw::StopsAtDamage, &["erase::damaged_record_stays_without_force"]),
+    (Flaw::StopsAtDamage, &["erase::damaged_record_is_counted_and_goes_by_force"]),
     (
         Flaw::ClosesOnce,
         &["close::closing_again_is_closing_once", "close::closing_by_two_at_once_is_closing_once"],

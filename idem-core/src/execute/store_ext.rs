@@ -202,7 +202,7 @@ pub trait StoreExt: Store {
 
     /// Counts what the store holds, by scanning all of it. Records that expire `within` this time are counted as such.
     ///
-    /// It takes as long as the store is large, in small steps between which other calls come. A program that shows
+    /// A record that the scan lists twice counts twice. It takes as long as the store is large, in small steps between which other calls come. A program that shows
     /// progress adds the [pages](crate::scan::Page) to [`Stats`] itself.
     ///
     /// # Errors

@@ -22,9 +22,9 @@ const AT_ONCE: usize = 16;
 pub struct Erased {
     /// How many records were removed.
     pub removed: u64,
-    /// How many were left, since their lease is live.
+    /// How many were left, since their lease is live; in PostgreSQL also those that a transaction has locked.
     pub held: u64,
-    /// How many were left, since their bytes are not what was written.
+    /// How many were found to be damaged, or of a later version, and left.
     pub damaged: u64,
     /// Where the next step goes on; `None`: this was the last one.
     pub next: Option<Cursor>,
@@ -67,7 +67,9 @@ where
                 Some(_) => Removal::Held,
                 None => Removal::Gone,
             }),
-            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Removal::Damaged),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Incompatible) => {
+                Ok(Removal::Damaged)
+            }
             Err(error) => Err(error),
         }
     };

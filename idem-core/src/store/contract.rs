@@ -241,7 +241,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Contract
     /// The key is as if it had never been used: the next retry runs the work again. That is so for a completed record too,
-    /// which needs no `force`. With `force` a running holder loses its lease (`Gone`), and its work may run again.
+    /// which needs no `force`. With `force` a running holder loses its lease (`Gone`), and its work may run again; a damaged
+    /// record, which is [`Corrupt`](crate::ErrorKind::Corrupt) without it, goes too.
     ///
     /// # Cancel safety
     /// Safe: the record is as before, or gone.
@@ -277,8 +278,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// `None`.
     ///
     /// The pages together are no snapshot, and have no order to rely on. Every record that is kept from the first call to
-    /// the last is listed at least once. One that comes, changes or goes meanwhile may be listed or not, or twice. What
-    /// is listed was on record at its [`as_of`](crate::scan::Entry::as_of).
+    /// the last is listed at least once. One that comes, changes or goes meanwhile may be listed or not, or twice; while a
+    /// cluster moves parts of its records between servers, also one that stays. What is listed was on record at its [`as_of`](crate::scan::Entry::as_of).
     ///
     /// Only what stands beside outcome and checkpoint is looked at, so damage to those may go unnoticed: [`get`](Store::get)
     /// notices it. A damaged record does not end the scan, but is listed as such.
@@ -301,8 +302,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Contract
     /// Each record that is there from the first call to the last is removed, as by [`remove`](Store::remove): a retry of
-    /// its key runs the work again. Without `force` those stay whose lease is live, and those that are damaged; they are
-    /// counted, call by call. With `force` running holders lose their leases, and their work may run again. What callers
+    /// its key runs the work again. Without `force` those stay whose lease is live, and those that the store finds to
+    /// be damaged; they are counted, call by call. With `force` running holders lose their leases, and their work may run again. What callers
     /// lock meanwhile may be removed or not, so stop them first where the scope is to end.
     ///
     /// Expired records are left to [`expire`](Store::expire), which removes them anyway.

@@ -1,6 +1,5 @@
 //! `scan`: listing the records, a few at a time.
 
-use idem_core::clock::Timestamp;
 use idem_core::scan::{Cursor, Entry, Page, RecordState, Scan};
 use idem_core::{Key, Result};
 use tokio::task::yield_now;
@@ -120,7 +119,7 @@ impl StoreRecords {
         room: usize,
         page: &mut Page,
     ) -> Option<Position> {
-        let now: Timestamp = self.clock.now();
+        let now = self.clock.now();
         let (found, last) = evictable.behind(place, after, room);
         page.looked_at += found.len();
         let entries = found.into_iter().map(|kept| {
@@ -138,9 +137,8 @@ impl StoreRecords {
 
 /// The records of a shard behind `after`, in no order.
 fn behind(records: &ShardRecords, after: Option<HashedKey>, completed: bool) -> Vec<&table::Entry> {
-    let completed = completed.then(|| records.completed.iter()).into_iter().flatten();
-    let all = records.locked.iter().chain(completed);
-    all.filter(|entry| after.is_none_or(|after| *entry.key() > after)).collect()
+    let completed = completed.then(|| records.completed.behind(after)).into_iter().flatten();
+    records.locked.behind(after).chain(completed).collect()
 }
 
 fn cursor(position: &Position) -> Option<Cursor> {

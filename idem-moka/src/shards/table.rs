@@ -104,9 +104,14 @@ impl Table {
         })
     }
 
-    /// All records, in no order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.records.iter().map(|(_, entry)| &**entry)
+    /// The records behind `after` in the order of hash and key; all of them, but in no order. Of those that are not behind it,
+    /// only the hash is read.
+    pub(crate) fn behind(&self, after: Option<HashedKey>) -> impl Iterator<Item = &Entry> {
+        let is_behind = move |(hash, entry): &&Place| {
+            let Some(after) = after else { return true };
+            hash.cmp(&after.hash_value()).then_with(|| entry.key.cmp(&after)).is_gt()
+        };
+        self.records.iter().filter(is_behind).map(|(_, entry)| &**entry)
     }
 
     /// When the next record expires, or later.

@@ -1,6 +1,7 @@
 //! `when_full = "evict"`: completed records are evicted to make room, and locked ones never are.
 
 use bytes::Bytes;
+use idem_core::scan::{RecordState, Scan};
 use idem_core::{Effect, ErrorKind, Lease, LockAnswer, Outcome, Store};
 
 use super::support::{LEASE, RETENTION, acquire, complete, key, lock, outcome, replays, store};
@@ -182,4 +183,37 @@ async fn counts_are_exact_after_threads_have_completed_removed_and_evicted_the_s
     while store.expire(100).await.unwrap().more {}
     let stats = store.stats();
     assert_eq!((stats.locks, stats.completed, stats.bytes), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn all_records_are_listed_wherever_they_are_kept() {
+    let (store, clock) = store(MokaConfig { max_bytes: 64 << 20, max_entries: 10_000, ..EVICT });
+    let mut expected = Vec::new();
+    for number in 0..700 {
+        complete(&store, number, 16).await;
+        expected.push(key(number));
+        if number % 100 == 0 {
+            // Outcomes of one moment and of others.
+            clock.advance(LEASE / 20);
+        }
+    }
+    for number in 700..720 {
+        expected.push(*acquire(&store, number).await.key());
+    }
+    expected.sort_unstable();
+    for limit in [1, 7, 128, 129, 1_000, 10_000] {
+        let (scan, mut listed, mut after) = (Scan::all().with_limit(limit), Vec::new(), None);
+        loop {
+            let page = store.scan(&scan, after.as_ref()).await.unwrap();
+            assert!(page.looked_at <= limit);
+            listed.extend(page.entries.into_iter().map(|entry| entry.key));
+            assert!(listed.len() <= expected.len(), "pages of {limit}");
+            let Some(next) = page.next else { break };
+            after = Some(next.to_string().parse().unwrap());
+        }
+        listed.sort_unstable();
+        assert_eq!(listed, expected, "pages of {limit}");
+    }
+    let held = store.scan(&Scan::all().with_state(RecordState::Held).with_limit(10_000), None).await.unwrap();
+    assert_eq!((held.entries.len(), held.looked_at, held.next), (20, 20, None));
 }

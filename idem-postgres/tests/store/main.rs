@@ -3,6 +3,7 @@
 
 mod acks;
 mod addresses;
+mod erasing;
 mod failover;
 mod fence;
 mod lost_connections;

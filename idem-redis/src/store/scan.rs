@@ -5,14 +5,15 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use idem_core::clock::Timestamp;
 use idem_core::error::Operation;
 use idem_core::scan::{Cursor, Entry, Page, Scan};
-use idem_core::{Key, Result};
+use idem_core::{Error, Key, Result};
 use tokio::time::Instant;
 
 use crate::protocol::listing::{self, Found};
 use crate::protocol::records;
-use crate::retry::CallContext;
+use crate::retry::{CallContext, CallError};
 use crate::store::inner::Inner;
 use crate::topology::cluster::slots::SLOTS;
+use crate::topology::servers::Topology;
 
 /// Records that are read at once.
 const AT_ONCE: usize = 64;
@@ -24,6 +25,9 @@ const TAG: [u8; 2] = *b"Rs";
 
 /// Where a scan goes on.
 struct Position {
+    /// Which slots were together on one server. When slots have moved since, the scan begins anew: they may have moved to a
+    /// server that it has passed.
+    partition: u64,
     /// The lowest slot of the server. Another server that takes its place has the same slots.
     slot: u16,
     /// The server's own cursor, and the id of the process that gave it; none at the beginning.
@@ -32,21 +36,25 @@ struct Position {
 }
 
 impl Position {
-    fn beginning_of(slot: u16) -> Self {
-        Self { slot, cursor: 0, process: Bytes::new() }
+    /// At the first server behind that with the lowest slot `after`.
+    fn at_next_server(topology: &Topology, after: Option<u16>) -> Option<Self> {
+        let partition = topology.partition();
+        topology.next_master(after).map(|slot| Self { partition, slot, cursor: 0, process: Bytes::new() })
     }
 
     fn read(cursor: &Cursor) -> Option<Self> {
         let (TAG, position) = cursor.parts()? else { return None };
+        let (partition, position) = position.split_first_chunk()?;
         let (slot, position) = position.split_first_chunk()?;
         let (cursor, process) = position.split_first_chunk()?;
         let process = Bytes::copy_from_slice(process);
-        Some(Self { slot: u16::from_be_bytes(*slot), cursor: u64::from_be_bytes(*cursor), process })
+        let (partition, slot) = (u64::from_be_bytes(*partition), u16::from_be_bytes(*slot));
+        (slot < SLOTS).then(|| Self { partition, slot, cursor: u64::from_be_bytes(*cursor), process })
     }
 
     fn cursor(&self) -> Option<Cursor> {
-        let position = [&self.slot.to_be_bytes()[..], &self.cursor.to_be_bytes(), &self.process].concat();
-        Cursor::new(TAG, &position)
+        let (partition, slot) = (self.partition.to_be_bytes(), self.slot.to_be_bytes());
+        Cursor::new(TAG, &[&partition[..], &slot, &self.cursor.to_be_bytes(), &self.process].concat())
     }
 }
 
@@ -55,12 +63,18 @@ impl Inner {
         scan.check()?;
         let mut next = match after {
             Some(cursor) => Some(Position::read(cursor).ok_or_else(Cursor::refused)?),
-            None => self.topology.next_master(None).map(Position::beginning_of),
+            None => None,
         };
+        if next.as_ref().is_none_or(|position| position.partition != self.topology.partition()) {
+            next = Position::at_next_server(&self.topology, None);
+        }
         let pattern = listing::pattern(&self.config.prefix, scan.scope.as_ref());
-        let deadline = Instant::now() + self.config.call_timeout;
+        let (begun, limit) = (Instant::now(), self.config.call_timeout);
+        let deadline = begun + limit;
         let (mut page, mut asked) = (Page::default(), 0);
+        // A page that takes long ends early, and is not lost.
         while asked < scan.limit
+            && (asked == 0 || begun.elapsed() < limit / 4)
             && let Some(position) = next.take()
         {
             let count = (scan.limit - asked).clamp(FEWEST, MOST);
@@ -84,21 +98,20 @@ impl Inner {
         count: usize,
         deadline: Instant,
     ) -> Result<(Vec<(Key, Bytes)>, Option<Position>)> {
-        if position.slot >= SLOTS {
-            return Err(Cursor::refused());
-        }
         let context =
             CallContext { topology: &self.topology, time: &self.time, slot: position.slot, deadline };
         let request = listing::page(position.cursor, position.process.clone(), pattern.clone(), count);
         let answered = context.run(&request, |_| false).await;
-        let reply = answered.map_err(|error| error.into_error(Operation::Scan))?.reply;
+        let reply = answered.map_err(failed)?.reply;
         let (process, cursor, found) = listing::read_page(&reply)?;
         // Others may have keys under the same prefix.
         let record = |redis_key: Bytes| Some((records::key_of(&self.config.prefix, &redis_key)?, redis_key));
         let keys = found.into_iter().filter_map(record).collect();
         let next = match cursor {
-            0 => self.topology.next_master(Some(position.slot)).map(Position::beginning_of),
-            cursor => Some(Position { slot: position.slot, cursor, process }),
+            // Of the same partition still, or else of another one, which the next call notices.
+            0 => Position::at_next_server(&self.topology, Some(position.slot))
+                .map(|next| Position { partition: position.partition, ..next }),
+            cursor => Some(Position { cursor, process, ..*position }),
         };
         Ok((keys, next))
     }
@@ -115,11 +128,16 @@ impl Inner {
                 let as_of = Timestamp::from_micros(self.time.now());
                 return Ok(Some(Entry { key, bytes: 0, as_of, summary: None }));
             }
-            Err(error) => return Err(error.into_error(Operation::Scan)),
+            Err(error) => return Err(failed(error)),
         };
         Ok(listing::read_summary(&reply)?.map(|Found { bytes, as_of, summary }| {
             let bytes = redis_key.len() as u64 + bytes;
             Entry { key, bytes, as_of, summary }
         }))
     }
+}
+
+/// What is only read has no effect that could be unknown.
+fn failed(error: CallError) -> Error {
+    error.error.of_query().into_error(Operation::Scan, false)
 }

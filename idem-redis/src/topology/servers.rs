@@ -1,6 +1,7 @@
 //! The servers of a store: which of them has which slot, as far as is known.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -64,6 +65,15 @@ impl Topology {
         let table = self.table();
         let lowest = table.nodes.iter().filter_map(|node| table.slot_of(node));
         lowest.filter(|lowest| slot.is_none_or(|slot| *lowest > slot)).min()
+    }
+
+    /// A digest of which slots are together on one master, whichever that is: a failover leaves it as it is.
+    pub(crate) fn partition(&self) -> u64 {
+        let table = self.table();
+        let lowest: Vec<_> = table.nodes.iter().map(|node| table.slot_of(node)).collect();
+        let mut hasher = DefaultHasher::new();
+        table.owners().for_each(|owner| owner.and_then(|owner| *lowest.get(owner)?).hash(&mut hasher));
+        hasher.finish()
     }
 
     /// The server at `address`.

@@ -40,6 +40,11 @@ impl<N> SlotTable<N> {
         self.nodes.get(usize::from((*self.indices.get(usize::from(slot))?)?))
     }
 
+    /// The master of each slot, by its index in `nodes`.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = Option<usize>> {
+        self.indices.iter().map(|index| index.map(usize::from))
+    }
+
     /// The lowest slot that `node` has.
     pub(crate) fn slot_of(&self, node: &Arc<N>) -> Option<u16> {
         let index = self.nodes.iter().position(|known| Arc::ptr_eq(known, node))?;
