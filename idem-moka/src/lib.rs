@@ -45,6 +45,8 @@
 //!   some hundred records more than the bound. The order of use covers all scopes: a scope that floods the store
 //!   **evicts the outcomes of others**. Where tenants must not affect one another, use `Refuse`.
 //!
+//! Under `Evict`, listing completed records ([`scan`](idem_core::Store::scan)) counts as using them.
+//!
 //! An empty store takes some 50 KiB (under `Evict` a 64th of `max_bytes` more, at most 4 MiB). Choose `max_locks`
 //! with crashed attempts in mind: each counts until its lease and its retention are over. Under `Evict` some hundred
 //! removed records may stay in memory until the store is used again, since moka drops them in batches.

@@ -308,7 +308,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// Expired records are left to [`expire`](Store::expire), which removes them anyway.
     ///
-    /// One call removes a few hundred records at most. Other callers' calls come in between.
+    /// One call removes a few hundred records at most, and other callers' calls come in between. Pause after each for as long
+    /// as it took, and those hardly notice.
     ///
     /// # Errors
     /// Those of [`scan`](Store::scan) and [`remove`](Store::remove). Records that were removed before stay removed: send the

@@ -14,7 +14,7 @@ use crate::error::Failure;
 use crate::sql::Row;
 
 /// Records that one call of `erase` looks at: it holds locks on all of them until its commit.
-const STEP: usize = 50;
+const STEP: usize = 16;
 /// What an unfinished record may be found to be.
 const UNFINISHED: [RecordState; 4] =
     [RecordState::Held, RecordState::Lapsed, RecordState::Released, RecordState::Damaged];

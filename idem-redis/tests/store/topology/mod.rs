@@ -8,6 +8,7 @@ mod migrating_slot;
 mod new_shard;
 mod opened_after_failover;
 mod redirected_outside_cluster;
+mod scanned;
 mod sentinel;
 mod stale_sentinel;
 mod unknown_host_names;
