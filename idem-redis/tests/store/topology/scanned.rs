@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use idem_core::scan::{Cursor, Page, RecordState, Scan};
+use idem_core::scan::{Cursor, Entry, Page, RecordState, Scan};
 use idem_core::{Key, Store};
 use idem_redis::{Acks, RedisStore};
 use idem_servers::redis::{Cluster, Server, slot};
@@ -55,7 +55,8 @@ async fn slots_that_move_hide_no_master_from_a_scan() {
 
     cluster.migrate_slot(0, &last).await;
     // A call for a key of that slot is redirected, which the store remembers.
-    let moved = (0..).map(|number| key(&format!("probe-{number}"))).find(|key| slot_of(key) == 0).unwrap();
+    let mut probes = (0..1_000_000).map(|number| key(&format!("probe-{number}")));
+    let moved = probes.find(|key| slot_of(key) == 0).unwrap();
     assert_eq!(store.get(&moved).await.unwrap(), None);
 
     list(&store, after, |page| {
@@ -70,7 +71,7 @@ async fn slots_that_move_hide_no_master_from_a_scan() {
 /// The cursors of a process mean nothing to the next one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_was_started_again_is_scanned_from_its_beginning() {
-    let mut server = Server::options().appendonly().start().await;
+    let server = Server::options().appendonly().start().await;
     let store = RedisStore::open(config(&server)).await.unwrap();
     let keys: Vec<_> = (0..200).map(|number| format!("order-{number}")).collect();
     for name in &keys {
@@ -112,7 +113,7 @@ async fn what_is_no_record_is_told_apart() {
     let _effect = store.release(&released).await.unwrap();
     completed(&store, "completed").await;
     let page = store.scan(&Scan::all(), None).await.unwrap();
-    let of = |key: &Key| page.entries.iter().find(|entry| entry.key == *key).map(|entry| entry.state());
+    let of = |key: &Key| page.entries.iter().find(|entry| entry.key == *key).map(Entry::state);
     for damaged in [&list_key, &short, &endless] {
         assert_eq!(of(damaged), Some(RecordState::Damaged), "{page:?}");
     }
