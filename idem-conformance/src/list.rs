@@ -241,12 +241,14 @@ macro_rules! __for_each_case {
                 states_are_listed_by_themselves needs Scan,
                 expired_records_are_listed_only_where_wanted needs Scan needs Sweep,
                 records_that_change_between_pages_are_not_missed needs Scan,
-                same_cursor_goes_on_from_the_same_place needs Scan,
                 limit_outside_its_bounds_is_refused needs Scan,
-                foreign_and_altered_cursors_are_refused_or_go_on needs Scan,
-                cursor_goes_on_in_another_store needs Scan needs Shared,
                 damaged_record_does_not_end_it needs Scan needs Corrupt,
                 statistics_count_what_is_there needs Scan,
+            }
+            cursor {
+                same_one_goes_on_from_the_same_place needs Scan,
+                foreign_and_altered_ones_are_refused_or_go_on needs Scan,
+                goes_on_in_another_store needs Scan needs Shared,
             }
             erase {
                 records_of_the_scope_go_and_others_stay needs Scan,

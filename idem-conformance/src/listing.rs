@@ -6,7 +6,7 @@ use std::time::Duration;
 use idem_core::scan::{Entry, Expiry, Scan};
 use idem_core::{Claim, Key, Scope};
 
-use crate::trial::{Trial, must};
+use crate::trial::{ExpectEffect, Trial, must, value};
 
 /// More calls than a scan of a few records may take.
 pub(crate) const MOST_CALLS: usize = 1_000;
@@ -39,4 +39,16 @@ pub(crate) async fn list(t: &Trial, scan: &Scan) -> BTreeMap<Key, Entry> {
         after = Some(next);
     }
     panic!("the scan does not end");
+}
+
+/// Completes `count` keys.
+pub(crate) async fn complete_some(t: &Trial, count: usize) -> Vec<Key> {
+    let mut keys = Vec::new();
+    for number in 0..count {
+        let key = t.key(&format!("order-{number}"));
+        let lease = t.acquire(&key).await;
+        t.complete(&lease, value(b"done")).await.expect_applied();
+        keys.push(key);
+    }
+    keys
 }

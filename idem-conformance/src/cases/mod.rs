@@ -5,6 +5,7 @@ mod checkpoint;
 mod close;
 mod complete;
 mod corrupt;
+mod cursor;
 mod durable;
 mod erase;
 mod execute;

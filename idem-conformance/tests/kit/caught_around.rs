@@ -140,9 +140,9 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
         &["scan::every_record_is_told_as_get_has_it", "scan::statistics_count_what_is_there"],
     ),
     (Flaw::MisstatesSizes, &["scan::size_counts_the_outcome"]),
-    (Flaw::SpendsItsCursors, &["scan::same_cursor_goes_on_from_the_same_place"]),
+    (Flaw::SpendsItsCursors, &["cursor::same_one_goes_on_from_the_same_place"]),
     (Flaw::TakesAnyLimit, &["scan::limit_outside_its_bounds_is_refused"]),
-    (Flaw::TakesAnyCursor, &["scan::foreign_and_altered_cursors_are_refused_or_go_on"]),
+    (Flaw::TakesAnyCursor, &["cursor::foreign_and_altered_ones_are_refused_or_go_on"]),
     (Flaw::ErasesAllScopes, &["erase::records_of_the_scope_go_and_others_stay"]),
     (Flaw::ErasesByForceAlways, &["erase::live_leases_stay_without_force"]),
     (Flaw::ErasesNeverByForce, &["erase::force_takes_live_leases_too"]),
@@ -194,7 +194,7 @@ pub(crate) const AROUND: &[(Flaw, &[&str])] = &[
     (
         Flaw::OpensAnotherEmpty,
         &[
-            "scan::cursor_goes_on_in_another_store",
+            "cursor::goes_on_in_another_store",
             "shared::lease_is_seen_by_both",
             "shared::completion_is_replayed_by_both",
             "shared::takeover_in_one_fences_the_other",
