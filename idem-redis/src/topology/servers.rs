@@ -72,7 +72,9 @@ impl Topology {
         let table = self.table();
         let lowest: Vec<_> = table.nodes.iter().map(|node| table.slot_of(node)).collect();
         let mut hasher = DefaultHasher::new();
-        table.owners().for_each(|owner| owner.and_then(|owner| *lowest.get(owner)?).hash(&mut hasher));
+        for (first, owner) in table.ranges() {
+            (first, owner.and_then(|owner| lowest.get(owner))).hash(&mut hasher);
+        }
         hasher.finish()
     }
 

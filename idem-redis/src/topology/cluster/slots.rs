@@ -40,9 +40,14 @@ impl<N> SlotTable<N> {
         self.nodes.get(usize::from((*self.indices.get(usize::from(slot))?)?))
     }
 
-    /// The master of each slot, by its index in `nodes`.
-    pub(crate) fn owners(&self) -> impl Iterator<Item = Option<usize>> {
-        self.indices.iter().map(|index| index.map(usize::from))
+    /// The first slot of each range that one master has, and that master by its index in `nodes`.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = (usize, Option<usize>)> {
+        let ranges = self.indices.chunk_by(PartialEq::eq);
+        ranges.scan(0, |next, range| {
+            let first = *next;
+            *next += range.len();
+            Some((first, range.first().copied().flatten().map(usize::from)))
+        })
     }
 
     /// The lowest slot that `node` has.
