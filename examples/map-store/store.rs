@@ -5,6 +5,7 @@
 //! the map.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use idem_core::backend::{
 };
 use idem_core::clock::SharedClock;
 use idem_core::record::Record;
-use idem_core::{Capabilities, Expired, Key, Result};
+use idem_core::scan::{Cursor, Entry, Page, Scan};
+use idem_core::{Capabilities, Expired, Key, Outcome, Result};
 
 /// Keeps idempotency keys in the memory of this process, without a bound.
 #[derive(Debug)]
@@ -86,8 +88,29 @@ impl Transition for MapStore {
         Ok(Expired { removed: expired.len(), more })
     }
 
+    /// Optional: with it, the store's records can be listed, counted, and erased by scope.
+    async fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
+        let from = match after {
+            None => Bound::Unbounded,
+            Some(cursor) => Bound::Excluded(last_of(cursor).ok_or_else(Cursor::invalid)?),
+        };
+        let (kept, now) = (self.kept(), self.clock.now());
+        let mut behind = kept.records.range((from, Bound::Unbounded));
+        let (mut page, mut last) = (Page::default(), None);
+        for (key, record) in behind.by_ref().take(scan.limit) {
+            let record = Record { as_of: now, ..record.clone() };
+            let bytes = size_of::<Record>() + record.outcome().map_or(0, Outcome::size);
+            let entry = Entry::of(*key, &record, bytes as u64);
+            page.examined += 1;
+            page.entries.extend(scan.matches(&entry).then_some(entry));
+            last = Some(Cursor::new(TAG, key.storage_key())?);
+        }
+        page.next = last.filter(|_| behind.next().is_some());
+        Ok(page)
+    }
+
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none().with_strict_sequence().with_notifies()
+        Capabilities::none().with_strict_sequence().with_notifies().with_scans()
     }
 
     fn sent(&self, _key: &Key) -> Sent {
@@ -110,3 +133,13 @@ impl Transition for MapStore {
 }
 
 store_from_transition!(MapStore);
+
+/// What the cursors of this kind of store begin with, and no others. The key that was listed last follows.
+const TAG: [u8; 2] = *b"Mx";
+
+fn last_of(cursor: &Cursor) -> Option<Key> {
+    match cursor.parts()? {
+        (TAG, key) => key.try_into().ok().map(Key::from_storage_key),
+        _ => None,
+    }
+}

@@ -10,7 +10,7 @@ use store::MapStore;
 #[path = "../map-store/store.rs"]
 mod store;
 
-conformance!(map_store, async || MapHarness::new(), lacks: [Durable, Shared, Scan, Corrupt]);
+conformance!(map_store, async || MapHarness::new(), lacks: [Durable, Shared, Corrupt]);
 
 struct MapHarness(Arc<MapStore>, ManualClock);
 

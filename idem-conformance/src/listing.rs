@@ -31,9 +31,9 @@ pub(crate) async fn list(t: &Trial, scan: &Scan) -> BTreeMap<Key, Entry> {
     let (mut listed, mut after) = (BTreeMap::new(), None);
     for _ in 0..MOST_CALLS {
         let page = must("scan", store.scan(scan, after.as_ref()).await);
-        assert!(page.entries.len() <= page.looked_at, "more is listed than was looked at");
+        assert!(page.entries.len() <= page.examined, "more is listed than was looked at");
         // Some storages hand out a few more than they are asked for.
-        assert!(page.looked_at <= scan.limit + 64, "{} is far above {}", page.looked_at, scan.limit);
+        assert!(page.examined <= scan.limit + 64, "{} is far above {}", page.examined, scan.limit);
         listed.extend(page.entries.into_iter().map(|entry| (entry.key, entry)));
         let Some(next) = page.next else { return listed };
         after = Some(next);

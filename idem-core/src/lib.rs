@@ -23,7 +23,7 @@
 //! | name a request | [`Key`], of a [`Scope`] and the client's text; [`Fingerprint`], of what it asks for |
 //! | open a store by configuration | [`Registry`], with a URI or a [`StoreConfig`] |
 //! | take single steps | [`Store`]: [`lock`](Store::lock) answers a [`LockAnswer`], a holder's call an [`Effect`] |
-//! | list, count and erase records | [`scan`]: [`Store::scan`], [`StoreExt::stats`], [`Store::erase`] |
+//! | list, count and erase records | [`scan`]: [`Store::scan`], [`StoreExt::record_stats`], [`Store::erase`] |
 //! | test with a clock that the test moves | [`clock::ManualClock`] |
 //! | count and trace | [`metrics`]; spans of `tracing` are always there |
 //! | write a store | [`backend`] |

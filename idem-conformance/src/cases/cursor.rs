@@ -36,7 +36,7 @@ pub(super) async fn foreign_and_altered_ones_are_refused_or_go_on(t: Trial) {
         }
         Ok::<Page, _>(_) => false,
     };
-    let Some(foreign) = Cursor::new(*b"\0\0", b"of no store") else { panic!("it is short enough") };
+    let foreign = must("cursor", Cursor::new(*b"\0\0", b"of no store"));
     assert!(refused(store.scan(&scan, Some(&foreign)).await));
     let own = must("scan", store.scan(&scan, None).await).next;
     let Some(text) = own.map(|cursor| cursor.to_string()) else {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use idem_core::record::UnavailableReason;
-use idem_core::scan::{Entry, Expiry, Progress, RecordState, Scan, Summary};
+use idem_core::scan::{Entry, Expiry, RecordState, Scan, Stage, Summary};
 use idem_core::{Effect, ErrorKind, Key, Outcome, Scope, Store, StoreExt as _};
 
 use crate::listing::{MOST_CALLS, complete_some, everything, list, long, scope};
@@ -40,17 +40,17 @@ pub(super) async fn every_record_is_told_as_get_has_it(t: Trial) {
             (expected.fingerprint, expected.token, expected.attempt)
         );
         t.assert_near(told.expires_at, expected.expires_at);
-        match (told.progress, expected.progress) {
+        match (told.stage, expected.stage) {
             (
-                Progress::Unfinished { held, lease_until, checkpoint_step },
-                Progress::Unfinished { held: also_held, lease_until: also_until, checkpoint_step: same_step },
+                Stage::Unfinished { held, lease_until, checkpoint_step },
+                Stage::Unfinished { held: also_held, lease_until: also_until, checkpoint_step: same_step },
             ) => {
                 assert_eq!((held, checkpoint_step), (also_held, same_step));
                 t.assert_near(lease_until, also_until);
             }
             (
-                Progress::Completed { completed_at, unavailable },
-                Progress::Completed { completed_at: also_at, unavailable: same_reason },
+                Stage::Completed { completed_at, unavailable },
+                Stage::Completed { completed_at: also_at, unavailable: same_reason },
             ) => {
                 assert_eq!(unavailable, same_reason);
                 t.assert_near(completed_at, also_at);
@@ -100,11 +100,11 @@ pub(super) async fn scope_is_listed_without_others(t: Trial) {
     let mut expected: Vec<_> = keys.into_iter().filter(|key| key.scope_prefix() == bob.prefix()).collect();
     expected.sort_unstable();
     for limit in [1, 3, 100] {
-        let listed = list(&t, &Scan::of(&bob).with_limit(limit)).await;
+        let listed = list(&t, &Scan::of_scope(&bob).with_limit(limit)).await;
         assert_eq!(listed.keys().copied().collect::<Vec<_>>(), expected, "pages of {limit}");
     }
     let nobody = must("scope", Scope::new("nobody"));
-    assert!(list(&t, &Scan::of(&nobody)).await.is_empty());
+    assert!(list(&t, &Scan::of_scope(&nobody)).await.is_empty());
 }
 
 pub(super) async fn states_are_listed_by_themselves(t: Trial) {
@@ -211,14 +211,14 @@ pub(super) async fn damaged_record_does_not_end_it(mut t: Trial) {
 pub(super) async fn statistics_count_what_is_there(t: Trial) {
     let keys = leave_one_of_each(&t).await;
     let within = t.ticks(RETENTION * 2);
-    let stats = must("stats", t.store().stats(within).await);
+    let stats = must("stats", t.store().record_stats(within).await);
     for state in RecordState::ALL {
         let expected = keys.iter().filter(|(of, _)| *of == state).count();
         assert_eq!(stats.records(state), expected as u64, "{state}");
     }
     assert_eq!(stats.total(), keys.len() as u64);
     assert_eq!(stats.expiring(), stats.records(RecordState::Completed));
-    assert_eq!(must("stats", t.store().stats(Duration::ZERO).await).expiring(), 0);
+    assert_eq!(must("stats", t.store().record_stats(Duration::ZERO).await).expiring(), 0);
     assert!(stats.oldest_completion().is_some() && stats.oldest_lapse().is_some());
     let scopes = stats.scopes();
     assert_eq!(scopes.len(), 1);

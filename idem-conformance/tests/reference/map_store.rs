@@ -148,8 +148,7 @@ impl Transition for MapStore {
     }
 
     async fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
-        scan.check()?;
-        let from = after.map(|cursor| position(cursor).ok_or_else(Cursor::refused)).transpose()?;
+        let from = after.map(|cursor| position(cursor).ok_or_else(Cursor::invalid)).transpose()?;
         let (disk, as_of) = (lock(&self.disk), self.time.now());
         let from = from.map_or(Bound::Unbounded, Bound::Excluded);
         let mut behind = disk.records.range((from, Bound::Unbounded));
@@ -157,12 +156,12 @@ impl Transition for MapStore {
         for (key, bytes) in behind.by_ref().take(scan.limit) {
             let summary = codec::summarize(key, bytes, ChecksumScope::Whole).ok();
             let entry = Entry { key: *key, bytes: (Key::STORAGE_LEN + bytes.len()) as u64, as_of, summary };
-            page.looked_at += 1;
-            page.entries.extend(scan.lists(&entry).then_some(entry));
+            page.examined += 1;
+            page.entries.extend(scan.matches(&entry).then_some(entry));
             last = Some(key);
         }
         let more = behind.next().is_some();
-        page.next = last.filter(|_| more).and_then(|last| Cursor::new(CURSOR, last.storage_key()));
+        page.next = last.filter(|_| more).map(|last| Cursor::new(CURSOR, last.storage_key())).transpose()?;
         Ok(page)
     }
 

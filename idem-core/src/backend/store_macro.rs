@@ -159,7 +159,7 @@ macro_rules! __store_from_transition {
                 'c: 'a,
                 Self: 'a,
             {
-                ::std::boxed::Box::pin(async move { $crate::backend::Transition::scan(self, scan, after).await })
+                ::std::boxed::Box::pin($crate::backend::transition::scan(self, scan, after))
             }
 
             fn close<'s, 'a>(&'s self) -> $crate::backend::transition::Answering<'a, ()>

@@ -9,11 +9,11 @@ use super::decide::{Answer, Call};
 use super::lease_control::Asked;
 use crate::claim::Claim;
 use crate::effect::Effect;
-use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::error::{Operation, Result};
 use crate::identity::{Fingerprint, Key};
 use crate::lease::{Lease, LockAnswer, Sent};
 use crate::record::{Record, Replay};
-use crate::scan::{Cursor, Page, Scan};
+use crate::scan::{self, Cursor, Page, Scan};
 use crate::store::polling::settled_by_polling;
 use crate::store::{Capabilities, Expired};
 
@@ -129,14 +129,10 @@ pub trait Transition: Debug + Send + Sync + 'static {
     }
 
     /// [`Store::scan`](crate::Store::scan), for a store that cannot list its records. One that can claims
-    /// [`scans`](Capabilities::scans), and then [`Store::erase`](crate::Store::erase) follows from it.
-    fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> impl Future<Output = Result<Page>> + Send {
-        let (_, _) = (scan, after);
-        ready(Err(Error::new(
-            ErrorKind::Unsupported,
-            Operation::Scan,
-            "this store does not list its records",
-        )))
+    /// [`scans`](Capabilities::scans), and then [`Store::erase`](crate::Store::erase) follows from it. The limit was checked.
+    /// `examples/map-store` of the repository has an example.
+    fn scan(&self, _scan: &Scan, _after: Option<&Cursor>) -> impl Future<Output = Result<Page>> + Send {
+        ready(Err(scan::unsupported()))
     }
 
     /// [`Store::close`](crate::Store::close), for a store that holds nothing.
@@ -193,6 +189,15 @@ pub async fn hold<T: Transition>(store: &T, lease: &Lease, call: Call) -> Result
         store.lease_ended(lease.key());
     }
     Ok(effect)
+}
+
+/// [`Store::scan`](crate::Store::scan) of a [`Transition`].
+///
+/// # Errors
+/// Those of the call.
+pub async fn scan<T: Transition>(store: &T, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
+    scan.check()?;
+    store.scan(scan, after).await
 }
 
 /// [`Store::remove`](crate::Store::remove) of a [`Transition`].

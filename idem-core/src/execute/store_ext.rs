@@ -200,10 +200,11 @@ pub trait StoreExt: Store {
         execute(self, key, fingerprint, policy, work, encode, |bytes| Ok(Outcome::Value(bytes)))
     }
 
-    /// Counts what the store holds, by scanning all of it. Records that expire `within` this time are counted as such.
+    /// Counts what the store holds, by scanning all of it. Completed records that expire `within` this time count as expiring.
     ///
-    /// A record that the scan lists twice counts twice. It takes as long as the store is large, in small steps between which other calls come. A program that shows
-    /// progress adds the [pages](crate::scan::Page) to [`Stats`] itself.
+    /// The call scans in small steps, between which other calls come, and takes longer the more the store holds. A record that
+    /// the scan lists twice counts twice. A program that shows progress adds the [pages](crate::scan::Page) to [`Stats`]
+    /// itself.
     ///
     /// # Errors
     /// Those of [`Store::scan`].
@@ -212,7 +213,7 @@ pub trait StoreExt: Store {
     /// Safe: reads only.
     ///
     /// The example is that of [`Stats`].
-    fn stats(&self, within: Duration) -> impl Future<Output = Result<Stats>> + Send {
+    fn record_stats(&self, within: Duration) -> impl Future<Output = Result<Stats>> + Send {
         async move {
             let (scan, mut after) = (Scan::all().with_expiry(Expiry::Either), None);
             let mut stats = Stats::new(within);

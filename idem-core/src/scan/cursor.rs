@@ -9,8 +9,8 @@ use crate::error::{Error, ErrorKind, Operation, Result};
 
 /// Where a scan goes on: behind what its pages have listed so far.
 ///
-/// It belongs to the store that gave it, and to every store of the same kind over the same records: another process may go
-/// on with it. It shows as hexadecimal digits, from which it can be parsed again.
+/// It belongs to the scan that gave it: go on with the same scope and the same filters; the limit may differ. Another store of
+/// the same kind over the same records, in another process say, may go on with it as well. It shows as hexadecimal digits, from which it can be parsed again.
 ///
 /// ```
 /// use idem_core::scan::Cursor;
@@ -27,14 +27,16 @@ impl Cursor {
     /// Length of the longest cursor in bytes.
     pub const MAX_LEN: usize = 128;
 
-    /// For those who write a store: `tag` names the kind of store, and the part of it that is being scanned. `None` when
-    /// tag and position are longer than [`MAX_LEN`](Self::MAX_LEN).
-    #[must_use]
-    pub fn new(tag: [u8; 2], position: &[u8]) -> Option<Self> {
+    /// For those who write a store: `tag` names the kind of store, by bytes that no other kind has, and the part of it that is
+    /// being scanned.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] when tag and position are longer than [`MAX_LEN`](Self::MAX_LEN).
+    pub fn new(tag: [u8; 2], position: &[u8]) -> Result<Self> {
         let mut bytes = ArrayVec::new();
-        bytes.try_extend_from_slice(&tag).ok()?;
-        bytes.try_extend_from_slice(position).ok()?;
-        Some(Self(bytes))
+        let fits = bytes.try_extend_from_slice(&tag).and_then(|()| bytes.try_extend_from_slice(position));
+        fits.map_err(|_| Self::invalid())?;
+        Ok(Self(bytes))
     }
 
     /// For those who write a store: tag and position. `None` when it is too short to have a tag.
@@ -46,7 +48,7 @@ impl Cursor {
 
     /// For those who write a store: the error for a cursor that is none of its own.
     #[must_use]
-    pub fn refused() -> Error {
+    pub fn invalid() -> Error {
         let message = "the cursor is of another kind of store, or was altered; begin without one";
         Error::new(ErrorKind::InvalidArgument, Operation::Scan, message)
     }
@@ -70,11 +72,11 @@ impl FromStr for Cursor {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for what no cursor shows as.
     fn from_str(text: &str) -> Result<Self> {
-        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return Err(Self::refused()) };
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return Err(Self::invalid()) };
         let bytes = pairs.iter().map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?));
         let bytes: Vec<u8> =
-            bytes.take(Self::MAX_LEN + 1).collect::<Option<_>>().ok_or_else(Self::refused)?;
-        let bytes = ArrayVec::try_from(&bytes[..]).map_err(|_| Self::refused())?;
+            bytes.take(Self::MAX_LEN + 1).collect::<Option<_>>().ok_or_else(Self::invalid)?;
+        let bytes = ArrayVec::try_from(&bytes[..]).map_err(|_| Self::invalid())?;
         Ok(Self(bytes))
     }
 }

@@ -14,7 +14,7 @@ pub struct Page {
     /// In no order that a caller may rely on.
     pub entries: Vec<Entry>,
     /// How many records were looked at, those that are not listed included.
-    pub looked_at: usize,
+    pub examined: usize,
     /// Where the scan goes on; `None`: this was all.
     pub next: Option<Cursor>,
 }
@@ -29,7 +29,7 @@ pub struct Entry {
     pub bytes: u64,
     /// The store's time when the record was read.
     pub as_of: Timestamp,
-    /// `None`: the record's bytes are not what was written.
+    /// `None`: the record is damaged, or of a later version.
     pub summary: Option<Summary>,
 }
 
@@ -45,12 +45,12 @@ pub struct Summary {
     /// When the store forgets the record.
     pub expires_at: Timestamp,
     /// How far the work is.
-    pub progress: Progress,
+    pub stage: Stage,
 }
 
 /// How far the work of a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub enum Stage {
     /// An attempt is running, or was left unfinished.
     Unfinished {
         /// False once the holder released the key and left a checkpoint.
@@ -79,20 +79,20 @@ impl Entry {
     /// The record's state, as of when it was read, whether or not it has expired.
     #[must_use]
     pub fn state(&self) -> RecordState {
-        match self.summary.as_ref().map(|summary| summary.progress) {
+        match self.summary.as_ref().map(|summary| summary.stage) {
             None => RecordState::Damaged,
-            Some(Progress::Completed { .. }) => RecordState::Completed,
-            Some(Progress::Unfinished { held: false, .. }) => RecordState::Released,
-            Some(Progress::Unfinished { .. }) if self.lease_remaining().is_some() => RecordState::Held,
-            Some(Progress::Unfinished { .. }) => RecordState::Lapsed,
+            Some(Stage::Completed { .. }) => RecordState::Completed,
+            Some(Stage::Unfinished { held: false, .. }) => RecordState::Released,
+            Some(Stage::Unfinished { .. }) if self.lease_remaining().is_some() => RecordState::Held,
+            Some(Stage::Unfinished { .. }) => RecordState::Lapsed,
         }
     }
 
     /// What is left of a lease that somebody holds; `None` when nobody does.
     #[must_use]
     pub fn lease_remaining(&self) -> Option<Duration> {
-        match self.summary.as_ref()?.progress {
-            Progress::Unfinished { held: true, lease_until, .. } if self.as_of < lease_until => {
+        match self.summary.as_ref()?.stage {
+            Stage::Unfinished { held: true, lease_until, .. } if self.as_of < lease_until => {
                 Some(lease_until.since(self.as_of))
             }
             _ => None,
@@ -110,13 +110,13 @@ impl Summary {
     /// That of `record`.
     #[must_use]
     pub fn of(record: &Record) -> Self {
-        let progress = match &record.state {
-            State::Locked(locked) => Progress::Unfinished {
+        let stage = match &record.state {
+            State::Locked(locked) => Stage::Unfinished {
                 held: locked.held,
                 lease_until: locked.deadline,
                 checkpoint_step: locked.checkpoint.as_ref().map(|checkpoint| checkpoint.step),
             },
-            State::Completed(completed) => Progress::Completed {
+            State::Completed(completed) => Stage::Completed {
                 completed_at: completed.completed_at,
                 unavailable: match &completed.outcome {
                     Outcome::Value(_) => None,
@@ -129,7 +129,7 @@ impl Summary {
             token: record.token,
             attempt: record.attempt,
             expires_at: record.expires_at(),
-            progress,
+            stage,
         }
     }
 }

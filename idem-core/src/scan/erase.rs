@@ -40,7 +40,7 @@ enum Removal {
 
 /// The scan of one step of an erasure.
 pub(crate) fn step(scope: &Scope) -> Scan {
-    Scan::of(scope).with_limit(STEP)
+    Scan::of_scope(scope).with_limit(STEP)
 }
 
 /// [`Store::erase`](crate::Store::erase) of the records that `page` lists, by the calls of the store.

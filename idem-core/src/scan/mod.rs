@@ -11,7 +11,7 @@
 //! use idem_core::Store;
 //! use idem_core::scan::{RecordState, Scan};
 //!
-//! /// Lists the keys whose holder is gone: its lease is over, and nobody has taken over.
+//! /// Lists the keys whose holder is gone, or late: its lease is over, and nobody has taken over.
 //! async fn lapsed(store: &dyn Store) -> idem_core::Result<()> {
 //!     let (scan, mut after) = (Scan::all().with_state(RecordState::Lapsed), None);
 //!     loop {
@@ -32,8 +32,14 @@ mod request;
 mod stats;
 
 pub use cursor::Cursor;
-pub use entry::{Entry, Page, Progress, Summary};
+pub use entry::{Entry, Page, Stage, Summary};
 pub use erase::Erased;
 pub(crate) use erase::{erase_page, step};
 pub use request::{Expiry, RecordState, Scan};
 pub use stats::{ScopeShare, Stats};
+
+/// The error of a store that does not list its records.
+pub(crate) fn unsupported() -> crate::Error {
+    let message = "this store does not list its records";
+    crate::Error::new(crate::ErrorKind::Unsupported, crate::error::Operation::Scan, message)
+}

@@ -35,7 +35,7 @@ impl Scan {
 
     /// Of one scope, in any state, not expired.
     #[must_use]
-    pub fn of(scope: &Scope) -> Self {
+    pub fn of_scope(scope: &Scope) -> Self {
         Self { scope: Some(scope.prefix()), ..Self::all() }
     }
 
@@ -85,7 +85,7 @@ impl Scan {
 
     /// Whether `entry` is to be listed.
     #[must_use]
-    pub fn lists(&self, entry: &Entry) -> bool {
+    pub fn matches(&self, entry: &Entry) -> bool {
         let in_time = match self.expiry {
             Expiry::NotExpired => !entry.is_expired(),
             Expiry::Expired => entry.is_expired(),
@@ -120,7 +120,8 @@ pub enum RecordState {
     Released,
     /// Completed: retries get its outcome.
     Completed,
-    /// Its bytes are not what was written. A scan may not notice: it need not read outcomes and checkpoints.
+    /// It cannot be read: its bytes are not what was written, or it is of a later version. A scan may not notice damage, since
+    /// it need not read outcomes and checkpoints.
     Damaged,
 }
 

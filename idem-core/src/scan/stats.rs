@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::entry::{Entry, Page, Progress};
+use super::entry::{Entry, Page, Stage};
 use super::request::RecordState;
 use crate::clock::Timestamp;
 use crate::identity::Scope;
@@ -19,7 +19,7 @@ const MOST_SCOPES: usize = 4_096;
 /// use idem_core::scan::RecordState;
 ///
 /// async fn report(store: &dyn Store) -> idem_core::Result<()> {
-///     let stats = store.stats(Duration::from_hours(1)).await?;
+///     let stats = store.record_stats(Duration::from_hours(1)).await?;
 ///     println!("{} keys are held", stats.records(RecordState::Held));
 ///     println!("{} of {} outcomes expire within an hour", stats.expiring(), stats.records(RecordState::Completed));
 ///     Ok(())
@@ -78,17 +78,17 @@ impl Stats {
         let state = entry.state();
         self.by_state[state as usize] += 1;
         let Some(summary) = &entry.summary else { return };
-        match summary.progress {
-            Progress::Completed { completed_at, .. } => {
+        match summary.stage {
+            Stage::Completed { completed_at, .. } => {
                 self.expiring += u64::from(summary.expires_at <= entry.as_of + self.within);
                 let oldest = self.oldest_completion.get_or_insert(completed_at);
                 *oldest = completed_at.min(*oldest);
             }
-            Progress::Unfinished { lease_until, .. } if state == RecordState::Lapsed => {
+            Stage::Unfinished { lease_until, .. } if state == RecordState::Lapsed => {
                 let oldest = self.oldest_lapse.get_or_insert(lease_until);
                 *oldest = lease_until.min(*oldest);
             }
-            Progress::Unfinished { .. } => {}
+            Stage::Unfinished { .. } => {}
         }
     }
 
@@ -152,7 +152,7 @@ impl Stats {
         self.oldest_completion
     }
 
-    /// When the lease ended that is over for longest, of a record that nobody has taken over.
+    /// When the lapsed lease ended that ended first.
     #[must_use]
     pub fn oldest_lapse(&self) -> Option<Timestamp> {
         self.oldest_lapse

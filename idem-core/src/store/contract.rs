@@ -11,7 +11,7 @@ use super::capabilities::{Capabilities, Expired};
 use super::polling::settled_by_polling;
 use crate::claim::Claim;
 use crate::effect::Effect;
-use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::error::{Operation, Result};
 use crate::identity::{Fingerprint, Key, Scope};
 use crate::lease::{Lease, LockAnswer};
 use crate::record::{Outcome, Record, Replay};
@@ -278,23 +278,22 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// `None`.
     ///
     /// The pages together are no snapshot, and have no order to rely on. Every record that is kept from the first call to
-    /// the last is listed at least once. One that comes, changes or goes meanwhile may be listed or not, or twice; while a
-    /// cluster moves parts of its records between servers, also one that stays. What is listed was on record at its [`as_of`](crate::scan::Entry::as_of).
+    /// the last is listed at least once, in its state at that moment. A record that comes or goes meanwhile may be listed or
+    /// not. One that changes may be listed twice. While a cluster moves slots, a scan may miss records of those. What is listed was on record at its [`as_of`](crate::scan::Entry::as_of).
     ///
-    /// Only what stands beside outcome and checkpoint is looked at, so damage to those may go unnoticed: [`get`](Store::get)
-    /// notices it. A damaged record does not end the scan, but is listed as such.
+    /// A scan need not read outcomes and checkpoints, so it may not notice damage to them: [`get`](Store::get) does. A damaged
+    /// record does not end the scan, and is listed as such where its key can be told.
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a limit outside its bounds and for a cursor of another
-    /// store. [`Unsupported`](crate::ErrorKind::Unsupported) where the store cannot list its records: that is the default.
+    /// kind of store. [`Unsupported`](crate::ErrorKind::Unsupported) where the store cannot list its records: that is the default.
     ///
     /// # Cancel safety
     /// Safe: reads only. The same cursor can be used again.
     ///
     /// The module [`scan`](crate::scan) has an example.
-    async fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
-        let (_, _) = (scan, after);
-        Err(Error::new(ErrorKind::Unsupported, Operation::Scan, "this store does not list its records"))
+    async fn scan(&self, _scan: &Scan, _after: Option<&Cursor>) -> Result<Page> {
+        Err(scan::unsupported())
     }
 
     /// Removes records of `scope`: some of them with each call, behind `after`, which is the [`next`](Erased::next) of the
@@ -306,7 +305,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// be damaged; they are counted, call by call. With `force` running holders lose their leases, and their work may run again. What callers
     /// lock meanwhile may be removed or not, so stop them first where the scope is to end.
     ///
-    /// Expired records are left to [`expire`](Store::expire), which removes them anyway.
+    /// Expired records are not counted. They may be left to [`expire`](Store::expire), which removes them anyway. The scope is
+    /// erased when all calls from the first to the last have left nothing; while a cluster moves slots, erase once more.
     ///
     /// One call removes a few hundred records at most, and other callers' calls come in between. Pause after each for as long
     /// as it took, and those hardly notice.

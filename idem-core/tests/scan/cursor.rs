@@ -24,8 +24,8 @@ proptest! {
 
 #[test]
 fn the_length_is_bounded() {
-    assert!(Cursor::new(*b"ab", &[0; Cursor::MAX_LEN - 2]).is_some());
-    assert!(Cursor::new(*b"ab", &[0; Cursor::MAX_LEN - 1]).is_none());
+    assert!(Cursor::new(*b"ab", &[0; Cursor::MAX_LEN - 2]).is_ok());
+    assert!(Cursor::new(*b"ab", &[0; Cursor::MAX_LEN - 1]).is_err());
     assert!("0".repeat(2 * Cursor::MAX_LEN).parse::<Cursor>().is_ok());
     assert!("0".repeat(2 * Cursor::MAX_LEN + 2).parse::<Cursor>().is_err());
     assert!("".parse::<Cursor>().unwrap().parts().is_none());

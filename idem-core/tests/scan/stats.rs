@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use idem_core::clock::Timestamp;
-use idem_core::scan::{Entry, Page, Progress, RecordState, Stats, Summary};
+use idem_core::scan::{Entry, Page, RecordState, Stage, Stats, Summary};
 use idem_core::{Fingerprint, Key, Owner, Scope, Token};
 
 const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
 const HOUR: Duration = Duration::from_hours(1);
 
-fn entry(scope: &str, client_key: usize, bytes: u64, progress: Progress, expires_at: Timestamp) -> Entry {
+fn entry(scope: &str, client_key: usize, bytes: u64, stage: Stage, expires_at: Timestamp) -> Entry {
     let key = Key::new(&Scope::new(scope).unwrap(), client_key.to_string()).unwrap();
     let token = Token { sequence: 1, owner: Owner::from_bytes([1; 16]) };
     let fingerprint = Fingerprint::from_bytes([2; 32]);
@@ -17,24 +17,24 @@ fn entry(scope: &str, client_key: usize, bytes: u64, progress: Progress, expires
         key,
         bytes,
         as_of: NOW,
-        summary: Some(Summary { fingerprint, token, attempt: 1, expires_at, progress }),
+        summary: Some(Summary { fingerprint, token, attempt: 1, expires_at, stage }),
     }
 }
 
 fn completed(scope: &str, client_key: usize, bytes: u64, age: Duration, left: Duration) -> Entry {
-    let progress = Progress::Completed { completed_at: NOW - age, unavailable: None };
-    entry(scope, client_key, bytes, progress, NOW + left)
+    let stage = Stage::Completed { completed_at: NOW - age, unavailable: None };
+    entry(scope, client_key, bytes, stage, NOW + left)
 }
 
 fn locked(client_key: usize, lease_until: Timestamp) -> Entry {
-    let progress = Progress::Unfinished { held: true, lease_until, checkpoint_step: None };
-    entry("a", client_key, 7, progress, NOW + HOUR)
+    let stage = Stage::Unfinished { held: true, lease_until, checkpoint_step: None };
+    entry("a", client_key, 7, stage, NOW + HOUR)
 }
 
 fn counted(within: Duration, entries: Vec<Entry>) -> Stats {
     let mut stats = Stats::new(within);
-    let looked_at = entries.len();
-    stats.add(&Page { entries, looked_at, next: None });
+    let examined = entries.len();
+    stats.add(&Page { entries, examined, next: None });
     stats
 }
 
@@ -72,7 +72,7 @@ fn large_scopes_are_told_however_many_there_are() {
     for number in 0..20_000 {
         let small = completed(&format!("small-{number}"), 0, 1, HOUR, HOUR);
         let large = completed(&format!("large-{}", number % 5), number, 1_000, HOUR, HOUR);
-        stats.add(&Page { entries: vec![small, large], looked_at: 2, next: None });
+        stats.add(&Page { entries: vec![small, large], examined: 2, next: None });
     }
     assert!(!stats.has_all_scopes());
     let scopes = stats.scopes();

@@ -114,7 +114,7 @@ impl EvictableRecords {
     }
 
     /// Records of part number `part` behind the place `after` in its expiry index, from at most `most` places; and the last
-    /// of these places, unless there are no more. For moka they are used by that.
+    /// of these places, unless there are no more. moka counts this as a use.
     pub(crate) fn behind(
         &self,
         part: usize,

@@ -32,13 +32,12 @@ impl StoreRecords {
     /// # Cancel safety
     /// Safe: changes nothing.
     pub(crate) async fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
-        scan.check()?;
         let mut position = Some(self.position(after)?);
         let mut page = Page::default();
-        while page.looked_at < scan.limit
+        while page.examined < scan.limit
             && let Some(from) = position
         {
-            let room = STEP.min(scan.limit - page.looked_at);
+            let room = STEP.min(scan.limit - page.examined);
             position = match (from, &self.evictable) {
                 (Position::Shard { place, after }, _) => self.scan_shard(scan, place, after, room, &mut page),
                 (Position::Part { place, after }, Some(evictable)) => {
@@ -48,13 +47,13 @@ impl StoreRecords {
             };
             yield_now().await;
         }
-        page.next = position.and_then(|position| cursor(&position));
+        page.next = position.as_ref().map(cursor).transpose()?;
         Ok(page)
     }
 
     fn position(&self, after: Option<&Cursor>) -> Result<Position> {
         let Some(cursor) = after else { return Ok(Position::Shard { place: 0, after: None }) };
-        self.position_of(cursor).ok_or_else(Cursor::refused)
+        self.position_of(cursor).ok_or_else(Cursor::invalid)
     }
 
     fn position_of(&self, cursor: &Cursor) -> Option<Position> {
@@ -93,12 +92,12 @@ impl StoreRecords {
             found.truncate(room);
         }
         let last = found.iter().map(|entry| *entry.key()).max();
-        page.looked_at += found.len();
+        page.examined += found.len();
         let entries = found.into_iter().map(|entry| {
             let bytes = RECORD_OVERHEAD + entry.checkpoint_bytes() + entry.outcome_bytes();
             Entry { as_of: now, ..Entry::of(*entry.key().key(), &entry.record, bytes) }
         });
-        page.entries.extend(entries.filter(|entry| scan.lists(entry)));
+        page.entries.extend(entries.filter(|entry| scan.matches(entry)));
         if more {
             return Some(Position::Shard { place, after: last });
         }
@@ -121,12 +120,12 @@ impl StoreRecords {
     ) -> Option<Position> {
         let now = self.clock.now();
         let (found, last) = evictable.behind(place, after, room);
-        page.looked_at += found.len();
+        page.examined += found.len();
         let entries = found.into_iter().map(|kept| {
             let (key, bytes) = (kept.key(), RECORD_OVERHEAD + kept.outcome_bytes());
             Entry::of(key, &kept.record(now), bytes)
         });
-        page.entries.extend(entries.filter(|entry| scan.lists(entry)));
+        page.entries.extend(entries.filter(|entry| scan.matches(entry)));
         match last {
             Some(last) => Some(Position::Part { place, after: Some(last) }),
             None if place + 1 < evictable.parts() => Some(Position::Part { place: place + 1, after: None }),
@@ -141,13 +140,13 @@ fn behind(records: &ShardRecords, after: Option<HashedKey>, completed: bool) -> 
     records.locked.behind(after).chain(completed).collect()
 }
 
-fn cursor(position: &Position) -> Option<Cursor> {
+fn cursor(position: &Position) -> Result<Cursor> {
     let (tag, place, after) = match position {
         Position::Shard { place, after } => {
             (IN_SHARDS, *place, after.map(|after| after.key().storage_key().to_vec()))
         }
         Position::Part { place, after } => (IN_MOKA, *place, after.map(|after| after.to_be_bytes().to_vec())),
     };
-    let place = u32::try_from(place).ok()?.to_be_bytes();
+    let place = u32::try_from(place).map_err(|_| Cursor::invalid())?.to_be_bytes();
     Cursor::new(tag, &[&place[..], &after.unwrap_or_default()].concat())
 }

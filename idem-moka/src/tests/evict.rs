@@ -205,7 +205,7 @@ async fn all_records_are_listed_wherever_they_are_kept() {
         let (scan, mut listed, mut after) = (Scan::all().with_limit(limit), Vec::new(), None);
         loop {
             let page = store.scan(&scan, after.as_ref()).await.unwrap();
-            assert!(page.looked_at <= limit);
+            assert!(page.examined <= limit);
             listed.extend(page.entries.into_iter().map(|entry| entry.key));
             assert!(listed.len() <= expected.len(), "pages of {limit}");
             let Some(next) = page.next else { break };
@@ -215,5 +215,5 @@ async fn all_records_are_listed_wherever_they_are_kept() {
         assert_eq!(listed, expected, "pages of {limit}");
     }
     let held = store.scan(&Scan::all().with_state(RecordState::Held).with_limit(10_000), None).await.unwrap();
-    assert_eq!((held.entries.len(), held.looked_at, held.next), (20, 20, None));
+    assert_eq!((held.entries.len(), held.examined, held.next), (20, 20, None));
 }

@@ -8,7 +8,7 @@ use idem_core::error::Operation;
 use idem_core::scan::{Cursor, Entry, Erased, Page, RecordState, Scan, Summary};
 use idem_core::{Key, Result, Scope};
 
-use super::unbatched::{Owned, Unbatched};
+use super::operator_calls::{OperatorCalls, OwnedParameter};
 use crate::batch::{Columns, key_of};
 use crate::error::Failure;
 use crate::sql::Row;
@@ -21,18 +21,18 @@ const UNFINISHED: [RecordState; 4] =
 /// Position: the key that was looked at last.
 const TAG: [u8; 2] = *b"Pk";
 
-impl Unbatched {
+impl OperatorCalls {
     pub(super) async fn scan(self: &Arc<Self>, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
         scan.check()?;
         let [from, to] = range(scan.scope, after)?;
         let wants = |states: &[RecordState]| states.iter().any(|state| scan.wants(*state));
         let parameters = vec![
-            Owned::Bytes(from),
-            Owned::Bytes(to),
-            Owned::Number(scan.limit),
+            OwnedParameter::Bytes(from),
+            OwnedParameter::Bytes(to),
+            OwnedParameter::Number(scan.limit),
             // A damaged record may say that it is either.
-            Owned::Flag(wants(&[RecordState::Completed, RecordState::Damaged])),
-            Owned::Flag(wants(&UNFINISHED)),
+            OwnedParameter::Flag(wants(&[RecordState::Completed, RecordState::Damaged])),
+            OwnedParameter::Flag(wants(&UNFINISHED)),
         ];
         let statement = format!("SELECT * FROM {}.scan($1, $2, $3, $4, $5)", self.schema());
         let rows = self.rows(Operation::Scan, statement, parameters, false).await?;
@@ -46,17 +46,26 @@ impl Unbatched {
         after: Option<&Cursor>,
     ) -> Result<Erased> {
         let [from, to] = range(Some(scope.prefix()), after)?;
-        let parameters = vec![Owned::Bytes(from), Owned::Bytes(to), Owned::Flag(force), Owned::Number(STEP)];
+        let parameters = vec![
+            OwnedParameter::Bytes(from),
+            OwnedParameter::Bytes(to),
+            OwnedParameter::Flag(force),
+            OwnedParameter::Number(STEP),
+        ];
         let statement = format!("SELECT * FROM {}.erase($1, $2, $3, $4)", self.schema());
         let row = self.row(Operation::Erase, statement, parameters).await?;
         let read = || -> Result<Erased, Failure> {
             let number = |name| row.get::<i64>(name).map(|number| u64::try_from(number).unwrap_or(0));
             let last: Option<&[u8]> = row.get("last")?;
-            let next = last.and_then(|last| Cursor::new(TAG, last));
+            let next = last.map(cursor).transpose()?;
             Ok(Erased { removed: number("removed")?, held: number("held")?, damaged: 0, next })
         };
         read().map_err(|failure| failure.error(Operation::Erase))
     }
+}
+
+fn cursor(last: &[u8]) -> Result<Cursor, Failure> {
+    Cursor::new(TAG, last).map_err(|error| Failure::incompatible(error.message()))
 }
 
 /// The key behind which to begin, and the last one.
@@ -69,11 +78,12 @@ fn range(scope: Option<[u8; Scope::PREFIX_LEN]>, after: Option<&Cursor>) -> Resu
         from = scope.to_vec();
     }
     if let Some(cursor) = after {
-        let Some((TAG, position)) = cursor.parts() else { return Err(Cursor::refused()) };
-        if position.len() != Key::STORAGE_LEN {
-            return Err(Cursor::refused());
+        let Some((TAG, position)) = cursor.parts() else { return Err(Cursor::invalid()) };
+        // That of another scope would pass over keys of this one.
+        if position.len() != Key::STORAGE_LEN || !position.starts_with(&from) {
+            return Err(Cursor::invalid());
         }
-        from = from.max(position.to_vec());
+        from = position.to_vec();
     }
     Ok([from, last.to_vec()])
 }
@@ -83,12 +93,12 @@ fn page(scan: &Scan, rows: &[Row]) -> Result<Page, Failure> {
     for row in rows {
         let entry = entry(row)?;
         let number = |name| row.get::<i64>(name).map(|number| usize::try_from(number).unwrap_or(0));
-        let (number, looked_at) = (number("number")?, number("looked")?);
-        if number == looked_at && looked_at == scan.limit {
-            page.next = Cursor::new(TAG, entry.key.storage_key());
+        let (number, examined) = (number("number")?, number("looked")?);
+        if number == examined && examined == scan.limit {
+            page.next = Some(cursor(entry.key.storage_key())?);
         }
-        page.looked_at = looked_at;
-        page.entries.extend(scan.lists(&entry).then_some(entry));
+        page.examined = examined;
+        page.entries.extend(scan.matches(&entry).then_some(entry));
     }
     Ok(page)
 }

@@ -3,9 +3,9 @@
 mod extension;
 mod listing;
 mod open;
+mod operator_calls;
 mod postgres_store;
 mod sweep;
-mod unbatched;
 mod watcher;
 
 pub use extension::PostgresStoreExt;

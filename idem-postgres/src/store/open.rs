@@ -8,9 +8,9 @@ use idem_core::error::Operation;
 use idem_core::{Error, ErrorKind, Result};
 use tokio::time::timeout;
 
+use super::operator_calls::OperatorCalls;
 use super::postgres_store::{Inner, PostgresStore};
 use super::sweep;
-use super::unbatched::Unbatched;
 use super::watcher::Watcher;
 use crate::config::postgres_config::PostgresConfig;
 #[cfg(any(feature = "deadpool-postgres", feature = "sqlx"))]
@@ -148,7 +148,7 @@ async fn open(pool: &PgPool) -> idem_core::Result<PostgresStore> {
         let schema = &schema::quoted(&config.schema);
         let inner = Arc::new(Inner {
             clock: Arc::new(SystemClock),
-            unbatched: Arc::new(Unbatched::new(source.link(), schema, config.call_timeout)),
+            operator_calls: Arc::new(OperatorCalls::new(source.link(), schema, config.call_timeout)),
             locks: Queue::start(locks.clone(), schema),
             reads: Queue::start(locks.clone(), schema),
             waits: Queue::start(locks, schema),
@@ -162,7 +162,7 @@ async fn open(pool: &PgPool) -> idem_core::Result<PostgresStore> {
             config,
         });
         if inner.config.sweep {
-            tokio::spawn(sweep::run(Arc::downgrade(&inner.unbatched), inner.config.sweep_interval));
+            tokio::spawn(sweep::run(Arc::downgrade(&inner.operator_calls), inner.config.sweep_interval));
         }
         Ok(Self(inner))
     }

@@ -16,7 +16,7 @@ use idem_core::{
 };
 use tokio::time::Instant;
 
-use super::unbatched::Unbatched;
+use super::operator_calls::OperatorCalls;
 use super::watcher::Watcher;
 use crate::batch::{Complete, Get, Lock, Release, Renew, Wait};
 use crate::config::postgres_config::PostgresConfig;
@@ -30,7 +30,7 @@ pub struct PostgresStore(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) config: PostgresConfig,
     pub(super) clock: SharedClock,
-    pub(super) unbatched: Arc<Unbatched>,
+    pub(super) operator_calls: Arc<OperatorCalls>,
     pub(super) locks: Queue<Lock>,
     pub(super) reads: Queue<Get>,
     pub(super) waits: Queue<Wait>,
@@ -136,19 +136,19 @@ impl Store for PostgresStore {
     }
 
     async fn remove(&self, key: &Key, force: bool) -> Result<bool> {
-        self.0.unbatched.remove(key, force).await
+        self.0.operator_calls.remove(key, force).await
     }
 
     async fn expire(&self, budget: usize) -> Result<Expired> {
-        self.0.unbatched.remove_expired("expire", budget).await
+        self.0.operator_calls.remove_expired("expire", budget).await
     }
 
     async fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
-        self.0.unbatched.scan(scan, after).await
+        self.0.operator_calls.scan(scan, after).await
     }
 
     async fn erase(&self, scope: &Scope, force: bool, after: Option<&Cursor>) -> Result<Erased> {
-        self.0.unbatched.erase(scope, force, after).await
+        self.0.operator_calls.erase(scope, force, after).await
     }
 
     /// [`durable`](Capabilities::durable) and [`replicated`](Capabilities::replicated) follow the server's settings, as the

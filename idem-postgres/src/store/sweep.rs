@@ -3,13 +3,13 @@
 use std::sync::Weak;
 use std::time::Duration;
 
-use super::unbatched::Unbatched;
+use super::operator_calls::OperatorCalls;
 
 /// Records removed by one statement at most: it holds locks on all of them until its commit.
 const BUDGET: usize = 1_000;
 
 /// Sweeps until the store is dropped.
-pub(super) async fn run(store: Weak<Unbatched>, interval: Duration) {
+pub(super) async fn run(store: Weak<OperatorCalls>, interval: Duration) {
     let mut budget = BUDGET;
     loop {
         tokio::time::sleep(interval).await;

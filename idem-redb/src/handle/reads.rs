@@ -85,8 +85,7 @@ impl Handle {
 
     /// Lists records.
     pub(crate) async fn scan(self: &Arc<Self>, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
-        scan.check()?;
-        let (position, scan) = (Position::of(after)?, Arc::new(scan.clone()));
+        let (position, scan) = (Position::of(scan, after)?, Arc::new(scan.clone()));
         let list = || {
             let (handle, scan) = (Arc::clone(self), Arc::clone(&scan));
             run_blocking(Operation::Scan, move || {

@@ -72,7 +72,7 @@ pub(crate) fn read_summary(reply: &Reply) -> Result<Option<Found>> {
     };
     let (Some(head), Some(now)) = (head.bytes(), time.time_micros()) else { return Err(no_sense()) };
     let length = u64::try_from(*length).map_err(|_| no_sense())?;
-    // No value is without length, not even a damaged one that lost its bytes: such a key is listed no more.
+    // An empty value is a key that is gone.
     if length == 0 || (length == head.len() as u64 && records::is_forgotten(head)) {
         return Ok(None);
     }

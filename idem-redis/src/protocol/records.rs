@@ -10,7 +10,7 @@ use idem_core::backend::codec::{self, ChecksumScope};
 use idem_core::clock::Timestamp;
 use idem_core::error::Operation;
 use idem_core::record::{Checkpoint, Completion, Locked, Record, State};
-use idem_core::scan::{Progress, Summary};
+use idem_core::scan::{Stage, Summary};
 use idem_core::{Claim, Error, ErrorKind, Fingerprint, Key, Lease, Outcome, Result, Scope, Token};
 
 /// How much longer a lease is on the server than the claim says, in milliseconds. The server's clock counts whole
@@ -19,7 +19,7 @@ const GRACE: u64 = 1;
 const STATE_AT: usize = 1;
 /// Length of the part of a record that the scripts read: the codec's header and the first two bytes of the body, of which
 /// the second tells in a locked record whether there is a checkpoint.
-const HEAD_LEN: usize = 88;
+const HEAD_LEN: usize = codec::HEAD_LEN;
 /// Where the checkpoint's step is in a locked record.
 pub(crate) const STEP_AT: usize = 46;
 /// The state of a value that is left of a released or removed record. It is kept for some seconds for its token.
@@ -181,7 +181,7 @@ pub(crate) fn summarize_at(head: &[u8], life: i64, now: Timestamp) -> Result<Sum
         *state &= !WAITED;
     }
     let mut summary = codec::summarize_head(&head)?;
-    if let Progress::Unfinished { lease_until, .. } = &mut summary.progress {
+    if let Stage::Unfinished { lease_until, .. } = &mut summary.stage {
         // As stored: the deadline is no time, and the expiry is the retention behind it.
         let retention = summary.expires_at.since(*lease_until);
         *lease_until = deadline(now, life, retention);

@@ -18,9 +18,9 @@ use crate::topology::servers::Topology;
 /// Records that are read at once.
 const AT_ONCE: usize = 64;
 /// How many keys a server is asked for: enough to be worth a round trip, and few enough that its other clients do not notice.
-const FEWEST: usize = 32;
-const MOST: usize = 1_000;
-/// Position: see [`Position`].
+const MIN_COUNT: usize = 32;
+const MAX_COUNT: usize = 1_000;
+/// The tag of this store's cursors. A [`Position`] follows it.
 const TAG: [u8; 2] = *b"Rs";
 
 /// Where a scan goes on.
@@ -52,7 +52,7 @@ impl Position {
         (slot < SLOTS).then(|| Self { partition, slot, cursor: u64::from_be_bytes(*cursor), process })
     }
 
-    fn cursor(&self) -> Option<Cursor> {
+    fn cursor(&self) -> Result<Cursor> {
         let (partition, slot) = (self.partition.to_be_bytes(), self.slot.to_be_bytes());
         Cursor::new(TAG, &[&partition[..], &slot, &self.cursor.to_be_bytes(), &self.process].concat())
     }
@@ -62,7 +62,7 @@ impl Inner {
     pub(super) async fn scan(&self, scan: &Scan, after: Option<&Cursor>) -> Result<Page> {
         scan.check()?;
         let mut next = match after {
-            Some(cursor) => Some(Position::read(cursor).ok_or_else(Cursor::refused)?),
+            Some(cursor) => Some(Position::read(cursor).ok_or_else(Cursor::invalid)?),
             None => None,
         };
         if next.as_ref().is_none_or(|position| position.partition != self.topology.partition()) {
@@ -77,16 +77,16 @@ impl Inner {
             && (asked == 0 || begun.elapsed() < limit / 4)
             && let Some(position) = next.take()
         {
-            let count = (scan.limit - asked).clamp(FEWEST, MOST);
+            let count = (scan.limit - asked).clamp(MIN_COUNT, MAX_COUNT);
             asked += count;
             let (keys, then) = self.keys(&position, &pattern, count, deadline).await?;
-            page.looked_at += keys.len();
+            page.examined += keys.len();
             let entries = stream::iter(keys).map(|(key, redis_key)| self.entry(key, redis_key, deadline));
             let entries: Vec<Option<Entry>> = entries.buffer_unordered(AT_ONCE).try_collect().await?;
-            page.entries.extend(entries.into_iter().flatten().filter(|entry| scan.lists(entry)));
+            page.entries.extend(entries.into_iter().flatten().filter(|entry| scan.matches(entry)));
             next = then;
         }
-        page.next = next.as_ref().and_then(Position::cursor);
+        page.next = next.as_ref().map(Position::cursor).transpose()?;
         Ok(page)
     }
 

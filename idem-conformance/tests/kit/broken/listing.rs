@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use idem_core::error::Operation;
-use idem_core::scan::{Cursor, Entry, Erased, Expiry, Page, Progress, RecordState, Scan, Summary};
+use idem_core::scan::{Cursor, Entry, Erased, Expiry, Page, RecordState, Scan, Stage, Summary};
 use idem_core::{Error, ErrorKind, Key, Result, Scope, Store};
 
 use super::BrokenStore;
@@ -37,8 +37,8 @@ impl BrokenStore {
             let summary = (!is_damaged).then(|| Summary::of(record));
             let mut entry = Entry { key: *key, bytes: 100 + size, as_of: now, summary };
             self.misstate(&mut entry);
-            page.looked_at += 1;
-            page.entries.extend(scan.lists(&entry).then_some(entry));
+            page.examined += 1;
+            page.entries.extend(scan.matches(&entry).then_some(entry));
             last = Some(*key);
         }
         let more = behind.next().is_some();
@@ -51,9 +51,9 @@ impl BrokenStore {
         if self.flaw == Flaw::ScansGhosts && !more {
             let key = Key::from_storage_key([9; Key::STORAGE_LEN]);
             page.entries.push(Entry { key, bytes: 1, as_of: now, summary: None });
-            page.looked_at += 1;
+            page.examined += 1;
         }
-        page.next = last.filter(|_| more).and_then(|last| self.cursor(&kept, &last));
+        page.next = last.filter(|_| more).map(|last| self.cursor(&kept, &last)).transpose()?;
         Ok(page)
     }
 
@@ -70,8 +70,8 @@ impl BrokenStore {
     }
 
     fn misstate(&self, entry: &mut Entry) {
-        match (self.flaw, entry.summary.as_mut().map(|summary| &mut summary.progress)) {
-            (Flaw::MisstatesStates, Some(Progress::Unfinished { held, .. })) => *held = true,
+        match (self.flaw, entry.summary.as_mut().map(|summary| &mut summary.stage)) {
+            (Flaw::MisstatesStates, Some(Stage::Unfinished { held, .. })) => *held = true,
             (Flaw::MisstatesSizes, _) => entry.bytes = 1,
             _ => {}
         }
@@ -90,15 +90,15 @@ impl BrokenStore {
                 Ok(seen.checked_sub(1).and_then(|last| lock(&self.kept).records.keys().nth(last).copied()))
             }
             (Some(key), Flaw::SpendsItsCursors) if !lock(&self.kept).spent.insert(key) => {
-                Err(Cursor::refused())
+                Err(Cursor::invalid())
             }
             (None, Flaw::TakesAnyCursor) => Ok(None),
-            (None, _) => Err(Cursor::refused()),
+            (None, _) => Err(Cursor::invalid()),
             (Some(key), _) => Ok(Some(key)),
         }
     }
 
-    fn cursor(&self, kept: &Kept, last: &Key) -> Option<Cursor> {
+    fn cursor(&self, kept: &Kept, last: &Key) -> Result<Cursor> {
         let mut position = *last.storage_key();
         if self.flaw == Flaw::ScansByNumber {
             position[0] = u8::try_from(kept.records.range(..=*last).count()).unwrap_or(u8::MAX);
@@ -119,8 +119,8 @@ impl BrokenStore {
         };
         let scan = match self.flaw {
             Flaw::ErasesAllScopes => Scan::all(),
-            Flaw::ErasesCompletedOnly => Scan::of(scope).with_state(RecordState::Completed),
-            _ => Scan::of(scope),
+            Flaw::ErasesCompletedOnly => Scan::of_scope(scope).with_state(RecordState::Completed),
+            _ => Scan::of_scope(scope),
         };
         let page = self.list(&scan.with_limit(100), after)?;
         let next = page.next.filter(|_| self.flaw != Flaw::ErasesFirstStepOnly);

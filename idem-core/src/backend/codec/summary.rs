@@ -6,7 +6,7 @@ use super::{ChecksumScope, HEADER_LEN, Header, corrupt, header_of, reason_of, sp
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::identity::Key;
-use crate::scan::{Progress, Summary};
+use crate::scan::{Stage, Summary};
 
 /// Length of the part of a record that [`summarize_head`] needs: the header, and the first two bytes of the body.
 pub const HEAD_LEN: usize = HEADER_LEN + 2;
@@ -33,21 +33,21 @@ pub fn summarize_head(head: &[u8]) -> Result<Summary> {
 fn summary(header: &Header, body: &[u8]) -> Result<Summary> {
     let (first, second) = (Timestamp::from_micros(header.first), header.second);
     // The number of the body's variant, and what follows it. Each is one byte in the encoding of small numbers.
-    let (progress, expires_at) = match (header.state, body.first_chunk()) {
-        (state @ (1 | 2), Some([0, has_checkpoint @ (0 | 1)])) => {
+    let (stage, expires_at) = match (header.state, body.first_chunk()) {
+        (locked @ (1 | 2), Some([0, has_checkpoint @ (0 | 1)])) => {
             let checkpoint_step = (*has_checkpoint == 1).then_some(header.step);
-            let progress = Progress::Unfinished { held: state == 1, lease_until: first, checkpoint_step };
-            (progress, first + Duration::from_micros(second))
+            let stage = Stage::Unfinished { held: locked == 1, lease_until: first, checkpoint_step };
+            (stage, first + Duration::from_micros(second))
         }
         (3, Some([1, _])) => {
-            (Progress::Completed { completed_at: first, unavailable: None }, Timestamp::from_micros(second))
+            (Stage::Completed { completed_at: first, unavailable: None }, Timestamp::from_micros(second))
         }
         (3, Some([2, code])) => {
             let unavailable = Some(reason_of(*code));
-            (Progress::Completed { completed_at: first, unavailable }, Timestamp::from_micros(second))
+            (Stage::Completed { completed_at: first, unavailable }, Timestamp::from_micros(second))
         }
-        (state, _) => return Err(corrupt(format!("state {state} does not go with its body"))),
+        (other, _) => return Err(corrupt(format!("state {other} does not go with its body"))),
     };
     let token = header.token();
-    Ok(Summary { fingerprint: header.fingerprint, token, attempt: header.attempt, expires_at, progress })
+    Ok(Summary { fingerprint: header.fingerprint, token, attempt: header.attempt, expires_at, stage })
 }

@@ -4,8 +4,8 @@ use std::ops::{Bound, RangeInclusive};
 
 use idem_core::backend::codec::{self, ChecksumScope};
 use idem_core::clock::Timestamp;
-use idem_core::scan::{Cursor, Entry, Page, Progress, RecordState, Scan, Summary};
-use idem_core::{Key, Result};
+use idem_core::scan::{Cursor, Entry, Page, RecordState, Scan, Stage, Summary};
+use idem_core::{Key, Result, Scope};
 use redb::{ReadOnlyTable, ReadTransaction};
 
 use crate::error::Failure;
@@ -33,9 +33,19 @@ const IN_INDEX: [u8; 2] = *b"ri";
 const IN_OUTCOMES: [u8; 2] = *b"ro";
 
 impl Position {
-    pub(crate) fn of(after: Option<&Cursor>) -> Result<Self> {
+    pub(crate) fn of(scan: &Scan, after: Option<&Cursor>) -> Result<Self> {
         let Some(cursor) = after else { return Ok(Self::Locks(None)) };
-        Self::read(cursor).ok_or_else(Cursor::refused)
+        Self::read(cursor).filter(|position| position.is_of(scan.scope.as_ref())).ok_or_else(Cursor::invalid)
+    }
+
+    /// That of another scope would pass over keys of this one.
+    fn is_of(&self, scope: Option<&[u8; Scope::PREFIX_LEN]>) -> bool {
+        match (self, scope) {
+            (Self::Locks(Some(after)), Some(scope)) => after.starts_with(scope),
+            (Self::Index(Some(after)), Some(scope)) => after.starts_with(&scope[..INDEX_SCOPE_LEN]),
+            (Self::Outcomes(_), Some(_)) | (Self::Index(_), None) => false,
+            _ => true,
+        }
     }
 
     fn read(cursor: &Cursor) -> Option<Self> {
@@ -54,7 +64,7 @@ impl Position {
         }
     }
 
-    fn cursor(self) -> Option<Cursor> {
+    fn cursor(self) -> Result<Cursor> {
         match self {
             Self::Locks(after) => Cursor::new(IN_LOCKS, after.as_ref().map_or(&[], |after| after)),
             Self::Index(after) => Cursor::new(IN_INDEX, after.as_ref().map_or(&[], |after| after)),
@@ -89,7 +99,7 @@ pub(crate) fn list(
             }
         };
     }
-    listing.page.next = next.and_then(Position::cursor);
+    listing.page.next = next.map(Position::cursor).transpose().map_err(Failure::Record)?;
     Ok(listing.page)
 }
 
@@ -123,8 +133,8 @@ impl Listing<'_> {
             let key = Key::from_storage_key(*storage_key.value());
             let summary = record_of(value.value())
                 .and_then(|record| codec::summarize(&key, record, ChecksumScope::Whole).ok());
-            let checkpoint = match summary.as_ref().map(|summary| summary.progress) {
-                Some(Progress::Unfinished { checkpoint_step: Some(_), .. }) => {
+            let checkpoint = match summary.as_ref().map(|summary| summary.stage) {
+                Some(Stage::Unfinished { checkpoint_step: Some(_), .. }) => {
                     checkpoints.get(key.storage_key())?.map_or(0, |checkpoint| checkpoint.value().len())
                 }
                 _ => 0,
@@ -180,21 +190,21 @@ impl Listing<'_> {
             Ok((key, record)) => {
                 self.add(key, value.len(), codec::summarize(&key, record, ChecksumScope::Whole).ok());
             }
-            Err(_) => self.page.looked_at += 1,
+            Err(_) => self.page.examined += 1,
         }
     }
 
     fn add(&mut self, key: Key, bytes: usize, summary: Option<Summary>) {
         let entry = Entry { key, bytes: bytes as u64, as_of: self.now, summary };
-        self.page.looked_at += 1;
+        self.page.examined += 1;
         self.bytes += entry.bytes;
-        if self.scan.lists(&entry) {
+        if self.scan.matches(&entry) {
             self.page.entries.push(entry);
         }
     }
 
     fn has_room(&self) -> bool {
-        self.page.looked_at < self.scan.limit && self.bytes < MOST_BYTES
+        self.page.examined < self.scan.limit && self.bytes < MOST_BYTES
     }
 }
 

@@ -15,7 +15,7 @@ use crate::sql::{Parameter, Row};
 
 /// The calls of operators and of the sweeper. They may take long, so they have a connection of their own.
 #[derive(Debug)]
-pub(super) struct Unbatched {
+pub(super) struct OperatorCalls {
     link: Arc<Link>,
     schema: String,
     call_timeout: Duration,
@@ -23,7 +23,7 @@ pub(super) struct Unbatched {
     runtime: Handle,
 }
 
-impl Unbatched {
+impl OperatorCalls {
     /// Must be called on the runtime of the store.
     pub(super) fn new(link: Arc<Link>, schema: &str, call_timeout: Duration) -> Self {
         Self { link, schema: schema.to_owned(), call_timeout, runtime: Handle::current() }
@@ -36,7 +36,7 @@ impl Unbatched {
     /// Removes expired records by the function `expire`, or `sweep`, which leaves it to another process that is at it.
     pub(super) async fn remove_expired(self: &Arc<Self>, function: &str, budget: usize) -> Result<Expired> {
         let statement = format!("SELECT * FROM {}.{function}($1)", self.schema);
-        let row = self.row(Operation::Expire, statement, vec![Owned::Number(budget)]).await?;
+        let row = self.row(Operation::Expire, statement, vec![OwnedParameter::Number(budget)]).await?;
         let expired = || {
             let removed: i64 = row.get("removed")?;
             Ok(Expired { removed: usize::try_from(removed).unwrap_or(0), more: row.get("more")? })
@@ -46,7 +46,7 @@ impl Unbatched {
 
     pub(super) async fn remove(self: &Arc<Self>, key: &Key, force: bool) -> Result<bool> {
         let statement = format!("SELECT {}.remove($1, $2)", self.schema);
-        let parameters = vec![Owned::Bytes(key.storage_key().to_vec()), Owned::Flag(force)];
+        let parameters = vec![OwnedParameter::Bytes(key.storage_key().to_vec()), OwnedParameter::Flag(force)];
         let row = self.row(Operation::Remove, statement, parameters).await?;
         row.get(0).map_err(|failure| failure.error(Operation::Remove))
     }
@@ -57,12 +57,12 @@ impl Unbatched {
         self: &Arc<Self>,
         operation: Operation,
         statement: String,
-        parameters: Vec<Owned>,
+        parameters: Vec<OwnedParameter>,
         writes: bool,
     ) -> Result<Vec<Row>> {
         let (limit, this) = (self.call_timeout, Arc::clone(self));
         let asked = async move {
-            let parameters: Vec<_> = parameters.iter().map(Owned::parameter).collect();
+            let parameters: Vec<_> = parameters.iter().map(OwnedParameter::parameter).collect();
             this.ask(&statement, &parameters, writes, operation).await
         };
         // By the caller's timer: nobody may drive the other runtime at this moment.
@@ -79,7 +79,7 @@ impl Unbatched {
         self: &Arc<Self>,
         operation: Operation,
         statement: String,
-        parameters: Vec<Owned>,
+        parameters: Vec<OwnedParameter>,
     ) -> Result<Row> {
         let row = self.rows(operation, statement, parameters, true).await?.pop();
         row.ok_or_else(|| Failure::incompatible("the server gives no answer").error(operation))
@@ -108,13 +108,13 @@ impl Unbatched {
 
 /// A parameter that outlives its caller.
 #[derive(Debug)]
-pub(super) enum Owned {
+pub(super) enum OwnedParameter {
     Bytes(Vec<u8>),
     Number(usize),
     Flag(bool),
 }
 
-impl Owned {
+impl OwnedParameter {
     fn parameter(&self) -> Parameter<'_> {
         match self {
             Self::Bytes(bytes) => Parameter::Bytes(bytes),
