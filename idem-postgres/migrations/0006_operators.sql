@@ -49,7 +49,7 @@ DECLARE
     v_gone bigint;
     v_waited bytea[];
 BEGIN
-    -- 16 MiB at most, or one record.
+    -- Ends with the record that reaches 16 MiB.
     SELECT array_agg(sized.key ORDER BY sized.key) FILTER (WHERE sized.before < 16777216), count(*) INTO v_keys, v_found FROM (
         SELECT part.key, sum(part.size) OVER (ORDER BY part.key) - part.size AS before FROM (
             SELECT r.key, octet_length(r.body) AS size FROM idem.records AS r

@@ -49,7 +49,8 @@ impl Cursor {
     /// For those who write a store: the error for a cursor that is none of its own.
     #[must_use]
     pub fn invalid() -> Error {
-        let message = "the cursor is of another kind of store, or was altered; begin without one";
+        let message =
+            "the cursor is of another kind of store or of another scope, or was altered; begin without one";
         Error::new(ErrorKind::InvalidArgument, Operation::Scan, message)
     }
 }

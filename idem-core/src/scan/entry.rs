@@ -99,7 +99,7 @@ impl Entry {
         }
     }
 
-    /// Whether the store has forgotten the record, and has only not removed it yet. A damaged one has not expired.
+    /// Whether it has expired: callers no longer find it, and nothing has removed it yet. A damaged record has not expired.
     #[must_use]
     pub fn is_expired(&self) -> bool {
         self.summary.as_ref().is_some_and(|summary| self.as_of >= summary.expires_at)

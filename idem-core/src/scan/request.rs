@@ -71,7 +71,7 @@ impl Scan {
         Err(Error::new(ErrorKind::InvalidArgument, Operation::Scan, message))
     }
 
-    /// Whether keys of this scope are wanted at all.
+    /// Whether the scope of `key` is wanted at all.
     #[must_use]
     pub fn covers(&self, key: &Key) -> bool {
         self.scope.is_none_or(|scope| key.scope_prefix() == scope)

@@ -242,7 +242,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Contract
     /// The key is as if it had never been used: the next retry runs the work again. That is so for a completed record too,
     /// which needs no `force`. With `force` a running holder loses its lease (`Gone`), and its work may run again; a damaged
-    /// record, which is [`Corrupt`](crate::ErrorKind::Corrupt) without it, goes too.
+    /// record, which may be [`Corrupt`](crate::ErrorKind::Corrupt) without it, goes too.
     ///
     /// # Cancel safety
     /// Safe: the record is as before, or gone.
@@ -279,14 +279,16 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// The pages together are no snapshot, and have no order to rely on. Every record that is kept from the first call to
     /// the last is listed at least once, in its state at that moment. A record that comes or goes meanwhile may be listed or
-    /// not. One that changes may be listed twice. While a cluster moves slots, a scan may miss records of those. What is listed was on record at its [`as_of`](crate::scan::Entry::as_of).
+    /// not. One that changes may be listed twice, or not at all where only some states are wanted. While a cluster moves
+    /// slots, a scan may miss records of those. What is listed was on record at its [`as_of`](crate::scan::Entry::as_of).
     ///
     /// A scan need not read outcomes and checkpoints, so it may not notice damage to them: [`get`](Store::get) does. A damaged
     /// record does not end the scan, and is listed as such where its key can be told.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a limit outside its bounds and for a cursor of another
-    /// kind of store. [`Unsupported`](crate::ErrorKind::Unsupported) where the store cannot list its records: that is the default.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a limit outside its bounds, and for a cursor of another kind
+    /// of store or, where the store can tell, of another scope. [`Unsupported`](crate::ErrorKind::Unsupported) where the store
+    /// cannot list its records: that is the default.
     ///
     /// # Cancel safety
     /// Safe: reads only. The same cursor can be used again.
@@ -309,7 +311,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// erased when all calls from the first to the last have left nothing; while a cluster moves slots, erase once more.
     ///
     /// One call removes a few hundred records at most, and other callers' calls come in between. Pause after each for as long
-    /// as it took, and those hardly notice.
+    /// as it took, and those wait little longer.
     ///
     /// # Errors
     /// Those of [`scan`](Store::scan) and [`remove`](Store::remove). Records that were removed before stay removed: send the

@@ -45,7 +45,8 @@ impl OperatorCalls {
         force: bool,
         after: Option<&Cursor>,
     ) -> Result<Erased> {
-        let [from, to] = range(Some(scope.prefix()), after)?;
+        let range = range(Some(scope.prefix()), after);
+        let [from, to] = range.map_err(|error| error.during(Operation::Erase))?;
         let parameters = vec![
             OwnedParameter::Bytes(from),
             OwnedParameter::Bytes(to),

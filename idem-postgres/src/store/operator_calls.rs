@@ -19,7 +19,7 @@ pub(super) struct OperatorCalls {
     link: Arc<Link>,
     schema: String,
     call_timeout: Duration,
-    /// That of the store, on which the connection has to be opened, whoever removes first.
+    /// That of the store, on which the connection has to be opened, whoever calls first.
     runtime: Handle,
 }
 

@@ -108,9 +108,12 @@ impl Inner {
         let record = |redis_key: Bytes| Some((records::key_of(&self.config.prefix, &redis_key)?, redis_key));
         let keys = found.into_iter().filter_map(record).collect();
         let next = match cursor {
-            // Of the same partition still, or else of another one, which the next call notices.
-            0 => Position::at_next_server(&self.topology, Some(position.slot))
-                .map(|next| Position { partition: position.partition, ..next }),
+            0 => {
+                let next = Position::at_next_server(&self.topology, Some(position.slot));
+                // Behind it may be fewer servers than there were: one may have got a lower slot.
+                let is_as_before = self.topology.partition() == position.partition;
+                if is_as_before { next } else { Position::at_next_server(&self.topology, None) }
+            }
             cursor => Some(Position { cursor, process, ..*position }),
         };
         Ok((keys, next))

@@ -67,7 +67,8 @@ impl Topology {
         lowest.filter(|lowest| slot.is_none_or(|slot| *lowest > slot)).min()
     }
 
-    /// A digest of which slots are together on one master, whichever that is: a failover leaves it as it is.
+    /// A digest of which slots are together on one master, whichever that is: a failover that the
+    /// store knows of leaves it as it is.
     pub(crate) fn partition(&self) -> u64 {
         let table = self.table();
         let lowest: Vec<_> = table.nodes.iter().map(|node| table.slot_of(node)).collect();
