@@ -3,7 +3,7 @@
 //!
 //! Fills each store (`redb`, `moka`, `postgres`, `redis`) with completed records of twenty scopes, and lists all of them,
 //! those of one scope, and those that are held, of which there are ten. Then 32 callers lock and complete keys, first alone and
-//! then while that scope is erased, and alone again. At a million records it takes about eight minutes.
+//! then while that scope is erased, and alone again. At a million records it takes some minutes.
 
 mod callers;
 
